@@ -1,0 +1,153 @@
+// The configuration of a run as typed records. docs/configuration.md and docs/config.schema.json are generated from it.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tailor/config/record.h"
+#include "tailor/fixed/fixed_type.h"
+
+namespace tailor {
+
+/// Where a skip is added: relu(F(x) + x), the standard ResNet, or relu(F(x)) + x, the paper's Eq. 2.
+enum class Join { BeforeActivation, AfterActivation };
+/// What a skip does where the shape changes: a 1×1 convolution with BN, or a strided slice padded with zero channels.
+enum class Shortcut { Projection, Pad };
+enum class AlterationKind { Remove, Shorten, Keep };
+enum class ScheduleKind { Constant, HoldThenCosine, Cosine, Step };
+enum class EditOrder { InputFirst, OutputFirst };
+enum class SurgeryKind { None, Remove, Shorten };
+enum class Layout { Fused, Stock };
+enum class HlsBackend { Vitis, Vivado };
+
+const char* to_string(Join join);
+const char* to_string(Shortcut shortcut);
+const char* to_string(AlterationKind kind);
+const char* to_string(Layout layout);
+const char* to_string(HlsBackend backend);
+RecordVisitor::Names join_names();
+RecordVisitor::Names layout_names();
+RecordVisitor::Names backend_names();
+RecordVisitor::Names rounding_names();
+RecordVisitor::Names overflow_names();
+
+struct NetworkConfig {
+  std::string family = "resnet_cifar";
+  int64_t depth = 20;
+  int64_t width = 16;  // filters of the first stage; the next two have 2 and 4 times as many
+  Shortcut shortcut = Shortcut::Projection;
+  Join join = Join::BeforeActivation;
+};
+
+struct DataConfig {
+  std::string name = "cifar10";
+  std::string root;
+  int64_t validation = 5000;
+  std::vector<std::string> augment = {"pad_crop", "flip"};
+  int64_t train_size = 0;
+  int64_t test_size = 0;
+  int64_t seed = 1;
+  std::vector<double> mean, deviation;  // empty: the data set's own
+};
+
+struct OptimizerConfig {
+  double lr = 0.1;
+  double momentum = 0.9;
+  bool nesterov = true;
+  double weight_decay = 1e-4;
+};
+
+struct ScheduleConfig {
+  ScheduleKind kind = ScheduleKind::HoldThenCosine;
+  int64_t warmup_epochs = 0;
+  std::optional<int64_t> hold_epochs;  // hold_then_cosine: default ends alpha epochs after the last edit
+  int64_t step_epochs = 30;
+  double gamma = 0.1;
+};
+
+struct TrainConfig {
+  int64_t epochs = 60;
+  int64_t batch_size = 128;
+  OptimizerConfig optimizer;
+  ScheduleConfig schedule;
+  int64_t seed = 1;
+};
+
+struct TeacherConfig {
+  std::string checkpoint;  // if set, the rest is not used
+  TrainConfig train;
+};
+
+struct SkipPlan {
+  std::string skip;
+  AlterationKind kind = AlterationKind::Keep;
+};
+
+struct SurgeryConfig {
+  SurgeryKind kind = SurgeryKind::None;
+  int64_t alpha = 3;
+  EditOrder order = EditOrder::InputFirst;
+  int64_t at_once = 1;
+  std::optional<int64_t> first_epoch;  // default alpha
+  std::vector<SkipPlan> plan;
+  bool allow_partial = false;
+};
+
+struct DistillConfig {
+  double beta = 0.35;
+};
+
+struct RuntimeConfig {
+  int64_t threads = 0;
+  double checkpoint_minutes = 10;
+};
+
+struct ExportConfig {
+  std::string precision = "16,6";
+  std::string fpga = "u200";
+  double clock_ns = 5;
+  Rounding rounding = Rounding::Rnd;
+  Overflow overflow = Overflow::Sat;
+  HlsBackend backend = HlsBackend::Vitis;
+  Layout layout = Layout::Fused;
+  std::optional<int64_t> reuse_factor;
+  int64_t vectors = 16;
+
+  /// precision with the two modes; `where` names it in an error.
+  FixedType type(const std::string& where = "/export/precision") const;
+};
+
+struct RunConfig {
+  NetworkConfig network;
+  DataConfig data;
+  std::optional<TeacherConfig> teacher;
+  SurgeryConfig surgery;
+  DistillConfig distill;
+  TrainConfig train;
+  RuntimeConfig runtime;
+  ExportConfig exporting;
+};
+
+/// Reads and checks what one record cannot check alone. `source` names the file in errors.
+RunConfig read_run_config(const Json& json, const std::string& source);
+Json write_run_config(const RunConfig& config);
+Json write_network_config(const NetworkConfig& config);
+Json run_config_schema();
+/// docs/configuration.md.
+std::string run_config_reference();
+DataConfig read_data_config(const Json& json, const std::string& source);
+ExportConfig read_export_config(const Json& json, const std::string& source);
+
+struct LoadedConfig {
+  RunConfig config;
+  std::string name;    // file name without folder and .json
+  std::string source;  // path, or "embedded:NAME"
+};
+/// An existing path, else a name (".json" optional) among the embedded configs; then "a.b=value" overrides.
+LoadedConfig load_run_config(const std::string& name_or_path, const std::vector<std::string>& overrides);
+/// Sets a.b.c in a JSON document; the value is JSON if it parses, else a string.
+void apply_override(Json& json, const std::string& assignment);
+std::vector<std::string> embedded_config_names();
+
+}  // namespace tailor

@@ -1,0 +1,20 @@
+// Files that travel inside the program: example configs, HLS library headers, project skeletons.
+#pragma once
+
+#include "tailor/core/span.h"
+
+namespace tailor {
+
+struct EmbeddedFile {
+  const char* name;  // path relative to the embedded folder
+  const char* text;
+};
+
+/// configs/*.json.
+Span<const EmbeddedFile> embedded_configs();
+/// src/hls/library: the C++ headers copied into every project.
+Span<const EmbeddedFile> embedded_hls_library();
+/// src/hls/skeleton: Tcl scripts and other texts with @{slots}.
+Span<const EmbeddedFile> embedded_hls_skeleton();
+
+}  // namespace tailor

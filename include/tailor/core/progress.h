@@ -1,0 +1,29 @@
+// Progress of long work, as an interface: rooms report, `cli` chooses the sink. On a terminal it is one
+// line redrawn in place with throughput and time left; elsewhere plain lines; in tests nothing.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace tailor {
+
+class Progress {
+ public:
+  virtual ~Progress() = default;
+  /// Starts a bar of `total` items; `unit` names one item ("image").
+  virtual void begin(const std::string& label, int64_t total, const std::string& unit) = 0;
+  virtual void advance(int64_t items) = 0;
+  /// Replaces the text behind the bar (running loss, accuracy).
+  virtual void note(const std::string& text) = 0;
+  virtual void end() = 0;
+};
+
+/// Discards everything.
+Progress& null_progress();
+/// A redrawn line if stderr is a terminal, else one plain line at each `end`.
+std::unique_ptr<Progress> make_stderr_progress();
+/// Erases a half-drawn bar so that a log line starts clean; called by the log.
+void clear_progress_line();
+
+}  // namespace tailor

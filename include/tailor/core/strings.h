@@ -1,0 +1,24 @@
+// Small text helpers: split, join, trim, strict number parsing, "did you mean".
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tailor {
+
+std::vector<std::string> split(std::string_view text, char separator);
+std::string join(const std::vector<std::string>& parts, std::string_view separator);
+std::string_view trim(std::string_view text);
+/// The whole text as an integer or a finite number; nothing on any other text.
+std::optional<int64_t> parse_int(std::string_view text);
+std::optional<double> parse_number(std::string_view text);
+/// The candidate within edit distance 1 + length/4, or nothing.
+std::optional<std::string> nearest_name(std::string_view name,
+                                        const std::vector<std::string>& candidates);
+/// " (did you mean 'X'?)" or "".
+std::string did_you_mean(std::string_view name, const std::vector<std::string>& candidates);
+
+}  // namespace tailor

@@ -1,0 +1,118 @@
+// A network as data: blocks of stages (conv, BN, activation) with skips between points. Point 0 is a block's input, point i the
+// output of stage i with every skip that ends there. Stages count from 1, blocks from 0; names and ids never change but by surgery.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tailor/config/run_config.h"
+#include "tailor/core/json.h"
+#include "tailor/tensors/tensor.h"
+
+namespace tailor {
+
+/// Feature map of one image: channels, height, width.
+struct MapShape {
+  int64_t channels = 0, height = 0, width = 0;
+  friend bool operator==(const MapShape& a, const MapShape& b) {
+    return a.channels == b.channels && a.height == b.height && a.width == b.width;
+  }
+  friend bool operator!=(const MapShape& a, const MapShape& b) { return !(a == b); }
+};
+std::string to_string(const MapShape& shape);  // "16x32x32"
+
+/// conv (no bias) – batch norm – activation. The weight is [out, in, kernel, kernel].
+struct Stage {
+  int64_t in_channels = 0, out_channels = 0;
+  int64_t kernel = 3, stride = 1, pad = 1;
+  bool relu = true;
+};
+
+enum class SkipKind { Identity, Projection, Pad };
+const char* to_string(SkipKind kind);
+
+/// An edge of a block from one point to a later one. A projection is a strided 1×1 conv – BN whose tensors are
+/// `tensors`.conv.weight and `tensors`.bn.*; a pad takes every stride-th pixel and sets the channels at `channel_offset`.
+struct Skip {
+  std::string id;  // "stage2.block0.skip", after shortening "stage2.block0.skip.0", ".1"
+  int64_t from = 0, to = 0;
+  SkipKind kind = SkipKind::Identity;
+  int64_t stride = 1;
+  int64_t channel_offset = 0;  // pad
+  std::string tensors;         // projection
+};
+
+struct Block {
+  std::string id;  // "stem", "stage2.block0"
+  std::vector<Stage> stages;
+  std::vector<Skip> skips;
+};
+
+/// Blocks in a row, global average pooling, and a linear layer "fc" with bias.
+struct Network {
+  std::string name;  // "resnet20"
+  MapShape input;
+  int64_t classes = 0;
+  Join join = Join::BeforeActivation;
+  double bn_epsilon = 1e-5;
+  double bn_momentum = 0.1;
+  std::vector<Block> blocks;
+};
+
+// ---- tensors -------------------------------------------------------------------------------------------------------------
+
+enum class TensorRole { ConvWeight, BnWeight, BnBias, BnMean, BnVariance, LinearWeight, LinearBias };
+/// A parameter is trained; running means and variances are buffers.
+bool is_parameter(TensorRole role);
+
+struct TensorSpec {
+  std::string name;
+  Shape shape;
+  TensorRole role;
+};
+
+/// Names of stage i (from 1) of a block: "stage2.block0.conv1", "stage2.block0.bn1".
+std::string conv_name(const Block& block, size_t stage);
+std::string bn_name(const Block& block, size_t stage);
+
+/// Every tensor of a network, in order from the input.
+std::vector<TensorSpec> tensor_specs(const Network& network);
+/// The tensors of one projection; channels as the skip's ends have them.
+std::vector<TensorSpec> projection_specs(const Skip& skip, int64_t in_channels, int64_t out_channels);
+
+/// Initial values (seed, name): convolutions He normal with fan-out (He et al. 2015), BN 1/0, linear uniform ±1/√fan_in as PyTorch.
+TensorMap initial_tensors(const Network& network, int64_t seed);
+Tensor initial_tensor(const TensorSpec& spec, int64_t seed);
+/// Throws Data naming every tensor that is missing, left over or of another shape.
+void verify_tensors(const Network& network, const TensorMap& tensors, const std::string& where);
+
+// ---- shapes and counts ---------------------------------------------------------------------------------------------------
+
+/// Shapes of the points 0 … n of a block, given its input.
+std::vector<MapShape> point_shapes(const Block& block, const MapShape& input);
+/// Input shape of each block, and behind the last one the head's.
+std::vector<MapShape> block_inputs(const Network& network);
+int64_t parameter_count(const Network& network);
+/// Multiply-accumulates of one image, projections included.
+int64_t mac_count(const Network& network);
+
+/// All findings: shapes that do not fit, skips that run backwards, names that stand twice. Empty: the network is well-formed.
+std::vector<std::string> verify_network(const Network& network);
+
+/// Ids of all skips, from the input.
+std::vector<std::string> skip_ids(const Network& network);
+
+// ---- families and files --------------------------------------------------------------------------------------------------
+
+/// Builds a network from its configuration; classes and input from the data set.
+Network make_network(const NetworkConfig& config, const MapShape& input, int64_t classes);
+/// A CIFAR ResNet by name ("resnet20"), with the configuration's other defaults. Throws Usage listing the names.
+NetworkConfig network_config_by_name(const std::string& name);
+std::vector<std::string> network_names();
+
+Json write_network(const Network& network);
+/// Strict, like a configuration; the result is well-formed. Throws Config.
+Network read_network(const Json& json, const std::string& source);
+
+}  // namespace tailor

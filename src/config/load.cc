@@ -1,0 +1,79 @@
+// Finds a configuration by path or by name, applies --set, and reads it.
+#include "tailor/config/run_config.h"
+#include "tailor/core/embedded.h"
+#include "tailor/core/files.h"
+#include "tailor/core/strings.h"
+
+namespace tailor {
+namespace {
+
+std::string without_json(std::string name) {
+  if (name.size() > 5 && name.compare(name.size() - 5, 5, ".json") == 0) name.resize(name.size() - 5);
+  return name;
+}
+
+}  // namespace
+
+std::vector<std::string> embedded_config_names() {
+  std::vector<std::string> names;
+  for (const EmbeddedFile& file : embedded_configs()) names.push_back(without_json(file.name));
+  return names;
+}
+
+void apply_override(Json& json, const std::string& assignment) {
+  size_t equals = assignment.find('=');
+  if (equals == 0 || equals == std::string::npos)
+    fail(ErrorKind::Usage, "--set: expected key=value (as in train.epochs=3), got '{}'", assignment);
+  std::string text = assignment.substr(equals + 1);
+  Json value;
+  try {
+    value = Json::parse(text, "--set");
+  } catch (const Error&) {
+    value = Json(text);  // a bare word is a string
+  }
+  Json* at = &json;
+  auto keys = split(std::string_view(assignment).substr(0, equals), '.');
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (!at->is_object() && !at->is_null())
+      fail(ErrorKind::Usage, "--set {}: '{}' is not an object", assignment, join({keys.begin(), keys.begin() + static_cast<std::ptrdiff_t>(i)}, "."));
+    if (i + 1 == keys.size()) {
+      at->set(keys[i], std::move(value));
+    } else {
+      Json* next = at->find(keys[i]);
+      at = next ? next : &at->set(keys[i], Json::object());
+    }
+  }
+}
+
+LoadedConfig load_run_config(const std::string& name_or_path, const std::vector<std::string>& overrides) {
+  LoadedConfig loaded;
+  loaded.name = without_json(file_name(name_or_path));
+  std::string text;
+  if (path_exists(name_or_path)) {
+    loaded.source = name_or_path;
+    text = read_file(name_or_path, "configuration");
+  } else {
+    for (const EmbeddedFile& file : embedded_configs()) {
+      if (without_json(file.name) == without_json(name_or_path)) {
+        loaded.source = std::string("embedded:") + file.name;
+        text = file.text;
+      }
+    }
+    if (loaded.source.empty())
+      fail(ErrorKind::Usage,
+           "--config: no file '{}' and no configuration of that name{}; there are {}", name_or_path,
+           did_you_mean(without_json(name_or_path), embedded_config_names()),
+           join(embedded_config_names(), ", "));
+  }
+  Json json;
+  try {
+    json = Json::parse(text, loaded.source);
+  } catch (const Error& e) {
+    throw Error(ErrorKind::Config, fmt::format("config: {}", e.what()));
+  }
+  for (const std::string& assignment : overrides) apply_override(json, assignment);
+  loaded.config = read_run_config(json, overrides.empty() ? loaded.source : loaded.source + " with --set");
+  return loaded;
+}
+
+}  // namespace tailor

@@ -1,0 +1,211 @@
+#include "tailor/core/files.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <system_error>
+
+#include "tailor/core/error.h"
+
+namespace tailor {
+namespace fs = std::filesystem;
+namespace {
+
+std::string errno_text(int error) { return std::generic_category().message(error); }
+
+[[noreturn]] void fail_write(const std::string& path, int error) {
+  fail(ErrorKind::Data, "cannot write {}: {}{}", path, errno_text(error),
+       error == ENOSPC || error == EDQUOT ? " (free some space and try again; nothing was changed)" : "");
+}
+
+void write_all(int descriptor, const void* data, size_t size, const std::string& path) {
+  const char* bytes = static_cast<const char*>(data);
+  while (size > 0) {
+    ssize_t n = ::write(descriptor, bytes, size);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) fail_write(path, errno);
+    bytes += n;
+    size -= static_cast<size_t>(n);
+  }
+}
+
+}  // namespace
+
+std::string read_file(const std::string& path, std::string_view what) {
+  int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) fail(ErrorKind::Data, "cannot read {} {}: {}", what, path, errno_text(errno));
+  struct stat info {};
+  if (::fstat(descriptor, &info) != 0 || S_ISDIR(info.st_mode)) {
+    ::close(descriptor);
+    fail(ErrorKind::Data, "cannot read {} {}: it is a folder, expected a file", what, path);
+  }
+  std::string bytes(static_cast<size_t>(std::max<off_t>(info.st_size, 0)), '\0');
+  size_t done = 0;
+  for (;;) {
+    if (done == bytes.size()) bytes.resize(bytes.size() + 4096);  // grown meanwhile, or a pipe
+    ssize_t n = ::read(descriptor, bytes.data() + done, bytes.size() - done);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) {
+      int error = errno;
+      ::close(descriptor);
+      fail(ErrorKind::Data, "cannot read {} {}: {}", what, path, errno_text(error));
+    }
+    if (n == 0) break;
+    done += static_cast<size_t>(n);
+  }
+  ::close(descriptor);
+  bytes.resize(done);
+  return bytes;
+}
+
+void write_file(const std::string& path, std::string_view bytes) {
+  AtomicFile file(path);
+  file.write(bytes);
+  file.commit();
+}
+
+void create_directories(const std::string& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error) fail(ErrorKind::Data, "cannot create folder {}: {}", path, error.message());
+}
+
+bool path_exists(const std::string& path) {
+  std::error_code error;
+  return fs::exists(path, error);
+}
+
+bool is_directory(const std::string& path) {
+  std::error_code error;
+  return fs::is_directory(path, error);
+}
+
+bool is_empty_directory(const std::string& path) {
+  std::error_code error;
+  return fs::is_directory(path, error) && fs::is_empty(path, error);
+}
+
+std::vector<std::string> list_directory(const std::string& path) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(path, error))
+    names.push_back(entry.path().filename().string());
+  if (error) fail(ErrorKind::Data, "cannot list folder {}: {}", path, error.message());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::vector<std::string> list_files_recursively(const std::string& path) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const auto& entry : fs::recursive_directory_iterator(path, error)) {
+    if (entry.is_regular_file()) names.push_back(fs::relative(entry.path(), path).string());
+  }
+  if (error) fail(ErrorKind::Data, "cannot list folder {}: {}", path, error.message());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+void remove_all(const std::string& path) {
+  std::error_code error;
+  fs::remove_all(path, error);
+  if (error) fail(ErrorKind::Data, "cannot remove {}: {}", path, error.message());
+}
+
+std::string path_join(std::string_view folder, std::string_view name) {
+  return (fs::path(folder) / fs::path(name)).string();
+}
+
+std::string file_name(std::string_view path) { return fs::path(path).filename().string(); }
+
+std::string parent_path(std::string_view path) { return fs::path(path).parent_path().string(); }
+
+std::string absolute_path(const std::string& path) {
+  std::error_code error;
+  fs::path absolute = fs::weakly_canonical(path, error);
+  if (error) absolute = fs::absolute(path).lexically_normal();
+  std::string text = absolute.string();
+  while (text.size() > 1 && text.back() == '/') text.pop_back();
+  return text;
+}
+
+AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {
+  std::string folder = parent_path(path_);
+  if (!folder.empty()) create_directories(folder);
+  temporary_ = path_ + ".tmp." + std::to_string(::getpid());
+  descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (descriptor_ < 0) fail_write(path_, errno);
+}
+
+AtomicFile::~AtomicFile() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+void AtomicFile::write(const void* data, size_t size) {
+  write_all(descriptor_, data, size, path_);
+}
+
+void AtomicFile::commit() {
+  if (::fsync(descriptor_) != 0 && errno != EINVAL && errno != EROFS) fail_write(path_, errno);
+  int closed = ::close(descriptor_);
+  descriptor_ = -1;
+  if (closed != 0) fail_write(path_, errno);
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail_write(path_, errno);
+  temporary_.clear();
+}
+
+AtomicDirectory::AtomicDirectory(std::string path) : path_(std::move(path)) {
+  while (path_.size() > 1 && path_.back() == '/') path_.pop_back();
+  std::string folder = parent_path(path_);
+  if (!folder.empty()) create_directories(folder);
+  temporary_ = path_ + ".tmp." + std::to_string(::getpid());
+  std::error_code error;
+  fs::remove_all(temporary_, error);
+  if (!fs::create_directory(temporary_, error) || error)
+    fail(ErrorKind::Data, "cannot create folder {}: {}", path_, error.message());
+}
+
+AtomicDirectory::~AtomicDirectory() {
+  std::error_code error;
+  if (!temporary_.empty()) fs::remove_all(temporary_, error);
+}
+
+void AtomicDirectory::commit() {
+  std::error_code error;
+  std::string old;
+  if (fs::exists(path_, error)) {
+    old = path_ + ".old." + std::to_string(::getpid());
+    fs::rename(path_, old, error);
+    if (error) fail(ErrorKind::Data, "cannot replace {}: {}", path_, error.message());
+  }
+  fs::rename(temporary_, path_, error);
+  if (error) {
+    std::error_code ignored;
+    if (!old.empty()) fs::rename(old, path_, ignored);
+    fail(ErrorKind::Data, "cannot create {}: {}", path_, error.message());
+  }
+  temporary_.clear();
+  if (!old.empty()) fs::remove_all(old, error);
+}
+
+TemporaryDirectory::TemporaryDirectory(std::string_view prefix) {
+  const char* root = std::getenv("TMPDIR");
+  std::string pattern = path_join(root && *root ? root : "/tmp", std::string(prefix) + ".XXXXXX");
+  if (!::mkdtemp(pattern.data()))
+    fail(ErrorKind::Data, "cannot create a temporary folder {}: {}", pattern, errno_text(errno));
+  path_ = pattern;
+}
+
+TemporaryDirectory::~TemporaryDirectory() {
+  std::error_code error;
+  fs::remove_all(path_, error);
+}
+
+}  // namespace tailor

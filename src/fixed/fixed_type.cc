@@ -1,0 +1,157 @@
+#include "tailor/fixed/fixed_type.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "tailor/core/strings.h"
+
+namespace tailor {
+namespace {
+
+struct RoundingNames {
+  Rounding value;
+  const char* name;
+  const char* short_name;
+};
+constexpr RoundingNames kRoundings[] = {
+    {Rounding::Trn, "AP_TRN", "trn"},
+    {Rounding::TrnZero, "AP_TRN_ZERO", "trn_zero"},
+    {Rounding::Rnd, "AP_RND", "rnd"},
+    {Rounding::RndZero, "AP_RND_ZERO", "rnd_zero"},
+    {Rounding::RndInf, "AP_RND_INF", "rnd_inf"},
+    {Rounding::RndMinInf, "AP_RND_MIN_INF", "rnd_min_inf"},
+    {Rounding::RndConv, "AP_RND_CONV", "rnd_conv"},
+};
+struct OverflowNames {
+  Overflow value;
+  const char* name;
+  const char* short_name;
+};
+constexpr OverflowNames kOverflows[] = {
+    {Overflow::Sat, "AP_SAT", "sat"},
+    {Overflow::SatZero, "AP_SAT_ZERO", "sat_zero"},
+    {Overflow::SatSym, "AP_SAT_SYM", "sat_sym"},
+    {Overflow::Wrap, "AP_WRAP", "wrap"},
+    {Overflow::WrapSm, "AP_WRAP_SM", "wrap_sm"},
+};
+
+const RoundingNames& names(Rounding r) { return kRoundings[static_cast<size_t>(r)]; }
+const OverflowNames& names(Overflow o) { return kOverflows[static_cast<size_t>(o)]; }
+
+int ceil_log2(int64_t n) {
+  int bits = 0;
+  while ((int64_t{1} << bits) < n) ++bits;
+  return bits;
+}
+
+}  // namespace
+
+const char* rounding_name(Rounding r) { return names(r).name; }
+const char* overflow_name(Overflow o) { return names(o).name; }
+const char* rounding_short_name(Rounding r) { return names(r).short_name; }
+const char* overflow_short_name(Overflow o) { return names(o).short_name; }
+
+std::optional<Rounding> parse_rounding(std::string_view text) {
+  for (const auto& n : kRoundings) {
+    if (text == n.short_name || text == n.name) return n.value;
+  }
+  return std::nullopt;
+}
+
+std::optional<Overflow> parse_overflow(std::string_view text) {
+  for (const auto& n : kOverflows) {
+    if (text == n.short_name || text == n.name) return n.value;
+  }
+  return std::nullopt;
+}
+
+double FixedType::step() const { return std::ldexp(1.0, -fraction()); }
+
+std::string to_string(const FixedType& type) {
+  return fmt::format("{}<{},{},{},{}>", type.is_signed ? "ap_fixed" : "ap_ufixed", type.width,
+                     type.integer, rounding_name(type.rounding), overflow_name(type.overflow));
+}
+
+FixedType parse_fixed_type(std::string_view text) {
+  auto bad = [&]() {
+    fail(ErrorKind::Data, "fixed-point type: expected ap_fixed<W,I[,Q[,O]]> with W 1..63, got '{}'", text);
+  };
+  FixedType type;
+  type.rounding = Rounding::Trn;
+  type.overflow = Overflow::Wrap;
+  size_t open = text.find('<');
+  if (open == std::string_view::npos || text.back() != '>') bad();
+  std::string_view name = text.substr(0, open);
+  if (name == "ap_ufixed") {
+    type.is_signed = false;
+  } else if (name != "ap_fixed") {
+    bad();
+  }
+  auto parts = split(text.substr(open + 1, text.size() - open - 2), ',');
+  if (parts.size() < 2 || parts.size() > 4) bad();
+  auto width = parse_int(trim(parts[0])), integer = parse_int(trim(parts[1]));
+  if (!width || *width < 1 || *width > 63 || !integer || std::abs(*integer) > 256) bad();
+  type.width = static_cast<int>(*width);
+  type.integer = static_cast<int>(*integer);
+  if (parts.size() > 2) {
+    auto rounding = parse_rounding(trim(parts[2]));
+    if (!rounding) bad();
+    type.rounding = *rounding;
+  }
+  if (parts.size() > 3) {
+    auto overflow = parse_overflow(trim(parts[3]));
+    if (!overflow) bad();
+    type.overflow = *overflow;
+  }
+  return type;
+}
+
+FixedType parse_precision(std::string_view text, std::string_view where) {
+  auto parts = split(text, ',');
+  auto width = parts.size() == 2 ? parse_int(trim(parts[0])) : std::nullopt;
+  auto integer = parts.size() == 2 ? parse_int(trim(parts[1])) : std::nullopt;
+  if (!width || !integer || *width < 2 || *width > 32 || *integer < 1 || *integer > *width)
+    fail(ErrorKind::Usage,
+         "{}: expected W,I with 2 <= W <= 32 bits in all and 1 <= I <= W before the point (as in 16,6), "
+         "got '{}'",
+         where, text);
+  FixedType type;
+  type.width = static_cast<int>(*width);
+  type.integer = static_cast<int>(*integer);
+  return type;
+}
+
+int64_t quantise(double value, const FixedType& to, bool* overflowed) {
+  if (!std::isfinite(value))
+    fail(ErrorKind::Data, "cannot quantise {} to {}: not a finite number", value, to_string(to));
+  double scaled = std::ldexp(value, to.fraction());  // exact: a power of two
+  double q = std::floor(scaled);
+  double rest = scaled - q;  // exact: both have the same exponent or q is smaller
+  using fixed_detail::Remainder;
+  Remainder remainder = rest == 0    ? Remainder::Zero
+                        : rest < 0.5 ? Remainder::BelowHalf
+                        : rest == 0.5 ? Remainder::Half
+                                      : Remainder::AboveHalf;
+  bool odd = std::fmod(q, 2.0) != 0;
+  if (fixed_detail::rounds_up(to.rounding, remainder, value < 0, odd)) q += 1;
+  // Beyond 2^120 only the low bits (all zero in a double) would matter to a wrap; saturation sees the sign.
+  if (std::abs(q) >= 0x1p120) {
+    if (to.overflow == Overflow::Wrap || to.overflow == Overflow::WrapSm) {
+      if (overflowed) *overflowed = true;
+      return 0;
+    }
+    q = q < 0 ? -0x1p120 : 0x1p120;
+  }
+  return fixed_detail::fit(static_cast<Int128>(q), to, overflowed);
+}
+
+FixedType accumulator_type(const FixedType& a, const FixedType& b, int64_t count) {
+  FixedType type = a;
+  int fraction = a.fraction() + b.fraction();
+  type.width = a.width + b.width + ceil_log2(std::max<int64_t>(count, 1));
+  type.integer = type.width - fraction;
+  type.is_signed = true;
+  return type;
+}
+
+}  // namespace tailor

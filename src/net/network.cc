@@ -1,0 +1,306 @@
+#include "tailor/net/network.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "tailor/core/random.h"
+#include "tailor/core/strings.h"
+
+namespace tailor {
+
+std::string to_string(const MapShape& s) { return fmt::format("{}x{}x{}", s.channels, s.height, s.width); }
+
+namespace {
+
+constexpr const char* kSkipKinds[] = {"identity", "projection", "pad"};
+
+void add_bn_specs(std::vector<TensorSpec>& specs, const std::string& name, int64_t channels) {
+  specs.push_back({name + ".weight", {channels}, TensorRole::BnWeight});
+  specs.push_back({name + ".bias", {channels}, TensorRole::BnBias});
+  specs.push_back({name + ".running_mean", {channels}, TensorRole::BnMean});
+  specs.push_back({name + ".running_var", {channels}, TensorRole::BnVariance});
+}
+
+int64_t conv_size(int64_t size, int64_t kernel, int64_t stride, int64_t pad) {
+  return (size + 2 * pad - kernel) / stride + 1;
+}
+
+/// FNV-1a: the counter of a tensor's random numbers is its name, so that surgery elsewhere does not move them.
+uint64_t name_hash(const std::string& name) {
+  uint64_t hash = 14695981039346656037ULL;
+  for (char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
+  return hash;
+}
+
+MapShape skip_output(const Skip& skip, const MapShape& from, int64_t out_channels) {
+  return {skip.kind == SkipKind::Identity ? from.channels : out_channels,
+          (from.height + skip.stride - 1) / skip.stride, (from.width + skip.stride - 1) / skip.stride};
+}
+
+}  // namespace
+
+const char* to_string(SkipKind kind) { return kSkipKinds[static_cast<size_t>(kind)]; }
+
+bool is_parameter(TensorRole role) { return role != TensorRole::BnMean && role != TensorRole::BnVariance; }
+
+std::string conv_name(const Block& block, size_t stage) { return fmt::format("{}.conv{}", block.id, stage); }
+std::string bn_name(const Block& block, size_t stage) { return fmt::format("{}.bn{}", block.id, stage); }
+
+std::vector<TensorSpec> projection_specs(const Skip& skip, int64_t in_channels, int64_t out_channels) {
+  std::vector<TensorSpec> specs;
+  specs.push_back({skip.tensors + ".conv.weight", {out_channels, in_channels, 1, 1}, TensorRole::ConvWeight});
+  add_bn_specs(specs, skip.tensors + ".bn", out_channels);
+  return specs;
+}
+
+std::vector<TensorSpec> tensor_specs(const Network& network) {
+  std::vector<TensorSpec> specs;
+  std::vector<MapShape> inputs = block_inputs(network);
+  for (size_t b = 0; b < network.blocks.size(); ++b) {
+    const Block& block = network.blocks[b];
+    for (size_t i = 1; i <= block.stages.size(); ++i) {
+      const Stage& stage = block.stages[i - 1];
+      specs.push_back({conv_name(block, i) + ".weight",
+                       {stage.out_channels, stage.in_channels, stage.kernel, stage.kernel},
+                       TensorRole::ConvWeight});
+      add_bn_specs(specs, bn_name(block, i), stage.out_channels);
+    }
+    std::vector<MapShape> points = point_shapes(block, inputs[b]);
+    for (const Skip& skip : block.skips) {
+      if (skip.kind != SkipKind::Projection) continue;
+      auto projection = projection_specs(skip, points[static_cast<size_t>(skip.from)].channels,
+                                         points[static_cast<size_t>(skip.to)].channels);
+      specs.insert(specs.end(), projection.begin(), projection.end());
+    }
+  }
+  specs.push_back({"fc.weight", {network.classes, inputs.back().channels}, TensorRole::LinearWeight});
+  specs.push_back({"fc.bias", {network.classes}, TensorRole::LinearBias});
+  return specs;
+}
+
+Tensor initial_tensor(const TensorSpec& spec, int64_t seed) {
+  Tensor tensor(DType::F32, spec.shape);
+  auto values = tensor.as<float>();
+  CounterRandom random(static_cast<uint64_t>(seed), RandomStream::Weights, name_hash(spec.name) >> 16);
+  switch (spec.role) {
+    case TensorRole::ConvWeight: {
+      double fan_out = static_cast<double>(spec.shape[0] * spec.shape[2] * spec.shape[3]);
+      double deviation = std::sqrt(2 / fan_out);
+      for (float& v : values) v = static_cast<float>(deviation * random.normal());
+      break;
+    }
+    case TensorRole::BnWeight:
+    case TensorRole::BnVariance: std::fill(values.begin(), values.end(), 1.0F); break;
+    case TensorRole::BnBias:
+    case TensorRole::BnMean: break;
+    case TensorRole::LinearWeight: {
+      double bound = 1 / std::sqrt(static_cast<double>(spec.shape[1]));
+      for (float& v : values) v = static_cast<float>(random.uniform(-bound, bound));
+      break;
+    }
+    case TensorRole::LinearBias: break;
+  }
+  return tensor;
+}
+
+TensorMap initial_tensors(const Network& network, int64_t seed) {
+  TensorMap tensors;
+  for (const TensorSpec& spec : tensor_specs(network)) tensors.emplace(spec.name, initial_tensor(spec, seed));
+  return tensors;
+}
+
+void verify_tensors(const Network& network, const TensorMap& tensors, const std::string& where) {
+  std::vector<std::string> findings;
+  std::set<std::string> known;
+  for (const TensorSpec& spec : tensor_specs(network)) {
+    known.insert(spec.name);
+    auto found = tensors.find(spec.name);
+    if (found == tensors.end()) {
+      findings.push_back(spec.name + " is missing");
+    } else if (found->second.shape() != spec.shape) {
+      findings.push_back(fmt::format("{} has shape {}, expected {}", spec.name,
+                                     to_string(found->second.shape()), to_string(spec.shape)));
+    } else if (found->second.dtype() != DType::F32) {
+      findings.push_back(fmt::format("{} is {}, expected F32", spec.name, dtype_name(found->second.dtype())));
+    }
+  }
+  for (const auto& [name, tensor] : tensors) {
+    if (known.count(name) == 0) findings.push_back(name + " belongs to no part of the network");
+  }
+  if (findings.empty()) return;
+  size_t count = findings.size();
+  if (count > 8) {
+    findings.resize(8);
+    findings.push_back(fmt::format("and {} more", count - 8));
+  }
+  fail(ErrorKind::Data, "the tensors in {} do not fit the network {}: {}", where, network.name, tailor::join(findings, "; "));
+}
+
+std::vector<MapShape> point_shapes(const Block& block, const MapShape& input) {
+  std::vector<MapShape> shapes = {input};
+  for (const Stage& stage : block.stages) {
+    const MapShape& in = shapes.back();
+    shapes.push_back({stage.out_channels, conv_size(in.height, stage.kernel, stage.stride, stage.pad),
+                      conv_size(in.width, stage.kernel, stage.stride, stage.pad)});
+  }
+  return shapes;
+}
+
+std::vector<MapShape> block_inputs(const Network& network) {
+  std::vector<MapShape> inputs = {network.input};
+  for (const Block& block : network.blocks) inputs.push_back(point_shapes(block, inputs.back()).back());
+  return inputs;
+}
+
+int64_t parameter_count(const Network& network) {
+  int64_t count = 0;
+  for (const TensorSpec& spec : tensor_specs(network)) {
+    if (is_parameter(spec.role)) count += element_count(spec.shape);
+  }
+  return count;
+}
+
+int64_t mac_count(const Network& network) {
+  int64_t count = 0;
+  std::vector<MapShape> inputs = block_inputs(network);
+  for (size_t b = 0; b < network.blocks.size(); ++b) {
+    const Block& block = network.blocks[b];
+    std::vector<MapShape> points = point_shapes(block, inputs[b]);
+    for (size_t i = 0; i < block.stages.size(); ++i) {
+      const Stage& s = block.stages[i];
+      count += points[i + 1].height * points[i + 1].width * s.out_channels * s.in_channels * s.kernel * s.kernel;
+    }
+    for (const Skip& skip : block.skips) {
+      if (skip.kind != SkipKind::Projection) continue;
+      const MapShape& to = points[static_cast<size_t>(skip.to)];
+      count += to.height * to.width * to.channels * points[static_cast<size_t>(skip.from)].channels;
+    }
+  }
+  return count + inputs.back().channels * network.classes;
+}
+
+std::vector<std::string> skip_ids(const Network& network) {
+  std::vector<std::string> ids;
+  for (const Block& block : network.blocks) {
+    for (const Skip& skip : block.skips) ids.push_back(skip.id);
+  }
+  return ids;
+}
+
+std::vector<std::string> verify_network(const Network& network) {
+  std::vector<std::string> findings;
+  std::set<std::string> names;
+  auto unique = [&](const std::string& name) {
+    if (!names.insert(name).second) findings.push_back(fmt::format("the name '{}' stands twice", name));
+  };
+  if (network.blocks.empty()) findings.emplace_back("there are no blocks");
+  if (network.classes < 1) findings.push_back(fmt::format("{} classes, expected at least 1", network.classes));
+  MapShape in = network.input;
+  if (in.channels < 1 || in.height < 1 || in.width < 1)
+    findings.push_back("the input shape " + to_string(in) + " is empty");
+  for (const Block& block : network.blocks) {
+    unique(block.id);
+    if (block.stages.empty()) {
+      findings.push_back(block.id + " has no stages");
+      continue;
+    }
+    MapShape at = in;
+    for (size_t i = 1; i <= block.stages.size(); ++i) {
+      const Stage& s = block.stages[i - 1];
+      std::string where = conv_name(block, i);
+      if (s.in_channels != at.channels)
+        findings.push_back(fmt::format("{} takes {} channels, its input has {}", where, s.in_channels, at.channels));
+      if (s.kernel < 1 || s.stride < 1 || s.pad < 0 || s.out_channels < 1)
+        findings.push_back(fmt::format("{}: kernel, stride and channels must be positive", where));
+      else if (at.height + 2 * s.pad < s.kernel || at.width + 2 * s.pad < s.kernel)
+        findings.push_back(fmt::format("{}: a kernel of {} does not fit on {}", where, s.kernel, to_string(at)));
+      else
+        at = {s.out_channels, conv_size(at.height, s.kernel, s.stride, s.pad), conv_size(at.width, s.kernel, s.stride, s.pad)};
+    }
+    if (!findings.empty()) return findings;  // shapes from here on would be guesses
+    std::vector<MapShape> points = point_shapes(block, in);
+    auto n = static_cast<int64_t>(block.stages.size());
+    for (const Skip& skip : block.skips) {
+      unique(skip.id);
+      if (skip.from < 0 || skip.from >= skip.to || skip.to > n) {
+        findings.push_back(fmt::format("{} runs from point {} to {}, expected 0 <= from < to <= {}", skip.id, skip.from, skip.to, n));
+        continue;
+      }
+      const MapShape& from = points[static_cast<size_t>(skip.from)];
+      const MapShape& to = points[static_cast<size_t>(skip.to)];
+      if (skip.stride < 1 || skip_output(skip, from, to.channels) != to) {
+        findings.push_back(fmt::format("{} ({}, stride {}) turns {} into {}, but joins at {}", skip.id, to_string(skip.kind), skip.stride,
+                                       to_string(from), to_string(skip_output(skip, from, to.channels)), to_string(to)));
+      }
+      if (skip.kind == SkipKind::Pad && (skip.channel_offset < 0 || skip.channel_offset + from.channels > to.channels))
+        findings.push_back(fmt::format("{} sets {} channels at offset {}, the join has {}", skip.id, from.channels, skip.channel_offset, to.channels));
+      if (skip.kind == SkipKind::Projection) {
+        if (skip.tensors.empty()) findings.push_back(skip.id + " is a projection without a name for its tensors");
+        unique(skip.tensors + ".conv");
+      }
+    }
+    in = points.back();
+  }
+  return findings;
+}
+
+namespace {
+
+void describe(RecordVisitor& v, MapShape& s) {
+  v.integer("channels", s.channels, 1, 1 << 20, "Channels.");
+  v.integer("height", s.height, 1, 1 << 20, "Rows.");
+  v.integer("width", s.width, 1, 1 << 20, "Columns.");
+}
+
+void describe(RecordVisitor& v, Stage& s) {
+  v.integer("in_channels", s.in_channels, 1, 1 << 20, "Input channels.");
+  v.integer("out_channels", s.out_channels, 1, 1 << 20, "Filters.");
+  v.integer("kernel", s.kernel, 1, 255, "Rows and columns of the kernel.");
+  v.integer("stride", s.stride, 1, 255, "Stride of the convolution.");
+  v.integer("pad", s.pad, 0, 255, "Zero pixels on each side.");
+  v.boolean("relu", s.relu, "Whether a ReLU follows.");
+}
+
+void describe(RecordVisitor& v, Skip& s) {
+  v.text("id", s.id, "Stable id.");
+  v.integer("from", s.from, 0, 1 << 20, "Point where it starts.");
+  v.integer("to", s.to, 0, 1 << 20, "Point where it joins.");
+  v.enumeration("kind", s.kind, {kSkipKinds, 3}, "identity, projection (1x1 conv, BN) or pad.");
+  v.integer("stride", s.stride, 1, 255, "Pixels taken: every stride-th.");
+  v.integer("channel_offset", s.channel_offset, 0, 1 << 20, "pad: first channel set.");
+  v.text("tensors", s.tensors, "projection: prefix of its tensors.");
+}
+
+void describe(RecordVisitor& v, Block& b) {
+  v.text("id", b.id, "Stable id.");
+  v.list("stages", b.stages.size(), [&](size_t n) { b.stages.resize(n); }, [&](RecordVisitor& r, size_t i) { describe(r, b.stages[i]); }, "conv, BN, activation.");
+  v.list("skips", b.skips.size(), [&](size_t n) { b.skips.resize(n); }, [&](RecordVisitor& r, size_t i) { describe(r, b.skips[i]); }, "Skip connections.");
+}
+
+void describe(RecordVisitor& v, Network& n) {
+  v.text("name", n.name, "Name.");
+  v.record("input", [&](RecordVisitor& r) { describe(r, n.input); }, "Shape of one image.");
+  v.integer("classes", n.classes, 1, 1 << 20, "Outputs.");
+  v.enumeration("join", n.join, join_names(), "Where skips are added.");
+  v.number("bn_epsilon", n.bn_epsilon, 0, 1, "Batch norm's epsilon.");
+  v.number("bn_momentum", n.bn_momentum, 0, 1, "Batch norm's momentum.");
+  v.list("blocks", n.blocks.size(), [&](size_t k) { n.blocks.resize(k); }, [&](RecordVisitor& r, size_t i) { describe(r, n.blocks[i]); }, "Blocks in order.");
+}
+
+}  // namespace
+
+Json write_network(const Network& network) {
+  Network copy = network;
+  return write_record([&](RecordVisitor& v) { describe(v, copy); });
+}
+
+Network read_network(const Json& json, const std::string& source) {
+  Network network;
+  read_record(json, source, [&](RecordVisitor& v) { describe(v, network); });
+  auto findings = verify_network(network);
+  if (!findings.empty()) fail(ErrorKind::Config, "the network in {} is not well-formed: {}", source, tailor::join(findings, "; "));
+  return network;
+}
+
+}  // namespace tailor

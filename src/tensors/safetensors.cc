@@ -1,0 +1,135 @@
+#include "tailor/tensors/safetensors.h"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <optional>
+
+#include "tailor/core/files.h"
+#include "tailor/core/json.h"
+
+namespace tailor {
+namespace {
+
+constexpr size_t kMaxHeader = 100'000'000;  // the format's own limit
+
+std::optional<DType> parse_dtype(std::string_view name) {
+  for (DType dtype : {DType::F64, DType::F32, DType::I64, DType::I32, DType::I16, DType::I8, DType::U8}) {
+    if (name == dtype_name(dtype)) return dtype;
+  }
+  return std::nullopt;
+}
+
+struct Entry {
+  std::string name;
+  size_t begin, end;
+};
+
+}  // namespace
+
+TensorFile parse_safetensors(std::string_view bytes, const std::string& path, const std::string& what) {
+  auto bad = [&](const std::string& why) {
+    fail(ErrorKind::Data, "{} {}: {}; the file is damaged or not a safetensors file", what, path, why);
+  };
+  if (bytes.size() < 8) bad(fmt::format("expected at least 8 bytes, got {}", bytes.size()));
+  uint64_t header_size = 0;
+  std::memcpy(&header_size, bytes.data(), 8);
+  if (header_size > kMaxHeader || header_size > bytes.size() - 8)
+    bad(fmt::format("its header claims {} bytes, the file has {}", header_size, bytes.size()));
+  auto data = bytes.substr(8 + header_size);
+  Json header;
+  try {
+    header = Json::parse(bytes.substr(8, header_size), path);
+  } catch (const Error& e) {
+    bad(e.what());
+  }
+  if (!header.is_object()) bad("its header is not a JSON object");
+
+  TensorFile file;
+  std::vector<Entry> entries;
+  try {
+    for (const auto& [name, value] : header.as_object()) {
+      if (name == "__metadata__") {
+        for (const auto& [key, text] : value.as_object()) file.metadata[key] = text.as_string();
+        continue;
+      }
+      auto dtype = parse_dtype(value.at("dtype").as_string());
+      if (!dtype)
+        bad(fmt::format("tensor '{}' has the type {}, expected one of F64 F32 I64 I32 I16 I8 U8", name,
+                        value.at("dtype").as_string()));
+      Shape shape;
+      size_t count = 1;
+      for (const Json& n : value.at("shape").as_array()) {
+        int64_t size = n.as_int();
+        if (size < 0 || (size > 0 && count > data.size() / static_cast<size_t>(size)))
+          bad(fmt::format("tensor '{}' has a shape larger than the file", name));
+        count *= static_cast<size_t>(size);
+        shape.push_back(size);
+      }
+      const auto& offsets = value.at("data_offsets").as_array();
+      if (offsets.size() != 2) bad(fmt::format("tensor '{}' has {} offsets, expected 2", name, offsets.size()));
+      int64_t begin = offsets[0].as_int(), end = offsets[1].as_int();
+      if (begin < 0 || end < begin || static_cast<size_t>(end) > data.size())
+        bad(fmt::format("tensor '{}' lies at bytes {} to {} of {}", name, begin, end, data.size()));
+      if (static_cast<size_t>(end - begin) != count * dtype_size(*dtype))
+        bad(fmt::format("tensor '{}' has {} bytes, its shape {} needs {}", name, end - begin,
+                        to_string(shape), count * dtype_size(*dtype)));
+      Tensor tensor(*dtype, shape);
+      if (end > begin) std::memcpy(tensor.bytes().data(), data.data() + begin, static_cast<size_t>(end - begin));
+      entries.push_back({name, static_cast<size_t>(begin), static_cast<size_t>(end)});
+      file.tensors.emplace(name, std::move(tensor));
+    }
+  } catch (const Error& e) {
+    if (std::string_view(e.what()).find(path) != std::string_view::npos) throw;
+    bad(e.what());
+  }
+  std::sort(entries.begin(), entries.end(),
+            [](const Entry& a, const Entry& b) { return std::pair(a.begin, a.end) < std::pair(b.begin, b.end); });
+  size_t position = 0;
+  for (const Entry& entry : entries) {
+    if (entry.begin != position)
+      bad(fmt::format("tensor '{}' starts at byte {}, expected {} (tensors overlap or leave a gap)",
+                      entry.name, entry.begin, position));
+    position = entry.end;
+  }
+  if (position != data.size())
+    bad(fmt::format("{} bytes of tensors, expected {}", data.size(), position));
+  return file;
+}
+
+TensorFile load_safetensors(const std::string& path, const std::string& what) {
+  return parse_safetensors(read_file(path, what), path, what);
+}
+
+std::string print_safetensors(const TensorFile& file) {
+  Json header = Json::object();
+  if (!file.metadata.empty()) {
+    Json metadata = Json::object();
+    for (const auto& [key, text] : file.metadata) metadata.set(key, text);
+    header.set("__metadata__", std::move(metadata));
+  }
+  size_t offset = 0;
+  for (const auto& [name, tensor] : file.tensors) {
+    Json entry = Json::object({{"dtype", dtype_name(tensor.dtype())}, {"shape", Json::array(tensor.shape())}});
+    size_t end = offset + tensor.bytes().size();
+    entry.set("data_offsets", Json(Json::Array{offset, end}));
+    header.members().emplace_back(name, std::move(entry));  // names are unique: a map's keys
+    offset = end;
+  }
+  std::string text = header.dump();
+  text.resize((text.size() + 7) / 8 * 8, ' ');
+  uint64_t header_size = text.size();
+  std::string bytes(8, '\0');
+  std::memcpy(bytes.data(), &header_size, 8);
+  bytes.reserve(8 + text.size() + offset);
+  bytes += text;
+  for (const auto& [name, tensor] : file.tensors)
+    bytes.append(reinterpret_cast<const char*>(tensor.bytes().data()), tensor.bytes().size());
+  return bytes;
+}
+
+void save_safetensors(const std::string& path, const TensorFile& file) {
+  write_file(path, print_safetensors(file));
+}
+
+}  // namespace tailor

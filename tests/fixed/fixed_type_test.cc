@@ -1,0 +1,145 @@
+// The contract that is not obvious: quantise() and cast_raw() agree on every value both can express, and every mode equals its
+// definition on the real line, here checked exhaustively with exact integer arithmetic. SystemC is the second oracle (tests/hls).
+#include "tailor/fixed/fixed_type.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+namespace tailor {
+namespace {
+
+constexpr Rounding kRoundings[] = {Rounding::Trn, Rounding::TrnZero, Rounding::Rnd, Rounding::RndZero,
+                                   Rounding::RndInf, Rounding::RndMinInf, Rounding::RndConv};
+constexpr Overflow kOverflows[] = {Overflow::Sat, Overflow::SatZero, Overflow::SatSym, Overflow::Wrap,
+                                   Overflow::WrapSm};
+
+double round_by_definition(double x, Rounding mode) {
+  double low = std::floor(x), rest = x - low;
+  switch (mode) {
+    case Rounding::Trn: return low;
+    case Rounding::TrnZero: return std::trunc(x);
+    case Rounding::Rnd: return std::floor(x + 0.5);
+    case Rounding::RndZero: return rest == 0.5 ? std::trunc(x) : std::round(x);
+    case Rounding::RndInf: return std::round(x);
+    case Rounding::RndMinInf: return std::ceil(x - 0.5);
+    case Rounding::RndConv: return std::nearbyint(x);
+  }
+  return 0;
+}
+
+TEST(FixedType, RoundsEveryQuarterAsDefined) {
+  for (Rounding mode : kRoundings) {
+    FixedType to{12, 12, true, mode, Overflow::Sat};
+    for (int64_t raw = -300; raw <= 300; ++raw) {
+      double x = static_cast<double>(raw) / 8;
+      EXPECT_EQ(cast_raw(raw, 3, to), static_cast<int64_t>(round_by_definition(x, mode)))
+          << rounding_name(mode) << " of " << x;
+      EXPECT_EQ(quantise(x, to), cast_raw(raw, 3, to)) << rounding_name(mode) << " of " << x;
+    }
+  }
+}
+
+TEST(FixedType, OverflowsAsDefined) {
+  FixedType to{4, 4, true, Rounding::Trn, Overflow::Sat};
+  auto cast = [&](Overflow mode, int64_t v) {
+    to.overflow = mode;
+    return cast_raw(v, 0, to);
+  };
+  EXPECT_EQ(cast(Overflow::Sat, 8), 7);
+  EXPECT_EQ(cast(Overflow::Sat, -9), -8);
+  EXPECT_EQ(cast(Overflow::SatZero, 8), 0);
+  EXPECT_EQ(cast(Overflow::SatSym, -8), -7);
+  EXPECT_EQ(cast(Overflow::Wrap, 8), -8);
+  EXPECT_EQ(cast(Overflow::Wrap, -9), 7);
+  EXPECT_EQ(cast(Overflow::WrapSm, 8), 7);
+  EXPECT_EQ(cast(Overflow::WrapSm, 15), 0);
+  EXPECT_EQ(cast(Overflow::WrapSm, 16), -1);
+  EXPECT_EQ(cast(Overflow::WrapSm, -9), -8);
+}
+
+TEST(FixedType, CountsAnOverflowOnceAndNeverClearsTheFlag) {
+  FixedType to{8, 3, true, Rounding::Rnd, Overflow::Sat};
+  bool overflowed = false;
+  EXPECT_EQ(cast_raw<int64_t>(127, 5, to, &overflowed), 127);
+  EXPECT_FALSE(overflowed);
+  EXPECT_EQ(cast_raw<int64_t>(255, 6, to, &overflowed), 127);  // 3.984 rounds to 4: one step too far
+  EXPECT_TRUE(overflowed);
+  cast_raw<int64_t>(0, 5, to, &overflowed);
+  EXPECT_TRUE(overflowed);
+}
+
+TEST(FixedType, QuantiseAgreesWithCastForEveryModeAndTinyWidth) {
+  for (Rounding rounding : kRoundings) {
+    for (Overflow overflow : kOverflows) {
+      for (int width = 1; width <= 6; ++width) {
+        for (int integer = -1; integer <= width + 1; ++integer) {
+          FixedType to{width, integer, true, rounding, overflow};
+          if (width == 1 && overflow == Overflow::SatSym) continue;
+          for (int64_t raw = -260; raw <= 260; ++raw) {
+            bool a = false, b = false, c = false;
+            int64_t exact = cast_raw(raw, 4, to, &a);
+            EXPECT_EQ(quantise(std::ldexp(static_cast<double>(raw), -4), to, &b), exact)
+                << raw << "/16 to " << to_string(to);
+            EXPECT_EQ(cast_raw(static_cast<Int128>(raw) * (Int128{1} << 40), 44, to, &c), exact);
+            EXPECT_EQ(a, b);
+            EXPECT_EQ(a, c);
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(FixedType, CastsAFractionWiderThanTheWord) {
+  FixedType to{8, 8, true, Rounding::Trn, Overflow::Sat};
+  EXPECT_EQ(cast_raw<int64_t>(-1, 100, to), -1);
+  EXPECT_EQ(cast_raw<int64_t>(5, 100, to), 0);
+  to.rounding = Rounding::Rnd;
+  EXPECT_EQ(cast_raw<int64_t>(-1, 100, to), 0);
+}
+
+TEST(FixedType, PrintsAndParses) {
+  FixedType type{16, 6, true, Rounding::Rnd, Overflow::Sat};
+  EXPECT_EQ(to_string(type), "ap_fixed<16,6,AP_RND,AP_SAT>");
+  for (Rounding rounding : kRoundings) {
+    for (Overflow overflow : kOverflows) {
+      FixedType any{9, -2, false, rounding, overflow};
+      EXPECT_EQ(parse_fixed_type(to_string(any)), any);
+    }
+  }
+  EXPECT_EQ(parse_fixed_type("ap_fixed<16,6>").rounding, Rounding::Trn);
+  for (const char* bad : {"", "ap_fixed<16>", "ap_fixed<0,0>", "ap_fixed<64,2>", "fixed<8,3>", "ap_fixed<8,3,AP_XX>"})
+    EXPECT_THROW(parse_fixed_type(bad), Error) << bad;
+}
+
+TEST(FixedType, RefusesPrecisionsOutOfRange) {
+  EXPECT_EQ(parse_precision("16,6", "--precision"), (FixedType{16, 6}));
+  for (const char* bad : {"", "16", "16,6,2", "1,1", "33,6", "16,0", "8,9", "a,b", "16;6"}) {
+    try {
+      parse_precision(bad, "--precision");
+      ADD_FAILURE() << bad << " was accepted";
+    } catch (const Error& e) {
+      EXPECT_EQ(e.kind(), ErrorKind::Usage);
+      EXPECT_NE(std::string(e.what()).find("--precision: expected W,I"), std::string::npos);
+    }
+  }
+}
+
+TEST(FixedType, AccumulatorHoldsTheLargestSum) {
+  FixedType x{16, 6}, w{16, 6};
+  FixedType acc = accumulator_type(x, w, 144);
+  EXPECT_EQ(acc.width, 40);
+  EXPECT_EQ(acc.fraction(), 20);
+  Int128 largest = static_cast<Int128>(x.min_raw()) * w.min_raw() * 144;
+  EXPECT_LE(largest, static_cast<Int128>(acc.max_raw()));
+}
+
+TEST(FixedType, QuantiseRefusesNotANumber) {
+  EXPECT_THROW(quantise(std::nan(""), FixedType{}), Error);
+  EXPECT_THROW(quantise(INFINITY, FixedType{}), Error);
+  EXPECT_EQ(quantise(1e300, FixedType{}), 32767);
+}
+
+}  // namespace
+}  // namespace tailor
