@@ -26,7 +26,7 @@ Augmentation make_augmentation(const DataConfig& config, int64_t seed) {
   return a;
 }
 
-BatchMaker::BatchMaker(ImageShape shape, const Preprocessing& preprocessing)
+BatchMaker::BatchMaker(MapShape shape, const Preprocessing& preprocessing)
     : shape_(shape), image_(static_cast<size_t>(shape.size())), row_(static_cast<size_t>(shape.width * shape.channels)) {
   TAILOR_CHECK(preprocessing.mean.size() == static_cast<size_t>(shape.channels) && preprocessing.deviation.size() == preprocessing.mean.size(),
                "{} means for {} channels", preprocessing.mean.size(), shape.channels);
@@ -90,7 +90,7 @@ std::vector<int64_t> epoch_order(int64_t count, int64_t seed, int64_t epoch) {
   return random_permutation(count, CounterRandom(static_cast<uint64_t>(seed), RandomStream::Shuffle, static_cast<uint64_t>(epoch)));
 }
 
-std::vector<float> normalised_chw(const ImageDataset& images, int64_t index, ImageShape shape, const Preprocessing& preprocessing, int64_t* label) {
+std::vector<float> normalised_chw(const ImageDataset& images, int64_t index, MapShape shape, const Preprocessing& preprocessing, int64_t* label) {
   BatchMaker maker(shape, preprocessing);
   std::vector<float> hwc(static_cast<size_t>(shape.size())), chw(hwc.size());
   std::vector<int64_t> indices = {index}, labels = {0};

@@ -9,8 +9,6 @@
 
 namespace tailor {
 
-std::string to_string(const MapShape& s) { return fmt::format("{}x{}x{}", s.channels, s.height, s.width); }
-
 namespace {
 
 constexpr const char* kSkipKinds[] = {"identity", "projection", "pad"};

@@ -1,5 +1,7 @@
 #include "tailor/tensors/tensor.h"
 
+#include "tailor/tensors/map_shape.h"
+
 namespace tailor {
 
 const char* dtype_name(DType dtype) {
@@ -27,6 +29,8 @@ size_t dtype_size(DType dtype) {
   }
   return 1;
 }
+
+std::string to_string(const MapShape& s) { return fmt::format("{}x{}x{}", s.channels, s.height, s.width); }
 
 std::string to_string(const Shape& shape) {
   std::string text = "[";

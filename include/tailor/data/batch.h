@@ -18,14 +18,14 @@ Augmentation make_augmentation(const DataConfig& config, int64_t seed);
 
 class BatchMaker {
  public:
-  BatchMaker(ImageShape shape, const Preprocessing& preprocessing);
+  BatchMaker(MapShape shape, const Preprocessing& preprocessing);
 
   /// Fills nhwc (indices.size() × H × W × C floats) and labels. Without an augmentation the images come as they are.
   void fill(const ImageDataset& images, Span<const int64_t> indices, const std::optional<Augmentation>& augmentation,
             int64_t epoch, Span<float> nhwc, Span<int64_t> labels);
 
  private:
-  ImageShape shape_;
+  MapShape shape_;
   std::vector<float> scale_, bias_;  // one row of interleaved channels: out = scale · byte + bias
   std::vector<uint8_t> image_, row_;
 };
@@ -34,7 +34,7 @@ class BatchMaker {
 std::vector<int64_t> epoch_order(int64_t count, int64_t seed, int64_t epoch);
 
 /// One image, not augmented, as float32 CHW: the network's input in the order of checkpoints' witnesses and test vectors.
-std::vector<float> normalised_chw(const ImageDataset& images, int64_t index, ImageShape shape, const Preprocessing& preprocessing,
+std::vector<float> normalised_chw(const ImageDataset& images, int64_t index, MapShape shape, const Preprocessing& preprocessing,
                                   int64_t* label = nullptr);
 
 }  // namespace tailor

@@ -10,13 +10,9 @@
 #include "tailor/config/run_config.h"
 #include "tailor/core/json.h"
 #include "tailor/core/span.h"
+#include "tailor/tensors/map_shape.h"
 
 namespace tailor {
-
-struct ImageShape {
-  int64_t channels = 3, height = 32, width = 32;
-  int64_t size() const { return channels * height * width; }
-};
 
 class ImageDataset {
  public:
@@ -38,7 +34,7 @@ Preprocessing read_preprocessing(const Json& json);
 
 struct DataSplits {
   std::string name;
-  ImageShape shape;
+  MapShape shape{3, 32, 32};
   int64_t classes = 0;
   Preprocessing preprocessing;
   Images train;

@@ -8,19 +8,10 @@
 
 #include "tailor/config/run_config.h"
 #include "tailor/core/json.h"
+#include "tailor/tensors/map_shape.h"
 #include "tailor/tensors/tensor.h"
 
 namespace tailor {
-
-/// Feature map of one image: channels, height, width.
-struct MapShape {
-  int64_t channels = 0, height = 0, width = 0;
-  friend bool operator==(const MapShape& a, const MapShape& b) {
-    return a.channels == b.channels && a.height == b.height && a.width == b.width;
-  }
-  friend bool operator!=(const MapShape& a, const MapShape& b) { return !(a == b); }
-};
-std::string to_string(const MapShape& shape);  // "16x32x32"
 
 /// conv (no bias) – batch norm – activation. The weight is [out, in, kernel, kernel].
 struct Stage {

@@ -1,0 +1,38 @@
+// Runs a graph, lowered or laid out, in float64: the reference between LibTorch's float32 and the integers. Sums run in a fixed order
+// without contraction, so every machine gets the same bits.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "tailor/ir/graph.h"
+
+namespace tailor {
+
+/// Called with every value as it is computed: pixels × channels (HWC).
+using Float64Tap = std::function<void(int value, Span<const double> hwc)>;
+
+class Float64Emulator {
+ public:
+  /// Keeps the reordered weights; the graph may go.
+  explicit Float64Emulator(const Graph& graph);
+  /// One image, CHW as checkpoints' witnesses have it; returns the logits. Thread-safe.
+  std::vector<double> run(Span<const float> input_chw, const Float64Tap& tap = {}) const;
+
+  /// One node on given inputs (HWC); `image` is the network's input, CHW.
+  std::vector<double> evaluate(size_t node, const std::vector<const std::vector<double>*>& inputs, Span<const float> image) const;
+
+ private:
+  friend void calibrate_batch_norm(Graph& graph, const std::vector<std::vector<float>>& images);
+  void prepare_batch_norm(size_t node, const Graph& graph);
+
+  Graph graph_;                              // without its tensors
+  std::vector<std::vector<double>> weights_;  // by node: conv [ky, kx, in, out], dense [in, out], BN scale
+  std::vector<std::vector<double>> biases_;   // by node
+};
+
+/// Replaces the running mean and variance of every batch norm by what the images give, from the input on, so that an untrained
+/// network has activations of ordinary size. Images are CHW.
+void calibrate_batch_norm(Graph& graph, const std::vector<std::vector<float>>& images);
+
+}  // namespace tailor

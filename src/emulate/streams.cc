@@ -1,0 +1,310 @@
+#include "tailor/emulate/streams.h"
+
+#include <algorithm>
+#include <deque>
+
+namespace tailor {
+namespace {
+
+using Kind = StreamAction::Kind;
+
+std::vector<StreamAction> conv_program(const Graph& g, const Node& node) {
+  const ConvAttributes& a = node.conv();
+  const MapShape& in = g.value(node.inputs[0]).shape;
+  const MapShape& out = g.value(node.outputs[0]).shape;
+  // The stage's own loop (src/hls/library/tailor/conv2d.h): zero columns and rows behind the image pad both of their sides.
+  const int64_t rows = in.height + std::max(a.pad_top, a.pad_bottom), columns = in.width + std::max(a.pad_left, a.pad_right);
+  const int64_t first_y = a.kernel - 1 - a.pad_top, first_x = a.kernel - 1 - a.pad_left;
+  std::vector<StreamAction> program;
+  for (int64_t y = 0; y < rows; ++y) {
+    for (int64_t x = 0; x < columns; ++x) {
+      if (y < in.height && x < in.width) program.push_back({Kind::Read, node.inputs[0], 0});
+      const int64_t oy = y - first_y, ox = x - first_x;
+      const bool emits = oy >= 0 && ox >= 0 && oy % a.stride == 0 && ox % a.stride == 0 && oy / a.stride < out.height && ox / a.stride < out.width;
+      if (!emits) {
+        program.push_back({Kind::Wait, -1, node.hardware.cycles_per_step});
+        continue;
+      }
+      for (size_t s = 1; s < node.inputs.size(); ++s) program.push_back({Kind::Read, node.inputs[s], 0});
+      program.push_back({Kind::Wait, -1, node.hardware.cycles_per_output});
+      program.push_back({Kind::Write, node.outputs[0], 0});
+    }
+  }
+  return program;
+}
+
+}  // namespace
+
+std::vector<StreamAction> stream_program(const Graph& g, const Node& node) {
+  std::vector<StreamAction> program;
+  const int64_t step = node.hardware.cycles_per_step;
+  auto read = [&](int value) { program.push_back({Kind::Read, value, 0}); };
+  auto wait = [&](int64_t cycles) { program.push_back({Kind::Wait, -1, cycles}); };
+  auto write = [&] { program.push_back({Kind::Write, node.outputs[0], 0}); };
+  const MapShape in = node.inputs.empty() ? MapShape{} : g.value(node.inputs[0]).shape;
+  const MapShape out = node.outputs.empty() ? MapShape{} : g.value(node.outputs[0]).shape;
+  switch (node.op) {
+    case Op::Input:
+      for (int64_t p = 0; p < out.pixels(); ++p) wait(step), write();
+      break;
+    case Op::Conv2d: return conv_program(g, node);
+    case Op::Relu:
+      for (int64_t p = 0; p < out.pixels(); ++p) read(node.inputs[0]), wait(step), write();
+      break;
+    case Op::Add:
+      for (int64_t p = 0; p < out.pixels(); ++p) {
+        for (int id : node.inputs) read(id);
+        wait(step);
+        write();
+      }
+      break;
+    case Op::ShortcutPad: {
+      const int64_t stride = std::get<ShortcutPadAttributes>(node.attributes).stride;
+      for (int64_t y = 0; y < in.height; ++y) {
+        for (int64_t x = 0; x < in.width; ++x) {
+          read(node.inputs[0]);
+          wait(step);
+          if (y % stride == 0 && x % stride == 0) write();
+        }
+      }
+      break;
+    }
+    case Op::GlobalAvgPool:
+      for (int64_t p = 0; p < in.pixels(); ++p) read(node.inputs[0]), wait(step);
+      write();
+      break;
+    case Op::Dense: read(node.inputs[0]), wait(node.hardware.cycles_per_output), write(); break;
+    case Op::ZeroPad: {
+      const auto& a = std::get<ZeroPadAttributes>(node.attributes);
+      for (int64_t y = 0; y < out.height; ++y) {
+        for (int64_t x = 0; x < out.width; ++x) {
+          if (y >= a.top && y < a.top + in.height && x >= a.left && x < a.left + in.width) read(node.inputs[0]);
+          wait(step);
+          write();
+        }
+      }
+      break;
+    }
+    case Op::Clone:
+      for (int64_t p = 0; p < out.pixels(); ++p) program.push_back({Kind::Fork, node.inputs[0], step});
+      break;
+    case Op::Output:
+      for (int64_t p = 0; p < in.pixels(); ++p) read(node.inputs[0]), wait(step);
+      break;
+    case Op::BatchNorm: fail(ErrorKind::Internal, "{} is a batch norm, which a design never has", node.name);
+  }
+  return program;
+}
+
+std::vector<int64_t> fifo_depths(const Graph& design) {
+  std::vector<int64_t> depths;
+  for (const Value& v : design.values) depths.push_back(v.fifo_depth);
+  return depths;
+}
+
+StreamResult simulate_streams(const Graph& design, const std::vector<int64_t>& depths, int images) {
+  TAILOR_CHECK(depths.size() == design.values.size(), "{} depths for {} values", depths.size(), design.values.size());
+  struct Fifo {
+    int64_t depth = 0;
+    std::vector<int64_t> written, read;  // cycle of the k-th token's write and read
+    int writer = -1, reader = -1;
+  };
+  struct Process {
+    std::vector<StreamAction> program;
+    size_t at = 0;
+    int image = 0;
+    int64_t now = 0;
+    bool queued = true;
+  };
+  std::vector<Fifo> fifos(design.values.size());
+  std::vector<Process> processes(design.nodes.size());
+  for (size_t v = 0; v < fifos.size(); ++v) fifos[v].depth = depths[v];
+  for (size_t n = 0; n < design.nodes.size(); ++n) {
+    processes[n].program = stream_program(design, design.nodes[n]);
+    for (int id : design.nodes[n].inputs) fifos[static_cast<size_t>(id)].reader = static_cast<int>(n);
+    for (int id : design.nodes[n].outputs) fifos[static_cast<size_t>(id)].writer = static_cast<int>(n);
+  }
+  StreamResult result;
+  std::vector<int64_t> finished;  // cycle at which each image's last token left
+  std::deque<size_t> ready;
+  for (size_t n = 0; n < processes.size(); ++n) ready.push_back(n);
+  auto wake = [&](int process) {
+    if (process < 0 || processes[static_cast<size_t>(process)].queued) return;
+    processes[static_cast<size_t>(process)].queued = true;
+    ready.push_back(static_cast<size_t>(process));
+  };
+  // A token written in cycle t can be read in t + 1; the place of a token read in t can be written in t + 1.
+  auto can_read = [](const Fifo& f) { return f.read.size() < f.written.size(); };
+  auto can_write = [](const Fifo& f) { return f.depth == 0 || static_cast<int64_t>(f.written.size()) < f.depth + static_cast<int64_t>(f.read.size()); };
+  auto read_time = [](const Fifo& f) { return f.written[f.read.size()] + 1; };
+  auto write_time = [](const Fifo& f) {
+    int64_t freed = f.depth == 0 ? -1 : static_cast<int64_t>(f.written.size()) - f.depth;
+    return freed < 0 ? int64_t{0} : f.read[static_cast<size_t>(freed)] + 1;
+  };
+  while (!ready.empty()) {
+    const size_t n = ready.front();
+    ready.pop_front();
+    Process& p = processes[n];
+    p.queued = false;
+    const Node& node = design.nodes[n];
+    for (;;) {
+      if (p.at == p.program.size()) {
+        if (node.op == Op::Output) finished.push_back(p.now);
+        if (++p.image >= images || p.program.empty()) break;
+        p.at = 0;
+      }
+      const StreamAction& action = p.program[p.at];
+      if (action.kind == Kind::Wait) {
+        p.now += action.cycles;
+      } else if (action.kind == Kind::Read) {
+        Fifo& f = fifos[static_cast<size_t>(action.value)];
+        if (!can_read(f)) break;
+        p.now = std::max(p.now, read_time(f));
+        f.read.push_back(p.now);
+        wake(f.writer);
+      } else if (action.kind == Kind::Write) {
+        Fifo& f = fifos[static_cast<size_t>(action.value)];
+        if (!can_write(f)) break;
+        p.now = std::max(p.now, write_time(f));
+        f.written.push_back(p.now);
+        wake(f.reader);
+      } else {
+        Fifo& from = fifos[static_cast<size_t>(action.value)];
+        bool possible = can_read(from);
+        for (int id : node.outputs) possible = possible && can_write(fifos[static_cast<size_t>(id)]);
+        if (!possible) break;
+        p.now = std::max(p.now, read_time(from));
+        for (int id : node.outputs) p.now = std::max(p.now, write_time(fifos[static_cast<size_t>(id)]));
+        from.read.push_back(p.now);
+        wake(from.writer);
+        for (int id : node.outputs) {
+          fifos[static_cast<size_t>(id)].written.push_back(p.now);
+          wake(fifos[static_cast<size_t>(id)].reader);
+        }
+        p.now += action.cycles;
+      }
+      ++p.at;
+    }
+  }
+  if (static_cast<int>(finished.size()) < images) {
+    result.deadlock = true;
+    for (size_t n = 0; n < processes.size(); ++n) {
+      const Process& p = processes[n];
+      if (p.at == p.program.size()) continue;
+      const StreamAction& action = p.program[p.at];
+      int full = -1;
+      for (int id : action.kind == Kind::Fork ? design.nodes[n].outputs : std::vector<int>{action.value}) {
+        if (action.kind != Kind::Read && !can_write(fifos[static_cast<size_t>(id)])) full = id;
+      }
+      // The full FIFO is the culprit; the stages that wait for tokens are its victims.
+      if (full < 0) continue;
+      result.deadlock_text = fmt::format("{} waits for space in the FIFO {} of depth {}", design.nodes[n].name, design.value(full).name, depths[static_cast<size_t>(full)]);
+      if (action.kind == Kind::Fork) break;
+    }
+    if (result.deadlock_text.empty()) result.deadlock_text = "a stage waits for a token that never comes";
+  } else {
+    result.latency_cycles = finished.front();
+    if (finished.size() > 1) result.interval_cycles = finished.back() - finished[finished.size() - 2];
+  }
+  for (const Fifo& f : fifos) {
+    int64_t most = 0;
+    size_t gone = 0;
+    for (size_t k = 0; k < f.written.size(); ++k) {
+      while (gone < f.read.size() && f.read[gone] < f.written[k]) ++gone;
+      most = std::max(most, static_cast<int64_t>(k + 1 - gone));
+    }
+    result.high_water.push_back(most);
+  }
+  return result;
+}
+
+namespace {
+
+/// For each node: tokens read from input `value` before its k-th write (1-based), from one image's program.
+std::vector<int64_t> reads_before_writes(const std::vector<StreamAction>& program, int value) {
+  std::vector<int64_t> result = {0};
+  int64_t reads = 0;
+  for (const StreamAction& action : program) {
+    if (action.kind == Kind::Fork) {
+      result.push_back(++reads);
+    } else if (action.kind == Kind::Read && action.value == value) {
+      ++reads;
+    } else if (action.kind == Kind::Write) {
+      result.push_back(reads);
+    }
+  }
+  return result;
+}
+
+}  // namespace
+
+std::vector<SkipDepth> skip_depths(const Graph& design) {
+  const std::vector<int> writer = producers(design);
+  std::vector<std::vector<StreamAction>> programs;
+  for (const Node& node : design.nodes) programs.push_back(stream_program(design, node));
+  std::vector<SkipDepth> result;
+  for (size_t join = 0; join < design.nodes.size(); ++join) {
+    const Node& node = design.nodes[join];
+    if ((node.op != Op::Conv2d && node.op != Op::Add) || node.inputs.size() < 2) continue;
+    for (size_t s = 1; s < node.inputs.size(); ++s) {
+      // Back along the skip to its clone: the stages between are single-input.
+      std::vector<size_t> on_skip;
+      int at = writer[static_cast<size_t>(node.inputs[s])];
+      while (at >= 0 && design.nodes[static_cast<size_t>(at)].op != Op::Clone) {
+        on_skip.push_back(static_cast<size_t>(at));
+        const Node& stage = design.nodes[static_cast<size_t>(at)];
+        at = stage.inputs.size() == 1 ? writer[static_cast<size_t>(stage.inputs[0])] : -1;
+      }
+      if (at < 0) continue;
+      const auto clone = static_cast<size_t>(at);
+      // demand[v]: tokens that must have been written to v before the join can take the skip's j-th token.
+      SkipDepth depth;
+      depth.value = node.inputs[s];
+      std::vector<int64_t> main_reads;  // of the join, before each read of the skip
+      int64_t reads = 0;
+      for (const StreamAction& action : programs[join]) {
+        if (action.kind != Kind::Read) continue;
+        if (action.value == node.inputs[0]) ++reads;
+        if (action.value == node.inputs[s]) main_reads.push_back(reads);
+      }
+      // Compose "reads before the k-th write" along every path from the join's main input back to the clone.
+      std::vector<std::vector<int64_t>> demand(design.values.size());
+      std::vector<int64_t> convolutions(design.values.size(), -1);
+      demand[static_cast<size_t>(node.inputs[0])] = main_reads;
+      convolutions[static_cast<size_t>(node.inputs[0])] = node.op == Op::Conv2d && node.conv().kernel > 1 ? 1 : 0;
+      std::vector<int64_t> at_clone(main_reads.size(), 0);
+      int64_t in_flight = 0;
+      for (size_t n = join; n-- > clone;) {
+        const Node& stage = design.nodes[n];
+        for (int out : stage.outputs) {
+          const auto& wanted = demand[static_cast<size_t>(out)];
+          if (wanted.empty()) continue;
+          if (n == clone) {
+            for (size_t j = 0; j < wanted.size(); ++j) at_clone[j] = std::max(at_clone[j], wanted[j]);
+            in_flight = std::max(in_flight, convolutions[static_cast<size_t>(out)]);
+            continue;
+          }
+          for (int in : stage.inputs) {
+            std::vector<int64_t> needs = reads_before_writes(programs[n], in);
+            auto& mine = demand[static_cast<size_t>(in)];
+            mine.resize(wanted.size(), 0);
+            for (size_t j = 0; j < wanted.size(); ++j) mine[j] = std::max(mine[j], needs[static_cast<size_t>(wanted[j])]);
+            convolutions[static_cast<size_t>(in)] =
+                std::max(convolutions[static_cast<size_t>(in)], convolutions[static_cast<size_t>(out)] + (stage.op == Op::Conv2d && stage.conv().kernel > 1 ? 1 : 0));
+          }
+        }
+      }
+      // Forward along the skip: how many tokens those let through to the join's FIFO.
+      for (auto stage = on_skip.rbegin(); stage != on_skip.rend(); ++stage) {
+        const std::vector<int64_t> needs = reads_before_writes(programs[*stage], design.nodes[*stage].inputs[0]);
+        for (int64_t& tokens : at_clone) tokens = std::upper_bound(needs.begin(), needs.end(), tokens) - needs.begin() - 1;
+      }
+      for (size_t j = 0; j < at_clone.size(); ++j) depth.deadlock_free = std::max(depth.deadlock_free, at_clone[j] - static_cast<int64_t>(j));
+      depth.full_speed = depth.deadlock_free + in_flight;
+      result.push_back(depth);
+    }
+  }
+  return result;
+}
+
+}  // namespace tailor

@@ -1,0 +1,212 @@
+// The graph file. Field for field what graph.h declares; docs/formats.md is its normative description.
+#include "tailor/core/files.h"
+#include "tailor/core/strings.h"
+#include "tailor/ir/graph.h"
+#include "tailor/tensors/safetensors.h"
+
+namespace tailor {
+namespace {
+
+template <class E, size_t N>
+E parse_enum(const std::string& text, const E (&values)[N], const char* what) {
+  for (E value : values) {
+    if (text == to_string(value)) return value;
+  }
+  fail(ErrorKind::Data, "unknown {} '{}'", what, text);
+}
+
+constexpr Op kOps[] = {Op::Input, Op::Conv2d, Op::BatchNorm, Op::Relu, Op::Add, Op::ShortcutPad, Op::GlobalAvgPool, Op::Dense, Op::ZeroPad, Op::Clone, Op::Output};
+constexpr FifoStorage kStorages[] = {FifoStorage::Auto, FifoStorage::Srl, FifoStorage::Bram};
+
+std::vector<std::string> read_strings(const Json& json) {
+  std::vector<std::string> out;
+  for (const Json& item : json.as_array()) out.push_back(item.as_string());
+  return out;
+}
+
+std::vector<int> read_ids(const Json& json) {
+  std::vector<int> out;
+  for (const Json& item : json.as_array()) out.push_back(static_cast<int>(item.as_int()));
+  return out;
+}
+
+Json write_attributes(const Node& node) {
+  if (const auto* a = std::get_if<ConvAttributes>(&node.attributes))
+    return Json::object({{"kernel", a->kernel}, {"stride", a->stride}, {"pads", Json::Array{a->pad_top, a->pad_left, a->pad_bottom, a->pad_right}},
+                         {"relu", a->activation == Activation::Relu}, {"skips_after_activation", a->skip_position == SkipPosition::AfterActivation},
+                         {"stream_skips", Json::array(a->stream_skips)}, {"window_skips", Json::array(a->window_skips)}, {"folded_skips", Json::array(a->folded_skips)}});
+  if (const auto* a = std::get_if<BatchNormAttributes>(&node.attributes)) return Json::object({{"epsilon", a->epsilon}});
+  if (const auto* a = std::get_if<AddAttributes>(&node.attributes)) return Json::object({{"skips", Json::array(a->skips)}});
+  if (const auto* a = std::get_if<ShortcutPadAttributes>(&node.attributes)) return Json::object({{"stride", a->stride}, {"channel_offset", a->channel_offset}});
+  if (const auto* a = std::get_if<ZeroPadAttributes>(&node.attributes)) return Json::object({{"pads", Json::Array{a->top, a->left, a->bottom, a->right}}});
+  return Json::object();
+}
+
+Attributes read_attributes(Op op, const Json& json) {
+  switch (op) {
+    case Op::Conv2d: {
+      ConvAttributes a;
+      a.kernel = json.at("kernel").as_int();
+      a.stride = json.at("stride").as_int();
+      const auto& pads = json.at("pads").as_array();
+      if (pads.size() != 4) fail(ErrorKind::Data, "expected 4 pads, got {}", pads.size());
+      a.pad_top = pads[0].as_int(), a.pad_left = pads[1].as_int(), a.pad_bottom = pads[2].as_int(), a.pad_right = pads[3].as_int();
+      a.activation = json.at("relu").as_bool() ? Activation::Relu : Activation::None;
+      a.skip_position = json.at("skips_after_activation").as_bool() ? SkipPosition::AfterActivation : SkipPosition::BeforeActivation;
+      a.stream_skips = read_strings(json.at("stream_skips"));
+      a.window_skips = read_strings(json.at("window_skips"));
+      a.folded_skips = read_strings(json.at("folded_skips"));
+      return a;
+    }
+    case Op::BatchNorm: return BatchNormAttributes{json.at("epsilon").as_number()};
+    case Op::Add: return AddAttributes{read_strings(json.at("skips"))};
+    case Op::ShortcutPad: return ShortcutPadAttributes{json.at("stride").as_int(), json.at("channel_offset").as_int()};
+    case Op::ZeroPad: {
+      const auto& pads = json.at("pads").as_array();
+      if (pads.size() != 4) fail(ErrorKind::Data, "expected 4 pads, got {}", pads.size());
+      return ZeroPadAttributes{pads[0].as_int(), pads[1].as_int(), pads[2].as_int(), pads[3].as_int()};
+    }
+    case Op::Input:
+    case Op::Relu:
+    case Op::GlobalAvgPool:
+    case Op::Dense:
+    case Op::Clone:
+    case Op::Output: return {};
+  }
+  return {};
+}
+
+void set_type(Json& json, const char* key, const std::optional<FixedType>& type) {
+  if (type) json.set(key, to_string(*type));
+}
+std::optional<FixedType> get_type(const Json& json, const char* key) {
+  const Json* text = json.find(key);
+  return text ? std::optional(parse_fixed_type(text->as_string())) : std::nullopt;
+}
+
+Json write_hardware(const NodeHardware& h) {
+  Json json = Json::object();
+  set_type(json, "weight", h.weight);
+  set_type(json, "bias", h.bias);
+  set_type(json, "accumulator", h.accumulator);
+  set_type(json, "reciprocal", h.reciprocal);
+  json.set("reuse_factor", h.reuse_factor);
+  json.set("multipliers", h.multipliers);
+  json.set("cycles_per_step", h.cycles_per_step);
+  json.set("cycles_per_output", h.cycles_per_output);
+  return json;
+}
+
+NodeHardware read_hardware(const Json& json) {
+  NodeHardware h;
+  h.weight = get_type(json, "weight");
+  h.bias = get_type(json, "bias");
+  h.accumulator = get_type(json, "accumulator");
+  h.reciprocal = get_type(json, "reciprocal");
+  h.reuse_factor = json.at("reuse_factor").as_int();
+  h.multipliers = json.at("multipliers").as_int();
+  h.cycles_per_step = json.at("cycles_per_step").as_int();
+  h.cycles_per_output = json.at("cycles_per_output").as_int();
+  return h;
+}
+
+}  // namespace
+
+std::string print_graph(const Graph& graph) {
+  const bool design = graph.state == "design";
+  Json document = Json::object({{"name", graph.name}, {"state", graph.state}});
+  Json::Array values, nodes;
+  for (const Value& v : graph.values) {
+    Json json = Json::object({{"name", v.name}, {"shape", Json::Array{v.shape.channels, v.shape.height, v.shape.width}}});
+    if (v.type) json.set("type", to_string(*v.type));
+    if (design) {
+      json.set("identifier", v.identifier);
+      json.set("fifo_depth", v.fifo_depth);
+      json.set("fifo_storage", to_string(v.fifo_storage));
+    }
+    values.push_back(std::move(json));
+  }
+  for (const Node& n : graph.nodes) {
+    Json json = Json::object({{"op", to_string(n.op)}, {"name", n.name}, {"inputs", Json::array(n.inputs)}, {"outputs", Json::array(n.outputs)}, {"attributes", write_attributes(n)}});
+    if (design) {
+      json.set("identifier", n.identifier);
+      json.set("hardware", write_hardware(n.hardware));
+    }
+    nodes.push_back(std::move(json));
+  }
+  document.set("values", std::move(values));
+  document.set("nodes", std::move(nodes));
+  document.set("provenance", graph.provenance);
+  TensorFile file;
+  file.tensors = graph.tensors;
+  if (graph.witness) {
+    document.set("witness", graph.witness->source);
+    file.tensors["witness.inputs"] = graph.witness->inputs;
+    file.tensors["witness.outputs"] = graph.witness->outputs;
+  }
+  file.metadata = {{"format", "tailor.graph"}, {"version", std::to_string(kGraphVersion)}, {"document", document.dump()}};
+  return print_safetensors(file);
+}
+
+void save_graph(const std::string& path, const Graph& graph) { write_file(path, print_graph(graph)); }
+
+Graph load_graph(const std::string& path) {
+  TensorFile file = load_safetensors(path, "graph file");
+  if (file.metadata["format"] != "tailor.graph")
+    fail(ErrorKind::Data, "graph file {}: expected the format tailor.graph, got '{}'; write one with tailor export (it is graph.safetensors of every project)", path, file.metadata["format"]);
+  if (file.metadata["version"] != std::to_string(kGraphVersion))
+    fail(ErrorKind::Unsupported, "graph file {}: expected version {}, got {}; export it again with this version of tailor", path, kGraphVersion, file.metadata["version"]);
+  Graph graph;
+  try {
+    Json document = Json::parse(file.metadata["document"], path);
+    graph.name = document.at("name").as_string();
+    graph.state = document.at("state").as_string();
+    if (graph.state != "lowered" && graph.state != "design") fail(ErrorKind::Data, "unknown state '{}'", graph.state);
+    const bool design = graph.state == "design";
+    for (const Json& json : document.at("values").as_array()) {
+      Value v;
+      v.name = json.at("name").as_string();
+      const auto& shape = json.at("shape").as_array();
+      if (shape.size() != 3) fail(ErrorKind::Data, "value {}: expected 3 sizes, got {}", v.name, shape.size());
+      v.shape = {shape[0].as_int(), shape[1].as_int(), shape[2].as_int()};
+      v.type = get_type(json, "type");
+      if (design) {
+        v.identifier = json.at("identifier").as_string();
+        v.fifo_depth = json.at("fifo_depth").as_int();
+        v.fifo_storage = parse_enum(json.at("fifo_storage").as_string(), kStorages, "FIFO storage");
+      }
+      graph.values.push_back(std::move(v));
+    }
+    for (const Json& json : document.at("nodes").as_array()) {
+      Node n;
+      n.op = parse_enum(json.at("op").as_string(), kOps, "operation");
+      n.name = json.at("name").as_string();
+      n.inputs = read_ids(json.at("inputs"));
+      n.outputs = read_ids(json.at("outputs"));
+      n.attributes = read_attributes(n.op, json.at("attributes"));
+      if (design) {
+        n.identifier = json.at("identifier").as_string();
+        n.hardware = read_hardware(json.at("hardware"));
+      }
+      graph.nodes.push_back(std::move(n));
+    }
+    graph.provenance = document.at("provenance");
+    if (const Json* source = document.find("witness")) {
+      Witness witness;
+      witness.source = source->as_string();
+      witness.inputs = find_tensor(file.tensors, "witness.inputs", path);
+      witness.outputs = find_tensor(file.tensors, "witness.outputs", path);
+      file.tensors.erase("witness.inputs");
+      file.tensors.erase("witness.outputs");
+      graph.witness = std::move(witness);
+    }
+  } catch (const Error& e) {
+    fail(ErrorKind::Data, "graph file {}: {}", path, e.what());
+  }
+  graph.tensors = std::move(file.tensors);
+  auto findings = verify_graph(graph);
+  if (!findings.empty()) fail(ErrorKind::Data, "graph file {}: {}", path, join(findings, "; "));
+  return graph;
+}
+
+}  // namespace tailor

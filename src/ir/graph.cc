@@ -1,0 +1,228 @@
+#include "tailor/ir/graph.h"
+
+#include <algorithm>
+#include <set>
+
+#include "tailor/core/strings.h"
+
+namespace tailor {
+
+const char* to_string(Op op) {
+  switch (op) {
+    case Op::Input: return "input";
+    case Op::Conv2d: return "conv2d";
+    case Op::BatchNorm: return "batch_norm";
+    case Op::Relu: return "relu";
+    case Op::Add: return "add";
+    case Op::ShortcutPad: return "shortcut_pad";
+    case Op::GlobalAvgPool: return "global_avg_pool";
+    case Op::Dense: return "dense";
+    case Op::ZeroPad: return "zero_pad";
+    case Op::Clone: return "clone";
+    case Op::Output: return "output";
+  }
+  return "?";
+}
+
+const char* to_string(FifoStorage storage) {
+  switch (storage) {
+    case FifoStorage::Auto: return "auto";
+    case FifoStorage::Srl: return "srl";
+    case FifoStorage::Bram: return "bram";
+  }
+  return "?";
+}
+
+int Graph::add_value(std::string value_name, const MapShape& shape) {
+  Value v;
+  v.name = std::move(value_name);
+  v.shape = shape;
+  values.push_back(std::move(v));
+  return static_cast<int>(values.size()) - 1;
+}
+
+size_t Graph::add_node(Op op, std::string node_name, std::vector<int> inputs, Attributes attributes, int64_t out_channels) {
+  std::vector<MapShape> shapes;
+  for (int id : inputs) shapes.push_back(value(id).shape);
+  Node node;
+  node.op = op;
+  node.name = std::move(node_name);
+  node.inputs = std::move(inputs);
+  node.attributes = std::move(attributes);
+  if (op != Op::Output) node.outputs = {add_value(node.name, infer_shape(op, node.name, shapes, node.attributes, out_channels))};
+  nodes.push_back(std::move(node));
+  return nodes.size() - 1;
+}
+
+const Tensor& Graph::tensor(const Node& node, const char* part) const {
+  return find_tensor(tensors, node.name + "." + part, "graph " + name);
+}
+
+bool Graph::has_tensor(const Node& node, const char* part) const { return tensors.count(node.name + "." + part) != 0; }
+
+const MapShape& Graph::input_shape() const {
+  for (const Node& node : nodes) {
+    if (node.op == Op::Input) return value(node.outputs[0]).shape;
+  }
+  fail(ErrorKind::Data, "graph {} has no input", name);
+}
+
+int64_t Graph::classes() const {
+  for (const Node& node : nodes) {
+    if (node.op == Op::Output) return value(node.inputs[0]).shape.channels;
+  }
+  fail(ErrorKind::Data, "graph {} has no output", name);
+}
+
+MapShape infer_shape(Op op, const std::string& name, const std::vector<MapShape>& inputs, const Attributes& attributes, int64_t out_channels) {
+  auto need = [&](bool ok, const std::string& what) {
+    if (!ok) fail(ErrorKind::Data, "graph: {} ({}): {}", name, to_string(op), what);
+  };
+  auto one_input = [&]() -> const MapShape& {
+    need(inputs.size() == 1, fmt::format("expected 1 input, got {}", inputs.size()));
+    return inputs[0];
+  };
+  switch (op) {
+    case Op::Input: return {};  // its shape is given, not inferred
+    case Op::Output: return one_input();
+    case Op::BatchNorm:
+    case Op::Relu:
+    case Op::Clone: return one_input();
+    case Op::Conv2d: {
+      const auto* a = std::get_if<ConvAttributes>(&attributes);
+      need(a && !inputs.empty(), "expected convolution attributes and an input");
+      need(a->kernel >= 1 && a->stride >= 1 && a->pad_top >= 0 && a->pad_left >= 0 && a->pad_bottom >= 0 && a->pad_right >= 0,
+           "kernel and stride must be positive, pads not negative");
+      const MapShape& x = inputs[0];
+      int64_t rows = x.height + a->pad_top + a->pad_bottom - a->kernel, columns = x.width + a->pad_left + a->pad_right - a->kernel;
+      need(rows >= 0 && columns >= 0, fmt::format("a kernel of {} does not fit on {}", a->kernel, to_string(x)));
+      MapShape y{out_channels, rows / a->stride + 1, columns / a->stride + 1};
+      need(inputs.size() == 1 + a->stream_skips.size(), fmt::format("{} skip inputs, {} skip ids", inputs.size() - 1, a->stream_skips.size()));
+      for (size_t i = 1; i < inputs.size(); ++i)
+        need(inputs[i] == y, fmt::format("skip {} has shape {}, expected {}", a->stream_skips[i - 1], to_string(inputs[i]), to_string(y)));
+      need(a->window_skips.empty() || (y == x && a->pad_top < a->kernel && a->pad_left < a->kernel), "a skip read from the window needs equal shapes");
+      return y;
+    }
+    case Op::Add: {
+      need(inputs.size() >= 2, fmt::format("expected 2 inputs or more, got {}", inputs.size()));
+      for (const MapShape& shape : inputs)
+        need(shape == inputs[0], fmt::format("adds {} to {}", to_string(shape), to_string(inputs[0])));
+      const auto* a = std::get_if<AddAttributes>(&attributes);
+      need(a && a->skips.size() + 1 == inputs.size(), "expected one skip id for each input but the first");
+      return inputs[0];
+    }
+    case Op::ShortcutPad: {
+      const auto* a = std::get_if<ShortcutPadAttributes>(&attributes);
+      const MapShape& x = one_input();
+      need(a && a->stride >= 1 && a->channel_offset >= 0 && a->channel_offset + x.channels <= out_channels, "channels do not fit");
+      return {out_channels, (x.height + a->stride - 1) / a->stride, (x.width + a->stride - 1) / a->stride};
+    }
+    case Op::GlobalAvgPool: return {one_input().channels, 1, 1};
+    case Op::Dense: {
+      const MapShape& x = one_input();
+      need(x.height == 1 && x.width == 1, "expected a 1x1 map, got " + to_string(x));
+      return {out_channels, 1, 1};
+    }
+    case Op::ZeroPad: {
+      const auto* a = std::get_if<ZeroPadAttributes>(&attributes);
+      const MapShape& x = one_input();
+      need(a && a->top >= 0 && a->left >= 0 && a->bottom >= 0 && a->right >= 0, "pads must not be negative");
+      return {x.channels, x.height + a->top + a->bottom, x.width + a->left + a->right};
+    }
+  }
+  fail(ErrorKind::Internal, "no shape rule for {}", to_string(op));
+}
+
+std::vector<int> producers(const Graph& graph) {
+  std::vector<int> result(graph.values.size(), -1);
+  for (size_t n = 0; n < graph.nodes.size(); ++n) {
+    for (int id : graph.nodes[n].outputs) result[static_cast<size_t>(id)] = static_cast<int>(n);
+  }
+  return result;
+}
+
+std::vector<std::vector<int>> consumers(const Graph& graph) {
+  std::vector<std::vector<int>> result(graph.values.size());
+  for (size_t n = 0; n < graph.nodes.size(); ++n) {
+    for (int id : graph.nodes[n].inputs) result[static_cast<size_t>(id)].push_back(static_cast<int>(n));
+  }
+  return result;
+}
+
+std::vector<std::string> verify_graph(const Graph& graph) {
+  std::vector<std::string> findings;
+  auto add = [&](const std::string& text) { findings.push_back(text); };
+  const auto count = static_cast<int>(graph.values.size());
+  std::vector<int> written(graph.values.size(), 0), read(graph.values.size(), 0);
+  std::set<std::string> names;
+  int inputs = 0, outputs = 0;
+  for (const Node& node : graph.nodes) {
+    if (!names.insert(node.name).second) add(fmt::format("two nodes are named {}", node.name));
+    inputs += node.op == Op::Input ? 1 : 0;
+    outputs += node.op == Op::Output ? 1 : 0;
+    bool in_range = true;
+    for (int id : node.inputs) {
+      if (id < 0 || id >= count) {
+        add(fmt::format("{} reads value {} of {}", node.name, id, count));
+        in_range = false;
+        continue;
+      }
+      if (written[static_cast<size_t>(id)] == 0) add(fmt::format("{} reads {} before it is written", node.name, graph.value(id).name));
+      ++read[static_cast<size_t>(id)];
+    }
+    size_t wanted = node.op == Op::Output ? 0 : 1;
+    if (node.op == Op::Clone ? node.outputs.size() < 2 : node.outputs.size() != wanted)
+      add(fmt::format("{} ({}) has {} outputs", node.name, to_string(node.op), node.outputs.size()));
+    for (int id : node.outputs) {
+      if (id < 0 || id >= count) {
+        add(fmt::format("{} writes value {} of {}", node.name, id, count));
+        in_range = false;
+        continue;
+      }
+      if (written[static_cast<size_t>(id)]++ != 0) add(fmt::format("{} is written twice", graph.value(id).name));
+    }
+    if (!in_range) continue;
+    if (node.op == Op::Input) {
+      if (!node.inputs.empty()) add(node.name + " (input) has inputs");
+      continue;
+    }
+    // Tensors, then shapes.
+    int64_t out_channels = node.outputs.empty() ? 0 : graph.value(node.outputs[0]).shape.channels;
+    auto expect = [&](const char* part, const Shape& shape) {
+      if (!graph.has_tensor(node, part)) {
+        add(fmt::format("the tensor {}.{} is missing", node.name, part));
+      } else if (graph.tensor(node, part).shape() != shape) {
+        add(fmt::format("the tensor {}.{} has shape {}, expected {}", node.name, part, to_string(graph.tensor(node, part).shape()), to_string(shape)));
+      }
+    };
+    std::vector<MapShape> shapes;
+    for (int id : node.inputs) shapes.push_back(graph.value(id).shape);
+    try {
+      MapShape shape = infer_shape(node.op, node.name, shapes, node.attributes, out_channels);
+      for (int id : node.outputs) {
+        if (graph.value(id).shape != shape)
+          add(fmt::format("{} has shape {}, expected {}", graph.value(id).name, to_string(graph.value(id).shape), to_string(shape)));
+      }
+    } catch (const Error& e) {
+      add(e.what());
+      continue;
+    }
+    if (node.op == Op::Conv2d) {
+      expect("weight", {out_channels, shapes[0].channels, node.conv().kernel, node.conv().kernel});
+      if (graph.has_tensor(node, "bias")) expect("bias", {out_channels});
+    } else if (node.op == Op::Dense) {
+      expect("weight", {out_channels, shapes[0].channels});
+      expect("bias", {out_channels});
+    } else if (node.op == Op::BatchNorm) {
+      for (const char* part : {"weight", "bias", "running_mean", "running_var"}) expect(part, {shapes[0].channels});
+    }
+  }
+  if (inputs != 1 || outputs != 1) add(fmt::format("{} inputs and {} outputs, expected one of each", inputs, outputs));
+  for (size_t id = 0; id < graph.values.size(); ++id) {
+    if (written[id] == 0) add(graph.values[id].name + " is never written");
+    if (graph.state == "design" ? read[id] != 1 : read[id] == 0) add(fmt::format("{} is read {} times", graph.values[id].name, read[id]));
+  }
+  return findings;
+}
+
+}  // namespace tailor

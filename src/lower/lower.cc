@@ -1,0 +1,116 @@
+#include "tailor/lower/lower.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "tailor/core/strings.h"
+#include "tailor/emulate/float64.h"
+
+namespace tailor {
+namespace {
+
+int output_of(const Graph& graph, size_t node) { return graph.nodes[node].outputs[0]; }
+
+/// The value a skip brings to its join: the start point, through the projection or the pad if there is one.
+int lower_skip(Graph& graph, const Skip& skip, int from, int64_t out_channels, double bn_epsilon) {
+  switch (skip.kind) {
+    case SkipKind::Identity: return from;
+    case SkipKind::Projection: {
+      ConvAttributes conv;
+      conv.stride = skip.stride;
+      int x = output_of(graph, graph.add_node(Op::Conv2d, skip.tensors + ".conv", {from}, conv, out_channels));
+      return output_of(graph, graph.add_node(Op::BatchNorm, skip.tensors + ".bn", {x}, BatchNormAttributes{bn_epsilon}));
+    }
+    case SkipKind::Pad:
+      return output_of(graph, graph.add_node(Op::ShortcutPad, skip.id + ".pad", {from}, ShortcutPadAttributes{skip.stride, skip.channel_offset}, out_channels));
+  }
+  fail(ErrorKind::Internal, "unknown skip kind of {}", skip.id);
+}
+
+}  // namespace
+
+Graph lower_network(const Network& network, const TensorMap& tensors, const std::string& where) {
+  verify_tensors(network, tensors, where);
+  Graph graph;
+  graph.name = network.name;
+  graph.state = "lowered";
+  graph.tensors = tensors;
+  size_t input = graph.add_node(Op::Input, "input", {});
+  int at = output_of(graph, input);
+  graph.value(at).shape = network.input;
+
+  for (const Block& block : network.blocks) {
+    std::vector<int> points = {at};
+    for (size_t i = 1; i <= block.stages.size(); ++i) {
+      const Stage& stage = block.stages[i - 1];
+      ConvAttributes conv;
+      conv.kernel = stage.kernel;
+      conv.stride = stage.stride;
+      conv.pad_top = conv.pad_left = conv.pad_bottom = conv.pad_right = stage.pad;
+      at = output_of(graph, graph.add_node(Op::Conv2d, conv_name(block, i), {at}, conv, stage.out_channels));
+      at = output_of(graph, graph.add_node(Op::BatchNorm, bn_name(block, i), {at}, BatchNormAttributes{network.bn_epsilon}));
+      auto add_relu = [&] {
+        if (stage.relu) at = output_of(graph, graph.add_node(Op::Relu, fmt::format("{}.relu{}", block.id, i), {at}));
+      };
+      auto add_skips = [&] {
+        std::vector<int> inputs = {at};
+        AddAttributes ids;
+        for (const Skip& skip : block.skips) {
+          if (skip.to != static_cast<int64_t>(i)) continue;
+          inputs.push_back(lower_skip(graph, skip, points[static_cast<size_t>(skip.from)], stage.out_channels, network.bn_epsilon));
+          ids.skips.push_back(skip.id);
+        }
+        if (inputs.size() > 1) at = output_of(graph, graph.add_node(Op::Add, fmt::format("{}.add{}", block.id, i), inputs, ids));
+      };
+      if (network.join == Join::BeforeActivation) {
+        add_skips();
+        add_relu();
+      } else {
+        add_relu();
+        add_skips();
+      }
+      points.push_back(at);
+    }
+  }
+  at = output_of(graph, graph.add_node(Op::GlobalAvgPool, "pool", {at}));
+  at = output_of(graph, graph.add_node(Op::Dense, "fc", {at}, {}, network.classes));
+  graph.add_node(Op::Output, "output", {at});
+  auto findings = verify_graph(graph);
+  TAILOR_CHECK(findings.empty(), "{}", join(findings, "; "));
+  return graph;
+}
+
+double witness_error(const Graph& graph) {
+  if (!graph.witness) fail(ErrorKind::Data, "graph {} has no witness to check it against", graph.name);
+  const auto inputs = graph.witness->inputs.as<float>();
+  const auto outputs = graph.witness->outputs.as<float>();
+  const auto size = static_cast<size_t>(graph.input_shape().size()), classes = static_cast<size_t>(graph.classes());
+  const size_t count = outputs.size() / std::max<size_t>(classes, 1);
+  if (count == 0 || inputs.size() != count * size || outputs.size() != count * classes)
+    fail(ErrorKind::Data, "graph {}: witness of {} inputs and {} outputs, expected multiples of {} and {}", graph.name, inputs.size(), outputs.size(), size, classes);
+  Float64Emulator emulator(graph);
+  double worst = 0;
+  for (size_t i = 0; i < count; ++i) {
+    std::vector<double> logits = emulator.run(inputs.subspan(i * size, size));
+    double largest = 1e-12, difference = 0;
+    for (size_t k = 0; k < classes; ++k) {
+      double expected = outputs[i * classes + k];
+      largest = std::max(largest, std::abs(expected));
+      double d = std::abs(logits[k] - expected);
+      difference = std::isfinite(d) ? std::max(difference, d) : INFINITY;
+    }
+    worst = std::max(worst, difference / largest);
+  }
+  return worst;
+}
+
+void verify_witness(const Graph& graph, const std::string& where) {
+  double error = witness_error(graph);
+  if (!(error <= kWitnessTolerance))
+    fail(ErrorKind::Mismatch,
+         "the graph of {} does not compute what LibTorch computed ({}): largest relative difference {:.3g}, expected at most {:g}; the checkpoint's "
+         "description, weights and witness do not belong together",
+         where, graph.witness->source, error, kWitnessTolerance);
+}
+
+}  // namespace tailor
