@@ -142,13 +142,17 @@ void describe(RecordVisitor& v, RunConfig& c) {
   v.record("export", [&](RecordVisitor& r) { describe(r, c.exporting); }, "Defaults of `tailor export` for this run.");
 }
 
+void check(const DataConfig& c, const std::string& source) {
+  if (c.mean.size() != c.deviation.size() || (!c.mean.empty() && c.mean.size() != 3))
+    fail_config("/data/mean", "three numbers, and three in /data/deviation (or both empty)",
+                fmt::format("{} and {}", c.mean.size(), c.deviation.size()), source);
+}
+
 void check(const RunConfig& c, const std::string& source) {
   auto number = [](int64_t n) { return std::to_string(n); };
   if ((c.network.depth - 2) % 6 != 0)
     fail_config("/network/depth", "6n + 2 (8, 20, 32, 44, 56, 110, …)", number(c.network.depth), source);
-  if (c.data.mean.size() != c.data.deviation.size() || (!c.data.mean.empty() && c.data.mean.size() != 3))
-    fail_config("/data/mean", "three numbers, and three in /data/deviation (or both empty)",
-                fmt::format("{} and {}", c.data.mean.size(), c.data.deviation.size()), source);
+  check(c.data, source);
   bool planned = !c.surgery.plan.empty();
   if (!c.teacher && (c.surgery.kind != SurgeryKind::None || planned))
     fail_config("/teacher", "a teacher, because /surgery alters skips and a student starts from its teacher",
@@ -212,6 +216,7 @@ Json write_network_config(const NetworkConfig& config) {
 DataConfig read_data_config(const Json& json, const std::string& source) {
   DataConfig config;
   read_record(json, source, [&](RecordVisitor& v) { describe(v, config); }, "/data");
+  check(config, source);
   return config;
 }
 

@@ -40,9 +40,10 @@ class Builder : public nlohmann::json_sax<Nlohmann> {
   bool parse_error(size_t position, const std::string& /*token*/,
                    const nlohmann::detail::exception& e) override {
     std::string what = e.what();
-    size_t colon = what.find("syntax error");
-    fail(ErrorKind::Data, "{}: not valid JSON at byte {}: {}", source_, position,
-         colon == std::string::npos ? what : what.substr(colon));
+    size_t place = what.find(" at line ");
+    if (place == std::string::npos)
+      fail(ErrorKind::Data, "{}: not valid JSON at byte {}: {}", source_, position, what);
+    fail(ErrorKind::Data, "{}: not valid JSON{}", source_, what.substr(place));
   }
 
  private:

@@ -17,7 +17,10 @@ class Subset : public ImageDataset {
   int64_t id(int64_t index) const override { return base_->id(at(index)); }
 
  private:
-  int64_t at(int64_t index) const { return indices_[static_cast<size_t>(index)]; }
+  int64_t at(int64_t index) const {
+    TAILOR_CHECK(index >= 0 && index < size(), "image {} of {}", index, size());
+    return indices_[static_cast<size_t>(index)];
+  }
   Images base_;
   std::vector<int64_t> indices_;
 };
@@ -132,17 +135,6 @@ DataSplits open_data(const DataConfig& config) {
   splits.validation = make_subset(all, std::move(validation));
   splits.train = make_subset(all, std::move(train));
   return splits;
-}
-
-Json write_preprocessing(const Preprocessing& p) {
-  return Json::object({{"mean", Json::array(p.mean)}, {"deviation", Json::array(p.deviation)}});
-}
-
-Preprocessing read_preprocessing(const Json& json) {
-  Preprocessing p;
-  for (const Json& v : json.at("mean").as_array()) p.mean.push_back(v.as_number());
-  for (const Json& v : json.at("deviation").as_array()) p.deviation.push_back(v.as_number());
-  return p;
 }
 
 }  // namespace tailor

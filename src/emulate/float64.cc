@@ -87,7 +87,7 @@ void Float64Emulator::prepare_batch_norm(size_t n, const Graph& graph) {
   }
 }
 
-std::vector<double> Float64Emulator::evaluate(size_t n, const std::vector<const Map*>& inputs, Span<const float> image) const {
+std::vector<double> Float64Emulator::evaluate(size_t n, const std::vector<const Map*>& inputs, Span<const double> image) const {
   const Node& node = graph_.nodes[n];
   auto input = [&](size_t i) -> const Map& { return *inputs[i]; };
   const MapShape in = node.inputs.empty() ? MapShape{} : graph_.value(node.inputs[0]).shape;
@@ -161,7 +161,7 @@ std::vector<double> Float64Emulator::evaluate(size_t n, const std::vector<const 
   return y;
 }
 
-std::vector<double> Float64Emulator::run(Span<const float> input_chw, const Float64Tap& tap) const {
+std::vector<double> Float64Emulator::run(Span<const double> input_chw, const Float64Tap& tap) const {
   std::vector<Map> maps(graph_.values.size());
   // A value is dropped after its last reader, so that a deep network needs a few maps only.
   std::vector<size_t> last(graph_.values.size(), 0);
@@ -185,7 +185,7 @@ std::vector<double> Float64Emulator::run(Span<const float> input_chw, const Floa
   fail(ErrorKind::Internal, "graph {} has no output", graph_.name);
 }
 
-void calibrate_batch_norm(Graph& graph, const std::vector<std::vector<float>>& images) {
+void calibrate_batch_norm(Graph& graph, const std::vector<std::vector<double>>& images) {
   Float64Emulator emulator(graph);
   std::vector<std::vector<Map>> maps(graph.values.size());  // by value, then by image
   for (size_t n = 0; n < graph.nodes.size(); ++n) {

@@ -4,14 +4,10 @@
 #include <limits>
 
 #include "emulate/integer_kernels.h"
+#include "tailor/ir/weights.h"
 
 namespace tailor {
 namespace {
-
-const FixedType& need(const std::optional<FixedType>& type, const Node& node, const char* what) {
-  if (!type) fail(ErrorKind::Data, "graph: {} has no {} type: it is not a design (run tailor export on it)", node.name, what);
-  return *type;
-}
 
 /// A cast with its common cases (round half up, saturate, a shift inside the word) inlined; the rest goes to cast_raw.
 class Caster {
@@ -65,43 +61,10 @@ struct IntegerEmulator::Plan {
   bool narrow = true;  // every map but the logits fits int16
 
   template <class T>
-  IntegerResult run(Span<const float> input_chw, const IntegerTap& tap) const;
+  IntegerResult run(Span<const double> input_chw, const IntegerTap& tap) const;
   template <class T>
   std::vector<T> conv(size_t n, const std::vector<const std::vector<T>*>& inputs, int64_t& overflows) const;
 };
-
-std::vector<int64_t> quantised_weights(const Graph& graph, const Node& node, int64_t* overflows) {
-  const Tensor& tensor = graph.tensor(node, "weight");
-  const FixedType& type = need(node.hardware.weight, node, "weight");
-  std::vector<double> w = tensor.to_doubles();
-  const int64_t out = tensor.shape()[0], in = tensor.shape()[1], taps = node.op == Op::Conv2d ? tensor.shape()[2] * tensor.shape()[3] : 1;
-  std::vector<int64_t> raw(w.size());
-  for (int64_t o = 0; o < out; ++o) {
-    for (int64_t t = 0; t < taps; ++t) {
-      for (int64_t i = 0; i < in; ++i) {
-        bool overflowed = false;
-        raw[static_cast<size_t>((o * taps + t) * in + i)] = quantise(w[static_cast<size_t>((o * in + i) * taps + t)], type, &overflowed);
-        if (overflows && overflowed) ++*overflows;
-      }
-    }
-  }
-  return raw;
-}
-
-std::vector<int64_t> quantised_bias(const Graph& graph, const Node& node, int64_t* overflows) {
-  std::vector<int64_t> raw;
-  if (!graph.has_tensor(node, "bias")) {
-    raw.resize(static_cast<size_t>(graph.value(node.outputs[0]).shape.channels), 0);
-    return raw;
-  }
-  const FixedType& type = need(node.hardware.bias, node, "bias");
-  for (double v : graph.tensor(node, "bias").to_doubles()) {
-    bool overflowed = false;
-    raw.push_back(quantise(v, type, &overflowed));
-    if (overflows && overflowed) ++*overflows;
-  }
-  return raw;
-}
 
 IntegerEmulator::IntegerEmulator(const Graph& design) : plan_(std::make_unique<Plan>()) {
   Plan& plan = *plan_;
@@ -113,7 +76,7 @@ IntegerEmulator::IntegerEmulator(const Graph& design) : plan_(std::make_unique<P
   for (const Node& node : design.nodes) {
     for (int id : node.outputs) {
       const auto& type = design.value(id).type;
-      need(type, node, "output");
+      required_type(type, node, "output");
       bool feeds_output = false;
       for (const Node& reader : design.nodes) feeds_output |= reader.op == Op::Output && reader.inputs[0] == id;
       if (!feeds_output && type->width > 16) plan.narrow = false;
@@ -127,19 +90,19 @@ IntegerEmulator::IntegerEmulator(const Graph& design) : plan_(std::make_unique<P
     auto type_of = [&](int id) { return *design.value(id).type; };
     if (node.op == Op::Conv2d || node.op == Op::Dense) {
       const FixedType x = type_of(node.inputs[0]);
-      const FixedType& acc = need(node.hardware.accumulator, node, "accumulator");
+      const FixedType& acc = required_type(node.hardware.accumulator, node, "accumulator");
       std::vector<int64_t> raw = quantised_weights(design, node, &plan.weight_overflows[n]);
       const Shape& shape = design.tensor(node, "weight").shape();
       const int64_t kernel = node.op == Op::Conv2d ? shape[2] : 1;
       np.weights = pack_window_weights(raw, kernel, kernel * shape[1], shape[0], std::max(x.max_raw(), -x.min_raw()), plan.narrow);
       np.bias = quantised_bias(design, node, &plan.weight_overflows[n]);
       TAILOR_CHECK(acc.fraction() >= x.fraction() + node.hardware.weight->fraction(), "{}: accumulator fraction", node.name);
-      for (int64_t& b : np.bias) b = aligned(b, need(node.hardware.bias, node, "bias").fraction(), acc.fraction());
+      for (int64_t& b : np.bias) b = aligned(b, required_type(node.hardware.bias, node, "bias").fraction(), acc.fraction());
       np.caster.emplace(acc.fraction(), type_of(node.outputs[0]));
     } else if (node.op == Op::Add) {
-      np.caster.emplace(need(node.hardware.accumulator, node, "accumulator").fraction(), type_of(node.outputs[0]));
+      np.caster.emplace(required_type(node.hardware.accumulator, node, "accumulator").fraction(), type_of(node.outputs[0]));
     } else if (node.op == Op::GlobalAvgPool) {
-      np.caster.emplace(type_of(node.inputs[0]).fraction() + need(node.hardware.reciprocal, node, "reciprocal").fraction(), type_of(node.outputs[0]));
+      np.caster.emplace(type_of(node.inputs[0]).fraction() + required_type(node.hardware.reciprocal, node, "reciprocal").fraction(), type_of(node.outputs[0]));
     } else if (node.op != Op::Input && node.op != Op::Output) {
       np.caster.emplace(type_of(node.inputs[0]).fraction(), type_of(node.outputs[0]));
     }
@@ -150,7 +113,7 @@ IntegerEmulator::~IntegerEmulator() = default;
 IntegerEmulator::IntegerEmulator(IntegerEmulator&&) noexcept = default;
 const std::vector<int64_t>& IntegerEmulator::weight_overflows() const { return plan_->weight_overflows; }
 
-IntegerResult IntegerEmulator::run(Span<const float> input_chw, const IntegerTap& tap) const {
+IntegerResult IntegerEmulator::run(Span<const double> input_chw, const IntegerTap& tap) const {
   return plan_->narrow ? plan_->run<int16_t>(input_chw, tap) : plan_->run<int32_t>(input_chw, tap);
 }
 
@@ -197,7 +160,7 @@ std::vector<T> IntegerEmulator::Plan::conv(size_t n, const std::vector<const std
 }
 
 template <class T>
-IntegerResult IntegerEmulator::Plan::run(Span<const float> input_chw, const IntegerTap& tap) const {
+IntegerResult IntegerEmulator::Plan::run(Span<const double> input_chw, const IntegerTap& tap) const {
   IntegerResult result;
   result.overflows.resize(graph.nodes.size());
   std::vector<std::vector<T>> maps(graph.values.size());

@@ -33,6 +33,30 @@ std::vector<StreamAction> conv_program(const Graph& g, const Node& node) {
   return program;
 }
 
+struct Fifo {
+  int64_t depth = 0;                   // 0: unbounded
+  std::vector<int64_t> written, read;  // cycle of the k-th token's write and read
+  int writer = -1, reader = -1;
+
+  /// The least depth with which these very times are possible: a place is free the cycle after its token was read.
+  int64_t needed_depth() const {
+    int64_t most = 1;
+    size_t gone = 0;
+    for (size_t k = 0; k < written.size(); ++k) {
+      while (gone < k && read[gone] < written[k]) ++gone;
+      most = std::max(most, static_cast<int64_t>(k - gone) + 1);
+    }
+    return most;
+  }
+};
+
+struct StreamTimes {
+  std::vector<int64_t> finished;  // cycle at which each image's last token left
+  std::vector<Fifo> fifos;
+};
+/// `release`: cycles before which the network's input does not write its k-th token.
+StreamResult run_streams(const Graph& design, const std::vector<int64_t>& depths, int images, StreamTimes* times, const std::vector<int64_t>& release = {});
+
 }  // namespace
 
 std::vector<StreamAction> stream_program(const Graph& g, const Node& node) {
@@ -102,13 +126,12 @@ std::vector<int64_t> fifo_depths(const Graph& design) {
   return depths;
 }
 
-StreamResult simulate_streams(const Graph& design, const std::vector<int64_t>& depths, int images) {
+StreamResult simulate_streams(const Graph& design, const std::vector<int64_t>& depths, int images) { return run_streams(design, depths, images, nullptr); }
+
+namespace {
+
+StreamResult run_streams(const Graph& design, const std::vector<int64_t>& depths, int images, StreamTimes* times, const std::vector<int64_t>& release) {
   TAILOR_CHECK(depths.size() == design.values.size(), "{} depths for {} values", depths.size(), design.values.size());
-  struct Fifo {
-    int64_t depth = 0;
-    std::vector<int64_t> written, read;  // cycle of the k-th token's write and read
-    int writer = -1, reader = -1;
-  };
   struct Process {
     std::vector<StreamAction> program;
     size_t at = 0;
@@ -166,6 +189,7 @@ StreamResult simulate_streams(const Graph& design, const std::vector<int64_t>& d
         Fifo& f = fifos[static_cast<size_t>(action.value)];
         if (!can_write(f)) break;
         p.now = std::max(p.now, write_time(f));
+        if (node.op == Op::Input && f.written.size() < release.size()) p.now = std::max(p.now, release[f.written.size()]);
         f.written.push_back(p.now);
         wake(f.reader);
       } else {
@@ -215,7 +239,73 @@ StreamResult simulate_streams(const Graph& design, const std::vector<int64_t>& d
     }
     result.high_water.push_back(most);
   }
+  if (times) {
+    times->finished = std::move(finished);
+    times->fifos = std::move(fifos);
+  }
   return result;
+}
+
+}  // namespace
+
+std::vector<int64_t> sufficient_depths(const Graph& design, int images) {
+  StreamTimes times;
+  run_streams(design, std::vector<int64_t>(design.values.size(), 0), images, &times);
+  // Backwards from the last stage: each action as late as its successors allow. A write must come one cycle before its read.
+  const size_t count = design.values.size();
+  std::vector<std::vector<int64_t>> read(count), written(count);
+  for (size_t n = design.nodes.size(); n-- > 0;) {
+    const Node& node = design.nodes[n];
+    const std::vector<StreamAction> program = stream_program(design, node);
+    std::vector<size_t> reads_left(count, 0), writes_left(count, 0);
+    for (const StreamAction& action : program) {
+      if (action.kind == Kind::Read || action.kind == Kind::Fork) reads_left[static_cast<size_t>(action.value)] += static_cast<size_t>(images);
+      if (action.kind == Kind::Write) writes_left[static_cast<size_t>(action.value)] += static_cast<size_t>(images);
+      if (action.kind == Kind::Fork) {
+        for (int id : node.outputs) writes_left[static_cast<size_t>(id)] += static_cast<size_t>(images);
+      }
+    }
+    for (int id : node.inputs) read[static_cast<size_t>(id)].resize(reads_left[static_cast<size_t>(id)]);
+    for (int id : node.outputs) written[static_cast<size_t>(id)].resize(writes_left[static_cast<size_t>(id)]);
+    int64_t latest = INT64_MAX / 2;
+    for (int image = images; image-- > 0;) {
+      if (node.op == Op::Output) latest = std::min(latest, times.finished[static_cast<size_t>(image)]);
+      for (size_t a = program.size(); a-- > 0;) {
+        const StreamAction& action = program[a];
+        auto set_read = [&](int value) { read[static_cast<size_t>(value)][--reads_left[static_cast<size_t>(value)]] = latest; };
+        auto set_write = [&](int value) {
+          const auto v = static_cast<size_t>(value);
+          const size_t token = --writes_left[v];
+          latest = std::min(latest, read[v][token] - 1);
+          return token;
+        };
+        if (action.kind == Kind::Wait) {
+          latest -= action.cycles;
+        } else if (action.kind == Kind::Read) {
+          set_read(action.value);
+        } else if (action.kind == Kind::Write) {
+          const size_t token = set_write(action.value);
+          written[static_cast<size_t>(action.value)][token] = latest;
+        } else {
+          latest -= action.cycles;
+          size_t token = 0;
+          for (int id : node.outputs) token = set_write(id);
+          for (int id : node.outputs) written[static_cast<size_t>(id)][token] = latest;
+          set_read(action.value);
+        }
+      }
+    }
+  }
+  // Forwards again, everything as early as possible but the input, which comes as late as the latest schedule lets it: stages before the
+  // slowest one are held back by the input, stages behind it empty their FIFOs at once. Every image is still on time.
+  std::vector<int64_t> release;
+  for (const Node& node : design.nodes) {
+    if (node.op == Op::Input) release = written[static_cast<size_t>(node.outputs[0])];
+  }
+  run_streams(design, std::vector<int64_t>(count, 0), images, &times, release);
+  std::vector<int64_t> depths;
+  for (const Fifo& f : times.fifos) depths.push_back(f.needed_depth());
+  return depths;
 }
 
 namespace {

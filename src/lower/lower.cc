@@ -1,10 +1,7 @@
 #include "tailor/lower/lower.h"
 
-#include <algorithm>
-#include <cmath>
-
 #include "tailor/core/strings.h"
-#include "tailor/emulate/float64.h"
+#include "tailor/emulate/witness.h"
 
 namespace tailor {
 namespace {
@@ -78,30 +75,6 @@ Graph lower_network(const Network& network, const TensorMap& tensors, const std:
   auto findings = verify_graph(graph);
   TAILOR_CHECK(findings.empty(), "{}", join(findings, "; "));
   return graph;
-}
-
-double witness_error(const Graph& graph) {
-  if (!graph.witness) fail(ErrorKind::Data, "graph {} has no witness to check it against", graph.name);
-  const auto inputs = graph.witness->inputs.as<float>();
-  const auto outputs = graph.witness->outputs.as<float>();
-  const auto size = static_cast<size_t>(graph.input_shape().size()), classes = static_cast<size_t>(graph.classes());
-  const size_t count = outputs.size() / std::max<size_t>(classes, 1);
-  if (count == 0 || inputs.size() != count * size || outputs.size() != count * classes)
-    fail(ErrorKind::Data, "graph {}: witness of {} inputs and {} outputs, expected multiples of {} and {}", graph.name, inputs.size(), outputs.size(), size, classes);
-  Float64Emulator emulator(graph);
-  double worst = 0;
-  for (size_t i = 0; i < count; ++i) {
-    std::vector<double> logits = emulator.run(inputs.subspan(i * size, size));
-    double largest = 1e-12, difference = 0;
-    for (size_t k = 0; k < classes; ++k) {
-      double expected = outputs[i * classes + k];
-      largest = std::max(largest, std::abs(expected));
-      double d = std::abs(logits[k] - expected);
-      difference = std::isfinite(d) ? std::max(difference, d) : INFINITY;
-    }
-    worst = std::max(worst, difference / largest);
-  }
-  return worst;
 }
 
 void verify_witness(const Graph& graph, const std::string& where) {

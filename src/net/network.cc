@@ -227,7 +227,9 @@ std::vector<std::string> verify_network(const Network& network) {
       }
       const MapShape& from = points[static_cast<size_t>(skip.from)];
       const MapShape& to = points[static_cast<size_t>(skip.to)];
-      if (skip.stride < 1 || skip_output(skip, from, to.channels) != to) {
+      if (skip.stride < 1) {
+        findings.push_back(fmt::format("{} has the stride {}, expected at least 1", skip.id, skip.stride));
+      } else if (skip_output(skip, from, to.channels) != to) {
         findings.push_back(fmt::format("{} ({}, stride {}) turns {} into {}, but joins at {}", skip.id, to_string(skip.kind), skip.stride,
                                        to_string(from), to_string(skip_output(skip, from, to.channels)), to_string(to)));
       }

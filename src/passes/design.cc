@@ -46,9 +46,13 @@ void verify(const Graph& graph, const char* pass) {
 }  // namespace
 
 void assign_identifiers(Graph& graph) {
-  std::set<std::string> nodes, values;
-  for (Node& node : graph.nodes) node.identifier = make_identifier(node.name, nodes);
-  for (Value& value : graph.values) value.identifier = make_identifier(value.name, values);
+  // Stages and streams are names of one scope; a stage's own output is NAME_out.
+  std::set<std::string> taken, stages;
+  for (Node& node : graph.nodes) {
+    node.identifier = make_identifier(node.name, taken);
+    stages.insert(node.name);
+  }
+  for (Value& value : graph.values) value.identifier = make_identifier(stages.count(value.name) != 0 ? value.name + "_out" : value.name, taken);
 }
 
 Graph make_design(const Graph& lowered, const DesignOptions& options) {

@@ -25,6 +25,20 @@ FixedType reciprocal_type(int64_t pixels) {
   return type;
 }
 
+/// Whether the input itself, not through a convolution, is added to a stream of the model's type.
+bool input_joins(const Graph& graph) {
+  std::vector<bool> raw(graph.values.size(), false);
+  for (const Node& node : graph.nodes) {
+    const bool joins = node.op == Op::Add || node.op == Op::Conv2d;
+    for (size_t i = node.op == Op::Conv2d ? 1 : 0; joins && i < node.inputs.size(); ++i) {
+      if (raw[static_cast<size_t>(node.inputs[i])]) return true;
+    }
+    const bool passes = node.op == Op::Relu || node.op == Op::Clone || node.op == Op::ShortcutPad || node.op == Op::ZeroPad;
+    for (int id : node.outputs) raw[static_cast<size_t>(id)] = node.op == Op::Input || (passes && raw[static_cast<size_t>(node.inputs[0])]);
+  }
+  return false;
+}
+
 }  // namespace
 
 void infer_types(Graph& graph, const DesignOptions& options) {
@@ -44,7 +58,7 @@ void infer_types(Graph& graph, const DesignOptions& options) {
     switch (node.op) {
       case Op::Input: {
         FixedType type = model;
-        type.integer = 1;
+        if (!input_joins(graph)) type.integer = 1;  // streams that are added have one type
         while (type.integer < type.width && options.input_magnitude > type.max_value()) ++type.integer;
         out = type;
         break;
@@ -71,6 +85,8 @@ void infer_types(Graph& graph, const DesignOptions& options) {
           const int needed = in_type(s).integer + ceil_log2(terms) - accumulator.integer;
           if (needed > 0) accumulator.integer += needed, accumulator.width += needed;
         }
+        accumulator.rounding = Rounding::Trn;  // exact by construction: no rounding or saturation logic in the loop
+        accumulator.overflow = Overflow::Wrap;
         check_width(accumulator, node);
         node.hardware.weight = model;
         node.hardware.bias = sum;
@@ -88,6 +104,8 @@ void infer_types(Graph& graph, const DesignOptions& options) {
         type = model;
         type.integer = integer + ceil_log2(static_cast<int64_t>(node.inputs.size()));
         type.width = type.integer + fraction;
+        type.rounding = Rounding::Trn;
+        type.overflow = Overflow::Wrap;
         check_width(type, node);
         node.hardware.accumulator = type;
         out = model;
@@ -99,6 +117,8 @@ void infer_types(Graph& graph, const DesignOptions& options) {
         FixedType sum = x;
         sum.width += ceil_log2(pixels);
         sum.integer += ceil_log2(pixels);
+        sum.rounding = Rounding::Trn;
+        sum.overflow = Overflow::Wrap;
         node.hardware.reciprocal = reciprocal_type(pixels);
         node.hardware.accumulator = sum;
         FixedType product = sum;

@@ -26,10 +26,10 @@ inline TensorMap random_tensors(const Network& network, int64_t seed) {
   return tensors;
 }
 
-inline std::vector<float> random_image(const MapShape& shape, int64_t seed) {
+inline std::vector<double> random_image(const MapShape& shape, int64_t seed) {
   CounterRandom random(static_cast<uint64_t>(seed), RandomStream::Test, 12345);
-  std::vector<float> image(static_cast<size_t>(shape.size()));
-  for (float& v : image) v = static_cast<float>(random.uniform(-2, 2.1));
+  std::vector<double> image(static_cast<size_t>(shape.size()));
+  for (double& v : image) v = random.uniform(-2, 2.1);
   return image;
 }
 

@@ -14,6 +14,8 @@ struct EmbeddedFile {
 Span<const EmbeddedFile> embedded_configs();
 /// src/hls/library: the C++ headers copied into every project.
 Span<const EmbeddedFile> embedded_hls_library();
+/// src/hls/native: the vendor types for a host compiler.
+Span<const EmbeddedFile> embedded_hls_native();
 /// src/hls/skeleton: Tcl scripts and other texts with @{slots}.
 Span<const EmbeddedFile> embedded_hls_skeleton();
 

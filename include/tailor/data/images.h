@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "tailor/config/preprocessing.h"
 #include "tailor/config/run_config.h"
 #include "tailor/core/json.h"
 #include "tailor/core/span.h"
@@ -24,13 +25,6 @@ class ImageDataset {
   virtual int64_t id(int64_t index) const { return index; }
 };
 using Images = std::shared_ptr<const ImageDataset>;
-
-/// What the network's input is made of: (pixel / 255 - mean) / deviation per channel.
-struct Preprocessing {
-  std::vector<double> mean, deviation;
-};
-Json write_preprocessing(const Preprocessing& p);
-Preprocessing read_preprocessing(const Json& json);
 
 struct DataSplits {
   std::string name;

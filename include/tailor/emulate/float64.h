@@ -17,13 +17,13 @@ class Float64Emulator {
   /// Keeps the reordered weights; the graph may go.
   explicit Float64Emulator(const Graph& graph);
   /// One image, CHW as checkpoints' witnesses have it; returns the logits. Thread-safe.
-  std::vector<double> run(Span<const float> input_chw, const Float64Tap& tap = {}) const;
+  std::vector<double> run(Span<const double> input_chw, const Float64Tap& tap = {}) const;
 
   /// One node on given inputs (HWC); `image` is the network's input, CHW.
-  std::vector<double> evaluate(size_t node, const std::vector<const std::vector<double>*>& inputs, Span<const float> image) const;
+  std::vector<double> evaluate(size_t node, const std::vector<const std::vector<double>*>& inputs, Span<const double> image) const;
 
  private:
-  friend void calibrate_batch_norm(Graph& graph, const std::vector<std::vector<float>>& images);
+  friend void calibrate_batch_norm(Graph& graph, const std::vector<std::vector<double>>& images);
   void prepare_batch_norm(size_t node, const Graph& graph);
 
   Graph graph_;                              // without its tensors
@@ -33,6 +33,6 @@ class Float64Emulator {
 
 /// Replaces the running mean and variance of every batch norm by what the images give, from the input on, so that an untrained
 /// network has activations of ordinary size. Images are CHW.
-void calibrate_batch_norm(Graph& graph, const std::vector<std::vector<float>>& images);
+void calibrate_batch_norm(Graph& graph, const std::vector<std::vector<double>>& images);
 
 }  // namespace tailor

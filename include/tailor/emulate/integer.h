@@ -28,7 +28,7 @@ class IntegerEmulator {
   IntegerEmulator& operator=(IntegerEmulator&&) = delete;
 
   /// One image, CHW. Thread-safe.
-  IntegerResult run(Span<const float> input_chw, const IntegerTap& tap = {}) const;
+  IntegerResult run(Span<const double> input_chw, const IntegerTap& tap = {}) const;
   /// Weights and biases that did not fit their type, by node.
   const std::vector<int64_t>& weight_overflows() const;
 
@@ -36,9 +36,5 @@ class IntegerEmulator {
   struct Plan;
   std::unique_ptr<Plan> plan_;
 };
-
-/// Raw weights of a conv or dense node in its weight type, in the order [out, ky, kx, in] of the generated code; and its bias.
-std::vector<int64_t> quantised_weights(const Graph& graph, const Node& node, int64_t* overflows = nullptr);
-std::vector<int64_t> quantised_bias(const Graph& graph, const Node& node, int64_t* overflows = nullptr);
 
 }  // namespace tailor

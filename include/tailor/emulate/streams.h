@@ -38,6 +38,10 @@ StreamResult simulate_streams(const Graph& design, const std::vector<int64_t>& d
 /// The depths written on the graph.
 std::vector<int64_t> fifo_depths(const Graph& design);
 
+/// Depths with which the design is exactly as fast as with unbounded FIFOs, over `images` images: the occupancy of the latest schedule that
+/// still delivers every image when the earliest one does. A self-timed run is never later than a schedule that fits, so these are enough.
+std::vector<int64_t> sufficient_depths(const Graph& design, int images = 3);
+
 /// Closed form of a skip's FIFO, by counting tokens, whatever the strides are.
 struct SkipDepth {
   int value = -1;           // the FIFO at the join

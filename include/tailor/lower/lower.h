@@ -10,12 +10,7 @@ namespace tailor {
 /// Throws Data if the tensors do not fit the description.
 Graph lower_network(const Network& network, const TensorMap& tensors, const std::string& where);
 
-/// Largest difference between the graph in float64 and the witness, relative to the image's largest logit.
-double witness_error(const Graph& graph);
-
-constexpr double kWitnessTolerance = 1e-4;
-
-/// Throws Mismatch when witness_error exceeds kWitnessTolerance, Data when there is no witness.
+/// Throws Mismatch when witness_error (emulate/witness.h) exceeds kWitnessTolerance, Data when there is no witness.
 void verify_witness(const Graph& graph, const std::string& where);
 
 }  // namespace tailor

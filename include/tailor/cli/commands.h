@@ -1,0 +1,71 @@
+// The sub-commands as functions of plain option records: flags are parsed elsewhere, so that tests and the LibTorch half call these.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace tailor {
+
+struct CommonOptions {
+  bool json = false;
+};
+
+struct TrainOptions : CommonOptions {
+  std::string config;
+  std::vector<std::string> set;
+  std::string output, resume;
+  bool force = false;
+};
+
+/// Values of the config's "export" section; what is not given comes from the run, and then from the defaults.
+struct HardwareOptions {
+  std::optional<std::string> precision, fpga, rounding, overflow, backend, layout;
+  std::optional<double> clock_ns;
+  std::optional<int64_t> reuse_factor, vectors;
+};
+
+struct EvaluateOptions : CommonOptions {
+  std::string checkpoint, graph, data;
+  std::string engine = "libtorch";  // or emulator, float64
+  std::string split = "test";       // or validation
+  int64_t limit = 0;
+  HardwareOptions hardware;
+};
+
+struct ExportOptions : CommonOptions {
+  std::string checkpoint, graph, network, config, data, output;
+  std::vector<std::string> set;
+  bool untrained = false, force = false;
+  HardwareOptions hardware;
+};
+
+struct CheckCommandOptions : CommonOptions {
+  std::string project, compiler;
+  int64_t vectors = 0;
+};
+
+struct InspectOptions : CommonOptions {
+  std::string file, network;
+};
+
+struct ConfigOptions : CommonOptions {
+  std::string action, name;  // list, show, schema, reference
+  std::vector<std::string> set;
+};
+
+/// Each prints its answer to stdout and returns the exit code; errors are thrown.
+int run_train(const TrainOptions& options);
+int run_evaluate(const EvaluateOptions& options);
+int run_export(const ExportOptions& options);
+int run_check(const CheckCommandOptions& options);
+int run_inspect(const InspectOptions& options);
+int run_config(const ConfigOptions& options);
+int run_version(const CommonOptions& options);
+int run_env(const CommonOptions& options);
+
+/// The program: parses, runs, turns errors into messages and exit codes (DESIGN.md, "Errors").
+int run_cli(int argc, const char* const* argv);
+
+}  // namespace tailor

@@ -1,0 +1,24 @@
+// The one door to LibTorch: libtailor_torch.so is opened by the commands that need it, with the settings that must be made before it loads
+// (threads, BLAS, allocator). Torch-free: options in, exit code out.
+#pragma once
+
+#include <string>
+
+#include "tailor/cli/commands.h"
+#include "tailor/core/json.h"
+
+namespace tailor {
+
+struct TorchPlugin {
+  int (*train)(const TrainOptions& options);
+  int (*evaluate)(const EvaluateOptions& options);
+  Json (*describe)();  // version, BLAS, threads, CUDA
+};
+
+/// Opens the library. Throws Unsupported when this build has none, saying what still works.
+const TorchPlugin& open_torch();
+bool torch_is_built();
+
+}  // namespace tailor
+
+extern "C" const tailor::TorchPlugin* tailor_torch_plugin();

@@ -1,0 +1,316 @@
+#include "tailor/check/check.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <map>
+#include <optional>
+
+#include "check/process.h"
+#include "tailor/core/files.h"
+#include "tailor/core/strings.h"
+#include "tailor/core/threads.h"
+#include "tailor/emulate/float64.h"
+#include "tailor/emulate/integer.h"
+#include "tailor/emulate/noise.h"
+#include "tailor/emulate/streams.h"
+#include "tailor/emulate/witness.h"
+#include "tailor/hls/project.h"
+
+namespace tailor {
+namespace {
+
+/// Two float64 runs of the same function differ by the order of their sums only.
+constexpr double kFloat64Tolerance = 1e-9;
+
+struct Project {
+  std::string folder, top;
+  Json manifest;
+  std::optional<Graph> lowered, design;
+  std::vector<std::vector<double>> inputs_chw;
+  std::vector<std::vector<int64_t>> expected;
+};
+
+template <class Parse>
+auto read_rows(const std::string& path, size_t width, Parse parse) {
+  using Value = typename decltype(parse(std::string_view()))::value_type;
+  std::vector<std::vector<Value>> rows;
+  for (const std::string& line : split(read_file(path, "test vectors"), '\n')) {
+    if (line.empty() || line[0] == '#') continue;
+    std::vector<Value> row;
+    for (const std::string& word : split(line, ' ')) {
+      auto value = parse(word);
+      if (!value) fail(ErrorKind::Data, "{}: line {}: '{}' is not a number", path, rows.size() + 1, word);
+      row.push_back(*value);
+    }
+    if (row.size() != width) fail(ErrorKind::Data, "{}: sample {} has {} values, expected {}", path, rows.size(), row.size(), width);
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+std::vector<std::vector<double>> read_inputs(const std::string& path, const MapShape& shape) {
+  auto rows = read_rows(path, static_cast<size_t>(shape.size()), parse_number);
+  for (auto& hwc : rows) {
+    std::vector<double> chw(hwc.size());
+    for (int64_t p = 0; p < shape.pixels(); ++p) {
+      for (int64_t c = 0; c < shape.channels; ++c) chw[static_cast<size_t>(c * shape.pixels() + p)] = hwc[static_cast<size_t>(p * shape.channels + c)];
+    }
+    hwc = std::move(chw);
+  }
+  return rows;
+}
+
+CheckStep check_files(const Project& p) {
+  std::vector<std::string> findings;
+  size_t count = 0;
+  for (const auto& [name, hash] : p.manifest.at("files").as_object()) {
+    ++count;
+    const std::string path = path_join(p.folder, name);
+    if (!path_exists(path)) {
+      findings.push_back(name + " is missing");
+    } else if (sha256(read_file(path)) != hash.as_string()) {
+      findings.push_back(name + " was changed since the export");
+    }
+  }
+  if (findings.empty()) return {"files", true, fmt::format("{} files as exported", count)};
+  return {"files", false, join(findings, "; ")};
+}
+
+CheckStep check_witness(const Project& p) {
+  const Graph& g = *p.lowered;
+  if (!g.witness) return {"libtorch", true, "no witness: the network is untrained"};
+  const double worst = witness_error(g);
+  return {"libtorch", worst <= kWitnessTolerance,
+          fmt::format("graph in float64 against LibTorch's stored outputs, {}: largest relative difference {:.2g}, allowed {:g}", g.witness->source, worst, kWitnessTolerance)};
+}
+
+/// Depths as the generated C++ states them: TAILOR_FIFO(name, depth, storage).
+std::map<std::string, int64_t> stated_depths(const Project& p) {
+  std::map<std::string, int64_t> depths;
+  const std::string text = read_file(path_join(p.folder, "firmware/" + p.top + ".cpp"));
+  constexpr std::string_view kMacro = "TAILOR_FIFO(";
+  for (size_t at = text.find(kMacro); at != std::string::npos; at = text.find(kMacro, at + 1)) {
+    const size_t start = at + kMacro.size(), end = text.find(')', start);
+    if (end == std::string::npos) break;
+    auto parts = split(std::string_view(text).substr(start, end - start), ',');
+    auto depth = parts.size() == 3 ? parse_int(trim(parts[1])) : std::nullopt;
+    if (depth) depths[std::string(trim(parts[0]))] = *depth;
+  }
+  return depths;
+}
+
+CheckStep check_fifos(const Project& p) {
+  const Graph& g = *p.design;
+  const auto stated = stated_depths(p);
+  std::vector<int64_t> depths = fifo_depths(g);
+  for (size_t v = 0; v < depths.size(); ++v) {
+    auto found = stated.find(g.values[v].identifier);
+    if (found != stated.end()) depths[v] = found->second;
+    if (depths[v] < 1) return {"fifos", false, fmt::format("the FIFO {} has depth {}", g.values[v].identifier, depths[v])};
+  }
+  StreamResult unbounded = simulate_streams(g, std::vector<int64_t>(depths.size(), 0));
+  StreamResult run = simulate_streams(g, depths);
+  if (run.deadlock) return {"fifos", false, "the design deadlocks: " + run.deadlock_text};
+  if (run.latency_cycles > unbounded.latency_cycles) {
+    std::string culprits;
+    for (size_t v = 0; v < depths.size(); ++v) {
+      std::vector<int64_t> alone(depths.size(), 0);
+      alone[v] = depths[v];
+      if (simulate_streams(g, alone).latency_cycles > unbounded.latency_cycles)
+        culprits += fmt::format("{}{} (depth {}, exported with {})", culprits.empty() ? "" : ", ", g.values[v].identifier, depths[v], g.values[v].fifo_depth);
+    }
+    return {"fifos", false, fmt::format("the design stalls: {} cycles an image instead of {}; too shallow: {}", run.latency_cycles, unbounded.latency_cycles, culprits.empty() ? "several together" : culprits)};
+  }
+  return {"fifos", true, fmt::format("{} FIFOs run without deadlock or stall, {} cycles an image (model)", stated.size(), run.latency_cycles)};
+}
+
+CheckStep check_layout(const Project& p) {
+  Float64Emulator lowered(*p.lowered), design(*p.design);
+  double worst = 0;
+  const size_t count = std::min<size_t>(p.inputs_chw.size(), 4);
+  for (size_t i = 0; i < count; ++i) worst = std::max(worst, relative_difference(design.run(p.inputs_chw[i]), lowered.run(p.inputs_chw[i])));
+  return {"design", worst <= kFloat64Tolerance,
+          fmt::format("design (folded, laid out) against graph, both in float64: largest relative difference {:.2g}, allowed {:g}", worst, kFloat64Tolerance)};
+}
+
+CheckStep check_quantisation(const Project& p, const std::vector<IntegerResult>& integers) {
+  Float64Emulator design(*p.design);
+  double squares = 0, worst = 0, count = 0;
+  int64_t overflows = 0;
+  const size_t images = std::min<size_t>(p.inputs_chw.size(), 16);
+  for (size_t i = 0; i < images; ++i) {
+    auto exact = design.run(p.inputs_chw[i]);
+    for (size_t k = 0; k < exact.size(); ++k) {
+      const double e = integers[i].logits[k] - exact[k];
+      squares += e * e;
+      worst = std::max(worst, std::abs(e));
+      ++count;
+    }
+    for (int64_t n : integers[i].overflows) overflows += n;
+  }
+  const double rms = std::sqrt(squares / count);
+  const double bound = p.manifest.at("quantisation").at("rms_bound").as_number();
+  return {"quantisation", rms <= bound,
+          fmt::format("integers against float64 on {} vectors: rms {:.3g} (largest {:.3g}), bound {:.3g}; {} overflows", images, rms, worst, bound, overflows)};
+}
+
+std::vector<std::string> compiler_command(const CheckOptions& options) {
+  std::string compiler = options.compiler;
+  if (compiler.empty()) {
+    const char* cxx = std::getenv("CXX");
+    compiler = cxx && *cxx ? cxx : "c++";
+  }
+  std::vector<std::string> words;
+  for (std::string& word : split(compiler, ' ')) {
+    if (!word.empty()) words.push_back(std::move(word));
+  }
+  return words;
+}
+
+void compile(const Project& p, const CheckOptions& options, const std::string& binary, bool trace) {
+  std::vector<std::string> command = compiler_command(options);
+  const std::string root = absolute_path(p.folder);
+  for (const std::string& flag : {std::string("-std=c++11"), std::string("-O2"), "-I" + root, "-I" + root + "/firmware", std::string("-idirafter"), root + "/firmware/native"})
+    command.push_back(flag);
+  if (trace) command.emplace_back("-DTAILOR_TRACE");
+  command.push_back(root + "/firmware/" + p.top + ".cpp");
+  command.push_back(root + "/" + p.top + "_test.cpp");
+  command.emplace_back("-o");
+  command.push_back(binary);
+  ProcessResult result = run_process(command, root);
+  if (result.status != 0) {
+    std::string tail = result.output.size() > 2000 ? result.output.substr(0, 2000) + "…" : result.output;
+    fail(ErrorKind::ExternalTool, "{} could not compile {} (exit status {}):\n{}", command[0], p.folder, result.status, tail);
+  }
+}
+
+/// The first tap, in the order of the design, that differs from the emulator.
+std::string first_difference(const Project& p, const CheckOptions& options, const std::string& scratch, size_t sample) {
+  const std::string binary = path_join(scratch, "csim_trace"), traces = path_join(scratch, "trace");
+  create_directories(traces);
+  compile(p, options, binary, /*trace=*/true);
+  run_process({binary, "--results", path_join(scratch, "trace.log"), "--first", std::to_string(sample), "--count", "1"}, scratch,
+              {{"TAILOR_PROJECT", absolute_path(p.folder)}, {"TAILOR_TRACE_DIR", traces}});
+  const Graph& g = *p.design;
+  std::string found;
+  std::vector<int> writer = producers(g);
+  IntegerEmulator emulator(g);
+  emulator.run(p.inputs_chw[sample], [&](int id, Span<const int64_t> expected) {
+    const Value& v = g.value(id);
+    const Node& node = g.nodes[static_cast<size_t>(writer[static_cast<size_t>(id)])];
+    if (!found.empty() || node.op == Op::Input) return;
+    const std::string path = path_join(traces, v.identifier + ".txt");
+    if (!path_exists(path)) {
+      found = fmt::format("the stage {} wrote nothing", node.identifier);
+      return;
+    }
+    auto rows = read_rows(path, static_cast<size_t>(v.shape.channels), parse_int);
+    if (rows.size() != static_cast<size_t>(v.shape.pixels())) {
+      found = fmt::format("the stage {} wrote {} tokens, expected {}", node.identifier, rows.size(), v.shape.pixels());
+      return;
+    }
+    for (size_t i = 0; i < expected.size(); ++i) {
+      const size_t channels = static_cast<size_t>(v.shape.channels), pixel = i / channels, c = i % channels, width = static_cast<size_t>(v.shape.width);
+      if (rows[pixel][c] != expected[i]) {
+        found = fmt::format("first differing stage: {} ({}), pixel row {} column {}, channel {}: the emulator has {} ({:g}), the compiled project {} ({:g})", node.identifier, to_string(node.op),
+                            pixel / width, pixel % width, c, expected[i], v.type->to_double(expected[i]), rows[pixel][c], v.type->to_double(rows[pixel][c]));
+        return;
+      }
+    }
+  });
+  return found.empty() ? "every stage agrees in a trace build; the test bench itself differs" : found;
+}
+
+CheckStep check_compiled(const Project& p, const std::vector<IntegerResult>& integers, const CheckOptions& options, Progress& progress) {
+  TemporaryDirectory scratch("tailor-check");
+  const std::string binary = path_join(scratch.path(), "csim");
+  progress.begin("compiling", 1, "file");
+  compile(p, options, binary, /*trace=*/false);
+  progress.advance(1);
+  progress.end();
+  const auto count = static_cast<int64_t>(p.inputs_chw.size());
+  const int threads = options.threads > 0 ? options.threads : available_threads();
+  const int64_t parts = std::min<int64_t>(threads, count);
+  std::vector<ProcessResult> results(static_cast<size_t>(parts));
+  progress.begin("running", count, "image");
+  auto first_of = [&](int64_t part) { return count * part / parts; };
+  parallel_for(parts, threads, [&](int64_t part) {
+    results[static_cast<size_t>(part)] = run_process({binary, "--results", path_join(scratch.path(), fmt::format("results{}.log", part)), "--first", std::to_string(first_of(part)), "--count",
+                                                      std::to_string(first_of(part + 1) - first_of(part))},
+                                                     scratch.path(), {{"TAILOR_PROJECT", absolute_path(p.folder)}});
+  });
+  progress.advance(count);
+  progress.end();
+  std::vector<std::vector<int64_t>> rows;
+  for (int64_t part = 0; part < parts; ++part) {
+    const ProcessResult& r = results[static_cast<size_t>(part)];
+    if (r.status > 1) return {"compiled", false, fmt::format("the compiled project ended with status {}: {}", r.status, trim(r.output))};
+    auto more = read_rows(path_join(scratch.path(), fmt::format("results{}.log", part)), static_cast<size_t>(p.design->classes()), parse_int);
+    rows.insert(rows.end(), more.begin(), more.end());
+  }
+  if (rows.size() != p.inputs_chw.size()) return {"compiled", false, fmt::format("the compiled project gave {} results, expected {}", rows.size(), count)};
+  size_t wrong = 0, first_wrong = 0;
+  for (size_t i = rows.size(); i-- > 0;) {
+    if (rows[i] != integers[i].logits_raw) {
+      ++wrong;
+      first_wrong = i;
+    }
+  }
+  if (wrong > 0)
+    return {"compiled", false, fmt::format("{} of {} vectors differ from the emulator; sample {}: {}", wrong, count, first_wrong, first_difference(p, options, scratch.path(), first_wrong))};
+  bool bench_failed = std::any_of(results.begin(), results.end(), [](const ProcessResult& r) { return r.status != 0; });
+  if (bench_failed) return {"compiled", false, "the project's own test bench fails, but the emulator agrees with the design: tb_data/expected.dat was changed"};
+  return {"compiled", true, fmt::format("compiled C++ and emulator agree bit for bit on {} vectors", count)};
+}
+
+Project open_project(const std::string& folder, const CheckOptions& options) {
+  Project p;
+  p.folder = folder;
+  const std::string path = path_join(folder, "manifest.json");
+  if (!path_exists(path)) fail(ErrorKind::Data, "{}: no manifest.json: not a project that tailor export wrote", folder);
+  p.manifest = Json::parse(read_file(path, "manifest"), path);
+  if (p.manifest.get_string("format", "") != "tailor.project") fail(ErrorKind::Data, "{}: expected the format tailor.project, got '{}'", path, p.manifest.get_string("format", ""));
+  if (p.manifest.get_int("version", 0) != kManifestVersion)
+    fail(ErrorKind::Unsupported, "{}: expected version {}, got {}; export the project again with this version of tailor", path, kManifestVersion, p.manifest.get_int("version", 0));
+  p.top = p.manifest.at("top").as_string();
+  p.lowered = load_graph(path_join(folder, "graph.safetensors"));
+  p.design = load_graph(path_join(folder, "design.safetensors"));
+  if (p.lowered->state != "lowered" || p.design->state != "design") fail(ErrorKind::Data, "{}: graph.safetensors and design.safetensors are exchanged", folder);
+  if (p.lowered->input_shape() != p.design->input_shape() || p.lowered->classes() != p.design->classes()) fail(ErrorKind::Data, "{}: graph.safetensors and design.safetensors are of different networks", folder);
+  p.inputs_chw = read_inputs(path_join(folder, "tb_data/inputs.dat"), p.design->input_shape());
+  if (p.inputs_chw.empty()) fail(ErrorKind::Data, "{}: tb_data/inputs.dat has no vectors", folder);
+  if (options.vectors > 0 && static_cast<size_t>(options.vectors) < p.inputs_chw.size()) p.inputs_chw.resize(static_cast<size_t>(options.vectors));
+  return p;
+}
+
+}  // namespace
+
+bool CheckReport::passed() const {
+  return std::all_of(steps.begin(), steps.end(), [](const CheckStep& s) { return s.passed; });
+}
+
+Json CheckReport::to_json() const {
+  Json::Array list;
+  for (const CheckStep& s : steps) list.push_back(Json::object({{"step", s.name}, {"passed", s.passed}, {"detail", s.detail}}));
+  return Json::object({{"project", project}, {"passed", passed()}, {"vectors", vectors}, {"steps", std::move(list)}});
+}
+
+CheckReport check_project(const std::string& folder, const CheckOptions& options, Progress& progress) {
+  Project p = open_project(folder, options);
+  CheckReport report;
+  report.project = folder;
+  report.vectors = static_cast<int64_t>(p.inputs_chw.size());
+  report.steps.push_back(check_files(p));
+  report.steps.push_back(check_witness(p));
+  report.steps.push_back(check_layout(p));
+  std::vector<IntegerResult> integers(p.inputs_chw.size());
+  IntegerEmulator emulator(*p.design);
+  parallel_for(report.vectors, options.threads, [&](int64_t i) { integers[static_cast<size_t>(i)] = emulator.run(p.inputs_chw[static_cast<size_t>(i)]); });
+  report.steps.push_back(check_quantisation(p, integers));
+  report.steps.push_back(check_fifos(p));
+  report.steps.push_back(check_compiled(p, integers, options, progress));
+  return report;
+}
+
+}  // namespace tailor

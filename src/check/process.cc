@@ -1,0 +1,65 @@
+#include "check/process.h"
+
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+#include "tailor/core/error.h"
+#include "tailor/core/interrupt.h"
+
+namespace tailor {
+
+ProcessResult run_process(const std::vector<std::string>& argv, const std::string& folder, const std::vector<std::pair<std::string, std::string>>& environment) {
+  TAILOR_CHECK(!argv.empty(), "nothing to run");
+  // Everything the child needs is made before fork: between fork and exec only async-signal-safe calls are allowed.
+  std::vector<char*> arguments;
+  for (const std::string& a : argv) arguments.push_back(const_cast<char*>(a.c_str()));
+  arguments.push_back(nullptr);
+  std::vector<std::string> variables;
+  for (char** e = environ; *e; ++e) variables.emplace_back(*e);
+  for (const auto& [name, value] : environment) variables.push_back(name + "=" + value);
+  std::vector<char*> variable_pointers;
+  for (auto v = variables.rbegin(); v != variables.rend(); ++v) variable_pointers.push_back(v->data());  // the last setting comes first and wins
+  variable_pointers.push_back(nullptr);
+  int output[2], failure[2];
+  if (::pipe2(output, O_CLOEXEC) != 0 || ::pipe2(failure, O_CLOEXEC) != 0) fail(ErrorKind::ExternalTool, "cannot run {}: {}", argv[0], std::strerror(errno));
+  const pid_t child = ::fork();
+  if (child < 0) fail(ErrorKind::ExternalTool, "cannot run {}: {}", argv[0], std::strerror(errno));
+  if (child == 0) {
+    if (::chdir(folder.c_str()) == 0) {
+      ::dup2(output[1], STDOUT_FILENO);
+      ::dup2(output[1], STDERR_FILENO);
+      ::execvpe(arguments[0], arguments.data(), variable_pointers.data());
+    }
+    int error = errno;
+    [[maybe_unused]] ssize_t n = ::write(failure[1], &error, sizeof error);
+    ::_exit(127);
+  }
+  ::close(output[1]);
+  ::close(failure[1]);
+  ProcessResult result;
+  char buffer[4096];
+  for (;;) {
+    ssize_t n = ::read(output[0], buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) break;
+    result.output.append(buffer, static_cast<size_t>(n));
+  }
+  ::close(output[0]);
+  int error = 0;
+  const bool failed = ::read(failure[0], &error, sizeof error) == sizeof error;
+  ::close(failure[0]);
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (int signal = pending_interrupt(); signal != 0) throw Interrupted(signal);
+  if (failed) fail(ErrorKind::ExternalTool, "cannot run {} in {}: {}", argv[0], folder, std::strerror(error));
+  result.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  return result;
+}
+
+}  // namespace tailor

@@ -1,0 +1,150 @@
+// tailor export: a network becomes a design, the design a project.
+#include <cmath>
+
+#include "cli/source.h"
+#include "cli/table.h"
+#include "tailor/core/log.h"
+#include "tailor/core/strings.h"
+#include "tailor/core/threads.h"
+#include "tailor/emulate/float64.h"
+#include "tailor/emulate/integer.h"
+#include "tailor/emulate/noise.h"
+#include "tailor/hls/project.h"
+#include "tailor/passes/passes.h"
+
+namespace tailor {
+namespace {
+
+/// Images that the predicted and the measured quantisation error are taken over; more would not change two digits.
+constexpr size_t kNoiseImages = 4;
+
+std::string skips_text(const ConvAttributes& a) {
+  std::vector<std::string> parts;
+  for (const std::string& id : a.stream_skips) parts.push_back(id + " (FIFO)");
+  for (const std::string& id : a.window_skips) parts.push_back(id + " (window)");
+  for (const std::string& id : a.folded_skips) parts.push_back(id + " (folded)");
+  return join(parts, ", ");
+}
+
+std::string layer_table(const Graph& design, const std::vector<int64_t>& overflows) {
+  Table table({"stage", "op", "output", "reuse factor", "multipliers", "overflows", "skips"});
+  for (size_t n = 0; n < design.nodes.size(); ++n) {
+    const Node& node = design.nodes[n];
+    if (node.op == Op::Input || node.op == Op::Output) continue;
+    const bool products = node.hardware.weight.has_value();
+    std::string skips;
+    if (node.op == Op::Conv2d) skips = skips_text(node.conv());
+    if (node.op == Op::Add) skips = join(std::get<AddAttributes>(node.attributes).skips, ", ");
+    table.add({node.name, to_string(node.op), to_string(design.value(node.outputs[0]).shape), products ? with_commas(node.hardware.reuse_factor) : "",
+               products ? with_commas(node.hardware.multipliers) : "", with_commas(overflows[n]), skips});
+  }
+  return table.text();
+}
+
+std::string fifo_table(const Graph& design) {
+  Table table({"FIFO", "tokens", "bits a token", "storage"});
+  int64_t plain = 0;
+  for (const Value& v : design.values) {
+    if (v.fifo_depth <= 2) {
+      ++plain;
+    } else {
+      table.add({v.identifier, with_commas(v.fifo_depth), with_commas(v.type->width * v.shape.channels), to_string(v.fifo_storage)});
+    }
+  }
+  return table.text() + fmt::format("and {} FIFOs of 2 tokens\n", plain);
+}
+
+}  // namespace
+
+int run_export(const ExportOptions& options) {
+  GraphSource source = open_graph_source(options.checkpoint, options.graph, options.network, options.untrained);
+  if (!options.config.empty()) source.exporting = load_run_config(options.config, options.set).config.exporting;
+  if (options.config.empty() && !options.set.empty()) fail(ErrorKind::Usage, "--set: expected --config with it; the export options have flags of their own");
+  const ExportConfig config = apply_hardware(source.exporting, options.hardware);
+
+  DesignOptions design_options;
+  design_options.type = config.type("--precision");
+  design_options.input_magnitude = source.preprocessing.magnitude();
+  design_options.layout = config.layout;
+  design_options.reuse_factor = config.reuse_factor;
+  design_options.card = config.fpga;
+  const Card& card = find_card(config.fpga);
+  const Graph design = make_design(source.graph, design_options);
+
+  SampleImages samples = sample_images(source, options.data, config.vectors);
+  TestVectors vectors{samples.source, samples.images_chw, {}};
+  std::vector<int64_t> overflows(design.nodes.size(), 0);
+  IntegerEmulator emulator(design);
+  std::vector<IntegerResult> results(samples.images_chw.size());
+  parallel_for(static_cast<int64_t>(results.size()), 0, [&](int64_t i) { results[static_cast<size_t>(i)] = emulator.run(samples.images_chw[static_cast<size_t>(i)]); });
+  for (const IntegerResult& r : results) {
+    vectors.expected.push_back(r.logits_raw);
+    for (size_t n = 0; n < overflows.size(); ++n) overflows[n] += r.overflows[n];
+  }
+
+  std::vector<std::vector<double>> few(samples.images_chw.begin(), samples.images_chw.begin() + static_cast<std::ptrdiff_t>(std::min(kNoiseImages, samples.images_chw.size())));
+  const double predicted = predict_rms_error(design, few);
+  double squares = 0, count = 0;
+  Float64Emulator exact(design);
+  for (size_t i = 0; i < few.size(); ++i) {
+    std::vector<double> logits = exact.run(few[i]);
+    for (size_t k = 0; k < logits.size(); ++k) {
+      squares += (logits[k] - results[i].logits[k]) * (logits[k] - results[i].logits[k]);
+      ++count;
+    }
+  }
+  const double measured = std::sqrt(squares / count);
+
+  const DesignSummary summary = summarise_design(design);
+  auto digits = [](double v) { return *parse_number(fmt::format("{:.6g}", v)); };
+  Json overflow_json = Json::object(), weight_overflow_json = Json::object();
+  int64_t overflow_total = 0, weight_overflows = 0;
+  for (size_t n = 0; n < overflows.size(); ++n) {
+    if (overflows[n] > 0) overflow_json.set(design.nodes[n].name, overflows[n]);
+    if (emulator.weight_overflows()[n] > 0) weight_overflow_json.set(design.nodes[n].name, emulator.weight_overflows()[n]);
+    overflow_total += overflows[n];
+    weight_overflows += emulator.weight_overflows()[n];
+  }
+  ProjectOptions project;
+  project.top = make_top_name(design.name);
+  project.part = card.part;
+  project.clock_ns = config.clock_ns;
+  project.backend = config.backend;
+  project.force = options.force;
+  const double images_per_s = summary.interval_cycles > 0 ? 1e9 / (config.clock_ns * static_cast<double>(summary.interval_cycles)) : 0;
+  project.manifest_extras = Json::object(
+      {{"source", source.graph.provenance},
+       {"preprocessing", write_preprocessing(source.preprocessing)},
+       {"quantisation", Json::object({{"rms_predicted", digits(predicted)}, {"rms_measured", digits(measured)}, {"rms_bound", digits(kQuantisationSafety * predicted)},
+                                      {"overflows", overflow_json}, {"weight_overflows", weight_overflow_json}})},
+       {"cost", Json::object({{"stages", summary.stages}, {"multipliers", summary.multipliers}, {"dsp", summary.dsp}, {"dsp_available", card.dsp}, {"weights", summary.weights},
+                              {"fifo_bits", summary.fifo_bits}, {"skip_fifo_tokens", summary.skip_fifo_tokens}, {"latency_cycles_model", summary.latency_cycles},
+                              {"interval_cycles_model", summary.interval_cycles}, {"images_per_s_model", digits(images_per_s)}})}});
+  project.manifest_extras.find("source")->erase("config");
+  project.manifest_extras.find("source")->erase("preprocessing");
+
+  std::string output = options.output;
+  if (output.empty()) output = fmt::format("projects/{}-w{}i{}-{}", source.name, design_options.type.width, design_options.type.integer, to_string(config.layout));
+  write_project(source.graph, design, vectors, project, output);
+
+  if (options.json) {
+    Json answer = Json::object({{"project", output}, {"top", project.top}, {"source", source.title}, {"layout", to_string(config.layout)}, {"type", to_string(design_options.type)},
+                                {"vectors", vectors.source}});
+    answer.set("cost", *project.manifest_extras.find("cost"));
+    answer.set("quantisation", *project.manifest_extras.find("quantisation"));
+    fmt::print("{}\n", answer.dump(2));
+    return 0;
+  }
+  fmt::print("{}: {} of {}, streams of {}\n\n{}\n{}\n", output, to_string(config.layout), source.title, to_string(design_options.type), layer_table(design, overflows), fifo_table(design));
+  const auto dsp_share = 100.0 * static_cast<double>(summary.dsp) / static_cast<double>(card.dsp);
+  fmt::print("multipliers {} ({}), DSP {} of {} ({:.0f} %), weights {}, FIFOs {} bits\n", with_commas(summary.multipliers),
+             config.reuse_factor ? fmt::format("reuse factor {}", *config.reuse_factor) : "reuse factors balanced within 70 % of the DSPs", with_commas(summary.dsp), with_commas(card.dsp), dsp_share,
+             with_commas(summary.weights), with_commas(summary.fifo_bits));
+  fmt::print("one image every {} cycles, {} cycles from first pixel to logits (model): {:.0f} images/s at {} ns\n", with_commas(summary.interval_cycles), with_commas(summary.latency_cycles),
+             images_per_s, config.clock_ns);
+  fmt::print("quantisation error of the logits: rms {:.2g} measured, {:.2g} predicted; {} outputs overflowed, {} weights\n", measured, predicted, with_commas(overflow_total), with_commas(weight_overflows));
+  fmt::print("vectors: {}\nnext: tailor check {}\n", vectors.source, output);
+  return 0;
+}
+
+}  // namespace tailor

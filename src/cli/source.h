@@ -1,0 +1,43 @@
+// Where a command's network comes from: a checkpoint, a graph file, the newest finished run, or a name; and the images that go with it.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tailor/cli/commands.h"
+#include "tailor/config/preprocessing.h"
+#include "tailor/config/run_config.h"
+#include "tailor/ir/graph.h"
+#include "tailor/net/checkpoint.h"
+
+namespace tailor {
+
+struct GraphSource {
+  Graph graph;            // lowered, checked against its witness
+  std::string name;       // of the run or network, for default output folders
+  std::string title;      // "runs/x/best.ckpt"
+  Preprocessing preprocessing;
+  std::optional<DataConfig> data;
+  ExportConfig exporting;  // the run's, or defaults
+};
+
+/// Exactly one of the three is not empty, or none: then the newest finished run in ./runs.
+GraphSource open_graph_source(const std::string& checkpoint, const std::string& graph, const std::string& network, bool untrained);
+
+/// best.ckpt, else last.ckpt, of the newest run under `runs` that has a summary.json. Throws Usage when there is none.
+std::string newest_finished_checkpoint(const std::string& runs);
+/// A checkpoint, from the file or the run folder that a user names.
+std::string resolve_checkpoint(const std::string& path);
+
+/// The run's export section with the flags on top.
+ExportConfig apply_hardware(ExportConfig base, const HardwareOptions& flags);
+
+/// Images for test vectors: the test set's first ones, else seeded noise; `source` says which.
+struct SampleImages {
+  std::string source;
+  std::vector<std::vector<double>> images_chw;
+};
+SampleImages sample_images(const GraphSource& source, const std::string& data_root, int64_t count);
+
+}  // namespace tailor

@@ -1,0 +1,38 @@
+// Part of tailor. You may use, copy and change this file without condition.
+// A fully connected layer on one token.
+#ifndef TAILOR_DENSE_H_
+#define TAILOR_DENSE_H_
+
+#include "tailor/dot_product.h"
+
+namespace tailor {
+
+/// C: what dot_product needs, in_bits, out_bits, bias_bits; in_token, out_token, in_t, out_t, bias_t, bias_raw.
+template <class C>
+void dense(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_token>& out, const typename C::weight_raw weights[C::n_in * C::n_out],
+           const typename C::bias_raw bias[C::n_out]) {
+  TAILOR_INLINE
+  typename C::in_t values[C::n_in];
+  TAILOR_REGISTERS(values)
+  unpack<C::n_in, C::in_bits>(in.read(), values);
+  typename C::acc_t acc[C::n_out];
+  TAILOR_REGISTERS(acc)
+begin_outputs:
+  for (int o = 0; o < C::n_out; ++o) {
+    TAILOR_UNROLL
+    acc[o] = from_raw<typename C::bias_t, C::bias_bits>(bias[o]);
+  }
+  dot_product<C>(values, weights, acc);
+  typename C::out_t result[C::n_out];
+  TAILOR_REGISTERS(result)
+end_outputs:
+  for (int o = 0; o < C::n_out; ++o) {
+    TAILOR_UNROLL
+    result[o] = acc[o];
+  }
+  out.write(pack<C::n_out, C::out_bits, typename C::out_token>(result));
+}
+
+}  // namespace tailor
+
+#endif  // TAILOR_DENSE_H_

@@ -1,0 +1,133 @@
+// Part of tailor. You may use, copy and change this file without condition.
+// The small stages: clone, add, ReLU, zero padding, and the parameter-free shortcut. One token a cycle each.
+#ifndef TAILOR_STREAM_OPS_H_
+#define TAILOR_STREAM_OPS_H_
+
+#include "tailor/tokens.h"
+
+namespace tailor {
+
+template <class Token>
+void write_all(const Token&) {
+  TAILOR_INLINE
+}
+template <class Token, class Out, class... More>
+void write_all(const Token& token, Out& out, More&... more) {
+  TAILOR_INLINE
+  out.write(token);
+  write_all(token, more...);
+}
+
+/// The same tokens to every reader.
+template <int TOKENS, class In, class... Outs>
+void clone(In& in, Outs&... outs) {
+  TAILOR_INLINE
+tokens:
+  for (int t = 0; t < TOKENS; ++t) {
+    TAILOR_PIPELINE
+    write_all(in.read(), outs...);
+  }
+}
+
+template <class C>
+void add_tokens(typename C::acc_t[C::channels]) {
+  TAILOR_INLINE
+}
+template <class C, class In, class... More>
+void add_tokens(typename C::acc_t sum[C::channels], In& in, More&... more) {
+  TAILOR_INLINE
+  typename C::in_t values[C::channels];
+  TAILOR_REGISTERS(values)
+  unpack<C::channels, C::in_bits>(in.read(), values);
+add_channels:
+  for (int c = 0; c < C::channels; ++c) {
+    TAILOR_UNROLL
+    sum[c] += values[c];
+  }
+  add_tokens<C>(sum, more...);
+}
+
+/// Sums tokens of several streams of one type. C: tokens, channels, in_bits, out_bits; in_t, out_t, acc_t, out_token.
+template <class C, class... Ins>
+void add(hls::stream<typename C::out_token>& out, Ins&... ins) {
+  TAILOR_INLINE
+tokens:
+  for (int t = 0; t < C::tokens; ++t) {
+    TAILOR_PIPELINE
+    typename C::acc_t sum[C::channels];
+    TAILOR_REGISTERS(sum)
+  clear:
+    for (int c = 0; c < C::channels; ++c) {
+      TAILOR_UNROLL
+      sum[c] = 0;
+    }
+    add_tokens<C>(sum, ins...);
+    typename C::out_t result[C::channels];
+    TAILOR_REGISTERS(result)
+  cast:
+    for (int c = 0; c < C::channels; ++c) {
+      TAILOR_UNROLL
+      result[c] = sum[c];
+    }
+    out.write(pack<C::channels, C::out_bits, typename C::out_token>(result));
+  }
+}
+
+/// C: tokens, channels, bits; value_t, token.
+template <class C>
+void relu(hls::stream<typename C::token>& in, hls::stream<typename C::token>& out) {
+  TAILOR_INLINE
+tokens:
+  for (int t = 0; t < C::tokens; ++t) {
+    TAILOR_PIPELINE
+    typename C::value_t values[C::channels];
+    TAILOR_REGISTERS(values)
+    unpack<C::channels, C::bits>(in.read(), values);
+  channels:
+    for (int c = 0; c < C::channels; ++c) {
+      TAILOR_UNROLL
+      if (values[c] < 0) values[c] = 0;
+    }
+    out.write(pack<C::channels, C::bits, typename C::token>(values));
+  }
+}
+
+/// C: in_height, in_width, top, left, bottom, right; token.
+template <class C>
+void zero_pad(hls::stream<typename C::token>& in, hls::stream<typename C::token>& out) {
+  TAILOR_INLINE
+rows:
+  for (int y = 0; y < C::top + C::in_height + C::bottom; ++y) {
+  columns:
+    for (int x = 0; x < C::left + C::in_width + C::right; ++x) {
+      TAILOR_PIPELINE
+      const bool inside = y >= C::top && y < C::top + C::in_height && x >= C::left && x < C::left + C::in_width;
+      typename C::token token = 0;
+      if (inside) token = in.read();
+      out.write(token);
+    }
+  }
+}
+
+/// Every stride-th pixel; its channels stand at channel_offset among zeros. C: height, width, stride, in_channels, bits, channel_offset; in_token, out_token.
+template <class C>
+void shortcut_pad(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_token>& out) {
+  TAILOR_INLINE
+rows:
+  for (int y = 0; y < C::height; ++y) {
+  columns:
+    for (int x = 0; x < C::width; ++x) {
+      TAILOR_PIPELINE
+      const typename C::in_token pixel = in.read();
+      if (y % C::stride == 0 && x % C::stride == 0) {
+        typename C::out_token token = 0;
+        token.range((C::channel_offset + C::in_channels) * C::bits - 1, C::channel_offset * C::bits) = pixel;
+        out.write(token);
+      }
+    }
+  }
+}
+
+}  // namespace tailor
+
+#endif  // TAILOR_STREAM_OPS_H_

@@ -1,0 +1,32 @@
+# @{banner}
+# usage: @{tool} build_prj.tcl [step=0|1 ...]
+# Steps, in this order: reset csim synth cosim export. Defaults below; csim and cosim fail when one output bit differs.
+source [file join [file dirname [file normalize [info script]]] project.tcl]
+set root [file dirname [file normalize [info script]]]
+array set step {reset 1 csim 1 synth 1 cosim 0 export 0}
+set arguments {}
+if {[info exists argv]} { set arguments $argv }
+foreach argument $arguments {
+  if {[regexp {^([a-z]+)=([01])$} $argument -> name value]} {
+    if {![info exists step($name)]} { error "unknown step '$name', expected one of [lsort [array names step]]" }
+    set step($name) $value
+  }
+}
+
+if {$step(reset)} { open_project -reset $project_dir } else { open_project $project_dir }
+set_top $top
+set flags "-std=@{cxx_standard} -I$root -I$root/firmware"
+add_files [file join $root firmware $top.cpp] -cflags $flags
+add_files -tb [file join $root ${top}_test.cpp] -cflags $flags
+add_files -tb [file join $root firmware weights]
+add_files -tb [file join $root tb_data]
+@{open_solution}
+set_part $part
+create_clock -period $clock_ns -name default
+set_clock_uncertainty $clock_uncertainty default
+
+if {$step(csim)} { csim_design }
+if {$step(synth)} { csynth_design }
+if {$step(cosim)} { cosim_design -rtl verilog -trace_level none }
+if {$step(export)} { export_design -format ip_catalog -version 0.1.0 }
+exit

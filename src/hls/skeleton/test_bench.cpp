@@ -1,0 +1,77 @@
+// @{banner}
+// Runs the test vectors of tb_data/ through the design and compares every output bit with what the emulator computed. Exit status: 0 all equal,
+// 1 a difference, 3 a file is missing or damaged. Options: --results FILE (raw outputs, one line a sample), --first N, --count N.
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "firmware/tailor/host.h"
+#include "test_bench.h"
+
+static std::vector<std::string> read_lines(const std::string& name) {
+  std::ifstream in(tailor::project_file(name).c_str());
+  std::vector<std::string> lines;
+  std::string line;
+  while (std::getline(in, line)) {
+    if (!line.empty() && line[0] != '#') lines.push_back(line);
+  }
+  return lines;
+}
+
+int main(int argc, char** argv) {
+  std::string results = "csim_results.log";
+  long first = 0, count = -1;
+  for (int i = 1; i + 1 < argc; i += 2) {
+    const std::string option = argv[i];
+    if (option == "--results") results = argv[i + 1];
+    if (option == "--first") first = std::atol(argv[i + 1]);
+    if (option == "--count") count = std::atol(argv[i + 1]);
+  }
+  const std::vector<std::string> inputs = read_lines("tb_data/inputs.dat");
+  const std::vector<std::string> expected = read_lines("tb_data/expected.dat");
+  if (inputs.empty() || inputs.size() != expected.size()) tailor::host_error("tb_data: inputs.dat and expected.dat must have the same number of lines, and at least one");
+  long last = static_cast<long>(inputs.size());
+  if (count >= 0 && first + count < last) last = first + count;
+  std::FILE* log = std::fopen(results.c_str(), "w");
+  if (!log) tailor::host_error("cannot write " + results);
+
+  long wrong = 0;
+  for (long n = first; n < last; ++n) {
+    hls::stream<input_token> in("in");
+    hls::stream<output_token> out("out");
+    std::istringstream values(inputs[static_cast<std::size_t>(n)]);
+    for (int p = 0; p < kInputPixels; ++p) {
+      input_t pixel[kInputChannels];
+      for (int c = 0; c < kInputChannels; ++c) {
+        double value = 0;
+        if (!(values >> value)) tailor::host_error("tb_data/inputs.dat: a line is too short");
+        pixel[c] = input_t(value);
+      }
+      in.write(tailor::pack<kInputChannels, kInputBits, input_token>(pixel));
+    }
+    TAILOR_TOP(in, out);
+    const output_token token = out.read();
+    std::istringstream wanted(expected[static_cast<std::size_t>(n)]);
+    bool equal = in.empty() && out.empty();
+    for (int k = 0; k < kOutputs; ++k) {
+      ap_int<kOutputBits> raw;
+      raw.range(kOutputBits - 1, 0) = token.range((k + 1) * kOutputBits - 1, k * kOutputBits);
+      const long long value = raw.to_int64();
+      long long want = 0;
+      if (!(wanted >> want)) tailor::host_error("tb_data/expected.dat: a line is too short");
+      std::fprintf(log, k == 0 ? "%lld" : " %lld", value);
+      if (value != want) {
+        if (equal && wrong < 10) std::printf("sample %ld, output %d: expected %lld / 2^%d, got %lld / 2^%d\n", n, k, want, kOutputFraction, value, kOutputFraction);
+        equal = false;
+      }
+    }
+    std::fputc('\n', log);
+    if (!equal) ++wrong;
+  }
+  if (std::fclose(log) != 0) tailor::host_error("cannot write " + results);
+  std::printf("%ld of %ld samples differ\n", wrong, last - first);
+  return wrong == 0 ? 0 : 1;
+}

@@ -1,0 +1,113 @@
+#include <gtest/gtest.h>
+
+#include "support/expect_error.h"
+#include "tailor/config/run_config.h"
+#include "tailor/core/files.h"
+
+namespace tailor {
+namespace {
+
+using testing::expect_error;
+using testing::message_of;
+
+std::string overridden(const std::string& text, const std::string& assignment) {
+  Json json = Json::parse(text, "");
+  apply_override(json, assignment);
+  return json.dump();
+}
+
+TEST(ApplyOverride, SetsNestedKeysAsJsonElseAsText) {
+  EXPECT_EQ(overridden(R"({"train":{"epochs":1,"seed":2}})", "train.epochs=3"),
+            R"({"train":{"epochs":3,"seed":2}})");
+  EXPECT_EQ(overridden("{}", "a.b.c=0.0001"), R"({"a":{"b":{"c":0.0001}}})");
+  EXPECT_EQ(overridden("{}", "data.name=synthetic"), R"({"data":{"name":"synthetic"}})");
+  EXPECT_EQ(overridden("{}", "data.name=\"x\""), R"({"data":{"name":"x"}})");
+  EXPECT_EQ(overridden("{}", "augment=[\"flip\"]"), R"({"augment":["flip"]})");
+  EXPECT_EQ(overridden("{}", "export.precision=8,3"), R"({"export":{"precision":"8,3"}})");
+  EXPECT_EQ(overridden("{}", "root=/data/a=b"), R"({"root":"/data/a=b"})");
+  EXPECT_EQ(overridden("{}", "root="), R"({"root":""})");
+  EXPECT_EQ(overridden(R"({"teacher":{"epochs":1}})", "teacher=null"), R"({"teacher":null})");
+  EXPECT_EQ(overridden(R"({"teacher":null})", "teacher.epochs=2"), R"({"teacher":{"epochs":2}})");
+}
+
+TEST(ApplyOverride, RefusesWhatIsNoAssignment) {
+  EXPECT_EQ(message_of(ErrorKind::Usage, [] { overridden("{}", "train.epochs"); }),
+            "--set: expected key=value (as in train.epochs=3), got 'train.epochs'");
+  EXPECT_EQ(message_of(ErrorKind::Usage, [] { overridden("{}", "=3"); }),
+            "--set: expected key=value (as in train.epochs=3), got '=3'");
+  EXPECT_EQ(message_of(ErrorKind::Usage, [] { overridden(R"({"a":{"b":1}})", "a.b.c.d=3"); }),
+            "--set a.b.c.d=3: 'a.b' is not an object");
+}
+
+TEST(LoadRunConfig, EveryEmbeddedConfigLoads) {
+  const auto names = embedded_config_names();
+  EXPECT_NE(std::find(names.begin(), names.end(), "resnet20_remove"), names.end());
+  for (const std::string& name : names)
+    EXPECT_EQ(load_run_config(name, {}).source, "embedded:" + name + ".json");
+}
+
+TEST(LoadRunConfig, FindsByNameWithAndWithoutJsonAndByPath) {
+  const LoadedConfig by_name = load_run_config("resnet20_remove", {});
+  EXPECT_EQ(by_name.name, "resnet20_remove");
+  EXPECT_EQ(by_name.config.surgery.kind, SurgeryKind::Remove);
+  EXPECT_EQ(by_name.config.teacher->train.epochs, 160);
+  EXPECT_EQ(load_run_config("resnet20_remove.json", {}).source, by_name.source);
+
+  TemporaryDirectory folder;
+  const std::string path = path_join(folder.path(), "mine.json");
+  write_file(path, R"({"comment": "x", "train": {"epochs": 7}})");
+  const LoadedConfig by_path = load_run_config(path, {});
+  EXPECT_EQ(by_path.name, "mine");
+  EXPECT_EQ(by_path.source, path);
+  EXPECT_EQ(by_path.config.train.epochs, 7);
+}
+
+TEST(LoadRunConfig, AppliesOverridesInOrder) {
+  const LoadedConfig loaded = load_run_config(
+      "resnet20_remove", {"train.epochs=70", "train.epochs=80", "export.precision=8,3"});
+  EXPECT_EQ(loaded.config.train.epochs, 80);
+  EXPECT_EQ(loaded.config.train.batch_size, 128);
+  EXPECT_EQ(loaded.config.exporting.precision, "8,3");
+  EXPECT_EQ(
+      message_of(ErrorKind::Config, [] { load_run_config("resnet20_remove", {"train.epoch=70"}); }),
+      "config: /train/epoch: unknown key (did you mean 'epochs'?) in embedded:resnet20_remove.json "
+      "with --set");
+}
+
+TEST(LoadRunConfig, AnUnknownNameListsTheNames) {
+  const std::string message =
+      message_of(ErrorKind::Usage, [] { load_run_config("resnet20_remov", {}); });
+  EXPECT_EQ(
+      message.find(
+          "--config: no file 'resnet20_remov' and no configuration of that name (did you mean "
+          "'resnet20_remove'?); there are "),
+      0U)
+      << message;
+  for (const std::string& name : embedded_config_names()) testing::expect_words(message, {name});
+}
+
+TEST(LoadRunConfig, NamesTheFileThatIsBroken) {
+  TemporaryDirectory folder;
+  const std::string path = path_join(folder.path(), "mine.json");
+  write_file(path, "{\"train\": }");
+  expect_error(ErrorKind::Config, {"config: " + path + ": not valid JSON at line 1, column 11: "},
+               [&] { load_run_config(path, {}); });
+  write_file(path, R"({"seed": 1, "seed": 2})");
+  EXPECT_EQ(message_of(ErrorKind::Config, [&] { load_run_config(path, {}); }),
+            "config: " + path + ": the key \"seed\" stands twice in one object");
+  expect_error(ErrorKind::Data, {"cannot read configuration " + folder.path() + ": it is a folder"},
+               [&] { load_run_config(folder.path(), {}); });
+}
+
+TEST(LoadRunConfig, TheResolvedDumpLoadsAsTheSameConfig) {
+  for (const std::string& name : embedded_config_names()) {
+    const Json resolved = write_run_config(load_run_config(name, {}).config);
+    TemporaryDirectory folder;
+    const std::string path = path_join(folder.path(), "resolved.json");
+    write_file(path, resolved.dump(2));
+    EXPECT_EQ(write_run_config(load_run_config(path, {}).config).dump(2), resolved.dump(2)) << name;
+  }
+}
+
+}  // namespace
+}  // namespace tailor

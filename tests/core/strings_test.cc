@@ -1,0 +1,60 @@
+#include "tailor/core/strings.h"
+
+#include <gtest/gtest.h>
+
+#include <climits>
+
+namespace tailor {
+namespace {
+
+using Parts = std::vector<std::string>;
+
+TEST(Strings, SplitsAtEverySeparatorAndJoinsBack) {
+  EXPECT_EQ(split("a,b,c", ','), (Parts{"a", "b", "c"}));
+  EXPECT_EQ(split(",a,,b,", ','), (Parts{"", "a", "", "b", ""}));
+  EXPECT_EQ(split("", ','), (Parts{""}));
+  EXPECT_EQ(join({"a", "", "c"}, ", "), "a, , c");
+  EXPECT_EQ(join({}, ", "), "");
+  EXPECT_EQ(join(split(",a,,b,", ','), ","), ",a,,b,");
+}
+
+TEST(Strings, TrimsSpaceAtBothEndsOnly) {
+  EXPECT_EQ(trim(" \t a b\r\n"), "a b");
+  EXPECT_EQ(trim("ab"), "ab");
+  EXPECT_EQ(trim(" \t\r\n"), "");
+  EXPECT_EQ(trim(""), "");
+}
+
+TEST(Strings, ParsesWholeIntegersOnly) {
+  EXPECT_EQ(parse_int("-17"), -17);
+  EXPECT_EQ(parse_int("9223372036854775807"), INT64_MAX);
+  EXPECT_EQ(parse_int("-9223372036854775808"), INT64_MIN);
+  for (const char* bad :
+       {"", "9223372036854775808", "1.0", "1e3", " 1", "1 ", "+1", "0x10", "--1", "a"})
+    EXPECT_EQ(parse_int(bad), std::nullopt) << "'" << bad << "'";
+}
+
+TEST(Strings, ParsesWholeFiniteNumbersOnly) {
+  EXPECT_EQ(parse_number("-1.5e-3"), -0.0015);
+  EXPECT_EQ(parse_number("3"), 3.0);
+  for (const char* bad : {"", "inf", "nan", "1e999", "1,5", " 1", "1 ", "+1", "1.5x"})
+    EXPECT_EQ(parse_number(bad), std::nullopt) << "'" << bad << "'";
+}
+
+TEST(Strings, SuggestsTheNearestNameWithinAQuarterOfItsLength) {
+  const Parts names = {"batch_size", "epochs", "seed"};
+  EXPECT_EQ(did_you_mean("batchsize", names), " (did you mean 'batch_size'?)");
+  EXPECT_EQ(did_you_mean("epoch", names), " (did you mean 'epochs'?)");
+  EXPECT_EQ(did_you_mean("sed", names), " (did you mean 'seed'?)");
+  EXPECT_EQ(did_you_mean("momentum", names), "");
+  // One edit, and one more for every four letters: two for "sead", three of "abcd" are too many.
+  EXPECT_EQ(nearest_name("sead", {"seed"}), "seed");
+  EXPECT_EQ(nearest_name("abcd", {"abxx"}), "abxx");
+  EXPECT_EQ(nearest_name("abcd", {"axxx"}), std::nullopt);
+  EXPECT_EQ(nearest_name("abc", {"axx"}), std::nullopt);
+  EXPECT_EQ(nearest_name("ab", {"abx", "ab"}), "ab");  // the nearest, not the first
+  EXPECT_EQ(nearest_name("ab", {}), std::nullopt);
+}
+
+}  // namespace
+}  // namespace tailor

@@ -1,0 +1,158 @@
+#include "tailor/data/images.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "support/expect_error.h"
+#include "tailor/core/files.h"
+
+namespace tailor {
+namespace {
+
+using testing::expect_error;
+using testing::message_of;
+
+DataConfig synthetic(int64_t train, int64_t validation, int64_t test) {
+  DataConfig config;
+  config.name = "synthetic";
+  config.train_size = train;
+  config.validation = validation;
+  config.test_size = test;
+  return config;
+}
+
+std::vector<int64_t> ids(const Images& images) {
+  std::vector<int64_t> out;
+  for (int64_t i = 0; i < images->size(); ++i) out.push_back(images->id(i));
+  return out;
+}
+
+std::vector<uint8_t> pixels_of(const Images& images, int64_t index) {
+  std::vector<uint8_t> pixels(3072);
+  images->get(index, pixels);
+  return pixels;
+}
+
+TEST(OpenData, SplitIsDisjointCompleteAndInOrder) {
+  const DataSplits splits = open_data(synthetic(50, 13, 5));
+  EXPECT_EQ(splits.train->size(), 37);
+  EXPECT_EQ(splits.validation->size(), 13);
+  EXPECT_EQ(splits.test->size(), 5);
+  const auto train = ids(splits.train), validation = ids(splits.validation);
+  EXPECT_TRUE(std::is_sorted(train.begin(), train.end()));
+  EXPECT_TRUE(std::is_sorted(validation.begin(), validation.end()));
+  std::vector<int64_t> all = train;
+  all.insert(all.end(), validation.begin(), validation.end());
+  std::sort(all.begin(), all.end());
+  for (int64_t i = 0; i < 50; ++i) EXPECT_EQ(all.at(static_cast<size_t>(i)), i);
+  EXPECT_NE(validation.back(), 12);  // drawn, not the first or last thirteen
+  EXPECT_NE(validation.front(), 37);
+}
+
+TEST(OpenData, SplitDependsOnTheDatasSeedAlone) {
+  DataConfig config = synthetic(50, 13, 1);
+  const auto first = ids(open_data(config).validation);
+  config.augment = {};
+  config.test_size = 2;
+  EXPECT_EQ(ids(open_data(config).validation), first);
+  config.seed = 2;
+  EXPECT_NE(ids(open_data(config).validation), first);
+}
+
+TEST(OpenData, WithoutValidationTheTrainingSetIsWhole) {
+  const DataSplits splits = open_data(synthetic(9, 0, 1));
+  EXPECT_EQ(splits.validation, nullptr);
+  EXPECT_EQ(splits.train->size(), 9);
+}
+
+TEST(OpenData, SyntheticTrainAndTestShareNoIndex) {
+  const DataSplits splits = open_data(synthetic(20, 0, 20));
+  const Images test = make_synthetic(20, int64_t{1} << 32, 1), train = make_synthetic(20, 0, 1);
+  for (int64_t i = 0; i < 20; ++i) {
+    EXPECT_EQ(pixels_of(splits.test, i), pixels_of(test, i));
+    EXPECT_EQ(pixels_of(splits.train, i), pixels_of(train, i));
+    for (int64_t j = 0; j < 20; ++j)
+      EXPECT_NE(pixels_of(splits.train, i), pixels_of(splits.test, j));
+  }
+  EXPECT_EQ(splits.classes, 10);
+  EXPECT_EQ(splits.shape, (MapShape{3, 32, 32}));
+}
+
+TEST(OpenData, TestDataAloneIsTheSame) {
+  const DataConfig config = synthetic(20, 5, 3);
+  const DataSplits alone = open_test_data(config);
+  EXPECT_EQ(alone.train, nullptr);
+  EXPECT_EQ(pixels_of(alone.test, 2), pixels_of(open_data(config).test, 2));
+}
+
+TEST(OpenData, ValidationMustLeaveTrainingImages) {
+  EXPECT_EQ(message_of(ErrorKind::Data, [] { open_data(synthetic(5, 5, 1)); }),
+            "/data/validation: expected less than the 5 training images, got 5");
+}
+
+TEST(OpenData, PreprocessingIsTheDataSetsUnlessGiven) {
+  DataConfig config = synthetic(1, 0, 1);
+  EXPECT_EQ(open_test_data(config).preprocessing.mean, (std::vector<double>{0.5, 0.5, 0.5}));
+  config.mean = {0.1, 0.2, 0.3};
+  config.deviation = {1, 2, 3};
+  EXPECT_EQ(open_test_data(config).preprocessing.mean, config.mean);
+  EXPECT_EQ(open_test_data(config).preprocessing.deviation, config.deviation);
+}
+
+TEST(OpenData, AMissingSetNamesTheScriptThatFetchesIt) {
+  TemporaryDirectory folder;
+  DataConfig config;
+  config.root = folder.path();
+  const std::string root = folder.path();
+  EXPECT_EQ(message_of(ErrorKind::Data, [&] { open_data(config); }),
+            "CIFAR-10 is not in " + root + " (data.root): expected " + root +
+                "/test_batch.bin or " + root +
+                "/cifar-10-batches-bin/test_batch.bin; fetch it with scripts/fetch_data.sh cifar10 "
+                "--output " +
+                root);
+  config.name = "cifar100";
+  expect_error(ErrorKind::Data,
+               {"CIFAR-100 is not in " + root, root + "/cifar-100-binary/test.bin",
+                "scripts/fetch_data.sh cifar100 --output " + root},
+               [&] { open_data(config); });
+  config.root.clear();
+  ASSERT_EQ(setenv("TAILOR_DATA", root.c_str(), 1), 0);
+  expect_error(ErrorKind::Data, {"CIFAR-100 is not in " + root + " ($TAILOR_DATA)"},
+               [&] { open_data(config); });
+  ASSERT_EQ(unsetenv("TAILOR_DATA"), 0);
+  expect_error(
+      ErrorKind::Data,
+      {"is not in data (the default ./data, because neither data.root nor $TAILOR_DATA is set)"},
+      [&] { open_data(config); });
+}
+
+TEST(OpenData, OpensTheFilesInsideTheOfficialFolder) {
+  TemporaryDirectory folder;
+  DataConfig config;
+  config.root = folder.path();
+  const std::string path = path_join(folder.path(), "cifar-10-batches-bin/test_batch.bin");
+  write_file(path, "short");
+  expect_error(ErrorKind::Data,
+               {"CIFAR file " + path + ": expected 30730000 bytes (10000 records of 3073), got 5"},
+               [&] { open_test_data(config); });
+  const std::string hundred = path_join(folder.path(), "test.bin");
+  write_file(hundred, "short");
+  config.name = "cifar100";
+  expect_error(ErrorKind::Data, {hundred + ": expected 30740000 bytes (10000 records of 3074)"},
+               [&] { open_test_data(config); });
+}
+
+TEST(Subset, KeepsIdsPixelsAndOrder) {
+  const Images base = make_synthetic(9, 0, 1);
+  const Images subset = make_subset(make_subset(base, {8, 3, 5}), {2, 0});
+  EXPECT_EQ(ids(subset), (std::vector<int64_t>{5, 8}));
+  EXPECT_EQ(pixels_of(subset, 0), pixels_of(base, 5));
+  std::vector<uint8_t> pixels(3072);
+  expect_error(ErrorKind::Internal, {"image 2 of 2"}, [&] { subset->get(2, pixels); });
+  expect_error(ErrorKind::Internal, {"image -1 of 2"}, [&] { subset->id(-1); });
+}
+
+}  // namespace
+}  // namespace tailor

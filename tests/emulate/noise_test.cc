@@ -1,0 +1,54 @@
+// The prediction must be neither violated (every variant stays under the bound) nor vacuous (within a factor of the measured error).
+#include "tailor/emulate/noise.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "support/networks.h"
+#include "tailor/emulate/float64.h"
+#include "tailor/emulate/integer.h"
+#include "tailor/passes/passes.h"
+
+namespace tailor {
+namespace {
+
+struct Ratio {
+  double measured, predicted;
+};
+
+Ratio measure(const Graph& lowered, const DesignOptions& options) {
+  Graph design = make_design(lowered, options);
+  Float64Emulator exact(design);
+  IntegerEmulator integers(design);
+  std::vector<std::vector<double>> images;
+  double squares = 0, count = 0;
+  for (int64_t i = 0; i < 6; ++i) {
+    images.push_back(testing::random_image(lowered.input_shape(), 100 + i));
+    auto a = exact.run(images.back());
+    auto b = integers.run(images.back()).logits;
+    for (size_t k = 0; k < a.size(); ++k) squares += (a[k] - b[k]) * (a[k] - b[k]), ++count;
+  }
+  return {std::sqrt(squares / count), predict_rms_error(design, images)};
+}
+
+TEST(QuantisationNoise, PredictsEveryVariant) {
+  for (const auto& variant : testing::all_variants()) {
+    for (FixedType type : {FixedType{16, 6}, FixedType{12, 5}, FixedType{8, 3}, FixedType{16, 6, true, Rounding::Trn, Overflow::Sat}}) {
+      for (Layout layout : {Layout::Fused, Layout::Stock}) {
+        DesignOptions options;
+        options.type = type;
+        options.input_magnitude = 2.1;
+        options.layout = layout;
+        Ratio r = measure(testing::lowered_variant(variant, 11, 8), options);
+        std::string name = variant.name() + " " + to_string(type) + " " + to_string(layout);
+        EXPECT_LT(r.measured, kQuantisationSafety * r.predicted) << name;
+        EXPECT_GT(r.measured, 0.1 * r.predicted) << name;
+        if (std::getenv("TAILOR_PRINT")) printf("%-40s %8.2g / %8.2g = %.2f\n", name.c_str(), r.measured, r.predicted, r.measured / r.predicted);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace tailor

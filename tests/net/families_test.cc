@@ -1,0 +1,106 @@
+// The counts are the ones of He et al. 2015 and of the paper's table; the multiply-accumulates are
+// counted again from the architecture's text.
+#include <gtest/gtest.h>
+
+#include "support/expect_error.h"
+#include "tailor/net/network.h"
+
+namespace tailor {
+namespace {
+
+using testing::expect_error;
+
+Network resnet(int64_t depth, Shortcut shortcut = Shortcut::Projection) {
+  NetworkConfig config;
+  config.depth = depth;
+  config.shortcut = shortcut;
+  return make_network(config, {3, 32, 32}, 10);
+}
+
+TEST(CifarResnet, HasThePapersParameterCounts) {
+  const std::pair<int64_t, int64_t> counts[] = {{8, 78042},   {20, 272474}, {32, 466906},
+                                                {44, 661338}, {56, 855770}, {110, 1730714}};
+  for (const auto& [depth, count] : counts) {
+    EXPECT_EQ(parameter_count(resnet(depth)), count) << depth;
+    // Without the two projections: 16·32 + 2·32 and 32·64 + 2·64 less.
+    EXPECT_EQ(parameter_count(resnet(depth, Shortcut::Pad)), count - 2752) << depth;
+  }
+  EXPECT_EQ(parameter_count(resnet(20, Shortcut::Pad)), 269722);
+}
+
+int64_t macs_by_hand(int64_t n, int64_t classes, bool projections) {
+  int64_t macs = 3 * 16 * 9 * 32 * 32, in = 16;
+  for (int64_t stage = 0; stage < 3; ++stage) {
+    const int64_t filters = 16 << stage, side = 32 >> stage;
+    macs += side * side * 9 * filters * (in + (2 * n - 1) * filters);
+    if (in != filters && projections) macs += side * side * filters * in;
+    in = filters;
+  }
+  return macs + in * classes;
+}
+
+TEST(CifarResnet, HasTheMultiplicationsOfItsArchitecture) {
+  EXPECT_EQ(mac_count(resnet(20)), 40813184);
+  for (int64_t depth : {8, 20, 110}) {
+    EXPECT_EQ(mac_count(resnet(depth)), macs_by_hand((depth - 2) / 6, 10, true));
+    EXPECT_EQ(mac_count(resnet(depth, Shortcut::Pad)), macs_by_hand((depth - 2) / 6, 10, false));
+  }
+}
+
+TEST(CifarResnet, NamesItsSkipsInOrderFromTheInput) {
+  EXPECT_EQ(
+      skip_ids(resnet(20)),
+      (std::vector<std::string>{"stage1.block0.skip", "stage1.block1.skip", "stage1.block2.skip",
+                                "stage2.block0.skip", "stage2.block1.skip", "stage2.block2.skip",
+                                "stage3.block0.skip", "stage3.block1.skip", "stage3.block2.skip"}));
+  for (int64_t depth : {8, 32, 44, 56, 110})
+    EXPECT_EQ(static_cast<int64_t>(skip_ids(resnet(depth)).size()), (depth - 2) / 2);
+}
+
+TEST(CifarResnet, OnlyTheStridedBlocksHaveProjectionsOrPads) {
+  for (Shortcut shortcut : {Shortcut::Projection, Shortcut::Pad}) {
+    for (const Block& block : resnet(20, shortcut).blocks) {
+      for (const Skip& skip : block.skips) {
+        const bool strided = skip.id == "stage2.block0.skip" || skip.id == "stage3.block0.skip";
+        const SkipKind other = shortcut == Shortcut::Pad ? SkipKind::Pad : SkipKind::Projection;
+        EXPECT_EQ(skip.kind, strided ? other : SkipKind::Identity) << skip.id;
+        EXPECT_EQ(skip.stride, strided ? 2 : 1) << skip.id;
+        EXPECT_EQ(skip.tensors, skip.kind == SkipKind::Projection ? skip.id : "");
+        if (skip.kind == SkipKind::Pad) {
+          EXPECT_EQ(skip.channel_offset, skip.id == "stage2.block0.skip" ? 8 : 16);
+        }
+        EXPECT_EQ(skip.from, 0);
+        EXPECT_EQ(skip.to, 2);
+      }
+    }
+  }
+}
+
+TEST(CifarResnet, HalvesTheMapTwice) {
+  NetworkConfig config;
+  config.depth = 14;
+  config.width = 4;
+  const Network network = make_network(config, {3, 10, 13}, 7);
+  const std::vector<MapShape> expected = {{3, 10, 13}, {4, 10, 13}, {4, 10, 13}, {4, 10, 13},
+                                          {8, 5, 7},   {8, 5, 7},   {16, 3, 4},  {16, 3, 4}};
+  EXPECT_EQ(block_inputs(network), expected);
+  EXPECT_EQ(point_shapes(network.blocks[3], expected[3]),
+            (std::vector<MapShape>{{4, 10, 13}, {8, 5, 7}, {8, 5, 7}}));
+  EXPECT_EQ(network.name, "resnet14");
+}
+
+TEST(NetworkNames, BuildByNameOrListTheNames) {
+  EXPECT_EQ(network_names(), (std::vector<std::string>{"resnet8", "resnet20", "resnet32",
+                                                       "resnet44", "resnet56", "resnet110"}));
+  for (const std::string& name : network_names())
+    EXPECT_EQ(make_network(network_config_by_name(name), {3, 32, 32}, 10).name, name);
+  EXPECT_EQ(testing::message_of(ErrorKind::Usage, [] { network_config_by_name("resnet21"); }),
+            "--network: unknown network 'resnet21' (did you mean 'resnet20'?); there are resnet8, "
+            "resnet20, resnet32, "
+            "resnet44, resnet56, resnet110");
+  expect_error(ErrorKind::Usage, {"unknown network 'vgg'; there are resnet8"},
+               [] { network_config_by_name("vgg"); });
+}
+
+}  // namespace
+}  // namespace tailor

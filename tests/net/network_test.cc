@@ -1,0 +1,238 @@
+#include "tailor/net/network.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+
+#include "support/expect_error.h"
+#include "tailor/core/strings.h"
+
+namespace tailor {
+namespace {
+
+using testing::expect_error;
+using testing::message_of;
+
+Network small(Join join = Join::BeforeActivation, Shortcut shortcut = Shortcut::Projection) {
+  NetworkConfig config;
+  config.depth = 8;
+  config.width = 4;
+  config.join = join;
+  config.shortcut = shortcut;
+  return make_network(config, {3, 10, 13}, 7);
+}
+
+TEST(TensorSpecs, NameEveryTensorInOrderFromTheInput) {
+  std::string text;
+  for (const TensorSpec& spec : tensor_specs(small()))
+    text += spec.name + " " + to_string(spec.shape) + "\n";
+  EXPECT_EQ(text.substr(0, text.find("stage1.block0.conv2")),
+            "stem.conv1.weight [4, 3, 3, 3]\n"
+            "stem.bn1.weight [4]\nstem.bn1.bias [4]\nstem.bn1.running_mean "
+            "[4]\nstem.bn1.running_var [4]\n"
+            "stage1.block0.conv1.weight [4, 4, 3, 3]\n"
+            "stage1.block0.bn1.weight [4]\nstage1.block0.bn1.bias "
+            "[4]\nstage1.block0.bn1.running_mean [4]\n"
+            "stage1.block0.bn1.running_var [4]\n");
+  const size_t projection = text.find("stage2.block0.skip");
+  EXPECT_EQ(text.substr(projection, text.find("stage3") - projection),
+            "stage2.block0.skip.conv.weight [8, 4, 1, 1]\n"
+            "stage2.block0.skip.bn.weight [8]\nstage2.block0.skip.bn.bias [8]\n"
+            "stage2.block0.skip.bn.running_mean [8]\nstage2.block0.skip.bn.running_var [8]\n");
+  EXPECT_EQ(text.substr(text.find("fc.")), "fc.weight [7, 16]\nfc.bias [7]\n");
+  EXPECT_EQ(tensor_specs(small()).size(), 7U * 5 + 2 * 5 + 2);
+}
+
+TEST(TensorSpecs, RunningStatisticsAreNoParameters) {
+  EXPECT_FALSE(is_parameter(TensorRole::BnMean));
+  EXPECT_FALSE(is_parameter(TensorRole::BnVariance));
+  for (TensorRole role : {TensorRole::ConvWeight, TensorRole::BnWeight, TensorRole::BnBias,
+                          TensorRole::LinearWeight, TensorRole::LinearBias})
+    EXPECT_TRUE(is_parameter(role));
+}
+
+TEST(Counts, OfACustomBlock) {
+  Network network;
+  network.name = "custom";
+  network.input = {3, 10, 13};
+  network.classes = 5;
+  // 3x10x13 → 7x4x6 (kernel 3, stride 2, no pad) → 11x4x6 (kernel 1).
+  network.blocks.push_back({"b", {{3, 7, 3, 2, 0, true}, {7, 11, 1, 1, 0, false}}, {}});
+  EXPECT_EQ(verify_network(network), std::vector<std::string>{});
+  EXPECT_EQ(block_inputs(network).back(), (MapShape{11, 4, 6}));
+  EXPECT_EQ(parameter_count(network), 3 * 7 * 9 + 2 * 7 + 7 * 11 + 2 * 11 + 11 * 5 + 5);
+  EXPECT_EQ(mac_count(network), 24 * 3 * 7 * 9 + 24 * 7 * 11 + 11 * 5);
+}
+
+TEST(NetworkJson, RoundTrips) {
+  for (Join join : {Join::BeforeActivation, Join::AfterActivation}) {
+    for (Shortcut shortcut : {Shortcut::Projection, Shortcut::Pad}) {
+      const Network network = small(join, shortcut);
+      const Json json = write_network(network);
+      const Network back = read_network(Json::parse(json.dump(), "x"), "x");
+      EXPECT_EQ(write_network(back).dump(), json.dump());
+      EXPECT_EQ(back.join, join);
+      EXPECT_EQ(skip_ids(back), skip_ids(network));
+      EXPECT_EQ(mac_count(back), mac_count(network));
+    }
+  }
+  const Json json = write_network(small());
+  EXPECT_EQ(
+      json.at("blocks").as_array()[2].dump(),
+      R"({"id":"stage2.block0","stages":[)"
+      R"({"in_channels":4,"out_channels":8,"kernel":3,"stride":2,"pad":1,"relu":true},)"
+      R"({"in_channels":8,"out_channels":8,"kernel":3,"stride":1,"pad":1,"relu":true}],"skips":[)"
+      R"({"id":"stage2.block0.skip","from":0,"to":2,"kind":"projection","stride":2,"channel_offset":0,"tensors":"stage2.block0.skip"}]})");
+}
+
+TEST(NetworkJson, IsReadStrictly) {
+  Json json = write_network(small());
+  json.find("blocks")->items()[1].find("stages")->items()[0].set("kernel", 0);
+  EXPECT_EQ(
+      message_of(ErrorKind::Config, [&] { read_network(json, "x.ckpt"); }),
+      "config: /blocks/1/stages/0/kernel: expected an integer 1..255, got 0 (integer) in x.ckpt");
+  json = write_network(small());
+  json.set("claases", 3);
+  expect_error(ErrorKind::Config, {"config: /claases: unknown key (did you mean 'classes'?)"},
+               [&] { read_network(json, "x.ckpt"); });
+  json = write_network(small());
+  json.find("blocks")->items()[1].find("stages")->items()[0].set("in_channels", 5);
+  EXPECT_EQ(message_of(ErrorKind::Config, [&] { read_network(json, "x.ckpt"); }),
+            "the network in x.ckpt is not well-formed: stage1.block0.conv1 takes 5 channels, its "
+            "input has 4");
+}
+
+TEST(VerifyNetwork, FindsWhatIsBroken) {
+  using Break = std::function<void(Network&)>;
+  const std::pair<Break, const char*> cases[] = {
+      {[](Network& n) { n.blocks[1].stages[1].in_channels = 5; },
+       "stage1.block0.conv2 takes 5 channels, its input has 4"},
+      {[](Network& n) { n.blocks[1].stages[0].kernel = 13; },
+       "stage1.block0.conv1: a kernel of 13 does not fit on 4x10x13"},
+      {[](Network& n) { n.blocks[1].stages[0].stride = 0; },
+       "stage1.block0.conv1: kernel, stride and channels must be positive"},
+      {[](Network& n) { n.blocks[1].skips[0].from = 2, n.blocks[1].skips[0].to = 0; },
+       "stage1.block0.skip runs from point 2 to 0, expected 0 <= from < to <= 2"},
+      {[](Network& n) { n.blocks[1].skips[0].from = 2; },
+       "stage1.block0.skip runs from point 2 to 2, expected 0 <= from < to <= 2"},
+      {[](Network& n) { n.blocks[1].skips[0].to = 3; },
+       "stage1.block0.skip runs from point 0 to 3, expected 0 <= from < to <= 2"},
+      {[](Network& n) { n.blocks[1].skips[0].from = -1; },
+       "stage1.block0.skip runs from point -1 to 2, expected 0 <= from < to <= 2"},
+      {[](Network& n) { n.blocks[2].skips[0].kind = SkipKind::Identity; },
+       "stage2.block0.skip (identity, stride 2) turns 4x10x13 into 4x5x7, but joins at 8x5x7"},
+      {[](Network& n) { n.blocks[2].skips[0].stride = 1; },
+       "stage2.block0.skip (projection, stride 1) turns 4x10x13 into 8x10x13, but joins at 8x5x7"},
+      {[](Network& n) { n.blocks[2].skips[0].stride = 0; },
+       "stage2.block0.skip has the stride 0, expected at least 1"},
+      {[](Network& n) { n.blocks[2].skips[0].tensors = ""; },
+       "stage2.block0.skip is a projection without a name for its tensors"},
+      {[](Network& n) {
+         n.blocks[2].skips[0].kind = SkipKind::Pad, n.blocks[2].skips[0].channel_offset = 5;
+       },
+       "stage2.block0.skip sets 4 channels at offset 5, the join has 8"},
+      {[](Network& n) {
+         n.blocks[2].skips[0].kind = SkipKind::Pad, n.blocks[2].skips[0].channel_offset = -1;
+       },
+       "stage2.block0.skip sets 4 channels at offset -1, the join has 8"},
+      {[](Network& n) { n.blocks[3].id = "stage1.block0"; },
+       "the name 'stage1.block0' stands twice"},
+      {[](Network& n) { n.blocks[2].skips[0].id = "stage1.block0.skip"; },
+       "the name 'stage1.block0.skip' stands twice"},
+      {[](Network& n) { n.blocks[3].skips[0].tensors = "stage2.block0.skip"; },
+       "the name 'stage2.block0.skip.conv' stands twice"},
+      {[](Network& n) { n.blocks[0].stages.clear(); }, "stem has no stages"},
+      {[](Network& n) { n.blocks.clear(); }, "there are no blocks"},
+      {[](Network& n) { n.classes = 0; }, "0 classes, expected at least 1"},
+      {[](Network& n) { n.input.height = 0; }, "the input shape 3x0x13 is empty"},
+  };
+  EXPECT_EQ(verify_network(small()), std::vector<std::string>{});
+  for (const auto& [damage, finding] : cases) {
+    Network network = small();
+    damage(network);
+    const std::vector<std::string> findings = verify_network(network);
+    ASSERT_FALSE(findings.empty()) << "expected: " << finding;
+    EXPECT_EQ(findings[0], finding);
+  }
+}
+
+TEST(VerifyNetwork, ReportsAllFindingsOfABlock) {
+  Network network = small();
+  network.classes = 0;
+  network.blocks[0].stages[0].in_channels = 9;
+  EXPECT_EQ(join(verify_network(network), "; "),
+            "0 classes, expected at least 1; stem.conv1 takes 9 channels, its input has 3");
+}
+
+TEST(InitialTensors, DependOnSeedAndNameAlone) {
+  const Network network = small();
+  NetworkConfig config;
+  config.depth = 14;
+  config.width = 4;
+  const TensorMap a = initial_tensors(network, 1),
+                  b = initial_tensors(make_network(config, {3, 32, 32}, 7), 1),
+                  c = initial_tensors(network, 2);
+  EXPECT_EQ(a, initial_tensors(network, 1));
+  for (const char* name : {"stem.conv1.weight", "stage3.block0.conv2.weight", "fc.weight"}) {
+    EXPECT_EQ(a.at(name), b.at(name)) << name;
+    EXPECT_FALSE(a.at(name) == c.at(name)) << name;
+  }
+  EXPECT_FALSE(a.at("stage1.block0.conv1.weight") == a.at("stage1.block0.conv2.weight"));
+}
+
+TEST(InitialTensors, AreFixedForASeed) {
+  // From an independent program: Philox, Box-Muller, He's deviation.
+  const auto conv = initial_tensor({"stem.conv1.weight", {16, 3, 3, 3}, TensorRole::ConvWeight}, 1);
+  EXPECT_FLOAT_EQ(conv.as<float>()[0], 0.03811508704754326F);
+  EXPECT_FLOAT_EQ(conv.as<float>()[2], -0.04857618000428268F);
+  const auto linear = initial_tensor({"fc.weight", {10, 64}, TensorRole::LinearWeight}, 1);
+  EXPECT_FLOAT_EQ(linear.as<float>()[1], 0.013986015517730266F);
+}
+
+TEST(InitialTensors, HaveTheRightVariance) {
+  auto moments = [](const Tensor& tensor) {
+    double sum = 0, squares = 0;
+    for (double v : tensor.to_doubles()) sum += v, squares += v * v;
+    const auto n = static_cast<double>(tensor.size());
+    return std::pair(sum / n, squares / n);
+  };
+  // He et al. 2015 with fan-out: 64 · 9 outputs a weight reaches, whatever the number of inputs.
+  const auto [conv_mean, conv_variance] =
+      moments(initial_tensor({"c", {64, 32, 3, 3}, TensorRole::ConvWeight}, 1));
+  EXPECT_NEAR(conv_mean, 0, 5 * std::sqrt(2.0 / 576 / 18432));
+  EXPECT_NEAR(conv_variance * 576 / 2, 1, 5 * std::sqrt(2.0 / 18432));
+  const Tensor linear = initial_tensor({"l", {100, 64}, TensorRole::LinearWeight}, 1);
+  const auto [linear_mean, linear_variance] = moments(linear);
+  EXPECT_NEAR(linear_mean, 0, 5 * 0.125 / std::sqrt(3.0 * 6400));
+  EXPECT_NEAR(linear_variance, 0.125 * 0.125 / 3, 5 * 0.125 * 0.125 * std::sqrt(4.0 / 45 / 6400));
+  for (float v : linear.as<float>()) EXPECT_LE(std::abs(v), 0.125F);
+  const std::vector<double> ones(6, 1), zeros(6, 0);
+  EXPECT_EQ(initial_tensor({"x", {6}, TensorRole::BnWeight}, 1).to_doubles(), ones);
+  EXPECT_EQ(initial_tensor({"x", {6}, TensorRole::BnVariance}, 1).to_doubles(), ones);
+  EXPECT_EQ(initial_tensor({"x", {6}, TensorRole::BnBias}, 1).to_doubles(), zeros);
+  EXPECT_EQ(initial_tensor({"x", {6}, TensorRole::BnMean}, 1).to_doubles(), zeros);
+}
+
+TEST(VerifyTensors, NamesEveryTensorThatDoesNotFit) {
+  const Network network = small();
+  TensorMap tensors = initial_tensors(network, 1);
+  EXPECT_NO_THROW(verify_tensors(network, tensors, "x.ckpt"));
+  tensors.erase("fc.bias");
+  tensors["fc.weight"] = Tensor(DType::F32, {16, 7});
+  tensors["stem.bn1.bias"] = Tensor(DType::F64, {4});
+  tensors["head.weight"] = Tensor(DType::F32, {1});
+  EXPECT_EQ(message_of(ErrorKind::Data, [&] { verify_tensors(network, tensors, "x.ckpt"); }),
+            "the tensors in x.ckpt do not fit the network resnet8: stem.bn1.bias is F64, expected "
+            "F32; fc.weight has "
+            "shape [16, 7], expected [7, 16]; fc.bias is missing; head.weight belongs to no part "
+            "of the network");
+}
+
+TEST(VerifyTensors, CutsALongList) {
+  expect_error(ErrorKind::Data, {"stem.conv1.weight is missing; ", "; and 39 more"},
+               [] { verify_tensors(small(), {}, "x.ckpt"); });
+}
+
+}  // namespace
+}  // namespace tailor

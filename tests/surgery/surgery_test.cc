@@ -1,0 +1,341 @@
+// The schedule tables are the paper's, the authors' release and their Bonito fork; the counts after
+// surgery are the paper's networks with their dead projections really erased.
+#include "tailor/surgery/surgery.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "support/expect_error.h"
+#include "tailor/core/strings.h"
+
+namespace tailor {
+namespace {
+
+using testing::expect_error;
+using testing::message_of;
+
+constexpr int64_t kDepths[] = {8, 20, 32, 44, 56, 110};
+
+Network resnet(int64_t depth, Shortcut shortcut = Shortcut::Projection) {
+  NetworkConfig config;
+  config.depth = depth;
+  config.shortcut = shortcut;
+  return make_network(config, {3, 32, 32}, 10);
+}
+
+// ---- schedule
+
+const std::vector<std::string> kIds = {"a", "b", "c", "d", "e"};
+
+SurgeryConfig policy(int64_t alpha, std::optional<int64_t> first_epoch = std::nullopt) {
+  SurgeryConfig config;
+  config.kind = SurgeryKind::Remove;
+  config.alpha = alpha;
+  config.first_epoch = first_epoch;
+  return config;
+}
+
+std::string plan(const SurgeryConfig& config, int64_t epochs = 1000) {
+  std::string text;
+  for (const PlannedEdit& edit : plan_edits(config, kIds, epochs, "r20.json"))
+    text += fmt::format("{}{}{} ", edit.epoch, edit.kind == AlterationKind::Remove ? "-" : "~",
+                        edit.skip_id);
+  return text;
+}
+
+TEST(PlanEdits, PaperReleaseAndBonito) {
+  EXPECT_EQ(plan(policy(3)), "3-a 6-b 9-c 12-d 15-e ");
+  EXPECT_EQ(plan(policy(1)), "1-a 2-b 3-c 4-d 5-e ");
+  EXPECT_EQ(plan(policy(3, 4)), "4-a 7-b 10-c 13-d 16-e ");
+  EXPECT_EQ(plan(policy(1, 2)), "2-a 3-b 4-c 5-d 6-e ");
+  EXPECT_EQ(plan(policy(3, 0)), "0-a 3-b 6-c 9-d 12-e ");
+  EXPECT_EQ(plan(policy(1, 0)), "0-a 1-b 2-c 3-d 4-e ");
+  EXPECT_EQ(plan(policy(2, 0)), "0-a 2-b 4-c 6-d 8-e ");
+}
+
+TEST(PlanEdits, OrderAndHowManyAtOnce) {
+  SurgeryConfig config = policy(3);
+  config.at_once = 2;
+  EXPECT_EQ(plan(config), "3-a 3-b 6-c 6-d 9-e ");
+  config.order = EditOrder::OutputFirst;
+  EXPECT_EQ(plan(config), "3-e 3-d 6-c 6-b 9-a ");
+  config.at_once = 100;
+  config.first_epoch = 7;
+  EXPECT_EQ(plan(config), "7-e 7-d 7-c 7-b 7-a ");
+}
+
+TEST(PlanEdits, ThePlanSaysWhatHappensToSingleSkips) {
+  SurgeryConfig config = policy(2);
+  config.plan = {
+      {"d", AlterationKind::Shorten}, {"b", AlterationKind::Keep}, {"a", AlterationKind::Remove}};
+  EXPECT_EQ(plan(config), "2-a 4-c 6~d 8-e ");  // what is kept takes no turn
+  config.kind = SurgeryKind::Shorten;
+  EXPECT_EQ(plan(config), "2-a 4~c 6~d 8~e ");
+  config.plan = {{"a"}, {"b"}, {"c"}, {"d"}, {"e"}};
+  EXPECT_EQ(plan(config, 1), "");
+  EXPECT_EQ(plan(SurgeryConfig(), 1), "");
+}
+
+TEST(PlanEdits, TooFewEpochsAreAnErrorThatSaysHowMany) {
+  EXPECT_EQ(plan(policy(3), 16), "3-a 6-b 9-c 12-d 15-e ");
+  EXPECT_EQ(message_of(ErrorKind::Config, [] { plan(policy(3), 15); }),
+            "config: /train/epochs: expected at least 16 (the last of 5 alterations is due before "
+            "epoch 15), or "
+            "allow_partial, got 15 in r20.json");
+  SurgeryConfig config = policy(3);
+  config.allow_partial = true;
+  EXPECT_EQ(plan(config, 15), "3-a 6-b 9-c 12-d ");
+  EXPECT_EQ(plan(config, 3), "");
+  EXPECT_EQ(plan(config, 4), "3-a ");
+}
+
+TEST(PlanEdits, UnknownAndRepeatedSkipsAreErrors) {
+  SurgeryConfig config = policy(3);
+  config.plan = {{"a"}, {"stage1"}};
+  EXPECT_EQ(message_of(ErrorKind::Config, [&] { plan(config); }),
+            "config: /surgery/plan/1/skip: expected the id of a skip (there are a, b, c, d, e), "
+            "got \"stage1\" in "
+            "r20.json");
+  config.plan = {{"a"}, {"b"}, {"a"}};
+  EXPECT_EQ(message_of(ErrorKind::Config, [&] { plan(config); }),
+            "config: /surgery/plan/2/skip: expected each skip once, got \"a\" again in r20.json");
+  config.plan = {{"stage1.blok0.skip"}};
+  expect_error(ErrorKind::Config,
+               {"got \"stage1.blok0.skip\" (did you mean 'stage1.block0.skip'?)"},
+               [&] { plan_edits(config, skip_ids(resnet(8)), 99, "x"); });
+}
+
+TEST(PlanEdits, SettledIsAlphaAfterTheLastEdit) {
+  for (int64_t alpha : {1, 3})
+    EXPECT_EQ(settled_epoch(policy(alpha), plan_edits(policy(alpha), kIds, 99, "")), 6 * alpha);
+  EXPECT_EQ(settled_epoch(policy(3, 0), plan_edits(policy(3, 0), kIds, 99, "")), 15);
+  EXPECT_EQ(settled_epoch(policy(3), {}), 0);
+}
+
+// ---- edits
+
+TEST(Remove, LeavesThePapersParameterCounts) {
+  const int64_t expected[] = {75290, 269722, 464154, 658586, 853018, 1727962};
+  for (size_t d = 0; d < std::size(kDepths); ++d) {
+    for (Shortcut shortcut : {Shortcut::Projection, Shortcut::Pad}) {
+      Network network = resnet(kDepths[d], shortcut);
+      const int64_t before = parameter_count(network);
+      int64_t erased = 0;
+      for (const std::string& id : skip_ids(network)) {
+        const Alteration a = apply_alteration(network, id, AlterationKind::Remove);
+        erased += a.erased_parameters;
+        EXPECT_TRUE(a.added.empty());
+      }
+      EXPECT_EQ(parameter_count(network), expected[d]);
+      EXPECT_EQ(erased, before - expected[d]);
+      EXPECT_EQ(skip_ids(network), std::vector<std::string>{});
+      EXPECT_EQ(verify_network(network), std::vector<std::string>{});
+    }
+  }
+}
+
+TEST(Remove, RecordsWhatWent) {
+  Network network = resnet(8);
+  const Alteration a = apply_alteration(network, "stage2.block0.skip", AlterationKind::Remove);
+  EXPECT_EQ(a.kind, AlterationKind::Remove);
+  EXPECT_EQ(a.skip_id, "stage2.block0.skip");
+  EXPECT_EQ(a.before.dump(),
+            R"([{"id":"stage2.block0.skip","from":0,"to":2,"kind":"projection"}])");
+  EXPECT_EQ(a.after.dump(), "[]");
+  EXPECT_EQ(a.erased, (std::vector<std::string>{
+                          "stage2.block0.skip.conv.weight", "stage2.block0.skip.bn.weight",
+                          "stage2.block0.skip.bn.bias", "stage2.block0.skip.bn.running_mean",
+                          "stage2.block0.skip.bn.running_var"}));
+  EXPECT_EQ(a.erased_parameters, 16 * 32 + 2 * 32);
+  EXPECT_EQ(a.added_parameters, 0);
+  EXPECT_EQ(skip_ids(network),
+            (std::vector<std::string>{"stage1.block0.skip", "stage3.block0.skip"}));
+  EXPECT_TRUE(
+      apply_alteration(network, "stage1.block0.skip", AlterationKind::Remove).erased.empty());
+}
+
+TEST(Shorten, KeepsTheParameterCount) {
+  for (int64_t depth : kDepths) {
+    for (Shortcut shortcut : {Shortcut::Projection, Shortcut::Pad}) {
+      Network network = resnet(depth, shortcut);
+      const int64_t before = parameter_count(network);
+      const std::vector<std::string> ids = skip_ids(network);
+      std::vector<std::string> expected;
+      for (const std::string& id : ids) {
+        const Alteration a = apply_alteration(network, id, AlterationKind::Shorten);
+        EXPECT_TRUE(a.erased.empty());
+        EXPECT_TRUE(a.added.empty());
+        EXPECT_EQ(a.erased_parameters + a.added_parameters, 0);
+        expected.push_back(id + ".0");
+        expected.push_back(id + ".1");
+      }
+      EXPECT_EQ(parameter_count(network), before);
+      EXPECT_EQ(skip_ids(network), expected);
+      EXPECT_EQ(verify_network(network), std::vector<std::string>{});
+    }
+  }
+}
+
+TEST(Shorten, TheLongProjectionBecomesTheFirstShortSkip) {
+  Network network = resnet(8);
+  const Alteration a = apply_alteration(network, "stage2.block0.skip", AlterationKind::Shorten);
+  EXPECT_EQ(a.after.dump(), R"([{"id":"stage2.block0.skip.0","from":0,"to":1,"kind":"projection"},)"
+                            R"({"id":"stage2.block0.skip.1","from":1,"to":2,"kind":"identity"}])");
+  const Block& block = network.blocks[2];
+  EXPECT_EQ(block.skips[0].tensors, "stage2.block0.skip");  // the weights stay where they are
+  EXPECT_EQ(block.skips[0].stride, 2);
+  EXPECT_EQ(block.skips[1].stride, 1);
+  EXPECT_NO_THROW(verify_tensors(network, initial_tensors(resnet(8), 1), "x"));
+}
+
+TEST(Shorten, TheLongPadBecomesTheFirstShortSkip) {
+  Network network = resnet(8, Shortcut::Pad);
+  apply_alteration(network, "stage3.block0.skip", AlterationKind::Shorten);
+  const Skip& skip = network.blocks[3].skips[0];
+  EXPECT_EQ(skip.kind, SkipKind::Pad);
+  EXPECT_EQ(skip.to, 1);
+  EXPECT_EQ(skip.stride, 2);
+  EXPECT_EQ(skip.channel_offset, 16);
+  EXPECT_EQ(network.blocks[3].skips[1].kind, SkipKind::Identity);
+}
+
+TEST(Shorten, DoesNotAddAnEdgeThatExists) {
+  Network network = resnet(8);
+  Skip extra;
+  extra.id = "stage1.block0.extra";
+  extra.to = 1;
+  network.blocks[1].skips.push_back(extra);
+  const Alteration a = apply_alteration(network, "stage1.block0.skip", AlterationKind::Shorten);
+  EXPECT_EQ(a.after.dump(), R"([{"id":"stage1.block0.skip.1","from":1,"to":2,"kind":"identity"},)"
+                            R"({"id":"stage1.block0.extra","from":0,"to":1,"kind":"identity"}])");
+
+  // Where the existing edge takes the place of the long projection, that one goes.
+  extra.id = extra.tensors = "stage2.block0.extra";
+  extra.kind = SkipKind::Projection;
+  extra.stride = 2;
+  network.blocks[2].skips.push_back(extra);
+  const Alteration b = apply_alteration(network, "stage2.block0.skip", AlterationKind::Shorten);
+  EXPECT_EQ(network.blocks[2].skips.size(), 2U);
+  EXPECT_EQ(b.erased.size(), 5U);
+  EXPECT_EQ(b.erased_parameters, 16 * 32 + 2 * 32);
+  EXPECT_TRUE(b.added.empty());
+  EXPECT_EQ(verify_network(network), std::vector<std::string>{});
+}
+
+/// 24 channels → 1x1 to 8 → 3x3 of stride 2 → 1x1 to 32, with a projection over all three.
+Network bottleneck() {
+  Network network;
+  network.name = "bottleneck";
+  network.input = {24, 10, 13};
+  network.classes = 7;
+  Skip skip;
+  skip.id = skip.tensors = "b.skip";
+  skip.to = 3;
+  skip.kind = SkipKind::Projection;
+  skip.stride = 2;
+  network.blocks.push_back(
+      {"b", {{24, 8, 1, 1, 0, true}, {8, 8, 3, 2, 1, true}, {8, 32, 1, 1, 0, true}}, {skip}});
+  return network;
+}
+
+TEST(Shorten, ABottleneckGetsNewProjectionsThatStartAsNothing) {
+  Network network = bottleneck();
+  ASSERT_EQ(verify_network(network), std::vector<std::string>{});
+  TensorMap tensors = initial_tensors(network, 1);
+  const int64_t before = parameter_count(network);
+  const Alteration a = apply_alteration(network, "b.skip", AlterationKind::Shorten);
+  EXPECT_EQ(a.after.dump(), R"([{"id":"b.skip.0","from":0,"to":1,"kind":"projection"},)"
+                            R"({"id":"b.skip.1","from":1,"to":2,"kind":"projection"},)"
+                            R"({"id":"b.skip.2","from":2,"to":3,"kind":"projection"}])");
+  EXPECT_EQ(verify_network(network), std::vector<std::string>{});
+  EXPECT_EQ(network.blocks[0].skips[0].stride, 1);
+  EXPECT_EQ(network.blocks[0].skips[1].stride, 2);
+  EXPECT_EQ(a.erased.size(), 5U);
+  EXPECT_EQ(a.erased[0], "b.skip.conv.weight");
+  EXPECT_EQ(a.erased_parameters, 24 * 32 + 2 * 32);
+  ASSERT_EQ(a.added.size(), 15U);
+  EXPECT_EQ(a.added[0].name, "b.skip.0.conv.weight");
+  EXPECT_EQ(a.added[0].shape, (Shape{8, 24, 1, 1}));
+  EXPECT_EQ(a.added[5].shape, (Shape{8, 8, 1, 1}));
+  EXPECT_EQ(a.added[10].shape, (Shape{32, 8, 1, 1}));
+  EXPECT_EQ(a.added_parameters, (24 * 8 + 16) + (8 * 8 + 16) + (8 * 32 + 64));
+  EXPECT_EQ(parameter_count(network), before - a.erased_parameters + a.added_parameters);
+
+  const TensorMap added = added_tensors(a, 1);
+  for (const std::string& name : a.erased) tensors.erase(name);
+  tensors.insert(added.begin(), added.end());
+  EXPECT_NO_THROW(verify_tensors(network, tensors, "x"));
+  const std::vector<double> zeros(8, 0), ones(8, 1);
+  EXPECT_EQ(added.at("b.skip.1.bn.weight").to_doubles(), zeros);
+  EXPECT_EQ(added.at("b.skip.1.bn.bias").to_doubles(), zeros);
+  EXPECT_EQ(added.at("b.skip.1.bn.running_var").to_doubles(), ones);
+  EXPECT_EQ(added.at("b.skip.1.conv.weight"), initial_tensor(a.added[5], 1));
+  EXPECT_NE(added.at("b.skip.1.conv.weight").as<float>()[0], 0);
+}
+
+TEST(Shorten, ABottleneckTakesTheOldProjectionWhereItFits) {
+  Network network = bottleneck();
+  network.blocks[0].stages[0].out_channels = network.blocks[0].stages[1].in_channels = 24;
+  network.blocks[0].stages[1].out_channels = network.blocks[0].stages[2].in_channels = 32;
+  const Alteration a = apply_alteration(network, "b.skip", AlterationKind::Shorten);
+  EXPECT_EQ(a.after.dump(), R"([{"id":"b.skip.0","from":0,"to":1,"kind":"identity"},)"
+                            R"({"id":"b.skip.1","from":1,"to":2,"kind":"projection"},)"
+                            R"({"id":"b.skip.2","from":2,"to":3,"kind":"identity"}])");
+  EXPECT_EQ(network.blocks[0].skips[1].tensors, "b.skip");
+  EXPECT_TRUE(a.added.empty());
+  EXPECT_TRUE(a.erased.empty());
+}
+
+TEST(ApplyAlteration, ErrorsLeaveTheNetworkAsItWas) {
+  Network network = resnet(8);
+  apply_alteration(network, "stage2.block0.skip", AlterationKind::Shorten);
+  const std::string before = write_network(network).dump();
+  EXPECT_EQ(message_of(ErrorKind::Config,
+                       [&] {
+                         apply_alteration(network, "stage2.block0.skip.1", AlterationKind::Shorten);
+                       }),
+            "cannot shorten the skip 'stage2.block0.skip.1': it spans one stage only");
+  EXPECT_EQ(write_network(network).dump(), before);
+  for (AlterationKind kind : {AlterationKind::Remove, AlterationKind::Shorten})
+    EXPECT_EQ(message_of(ErrorKind::Config,
+                         [&] { apply_alteration(network, "stage2.block0.skip", kind); }),
+              "cannot alter the skip 'stage2.block0.skip': the network has no such skip; there are "
+              "stage1.block0.skip, stage2.block0.skip.0, stage2.block0.skip.1, stage3.block0.skip");
+  expect_error(ErrorKind::Internal, {"keeping a skip"},
+               [&] { apply_alteration(network, "stage1.block0.skip", AlterationKind::Keep); });
+  EXPECT_EQ(write_network(network).dump(), before);
+  for (const std::string& id : skip_ids(network))
+    apply_alteration(network, id, AlterationKind::Remove);
+  expect_error(ErrorKind::Config, {"no such skip; there are none"},
+               [&] { apply_alteration(network, "stage1.block0.skip", AlterationKind::Remove); });
+}
+
+TEST(ApplyAlteration, RefusesAStageThatNoProjectionMatches) {
+  Network network;
+  network.name = "valid-then-full";
+  network.input = {4, 10, 13};
+  network.classes = 7;
+  Skip skip;
+  skip.id = "b.skip";
+  skip.to = 2;
+  network.blocks.push_back({"b", {{4, 4, 3, 1, 0, true}, {4, 4, 3, 1, 2, true}}, {skip}});
+  ASSERT_EQ(verify_network(network), std::vector<std::string>{});
+  const std::string before = write_network(network).dump();
+  EXPECT_EQ(message_of(ErrorKind::Unsupported,
+                       [&] { apply_alteration(network, "b.skip", AlterationKind::Shorten); }),
+            "cannot shorten the skip 'b.skip': no strided 1x1 projection turns 4x10x13 into 4x8x11 "
+            "at stage 1");
+  EXPECT_EQ(write_network(network).dump(), before);
+}
+
+TEST(AlterationText, ReadsTheSameInLogAndFile) {
+  Network network = resnet(20);
+  const Alteration a = apply_alteration(network, "stage2.block0.skip", AlterationKind::Remove);
+  EXPECT_EQ(alteration_text(a, 5, 9), "removed stage2.block0.skip (5 of 9 left)");
+  const Alteration b = apply_alteration(network, "stage1.block0.skip", AlterationKind::Shorten);
+  EXPECT_EQ(alteration_text(b, 0, 9), "shortened stage1.block0.skip (0 of 9 left)");
+}
+
+}  // namespace
+}  // namespace tailor
