@@ -16,10 +16,7 @@ if(TAILOR_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
     set(CMAKE_CXX_COMPILER_LAUNCHER ${TAILOR_CCACHE_PROGRAM})
   endif()
 endif()
-find_program(TAILOR_LLD ld.lld)
-if(TAILOR_LLD)
-  add_link_options(-fuse-ld=lld)
-endif()
+# The default linker, not lld: lld 14 links g++ 12's cold landing pads so that an exception aborts in _Unwind_Resume (docs/design/0005).
 
 add_library(tailor_compile_options INTERFACE)
 target_compile_options(tailor_compile_options INTERFACE -Wall -Wextra -Wshadow -Wconversion

@@ -16,7 +16,7 @@ namespace tailor {
 namespace {
 
 struct AllOptions {
-  std::string log = "info";
+  std::string log;
   TrainOptions train;
   EvaluateOptions evaluate;
   ExportOptions exporting;
@@ -170,7 +170,7 @@ int run_cli(int argc, const char* const* argv) {
   app.footer("Exit codes: 0 done, 1 internal, 2 usage, 3 configuration, 4 data or file, 5 unsupported, 6 mismatch, 7 external tool, 130 Ctrl-C, 143 SIGTERM.");
   auto sub = [&](const char* name, const char* what) {
     CLI::App* s = app.add_subcommand(name, what);
-    s->add_option("--log", o.log, "Log level: trace, debug, info, warn, error, off; per room: info,passes=debug")->type_name("LEVEL");
+    s->add_option("--log", o.log, "Log level: trace, debug, info, warn, error, off; per room: info,passes=debug (default $TAILOR_LOG, else info)")->type_name("LEVEL");
     return s;
   };
   CLI::App* train = sub("train", "Train a teacher, then the student while its skips are altered");
@@ -205,7 +205,7 @@ int run_cli(int argc, const char* const* argv) {
 
   install_interrupt_handlers();
   try {
-    set_log_levels(o.log);
+    if (!o.log.empty()) set_log_levels(o.log);
     if (*train) return run_train(o.train);
     if (*evaluate) return run_evaluate(o.evaluate);
     if (*exporting) return run_export(o.exporting);

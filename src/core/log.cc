@@ -5,6 +5,7 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <cstdlib>
 #include <map>
 #include <mutex>
 
@@ -23,6 +24,9 @@ struct LogState {
   std::shared_ptr<spdlog::logger> file;
 };
 
+constexpr std::pair<const char*, LogLevel> kLevels[] = {{"trace", LogLevel::Trace}, {"debug", LogLevel::Debug}, {"info", LogLevel::Info},
+                                                        {"warn", LogLevel::Warn},   {"error", LogLevel::Error}, {"off", LogLevel::Off}};
+
 LogState& state() {
   static LogState* s = [] {
     auto* created = new LogState;
@@ -30,6 +34,11 @@ LogState& state() {
         "tailor", std::make_shared<spdlog::sinks::stderr_color_sink_st>());
     created->terminal->set_level(spdlog::level::trace);
     created->terminal->set_pattern("%H:%M:%S %^%l%$ %v");
+    if (const char* level = std::getenv("TAILOR_LOG")) {
+      for (const auto& [name, value] : kLevels) {
+        if (level == std::string_view(name)) created->default_level = value;
+      }
+    }
     return created;
   }();
   return *s;
@@ -48,10 +57,7 @@ spdlog::level::level_enum spdlog_level(LogLevel level) {
 }
 
 LogLevel parse_level(std::string_view text, std::string_view spec) {
-  static const std::pair<const char*, LogLevel> levels[] = {
-      {"trace", LogLevel::Trace}, {"debug", LogLevel::Debug}, {"info", LogLevel::Info},
-      {"warn", LogLevel::Warn},   {"error", LogLevel::Error}, {"off", LogLevel::Off}};
-  for (const auto& [name, level] : levels) {
+  for (const auto& [name, level] : kLevels) {
     if (text == name) return level;
   }
   fail(ErrorKind::Usage,

@@ -1,4 +1,7 @@
 // The graph file. Field for field what graph.h declares; docs/formats.md is its normative description.
+#include <algorithm>
+#include <climits>
+
 #include "tailor/core/files.h"
 #include "tailor/core/strings.h"
 #include "tailor/ir/graph.h"
@@ -26,7 +29,10 @@ std::vector<std::string> read_strings(const Json& json) {
 
 std::vector<int> read_ids(const Json& json) {
   std::vector<int> out;
-  for (const Json& item : json.as_array()) out.push_back(static_cast<int>(item.as_int()));
+  for (const Json& item : json.as_array()) {
+    if (item.as_int() < 0 || item.as_int() > INT_MAX) fail(ErrorKind::Data, "there is no value {}", item.as_int());
+    out.push_back(static_cast<int>(item.as_int()));
+  }
   return out;
 }
 
@@ -108,6 +114,36 @@ NodeHardware read_hardware(const Json& json) {
   h.cycles_per_step = json.at("cycles_per_step").as_int();
   h.cycles_per_output = json.at("cycles_per_output").as_int();
   return h;
+}
+
+/// What every reader of a design takes for granted of a design's annotations; a graph in the making does not have them yet.
+std::vector<std::string> verify_annotations(const Graph& graph) {
+  constexpr int64_t kMost = INT32_MAX;  // within it no sum of cycles or bits overflows
+  std::vector<std::string> findings;
+  auto need = [&](bool ok, const std::string& name, const char* what) {
+    if (!ok) findings.push_back(name + what);
+  };
+  auto is_identifier = [](const std::string& text) {
+    auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
+    return !text.empty() && letter(text[0]) && std::all_of(text.begin(), text.end(), [&](char c) { return letter(c) || c == '_' || (c >= '0' && c <= '9'); });
+  };
+  for (const Value& v : graph.values) {
+    need(v.type.has_value(), v.name, " has no type");
+    need(v.fifo_depth >= 1 && v.fifo_depth <= kMost, v.name, " has no reasonable FIFO depth");
+    need(is_identifier(v.identifier), v.name, " has no C++ identifier");
+  }
+  for (const Node& n : graph.nodes) {
+    const NodeHardware& h = n.hardware;
+    const bool layer = n.op == Op::Conv2d || n.op == Op::Dense;
+    need(n.op != Op::BatchNorm, n.name, " is a batch norm, which a design never has");
+    need(!layer || (h.weight && h.bias), n.name, " has no weight or bias type");
+    need(!(layer || n.op == Op::Add || n.op == Op::GlobalAvgPool) || h.accumulator, n.name, " has no accumulator type");
+    need(n.op != Op::GlobalAvgPool || h.reciprocal, n.name, " has no reciprocal type");
+    need(h.reuse_factor >= 1 && h.reuse_factor <= kMost && h.multipliers >= 0 && h.multipliers <= kMost, n.name, " has no reasonable reuse factor");
+    need(h.cycles_per_step >= 1 && h.cycles_per_step <= kMost && h.cycles_per_output >= 1 && h.cycles_per_output <= kMost, n.name, " has no reasonable number of cycles");
+    need(is_identifier(n.identifier), n.name, " has no C++ identifier");
+  }
+  return findings;
 }
 
 }  // namespace
@@ -205,6 +241,7 @@ Graph load_graph(const std::string& path) {
   }
   graph.tensors = std::move(file.tensors);
   auto findings = verify_graph(graph);
+  if (findings.empty() && graph.state == "design") findings = verify_annotations(graph);
   if (!findings.empty()) fail(ErrorKind::Data, "graph file {}: {}", path, join(findings, "; "));
   return graph;
 }

@@ -6,6 +6,16 @@
 #include "tailor/core/strings.h"
 
 namespace tailor {
+namespace {
+
+// Far beyond any image; within them no product of sizes overflows, whatever a damaged file says.
+constexpr int64_t kMaxSize = 1 << 20;
+constexpr int64_t kMaxElements = 1 << 30;
+
+bool is_size(int64_t n) { return n >= 1 && n <= kMaxSize; }
+bool is_pad(int64_t n) { return n >= 0 && n <= kMaxSize; }
+
+}  // namespace
 
 const char* to_string(Op op) {
   switch (op) {
@@ -91,8 +101,8 @@ MapShape infer_shape(Op op, const std::string& name, const std::vector<MapShape>
     case Op::Conv2d: {
       const auto* a = std::get_if<ConvAttributes>(&attributes);
       need(a && !inputs.empty(), "expected convolution attributes and an input");
-      need(a->kernel >= 1 && a->stride >= 1 && a->pad_top >= 0 && a->pad_left >= 0 && a->pad_bottom >= 0 && a->pad_right >= 0,
-           "kernel and stride must be positive, pads not negative");
+      need(is_size(a->kernel) && is_size(a->stride) && is_pad(a->pad_top) && is_pad(a->pad_left) && is_pad(a->pad_bottom) && is_pad(a->pad_right),
+           fmt::format("kernel and stride must be 1..{}, pads 0..{}", kMaxSize, kMaxSize));
       const MapShape& x = inputs[0];
       int64_t rows = x.height + a->pad_top + a->pad_bottom - a->kernel, columns = x.width + a->pad_left + a->pad_right - a->kernel;
       need(rows >= 0 && columns >= 0, fmt::format("a kernel of {} does not fit on {}", a->kernel, to_string(x)));
@@ -114,7 +124,7 @@ MapShape infer_shape(Op op, const std::string& name, const std::vector<MapShape>
     case Op::ShortcutPad: {
       const auto* a = std::get_if<ShortcutPadAttributes>(&attributes);
       const MapShape& x = one_input();
-      need(a && a->stride >= 1 && a->channel_offset >= 0 && a->channel_offset + x.channels <= out_channels, "channels do not fit");
+      need(a && is_size(a->stride) && is_pad(a->channel_offset) && a->channel_offset + x.channels <= out_channels, "channels do not fit");
       return {out_channels, (x.height + a->stride - 1) / a->stride, (x.width + a->stride - 1) / a->stride};
     }
     case Op::GlobalAvgPool: return {one_input().channels, 1, 1};
@@ -126,7 +136,7 @@ MapShape infer_shape(Op op, const std::string& name, const std::vector<MapShape>
     case Op::ZeroPad: {
       const auto* a = std::get_if<ZeroPadAttributes>(&attributes);
       const MapShape& x = one_input();
-      need(a && a->top >= 0 && a->left >= 0 && a->bottom >= 0 && a->right >= 0, "pads must not be negative");
+      need(a && is_pad(a->top) && is_pad(a->left) && is_pad(a->bottom) && is_pad(a->right), fmt::format("pads must be 0..{}", kMaxSize));
       return {x.channels, x.height + a->top + a->bottom, x.width + a->left + a->right};
     }
   }
@@ -152,6 +162,11 @@ std::vector<std::vector<int>> consumers(const Graph& graph) {
 std::vector<std::string> verify_graph(const Graph& graph) {
   std::vector<std::string> findings;
   auto add = [&](const std::string& text) { findings.push_back(text); };
+  for (const Value& v : graph.values) {
+    if (!is_size(v.shape.channels) || !is_size(v.shape.height) || !is_size(v.shape.width) || v.shape.size() > kMaxElements)
+      add(fmt::format("{} has the shape {}, expected sizes 1..{} and at most {} elements", v.name, to_string(v.shape), kMaxSize, kMaxElements));
+  }
+  if (!findings.empty()) return findings;  // what is computed from them would be meaningless
   const auto count = static_cast<int>(graph.values.size());
   std::vector<int> written(graph.values.size(), 0), read(graph.values.size(), 0);
   std::set<std::string> names;

@@ -12,7 +12,7 @@ namespace tailor {
 
 enum class LogLevel { Trace, Debug, Info, Warn, Error, Off };
 
-/// Parses "LEVEL" or "LEVEL,channel=LEVEL,…". Throws Usage on an unknown level.
+/// The level before any call is $TAILOR_LOG, else info. Parses "LEVEL" or "LEVEL,channel=LEVEL,…". Throws Usage on an unknown level.
 void set_log_levels(std::string_view spec);
 bool log_enabled(LogLevel level, std::string_view channel);
 void log_message(LogLevel level, std::string_view channel, std::string_view message);

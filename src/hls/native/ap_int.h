@@ -1,6 +1,6 @@
 // Part of tailor. You may use, copy and change this file without condition.
-// ap_int<N> and ap_uint<N> for a host compiler, N from 1 to 32768 and beyond. Bits above N are copies of the sign (ap_int) or 0
-// (ap_uint); a range outside the word ends the program. Arithmetic is for N <= 64 and wraps at 64 bits.
+// ap_int<N> and ap_uint<N> for a host compiler, any N; arithmetic for N <= 64, which wraps there.
+// Bits above N repeat the sign (ap_int) or are 0 (ap_uint). A range outside the word is fatal.
 #ifndef TAILOR_NATIVE_AP_INT_H_
 #define TAILOR_NATIVE_AP_INT_H_
 
@@ -19,12 +19,15 @@ template <int N, bool S>
 class Integer;
 
 __attribute__((noinline, cold, noreturn)) inline void bad_range(int hi, int lo, int width) {
-  std::fprintf(stderr, "range(%d, %d) of %d bits: expected %d > high >= low >= 0\n", hi, lo, width, width);
+  std::fprintf(stderr, "range(%d, %d) of %d bits: expected %d > high >= low >= 0\n", hi, lo, width,
+               width);
   std::abort();
 }
 
 __attribute__((noinline, cold, noreturn)) inline void too_wide(int width) {
-  std::fprintf(stderr, "a range of %d bits does not fit a built-in integer; assign it to an ap_uint\n", width);
+  std::fprintf(stderr,
+               "a range of %d bits does not fit a built-in integer; assign it to an ap_uint\n",
+               width);
   std::abort();
 }
 
@@ -40,8 +43,8 @@ TAILOR_NATIVE_INLINE std::uint64_t extend(std::uint64_t value, int bits, bool is
   return static_cast<std::uint64_t>(static_cast<std::int64_t>(value << (64 - bits)) >> (64 - bits));
 }
 
-/// Bits [lo, hi] of an integer or of a fixed-point number's raw bits. An assignment takes the low bits of its right side, which it
-/// extends where it is shorter.
+/// Bits [lo, hi] of an integer or of a fixed-point number's raw bits. An assignment takes the low
+/// bits of its right side, which it extends where it is shorter.
 template <class Owner>
 class BitRange {
  public:
@@ -70,7 +73,8 @@ class BitRange {
     return assign(value);
   }
   template <class T>
-  TAILOR_NATIVE_INLINE typename std::enable_if<std::is_integral<T>::value, BitRange&>::type operator=(T value) {
+  TAILOR_NATIVE_INLINE typename std::enable_if<std::is_integral<T>::value, BitRange&>::type
+  operator=(T value) {
     return assign(Integer<8 * sizeof(T), std::is_signed<T>::value>(value));
   }
 
@@ -96,7 +100,9 @@ class BitRange {
   }
   template <class Other>
   TAILOR_NATIVE_INLINE BitRange& assign_range(const BitRange<Other>& value) {
-    if (length() <= 64 || static_cast<const void*>(owner_) != static_cast<const void*>(value.owner_)) return assign(value);
+    if (length() <= 64 ||
+        static_cast<const void*>(owner_) != static_cast<const void*>(value.owner_))
+      return assign(value);
     const Other copy(*value.owner_);  // the two may overlap
     return assign(BitRange<const Other>(&copy, value.hi_, value.lo_));
   }
@@ -105,7 +111,8 @@ class BitRange {
   int hi_, lo_;
 };
 
-/// One word. Its only conversion is to the widest built-in integer of its sign, so that it can index, switch and be printed.
+/// One word. Its only conversion is to the widest built-in integer of its sign, so that it can
+/// index, switch and be printed.
 template <int N, bool S, bool SMALL>
 class IntegerBits {
  public:
@@ -121,7 +128,9 @@ class IntegerBits {
     set((static_cast<std::uint64_t>(value_) & ~mask) | ((bits << lo) & mask));
   }
   TAILOR_NATIVE_INLINE std::uint64_t chunk(int i) const {
-    return i == 0 ? static_cast<std::uint64_t>(value_) : S && static_cast<long long>(value_) < 0 ? ~std::uint64_t(0) : 0;
+    return i == 0                                    ? static_cast<std::uint64_t>(value_)
+           : S && static_cast<long long>(value_) < 0 ? ~std::uint64_t(0)
+                                                     : 0;
   }
 
  protected:
@@ -132,7 +141,9 @@ class IntegerBits {
   TAILOR_NATIVE_INLINE void take_number(std::uint64_t bits, bool) { set(bits); }
 
  private:
-  TAILOR_NATIVE_INLINE void set(std::uint64_t bits) { value_ = static_cast<Value>(extend(bits, N, S)); }
+  TAILOR_NATIVE_INLINE void set(std::uint64_t bits) {
+    value_ = static_cast<Value>(extend(bits, N, S));
+  }
   Value value_;
 };
 
@@ -175,7 +186,9 @@ class IntegerBits<N, S, false> {
 
  private:
   static const int kWords = (N + 63) / 64;
-  TAILOR_NATIVE_INLINE void extend_top() { words_[kWords - 1] = extend(words_[kWords - 1], N - 64 * (kWords - 1), S); }
+  TAILOR_NATIVE_INLINE void extend_top() {
+    words_[kWords - 1] = extend(words_[kWords - 1], N - 64 * (kWords - 1), S);
+  }
   std::uint64_t words_[kWords];
 };
 
@@ -187,10 +200,12 @@ class Integer : public IntegerBits<N, S, (N <= 64)> {
 
   constexpr Integer() : IntegerBits<N, S, (N <= 64)>() {}
   /// The low N bits of a number; a floating-point number is truncated first.
-  template <class T, typename std::enable_if<std::is_arithmetic<T>::value && sizeof(T) <= 8, int>::type = 0>
+  template <class T,
+            typename std::enable_if<std::is_arithmetic<T>::value && sizeof(T) <= 8, int>::type = 0>
   TAILOR_NATIVE_INLINE Integer(T value) {
-    this->take_number(std::is_unsigned<T>::value ? static_cast<std::uint64_t>(value)
-                                                 : static_cast<std::uint64_t>(static_cast<std::int64_t>(value)),
+    this->take_number(std::is_unsigned<T>::value
+                          ? static_cast<std::uint64_t>(value)
+                          : static_cast<std::uint64_t>(static_cast<std::int64_t>(value)),
                       std::is_signed<T>::value && static_cast<std::int64_t>(value) < 0);
   }
   template <int N2, bool S2>
@@ -204,33 +219,51 @@ class Integer : public IntegerBits<N, S, (N <= 64)> {
 
   int length() const { return N; }
   TAILOR_NATIVE_INLINE std::uint64_t to_uint64() const { return this->chunk(0); }
-  TAILOR_NATIVE_INLINE std::int64_t to_int64() const { return static_cast<std::int64_t>(this->chunk(0)); }
+  TAILOR_NATIVE_INLINE std::int64_t to_int64() const {
+    return static_cast<std::int64_t>(this->chunk(0));
+  }
   unsigned to_uint() const { return static_cast<unsigned>(to_uint64()); }
   int to_int() const { return static_cast<int>(to_uint64()); }
 
-  TAILOR_NATIVE_INLINE BitRange<Integer> range(int hi, int lo) { return BitRange<Integer>(this, hi, lo); }
+  TAILOR_NATIVE_INLINE BitRange<Integer> range(int hi, int lo) {
+    return BitRange<Integer>(this, hi, lo);
+  }
   TAILOR_NATIVE_INLINE BitRange<const Integer> range(int hi, int lo) const {
     return BitRange<const Integer>(this, hi, lo);
   }
   TAILOR_NATIVE_INLINE BitRange<Integer> range() { return range(N - 1, 0); }
   TAILOR_NATIVE_INLINE BitRange<const Integer> range() const { return range(N - 1, 0); }
   TAILOR_NATIVE_INLINE BitRange<Integer> operator()(int hi, int lo) { return range(hi, lo); }
-  TAILOR_NATIVE_INLINE BitRange<const Integer> operator()(int hi, int lo) const { return range(hi, lo); }
+  TAILOR_NATIVE_INLINE BitRange<const Integer> operator()(int hi, int lo) const {
+    return range(hi, lo);
+  }
   TAILOR_NATIVE_INLINE BitRange<Integer> operator[](int bit) { return range(bit, bit); }
   TAILOR_NATIVE_INLINE bool operator[](int bit) const { return range(bit, bit) != 0; }
 
   template <class T>
-  TAILOR_NATIVE_INLINE Integer& operator+=(const T& b) { return *this = *this + b; }
+  TAILOR_NATIVE_INLINE Integer& operator+=(const T& b) {
+    return *this = *this + b;
+  }
   template <class T>
-  TAILOR_NATIVE_INLINE Integer& operator-=(const T& b) { return *this = *this - b; }
+  TAILOR_NATIVE_INLINE Integer& operator-=(const T& b) {
+    return *this = *this - b;
+  }
   template <class T>
-  TAILOR_NATIVE_INLINE Integer& operator*=(const T& b) { return *this = *this * b; }
+  TAILOR_NATIVE_INLINE Integer& operator*=(const T& b) {
+    return *this = *this * b;
+  }
   template <class T>
-  TAILOR_NATIVE_INLINE Integer& operator&=(const T& b) { return *this = *this & b; }
+  TAILOR_NATIVE_INLINE Integer& operator&=(const T& b) {
+    return *this = *this & b;
+  }
   template <class T>
-  TAILOR_NATIVE_INLINE Integer& operator|=(const T& b) { return *this = *this | b; }
+  TAILOR_NATIVE_INLINE Integer& operator|=(const T& b) {
+    return *this = *this | b;
+  }
   template <class T>
-  TAILOR_NATIVE_INLINE Integer& operator^=(const T& b) { return *this = *this ^ b; }
+  TAILOR_NATIVE_INLINE Integer& operator^=(const T& b) {
+    return *this = *this ^ b;
+  }
   TAILOR_NATIVE_INLINE Integer& operator<<=(int n) { return *this = *this << n; }
   TAILOR_NATIVE_INLINE Integer& operator>>=(int n) { return *this = *this >> n; }
   TAILOR_NATIVE_INLINE Integer& operator++() { return *this = *this + 1; }
@@ -250,7 +283,8 @@ class Integer : public IntegerBits<N, S, (N <= 64)> {
 template <int N, bool S>
 const int Integer<N, S>::width;
 
-/// The types of a + b, a * b and a & b: wide enough for every result, but for the bound of 64 bits. A difference is signed.
+/// The types of a + b, a * b and a & b: wide enough for every result, but for the bound of 64 bits.
+/// A difference is signed.
 template <int N1, bool S1, int N2, bool S2>
 struct IntegerResult {
   static_assert(N1 <= 64 && N2 <= 64, "arithmetic on integers is for 64 bits at most; use range()");
@@ -278,19 +312,27 @@ TAILOR_NATIVE_INLINE bool operator<(const Integer<N1, S1>& a, const Integer<N2, 
   return a_negative != b_negative ? a_negative : a.to_uint64() < b.to_uint64();
 }
 template <int N1, bool S1, int N2, bool S2>
-TAILOR_NATIVE_INLINE bool operator!=(const Integer<N1, S1>& a, const Integer<N2, S2>& b) { return !(a == b); }
+TAILOR_NATIVE_INLINE bool operator!=(const Integer<N1, S1>& a, const Integer<N2, S2>& b) {
+  return !(a == b);
+}
 template <int N1, bool S1, int N2, bool S2>
-TAILOR_NATIVE_INLINE bool operator>(const Integer<N1, S1>& a, const Integer<N2, S2>& b) { return b < a; }
+TAILOR_NATIVE_INLINE bool operator>(const Integer<N1, S1>& a, const Integer<N2, S2>& b) {
+  return b < a;
+}
 template <int N1, bool S1, int N2, bool S2>
-TAILOR_NATIVE_INLINE bool operator<=(const Integer<N1, S1>& a, const Integer<N2, S2>& b) { return !(b < a); }
+TAILOR_NATIVE_INLINE bool operator<=(const Integer<N1, S1>& a, const Integer<N2, S2>& b) {
+  return !(b < a);
+}
 template <int N1, bool S1, int N2, bool S2>
-TAILOR_NATIVE_INLINE bool operator>=(const Integer<N1, S1>& a, const Integer<N2, S2>& b) { return !(a < b); }
+TAILOR_NATIVE_INLINE bool operator>=(const Integer<N1, S1>& a, const Integer<N2, S2>& b) {
+  return !(a < b);
+}
 
-#define TAILOR_NATIVE_BINARY(OP, RESULT)                                                              \
-  template <int N1, bool S1, int N2, bool S2>                                                         \
-  TAILOR_NATIVE_INLINE typename IntegerResult<N1, S1, N2, S2>::RESULT operator OP(                    \
-      const Integer<N1, S1>& a, const Integer<N2, S2>& b) {                                           \
-    return typename IntegerResult<N1, S1, N2, S2>::RESULT(a.to_uint64() OP b.to_uint64());            \
+#define TAILOR_NATIVE_BINARY(OP, RESULT)                                                   \
+  template <int N1, bool S1, int N2, bool S2>                                              \
+  TAILOR_NATIVE_INLINE typename IntegerResult<N1, S1, N2, S2>::RESULT operator OP(         \
+      const Integer<N1, S1>& a, const Integer<N2, S2>& b) {                                \
+    return typename IntegerResult<N1, S1, N2, S2>::RESULT(a.to_uint64() OP b.to_uint64()); \
   }
 TAILOR_NATIVE_BINARY(+, Sum)
 TAILOR_NATIVE_BINARY(-, Difference)
@@ -319,11 +361,13 @@ TAILOR_NATIVE_INLINE Integer<N, S> shifted(const Integer<N, S>& a, std::int64_t 
   if (left < -63) return Integer<N, S>(sign);
   return Integer<N, S>((bits >> -left) | (sign << (64 + left)));
 }
-template <int N, bool S, class T, typename std::enable_if<std::is_integral<T>::value, int>::type = 0>
+template <int N, bool S, class T,
+          typename std::enable_if<std::is_integral<T>::value, int>::type = 0>
 TAILOR_NATIVE_INLINE Integer<N, S> operator<<(const Integer<N, S>& a, T n) {
   return shifted(a, static_cast<std::int64_t>(n));
 }
-template <int N, bool S, class T, typename std::enable_if<std::is_integral<T>::value, int>::type = 0>
+template <int N, bool S, class T,
+          typename std::enable_if<std::is_integral<T>::value, int>::type = 0>
 TAILOR_NATIVE_INLINE Integer<N, S> operator>>(const Integer<N, S>& a, T n) {
   return shifted(a, -static_cast<std::int64_t>(n));
 }
@@ -339,16 +383,22 @@ TAILOR_NATIVE_INLINE Integer<N, S> operator>>(const Integer<N, S>& a, const Inte
 /// A built-in integer takes part as the ap_int or ap_uint of its size.
 template <class T>
 struct BuiltIn {
-  typedef Integer<(std::is_same<T, bool>::value ? 1 : 8 * static_cast<int>(sizeof(T))), std::is_signed<T>::value> Type;
+  typedef Integer<(std::is_same<T, bool>::value ? 1 : 8 * static_cast<int>(sizeof(T))),
+                  std::is_signed<T>::value>
+      Type;
 };
-#define TAILOR_NATIVE_MIXED(OP)                                                                        \
-  template <int N, bool S, class T, typename std::enable_if<std::is_integral<T>::value, int>::type = 0> \
-  TAILOR_NATIVE_INLINE auto operator OP(const Integer<N, S>& a, T b)->decltype(a OP typename BuiltIn<T>::Type(b)) { \
-    return a OP typename BuiltIn<T>::Type(b);                                                          \
-  }                                                                                                    \
-  template <int N, bool S, class T, typename std::enable_if<std::is_integral<T>::value, int>::type = 0> \
-  TAILOR_NATIVE_INLINE auto operator OP(T a, const Integer<N, S>& b)->decltype(typename BuiltIn<T>::Type(a) OP b) { \
-    return typename BuiltIn<T>::Type(a) OP b;                                                          \
+#define TAILOR_NATIVE_MIXED(OP)                                                 \
+  template <int N, bool S, class T,                                             \
+            typename std::enable_if<std::is_integral<T>::value, int>::type = 0> \
+  TAILOR_NATIVE_INLINE auto operator OP(const Integer<N, S>& a, T b)            \
+      ->decltype(a OP typename BuiltIn<T>::Type(b)) {                           \
+    return a OP typename BuiltIn<T>::Type(b);                                   \
+  }                                                                             \
+  template <int N, bool S, class T,                                             \
+            typename std::enable_if<std::is_integral<T>::value, int>::type = 0> \
+  TAILOR_NATIVE_INLINE auto operator OP(T a, const Integer<N, S>& b)            \
+      ->decltype(typename BuiltIn<T>::Type(a) OP b) {                           \
+    return typename BuiltIn<T>::Type(a) OP b;                                   \
   }
 TAILOR_NATIVE_MIXED(+)
 TAILOR_NATIVE_MIXED(-)

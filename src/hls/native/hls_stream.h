@@ -1,6 +1,6 @@
 // Part of tailor. You may use, copy and change this file without condition.
-// hls::stream for a host compiler: a first-in first-out queue without bound (the depth is only a number), for one thread. Reading an
-// empty stream, which would wait for ever in hardware, ends the program.
+// hls::stream for a host compiler: a queue without bound, for one thread; the depth is only a name.
+// Reading an empty stream, which would wait for ever in hardware, ends the program.
 #ifndef TAILOR_NATIVE_HLS_STREAM_H_
 #define TAILOR_NATIVE_HLS_STREAM_H_
 
@@ -60,7 +60,8 @@ class stream<T, 0> {
 
  private:
   __attribute__((noinline, cold, noreturn)) void read_while_empty() const {
-    std::fprintf(stderr, "hls::stream %s: read while empty\n", name_.empty() ? "(unnamed)" : name_.c_str());
+    std::fprintf(stderr, "hls::stream %s: read while empty\n",
+                 name_.empty() ? "(unnamed)" : name_.c_str());
     std::abort();
   }
   /// Twice the places, the oldest token first, and `value` (perhaps one of ours) behind the newest.

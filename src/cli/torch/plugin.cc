@@ -1,0 +1,26 @@
+#include "cli/torch/plugin.h"
+
+#include <c10/util/Exception.h>
+
+#include "tailor/cli/torch_plugin.h"
+#include "tailor/train/trainer.h"
+
+namespace tailor {
+namespace {
+
+/// LibTorch's exceptions do not leave this library.
+template <class Options, int (*Run)(const Options&)>
+int guarded(const Options& options) {
+  try {
+    return Run(options);
+  } catch (const c10::Error& e) {
+    fail(ErrorKind::Internal, "LibTorch: {}", e.what_without_backtrace());
+  }
+}
+
+const TorchPlugin plugin = {guarded<TrainOptions, torch_train>, guarded<EvaluateOptions, torch_evaluate>, describe_torch};
+
+}  // namespace
+}  // namespace tailor
+
+const tailor::TorchPlugin* tailor_torch_plugin() { return &tailor::plugin; }

@@ -1,0 +1,49 @@
+// What the loaded LibTorch is and what it lacks.
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+#include <dlfcn.h>
+
+#include "tailor/core/log.h"
+#include "tailor/core/strings.h"
+#include "tailor/core/threads.h"
+#include "tailor/nn/torch_compat.h"
+#include "tailor/train/trainer.h"
+
+namespace tailor {
+namespace {
+
+/// The file that the BLAS call sgemm_ comes from, or "built in".
+std::string blas_library() {
+  void* symbol = ::dlsym(RTLD_DEFAULT, "sgemm_");
+  Dl_info info{};
+  if (!symbol || ::dladdr(symbol, &info) == 0 || !info.dli_fname) return "built in";
+  char resolved[4096];
+  return ::realpath(info.dli_fname, resolved) ? resolved : info.dli_fname;
+}
+
+bool is_reference_blas(const std::string& library) {
+  return library.find("/blas/libblas") != std::string::npos;
+}
+
+}  // namespace
+
+int set_torch_threads(int64_t threads) {
+  const int count = threads > 0 ? static_cast<int>(threads) : available_threads();
+  at::set_num_threads(count);
+  if (is_reference_blas(blas_library()))
+    log_warn("train", "LibTorch uses the reference BLAS, 5 to 7 times slower on matrix products: install libopenblas0-pthread (scripts/setup.sh)");
+  return count;
+}
+
+Json describe_torch() {
+  const std::string blas = blas_library();
+  Json json = Json::object({{"version", TORCH_VERSION}, {"blas", blas}, {"cpu_capability", torch_cpu_capability()}, {"threads", at::get_num_threads()}, {"cuda", at::globalContext().hasCUDA()},
+                            {"onednn", at::globalContext().hasMKLDNN()}});
+  Json::Array advice;
+  if (is_reference_blas(blas)) advice.emplace_back("libopenblas0-pthread: matrix products are 5 to 7 times slower without it (scripts/setup.sh)");
+  if (!at::globalContext().hasMKLDNN()) advice.emplace_back("this LibTorch has no oneDNN: convolutions are several times slower");
+  json.set("advice", advice);
+  return json;
+}
+
+}  // namespace tailor

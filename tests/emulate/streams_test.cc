@@ -1,0 +1,161 @@
+// The numbers are the paper's and hls.md's: 69 for a skip over two 3×3 convolutions at width 32 (Table 6), 35 for one, 67 and 34 to be free of deadlock
+// (compiled RTL says so), 32 and 16 behind strided projections. The rest is what must hold of any design: as fast as unbounded, never deadlocked.
+#include "tailor/emulate/streams.h"
+
+#include <gtest/gtest.h>
+
+#include "support/networks.h"
+#include "tailor/passes/passes.h"
+
+namespace tailor {
+namespace {
+
+using testing::Surgery;
+
+/// One residual block of two 3×3 convolutions behind a stem, as a design with one reuse factor.
+Graph block_design(int64_t width, Layout layout, int64_t kernel = 3, int64_t stride = 1, Surgery surgery = Surgery::Traditional, Join join = Join::BeforeActivation) {
+  Network n;
+  n.name = "block";
+  n.input = {2, width, width};
+  n.classes = 3;
+  n.join = join;
+  const int64_t pad = kernel / 2;
+  n.blocks.push_back({"stem", {{2, 2, kernel, 1, pad, true}}, {}});
+  Skip skip;
+  skip.id = "b.skip";
+  skip.to = 2;
+  skip.stride = stride;
+  if (stride > 1) {
+    skip.kind = SkipKind::Projection;
+    skip.tensors = "b.skip";
+  }
+  n.blocks.push_back({"b", {{2, 2, kernel, stride, pad, true}, {2, 2, kernel, 1, pad, true}}, {skip}});
+  testing::alter(n, surgery);
+  DesignOptions options;
+  options.input_magnitude = 2;
+  options.layout = layout;
+  options.reuse_factor = 36;
+  return make_design(lower_network(n, testing::random_tensors(n, 1), "test"), options);
+}
+
+/// Every skip at its closed form and all other FIFOs 2 deep, but this one.
+bool deadlocks(const Graph& g, int value, int64_t depth) {
+  std::vector<int64_t> depths(g.values.size(), 2);
+  for (const SkipDepth& d : skip_depths(g)) depths[static_cast<size_t>(d.value)] = d.full_speed;
+  depths[static_cast<size_t>(value)] = depth;
+  return simulate_streams(g, depths).deadlock;
+}
+
+int64_t latency(const Graph& g, int value, int64_t depth) {
+  std::vector<int64_t> depths(g.values.size(), 0);
+  depths[static_cast<size_t>(value)] = depth;
+  return simulate_streams(g, depths).latency_cycles;
+}
+
+TEST(SkipDepths, IdentityOverTwoConvolutionsIs69AtWidth32) {
+  for (Layout layout : {Layout::Fused, Layout::Stock}) {
+    Graph g = block_design(32, layout);
+    auto depths = skip_depths(g);
+    ASSERT_EQ(depths.size(), 1U);
+    EXPECT_EQ(depths[0].deadlock_free, 67) << to_string(layout);
+    EXPECT_EQ(depths[0].full_speed, 69) << to_string(layout);
+  }
+}
+
+TEST(SkipDepths, IdentityOverOneConvolutionIs35AtWidth32) {
+  // A shortened skip behind a ReLU does not fold; in the stock layout it is a FIFO.
+  Graph g = block_design(32, Layout::Stock, 3, 1, Surgery::Shortened, Join::AfterActivation);
+  auto depths = skip_depths(g);
+  ASSERT_EQ(depths.size(), 2U);
+  for (const SkipDepth& d : depths) {
+    EXPECT_EQ(d.deadlock_free, 34);
+    EXPECT_EQ(d.full_speed, 35);
+  }
+}
+
+TEST(SkipDepths, FollowTheClosedFormForOtherKernelsAndWidths) {
+  for (int64_t kernel : {3, 5}) {
+    for (int64_t width : {9, 14, 20}) {
+      const int64_t swallowed = kernel / 2 * (width + 1);
+      Graph g = block_design(width, Layout::Fused, kernel);
+      auto depths = skip_depths(g);
+      ASSERT_EQ(depths.size(), 1U);
+      EXPECT_EQ(depths[0].deadlock_free, 2 * swallowed + 1) << kernel << " " << width;
+      EXPECT_EQ(depths[0].full_speed, 2 * swallowed + 3) << kernel << " " << width;
+    }
+  }
+}
+
+TEST(SkipDepths, StridedSkipsNeedTwoRowsOfTheirOutput) {
+  for (int64_t width : {32, 16}) {
+    Graph g = block_design(width, Layout::Fused, 3, 2);
+    auto depths = skip_depths(g);
+    ASSERT_EQ(depths.size(), 1U);
+    EXPECT_EQ(g.value(depths[0].value).name, "b.skip.conv");
+    EXPECT_EQ(depths[0].deadlock_free, width);  // 2 · width / 2
+  }
+}
+
+TEST(SkipDepths, OneLessDeadlocksAndTheBoundRuns) {
+  for (Layout layout : {Layout::Fused, Layout::Stock}) {
+    for (int64_t stride : {1, 2}) {
+      Graph g = block_design(16, layout, 3, stride);
+      for (const SkipDepth& d : skip_depths(g)) {
+        EXPECT_TRUE(deadlocks(g, d.value, d.deadlock_free - 1)) << to_string(layout) << " stride " << stride;
+        EXPECT_FALSE(deadlocks(g, d.value, d.deadlock_free)) << to_string(layout) << " stride " << stride;
+      }
+    }
+  }
+}
+
+TEST(SkipDepths, FullSpeedIsFullSpeedAndTheDeadlockBoundIsNot) {
+  Graph g = block_design(32, Layout::Fused);
+  const SkipDepth d = skip_depths(g)[0];
+  const int64_t ideal = latency(g, d.value, 0);
+  EXPECT_EQ(latency(g, d.value, d.full_speed), ideal);
+  EXPECT_GT(latency(g, d.value, d.deadlock_free), ideal);
+}
+
+TEST(SkipDepths, NameTheFullFifoOfADeadlock) {
+  Graph g = block_design(16, Layout::Fused);
+  const SkipDepth d = skip_depths(g)[0];
+  std::vector<int64_t> depths(g.values.size(), 0);
+  depths[static_cast<size_t>(d.value)] = 5;
+  StreamResult r = simulate_streams(g, depths);
+  ASSERT_TRUE(r.deadlock);
+  EXPECT_EQ(r.deadlock_text, "stem.conv1.clone waits for space in the FIFO b.skip of depth 5");
+}
+
+class SizedDesigns : public ::testing::TestWithParam<std::tuple<testing::Variant, Layout>> {};
+
+TEST_P(SizedDesigns, RunAsFastAsWithUnboundedFifos) {
+  const auto& [variant, layout] = GetParam();
+  for (std::optional<int64_t> reuse : {std::optional<int64_t>(), std::optional<int64_t>(72)}) {
+    DesignOptions options;
+    options.input_magnitude = 2;
+    options.layout = layout;
+    options.reuse_factor = reuse;
+    Graph g = make_design(testing::lowered_variant(variant), options);
+    const StreamResult ideal = simulate_streams(g, std::vector<int64_t>(g.values.size(), 0), 3);
+    const StreamResult sized = simulate_streams(g, fifo_depths(g), 3);
+    ASSERT_FALSE(sized.deadlock) << sized.deadlock_text;
+    EXPECT_EQ(sized.latency_cycles, ideal.latency_cycles);
+    EXPECT_EQ(sized.interval_cycles, ideal.interval_cycles);
+    for (size_t v = 0; v < g.values.size(); ++v) EXPECT_LE(sized.high_water[v], g.values[v].fifo_depth) << g.values[v].name;
+    for (const SkipDepth& d : skip_depths(g)) {
+      EXPECT_GE(g.value(d.value).fifo_depth, d.full_speed) << g.value(d.value).name;
+      EXPECT_TRUE(deadlocks(g, d.value, d.deadlock_free - 1)) << g.value(d.value).name;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Streams, SizedDesigns,
+                         ::testing::Combine(::testing::Values(testing::Variant{Surgery::Traditional, Join::BeforeActivation, Shortcut::Projection},
+                                                              testing::Variant{Surgery::Traditional, Join::AfterActivation, Shortcut::Pad},
+                                                              testing::Variant{Surgery::Shortened, Join::AfterActivation, Shortcut::Projection},
+                                                              testing::Variant{Surgery::Mixed, Join::BeforeActivation, Shortcut::Projection}),
+                                            ::testing::Values(Layout::Fused, Layout::Stock)),
+                         [](const auto& p) { return std::get<0>(p.param).name() + (std::get<1>(p.param) == Layout::Fused ? "Fused" : "Stock"); });
+
+}  // namespace
+}  // namespace tailor

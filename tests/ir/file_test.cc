@@ -1,0 +1,306 @@
+// A graph file may come from anywhere: it is read back exactly, or refused with an Error; under the
+// sanitizers this shows that no field is trusted.
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <functional>
+
+#include "support/expect_error.h"
+#include "support/graphs.h"
+#include "support/networks.h"
+#include "tailor/core/files.h"
+#include "tailor/core/strings.h"
+#include "tailor/passes/passes.h"
+#include "tailor/tensors/safetensors.h"
+
+namespace tailor {
+namespace {
+
+using testing::every_op_graph;
+using testing::message_of;
+
+class GraphFile : public ::testing::Test {
+ protected:
+  Graph reload(const Graph& graph) {
+    save_graph(path_, graph);
+    return load_graph(path_);
+  }
+  Graph load(const TensorFile& file) {
+    std::ofstream(path_, std::ios::binary)
+        << print_safetensors(file);  // faster than write_file: nothing has to last
+    return load_graph(path_);
+  }
+  std::string refusal(const TensorFile& file) {
+    return message_of(ErrorKind::Data, [&] { load(file); });
+  }
+
+  TemporaryDirectory folder_;
+  std::string path_ = path_join(folder_.path(), "graph.safetensors");
+};
+
+TensorFile file_of(const Graph& graph) { return parse_safetensors(print_graph(graph), "x"); }
+
+Graph tiny_design() {
+  Network network;
+  network.name = "tiny";
+  network.input = {2, 5, 4};
+  network.classes = 3;
+  network.blocks.push_back({"b", {{2, 2, 3, 1, 1, true}}, {}});
+  DesignOptions options;
+  options.type = FixedType{12, 5};
+  options.input_magnitude = 1.5;
+  return make_design(lower_network(network, testing::random_tensors(network, 1), "test"), options);
+}
+
+TEST_F(GraphFile, RoundTripsEveryOperation) {
+  Graph graph = every_op_graph();
+  graph.provenance = Json::parse(R"({"from": "x.ckpt", "list": [1, 2.5, null]})", "");
+  graph.witness = Witness{"2 images", testing::random_tensor({2, 2, 6, 5}, 8),
+                          testing::random_tensor({2, 4}, 9)};
+  const Graph back = reload(graph);
+  EXPECT_EQ(print_graph(back), print_graph(graph));
+  EXPECT_EQ(read_file(path_), print_graph(graph));
+  EXPECT_EQ(back.tensors, graph.tensors);
+  EXPECT_EQ(back.provenance, graph.provenance);
+  EXPECT_EQ(back.witness->source, "2 images");
+  EXPECT_EQ(back.witness->inputs, graph.witness->inputs);
+  EXPECT_EQ(back.witness->outputs, graph.witness->outputs);
+  ASSERT_EQ(back.nodes.size(), graph.nodes.size());
+  for (size_t n = 0; n < graph.nodes.size(); ++n) {
+    EXPECT_EQ(back.nodes[n].op, graph.nodes[n].op);
+    EXPECT_EQ(back.nodes[n].attributes.index(), graph.nodes[n].attributes.index());
+  }
+  const auto& pads = std::get<ZeroPadAttributes>(back.nodes[1].attributes);
+  EXPECT_EQ(pads.top + 10 * pads.left + 100 * pads.bottom + 1000 * pads.right, 1111);
+}
+
+TEST_F(GraphFile, KeepsEveryConvolutionAttribute) {
+  Graph graph = every_op_graph();
+  testing::node_of(graph, "zeropad").attributes = ZeroPadAttributes{1, 0, 2, 3};
+  graph.values[1].shape = {2, 9, 8};
+  ConvAttributes& conv = testing::node_of(graph, "conv").conv();
+  conv.pad_top = 3, conv.pad_left = 4, conv.pad_bottom = 1, conv.pad_right = 2, conv.stride = 5;
+  conv.activation = Activation::Relu;
+  conv.skip_position = SkipPosition::AfterActivation;
+  conv.folded_skips = {"f.skip", "g.skip"};
+  ASSERT_EQ(verify_graph(graph), std::vector<std::string>{});
+  const Graph back = reload(graph);
+  const ConvAttributes& a = back.nodes[2].conv();
+  EXPECT_EQ(
+      (std::vector<int64_t>{a.pad_top, a.pad_left, a.pad_bottom, a.pad_right, a.stride, a.kernel}),
+      (std::vector<int64_t>{3, 4, 1, 2, 5, 3}));
+  EXPECT_EQ(a.activation, Activation::Relu);
+  EXPECT_EQ(a.skip_position, SkipPosition::AfterActivation);
+  EXPECT_EQ(a.folded_skips, conv.folded_skips);
+  const auto& pads = std::get<ZeroPadAttributes>(back.nodes[1].attributes);
+  EXPECT_EQ((std::vector<int64_t>{pads.top, pads.left, pads.bottom, pads.right}),
+            (std::vector<int64_t>{1, 0, 2, 3}));
+}
+
+TEST_F(GraphFile, RoundTripsADesignWithItsAnnotations) {
+  for (Layout layout : {Layout::Fused, Layout::Stock}) {
+    const Graph lowered =
+        testing::lowered_variant({testing::Surgery::Mixed, Join::AfterActivation, Shortcut::Pad});
+    DesignOptions options;
+    options.type = FixedType{16, 6};
+    options.input_magnitude = 2.1;
+    options.layout = layout;
+    const Graph design = make_design(lowered, options);
+    const Graph back = reload(design);
+    EXPECT_EQ(print_graph(back), print_graph(design));
+    for (size_t n = 0; n < design.nodes.size(); ++n) {
+      const NodeHardware &a = back.nodes[n].hardware, &b = design.nodes[n].hardware;
+      EXPECT_EQ(back.nodes[n].identifier, design.nodes[n].identifier);
+      EXPECT_TRUE(a.weight == b.weight && a.bias == b.bias && a.accumulator == b.accumulator &&
+                  a.reciprocal == b.reciprocal);
+      EXPECT_TRUE(a.reuse_factor == b.reuse_factor && a.multipliers == b.multipliers);
+      EXPECT_TRUE(a.cycles_per_step == b.cycles_per_step &&
+                  a.cycles_per_output == b.cycles_per_output);
+    }
+    for (size_t v = 0; v < design.values.size(); ++v) {
+      EXPECT_EQ(back.values[v].type, design.values[v].type);
+      EXPECT_EQ(back.values[v].fifo_depth, design.values[v].fifo_depth);
+      EXPECT_EQ(back.values[v].fifo_storage, design.values[v].fifo_storage);
+    }
+  }
+}
+
+TEST_F(GraphFile, RefusesAnotherVersion) {
+  TensorFile file = file_of(every_op_graph());
+  file.metadata["version"] = "2";
+  EXPECT_EQ(message_of(ErrorKind::Unsupported, [&] { load(file); }),
+            "graph file " + path_ +
+                ": expected version 1, got 2; export it again with this version of tailor");
+  file.metadata.erase("version");
+  testing::expect_error(ErrorKind::Unsupported, {"expected version 1, got ;"}, [&] { load(file); });
+}
+
+TEST_F(GraphFile, RefusesForeignFiles) {
+  TensorFile file;
+  file.tensors["conv.weight"] = Tensor(DType::F32, {3});
+  EXPECT_EQ(refusal(file),
+            "graph file " + path_ +
+                ": expected the format tailor.graph, got ''; write one with tailor export (it is "
+                "graph.safetensors of every project)");
+  file.metadata["format"] = "pt";
+  testing::expect_words(refusal(file), {"expected the format tailor.graph, got 'pt'"});
+  write_file(path_, "PK\x03\x04 a zip file, not safetensors");
+  testing::expect_error(ErrorKind::Data, {"graph file " + path_ + ": its header claims"},
+                        [&] { load_graph(path_); });
+  testing::expect_error(ErrorKind::Data, {"cannot read graph file " + path_ + "x: No such file"},
+                        [&] { load_graph(path_ + "x"); });
+}
+
+TEST_F(GraphFile, RefusesABrokenDocument) {
+  const TensorFile good = file_of(every_op_graph());
+  const std::string text = good.metadata.at("document");
+  auto with = [&](const std::string& from, const std::string& to) {
+    TensorFile file = good;
+    std::string& document = file.metadata["document"];
+    const size_t at = document.find(from);
+    EXPECT_NE(at, std::string::npos) << from;
+    document.replace(at, from.size(), to);
+    return file;
+  };
+  const std::string start = "graph file " + path_ + ": ";
+  EXPECT_EQ(refusal(with(R"("state":"lowered")", R"("state":"raised")")),
+            start + "unknown state 'raised'");
+  EXPECT_EQ(refusal(with(R"("op":"relu")", R"("op":"gelu")")), start + "unknown operation 'gelu'");
+  EXPECT_EQ(refusal(with(R"("shape":[2,6,5])", R"("shape":[2,6])")),
+            start + "value input: expected 3 sizes, got 2");
+  EXPECT_EQ(refusal(with(R"("shape":[2,6,5])", R"("shape":[2,"6",5])")),
+            start + "JSON: expected integer, got string");
+  EXPECT_EQ(refusal(with(R"("pads":[1,1,1,1])", R"("pads":[1,1,1])")),
+            start + "expected 4 pads, got 3");
+  EXPECT_EQ(refusal(with(R"("inputs":[0])", R"("inputs":[4294967296])")),
+            start + "there is no value 4294967296");
+  EXPECT_EQ(refusal(with(R"("inputs":[3])", R"("inputs":[99])")),
+            start + "relu reads value 99 of 12; bn is read 0 times");
+  EXPECT_EQ(refusal(with(R"("name":"every-op",)", "")),
+            start + "JSON: expected the key \"name\" in an object, it is not there");
+  EXPECT_EQ(refusal(with(R"("kernel":3)", R"("kernel":4611686018427387904)")),
+            start + "graph: conv (conv2d): kernel and stride must be 1..1048576, pads 0..1048576");
+  EXPECT_EQ(refusal(with("{", "")).substr(0, start.size() + path_.size()), start + path_);
+  TensorFile file = good;
+  file.metadata.erase("document");
+  testing::expect_words(refusal(file), {start, "not valid JSON"});
+  file = good;
+  file.tensors.erase("fc.weight");
+  EXPECT_EQ(refusal(file), start + "the tensor fc.weight is missing");
+}
+
+TEST_F(GraphFile, RefusesAWitnessWithoutTensors) {
+  Graph graph = every_op_graph();
+  graph.witness = Witness{"x", Tensor(DType::F32, {1, 2, 6, 5}), Tensor(DType::F32, {1, 4})};
+  TensorFile file = file_of(graph);
+  file.tensors.erase("witness.outputs");
+  EXPECT_EQ(refusal(file),
+            "graph file " + path_ + ": the tensor 'witness.outputs' is missing from " + path_);
+}
+
+TEST_F(GraphFile, RefusesADesignWithoutItsAnnotations) {
+  const Graph good = tiny_design();
+  using Break = std::function<void(Graph&)>;
+  const std::pair<Break, const char*> cases[] = {
+      {[](Graph& g) { g.values[1].type.reset(); }, " has no type"},
+      {[](Graph& g) { g.values[1].fifo_depth = 0; }, " has no reasonable FIFO depth"},
+      {[](Graph& g) { g.values[1].fifo_depth = INT64_MAX; }, " has no reasonable FIFO depth"},
+      {[](Graph& g) { g.values[1].identifier = "a b"; }, " has no C++ identifier"},
+      {[](Graph& g) { g.nodes[1].identifier = ""; }, " has no C++ identifier"},
+      {[](Graph& g) { g.nodes[1].identifier = "1a"; }, " has no C++ identifier"},
+      {[](Graph& g) { testing::node_of(g, "b.conv1").hardware.weight.reset(); },
+       "b.conv1 has no weight or bias type"},
+      {[](Graph& g) { testing::node_of(g, "fc").hardware.bias.reset(); },
+       "fc has no weight or bias type"},
+      {[](Graph& g) { testing::node_of(g, "fc").hardware.accumulator.reset(); },
+       "fc has no accumulator type"},
+      {[](Graph& g) { testing::node_of(g, "pool").hardware.accumulator.reset(); },
+       "pool has no accumulator type"},
+      {[](Graph& g) { testing::node_of(g, "pool").hardware.reciprocal.reset(); },
+       "pool has no reciprocal type"},
+      {[](Graph& g) { testing::node_of(g, "fc").hardware.reuse_factor = 0; },
+       "fc has no reasonable reuse factor"},
+      {[](Graph& g) { testing::node_of(g, "fc").hardware.multipliers = -1; },
+       "fc has no reasonable reuse factor"},
+      {[](Graph& g) { testing::node_of(g, "fc").hardware.cycles_per_step = 0; },
+       "fc has no reasonable number of cycles"},
+      {[](Graph& g) { testing::node_of(g, "fc").hardware.cycles_per_output = INT64_MAX; },
+       "fc has no reasonable number of cycles"},
+  };
+  EXPECT_NO_THROW(reload(good));
+  for (const auto& [damage, expected] : cases) {
+    Graph graph = good;
+    damage(graph);
+    testing::expect_words(refusal(file_of(graph)), {"graph file " + path_ + ": ", expected});
+  }
+  Graph graph = every_op_graph();
+  testing::node_of(graph, "shortcut").inputs = {0};
+  EXPECT_EQ(reload(graph).state, "lowered");  // a lowered graph needs none
+}
+
+/// Damages every place of a document in turn, each key by leaving it out too.
+void damage_all(Json& at, const std::function<void()>& attempt) {
+  if (at.is_object() || at.is_array()) {
+    const size_t size = at.is_object() ? at.as_object().size() : at.as_array().size();
+    for (size_t i = 0; i < size; ++i)
+      damage_all(at.is_object() ? at.members()[i].second : at.items()[i], attempt);
+  }
+  const Json whole = at;
+  if (at.is_object()) {
+    for (const auto& [key, value] : whole.as_object()) {
+      at.erase(key);
+      attempt();
+      at = whole;
+    }
+  }
+  std::vector<Json> damages = {Json()};
+  if (whole.is_int()) damages = {-1, 0, int64_t{1} << 62};
+  if (whole.is_string()) damages = {"ap_fixed<63,99>"};
+  if (whole.is_array()) damages = {Json::Array(), Json::Array{1, 2, 3, 4}};
+  for (const Json& damage : damages) {
+    at = damage;
+    attempt();
+  }
+  at = whole;
+}
+
+class DamagedGraphFile : public GraphFile {
+ protected:
+  void damage(const Graph& graph, const char* part, const std::function<void(const Graph&)>& use) {
+    TensorFile file = file_of(graph);
+    Json document = Json::parse(file.metadata.at("document"), "");
+    int accepted = 0, refused = 0;
+    damage_all(*document.find(part), [&] {
+      file.metadata["document"] = document.dump();
+      try {
+        use(load(file));
+        ++accepted;
+      } catch (const Error& e) {
+        ASSERT_NE(e.kind(), ErrorKind::Internal) << e.what() << "\n" << document.dump();
+        ++refused;
+      }
+    });
+    EXPECT_GT(refused, 60);
+    EXPECT_LT(accepted, refused / 4);  // names, ids of skips
+    EXPECT_EQ(document.dump(), file_of(graph).metadata.at("document"));
+  }
+};
+
+void verify(const Graph& g) { EXPECT_EQ(verify_graph(g), std::vector<std::string>{}); }
+void summarise(const Graph& g) { EXPECT_GT(summarise_design(g).stages, 0); }
+
+TEST_F(DamagedGraphFile, EveryFieldOfALoweredNodeIsChecked) {
+  damage(every_op_graph(), "nodes", verify);
+}
+TEST_F(DamagedGraphFile, EveryFieldOfALoweredValueIsChecked) {
+  damage(every_op_graph(), "values", verify);
+}
+TEST_F(DamagedGraphFile, EveryFieldOfADesignsNodesIsChecked) {
+  damage(tiny_design(), "nodes", summarise);
+}
+TEST_F(DamagedGraphFile, EveryFieldOfADesignsValuesIsChecked) {
+  damage(tiny_design(), "values", summarise);
+}
+
+}  // namespace
+}  // namespace tailor

@@ -1,0 +1,221 @@
+#include "tailor/ir/graph.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "support/expect_error.h"
+#include "support/graphs.h"
+#include "tailor/core/strings.h"
+
+namespace tailor {
+namespace {
+
+using testing::every_op_graph;
+using testing::message_of;
+using testing::node_of;
+
+TEST(Graph, BuilderInfersShapesAsItGoes) {
+  const Graph g = every_op_graph();
+  EXPECT_EQ(verify_graph(g), std::vector<std::string>{});
+  std::string shapes;
+  for (const Value& v : g.values) shapes += v.name + " " + to_string(v.shape) + "; ";
+  EXPECT_EQ(shapes,
+            "input 2x6x5; zeropad 2x8x7; conv 3x3x3; bn 3x3x3; relu 3x3x3; shortcut 3x3x3; add "
+            "3x3x3; clone 3x3x3; "
+            "clone.copy 3x3x3; twice 3x3x3; pool 3x1x1; fc 4x1x1; ");
+  EXPECT_EQ(g.input_shape(), (MapShape{2, 6, 5}));
+  EXPECT_EQ(g.classes(), 4);
+}
+
+TEST(Graph, ProducersAndConsumers) {
+  Graph g = every_op_graph();
+  EXPECT_EQ(producers(g), (std::vector<int>{0, 1, 2, 3, 4, 5, 6, 7, 7, 8, 9, 10}));
+  const std::vector<std::vector<int>> readers = {{1, 5}, {2}, {3}, {4}, {6},  {6},
+                                                 {7},    {8}, {8}, {9}, {10}, {11}};
+  EXPECT_EQ(consumers(g), readers);
+  node_of(g, "twice").inputs = {7, 7};
+  EXPECT_EQ(consumers(g)[7], (std::vector<int>{8, 8}));  // it reads twice
+}
+
+TEST(Graph, TensorsAreFoundByNodeAndPart) {
+  Graph g = every_op_graph();
+  EXPECT_EQ(g.tensor(node_of(g, "fc"), "bias").shape(), (Shape{4}));
+  EXPECT_FALSE(g.has_tensor(node_of(g, "conv"), "bias"));
+  EXPECT_EQ(message_of(ErrorKind::Data, [&] { g.tensor(node_of(g, "conv"), "bias"); }),
+            "the tensor 'conv.bias' is missing from graph every-op");
+}
+
+TEST(InferShape, OfConvolutions) {
+  ConvAttributes a;
+  auto shape = [&](int64_t kernel, int64_t stride, int64_t top, int64_t left, int64_t bottom,
+                   int64_t right) {
+    a.kernel = kernel, a.stride = stride, a.pad_top = top, a.pad_left = left, a.pad_bottom = bottom,
+    a.pad_right = right;
+    return infer_shape(Op::Conv2d, "c", {{3, 10, 13}}, a, 5);
+  };
+  EXPECT_EQ(shape(3, 1, 1, 1, 1, 1), (MapShape{5, 10, 13}));
+  EXPECT_EQ(shape(3, 2, 1, 1, 1, 1), (MapShape{5, 5, 7}));
+  EXPECT_EQ(shape(3, 2, 0, 0, 1, 1), (MapShape{5, 5, 6}));
+  EXPECT_EQ(shape(4, 3, 0, 2, 1, 0), (MapShape{5, 3, 4}));
+  EXPECT_EQ(shape(10, 1, 0, 0, 0, 0), (MapShape{5, 1, 4}));
+}
+
+TEST(InferShape, RefusesWhatDoesNotFitAndNamesTheNode) {
+  const ConvAttributes conv;
+  auto changed = [&](const std::function<void(ConvAttributes&)>& change) {
+    ConvAttributes a = conv;
+    change(a);
+    return a;
+  };
+  struct Case {
+    Op op;
+    std::vector<MapShape> inputs;
+    Attributes attributes;
+    const char* message;
+  };
+  const MapShape x{2, 6, 5};
+  const Case cases[] = {
+      {Op::Relu, {}, {}, "graph: n (relu): expected 1 input, got 0"},
+      {Op::Output, {x, x}, {}, "graph: n (output): expected 1 input, got 2"},
+      {Op::Conv2d, {x}, {}, "graph: n (conv2d): expected convolution attributes and an input"},
+      {Op::Conv2d, {}, conv, "graph: n (conv2d): expected convolution attributes and an input"},
+      {Op::Conv2d,
+       {x},
+       changed([](auto& a) { a.kernel = 6; }),
+       "graph: n (conv2d): a kernel of 6 does not fit on 2x6x5"},
+      {Op::Conv2d,
+       {x},
+       changed([](auto& a) { a.stride = 0; }),
+       "graph: n (conv2d): kernel and stride must be 1..1048576, pads 0..1048576"},
+      {Op::Conv2d,
+       {x},
+       changed([](auto& a) { a.pad_left = -1; }),
+       "graph: n (conv2d): kernel and stride must be 1..1048576, pads 0..1048576"},
+      {Op::Conv2d,
+       {x},
+       changed([](auto& a) { a.pad_bottom = INT64_MAX; }),
+       "graph: n (conv2d): kernel and stride must be 1..1048576, pads 0..1048576"},
+      {Op::Conv2d, {x, x}, conv, "graph: n (conv2d): 1 skip inputs, 0 skip ids"},
+      {Op::Conv2d,
+       {x, x},
+       changed([](auto& a) { a.stream_skips = {"s"}; }),
+       "graph: n (conv2d): skip s has shape 2x6x5, expected 3x6x5"},
+      {Op::Conv2d,
+       {x},
+       changed([](auto& a) { a.window_skips = {"s"}; }),
+       "graph: n (conv2d): a skip read from the window needs equal shapes"},
+      {Op::Add, {x}, AddAttributes{}, "graph: n (add): expected 2 inputs or more, got 1"},
+      {Op::Add, {x, {2, 6, 4}}, AddAttributes{{"s"}}, "graph: n (add): adds 2x6x4 to 2x6x5"},
+      {Op::Add,
+       {x, x},
+       AddAttributes{},
+       "graph: n (add): expected one skip id for each input but the first"},
+      {Op::ShortcutPad,
+       {x},
+       ShortcutPadAttributes{1, 2},
+       "graph: n (shortcut_pad): channels do not fit"},
+      {Op::ShortcutPad,
+       {x},
+       ShortcutPadAttributes{1, -1},
+       "graph: n (shortcut_pad): channels do not fit"},
+      {Op::ShortcutPad,
+       {x},
+       ShortcutPadAttributes{1, INT64_MAX},
+       "graph: n (shortcut_pad): channels do not fit"},
+      {Op::ShortcutPad,
+       {x},
+       ShortcutPadAttributes{0, 0},
+       "graph: n (shortcut_pad): channels do not fit"},
+      {Op::Dense, {x}, {}, "graph: n (dense): expected a 1x1 map, got 2x6x5"},
+      {Op::ZeroPad,
+       {x},
+       ZeroPadAttributes{0, 0, -1, 0},
+       "graph: n (zero_pad): pads must be 0..1048576"},
+      {Op::ZeroPad,
+       {x},
+       ZeroPadAttributes{INT64_MAX, 0, 0, 0},
+       "graph: n (zero_pad): pads must be 0..1048576"},
+      {Op::ZeroPad, {x}, {}, "graph: n (zero_pad): pads must be 0..1048576"},
+  };
+  for (const Case& c : cases)
+    EXPECT_EQ(
+        message_of(ErrorKind::Data, [&] { infer_shape(c.op, "n", c.inputs, c.attributes, 3); }),
+        c.message);
+  EXPECT_EQ(infer_shape(Op::ShortcutPad, "n", {x}, ShortcutPadAttributes{4, 1}, 3),
+            (MapShape{3, 2, 2}));
+  EXPECT_EQ(infer_shape(Op::ZeroPad, "n", {x}, ZeroPadAttributes{1, 2, 3, 4}, 0),
+            (MapShape{2, 10, 11}));
+}
+
+TEST(VerifyGraph, FindsWhatIsBroken) {
+  using Break = std::function<void(Graph&)>;
+  const std::pair<Break, const char*> cases[] = {
+      {[](Graph& g) { std::swap(g.nodes[3], g.nodes[4]); }, "relu reads bn before it is written"},
+      {[](Graph& g) { node_of(g, "relu").inputs = {4}; },
+       "relu reads relu before it is written; bn is read 0 times"},
+      {[](Graph& g) { g.values[2].shape.height = 4; },
+       "conv has shape 3x4x3, expected 3x3x3; bn has shape 3x3x3, expected 3x4x3"},
+      {[](Graph& g) { g.values[11].shape.height = 2; }, "fc has shape 4x2x1, expected 4x1x1"},
+      {[](Graph& g) { g.values[8].shape.channels = 2; },
+       "clone.copy has shape 2x3x3, expected 3x3x3; graph: twice (add): adds 2x3x3 to 3x3x3"},
+      {[](Graph& g) { g.values[0].shape.channels = 0; },
+       "input has the shape 0x6x5, expected sizes 1..1048576 and at most 1073741824 elements"},
+      {[](Graph& g) { g.values[9].shape.width = -1; },
+       "twice has the shape 3x3x-1, expected sizes 1..1048576 and at most 1073741824 elements"},
+      {[](Graph& g) {
+         g.values[9].shape = {1, 1, 1048577};
+       },
+       "twice has the shape 1x1x1048577, expected sizes 1..1048576 and at most 1073741824 "
+       "elements"},
+      {[](Graph& g) {
+         g.values[9].shape = {1025, 1024, 1024};
+       },
+       "twice has the shape 1025x1024x1024, expected sizes 1..1048576 and at most 1073741824 "
+       "elements"},
+      {[](Graph& g) { g.tensors.erase("conv.weight"); }, "the tensor conv.weight is missing"},
+      {[](Graph& g) { g.tensors.erase("bn.running_var"); }, "the tensor bn.running_var is missing"},
+      {[](Graph& g) { g.tensors.erase("fc.bias"); }, "the tensor fc.bias is missing"},
+      {[](Graph& g) {
+         g.tensors["fc.weight"] = Tensor(DType::F32, {3, 4});
+       },
+       "the tensor fc.weight has shape [3, 4], expected [4, 3]"},
+      {[](Graph& g) { g.tensors["conv.bias"] = Tensor(DType::F32, {2}); },
+       "the tensor conv.bias has shape [2], expected [3]"},
+      {[](Graph& g) { node_of(g, "conv").conv().kernel = 4; },
+       "conv has shape 3x3x3, expected 3x3x2; the tensor conv.weight has shape [3, 2, 3, 3], "
+       "expected [3, 2, 4, 4]"},
+      {[](Graph& g) { node_of(g, "conv").conv().stride = 0; },
+       "graph: conv (conv2d): kernel and stride must be 1..1048576, pads 0..1048576"},
+      {[](Graph& g) { node_of(g, "relu").name = "bn"; }, "two nodes are named bn"},
+      {[](Graph& g) { node_of(g, "relu").inputs = {12}; },
+       "relu reads value 12 of 12; bn is read 0 times"},
+      {[](Graph& g) { node_of(g, "relu").inputs = {-1}; },
+       "relu reads value -1 of 12; bn is read 0 times"},
+      {[](Graph& g) { node_of(g, "fc").outputs = {99}; },
+       "fc writes value 99 of 12; output reads fc before it is written; fc is never written"},
+      {[](Graph& g) { node_of(g, "relu").outputs = {3}; },
+       "bn is written twice; add reads relu before it is written; relu is never written"},
+      {[](Graph& g) { node_of(g, "relu").outputs.clear(); }, "relu (relu) has 0 outputs"},
+      {[](Graph& g) { node_of(g, "clone").outputs = {7}; }, "clone (clone) has 1 outputs"},
+      {[](Graph& g) { node_of(g, "input").inputs = {0}; },
+       "input reads input before it is written; input (input) has inputs"},
+      {[](Graph& g) { g.nodes.pop_back(); },
+       "1 inputs and 0 outputs, expected one of each; fc is read 0 times"},
+      {[](Graph& g) {
+         g.add_value("loose", {1, 1, 1});
+       },
+       "loose is never written; loose is read 0 times"},
+      {[](Graph& g) { g.state = "design"; }, "input is read 2 times"},
+  };
+  for (const auto& [damage, expected] : cases) {
+    Graph g = every_op_graph();
+    damage(g);
+    const std::string findings = join(verify_graph(g), "; ");
+    // Where one mistake has many consequences, the first findings say what it is.
+    EXPECT_EQ(findings.substr(0, std::string(expected).size()), expected) << findings;
+  }
+}
+
+}  // namespace
+}  // namespace tailor
