@@ -11,9 +11,11 @@ namespace {
 using testing::expect_words;
 using testing::message_of;
 
-/// Levels are the process's: every test leaves the default behind.
+/// Levels are the process's: every test starts from "info", whatever $TAILOR_LOG says, and leaves
+/// it behind.
 class Log : public ::testing::Test {
  protected:
+  Log() { set_log_levels("info"); }
   ~Log() override {
     set_log_levels("info");
     set_log_file("");

@@ -114,7 +114,7 @@ class LinearModel {
 };
 
 TEST(Synthetic, ALinearModelStaysPoor) {
-  const Images train = make_synthetic(1000, 0, 1), test = make_synthetic(400, int64_t{1} << 32, 1);
+  const Images train = make_synthetic(800, 0, 1), test = make_synthetic(300, int64_t{1} << 32, 1);
   LinearModel model;
   constexpr int64_t kEpochs = 5;
   for (int64_t epoch = 0; epoch < kEpochs; ++epoch) {

@@ -1,5 +1,5 @@
 // Part of tailor. You may use, copy and change this file without condition.
-// hls::stream for a host compiler: a queue without bound, for one thread; the depth is only a name.
+// hls::stream for a host compiler: a queue without bound, for one thread; DEPTH changes nothing.
 // Reading an empty stream, which would wait for ever in hardware, ends the program.
 #ifndef TAILOR_NATIVE_HLS_STREAM_H_
 #define TAILOR_NATIVE_HLS_STREAM_H_

@@ -1,0 +1,163 @@
+// LibTorch against the float64 emulator: two programs that share nothing but the description. Then what surgery must keep and what it must lose.
+#include "tailor/nn/model.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/cross_entropy_loss.h>
+#include <ATen/ops/from_blob.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "support/networks.h"
+#include "tailor/emulate/float64.h"
+#include "tailor/lower/lower.h"
+#include "tailor/surgery/surgery.h"
+
+namespace tailor {
+namespace {
+
+using testing::Surgery;
+
+at::Tensor as_batch(std::vector<float>& chw, const MapShape& shape, int64_t n) {
+  return at::from_blob(chw.data(), {n, shape.channels, shape.height, shape.width}, at::kFloat).contiguous(at::MemoryFormat::ChannelsLast);
+}
+
+std::vector<float> images(const MapShape& shape, int64_t n) {
+  std::vector<float> all;
+  for (int64_t i = 0; i < n; ++i) {
+    for (double v : testing::random_image(shape, i)) all.push_back(static_cast<float>(v));
+  }
+  return all;
+}
+
+class EveryVariant : public ::testing::TestWithParam<testing::Variant> {};
+
+TEST_P(EveryVariant, LibTorchAndTheGraphAgree) {
+  const testing::Variant variant = GetParam();
+  Network network = testing::small_network(variant.join, variant.shortcut);
+  testing::alter(network, variant.surgery);
+  const TensorMap tensors = testing::random_tensors(network, 5);
+  Model model(network, tensors);
+  FrozenModel frozen(network, tensors);
+  Float64Emulator emulator(lower_network(network, tensors, "test"));
+  at::NoGradGuard no_grad;
+  std::vector<float> chw = images(network.input, 3);
+  at::Tensor logits = model.forward(as_batch(chw, network.input, 3), false), folded = frozen.forward(as_batch(chw, network.input, 3));
+  for (int64_t i = 0; i < 3; ++i) {
+    const auto size = static_cast<size_t>(network.input.size());
+    std::vector<double> image(chw.begin() + static_cast<std::ptrdiff_t>(static_cast<size_t>(i) * size), chw.begin() + static_cast<std::ptrdiff_t>(static_cast<size_t>(i + 1) * size));
+    const auto expected = emulator.run(image);
+    for (int64_t k = 0; k < network.classes; ++k) {
+      EXPECT_NEAR(logits[i][k].item<double>(), expected[static_cast<size_t>(k)], 2e-5);
+      EXPECT_NEAR(folded[i][k].item<double>(), expected[static_cast<size_t>(k)], 2e-5);
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Model, EveryVariant, ::testing::ValuesIn(testing::all_variants()), [](const auto& p) { return p.param.name(); });
+
+/// One forward and backward pass.
+void backward(Model& model, const Network& network) {
+  std::vector<float> chw = images(network.input, 4);
+  std::vector<int64_t> labels = {0, 3, 6, 1};
+  model.zero_gradients();
+  at::cross_entropy_loss(model.forward(as_batch(chw, network.input, 4), true), at::from_blob(labels.data(), {4}, at::kLong)).backward();
+}
+
+TEST(Model, StepIsPyTorchsSgd) {
+  Network network = testing::small_network();
+  const TensorMap start = testing::random_tensors(network, 1);
+  // With momentum 0 and decay 0, the difference of two steps' weights is the gradient; from it the rule can be followed by hand.
+  Model probe(network, start);
+  backward(probe, network);
+  probe.sgd_step(1, 0, 0, false);
+  const TensorMap moved = probe.tensors();
+  TensorMap momentum;
+  for (const auto& spec : tensor_specs(network)) {
+    if (!is_parameter(spec.role)) continue;
+    Tensor m(DType::F32, spec.shape);
+    for (float& v : m.as<float>()) v = 0.25F;
+    momentum.emplace(spec.name, m);
+  }
+  Model model(network, start, momentum);
+  backward(model, network);
+  model.sgd_step(0.1, 0.9, 0.01, true);
+  const TensorMap stepped = model.tensors(), new_momentum = model.momentum();
+  for (const auto& [name, m] : new_momentum) {
+    const auto p0 = start.at(name).as<float>(), p1 = moved.at(name).as<float>(), p2 = stepped.at(name).as<float>();
+    const auto v = m.as<float>();
+    for (size_t i = 0; i < v.size(); ++i) {
+      const double g = static_cast<double>(p0[i]) - p1[i] + 0.01 * p0[i];
+      const double expected = 0.9 * 0.25 + g;
+      ASSERT_NEAR(v[i], expected, 1e-5) << name;
+      ASSERT_NEAR(p2[i], p0[i] - 0.1 * (g + 0.9 * expected), 1e-5) << name;
+    }
+  }
+}
+
+TEST(Model, TrainingUpdatesRunningStatisticsAndEvaluationDoesNot) {
+  Network network = testing::small_network();
+  Model model(network, testing::random_tensors(network, 1));
+  const Tensor before = model.tensors().at("stem.bn1.running_mean");
+  std::vector<float> chw = images(network.input, 2);
+  at::NoGradGuard no_grad;
+  model.forward(as_batch(chw, network.input, 2), false);
+  EXPECT_EQ(model.tensors().at("stem.bn1.running_mean"), before);
+  model.forward(as_batch(chw, network.input, 2), true);
+  EXPECT_FALSE(model.tensors().at("stem.bn1.running_mean") == before);
+}
+
+TEST(Alter, ErasesAProjectionWithItsMomentumAndKeepsEverythingElse) {
+  Network network = testing::small_network();
+  Model model(network, testing::random_tensors(network, 2));
+  for (int i = 0; i < 3; ++i) {
+    backward(model, network);
+    model.sgd_step(0.05, 0.9, 1e-4, true);
+  }
+  const TensorMap values = model.tensors(), momentum = model.momentum();
+  ASSERT_EQ(momentum.count("stage2.block0.skip.conv.weight"), 1U);
+  const int64_t parameters = model.parameter_count();
+  Alteration a = apply_alteration(network, "stage2.block0.skip", AlterationKind::Remove);
+  model.alter(network, added_tensors(a, 1));
+  EXPECT_EQ(model.parameter_count(), parameters - a.erased_parameters);
+  EXPECT_EQ(model.parameter_count(), parameter_count(network));
+  const TensorMap after = model.tensors(), momentum_after = model.momentum();
+  EXPECT_EQ(after.size() + a.erased.size(), values.size());
+  for (const std::string& name : a.erased) {
+    EXPECT_EQ(after.count(name), 0U);
+    EXPECT_EQ(momentum_after.count(name), 0U);
+  }
+  for (const auto& [name, tensor] : after) EXPECT_EQ(tensor, values.at(name)) << name;
+  for (const auto& [name, tensor] : momentum_after) EXPECT_EQ(tensor, momentum.at(name)) << name;
+  backward(model, network);  // and it still trains
+  model.sgd_step(0.05, 0.9, 1e-4, true);
+  EXPECT_FALSE(model.tensors().at("stage2.block0.conv1.weight") == after.at("stage2.block0.conv1.weight"));
+}
+
+TEST(Alter, ANewProjectionStartsAsNothingWithoutMomentum) {
+  // A bottleneck: 1×1, 3×3, 1×1 with a projection; its short skips need two projections more.
+  Network network = testing::small_network();
+  Block& block = network.blocks[2];
+  const int64_t in = block.stages[0].in_channels, out = block.stages[1].out_channels;
+  block.stages = {{in, 3, 1, 1, 0, true}, {3, 5, 3, 2, 1, true}, {5, out, 1, 1, 0, true}};
+  block.skips[0].to = 3;
+  ASSERT_TRUE(verify_network(network).empty());
+  Model model(network, testing::random_tensors(network, 2));
+  backward(model, network);
+  model.sgd_step(0.05, 0.9, 1e-4, true);
+  Alteration a = apply_alteration(network, block.skips[0].id, AlterationKind::Shorten);
+  ASSERT_FALSE(a.added.empty());
+  model.alter(network, added_tensors(a, 1));
+  const TensorMap values = model.tensors(), momentum = model.momentum();
+  for (const TensorSpec& spec : a.added) {
+    if (!is_parameter(spec.role)) continue;
+    for (float v : momentum.at(spec.name).as<float>()) EXPECT_EQ(v, 0.0F);
+    if (spec.role == TensorRole::BnWeight) {
+      for (float v : values.at(spec.name).as<float>()) EXPECT_EQ(v, 0.0F);
+    }
+  }
+  backward(model, network);
+}
+
+}  // namespace
+}  // namespace tailor

@@ -1,0 +1,231 @@
+// A run that was interrupted anywhere and resumed is the run that was not: equal weights, bit for bit, and equal records but for times.
+#include "tailor/train/trainer.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <csignal>
+
+#include "support/expect_error.h"
+#include "tailor/core/files.h"
+#include "tailor/core/interrupt.h"
+#include "tailor/core/strings.h"
+
+namespace tailor {
+namespace {
+
+RunConfig small_config() {
+  RunConfig c;
+  c.network.depth = 8;
+  c.network.width = 4;
+  c.data.name = "synthetic";
+  c.data.train_size = 120;
+  c.data.validation = 24;
+  c.data.test_size = 30;
+  c.data.augment = {"flip"};
+  c.train.epochs = 5;
+  c.train.batch_size = 32;
+  c.train.optimizer.lr = 0.05;
+  c.runtime.threads = 1;
+  return c;
+}
+
+RunConfig student_config() {
+  RunConfig c = small_config();
+  c.teacher = TeacherConfig();
+  c.surgery.kind = SurgeryKind::Remove;
+  c.surgery.alpha = 1;
+  return c;
+}
+
+/// Sends SIGINT after a number of training steps; counts them.
+class Interrupter : public Progress {
+ public:
+  explicit Interrupter(int64_t after = -1) : after_(after) {}
+  void begin(const std::string& label, int64_t /*total*/, const std::string& /*unit*/) override {
+    training_ = label.compare(0, 5, "epoch") == 0;
+    first_ = true;
+  }
+  void advance(int64_t items) override {
+    if (!training_ || (std::exchange(first_, false) && items % 32 == 0 && steps_ == 0 && items == 0)) return;
+    if (++steps_ == after_) set_pending_interrupt(SIGINT);
+  }
+  void note(const std::string& /*text*/) override {}
+  void end() override {}
+
+ private:
+  int64_t after_, steps_ = 0;
+  bool training_ = false, first_ = false;
+};
+
+struct Fixture {
+  TemporaryDirectory folder{"tailor-train"};
+  RunSpec spec;
+
+  explicit Fixture(const RunConfig& config) {
+    set_torch_threads(1);
+    spec.name = "run";
+    spec.config = config;
+    spec.source = "test";
+    spec.data = open_data(config.data);
+  }
+  std::string path(const std::string& name) const { return path_join(folder.path(), name); }
+  RunResult run(const std::string& name, Progress& progress = null_progress()) {
+    RunFolder f(path(name), false);
+    return train_run(spec, f, progress);
+  }
+};
+
+Checkpoint train_teacher(const RunConfig& config) {
+  RunConfig c = small_config();
+  c.network = config.network;
+  c.train.epochs = 2;
+  Fixture f(c);
+  return f.run("teacher").last;
+}
+
+/// Lines of a JSON-lines file without what time decides.
+std::vector<std::string> records(const std::string& path) {
+  std::vector<std::string> lines;
+  for (const std::string& line : split(read_file(path), '\n')) {
+    if (line.empty()) continue;
+    Json json = Json::parse(line, path);
+    json.erase("seconds");
+    json.erase("images_per_s");
+    lines.push_back(json.dump());
+  }
+  return lines;
+}
+
+TEST(Trainer, ResumesBitForBitFromAnyStep) {
+  const RunConfig config = student_config();
+  Fixture f(config);
+  f.spec.teacher = train_teacher(config);
+  const RunResult whole = f.run("whole");
+  EXPECT_EQ(skip_ids(whole.last.network).size(), 0U);
+  const std::string digest = weights_digest(whole.last.tensors);
+  // 3 steps an epoch and one progress call at its start: the first epoch, its last step, across the alterations of epochs 1 to 3, the tail.
+  for (int64_t after : {2, 4, 5, 6, 7, 9, 12, 14, 17, 19}) {
+    const std::string name = fmt::format("cut{}", after);
+    Interrupter interrupter(after);
+    bool interrupted = false;
+    try {
+      f.run(name, interrupter);
+    } catch (const Interrupted& e) {
+      interrupted = true;
+      EXPECT_EQ(e.signal(), SIGINT);
+    }
+    set_pending_interrupt(0);
+    ASSERT_TRUE(interrupted) << after;
+    const RunResult resumed = f.run(name);
+    EXPECT_EQ(weights_digest(resumed.last.tensors), digest) << "interrupted after " << after;
+    EXPECT_EQ(resumed.last.momentum, whole.last.momentum) << after;
+    EXPECT_EQ(records(f.path(name + "/metrics.jsonl")), records(f.path("whole/metrics.jsonl"))) << after;
+    EXPECT_EQ(records(f.path(name + "/alterations.jsonl")), records(f.path("whole/alterations.jsonl"))) << after;
+    EXPECT_EQ(resumed.best_validation_accuracy, whole.best_validation_accuracy);
+  }
+}
+
+TEST(Trainer, WritesOneLineAnAlterationWithTheWordsOfTheLog) {
+  const RunConfig config = student_config();
+  Fixture f(config);
+  f.spec.teacher = train_teacher(config);
+  f.run("run");
+  const auto lines = records(f.path("run/alterations.jsonl"));
+  ASSERT_EQ(lines.size(), 3U);
+  Json second = Json::parse(lines[1], "line");
+  EXPECT_EQ(second.at("epoch").as_int(), 2);
+  EXPECT_EQ(second.at("text").as_string(), "removed stage2.block0.skip (1 of 3 left)");
+  EXPECT_EQ(second.at("erased").as_array().size(), 5U);
+  EXPECT_EQ(second.at("after").as_array().size(), 0U);
+  EXPECT_GE(second.at("validation_accuracy_before").as_number(), 0);
+  EXPECT_GE(second.at("validation_accuracy_after").as_number(), 0);
+  // What the line says was validated before the edit is what the epoch before it ended on.
+  Json epoch1 = Json::parse(records(f.path("run/metrics.jsonl"))[1], "line");
+  EXPECT_EQ(second.at("validation_accuracy_before").as_number(), epoch1.at("validation_accuracy").as_number());
+}
+
+TEST(Trainer, BestIsTheBestSinceTheFinalTopologyAndTheEarliestOnTies) {
+  const RunConfig config = student_config();
+  Fixture f(config);
+  f.spec.teacher = train_teacher(config);
+  const RunResult r = f.run("run");
+  double best = -1;
+  int64_t best_epoch = -1;
+  for (const std::string& line : records(f.path("run/metrics.jsonl"))) {
+    Json json = Json::parse(line, "line");
+    if (json.at("skips").as_int() == 0 && json.at("validation_accuracy").as_number() > best) {
+      best = json.at("validation_accuracy").as_number();
+      best_epoch = json.at("epoch").as_int();
+    }
+  }
+  Json summary = Json::parse(read_file(f.path("run/summary.json")), "summary");
+  EXPECT_EQ(summary.at("best").at("epoch").as_int(), best_epoch);
+  EXPECT_DOUBLE_EQ(summary.at("best").at("validation_accuracy").as_number(), best);
+  EXPECT_EQ(load_checkpoint(f.path("run/best.ckpt")).network.blocks.size(), r.last.network.blocks.size());
+  EXPECT_EQ(skip_ids(load_checkpoint(f.path("run/best.ckpt")).network).size(), 0U);
+  EXPECT_EQ(summary.at("weights_sha256").as_string(), weights_digest(load_checkpoint(f.path("run/last.ckpt")).tensors));
+}
+
+TEST(Trainer, WithoutAValidationSplitThereIsNoBest) {
+  RunConfig config = small_config();
+  config.data.validation = 0;
+  config.train.epochs = 1;
+  Fixture f(config);
+  const RunResult r = f.run("run");
+  EXPECT_FALSE(r.validation_accuracy.has_value());
+  EXPECT_FALSE(path_exists(f.path("run/best.ckpt")));
+  EXPECT_TRUE(Json::parse(read_file(f.path("run/summary.json")), "summary").at("best").is_null());
+}
+
+TEST(Trainer, AStudentStartsAsItsTeacherAndFollowsIt) {
+  // With beta 1 and no augmentation difference the loss is the distance to the teacher: at the start it comes from batch statistics alone, and it falls.
+  RunConfig config = student_config();
+  config.surgery.kind = SurgeryKind::None;
+  config.distill.beta = 1;
+  config.train.epochs = 3;
+  Fixture f(config);
+  f.spec.teacher = train_teacher(config);
+  f.run("run");
+  const auto lines = records(f.path("run/metrics.jsonl"));
+  EXPECT_LT(Json::parse(lines[2], "line").at("train_loss").as_number(), Json::parse(lines[0], "line").at("train_loss").as_number());
+}
+
+TEST(Trainer, CheckpointsCarryAWitnessAndTheResolvedConfiguration) {
+  RunConfig config = small_config();
+  config.train.epochs = 1;
+  Fixture f(config);
+  f.run("run");
+  Checkpoint c = load_checkpoint(f.path("run/last.ckpt"));
+  ASSERT_TRUE(c.witness.has_value());
+  EXPECT_EQ(c.witness->inputs.shape(), (Shape{4, 3, 32, 32}));
+  EXPECT_EQ(c.witness->source, "4 validation images of synthetic");
+  EXPECT_EQ(c.config, write_run_config(config));
+  EXPECT_TRUE(c.position.finished);
+}
+
+TEST(Trainer, ADivergingRunStopsWithTheRateNamed) {
+  RunConfig config = small_config();
+  config.train.optimizer.lr = 1000;
+  config.train.epochs = 30;
+  Fixture f(config);
+  testing::expect_error(ErrorKind::Data, {"the loss became", "the learning rate"}, [&] { f.run("run"); });
+}
+
+TEST(RunFolder, OneProcessAtATime) {
+  TemporaryDirectory folder("tailor-lock");
+  RunFolder first(folder.path() + "/run", false);
+  testing::expect_error(ErrorKind::Usage, {"another process is training in this folder"}, [&] { RunFolder(folder.path() + "/run", false); });
+}
+
+TEST(RunFolder, TruncatesToThePosition) {
+  TemporaryDirectory folder("tailor-lines");
+  RunFolder run(folder.path() + "/run", false);
+  for (int i = 0; i < 5; ++i) run.append("metrics.jsonl", Json::object({{"epoch", i}}));
+  run.truncate("metrics.jsonl", 3);
+  EXPECT_EQ(read_file(run.file("metrics.jsonl")), "{\"epoch\":0}\n{\"epoch\":1}\n{\"epoch\":2}\n");
+  testing::expect_error(ErrorKind::Data, {"expected at least 4 lines, got 3"}, [&] { run.truncate("metrics.jsonl", 4); });
+}
+
+}  // namespace
+}  // namespace tailor
