@@ -309,7 +309,7 @@ CheckReport check_project(const std::string& folder, const CheckOptions& options
   parallel_for(report.vectors, options.threads, [&](int64_t i) { integers[static_cast<size_t>(i)] = emulator.run(p.inputs_chw[static_cast<size_t>(i)]); });
   report.steps.push_back(check_quantisation(p, integers));
   report.steps.push_back(check_fifos(p));
-  report.steps.push_back(check_compiled(p, integers, options, progress));
+  if (options.compile) report.steps.push_back(check_compiled(p, integers, options, progress));
   return report;
 }
 

@@ -14,6 +14,7 @@ struct CheckOptions {
   std::string compiler;   // empty: $CXX, else c++
   int64_t vectors = 0;    // only the first N; 0: all in the project
   int threads = 0;
+  bool compile = true;    // for tests of the other steps
 };
 
 struct CheckStep {

@@ -19,7 +19,7 @@ void add_skips(typename C::acc_t sum[C::out_channels], Skip& skip, More&... more
   typename C::skip_t values[C::out_channels];
   TAILOR_REGISTERS(values)
   unpack<C::out_channels, C::skip_bits>(skip.read(), values);
-skip_channels:
+TAILOR_LOOP(skip_channels)
   for (int o = 0; o < C::out_channels; ++o) {
     TAILOR_UNROLL
     sum[o] += values[o];
@@ -40,28 +40,28 @@ void conv2d(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_t
   TAILOR_LINES(lines)
   static typename C::in_t window[C::n_in];  // [ky][kx][channel]
   TAILOR_REGISTERS(window)
-rows:
+TAILOR_LOOP(rows)
   for (int y = 0; y < C::scan_height; ++y) {
-  columns:
+  TAILOR_LOOP(columns)
     for (int x = 0; x < C::scan_width; ++x) {
       typename C::in_token column[C::kernel];  // of the window's new right column, from the top
       TAILOR_REGISTERS(column)
       column[C::kernel - 1] = 0;
       if (y < C::in_height && x < C::in_width) column[C::kernel - 1] = in.read();
-    lines_up:
+    TAILOR_LOOP(lines_up)
       for (int k = 0; k < C::kernel - 1; ++k) {
         TAILOR_UNROLL
         column[k] = lines[k][x];
       }
-    lines_down:
+    TAILOR_LOOP(lines_down)
       for (int k = 0; k < C::kernel - 1; ++k) {
         TAILOR_UNROLL
         lines[k][x] = column[k + 1];
       }
-    window_rows:
+    TAILOR_LOOP(window_rows)
       for (int ky = 0; ky < C::kernel; ++ky) {
         TAILOR_UNROLL
-      window_columns:
+      TAILOR_LOOP(window_columns)
         for (int i = 0; i < (C::kernel - 1) * C::in_channels; ++i) {
           TAILOR_UNROLL
           window[ky * C::kernel * C::in_channels + i] = window[ky * C::kernel * C::in_channels + i + C::in_channels];
@@ -74,18 +74,21 @@ rows:
       typename C::acc_t acc[C::out_channels], skip_sum[C::out_channels];
       TAILOR_REGISTERS(acc)
       TAILOR_REGISTERS(skip_sum)
-    begin_outputs:
+    TAILOR_LOOP(begin_outputs)
       for (int o = 0; o < C::out_channels; ++o) {
         TAILOR_UNROLL
         acc[o] = from_raw<typename C::bias_t, C::bias_bits>(bias[o]);
         skip_sum[o] = 0;
-        for (int s = 0; s < C::window_skips; ++s) skip_sum[o] += window[(C::pad_top * C::kernel + C::pad_left) * C::in_channels + o % C::in_channels];
+        for (int s = 0; s < C::window_skips; ++s) {
+          TAILOR_UNROLL
+          skip_sum[o] += window[(C::pad_top * C::kernel + C::pad_left) * C::in_channels + o % C::in_channels];
+        }
       }
       add_skips<C>(skip_sum, skips...);
       dot_product<C>(window, weights, acc);
       typename C::out_t result[C::out_channels];
       TAILOR_REGISTERS(result)
-    end_outputs:
+    TAILOR_LOOP(end_outputs)
       for (int o = 0; o < C::out_channels; ++o) {
         TAILOR_UNROLL
         typename C::acc_t value = acc[o];

@@ -17,7 +17,7 @@ void dense(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_to
   unpack<C::n_in, C::in_bits>(in.read(), values);
   typename C::acc_t acc[C::n_out];
   TAILOR_REGISTERS(acc)
-begin_outputs:
+TAILOR_LOOP(begin_outputs)
   for (int o = 0; o < C::n_out; ++o) {
     TAILOR_UNROLL
     acc[o] = from_raw<typename C::bias_t, C::bias_bits>(bias[o]);
@@ -25,7 +25,7 @@ begin_outputs:
   dot_product<C>(values, weights, acc);
   typename C::out_t result[C::n_out];
   TAILOR_REGISTERS(result)
-end_outputs:
+TAILOR_LOOP(end_outputs)
   for (int o = 0; o < C::n_out; ++o) {
     TAILOR_UNROLL
     result[o] = acc[o];

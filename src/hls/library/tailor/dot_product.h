@@ -17,13 +17,14 @@ struct DotProduct {
     static_assert(C::n_in % C::reuse_factor == 0, "reuse factor");
     const int multipliers = C::multipliers;
     TAILOR_WEIGHT_ROM(weights, multipliers)
-  reuse:
+    (void)multipliers;
+  TAILOR_LOOP(reuse)
     for (int r = 0; r < C::reuse_factor; ++r) {
       TAILOR_PIPELINE
-    outputs:
+    TAILOR_LOOP(outputs)
       for (int o = 0; o < C::n_out; ++o) {
         TAILOR_UNROLL
-      inputs:
+      TAILOR_LOOP(inputs)
         for (int i = 0; i < C::n_in; i += C::reuse_factor) {
           TAILOR_UNROLL
           acc[o] += from_raw<typename C::weight_t, C::weight_bits>(weights[o * C::n_in + i + r]) * window[i + r];
@@ -42,11 +43,12 @@ struct DotProduct<C, true> {
     const int multipliers = C::multipliers;
     const int outputs_each = C::reuse_factor / C::n_in;
     TAILOR_WEIGHT_ROM(weights, multipliers)
+    (void)multipliers;
     int i = 0, g = 0;
-  reuse:
+  TAILOR_LOOP(reuse)
     for (int r = 0; r < C::reuse_factor; ++r) {
       TAILOR_PIPELINE
-    multipliers_loop:
+    TAILOR_LOOP(multipliers)
       for (int m = 0; m < C::multipliers; ++m) {
         TAILOR_UNROLL
         acc[m * outputs_each + g] += from_raw<typename C::weight_t, C::weight_bits>(weights[m * C::reuse_factor + r]) * window[i];

@@ -13,18 +13,18 @@ void global_average_pool(hls::stream<typename C::in_token>& in, hls::stream<type
   TAILOR_INLINE
   typename C::acc_t sums[C::channels];
   TAILOR_REGISTERS(sums)
-clear:
+TAILOR_LOOP(clear)
   for (int c = 0; c < C::channels; ++c) {
     TAILOR_UNROLL
     sums[c] = 0;
   }
-pixels:
+TAILOR_LOOP(pixels)
   for (int p = 0; p < C::pixels; ++p) {
     TAILOR_PIPELINE
     typename C::in_t values[C::channels];
     TAILOR_REGISTERS(values)
     unpack<C::channels, C::in_bits>(in.read(), values);
-  channels:
+  TAILOR_LOOP(channels)
     for (int c = 0; c < C::channels; ++c) {
       TAILOR_UNROLL
       sums[c] += values[c];
@@ -33,7 +33,7 @@ pixels:
   const typename C::reciprocal_t reciprocal = from_raw<typename C::reciprocal_t, C::reciprocal_bits>(C::reciprocal_raw);
   typename C::out_t result[C::channels];
   TAILOR_REGISTERS(result)
-means:
+TAILOR_LOOP(means)
   for (int c = 0; c < C::channels; ++c) {
     TAILOR_UNROLL
     result[c] = sums[c] * reciprocal;

@@ -7,8 +7,11 @@
 #define TAILOR_PRAGMA_TEXT(text) _Pragma(#text)
 #define TAILOR_PRAGMA(text) TAILOR_PRAGMA_TEXT(text)
 #define TAILOR_COMPILE_WEIGHTS
+// Names a loop in the tool's reports.
+#define TAILOR_LOOP(name) name:
 #else
 #define TAILOR_PRAGMA(text)
+#define TAILOR_LOOP(name)
 #endif
 
 // The top function: tokens in, tokens out, all stages at once.

@@ -22,7 +22,7 @@ void write_all(const Token& token, Out& out, More&... more) {
 template <int TOKENS, class In, class... Outs>
 void clone(In& in, Outs&... outs) {
   TAILOR_INLINE
-tokens:
+TAILOR_LOOP(tokens)
   for (int t = 0; t < TOKENS; ++t) {
     TAILOR_PIPELINE
     write_all(in.read(), outs...);
@@ -39,7 +39,7 @@ void add_tokens(typename C::acc_t sum[C::channels], In& in, More&... more) {
   typename C::in_t values[C::channels];
   TAILOR_REGISTERS(values)
   unpack<C::channels, C::in_bits>(in.read(), values);
-add_channels:
+TAILOR_LOOP(add_channels)
   for (int c = 0; c < C::channels; ++c) {
     TAILOR_UNROLL
     sum[c] += values[c];
@@ -51,12 +51,12 @@ add_channels:
 template <class C, class... Ins>
 void add(hls::stream<typename C::out_token>& out, Ins&... ins) {
   TAILOR_INLINE
-tokens:
+TAILOR_LOOP(tokens)
   for (int t = 0; t < C::tokens; ++t) {
     TAILOR_PIPELINE
     typename C::acc_t sum[C::channels];
     TAILOR_REGISTERS(sum)
-  clear:
+  TAILOR_LOOP(clear)
     for (int c = 0; c < C::channels; ++c) {
       TAILOR_UNROLL
       sum[c] = 0;
@@ -64,7 +64,7 @@ tokens:
     add_tokens<C>(sum, ins...);
     typename C::out_t result[C::channels];
     TAILOR_REGISTERS(result)
-  cast:
+  TAILOR_LOOP(cast)
     for (int c = 0; c < C::channels; ++c) {
       TAILOR_UNROLL
       result[c] = sum[c];
@@ -77,13 +77,13 @@ tokens:
 template <class C>
 void relu(hls::stream<typename C::token>& in, hls::stream<typename C::token>& out) {
   TAILOR_INLINE
-tokens:
+TAILOR_LOOP(tokens)
   for (int t = 0; t < C::tokens; ++t) {
     TAILOR_PIPELINE
     typename C::value_t values[C::channels];
     TAILOR_REGISTERS(values)
     unpack<C::channels, C::bits>(in.read(), values);
-  channels:
+  TAILOR_LOOP(channels)
     for (int c = 0; c < C::channels; ++c) {
       TAILOR_UNROLL
       if (values[c] < 0) values[c] = 0;
@@ -96,9 +96,9 @@ tokens:
 template <class C>
 void zero_pad(hls::stream<typename C::token>& in, hls::stream<typename C::token>& out) {
   TAILOR_INLINE
-rows:
+TAILOR_LOOP(rows)
   for (int y = 0; y < C::top + C::in_height + C::bottom; ++y) {
-  columns:
+  TAILOR_LOOP(columns)
     for (int x = 0; x < C::left + C::in_width + C::right; ++x) {
       TAILOR_PIPELINE
       const bool inside = y >= C::top && y < C::top + C::in_height && x >= C::left && x < C::left + C::in_width;
@@ -113,9 +113,9 @@ rows:
 template <class C>
 void shortcut_pad(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_token>& out) {
   TAILOR_INLINE
-rows:
+TAILOR_LOOP(rows)
   for (int y = 0; y < C::height; ++y) {
-  columns:
+  TAILOR_LOOP(columns)
     for (int x = 0; x < C::width; ++x) {
       TAILOR_PIPELINE
       const typename C::in_token pixel = in.read();

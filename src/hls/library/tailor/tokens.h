@@ -15,7 +15,7 @@ namespace tailor {
 template <int CHANNELS, int BITS, class Token, class T>
 void unpack(const Token& token, T values[CHANNELS]) {
   TAILOR_INLINE
-unpack_channels:
+TAILOR_LOOP(unpack_channels)
   for (int c = 0; c < CHANNELS; ++c) {
     TAILOR_UNROLL
     values[c].range(BITS - 1, 0) = token.range((c + 1) * BITS - 1, c * BITS);
@@ -26,7 +26,7 @@ template <int CHANNELS, int BITS, class Token, class T>
 Token pack(const T values[CHANNELS]) {
   TAILOR_INLINE
   Token token = 0;
-pack_channels:
+TAILOR_LOOP(pack_channels)
   for (int c = 0; c < CHANNELS; ++c) {
     TAILOR_UNROLL
     token.range((c + 1) * BITS - 1, c * BITS) = values[c].range(BITS - 1, 0);

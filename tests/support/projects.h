@@ -1,0 +1,64 @@
+// Small HLS projects for tests, written the way `tailor export` does, without a checkpoint.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "support/networks.h"
+#include "tailor/emulate/integer.h"
+#include "tailor/emulate/noise.h"
+#include "tailor/hls/project.h"
+#include "tailor/passes/passes.h"
+
+namespace tailor::testing {
+
+/// Stem and one block on 2 × 6 × 7 pixels, five classes; `kernel` and `stride` of the block's first convolution.
+inline Network block_network(Surgery surgery = Surgery::Traditional, Join join = Join::BeforeActivation, Shortcut shortcut = Shortcut::Projection, int64_t stride = 2) {
+  Network n;
+  n.name = "block";
+  n.input = {2, 6, 7};
+  n.classes = 5;
+  n.join = join;
+  n.blocks.push_back({"stem", {{2, 3, 3, 1, 1, true}}, {}});
+  const int64_t out = stride > 1 ? 4 : 3;
+  Skip skip;
+  skip.id = "b0.skip";
+  skip.to = 2;
+  skip.stride = stride;
+  if (stride > 1) {
+    skip.kind = shortcut == Shortcut::Projection ? SkipKind::Projection : SkipKind::Pad;
+    if (shortcut == Shortcut::Projection) skip.tensors = skip.id;
+    skip.channel_offset = shortcut == Shortcut::Pad ? 1 : 0;
+  }
+  n.blocks.push_back({"b0", {{3, out, 3, stride, 1, true}, {out, out, 3, 1, 1, true}}, {skip}});
+  alter(n, surgery);
+  return n;
+}
+
+struct ProjectParts {
+  Graph lowered, design;
+  TestVectors vectors;
+  ProjectOptions options;
+};
+
+inline ProjectParts project_parts(const Network& network, DesignOptions options = {}, int64_t vectors = 5) {
+  ProjectParts p;
+  const TensorMap tensors = random_tensors(network, 3);
+  p.lowered = lower_network(network, tensors, "test");
+  options.input_magnitude = 2.1;
+  p.design = make_design(p.lowered, options);
+  IntegerEmulator emulator(p.design);
+  p.vectors.source = "random images";
+  for (int64_t i = 0; i < vectors; ++i) {
+    p.vectors.inputs_chw.push_back(random_image(network.input, i));
+    p.vectors.expected.push_back(emulator.run(p.vectors.inputs_chw.back()).logits_raw);
+  }
+  p.options.top = make_top_name(network.name);
+  p.options.part = "xcu200-fsgd2104-2-e";
+  p.options.manifest_extras = Json::object({{"quantisation", Json::object({{"rms_bound", kQuantisationSafety * predict_rms_error(p.design, p.vectors.inputs_chw)}})}});
+  return p;
+}
+
+inline void write_parts(const ProjectParts& p, const std::string& folder) { write_project(p.lowered, p.design, p.vectors, p.options, folder); }
+
+}  // namespace tailor::testing
