@@ -221,7 +221,8 @@ int run_cli(int argc, const char* const* argv) {
     return 128 + e.signal();
   } catch (const Error& e) {
     clear_progress_line();
-    fmt::print(stderr, "tailor: {}: {}\n", error_kind_name(e.kind()), e.what());
+    const std::string kind = std::string(error_kind_name(e.kind())) + ": ", message = e.what();
+    fmt::print(stderr, "tailor: {}{}\n", message.compare(0, kind.size(), kind) == 0 ? "" : kind, message);
     return exit_code(e.kind());
   } catch (const std::bad_alloc&) {
     clear_progress_line();

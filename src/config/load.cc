@@ -48,22 +48,20 @@ void apply_override(Json& json, const std::string& assignment) {
 LoadedConfig load_run_config(const std::string& name_or_path, const std::vector<std::string>& overrides) {
   LoadedConfig loaded;
   loaded.name = without_json(file_name(name_or_path));
+  const EmbeddedFile* embedded = nullptr;
+  for (const EmbeddedFile& file : embedded_configs()) {
+    if (without_json(file.name) == without_json(name_or_path)) embedded = &file;
+  }
   std::string text;
-  if (path_exists(name_or_path)) {
+  if (path_exists(name_or_path) && !(embedded && is_directory(name_or_path))) {
     loaded.source = name_or_path;
     text = read_file(name_or_path, "configuration");
+  } else if (embedded) {
+    loaded.source = std::string("embedded:") + embedded->name;
+    text = embedded->text;
   } else {
-    for (const EmbeddedFile& file : embedded_configs()) {
-      if (without_json(file.name) == without_json(name_or_path)) {
-        loaded.source = std::string("embedded:") + file.name;
-        text = file.text;
-      }
-    }
-    if (loaded.source.empty())
-      fail(ErrorKind::Usage,
-           "--config: no file '{}' and no configuration of that name{}; there are {}", name_or_path,
-           did_you_mean(without_json(name_or_path), embedded_config_names()),
-           join(embedded_config_names(), ", "));
+    fail(ErrorKind::Usage, "--config: no file '{}' and no configuration of that name{}; there are {}", name_or_path,
+         did_you_mean(without_json(name_or_path), embedded_config_names()), join(embedded_config_names(), ", "));
   }
   Json json;
   try {
@@ -72,7 +70,8 @@ LoadedConfig load_run_config(const std::string& name_or_path, const std::vector<
     throw Error(ErrorKind::Config, fmt::format("config: {}", e.what()));
   }
   for (const std::string& assignment : overrides) apply_override(json, assignment);
-  loaded.config = read_run_config(json, overrides.empty() ? loaded.source : loaded.source + " with --set");
+  if (!overrides.empty()) loaded.source += " with --set";
+  loaded.config = read_run_config(json, loaded.source);
   return loaded;
 }
 

@@ -213,19 +213,6 @@ Json write_network_config(const NetworkConfig& config) {
   return write_record([&](RecordVisitor& v) { describe(v, copy); });
 }
 
-DataConfig read_data_config(const Json& json, const std::string& source) {
-  DataConfig config;
-  read_record(json, source, [&](RecordVisitor& v) { describe(v, config); }, "/data");
-  check(config, source);
-  return config;
-}
-
-ExportConfig read_export_config(const Json& json, const std::string& source) {
-  ExportConfig config;
-  read_record(json, source, [&](RecordVisitor& v) { describe(v, config); }, "/export");
-  return config;
-}
-
 Json run_config_schema() {
   RunConfig config;
   Json schema = Json::object({{"$schema", "https://json-schema.org/draft/2020-12/schema"},

@@ -104,8 +104,9 @@ std::vector<std::string> list_directory(const std::string& path) {
 std::vector<std::string> list_files_recursively(const std::string& path) {
   std::vector<std::string> names;
   std::error_code error;
-  for (const auto& entry : fs::recursive_directory_iterator(path, error)) {
-    if (entry.is_regular_file()) names.push_back(fs::relative(entry.path(), path).string());
+  for (fs::recursive_directory_iterator it(path, error), end; !error && it != end; it.increment(error)) {
+    std::error_code ignored;
+    if (it->is_regular_file(ignored)) names.push_back(it->path().lexically_relative(path).string());
   }
   if (error) fail(ErrorKind::Data, "cannot list folder {}: {}", path, error.message());
   std::sort(names.begin(), names.end());

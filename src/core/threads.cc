@@ -9,6 +9,7 @@
 #include <fstream>
 #include <mutex>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -109,7 +110,11 @@ void parallel_for(int64_t n, int threads, const std::function<void(int64_t)>& bo
     }
   };
   std::vector<std::thread> pool;
-  for (int t = 1; t < threads; ++t) pool.emplace_back(work);
+  try {
+    for (int t = 1; t < threads; ++t) pool.emplace_back(work);
+  } catch (const std::system_error&) {
+    // No more threads to be had: those that there are do the work.
+  }
   work();
   for (std::thread& thread : pool) thread.join();
   if (error) std::rethrow_exception(error);

@@ -140,19 +140,6 @@ TEST(RunConfig, ResolvedDefaultsReadBackTheSame) {
   EXPECT_EQ(write_run_config(read_run_config(resolved, "resolved")).dump(2), resolved.dump(2));
 }
 
-TEST(RunConfig, PartsAreReadOnTheirOwn) {
-  EXPECT_EQ(read_data_config(Json::parse(R"({"seed": 9})", ""), "x.ckpt").seed, 9);
-  EXPECT_EQ(message_of(ErrorKind::Config,
-                       [] { read_data_config(Json::parse(R"({"seed": -9})", ""), "x.ckpt"); }),
-            "config: /data/seed: expected an integer 0..2147483647, got -9 (integer) in x.ckpt");
-  expect_error(ErrorKind::Config,
-               {"config: /data/mean: expected three numbers", "got 1 and 0 in x.ckpt"},
-               [] { read_data_config(Json::parse(R"({"mean": [0.5]})", ""), "x.ckpt"); });
-  EXPECT_EQ(read_export_config(Json::parse(R"({"vectors": 9})", ""), "x.ckpt").vectors, 9);
-  expect_error(ErrorKind::Config, {"config: /export/vectors: expected an integer 1..10000, got 0"},
-               [] { read_export_config(Json::parse(R"({"vectors": 0})", ""), "x.ckpt"); });
-}
-
 /// Every leaf of a resolved configuration, as "/a/b".
 void collect(const Json& json, const std::string& at, std::set<std::string>& paths) {
   for (const auto& [key, value] : json.as_object()) {

@@ -136,8 +136,6 @@ Json write_network_config(const NetworkConfig& config);
 Json run_config_schema();
 /// docs/configuration.md.
 std::string run_config_reference();
-DataConfig read_data_config(const Json& json, const std::string& source);
-ExportConfig read_export_config(const Json& json, const std::string& source);
 
 struct LoadedConfig {
   RunConfig config;

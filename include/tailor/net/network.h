@@ -72,7 +72,8 @@ std::vector<TensorSpec> tensor_specs(const Network& network);
 /// The tensors of one projection; channels as the skip's ends have them.
 std::vector<TensorSpec> projection_specs(const Skip& skip, int64_t in_channels, int64_t out_channels);
 
-/// Initial values (seed, name): convolutions He normal with fan-out (He et al. 2015), BN 1/0, linear uniform ±1/√fan_in as PyTorch.
+/// Initial values, a function of (seed, name): convolutions He normal with fan-out (He et al. 2015), BN 1 and 0, the linear weight uniform in
+/// ±1/√fan_in (PyTorch's default), its bias 0.
 TensorMap initial_tensors(const Network& network, int64_t seed);
 Tensor initial_tensor(const TensorSpec& spec, int64_t seed);
 /// Throws Data naming every tensor that is missing, left over or of another shape.

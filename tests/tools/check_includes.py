@@ -1,0 +1,48 @@
+#!/usr/bin/env python3
+"""Fails on an #include that a room has not declared: check_includes.py SOURCE_DIR
+
+A forbidden include compiles, so something has to look. The declarations are the tailor_room() lines of src/CMakeLists.txt. Public headers
+are "tailor/<room>/x.h", private ones "<room>/x.h"; tests may include every room. Also fails on a LibTorch, CLI11, spdlog, nlohmann or
+iostream header outside the rooms or files that own it.
+"""
+import re
+import sys
+from pathlib import Path
+
+source = Path(sys.argv[1])
+declarations = (source / "src/CMakeLists.txt").read_text()
+rooms = {name: set((deps or "").split()) for name, deps in re.findall(r"tailor_room\((\w+)(?: TORCH)?(?: DEPS ([\w ]+))?\)", declarations)}
+assert {"core", "cli", "nn", "train"} <= rooms.keys(), rooms.keys()
+# src/cli/torch is the part of cli that may use the LibTorch rooms.
+torch_commands = rooms["cli"] | {"cli", "nn", "train"}
+
+owners = {  # third-party headers and the only files that may include them
+    r"<(CLI/|CLI11)": ["src/cli/app.cc"],
+    r"<spdlog/": ["src/core/log.cc"],
+    r"<nlohmann/": ["src/core/json.cc"],
+    r"<torch/version.h>": ["include/tailor/nn/torch_compat.h"],
+    r"<(torch/|ATen/|c10/)": ["src/nn/", "src/train/", "include/tailor/nn/", "include/tailor/train/", "src/cli/torch/"],
+    r"<torch/torch.h>": [],
+    r"<iostream>": [],
+}
+findings = []
+for path in sorted([*source.glob("include/tailor/*/*.h"), *source.glob("src/*/*.cc"), *source.glob("src/*/*.h"), *source.glob("src/cli/torch/*")]):
+    name = path.relative_to(source).as_posix()
+    room = path.parent.name if path.parent.name != "torch" else "cli/torch"
+    if room not in rooms and room != "cli/torch":
+        findings.append(f"{name}: '{room}' is not a room declared in src/CMakeLists.txt")
+        continue
+    allowed = torch_commands if room == "cli/torch" else rooms[room] | {room}
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        include = re.match(r'\s*#\s*include\s+(["<][^">]+[">])', line)
+        if not include:
+            continue
+        header = include.group(1)
+        own = re.match(r'"(?:tailor/)?([a-z]+)/', header)
+        if own and own.group(1) not in allowed:
+            findings.append(f"{name}:{number}: room {room} includes {header}, but declares only: {' '.join(sorted(allowed - {room})) or 'nothing'}")
+        for pattern, files in owners.items():
+            if re.match(pattern, header) and not any(name.startswith(f) for f in files):
+                findings.append(f"{name}:{number}: {header} belongs to {', '.join(files) or 'no file'}")
+print("\n".join(findings) if findings else f"{len(rooms)} rooms keep their declared dependencies")
+sys.exit(bool(findings))
