@@ -2,14 +2,15 @@
 // not made from, outside the timed loop where that is slow; a wrong answer fails the case and the program's exit status.
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <map>
-#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "cli/source.h"
 #include "tailor/core/files.h"
+#include "tailor/core/json.h"
 #include "tailor/core/log.h"
 #include "tailor/core/strings.h"
 #include "tailor/core/version.h"
@@ -45,8 +46,6 @@ auto guarded(Body body) {
     } catch (const std::exception& e) {
       any_failed = true;
       state.SkipWithError(e.what());
-      for (auto _ : state) {
-      }
     }
   };
 }
@@ -162,7 +161,7 @@ void check_design(const Graph& lowered, const Graph& design, const std::string& 
 
 /// Every file of the project is there with the manifest's hash, nothing else is, and the two graphs read back as they were.
 void check_project(const std::string& folder, const Graph& lowered, const Graph& design) {
-  const Json manifest = parse_json(read_file(path_join(folder, "manifest.json")), "manifest.json");
+  const Json manifest = Json::parse(read_file(path_join(folder, "manifest.json")), "manifest.json");
   const auto& hashes = manifest.at("files").as_object();
   require(list_files_recursively(folder).size() == hashes.size() + 1, "the project has files that the manifest does not name");
   for (const auto& [name, hash] : hashes) require(sha256(read_file(path_join(folder, name))) == hash.as_string(), name + ": not the manifest's hash");
