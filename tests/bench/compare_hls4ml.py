@@ -30,8 +30,9 @@ MIN_IMAGES = 8
 REPETITIONS = 5
 TARGET_RATIO = 25
 TARGET_SECONDS = {20: 0.012}
-# Largest |C simulation - float| of a network whose logits are of order 1; a wrong conversion is far above it.
-MAX_ERROR = 0.1
+# Root mean square of C simulation - float, relative to how far an image's logits are from the mean of all images: 0.1 when the conversion is right,
+# above 1 when the channels are swapped.
+MAX_RELATIVE_ERROR = 0.25
 MEAN, DEVIATION = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 
 
@@ -183,7 +184,7 @@ def timed(function):
     return result, time.perf_counter() - wall, sum(after[:4]) - sum(cpu[:4])
 
 
-def run_hls4ml(arguments, folder):
+def run_hls4ml(arguments, folder, log):
     import hls4ml
     import numpy
     import torch
@@ -196,8 +197,8 @@ def run_hls4ml(arguments, folder):
         expected = model(images).numpy()
 
     def convert():
-        # Granularity "name" leaves result and accumulator types to be inferred, which is also the only way that batch norms fold. "internal": the
-        # default "full" inserts a transpose at the input that io_stream cannot have.
+        # Granularity "name" leaves result and accumulator types to be inferred; with "model", or with an explicit result type, batch norms do not fold.
+        # "internal": the default "full" adds a stage that holds the whole image in registers to transpose it.
         config = hls4ml.utils.config_from_pytorch_model(
             model, (3, 32, 32), granularity="name", backend="Vitis", default_precision=PRECISION, default_reuse_factor=REUSE_FACTOR, channels_last_conversion="internal"
         )
@@ -208,12 +209,11 @@ def run_hls4ml(arguments, folder):
             model, output_dir=str(folder), project_name="resnet", backend="Vitis", io_type="io_stream", part="xcu200-fsgd2104-2-e", clock_period=5, hls_config=config
         )
 
-    log = folder.parent / "hls4ml.log"
     try:
         with quiet(log):
             project, convert_wall, convert_cpu = timed(convert)
-            _, write_wall, write_cpu = timed(project.write)
-            _, compile_wall, compile_cpu = timed(project._compile)  # compile() writes the project once more
+            _, compile_wall, compile_cpu = timed(project.compile)
+            _, write_wall, write_cpu = timed(project.write)  # compile() has written the project already
     except Exception as error:
         die(f"hls4ml failed: {type(error).__name__}: {error}\n" + "\n".join(log.read_text().splitlines()[-20:]))
     batch_norms = sum(layer.class_name == "BatchNormalization" for layer in project.get_layers())
@@ -228,9 +228,10 @@ def run_hls4ml(arguments, folder):
         outputs.append(project.predict(image[None]))
         wall.append(time.perf_counter() - before[0])
         cpu.append(time.process_time() - before[1])
-    error = numpy.abs(numpy.array(outputs).reshape(expected.shape) - expected)
-    if not error.max() < MAX_ERROR:
-        die(f"hls4ml's logits differ from PyTorch's by {error.max():.3g}, expected below {MAX_ERROR}: it does not simulate this network")
+    error = numpy.array(outputs).reshape(expected.shape) - expected
+    relative_error = float(numpy.sqrt((error**2).mean()) / numpy.sqrt(((expected - expected.mean(axis=0)) ** 2).mean()))
+    if not relative_error < MAX_RELATIVE_ERROR:
+        die(f"hls4ml's logits have a relative error of {relative_error:.3g}, expected below {MAX_RELATIVE_ERROR}: it does not simulate this network")
     return {
         "precision": PRECISION,
         "granularity": "name",
@@ -244,7 +245,7 @@ def run_hls4ml(arguments, folder):
         "images": len(wall),
         "seconds_per_image": {"wall": statistics.median(wall), "cpu": statistics.median(cpu)},
         "seconds_per_image_all": {"wall": wall, "cpu": cpu},
-        "error": {"max": float(error.max()), "mean": float(error.mean()), "logit_deviation": float(expected.std())},
+        "error": {"max": float(numpy.abs(error).max()), "relative_rms": relative_error},
     }
 
 
@@ -304,7 +305,7 @@ def print_table(record):
     for name, seconds, ratio in rows:
         print(f"{name:26}{1e3 * seconds['cpu']:14.2f}{1e3 * seconds['wall']:15.2f}{ratio:14.1f}")
     preparation = ", ".join(f"{what} {theirs[what + '_seconds']['cpu']:.1f}" for what in ("convert", "write", "compile"))
-    print(f"\nhls4ml before the first image, CPU s: {preparation}; |C simulation - float| at most {theirs['error']['max']:.4f}")
+    print(f"\nhls4ml before the first image, CPU s: {preparation} (writing included); |C simulation - float| at most {theirs['error']['max']:.4f}")
     for name, check in record["targets"].items():
         print(f"{name}: {check['value']:.4g}, target {check['target']:.4g}: {'met' if check['met'] else 'MISSED'}")
 
@@ -317,7 +318,7 @@ def main():
         folder = arguments.project.resolve() if arguments.project else Path(temporary) / "project"
         folder.mkdir(parents=True, exist_ok=True)
         print("hls4ml: convert, write, compile, simulate (about a minute) ...", file=sys.stderr, flush=True)
-        theirs = run_hls4ml(arguments, folder)
+        theirs = run_hls4ml(arguments, folder, Path(temporary) / "log")
     print("tailor: tailor_bench ...", file=sys.stderr, flush=True)
     ours = run_tailor(arguments)
 
@@ -338,6 +339,7 @@ def main():
         "targets": targets,
     }
     print_table(record)
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(json.dumps(record, indent=2) + "\n")
     print(f"written to {arguments.output}")
     if arguments.check and not all(check["met"] for check in targets.values()):

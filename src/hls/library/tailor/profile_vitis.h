@@ -14,6 +14,7 @@
 #define TAILOR_LOOP(name)
 #endif
 
+// clang-format off: a pragma's key=value has no blanks.
 // The top function: tokens in, tokens out, all stages at once.
 #define TAILOR_AXI_STREAM(port_name, tokens) TAILOR_PRAGMA(HLS INTERFACE mode=axis port=port_name depth=tokens)
 #define TAILOR_DATAFLOW TAILOR_PRAGMA(HLS DATAFLOW)
@@ -32,5 +33,6 @@
   TAILOR_PRAGMA(HLS BIND_STORAGE variable=name type=ram_s2p impl=lutram)
 // Weights in words of one element for each multiplier.
 #define TAILOR_WEIGHT_ROM(name, multipliers) TAILOR_PRAGMA(HLS ARRAY_RESHAPE variable=name block factor=multipliers)
+// clang-format on
 
 #endif  // TAILOR_PROFILE_H_
