@@ -178,6 +178,20 @@ AtomicDirectory::~AtomicDirectory() {
   if (!temporary_.empty()) fs::remove_all(temporary_, error);
 }
 
+void AtomicDirectory::write(std::string_view name, std::string_view bytes) {
+  const std::string path = path_join(temporary_, name);
+  create_directories(parent_path(path));
+  const int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (descriptor < 0) fail_write(path_join(path_, name), errno);
+  try {
+    write_all(descriptor, bytes.data(), bytes.size(), path_join(path_, name));
+  } catch (...) {
+    ::close(descriptor);
+    throw;
+  }
+  if (::close(descriptor) != 0) fail_write(path_join(path_, name), errno);
+}
+
 void AtomicDirectory::commit() {
   std::error_code error;
   std::string old;

@@ -30,7 +30,7 @@ class NullProgress : public Progress {
 
 class StderrProgress : public Progress {
  public:
-  explicit StderrProgress(bool terminal) : terminal_(terminal) {}
+  StderrProgress(bool terminal, double silent_seconds) : terminal_(terminal), silent_seconds_(silent_seconds) {}
   ~StderrProgress() override {
     if (terminal_) clear_progress_line();
   }
@@ -59,6 +59,7 @@ class StderrProgress : public Progress {
       return;
     }
     double seconds = elapsed();
+    if (seconds < silent_seconds_) return;
     fmt::print(stderr, "{}: {} {}s in {} ({:.0f} {}s/s){}{}\n", label_, done_, unit_,
                duration_text(seconds), seconds > 0 ? static_cast<double>(done_) / seconds : 0.0, unit_,
                note_.empty() ? "" : "  ", note_);
@@ -94,6 +95,7 @@ class StderrProgress : public Progress {
   }
 
   bool terminal_;
+  double silent_seconds_;
   std::string label_, unit_, note_;
   int64_t total_ = 0, done_ = 0;
   Clock::time_point start_, drawn_;
@@ -106,8 +108,8 @@ Progress& null_progress() {
   return progress;
 }
 
-std::unique_ptr<Progress> make_stderr_progress() {
-  return std::make_unique<StderrProgress>(isatty(STDERR_FILENO) == 1);
+std::unique_ptr<Progress> make_stderr_progress(double silent_seconds) {
+  return std::make_unique<StderrProgress>(isatty(STDERR_FILENO) == 1, silent_seconds);
 }
 
 void clear_progress_line() {

@@ -165,6 +165,11 @@ IntegerResult IntegerEmulator::Plan::run(Span<const double> input_chw, const Int
   result.overflows.resize(graph.nodes.size());
   std::vector<std::vector<T>> maps(graph.values.size());
   std::vector<int64_t> wide;  // the logits
+  const std::vector<int> writer = producers(graph);
+  int logits = -1;
+  for (const Node& node : graph.nodes) {
+    if (node.op == Op::Output) logits = node.inputs[0];
+  }
   std::vector<size_t> last(graph.values.size(), 0);
   for (size_t n = 0; n < graph.nodes.size(); ++n) {
     for (int id : graph.nodes[n].inputs) last[static_cast<size_t>(id)] = n;
@@ -231,6 +236,7 @@ IntegerResult IntegerEmulator::Plan::run(Span<const double> input_chw, const Int
         wide.resize(static_cast<size_t>(out.channels));
         window_sums(np.weights, spare.data(), 1, 0, 0, wide.data());
         for (size_t o = 0; o < wide.size(); ++o) wide[o] = (*np.caster)(wide[o] + np.bias[o], overflows);
+        if (node.outputs[0] != logits) y = std::vector<T>(wide.begin(), wide.end());  // as wide as every stream
         break;
       }
       case Op::ZeroPad: {
@@ -247,14 +253,15 @@ IntegerResult IntegerEmulator::Plan::run(Span<const double> input_chw, const Int
       case Op::BatchNorm: fail(ErrorKind::Data, "graph: {} is a batch norm, which a design never has", node.name);
     }
     if (node.op == Op::Output) {
-      if (wide.empty()) fail(ErrorKind::Unsupported, "graph: the output of {} is not a dense layer", graph.name);
+      if (wide.empty() || writer[static_cast<size_t>(logits)] < 0 || graph.nodes[static_cast<size_t>(writer[static_cast<size_t>(logits)])].op != Op::Dense)
+        fail(ErrorKind::Unsupported, "graph: the output of {} is not a dense layer's", graph.name);
       const FixedType& type = *graph.value(node.inputs[0]).type;
       result.logits_raw = wide;
       for (int64_t raw : wide) result.logits.push_back(type.to_double(raw));
       break;
     }
     if (tap) {
-      std::vector<int64_t> tapped = node.op == Op::Dense ? wide : std::vector<int64_t>(y.begin(), y.end());
+      std::vector<int64_t> tapped = y.empty() ? wide : std::vector<int64_t>(y.begin(), y.end());
       for (int id : node.outputs) tap(id, tapped);
     }
     for (int id : node.outputs) maps[static_cast<size_t>(id)] = id == node.outputs.back() ? std::move(y) : y;

@@ -74,7 +74,7 @@ std::string to_string(const FixedType& type) {
 
 FixedType parse_fixed_type(std::string_view text) {
   auto bad = [&]() {
-    fail(ErrorKind::Data, "fixed-point type: expected ap_fixed<W,I[,Q[,O]]> with W 1..63, got '{}'", text);
+    fail(ErrorKind::Data, "fixed-point type: expected ap_fixed<W,I[,Q[,O]]> with W 1..63 (unsigned 1..62) and I -64..64, got '{}'", text);
   };
   FixedType type;
   type.rounding = Rounding::Trn;
@@ -90,7 +90,7 @@ FixedType parse_fixed_type(std::string_view text) {
   auto parts = split(text.substr(open + 1, text.size() - open - 2), ',');
   if (parts.size() < 2 || parts.size() > 4) bad();
   auto width = parse_int(trim(parts[0])), integer = parse_int(trim(parts[1]));
-  if (!width || *width < 1 || *width > 63 || !integer || std::abs(*integer) > 256) bad();
+  if (!width || *width < 1 || *width > (type.is_signed ? 63 : 62) || !integer || std::abs(*integer) > 64) bad();
   type.width = static_cast<int>(*width);
   type.integer = static_cast<int>(*integer);
   if (parts.size() > 2) {

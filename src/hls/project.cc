@@ -196,11 +196,10 @@ void write_project(const Graph& lowered, const Graph& design, const TestVectors&
 
   AtomicDirectory directory(output);
   for (const auto& [name, text] : files) {
-    const std::string path = path_join(directory.temporary_path(), name);
-    write_file(path, text);
-    if (name == "build_native.sh") ::chmod(path.c_str(), 0755);
+    directory.write(name, text);
+    if (name == "build_native.sh") ::chmod(path_join(directory.temporary_path(), name).c_str(), 0755);
   }
-  write_file(path_join(directory.temporary_path(), "manifest.json"), manifest.dump(2) + "\n");
+  directory.write("manifest.json", manifest.dump(2) + "\n");
   directory.commit();
 }
 

@@ -21,6 +21,13 @@ E parse_enum(const std::string& text, const E (&values)[N], const char* what) {
 constexpr Op kOps[] = {Op::Input, Op::Conv2d, Op::BatchNorm, Op::Relu, Op::Add, Op::ShortcutPad, Op::GlobalAvgPool, Op::Dense, Op::ZeroPad, Op::Clone, Op::Output};
 constexpr FifoStorage kStorages[] = {FifoStorage::Auto, FifoStorage::Srl, FifoStorage::Bram};
 
+Op parse_op(const std::string& text) {
+  for (Op op : kOps) {
+    if (text == to_string(op)) return op;
+  }
+  fail(ErrorKind::Unsupported, "the operation '{}' is not supported", text);
+}
+
 std::vector<std::string> read_strings(const Json& json) {
   std::vector<std::string> out;
   for (const Json& item : json.as_array()) out.push_back(item.as_string());
@@ -116,35 +123,6 @@ NodeHardware read_hardware(const Json& json) {
   return h;
 }
 
-/// What every reader of a design takes for granted of a design's annotations; a graph in the making does not have them yet.
-std::vector<std::string> verify_annotations(const Graph& graph) {
-  constexpr int64_t kMost = INT32_MAX;  // within it no sum of cycles or bits overflows
-  std::vector<std::string> findings;
-  auto need = [&](bool ok, const std::string& name, const char* what) {
-    if (!ok) findings.push_back(name + what);
-  };
-  auto is_identifier = [](const std::string& text) {
-    auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
-    return !text.empty() && letter(text[0]) && std::all_of(text.begin(), text.end(), [&](char c) { return letter(c) || c == '_' || (c >= '0' && c <= '9'); });
-  };
-  for (const Value& v : graph.values) {
-    need(v.type.has_value(), v.name, " has no type");
-    need(v.fifo_depth >= 1 && v.fifo_depth <= kMost, v.name, " has no reasonable FIFO depth");
-    need(is_identifier(v.identifier), v.name, " has no C++ identifier");
-  }
-  for (const Node& n : graph.nodes) {
-    const NodeHardware& h = n.hardware;
-    const bool layer = n.op == Op::Conv2d || n.op == Op::Dense;
-    need(n.op != Op::BatchNorm, n.name, " is a batch norm, which a design never has");
-    need(!layer || (h.weight && h.bias), n.name, " has no weight or bias type");
-    need(!(layer || n.op == Op::Add || n.op == Op::GlobalAvgPool) || h.accumulator, n.name, " has no accumulator type");
-    need(n.op != Op::GlobalAvgPool || h.reciprocal, n.name, " has no reciprocal type");
-    need(h.reuse_factor >= 1 && h.reuse_factor <= kMost && h.multipliers >= 0 && h.multipliers <= kMost, n.name, " has no reasonable reuse factor");
-    need(h.cycles_per_step >= 1 && h.cycles_per_step <= kMost && h.cycles_per_output >= 1 && h.cycles_per_output <= kMost, n.name, " has no reasonable number of cycles");
-    need(is_identifier(n.identifier), n.name, " has no C++ identifier");
-  }
-  return findings;
-}
 
 }  // namespace
 
@@ -215,7 +193,7 @@ Graph load_graph(const std::string& path) {
     }
     for (const Json& json : document.at("nodes").as_array()) {
       Node n;
-      n.op = parse_enum(json.at("op").as_string(), kOps, "operation");
+      n.op = parse_op(json.at("op").as_string());
       n.name = json.at("name").as_string();
       n.inputs = read_ids(json.at("inputs"));
       n.outputs = read_ids(json.at("outputs"));
@@ -237,11 +215,11 @@ Graph load_graph(const std::string& path) {
       graph.witness = std::move(witness);
     }
   } catch (const Error& e) {
-    fail(ErrorKind::Data, "graph file {}: {}", path, e.what());
+    fail(e.kind() == ErrorKind::Unsupported ? ErrorKind::Unsupported : ErrorKind::Data, "graph file {}: {}", path, e.what());
   }
   graph.tensors = std::move(file.tensors);
   auto findings = verify_graph(graph);
-  if (findings.empty() && graph.state == "design") findings = verify_annotations(graph);
+  if (findings.empty() && graph.state == "design") findings = verify_design(graph);
   if (!findings.empty()) fail(ErrorKind::Data, "graph file {}: {}", path, join(findings, "; "));
   return graph;
 }

@@ -1,19 +1,12 @@
 #include "tailor/ir/graph.h"
 
 #include <algorithm>
-#include <set>
-
-#include "tailor/core/strings.h"
 
 namespace tailor {
 namespace {
 
-// Far beyond any image; within them no product of sizes overflows, whatever a damaged file says.
-constexpr int64_t kMaxSize = 1 << 20;
-constexpr int64_t kMaxElements = 1 << 30;
-
-bool is_size(int64_t n) { return n >= 1 && n <= kMaxSize; }
-bool is_pad(int64_t n) { return n >= 0 && n <= kMaxSize; }
+bool is_size(int64_t n) { return n >= 1 && n <= kMaxMapSide; }
+bool is_pad(int64_t n) { return n >= 0 && n <= kMaxMapSide; }
 
 }  // namespace
 
@@ -102,7 +95,7 @@ MapShape infer_shape(Op op, const std::string& name, const std::vector<MapShape>
       const auto* a = std::get_if<ConvAttributes>(&attributes);
       need(a && !inputs.empty(), "expected convolution attributes and an input");
       need(is_size(a->kernel) && is_size(a->stride) && is_pad(a->pad_top) && is_pad(a->pad_left) && is_pad(a->pad_bottom) && is_pad(a->pad_right),
-           fmt::format("kernel and stride must be 1..{}, pads 0..{}", kMaxSize, kMaxSize));
+           fmt::format("kernel and stride must be 1..{}, pads 0..{}", kMaxMapSide, kMaxMapSide));
       const MapShape& x = inputs[0];
       int64_t rows = x.height + a->pad_top + a->pad_bottom - a->kernel, columns = x.width + a->pad_left + a->pad_right - a->kernel;
       need(rows >= 0 && columns >= 0, fmt::format("a kernel of {} does not fit on {}", a->kernel, to_string(x)));
@@ -110,7 +103,7 @@ MapShape infer_shape(Op op, const std::string& name, const std::vector<MapShape>
       need(inputs.size() == 1 + a->stream_skips.size(), fmt::format("{} skip inputs, {} skip ids", inputs.size() - 1, a->stream_skips.size()));
       for (size_t i = 1; i < inputs.size(); ++i)
         need(inputs[i] == y, fmt::format("skip {} has shape {}, expected {}", a->stream_skips[i - 1], to_string(inputs[i]), to_string(y)));
-      need(a->window_skips.empty() || (y == x && a->pad_top < a->kernel && a->pad_left < a->kernel), "a skip read from the window needs equal shapes");
+      need(a->window_skips.empty() || (y == x && a->stride == 1 && a->pad_top < a->kernel && a->pad_left < a->kernel), "a skip read from the window needs stride 1 and equal shapes");
       return y;
     }
     case Op::Add: {
@@ -136,7 +129,7 @@ MapShape infer_shape(Op op, const std::string& name, const std::vector<MapShape>
     case Op::ZeroPad: {
       const auto* a = std::get_if<ZeroPadAttributes>(&attributes);
       const MapShape& x = one_input();
-      need(a && is_pad(a->top) && is_pad(a->left) && is_pad(a->bottom) && is_pad(a->right), fmt::format("pads must be 0..{}", kMaxSize));
+      need(a && is_pad(a->top) && is_pad(a->left) && is_pad(a->bottom) && is_pad(a->right), fmt::format("pads must be 0..{}", kMaxMapSide));
       return {x.channels, x.height + a->top + a->bottom, x.width + a->left + a->right};
     }
   }
@@ -157,87 +150,6 @@ std::vector<std::vector<int>> consumers(const Graph& graph) {
     for (int id : graph.nodes[n].inputs) result[static_cast<size_t>(id)].push_back(static_cast<int>(n));
   }
   return result;
-}
-
-std::vector<std::string> verify_graph(const Graph& graph) {
-  std::vector<std::string> findings;
-  auto add = [&](const std::string& text) { findings.push_back(text); };
-  for (const Value& v : graph.values) {
-    if (!is_size(v.shape.channels) || !is_size(v.shape.height) || !is_size(v.shape.width) || v.shape.size() > kMaxElements)
-      add(fmt::format("{} has the shape {}, expected sizes 1..{} and at most {} elements", v.name, to_string(v.shape), kMaxSize, kMaxElements));
-  }
-  if (!findings.empty()) return findings;  // what is computed from them would be meaningless
-  const auto count = static_cast<int>(graph.values.size());
-  std::vector<int> written(graph.values.size(), 0), read(graph.values.size(), 0);
-  std::set<std::string> names;
-  int inputs = 0, outputs = 0;
-  for (const Node& node : graph.nodes) {
-    if (!names.insert(node.name).second) add(fmt::format("two nodes are named {}", node.name));
-    inputs += node.op == Op::Input ? 1 : 0;
-    outputs += node.op == Op::Output ? 1 : 0;
-    bool in_range = true;
-    for (int id : node.inputs) {
-      if (id < 0 || id >= count) {
-        add(fmt::format("{} reads value {} of {}", node.name, id, count));
-        in_range = false;
-        continue;
-      }
-      if (written[static_cast<size_t>(id)] == 0) add(fmt::format("{} reads {} before it is written", node.name, graph.value(id).name));
-      ++read[static_cast<size_t>(id)];
-    }
-    size_t wanted = node.op == Op::Output ? 0 : 1;
-    if (node.op == Op::Clone ? node.outputs.size() < 2 : node.outputs.size() != wanted)
-      add(fmt::format("{} ({}) has {} outputs", node.name, to_string(node.op), node.outputs.size()));
-    for (int id : node.outputs) {
-      if (id < 0 || id >= count) {
-        add(fmt::format("{} writes value {} of {}", node.name, id, count));
-        in_range = false;
-        continue;
-      }
-      if (written[static_cast<size_t>(id)]++ != 0) add(fmt::format("{} is written twice", graph.value(id).name));
-    }
-    if (!in_range) continue;
-    if (node.op == Op::Input) {
-      if (!node.inputs.empty()) add(node.name + " (input) has inputs");
-      continue;
-    }
-    // Tensors, then shapes.
-    int64_t out_channels = node.outputs.empty() ? 0 : graph.value(node.outputs[0]).shape.channels;
-    auto expect = [&](const char* part, const Shape& shape) {
-      if (!graph.has_tensor(node, part)) {
-        add(fmt::format("the tensor {}.{} is missing", node.name, part));
-      } else if (graph.tensor(node, part).shape() != shape) {
-        add(fmt::format("the tensor {}.{} has shape {}, expected {}", node.name, part, to_string(graph.tensor(node, part).shape()), to_string(shape)));
-      }
-    };
-    std::vector<MapShape> shapes;
-    for (int id : node.inputs) shapes.push_back(graph.value(id).shape);
-    try {
-      MapShape shape = infer_shape(node.op, node.name, shapes, node.attributes, out_channels);
-      for (int id : node.outputs) {
-        if (graph.value(id).shape != shape)
-          add(fmt::format("{} has shape {}, expected {}", graph.value(id).name, to_string(graph.value(id).shape), to_string(shape)));
-      }
-    } catch (const Error& e) {
-      add(e.what());
-      continue;
-    }
-    if (node.op == Op::Conv2d) {
-      expect("weight", {out_channels, shapes[0].channels, node.conv().kernel, node.conv().kernel});
-      if (graph.has_tensor(node, "bias")) expect("bias", {out_channels});
-    } else if (node.op == Op::Dense) {
-      expect("weight", {out_channels, shapes[0].channels});
-      expect("bias", {out_channels});
-    } else if (node.op == Op::BatchNorm) {
-      for (const char* part : {"weight", "bias", "running_mean", "running_var"}) expect(part, {shapes[0].channels});
-    }
-  }
-  if (inputs != 1 || outputs != 1) add(fmt::format("{} inputs and {} outputs, expected one of each", inputs, outputs));
-  for (size_t id = 0; id < graph.values.size(); ++id) {
-    if (written[id] == 0) add(graph.values[id].name + " is never written");
-    if (graph.state == "design" ? read[id] != 1 : read[id] == 0) add(fmt::format("{} is read {} times", graph.values[id].name, read[id]));
-  }
-  return findings;
 }
 
 }  // namespace tailor

@@ -4,38 +4,25 @@
 
 #include "tailor/core/strings.h"
 #include "tailor/emulate/streams.h"
+#include "tailor/ir/identifier.h"
 #include "tailor/passes/passes.h"
 
 namespace tailor {
 namespace {
 
-/// Words that cannot name a function, a stream or a struct in the generated C++.
-bool is_reserved(const std::string& word) {
-  static const std::set<std::string> words = {
-      "alignas", "and", "asm", "auto", "bool", "break", "case", "catch", "char", "class", "const", "continue", "default", "delete", "do", "double", "else",
-      "enum", "explicit", "export", "extern", "false", "float", "for", "friend", "goto", "if", "inline", "int", "long", "main", "mutable", "namespace", "new",
-      "not", "operator", "or", "private", "protected", "public", "register", "return", "short", "signed", "sizeof", "static", "struct", "switch", "template",
-      "this", "throw", "true", "try", "typedef", "typename", "union", "unsigned", "using", "virtual", "void", "volatile", "while", "xor",
-      // names of the generated file itself
-      "in", "out", "hls", "tailor", "std"};
-  return words.count(word) != 0;
-}
-
-std::string make_identifier(const std::string& name, std::set<std::string>& taken) {
-  std::string text;
-  for (char c : name) {
-    const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_', digit = c >= '0' && c <= '9';
-    if (text.empty() && !letter) text = "n";
-    text += letter || digit ? c : '_';
+/// A legal name that is not taken, nor any of the names that the generated code makes of it.
+std::string unique_identifier(const std::string& name, std::set<std::string>& taken) {
+  const std::string base = make_identifier(name);
+  auto derived = [](const std::string& n) { return std::vector<std::string>{n, n + "_t", n + "_token", n + "_config", n + "_weight", n + "_bias"}; };
+  std::string unique = base;
+  for (int i = 2;; ++i) {
+    const std::vector<std::string> all = derived(unique);
+    if (std::none_of(all.begin(), all.end(), [&](const std::string& n) { return taken.count(n) != 0; })) {
+      taken.insert(all.begin(), all.end());
+      return unique;
+    }
+    unique = fmt::format("{}_{}", base, i);
   }
-  if (text.empty()) text = "n";
-  // "__" and a leading "_" are the implementation's.
-  while (text.find("__") != std::string::npos) text.erase(text.find("__"), 1);
-  if (text[0] == '_') text.insert(0, "n");
-  if (is_reserved(text)) text += "_";
-  std::string unique = text;
-  for (int i = 2; !taken.insert(unique).second; ++i) unique = fmt::format("{}_{}", text, i);
-  return unique;
 }
 
 void verify(const Graph& graph, const char* pass) {
@@ -49,10 +36,10 @@ void assign_identifiers(Graph& graph) {
   // Stages and streams are names of one scope; a stage's own output is NAME_out.
   std::set<std::string> taken, stages;
   for (Node& node : graph.nodes) {
-    node.identifier = make_identifier(node.name, taken);
+    node.identifier = unique_identifier(node.name, taken);
     stages.insert(node.name);
   }
-  for (Value& value : graph.values) value.identifier = make_identifier(stages.count(value.name) != 0 ? value.name + "_out" : value.name, taken);
+  for (Value& value : graph.values) value.identifier = unique_identifier(stages.count(value.name) != 0 ? value.name + "_out" : value.name, taken);
 }
 
 Graph make_design(const Graph& lowered, const DesignOptions& options) {
@@ -76,6 +63,8 @@ Graph make_design(const Graph& lowered, const DesignOptions& options) {
   choose_reuse_factors(graph, options);
   size_fifos(graph);
   assign_identifiers(graph);
+  const auto findings = verify_design(graph);
+  TAILOR_CHECK(findings.empty(), "{}", join(findings, "; "));
   // Folded weights are float64, and stay so in the file: whoever quantises them must get the same integers.
   for (auto& [name, tensor] : graph.tensors) {
     if (tensor.dtype() != DType::F64) tensor = Tensor::from(tensor.shape(), tensor.to_doubles());
@@ -99,7 +88,13 @@ DesignSummary summarise_design(const Graph& design) {
       summary.weights += design.tensor(node, "weight").size();
     }
   }
-  for (const Value& v : design.values) summary.fifo_bits += v.fifo_depth * v.type->width * v.shape.channels;
+  for (const Node& node : design.nodes) {
+    if (node.op == Op::Input) continue;  // the two ports are not FIFOs of the design
+    for (int id : node.outputs) {
+      const Value& v = design.value(id);
+      if (id != design.nodes.back().inputs[0]) summary.fifo_bits += v.fifo_depth * v.type->width * v.shape.channels;
+    }
+  }
   for (const SkipDepth& depth : skip_depths(design)) summary.skip_fifo_tokens += design.value(depth.value).fifo_depth;
   StreamResult run = simulate_streams(design, fifo_depths(design), 2);
   summary.latency_cycles = run.latency_cycles;

@@ -36,6 +36,12 @@ void fold_batch_norm(Graph& graph) {
     graph.value(bn.outputs[0]).name = conv.name;
     dead[n] = true;
   }
+  for (const Node& node : graph.nodes) {
+    if (node.op == Op::Conv2d && !graph.has_tensor(node, "bias")) {
+      const int64_t channels = graph.value(node.outputs[0]).shape.channels;
+      set_tensor(graph, node, "bias", {channels}, std::vector<double>(static_cast<size_t>(channels), 0.0));
+    }
+  }
   remove_nodes(graph, dead);
 }
 

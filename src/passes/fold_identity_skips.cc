@@ -35,7 +35,7 @@ void fold_identity_skips(Graph& graph, const FixedType& weight_type) {
       for (int64_t o = 0; o < out; ++o) {
         for (int64_t i = 0; i < in; ++i) {
           double added = term.weight[static_cast<size_t>(o * in + i)];
-          if (added != 0 && fits(weight[at(o, i)], weight_type) && !fits(weight[at(o, i)] + added, weight_type)) {
+          if (added != 0 && !fits(weight[at(o, i)] + added, weight_type)) {
             log_warn("passes", "{}: not folded into {}: a weight of {:.4g} would become {:.4g}, beyond {}; the skip stays", id, conv.name, weight[at(o, i)],
                      weight[at(o, i)] + added, to_string(weight_type));
             return false;
@@ -74,7 +74,7 @@ void fold_identity_skips(Graph& graph, const FixedType& weight_type) {
         for (int64_t i = 0; linear && i < in; ++i) term.weight[static_cast<size_t>((i + pad.channel_offset) * in + i)] = 1;
       } else if (same_pixels && skip.op == Op::Conv2d) {
         const ConvAttributes& p = skip.conv();
-        linear = p.kernel == 1 && p.stride == a.stride && p.pad_top + p.pad_left + p.pad_bottom + p.pad_right == 0 && p.activation == Activation::None && skip.inputs.size() == 1;
+        linear = p.kernel == 1 && p.stride == a.stride && p.pad_top + p.pad_left + p.pad_bottom + p.pad_right == 0 && p.activation == Activation::None && skip.inputs.size() == 1 && p.window_skips.empty();
         if (linear) {
           term.weight = graph.tensor(skip, "weight").to_doubles();
           term.bias = graph.tensor(skip, "bias").to_doubles();

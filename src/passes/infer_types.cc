@@ -58,8 +58,10 @@ void infer_types(Graph& graph, const DesignOptions& options) {
     switch (node.op) {
       case Op::Input: {
         FixedType type = model;
-        if (!input_joins(graph)) type.integer = 1;  // streams that are added have one type
-        while (type.integer < type.width && options.input_magnitude > type.max_value()) ++type.integer;
+        if (!input_joins(graph)) {  // streams that are added have one type, the model's
+          type.integer = 1;
+          while (type.integer < type.width && options.input_magnitude > type.max_value()) ++type.integer;
+        }
         out = type;
         break;
       }

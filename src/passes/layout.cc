@@ -21,6 +21,9 @@ void fuse_stages(Graph& graph) {
     if (graph.nodes[n].op != Op::Conv2d || done[n]) continue;
     Node conv = graph.nodes[n];
     ConvAttributes& a = conv.conv();
+    if (a.pad_top >= a.kernel || a.pad_left >= a.kernel)
+      fail(ErrorKind::Unsupported, "{}: pads of {} and {} before a kernel of {}: the fused stage takes pads below the kernel; export with --layout stock", conv.name, a.pad_top, a.pad_left,
+           a.kernel);
     TAILOR_CHECK(a.stream_skips.empty() && a.activation == Activation::None, "{} is fused already", conv.name);
     size_t last = n;  // the fused node stands where its last part stood, behind everything that feeds it
     auto absorb_add = [&](int index) {
@@ -49,7 +52,7 @@ void fuse_stages(Graph& graph) {
     }
     // An identity over this convolution alone is in the window already.
     for (size_t s = conv.inputs.size(); s-- > 1;) {
-      if (conv.inputs[s] != conv.inputs[0] || graph.value(conv.inputs[0]).shape != graph.value(conv.outputs[0]).shape) continue;
+      if (conv.inputs[s] != conv.inputs[0] || a.stride != 1 || graph.value(conv.inputs[0]).shape != graph.value(conv.outputs[0]).shape) continue;
       a.window_skips.insert(a.window_skips.begin(), a.stream_skips[s - 1]);
       a.stream_skips.erase(a.stream_skips.begin() + static_cast<std::ptrdiff_t>(s - 1));
       conv.inputs.erase(conv.inputs.begin() + static_cast<std::ptrdiff_t>(s));

@@ -1,5 +1,6 @@
-// How long the hardware half takes: emulators, design, project, stream simulator, graph files. Every case checks its answer against something it was
-// not made from, outside the timed loop where that is slow; a wrong answer fails the case and the program's exit status.
+// How long the hardware half takes: emulators, design, project, stream simulator, graph files.
+// Every case checks its answer against something it was not made from, outside the timed loop where
+// that is slow; a wrong answer fails the case and the program's exit status.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -50,10 +51,12 @@ auto guarded(Body body) {
   };
 }
 
-// ---- subjects: made once a program, never timed -------------------------------------------------------------------------------
+// ---- subjects: made once a program, never timed
+// -------------------------------------------------------------------------------
 
 struct Subject {
-  GraphSource source;  // initial weights, batch norm calibrated: what `tailor export --network NAME --untrained` has
+  GraphSource source;  // initial weights, batch norm calibrated: what `tailor export --network NAME
+                       // --untrained` has
   std::vector<double> image;
 };
 
@@ -90,16 +93,21 @@ const Graph& design_of(const DesignCase& c) {
   return at->second;
 }
 
-// ---- checks --------------------------------------------------------------------------------------------------------------------
+// ---- checks
+// --------------------------------------------------------------------------------------------------------------------
 
-/// The integer emulator, node by node, against the float64 emulator on quantised weights: products and sums of up to 53 bits are exact in
-/// float64, so that one cast at a node's output must give the same integers. Returns the logits.
-std::vector<int64_t> checked_logits(const Graph& design, const IntegerEmulator& emulator, const std::vector<double>& image) {
+/// The integer emulator, node by node, against the float64 emulator on quantised weights: products
+/// and sums of up to 53 bits are exact in float64, so that one cast at a node's output must give
+/// the same integers. Returns the logits.
+std::vector<int64_t> checked_logits(const Graph& design, const IntegerEmulator& emulator,
+                                    const std::vector<double>& image) {
   Graph quantised = design;
   for (const Node& node : design.nodes) {
-    for (const auto& [part, type] : {std::pair{"weight", node.hardware.weight}, std::pair{"bias", node.hardware.bias}}) {
+    for (const auto& [part, type] :
+         {std::pair{"weight", node.hardware.weight}, std::pair{"bias", node.hardware.bias}}) {
       if (!type) continue;
-      require(node.hardware.accumulator->width <= 53, node.name + ": the accumulator is too wide for a check in float64");
+      require(node.hardware.accumulator->width <= 53,
+              node.name + ": the accumulator is too wide for a check in float64");
       Tensor& tensor = quantised.tensors.at(node.name + "." + part);
       std::vector<double> values = tensor.to_doubles();
       for (double& v : values) v = type->to_double(quantise(v, *type));
@@ -110,7 +118,8 @@ std::vector<int64_t> checked_logits(const Graph& design, const IntegerEmulator& 
   std::vector<std::vector<double>> real(design.values.size());
   const IntegerResult result = emulator.run(image, [&](int id, Span<const int64_t> hwc) {
     raw[static_cast<size_t>(id)].assign(hwc.begin(), hwc.end());
-    for (int64_t v : hwc) real[static_cast<size_t>(id)].push_back(design.value(id).type->to_double(v));
+    for (int64_t v : hwc)
+      real[static_cast<size_t>(id)].push_back(design.value(id).type->to_double(v));
   });
   const Float64Emulator exact(quantised);
   for (size_t n = 0; n < design.nodes.size(); ++n) {
@@ -121,20 +130,24 @@ std::vector<int64_t> checked_logits(const Graph& design, const IntegerEmulator& 
     const std::vector<double> expected = exact.evaluate(n, inputs, image);
     for (int id : node.outputs) {
       const std::vector<int64_t>& got = raw[static_cast<size_t>(id)];
-      require(got.size() == expected.size(), fmt::format("{}: {} values, expected {}", node.name, got.size(), expected.size()));
+      require(got.size() == expected.size(),
+              fmt::format("{}: {} values, expected {}", node.name, got.size(), expected.size()));
       for (size_t i = 0; i < got.size(); ++i) {
         const int64_t wanted = quantise(expected[i], *design.value(id).type);
-        require(got[i] == wanted, fmt::format("{}: value {} is {}, expected {}", node.name, i, got[i], wanted));
+        require(got[i] == wanted,
+                fmt::format("{}: value {} is {}, expected {}", node.name, i, got[i], wanted));
       }
     }
   }
   return result.logits_raw;
 }
 
-/// 9, 54: a CIFAR ResNet of depth 6n + 2 has 3n blocks, each with one skip; the first blocks of stages 2 and 3 have a projection.
+/// 9, 54: a CIFAR ResNet of depth 6n + 2 has 3n blocks, each with one skip; the first blocks of
+/// stages 2 and 3 have a projection.
 int64_t blocks_of(const std::string& network) { return (*parse_int(network.substr(6)) - 2) / 2; }
 
-void check_design(const Graph& lowered, const Graph& design, const std::string& network, const std::vector<double>& image) {
+void check_design(const Graph& lowered, const Graph& design, const std::string& network,
+                  const std::vector<double>& image) {
   const std::vector<std::string> findings = verify_graph(design);
   require(findings.empty(), join(findings, "; "));
   int64_t convolutions = 0, weights = 0, multipliers = 0;
@@ -142,39 +155,54 @@ void check_design(const Graph& lowered, const Graph& design, const std::string& 
     if (!node.hardware.weight) continue;
     convolutions += node.op == Op::Conv2d ? 1 : 0;
     const int64_t size = design.tensor(node, "weight").size();
-    require(size == node.hardware.reuse_factor * node.hardware.multipliers, node.name + ": multipliers and reuse factor do not cover the weights");
+    require(size == node.hardware.reuse_factor * node.hardware.multipliers,
+            node.name + ": multipliers and reuse factor do not cover the weights");
     weights += size;
     multipliers += node.hardware.multipliers;
   }
   int64_t trained = 0;
   for (const Node& node : lowered.nodes) {
-    if (node.op == Op::Conv2d || node.op == Op::Dense) trained += lowered.tensor(node, "weight").size();
+    if (node.op == Op::Conv2d || node.op == Op::Dense)
+      trained += lowered.tensor(node, "weight").size();
   }
-  require(convolutions == 1 + 2 * blocks_of(network) + 2, fmt::format("{} convolutions in {}", convolutions, network));
+  require(convolutions == 1 + 2 * blocks_of(network) + 2,
+          fmt::format("{} convolutions in {}", convolutions, network));
   require(weights == trained, fmt::format("{} weights, expected {}", weights, trained));
   const DesignSummary summary = summarise_design(design);
-  require(summary.multipliers == multipliers && static_cast<double>(summary.dsp) <= kDspShare * static_cast<double>(find_card("u200").dsp),
+  require(summary.multipliers == multipliers &&
+              static_cast<double>(summary.dsp) <=
+                  kDspShare * static_cast<double>(find_card("u200").dsp),
           fmt::format("{} multipliers, {} DSPs", summary.multipliers, summary.dsp));
-  const double difference = relative_difference(Float64Emulator(design).run(image), Float64Emulator(lowered).run(image));
-  require(difference < kFoldTolerance, fmt::format("the design's float64 logits differ by {}", difference));
+  const double difference =
+      relative_difference(Float64Emulator(design).run(image), Float64Emulator(lowered).run(image));
+  require(difference < kFoldTolerance,
+          fmt::format("the design's float64 logits differ by {}", difference));
 }
 
-/// Every file of the project is there with the manifest's hash, nothing else is, and the two graphs read back as they were.
+/// Every file of the project is there with the manifest's hash, nothing else is, and the two graphs
+/// read back as they were.
 void check_project(const std::string& folder, const Graph& lowered, const Graph& design) {
   const Json manifest = Json::parse(read_file(path_join(folder, "manifest.json")), "manifest.json");
   const auto& hashes = manifest.at("files").as_object();
-  require(list_files_recursively(folder).size() == hashes.size() + 1, "the project has files that the manifest does not name");
-  for (const auto& [name, hash] : hashes) require(sha256(read_file(path_join(folder, name))) == hash.as_string(), name + ": not the manifest's hash");
-  require(print_graph(load_graph(path_join(folder, "graph.safetensors"))) == print_graph(lowered), "graph.safetensors is another graph");
-  require(print_graph(load_graph(path_join(folder, "design.safetensors"))) == print_graph(design), "design.safetensors is another design");
+  require(list_files_recursively(folder).size() == hashes.size() + 1,
+          "the project has files that the manifest does not name");
+  for (const auto& [name, hash] : hashes)
+    require(sha256(read_file(path_join(folder, name))) == hash.as_string(),
+            name + ": not the manifest's hash");
+  require(print_graph(load_graph(path_join(folder, "graph.safetensors"))) == print_graph(lowered),
+          "graph.safetensors is another graph");
+  require(print_graph(load_graph(path_join(folder, "design.safetensors"))) == print_graph(design),
+          "design.safetensors is another design");
 }
 
-// ---- cases ---------------------------------------------------------------------------------------------------------------------
+// ---- cases
+// ---------------------------------------------------------------------------------------------------------------------
 
 void emulate(benchmark::State& state, const DesignCase& c) {
   const std::vector<double>& image = subject(c.network).image;
   const IntegerEmulator emulator(design_of(c));
-  static std::map<std::string, std::vector<int64_t>> checked;  // Google Benchmark calls a case several times
+  static std::map<std::string, std::vector<int64_t>>
+      checked;  // Google Benchmark calls a case several times
   auto [expected, is_new] = checked.try_emplace(c.network + c.label());
   if (is_new) expected->second = checked_logits(design_of(c), emulator, image);
   bool right = true;
@@ -186,19 +214,25 @@ void emulate(benchmark::State& state, const DesignCase& c) {
 void emulate_float64(benchmark::State& state, const std::string& network, bool lowered) {
   const Subject& s = subject(network);
   const Float64Emulator emulator(lowered ? s.source.graph : design_of({network}));
-  const std::vector<double> expected = Float64Emulator(lowered ? design_of({network}) : s.source.graph).run(s.image);
+  const std::vector<double> expected =
+      Float64Emulator(lowered ? design_of({network}) : s.source.graph).run(s.image);
   double difference = 0;
-  for (auto _ : state) difference = std::max(difference, relative_difference(emulator.run(s.image), expected));
-  require(difference < kFoldTolerance, fmt::format("the logits of the lowered graph and of the design differ by {}", difference));
+  for (auto _ : state)
+    difference = std::max(difference, relative_difference(emulator.run(s.image), expected));
+  require(
+      difference < kFoldTolerance,
+      fmt::format("the logits of the lowered graph and of the design differ by {}", difference));
   state.SetItemsProcessed(state.iterations());
 }
 
 void plan_emulator(benchmark::State& state, const DesignCase& c) {
-  const std::vector<int64_t> expected = IntegerEmulator(design_of(c)).run(subject(c.network).image).logits_raw;
+  const std::vector<int64_t> expected =
+      IntegerEmulator(design_of(c)).run(subject(c.network).image).logits_raw;
   for (auto _ : state) {
     const IntegerEmulator emulator(design_of(c));
     state.PauseTiming();
-    require(emulator.run(subject(c.network).image).logits_raw == expected, "the logits changed from plan to plan");
+    require(emulator.run(subject(c.network).image).logits_raw == expected,
+            "the logits changed from plan to plan");
     state.ResumeTiming();
   }
 }
@@ -210,10 +244,13 @@ void design(benchmark::State& state, const DesignCase& c) {
   check_design(s.source.graph, made, c.network, s.image);
 }
 
-/// The writer alone, or with the passes before it: all of an export but reading the checkpoint and running vectors.
+/// The writer alone, or with the passes before it: all of an export but reading the checkpoint and
+/// running vectors.
 void write(benchmark::State& state, const DesignCase& c, bool with_design) {
   const Subject& s = subject(c.network);
-  TestVectors vectors{"one image of seeded noise", {s.image}, {IntegerEmulator(design_of(c)).run(s.image).logits_raw}};
+  TestVectors vectors{"one image of seeded noise",
+                      {s.image},
+                      {IntegerEmulator(design_of(c)).run(s.image).logits_raw}};
   ProjectOptions options;
   options.top = make_top_name(c.network);
   options.part = find_card("u200").part;
@@ -240,14 +277,20 @@ void simulate(benchmark::State& state, const DesignCase& c) {
   StreamResult result;
   for (auto _ : state) result = simulate_streams(g, depths, kStreamImages);
   require(!result.deadlock, result.deadlock_text);
-  const StreamResult unbounded = simulate_streams(g, std::vector<int64_t>(g.values.size(), 0), kStreamImages);
-  require(result.latency_cycles == unbounded.latency_cycles && result.interval_cycles == unbounded.interval_cycles, "the FIFO depths cost cycles");
-  for (size_t v = 0; v < depths.size(); ++v) require(result.high_water[v] <= depths[v], g.values[v].name + ": fuller than it is deep");
+  const StreamResult unbounded =
+      simulate_streams(g, std::vector<int64_t>(g.values.size(), 0), kStreamImages);
+  require(result.latency_cycles == unbounded.latency_cycles &&
+              result.interval_cycles == unbounded.interval_cycles,
+          "the FIFO depths cost cycles");
+  for (size_t v = 0; v < depths.size(); ++v)
+    require(result.high_water[v] <= depths[v], g.values[v].name + ": fuller than it is deep");
   const std::vector<SkipDepth> skips = skip_depths(g);
-  require(static_cast<int64_t>(skips.size()) == blocks_of(c.network), fmt::format("{} skips", skips.size()));
+  require(static_cast<int64_t>(skips.size()) == blocks_of(c.network),
+          fmt::format("{} skips", skips.size()));
   std::vector<int64_t> short_by_one = depths;
   short_by_one[static_cast<size_t>(skips[0].value)] = skips[0].deadlock_free - 1;
-  require(simulate_streams(g, short_by_one, 1).deadlock, "no deadlock with one token less than the closed form asks");
+  require(simulate_streams(g, short_by_one, 1).deadlock,
+          "no deadlock with one token less than the closed form asks");
 }
 
 void save(benchmark::State& state, const DesignCase& c) {
@@ -255,13 +298,15 @@ void save(benchmark::State& state, const DesignCase& c) {
   const std::string path = path_join(folder.path(), "graph.safetensors");
   for (auto _ : state) save_graph(path, design_of(c));
   const std::string bytes = read_file(path);
-  require(bytes == print_graph(design_of(c)) && print_graph(load_graph(path)) == bytes, "the graph file is not the graph");
+  require(bytes == print_graph(design_of(c)) && print_graph(load_graph(path)) == bytes,
+          "the graph file is not the graph");
   state.SetBytesProcessed(state.iterations() * static_cast<int64_t>(bytes.size()));
 }
 
 void load(benchmark::State& state, const DesignCase& c) {
   const TemporaryDirectory folder("tailor_bench");
-  const std::string path = path_join(folder.path(), "graph.safetensors"), bytes = print_graph(design_of(c));
+  const std::string path = path_join(folder.path(), "graph.safetensors"),
+                    bytes = print_graph(design_of(c));
   write_file(path, bytes);
   Graph read;
   for (auto _ : state) read = load_graph(path);
@@ -271,17 +316,21 @@ void load(benchmark::State& state, const DesignCase& c) {
 
 template <class Body>
 void add_case(const std::string& name, Body body) {
-  benchmark::RegisterBenchmark(name.c_str(), guarded(std::move(body)))->Unit(benchmark::kMillisecond);
+  benchmark::RegisterBenchmark(name.c_str(), guarded(std::move(body)))
+      ->Unit(benchmark::kMillisecond);
 }
 
 void add_cases() {
   using benchmark::State;
   for (const std::string depth : {"20", "8"}) {
     const std::string network = "resnet" + depth;
-    for (const DesignCase& c : {DesignCase{network}, DesignCase{network, 16, 6, Layout::Stock}, DesignCase{network, 8, 3}, DesignCase{network, 18, 8}})
+    for (const DesignCase& c : {DesignCase{network}, DesignCase{network, 16, 6, Layout::Stock},
+                                DesignCase{network, 8, 3}, DesignCase{network, 18, 8}})
       add_case("BM_EmulateResnet" + depth + "/" + c.label(), [c](State& s) { emulate(s, c); });
-    add_case("BM_Float64Resnet" + depth + "/lowered", [network](State& s) { emulate_float64(s, network, true); });
-    add_case("BM_Float64Resnet" + depth + "/fused", [network](State& s) { emulate_float64(s, network, false); });
+    add_case("BM_Float64Resnet" + depth + "/lowered",
+             [network](State& s) { emulate_float64(s, network, true); });
+    add_case("BM_Float64Resnet" + depth + "/fused",
+             [network](State& s) { emulate_float64(s, network, false); });
   }
   add_case("BM_PlanEmulator/resnet20", [](State& s) { plan_emulator(s, {"resnet20"}); });
   for (const std::string network : {"resnet20", "resnet110"}) {

@@ -17,7 +17,7 @@ void work(Progress& progress) {
 
 TEST(Progress, IsOneLineAtTheEndWhenStderrIsNoTerminal) {
   ::testing::internal::CaptureStderr();
-  work(*make_stderr_progress());
+  work(*make_stderr_progress(/*silent_seconds=*/0));
   const std::string text = ::testing::internal::GetCapturedStderr();
   EXPECT_EQ(text.find("epoch 3: 20 images in 0:00 ("), 0U) << text;
   testing::expect_words(text, {" images/s)  loss 0.25\n"});

@@ -54,6 +54,8 @@ class AtomicDirectory {
   AtomicDirectory(const AtomicDirectory&) = delete;
   AtomicDirectory& operator=(const AtomicDirectory&) = delete;
   const std::string& temporary_path() const { return temporary_; }
+  /// A file inside; its parent folders are made. It need not be whole by itself: the folder is.
+  void write(std::string_view name, std::string_view bytes);
   void commit();
 
  private:

@@ -21,8 +21,8 @@ class Progress {
 
 /// Discards everything.
 Progress& null_progress();
-/// A redrawn line if stderr is a terminal, else one plain line at each `end`.
-std::unique_ptr<Progress> make_stderr_progress();
+/// A redrawn line if stderr is a terminal, else one plain line at each `end` of work that took longer than `silent_seconds`.
+std::unique_ptr<Progress> make_stderr_progress(double silent_seconds = 2);
 /// Erases a half-drawn bar so that a log line starts clean; called by the log.
 void clear_progress_line();
 

@@ -45,7 +45,9 @@ std::vector<int64_t> sufficient_depths(const Graph& design, int images = 3);
 /// Closed form of a skip's FIFO, by counting tokens, whatever the strides are.
 struct SkipDepth {
   int value = -1;           // the FIFO at the join
-  int64_t deadlock_free = 0;  // one less deadlocks; ⌊K/2⌋·(W+1) summed over the convolutions, plus 1, for an identity
+  /// Enough whatever the other FIFOs are: ⌊K/2⌋·(W+1) summed over the convolutions, plus 1, for an identity, where one less deadlocks. Before a
+  /// projection tokens can wait too, so there one less deadlocks only if that FIFO holds none back.
+  int64_t deadlock_free = 0;
   int64_t full_speed = 0;     // one more token for each convolution in flight
 };
 std::vector<SkipDepth> skip_depths(const Graph& design);

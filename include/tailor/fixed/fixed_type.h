@@ -26,7 +26,7 @@ std::optional<Overflow> parse_overflow(std::string_view short_name);
 const char* rounding_short_name(Rounding rounding);
 const char* overflow_short_name(Overflow overflow);
 
-/// ap_fixed<width, integer, …>: width bits in all, `integer` of them before the point (the sign counts). width is 1 … 63;
+/// ap_fixed<width, integer, …>: width bits in all, `integer` of them before the point (the sign counts). width is 1 … 63 (unsigned 1 … 62);
 /// integer may lie outside 0 … width.
 struct FixedType {
   int width = 16;

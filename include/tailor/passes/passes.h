@@ -35,7 +35,7 @@ void fold_batch_norm(Graph& graph);
 void fuse_stages(Graph& graph);
 
 /// With the join before the activation, a skip over one convolution is linear: an identity adds 1 at tap (pad_top, pad_left) of w[o][o], a
-/// strided pad likewise, a 1×1 projection of the same stride adds its weights there and its bias to the bias. Not done where the sum would not fit
+/// strided pad likewise, a 1×1 projection of the same stride adds its weights there and its bias to the bias. Not done where the sum does not fit
 /// the weight type (it saturates) — then the skip stays as it is and a log line says so. Needs fuse_stages.
 void fold_identity_skips(Graph& graph, const FixedType& weight);
 
@@ -61,7 +61,7 @@ int64_t dsp_of_multiplier(int width_a, int width_b);
 /// Depth of every FIFO: 2 tokens, and for each skip what the closed form asks (docs/design/0003), run in the stream simulator. Sets storage too.
 void size_fifos(Graph& graph);
 
-/// Freezes C++ identifiers: [a-z0-9_], unique, no keyword. Also moves nodes and values to their final order.
+/// Freezes the C++ identifiers of stages and streams (ir/identifier.h), unique with all names made of them.
 void assign_identifiers(Graph& graph);
 
 /// All of them, in order; verifies the graph after each. The design's `provenance` gains the options.
