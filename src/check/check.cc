@@ -8,6 +8,7 @@
 
 #include "check/process.h"
 #include "tailor/core/files.h"
+#include "tailor/core/interrupt.h"
 #include "tailor/core/strings.h"
 #include "tailor/core/threads.h"
 #include "tailor/emulate/float64.h"
@@ -28,22 +29,23 @@ struct Project {
   Json manifest;
   std::optional<Graph> lowered, design;
   std::vector<std::vector<double>> inputs_chw;
-  std::vector<std::vector<int64_t>> expected;
 };
 
 template <class Parse>
 auto read_rows(const std::string& path, size_t width, Parse parse) {
   using Value = typename decltype(parse(std::string_view()))::value_type;
   std::vector<std::vector<Value>> rows;
+  size_t number = 0;
   for (const std::string& line : split(read_file(path, "test vectors"), '\n')) {
+    ++number;
     if (line.empty() || line[0] == '#') continue;
     std::vector<Value> row;
     for (const std::string& word : split(line, ' ')) {
       auto value = parse(word);
-      if (!value) fail(ErrorKind::Data, "{}: line {}: '{}' is not a number", path, rows.size() + 1, word);
+      if (!value) fail(ErrorKind::Data, "{}: line {}: '{}' is not a number", path, number, word);
       row.push_back(*value);
     }
-    if (row.size() != width) fail(ErrorKind::Data, "{}: sample {} has {} values, expected {}", path, rows.size(), row.size(), width);
+    if (row.size() != width) fail(ErrorKind::Data, "{}: line {}: {} values, expected {}", path, number, row.size(), width);
     rows.push_back(std::move(row));
   }
   return rows;
@@ -79,7 +81,10 @@ CheckStep check_files(const Project& p) {
 
 CheckStep check_witness(const Project& p) {
   const Graph& g = *p.lowered;
-  if (!g.witness) return {"libtorch", true, "no witness: the network is untrained"};
+  if (!g.witness) {
+    if (g.provenance.is_object() && g.provenance.find("untrained")) return {"libtorch", true, "no witness: the network is untrained"};
+    return {"libtorch", false, "graph.safetensors has no stored outputs of LibTorch to compare with; export again from the checkpoint"};
+  }
   const double worst = witness_error(g);
   return {"libtorch", worst <= kWitnessTolerance,
           fmt::format("graph in float64 against LibTorch's stored outputs, {}: largest relative difference {:.2g}, allowed {:g}", g.witness->source, worst, kWitnessTolerance)};
@@ -128,7 +133,7 @@ CheckStep check_fifos(const Project& p) {
 CheckStep check_layout(const Project& p) {
   Float64Emulator lowered(*p.lowered), design(*p.design);
   double worst = 0;
-  const size_t count = std::min<size_t>(p.inputs_chw.size(), 4);
+  const size_t count = std::min(p.inputs_chw.size(), kQuantisationImages);
   for (size_t i = 0; i < count; ++i) worst = std::max(worst, relative_difference(design.run(p.inputs_chw[i]), lowered.run(p.inputs_chw[i])));
   return {"design", worst <= kFloat64Tolerance,
           fmt::format("design (folded, laid out) against graph, both in float64: largest relative difference {:.2g}, allowed {:g}", worst, kFloat64Tolerance)};
@@ -138,7 +143,7 @@ CheckStep check_quantisation(const Project& p, const std::vector<IntegerResult>&
   Float64Emulator design(*p.design);
   double squares = 0, worst = 0, count = 0;
   int64_t overflows = 0;
-  const size_t images = std::min<size_t>(p.inputs_chw.size(), 16);
+  const size_t images = std::min(p.inputs_chw.size(), kQuantisationImages);
   for (size_t i = 0; i < images; ++i) {
     auto exact = design.run(p.inputs_chw[i]);
     for (size_t k = 0; k < exact.size(); ++k) {
@@ -306,7 +311,10 @@ CheckReport check_project(const std::string& folder, const CheckOptions& options
   report.steps.push_back(check_layout(p));
   std::vector<IntegerResult> integers(p.inputs_chw.size());
   IntegerEmulator emulator(*p.design);
-  parallel_for(report.vectors, options.threads, [&](int64_t i) { integers[static_cast<size_t>(i)] = emulator.run(p.inputs_chw[static_cast<size_t>(i)]); });
+  parallel_for(report.vectors, options.threads, [&](int64_t i) {
+    if (pending_interrupt() == 0) integers[static_cast<size_t>(i)] = emulator.run(p.inputs_chw[static_cast<size_t>(i)]);
+  });
+  throw_if_interrupted();
   report.steps.push_back(check_quantisation(p, integers));
   report.steps.push_back(check_fifos(p));
   if (options.compile) report.steps.push_back(check_compiled(p, integers, options, progress));

@@ -1,6 +1,8 @@
 #include "check/process.h"
 
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -43,7 +45,15 @@ ProcessResult run_process(const std::vector<std::string>& argv, const std::strin
   ::close(failure[1]);
   ProcessResult result;
   char buffer[4096];
+  bool told = false;
   for (;;) {
+    // A Ctrl-C on the terminal reaches the child by itself; a signal to this process alone is passed on.
+    if (int signal = pending_interrupt(); signal != 0 && !told) {
+      ::kill(child, SIGTERM);
+      told = true;
+    }
+    pollfd ready{output[0], POLLIN, 0};
+    if (::poll(&ready, 1, 100) <= 0) continue;
     ssize_t n = ::read(output[0], buffer, sizeof buffer);
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) break;
@@ -56,7 +66,7 @@ ProcessResult run_process(const std::vector<std::string>& argv, const std::strin
   int status = 0;
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
-  if (int signal = pending_interrupt(); signal != 0) throw Interrupted(signal);
+  throw_if_interrupted();
   if (failed) fail(ErrorKind::ExternalTool, "cannot run {} in {}: {}", argv[0], folder, std::strerror(error));
   result.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   return result;

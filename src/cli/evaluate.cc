@@ -54,7 +54,7 @@ int evaluate_emulator(const EvaluateOptions& options) {
   const MapShape shape = source.graph.input_shape();
   const auto start = std::chrono::steady_clock::now();
   for (int64_t first = 0; first < count; first += kChunk) {
-    if (int signal = pending_interrupt(); signal != 0) throw Interrupted(signal);
+    throw_if_interrupted();
     const int64_t n = std::min(kChunk, count - first);
     std::vector<int64_t> predicted(static_cast<size_t>(n)), labels(static_cast<size_t>(n));
     std::vector<int64_t> lost(static_cast<size_t>(n), 0);

@@ -1,8 +1,10 @@
 // tailor export: a network becomes a design, the design a project.
 #include <cmath>
+#include <set>
 
 #include "cli/source.h"
 #include "cli/table.h"
+#include "tailor/core/interrupt.h"
 #include "tailor/core/log.h"
 #include "tailor/core/strings.h"
 #include "tailor/core/threads.h"
@@ -10,13 +12,11 @@
 #include "tailor/emulate/integer.h"
 #include "tailor/emulate/noise.h"
 #include "tailor/hls/project.h"
+#include "tailor/ir/identifier.h"
 #include "tailor/passes/passes.h"
 
 namespace tailor {
 namespace {
-
-/// Images that the predicted and the measured quantisation error are taken over; more would not change two digits.
-constexpr size_t kNoiseImages = 4;
 
 std::string skips_text(const ConvAttributes& a) {
   std::vector<std::string> parts;
@@ -43,8 +43,15 @@ std::string layer_table(const Graph& design, const std::vector<int64_t>& overflo
 
 std::string fifo_table(const Graph& design) {
   Table table({"FIFO", "tokens", "bits a token", "storage"});
+  std::set<int> ports;  // not FIFOs of the design
   int64_t plain = 0;
-  for (const Value& v : design.values) {
+  for (const Node& node : design.nodes) {
+    if (node.op == Op::Input) ports.insert(node.outputs[0]);
+    if (node.op == Op::Output) ports.insert(node.inputs[0]);
+  }
+  for (size_t id = 0; id < design.values.size(); ++id) {
+    const Value& v = design.values[id];
+    if (ports.count(static_cast<int>(id)) != 0) continue;
     if (v.fifo_depth <= 2) {
       ++plain;
     } else {
@@ -76,17 +83,21 @@ int run_export(const ExportOptions& options) {
   std::vector<int64_t> overflows(design.nodes.size(), 0);
   IntegerEmulator emulator(design);
   std::vector<IntegerResult> results(samples.images_chw.size());
-  parallel_for(static_cast<int64_t>(results.size()), 0, [&](int64_t i) { results[static_cast<size_t>(i)] = emulator.run(samples.images_chw[static_cast<size_t>(i)]); });
+  parallel_for(static_cast<int64_t>(results.size()), 0, [&](int64_t i) {
+    if (pending_interrupt() == 0) results[static_cast<size_t>(i)] = emulator.run(samples.images_chw[static_cast<size_t>(i)]);
+  });
+  throw_if_interrupted();
   for (const IntegerResult& r : results) {
     vectors.expected.push_back(r.logits_raw);
     for (size_t n = 0; n < overflows.size(); ++n) overflows[n] += r.overflows[n];
   }
 
-  std::vector<std::vector<double>> few(samples.images_chw.begin(), samples.images_chw.begin() + static_cast<std::ptrdiff_t>(std::min(kNoiseImages, samples.images_chw.size())));
+  std::vector<std::vector<double>> few(samples.images_chw.begin(), samples.images_chw.begin() + static_cast<std::ptrdiff_t>(std::min(kQuantisationImages, samples.images_chw.size())));
   const double predicted = predict_rms_error(design, few);
   double squares = 0, count = 0;
   Float64Emulator exact(design);
   for (size_t i = 0; i < few.size(); ++i) {
+    throw_if_interrupted();
     std::vector<double> logits = exact.run(few[i]);
     for (size_t k = 0; k < logits.size(); ++k) {
       squares += (logits[k] - results[i].logits[k]) * (logits[k] - results[i].logits[k]);
@@ -106,7 +117,7 @@ int run_export(const ExportOptions& options) {
     weight_overflows += emulator.weight_overflows()[n];
   }
   ProjectOptions project;
-  project.top = make_top_name(design.name);
+  project.top = make_identifier(design.name);
   project.part = card.part;
   project.clock_ns = config.clock_ns;
   project.backend = config.backend;

@@ -27,6 +27,9 @@ void install_interrupt_handlers() {
 }
 
 int pending_interrupt() { return pending.load(); }
+void throw_if_interrupted() {
+  if (int signal = pending_interrupt(); signal != 0) throw Interrupted(signal);
+}
 void set_pending_interrupt(int signal) { pending = signal; }
 
 }  // namespace tailor

@@ -61,7 +61,7 @@ LogLevel parse_level(std::string_view text, std::string_view spec) {
     if (text == name) return level;
   }
   fail(ErrorKind::Usage,
-       "--log: expected LEVEL or LEVEL,room=LEVEL with LEVEL one of trace, debug, info, warn, error, "
+       "--log or TAILOR_LOG: expected LEVEL or LEVEL,room=LEVEL with LEVEL one of trace, debug, info, warn, error, "
        "off; got '{}' in '{}'",
        text, spec);
 }

@@ -125,7 +125,8 @@ class Emitter {
         add("channels", out.shape.channels);
         add("bits", out.type->width);
         add_type("value_t", type_name(out));
-        add_type("token", token_name(out));
+        add_type("in_token", token_name(in));
+        add_type("out_token", token_name(out));
         break;
       case Op::ZeroPad: {
         const auto& a = std::get<ZeroPadAttributes>(node.attributes);
@@ -135,7 +136,8 @@ class Emitter {
         add("left", a.left);
         add("bottom", a.bottom);
         add("right", a.right);
-        add_type("token", token_name(out));
+        add_type("in_token", token_name(in));
+        add_type("out_token", token_name(out));
         break;
       }
       case Op::ShortcutPad: {

@@ -119,18 +119,23 @@ Json fifos_json(const Graph& design) {
 
 }  // namespace
 
-std::string make_top_name(const std::string& name) {
-  std::string text;
-  for (char c : name) text += (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ? c : '_';
-  if (text.empty() || (text[0] >= '0' && text[0] <= '9')) text = "net_" + text;
-  return text;
+bool is_project(const std::string& folder) {
+  const std::string path = path_join(folder, "manifest.json");
+  if (!path_exists(path)) return false;
+  try {
+    return Json::parse(read_file(path), path).get_string("format", "") == "tailor.project";
+  } catch (const Error&) {
+    return false;
+  }
 }
 
 void write_project(const Graph& lowered, const Graph& design, const TestVectors& vectors, const ProjectOptions& options, const std::string& output) {
   TAILOR_CHECK(design.state == "design" && lowered.state == "lowered", "{} and {}", lowered.state, design.state);
   TAILOR_CHECK(vectors.inputs_chw.size() == vectors.expected.size() && !vectors.expected.empty(), "{} vectors", vectors.inputs_chw.size());
-  if (path_exists(output) && !is_empty_directory(output) && !options.force)
-    fail(ErrorKind::Usage, "--output {}: it exists already; name another folder, or add --force to replace it", output);
+  if (path_exists(output) && !is_empty_directory(output)) {
+    if (!options.force) fail(ErrorKind::Usage, "--output {}: it exists already; name another folder, or add --force to replace it", output);
+    if (!is_project(output)) fail(ErrorKind::Usage, "--output {}: --force replaces projects only, and this is none (no manifest.json of tailor); name another folder", output);
+  }
 
   const std::string& top = options.top;
   const bool vitis = options.backend == HlsBackend::Vitis;
@@ -144,7 +149,7 @@ void write_project(const Graph& lowered, const Graph& design, const TestVectors&
                  {"uncertainty", vitis ? "27%" : "12.5%"},
                  {"tool", vitis ? "vitis_hls -f" : "vivado_hls -f"},
                  {"cxx_standard", vitis ? "c++14" : "c++0x"},
-                 {"open_solution", vitis ? "open_solution -reset solution1 -flow_target vivado" : "open_solution -reset solution1"},
+                 {"flow", vitis ? " -flow_target vivado" : ""},
                  {"description", fmt::format("{} for {}, laid out {}, streams of {}.", design.name, options.part, design.provenance.at("design").at("layout").as_string(),
                                              design.provenance.at("design").at("type").as_string())},
                  {"vectors", vectors.source}};

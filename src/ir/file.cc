@@ -123,7 +123,6 @@ NodeHardware read_hardware(const Json& json) {
   return h;
 }
 
-
 }  // namespace
 
 std::string print_graph(const Graph& graph) {

@@ -197,6 +197,8 @@ std::vector<std::string> verify_network(const Network& network) {
   MapShape in = network.input;
   if (in.channels < 1 || in.height < 1 || in.width < 1)
     findings.push_back("the input shape " + to_string(in) + " is empty");
+  else if (in.channels > kMaxMapSide || in.height > kMaxMapSide || in.width > kMaxMapSide || in.size() > kMaxMapElements)
+    findings.push_back(fmt::format("the input shape {} is beyond {} a side and {} elements", to_string(in), kMaxMapSide, kMaxMapElements));
   for (const Block& block : network.blocks) {
     unique(block.id);
     if (block.stages.empty()) {
@@ -215,6 +217,8 @@ std::vector<std::string> verify_network(const Network& network) {
         findings.push_back(fmt::format("{}: a kernel of {} does not fit on {}", where, s.kernel, to_string(at)));
       else
         at = {s.out_channels, conv_size(at.height, s.kernel, s.stride, s.pad), conv_size(at.width, s.kernel, s.stride, s.pad)};
+      if (at.channels > kMaxMapSide || at.height > kMaxMapSide || at.width > kMaxMapSide || at.size() > kMaxMapElements)
+        findings.push_back(fmt::format("{} makes {}, expected sizes up to {} and {} elements", where, to_string(at), kMaxMapSide, kMaxMapElements));
     }
     if (!findings.empty()) return findings;  // shapes from here on would be guesses
     std::vector<MapShape> points = point_shapes(block, in);
@@ -233,6 +237,8 @@ std::vector<std::string> verify_network(const Network& network) {
         findings.push_back(fmt::format("{} ({}, stride {}) turns {} into {}, but joins at {}", skip.id, to_string(skip.kind), skip.stride,
                                        to_string(from), to_string(skip_output(skip, from, to.channels)), to_string(to)));
       }
+      if (skip.kind == SkipKind::Identity && skip.stride != 1)
+        findings.push_back(fmt::format("{} is an identity with the stride {}, expected 1", skip.id, skip.stride));
       if (skip.kind == SkipKind::Pad && (skip.channel_offset < 0 || skip.channel_offset + from.channels > to.channels))
         findings.push_back(fmt::format("{} sets {} channels at offset {}, the join has {}", skip.id, from.channels, skip.channel_offset, to.channels));
       if (skip.kind == SkipKind::Projection) {

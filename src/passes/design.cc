@@ -35,6 +35,7 @@ void verify(const Graph& graph, const char* pass) {
 void assign_identifiers(Graph& graph) {
   // Stages and streams are names of one scope; a stage's own output is NAME_out.
   std::set<std::string> taken, stages;
+  unique_identifier(graph.name, taken);  // the top function
   for (Node& node : graph.nodes) {
     node.identifier = unique_identifier(node.name, taken);
     stages.insert(node.name);
@@ -44,6 +45,11 @@ void assign_identifiers(Graph& graph) {
 
 Graph make_design(const Graph& lowered, const DesignOptions& options) {
   if (lowered.state != "lowered") fail(ErrorKind::Usage, "graph {}: expected a lowered graph, got a {}; use graph.safetensors of the project", lowered.name, lowered.state);
+  for (const Node& node : lowered.nodes) {
+    const auto* a = std::get_if<ConvAttributes>(&node.attributes);
+    if (a && (a->activation != Activation::None || !a->stream_skips.empty() || !a->window_skips.empty() || !a->folded_skips.empty()))
+      fail(ErrorKind::Unsupported, "graph {}: {} has a ReLU or skips of its own, which only a design's convolutions have; write them as nodes", lowered.name, node.name);
+  }
   Graph graph = lowered;
   fold_batch_norm(graph);
   verify(graph, "fold_batch_norm");

@@ -37,20 +37,20 @@ bool operation_fits(const Skip& skip, const MapShape& skip_from, const MapShape&
 
 }  // namespace
 
-std::vector<PlannedEdit> plan_edits(const SurgeryConfig& policy, const std::vector<std::string>& skip_ids,
-                                    int64_t epochs, const std::string& source) {
+std::vector<PlannedEdit> plan_edits(const SurgeryConfig& policy, const Network& network, int64_t epochs, const std::string& source) {
+  const std::vector<std::string> ids = skip_ids(network);
   for (size_t i = 0; i < policy.plan.size(); ++i) {
     const std::string& id = policy.plan[i].skip;
     std::string pointer = fmt::format("/surgery/plan/{}/skip", i);
-    if (std::find(skip_ids.begin(), skip_ids.end(), id) == skip_ids.end())
-      fail_config(pointer, "the id of a skip (" + ids_text(skip_ids) + ")", fmt::format("\"{}\"{}", id, did_you_mean(id, skip_ids)), source);
+    if (std::find(ids.begin(), ids.end(), id) == ids.end())
+      fail_config(pointer, "the id of a skip (" + ids_text(ids) + ")", fmt::format("\"{}\"{}", id, did_you_mean(id, ids)), source);
     for (size_t j = 0; j < i; ++j) {
       if (policy.plan[j].skip == id) fail_config(pointer, "each skip once", fmt::format("\"{}\" again", id), source);
     }
   }
   std::vector<PlannedEdit> edits;
   if (policy.kind == SurgeryKind::None) return edits;
-  std::vector<std::string> order = skip_ids;
+  std::vector<std::string> order = ids;
   if (policy.order == EditOrder::OutputFirst) std::reverse(order.begin(), order.end());
   const int64_t first = policy.first_epoch.value_or(policy.alpha);
   for (const std::string& id : order) {
@@ -69,6 +69,14 @@ std::vector<PlannedEdit> plan_edits(const SurgeryConfig& policy, const std::vect
                   fmt::format("at least {} (the last of {} alterations is due before epoch {}), or allow_partial", edits.back().epoch + 1, edits.size(), edits.back().epoch),
                   std::to_string(epochs), source);
     edits.resize(reached);
+  }
+  Network rehearsal = network;
+  for (const PlannedEdit& edit : edits) {
+    try {
+      apply_alteration(rehearsal, edit.skip_id, edit.kind);
+    } catch (const Error& e) {
+      fail(e.kind(), "{}: /surgery: the alteration due before epoch {}: {}; give this skip \"kind\": \"keep\" in /surgery/plan", source, edit.epoch, e.what());
+    }
   }
   return edits;
 }
@@ -146,6 +154,8 @@ Alteration apply_alteration(Network& network, const std::string& skip_id, Altera
   }
   alteration.added_parameters = parameters_of(alteration.added);
   alteration.after = skips_json(*block);
+  const auto findings = verify_network(network);
+  TAILOR_CHECK(findings.empty(), "after the alteration of {}: {}", skip_id, join(findings, "; "));
   return alteration;
 }
 

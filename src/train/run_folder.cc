@@ -35,7 +35,7 @@ RunFolder::RunFolder(std::string path, bool wait) : path_(std::move(path)) {
     }
     if (!said) log_info("train", "waiting for the process that trains in {}", path_);
     said = true;
-    if (int signal = pending_interrupt(); signal != 0) throw Interrupted(signal);
+    throw_if_interrupted();
     std::this_thread::sleep_for(std::chrono::milliseconds(200));
   }
 }

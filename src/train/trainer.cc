@@ -105,7 +105,7 @@ class Run {
     Network network = spec_.teacher ? spec_.teacher->network : make_network(spec_.config.network, shape(), spec_.data.classes);
     // Edits are planned from the topology that the run begins with, whatever has been applied since.
     total_skips_ = static_cast<int64_t>(skip_ids(network).size());
-    edits_ = plan_edits(spec_.config.surgery, skip_ids(network), config_.epochs, spec_.source);
+    edits_ = plan_edits(spec_.config.surgery, network, config_.epochs, spec_.source);
     hold_epochs_ = resolve_hold_epochs(config_.schedule, config_.epochs, settled_epoch(spec_.config.surgery, edits_), !edits_.empty());
     if (path_exists(folder_.last())) {
       Checkpoint c = load_checkpoint(folder_.last());

@@ -20,6 +20,7 @@
 #include "tailor/emulate/streams.h"
 #include "tailor/emulate/witness.h"
 #include "tailor/hls/project.h"
+#include "tailor/ir/identifier.h"
 #include "tailor/passes/passes.h"
 
 namespace tailor {
@@ -252,7 +253,7 @@ void write(benchmark::State& state, const DesignCase& c, bool with_design) {
                       {s.image},
                       {IntegerEmulator(design_of(c)).run(s.image).logits_raw}};
   ProjectOptions options;
-  options.top = make_top_name(c.network);
+  options.top = make_identifier(c.network);
   options.part = find_card("u200").part;
   const TemporaryDirectory folder("tailor_bench");
   const std::string project = path_join(folder.path(), "project");

@@ -58,6 +58,8 @@ std::vector<Case> cases() {
       {"IdentityAfterStock", block_network(Surgery::Traditional, Join::AfterActivation, Shortcut::Projection, 1), Layout::Stock, {20, 7, true, Rounding::RndConv, Overflow::SatSym}, 1, HlsBackend::Vitis},
       {"RemovedFused", block_network(Surgery::Removed), Layout::Fused, {16, 6}, 108, HlsBackend::Vitis},
       {"TraditionalPadFused", block_network(Surgery::Traditional, Join::AfterActivation, Shortcut::Pad), Layout::Fused, {10, 3, true, Rounding::RndZero, Overflow::WrapSm}, 9, HlsBackend::Vitis},
+      // 2 channels of 13 bits: the input port's token is rounded up to 32 bits, the pad's behind it is not
+      {"PortWiderThanItsPixelStock", block_network(), Layout::Stock, {13, 4}, std::nullopt, HlsBackend::Vitis},
   };
 }
 
@@ -76,7 +78,7 @@ TEST_P(Compiled, AgreesBitForBit) {
   EXPECT_EQ(step(report, "compiled").detail, "compiled C++ and emulator agree bit for bit on 5 vectors");
 }
 
-INSTANTIATE_TEST_SUITE_P(Check, Compiled, ::testing::Range(0, 6), [](const auto& p) { return cases()[static_cast<size_t>(p.param)].name; });
+INSTANTIATE_TEST_SUITE_P(Check, Compiled, ::testing::Range(0, 7), [](const auto& p) { return cases()[static_cast<size_t>(p.param)].name; });
 
 class Faults : public ::testing::Test {
  protected:
@@ -117,6 +119,14 @@ TEST_F(Faults, AChangedWeightIsNamedWithStageAndPixel) {
   EXPECT_FALSE(step(report, "compiled").passed);
   testing::expect_words(step(report, "compiled").detail, {"first differing stage: b0_conv2 (conv2d), pixel row", "channel 0: the emulator has"});
   EXPECT_FALSE(report.passed());
+}
+
+TEST_F(Faults, ATrainedGraphWithoutItsWitnessFails) {
+  parts_.lowered.provenance = Json::object({{"run", "mine"}});
+  write();
+  CheckReport report = check();
+  EXPECT_FALSE(step(report, "libtorch").passed);
+  testing::expect_words(step(report, "libtorch").detail, {"no stored outputs of LibTorch", "export again"});
 }
 
 TEST_F(Faults, ADroppedSkipInTheGraphContradictsTheWitness) {

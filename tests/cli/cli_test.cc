@@ -22,6 +22,7 @@ struct Cli : public ::testing::Test {
 
   ProcessResult run(std::vector<std::string> arguments, std::vector<std::pair<std::string, std::string>> environment = {}) {
     arguments.insert(arguments.begin(), TAILOR_BINARY);
+    environment.insert(environment.begin(), {"TAILOR_LOG", "info"});  // whatever the tests themselves run with
     return run_process(arguments, folder.path(), environment);
   }
   /// The command must fail with this exit code and these words.
@@ -97,7 +98,7 @@ TEST_F(Cli, WrongWordsExitWith2AndAHint) {
   expect_failure(2, {"--untrained: expected --network NAME"}, {"export", "--untrained"});
   expect_failure(2, {"expected one of --checkpoint, --graph and --network, got several"}, {"export", "--checkpoint", "a", "--graph", "b"});
   expect_failure(2, {"there is no finished run in ./runs"}, {"export"});
-  expect_failure(2, {"--log: expected LEVEL or LEVEL,room=LEVEL"}, {"config", "list", "--log", "loud"});
+  expect_failure(2, {"--log or TAILOR_LOG: expected LEVEL or LEVEL,room=LEVEL"}, {"config", "list", "--log", "loud"});
   expect_failure(2, {"--config: no file 'resnet20_remov' and no configuration of that name", "did you mean 'resnet20_remove'?"}, {"config", "show", "--config", "resnet20_remov"});
   expect_failure(2, {"--set: expected key=value"}, {"config", "show", "--config", "quickstart", "--set", "epochs"});
   expect_failure(2, {"expected a file, or --network NAME"}, {"inspect"});

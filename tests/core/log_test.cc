@@ -38,11 +38,11 @@ TEST_F(Log, LevelsArePerChannel) {
 TEST_F(Log, AnUnknownLevelIsAnErrorAndChangesNothing) {
   set_log_levels("error");
   EXPECT_EQ(message_of(ErrorKind::Usage, [] { set_log_levels("info,passes=loud"); }),
-            "--log: expected LEVEL or LEVEL,room=LEVEL with LEVEL one of trace, debug, info, warn, "
+            "--log or TAILOR_LOG: expected LEVEL or LEVEL,room=LEVEL with LEVEL one of trace, debug, info, warn, "
             "error, "
             "off; got 'loud' in 'info,passes=loud'");
   for (const char* bad : {"", "INFO", "info,", "passes=", "info;debug"})
-    testing::expect_error(ErrorKind::Usage, {"--log: expected LEVEL"},
+    testing::expect_error(ErrorKind::Usage, {"--log or TAILOR_LOG: expected LEVEL"},
                           [&] { set_log_levels(bad); });
   EXPECT_FALSE(log_enabled(LogLevel::Warn, "passes"));
 }

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 #include <set>
@@ -117,6 +118,28 @@ TEST(BatchMaker, PadsCropsAndMirrorsAsDefined) {
     EXPECT_EQ(cases.size(),
               (pad_crop ? 81U : 1U) * (flip ? 2U : 1U));  // every crop and mirror was seen
   }
+}
+
+TEST(BatchMaker, AnImageNarrowerThanThePadCanBeCroppedToNothing) {
+  class Small : public ImageDataset {
+   public:
+    int64_t size() const override { return 200; }
+    int64_t get(int64_t, Span<uint8_t> pixels) const override {
+      std::fill(pixels.begin(), pixels.end(), uint8_t{255});
+      return 0;
+    }
+  } images;
+  BatchMaker maker({1, 2, 3}, {{0}, {1}});
+  int empty = 0;
+  for (int64_t i = 0; i < images.size(); ++i) {
+    std::vector<float> out(6);
+    std::vector<int64_t> indices = {i}, labels = {0};
+    maker.fill(images, indices, Augmentation{true, true, 1}, 0, out, labels);
+    for (float v : out) EXPECT_TRUE(v == 0 || v == 1) << v;
+    empty += std::count(out.begin(), out.end(), 0.0F) == 6 ? 1 : 0;
+  }
+  EXPECT_GT(empty, 60);  // 6 of 9 rows or 4 of 9 columns: most
+  EXPECT_LT(empty, 190);
 }
 
 TEST(BatchMaker, WithoutAugmentationTheImageStays) {

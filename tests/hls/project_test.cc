@@ -99,7 +99,11 @@ TEST(Project, AnExistingFolderIsRefusedAndForceReplacesIt) {
   write_file(path + "/mine.txt", "keep");
   testing::expect_error(ErrorKind::Usage, {path, "it exists already", "--force"}, [&] { testing::write_parts(parts, path); });
   EXPECT_EQ(read_file(path + "/mine.txt"), "keep");
+  // --force replaces what tailor wrote, never what somebody else did.
   parts.options.force = true;
+  testing::expect_error(ErrorKind::Usage, {path, "--force replaces projects only"}, [&] { testing::write_parts(parts, path); });
+  EXPECT_EQ(read_file(path + "/mine.txt"), "keep");
+  write_file(path + "/manifest.json", "{\"format\": \"tailor.project\"}");
   testing::write_parts(parts, path);
   EXPECT_FALSE(path_exists(path + "/mine.txt"));
   EXPECT_TRUE(path_exists(path + "/firmware/block.cpp"));
@@ -187,9 +191,10 @@ TEST(Tcl, ScriptsRunTheStepsTheyAreAskedFor) {
 }
 
 TEST(TopName, IsAlwaysLegal) {
-  EXPECT_EQ(make_top_name("resnet20"), "resnet20");
-  EXPECT_EQ(make_top_name("20-layers"), "net_20_layers");
-  EXPECT_EQ(make_top_name(""), "net_");
+  EXPECT_EQ(make_identifier("resnet20"), "resnet20");
+  EXPECT_EQ(make_identifier("20-layers"), "n20_layers");
+  EXPECT_EQ(make_identifier(""), "n");
+  for (const char* word : {"main", "defines", "weights", "nullptr", "loaded"}) EXPECT_EQ(make_identifier(word), std::string(word) + "_0");
 }
 
 }  // namespace

@@ -165,7 +165,8 @@ TEST_F(GraphFile, RefusesABrokenDocument) {
   const std::string start = "graph file " + path_ + ": ";
   EXPECT_EQ(refusal(with(R"("state":"lowered")", R"("state":"raised")")),
             start + "unknown state 'raised'");
-  EXPECT_EQ(refusal(with(R"("op":"relu")", R"("op":"gelu")")), start + "unknown operation 'gelu'");
+  testing::expect_error(ErrorKind::Unsupported, {start + "the operation 'gelu' is not supported"},
+                        [&] { load(with(R"("op":"relu")", R"("op":"gelu")")); });
   EXPECT_EQ(refusal(with(R"("shape":[2,6,5])", R"("shape":[2,6])")),
             start + "value input: expected 3 sizes, got 2");
   EXPECT_EQ(refusal(with(R"("shape":[2,6,5])", R"("shape":[2,"6",5])")),
@@ -202,22 +203,22 @@ TEST_F(GraphFile, RefusesADesignWithoutItsAnnotations) {
   const Graph good = tiny_design();
   using Break = std::function<void(Graph&)>;
   const std::pair<Break, const char*> cases[] = {
-      {[](Graph& g) { g.values[1].type.reset(); }, " has no type"},
+      {[](Graph& g) { g.values[1].type.reset(); }, " has no usable type"},
       {[](Graph& g) { g.values[1].fifo_depth = 0; }, " has no reasonable FIFO depth"},
       {[](Graph& g) { g.values[1].fifo_depth = INT64_MAX; }, " has no reasonable FIFO depth"},
       {[](Graph& g) { g.values[1].identifier = "a b"; }, " has no C++ identifier"},
       {[](Graph& g) { g.nodes[1].identifier = ""; }, " has no C++ identifier"},
       {[](Graph& g) { g.nodes[1].identifier = "1a"; }, " has no C++ identifier"},
       {[](Graph& g) { testing::node_of(g, "b.conv1").hardware.weight.reset(); },
-       "b.conv1 has no weight or bias type"},
+       "b.conv1 has no usable weight or bias type"},
       {[](Graph& g) { testing::node_of(g, "fc").hardware.bias.reset(); },
-       "fc has no weight or bias type"},
+       "fc has no usable weight or bias type"},
       {[](Graph& g) { testing::node_of(g, "fc").hardware.accumulator.reset(); },
-       "fc has no accumulator type"},
+       "fc has no usable accumulator type"},
       {[](Graph& g) { testing::node_of(g, "pool").hardware.accumulator.reset(); },
-       "pool has no accumulator type"},
+       "pool has no usable accumulator type"},
       {[](Graph& g) { testing::node_of(g, "pool").hardware.reciprocal.reset(); },
-       "pool has no reciprocal type"},
+       "pool has no usable reciprocal type"},
       {[](Graph& g) { testing::node_of(g, "fc").hardware.reuse_factor = 0; },
        "fc has no reasonable reuse factor"},
       {[](Graph& g) { testing::node_of(g, "fc").hardware.multipliers = -1; },

@@ -104,7 +104,7 @@ TEST(InferShape, RefusesWhatDoesNotFitAndNamesTheNode) {
       {Op::Conv2d,
        {x},
        changed([](auto& a) { a.window_skips = {"s"}; }),
-       "graph: n (conv2d): a skip read from the window needs equal shapes"},
+       "graph: n (conv2d): a skip read from the window needs stride 1 and equal shapes"},
       {Op::Add, {x}, AddAttributes{}, "graph: n (add): expected 2 inputs or more, got 1"},
       {Op::Add, {x, {2, 6, 4}}, AddAttributes{{"s"}}, "graph: n (add): adds 2x6x4 to 2x6x5"},
       {Op::Add,

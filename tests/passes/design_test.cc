@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
+#include "support/expect_error.h"
 #include "support/networks.h"
 #include "tailor/emulate/float64.h"
 #include "tailor/emulate/integer.h"
@@ -117,6 +119,91 @@ TEST(FoldIdentitySkips, FoldedAndWindowedAreBitExact) {
     auto image = testing::random_image(lowered.input_shape(), seed);
     EXPECT_EQ(a.run(image).logits_raw, b.run(image).logits_raw);
   }
+}
+
+/// A lowered graph by hand: conv (no bias, no batch norm), a skip over it, ReLU, pool, dense.
+Graph one_conv(MapShape input, const ConvAttributes& attributes) {
+  Graph g;
+  g.name = "one_conv";
+  g.state = "lowered";
+  const int in = g.add_value("input", input);
+  Node first;
+  first.op = Op::Input;
+  first.name = "input";
+  first.outputs = {in};
+  g.nodes.push_back(first);
+  auto output_of = [&](size_t node) { return g.nodes[node].outputs[0]; };
+  int at = output_of(g.add_node(Op::Conv2d, "conv", {in}, attributes, input.channels));
+  if (g.value(at).shape == input) at = output_of(g.add_node(Op::Add, "add", {at, in}, AddAttributes{{"skip"}}));
+  at = output_of(g.add_node(Op::Relu, "relu", {at}));
+  at = output_of(g.add_node(Op::GlobalAvgPool, "pool", {at}));
+  at = output_of(g.add_node(Op::Dense, "fc", {at}, {}, 3));
+  g.add_node(Op::Output, "output", {at});
+  auto ramp = [](Shape shape) {
+    Tensor t(DType::F32, std::move(shape));
+    for (size_t i = 0; i < t.as<float>().size(); ++i) t.as<float>()[i] = 0.0625F * static_cast<float>(i % 11) - 0.25F;
+    return t;
+  };
+  g.tensors["conv.weight"] = ramp({input.channels, input.channels, attributes.kernel, attributes.kernel});
+  g.tensors["fc.weight"] = ramp({3, input.channels});
+  g.tensors["fc.bias"] = ramp({3});
+  EXPECT_EQ(verify_graph(g), std::vector<std::string>{});
+  return g;
+}
+
+ConvAttributes conv_attributes(int64_t kernel, int64_t stride, int64_t pad) {
+  ConvAttributes a;
+  a.kernel = kernel;
+  a.stride = stride;
+  a.pad_top = a.pad_left = a.pad_bottom = a.pad_right = pad;
+  return a;
+}
+
+void expect_same_function(const Graph& lowered, const DesignOptions& o) {
+  Graph design = make_design(lowered, o);
+  Float64Emulator reference(lowered), laid_out(design);
+  IntegerEmulator integers(design);
+  auto image = testing::random_image(lowered.input_shape(), 4);
+  auto expected = reference.run(image), got = laid_out.run(image);
+  auto fixed = integers.run(image);
+  for (size_t k = 0; k < expected.size(); ++k) {
+    EXPECT_NEAR(got[k], expected[k], 1e-9);
+    EXPECT_NEAR(fixed.logits[k], expected[k], 0.05);
+  }
+}
+
+TEST(HandMadeGraphs, AConvolutionNeedsNeitherBiasNorBatchNorm) {
+  for (Layout layout : {Layout::Fused, Layout::Stock}) expect_same_function(one_conv({2, 5, 6}, conv_attributes(3, 1, 1)), options(layout));
+}
+
+TEST(HandMadeGraphs, AStridedConvolutionReadsNoSkipFromItsWindow) {
+  // On a map of one pixel a stride of 2 keeps the shape, but the window's centre is then another pixel's business.
+  const Graph lowered = one_conv({2, 1, 1}, conv_attributes(3, 2, 1));
+  for (const Node& node : make_design(lowered, options(Layout::Fused)).nodes) {
+    if (node.op != Op::Conv2d) continue;
+    EXPECT_TRUE(node.conv().window_skips.empty() && node.conv().folded_skips.empty());
+  }
+  expect_same_function(lowered, options(Layout::Fused));
+}
+
+TEST(HandMadeGraphs, PadsBeyondTheKernelAreForTheStockLayout) {
+  const Graph lowered = one_conv({2, 4, 4}, conv_attributes(1, 1, 1));
+  testing::expect_error(ErrorKind::Unsupported, {"conv: pads of 1 and 1 before a kernel of 1", "--layout stock"}, [&] { make_design(lowered, options(Layout::Fused)); });
+  expect_same_function(lowered, options(Layout::Stock));
+}
+
+TEST(HandMadeGraphs, ADesignsConvolutionIsRefusedInALoweredGraph) {
+  Graph lowered = one_conv({2, 4, 4}, conv_attributes(3, 1, 1));
+  lowered.nodes[1].conv().activation = Activation::Relu;
+  for (Layout layout : {Layout::Fused, Layout::Stock})
+    testing::expect_error(ErrorKind::Unsupported, {"conv has a ReLU or skips of its own"}, [&] { make_design(lowered, options(layout)); });
+}
+
+TEST(HandMadeGraphs, AStageNamedAsTheTopFunctionGetsAnotherName) {
+  Graph lowered = one_conv({2, 4, 4}, conv_attributes(3, 1, 1));
+  lowered.name = "conv";
+  std::set<std::string> names = {"conv"};
+  for (const Node& node : make_design(lowered, options(Layout::Stock)).nodes) EXPECT_TRUE(names.insert(node.identifier).second) << node.identifier;
 }
 
 }  // namespace

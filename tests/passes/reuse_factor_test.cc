@@ -90,7 +90,7 @@ TEST(Identifiers, AreLegalAndUnique) {
   g.values[0].name = "int";
   assign_identifiers(g);
   EXPECT_EQ(g.nodes[1].identifier, "n3rd_double_name");
-  EXPECT_EQ(g.nodes[2].identifier, "int_");
+  EXPECT_EQ(g.nodes[2].identifier, "int_0");
   EXPECT_EQ(g.nodes[3].identifier, "n_x");
   std::set<std::string> all;
   for (const Node& n : g.nodes) EXPECT_TRUE(all.insert(n.identifier).second) << n.identifier;

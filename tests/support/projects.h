@@ -8,6 +8,7 @@
 #include "tailor/emulate/integer.h"
 #include "tailor/emulate/noise.h"
 #include "tailor/hls/project.h"
+#include "tailor/ir/identifier.h"
 #include "tailor/passes/passes.h"
 
 namespace tailor::testing {
@@ -45,6 +46,7 @@ inline ProjectParts project_parts(const Network& network, DesignOptions options 
   ProjectParts p;
   const TensorMap tensors = random_tensors(network, 3);
   p.lowered = lower_network(network, tensors, "test");
+  p.lowered.provenance = Json::object({{"untrained", "random weights"}});  // so no witness is expected
   options.input_magnitude = 2.1;
   p.design = make_design(p.lowered, options);
   IntegerEmulator emulator(p.design);
@@ -53,7 +55,7 @@ inline ProjectParts project_parts(const Network& network, DesignOptions options 
     p.vectors.inputs_chw.push_back(random_image(network.input, i));
     p.vectors.expected.push_back(emulator.run(p.vectors.inputs_chw.back()).logits_raw);
   }
-  p.options.top = make_top_name(network.name);
+  p.options.top = make_identifier(network.name);
   p.options.part = "xcu200-fsgd2104-2-e";
   p.options.manifest_extras = Json::object({{"quantisation", Json::object({{"rms_bound", kQuantisationSafety * predict_rms_error(p.design, p.vectors.inputs_chw)}})}});
   return p;

@@ -26,7 +26,19 @@ Network resnet(int64_t depth, Shortcut shortcut = Shortcut::Projection) {
 
 // ---- schedule
 
-const std::vector<std::string> kIds = {"a", "b", "c", "d", "e"};
+/// A network with the skips a, b, c, d, e.
+Network five_skips() {
+  Network network = resnet(20);
+  char id = 'a';
+  for (Block& block : network.blocks) {
+    if (block.skips.empty()) continue;
+    if (id > 'e')
+      block.skips.clear();
+    else
+      block.skips[0].id = std::string(1, id++);
+  }
+  return network;
+}
 
 SurgeryConfig policy(int64_t alpha, std::optional<int64_t> first_epoch = std::nullopt) {
   SurgeryConfig config;
@@ -38,7 +50,7 @@ SurgeryConfig policy(int64_t alpha, std::optional<int64_t> first_epoch = std::nu
 
 std::string plan(const SurgeryConfig& config, int64_t epochs = 1000) {
   std::string text;
-  for (const PlannedEdit& edit : plan_edits(config, kIds, epochs, "r20.json"))
+  for (const PlannedEdit& edit : plan_edits(config, five_skips(), epochs, "r20.json"))
     text += fmt::format("{}{}{} ", edit.epoch, edit.kind == AlterationKind::Remove ? "-" : "~",
                         edit.skip_id);
   return text;
@@ -103,13 +115,26 @@ TEST(PlanEdits, UnknownAndRepeatedSkipsAreErrors) {
   config.plan = {{"stage1.blok0.skip"}};
   expect_error(ErrorKind::Config,
                {"got \"stage1.blok0.skip\" (did you mean 'stage1.block0.skip'?)"},
-               [&] { plan_edits(config, skip_ids(resnet(8)), 99, "x"); });
+               [&] { plan_edits(config, resnet(8), 99, "x"); });
+}
+
+TEST(PlanEdits, AnEditThatCannotBeMadeIsSaidBeforeTraining) {
+  Network network = resnet(8);
+  apply_alteration(network, "stage2.block0.skip", AlterationKind::Shorten);
+  SurgeryConfig config = policy(1);
+  config.kind = SurgeryKind::Shorten;
+  expect_error(ErrorKind::Config,
+               {"r8.json: /surgery: the alteration due before epoch 2",
+                "cannot shorten the skip 'stage2.block0.skip.0': it spans one stage only", "keep"},
+               [&] { plan_edits(config, network, 99, "r8.json"); });
+  config.kind = SurgeryKind::Remove;
+  EXPECT_EQ(plan_edits(config, network, 99, "r8.json").size(), 4u);
 }
 
 TEST(PlanEdits, SettledIsAlphaAfterTheLastEdit) {
   for (int64_t alpha : {1, 3})
-    EXPECT_EQ(settled_epoch(policy(alpha), plan_edits(policy(alpha), kIds, 99, "")), 6 * alpha);
-  EXPECT_EQ(settled_epoch(policy(3, 0), plan_edits(policy(3, 0), kIds, 99, "")), 15);
+    EXPECT_EQ(settled_epoch(policy(alpha), plan_edits(policy(alpha), five_skips(), 99, "")), 6 * alpha);
+  EXPECT_EQ(settled_epoch(policy(3, 0), plan_edits(policy(3, 0), five_skips(), 99, "")), 15);
   EXPECT_EQ(settled_epoch(policy(3), {}), 0);
 }
 

@@ -24,4 +24,7 @@ class Interrupted : public std::exception {
   int signal_;
 };
 
+/// Throws Interrupted if a signal is pending.
+void throw_if_interrupted();
+
 }  // namespace tailor

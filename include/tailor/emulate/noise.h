@@ -13,6 +13,9 @@ namespace tailor {
 /// the float64 weights, and through a ReLU by the share of active values. `images` are CHW.
 double predict_rms_error(const Graph& design, const std::vector<std::vector<double>>& images);
 
+/// The first so many images are predicted for, measured by the export, and checked again; more would not change two digits.
+constexpr size_t kQuantisationImages = 8;
+
 /// The bound on the measured root mean square is this many times the prediction: errors of neighbouring pixels are not independent,
 /// and long skips add them coherently. Measured ratios are 0.3 to 2 (tests/emulate/noise_test.cc).
 constexpr double kQuantisationSafety = 5;

@@ -17,19 +17,19 @@ struct TestVectors {
 };
 
 struct ProjectOptions {
-  std::string top;   // C++ name of the top function
+  std::string top;   // C++ name of the top function: make_identifier(design.name)
   std::string part;  // FPGA part
   double clock_ns = 5;
   HlsBackend backend = HlsBackend::Vitis;
-  bool force = false;    // replace an existing folder
+  bool force = false;    // replace an existing project
   Json manifest_extras;  // members that the caller adds to manifest.json
 };
 
-/// Throws Usage when `output` exists and force is off, Data when it cannot be written; then nothing is left behind.
+/// Throws Usage when `output` exists and force is off or it is no project, Data when it cannot be written; then nothing is left behind.
 void write_project(const Graph& lowered, const Graph& design, const TestVectors& vectors, const ProjectOptions& options, const std::string& output);
 
-/// A legal C++ name made from any text.
-std::string make_top_name(const std::string& name);
+/// Whether a folder holds a project that write_project wrote.
+bool is_project(const std::string& folder);
 
 constexpr int kManifestVersion = 1;
 

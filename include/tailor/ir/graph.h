@@ -134,10 +134,6 @@ MapShape infer_shape(Op op, const std::string& name, const std::vector<MapShape>
 std::vector<int> producers(const Graph& graph);
 std::vector<std::vector<int>> consumers(const Graph& graph);
 
-/// Far beyond any image; within them no product of sizes overflows, whatever a damaged file says.
-constexpr int64_t kMaxMapSide = 1 << 20;
-constexpr int64_t kMaxMapElements = 1 << 30;
-
 /// All findings: order, shapes, missing tensors, values without producer, in a design also values not read exactly once.
 std::vector<std::string> verify_graph(const Graph& graph);
 /// What every reader of a design takes for granted of its annotations; a graph in the making does not have them yet.

@@ -16,6 +16,10 @@ struct MapShape {
   friend bool operator!=(const MapShape& a, const MapShape& b) { return !(a == b); }
 };
 
+/// Far beyond any image; within them no product of sizes overflows, whatever a damaged file says.
+constexpr int64_t kMaxMapSide = 1 << 20;
+constexpr int64_t kMaxMapElements = 1 << 30;
+
 /// "16x32x32": channels, rows, columns.
 std::string to_string(const MapShape& shape);
 

@@ -144,7 +144,7 @@ int torch_train(const TrainOptions& options) {
   spec.data = open_data(config.data);
   if (config.teacher) {  // an impossible plan is said before the teacher's hours, not after
     const Network network = config.teacher->checkpoint.empty() ? make_network(config.network, spec.data.shape, spec.data.classes) : load_checkpoint(config.teacher->checkpoint).network;
-    plan_edits(config.surgery, skip_ids(network), config.train.epochs, spec.source);
+    plan_edits(config.surgery, network, config.train.epochs, spec.source);
   }
 
   RunFolder folder(output, /*wait=*/false);

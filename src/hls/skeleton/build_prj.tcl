@@ -20,7 +20,7 @@ add_files [file join $root firmware $top.cpp] -cflags $flags
 add_files -tb [file join $root ${top}_test.cpp] -cflags $flags
 add_files -tb [file join $root firmware weights]
 add_files -tb [file join $root tb_data]
-@{open_solution}
+if {$step(reset)} { open_solution -reset solution1@{flow} } else { open_solution solution1@{flow} }
 set_part $part
 create_clock -period $clock_ns -name default
 set_clock_uncertainty $clock_uncertainty default

@@ -1,6 +1,8 @@
 // @{banner}
 // Runs the test vectors of tb_data/ through the design and compares every output bit with what the emulator computed. Exit status: 0 all equal,
 // 1 a difference, 3 a file is missing or damaged. Options: --results FILE (raw outputs, one line a sample), --first N, --count N.
+#include "test_bench.h"  // first: it says how wide the vendor's integers must be
+
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -9,7 +11,6 @@
 #include <vector>
 
 #include "firmware/tailor/host.h"
-#include "test_bench.h"
 
 static std::vector<std::string> read_lines(const std::string& name) {
   std::ifstream in(tailor::project_file(name).c_str());

@@ -47,7 +47,7 @@ TAILOR_LOOP(add_channels)
   add_tokens<C>(sum, more...);
 }
 
-/// Sums tokens of several streams of one type. C: tokens, channels, in_bits, out_bits; in_t, out_t, acc_t, out_token.
+/// Sums tokens of several streams of one value type. C: tokens, channels, in_bits, out_bits; in_t, out_t, acc_t, out_token.
 template <class C, class... Ins>
 void add(hls::stream<typename C::out_token>& out, Ins&... ins) {
   TAILOR_INLINE
@@ -73,9 +73,9 @@ TAILOR_LOOP(tokens)
   }
 }
 
-/// C: tokens, channels, bits; value_t, token.
+/// C: tokens, channels, bits; value_t, in_token, out_token.
 template <class C>
-void relu(hls::stream<typename C::token>& in, hls::stream<typename C::token>& out) {
+void relu(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_token>& out) {
   TAILOR_INLINE
 TAILOR_LOOP(tokens)
   for (int t = 0; t < C::tokens; ++t) {
@@ -88,13 +88,13 @@ TAILOR_LOOP(tokens)
       TAILOR_UNROLL
       if (values[c] < 0) values[c] = 0;
     }
-    out.write(pack<C::channels, C::bits, typename C::token>(values));
+    out.write(pack<C::channels, C::bits, typename C::out_token>(values));
   }
 }
 
-/// C: in_height, in_width, top, left, bottom, right; token.
+/// A token of a port is rounded up to bytes, so the two may differ in width. C: in_height, in_width, top, left, bottom, right; in_token, out_token.
 template <class C>
-void zero_pad(hls::stream<typename C::token>& in, hls::stream<typename C::token>& out) {
+void zero_pad(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_token>& out) {
   TAILOR_INLINE
 TAILOR_LOOP(rows)
   for (int y = 0; y < C::top + C::in_height + C::bottom; ++y) {
@@ -102,7 +102,7 @@ TAILOR_LOOP(rows)
     for (int x = 0; x < C::left + C::in_width + C::right; ++x) {
       TAILOR_PIPELINE
       const bool inside = y >= C::top && y < C::top + C::in_height && x >= C::left && x < C::left + C::in_width;
-      typename C::token token = 0;
+      typename C::out_token token = 0;
       if (inside) token = in.read();
       out.write(token);
     }
