@@ -45,7 +45,8 @@ auto read_rows(const std::string& path, size_t width, Parse parse) {
       if (!value) fail(ErrorKind::Data, "{}: line {}: '{}' is not a number", path, number, word);
       row.push_back(*value);
     }
-    if (row.size() != width) fail(ErrorKind::Data, "{}: line {}: {} values, expected {}", path, number, row.size(), width);
+    if (row.size() != width)
+      fail(ErrorKind::Data, "{}: line {}: {} values, expected {}", path, number, row.size(), width);
     rows.push_back(std::move(row));
   }
   return rows;
@@ -56,7 +57,9 @@ std::vector<std::vector<double>> read_inputs(const std::string& path, const MapS
   for (auto& hwc : rows) {
     std::vector<double> chw(hwc.size());
     for (int64_t p = 0; p < shape.pixels(); ++p) {
-      for (int64_t c = 0; c < shape.channels; ++c) chw[static_cast<size_t>(c * shape.pixels() + p)] = hwc[static_cast<size_t>(p * shape.channels + c)];
+      for (int64_t c = 0; c < shape.channels; ++c)
+        chw[static_cast<size_t>(c * shape.pixels() + p)] =
+            hwc[static_cast<size_t>(p * shape.channels + c)];
     }
     hwc = std::move(chw);
   }
@@ -82,12 +85,17 @@ CheckStep check_files(const Project& p) {
 CheckStep check_witness(const Project& p) {
   const Graph& g = *p.lowered;
   if (!g.witness) {
-    if (g.provenance.is_object() && g.provenance.find("untrained")) return {"libtorch", true, "no witness: the network is untrained"};
-    return {"libtorch", false, "graph.safetensors has no stored outputs of LibTorch to compare with; export again from the checkpoint"};
+    if (g.provenance.is_object() && g.provenance.find("untrained"))
+      return {"libtorch", true, "no witness: the network is untrained"};
+    return {"libtorch", false,
+            "graph.safetensors has no stored outputs of LibTorch to compare with; export again "
+            "from the checkpoint"};
   }
   const double worst = witness_error(g);
   return {"libtorch", worst <= kWitnessTolerance,
-          fmt::format("graph in float64 against LibTorch's stored outputs, {}: largest relative difference {:.2g}, allowed {:g}", g.witness->source, worst, kWitnessTolerance)};
+          fmt::format("graph in float64 against LibTorch's stored outputs, {}: largest relative "
+                      "difference {:.2g}, allowed {:g}",
+                      g.witness->source, worst, kWitnessTolerance)};
 }
 
 /// Depths as the generated C++ states them: TAILOR_FIFO(name, depth, storage).
@@ -112,7 +120,9 @@ CheckStep check_fifos(const Project& p) {
   for (size_t v = 0; v < depths.size(); ++v) {
     auto found = stated.find(g.values[v].identifier);
     if (found != stated.end()) depths[v] = found->second;
-    if (depths[v] < 1) return {"fifos", false, fmt::format("the FIFO {} has depth {}", g.values[v].identifier, depths[v])};
+    if (depths[v] < 1)
+      return {"fifos", false,
+              fmt::format("the FIFO {} has depth {}", g.values[v].identifier, depths[v])};
   }
   StreamResult unbounded = simulate_streams(g, std::vector<int64_t>(depths.size(), 0));
   StreamResult run = simulate_streams(g, depths);
@@ -123,20 +133,30 @@ CheckStep check_fifos(const Project& p) {
       std::vector<int64_t> alone(depths.size(), 0);
       alone[v] = depths[v];
       if (simulate_streams(g, alone).latency_cycles > unbounded.latency_cycles)
-        culprits += fmt::format("{}{} (depth {}, exported with {})", culprits.empty() ? "" : ", ", g.values[v].identifier, depths[v], g.values[v].fifo_depth);
+        culprits += fmt::format("{}{} (depth {}, exported with {})", culprits.empty() ? "" : ", ",
+                                g.values[v].identifier, depths[v], g.values[v].fifo_depth);
     }
-    return {"fifos", false, fmt::format("the design stalls: {} cycles an image instead of {}; too shallow: {}", run.latency_cycles, unbounded.latency_cycles, culprits.empty() ? "several together" : culprits)};
+    return {"fifos", false,
+            fmt::format("the design stalls: {} cycles an image instead of {}; too shallow: {}",
+                        run.latency_cycles, unbounded.latency_cycles,
+                        culprits.empty() ? "several together" : culprits)};
   }
-  return {"fifos", true, fmt::format("{} FIFOs run without deadlock or stall, {} cycles an image (model)", stated.size(), run.latency_cycles)};
+  return {"fifos", true,
+          fmt::format("{} FIFOs run without deadlock or stall, {} cycles an image (model)",
+                      stated.size(), run.latency_cycles)};
 }
 
 CheckStep check_layout(const Project& p) {
   Float64Emulator lowered(*p.lowered), design(*p.design);
   double worst = 0;
   const size_t count = std::min(p.inputs_chw.size(), kQuantisationImages);
-  for (size_t i = 0; i < count; ++i) worst = std::max(worst, relative_difference(design.run(p.inputs_chw[i]), lowered.run(p.inputs_chw[i])));
+  for (size_t i = 0; i < count; ++i)
+    worst = std::max(
+        worst, relative_difference(design.run(p.inputs_chw[i]), lowered.run(p.inputs_chw[i])));
   return {"design", worst <= kFloat64Tolerance,
-          fmt::format("design (folded, laid out) against graph, both in float64: largest relative difference {:.2g}, allowed {:g}", worst, kFloat64Tolerance)};
+          fmt::format("design (folded, laid out) against graph, both in float64: largest relative "
+                      "difference {:.2g}, allowed {:g}",
+                      worst, kFloat64Tolerance)};
 }
 
 CheckStep check_quantisation(const Project& p, const std::vector<IntegerResult>& integers) {
@@ -157,7 +177,9 @@ CheckStep check_quantisation(const Project& p, const std::vector<IntegerResult>&
   const double rms = std::sqrt(squares / count);
   const double bound = p.manifest.at("quantisation").at("rms_bound").as_number();
   return {"quantisation", rms <= bound,
-          fmt::format("integers against float64 on {} vectors: rms {:.3g} (largest {:.3g}), bound {:.3g}; {} overflows", images, rms, worst, bound, overflows)};
+          fmt::format("integers against float64 on {} vectors: rms {:.3g} (largest {:.3g}), bound "
+                      "{:.3g}; {} overflows",
+                      images, rms, worst, bound, overflows)};
 }
 
 std::vector<std::string> compiler_command(const CheckOptions& options) {
@@ -176,7 +198,9 @@ std::vector<std::string> compiler_command(const CheckOptions& options) {
 void compile(const Project& p, const CheckOptions& options, const std::string& binary, bool trace) {
   std::vector<std::string> command = compiler_command(options);
   const std::string root = absolute_path(p.folder);
-  for (const std::string& flag : {std::string("-std=c++11"), std::string("-O2"), "-I" + root, "-I" + root + "/firmware", std::string("-idirafter"), root + "/firmware/native"})
+  for (const std::string& flag :
+       {std::string("-std=c++11"), std::string("-O2"), "-I" + root, "-I" + root + "/firmware",
+        std::string("-idirafter"), root + "/firmware/native"})
     command.push_back(flag);
   if (trace) command.emplace_back("-DTAILOR_TRACE");
   command.push_back(root + "/firmware/" + p.top + ".cpp");
@@ -185,18 +209,22 @@ void compile(const Project& p, const CheckOptions& options, const std::string& b
   command.push_back(binary);
   ProcessResult result = run_process(command, root);
   if (result.status != 0) {
-    std::string tail = result.output.size() > 2000 ? result.output.substr(0, 2000) + "…" : result.output;
-    fail(ErrorKind::ExternalTool, "{} could not compile {} (exit status {}):\n{}", command[0], p.folder, result.status, tail);
+    std::string tail =
+        result.output.size() > 2000 ? result.output.substr(0, 2000) + "…" : result.output;
+    fail(ErrorKind::ExternalTool, "{} could not compile {} (exit status {}):\n{}", command[0],
+         p.folder, result.status, tail);
   }
 }
 
 /// The first tap, in the order of the design, that differs from the emulator.
-std::string first_difference(const Project& p, const CheckOptions& options, const std::string& scratch, size_t sample) {
+std::string first_difference(const Project& p, const CheckOptions& options,
+                             const std::string& scratch, size_t sample) {
   const std::string binary = path_join(scratch, "csim_trace"), traces = path_join(scratch, "trace");
   create_directories(traces);
   compile(p, options, binary, /*trace=*/true);
-  run_process({binary, "--results", path_join(scratch, "trace.log"), "--first", std::to_string(sample), "--count", "1"}, scratch,
-              {{"TAILOR_PROJECT", absolute_path(p.folder)}, {"TAILOR_TRACE_DIR", traces}});
+  run_process({binary, "--results", path_join(scratch, "trace.log"), "--first",
+               std::to_string(sample), "--count", "1"},
+              scratch, {{"TAILOR_PROJECT", absolute_path(p.folder)}, {"TAILOR_TRACE_DIR", traces}});
   const Graph& g = *p.design;
   std::string found;
   std::vector<int> writer = producers(g);
@@ -212,22 +240,29 @@ std::string first_difference(const Project& p, const CheckOptions& options, cons
     }
     auto rows = read_rows(path, static_cast<size_t>(v.shape.channels), parse_int);
     if (rows.size() != static_cast<size_t>(v.shape.pixels())) {
-      found = fmt::format("the stage {} wrote {} tokens, expected {}", node.identifier, rows.size(), v.shape.pixels());
+      found = fmt::format("the stage {} wrote {} tokens, expected {}", node.identifier, rows.size(),
+                          v.shape.pixels());
       return;
     }
     for (size_t i = 0; i < expected.size(); ++i) {
-      const size_t channels = static_cast<size_t>(v.shape.channels), pixel = i / channels, c = i % channels, width = static_cast<size_t>(v.shape.width);
+      const size_t channels = static_cast<size_t>(v.shape.channels), pixel = i / channels,
+                   c = i % channels, width = static_cast<size_t>(v.shape.width);
       if (rows[pixel][c] != expected[i]) {
-        found = fmt::format("first differing stage: {} ({}), pixel row {} column {}, channel {}: the emulator has {} ({:g}), the compiled project {} ({:g})", node.identifier, to_string(node.op),
-                            pixel / width, pixel % width, c, expected[i], v.type->to_double(expected[i]), rows[pixel][c], v.type->to_double(rows[pixel][c]));
+        found = fmt::format(
+            "first differing stage: {} ({}), pixel row {} column {}, channel {}: the emulator has "
+            "{} ({:g}), the compiled project {} ({:g})",
+            node.identifier, to_string(node.op), pixel / width, pixel % width, c, expected[i],
+            v.type->to_double(expected[i]), rows[pixel][c], v.type->to_double(rows[pixel][c]));
         return;
       }
     }
   });
-  return found.empty() ? "every stage agrees in a trace build; the test bench itself differs" : found;
+  return found.empty() ? "every stage agrees in a trace build; the test bench itself differs"
+                       : found;
 }
 
-CheckStep check_compiled(const Project& p, const std::vector<IntegerResult>& integers, const CheckOptions& options, Progress& progress) {
+CheckStep check_compiled(const Project& p, const std::vector<IntegerResult>& integers,
+                         const CheckOptions& options, Progress& progress) {
   TemporaryDirectory scratch("tailor-check");
   const std::string binary = path_join(scratch.path(), "csim");
   progress.begin("compiling", 1, "file");
@@ -241,20 +276,28 @@ CheckStep check_compiled(const Project& p, const std::vector<IntegerResult>& int
   progress.begin("running", count, "image");
   auto first_of = [&](int64_t part) { return count * part / parts; };
   parallel_for(parts, threads, [&](int64_t part) {
-    results[static_cast<size_t>(part)] = run_process({binary, "--results", path_join(scratch.path(), fmt::format("results{}.log", part)), "--first", std::to_string(first_of(part)), "--count",
-                                                      std::to_string(first_of(part + 1) - first_of(part))},
-                                                     scratch.path(), {{"TAILOR_PROJECT", absolute_path(p.folder)}});
+    results[static_cast<size_t>(part)] = run_process(
+        {binary, "--results", path_join(scratch.path(), fmt::format("results{}.log", part)),
+         "--first", std::to_string(first_of(part)), "--count",
+         std::to_string(first_of(part + 1) - first_of(part))},
+        scratch.path(), {{"TAILOR_PROJECT", absolute_path(p.folder)}});
   });
   progress.advance(count);
   progress.end();
   std::vector<std::vector<int64_t>> rows;
   for (int64_t part = 0; part < parts; ++part) {
     const ProcessResult& r = results[static_cast<size_t>(part)];
-    if (r.status > 1) return {"compiled", false, fmt::format("the compiled project ended with status {}: {}", r.status, trim(r.output))};
-    auto more = read_rows(path_join(scratch.path(), fmt::format("results{}.log", part)), static_cast<size_t>(p.design->classes()), parse_int);
+    if (r.status > 1)
+      return {
+          "compiled", false,
+          fmt::format("the compiled project ended with status {}: {}", r.status, trim(r.output))};
+    auto more = read_rows(path_join(scratch.path(), fmt::format("results{}.log", part)),
+                          static_cast<size_t>(p.design->classes()), parse_int);
     rows.insert(rows.end(), more.begin(), more.end());
   }
-  if (rows.size() != p.inputs_chw.size()) return {"compiled", false, fmt::format("the compiled project gave {} results, expected {}", rows.size(), count)};
+  if (rows.size() != p.inputs_chw.size())
+    return {"compiled", false,
+            fmt::format("the compiled project gave {} results, expected {}", rows.size(), count)};
   size_t wrong = 0, first_wrong = 0;
   for (size_t i = rows.size(); i-- > 0;) {
     if (rows[i] != integers[i].logits_raw) {
@@ -263,29 +306,46 @@ CheckStep check_compiled(const Project& p, const std::vector<IntegerResult>& int
     }
   }
   if (wrong > 0)
-    return {"compiled", false, fmt::format("{} of {} vectors differ from the emulator; sample {}: {}", wrong, count, first_wrong, first_difference(p, options, scratch.path(), first_wrong))};
-  bool bench_failed = std::any_of(results.begin(), results.end(), [](const ProcessResult& r) { return r.status != 0; });
-  if (bench_failed) return {"compiled", false, "the project's own test bench fails, but the emulator agrees with the design: tb_data/expected.dat was changed"};
-  return {"compiled", true, fmt::format("compiled C++ and emulator agree bit for bit on {} vectors", count)};
+    return {"compiled", false,
+            fmt::format("{} of {} vectors differ from the emulator; sample {}: {}", wrong, count,
+                        first_wrong, first_difference(p, options, scratch.path(), first_wrong))};
+  bool bench_failed = std::any_of(results.begin(), results.end(),
+                                  [](const ProcessResult& r) { return r.status != 0; });
+  if (bench_failed)
+    return {"compiled", false,
+            "the project's own test bench fails, but the emulator agrees with the design: "
+            "tb_data/expected.dat was changed"};
+  return {"compiled", true,
+          fmt::format("compiled C++ and emulator agree bit for bit on {} vectors", count)};
 }
 
 Project open_project(const std::string& folder, const CheckOptions& options) {
   Project p;
   p.folder = folder;
   const std::string path = path_join(folder, "manifest.json");
-  if (!path_exists(path)) fail(ErrorKind::Data, "{}: no manifest.json: not a project that tailor export wrote", folder);
+  if (!path_exists(path))
+    fail(ErrorKind::Data, "{}: no manifest.json: not a project that tailor export wrote", folder);
   p.manifest = Json::parse(read_file(path, "manifest"), path);
-  if (p.manifest.get_string("format", "") != "tailor.project") fail(ErrorKind::Data, "{}: expected the format tailor.project, got '{}'", path, p.manifest.get_string("format", ""));
+  if (p.manifest.get_string("format", "") != "tailor.project")
+    fail(ErrorKind::Data, "{}: expected the format tailor.project, got '{}'", path,
+         p.manifest.get_string("format", ""));
   if (p.manifest.get_int("version", 0) != kManifestVersion)
-    fail(ErrorKind::Unsupported, "{}: expected version {}, got {}; export the project again with this version of tailor", path, kManifestVersion, p.manifest.get_int("version", 0));
+    fail(ErrorKind::Unsupported,
+         "{}: expected version {}, got {}; export the project again with this version of tailor",
+         path, kManifestVersion, p.manifest.get_int("version", 0));
   p.top = p.manifest.at("top").as_string();
   p.lowered = load_graph(path_join(folder, "graph.safetensors"));
   p.design = load_graph(path_join(folder, "design.safetensors"));
-  if (p.lowered->state != "lowered" || p.design->state != "design") fail(ErrorKind::Data, "{}: graph.safetensors and design.safetensors are exchanged", folder);
-  if (p.lowered->input_shape() != p.design->input_shape() || p.lowered->classes() != p.design->classes()) fail(ErrorKind::Data, "{}: graph.safetensors and design.safetensors are of different networks", folder);
+  if (p.lowered->state != "lowered" || p.design->state != "design")
+    fail(ErrorKind::Data, "{}: graph.safetensors and design.safetensors are exchanged", folder);
+  if (p.lowered->input_shape() != p.design->input_shape() ||
+      p.lowered->classes() != p.design->classes())
+    fail(ErrorKind::Data, "{}: graph.safetensors and design.safetensors are of different networks",
+         folder);
   p.inputs_chw = read_inputs(path_join(folder, "tb_data/inputs.dat"), p.design->input_shape());
   if (p.inputs_chw.empty()) fail(ErrorKind::Data, "{}: tb_data/inputs.dat has no vectors", folder);
-  if (options.vectors > 0 && static_cast<size_t>(options.vectors) < p.inputs_chw.size()) p.inputs_chw.resize(static_cast<size_t>(options.vectors));
+  if (options.vectors > 0 && static_cast<size_t>(options.vectors) < p.inputs_chw.size())
+    p.inputs_chw.resize(static_cast<size_t>(options.vectors));
   return p;
 }
 
@@ -297,11 +357,16 @@ bool CheckReport::passed() const {
 
 Json CheckReport::to_json() const {
   Json::Array list;
-  for (const CheckStep& s : steps) list.push_back(Json::object({{"step", s.name}, {"passed", s.passed}, {"detail", s.detail}}));
-  return Json::object({{"project", project}, {"passed", passed()}, {"vectors", vectors}, {"steps", std::move(list)}});
+  for (const CheckStep& s : steps)
+    list.push_back(Json::object({{"step", s.name}, {"passed", s.passed}, {"detail", s.detail}}));
+  return Json::object({{"project", project},
+                       {"passed", passed()},
+                       {"vectors", vectors},
+                       {"steps", std::move(list)}});
 }
 
-CheckReport check_project(const std::string& folder, const CheckOptions& options, Progress& progress) {
+CheckReport check_project(const std::string& folder, const CheckOptions& options,
+                          Progress& progress) {
   Project p = open_project(folder, options);
   CheckReport report;
   report.project = folder;
@@ -312,7 +377,8 @@ CheckReport check_project(const std::string& folder, const CheckOptions& options
   std::vector<IntegerResult> integers(p.inputs_chw.size());
   IntegerEmulator emulator(*p.design);
   parallel_for(report.vectors, options.threads, [&](int64_t i) {
-    if (pending_interrupt() == 0) integers[static_cast<size_t>(i)] = emulator.run(p.inputs_chw[static_cast<size_t>(i)]);
+    if (pending_interrupt() == 0)
+      integers[static_cast<size_t>(i)] = emulator.run(p.inputs_chw[static_cast<size_t>(i)]);
   });
   throw_if_interrupted();
   report.steps.push_back(check_quantisation(p, integers));

@@ -15,9 +15,11 @@
 
 namespace tailor {
 
-ProcessResult run_process(const std::vector<std::string>& argv, const std::string& folder, const std::vector<std::pair<std::string, std::string>>& environment) {
+ProcessResult run_process(const std::vector<std::string>& argv, const std::string& folder,
+                          const std::vector<std::pair<std::string, std::string>>& environment) {
   TAILOR_CHECK(!argv.empty(), "nothing to run");
-  // Everything the child needs is made before fork: between fork and exec only async-signal-safe calls are allowed.
+  // Everything the child needs is made before fork: between fork and exec only async-signal-safe
+  // calls are allowed.
   std::vector<char*> arguments;
   for (const std::string& a : argv) arguments.push_back(const_cast<char*>(a.c_str()));
   arguments.push_back(nullptr);
@@ -25,10 +27,12 @@ ProcessResult run_process(const std::vector<std::string>& argv, const std::strin
   for (char** e = environ; *e; ++e) variables.emplace_back(*e);
   for (const auto& [name, value] : environment) variables.push_back(name + "=" + value);
   std::vector<char*> variable_pointers;
-  for (auto v = variables.rbegin(); v != variables.rend(); ++v) variable_pointers.push_back(v->data());  // the last setting comes first and wins
+  for (auto v = variables.rbegin(); v != variables.rend(); ++v)
+    variable_pointers.push_back(v->data());  // the last setting comes first and wins
   variable_pointers.push_back(nullptr);
   int output[2], failure[2];
-  if (::pipe2(output, O_CLOEXEC) != 0 || ::pipe2(failure, O_CLOEXEC) != 0) fail(ErrorKind::ExternalTool, "cannot run {}: {}", argv[0], std::strerror(errno));
+  if (::pipe2(output, O_CLOEXEC) != 0 || ::pipe2(failure, O_CLOEXEC) != 0)
+    fail(ErrorKind::ExternalTool, "cannot run {}: {}", argv[0], std::strerror(errno));
   const pid_t child = ::fork();
   if (child < 0) fail(ErrorKind::ExternalTool, "cannot run {}: {}", argv[0], std::strerror(errno));
   if (child == 0) {
@@ -47,7 +51,8 @@ ProcessResult run_process(const std::vector<std::string>& argv, const std::strin
   char buffer[4096];
   bool told = false;
   for (;;) {
-    // A Ctrl-C on the terminal reaches the child by itself; a signal to this process alone is passed on.
+    // A Ctrl-C on the terminal reaches the child by itself; a signal to this process alone is
+    // passed on.
     if (int signal = pending_interrupt(); signal != 0 && !told) {
       ::kill(child, SIGTERM);
       told = true;
@@ -67,7 +72,8 @@ ProcessResult run_process(const std::vector<std::string>& argv, const std::strin
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
   throw_if_interrupted();
-  if (failed) fail(ErrorKind::ExternalTool, "cannot run {} in {}: {}", argv[0], folder, std::strerror(error));
+  if (failed)
+    fail(ErrorKind::ExternalTool, "cannot run {} in {}: {}", argv[0], folder, std::strerror(error));
   result.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   return result;
 }

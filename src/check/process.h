@@ -12,7 +12,9 @@ struct ProcessResult {
   std::string output;  // standard output and error together
 };
 
-/// Starts argv[0] (looked up in PATH) in `folder` with additional environment variables. Throws ExternalTool if it cannot be started.
-ProcessResult run_process(const std::vector<std::string>& argv, const std::string& folder, const std::vector<std::pair<std::string, std::string>>& environment = {});
+/// Starts argv[0] (looked up in PATH) in `folder` with additional environment variables. Throws
+/// ExternalTool if it cannot be started.
+ProcessResult run_process(const std::vector<std::string>& argv, const std::string& folder,
+                          const std::vector<std::pair<std::string, std::string>>& environment = {});
 
 }  // namespace tailor

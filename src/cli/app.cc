@@ -1,4 +1,5 @@
-// The only file that includes CLI11: flags of every command, and errors turned into messages and exit codes.
+// The only file that includes CLI11: flags of every command, and errors turned into messages and
+// exit codes.
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
@@ -27,77 +28,125 @@ struct AllOptions {
   std::string shell = "bash";
 };
 
-void add_json(CLI::App& app, CommonOptions& o) { app.add_flag("--json", o.json, "Print the answer as JSON"); }
+void add_json(CLI::App& app, CommonOptions& o) {
+  app.add_flag("--json", o.json, "Print the answer as JSON");
+}
 
 void add_set(CLI::App& app, std::vector<std::string>& set) {
   // One value an occurrence, so that a positional argument can follow.
-  app.add_option("--set", set, "Override one key of the configuration: --set train.epochs=3 (repeatable)")->type_name("KEY=VALUE")->take_all()->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  app.add_option("--set", set,
+                 "Override one key of the configuration: --set train.epochs=3 (repeatable)")
+      ->type_name("KEY=VALUE")
+      ->take_all()
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
 
 void add_precision(CLI::App& app, HardwareOptions& h) {
-  app.add_option("--precision", h.precision, "W,I of weights and activations: W bits, I before the point (default 16,6)")->type_name("W,I");
-  app.add_option("--rounding", h.rounding, "rnd (default), trn, trn_zero, rnd_zero, rnd_inf, rnd_min_inf, rnd_conv")->type_name("MODE");
-  app.add_option("--overflow", h.overflow, "sat (default), sat_zero, sat_sym, wrap, wrap_sm")->type_name("MODE");
-  app.add_option("--layout", h.layout, "fused (default): pad, convolution, skip and ReLU in one stage; stock: hls4ml's stages")->type_name("LAYOUT");
+  app.add_option("--precision", h.precision,
+                 "W,I of weights and activations: W bits, I before the point (default 16,6)")
+      ->type_name("W,I");
+  app.add_option("--rounding", h.rounding,
+                 "rnd (default), trn, trn_zero, rnd_zero, rnd_inf, rnd_min_inf, rnd_conv")
+      ->type_name("MODE");
+  app.add_option("--overflow", h.overflow, "sat (default), sat_zero, sat_sym, wrap, wrap_sm")
+      ->type_name("MODE");
+  app.add_option(
+         "--layout", h.layout,
+         "fused (default): pad, convolution, skip and ReLU in one stage; stock: hls4ml's stages")
+      ->type_name("LAYOUT");
 }
 
 void setup_train(CLI::App& app, TrainOptions& o) {
-  app.add_option("--config", o.config, "Configuration: a file, or the name of an embedded one (tailor config list)")->type_name("NAME|FILE");
+  app.add_option("--config", o.config,
+                 "Configuration: a file, or the name of an embedded one (tailor config list)")
+      ->type_name("NAME|FILE");
   add_set(app, o.set);
   app.add_option("--output", o.output, "Run folder (default runs/NAME)")->type_name("DIR");
-  app.add_option("--resume", o.resume, "Continue an interrupted run, bit for bit")->type_name("RUN");
+  app.add_option("--resume", o.resume, "Continue an interrupted run, bit for bit")
+      ->type_name("RUN");
   app.add_flag("--force", o.force, "Replace the run folder if it exists");
   add_json(app, o);
 }
 
 void setup_evaluate(CLI::App& app, EvaluateOptions& o) {
-  app.add_option("--checkpoint", o.checkpoint, "Checkpoint or run folder (default: the newest finished run in ./runs)")->type_name("F");
-  app.add_option("--graph", o.graph, "Graph file instead (with --backend emulator or float64)")->type_name("F");
-  app.add_option("--data", o.data, "Folder of the data set (default: as in the run)")->type_name("DIR");
-  app.add_option("--backend", o.engine, "libtorch (default), emulator (fixed point) or float64")->check(CLI::IsMember({"libtorch", "emulator", "float64"}));
-  app.add_option("--split", o.split, "test (default) or validation")->check(CLI::IsMember({"test", "validation"}));
-  app.add_option("--limit", o.limit, "Only the first N images")->check(CLI::PositiveNumber)->type_name("N");
+  app.add_option("--checkpoint", o.checkpoint,
+                 "Checkpoint or run folder (default: the newest finished run in ./runs)")
+      ->type_name("F");
+  app.add_option("--graph", o.graph, "Graph file instead (with --backend emulator or float64)")
+      ->type_name("F");
+  app.add_option("--data", o.data, "Folder of the data set (default: as in the run)")
+      ->type_name("DIR");
+  app.add_option("--backend", o.engine, "libtorch (default), emulator (fixed point) or float64")
+      ->check(CLI::IsMember({"libtorch", "emulator", "float64"}));
+  app.add_option("--split", o.split, "test (default) or validation")
+      ->check(CLI::IsMember({"test", "validation"}));
+  app.add_option("--limit", o.limit, "Only the first N images")
+      ->check(CLI::PositiveNumber)
+      ->type_name("N");
   add_precision(app, o.hardware);
   add_json(app, o);
 }
 
 void setup_export(CLI::App& app, ExportOptions& o) {
-  app.add_option("--checkpoint", o.checkpoint, "Checkpoint or run folder (default: the newest finished run in ./runs)")->type_name("F");
-  app.add_option("--graph", o.graph, "Graph file instead (graph.safetensors of a project)")->type_name("F");
-  app.add_option("--network", o.network, "A network by name, with --untrained, to look at its shape")->type_name("NAME");
-  app.add_flag("--untrained", o.untrained, "With --network: initial weights, batch norm statistics from noise");
-  app.add_option("--output", o.output, "Project folder (default projects/RUN-wWiI-LAYOUT)")->type_name("DIR");
+  app.add_option("--checkpoint", o.checkpoint,
+                 "Checkpoint or run folder (default: the newest finished run in ./runs)")
+      ->type_name("F");
+  app.add_option("--graph", o.graph, "Graph file instead (graph.safetensors of a project)")
+      ->type_name("F");
+  app.add_option("--network", o.network,
+                 "A network by name, with --untrained, to look at its shape")
+      ->type_name("NAME");
+  app.add_flag("--untrained", o.untrained,
+               "With --network: initial weights, batch norm statistics from noise");
+  app.add_option("--output", o.output, "Project folder (default projects/RUN-wWiI-LAYOUT)")
+      ->type_name("DIR");
   app.add_flag("--force", o.force, "Replace the project folder if it exists");
   add_precision(app, o.hardware);
   app.add_option("--fpga", o.hardware.fpga, "Card: u200 (default)")->type_name("CARD");
-  app.add_option("--reuse-factor", o.hardware.reuse_factor, "Multiplications per multiplier for every layer, nearest valid (default: balanced per layer)")->type_name("N");
+  app.add_option("--reuse-factor", o.hardware.reuse_factor,
+                 "Multiplications per multiplier for every layer, nearest valid (default: balanced "
+                 "per layer)")
+      ->type_name("N");
   app.add_option("--clock-ns", o.hardware.clock_ns, "Clock period (default 5)")->type_name("NS");
   app.add_option("--backend", o.hardware.backend, "vitis (default) or vivado")->type_name("TOOL");
   app.add_option("--vectors", o.hardware.vectors, "Test vectors (default 16)")->type_name("N");
-  app.add_option("--data", o.data, "Folder of the data set for the vectors (default: as in the run)")->type_name("DIR");
-  app.add_option("--config", o.config, "Take the \"export\" section from this configuration")->type_name("NAME|FILE");
+  app.add_option("--data", o.data,
+                 "Folder of the data set for the vectors (default: as in the run)")
+      ->type_name("DIR");
+  app.add_option("--config", o.config, "Take the \"export\" section from this configuration")
+      ->type_name("NAME|FILE");
   add_set(app, o.set);
   add_json(app, o);
 }
 
 void setup_check(CLI::App& app, CheckCommandOptions& o) {
-  app.add_option("project", o.project, "Project folder that tailor export wrote")->required()->type_name("DIR");
-  app.add_option("--compiler", o.compiler, "Host compiler (default $CXX, else c++)")->type_name("CMD");
-  app.add_option("--vectors", o.vectors, "Only the first N vectors")->check(CLI::PositiveNumber)->type_name("N");
+  app.add_option("project", o.project, "Project folder that tailor export wrote")
+      ->required()
+      ->type_name("DIR");
+  app.add_option("--compiler", o.compiler, "Host compiler (default $CXX, else c++)")
+      ->type_name("CMD");
+  app.add_option("--vectors", o.vectors, "Only the first N vectors")
+      ->check(CLI::PositiveNumber)
+      ->type_name("N");
   add_json(app, o);
 }
 
 void setup_inspect(CLI::App& app, InspectOptions& o) {
   app.add_option("file", o.file, "Checkpoint, run folder or graph file")->type_name("F");
-  app.add_option("--network", o.network, "A network by name: resnet8, resnet20, 32, 44, 56, 110")->type_name("NAME");
+  app.add_option("--network", o.network, "A network by name: resnet8, resnet20, 32, 44, 56, 110")
+      ->type_name("NAME");
   add_json(app, o);
 }
 
 void setup_config(CLI::App& app, ConfigOptions& o) {
-  app.add_option("action", o.action, "list (embedded configurations), show (a resolved one), schema (JSON Schema), reference (docs/configuration.md)")
+  app.add_option("action", o.action,
+                 "list (embedded configurations), show (a resolved one), schema (JSON Schema), "
+                 "reference (docs/configuration.md)")
       ->required()
       ->check(CLI::IsMember({"list", "show", "schema", "reference"}));
-  app.add_option("--config", o.name, "With show: a file or the name of an embedded one")->type_name("NAME|FILE");
+  app.add_option("--config", o.name, "With show: a file or the name of an embedded one")
+      ->type_name("NAME|FILE");
   add_set(app, o.set);
   add_json(app, o);
 }
@@ -116,22 +165,32 @@ std::string bash_completion(const CLI::App& app) {
     cases += fmt::format("    {}) words=\"{}\" ;;\n", sub->get_name(), flags);
   }
   return fmt::format(
-      "# bash completion for tailor; install with: tailor completion bash > /etc/bash_completion.d/tailor\n"
+      "# bash completion for tailor; install with: tailor completion bash > "
+      "/etc/bash_completion.d/tailor\n"
       "_tailor() {{\n"
-      "  local current=${{COMP_WORDS[COMP_CWORD]}} previous=${{COMP_WORDS[COMP_CWORD-1]}} words=\"\"\n"
-      "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n    COMPREPLY=($(compgen -W \"{} --help --version\" -- \"$current\")); return\n  fi\n"
+      "  local current=${{COMP_WORDS[COMP_CWORD]}} previous=${{COMP_WORDS[COMP_CWORD-1]}} "
+      "words=\"\"\n"
+      "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n    COMPREPLY=($(compgen -W \"{} --help --version\" "
+      "-- \"$current\")); return\n  fi\n"
       "  case \"$previous\" in\n"
-      "    --config) COMPREPLY=($(compgen -W \"$(tailor config list 2>/dev/null)\" -- \"$current\") $(compgen -f -X '!*.json' -- \"$current\")); return ;;\n"
+      "    --config) COMPREPLY=($(compgen -W \"$(tailor config list 2>/dev/null)\" -- "
+      "\"$current\") $(compgen -f -X '!*.json' -- \"$current\")); return ;;\n"
       "    --layout) COMPREPLY=($(compgen -W \"fused stock\" -- \"$current\")); return ;;\n"
-      "    --rounding) COMPREPLY=($(compgen -W \"rnd trn trn_zero rnd_zero rnd_inf rnd_min_inf rnd_conv\" -- \"$current\")); return ;;\n"
-      "    --overflow) COMPREPLY=($(compgen -W \"sat sat_zero sat_sym wrap wrap_sm\" -- \"$current\")); return ;;\n"
+      "    --rounding) COMPREPLY=($(compgen -W \"rnd trn trn_zero rnd_zero rnd_inf rnd_min_inf "
+      "rnd_conv\" -- \"$current\")); return ;;\n"
+      "    --overflow) COMPREPLY=($(compgen -W \"sat sat_zero sat_sym wrap wrap_sm\" -- "
+      "\"$current\")); return ;;\n"
       "    --fpga) COMPREPLY=($(compgen -W \"u200\" -- \"$current\")); return ;;\n"
-      "    --network) COMPREPLY=($(compgen -W \"resnet8 resnet20 resnet32 resnet44 resnet56 resnet110\" -- \"$current\")); return ;;\n"
-      "    --log) COMPREPLY=($(compgen -W \"trace debug info warn error off\" -- \"$current\")); return ;;\n"
-      "    --checkpoint|--graph|--output|--data|--resume) COMPREPLY=($(compgen -f -- \"$current\")); return ;;\n"
+      "    --network) COMPREPLY=($(compgen -W \"resnet8 resnet20 resnet32 resnet44 resnet56 "
+      "resnet110\" -- \"$current\")); return ;;\n"
+      "    --log) COMPREPLY=($(compgen -W \"trace debug info warn error off\" -- \"$current\")); "
+      "return ;;\n"
+      "    --checkpoint|--graph|--output|--data|--resume) COMPREPLY=($(compgen -f -- "
+      "\"$current\")); return ;;\n"
       "  esac\n"
       "  case \"${{COMP_WORDS[1]}}\" in\n{}  esac\n"
-      "  case \"$current\" in\n    -*) COMPREPLY=($(compgen -W \"$words\" -- \"$current\")) ;;\n    *) COMPREPLY=($(compgen -f -- \"$current\")) ;;\n  esac\n"
+      "  case \"$current\" in\n    -*) COMPREPLY=($(compgen -W \"$words\" -- \"$current\")) ;;\n   "
+      " *) COMPREPLY=($(compgen -f -- \"$current\")) ;;\n  esac\n"
       "}}\n"
       "complete -o filenames -F _tailor tailor\n",
       commands, cases);
@@ -153,7 +212,8 @@ std::string usage_hint(const CLI::App& app, int argc, const char* const* argv) {
   for (int i = 2; i < argc; ++i) {
     std::string word = argv[i];
     word = word.substr(0, word.find('='));
-    if (word.compare(0, 2, "--") == 0 && std::find(known.begin(), known.end(), word) == known.end()) return did_you_mean(word, known);
+    if (word.compare(0, 2, "--") == 0 && std::find(known.begin(), known.end(), word) == known.end())
+      return did_you_mean(word, known);
   }
   return "";
 }
@@ -162,32 +222,45 @@ std::string usage_hint(const CLI::App& app, int argc, const char* const* argv) {
 
 int run_cli(int argc, const char* const* argv) {
   AllOptions o;
-  CLI::App app("tailor: residual networks for FPGAs. Retrains a ResNet while its skip connections are removed or shortened, writes it as an HLS project, and proves\nthat the project computes what the network computes.");
+  CLI::App app(
+      "tailor: residual networks for FPGAs. Retrains a ResNet while its skip connections are "
+      "removed or shortened, writes it as an HLS project, and proves\nthat the project computes "
+      "what the network computes.");
   app.name("tailor");
   app.set_version_flag("--version", std::string("tailor ") + version());
   app.require_subcommand(1);
   app.get_formatter()->column_width(34);
-  app.footer("Exit codes: 0 done, 1 internal, 2 usage, 3 configuration, 4 data or file, 5 unsupported, 6 mismatch, 7 external tool, 130 Ctrl-C, 143 SIGTERM.");
+  app.footer(
+      "Exit codes: 0 done, 1 internal, 2 usage, 3 configuration, 4 data or file, 5 unsupported, 6 "
+      "mismatch, 7 external tool, 130 Ctrl-C, 143 SIGTERM.");
   auto sub = [&](const char* name, const char* what) {
     CLI::App* s = app.add_subcommand(name, what);
-    s->add_option("--log", o.log, "Log level: trace, debug, info, warn, error, off; per room: info,passes=debug (default $TAILOR_LOG, else info)")->type_name("LEVEL");
+    s->add_option("--log", o.log,
+                  "Log level: trace, debug, info, warn, error, off; per room: info,passes=debug "
+                  "(default $TAILOR_LOG, else info)")
+        ->type_name("LEVEL");
     return s;
   };
   CLI::App* train = sub("train", "Train a teacher, then the student while its skips are altered");
   setup_train(*train, o.train);
-  CLI::App* evaluate = sub("evaluate", "Accuracy of a checkpoint: float, or fixed point as the FPGA computes it");
+  CLI::App* evaluate =
+      sub("evaluate", "Accuracy of a checkpoint: float, or fixed point as the FPGA computes it");
   setup_evaluate(*evaluate, o.evaluate);
   CLI::App* exporting = sub("export", "Write a network as an HLS C++ project");
   setup_export(*exporting, o.exporting);
-  CLI::App* check = sub("check", "Compile a project and prove that it computes what the network computes");
+  CLI::App* check =
+      sub("check", "Compile a project and prove that it computes what the network computes");
   setup_check(*check, o.check);
-  CLI::App* inspect = sub("inspect", "Topology, skips, parameters and cost of a checkpoint, graph or named network");
+  CLI::App* inspect = sub(
+      "inspect", "Topology, skips, parameters and cost of a checkpoint, graph or named network");
   setup_inspect(*inspect, o.inspect);
   CLI::App* config = sub("config", "List, show and document configurations");
   setup_config(*config, o.config);
   CLI::App* version_command = sub("version", "Version, commit and compiler of this build");
   add_json(*version_command, o.version);
-  CLI::App* env = sub("env", "CPU, threads, LibTorch, BLAS, GPU: what is there, what is missing and what that costs");
+  CLI::App* env =
+      sub("env",
+          "CPU, threads, LibTorch, BLAS, GPU: what is there, what is missing and what that costs");
   add_json(*env, o.env);
   CLI::App* completion = sub("completion", "Shell completion: tailor completion bash");
   completion->add_option("shell", o.shell, "bash")->check(CLI::IsMember({"bash"}));
@@ -199,7 +272,8 @@ int run_cli(int argc, const char* const* argv) {
   } catch (const CLI::ParseError& e) {
     fmt::print(stderr, "tailor: usage: {}{}\n", e.what(), usage_hint(app, argc, argv));
     const bool has_command = !app.get_subcommands().empty();
-    fmt::print(stderr, "see tailor {}--help\n", has_command ? app.get_subcommands()[0]->get_name() + " " : "");
+    fmt::print(stderr, "see tailor {}--help\n",
+               has_command ? app.get_subcommands()[0]->get_name() + " " : "");
     return exit_code(ErrorKind::Usage);
   }
 
@@ -226,7 +300,8 @@ int run_cli(int argc, const char* const* argv) {
   } catch (const Error& e) {
     clear_progress_line();
     const std::string kind = std::string(error_kind_name(e.kind())) + ": ", message = e.what();
-    fmt::print(stderr, "tailor: {}{}\n", message.compare(0, kind.size(), kind) == 0 ? "" : kind, message);
+    fmt::print(stderr, "tailor: {}{}\n", message.compare(0, kind.size(), kind) == 0 ? "" : kind,
+               message);
     return exit_code(e.kind());
   } catch (const std::bad_alloc&) {
     clear_progress_line();
@@ -234,7 +309,8 @@ int run_cli(int argc, const char* const* argv) {
     return exit_code(ErrorKind::Internal);
   } catch (const std::exception& e) {
     clear_progress_line();
-    fmt::print(stderr, "tailor: internal: {} (this is a bug in tailor, please report it)\n", e.what());
+    fmt::print(stderr, "tailor: internal: {} (this is a bug in tailor, please report it)\n",
+               e.what());
     return exit_code(ErrorKind::Internal);
   }
 }

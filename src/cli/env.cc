@@ -14,7 +14,8 @@ std::string cpu_name() {
   std::ifstream file("/proc/cpuinfo");
   std::string line;
   while (std::getline(file, line)) {
-    if (line.compare(0, 10, "model name") == 0) return std::string(trim(line.substr(line.find(':') + 1)));
+    if (line.compare(0, 10, "model name") == 0)
+      return std::string(trim(line.substr(line.find(':') + 1)));
   }
   return "unknown";
 }
@@ -42,15 +43,25 @@ bool in_path(const std::string& program) {
 
 int run_version(const CommonOptions& options) {
   if (options.json) {
-    fmt::print("{}\n", Json::object({{"version", version()}, {"commit", git_commit()}, {"build", build_type()}, {"compiler", compiler()}, {"libtorch", torch_is_built()}}).dump(2));
+    fmt::print("{}\n", Json::object({{"version", version()},
+                                     {"commit", git_commit()},
+                                     {"build", build_type()},
+                                     {"compiler", compiler()},
+                                     {"libtorch", torch_is_built()}})
+                           .dump(2));
   } else {
-    fmt::print("tailor {} ({}, {}, {}{})\n", version(), git_commit(), build_type(), compiler(), torch_is_built() ? "" : ", without LibTorch");
+    fmt::print("tailor {} ({}, {}, {}{})\n", version(), git_commit(), build_type(), compiler(),
+               torch_is_built() ? "" : ", without LibTorch");
   }
   return 0;
 }
 
 int run_env(const CommonOptions& options) {
-  Json env = Json::object({{"tailor", version()}, {"cpu", cpu_name()}, {"cpu_features", cpu_features()}, {"affinity_cpus", affinity_cpus()}, {"cgroup_quota_cpus", cgroup_quota_cpus()},
+  Json env = Json::object({{"tailor", version()},
+                           {"cpu", cpu_name()},
+                           {"cpu_features", cpu_features()},
+                           {"affinity_cpus", affinity_cpus()},
+                           {"cgroup_quota_cpus", cgroup_quota_cpus()},
                            {"threads", available_threads()}});
   std::vector<std::string> advice;
   if (torch_is_built()) {
@@ -65,15 +76,22 @@ int run_env(const CommonOptions& options) {
     }
   } else {
     env.set("libtorch", Json());
-    advice.emplace_back("LibTorch is not built in: no training, no evaluation with --backend libtorch (scripts/setup.sh, then cmake --workflow --preset release)");
+    advice.emplace_back(
+        "LibTorch is not built in: no training, no evaluation with --backend libtorch "
+        "(scripts/setup.sh, then cmake --workflow --preset release)");
   }
   const bool gpu = path_exists("/dev/nvidia0") || path_exists("/proc/driver/nvidia/version");
-  env.set("gpu", gpu ? "an NVIDIA driver is there; this version of tailor trains on the CPU" : "none");
+  env.set("gpu",
+          gpu ? "an NVIDIA driver is there; this version of tailor trains on the CPU" : "none");
   const char* cxx = std::getenv("CXX");
   const std::string compiler_name = cxx && *cxx ? cxx : "c++";
-  env.set("host_compiler", in_path(compiler_name) || path_exists(compiler_name) ? compiler_name : "none");
-  if (env.at("host_compiler").as_string() == "none") advice.push_back(compiler_name + " is not in PATH: tailor check cannot compile projects (install g++)");
-  for (const char* tool : {"vitis_hls", "vivado"}) env.set(tool, in_path(tool) ? "in PATH" : "none");
+  env.set("host_compiler",
+          in_path(compiler_name) || path_exists(compiler_name) ? compiler_name : "none");
+  if (env.at("host_compiler").as_string() == "none")
+    advice.push_back(compiler_name +
+                     " is not in PATH: tailor check cannot compile projects (install g++)");
+  for (const char* tool : {"vitis_hls", "vivado"})
+    env.set(tool, in_path(tool) ? "in PATH" : "none");
   env.set("missing", Json::array(advice));
   if (options.json) {
     fmt::print("{}\n", env.dump(2));
@@ -86,7 +104,10 @@ int run_env(const CommonOptions& options) {
         fmt::print("{}{}:\n", indent, key);
         self(self, value, indent + "  ");
       } else {
-        fmt::print("{}{:20} {}\n", indent, key, value.is_string() ? value.as_string() : value.is_null() ? "none" : value.dump());
+        fmt::print("{}{:20} {}\n", indent, key,
+                   value.is_string() ? value.as_string()
+                   : value.is_null() ? "none"
+                                     : value.dump());
       }
     }
   };

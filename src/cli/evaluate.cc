@@ -1,4 +1,5 @@
-// tailor evaluate: accuracy of a checkpoint, by LibTorch or by the emulators; only the first opens LibTorch.
+// tailor evaluate: accuracy of a checkpoint, by LibTorch or by the emulators; only the first opens
+// LibTorch.
 #include <chrono>
 
 #include "cli/source.h"
@@ -16,13 +17,17 @@ namespace tailor {
 namespace {
 
 Images choose_images(const GraphSource& source, const EvaluateOptions& options, std::string& name) {
-  if (!source.data) fail(ErrorKind::Usage, "{}: it does not say which data set it belongs to; evaluate a checkpoint", source.title);
+  if (!source.data)
+    fail(ErrorKind::Usage,
+         "{}: it does not say which data set it belongs to; evaluate a checkpoint", source.title);
   DataConfig config = *source.data;
   if (!options.data.empty()) config.root = options.data;
   name = config.name;
   if (options.split == "test") return open_test_data(config).test;
   Images validation = open_data(config).validation;
-  if (!validation) fail(ErrorKind::Usage, "--split validation: the run has no validation split (data.validation is 0)");
+  if (!validation)
+    fail(ErrorKind::Usage,
+         "--split validation: the run has no validation split (data.validation is 0)");
   return validation;
 }
 
@@ -31,7 +36,8 @@ int evaluate_emulator(const EvaluateOptions& options) {
   const ExportConfig config = apply_hardware(source.exporting, options.hardware);
   std::string data_name;
   Images images = choose_images(source, options, data_name);
-  const int64_t count = options.limit > 0 ? std::min(options.limit, images->size()) : images->size();
+  const int64_t count =
+      options.limit > 0 ? std::min(options.limit, images->size()) : images->size();
 
   DesignOptions design_options;
   design_options.type = config.type("--precision");
@@ -60,7 +66,8 @@ int evaluate_emulator(const EvaluateOptions& options) {
     std::vector<int64_t> lost(static_cast<size_t>(n), 0);
     parallel_for(n, 0, [&](int64_t i) {
       const auto at = static_cast<size_t>(i);
-      std::vector<float> chw = normalised_chw(*images, first + i, shape, source.preprocessing, &labels[at]);
+      std::vector<float> chw =
+          normalised_chw(*images, first + i, shape, source.preprocessing, &labels[at]);
       const std::vector<double> input(chw.begin(), chw.end());
       if (exact) {
         predicted[at] = predicted_class(Span<const double>(float64->run(input)));
@@ -77,13 +84,21 @@ int evaluate_emulator(const EvaluateOptions& options) {
     progress->advance(n);
     progress->note(fmt::format("accuracy {:.2f} %", 100 * meter.accuracy_frac()));
   }
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   progress->end();
   int64_t overflow_total = 0;
   for (int64_t o : overflows) overflow_total += o;
-  const std::string how = exact ? "float64" : fmt::format("emulator, {}, {}", to_string(design_options.type), to_string(config.layout));
+  const std::string how = exact ? "float64"
+                                : fmt::format("emulator, {}, {}", to_string(design_options.type),
+                                              to_string(config.layout));
   if (options.json) {
-    Json answer = Json::object({{"checkpoint", source.title}, {"data", data_name}, {"split", options.split}, {"images", meter.images}, {"accuracy", 100 * meter.accuracy_frac()}, {"backend", options.engine},
+    Json answer = Json::object({{"checkpoint", source.title},
+                                {"data", data_name},
+                                {"split", options.split},
+                                {"images", meter.images},
+                                {"accuracy", 100 * meter.accuracy_frac()},
+                                {"backend", options.engine},
                                 {"seconds", seconds}});
     if (!exact) {
       answer.set("type", to_string(design_options.type));
@@ -92,8 +107,11 @@ int evaluate_emulator(const EvaluateOptions& options) {
     }
     fmt::print("{}\n", answer.dump(2));
   } else {
-    fmt::print("accuracy {:.2f} % on {} {} images of {} ({}; {:.1f} s)\n", 100 * meter.accuracy_frac(), meter.images, options.split, data_name, how, seconds);
-    if (overflow_total > 0) fmt::print("{} outputs overflowed their type, {:.2g} an image\n", overflow_total, static_cast<double>(overflow_total) / static_cast<double>(meter.images));
+    fmt::print("accuracy {:.2f} % on {} {} images of {} ({}; {:.1f} s)\n",
+               100 * meter.accuracy_frac(), meter.images, options.split, data_name, how, seconds);
+    if (overflow_total > 0)
+      fmt::print("{} outputs overflowed their type, {:.2g} an image\n", overflow_total,
+                 static_cast<double>(overflow_total) / static_cast<double>(meter.images));
   }
   return 0;
 }
@@ -103,10 +121,15 @@ int evaluate_emulator(const EvaluateOptions& options) {
 int run_evaluate(const EvaluateOptions& options) {
   if (options.engine != "libtorch") return evaluate_emulator(options);
   const HardwareOptions& h = options.hardware;
-  if (h.precision || h.layout || h.rounding || h.overflow) fail(ErrorKind::Usage, "--precision, --layout, --rounding and --overflow need --backend emulator");
-  if (!options.graph.empty()) fail(ErrorKind::Usage, "--graph needs --backend emulator or float64; LibTorch runs checkpoints");
+  if (h.precision || h.layout || h.rounding || h.overflow)
+    fail(ErrorKind::Usage,
+         "--precision, --layout, --rounding and --overflow need --backend emulator");
+  if (!options.graph.empty())
+    fail(ErrorKind::Usage,
+         "--graph needs --backend emulator or float64; LibTorch runs checkpoints");
   EvaluateOptions resolved = options;
-  resolved.checkpoint = options.checkpoint.empty() ? newest_finished_checkpoint("runs") : resolve_checkpoint(options.checkpoint);
+  resolved.checkpoint = options.checkpoint.empty() ? newest_finished_checkpoint("runs")
+                                                   : resolve_checkpoint(options.checkpoint);
   return open_torch().evaluate(resolved);
 }
 

@@ -35,8 +35,10 @@ std::string layer_table(const Graph& design, const std::vector<int64_t>& overflo
     std::string skips;
     if (node.op == Op::Conv2d) skips = skips_text(node.conv());
     if (node.op == Op::Add) skips = join(std::get<AddAttributes>(node.attributes).skips, ", ");
-    table.add({node.name, to_string(node.op), to_string(design.value(node.outputs[0]).shape), products ? with_commas(node.hardware.reuse_factor) : "",
-               products ? with_commas(node.hardware.multipliers) : "", with_commas(overflows[n]), skips});
+    table.add({node.name, to_string(node.op), to_string(design.value(node.outputs[0]).shape),
+               products ? with_commas(node.hardware.reuse_factor) : "",
+               products ? with_commas(node.hardware.multipliers) : "", with_commas(overflows[n]),
+               skips});
   }
   return table.text();
 }
@@ -55,7 +57,8 @@ std::string fifo_table(const Graph& design) {
     if (v.fifo_depth <= 2) {
       ++plain;
     } else {
-      table.add({v.identifier, with_commas(v.fifo_depth), with_commas(v.type->width * v.shape.channels), to_string(v.fifo_storage)});
+      table.add({v.identifier, with_commas(v.fifo_depth),
+                 with_commas(v.type->width * v.shape.channels), to_string(v.fifo_storage)});
     }
   }
   return table.text() + fmt::format("and {} FIFOs of 2 tokens\n", plain);
@@ -64,9 +67,13 @@ std::string fifo_table(const Graph& design) {
 }  // namespace
 
 int run_export(const ExportOptions& options) {
-  GraphSource source = open_graph_source(options.checkpoint, options.graph, options.network, options.untrained);
-  if (!options.config.empty()) source.exporting = load_run_config(options.config, options.set).config.exporting;
-  if (options.config.empty() && !options.set.empty()) fail(ErrorKind::Usage, "--set: expected --config with it; the export options have flags of their own");
+  GraphSource source =
+      open_graph_source(options.checkpoint, options.graph, options.network, options.untrained);
+  if (!options.config.empty())
+    source.exporting = load_run_config(options.config, options.set).config.exporting;
+  if (options.config.empty() && !options.set.empty())
+    fail(ErrorKind::Usage,
+         "--set: expected --config with it; the export options have flags of their own");
   const ExportConfig config = apply_hardware(source.exporting, options.hardware);
 
   DesignOptions design_options;
@@ -84,7 +91,8 @@ int run_export(const ExportOptions& options) {
   IntegerEmulator emulator(design);
   std::vector<IntegerResult> results(samples.images_chw.size());
   parallel_for(static_cast<int64_t>(results.size()), 0, [&](int64_t i) {
-    if (pending_interrupt() == 0) results[static_cast<size_t>(i)] = emulator.run(samples.images_chw[static_cast<size_t>(i)]);
+    if (pending_interrupt() == 0)
+      results[static_cast<size_t>(i)] = emulator.run(samples.images_chw[static_cast<size_t>(i)]);
   });
   throw_if_interrupted();
   for (const IntegerResult& r : results) {
@@ -92,7 +100,10 @@ int run_export(const ExportOptions& options) {
     for (size_t n = 0; n < overflows.size(); ++n) overflows[n] += r.overflows[n];
   }
 
-  std::vector<std::vector<double>> few(samples.images_chw.begin(), samples.images_chw.begin() + static_cast<std::ptrdiff_t>(std::min(kQuantisationImages, samples.images_chw.size())));
+  std::vector<std::vector<double>> few(
+      samples.images_chw.begin(),
+      samples.images_chw.begin() +
+          static_cast<std::ptrdiff_t>(std::min(kQuantisationImages, samples.images_chw.size())));
   const double predicted = predict_rms_error(design, few);
   double squares = 0, count = 0;
   Float64Emulator exact(design);
@@ -112,7 +123,8 @@ int run_export(const ExportOptions& options) {
   int64_t overflow_total = 0, weight_overflows = 0;
   for (size_t n = 0; n < overflows.size(); ++n) {
     if (overflows[n] > 0) overflow_json.set(design.nodes[n].name, overflows[n]);
-    if (emulator.weight_overflows()[n] > 0) weight_overflow_json.set(design.nodes[n].name, emulator.weight_overflows()[n]);
+    if (emulator.weight_overflows()[n] > 0)
+      weight_overflow_json.set(design.nodes[n].name, emulator.weight_overflows()[n]);
     overflow_total += overflows[n];
     weight_overflows += emulator.weight_overflows()[n];
   }
@@ -122,38 +134,68 @@ int run_export(const ExportOptions& options) {
   project.clock_ns = config.clock_ns;
   project.backend = config.backend;
   project.force = options.force;
-  const double images_per_s = summary.interval_cycles > 0 ? 1e9 / (config.clock_ns * static_cast<double>(summary.interval_cycles)) : 0;
+  const double images_per_s =
+      summary.interval_cycles > 0
+          ? 1e9 / (config.clock_ns * static_cast<double>(summary.interval_cycles))
+          : 0;
   project.manifest_extras = Json::object(
       {{"source", source.graph.provenance},
        {"preprocessing", write_preprocessing(source.preprocessing)},
-       {"quantisation", Json::object({{"rms_predicted", digits(predicted)}, {"rms_measured", digits(measured)}, {"rms_bound", digits(kQuantisationSafety * predicted)},
-                                      {"overflows", overflow_json}, {"weight_overflows", weight_overflow_json}})},
-       {"cost", Json::object({{"stages", summary.stages}, {"multipliers", summary.multipliers}, {"dsp", summary.dsp}, {"dsp_available", card.dsp}, {"weights", summary.weights},
-                              {"fifo_bits", summary.fifo_bits}, {"skip_fifo_tokens", summary.skip_fifo_tokens}, {"latency_cycles_model", summary.latency_cycles},
-                              {"interval_cycles_model", summary.interval_cycles}, {"images_per_s_model", digits(images_per_s)}})}});
+       {"quantisation", Json::object({{"rms_predicted", digits(predicted)},
+                                      {"rms_measured", digits(measured)},
+                                      {"rms_bound", digits(kQuantisationSafety * predicted)},
+                                      {"overflows", overflow_json},
+                                      {"weight_overflows", weight_overflow_json}})},
+       {"cost", Json::object({{"stages", summary.stages},
+                              {"multipliers", summary.multipliers},
+                              {"dsp", summary.dsp},
+                              {"dsp_available", card.dsp},
+                              {"weights", summary.weights},
+                              {"fifo_bits", summary.fifo_bits},
+                              {"skip_fifo_tokens", summary.skip_fifo_tokens},
+                              {"latency_cycles_model", summary.latency_cycles},
+                              {"interval_cycles_model", summary.interval_cycles},
+                              {"images_per_s_model", digits(images_per_s)}})}});
   project.manifest_extras.find("source")->erase("config");
   project.manifest_extras.find("source")->erase("preprocessing");
 
   std::string output = options.output;
-  if (output.empty()) output = fmt::format("projects/{}-w{}i{}-{}", source.name, design_options.type.width, design_options.type.integer, to_string(config.layout));
+  if (output.empty())
+    output = fmt::format("projects/{}-w{}i{}-{}", source.name, design_options.type.width,
+                         design_options.type.integer, to_string(config.layout));
   write_project(source.graph, design, vectors, project, output);
 
   if (options.json) {
-    Json answer = Json::object({{"project", output}, {"top", project.top}, {"source", source.title}, {"layout", to_string(config.layout)}, {"type", to_string(design_options.type)},
+    Json answer = Json::object({{"project", output},
+                                {"top", project.top},
+                                {"source", source.title},
+                                {"layout", to_string(config.layout)},
+                                {"type", to_string(design_options.type)},
                                 {"vectors", vectors.source}});
     answer.set("cost", *project.manifest_extras.find("cost"));
     answer.set("quantisation", *project.manifest_extras.find("quantisation"));
     fmt::print("{}\n", answer.dump(2));
     return 0;
   }
-  fmt::print("{}: {} of {}, streams of {}\n\n{}\n{}\n", output, to_string(config.layout), source.title, to_string(design_options.type), layer_table(design, overflows), fifo_table(design));
+  fmt::print("{}: {} of {}, streams of {}\n\n{}\n{}\n", output, to_string(config.layout),
+             source.title, to_string(design_options.type), layer_table(design, overflows),
+             fifo_table(design));
   const auto dsp_share = 100.0 * static_cast<double>(summary.dsp) / static_cast<double>(card.dsp);
-  fmt::print("multipliers {} ({}), DSP {} of {} ({:.0f} %), weights {}, FIFOs {} bits\n", with_commas(summary.multipliers),
-             config.reuse_factor ? fmt::format("reuse factor {}", *config.reuse_factor) : "reuse factors balanced within 70 % of the DSPs", with_commas(summary.dsp), with_commas(card.dsp), dsp_share,
+  fmt::print("multipliers {} ({}), DSP {} of {} ({:.0f} %), weights {}, FIFOs {} bits\n",
+             with_commas(summary.multipliers),
+             config.reuse_factor ? fmt::format("reuse factor {}", *config.reuse_factor)
+                                 : "reuse factors balanced within 70 % of the DSPs",
+             with_commas(summary.dsp), with_commas(card.dsp), dsp_share,
              with_commas(summary.weights), with_commas(summary.fifo_bits));
-  fmt::print("one image every {} cycles, {} cycles from first pixel to logits (model): {:.0f} images/s at {} ns\n", with_commas(summary.interval_cycles), with_commas(summary.latency_cycles),
-             images_per_s, config.clock_ns);
-  fmt::print("quantisation error of the logits: rms {:.2g} measured, {:.2g} predicted; {} outputs overflowed, {} weights\n", measured, predicted, with_commas(overflow_total), with_commas(weight_overflows));
+  fmt::print(
+      "one image every {} cycles, {} cycles from first pixel to logits (model): {:.0f} images/s at "
+      "{} ns\n",
+      with_commas(summary.interval_cycles), with_commas(summary.latency_cycles), images_per_s,
+      config.clock_ns);
+  fmt::print(
+      "quantisation error of the logits: rms {:.2g} measured, {:.2g} predicted; {} outputs "
+      "overflowed, {} weights\n",
+      measured, predicted, with_commas(overflow_total), with_commas(weight_overflows));
   fmt::print("vectors: {}\nnext: tailor check {}\n", vectors.source, output);
   return 0;
 }

@@ -16,19 +16,33 @@ std::string network_text(const Network& n) {
     auto points = point_shapes(block, inputs[b]);
     for (size_t i = 0; i < block.stages.size(); ++i) {
       const Stage& s = block.stages[i];
-      table.add({block.id, std::to_string(i + 1), fmt::format("{}x{} {} to {}{}", s.kernel, s.kernel, s.in_channels, s.out_channels, s.stride > 1 ? fmt::format(", stride {}", s.stride) : ""),
-                 to_string(points[i + 1]), with_commas(s.out_channels * s.in_channels * s.kernel * s.kernel + 2 * s.out_channels)});
+      table.add(
+          {block.id, std::to_string(i + 1),
+           fmt::format("{}x{} {} to {}{}", s.kernel, s.kernel, s.in_channels, s.out_channels,
+                       s.stride > 1 ? fmt::format(", stride {}", s.stride) : ""),
+           to_string(points[i + 1]),
+           with_commas(s.out_channels * s.in_channels * s.kernel * s.kernel + 2 * s.out_channels)});
     }
     for (const Skip& s : block.skips)
-      skips.add({s.id, fmt::format("{}.{}", block.id, s.from), fmt::format("{}.{}", block.id, s.to), s.kind == SkipKind::Identity ? "identity" : fmt::format("{}, stride {}", to_string(s.kind), s.stride)});
+      skips.add({s.id, fmt::format("{}.{}", block.id, s.from), fmt::format("{}.{}", block.id, s.to),
+                 s.kind == SkipKind::Identity
+                     ? "identity"
+                     : fmt::format("{}, stride {}", to_string(s.kind), s.stride)});
   }
   const size_t count = skip_ids(n).size();
-  return fmt::format("{}: input {}, {} classes, skips join {}\n\n{}\n{}\n{} skips, {} parameters, {} multiply-accumulates an image\n", n.name, to_string(n.input), n.classes, to_string(n.join),
-                     table.text(), count > 0 ? skips.text() : std::string("no skip connections\n"), count, with_commas(parameter_count(n)), with_commas(mac_count(n)));
+  return fmt::format(
+      "{}: input {}, {} classes, skips join {}\n\n{}\n{}\n{} skips, {} parameters, {} "
+      "multiply-accumulates an image\n",
+      n.name, to_string(n.input), n.classes, to_string(n.join), table.text(),
+      count > 0 ? skips.text() : std::string("no skip connections\n"), count,
+      with_commas(parameter_count(n)), with_commas(mac_count(n)));
 }
 
 Json network_json(const Network& n) {
-  return Json::object({{"network", write_network(n)}, {"skips", Json::array(skip_ids(n))}, {"parameters", parameter_count(n)}, {"macs", mac_count(n)}});
+  return Json::object({{"network", write_network(n)},
+                       {"skips", Json::array(skip_ids(n))},
+                       {"parameters", parameter_count(n)},
+                       {"macs", mac_count(n)}});
 }
 
 Json graph_json(const Graph& g) {
@@ -42,7 +56,10 @@ Json graph_json(const Graph& g) {
     }
     nodes.push_back(std::move(node));
   }
-  return Json::object({{"graph", g.name}, {"state", g.state}, {"nodes", std::move(nodes)}, {"provenance", g.provenance}});
+  return Json::object({{"graph", g.name},
+                       {"state", g.state},
+                       {"nodes", std::move(nodes)},
+                       {"provenance", g.provenance}});
 }
 
 std::string graph_text(const Graph& g) {
@@ -52,17 +69,21 @@ std::string graph_text(const Graph& g) {
     std::vector<std::string> inputs;
     for (int id : n.inputs) inputs.push_back(g.value(id).name);
     const Value* v = n.outputs.empty() ? nullptr : &g.value(n.outputs[0]);
-    table.add({n.name, to_string(n.op), join(inputs, ", "), v ? to_string(v->shape) : "", v && v->type ? to_string(*v->type) : ""});
+    table.add({n.name, to_string(n.op), join(inputs, ", "), v ? to_string(v->shape) : "",
+               v && v->type ? to_string(*v->type) : ""});
   }
   for (const auto& [name, tensor] : g.tensors) values += tensor.size();
-  return fmt::format("{}: a {} graph of {} nodes, {} values in tensors, {}\n\n{}", g.name, g.state, g.nodes.size(), with_commas(values),
-                     g.witness ? "witness: " + g.witness->source : std::string("no witness"), table.text());
+  return fmt::format("{}: a {} graph of {} nodes, {} values in tensors, {}\n\n{}", g.name, g.state,
+                     g.nodes.size(), with_commas(values),
+                     g.witness ? "witness: " + g.witness->source : std::string("no witness"),
+                     table.text());
 }
 
 }  // namespace
 
 int run_inspect(const InspectOptions& options) {
-  if (options.file.empty() == options.network.empty()) fail(ErrorKind::Usage, "expected a file, or --network NAME");
+  if (options.file.empty() == options.network.empty())
+    fail(ErrorKind::Usage, "expected a file, or --network NAME");
   std::string text;
   Json json;
   if (!options.network.empty()) {
@@ -85,8 +106,11 @@ int run_inspect(const InspectOptions& options) {
       json.set("metrics", c.metrics);
       json.set("preprocessing", write_preprocessing(c.preprocessing));
       json.set("weights_sha256", weights_digest(c.tensors));
-      text = fmt::format("{}: run {}, {} epochs done{}, metrics {}\nweights {}, {}\n\n{}", file, c.run, c.position.epoch, c.position.finished ? ", finished" : "", c.metrics.dump(),
-                         weights_digest(c.tensors).substr(0, 12), c.witness ? "witness: " + c.witness->source : "no witness", network_text(c.network));
+      text = fmt::format("{}: run {}, {} epochs done{}, metrics {}\nweights {}, {}\n\n{}", file,
+                         c.run, c.position.epoch, c.position.finished ? ", finished" : "",
+                         c.metrics.dump(), weights_digest(c.tensors).substr(0, 12),
+                         c.witness ? "witness: " + c.witness->source : "no witness",
+                         network_text(c.network));
     }
   }
   fmt::print("{}", options.json ? json.dump(2) + "\n" : text);

@@ -39,7 +39,9 @@ GraphSource from_checkpoint(const std::string& path) {
   Checkpoint c = load_checkpoint(path);
   GraphSource source;
   source.graph = lower_network(c.network, c.tensors, "checkpoint " + path);
-  if (!c.witness) fail(ErrorKind::Data, "checkpoint {}: it has no witness; let tailor train finish, or resume it", path);
+  if (!c.witness)
+    fail(ErrorKind::Data, "checkpoint {}: it has no witness; let tailor train finish, or resume it",
+         path);
   source.graph.witness = Witness{c.witness->source, c.witness->inputs, c.witness->outputs};
   verify_witness(source.graph, "checkpoint " + path);
   RunConfig config = read_run_config(c.config, path);
@@ -48,7 +50,9 @@ GraphSource from_checkpoint(const std::string& path) {
   source.preprocessing = c.preprocessing;
   source.data = config.data;
   source.exporting = config.exporting;
-  source.graph.provenance = Json::object({{"run", c.run}, {"weights_sha256", weights_digest(c.tensors)}, {"preprocessing", write_preprocessing(c.preprocessing)},
+  source.graph.provenance = Json::object({{"run", c.run},
+                                          {"weights_sha256", weights_digest(c.tensors)},
+                                          {"preprocessing", write_preprocessing(c.preprocessing)},
                                           {"config", c.config}});
   return source;
 }
@@ -56,13 +60,17 @@ GraphSource from_checkpoint(const std::string& path) {
 GraphSource from_graph(const std::string& path) {
   GraphSource source;
   source.graph = load_graph(path);
-  if (source.graph.state != "lowered") fail(ErrorKind::Usage, "--graph {}: expected a lowered graph, got a {}; use graph.safetensors of the project", path, source.graph.state);
+  if (source.graph.state != "lowered")
+    fail(ErrorKind::Usage,
+         "--graph {}: expected a lowered graph, got a {}; use graph.safetensors of the project",
+         path, source.graph.state);
   if (source.graph.witness) verify_witness(source.graph, "graph file " + path);
   const Json& provenance = source.graph.provenance;
   source.name = provenance.get_string("run", source.graph.name);
   source.title = path;
   const Json* preprocessing = provenance.find("preprocessing");
-  source.preprocessing = preprocessing ? read_preprocessing(*preprocessing) : default_preprocessing();
+  source.preprocessing =
+      preprocessing ? read_preprocessing(*preprocessing) : default_preprocessing();
   if (const Json* config = provenance.find("config"); config && config->is_object()) {
     RunConfig run = read_run_config(*config, path);
     source.data = run.data;
@@ -80,9 +88,13 @@ GraphSource from_name(const std::string& name) {
   source.preprocessing = default_preprocessing();
   source.graph = lower_network(network, initial_tensors(network, 1), name);
   std::vector<std::vector<double>> images;
-  for (int64_t i = 0; i < kCalibrationImages; ++i) images.push_back(noise_image(network.input, source.preprocessing, 1000 + i));
+  for (int64_t i = 0; i < kCalibrationImages; ++i)
+    images.push_back(noise_image(network.input, source.preprocessing, 1000 + i));
   calibrate_batch_norm(source.graph, images);
-  source.graph.provenance = Json::object({{"run", source.name}, {"untrained", "initial weights, batch norm statistics from seeded noise"}, {"preprocessing", write_preprocessing(source.preprocessing)}});
+  source.graph.provenance =
+      Json::object({{"run", source.name},
+                    {"untrained", "initial weights, batch norm statistics from seeded noise"},
+                    {"preprocessing", write_preprocessing(source.preprocessing)}});
   return source;
 }
 
@@ -96,11 +108,17 @@ std::string newest_finished_checkpoint(const std::string& runs) {
       const std::string folder = path_join(runs, name), summary = path_join(folder, "summary.json");
       struct stat info {};
       if (::stat(summary.c_str(), &info) != 0) continue;
-      const bool newer = newest.empty() || info.st_mtim.tv_sec > newest_time.tv_sec || (info.st_mtim.tv_sec == newest_time.tv_sec && info.st_mtim.tv_nsec > newest_time.tv_nsec);
+      const bool newer =
+          newest.empty() || info.st_mtim.tv_sec > newest_time.tv_sec ||
+          (info.st_mtim.tv_sec == newest_time.tv_sec && info.st_mtim.tv_nsec > newest_time.tv_nsec);
       if (newer) newest = folder, newest_time = info.st_mtim;
     }
   }
-  if (newest.empty()) fail(ErrorKind::Usage, "there is no finished run in ./{}; train one, or name a network with --checkpoint F, --graph F or --network NAME --untrained", runs);
+  if (newest.empty())
+    fail(ErrorKind::Usage,
+         "there is no finished run in ./{}; train one, or name a network with --checkpoint F, "
+         "--graph F or --network NAME --untrained",
+         runs);
   return resolve_checkpoint(newest);
 }
 
@@ -113,11 +131,19 @@ std::string resolve_checkpoint(const std::string& path) {
   fail(ErrorKind::Data, "--checkpoint {}: the folder has no best.ckpt and no last.ckpt", path);
 }
 
-GraphSource open_graph_source(const std::string& checkpoint, const std::string& graph, const std::string& network, bool untrained) {
-  if (static_cast<int>(!checkpoint.empty()) + static_cast<int>(!graph.empty()) + static_cast<int>(!network.empty()) > 1)
+GraphSource open_graph_source(const std::string& checkpoint, const std::string& graph,
+                              const std::string& network, bool untrained) {
+  if (static_cast<int>(!checkpoint.empty()) + static_cast<int>(!graph.empty()) +
+          static_cast<int>(!network.empty()) >
+      1)
     fail(ErrorKind::Usage, "expected one of --checkpoint, --graph and --network, got several");
-  if (!network.empty() && !untrained) fail(ErrorKind::Usage, "--network {}: it has no trained weights; add --untrained to look at its shape, or give --checkpoint F", network);
-  if (network.empty() && untrained) fail(ErrorKind::Usage, "--untrained: expected --network NAME with it");
+  if (!network.empty() && !untrained)
+    fail(ErrorKind::Usage,
+         "--network {}: it has no trained weights; add --untrained to look at its shape, or give "
+         "--checkpoint F",
+         network);
+  if (network.empty() && untrained)
+    fail(ErrorKind::Usage, "--untrained: expected --network NAME with it");
   if (!graph.empty()) return from_graph(graph);
   if (!network.empty()) return from_name(network);
   if (!checkpoint.empty()) return from_checkpoint(resolve_checkpoint(checkpoint));
@@ -133,21 +159,29 @@ ExportConfig apply_hardware(ExportConfig c, const HardwareOptions& flags) {
       if (text == names[i]) return i;
       list.emplace_back(names[i]);
     }
-    fail(ErrorKind::Usage, "{}: expected one of {}; got '{}'{}", flag, join(list, ", "), text, did_you_mean(text, list));
+    fail(ErrorKind::Usage, "{}: expected one of {}; got '{}'{}", flag, join(list, ", "), text,
+         did_you_mean(text, list));
   };
   if (flags.precision) c.precision = *flags.precision;
   if (flags.fpga) c.fpga = *flags.fpga;
-  if (flags.rounding) c.rounding = static_cast<Rounding>(choose("--rounding", *flags.rounding, rounding_names()));
-  if (flags.overflow) c.overflow = static_cast<Overflow>(choose("--overflow", *flags.overflow, overflow_names()));
-  if (flags.backend) c.backend = static_cast<HlsBackend>(choose("--backend", *flags.backend, backend_names()));
-  if (flags.layout) c.layout = static_cast<Layout>(choose("--layout", *flags.layout, layout_names()));
+  if (flags.rounding)
+    c.rounding = static_cast<Rounding>(choose("--rounding", *flags.rounding, rounding_names()));
+  if (flags.overflow)
+    c.overflow = static_cast<Overflow>(choose("--overflow", *flags.overflow, overflow_names()));
+  if (flags.backend)
+    c.backend = static_cast<HlsBackend>(choose("--backend", *flags.backend, backend_names()));
+  if (flags.layout)
+    c.layout = static_cast<Layout>(choose("--layout", *flags.layout, layout_names()));
   if (flags.clock_ns) c.clock_ns = *flags.clock_ns;
   if (flags.reuse_factor) c.reuse_factor = *flags.reuse_factor;
   if (flags.vectors) c.vectors = *flags.vectors;
   c.type("--precision");
-  if (!(c.clock_ns >= 0.5 && c.clock_ns <= 1000)) fail(ErrorKind::Usage, "--clock-ns: expected 0.5 to 1000 nanoseconds, got {}", c.clock_ns);
-  if (c.reuse_factor && *c.reuse_factor < 1) fail(ErrorKind::Usage, "--reuse-factor: expected at least 1, got {}", *c.reuse_factor);
-  if (c.vectors < 1 || c.vectors > 10000) fail(ErrorKind::Usage, "--vectors: expected 1 to 10000, got {}", c.vectors);
+  if (!(c.clock_ns >= 0.5 && c.clock_ns <= 1000))
+    fail(ErrorKind::Usage, "--clock-ns: expected 0.5 to 1000 nanoseconds, got {}", c.clock_ns);
+  if (c.reuse_factor && *c.reuse_factor < 1)
+    fail(ErrorKind::Usage, "--reuse-factor: expected at least 1, got {}", *c.reuse_factor);
+  if (c.vectors < 1 || c.vectors > 10000)
+    fail(ErrorKind::Usage, "--vectors: expected 1 to 10000, got {}", c.vectors);
   return c;
 }
 
@@ -171,9 +205,11 @@ SampleImages sample_images(const GraphSource& source, const std::string& data_ro
       log_warn("cli", "no test images for the vectors, using seeded noise instead: {}", e.what());
     }
   } else if (!data_root.empty()) {
-    fail(ErrorKind::Usage, "--data {}: the network does not say which data set it belongs to", data_root);
+    fail(ErrorKind::Usage, "--data {}: the network does not say which data set it belongs to",
+         data_root);
   }
-  for (int64_t i = 0; i < count; ++i) samples.images_chw.push_back(noise_image(shape, source.preprocessing, i));
+  for (int64_t i = 0; i < count; ++i)
+    samples.images_chw.push_back(noise_image(shape, source.preprocessing, i));
   samples.source = fmt::format("{} images of seeded noise", count);
   return samples;
 }

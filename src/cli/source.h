@@ -1,4 +1,5 @@
-// Where a command's network comes from: a checkpoint, a graph file, the newest finished run, or a name; and the images that go with it.
+// Where a command's network comes from: a checkpoint, a graph file, the newest finished run, or a
+// name; and the images that go with it.
 #pragma once
 
 #include <optional>
@@ -14,18 +15,20 @@
 namespace tailor {
 
 struct GraphSource {
-  Graph graph;            // lowered, checked against its witness
-  std::string name;       // of the run or network, for default output folders
-  std::string title;      // "runs/x/best.ckpt"
+  Graph graph;        // lowered, checked against its witness
+  std::string name;   // of the run or network, for default output folders
+  std::string title;  // "runs/x/best.ckpt"
   Preprocessing preprocessing;
   std::optional<DataConfig> data;
   ExportConfig exporting;  // the run's, or defaults
 };
 
 /// Exactly one of the three is not empty, or none: then the newest finished run in ./runs.
-GraphSource open_graph_source(const std::string& checkpoint, const std::string& graph, const std::string& network, bool untrained);
+GraphSource open_graph_source(const std::string& checkpoint, const std::string& graph,
+                              const std::string& network, bool untrained);
 
-/// best.ckpt, else last.ckpt, of the newest run under `runs` that has a summary.json. Throws Usage when there is none.
+/// best.ckpt, else last.ckpt, of the newest run under `runs` that has a summary.json. Throws Usage
+/// when there is none.
 std::string newest_finished_checkpoint(const std::string& runs);
 /// A checkpoint, from the file or the run folder that a user names.
 std::string resolve_checkpoint(const std::string& path);

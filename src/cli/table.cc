@@ -7,7 +7,9 @@ namespace tailor {
 namespace {
 
 bool is_number(const std::string& cell) {
-  return !cell.empty() && std::all_of(cell.begin(), cell.end(), [](char c) { return (c >= '0' && c <= '9') || c == ',' || c == '.' || c == '-' || c == '%'; });
+  return !cell.empty() && std::all_of(cell.begin(), cell.end(), [](char c) {
+    return (c >= '0' && c <= '9') || c == ',' || c == '.' || c == '-' || c == '%';
+  });
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// Opens libtailor_torch.so beside libtailor.so. What LibTorch reads only once, at load, is set here first (docs/design/0004).
+// Opens libtailor_torch.so beside libtailor.so. What LibTorch reads only once, at load, is set here
+// first (docs/design/0004).
 #include <dlfcn.h>
 
 #include <cstdlib>
@@ -15,11 +16,14 @@
 namespace tailor {
 namespace {
 
-void set_default(const char* name, const std::string& value) { ::setenv(name, value.c_str(), /*overwrite=*/0); }
+void set_default(const char* name, const std::string& value) {
+  ::setenv(name, value.c_str(), /*overwrite=*/0);
+}
 
 void prepare_process() {
 #if defined(__GLIBC__)
-  // Without these glibc returns every activation to the kernel and gets it back page by page: 1.6 times slower.
+  // Without these glibc returns every activation to the kernel and gets it back page by page: 1.6
+  // times slower.
   ::mallopt(M_MMAP_THRESHOLD, 1 << 30);
   ::mallopt(M_TRIM_THRESHOLD, -1);
   ::mallopt(M_TOP_PAD, 64 << 20);
@@ -27,17 +31,21 @@ void prepare_process() {
   const std::string threads = std::to_string(available_threads());
   set_default("OMP_NUM_THREADS", threads);
   set_default("OPENBLAS_NUM_THREADS", threads);
-  // A waiting thread that spins on a busy machine costs up to 7 times; a short spin costs 2 to 4 % on an idle one.
+  // A waiting thread that spins on a busy machine costs up to 7 times; a short spin costs 2 to 4 %
+  // on an idle one.
   set_default("GOMP_SPINCOUNT", "10000");
 #if defined(__x86_64__)
-  // Debian's OpenBLAS 0.3.21 takes newer CPUs for a Haswell and leaves half of AVX-512's speed unused.
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")) set_default("OPENBLAS_CORETYPE", "SkylakeX");
+  // Debian's OpenBLAS 0.3.21 takes newer CPUs for a Haswell and leaves half of AVX-512's speed
+  // unused.
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw"))
+    set_default("OPENBLAS_CORETYPE", "SkylakeX");
 #endif
 }
 
 std::string library_path() {
   Dl_info info{};
-  if (::dladdr(reinterpret_cast<void*>(&tailor::open_torch), &info) != 0 && info.dli_fname) return path_join(parent_path(info.dli_fname), "libtailor_torch.so");
+  if (::dladdr(reinterpret_cast<void*>(&tailor::open_torch), &info) != 0 && info.dli_fname)
+    return path_join(parent_path(info.dli_fname), "libtailor_torch.so");
   return "libtailor_torch.so";
 }
 
@@ -50,10 +58,17 @@ const TorchPlugin& open_torch() {
   if (plugin) return *plugin;
   const std::string path = library_path();
   if (!path_exists(path))
-    fail(ErrorKind::Unsupported, "this build of tailor has no LibTorch ({} is not there): train and evaluate with --backend libtorch need it; export, check, inspect and evaluate --backend emulator do not", path);
+    fail(
+        ErrorKind::Unsupported,
+        "this build of tailor has no LibTorch ({} is not there): train and evaluate with --backend "
+        "libtorch need it; export, check, inspect and evaluate --backend emulator do not",
+        path);
   prepare_process();
   void* handle = ::dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL);
-  if (!handle) fail(ErrorKind::Unsupported, "cannot load {}: {}; install the LibTorch it was built with (scripts/setup.sh)", path, ::dlerror());
+  if (!handle)
+    fail(ErrorKind::Unsupported,
+         "cannot load {}: {}; install the LibTorch it was built with (scripts/setup.sh)", path,
+         ::dlerror());
   auto entry = reinterpret_cast<const TorchPlugin* (*)()>(::dlsym(handle, "tailor_torch_plugin"));
   if (!entry) fail(ErrorKind::Unsupported, "{} is not tailor's: {}", path, ::dlerror());
   plugin = entry();

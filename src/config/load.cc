@@ -8,7 +8,8 @@ namespace tailor {
 namespace {
 
 std::string without_json(std::string name) {
-  if (name.size() > 5 && name.compare(name.size() - 5, 5, ".json") == 0) name.resize(name.size() - 5);
+  if (name.size() > 5 && name.compare(name.size() - 5, 5, ".json") == 0)
+    name.resize(name.size() - 5);
   return name;
 }
 
@@ -23,7 +24,8 @@ std::vector<std::string> embedded_config_names() {
 void apply_override(Json& json, const std::string& assignment) {
   size_t equals = assignment.find('=');
   if (equals == 0 || equals == std::string::npos)
-    fail(ErrorKind::Usage, "--set: expected key=value (as in train.epochs=3), got '{}'", assignment);
+    fail(ErrorKind::Usage, "--set: expected key=value (as in train.epochs=3), got '{}'",
+         assignment);
   std::string text = assignment.substr(equals + 1);
   Json value;
   try {
@@ -35,7 +37,8 @@ void apply_override(Json& json, const std::string& assignment) {
   auto keys = split(std::string_view(assignment).substr(0, equals), '.');
   for (size_t i = 0; i < keys.size(); ++i) {
     if (!at->is_object() && !at->is_null())
-      fail(ErrorKind::Usage, "--set {}: '{}' is not an object", assignment, join({keys.begin(), keys.begin() + static_cast<std::ptrdiff_t>(i)}, "."));
+      fail(ErrorKind::Usage, "--set {}: '{}' is not an object", assignment,
+           join({keys.begin(), keys.begin() + static_cast<std::ptrdiff_t>(i)}, "."));
     if (i + 1 == keys.size()) {
       at->set(keys[i], std::move(value));
     } else {
@@ -45,7 +48,8 @@ void apply_override(Json& json, const std::string& assignment) {
   }
 }
 
-LoadedConfig load_run_config(const std::string& name_or_path, const std::vector<std::string>& overrides) {
+LoadedConfig load_run_config(const std::string& name_or_path,
+                             const std::vector<std::string>& overrides) {
   LoadedConfig loaded;
   loaded.name = without_json(file_name(name_or_path));
   const EmbeddedFile* embedded = nullptr;
@@ -60,8 +64,10 @@ LoadedConfig load_run_config(const std::string& name_or_path, const std::vector<
     loaded.source = std::string("embedded:") + embedded->name;
     text = embedded->text;
   } else {
-    fail(ErrorKind::Usage, "--config: no file '{}' and no configuration of that name{}; there are {}", name_or_path,
-         did_you_mean(without_json(name_or_path), embedded_config_names()), join(embedded_config_names(), ", "));
+    fail(ErrorKind::Usage,
+         "--config: no file '{}' and no configuration of that name{}; there are {}", name_or_path,
+         did_you_mean(without_json(name_or_path), embedded_config_names()),
+         join(embedded_config_names(), ", "));
   }
   Json json;
   try {

@@ -42,9 +42,8 @@ class Reader : public RecordVisitor {
     for (const auto& [key, value] : json_.as_object()) {
       if (key == "comment" || (pointer_.empty() && key == "$schema")) continue;
       if (std::find(known_.begin(), known_.end(), key) == known_.end())
-        throw Error(ErrorKind::Config,
-                    fmt::format("config: {}/{}: unknown key{} in {}", pointer_, key,
-                                did_you_mean(key, known_), source_));
+        throw Error(ErrorKind::Config, fmt::format("config: {}/{}: unknown key{} in {}", pointer_,
+                                                   key, did_you_mean(key, known_), source_));
     }
   }
 
@@ -54,7 +53,8 @@ class Reader : public RecordVisitor {
       value = v->as_bool();
     }
   }
-  void integer(const char* key, int64_t& value, int64_t min, int64_t max, const char* /*doc*/) override {
+  void integer(const char* key, int64_t& value, int64_t min, int64_t max,
+               const char* /*doc*/) override {
     if (const Json* v = take(key)) value = read_int(key, *v, min, max);
   }
   void optional_integer(const char* key, std::optional<int64_t>& value, int64_t min, int64_t max,
@@ -67,10 +67,12 @@ class Reader : public RecordVisitor {
       value = read_int(key, *v, min, max);
     }
   }
-  void number(const char* key, double& value, double min, double max, const char* /*doc*/) override {
+  void number(const char* key, double& value, double min, double max,
+              const char* /*doc*/) override {
     if (const Json* v = take(key)) value = read_number(key, *v, min, max);
   }
-  void numbers(const char* key, std::vector<double>& values, double min, double max, const char* /*doc*/) override {
+  void numbers(const char* key, std::vector<double>& values, double min, double max,
+               const char* /*doc*/) override {
     const Json* v = take(key);
     if (!v) return;
     if (!v->is_array()) fail_at(key, "an array of numbers", *v);
@@ -87,7 +89,8 @@ class Reader : public RecordVisitor {
   void choice(const char* key, int& value, Names names, const char* /*doc*/) override {
     if (const Json* v = take(key)) value = read_choice(key, *v, names);
   }
-  void choices(const char* key, std::vector<std::string>& values, Names names, const char* /*doc*/) override {
+  void choices(const char* key, std::vector<std::string>& values, Names names,
+               const char* /*doc*/) override {
     const Json* v = take(key);
     if (!v) return;
     if (!v->is_array()) fail_at(key, "an array with any of " + names_text(names).substr(7), *v);
@@ -103,20 +106,23 @@ class Reader : public RecordVisitor {
   void record(const char* key, const Describe& describe, const char* /*doc*/) override {
     if (const Json* v = take(key)) read(*v, key, describe);
   }
-  void optional_record(const char* key, bool& present, const Describe& describe, const char* /*doc*/) override {
+  void optional_record(const char* key, bool& present, const Describe& describe,
+                       const char* /*doc*/) override {
     const Json* v = take(key);
     if (!v) return;
     present = !v->is_null();
     if (present) read(*v, key, describe);
   }
   void list(const char* key, size_t /*size*/, const std::function<void(size_t)>& resize,
-            const std::function<void(RecordVisitor&, size_t)>& describe, const char* /*doc*/) override {
+            const std::function<void(RecordVisitor&, size_t)>& describe,
+            const char* /*doc*/) override {
     const Json* v = take(key);
     if (!v) return;
     if (!v->is_array()) fail_at(key, "an array of objects", *v);
     resize(v->as_array().size());
     for (size_t i = 0; i < v->as_array().size(); ++i)
-      read(v->as_array()[i], fmt::format("{}/{}", key, i), [&](RecordVisitor& visitor) { describe(visitor, i); });
+      read(v->as_array()[i], fmt::format("{}/{}", key, i),
+           [&](RecordVisitor& visitor) { describe(visitor, i); });
   }
 
  private:
@@ -132,7 +138,8 @@ class Reader : public RecordVisitor {
     return v.as_int();
   }
   double read_number(const std::string& key, const Json& v, double min, double max) {
-    if (!v.is_number() || v.as_number() < min || v.as_number() > max) fail_at(key, range_text(min, max), v);
+    if (!v.is_number() || v.as_number() < min || v.as_number() > max)
+      fail_at(key, range_text(min, max), v);
     return v.as_number();
   }
   int read_choice(const std::string& key, const Json& v, Names names) {
@@ -159,35 +166,42 @@ class Writer : public RecordVisitor {
   Json json = Json::object();
 
   void boolean(const char* key, bool& value, const char* /*doc*/) override { json.set(key, value); }
-  void integer(const char* key, int64_t& value, int64_t /*min*/, int64_t /*max*/, const char* /*doc*/) override {
+  void integer(const char* key, int64_t& value, int64_t /*min*/, int64_t /*max*/,
+               const char* /*doc*/) override {
     json.set(key, value);
   }
-  void optional_integer(const char* key, std::optional<int64_t>& value, int64_t /*min*/, int64_t /*max*/,
-                        const char* /*doc*/) override {
+  void optional_integer(const char* key, std::optional<int64_t>& value, int64_t /*min*/,
+                        int64_t /*max*/, const char* /*doc*/) override {
     json.set(key, value ? Json(*value) : Json());
   }
-  void number(const char* key, double& value, double /*min*/, double /*max*/, const char* /*doc*/) override {
+  void number(const char* key, double& value, double /*min*/, double /*max*/,
+              const char* /*doc*/) override {
     json.set(key, value);
   }
   void numbers(const char* key, std::vector<double>& values, double /*min*/, double /*max*/,
                const char* /*doc*/) override {
     json.set(key, Json::array(values));
   }
-  void text(const char* key, std::string& value, const char* /*doc*/) override { json.set(key, value); }
+  void text(const char* key, std::string& value, const char* /*doc*/) override {
+    json.set(key, value);
+  }
   void choice(const char* key, int& value, Names names, const char* /*doc*/) override {
     json.set(key, names[static_cast<size_t>(value)]);
   }
-  void choices(const char* key, std::vector<std::string>& values, Names /*names*/, const char* /*doc*/) override {
+  void choices(const char* key, std::vector<std::string>& values, Names /*names*/,
+               const char* /*doc*/) override {
     json.set(key, Json::array(values));
   }
   void record(const char* key, const Describe& describe, const char* /*doc*/) override {
     json.set(key, write_record(describe));
   }
-  void optional_record(const char* key, bool& present, const Describe& describe, const char* /*doc*/) override {
+  void optional_record(const char* key, bool& present, const Describe& describe,
+                       const char* /*doc*/) override {
     json.set(key, present ? write_record(describe) : Json());
   }
   void list(const char* key, size_t size, const std::function<void(size_t)>& /*resize*/,
-            const std::function<void(RecordVisitor&, size_t)>& describe, const char* /*doc*/) override {
+            const std::function<void(RecordVisitor&, size_t)>& describe,
+            const char* /*doc*/) override {
     Json::Array items;
     for (size_t i = 0; i < size; ++i)
       items.push_back(write_record([&](RecordVisitor& visitor) { describe(visitor, i); }));
@@ -202,14 +216,15 @@ class Schema : public RecordVisitor {
   void boolean(const char* key, bool& value, const char* doc) override {
     add(key, Json::object({{"type", "boolean"}, {"default", value}}), doc);
   }
-  void integer(const char* key, int64_t& value, int64_t min, int64_t max, const char* doc) override {
+  void integer(const char* key, int64_t& value, int64_t min, int64_t max,
+               const char* doc) override {
     Json field = Json::object({{"type", "integer"}});
     bounds(field, min, max);
     field.set("default", value);
     add(key, std::move(field), doc);
   }
-  void optional_integer(const char* key, std::optional<int64_t>& /*value*/, int64_t min, int64_t max,
-                        const char* doc) override {
+  void optional_integer(const char* key, std::optional<int64_t>& /*value*/, int64_t min,
+                        int64_t max, const char* doc) override {
     Json field = Json::object({{"type", Json::Array{"integer", "null"}}});
     bounds(field, min, max);
     field.set("default", Json());
@@ -220,18 +235,25 @@ class Schema : public RecordVisitor {
     field.set("default", value);
     add(key, std::move(field), doc);
   }
-  void numbers(const char* key, std::vector<double>& values, double min, double max, const char* doc) override {
+  void numbers(const char* key, std::vector<double>& values, double min, double max,
+               const char* doc) override {
     add(key,
-        Json::object({{"type", "array"}, {"items", number_type(min, max)}, {"default", Json::array(values)}}),
+        Json::object({{"type", "array"},
+                      {"items", number_type(min, max)},
+                      {"default", Json::array(values)}}),
         doc);
   }
   void text(const char* key, std::string& value, const char* doc) override {
     add(key, Json::object({{"type", "string"}, {"default", value}}), doc);
   }
   void choice(const char* key, int& value, Names names, const char* doc) override {
-    add(key, Json::object({{"enum", Json::array(names)}, {"default", names[static_cast<size_t>(value)]}}), doc);
+    add(key,
+        Json::object(
+            {{"enum", Json::array(names)}, {"default", names[static_cast<size_t>(value)]}}),
+        doc);
   }
-  void choices(const char* key, std::vector<std::string>& values, Names names, const char* doc) override {
+  void choices(const char* key, std::vector<std::string>& values, Names names,
+               const char* doc) override {
     add(key,
         Json::object({{"type", "array"},
                       {"items", Json::object({{"enum", Json::array(names)}})},
@@ -242,7 +264,8 @@ class Schema : public RecordVisitor {
   void record(const char* key, const Describe& describe, const char* doc) override {
     add(key, record_schema(describe), doc);
   }
-  void optional_record(const char* key, bool& /*present*/, const Describe& describe, const char* doc) override {
+  void optional_record(const char* key, bool& /*present*/, const Describe& describe,
+                       const char* doc) override {
     Json field = record_schema(describe);
     field.set("type", Json::Array{"object", "null"});
     add(key, std::move(field), doc);
@@ -252,7 +275,9 @@ class Schema : public RecordVisitor {
     resize(1);
     Json items = record_schema([&](RecordVisitor& visitor) { describe(visitor, 0); });
     resize(0);
-    add(key, Json::object({{"type", "array"}, {"items", std::move(items)}, {"default", Json::Array()}}), doc);
+    add(key,
+        Json::object({{"type", "array"}, {"items", std::move(items)}, {"default", Json::Array()}}),
+        doc);
   }
 
  private:
@@ -279,8 +304,8 @@ void fail_config(const std::string& pointer, const std::string& expected, const 
   fail(ErrorKind::Config, "config: {}: expected {}, got {} in {}", pointer, expected, got, source);
 }
 
-void read_record(const Json& json, const std::string& source, const RecordVisitor::Describe& describe,
-                 const std::string& pointer) {
+void read_record(const Json& json, const std::string& source,
+                 const RecordVisitor::Describe& describe, const std::string& pointer) {
   Reader reader(json, pointer, source);
   describe(reader);
   reader.finish();
@@ -296,8 +321,9 @@ Json record_schema(const RecordVisitor::Describe& describe) {
   Schema schema;
   describe(schema);
   schema.properties.set("comment", Json::object({{"description", "Free text; ignored."}}));
-  return Json::object(
-      {{"type", "object"}, {"additionalProperties", false}, {"properties", std::move(schema.properties)}});
+  return Json::object({{"type", "object"},
+                       {"additionalProperties", false},
+                       {"properties", std::move(schema.properties)}});
 }
 
 }  // namespace tailor

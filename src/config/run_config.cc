@@ -14,7 +14,8 @@ constexpr const char* kOrders[] = {"input_first", "output_first"};
 constexpr const char* kSurgeries[] = {"none", "remove", "shorten"};
 constexpr const char* kLayouts[] = {"fused", "stock"};
 constexpr const char* kBackends[] = {"vitis", "vivado"};
-constexpr const char* kRoundings[] = {"trn", "trn_zero", "rnd", "rnd_zero", "rnd_inf", "rnd_min_inf", "rnd_conv"};
+constexpr const char* kRoundings[] = {"trn",     "trn_zero",    "rnd",     "rnd_zero",
+                                      "rnd_inf", "rnd_min_inf", "rnd_conv"};
 constexpr const char* kOverflows[] = {"sat", "sat_zero", "sat_sym", "wrap", "wrap_sm"};
 constexpr const char* kFamilies[] = {"resnet_cifar"};
 constexpr const char* kData[] = {"cifar10", "cifar100", "synthetic"};
@@ -30,8 +31,8 @@ RecordVisitor::Names names(const char* const (&array)[N]) {
 
 /// A choice kept as text in the record.
 template <size_t N>
-void text_choice(RecordVisitor& v, const char* key, std::string& value, const char* const (&array)[N],
-                 const char* doc) {
+void text_choice(RecordVisitor& v, const char* key, std::string& value,
+                 const char* const (&array)[N], const char* doc) {
   int index = 0;
   for (size_t i = 0; i < N; ++i) {
     if (value == array[i]) index = static_cast<int>(i);
@@ -41,23 +42,47 @@ void text_choice(RecordVisitor& v, const char* key, std::string& value, const ch
 }
 
 void describe(RecordVisitor& v, NetworkConfig& c) {
-  text_choice(v, "family", c.family, kFamilies, "Network family: resnet_cifar is the ResNet for 32x32 images of He et al. 2015, section 4.2.");
-  v.integer("depth", c.depth, 8, 1202, "Layers with weights on the main path, 6n + 2: 8, 20, 32, 44, 56, 110.");
-  v.integer("width", c.width, 1, 1024, "Filters of the first stage; the second and third have 2 and 4 times as many. The paper's networks have 16.");
-  v.enumeration("shortcut", c.shortcut, names(kShortcuts), "Skip where the shape changes: projection is a strided 1x1 convolution with batch norm (option B), pad a strided slice with zero channels (option A, no parameters).");
-  v.enumeration("join", c.join, names(kJoins), "Where a skip is added: before_activation is relu(F(x) + x), after_activation is relu(F(x)) + x (paper, Eq. 2).");
+  text_choice(v, "family", c.family, kFamilies,
+              "Network family: resnet_cifar is the ResNet for 32x32 images of He et al. 2015, "
+              "section 4.2.");
+  v.integer("depth", c.depth, 8, 1202,
+            "Layers with weights on the main path, 6n + 2: 8, 20, 32, 44, 56, 110.");
+  v.integer("width", c.width, 1, 1024,
+            "Filters of the first stage; the second and third have 2 and 4 times as many. The "
+            "paper's networks have 16.");
+  v.enumeration(
+      "shortcut", c.shortcut, names(kShortcuts),
+      "Skip where the shape changes: projection is a strided 1x1 convolution with batch norm "
+      "(option B), pad a strided slice with zero channels (option A, no parameters).");
+  v.enumeration("join", c.join, names(kJoins),
+                "Where a skip is added: before_activation is relu(F(x) + x), after_activation is "
+                "relu(F(x)) + x (paper, Eq. 2).");
 }
 
 void describe(RecordVisitor& v, DataConfig& c) {
-  text_choice(v, "name", c.name, kData, "Data set: the official binary files of CIFAR-10 or CIFAR-100, or the procedural ten-class set made in memory.");
-  v.text("root", c.root, "Folder with the data set's files (cifar-10-batches-bin is also looked for inside it). Empty: $TAILOR_DATA, else ./data.");
-  v.integer("validation", c.validation, 0, 1000000, "Training images kept back for validation, drawn once by `seed`. 0: no validation split, and so no best.ckpt.");
-  v.choices("augment", c.augment, names(kAugmentations), "Training augmentation: pad_crop pads 4 zero pixels and crops at random, flip mirrors half of the images.");
-  v.integer("train_size", c.train_size, 0, 100000000, "Use only the first N training images, before the validation split (synthetic: make N). 0: all (synthetic: 6000).");
-  v.integer("test_size", c.test_size, 0, 100000000, "Use only the first N test images (synthetic: make N). 0: all (synthetic: 1000).");
-  v.integer("seed", c.seed, 0, INT32_MAX, "Seed of the validation split and of the synthetic images. Runs to be compared share it.");
+  text_choice(v, "name", c.name, kData,
+              "Data set: the official binary files of CIFAR-10 or CIFAR-100, or the procedural "
+              "ten-class set made in memory.");
+  v.text("root", c.root,
+         "Folder with the data set's files (cifar-10-batches-bin is also looked for inside it). "
+         "Empty: $TAILOR_DATA, else ./data.");
+  v.integer("validation", c.validation, 0, 1000000,
+            "Training images kept back for validation, drawn once by `seed`. 0: no validation "
+            "split, and so no best.ckpt.");
+  v.choices("augment", c.augment, names(kAugmentations),
+            "Training augmentation: pad_crop pads 4 zero pixels and crops at random, flip mirrors "
+            "half of the images.");
+  v.integer("train_size", c.train_size, 0, 100000000,
+            "Use only the first N training images, before the validation split (synthetic: make "
+            "N). 0: all (synthetic: 6000).");
+  v.integer("test_size", c.test_size, 0, 100000000,
+            "Use only the first N test images (synthetic: make N). 0: all (synthetic: 1000).");
+  v.integer(
+      "seed", c.seed, 0, INT32_MAX,
+      "Seed of the validation split and of the synthetic images. Runs to be compared share it.");
   v.numbers("mean", c.mean, 0, 1, "Per-channel mean of the pixels in 0..1. Empty: the data set's.");
-  v.numbers("deviation", c.deviation, 1e-6, 10, "Per-channel standard deviation. Empty: the data set's.");
+  v.numbers("deviation", c.deviation, 1e-6, 10,
+            "Per-channel standard deviation. Empty: the data set's.");
 }
 
 void describe(RecordVisitor& v, OptimizerConfig& c) {
@@ -66,80 +91,132 @@ void describe(RecordVisitor& v, OptimizerConfig& c) {
   v.number("lr", c.lr, 0, 1000, "Base learning rate.");
   v.number("momentum", c.momentum, 0, 0.999999, "Momentum; kept over every alteration.");
   v.boolean("nesterov", c.nesterov, "Nesterov momentum.");
-  v.number("weight_decay", c.weight_decay, 0, 1, "L2 penalty on every parameter, batch norm and bias included.");
+  v.number("weight_decay", c.weight_decay, 0, 1,
+           "L2 penalty on every parameter, batch norm and bias included.");
 }
 
 void describe(RecordVisitor& v, ScheduleConfig& c) {
-  v.enumeration("kind", c.kind, names(kSchedules), "Learning rate over the epochs: constant; hold_then_cosine (constant until alpha epochs after the last edit, then a cosine to 0); cosine; step (times gamma every step_epochs).");
-  v.integer("warmup_epochs", c.warmup_epochs, 0, 1000000, "Epochs of linear warm-up from 0, before and within the schedule.");
-  v.optional_integer("hold_epochs", c.hold_epochs, 0, 1000000, "hold_then_cosine: epochs at the base rate. null: until alpha epochs after the last edit, or half of the epochs if nothing is altered.");
+  v.enumeration(
+      "kind", c.kind, names(kSchedules),
+      "Learning rate over the epochs: constant; hold_then_cosine (constant until alpha epochs "
+      "after the last edit, then a cosine to 0); cosine; step (times gamma every step_epochs).");
+  v.integer("warmup_epochs", c.warmup_epochs, 0, 1000000,
+            "Epochs of linear warm-up from 0, before and within the schedule.");
+  v.optional_integer("hold_epochs", c.hold_epochs, 0, 1000000,
+                     "hold_then_cosine: epochs at the base rate. null: until alpha epochs after "
+                     "the last edit, or half of the epochs if nothing is altered.");
   v.integer("step_epochs", c.step_epochs, 1, 1000000, "step: epochs between two decays.");
   v.number("gamma", c.gamma, 0, 1, "step: factor of a decay.");
 }
 
 void describe_train(RecordVisitor& v, TrainConfig& c) {
   v.integer("epochs", c.epochs, 1, 1000000, "Epochs in all, counted from 0.");
-  v.integer("batch_size", c.batch_size, 1, 65536, "Images a step; the last batch of an epoch may be smaller.");
-  v.record("optimizer", [&](RecordVisitor& r) { describe(r, c.optimizer); }, "Optimiser; one for the whole run.");
-  v.record("schedule", [&](RecordVisitor& r) { describe(r, c.schedule); }, "Learning-rate schedule; never restarted by an alteration.");
-  v.integer("seed", c.seed, 0, INT32_MAX, "Seed of initial weights, order of images and augmentation.");
+  v.integer("batch_size", c.batch_size, 1, 65536,
+            "Images a step; the last batch of an epoch may be smaller.");
+  v.record(
+      "optimizer", [&](RecordVisitor& r) { describe(r, c.optimizer); },
+      "Optimiser; one for the whole run.");
+  v.record(
+      "schedule", [&](RecordVisitor& r) { describe(r, c.schedule); },
+      "Learning-rate schedule; never restarted by an alteration.");
+  v.integer("seed", c.seed, 0, INT32_MAX,
+            "Seed of initial weights, order of images and augmentation.");
 }
 
 void describe(RecordVisitor& v, TeacherConfig& c) {
-  v.text("checkpoint", c.checkpoint, "A finished teacher's checkpoint. If given, no teacher is trained and the other keys are not used.");
+  v.text("checkpoint", c.checkpoint,
+         "A finished teacher's checkpoint. If given, no teacher is trained and the other keys are "
+         "not used.");
   describe_train(v, c.train);
 }
 
 void describe(RecordVisitor& v, SkipPlan& c) {
   v.text("skip", c.skip, "Id of a skip (tailor inspect lists them), such as stage2.block0.skip.");
-  v.enumeration("kind", c.kind, names(kAlterations), "What happens to it: remove, shorten or keep.");
+  v.enumeration("kind", c.kind, names(kAlterations),
+                "What happens to it: remove, shorten or keep.");
 }
 
 void describe(RecordVisitor& v, SurgeryConfig& c) {
-  v.enumeration("kind", c.kind, names(kSurgeries), "What happens to the skips: none, remove (SkipRemover) or shorten (SkipShortener).");
+  v.enumeration(
+      "kind", c.kind, names(kSurgeries),
+      "What happens to the skips: none, remove (SkipRemover) or shorten (SkipShortener).");
   v.integer("alpha", c.alpha, 1, 1000000, "Epochs between two alterations (paper, Algorithm 1).");
-  v.enumeration("order", c.order, names(kOrders), "Which skip goes first: the one nearest the input, or nearest the output.");
+  v.enumeration("order", c.order, names(kOrders),
+                "Which skip goes first: the one nearest the input, or nearest the output.");
   v.integer("at_once", c.at_once, 1, 1000000, "Skips altered at each due epoch.");
-  v.optional_integer("first_epoch", c.first_epoch, 0, 1000000, "First epoch before which an alteration is due. null: alpha (Algorithm 1); alpha + 1 is the authors' release; 0 alters before training.");
-  v.list("plan", c.plan.size(), [&](size_t n) { c.plan.resize(n); }, [&](RecordVisitor& r, size_t i) { describe(r, c.plan[i]); },
-         "Exceptions to kind, skip by skip; skips that are not named follow kind.");
-  v.boolean("allow_partial", c.allow_partial, "Accept a run too short to reach every skip; otherwise that is an error.");
+  v.optional_integer("first_epoch", c.first_epoch, 0, 1000000,
+                     "First epoch before which an alteration is due. null: alpha (Algorithm 1); "
+                     "alpha + 1 is the authors' release; 0 alters before training.");
+  v.list(
+      "plan", c.plan.size(), [&](size_t n) { c.plan.resize(n); },
+      [&](RecordVisitor& r, size_t i) { describe(r, c.plan[i]); },
+      "Exceptions to kind, skip by skip; skips that are not named follow kind.");
+  v.boolean("allow_partial", c.allow_partial,
+            "Accept a run too short to reach every skip; otherwise that is an error.");
 }
 
 void describe(RecordVisitor& v, DistillConfig& c) {
-  v.number("beta", c.beta, 0, 1, "Weight of the teacher in the loss (1 - beta) * CE(student, label) + beta * MSE(student logits, teacher logits) (paper, Eq. 3). 0: no distillation.");
+  v.number("beta", c.beta, 0, 1,
+           "Weight of the teacher in the loss (1 - beta) * CE(student, label) + beta * MSE(student "
+           "logits, teacher logits) (paper, Eq. 3). 0: no distillation.");
 }
 
 void describe(RecordVisitor& v, RuntimeConfig& c) {
-  v.integer("threads", c.threads, 0, 1024, "Threads of LibTorch. 0: as many as affinity mask and cgroup quota allow. Resuming bit for bit needs the same number.");
-  v.number("checkpoint_minutes", c.checkpoint_minutes, 0, 1e6, "Also saves last.ckpt in the middle of an epoch this often; 0: only at its end.");
+  v.integer("threads", c.threads, 0, 1024,
+            "Threads of LibTorch. 0: as many as affinity mask and cgroup quota allow. Resuming bit "
+            "for bit needs the same number.");
+  v.number("checkpoint_minutes", c.checkpoint_minutes, 0, 1e6,
+           "Also saves last.ckpt in the middle of an epoch this often; 0: only at its end.");
 }
 
 void describe(RecordVisitor& v, ExportConfig& c) {
-  v.text("precision", c.precision, "W,I of weights and activations: W bits, I of them before the point.");
+  v.text("precision", c.precision,
+         "W,I of weights and activations: W bits, I of them before the point.");
   text_choice(v, "fpga", c.fpga, kFpgas, "Card: u200 is the AMD Alveo U200 (xcu200-fsgd2104-2-e).");
-  v.number("clock_ns", c.clock_ns, 0.5, 1000, "Clock period asked of the HLS tool, in nanoseconds.");
-  v.enumeration("rounding", c.rounding, names(kRoundings), "Rounding of weights and activations: rnd is floor(v + 1/2); trn is hls4ml's default.");
-  v.enumeration("overflow", c.overflow, names(kOverflows), "Overflow of weights and activations: sat saturates; wrap is hls4ml's default.");
-  v.enumeration("backend", c.backend, names(kBackends), "Vendor tool that the scripts and pragmas are written for.");
-  v.enumeration("layout", c.layout, names(kLayouts), "fused: pad, convolution, skip and ReLU in one stage; stock: hls4ml's stages (paper, Fig. 2a).");
-  v.optional_integer("reuse_factor", c.reuse_factor, 1, 1000000000, "Multiplications per multiplier, for every layer (nearest valid). null: per layer, so that the stages take equal time within 70 % of the card's DSPs.");
+  v.number("clock_ns", c.clock_ns, 0.5, 1000,
+           "Clock period asked of the HLS tool, in nanoseconds.");
+  v.enumeration(
+      "rounding", c.rounding, names(kRoundings),
+      "Rounding of weights and activations: rnd is floor(v + 1/2); trn is hls4ml's default.");
+  v.enumeration("overflow", c.overflow, names(kOverflows),
+                "Overflow of weights and activations: sat saturates; wrap is hls4ml's default.");
+  v.enumeration("backend", c.backend, names(kBackends),
+                "Vendor tool that the scripts and pragmas are written for.");
+  v.enumeration("layout", c.layout, names(kLayouts),
+                "fused: pad, convolution, skip and ReLU in one stage; stock: hls4ml's stages "
+                "(paper, Fig. 2a).");
+  v.optional_integer("reuse_factor", c.reuse_factor, 1, 1000000000,
+                     "Multiplications per multiplier, for every layer (nearest valid). null: per "
+                     "layer, so that the stages take equal time within 70 % of the card's DSPs.");
   v.integer("vectors", c.vectors, 1, 10000, "Test vectors in the project's test bench.");
 }
 
 void describe(RecordVisitor& v, RunConfig& c) {
-  v.record("network", [&](RecordVisitor& r) { describe(r, c.network); }, "The network.");
-  v.record("data", [&](RecordVisitor& r) { describe(r, c.data); }, "Data set, split and augmentation.");
+  v.record(
+      "network", [&](RecordVisitor& r) { describe(r, c.network); }, "The network.");
+  v.record(
+      "data", [&](RecordVisitor& r) { describe(r, c.data); }, "Data set, split and augmentation.");
   bool has_teacher = c.teacher.has_value();
   TeacherConfig teacher = c.teacher.value_or(TeacherConfig());
-  v.optional_record("teacher", has_teacher, [&](RecordVisitor& r) { describe(r, teacher); },
-                    "The teacher: a run of its own, reused if finished. Absent: the network is trained from its initial weights, without distillation or alteration.");
+  v.optional_record(
+      "teacher", has_teacher, [&](RecordVisitor& r) { describe(r, teacher); },
+      "The teacher: a run of its own, reused if finished. Absent: the network is trained from its "
+      "initial weights, without distillation or alteration.");
   c.teacher = has_teacher ? std::optional(teacher) : std::nullopt;
-  v.record("surgery", [&](RecordVisitor& r) { describe(r, c.surgery); }, "Alteration of the skip connections.");
-  v.record("distill", [&](RecordVisitor& r) { describe(r, c.distill); }, "Knowledge distillation.");
-  v.record("train", [&](RecordVisitor& r) { describe_train(r, c.train); }, "The student's training (or the only one, without a teacher).");
-  v.record("runtime", [&](RecordVisitor& r) { describe(r, c.runtime); }, "What may differ from machine to machine without changing the experiment.");
-  v.record("export", [&](RecordVisitor& r) { describe(r, c.exporting); }, "Defaults of `tailor export` for this run.");
+  v.record(
+      "surgery", [&](RecordVisitor& r) { describe(r, c.surgery); },
+      "Alteration of the skip connections.");
+  v.record(
+      "distill", [&](RecordVisitor& r) { describe(r, c.distill); }, "Knowledge distillation.");
+  v.record(
+      "train", [&](RecordVisitor& r) { describe_train(r, c.train); },
+      "The student's training (or the only one, without a teacher).");
+  v.record(
+      "runtime", [&](RecordVisitor& r) { describe(r, c.runtime); },
+      "What may differ from machine to machine without changing the experiment.");
+  v.record(
+      "export", [&](RecordVisitor& r) { describe(r, c.exporting); },
+      "Defaults of `tailor export` for this run.");
 }
 
 void check(const DataConfig& c, const std::string& source) {
@@ -151,19 +228,25 @@ void check(const DataConfig& c, const std::string& source) {
 void check(const RunConfig& c, const std::string& source) {
   auto number = [](int64_t n) { return std::to_string(n); };
   if ((c.network.depth - 2) % 6 != 0)
-    fail_config("/network/depth", "6n + 2 (8, 20, 32, 44, 56, 110, …)", number(c.network.depth), source);
+    fail_config("/network/depth", "6n + 2 (8, 20, 32, 44, 56, 110, …)", number(c.network.depth),
+                source);
   check(c.data, source);
   bool planned = !c.surgery.plan.empty();
   if (!c.teacher && (c.surgery.kind != SurgeryKind::None || planned))
-    fail_config("/teacher", "a teacher, because /surgery alters skips and a student starts from its teacher",
+    fail_config("/teacher",
+                "a teacher, because /surgery alters skips and a student starts from its teacher",
                 "no /teacher", source);
   if (c.surgery.kind == SurgeryKind::None && planned)
-    fail_config("/surgery/kind", "\"remove\" or \"shorten\" with a /surgery/plan (which lists the exceptions)", "\"none\"", source);
+    fail_config("/surgery/kind",
+                "\"remove\" or \"shorten\" with a /surgery/plan (which lists the exceptions)",
+                "\"none\"", source);
   auto check_train = [&](const TrainConfig& t, const std::string& at) {
     if (t.schedule.warmup_epochs >= t.epochs && t.schedule.warmup_epochs > 0)
-      fail_config(at + "/schedule/warmup_epochs", fmt::format("less than the {} epochs", t.epochs), number(t.schedule.warmup_epochs), source);
+      fail_config(at + "/schedule/warmup_epochs", fmt::format("less than the {} epochs", t.epochs),
+                  number(t.schedule.warmup_epochs), source);
     if (t.schedule.hold_epochs && *t.schedule.hold_epochs > t.epochs)
-      fail_config(at + "/schedule/hold_epochs", fmt::format("at most the {} epochs", t.epochs), number(*t.schedule.hold_epochs), source);
+      fail_config(at + "/schedule/hold_epochs", fmt::format("at most the {} epochs", t.epochs),
+                  number(*t.schedule.hold_epochs), source);
     if (t.optimizer.nesterov && t.optimizer.momentum == 0)
       fail_config(at + "/optimizer/momentum", "more than 0 with nesterov", "0", source);
   };
@@ -219,7 +302,9 @@ Json run_config_schema() {
                               {"title", "tailor run configuration"}});
   Json record = record_schema([&](RecordVisitor& v) { describe(v, config); });
   for (auto& [key, value] : record.members()) schema.set(key, std::move(value));
-  schema.find("properties")->set("$schema", Json::object({{"type", "string"}, {"description", "Path of the schema, for editors."}}));
+  schema.find("properties")
+      ->set("$schema", Json::object({{"type", "string"},
+                                     {"description", "Path of the schema, for editors."}}));
   return schema;
 }
 
@@ -228,7 +313,8 @@ namespace {
 std::string type_text(const Json& field) {
   if (const Json* names = field.find("enum")) {
     std::string text;
-    for (const Json& name : names->as_array()) text += (text.empty() ? "`" : ", `") + name.as_string() + "`";
+    for (const Json& name : names->as_array())
+      text += (text.empty() ? "`" : ", `") + name.as_string() + "`";
     return text;
   }
   const Json& type = field.at("type");
@@ -251,12 +337,15 @@ void append_reference(std::string& out, const std::string& path, const Json& sch
   for (const auto& [key, field] : schema.at("properties").as_object()) {
     if (key == "comment" || key == "$schema") continue;
     const Json* items = field.find("items");
-    const Json* record = field.find("properties") ? &field : items && items->find("properties") ? items : nullptr;
+    const Json* record = field.find("properties")             ? &field
+                         : items && items->find("properties") ? items
+                                                              : nullptr;
     std::string name = path.empty() ? key : path + "." + key;
     std::string type = record ? (items ? "array of objects" : "object") : type_text(field);
     const Json* fallback = field.find("default");
     out += fmt::format("| `{}` | {} | {} | {} |\n", key, type,
-                       fallback && !record ? "`" + fallback->dump() + "`" : "", field.at("description").as_string());
+                       fallback && !record ? "`" + fallback->dump() + "`" : "",
+                       field.at("description").as_string());
     if (record) nested.emplace_back(items ? name + "[]" : name, record);
   }
   for (const auto& [name, record] : nested) append_reference(out, name, *record);
@@ -268,9 +357,12 @@ std::string run_config_reference() {
   std::string out =
       "<!-- Generated by `tailor config reference`; a test diffs it. Do not edit. -->\n"
       "# Configuration reference\n\n"
-      "A run is described by one JSON document. Every key has a default; unknown keys, wrong types and values out of\n"
-      "range are errors that name the file and the JSON Pointer. Every object also takes a `\"comment\"`. On the command\n"
-      "line `--set train.epochs=3` overrides one key. The JSON Schema for editors is `config.schema.json`.\n";
+      "A run is described by one JSON document. Every key has a default; unknown keys, wrong types "
+      "and values out of\n"
+      "range are errors that name the file and the JSON Pointer. Every object also takes a "
+      "`\"comment\"`. On the command\n"
+      "line `--set train.epochs=3` overrides one key. The JSON Schema for editors is "
+      "`config.schema.json`.\n";
   append_reference(out, "", run_config_schema());
   return out;
 }

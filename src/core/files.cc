@@ -21,7 +21,8 @@ std::string errno_text(int error) { return std::generic_category().message(error
 
 [[noreturn]] void fail_write(const std::string& path, int error) {
   fail(ErrorKind::Data, "cannot write {}: {}{}", path, errno_text(error),
-       error == ENOSPC || error == EDQUOT ? " (free some space and try again; nothing was changed)" : "");
+       error == ENOSPC || error == EDQUOT ? " (free some space and try again; nothing was changed)"
+                                          : "");
 }
 
 void write_all(int descriptor, const void* data, size_t size, const std::string& path) {
@@ -104,7 +105,8 @@ std::vector<std::string> list_directory(const std::string& path) {
 std::vector<std::string> list_files_recursively(const std::string& path) {
   std::vector<std::string> names;
   std::error_code error;
-  for (fs::recursive_directory_iterator it(path, error), end; !error && it != end; it.increment(error)) {
+  for (fs::recursive_directory_iterator it(path, error), end; !error && it != end;
+       it.increment(error)) {
     std::error_code ignored;
     if (it->is_regular_file(ignored)) names.push_back(it->path().lexically_relative(path).string());
   }
@@ -149,9 +151,7 @@ AtomicFile::~AtomicFile() {
   if (!temporary_.empty()) ::unlink(temporary_.c_str());
 }
 
-void AtomicFile::write(const void* data, size_t size) {
-  write_all(descriptor_, data, size, path_);
-}
+void AtomicFile::write(const void* data, size_t size) { write_all(descriptor_, data, size, path_); }
 
 void AtomicFile::commit() {
   if (::fsync(descriptor_) != 0 && errno != EINVAL && errno != EROFS) fail_write(path_, errno);

@@ -111,7 +111,8 @@ Nlohmann to_nlohmann(const Json& v) {
 }  // namespace
 
 const char* Json::type_name() const {
-  static const char* const names[] = {"null", "boolean", "integer", "number", "string", "array", "object"};
+  static const char* const names[] = {"null",   "boolean", "integer", "number",
+                                      "string", "array",   "object"};
   return names[value_.index()];
 }
 
@@ -162,7 +163,8 @@ Json* Json::find(std::string_view key) {
 }
 const Json& Json::at(std::string_view key) const {
   if (const Json* v = find(key)) return *v;
-  fail(ErrorKind::Data, "JSON: expected the key \"{}\" in an {}, it is not there", key, type_name());
+  fail(ErrorKind::Data, "JSON: expected the key \"{}\" in an {}, it is not there", key,
+       type_name());
 }
 Json& Json::set(std::string_view key, Json value) {
   if (is_null()) value_ = Object();

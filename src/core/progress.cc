@@ -22,7 +22,8 @@ std::string duration_text(double seconds) {
 
 class NullProgress : public Progress {
  public:
-  void begin(const std::string& /*label*/, int64_t /*total*/, const std::string& /*unit*/) override {}
+  void begin(const std::string& /*label*/, int64_t /*total*/,
+             const std::string& /*unit*/) override {}
   void advance(int64_t /*items*/) override {}
   void note(const std::string& /*text*/) override {}
   void end() override {}
@@ -30,7 +31,8 @@ class NullProgress : public Progress {
 
 class StderrProgress : public Progress {
  public:
-  StderrProgress(bool terminal, double silent_seconds) : terminal_(terminal), silent_seconds_(silent_seconds) {}
+  StderrProgress(bool terminal, double silent_seconds)
+      : terminal_(terminal), silent_seconds_(silent_seconds) {}
   ~StderrProgress() override {
     if (terminal_) clear_progress_line();
   }
@@ -61,8 +63,8 @@ class StderrProgress : public Progress {
     double seconds = elapsed();
     if (seconds < silent_seconds_) return;
     fmt::print(stderr, "{}: {} {}s in {} ({:.0f} {}s/s){}{}\n", label_, done_, unit_,
-               duration_text(seconds), seconds > 0 ? static_cast<double>(done_) / seconds : 0.0, unit_,
-               note_.empty() ? "" : "  ", note_);
+               duration_text(seconds), seconds > 0 ? static_cast<double>(done_) / seconds : 0.0,
+               unit_, note_.empty() ? "" : "  ", note_);
   }
 
  private:
@@ -77,7 +79,8 @@ class StderrProgress : public Progress {
     drawn_ = now;
     double seconds = elapsed();
     double rate = seconds > 0 ? static_cast<double>(done_) / seconds : 0;
-    double frac = total_ > 0 ? std::min(1.0, static_cast<double>(done_) / static_cast<double>(total_)) : 0;
+    double frac =
+        total_ > 0 ? std::min(1.0, static_cast<double>(done_) / static_cast<double>(total_)) : 0;
     constexpr int kWidth = 24;
     int filled = static_cast<int>(frac * kWidth);
     std::string bar(static_cast<size_t>(filled), '=');

@@ -63,8 +63,8 @@ std::optional<std::string> nearest_name(std::string_view name,
       row[0] = i;
       for (size_t j = 1; j < row.size(); ++j) {
         size_t above = row[j];
-        row[j] = std::min({row[j] + 1, row[j - 1] + 1,
-                           diagonal + (name[i - 1] == candidate[j - 1] ? 0 : 1)});
+        row[j] = std::min(
+            {row[j] + 1, row[j - 1] + 1, diagonal + (name[i - 1] == candidate[j - 1] ? 0 : 1)});
         diagonal = above;
       }
     }

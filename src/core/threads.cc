@@ -32,7 +32,9 @@ std::string cgroup_path(const std::string& controller) {
   while (std::getline(file, line)) {
     auto parts = split(line, ':');
     if (parts.size() < 3) continue;
-    if (controller.empty() ? parts[1].empty() : ("," + parts[1] + ",").find("," + controller + ",") != std::string::npos)
+    if (controller.empty()
+            ? parts[1].empty()
+            : ("," + parts[1] + ",").find("," + controller + ",") != std::string::npos)
       return parts[2];
   }
   return "";
@@ -72,7 +74,8 @@ double cgroup_quota_cpus() {
   });
   double v1 = tightest(cgroup_path("cpu"), [](const std::string& path) {
     std::string folder = "/sys/fs/cgroup/cpu" + path;
-    return quota_of(first_line(folder + "/cpu.cfs_quota_us"), first_line(folder + "/cpu.cfs_period_us"));
+    return quota_of(first_line(folder + "/cpu.cfs_quota_us"),
+                    first_line(folder + "/cpu.cfs_period_us"));
   });
   if (v1 == 0) return v2;
   if (v2 == 0) return v1;

@@ -1,5 +1,6 @@
-// The procedural ten-class set. The class is the form; place, size, both colours, the background's slope and the noise are random,
-// and light-on-dark is as likely as dark-on-light, so that no pixel's mean says anything about the class.
+// The procedural ten-class set. The class is the form; place, size, both colours, the background's
+// slope and the noise are random, and light-on-dark is as likely as dark-on-light, so that no
+// pixel's mean says anything about the class.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -17,23 +18,36 @@ constexpr int64_t kClasses = 10;
 /// Whether the point (u, v), in units of the form's half size, belongs to the form of this class.
 bool inside(int64_t label, double u, double v, double period, double phase) {
   double r = std::hypot(u, v), m = std::max(std::abs(u), std::abs(v));
-  auto stripe = [&](double t) { return std::fmod(std::floor(t / period + phase) + 1000, 2.0) == 0; };
+  auto stripe = [&](double t) {
+    return std::fmod(std::floor(t / period + phase) + 1000, 2.0) == 0;
+  };
   switch (label) {
-    case 0: return r < 1;
-    case 1: return r < 1 && r > 0.55;
-    case 2: return m < 0.9;
-    case 3: return m < 0.9 && m > 0.5;
-    case 4: return v < 0.8 && v > -0.9 && std::abs(u) < (v + 0.9) * 0.6;
-    case 5: return m < 1 && std::min(std::abs(u), std::abs(v)) < 0.3;
-    case 6: return m < 1 && std::min(std::abs(u + v), std::abs(u - v)) < 0.42;
-    case 7: return m < 1 && stripe(u);
-    case 8: return m < 1 && stripe(v);
-    default: return m < 1 && stripe(u) != stripe(v);
+    case 0:
+      return r < 1;
+    case 1:
+      return r < 1 && r > 0.55;
+    case 2:
+      return m < 0.9;
+    case 3:
+      return m < 0.9 && m > 0.5;
+    case 4:
+      return v < 0.8 && v > -0.9 && std::abs(u) < (v + 0.9) * 0.6;
+    case 5:
+      return m < 1 && std::min(std::abs(u), std::abs(v)) < 0.3;
+    case 6:
+      return m < 1 && std::min(std::abs(u + v), std::abs(u - v)) < 0.42;
+    case 7:
+      return m < 1 && stripe(u);
+    case 8:
+      return m < 1 && stripe(v);
+    default:
+      return m < 1 && stripe(u) != stripe(v);
   }
 }
 
 int64_t draw(int64_t index, int64_t seed, uint8_t* out_hwc) {
-  CounterRandom random(static_cast<uint64_t>(seed), RandomStream::Synthetic, static_cast<uint64_t>(index));
+  CounterRandom random(static_cast<uint64_t>(seed), RandomStream::Synthetic,
+                       static_cast<uint64_t>(index));
   int64_t label = random.below(kClasses);
   double half = random.uniform(7, 11);
   double cx = random.uniform(half, kSide - half), cy = random.uniform(half, kSide - half);
@@ -57,13 +71,17 @@ int64_t draw(int64_t index, int64_t seed, uint8_t* out_hwc) {
   double noise = random.uniform(5, 25);
   for (int64_t y = 0; y < kSide; ++y) {
     for (int64_t x = 0; x < kSide; ++x) {
-      double dx = (static_cast<double>(x) + 0.5 - cx) / half, dy = (static_cast<double>(y) + 0.5 - cy) / half;
+      double dx = (static_cast<double>(x) + 0.5 - cx) / half,
+             dy = (static_cast<double>(y) + 0.5 - cy) / half;
       bool in = inside(label, cosine * dx + sine * dy, cosine * dy - sine * dx, period, phase);
       for (size_t c = 0; c < 3; ++c) {
-        double value = in ? front[c] : back[c] + slope_x[c] * static_cast<double>(x - 16) + slope_y[c] * static_cast<double>(y - 16);
+        double value = in ? front[c]
+                          : back[c] + slope_x[c] * static_cast<double>(x - 16) +
+                                slope_y[c] * static_cast<double>(y - 16);
         // The sum of three uniform numbers is normal enough for noise, and cheap.
         value += noise * 2 * (random.uniform() + random.uniform() + random.uniform() - 1.5);
-        out_hwc[(y * kSide + x) * 3 + static_cast<int64_t>(c)] = static_cast<uint8_t>(std::clamp(std::lround(value), 0L, 255L));
+        out_hwc[(y * kSide + x) * 3 + static_cast<int64_t>(c)] =
+            static_cast<uint8_t>(std::clamp(std::lround(value), 0L, 255L));
       }
     }
   }
@@ -72,12 +90,16 @@ int64_t draw(int64_t index, int64_t seed, uint8_t* out_hwc) {
 
 class Synthetic : public ImageDataset {
  public:
-  Synthetic(int64_t count, int64_t first_index, int64_t seed) : pixels_(static_cast<size_t>(count * kImage)), labels_(static_cast<size_t>(count)) {
-    parallel_for(count, 0, [&](int64_t i) { labels_[static_cast<size_t>(i)] = draw(first_index + i, seed, pixels_.data() + i * kImage); });
+  Synthetic(int64_t count, int64_t first_index, int64_t seed)
+      : pixels_(static_cast<size_t>(count * kImage)), labels_(static_cast<size_t>(count)) {
+    parallel_for(count, 0, [&](int64_t i) {
+      labels_[static_cast<size_t>(i)] = draw(first_index + i, seed, pixels_.data() + i * kImage);
+    });
   }
   int64_t size() const override { return static_cast<int64_t>(labels_.size()); }
   int64_t get(int64_t index, Span<uint8_t> pixels_hwc) const override {
-    TAILOR_CHECK(index >= 0 && index < size() && pixels_hwc.size() == kImage, "image {} of {}", index, size());
+    TAILOR_CHECK(index >= 0 && index < size() && pixels_hwc.size() == kImage, "image {} of {}",
+                 index, size());
     const uint8_t* from = pixels_.data() + index * kImage;
     std::copy(from, from + kImage, pixels_hwc.begin());
     return labels_[static_cast<size_t>(index)];

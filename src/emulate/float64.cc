@@ -24,8 +24,8 @@ void add(Map& map, const Map& other) {
   for (size_t i = 0; i < map.size(); ++i) map[i] += other[i];
 }
 
-Map conv(const ConvAttributes& a, const MapShape& in, const MapShape& out, const Map& x, const std::vector<double>& weight,
-         const std::vector<double>& bias) {
+Map conv(const ConvAttributes& a, const MapShape& in, const MapShape& out, const Map& x,
+         const std::vector<double>& weight, const std::vector<double>& bias) {
   Map y(static_cast<size_t>(out.size()), 0.0);
   for (int64_t oy = 0; oy < out.height; ++oy) {
     for (int64_t ox = 0; ox < out.width; ++ox) {
@@ -39,7 +39,8 @@ Map conv(const ConvAttributes& a, const MapShape& in, const MapShape& out, const
           if (ix < 0 || ix >= in.width) continue;
           const double* pixel = x.data() + (iy * in.width + ix) * in.channels;
           const double* w = weight.data() + (ky * a.kernel + kx) * in.channels * out.channels;
-          for (int64_t c = 0; c < in.channels; ++c) add_scaled(acc, w + c * out.channels, pixel[c], out.channels);
+          for (int64_t c = 0; c < in.channels; ++c)
+            add_scaled(acc, w + c * out.channels, pixel[c], out.channels);
         }
       }
     }
@@ -49,7 +50,8 @@ Map conv(const ConvAttributes& a, const MapShape& in, const MapShape& out, const
 
 }  // namespace
 
-Float64Emulator::Float64Emulator(const Graph& graph) : weights_(graph.nodes.size()), biases_(graph.nodes.size()) {
+Float64Emulator::Float64Emulator(const Graph& graph)
+    : weights_(graph.nodes.size()), biases_(graph.nodes.size()) {
   graph_.name = graph.name;
   graph_.nodes = graph.nodes;
   graph_.values = graph.values;
@@ -58,12 +60,14 @@ Float64Emulator::Float64Emulator(const Graph& graph) : weights_(graph.nodes.size
     if (node.op == Op::Conv2d || node.op == Op::Dense) {
       const Tensor& tensor = graph.tensor(node, "weight");
       std::vector<double> w = tensor.to_doubles();
-      const int64_t out = tensor.shape()[0], in = tensor.shape()[1], taps = node.op == Op::Conv2d ? tensor.shape()[2] * tensor.shape()[3] : 1;
+      const int64_t out = tensor.shape()[0], in = tensor.shape()[1],
+                    taps = node.op == Op::Conv2d ? tensor.shape()[2] * tensor.shape()[3] : 1;
       weights_[n].resize(w.size());
       for (int64_t o = 0; o < out; ++o) {
         for (int64_t i = 0; i < in; ++i) {
           for (int64_t t = 0; t < taps; ++t)
-            weights_[n][static_cast<size_t>((t * in + i) * out + o)] = w[static_cast<size_t>((o * in + i) * taps + t)];
+            weights_[n][static_cast<size_t>((t * in + i) * out + o)] =
+                w[static_cast<size_t>((o * in + i) * taps + t)];
         }
       }
       if (graph.has_tensor(node, "bias")) biases_[n] = graph.tensor(node, "bias").to_doubles();
@@ -75,8 +79,10 @@ Float64Emulator::Float64Emulator(const Graph& graph) : weights_(graph.nodes.size
 
 void Float64Emulator::prepare_batch_norm(size_t n, const Graph& graph) {
   const Node& node = graph.nodes[n];
-  auto gamma = graph.tensor(node, "weight").to_doubles(), beta = graph.tensor(node, "bias").to_doubles();
-  auto mean = graph.tensor(node, "running_mean").to_doubles(), variance = graph.tensor(node, "running_var").to_doubles();
+  auto gamma = graph.tensor(node, "weight").to_doubles(),
+       beta = graph.tensor(node, "bias").to_doubles();
+  auto mean = graph.tensor(node, "running_mean").to_doubles(),
+       variance = graph.tensor(node, "running_var").to_doubles();
   const double epsilon = std::get<BatchNormAttributes>(node.attributes).epsilon;
   weights_[n].clear();
   biases_[n].clear();
@@ -87,7 +93,8 @@ void Float64Emulator::prepare_batch_norm(size_t n, const Graph& graph) {
   }
 }
 
-std::vector<double> Float64Emulator::evaluate(size_t n, const std::vector<const Map*>& inputs, Span<const double> image) const {
+std::vector<double> Float64Emulator::evaluate(size_t n, const std::vector<const Map*>& inputs,
+                                              Span<const double> image) const {
   const Node& node = graph_.nodes[n];
   auto input = [&](size_t i) -> const Map& { return *inputs[i]; };
   const MapShape in = node.inputs.empty() ? MapShape{} : graph_.value(node.inputs[0]).shape;
@@ -95,19 +102,24 @@ std::vector<double> Float64Emulator::evaluate(size_t n, const std::vector<const 
   Map y;
   switch (node.op) {
     case Op::Input:
-      TAILOR_CHECK(static_cast<int64_t>(image.size()) == out.size(), "input of {} values for {}", image.size(), to_string(out));
+      TAILOR_CHECK(static_cast<int64_t>(image.size()) == out.size(), "input of {} values for {}",
+                   image.size(), to_string(out));
       y.resize(image.size());
       for (int64_t c = 0; c < out.channels; ++c) {
-        for (int64_t p = 0; p < out.pixels(); ++p) y[static_cast<size_t>(p * out.channels + c)] = image[static_cast<size_t>(c * out.pixels() + p)];
+        for (int64_t p = 0; p < out.pixels(); ++p)
+          y[static_cast<size_t>(p * out.channels + c)] =
+              image[static_cast<size_t>(c * out.pixels() + p)];
       }
       return y;
     case Op::Conv2d: {
       const ConvAttributes& a = node.conv();
       y = conv(a, in, out, input(0), weights_[n], biases_[n]);
-      if (a.activation == Activation::Relu && a.skip_position == SkipPosition::AfterActivation) relu(y);
+      if (a.activation == Activation::Relu && a.skip_position == SkipPosition::AfterActivation)
+        relu(y);
       for (size_t s = 1; s < inputs.size(); ++s) add(y, input(s));
       for (size_t s = 0; s < a.window_skips.size(); ++s) add(y, input(0));
-      if (a.activation == Activation::Relu && a.skip_position == SkipPosition::BeforeActivation) relu(y);
+      if (a.activation == Activation::Relu && a.skip_position == SkipPosition::BeforeActivation)
+        relu(y);
       return y;
     }
     case Op::BatchNorm:
@@ -130,8 +142,10 @@ std::vector<double> Float64Emulator::evaluate(size_t n, const std::vector<const 
       y.assign(static_cast<size_t>(out.size()), 0.0);
       for (int64_t oy = 0; oy < out.height; ++oy) {
         for (int64_t ox = 0; ox < out.width; ++ox) {
-          const double* from = input(0).data() + (oy * a.stride * in.width + ox * a.stride) * in.channels;
-          std::copy(from, from + in.channels, y.data() + (oy * out.width + ox) * out.channels + a.channel_offset);
+          const double* from =
+              input(0).data() + (oy * a.stride * in.width + ox * a.stride) * in.channels;
+          std::copy(from, from + in.channels,
+                    y.data() + (oy * out.width + ox) * out.channels + a.channel_offset);
         }
       }
       return y;
@@ -144,24 +158,28 @@ std::vector<double> Float64Emulator::evaluate(size_t n, const std::vector<const 
     case Op::Dense:
       y = biases_[n];
       for (int64_t i = 0; i < in.channels; ++i)
-        add_scaled(y.data(), weights_[n].data() + i * out.channels, input(0)[static_cast<size_t>(i)], out.channels);
+        add_scaled(y.data(), weights_[n].data() + i * out.channels,
+                   input(0)[static_cast<size_t>(i)], out.channels);
       return y;
     case Op::ZeroPad: {
       const auto& a = std::get<ZeroPadAttributes>(node.attributes);
       y.assign(static_cast<size_t>(out.size()), 0.0);
       for (int64_t row = 0; row < in.height; ++row) {
         const double* from = input(0).data() + row * in.width * in.channels;
-        std::copy(from, from + in.width * in.channels, y.data() + ((row + a.top) * out.width + a.left) * out.channels);
+        std::copy(from, from + in.width * in.channels,
+                  y.data() + ((row + a.top) * out.width + a.left) * out.channels);
       }
       return y;
     }
     case Op::Clone:
-    case Op::Output: return input(0);
+    case Op::Output:
+      return input(0);
   }
   return y;
 }
 
-std::vector<double> Float64Emulator::run(Span<const double> input_chw, const Float64Tap& tap) const {
+std::vector<double> Float64Emulator::run(Span<const double> input_chw,
+                                         const Float64Tap& tap) const {
   std::vector<Map> maps(graph_.values.size());
   // A value is dropped after its last reader, so that a deep network needs a few maps only.
   std::vector<size_t> last(graph_.values.size(), 0);

@@ -9,12 +9,18 @@
 namespace tailor {
 namespace {
 
-/// A cast with its common cases (round half up, saturate, a shift inside the word) inlined; the rest goes to cast_raw.
+/// A cast with its common cases (round half up, saturate, a shift inside the word) inlined; the
+/// rest goes to cast_raw.
 class Caster {
  public:
   Caster(int from_fraction, const FixedType& to)
-      : to_(to), from_fraction_(from_fraction), shift_(from_fraction - to.fraction()), min_(to.min_raw()), max_(to.max_raw()) {
-    fast_ = to.rounding == Rounding::Rnd && to.overflow == Overflow::Sat && shift_ > 0 && shift_ < 62;
+      : to_(to),
+        from_fraction_(from_fraction),
+        shift_(from_fraction - to.fraction()),
+        min_(to.min_raw()),
+        max_(to.max_raw()) {
+    fast_ =
+        to.rounding == Rounding::Rnd && to.overflow == Overflow::Sat && shift_ > 0 && shift_ < 62;
     half_ = fast_ ? int64_t{1} << (shift_ - 1) : 0;
   }
   int64_t operator()(int64_t raw, int64_t& overflows) const {
@@ -44,7 +50,9 @@ class Caster {
   bool fast_ = false;
 };
 
-int64_t aligned(int64_t raw, int from_fraction, int to_fraction) { return raw * (int64_t{1} << (to_fraction - from_fraction)); }
+int64_t aligned(int64_t raw, int from_fraction, int to_fraction) {
+  return raw * (int64_t{1} << (to_fraction - from_fraction));
+}
 
 struct NodePlan {
   WindowWeights weights;
@@ -63,7 +71,8 @@ struct IntegerEmulator::Plan {
   template <class T>
   IntegerResult run(Span<const double> input_chw, const IntegerTap& tap) const;
   template <class T>
-  std::vector<T> conv(size_t n, const std::vector<const std::vector<T>*>& inputs, int64_t& overflows) const;
+  std::vector<T> conv(size_t n, const std::vector<const std::vector<T>*>& inputs,
+                      int64_t& overflows) const;
 };
 
 IntegerEmulator::IntegerEmulator(const Graph& design) : plan_(std::make_unique<Plan>()) {
@@ -78,10 +87,13 @@ IntegerEmulator::IntegerEmulator(const Graph& design) : plan_(std::make_unique<P
       const auto& type = design.value(id).type;
       required_type(type, node, "output");
       bool feeds_output = false;
-      for (const Node& reader : design.nodes) feeds_output |= reader.op == Op::Output && reader.inputs[0] == id;
+      for (const Node& reader : design.nodes)
+        feeds_output |= reader.op == Op::Output && reader.inputs[0] == id;
       if (!feeds_output && type->width > 16) plan.narrow = false;
       if (!feeds_output && type->width > 32)
-        fail(ErrorKind::Unsupported, "graph: {} has streams of {} bits, the emulator takes up to 32", node.name, type->width);
+        fail(ErrorKind::Unsupported,
+             "graph: {} has streams of {} bits, the emulator takes up to 32", node.name,
+             type->width);
     }
   }
   for (size_t n = 0; n < design.nodes.size(); ++n) {
@@ -94,15 +106,21 @@ IntegerEmulator::IntegerEmulator(const Graph& design) : plan_(std::make_unique<P
       std::vector<int64_t> raw = quantised_weights(design, node, &plan.weight_overflows[n]);
       const Shape& shape = design.tensor(node, "weight").shape();
       const int64_t kernel = node.op == Op::Conv2d ? shape[2] : 1;
-      np.weights = pack_window_weights(raw, kernel, kernel * shape[1], shape[0], std::max(x.max_raw(), -x.min_raw()), plan.narrow);
+      np.weights = pack_window_weights(raw, kernel, kernel * shape[1], shape[0],
+                                       std::max(x.max_raw(), -x.min_raw()), plan.narrow);
       np.bias = quantised_bias(design, node, &plan.weight_overflows[n]);
-      TAILOR_CHECK(acc.fraction() >= x.fraction() + node.hardware.weight->fraction(), "{}: accumulator fraction", node.name);
-      for (int64_t& b : np.bias) b = aligned(b, required_type(node.hardware.bias, node, "bias").fraction(), acc.fraction());
+      TAILOR_CHECK(acc.fraction() >= x.fraction() + node.hardware.weight->fraction(),
+                   "{}: accumulator fraction", node.name);
+      for (int64_t& b : np.bias)
+        b = aligned(b, required_type(node.hardware.bias, node, "bias").fraction(), acc.fraction());
       np.caster.emplace(acc.fraction(), type_of(node.outputs[0]));
     } else if (node.op == Op::Add) {
-      np.caster.emplace(required_type(node.hardware.accumulator, node, "accumulator").fraction(), type_of(node.outputs[0]));
+      np.caster.emplace(required_type(node.hardware.accumulator, node, "accumulator").fraction(),
+                        type_of(node.outputs[0]));
     } else if (node.op == Op::GlobalAvgPool) {
-      np.caster.emplace(type_of(node.inputs[0]).fraction() + required_type(node.hardware.reciprocal, node, "reciprocal").fraction(), type_of(node.outputs[0]));
+      np.caster.emplace(type_of(node.inputs[0]).fraction() +
+                            required_type(node.hardware.reciprocal, node, "reciprocal").fraction(),
+                        type_of(node.outputs[0]));
     } else if (node.op != Op::Input && node.op != Op::Output) {
       np.caster.emplace(type_of(node.inputs[0]).fraction(), type_of(node.outputs[0]));
     }
@@ -111,14 +129,18 @@ IntegerEmulator::IntegerEmulator(const Graph& design) : plan_(std::make_unique<P
 
 IntegerEmulator::~IntegerEmulator() = default;
 IntegerEmulator::IntegerEmulator(IntegerEmulator&&) noexcept = default;
-const std::vector<int64_t>& IntegerEmulator::weight_overflows() const { return plan_->weight_overflows; }
+const std::vector<int64_t>& IntegerEmulator::weight_overflows() const {
+  return plan_->weight_overflows;
+}
 
 IntegerResult IntegerEmulator::run(Span<const double> input_chw, const IntegerTap& tap) const {
   return plan_->narrow ? plan_->run<int16_t>(input_chw, tap) : plan_->run<int32_t>(input_chw, tap);
 }
 
 template <class T>
-std::vector<T> IntegerEmulator::Plan::conv(size_t n, const std::vector<const std::vector<T>*>& inputs, int64_t& overflows) const {
+std::vector<T> IntegerEmulator::Plan::conv(size_t n,
+                                           const std::vector<const std::vector<T>*>& inputs,
+                                           int64_t& overflows) const {
   const Node& node = graph.nodes[n];
   const NodePlan& np = nodes[n];
   const ConvAttributes& a = node.conv();
@@ -126,13 +148,15 @@ std::vector<T> IntegerEmulator::Plan::conv(size_t n, const std::vector<const std
   const Value& yv = graph.value(node.outputs[0]);
   const MapShape &in = xv.shape, &out = yv.shape;
   const int fraction = node.hardware.accumulator->fraction();
-  // A padded copy makes every window `kernel` runs of consecutive elements; one spare element for the pairwise kernel.
+  // A padded copy makes every window `kernel` runs of consecutive elements; one spare element for
+  // the pairwise kernel.
   const int64_t pitch = (in.width + a.pad_left + a.pad_right) * in.channels;
   const int64_t rows = in.height + a.pad_top + a.pad_bottom;
   std::vector<T> padded(static_cast<size_t>(rows * pitch + 2), T{0});
   for (int64_t y = 0; y < in.height; ++y) {
     const T* from = inputs[0]->data() + y * in.width * in.channels;
-    std::copy(from, from + in.width * in.channels, padded.data() + (y + a.pad_top) * pitch + a.pad_left * in.channels);
+    std::copy(from, from + in.width * in.channels,
+              padded.data() + (y + a.pad_top) * pitch + a.pad_left * in.channels);
   }
   std::vector<T> result(static_cast<size_t>(out.size()));
   std::vector<int64_t> sums(static_cast<size_t>(out.width * out.channels));
@@ -140,15 +164,20 @@ std::vector<T> IntegerEmulator::Plan::conv(size_t n, const std::vector<const std
   const bool before = a.skip_position == SkipPosition::BeforeActivation;
   const auto windows = static_cast<int64_t>(a.window_skips.size());
   for (int64_t oy = 0; oy < out.height; ++oy) {
-    window_sums(np.weights, padded.data() + oy * a.stride * pitch, out.width, a.stride * in.channels, pitch, sums.data());
+    window_sums(np.weights, padded.data() + oy * a.stride * pitch, out.width,
+                a.stride * in.channels, pitch, sums.data());
     for (int64_t ox = 0; ox < out.width; ++ox) {
       const int64_t at = (oy * out.width + ox) * out.channels;
       for (int64_t o = 0; o < out.channels; ++o) {
-        int64_t acc = sums[static_cast<size_t>(ox * out.channels + o)] + np.bias[static_cast<size_t>(o)];
+        int64_t acc =
+            sums[static_cast<size_t>(ox * out.channels + o)] + np.bias[static_cast<size_t>(o)];
         int64_t skips = 0;
         for (size_t s = 1; s < inputs.size(); ++s)
-          skips += aligned((*inputs[s])[static_cast<size_t>(at + o)], graph.value(node.inputs[s]).type->fraction(), fraction);
-        if (windows > 0) skips += windows * aligned((*inputs[0])[static_cast<size_t>(at + o)], xv.type->fraction(), fraction);
+          skips += aligned((*inputs[s])[static_cast<size_t>(at + o)],
+                           graph.value(node.inputs[s]).type->fraction(), fraction);
+        if (windows > 0)
+          skips += windows * aligned((*inputs[0])[static_cast<size_t>(at + o)], xv.type->fraction(),
+                                     fraction);
         if (before) acc += skips;
         if (relu) acc = std::max<int64_t>(acc, 0);
         if (!before) acc += skips;
@@ -160,7 +189,8 @@ std::vector<T> IntegerEmulator::Plan::conv(size_t n, const std::vector<const std
 }
 
 template <class T>
-IntegerResult IntegerEmulator::Plan::run(Span<const double> input_chw, const IntegerTap& tap) const {
+IntegerResult IntegerEmulator::Plan::run(Span<const double> input_chw,
+                                         const IntegerTap& tap) const {
   IntegerResult result;
   result.overflows.resize(graph.nodes.size());
   std::vector<std::vector<T>> maps(graph.values.size());
@@ -185,30 +215,40 @@ IntegerResult IntegerEmulator::Plan::run(Span<const double> input_chw, const Int
     std::vector<T> y;
     auto cast_each = [&](auto value_at) {
       y.resize(static_cast<size_t>(out.size()));
-      for (size_t i = 0; i < y.size(); ++i) y[i] = static_cast<T>((*np.caster)(value_at(i), overflows));
+      for (size_t i = 0; i < y.size(); ++i)
+        y[i] = static_cast<T>((*np.caster)(value_at(i), overflows));
     };
     switch (node.op) {
       case Op::Input: {
         const FixedType& type = *graph.value(node.outputs[0]).type;
-        TAILOR_CHECK(static_cast<int64_t>(input_chw.size()) == out.size(), "input of {} values for {}", input_chw.size(), to_string(out));
+        TAILOR_CHECK(static_cast<int64_t>(input_chw.size()) == out.size(),
+                     "input of {} values for {}", input_chw.size(), to_string(out));
         y.resize(input_chw.size());
         for (int64_t c = 0; c < out.channels; ++c) {
           for (int64_t p = 0; p < out.pixels(); ++p) {
             bool overflowed = false;
-            y[static_cast<size_t>(p * out.channels + c)] = static_cast<T>(quantise(input_chw[static_cast<size_t>(c * out.pixels() + p)], type, &overflowed));
+            y[static_cast<size_t>(p * out.channels + c)] = static_cast<T>(
+                quantise(input_chw[static_cast<size_t>(c * out.pixels() + p)], type, &overflowed));
             overflows += overflowed ? 1 : 0;
           }
         }
         break;
       }
-      case Op::Conv2d: y = conv<T>(n, inputs, overflows); break;
-      case Op::Relu: cast_each([&](size_t i) { return std::max<int64_t>((*inputs[0])[i], 0); }); break;
-      case Op::Clone: y = *inputs[0]; break;
+      case Op::Conv2d:
+        y = conv<T>(n, inputs, overflows);
+        break;
+      case Op::Relu:
+        cast_each([&](size_t i) { return std::max<int64_t>((*inputs[0])[i], 0); });
+        break;
+      case Op::Clone:
+        y = *inputs[0];
+        break;
       case Op::Add: {
         const int fraction = node.hardware.accumulator->fraction();
         cast_each([&](size_t i) {
           int64_t sum = 0;
-          for (size_t s = 0; s < inputs.size(); ++s) sum += aligned((*inputs[s])[i], graph.value(node.inputs[s]).type->fraction(), fraction);
+          for (size_t s = 0; s < inputs.size(); ++s)
+            sum += aligned((*inputs[s])[i], graph.value(node.inputs[s]).type->fraction(), fraction);
           return sum;
         });
         break;
@@ -217,14 +257,18 @@ IntegerResult IntegerEmulator::Plan::run(Span<const double> input_chw, const Int
         const auto& a = std::get<ShortcutPadAttributes>(node.attributes);
         cast_each([&](size_t i) -> int64_t {
           const auto index = static_cast<int64_t>(i);
-          const int64_t c = index % out.channels - a.channel_offset, x = index / out.channels % out.width, row = index / out.channels / out.width;
+          const int64_t c = index % out.channels - a.channel_offset,
+                        x = index / out.channels % out.width,
+                        row = index / out.channels / out.width;
           if (c < 0 || c >= in.channels) return 0;
-          return (*inputs[0])[static_cast<size_t>((row * a.stride * in.width + x * a.stride) * in.channels + c)];
+          return (*inputs[0])[static_cast<size_t>(
+              (row * a.stride * in.width + x * a.stride) * in.channels + c)];
         });
         break;
       }
       case Op::GlobalAvgPool: {
-        const int64_t reciprocal = quantise(1.0 / static_cast<double>(in.pixels()), *node.hardware.reciprocal);
+        const int64_t reciprocal =
+            quantise(1.0 / static_cast<double>(in.pixels()), *node.hardware.reciprocal);
         std::vector<int64_t> sums(static_cast<size_t>(out.channels), 0);
         for (size_t i = 0; i < inputs[0]->size(); ++i) sums[i % sums.size()] += (*inputs[0])[i];
         cast_each([&](size_t i) { return sums[i] * reciprocal; });
@@ -235,25 +279,31 @@ IntegerResult IntegerEmulator::Plan::run(Span<const double> input_chw, const Int
         spare.resize(spare.size() + 2);
         wide.resize(static_cast<size_t>(out.channels));
         window_sums(np.weights, spare.data(), 1, 0, 0, wide.data());
-        for (size_t o = 0; o < wide.size(); ++o) wide[o] = (*np.caster)(wide[o] + np.bias[o], overflows);
-        if (node.outputs[0] != logits) y = std::vector<T>(wide.begin(), wide.end());  // as wide as every stream
+        for (size_t o = 0; o < wide.size(); ++o)
+          wide[o] = (*np.caster)(wide[o] + np.bias[o], overflows);
+        if (node.outputs[0] != logits)
+          y = std::vector<T>(wide.begin(), wide.end());  // as wide as every stream
         break;
       }
       case Op::ZeroPad: {
         const auto& a = std::get<ZeroPadAttributes>(node.attributes);
         cast_each([&](size_t i) -> int64_t {
           const auto index = static_cast<int64_t>(i);
-          const int64_t c = index % out.channels, x = index / out.channels % out.width - a.left, row = index / out.channels / out.width - a.top;
+          const int64_t c = index % out.channels, x = index / out.channels % out.width - a.left,
+                        row = index / out.channels / out.width - a.top;
           if (x < 0 || x >= in.width || row < 0 || row >= in.height) return 0;
           return (*inputs[0])[static_cast<size_t>((row * in.width + x) * in.channels + c)];
         });
         break;
       }
-      case Op::Output: break;
-      case Op::BatchNorm: fail(ErrorKind::Data, "graph: {} is a batch norm, which a design never has", node.name);
+      case Op::Output:
+        break;
+      case Op::BatchNorm:
+        fail(ErrorKind::Data, "graph: {} is a batch norm, which a design never has", node.name);
     }
     if (node.op == Op::Output) {
-      if (wide.empty() || writer[static_cast<size_t>(logits)] < 0 || graph.nodes[static_cast<size_t>(writer[static_cast<size_t>(logits)])].op != Op::Dense)
+      if (wide.empty() || writer[static_cast<size_t>(logits)] < 0 ||
+          graph.nodes[static_cast<size_t>(writer[static_cast<size_t>(logits)])].op != Op::Dense)
         fail(ErrorKind::Unsupported, "graph: the output of {} is not a dense layer's", graph.name);
       const FixedType& type = *graph.value(node.inputs[0]).type;
       result.logits_raw = wide;
@@ -264,7 +314,8 @@ IntegerResult IntegerEmulator::Plan::run(Span<const double> input_chw, const Int
       std::vector<int64_t> tapped = y.empty() ? wide : std::vector<int64_t>(y.begin(), y.end());
       for (int id : node.outputs) tap(id, tapped);
     }
-    for (int id : node.outputs) maps[static_cast<size_t>(id)] = id == node.outputs.back() ? std::move(y) : y;
+    for (int id : node.outputs)
+      maps[static_cast<size_t>(id)] = id == node.outputs.back() ? std::move(y) : y;
     for (int id : node.inputs) {
       if (last[static_cast<size_t>(id)] == n) maps[static_cast<size_t>(id)] = std::vector<T>();
     }

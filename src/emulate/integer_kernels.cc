@@ -14,9 +14,10 @@ namespace {
 constexpr int64_t kLanes = 8;  // int32 lanes of one vector
 constexpr int64_t kBlock = 4;  // windows computed together
 
-/// One chunk of rows for up to kBlock windows, scalar; the int32 sums cannot overflow (pack_window_weights saw to it).
-void chunk_scalar(const WindowWeights& w, const int16_t* const* windows, int64_t count, int64_t row_pitch, int64_t first_row, int64_t last_row,
-                  int32_t* sums) {
+/// One chunk of rows for up to kBlock windows, scalar; the int32 sums cannot overflow
+/// (pack_window_weights saw to it).
+void chunk_scalar(const WindowWeights& w, const int16_t* const* windows, int64_t count,
+                  int64_t row_pitch, int64_t first_row, int64_t last_row, int32_t* sums) {
   for (int64_t p = 0; p < count; ++p) {
     int32_t* out = sums + p * w.padded_outputs;
     std::fill(out, out + w.padded_outputs, 0);
@@ -34,8 +35,10 @@ void chunk_scalar(const WindowWeights& w, const int16_t* const* windows, int64_t
 
 #if defined(__x86_64__)
 template <int kWindows>
-__attribute__((target("avx2"))) void block_avx2(const WindowWeights& w, const int16_t* const* windows, int64_t row_pitch, int64_t first_row,
-                                                int64_t last_row, int64_t output, int32_t* sums) {
+__attribute__((target("avx2"))) void block_avx2(const WindowWeights& w,
+                                                const int16_t* const* windows, int64_t row_pitch,
+                                                int64_t first_row, int64_t last_row, int64_t output,
+                                                int32_t* sums) {
   __m256i acc[kWindows][2];
   for (auto& pair : acc) pair[0] = pair[1] = _mm256_setzero_si256();
   const bool two = output + kLanes < w.padded_outputs;
@@ -43,7 +46,8 @@ __attribute__((target("avx2"))) void block_avx2(const WindowWeights& w, const in
     const int32_t* weights = w.pairs.data() + row * w.pairs_per_row * w.padded_outputs + output;
     for (int64_t pair = 0; pair < w.pairs_per_row; ++pair, weights += w.padded_outputs) {
       const __m256i w0 = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(weights));
-      const __m256i w1 = two ? _mm256_loadu_si256(reinterpret_cast<const __m256i*>(weights + kLanes)) : w0;
+      const __m256i w1 =
+          two ? _mm256_loadu_si256(reinterpret_cast<const __m256i*>(weights + kLanes)) : w0;
       for (int p = 0; p < kWindows; ++p) {
         int32_t x = 0;
         __builtin_memcpy(&x, windows[p] + row * row_pitch + 2 * pair, sizeof x);
@@ -60,25 +64,30 @@ __attribute__((target("avx2"))) void block_avx2(const WindowWeights& w, const in
   }
 }
 
-__attribute__((target("avx2"))) void chunk_avx2(const WindowWeights& w, const int16_t* const* windows, int64_t count, int64_t row_pitch,
-                                                int64_t first_row, int64_t last_row, int32_t* sums) {
+__attribute__((target("avx2"))) void chunk_avx2(const WindowWeights& w,
+                                                const int16_t* const* windows, int64_t count,
+                                                int64_t row_pitch, int64_t first_row,
+                                                int64_t last_row, int32_t* sums) {
   for (int64_t output = 0; output < w.padded_outputs; output += 2 * kLanes) {
     if (count == kBlock) {
       block_avx2<kBlock>(w, windows, row_pitch, first_row, last_row, output, sums);
     } else {
       for (int64_t p = 0; p < count; ++p)
-        block_avx2<1>(w, windows + p, row_pitch, first_row, last_row, output, sums + p * w.padded_outputs);
+        block_avx2<1>(w, windows + p, row_pitch, first_row, last_row, output,
+                      sums + p * w.padded_outputs);
     }
   }
 }
 #endif
 
-using ChunkKernel = void (*)(const WindowWeights&, const int16_t* const*, int64_t, int64_t, int64_t, int64_t, int32_t*);
+using ChunkKernel = void (*)(const WindowWeights&, const int16_t* const*, int64_t, int64_t, int64_t,
+                             int64_t, int32_t*);
 
 ChunkKernel chunk_kernel() {
 #if defined(__x86_64__)
   // TAILOR_SCALAR is for tests: it makes a machine with AVX2 take the portable way.
-  static const ChunkKernel kernel = __builtin_cpu_supports("avx2") && !std::getenv("TAILOR_SCALAR") ? chunk_avx2 : chunk_scalar;
+  static const ChunkKernel kernel =
+      __builtin_cpu_supports("avx2") && !std::getenv("TAILOR_SCALAR") ? chunk_avx2 : chunk_scalar;
   return kernel;
 #else
   return chunk_scalar;
@@ -86,7 +95,8 @@ ChunkKernel chunk_kernel() {
 }
 
 template <class T>
-void window_sums_exact(const WindowWeights& w, const T* map, int64_t pixels, int64_t pixel_step, int64_t row_pitch, int64_t* sums) {
+void window_sums_exact(const WindowWeights& w, const T* map, int64_t pixels, int64_t pixel_step,
+                       int64_t row_pitch, int64_t* sums) {
   for (int64_t p = 0; p < pixels; ++p) {
     for (int64_t o = 0; o < w.outputs; ++o) {
       int64_t sum = 0;
@@ -102,15 +112,20 @@ void window_sums_exact(const WindowWeights& w, const T* map, int64_t pixels, int
 
 }  // namespace
 
-WindowWeights pack_window_weights(const std::vector<int64_t>& weights, int64_t rows, int64_t row_length, int64_t outputs, int64_t max_input,
+WindowWeights pack_window_weights(const std::vector<int64_t>& weights, int64_t rows,
+                                  int64_t row_length, int64_t outputs, int64_t max_input,
                                   bool int16_inputs) {
   WindowWeights w;
   w.rows = rows;
   w.row_length = row_length;
   w.outputs = outputs;
-  auto at = [&](int64_t o, int64_t row, int64_t i) { return weights[static_cast<size_t>((o * rows + row) * row_length + i)]; };
+  auto at = [&](int64_t o, int64_t row, int64_t i) {
+    return weights[static_cast<size_t>((o * rows + row) * row_length + i)];
+  };
   // The largest group of rows whose sum of magnitudes stays inside int32, whatever the inputs are.
-  bool fits_int16 = int16_inputs && std::all_of(weights.begin(), weights.end(), [](int64_t v) { return v >= -32768 && v <= 32767; });
+  bool fits_int16 = int16_inputs && std::all_of(weights.begin(), weights.end(), [](int64_t v) {
+                      return v >= -32768 && v <= 32767;
+                    });
   if (fits_int16) {
     for (int64_t group = rows; group >= 1 && w.rows_per_chunk == 0; --group) {
       int64_t largest = 0;
@@ -138,14 +153,16 @@ WindowWeights pack_window_weights(const std::vector<int64_t>& weights, int64_t r
       for (int64_t o = 0; o < outputs; ++o) {
         auto low = static_cast<uint16_t>(at(o, row, 2 * pair));
         auto high = static_cast<uint16_t>(2 * pair + 1 < row_length ? at(o, row, 2 * pair + 1) : 0);
-        w.pairs[static_cast<size_t>((row * w.pairs_per_row + pair) * w.padded_outputs + o)] = static_cast<int32_t>(uint32_t{low} | uint32_t{high} << 16);
+        w.pairs[static_cast<size_t>((row * w.pairs_per_row + pair) * w.padded_outputs + o)] =
+            static_cast<int32_t>(uint32_t{low} | uint32_t{high} << 16);
       }
     }
   }
   return w;
 }
 
-void window_sums(const WindowWeights& w, const int16_t* map, int64_t pixels, int64_t pixel_step, int64_t row_pitch, int64_t* sums) {
+void window_sums(const WindowWeights& w, const int16_t* map, int64_t pixels, int64_t pixel_step,
+                 int64_t row_pitch, int64_t* sums) {
   if (w.rows_per_chunk == 0) {
     window_sums_exact(w, map, pixels, pixel_step, row_pitch, sums);
     return;
@@ -157,7 +174,8 @@ void window_sums(const WindowWeights& w, const int16_t* map, int64_t pixels, int
     const int16_t* windows[kBlock];
     for (int64_t i = 0; i < count; ++i) windows[i] = map + (p + i) * pixel_step;
     for (int64_t row = 0; row < w.rows; row += w.rows_per_chunk) {
-      kernel(w, windows, count, row_pitch, row, std::min(row + w.rows_per_chunk, w.rows), partial.data());
+      kernel(w, windows, count, row_pitch, row, std::min(row + w.rows_per_chunk, w.rows),
+             partial.data());
       for (int64_t i = 0; i < count; ++i) {
         int64_t* out = sums + (p + i) * w.outputs;
         const int32_t* in = partial.data() + i * w.padded_outputs;
@@ -171,7 +189,8 @@ void window_sums(const WindowWeights& w, const int16_t* map, int64_t pixels, int
   }
 }
 
-void window_sums(const WindowWeights& w, const int32_t* map, int64_t pixels, int64_t pixel_step, int64_t row_pitch, int64_t* sums) {
+void window_sums(const WindowWeights& w, const int32_t* map, int64_t pixels, int64_t pixel_step,
+                 int64_t row_pitch, int64_t* sums) {
   window_sums_exact(w, map, pixels, pixel_step, row_pitch, sums);
 }
 

@@ -9,18 +9,21 @@
 namespace tailor {
 namespace {
 
-/// Per channel: mean and mean square of the exact values, share of them above zero, mean and mean square of what a cast to the type loses by
-/// overflowing; then the predicted mean and variance of the error.
+/// Per channel: mean and mean square of the exact values, share of them above zero, mean and mean
+/// square of what a cast to the type loses by overflowing; then the predicted mean and variance of
+/// the error.
 struct Channel {
   double mean = 0, square = 0, active = 0, lost_mean = 0, lost_square = 0;
   double error_mean = 0, error_variance = 0;
 };
 
-/// Mean and variance of one rounding to a step, for a value spread over many steps; `share` of the values are rounded, the others are 0.
+/// Mean and variance of one rounding to a step, for a value spread over many steps; `share` of the
+/// values are rounded, the others are 0.
 void add_rounding(Channel& c, Rounding rounding, double step, double positive_share, double share) {
   double mean = 0;
   if (rounding == Rounding::Trn) mean = -step / 2;
-  if (rounding == Rounding::TrnZero) mean = -step / 2 * positive_share + step / 2 * (1 - positive_share);
+  if (rounding == Rounding::TrnZero)
+    mean = -step / 2 * positive_share + step / 2 * (1 - positive_share);
   c.error_mean += mean * share;
   c.error_variance += step * step / 12 * share;
 }
@@ -31,10 +34,13 @@ double overflow_error(double v, const FixedType& type) {
   if (v >= low && v <= high + type.step() / 2) return 0;
   switch (type.overflow) {
     case Overflow::Sat:
-    case Overflow::SatSym: return (v < low ? low : high) - v;
-    case Overflow::SatZero: return -v;
+    case Overflow::SatSym:
+      return (v < low ? low : high) - v;
+    case Overflow::SatZero:
+      return -v;
     case Overflow::Wrap:
-    case Overflow::WrapSm: return type.to_double(quantise(v, type)) - v;
+    case Overflow::WrapSm:
+      return type.to_double(quantise(v, type)) - v;
   }
   return 0;
 }
@@ -44,13 +50,16 @@ double overflow_error(double v, const FixedType& type) {
 double predict_rms_error(const Graph& design, const std::vector<std::vector<double>>& images) {
   TAILOR_CHECK(!images.empty(), "no images");
   std::vector<std::vector<Channel>> stats(design.values.size());
-  for (size_t v = 0; v < stats.size(); ++v) stats[v].resize(static_cast<size_t>(design.values[v].shape.channels));
+  for (size_t v = 0; v < stats.size(); ++v)
+    stats[v].resize(static_cast<size_t>(design.values[v].shape.channels));
   Float64Emulator emulator(design);
   for (const auto& image : images) {
     emulator.run(image, [&](int value, Span<const double> hwc) {
       auto& channels = stats[static_cast<size_t>(value)];
       const FixedType& type = *design.value(value).type;
-      const double share = 1 / (static_cast<double>(hwc.size()) / static_cast<double>(channels.size()) * static_cast<double>(images.size()));
+      const double share =
+          1 / (static_cast<double>(hwc.size()) / static_cast<double>(channels.size()) *
+               static_cast<double>(images.size()));
       for (size_t i = 0; i < hwc.size(); ++i) {
         Channel& c = channels[i % channels.size()];
         c.mean += hwc[i] * share;
@@ -67,10 +76,14 @@ double predict_rms_error(const Graph& design, const std::vector<std::vector<doub
   for (const Node& node : design.nodes) {
     if (node.op == Op::Output) {
       const auto& logits = stats[static_cast<size_t>(node.inputs[0])];
-      for (const Channel& c : logits) result += (c.error_variance + c.error_mean * c.error_mean) / static_cast<double>(logits.size());
+      for (const Channel& c : logits)
+        result +=
+            (c.error_variance + c.error_mean * c.error_mean) / static_cast<double>(logits.size());
       break;
     }
-    auto input = [&](size_t i) -> const std::vector<Channel>& { return stats[static_cast<size_t>(node.inputs[i])]; };
+    auto input = [&](size_t i) -> const std::vector<Channel>& {
+      return stats[static_cast<size_t>(node.inputs[i])];
+    };
     auto& out = stats[static_cast<size_t>(node.outputs[0])];
     const FixedType& type = *design.value(node.outputs[0]).type;
     auto add_error = [](Channel& to, const Channel& from) {
@@ -94,7 +107,9 @@ double predict_rms_error(const Graph& design, const std::vector<std::vector<doub
       case Op::Dense: {
         const std::vector<double> weight = design.tensor(node, "weight").to_doubles();
         const std::vector<int64_t> raw_bias = quantised_bias(design, node);
-        const std::vector<double> bias = design.has_tensor(node, "bias") ? design.tensor(node, "bias").to_doubles() : std::vector<double>(out.size());
+        const std::vector<double> bias = design.has_tensor(node, "bias")
+                                             ? design.tensor(node, "bias").to_doubles()
+                                             : std::vector<double>(out.size());
         const std::vector<Channel>& x = input(0);
         const size_t taps = weight.size() / (out.size() * x.size());
         for (size_t o = 0; o < out.size(); ++o) {
@@ -102,16 +117,21 @@ double predict_rms_error(const Graph& design, const std::vector<std::vector<doub
           for (size_t i = 0; i < x.size(); ++i) {
             for (size_t t = 0; t < taps; ++t) {
               const double w = weight[(o * x.size() + i) * taps + t];
-              const double error = node.hardware.weight->to_double(quantise(w, *node.hardware.weight)) - w;
+              const double error =
+                  node.hardware.weight->to_double(quantise(w, *node.hardware.weight)) - w;
               c.error_mean += w * x[i].error_mean + error * (x[i].mean + x[i].error_mean);
-              c.error_variance += w * w * x[i].error_variance + error * error * (std::max(0.0, x[i].square - x[i].mean * x[i].mean) + x[i].error_variance);
+              c.error_variance +=
+                  w * w * x[i].error_variance +
+                  error * error *
+                      (std::max(0.0, x[i].square - x[i].mean * x[i].mean) + x[i].error_variance);
             }
           }
           c.error_mean += node.hardware.bias->to_double(raw_bias[o]) - bias[o];
           double rounded = 1;
           if (node.op == Op::Conv2d) {
             const ConvAttributes& a = node.conv();
-            const bool relu = a.activation == Activation::Relu, after = a.skip_position == SkipPosition::AfterActivation;
+            const bool relu = a.activation == Activation::Relu,
+                       after = a.skip_position == SkipPosition::AfterActivation;
             if (relu && after) gate(c);
             for (size_t s = 1; s < node.inputs.size(); ++s) add_error(c, input(s)[o]);
             for (size_t s = 0; s < a.window_skips.size(); ++s) add_error(c, x[o]);
@@ -137,9 +157,11 @@ double predict_rms_error(const Graph& design, const std::vector<std::vector<doub
         }
         break;
       case Op::GlobalAvgPool: {
-        // The errors of one channel's pixels share their cause (the same weights); their variance is not averaged away.
+        // The errors of one channel's pixels share their cause (the same weights); their variance
+        // is not averaged away.
         const double exact = 1.0 / static_cast<double>(design.value(node.inputs[0]).shape.pixels());
-        const double reciprocal = node.hardware.reciprocal->to_double(quantise(exact, *node.hardware.reciprocal));
+        const double reciprocal =
+            node.hardware.reciprocal->to_double(quantise(exact, *node.hardware.reciprocal));
         for (size_t i = 0; i < out.size(); ++i) {
           add_error(out[i], input(0)[i]);
           out[i].error_mean += input(0)[i].mean * (reciprocal / exact - 1);
@@ -148,18 +170,22 @@ double predict_rms_error(const Graph& design, const std::vector<std::vector<doub
         break;
       }
       case Op::ShortcutPad: {
-        const auto offset = static_cast<size_t>(std::get<ShortcutPadAttributes>(node.attributes).channel_offset);
+        const auto offset =
+            static_cast<size_t>(std::get<ShortcutPadAttributes>(node.attributes).channel_offset);
         for (size_t i = 0; i < input(0).size(); ++i) add_error(out[offset + i], input(0)[i]);
         break;
       }
       case Op::ZeroPad:
       case Op::Clone:
         for (int id : node.outputs) {
-          for (size_t i = 0; i < input(0).size(); ++i) add_error(stats[static_cast<size_t>(id)][i], input(0)[i]);
+          for (size_t i = 0; i < input(0).size(); ++i)
+            add_error(stats[static_cast<size_t>(id)][i], input(0)[i]);
         }
         break;
-      case Op::BatchNorm: fail(ErrorKind::Internal, "{} is a batch norm, which a design never has", node.name);
-      case Op::Output: break;
+      case Op::BatchNorm:
+        fail(ErrorKind::Internal, "{} is a batch norm, which a design never has", node.name);
+      case Op::Output:
+        break;
     }
   }
   return std::sqrt(result);

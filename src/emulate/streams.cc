@@ -12,20 +12,24 @@ std::vector<StreamAction> conv_program(const Graph& g, const Node& node) {
   const ConvAttributes& a = node.conv();
   const MapShape& in = g.value(node.inputs[0]).shape;
   const MapShape& out = g.value(node.outputs[0]).shape;
-  // The stage's own loop (src/hls/library/tailor/conv2d.h): zero columns and rows behind the image pad both of their sides.
-  const int64_t rows = in.height + std::max(a.pad_top, a.pad_bottom), columns = in.width + std::max(a.pad_left, a.pad_right);
+  // The stage's own loop (src/hls/library/tailor/conv2d.h): zero columns and rows behind the image
+  // pad both of their sides.
+  const int64_t rows = in.height + std::max(a.pad_top, a.pad_bottom),
+                columns = in.width + std::max(a.pad_left, a.pad_right);
   const int64_t first_y = a.kernel - 1 - a.pad_top, first_x = a.kernel - 1 - a.pad_left;
   std::vector<StreamAction> program;
   for (int64_t y = 0; y < rows; ++y) {
     for (int64_t x = 0; x < columns; ++x) {
       if (y < in.height && x < in.width) program.push_back({Kind::Read, node.inputs[0], 0});
       const int64_t oy = y - first_y, ox = x - first_x;
-      const bool emits = oy >= 0 && ox >= 0 && oy % a.stride == 0 && ox % a.stride == 0 && oy / a.stride < out.height && ox / a.stride < out.width;
+      const bool emits = oy >= 0 && ox >= 0 && oy % a.stride == 0 && ox % a.stride == 0 &&
+                         oy / a.stride < out.height && ox / a.stride < out.width;
       if (!emits) {
         program.push_back({Kind::Wait, -1, node.hardware.cycles_per_step});
         continue;
       }
-      for (size_t s = 1; s < node.inputs.size(); ++s) program.push_back({Kind::Read, node.inputs[s], 0});
+      for (size_t s = 1; s < node.inputs.size(); ++s)
+        program.push_back({Kind::Read, node.inputs[s], 0});
       program.push_back({Kind::Wait, -1, node.hardware.cycles_per_output});
       program.push_back({Kind::Write, node.outputs[0], 0});
     }
@@ -38,7 +42,8 @@ struct Fifo {
   std::vector<int64_t> written, read;  // cycle of the k-th token's write and read
   int writer = -1, reader = -1;
 
-  /// The least depth with which these very times are possible: a place is free the cycle after its token was read.
+  /// The least depth with which these very times are possible: a place is free the cycle after its
+  /// token was read.
   int64_t needed_depth() const {
     int64_t most = 1;
     size_t gone = 0;
@@ -55,7 +60,8 @@ struct StreamTimes {
   std::vector<Fifo> fifos;
 };
 /// `release`: cycles before which the network's input does not write its k-th token.
-StreamResult run_streams(const Graph& design, const std::vector<int64_t>& depths, int images, StreamTimes* times, const std::vector<int64_t>& release = {});
+StreamResult run_streams(const Graph& design, const std::vector<int64_t>& depths, int images,
+                         StreamTimes* times, const std::vector<int64_t>& release = {});
 
 }  // namespace
 
@@ -71,7 +77,8 @@ std::vector<StreamAction> stream_program(const Graph& g, const Node& node) {
     case Op::Input:
       for (int64_t p = 0; p < out.pixels(); ++p) wait(step), write();
       break;
-    case Op::Conv2d: return conv_program(g, node);
+    case Op::Conv2d:
+      return conv_program(g, node);
     case Op::Relu:
       for (int64_t p = 0; p < out.pixels(); ++p) read(node.inputs[0]), wait(step), write();
       break;
@@ -97,12 +104,15 @@ std::vector<StreamAction> stream_program(const Graph& g, const Node& node) {
       for (int64_t p = 0; p < in.pixels(); ++p) read(node.inputs[0]), wait(step);
       write();
       break;
-    case Op::Dense: read(node.inputs[0]), wait(node.hardware.cycles_per_output), write(); break;
+    case Op::Dense:
+      read(node.inputs[0]), wait(node.hardware.cycles_per_output), write();
+      break;
     case Op::ZeroPad: {
       const auto& a = std::get<ZeroPadAttributes>(node.attributes);
       for (int64_t y = 0; y < out.height; ++y) {
         for (int64_t x = 0; x < out.width; ++x) {
-          if (y >= a.top && y < a.top + in.height && x >= a.left && x < a.left + in.width) read(node.inputs[0]);
+          if (y >= a.top && y < a.top + in.height && x >= a.left && x < a.left + in.width)
+            read(node.inputs[0]);
           wait(step);
           write();
         }
@@ -110,12 +120,14 @@ std::vector<StreamAction> stream_program(const Graph& g, const Node& node) {
       break;
     }
     case Op::Clone:
-      for (int64_t p = 0; p < out.pixels(); ++p) program.push_back({Kind::Fork, node.inputs[0], step});
+      for (int64_t p = 0; p < out.pixels(); ++p)
+        program.push_back({Kind::Fork, node.inputs[0], step});
       break;
     case Op::Output:
       for (int64_t p = 0; p < in.pixels(); ++p) read(node.inputs[0]), wait(step);
       break;
-    case Op::BatchNorm: fail(ErrorKind::Internal, "{} is a batch norm, which a design never has", node.name);
+    case Op::BatchNorm:
+      fail(ErrorKind::Internal, "{} is a batch norm, which a design never has", node.name);
   }
   return program;
 }
@@ -126,12 +138,16 @@ std::vector<int64_t> fifo_depths(const Graph& design) {
   return depths;
 }
 
-StreamResult simulate_streams(const Graph& design, const std::vector<int64_t>& depths, int images) { return run_streams(design, depths, images, nullptr); }
+StreamResult simulate_streams(const Graph& design, const std::vector<int64_t>& depths, int images) {
+  return run_streams(design, depths, images, nullptr);
+}
 
 namespace {
 
-StreamResult run_streams(const Graph& design, const std::vector<int64_t>& depths, int images, StreamTimes* times, const std::vector<int64_t>& release) {
-  TAILOR_CHECK(depths.size() == design.values.size(), "{} depths for {} values", depths.size(), design.values.size());
+StreamResult run_streams(const Graph& design, const std::vector<int64_t>& depths, int images,
+                         StreamTimes* times, const std::vector<int64_t>& release) {
+  TAILOR_CHECK(depths.size() == design.values.size(), "{} depths for {} values", depths.size(),
+               design.values.size());
   struct Process {
     std::vector<StreamAction> program;
     size_t at = 0;
@@ -144,8 +160,10 @@ StreamResult run_streams(const Graph& design, const std::vector<int64_t>& depths
   for (size_t v = 0; v < fifos.size(); ++v) fifos[v].depth = depths[v];
   for (size_t n = 0; n < design.nodes.size(); ++n) {
     processes[n].program = stream_program(design, design.nodes[n]);
-    for (int id : design.nodes[n].inputs) fifos[static_cast<size_t>(id)].reader = static_cast<int>(n);
-    for (int id : design.nodes[n].outputs) fifos[static_cast<size_t>(id)].writer = static_cast<int>(n);
+    for (int id : design.nodes[n].inputs)
+      fifos[static_cast<size_t>(id)].reader = static_cast<int>(n);
+    for (int id : design.nodes[n].outputs)
+      fifos[static_cast<size_t>(id)].writer = static_cast<int>(n);
   }
   StreamResult result;
   std::vector<int64_t> finished;  // cycle at which each image's last token left
@@ -156,9 +174,13 @@ StreamResult run_streams(const Graph& design, const std::vector<int64_t>& depths
     processes[static_cast<size_t>(process)].queued = true;
     ready.push_back(static_cast<size_t>(process));
   };
-  // A token written in cycle t can be read in t + 1; the place of a token read in t can be written in t + 1.
+  // A token written in cycle t can be read in t + 1; the place of a token read in t can be written
+  // in t + 1.
   auto can_read = [](const Fifo& f) { return f.read.size() < f.written.size(); };
-  auto can_write = [](const Fifo& f) { return f.depth == 0 || static_cast<int64_t>(f.written.size()) < f.depth + static_cast<int64_t>(f.read.size()); };
+  auto can_write = [](const Fifo& f) {
+    return f.depth == 0 ||
+           static_cast<int64_t>(f.written.size()) < f.depth + static_cast<int64_t>(f.read.size());
+  };
   auto read_time = [](const Fifo& f) { return f.written[f.read.size()] + 1; };
   auto write_time = [](const Fifo& f) {
     int64_t freed = f.depth == 0 ? -1 : static_cast<int64_t>(f.written.size()) - f.depth;
@@ -189,16 +211,19 @@ StreamResult run_streams(const Graph& design, const std::vector<int64_t>& depths
         Fifo& f = fifos[static_cast<size_t>(action.value)];
         if (!can_write(f)) break;
         p.now = std::max(p.now, write_time(f));
-        if (node.op == Op::Input && f.written.size() < release.size()) p.now = std::max(p.now, release[f.written.size()]);
+        if (node.op == Op::Input && f.written.size() < release.size())
+          p.now = std::max(p.now, release[f.written.size()]);
         f.written.push_back(p.now);
         wake(f.reader);
       } else {
         Fifo& from = fifos[static_cast<size_t>(action.value)];
         bool possible = can_read(from);
-        for (int id : node.outputs) possible = possible && can_write(fifos[static_cast<size_t>(id)]);
+        for (int id : node.outputs)
+          possible = possible && can_write(fifos[static_cast<size_t>(id)]);
         if (!possible) break;
         p.now = std::max(p.now, read_time(from));
-        for (int id : node.outputs) p.now = std::max(p.now, write_time(fifos[static_cast<size_t>(id)]));
+        for (int id : node.outputs)
+          p.now = std::max(p.now, write_time(fifos[static_cast<size_t>(id)]));
         from.read.push_back(p.now);
         wake(from.writer);
         for (int id : node.outputs) {
@@ -217,18 +242,23 @@ StreamResult run_streams(const Graph& design, const std::vector<int64_t>& depths
       if (p.at == p.program.size()) continue;
       const StreamAction& action = p.program[p.at];
       int full = -1;
-      for (int id : action.kind == Kind::Fork ? design.nodes[n].outputs : std::vector<int>{action.value}) {
+      for (int id :
+           action.kind == Kind::Fork ? design.nodes[n].outputs : std::vector<int>{action.value}) {
         if (action.kind != Kind::Read && !can_write(fifos[static_cast<size_t>(id)])) full = id;
       }
       // The full FIFO is the culprit; the stages that wait for tokens are its victims.
       if (full < 0) continue;
-      result.deadlock_text = fmt::format("{} waits for space in the FIFO {} of depth {}", design.nodes[n].name, design.value(full).name, depths[static_cast<size_t>(full)]);
+      result.deadlock_text =
+          fmt::format("{} waits for space in the FIFO {} of depth {}", design.nodes[n].name,
+                      design.value(full).name, depths[static_cast<size_t>(full)]);
       if (action.kind == Kind::Fork) break;
     }
-    if (result.deadlock_text.empty()) result.deadlock_text = "a stage waits for a token that never comes";
+    if (result.deadlock_text.empty())
+      result.deadlock_text = "a stage waits for a token that never comes";
   } else {
     result.latency_cycles = finished.front();
-    if (finished.size() > 1) result.interval_cycles = finished.back() - finished[finished.size() - 2];
+    if (finished.size() > 1)
+      result.interval_cycles = finished.back() - finished[finished.size() - 2];
   }
   for (const Fifo& f : fifos) {
     int64_t most = 0;
@@ -251,7 +281,8 @@ StreamResult run_streams(const Graph& design, const std::vector<int64_t>& depths
 std::vector<int64_t> sufficient_depths(const Graph& design, int images) {
   StreamTimes times;
   run_streams(design, std::vector<int64_t>(design.values.size(), 0), images, &times);
-  // Backwards from the last stage: each action as late as its successors allow. A write must come one cycle before its read.
+  // Backwards from the last stage: each action as late as its successors allow. A write must come
+  // one cycle before its read.
   const size_t count = design.values.size();
   std::vector<std::vector<int64_t>> read(count), written(count);
   for (size_t n = design.nodes.size(); n-- > 0;) {
@@ -259,20 +290,28 @@ std::vector<int64_t> sufficient_depths(const Graph& design, int images) {
     const std::vector<StreamAction> program = stream_program(design, node);
     std::vector<size_t> reads_left(count, 0), writes_left(count, 0);
     for (const StreamAction& action : program) {
-      if (action.kind == Kind::Read || action.kind == Kind::Fork) reads_left[static_cast<size_t>(action.value)] += static_cast<size_t>(images);
-      if (action.kind == Kind::Write) writes_left[static_cast<size_t>(action.value)] += static_cast<size_t>(images);
+      if (action.kind == Kind::Read || action.kind == Kind::Fork)
+        reads_left[static_cast<size_t>(action.value)] += static_cast<size_t>(images);
+      if (action.kind == Kind::Write)
+        writes_left[static_cast<size_t>(action.value)] += static_cast<size_t>(images);
       if (action.kind == Kind::Fork) {
-        for (int id : node.outputs) writes_left[static_cast<size_t>(id)] += static_cast<size_t>(images);
+        for (int id : node.outputs)
+          writes_left[static_cast<size_t>(id)] += static_cast<size_t>(images);
       }
     }
-    for (int id : node.inputs) read[static_cast<size_t>(id)].resize(reads_left[static_cast<size_t>(id)]);
-    for (int id : node.outputs) written[static_cast<size_t>(id)].resize(writes_left[static_cast<size_t>(id)]);
+    for (int id : node.inputs)
+      read[static_cast<size_t>(id)].resize(reads_left[static_cast<size_t>(id)]);
+    for (int id : node.outputs)
+      written[static_cast<size_t>(id)].resize(writes_left[static_cast<size_t>(id)]);
     int64_t latest = INT64_MAX / 2;
     for (int image = images; image-- > 0;) {
-      if (node.op == Op::Output) latest = std::min(latest, times.finished[static_cast<size_t>(image)]);
+      if (node.op == Op::Output)
+        latest = std::min(latest, times.finished[static_cast<size_t>(image)]);
       for (size_t a = program.size(); a-- > 0;) {
         const StreamAction& action = program[a];
-        auto set_read = [&](int value) { read[static_cast<size_t>(value)][--reads_left[static_cast<size_t>(value)]] = latest; };
+        auto set_read = [&](int value) {
+          read[static_cast<size_t>(value)][--reads_left[static_cast<size_t>(value)]] = latest;
+        };
         auto set_write = [&](int value) {
           const auto v = static_cast<size_t>(value);
           const size_t token = --writes_left[v];
@@ -296,8 +335,9 @@ std::vector<int64_t> sufficient_depths(const Graph& design, int images) {
       }
     }
   }
-  // Forwards again, everything as early as possible but the input, which comes as late as the latest schedule lets it: stages before the
-  // slowest one are held back by the input, stages behind it empty their FIFOs at once. Every image is still on time.
+  // Forwards again, everything as early as possible but the input, which comes as late as the
+  // latest schedule lets it: stages before the slowest one are held back by the input, stages
+  // behind it empty their FIFOs at once. Every image is still on time.
   std::vector<int64_t> release;
   for (const Node& node : design.nodes) {
     if (node.op == Op::Input) release = written[static_cast<size_t>(node.outputs[0])];
@@ -310,7 +350,8 @@ std::vector<int64_t> sufficient_depths(const Graph& design, int images) {
 
 namespace {
 
-/// For each node: tokens read from input `value` before its k-th write (1-based), from one image's program.
+/// For each node: tokens read from input `value` before its k-th write (1-based), from one image's
+/// program.
 std::vector<int64_t> reads_before_writes(const std::vector<StreamAction>& program, int value) {
   std::vector<int64_t> result = {0};
   int64_t reads = 0;
@@ -347,7 +388,8 @@ std::vector<SkipDepth> skip_depths(const Graph& design) {
       }
       if (at < 0) continue;
       const auto clone = static_cast<size_t>(at);
-      // demand[v]: tokens that must have been written to v before the join can take the skip's j-th token.
+      // demand[v]: tokens that must have been written to v before the join can take the skip's j-th
+      // token.
       SkipDepth depth;
       depth.value = node.inputs[s];
       std::vector<int64_t> main_reads;  // of the join, before each read of the skip
@@ -357,11 +399,13 @@ std::vector<SkipDepth> skip_depths(const Graph& design) {
         if (action.value == node.inputs[0]) ++reads;
         if (action.value == node.inputs[s]) main_reads.push_back(reads);
       }
-      // Compose "reads before the k-th write" along every path from the join's main input back to the clone.
+      // Compose "reads before the k-th write" along every path from the join's main input back to
+      // the clone.
       std::vector<std::vector<int64_t>> demand(design.values.size());
       std::vector<int64_t> convolutions(design.values.size(), -1);
       demand[static_cast<size_t>(node.inputs[0])] = main_reads;
-      convolutions[static_cast<size_t>(node.inputs[0])] = node.op == Op::Conv2d && node.conv().kernel > 1 ? 1 : 0;
+      convolutions[static_cast<size_t>(node.inputs[0])] =
+          node.op == Op::Conv2d && node.conv().kernel > 1 ? 1 : 0;
       std::vector<int64_t> at_clone(main_reads.size(), 0);
       int64_t in_flight = 0;
       for (size_t n = join; n-- > clone;) {
@@ -370,7 +414,8 @@ std::vector<SkipDepth> skip_depths(const Graph& design) {
           const auto& wanted = demand[static_cast<size_t>(out)];
           if (wanted.empty()) continue;
           if (n == clone) {
-            for (size_t j = 0; j < wanted.size(); ++j) at_clone[j] = std::max(at_clone[j], wanted[j]);
+            for (size_t j = 0; j < wanted.size(); ++j)
+              at_clone[j] = std::max(at_clone[j], wanted[j]);
             in_flight = std::max(in_flight, convolutions[static_cast<size_t>(out)]);
             continue;
           }
@@ -378,18 +423,24 @@ std::vector<SkipDepth> skip_depths(const Graph& design) {
             std::vector<int64_t> needs = reads_before_writes(programs[n], in);
             auto& mine = demand[static_cast<size_t>(in)];
             mine.resize(wanted.size(), 0);
-            for (size_t j = 0; j < wanted.size(); ++j) mine[j] = std::max(mine[j], needs[static_cast<size_t>(wanted[j])]);
+            for (size_t j = 0; j < wanted.size(); ++j)
+              mine[j] = std::max(mine[j], needs[static_cast<size_t>(wanted[j])]);
             convolutions[static_cast<size_t>(in)] =
-                std::max(convolutions[static_cast<size_t>(in)], convolutions[static_cast<size_t>(out)] + (stage.op == Op::Conv2d && stage.conv().kernel > 1 ? 1 : 0));
+                std::max(convolutions[static_cast<size_t>(in)],
+                         convolutions[static_cast<size_t>(out)] +
+                             (stage.op == Op::Conv2d && stage.conv().kernel > 1 ? 1 : 0));
           }
         }
       }
       // Forward along the skip: how many tokens those let through to the join's FIFO.
       for (auto stage = on_skip.rbegin(); stage != on_skip.rend(); ++stage) {
-        const std::vector<int64_t> needs = reads_before_writes(programs[*stage], design.nodes[*stage].inputs[0]);
-        for (int64_t& tokens : at_clone) tokens = std::upper_bound(needs.begin(), needs.end(), tokens) - needs.begin() - 1;
+        const std::vector<int64_t> needs =
+            reads_before_writes(programs[*stage], design.nodes[*stage].inputs[0]);
+        for (int64_t& tokens : at_clone)
+          tokens = std::upper_bound(needs.begin(), needs.end(), tokens) - needs.begin() - 1;
       }
-      for (size_t j = 0; j < at_clone.size(); ++j) depth.deadlock_free = std::max(depth.deadlock_free, at_clone[j] - static_cast<int64_t>(j));
+      for (size_t j = 0; j < at_clone.size(); ++j)
+        depth.deadlock_free = std::max(depth.deadlock_free, at_clone[j] - static_cast<int64_t>(j));
       depth.full_speed = depth.deadlock_free + in_flight;
       result.push_back(depth);
     }

@@ -18,17 +18,24 @@ double relative_difference(const std::vector<double>& got, const std::vector<dou
 }
 
 double witness_error(const Graph& graph) {
-  if (!graph.witness) fail(ErrorKind::Data, "graph {} has no witness to check it against", graph.name);
-  const std::vector<double> inputs = graph.witness->inputs.to_doubles(), outputs = graph.witness->outputs.to_doubles();
-  const auto size = static_cast<size_t>(graph.input_shape().size()), classes = static_cast<size_t>(graph.classes());
+  if (!graph.witness)
+    fail(ErrorKind::Data, "graph {} has no witness to check it against", graph.name);
+  const std::vector<double> inputs = graph.witness->inputs.to_doubles(),
+                            outputs = graph.witness->outputs.to_doubles();
+  const auto size = static_cast<size_t>(graph.input_shape().size()),
+             classes = static_cast<size_t>(graph.classes());
   const size_t count = outputs.size() / std::max<size_t>(classes, 1);
   if (count == 0 || inputs.size() != count * size || outputs.size() != count * classes)
-    fail(ErrorKind::Data, "graph {}: witness of {} inputs and {} outputs, expected multiples of {} and {}", graph.name, inputs.size(), outputs.size(), size, classes);
+    fail(ErrorKind::Data,
+         "graph {}: witness of {} inputs and {} outputs, expected multiples of {} and {}",
+         graph.name, inputs.size(), outputs.size(), size, classes);
   Float64Emulator emulator(graph);
   double worst = 0;
   for (size_t i = 0; i < count; ++i) {
     const auto first = outputs.begin() + static_cast<std::ptrdiff_t>(i * classes);
-    worst = std::max(worst, relative_difference(emulator.run(Span<const double>(inputs).subspan(i * size, size)), {first, first + static_cast<std::ptrdiff_t>(classes)}));
+    worst = std::max(
+        worst, relative_difference(emulator.run(Span<const double>(inputs).subspan(i * size, size)),
+                                   {first, first + static_cast<std::ptrdiff_t>(classes)}));
   }
   return worst;
 }

@@ -74,7 +74,10 @@ std::string to_string(const FixedType& type) {
 
 FixedType parse_fixed_type(std::string_view text) {
   auto bad = [&]() {
-    fail(ErrorKind::Data, "fixed-point type: expected ap_fixed<W,I[,Q[,O]]> with W 1..63 (unsigned 1..62) and I -64..64, got '{}'", text);
+    fail(ErrorKind::Data,
+         "fixed-point type: expected ap_fixed<W,I[,Q[,O]]> with W 1..63 (unsigned 1..62) and I "
+         "-64..64, got '{}'",
+         text);
   };
   FixedType type;
   type.rounding = Rounding::Trn;
@@ -90,7 +93,9 @@ FixedType parse_fixed_type(std::string_view text) {
   auto parts = split(text.substr(open + 1, text.size() - open - 2), ',');
   if (parts.size() < 2 || parts.size() > 4) bad();
   auto width = parse_int(trim(parts[0])), integer = parse_int(trim(parts[1]));
-  if (!width || *width < 1 || *width > (type.is_signed ? 63 : 62) || !integer || std::abs(*integer) > 64) bad();
+  if (!width || *width < 1 || *width > (type.is_signed ? 63 : 62) || !integer ||
+      std::abs(*integer) > 64)
+    bad();
   type.width = static_cast<int>(*width);
   type.integer = static_cast<int>(*integer);
   if (parts.size() > 2) {
@@ -112,7 +117,8 @@ FixedType parse_precision(std::string_view text, std::string_view where) {
   auto integer = parts.size() == 2 ? parse_int(trim(parts[1])) : std::nullopt;
   if (!width || !integer || *width < 2 || *width > 32 || *integer < 1 || *integer > *width)
     fail(ErrorKind::Usage,
-         "{}: expected W,I with 2 <= W <= 32 bits in all and 1 <= I <= W before the point (as in 16,6), "
+         "{}: expected W,I with 2 <= W <= 32 bits in all and 1 <= I <= W before the point (as in "
+         "16,6), "
          "got '{}'",
          where, text);
   FixedType type;
@@ -128,13 +134,14 @@ int64_t quantise(double value, const FixedType& to, bool* overflowed) {
   double q = std::floor(scaled);
   double rest = scaled - q;  // exact: both have the same exponent or q is smaller
   using fixed_detail::Remainder;
-  Remainder remainder = rest == 0    ? Remainder::Zero
-                        : rest < 0.5 ? Remainder::BelowHalf
+  Remainder remainder = rest == 0     ? Remainder::Zero
+                        : rest < 0.5  ? Remainder::BelowHalf
                         : rest == 0.5 ? Remainder::Half
                                       : Remainder::AboveHalf;
   bool odd = std::fmod(q, 2.0) != 0;
   if (fixed_detail::rounds_up(to.rounding, remainder, value < 0, odd)) q += 1;
-  // Beyond 2^120 only the low bits (all zero in a double) would matter to a wrap; saturation sees the sign.
+  // Beyond 2^120 only the low bits (all zero in a double) would matter to a wrap; saturation sees
+  // the sign.
   if (std::abs(q) >= 0x1p120) {
     if (to.overflow == Overflow::Wrap || to.overflow == Overflow::WrapSm) {
       if (overflowed) *overflowed = true;

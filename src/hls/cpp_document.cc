@@ -22,7 +22,8 @@ class Printer {
     text += '\n';
   }
   /// HEAD( a, b, … ) TAIL, one argument a line behind the first when it gets too long.
-  void wrapped(const std::string& head, const std::vector<std::string>& arguments, const std::string& tail) {
+  void wrapped(const std::string& head, const std::vector<std::string>& arguments,
+               const std::string& tail) {
     std::string one = head + "(" + join(arguments, ", ") + ")" + tail;
     if (one.size() + static_cast<size_t>(2 * depth_) <= kColumns || arguments.size() < 2) {
       line(one);
@@ -52,10 +53,16 @@ class Printer {
   }
   void emit(const Include& v) { line("#include \"" + v.path + "\""); }
   void emit(const Blank& /*v*/) { text += '\n'; }
-  void emit(const Constant& v) { line("static const " + v.type + " " + v.name + " = " + v.value + ";"); }
+  void emit(const Constant& v) {
+    line("static const " + v.type + " " + v.name + " = " + v.value + ";");
+  }
   void emit(const Alias& v) { line("typedef " + v.type + " " + v.name + ";"); }
-  void emit(const Variable& v) { line(v.type + " " + v.name + (v.arguments.empty() ? "" : "(" + v.arguments + ")") + ";"); }
-  void emit(const Array& v) { line("static " + v.type + " " + v.name + "[" + std::to_string(v.size) + "];"); }
+  void emit(const Variable& v) {
+    line(v.type + " " + v.name + (v.arguments.empty() ? "" : "(" + v.arguments + ")") + ";");
+  }
+  void emit(const Array& v) {
+    line("static " + v.type + " " + v.name + "[" + std::to_string(v.size) + "];");
+  }
   void emit(const Table& v) {
     line("static const " + v.type + " " + v.name + "[" + std::to_string(v.values.size()) + "] = {");
     std::string row;
@@ -91,7 +98,8 @@ class Printer {
   void emit(const Function& v) {
     std::vector<std::string> parameters;
     for (const Parameter& p : v.parameters) parameters.push_back(p.type + " " + p.name);
-    wrapped((v.internal ? "static " : "") + v.result + " " + v.name, parameters, v.declaration_only ? ";" : " {");
+    wrapped((v.internal ? "static " : "") + v.result + " " + v.name, parameters,
+            v.declaration_only ? ";" : " {");
     if (v.declaration_only) return;
     nested(v.body);
     line("}");

@@ -23,11 +23,14 @@ std::string array_name(const Node& node, const char* part) { return node.identif
 /// A type as C++ writes it; the default modes of the vendor's type are left out.
 std::string cpp_type(const FixedType& type) {
   std::string name = type.is_signed ? "ap_fixed" : "ap_ufixed";
-  if (type.rounding == Rounding::Trn && type.overflow == Overflow::Wrap) return fmt::format("{}<{}, {}>", name, type.width, type.integer);
-  return fmt::format("{}<{}, {}, {}, {}>", name, type.width, type.integer, rounding_name(type.rounding), overflow_name(type.overflow));
+  if (type.rounding == Rounding::Trn && type.overflow == Overflow::Wrap)
+    return fmt::format("{}<{}, {}>", name, type.width, type.integer);
+  return fmt::format("{}<{}, {}, {}, {}>", name, type.width, type.integer,
+                     rounding_name(type.rounding), overflow_name(type.overflow));
 }
 
-/// The smallest built-in integer that holds every raw value; `long long` in C++11 and in every vendor's compiler.
+/// The smallest built-in integer that holds every raw value; `long long` in C++11 and in every
+/// vendor's compiler.
 std::string raw_type(const FixedType& type) {
   if (type.width <= 8) return "signed char";
   if (type.width <= 16) return "short";
@@ -50,8 +53,12 @@ class Emitter {
     Struct s{config_name(node), {}};
     Items& m = s.members;
     auto add = [&](const char* name, int64_t value) { m.push_back(constant(name, value)); };
-    auto add_flag = [&](const char* name, bool value) { m.push_back(Constant{"bool", name, flag(value)}); };
-    auto add_type = [&](const char* name, const std::string& type) { m.push_back(Alias{name, type}); };
+    auto add_flag = [&](const char* name, bool value) {
+      m.push_back(Constant{"bool", name, flag(value)});
+    };
+    auto add_type = [&](const char* name, const std::string& type) {
+      m.push_back(Alias{name, type});
+    };
     auto in_out = [&] {
       add("in_bits", in.type->width);
       add("out_bits", out.type->width);
@@ -152,10 +159,13 @@ class Emitter {
         add_type("out_token", token_name(out));
         break;
       }
-      case Op::Clone: add("tokens", out.shape.pixels()); break;
+      case Op::Clone:
+        add("tokens", out.shape.pixels());
+        break;
       case Op::Input:
       case Op::Output:
-      case Op::BatchNorm: fail(ErrorKind::Internal, "{} ({}) has no stage", node.name, to_string(node.op));
+      case Op::BatchNorm:
+        fail(ErrorKind::Internal, "{} ({}) has no stage", node.name, to_string(node.op));
     }
     return s;
   }
@@ -164,15 +174,18 @@ class Emitter {
   std::vector<Parameter> parameters(const Node& node) const {
     std::vector<Parameter> list;
     for (size_t i = 0; i < node.inputs.size(); ++i)
-      list.push_back({stream_type(g_.value(node.inputs[i])) + "&", i == 0 ? "in" : "skip" + num(static_cast<int64_t>(i) - 1)});
+      list.push_back({stream_type(g_.value(node.inputs[i])) + "&",
+                      i == 0 ? "in" : "skip" + num(static_cast<int64_t>(i) - 1)});
     for (size_t i = 0; i < node.outputs.size(); ++i)
-      list.push_back({stream_type(g_.value(node.outputs[i])) + "&", node.outputs.size() == 1 ? "out" : "out" + num(static_cast<int64_t>(i))});
+      list.push_back({stream_type(g_.value(node.outputs[i])) + "&",
+                      node.outputs.size() == 1 ? "out" : "out" + num(static_cast<int64_t>(i))});
     return list;
   }
 
   Call call(const Node& node) const {
     std::vector<std::string> ins, outs;
-    for (const Parameter& p : parameters(node)) (p.name.compare(0, 3, "out") == 0 ? outs : ins).push_back(p.name);
+    for (const Parameter& p : parameters(node))
+      (p.name.compare(0, 3, "out") == 0 ? outs : ins).push_back(p.name);
     std::vector<std::string> skips(ins.begin() + 1, ins.end());
     Call c;
     c.template_arguments = {config_name(node)};
@@ -186,10 +199,18 @@ class Emitter {
         c.function = "tailor::dense";
         c.arguments = {"in", "out", array_name(node, "weight"), array_name(node, "bias")};
         return c;
-      case Op::GlobalAvgPool: c.function = "tailor::global_average_pool"; break;
-      case Op::Relu: c.function = "tailor::relu"; break;
-      case Op::ZeroPad: c.function = "tailor::zero_pad"; break;
-      case Op::ShortcutPad: c.function = "tailor::shortcut_pad"; break;
+      case Op::GlobalAvgPool:
+        c.function = "tailor::global_average_pool";
+        break;
+      case Op::Relu:
+        c.function = "tailor::relu";
+        break;
+      case Op::ZeroPad:
+        c.function = "tailor::zero_pad";
+        break;
+      case Op::ShortcutPad:
+        c.function = "tailor::shortcut_pad";
+        break;
       case Op::Add:
         c.function = "tailor::add";
         c.arguments = {"out"};
@@ -203,7 +224,8 @@ class Emitter {
         return c;
       case Op::Input:
       case Op::Output:
-      case Op::BatchNorm: fail(ErrorKind::Internal, "{} ({}) has no stage", node.name, to_string(node.op));
+      case Op::BatchNorm:
+        fail(ErrorKind::Internal, "{} ({}) has no stage", node.name, to_string(node.op));
     }
     c.arguments = {"in", "out"};
     return c;
@@ -253,15 +275,21 @@ std::string emit_defines(const Graph& design, const std::string& banner) {
     const Value& v = design.values[id];
     items.push_back(Comment{fmt::format("{}: {}", v.name, to_string(v.shape))});
     items.push_back(Alias{type_name(v), cpp_type(*v.type)});
-    items.push_back(Alias{token_name(v), fmt::format("ap_uint<{}>", token_bits(design, static_cast<int>(id)))});
+    items.push_back(
+        Alias{token_name(v), fmt::format("ap_uint<{}>", token_bits(design, static_cast<int>(id)))});
   }
   // The vendor's integers end at 1,024 bits unless asked for more before their header is read.
   int64_t widest = 0;
-  for (size_t id = 0; id < design.values.size(); ++id) widest = std::max(widest, token_bits(design, static_cast<int>(id)));
+  for (size_t id = 0; id < design.values.size(); ++id)
+    widest = std::max(widest, token_bits(design, static_cast<int>(id)));
   Items guarded;
-  if (widest > 1024) guarded = {Conditional{"!defined(AP_INT_MAX_W)", {Define{"AP_INT_MAX_W", num(widest)}}, {}}};
+  if (widest > 1024)
+    guarded = {Conditional{"!defined(AP_INT_MAX_W)", {Define{"AP_INT_MAX_W", num(widest)}}, {}}};
   guarded.insert(guarded.end(), items.begin(), items.end());
-  return print(with_banner(banner, "Types of every stream: the value's, and the token's (all channels of one pixel in one word).", {Guard{guard_name("defines"), guarded}}));
+  return print(with_banner(banner,
+                           "Types of every stream: the value's, and the token's (all channels of "
+                           "one pixel in one word).",
+                           {Guard{guard_name("defines"), guarded}}));
 }
 
 std::string emit_parameters(const Graph& design, const std::string& banner) {
@@ -273,7 +301,8 @@ std::string emit_parameters(const Graph& design, const std::string& banner) {
     items.push_back(Comment{fmt::format("{}: {}", node.name, to_string(node.op))});
     items.push_back(emitter.config(node));
   }
-  return print(with_banner(banner, "What each stage's template is instantiated with.", {Guard{guard_name("parameters"), items}}));
+  return print(with_banner(banner, "What each stage's template is instantiated with.",
+                           {Guard{guard_name("parameters"), items}}));
 }
 
 std::string emit_weights_header(const Graph& design, const std::string& banner) {
@@ -282,14 +311,25 @@ std::string emit_weights_header(const Graph& design, const std::string& banner) 
     if (!has_weights(node)) continue;
     const std::string file = node.identifier + ".h";
     included.push_back(Include{"weights/" + file});
-    parsed.push_back(Array{raw_type(*node.hardware.weight), array_name(node, "weight"), design.tensor(node, "weight").size()});
-    parsed.push_back(Array{raw_type(*node.hardware.bias), array_name(node, "bias"), design.value(node.outputs[0]).shape.channels});
-    for (const char* part : {"weight", "bias"}) loads.push_back(Call{"tailor::load_weights", {}, {"\"" + file + "\"", "\"" + array_name(node, part) + "\"", array_name(node, part)}});
+    parsed.push_back(Array{raw_type(*node.hardware.weight), array_name(node, "weight"),
+                           design.tensor(node, "weight").size()});
+    parsed.push_back(Array{raw_type(*node.hardware.bias), array_name(node, "bias"),
+                           design.value(node.outputs[0]).shape.channels});
+    for (const char* part : {"weight", "bias"})
+      loads.push_back(
+          Call{"tailor::load_weights",
+               {},
+               {"\"" + file + "\"", "\"" + array_name(node, part) + "\"", array_name(node, part)}});
   }
   loads.push_back(Statement{"return true;"});
   parsed.push_back(Function{"bool", "load_all_weights", {}, loads, false, true});
-  return print(with_banner(banner, "Weights exist once, in weights/: compiled in for synthesis, parsed from the same files otherwise.",
-                           {Guard{guard_name("weights"), {Include{"tailor/profile.h"}, Blank{}, Conditional{"defined(TAILOR_COMPILE_WEIGHTS)", included, parsed}}}}));
+  return print(
+      with_banner(banner,
+                  "Weights exist once, in weights/: compiled in for synthesis, parsed from the "
+                  "same files otherwise.",
+                  {Guard{guard_name("weights"),
+                         {Include{"tailor/profile.h"}, Blank{},
+                          Conditional{"defined(TAILOR_COMPILE_WEIGHTS)", included, parsed}}}}));
 }
 
 std::vector<WeightFile> emit_weight_files(const Graph& design, const std::string& banner) {
@@ -298,43 +338,71 @@ std::vector<WeightFile> emit_weight_files(const Graph& design, const std::string
     if (!has_weights(node)) continue;
     const Shape& shape = design.tensor(node, "weight").shape();
     const NodeHardware& h = node.hardware;
-    std::string order = node.op == Op::Conv2d ? fmt::format("[out {}][ky {}][kx {}][in {}]", shape[0], shape[2], shape[3], shape[1]) : fmt::format("[out {}][in {}]", shape[0], shape[1]);
-    std::string text = print({Comment{banner}, Comment{fmt::format("{}: raw integers of {} (value = raw / 2^{}), order {}", node.name, to_string(*h.weight), h.weight->fraction(), order)},
-                              Table{raw_type(*h.weight), array_name(node, "weight"), quantised_weights(design, node)},
-                              Comment{fmt::format("raw integers of {} (value = raw / 2^{})", to_string(*h.bias), h.bias->fraction())},
-                              Table{raw_type(*h.bias), array_name(node, "bias"), quantised_bias(design, node)}});
+    std::string order = node.op == Op::Conv2d ? fmt::format("[out {}][ky {}][kx {}][in {}]",
+                                                            shape[0], shape[2], shape[3], shape[1])
+                                              : fmt::format("[out {}][in {}]", shape[0], shape[1]);
+    std::string text = print(
+        {Comment{banner},
+         Comment{fmt::format("{}: raw integers of {} (value = raw / 2^{}), order {}", node.name,
+                             to_string(*h.weight), h.weight->fraction(), order)},
+         Table{raw_type(*h.weight), array_name(node, "weight"), quantised_weights(design, node)},
+         Comment{fmt::format("raw integers of {} (value = raw / 2^{})", to_string(*h.bias),
+                             h.bias->fraction())},
+         Table{raw_type(*h.bias), array_name(node, "bias"), quantised_bias(design, node)}});
     files.push_back({node.identifier + ".h", std::move(text)});
   }
   return files;
 }
 
-std::string emit_top_header(const Graph& design, const std::string& top, const std::string& banner) {
+std::string emit_top_header(const Graph& design, const std::string& top,
+                            const std::string& banner) {
   const Value& in = design.value(input_value(design));
   const Value& out = design.value(output_value(design));
-  Function declaration{"void", top, {{stream_type(in) + "&", "in"}, {stream_type(out) + "&", "out"}}, {}, true, false};
-  return print(with_banner(banner, fmt::format("The top function: {} tokens in ({}), {} token out.", in.shape.pixels(), to_string(in.shape), out.shape.pixels()),
+  Function declaration{
+      "void", top,  {{stream_type(in) + "&", "in"}, {stream_type(out) + "&", "out"}},
+      {},     true, false};
+  return print(with_banner(banner,
+                           fmt::format("The top function: {} tokens in ({}), {} token out.",
+                                       in.shape.pixels(), to_string(in.shape), out.shape.pixels()),
                            {Guard{guard_name(top), {Include{"defines.h"}, Blank{}, declaration}}}));
 }
 
-std::string emit_top_source(const Graph& design, const std::string& top, const std::string& banner) {
+std::string emit_top_source(const Graph& design, const std::string& top,
+                            const std::string& banner) {
   Emitter emitter(design);
   const int first = input_value(design), last = output_value(design);
-  auto stream_name = [&](int id) { return id == first ? std::string("in") : id == last ? std::string("out") : design.value(id).identifier; };
-  Items items = {Include{top + ".h"}, Include{"parameters.h"}, Include{"weights.h"}, Include{"tailor/conv2d.h"}, Include{"tailor/dense.h"},
-                 Include{"tailor/host.h"}, Include{"tailor/pool.h"}, Include{"tailor/profile.h"}, Include{"tailor/stream_ops.h"}};
+  auto stream_name = [&](int id) {
+    return id == first  ? std::string("in")
+           : id == last ? std::string("out")
+                        : design.value(id).identifier;
+  };
+  Items items = {
+      Include{top + ".h"},        Include{"parameters.h"},     Include{"weights.h"},
+      Include{"tailor/conv2d.h"}, Include{"tailor/dense.h"},   Include{"tailor/host.h"},
+      Include{"tailor/pool.h"},   Include{"tailor/profile.h"}, Include{"tailor/stream_ops.h"}};
   for (const Node& node : design.nodes) {
     if (!is_stage(node)) continue;
     items.push_back(Blank{});
-    items.push_back(Function{"void", node.identifier, emitter.parameters(node), {Macro{"TAILOR_STAGE", {}}, emitter.call(node)}, false, true});
+    items.push_back(Function{"void",
+                             node.identifier,
+                             emitter.parameters(node),
+                             {Macro{"TAILOR_STAGE", {}}, emitter.call(node)},
+                             false,
+                             true});
   }
-  Items body = {Macro{"TAILOR_AXI_STREAM", {"in", num(design.value(first).shape.pixels())}}, Macro{"TAILOR_AXI_STREAM", {"out", num(design.value(last).shape.pixels())}},
+  Items body = {Macro{"TAILOR_AXI_STREAM", {"in", num(design.value(first).shape.pixels())}},
+                Macro{"TAILOR_AXI_STREAM", {"out", num(design.value(last).shape.pixels())}},
                 Macro{"TAILOR_DATAFLOW", {}},
-                Conditional{"!defined(TAILOR_COMPILE_WEIGHTS)", {Statement{"static const bool loaded = load_all_weights();"}, Statement{"(void)loaded;"}}, {}}};
+                Conditional{"!defined(TAILOR_COMPILE_WEIGHTS)",
+                            {Statement{"static const bool loaded = load_all_weights();"},
+                             Statement{"(void)loaded;"}},
+                            {}}};
   for (size_t id = 0; id < design.values.size(); ++id) {
     if (static_cast<int>(id) == first || static_cast<int>(id) == last) continue;
     const Value& v = design.values[id];
     body.push_back(Variable{stream_type(v), v.identifier, "\"" + v.identifier + "\""});
-    body.push_back(Macro{"TAILOR_FIFO", {v.identifier, num(v.fifo_depth), to_string(v.fifo_storage)}});
+    body.push_back(
+        Macro{"TAILOR_FIFO", {v.identifier, num(v.fifo_depth), to_string(v.fifo_storage)}});
   }
   body.push_back(Blank{});
   for (const Node& node : design.nodes) {
@@ -345,17 +413,29 @@ std::string emit_top_source(const Graph& design, const std::string& top, const s
     body.push_back(c);
     for (int id : node.outputs) {
       const Value& v = design.value(id);
-      body.push_back(Macro{"TAILOR_TAP", {"\"" + v.identifier + "\"", stream_name(id), num(v.shape.channels), num(v.type->width), type_name(v)}});
+      body.push_back(Macro{"TAILOR_TAP",
+                           {"\"" + v.identifier + "\"", stream_name(id), num(v.shape.channels),
+                            num(v.type->width), type_name(v)}});
     }
   }
   const Value& in = design.value(first);
   const Value& out = design.value(last);
   items.push_back(Blank{});
-  items.push_back(Function{"void", top, {{stream_type(in) + "&", "in"}, {stream_type(out) + "&", "out"}}, body, false, false});
-  return print(with_banner(banner, fmt::format("{}: every stage is a plain function over streams; all of them run at once.", design.name), items));
+  items.push_back(Function{"void",
+                           top,
+                           {{stream_type(in) + "&", "in"}, {stream_type(out) + "&", "out"}},
+                           body,
+                           false,
+                           false});
+  return print(with_banner(
+      banner,
+      fmt::format("{}: every stage is a plain function over streams; all of them run at once.",
+                  design.name),
+      items));
 }
 
-std::string emit_test_bench_header(const Graph& design, const std::string& top, const std::string& banner) {
+std::string emit_test_bench_header(const Graph& design, const std::string& top,
+                                   const std::string& banner) {
   const Value& in = design.value(input_value(design));
   const Value& out = design.value(output_value(design));
   Items items = {Include{"firmware/" + top + ".h"},
@@ -370,7 +450,8 @@ std::string emit_test_bench_header(const Graph& design, const std::string& top, 
                  constant("kOutputs", out.shape.channels),
                  constant("kOutputBits", out.type->width),
                  constant("kOutputFraction", out.type->fraction())};
-  return print(with_banner(banner, "What the test bench needs to know of this project.", {Guard{guard_name("test_bench"), items}}));
+  return print(with_banner(banner, "What the test bench needs to know of this project.",
+                           {Guard{guard_name("test_bench"), items}}));
 }
 
 }  // namespace tailor

@@ -1,4 +1,5 @@
-// Prints a design as C++: for each node a config struct and a stage function. Reads only what the passes wrote on the graph.
+// Prints a design as C++: for each node a config struct and a stage function. Reads only what the
+// passes wrote on the graph.
 #pragma once
 
 #include <string>
@@ -24,7 +25,8 @@ std::vector<WeightFile> emit_weight_files(const Graph& design, const std::string
 std::string emit_top_header(const Graph& design, const std::string& top, const std::string& banner);
 std::string emit_top_source(const Graph& design, const std::string& top, const std::string& banner);
 /// The test bench's part that varies, as macros for the skeleton.
-std::string emit_test_bench_header(const Graph& design, const std::string& top, const std::string& banner);
+std::string emit_test_bench_header(const Graph& design, const std::string& top,
+                                   const std::string& banner);
 
 /// Values at the two ports: the stream that is read first, and the one that is written last.
 int input_value(const Graph& design);

@@ -24,7 +24,8 @@ std::string_view embedded(Span<const EmbeddedFile> files, std::string_view name)
   fail(ErrorKind::Internal, "no embedded file {}", name);
 }
 
-/// Fills @{slots}. A slot without a value is a bug; so is a value without a slot in any skeleton, which a test looks for.
+/// Fills @{slots}. A slot without a value is a bug; so is a value without a slot in any skeleton,
+/// which a test looks for.
 std::string render(std::string_view text, const Slots& slots) {
   std::string out;
   for (;;) {
@@ -44,16 +45,20 @@ std::string render(std::string_view text, const Slots& slots) {
 }
 
 /// A raw fixed-point value as the shortest decimal that is exact.
-std::string exact_decimal(int64_t raw, const FixedType& type) { return fmt::format("{}", type.to_double(raw)); }
+std::string exact_decimal(int64_t raw, const FixedType& type) {
+  return fmt::format("{}", type.to_double(raw));
+}
 
 std::string inputs_text(const Graph& design, const TestVectors& vectors) {
   const Value& in = design.value(input_value(design));
-  std::string text = fmt::format("# {}; one sample a line, {} values: rows x columns x channels\n", vectors.source, in.shape.size());
+  std::string text = fmt::format("# {}; one sample a line, {} values: rows x columns x channels\n",
+                                 vectors.source, in.shape.size());
   for (const auto& image : vectors.inputs_chw) {
     for (int64_t p = 0; p < in.shape.pixels(); ++p) {
       for (int64_t c = 0; c < in.shape.channels; ++c) {
         if (p + c > 0) text += ' ';
-        text += exact_decimal(quantise(image[static_cast<size_t>(c * in.shape.pixels() + p)], *in.type), *in.type);
+        text += exact_decimal(
+            quantise(image[static_cast<size_t>(c * in.shape.pixels() + p)], *in.type), *in.type);
       }
     }
     text += '\n';
@@ -63,7 +68,8 @@ std::string inputs_text(const Graph& design, const TestVectors& vectors) {
 
 std::string expected_text(const Graph& design, const TestVectors& vectors) {
   const Value& out = design.value(output_value(design));
-  std::string text = fmt::format("# raw logits of {}: value = raw / 2^{}\n", to_string(*out.type), out.type->fraction());
+  std::string text = fmt::format("# raw logits of {}: value = raw / 2^{}\n", to_string(*out.type),
+                                 out.type->fraction());
   for (const auto& sample : vectors.expected) {
     for (size_t k = 0; k < sample.size(); ++k) text += (k ? " " : "") + std::to_string(sample[k]);
     text += '\n';
@@ -73,12 +79,13 @@ std::string expected_text(const Graph& design, const TestVectors& vectors) {
 
 Json port_json(const Graph& design, const char* name, int id) {
   const Value& v = design.value(id);
-  return Json::object({{"name", name},
-                       {"type", to_string(*v.type)},
-                       {"token_bits", token_bits(design, id)},
-                       {"tokens", v.shape.pixels()},
-                       {"channels", v.shape.channels},
-                       {"order", "one token a pixel, row by row; channel c at bits [c*W, (c+1)*W)"}});
+  return Json::object(
+      {{"name", name},
+       {"type", to_string(*v.type)},
+       {"token_bits", token_bits(design, id)},
+       {"tokens", v.shape.pixels()},
+       {"channels", v.shape.channels},
+       {"order", "one token a pixel, row by row; channel c at bits [c*W, (c+1)*W)"}});
 }
 
 Json layers_json(const Graph& design) {
@@ -86,7 +93,11 @@ Json layers_json(const Graph& design) {
   for (const Node& node : design.nodes) {
     if (node.op == Op::Input || node.op == Op::Output) continue;
     const Value& out = design.value(node.outputs[0]);
-    Json layer = Json::object({{"name", node.name}, {"stage", node.identifier}, {"op", to_string(node.op)}, {"output", to_string(out.shape)}, {"type", to_string(*out.type)}});
+    Json layer = Json::object({{"name", node.name},
+                               {"stage", node.identifier},
+                               {"op", to_string(node.op)},
+                               {"output", to_string(out.shape)},
+                               {"type", to_string(*out.type)}});
     if (node.hardware.weight) {
       layer.set("weight", to_string(*node.hardware.weight));
       layer.set("accumulator", to_string(*node.hardware.accumulator));
@@ -112,7 +123,10 @@ Json fifos_json(const Graph& design) {
   for (size_t id = 0; id < design.values.size(); ++id) {
     if (static_cast<int>(id) == first || static_cast<int>(id) == last) continue;
     const Value& v = design.values[id];
-    fifos.push_back(Json::object({{"name", v.identifier}, {"depth", v.fifo_depth}, {"bits", token_bits(design, static_cast<int>(id))}, {"storage", to_string(v.fifo_storage)}}));
+    fifos.push_back(Json::object({{"name", v.identifier},
+                                  {"depth", v.fifo_depth},
+                                  {"bits", token_bits(design, static_cast<int>(id))},
+                                  {"storage", to_string(v.fifo_storage)}}));
   }
   return fifos;
 }
@@ -129,19 +143,30 @@ bool is_project(const std::string& folder) {
   }
 }
 
-void write_project(const Graph& lowered, const Graph& design, const TestVectors& vectors, const ProjectOptions& options, const std::string& output) {
-  TAILOR_CHECK(design.state == "design" && lowered.state == "lowered", "{} and {}", lowered.state, design.state);
-  TAILOR_CHECK(vectors.inputs_chw.size() == vectors.expected.size() && !vectors.expected.empty(), "{} vectors", vectors.inputs_chw.size());
+void write_project(const Graph& lowered, const Graph& design, const TestVectors& vectors,
+                   const ProjectOptions& options, const std::string& output) {
+  TAILOR_CHECK(design.state == "design" && lowered.state == "lowered", "{} and {}", lowered.state,
+               design.state);
+  TAILOR_CHECK(vectors.inputs_chw.size() == vectors.expected.size() && !vectors.expected.empty(),
+               "{} vectors", vectors.inputs_chw.size());
   if (path_exists(output) && !is_empty_directory(output)) {
-    if (!options.force) fail(ErrorKind::Usage, "--output {}: it exists already; name another folder, or add --force to replace it", output);
-    if (!is_project(output)) fail(ErrorKind::Usage, "--output {}: --force replaces projects only, and this is none (no manifest.json of tailor); name another folder", output);
+    if (!options.force)
+      fail(ErrorKind::Usage,
+           "--output {}: it exists already; name another folder, or add --force to replace it",
+           output);
+    if (!is_project(output))
+      fail(ErrorKind::Usage,
+           "--output {}: --force replaces projects only, and this is none (no manifest.json of "
+           "tailor); name another folder",
+           output);
   }
 
   const std::string& top = options.top;
   const bool vitis = options.backend == HlsBackend::Vitis;
   const std::string lowered_bytes = print_graph(lowered);
   const std::string graph_hash = sha256(lowered_bytes);
-  const std::string banner = fmt::format("Generated by tailor {} from graph {}; do not edit.", version(), graph_hash.substr(0, 12));
+  const std::string banner = fmt::format("Generated by tailor {} from graph {}; do not edit.",
+                                         version(), graph_hash.substr(0, 12));
   Slots slots = {{"banner", banner},
                  {"top", top},
                  {"part", options.part},
@@ -150,8 +175,10 @@ void write_project(const Graph& lowered, const Graph& design, const TestVectors&
                  {"tool", vitis ? "vitis_hls -f" : "vivado_hls -f"},
                  {"cxx_standard", vitis ? "c++14" : "c++0x"},
                  {"flow", vitis ? " -flow_target vivado" : ""},
-                 {"description", fmt::format("{} for {}, laid out {}, streams of {}.", design.name, options.part, design.provenance.at("design").at("layout").as_string(),
-                                             design.provenance.at("design").at("type").as_string())},
+                 {"description",
+                  fmt::format("{} for {}, laid out {}, streams of {}.", design.name, options.part,
+                              design.provenance.at("design").at("layout").as_string(),
+                              design.provenance.at("design").at("type").as_string())},
                  {"vectors", vectors.source}};
 
   Files files;
@@ -160,40 +187,46 @@ void write_project(const Graph& lowered, const Graph& design, const TestVectors&
   files["firmware/defines.h"] = emit_defines(design, banner);
   files["firmware/parameters.h"] = emit_parameters(design, banner);
   files["firmware/weights.h"] = emit_weights_header(design, banner);
-  for (WeightFile& file : emit_weight_files(design, banner)) files["firmware/weights/" + file.name] = std::move(file.text);
+  for (WeightFile& file : emit_weight_files(design, banner))
+    files["firmware/weights/" + file.name] = std::move(file.text);
   for (const EmbeddedFile& file : embedded_hls_library()) {
     std::string name = file.name;
     if (name == (vitis ? "tailor/profile_vivado.h" : "tailor/profile_vitis.h")) continue;
-    if (name == (vitis ? "tailor/profile_vitis.h" : "tailor/profile_vivado.h")) name = "tailor/profile.h";
+    if (name == (vitis ? "tailor/profile_vitis.h" : "tailor/profile_vivado.h"))
+      name = "tailor/profile.h";
     files["firmware/" + name] = file.text;
   }
-  for (const EmbeddedFile& file : embedded_hls_native()) files[std::string("firmware/native/") + file.name] = file.text;
+  for (const EmbeddedFile& file : embedded_hls_native())
+    files[std::string("firmware/native/") + file.name] = file.text;
   files["test_bench.h"] = emit_test_bench_header(design, top, banner);
   files["tb_data/inputs.dat"] = inputs_text(design, vectors);
   files["tb_data/expected.dat"] = expected_text(design, vectors);
   for (const EmbeddedFile& file : embedded_hls_skeleton()) {
     const std::string name = file.name;
-    files[name == "test_bench.cpp" ? top + "_test.cpp" : name] = render(embedded(embedded_hls_skeleton(), name), slots);
+    files[name == "test_bench.cpp" ? top + "_test.cpp" : name] =
+        render(embedded(embedded_hls_skeleton(), name), slots);
   }
   files["graph.safetensors"] = lowered_bytes;
   files["design.safetensors"] = print_graph(design);
 
   Json hashes = Json::object();
   for (const auto& [name, text] : files) hashes.members().emplace_back(name, sha256(text));
-  Json manifest = Json::object({{"format", "tailor.project"},
-                                {"version", kManifestVersion},
-                                {"tailor", version()},
-                                {"network", design.name},
-                                {"top", top},
-                                {"part", options.part},
-                                {"clock_ns", options.clock_ns},
-                                {"backend", to_string(options.backend)},
-                                {"graph_sha256", graph_hash},
-                                {"design", design.provenance.at("design")},
-                                {"ports", Json::Array{port_json(design, "in", input_value(design)), port_json(design, "out", output_value(design))}},
-                                {"vectors", Json::object({{"source", vectors.source}, {"count", vectors.expected.size()}})},
-                                {"layers", layers_json(design)},
-                                {"fifos", fifos_json(design)}});
+  Json manifest = Json::object(
+      {{"format", "tailor.project"},
+       {"version", kManifestVersion},
+       {"tailor", version()},
+       {"network", design.name},
+       {"top", top},
+       {"part", options.part},
+       {"clock_ns", options.clock_ns},
+       {"backend", to_string(options.backend)},
+       {"graph_sha256", graph_hash},
+       {"design", design.provenance.at("design")},
+       {"ports", Json::Array{port_json(design, "in", input_value(design)),
+                             port_json(design, "out", output_value(design))}},
+       {"vectors", Json::object({{"source", vectors.source}, {"count", vectors.expected.size()}})},
+       {"layers", layers_json(design)},
+       {"fifos", fifos_json(design)}});
   if (options.manifest_extras.is_object()) {
     for (const auto& [key, value] : options.manifest_extras.as_object()) manifest.set(key, value);
   }
@@ -202,7 +235,8 @@ void write_project(const Graph& lowered, const Graph& design, const TestVectors&
   AtomicDirectory directory(output);
   for (const auto& [name, text] : files) {
     directory.write(name, text);
-    if (name == "build_native.sh") ::chmod(path_join(directory.temporary_path(), name).c_str(), 0755);
+    if (name == "build_native.sh")
+      ::chmod(path_join(directory.temporary_path(), name).c_str(), 0755);
   }
   directory.write("manifest.json", manifest.dump(2) + "\n");
   directory.commit();

@@ -1,4 +1,5 @@
-// The graph file. Field for field what graph.h declares; docs/formats.md is its normative description.
+// The graph file. Field for field what graph.h declares; docs/formats.md is its normative
+// description.
 #include <algorithm>
 #include <climits>
 
@@ -18,7 +19,9 @@ E parse_enum(const std::string& text, const E (&values)[N], const char* what) {
   fail(ErrorKind::Data, "unknown {} '{}'", what, text);
 }
 
-constexpr Op kOps[] = {Op::Input, Op::Conv2d, Op::BatchNorm, Op::Relu, Op::Add, Op::ShortcutPad, Op::GlobalAvgPool, Op::Dense, Op::ZeroPad, Op::Clone, Op::Output};
+constexpr Op kOps[] = {Op::Input,   Op::Conv2d,      Op::BatchNorm,     Op::Relu,
+                       Op::Add,     Op::ShortcutPad, Op::GlobalAvgPool, Op::Dense,
+                       Op::ZeroPad, Op::Clone,       Op::Output};
 constexpr FifoStorage kStorages[] = {FifoStorage::Auto, FifoStorage::Srl, FifoStorage::Bram};
 
 Op parse_op(const std::string& text) {
@@ -37,7 +40,8 @@ std::vector<std::string> read_strings(const Json& json) {
 std::vector<int> read_ids(const Json& json) {
   std::vector<int> out;
   for (const Json& item : json.as_array()) {
-    if (item.as_int() < 0 || item.as_int() > INT_MAX) fail(ErrorKind::Data, "there is no value {}", item.as_int());
+    if (item.as_int() < 0 || item.as_int() > INT_MAX)
+      fail(ErrorKind::Data, "there is no value {}", item.as_int());
     out.push_back(static_cast<int>(item.as_int()));
   }
   return out;
@@ -45,13 +49,23 @@ std::vector<int> read_ids(const Json& json) {
 
 Json write_attributes(const Node& node) {
   if (const auto* a = std::get_if<ConvAttributes>(&node.attributes))
-    return Json::object({{"kernel", a->kernel}, {"stride", a->stride}, {"pads", Json::Array{a->pad_top, a->pad_left, a->pad_bottom, a->pad_right}},
-                         {"relu", a->activation == Activation::Relu}, {"skips_after_activation", a->skip_position == SkipPosition::AfterActivation},
-                         {"stream_skips", Json::array(a->stream_skips)}, {"window_skips", Json::array(a->window_skips)}, {"folded_skips", Json::array(a->folded_skips)}});
-  if (const auto* a = std::get_if<BatchNormAttributes>(&node.attributes)) return Json::object({{"epsilon", a->epsilon}});
-  if (const auto* a = std::get_if<AddAttributes>(&node.attributes)) return Json::object({{"skips", Json::array(a->skips)}});
-  if (const auto* a = std::get_if<ShortcutPadAttributes>(&node.attributes)) return Json::object({{"stride", a->stride}, {"channel_offset", a->channel_offset}});
-  if (const auto* a = std::get_if<ZeroPadAttributes>(&node.attributes)) return Json::object({{"pads", Json::Array{a->top, a->left, a->bottom, a->right}}});
+    return Json::object(
+        {{"kernel", a->kernel},
+         {"stride", a->stride},
+         {"pads", Json::Array{a->pad_top, a->pad_left, a->pad_bottom, a->pad_right}},
+         {"relu", a->activation == Activation::Relu},
+         {"skips_after_activation", a->skip_position == SkipPosition::AfterActivation},
+         {"stream_skips", Json::array(a->stream_skips)},
+         {"window_skips", Json::array(a->window_skips)},
+         {"folded_skips", Json::array(a->folded_skips)}});
+  if (const auto* a = std::get_if<BatchNormAttributes>(&node.attributes))
+    return Json::object({{"epsilon", a->epsilon}});
+  if (const auto* a = std::get_if<AddAttributes>(&node.attributes))
+    return Json::object({{"skips", Json::array(a->skips)}});
+  if (const auto* a = std::get_if<ShortcutPadAttributes>(&node.attributes))
+    return Json::object({{"stride", a->stride}, {"channel_offset", a->channel_offset}});
+  if (const auto* a = std::get_if<ZeroPadAttributes>(&node.attributes))
+    return Json::object({{"pads", Json::Array{a->top, a->left, a->bottom, a->right}}});
   return Json::object();
 }
 
@@ -63,28 +77,36 @@ Attributes read_attributes(Op op, const Json& json) {
       a.stride = json.at("stride").as_int();
       const auto& pads = json.at("pads").as_array();
       if (pads.size() != 4) fail(ErrorKind::Data, "expected 4 pads, got {}", pads.size());
-      a.pad_top = pads[0].as_int(), a.pad_left = pads[1].as_int(), a.pad_bottom = pads[2].as_int(), a.pad_right = pads[3].as_int();
+      a.pad_top = pads[0].as_int(), a.pad_left = pads[1].as_int(), a.pad_bottom = pads[2].as_int(),
+      a.pad_right = pads[3].as_int();
       a.activation = json.at("relu").as_bool() ? Activation::Relu : Activation::None;
-      a.skip_position = json.at("skips_after_activation").as_bool() ? SkipPosition::AfterActivation : SkipPosition::BeforeActivation;
+      a.skip_position = json.at("skips_after_activation").as_bool()
+                            ? SkipPosition::AfterActivation
+                            : SkipPosition::BeforeActivation;
       a.stream_skips = read_strings(json.at("stream_skips"));
       a.window_skips = read_strings(json.at("window_skips"));
       a.folded_skips = read_strings(json.at("folded_skips"));
       return a;
     }
-    case Op::BatchNorm: return BatchNormAttributes{json.at("epsilon").as_number()};
-    case Op::Add: return AddAttributes{read_strings(json.at("skips"))};
-    case Op::ShortcutPad: return ShortcutPadAttributes{json.at("stride").as_int(), json.at("channel_offset").as_int()};
+    case Op::BatchNorm:
+      return BatchNormAttributes{json.at("epsilon").as_number()};
+    case Op::Add:
+      return AddAttributes{read_strings(json.at("skips"))};
+    case Op::ShortcutPad:
+      return ShortcutPadAttributes{json.at("stride").as_int(), json.at("channel_offset").as_int()};
     case Op::ZeroPad: {
       const auto& pads = json.at("pads").as_array();
       if (pads.size() != 4) fail(ErrorKind::Data, "expected 4 pads, got {}", pads.size());
-      return ZeroPadAttributes{pads[0].as_int(), pads[1].as_int(), pads[2].as_int(), pads[3].as_int()};
+      return ZeroPadAttributes{pads[0].as_int(), pads[1].as_int(), pads[2].as_int(),
+                               pads[3].as_int()};
     }
     case Op::Input:
     case Op::Relu:
     case Op::GlobalAvgPool:
     case Op::Dense:
     case Op::Clone:
-    case Op::Output: return {};
+    case Op::Output:
+      return {};
   }
   return {};
 }
@@ -130,7 +152,9 @@ std::string print_graph(const Graph& graph) {
   Json document = Json::object({{"name", graph.name}, {"state", graph.state}});
   Json::Array values, nodes;
   for (const Value& v : graph.values) {
-    Json json = Json::object({{"name", v.name}, {"shape", Json::Array{v.shape.channels, v.shape.height, v.shape.width}}});
+    Json json =
+        Json::object({{"name", v.name},
+                      {"shape", Json::Array{v.shape.channels, v.shape.height, v.shape.width}}});
     if (v.type) json.set("type", to_string(*v.type));
     if (design) {
       json.set("identifier", v.identifier);
@@ -140,7 +164,11 @@ std::string print_graph(const Graph& graph) {
     values.push_back(std::move(json));
   }
   for (const Node& n : graph.nodes) {
-    Json json = Json::object({{"op", to_string(n.op)}, {"name", n.name}, {"inputs", Json::array(n.inputs)}, {"outputs", Json::array(n.outputs)}, {"attributes", write_attributes(n)}});
+    Json json = Json::object({{"op", to_string(n.op)},
+                              {"name", n.name},
+                              {"inputs", Json::array(n.inputs)},
+                              {"outputs", Json::array(n.outputs)},
+                              {"attributes", write_attributes(n)}});
     if (design) {
       json.set("identifier", n.identifier);
       json.set("hardware", write_hardware(n.hardware));
@@ -157,30 +185,41 @@ std::string print_graph(const Graph& graph) {
     file.tensors["witness.inputs"] = graph.witness->inputs;
     file.tensors["witness.outputs"] = graph.witness->outputs;
   }
-  file.metadata = {{"format", "tailor.graph"}, {"version", std::to_string(kGraphVersion)}, {"document", document.dump()}};
+  file.metadata = {{"format", "tailor.graph"},
+                   {"version", std::to_string(kGraphVersion)},
+                   {"document", document.dump()}};
   return print_safetensors(file);
 }
 
-void save_graph(const std::string& path, const Graph& graph) { write_file(path, print_graph(graph)); }
+void save_graph(const std::string& path, const Graph& graph) {
+  write_file(path, print_graph(graph));
+}
 
 Graph load_graph(const std::string& path) {
   TensorFile file = load_safetensors(path, "graph file");
   if (file.metadata["format"] != "tailor.graph")
-    fail(ErrorKind::Data, "graph file {}: expected the format tailor.graph, got '{}'; write one with tailor export (it is graph.safetensors of every project)", path, file.metadata["format"]);
+    fail(ErrorKind::Data,
+         "graph file {}: expected the format tailor.graph, got '{}'; write one with tailor export "
+         "(it is graph.safetensors of every project)",
+         path, file.metadata["format"]);
   if (file.metadata["version"] != std::to_string(kGraphVersion))
-    fail(ErrorKind::Unsupported, "graph file {}: expected version {}, got {}; export it again with this version of tailor", path, kGraphVersion, file.metadata["version"]);
+    fail(ErrorKind::Unsupported,
+         "graph file {}: expected version {}, got {}; export it again with this version of tailor",
+         path, kGraphVersion, file.metadata["version"]);
   Graph graph;
   try {
     Json document = Json::parse(file.metadata["document"], path);
     graph.name = document.at("name").as_string();
     graph.state = document.at("state").as_string();
-    if (graph.state != "lowered" && graph.state != "design") fail(ErrorKind::Data, "unknown state '{}'", graph.state);
+    if (graph.state != "lowered" && graph.state != "design")
+      fail(ErrorKind::Data, "unknown state '{}'", graph.state);
     const bool design = graph.state == "design";
     for (const Json& json : document.at("values").as_array()) {
       Value v;
       v.name = json.at("name").as_string();
       const auto& shape = json.at("shape").as_array();
-      if (shape.size() != 3) fail(ErrorKind::Data, "value {}: expected 3 sizes, got {}", v.name, shape.size());
+      if (shape.size() != 3)
+        fail(ErrorKind::Data, "value {}: expected 3 sizes, got {}", v.name, shape.size());
       v.shape = {shape[0].as_int(), shape[1].as_int(), shape[2].as_int()};
       v.type = get_type(json, "type");
       if (design) {
@@ -214,7 +253,8 @@ Graph load_graph(const std::string& path) {
       graph.witness = std::move(witness);
     }
   } catch (const Error& e) {
-    fail(e.kind() == ErrorKind::Unsupported ? ErrorKind::Unsupported : ErrorKind::Data, "graph file {}: {}", path, e.what());
+    fail(e.kind() == ErrorKind::Unsupported ? ErrorKind::Unsupported : ErrorKind::Data,
+         "graph file {}: {}", path, e.what());
   }
   graph.tensors = std::move(file.tensors);
   auto findings = verify_graph(graph);

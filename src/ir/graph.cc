@@ -12,26 +12,40 @@ bool is_pad(int64_t n) { return n >= 0 && n <= kMaxMapSide; }
 
 const char* to_string(Op op) {
   switch (op) {
-    case Op::Input: return "input";
-    case Op::Conv2d: return "conv2d";
-    case Op::BatchNorm: return "batch_norm";
-    case Op::Relu: return "relu";
-    case Op::Add: return "add";
-    case Op::ShortcutPad: return "shortcut_pad";
-    case Op::GlobalAvgPool: return "global_avg_pool";
-    case Op::Dense: return "dense";
-    case Op::ZeroPad: return "zero_pad";
-    case Op::Clone: return "clone";
-    case Op::Output: return "output";
+    case Op::Input:
+      return "input";
+    case Op::Conv2d:
+      return "conv2d";
+    case Op::BatchNorm:
+      return "batch_norm";
+    case Op::Relu:
+      return "relu";
+    case Op::Add:
+      return "add";
+    case Op::ShortcutPad:
+      return "shortcut_pad";
+    case Op::GlobalAvgPool:
+      return "global_avg_pool";
+    case Op::Dense:
+      return "dense";
+    case Op::ZeroPad:
+      return "zero_pad";
+    case Op::Clone:
+      return "clone";
+    case Op::Output:
+      return "output";
   }
   return "?";
 }
 
 const char* to_string(FifoStorage storage) {
   switch (storage) {
-    case FifoStorage::Auto: return "auto";
-    case FifoStorage::Srl: return "srl";
-    case FifoStorage::Bram: return "bram";
+    case FifoStorage::Auto:
+      return "auto";
+    case FifoStorage::Srl:
+      return "srl";
+    case FifoStorage::Bram:
+      return "bram";
   }
   return "?";
 }
@@ -44,7 +58,8 @@ int Graph::add_value(std::string value_name, const MapShape& shape) {
   return static_cast<int>(values.size()) - 1;
 }
 
-size_t Graph::add_node(Op op, std::string node_name, std::vector<int> inputs, Attributes attributes, int64_t out_channels) {
+size_t Graph::add_node(Op op, std::string node_name, std::vector<int> inputs, Attributes attributes,
+                       int64_t out_channels) {
   std::vector<MapShape> shapes;
   for (int id : inputs) shapes.push_back(value(id).shape);
   Node node;
@@ -52,7 +67,9 @@ size_t Graph::add_node(Op op, std::string node_name, std::vector<int> inputs, At
   node.name = std::move(node_name);
   node.inputs = std::move(inputs);
   node.attributes = std::move(attributes);
-  if (op != Op::Output) node.outputs = {add_value(node.name, infer_shape(op, node.name, shapes, node.attributes, out_channels))};
+  if (op != Op::Output)
+    node.outputs = {
+        add_value(node.name, infer_shape(op, node.name, shapes, node.attributes, out_channels))};
   nodes.push_back(std::move(node));
   return nodes.size() - 1;
 }
@@ -61,7 +78,9 @@ const Tensor& Graph::tensor(const Node& node, const char* part) const {
   return find_tensor(tensors, node.name + "." + part, "graph " + name);
 }
 
-bool Graph::has_tensor(const Node& node, const char* part) const { return tensors.count(node.name + "." + part) != 0; }
+bool Graph::has_tensor(const Node& node, const char* part) const {
+  return tensors.count(node.name + "." + part) != 0;
+}
 
 const MapShape& Graph::input_shape() const {
   for (const Node& node : nodes) {
@@ -77,7 +96,8 @@ int64_t Graph::classes() const {
   fail(ErrorKind::Data, "graph {} has no output", name);
 }
 
-MapShape infer_shape(Op op, const std::string& name, const std::vector<MapShape>& inputs, const Attributes& attributes, int64_t out_channels) {
+MapShape infer_shape(Op op, const std::string& name, const std::vector<MapShape>& inputs,
+                     const Attributes& attributes, int64_t out_channels) {
   auto need = [&](bool ok, const std::string& what) {
     if (!ok) fail(ErrorKind::Data, "graph: {} ({}): {}", name, to_string(op), what);
   };
@@ -86,41 +106,58 @@ MapShape infer_shape(Op op, const std::string& name, const std::vector<MapShape>
     return inputs[0];
   };
   switch (op) {
-    case Op::Input: return {};  // its shape is given, not inferred
-    case Op::Output: return one_input();
+    case Op::Input:
+      return {};  // its shape is given, not inferred
+    case Op::Output:
+      return one_input();
     case Op::BatchNorm:
     case Op::Relu:
-    case Op::Clone: return one_input();
+    case Op::Clone:
+      return one_input();
     case Op::Conv2d: {
       const auto* a = std::get_if<ConvAttributes>(&attributes);
       need(a && !inputs.empty(), "expected convolution attributes and an input");
-      need(is_size(a->kernel) && is_size(a->stride) && is_pad(a->pad_top) && is_pad(a->pad_left) && is_pad(a->pad_bottom) && is_pad(a->pad_right),
+      need(is_size(a->kernel) && is_size(a->stride) && is_pad(a->pad_top) && is_pad(a->pad_left) &&
+               is_pad(a->pad_bottom) && is_pad(a->pad_right),
            fmt::format("kernel and stride must be 1..{}, pads 0..{}", kMaxMapSide, kMaxMapSide));
       const MapShape& x = inputs[0];
-      int64_t rows = x.height + a->pad_top + a->pad_bottom - a->kernel, columns = x.width + a->pad_left + a->pad_right - a->kernel;
-      need(rows >= 0 && columns >= 0, fmt::format("a kernel of {} does not fit on {}", a->kernel, to_string(x)));
+      int64_t rows = x.height + a->pad_top + a->pad_bottom - a->kernel,
+              columns = x.width + a->pad_left + a->pad_right - a->kernel;
+      need(rows >= 0 && columns >= 0,
+           fmt::format("a kernel of {} does not fit on {}", a->kernel, to_string(x)));
       MapShape y{out_channels, rows / a->stride + 1, columns / a->stride + 1};
-      need(inputs.size() == 1 + a->stream_skips.size(), fmt::format("{} skip inputs, {} skip ids", inputs.size() - 1, a->stream_skips.size()));
+      need(inputs.size() == 1 + a->stream_skips.size(),
+           fmt::format("{} skip inputs, {} skip ids", inputs.size() - 1, a->stream_skips.size()));
       for (size_t i = 1; i < inputs.size(); ++i)
-        need(inputs[i] == y, fmt::format("skip {} has shape {}, expected {}", a->stream_skips[i - 1], to_string(inputs[i]), to_string(y)));
-      need(a->window_skips.empty() || (y == x && a->stride == 1 && a->pad_top < a->kernel && a->pad_left < a->kernel), "a skip read from the window needs stride 1 and equal shapes");
+        need(inputs[i] == y,
+             fmt::format("skip {} has shape {}, expected {}", a->stream_skips[i - 1],
+                         to_string(inputs[i]), to_string(y)));
+      need(a->window_skips.empty() ||
+               (y == x && a->stride == 1 && a->pad_top < a->kernel && a->pad_left < a->kernel),
+           "a skip read from the window needs stride 1 and equal shapes");
       return y;
     }
     case Op::Add: {
       need(inputs.size() >= 2, fmt::format("expected 2 inputs or more, got {}", inputs.size()));
       for (const MapShape& shape : inputs)
-        need(shape == inputs[0], fmt::format("adds {} to {}", to_string(shape), to_string(inputs[0])));
+        need(shape == inputs[0],
+             fmt::format("adds {} to {}", to_string(shape), to_string(inputs[0])));
       const auto* a = std::get_if<AddAttributes>(&attributes);
-      need(a && a->skips.size() + 1 == inputs.size(), "expected one skip id for each input but the first");
+      need(a && a->skips.size() + 1 == inputs.size(),
+           "expected one skip id for each input but the first");
       return inputs[0];
     }
     case Op::ShortcutPad: {
       const auto* a = std::get_if<ShortcutPadAttributes>(&attributes);
       const MapShape& x = one_input();
-      need(a && is_size(a->stride) && is_pad(a->channel_offset) && a->channel_offset + x.channels <= out_channels, "channels do not fit");
-      return {out_channels, (x.height + a->stride - 1) / a->stride, (x.width + a->stride - 1) / a->stride};
+      need(a && is_size(a->stride) && is_pad(a->channel_offset) &&
+               a->channel_offset + x.channels <= out_channels,
+           "channels do not fit");
+      return {out_channels, (x.height + a->stride - 1) / a->stride,
+              (x.width + a->stride - 1) / a->stride};
     }
-    case Op::GlobalAvgPool: return {one_input().channels, 1, 1};
+    case Op::GlobalAvgPool:
+      return {one_input().channels, 1, 1};
     case Op::Dense: {
       const MapShape& x = one_input();
       need(x.height == 1 && x.width == 1, "expected a 1x1 map, got " + to_string(x));
@@ -129,7 +166,8 @@ MapShape infer_shape(Op op, const std::string& name, const std::vector<MapShape>
     case Op::ZeroPad: {
       const auto* a = std::get_if<ZeroPadAttributes>(&attributes);
       const MapShape& x = one_input();
-      need(a && is_pad(a->top) && is_pad(a->left) && is_pad(a->bottom) && is_pad(a->right), fmt::format("pads must be 0..{}", kMaxMapSide));
+      need(a && is_pad(a->top) && is_pad(a->left) && is_pad(a->bottom) && is_pad(a->right),
+           fmt::format("pads must be 0..{}", kMaxMapSide));
       return {x.channels, x.height + a->top + a->bottom, x.width + a->left + a->right};
     }
   }
@@ -147,7 +185,8 @@ std::vector<int> producers(const Graph& graph) {
 std::vector<std::vector<int>> consumers(const Graph& graph) {
   std::vector<std::vector<int>> result(graph.values.size());
   for (size_t n = 0; n < graph.nodes.size(); ++n) {
-    for (int id : graph.nodes[n].inputs) result[static_cast<size_t>(id)].push_back(static_cast<int>(n));
+    for (int id : graph.nodes[n].inputs)
+      result[static_cast<size_t>(id)].push_back(static_cast<int>(n));
   }
   return result;
 }

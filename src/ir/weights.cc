@@ -2,8 +2,11 @@
 
 namespace tailor {
 
-const FixedType& required_type(const std::optional<FixedType>& type, const Node& node, const char* what) {
-  if (!type) fail(ErrorKind::Data, "graph: {} has no {} type: it is not a design (run tailor export on it)", node.name, what);
+const FixedType& required_type(const std::optional<FixedType>& type, const Node& node,
+                               const char* what) {
+  if (!type)
+    fail(ErrorKind::Data, "graph: {} has no {} type: it is not a design (run tailor export on it)",
+         node.name, what);
   return *type;
 }
 
@@ -11,13 +14,15 @@ std::vector<int64_t> quantised_weights(const Graph& graph, const Node& node, int
   const Tensor& tensor = graph.tensor(node, "weight");
   const FixedType& type = required_type(node.hardware.weight, node, "weight");
   std::vector<double> w = tensor.to_doubles();
-  const int64_t out = tensor.shape()[0], in = tensor.shape()[1], taps = node.op == Op::Conv2d ? tensor.shape()[2] * tensor.shape()[3] : 1;
+  const int64_t out = tensor.shape()[0], in = tensor.shape()[1],
+                taps = node.op == Op::Conv2d ? tensor.shape()[2] * tensor.shape()[3] : 1;
   std::vector<int64_t> raw(w.size());
   for (int64_t o = 0; o < out; ++o) {
     for (int64_t t = 0; t < taps; ++t) {
       for (int64_t i = 0; i < in; ++i) {
         bool overflowed = false;
-        raw[static_cast<size_t>((o * taps + t) * in + i)] = quantise(w[static_cast<size_t>((o * in + i) * taps + t)], type, &overflowed);
+        raw[static_cast<size_t>((o * taps + t) * in + i)] =
+            quantise(w[static_cast<size_t>((o * in + i) * taps + t)], type, &overflowed);
         if (overflows && overflowed) ++*overflows;
       }
     }

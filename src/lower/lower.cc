@@ -8,18 +8,25 @@ namespace {
 
 int output_of(const Graph& graph, size_t node) { return graph.nodes[node].outputs[0]; }
 
-/// The value a skip brings to its join: the start point, through the projection or the pad if there is one.
+/// The value a skip brings to its join: the start point, through the projection or the pad if there
+/// is one.
 int lower_skip(Graph& graph, const Skip& skip, int from, int64_t out_channels, double bn_epsilon) {
   switch (skip.kind) {
-    case SkipKind::Identity: return from;
+    case SkipKind::Identity:
+      return from;
     case SkipKind::Projection: {
       ConvAttributes conv;
       conv.stride = skip.stride;
-      int x = output_of(graph, graph.add_node(Op::Conv2d, skip.tensors + ".conv", {from}, conv, out_channels));
-      return output_of(graph, graph.add_node(Op::BatchNorm, skip.tensors + ".bn", {x}, BatchNormAttributes{bn_epsilon}));
+      int x = output_of(
+          graph, graph.add_node(Op::Conv2d, skip.tensors + ".conv", {from}, conv, out_channels));
+      return output_of(graph, graph.add_node(Op::BatchNorm, skip.tensors + ".bn", {x},
+                                             BatchNormAttributes{bn_epsilon}));
     }
     case SkipKind::Pad:
-      return output_of(graph, graph.add_node(Op::ShortcutPad, skip.id + ".pad", {from}, ShortcutPadAttributes{skip.stride, skip.channel_offset}, out_channels));
+      return output_of(
+          graph,
+          graph.add_node(Op::ShortcutPad, skip.id + ".pad", {from},
+                         ShortcutPadAttributes{skip.stride, skip.channel_offset}, out_channels));
   }
   fail(ErrorKind::Internal, "unknown skip kind of {}", skip.id);
 }
@@ -44,20 +51,27 @@ Graph lower_network(const Network& network, const TensorMap& tensors, const std:
       conv.kernel = stage.kernel;
       conv.stride = stage.stride;
       conv.pad_top = conv.pad_left = conv.pad_bottom = conv.pad_right = stage.pad;
-      at = output_of(graph, graph.add_node(Op::Conv2d, conv_name(block, i), {at}, conv, stage.out_channels));
-      at = output_of(graph, graph.add_node(Op::BatchNorm, bn_name(block, i), {at}, BatchNormAttributes{network.bn_epsilon}));
+      at = output_of(
+          graph, graph.add_node(Op::Conv2d, conv_name(block, i), {at}, conv, stage.out_channels));
+      at = output_of(graph, graph.add_node(Op::BatchNorm, bn_name(block, i), {at},
+                                           BatchNormAttributes{network.bn_epsilon}));
       auto add_relu = [&] {
-        if (stage.relu) at = output_of(graph, graph.add_node(Op::Relu, fmt::format("{}.relu{}", block.id, i), {at}));
+        if (stage.relu)
+          at = output_of(graph,
+                         graph.add_node(Op::Relu, fmt::format("{}.relu{}", block.id, i), {at}));
       };
       auto add_skips = [&] {
         std::vector<int> inputs = {at};
         AddAttributes ids;
         for (const Skip& skip : block.skips) {
           if (skip.to != static_cast<int64_t>(i)) continue;
-          inputs.push_back(lower_skip(graph, skip, points[static_cast<size_t>(skip.from)], stage.out_channels, network.bn_epsilon));
+          inputs.push_back(lower_skip(graph, skip, points[static_cast<size_t>(skip.from)],
+                                      stage.out_channels, network.bn_epsilon));
           ids.skips.push_back(skip.id);
         }
-        if (inputs.size() > 1) at = output_of(graph, graph.add_node(Op::Add, fmt::format("{}.add{}", block.id, i), inputs, ids));
+        if (inputs.size() > 1)
+          at = output_of(
+              graph, graph.add_node(Op::Add, fmt::format("{}.add{}", block.id, i), inputs, ids));
       };
       if (network.join == Join::BeforeActivation) {
         add_skips();
@@ -81,7 +95,8 @@ void verify_witness(const Graph& graph, const std::string& where) {
   double error = witness_error(graph);
   if (!(error <= kWitnessTolerance))
     fail(ErrorKind::Mismatch,
-         "the graph of {} does not compute what LibTorch computed ({}): largest relative difference {:.3g}, expected at most {:g}; the checkpoint's "
+         "the graph of {} does not compute what LibTorch computed ({}): largest relative "
+         "difference {:.3g}, expected at most {:g}; the checkpoint's "
          "description, weights and witness do not belong together",
          where, graph.witness->source, error, kWitnessTolerance);
 }

@@ -7,8 +7,16 @@ namespace tailor {
 namespace {
 
 Json write_position(const Position& p) {
-  return Json::object({{"epoch", p.epoch}, {"step", p.step}, {"edits_applied", p.edits_applied}, {"finished", p.finished}, {"images", p.images}, {"correct", p.correct},
-                       {"loss_sum", p.loss_sum}, {"best_accuracy", p.best_accuracy}, {"best_epoch", p.best_epoch}, {"seconds", p.seconds}});
+  return Json::object({{"epoch", p.epoch},
+                       {"step", p.step},
+                       {"edits_applied", p.edits_applied},
+                       {"finished", p.finished},
+                       {"images", p.images},
+                       {"correct", p.correct},
+                       {"loss_sum", p.loss_sum},
+                       {"best_accuracy", p.best_accuracy},
+                       {"best_epoch", p.best_epoch},
+                       {"seconds", p.seconds}});
 }
 
 Position read_position(const Json& j) {
@@ -23,7 +31,8 @@ Position read_position(const Json& j) {
   p.best_accuracy = j.at("best_accuracy").as_number();
   p.best_epoch = j.at("best_epoch").as_int();
   p.seconds = j.at("seconds").as_number();
-  if (p.epoch < 0 || p.step < 0 || p.edits_applied < 0) fail(ErrorKind::Data, "a negative position");
+  if (p.epoch < 0 || p.step < 0 || p.edits_applied < 0)
+    fail(ErrorKind::Data, "a negative position");
   return p;
 }
 
@@ -44,16 +53,23 @@ void save_checkpoint(const std::string& path, const Checkpoint& c) {
     file.tensors.emplace("witness.inputs", c.witness->inputs);
     file.tensors.emplace("witness.outputs", c.witness->outputs);
   }
-  file.metadata = {{"format", "tailor.checkpoint"}, {"version", std::to_string(kCheckpointVersion)}, {"document", document.dump()}};
+  file.metadata = {{"format", "tailor.checkpoint"},
+                   {"version", std::to_string(kCheckpointVersion)},
+                   {"document", document.dump()}};
   save_safetensors(path, file);
 }
 
 Checkpoint load_checkpoint(const std::string& path) {
   TensorFile file = load_safetensors(path, "checkpoint");
   if (file.metadata["format"] != "tailor.checkpoint")
-    fail(ErrorKind::Data, "checkpoint {}: expected the format tailor.checkpoint, got '{}': it was not written by tailor train", path, file.metadata["format"]);
+    fail(ErrorKind::Data,
+         "checkpoint {}: expected the format tailor.checkpoint, got '{}': it was not written by "
+         "tailor train",
+         path, file.metadata["format"]);
   if (file.metadata["version"] != std::to_string(kCheckpointVersion))
-    fail(ErrorKind::Unsupported, "checkpoint {}: expected version {}, got {}; use the version of tailor that wrote it", path, kCheckpointVersion, file.metadata["version"]);
+    fail(ErrorKind::Unsupported,
+         "checkpoint {}: expected version {}, got {}; use the version of tailor that wrote it",
+         path, kCheckpointVersion, file.metadata["version"]);
   Checkpoint c;
   try {
     Json document = Json::parse(file.metadata["document"], path);
@@ -64,14 +80,18 @@ Checkpoint load_checkpoint(const std::string& path) {
     c.metrics = document.at("metrics");
     c.config = document.at("config");
     if (const Json* source = document.find("witness"))
-      c.witness = CheckpointWitness{source->as_string(), find_tensor(file.tensors, "witness.inputs", path), find_tensor(file.tensors, "witness.outputs", path)};
+      c.witness =
+          CheckpointWitness{source->as_string(), find_tensor(file.tensors, "witness.inputs", path),
+                            find_tensor(file.tensors, "witness.outputs", path)};
   } catch (const Error& e) {
     fail(ErrorKind::Data, "checkpoint {}: {}", path, e.what());
   }
   constexpr std::string_view kModel = "model.", kMomentum = "momentum.";
   for (auto& [name, tensor] : file.tensors) {
-    if (name.compare(0, kModel.size(), kModel) == 0) c.tensors.emplace(name.substr(kModel.size()), std::move(tensor));
-    if (name.compare(0, kMomentum.size(), kMomentum) == 0) c.momentum.emplace(name.substr(kMomentum.size()), std::move(tensor));
+    if (name.compare(0, kModel.size(), kModel) == 0)
+      c.tensors.emplace(name.substr(kModel.size()), std::move(tensor));
+    if (name.compare(0, kMomentum.size(), kMomentum) == 0)
+      c.momentum.emplace(name.substr(kMomentum.size()), std::move(tensor));
   }
   verify_tensors(c.network, c.tensors, "checkpoint " + path);
   return c;

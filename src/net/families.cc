@@ -1,5 +1,6 @@
-// The network families as tables. CIFAR ResNet (He et al. 2015, section 4.2): stem conv3x3, three stages of
-// (depth - 2) / 6 blocks with 16, 32, 64 filters, stride 2 at the start of the second and third; 3n skips.
+// The network families as tables. CIFAR ResNet (He et al. 2015, section 4.2): stem conv3x3, three
+// stages of (depth - 2) / 6 blocks with 16, 32, 64 filters, stride 2 at the start of the second and
+// third; 3n skips.
 #include "tailor/core/strings.h"
 #include "tailor/net/network.h"
 
@@ -76,8 +77,8 @@ NetworkConfig network_config_by_name(const std::string& name) {
       return config;
     }
   }
-  fail(ErrorKind::Usage, "--network: unknown network '{}'{}; there are {}", name, did_you_mean(name, network_names()),
-       join(network_names(), ", "));
+  fail(ErrorKind::Usage, "--network: unknown network '{}'{}; there are {}", name,
+       did_you_mean(name, network_names()), join(network_names(), ", "));
 }
 
 }  // namespace tailor

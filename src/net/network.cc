@@ -24,7 +24,8 @@ int64_t conv_size(int64_t size, int64_t kernel, int64_t stride, int64_t pad) {
   return (size + 2 * pad - kernel) / stride + 1;
 }
 
-/// FNV-1a: the counter of a tensor's random numbers is its name, so that surgery elsewhere does not move them.
+/// FNV-1a: the counter of a tensor's random numbers is its name, so that surgery elsewhere does not
+/// move them.
 uint64_t name_hash(const std::string& name) {
   uint64_t hash = 14695981039346656037ULL;
   for (char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
@@ -33,21 +34,30 @@ uint64_t name_hash(const std::string& name) {
 
 MapShape skip_output(const Skip& skip, const MapShape& from, int64_t out_channels) {
   return {skip.kind == SkipKind::Identity ? from.channels : out_channels,
-          (from.height + skip.stride - 1) / skip.stride, (from.width + skip.stride - 1) / skip.stride};
+          (from.height + skip.stride - 1) / skip.stride,
+          (from.width + skip.stride - 1) / skip.stride};
 }
 
 }  // namespace
 
 const char* to_string(SkipKind kind) { return kSkipKinds[static_cast<size_t>(kind)]; }
 
-bool is_parameter(TensorRole role) { return role != TensorRole::BnMean && role != TensorRole::BnVariance; }
+bool is_parameter(TensorRole role) {
+  return role != TensorRole::BnMean && role != TensorRole::BnVariance;
+}
 
-std::string conv_name(const Block& block, size_t stage) { return fmt::format("{}.conv{}", block.id, stage); }
-std::string bn_name(const Block& block, size_t stage) { return fmt::format("{}.bn{}", block.id, stage); }
+std::string conv_name(const Block& block, size_t stage) {
+  return fmt::format("{}.conv{}", block.id, stage);
+}
+std::string bn_name(const Block& block, size_t stage) {
+  return fmt::format("{}.bn{}", block.id, stage);
+}
 
-std::vector<TensorSpec> projection_specs(const Skip& skip, int64_t in_channels, int64_t out_channels) {
+std::vector<TensorSpec> projection_specs(const Skip& skip, int64_t in_channels,
+                                         int64_t out_channels) {
   std::vector<TensorSpec> specs;
-  specs.push_back({skip.tensors + ".conv.weight", {out_channels, in_channels, 1, 1}, TensorRole::ConvWeight});
+  specs.push_back(
+      {skip.tensors + ".conv.weight", {out_channels, in_channels, 1, 1}, TensorRole::ConvWeight});
   add_bn_specs(specs, skip.tensors + ".bn", out_channels);
   return specs;
 }
@@ -72,7 +82,8 @@ std::vector<TensorSpec> tensor_specs(const Network& network) {
       specs.insert(specs.end(), projection.begin(), projection.end());
     }
   }
-  specs.push_back({"fc.weight", {network.classes, inputs.back().channels}, TensorRole::LinearWeight});
+  specs.push_back(
+      {"fc.weight", {network.classes, inputs.back().channels}, TensorRole::LinearWeight});
   specs.push_back({"fc.bias", {network.classes}, TensorRole::LinearBias});
   return specs;
 }
@@ -80,7 +91,8 @@ std::vector<TensorSpec> tensor_specs(const Network& network) {
 Tensor initial_tensor(const TensorSpec& spec, int64_t seed) {
   Tensor tensor(DType::F32, spec.shape);
   auto values = tensor.as<float>();
-  CounterRandom random(static_cast<uint64_t>(seed), RandomStream::Weights, name_hash(spec.name) >> 16);
+  CounterRandom random(static_cast<uint64_t>(seed), RandomStream::Weights,
+                       name_hash(spec.name) >> 16);
   switch (spec.role) {
     case TensorRole::ConvWeight: {
       double fan_out = static_cast<double>(spec.shape[0] * spec.shape[2] * spec.shape[3]);
@@ -89,22 +101,27 @@ Tensor initial_tensor(const TensorSpec& spec, int64_t seed) {
       break;
     }
     case TensorRole::BnWeight:
-    case TensorRole::BnVariance: std::fill(values.begin(), values.end(), 1.0F); break;
+    case TensorRole::BnVariance:
+      std::fill(values.begin(), values.end(), 1.0F);
+      break;
     case TensorRole::BnBias:
-    case TensorRole::BnMean: break;
+    case TensorRole::BnMean:
+      break;
     case TensorRole::LinearWeight: {
       double bound = 1 / std::sqrt(static_cast<double>(spec.shape[1]));
       for (float& v : values) v = static_cast<float>(random.uniform(-bound, bound));
       break;
     }
-    case TensorRole::LinearBias: break;
+    case TensorRole::LinearBias:
+      break;
   }
   return tensor;
 }
 
 TensorMap initial_tensors(const Network& network, int64_t seed) {
   TensorMap tensors;
-  for (const TensorSpec& spec : tensor_specs(network)) tensors.emplace(spec.name, initial_tensor(spec, seed));
+  for (const TensorSpec& spec : tensor_specs(network))
+    tensors.emplace(spec.name, initial_tensor(spec, seed));
   return tensors;
 }
 
@@ -120,7 +137,8 @@ void verify_tensors(const Network& network, const TensorMap& tensors, const std:
       findings.push_back(fmt::format("{} has shape {}, expected {}", spec.name,
                                      to_string(found->second.shape()), to_string(spec.shape)));
     } else if (found->second.dtype() != DType::F32) {
-      findings.push_back(fmt::format("{} is {}, expected F32", spec.name, dtype_name(found->second.dtype())));
+      findings.push_back(
+          fmt::format("{} is {}, expected F32", spec.name, dtype_name(found->second.dtype())));
     }
   }
   for (const auto& [name, tensor] : tensors) {
@@ -132,14 +150,16 @@ void verify_tensors(const Network& network, const TensorMap& tensors, const std:
     findings.resize(8);
     findings.push_back(fmt::format("and {} more", count - 8));
   }
-  fail(ErrorKind::Data, "the tensors in {} do not fit the network {}: {}", where, network.name, tailor::join(findings, "; "));
+  fail(ErrorKind::Data, "the tensors in {} do not fit the network {}: {}", where, network.name,
+       tailor::join(findings, "; "));
 }
 
 std::vector<MapShape> point_shapes(const Block& block, const MapShape& input) {
   std::vector<MapShape> shapes = {input};
   for (const Stage& stage : block.stages) {
     const MapShape& in = shapes.back();
-    shapes.push_back({stage.out_channels, conv_size(in.height, stage.kernel, stage.stride, stage.pad),
+    shapes.push_back({stage.out_channels,
+                      conv_size(in.height, stage.kernel, stage.stride, stage.pad),
                       conv_size(in.width, stage.kernel, stage.stride, stage.pad)});
   }
   return shapes;
@@ -147,7 +167,8 @@ std::vector<MapShape> point_shapes(const Block& block, const MapShape& input) {
 
 std::vector<MapShape> block_inputs(const Network& network) {
   std::vector<MapShape> inputs = {network.input};
-  for (const Block& block : network.blocks) inputs.push_back(point_shapes(block, inputs.back()).back());
+  for (const Block& block : network.blocks)
+    inputs.push_back(point_shapes(block, inputs.back()).back());
   return inputs;
 }
 
@@ -167,7 +188,8 @@ int64_t mac_count(const Network& network) {
     std::vector<MapShape> points = point_shapes(block, inputs[b]);
     for (size_t i = 0; i < block.stages.size(); ++i) {
       const Stage& s = block.stages[i];
-      count += points[i + 1].height * points[i + 1].width * s.out_channels * s.in_channels * s.kernel * s.kernel;
+      count += points[i + 1].height * points[i + 1].width * s.out_channels * s.in_channels *
+               s.kernel * s.kernel;
     }
     for (const Skip& skip : block.skips) {
       if (skip.kind != SkipKind::Projection) continue;
@@ -190,15 +212,19 @@ std::vector<std::string> verify_network(const Network& network) {
   std::vector<std::string> findings;
   std::set<std::string> names;
   auto unique = [&](const std::string& name) {
-    if (!names.insert(name).second) findings.push_back(fmt::format("the name '{}' stands twice", name));
+    if (!names.insert(name).second)
+      findings.push_back(fmt::format("the name '{}' stands twice", name));
   };
   if (network.blocks.empty()) findings.emplace_back("there are no blocks");
-  if (network.classes < 1) findings.push_back(fmt::format("{} classes, expected at least 1", network.classes));
+  if (network.classes < 1)
+    findings.push_back(fmt::format("{} classes, expected at least 1", network.classes));
   MapShape in = network.input;
   if (in.channels < 1 || in.height < 1 || in.width < 1)
     findings.push_back("the input shape " + to_string(in) + " is empty");
-  else if (in.channels > kMaxMapSide || in.height > kMaxMapSide || in.width > kMaxMapSide || in.size() > kMaxMapElements)
-    findings.push_back(fmt::format("the input shape {} is beyond {} a side and {} elements", to_string(in), kMaxMapSide, kMaxMapElements));
+  else if (in.channels > kMaxMapSide || in.height > kMaxMapSide || in.width > kMaxMapSide ||
+           in.size() > kMaxMapElements)
+    findings.push_back(fmt::format("the input shape {} is beyond {} a side and {} elements",
+                                   to_string(in), kMaxMapSide, kMaxMapElements));
   for (const Block& block : network.blocks) {
     unique(block.id);
     if (block.stages.empty()) {
@@ -210,15 +236,20 @@ std::vector<std::string> verify_network(const Network& network) {
       const Stage& s = block.stages[i - 1];
       std::string where = conv_name(block, i);
       if (s.in_channels != at.channels)
-        findings.push_back(fmt::format("{} takes {} channels, its input has {}", where, s.in_channels, at.channels));
+        findings.push_back(fmt::format("{} takes {} channels, its input has {}", where,
+                                       s.in_channels, at.channels));
       if (s.kernel < 1 || s.stride < 1 || s.pad < 0 || s.out_channels < 1)
         findings.push_back(fmt::format("{}: kernel, stride and channels must be positive", where));
       else if (at.height + 2 * s.pad < s.kernel || at.width + 2 * s.pad < s.kernel)
-        findings.push_back(fmt::format("{}: a kernel of {} does not fit on {}", where, s.kernel, to_string(at)));
+        findings.push_back(
+            fmt::format("{}: a kernel of {} does not fit on {}", where, s.kernel, to_string(at)));
       else
-        at = {s.out_channels, conv_size(at.height, s.kernel, s.stride, s.pad), conv_size(at.width, s.kernel, s.stride, s.pad)};
-      if (at.channels > kMaxMapSide || at.height > kMaxMapSide || at.width > kMaxMapSide || at.size() > kMaxMapElements)
-        findings.push_back(fmt::format("{} makes {}, expected sizes up to {} and {} elements", where, to_string(at), kMaxMapSide, kMaxMapElements));
+        at = {s.out_channels, conv_size(at.height, s.kernel, s.stride, s.pad),
+              conv_size(at.width, s.kernel, s.stride, s.pad)};
+      if (at.channels > kMaxMapSide || at.height > kMaxMapSide || at.width > kMaxMapSide ||
+          at.size() > kMaxMapElements)
+        findings.push_back(fmt::format("{} makes {}, expected sizes up to {} and {} elements",
+                                       where, to_string(at), kMaxMapSide, kMaxMapElements));
     }
     if (!findings.empty()) return findings;  // shapes from here on would be guesses
     std::vector<MapShape> points = point_shapes(block, in);
@@ -226,23 +257,31 @@ std::vector<std::string> verify_network(const Network& network) {
     for (const Skip& skip : block.skips) {
       unique(skip.id);
       if (skip.from < 0 || skip.from >= skip.to || skip.to > n) {
-        findings.push_back(fmt::format("{} runs from point {} to {}, expected 0 <= from < to <= {}", skip.id, skip.from, skip.to, n));
+        findings.push_back(fmt::format("{} runs from point {} to {}, expected 0 <= from < to <= {}",
+                                       skip.id, skip.from, skip.to, n));
         continue;
       }
       const MapShape& from = points[static_cast<size_t>(skip.from)];
       const MapShape& to = points[static_cast<size_t>(skip.to)];
       if (skip.stride < 1) {
-        findings.push_back(fmt::format("{} has the stride {}, expected at least 1", skip.id, skip.stride));
+        findings.push_back(
+            fmt::format("{} has the stride {}, expected at least 1", skip.id, skip.stride));
       } else if (skip_output(skip, from, to.channels) != to) {
-        findings.push_back(fmt::format("{} ({}, stride {}) turns {} into {}, but joins at {}", skip.id, to_string(skip.kind), skip.stride,
-                                       to_string(from), to_string(skip_output(skip, from, to.channels)), to_string(to)));
+        findings.push_back(fmt::format("{} ({}, stride {}) turns {} into {}, but joins at {}",
+                                       skip.id, to_string(skip.kind), skip.stride, to_string(from),
+                                       to_string(skip_output(skip, from, to.channels)),
+                                       to_string(to)));
       }
       if (skip.kind == SkipKind::Identity && skip.stride != 1)
-        findings.push_back(fmt::format("{} is an identity with the stride {}, expected 1", skip.id, skip.stride));
-      if (skip.kind == SkipKind::Pad && (skip.channel_offset < 0 || skip.channel_offset + from.channels > to.channels))
-        findings.push_back(fmt::format("{} sets {} channels at offset {}, the join has {}", skip.id, from.channels, skip.channel_offset, to.channels));
+        findings.push_back(
+            fmt::format("{} is an identity with the stride {}, expected 1", skip.id, skip.stride));
+      if (skip.kind == SkipKind::Pad &&
+          (skip.channel_offset < 0 || skip.channel_offset + from.channels > to.channels))
+        findings.push_back(fmt::format("{} sets {} channels at offset {}, the join has {}", skip.id,
+                                       from.channels, skip.channel_offset, to.channels));
       if (skip.kind == SkipKind::Projection) {
-        if (skip.tensors.empty()) findings.push_back(skip.id + " is a projection without a name for its tensors");
+        if (skip.tensors.empty())
+          findings.push_back(skip.id + " is a projection without a name for its tensors");
         unique(skip.tensors + ".conv");
       }
     }
@@ -280,18 +319,25 @@ void describe(RecordVisitor& v, Skip& s) {
 
 void describe(RecordVisitor& v, Block& b) {
   v.text("id", b.id, "Stable id.");
-  v.list("stages", b.stages.size(), [&](size_t n) { b.stages.resize(n); }, [&](RecordVisitor& r, size_t i) { describe(r, b.stages[i]); }, "conv, BN, activation.");
-  v.list("skips", b.skips.size(), [&](size_t n) { b.skips.resize(n); }, [&](RecordVisitor& r, size_t i) { describe(r, b.skips[i]); }, "Skip connections.");
+  v.list(
+      "stages", b.stages.size(), [&](size_t n) { b.stages.resize(n); },
+      [&](RecordVisitor& r, size_t i) { describe(r, b.stages[i]); }, "conv, BN, activation.");
+  v.list(
+      "skips", b.skips.size(), [&](size_t n) { b.skips.resize(n); },
+      [&](RecordVisitor& r, size_t i) { describe(r, b.skips[i]); }, "Skip connections.");
 }
 
 void describe(RecordVisitor& v, Network& n) {
   v.text("name", n.name, "Name.");
-  v.record("input", [&](RecordVisitor& r) { describe(r, n.input); }, "Shape of one image.");
+  v.record(
+      "input", [&](RecordVisitor& r) { describe(r, n.input); }, "Shape of one image.");
   v.integer("classes", n.classes, 1, 1 << 20, "Outputs.");
   v.enumeration("join", n.join, join_names(), "Where skips are added.");
   v.number("bn_epsilon", n.bn_epsilon, 0, 1, "Batch norm's epsilon.");
   v.number("bn_momentum", n.bn_momentum, 0, 1, "Batch norm's momentum.");
-  v.list("blocks", n.blocks.size(), [&](size_t k) { n.blocks.resize(k); }, [&](RecordVisitor& r, size_t i) { describe(r, n.blocks[i]); }, "Blocks in order.");
+  v.list(
+      "blocks", n.blocks.size(), [&](size_t k) { n.blocks.resize(k); },
+      [&](RecordVisitor& r, size_t i) { describe(r, n.blocks[i]); }, "Blocks in order.");
 }
 
 }  // namespace
@@ -305,7 +351,9 @@ Network read_network(const Json& json, const std::string& source) {
   Network network;
   read_record(json, source, [&](RecordVisitor& v) { describe(v, network); });
   auto findings = verify_network(network);
-  if (!findings.empty()) fail(ErrorKind::Config, "the network in {} is not well-formed: {}", source, tailor::join(findings, "; "));
+  if (!findings.empty())
+    fail(ErrorKind::Config, "the network in {} is not well-formed: {}", source,
+         tailor::join(findings, "; "));
   return network;
 }
 

@@ -43,15 +43,20 @@ Tensor to_host(const at::Tensor& tensor) {
 }
 
 /// conv – BN of one stage or projection, by the names of their tensors.
-using ConvBn = std::function<at::Tensor(const at::Tensor& x, const std::string& conv, const std::string& bn, int64_t stride, int64_t pad)>;
+using ConvBn = std::function<at::Tensor(const at::Tensor& x, const std::string& conv,
+                                        const std::string& bn, int64_t stride, int64_t pad)>;
 
-at::Tensor skip_term(const Skip& skip, const at::Tensor& from, int64_t out_channels, const ConvBn& conv_bn) {
+at::Tensor skip_term(const Skip& skip, const at::Tensor& from, int64_t out_channels,
+                     const ConvBn& conv_bn) {
   switch (skip.kind) {
-    case SkipKind::Identity: return from;
-    case SkipKind::Projection: return conv_bn(from, skip.tensors + ".conv", skip.tensors + ".bn", skip.stride, 0);
+    case SkipKind::Identity:
+      return from;
+    case SkipKind::Projection:
+      return conv_bn(from, skip.tensors + ".conv", skip.tensors + ".bn", skip.stride, 0);
     case SkipKind::Pad: {
       at::Tensor x = from;
-      for (int64_t dimension : {2, 3}) x = at::slice(x, dimension, 0, x.size(dimension), skip.stride);
+      for (int64_t dimension : {2, 3})
+        x = at::slice(x, dimension, 0, x.size(dimension), skip.stride);
       const int64_t before = skip.channel_offset, behind = out_channels - before - from.size(1);
       return at::constant_pad_nd(x, {0, 0, 0, 0, before, behind}, 0);
     }
@@ -59,8 +64,10 @@ at::Tensor skip_term(const Skip& skip, const at::Tensor& from, int64_t out_chann
   return from;
 }
 
-/// Walks the chain of every block and adds the skips that end at each point: the one definition of what a description computes in LibTorch.
-at::Tensor run_network(const Network& network, const at::Tensor& input, const ConvBn& conv_bn, const at::Tensor& fc_weight, const at::Tensor& fc_bias) {
+/// Walks the chain of every block and adds the skips that end at each point: the one definition of
+/// what a description computes in LibTorch.
+at::Tensor run_network(const Network& network, const at::Tensor& input, const ConvBn& conv_bn,
+                       const at::Tensor& fc_weight, const at::Tensor& fc_bias) {
   at::Tensor x = input;
   for (const Block& block : network.blocks) {
     std::vector<at::Tensor> points = {x};
@@ -70,7 +77,9 @@ at::Tensor run_network(const Network& network, const at::Tensor& input, const Co
       const bool before = network.join == Join::BeforeActivation;
       if (stage.relu && !before) x = at::relu(x);
       for (const Skip& skip : block.skips) {
-        if (skip.to == static_cast<int64_t>(i)) x = at::add(x, skip_term(skip, points[static_cast<size_t>(skip.from)], stage.out_channels, conv_bn));
+        if (skip.to == static_cast<int64_t>(i))
+          x = at::add(x, skip_term(skip, points[static_cast<size_t>(skip.from)], stage.out_channels,
+                                   conv_bn));
       }
       if (stage.relu && before) x = at::relu(x);
       points.push_back(x);
@@ -81,7 +90,8 @@ at::Tensor run_network(const Network& network, const at::Tensor& input, const Co
 
 }  // namespace
 
-Model::Model(Network network, const TensorMap& tensors, const TensorMap& momentum) : network_(std::move(network)) {
+Model::Model(Network network, const TensorMap& tensors, const TensorMap& momentum)
+    : network_(std::move(network)) {
   verify_tensors(network_, tensors, "the model");
   build(tensors, momentum);
 }
@@ -109,21 +119,30 @@ void Model::build(const TensorMap& tensors, const TensorMap& momentum) {
     at::Tensor view = at::as_strided(flat_values_, entry.shape, strides, entry.offset);
     view.copy_(host_view(tensors.at(entry.name)));
     if (auto found = momentum.find(entry.name); found != momentum.end()) {
-      if (found->second.shape() != entry.shape) fail(ErrorKind::Data, "the momentum of {} has shape {}, expected {}", entry.name, to_string(found->second.shape()), to_string(entry.shape));
-      at::as_strided(flat_momentum_, entry.shape, strides, entry.offset).copy_(host_view(found->second));
+      if (found->second.shape() != entry.shape)
+        fail(ErrorKind::Data, "the momentum of {} has shape {}, expected {}", entry.name,
+             to_string(found->second.shape()), to_string(entry.shape));
+      at::as_strided(flat_momentum_, entry.shape, strides, entry.offset)
+          .copy_(host_view(found->second));
     }
     entry.value = view.detach();
     entry.value.set_requires_grad(true);
-    entry.value.mutable_grad() = at::as_strided(flat_gradients_, entry.shape, strides, entry.offset);
+    entry.value.mutable_grad() =
+        at::as_strided(flat_gradients_, entry.shape, strides, entry.offset);
   }
 }
 
 at::Tensor Model::forward(const at::Tensor& x, bool training) {
-  auto parameter = [&](const std::string& name) -> const at::Tensor& { return parameters_[index_.at(name)].value; };
-  auto conv_bn = [&](const at::Tensor& in, const std::string& conv, const std::string& bn, int64_t stride, int64_t pad) {
+  auto parameter = [&](const std::string& name) -> const at::Tensor& {
+    return parameters_[index_.at(name)].value;
+  };
+  auto conv_bn = [&](const at::Tensor& in, const std::string& conv, const std::string& bn,
+                     int64_t stride, int64_t pad) {
     at::Tensor y = at::conv2d(in, parameter(conv + ".weight"), {}, {stride, stride}, {pad, pad});
-    return at::batch_norm(y, parameter(bn + ".weight"), parameter(bn + ".bias"), buffers_.at(bn + ".running_mean"), buffers_.at(bn + ".running_var"), training, network_.bn_momentum,
-                          network_.bn_epsilon, /*cudnn_enabled=*/false);
+    return at::batch_norm(y, parameter(bn + ".weight"), parameter(bn + ".bias"),
+                          buffers_.at(bn + ".running_mean"), buffers_.at(bn + ".running_var"),
+                          training, network_.bn_momentum, network_.bn_epsilon,
+                          /*cudnn_enabled=*/false);
   };
   return run_network(network_, x, conv_bn, parameter("fc.weight"), parameter("fc.bias"));
 }
@@ -135,7 +154,8 @@ void Model::sgd_step(double lr, double momentum, double weight_decay, bool neste
   const auto* gradient = flat_gradients_.data_ptr<float>();
   auto* m = flat_momentum_.data_ptr<float>();
   const int64_t n = flat_values_.numel();
-  const auto rate = static_cast<float>(lr), mu = static_cast<float>(momentum), decay = static_cast<float>(weight_decay);
+  const auto rate = static_cast<float>(lr), mu = static_cast<float>(momentum),
+             decay = static_cast<float>(weight_decay);
   for (int64_t i = 0; i < n; ++i) {
     const float g = gradient[i] + decay * p[i];
     m[i] = mu * m[i] + g;
@@ -149,7 +169,8 @@ void Model::alter(Network network, const TensorMap& added) {
   for (const auto& [name, tensor] : added) values[name] = tensor;
   network_ = std::move(network);
   TensorMap kept;
-  for (const TensorSpec& spec : tensor_specs(network_)) kept.emplace(spec.name, find_tensor(values, spec.name, "the altered model"));
+  for (const TensorSpec& spec : tensor_specs(network_))
+    kept.emplace(spec.name, find_tensor(values, spec.name, "the altered model"));
   build(kept, old_momentum);
 }
 
@@ -164,7 +185,10 @@ TensorMap Model::tensors() const {
 TensorMap Model::momentum() const {
   at::NoGradGuard no_grad;
   TensorMap result;
-  for (const Entry& entry : parameters_) result.emplace(entry.name, to_host(at::as_strided(flat_momentum_, entry.shape, parameter_strides(entry.shape), entry.offset)));
+  for (const Entry& entry : parameters_)
+    result.emplace(entry.name,
+                   to_host(at::as_strided(flat_momentum_, entry.shape,
+                                          parameter_strides(entry.shape), entry.offset)));
   return result;
 }
 
@@ -180,16 +204,21 @@ FrozenModel::FrozenModel(const Network& network, const TensorMap& tensors) : net
   auto fold = [&](const std::string& conv, const std::string& bn) {
     const Tensor& weight = tensors.at(conv + ".weight");
     Tensor folded = weight, bias(DType::F32, {weight.shape()[0]});
-    const auto gamma = tensors.at(bn + ".weight").as<float>(), beta = tensors.at(bn + ".bias").as<float>();
-    const auto mean = tensors.at(bn + ".running_mean").as<float>(), variance = tensors.at(bn + ".running_var").as<float>();
+    const auto gamma = tensors.at(bn + ".weight").as<float>(),
+               beta = tensors.at(bn + ".bias").as<float>();
+    const auto mean = tensors.at(bn + ".running_mean").as<float>(),
+               variance = tensors.at(bn + ".running_var").as<float>();
     auto w = folded.as<float>(), b = bias.as<float>();
     const size_t per_output = w.size() / b.size();
     for (size_t o = 0; o < b.size(); ++o) {
-      const double scale = gamma[o] / std::sqrt(static_cast<double>(variance[o]) + network.bn_epsilon);
-      for (size_t i = 0; i < per_output; ++i) w[o * per_output + i] = static_cast<float>(w[o * per_output + i] * scale);
+      const double scale =
+          gamma[o] / std::sqrt(static_cast<double>(variance[o]) + network.bn_epsilon);
+      for (size_t i = 0; i < per_output; ++i)
+        w[o * per_output + i] = static_cast<float>(w[o * per_output + i] * scale);
       b[o] = static_cast<float>(beta[o] - mean[o] * scale);
     }
-    weights_[conv + ".weight"] = host_view(folded).contiguous(at::MemoryFormat::ChannelsLast).clone();
+    weights_[conv + ".weight"] =
+        host_view(folded).contiguous(at::MemoryFormat::ChannelsLast).clone();
     weights_[conv + ".bias"] = host_view(bias).clone();
   };
   for (const Block& block : network.blocks) {
@@ -198,15 +227,18 @@ FrozenModel::FrozenModel(const Network& network, const TensorMap& tensors) : net
       if (skip.kind == SkipKind::Projection) fold(skip.tensors + ".conv", skip.tensors + ".bn");
     }
   }
-  for (const char* name : {"fc.weight", "fc.bias"}) weights_[name] = host_view(tensors.at(name)).clone();
+  for (const char* name : {"fc.weight", "fc.bias"})
+    weights_[name] = host_view(tensors.at(name)).clone();
 }
 
 at::Tensor FrozenModel::forward(const at::Tensor& x) const {
   at::Tensor logits;
   {
     c10::InferenceMode guard;
-    auto conv_bn = [&](const at::Tensor& in, const std::string& conv, const std::string& /*bn*/, int64_t stride, int64_t pad) {
-      return at::conv2d(in, weights_.at(conv + ".weight"), weights_.at(conv + ".bias"), {stride, stride}, {pad, pad});
+    auto conv_bn = [&](const at::Tensor& in, const std::string& conv, const std::string& /*bn*/,
+                       int64_t stride, int64_t pad) {
+      return at::conv2d(in, weights_.at(conv + ".weight"), weights_.at(conv + ".bias"),
+                        {stride, stride}, {pad, pad});
     };
     logits = run_network(network_, x, conv_bn, weights_.at("fc.weight"), weights_.at("fc.bias"));
   }

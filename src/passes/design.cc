@@ -13,11 +13,15 @@ namespace {
 /// A legal name that is not taken, nor any of the names that the generated code makes of it.
 std::string unique_identifier(const std::string& name, std::set<std::string>& taken) {
   const std::string base = make_identifier(name);
-  auto derived = [](const std::string& n) { return std::vector<std::string>{n, n + "_t", n + "_token", n + "_config", n + "_weight", n + "_bias"}; };
+  auto derived = [](const std::string& n) {
+    return std::vector<std::string>{
+        n, n + "_t", n + "_token", n + "_config", n + "_weight", n + "_bias"};
+  };
   std::string unique = base;
   for (int i = 2;; ++i) {
     const std::vector<std::string> all = derived(unique);
-    if (std::none_of(all.begin(), all.end(), [&](const std::string& n) { return taken.count(n) != 0; })) {
+    if (std::none_of(all.begin(), all.end(),
+                     [&](const std::string& n) { return taken.count(n) != 0; })) {
       taken.insert(all.begin(), all.end());
       return unique;
     }
@@ -40,15 +44,24 @@ void assign_identifiers(Graph& graph) {
     node.identifier = unique_identifier(node.name, taken);
     stages.insert(node.name);
   }
-  for (Value& value : graph.values) value.identifier = unique_identifier(stages.count(value.name) != 0 ? value.name + "_out" : value.name, taken);
+  for (Value& value : graph.values)
+    value.identifier =
+        unique_identifier(stages.count(value.name) != 0 ? value.name + "_out" : value.name, taken);
 }
 
 Graph make_design(const Graph& lowered, const DesignOptions& options) {
-  if (lowered.state != "lowered") fail(ErrorKind::Usage, "graph {}: expected a lowered graph, got a {}; use graph.safetensors of the project", lowered.name, lowered.state);
+  if (lowered.state != "lowered")
+    fail(ErrorKind::Usage,
+         "graph {}: expected a lowered graph, got a {}; use graph.safetensors of the project",
+         lowered.name, lowered.state);
   for (const Node& node : lowered.nodes) {
     const auto* a = std::get_if<ConvAttributes>(&node.attributes);
-    if (a && (a->activation != Activation::None || !a->stream_skips.empty() || !a->window_skips.empty() || !a->folded_skips.empty()))
-      fail(ErrorKind::Unsupported, "graph {}: {} has a ReLU or skips of its own, which only a design's convolutions have; write them as nodes", lowered.name, node.name);
+    if (a && (a->activation != Activation::None || !a->stream_skips.empty() ||
+              !a->window_skips.empty() || !a->folded_skips.empty()))
+      fail(ErrorKind::Unsupported,
+           "graph {}: {} has a ReLU or skips of its own, which only a design's convolutions have; "
+           "write them as nodes",
+           lowered.name, node.name);
   }
   Graph graph = lowered;
   fold_batch_norm(graph);
@@ -71,15 +84,17 @@ Graph make_design(const Graph& lowered, const DesignOptions& options) {
   assign_identifiers(graph);
   const auto findings = verify_design(graph);
   TAILOR_CHECK(findings.empty(), "{}", join(findings, "; "));
-  // Folded weights are float64, and stay so in the file: whoever quantises them must get the same integers.
+  // Folded weights are float64, and stay so in the file: whoever quantises them must get the same
+  // integers.
   for (auto& [name, tensor] : graph.tensors) {
     if (tensor.dtype() != DType::F64) tensor = Tensor::from(tensor.shape(), tensor.to_doubles());
   }
-  Json design = Json::object({{"layout", to_string(options.layout)},
-                              {"type", to_string(options.type)},
-                              {"input_magnitude", options.input_magnitude},
-                              {"card", options.card},
-                              {"reuse_factor", options.reuse_factor ? Json(*options.reuse_factor) : Json("balanced")}});
+  Json design = Json::object(
+      {{"layout", to_string(options.layout)},
+       {"type", to_string(options.type)},
+       {"input_magnitude", options.input_magnitude},
+       {"card", options.card},
+       {"reuse_factor", options.reuse_factor ? Json(*options.reuse_factor) : Json("balanced")}});
   graph.provenance.set("design", std::move(design));
   return graph;
 }
@@ -90,7 +105,9 @@ DesignSummary summarise_design(const Graph& design) {
     if (node.op != Op::Input && node.op != Op::Output) ++summary.stages;
     if (node.op == Op::Conv2d || node.op == Op::Dense) {
       summary.multipliers += node.hardware.multipliers;
-      summary.dsp += node.hardware.multipliers * dsp_of_multiplier(design.value(node.inputs[0]).type->width, node.hardware.weight->width);
+      summary.dsp +=
+          node.hardware.multipliers *
+          dsp_of_multiplier(design.value(node.inputs[0]).type->width, node.hardware.weight->width);
       summary.weights += design.tensor(node, "weight").size();
     }
   }
@@ -98,10 +115,12 @@ DesignSummary summarise_design(const Graph& design) {
     if (node.op == Op::Input) continue;  // the two ports are not FIFOs of the design
     for (int id : node.outputs) {
       const Value& v = design.value(id);
-      if (id != design.nodes.back().inputs[0]) summary.fifo_bits += v.fifo_depth * v.type->width * v.shape.channels;
+      if (id != design.nodes.back().inputs[0])
+        summary.fifo_bits += v.fifo_depth * v.type->width * v.shape.channels;
     }
   }
-  for (const SkipDepth& depth : skip_depths(design)) summary.skip_fifo_tokens += design.value(depth.value).fifo_depth;
+  for (const SkipDepth& depth : skip_depths(design))
+    summary.skip_fifo_tokens += design.value(depth.value).fifo_depth;
   StreamResult run = simulate_streams(design, fifo_depths(design), 2);
   summary.latency_cycles = run.latency_cycles;
   summary.interval_cycles = run.interval_cycles;

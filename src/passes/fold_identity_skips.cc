@@ -1,5 +1,6 @@
-// relu(W·x + b + x) = relu((W + δ)·x + b): a skip over one convolution, joined before the activation, is part of the kernel. 1.0 lies on every
-// weight grid with I >= 2, so rounding commutes with the fold and the folded design is bit-exact (docs/design/0002).
+// relu(W·x + b + x) = relu((W + δ)·x + b): a skip over one convolution, joined before the
+// activation, is part of the kernel. 1.0 lies on every weight grid with I >= 2, so rounding
+// commutes with the fold and the folded design is bit-exact (docs/design/0002).
 #include <cmath>
 
 #include "passes/rewrite.h"
@@ -14,7 +15,9 @@ struct TapTerm {
   std::vector<double> weight, bias;
 };
 
-bool fits(double value, const FixedType& type) { return value >= type.min_value() && value <= type.max_value(); }
+bool fits(double value, const FixedType& type) {
+  return value >= type.min_value() && value <= type.max_value();
+}
 
 }  // namespace
 
@@ -25,25 +28,34 @@ void fold_identity_skips(Graph& graph, const FixedType& weight_type) {
   for (Node& conv : graph.nodes) {
     if (conv.op != Op::Conv2d) continue;
     ConvAttributes& a = conv.conv();
-    if (a.activation == Activation::Relu && a.skip_position == SkipPosition::AfterActivation) continue;  // not linear
-    const int64_t in = graph.value(conv.inputs[0]).shape.channels, out = graph.value(conv.outputs[0]).shape.channels;
+    if (a.activation == Activation::Relu && a.skip_position == SkipPosition::AfterActivation)
+      continue;  // not linear
+    const int64_t in = graph.value(conv.inputs[0]).shape.channels,
+                  out = graph.value(conv.outputs[0]).shape.channels;
     if (a.pad_top >= a.kernel || a.pad_left >= a.kernel) continue;  // no tap reads the skip's pixel
 
     auto fold = [&](const std::string& id, const TapTerm& term) {
-      std::vector<double> weight = graph.tensor(conv, "weight").to_doubles(), bias = graph.tensor(conv, "bias").to_doubles();
-      auto at = [&](int64_t o, int64_t i) { return static_cast<size_t>(((o * in + i) * a.kernel + a.pad_top) * a.kernel + a.pad_left); };
+      std::vector<double> weight = graph.tensor(conv, "weight").to_doubles(),
+                          bias = graph.tensor(conv, "bias").to_doubles();
+      auto at = [&](int64_t o, int64_t i) {
+        return static_cast<size_t>(((o * in + i) * a.kernel + a.pad_top) * a.kernel + a.pad_left);
+      };
       for (int64_t o = 0; o < out; ++o) {
         for (int64_t i = 0; i < in; ++i) {
           double added = term.weight[static_cast<size_t>(o * in + i)];
           if (added != 0 && !fits(weight[at(o, i)] + added, weight_type)) {
-            log_warn("passes", "{}: not folded into {}: a weight of {:.4g} would become {:.4g}, beyond {}; the skip stays", id, conv.name, weight[at(o, i)],
-                     weight[at(o, i)] + added, to_string(weight_type));
+            log_warn("passes",
+                     "{}: not folded into {}: a weight of {:.4g} would become {:.4g}, beyond {}; "
+                     "the skip stays",
+                     id, conv.name, weight[at(o, i)], weight[at(o, i)] + added,
+                     to_string(weight_type));
             return false;
           }
         }
       }
       for (int64_t o = 0; o < out; ++o) {
-        for (int64_t i = 0; i < in; ++i) weight[at(o, i)] += term.weight[static_cast<size_t>(o * in + i)];
+        for (int64_t i = 0; i < in; ++i)
+          weight[at(o, i)] += term.weight[static_cast<size_t>(o * in + i)];
         if (!term.bias.empty()) bias[static_cast<size_t>(o)] += term.bias[static_cast<size_t>(o)];
       }
       set_tensor(graph, conv, "weight", graph.tensor(conv, "weight").shape(), weight);
@@ -65,16 +77,21 @@ void fold_identity_skips(Graph& graph, const FixedType& weight_type) {
       const int value = conv.inputs[s];
       const auto source = static_cast<size_t>(writer[static_cast<size_t>(value)]);
       const Node& skip = graph.nodes[source];
-      const bool same_pixels = readers[static_cast<size_t>(value)].size() == 1 && !skip.inputs.empty() && skip.inputs[0] == conv.inputs[0];
+      const bool same_pixels = readers[static_cast<size_t>(value)].size() == 1 &&
+                               !skip.inputs.empty() && skip.inputs[0] == conv.inputs[0];
       TapTerm term{std::vector<double>(static_cast<size_t>(out * in), 0.0), {}};
       bool linear = false;
       if (same_pixels && skip.op == Op::ShortcutPad) {
         const auto& pad = std::get<ShortcutPadAttributes>(skip.attributes);
         linear = pad.stride == a.stride;
-        for (int64_t i = 0; linear && i < in; ++i) term.weight[static_cast<size_t>((i + pad.channel_offset) * in + i)] = 1;
+        for (int64_t i = 0; linear && i < in; ++i)
+          term.weight[static_cast<size_t>((i + pad.channel_offset) * in + i)] = 1;
       } else if (same_pixels && skip.op == Op::Conv2d) {
         const ConvAttributes& p = skip.conv();
-        linear = p.kernel == 1 && p.stride == a.stride && p.pad_top + p.pad_left + p.pad_bottom + p.pad_right == 0 && p.activation == Activation::None && skip.inputs.size() == 1 && p.window_skips.empty();
+        linear = p.kernel == 1 && p.stride == a.stride &&
+                 p.pad_top + p.pad_left + p.pad_bottom + p.pad_right == 0 &&
+                 p.activation == Activation::None && skip.inputs.size() == 1 &&
+                 p.window_skips.empty();
         if (linear) {
           term.weight = graph.tensor(skip, "weight").to_doubles();
           term.bias = graph.tensor(skip, "bias").to_doubles();

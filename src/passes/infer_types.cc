@@ -1,4 +1,5 @@
-// Decision 8: every stream W bits, weights W bits, accumulators as wide as the products need, one cast a stage, logits uncast.
+// Decision 8: every stream W bits, weights W bits, accumulators as wide as the products need, one
+// cast a stage, logits uncast.
 #include <algorithm>
 #include <cmath>
 
@@ -33,8 +34,11 @@ bool input_joins(const Graph& graph) {
     for (size_t i = node.op == Op::Conv2d ? 1 : 0; joins && i < node.inputs.size(); ++i) {
       if (raw[static_cast<size_t>(node.inputs[i])]) return true;
     }
-    const bool passes = node.op == Op::Relu || node.op == Op::Clone || node.op == Op::ShortcutPad || node.op == Op::ZeroPad;
-    for (int id : node.outputs) raw[static_cast<size_t>(id)] = node.op == Op::Input || (passes && raw[static_cast<size_t>(node.inputs[0])]);
+    const bool passes = node.op == Op::Relu || node.op == Op::Clone || node.op == Op::ShortcutPad ||
+                        node.op == Op::ZeroPad;
+    for (int id : node.outputs)
+      raw[static_cast<size_t>(id)] =
+          node.op == Op::Input || (passes && raw[static_cast<size_t>(node.inputs[0])]);
   }
   return false;
 }
@@ -45,8 +49,10 @@ void infer_types(Graph& graph, const DesignOptions& options) {
   const FixedType& model = options.type;
   auto check_width = [&](const FixedType& type, const Node& node) {
     if (type.width > kMaxAccumulator)
-      fail(ErrorKind::Unsupported, "--precision {},{}: {} would need an accumulator of {} bits, at most {} are supported; ask for fewer bits", model.width, model.integer,
-           node.name, type.width, kMaxAccumulator);
+      fail(ErrorKind::Unsupported,
+           "--precision {},{}: {} would need an accumulator of {} bits, at most {} are supported; "
+           "ask for fewer bits",
+           model.width, model.integer, node.name, type.width, kMaxAccumulator);
   };
   int logits = -1;
   for (const Node& node : graph.nodes) {
@@ -60,7 +66,8 @@ void infer_types(Graph& graph, const DesignOptions& options) {
         FixedType type = model;
         if (!input_joins(graph)) {  // streams that are added have one type, the model's
           type.integer = 1;
-          while (type.integer < type.width && options.input_magnitude > type.max_value()) ++type.integer;
+          while (type.integer < type.width && options.input_magnitude > type.max_value())
+            ++type.integer;
         }
         out = type;
         break;
@@ -74,7 +81,8 @@ void infer_types(Graph& graph, const DesignOptions& options) {
         if (node.op == Op::Conv2d) {
           products *= shape[2] * shape[3];
           terms += static_cast<int64_t>(node.inputs.size() - 1 + node.conv().window_skips.size());
-          for (size_t s = 1; s < node.inputs.size(); ++s) fraction = std::max(fraction, in_type(s).fraction());
+          for (size_t s = 1; s < node.inputs.size(); ++s)
+            fraction = std::max(fraction, in_type(s).fraction());
         }
         FixedType sum = accumulator_type(x, model, products);
         sum.rounding = model.rounding;
@@ -83,11 +91,13 @@ void infer_types(Graph& graph, const DesignOptions& options) {
         FixedType accumulator = sum;
         accumulator.integer += ceil_log2(terms);
         accumulator.width += ceil_log2(terms) + more;
-        for (size_t s = 1; s < node.inputs.size(); ++s) {  // a skip may be wider than the product sum
+        for (size_t s = 1; s < node.inputs.size();
+             ++s) {  // a skip may be wider than the product sum
           const int needed = in_type(s).integer + ceil_log2(terms) - accumulator.integer;
           if (needed > 0) accumulator.integer += needed, accumulator.width += needed;
         }
-        accumulator.rounding = Rounding::Trn;  // exact by construction: no rounding or saturation logic in the loop
+        accumulator.rounding =
+            Rounding::Trn;  // exact by construction: no rounding or saturation logic in the loop
         accumulator.overflow = Overflow::Wrap;
         check_width(accumulator, node);
         node.hardware.weight = model;
@@ -132,9 +142,14 @@ void infer_types(Graph& graph, const DesignOptions& options) {
       case Op::Relu:
       case Op::ShortcutPad:
       case Op::ZeroPad:
-      case Op::Clone: out = in_type(0); break;
-      case Op::Output: break;
-      case Op::BatchNorm: fail(ErrorKind::Internal, "{} is a batch norm; fold_batch_norm comes before infer_types", node.name);
+      case Op::Clone:
+        out = in_type(0);
+        break;
+      case Op::Output:
+        break;
+      case Op::BatchNorm:
+        fail(ErrorKind::Internal, "{} is a batch norm; fold_batch_norm comes before infer_types",
+             node.name);
     }
     for (int id : node.outputs) graph.value(id).type = out;
   }

@@ -1,5 +1,7 @@
-// The two layouts. fused:  conv → add(skips) → relu   or   conv → relu → add(skips)   becomes one convolution node;
-//                 stock:  conv with pads              becomes   zero_pad → conv, and adds and ReLUs stay.
+// The two layouts. fused:  conv → add(skips) → relu   or   conv → relu → add(skips)   becomes one
+// convolution node;
+//                 stock:  conv with pads              becomes   zero_pad → conv, and adds and ReLUs
+//                 stay.
 #include <algorithm>
 
 #include "passes/rewrite.h"
@@ -22,10 +24,14 @@ void fuse_stages(Graph& graph) {
     Node conv = graph.nodes[n];
     ConvAttributes& a = conv.conv();
     if (a.pad_top >= a.kernel || a.pad_left >= a.kernel)
-      fail(ErrorKind::Unsupported, "{}: pads of {} and {} before a kernel of {}: the fused stage takes pads below the kernel; export with --layout stock", conv.name, a.pad_top, a.pad_left,
-           a.kernel);
-    TAILOR_CHECK(a.stream_skips.empty() && a.activation == Activation::None, "{} is fused already", conv.name);
-    size_t last = n;  // the fused node stands where its last part stood, behind everything that feeds it
+      fail(ErrorKind::Unsupported,
+           "{}: pads of {} and {} before a kernel of {}: the fused stage takes pads below the "
+           "kernel; export with --layout stock",
+           conv.name, a.pad_top, a.pad_left, a.kernel);
+    TAILOR_CHECK(a.stream_skips.empty() && a.activation == Activation::None, "{} is fused already",
+                 conv.name);
+    size_t last =
+        n;  // the fused node stands where its last part stood, behind everything that feeds it
     auto absorb_add = [&](int index) {
       const Node& add = graph.nodes[static_cast<size_t>(index)];
       a.stream_skips = std::get<AddAttributes>(add.attributes).skips;
@@ -52,7 +58,9 @@ void fuse_stages(Graph& graph) {
     }
     // An identity over this convolution alone is in the window already.
     for (size_t s = conv.inputs.size(); s-- > 1;) {
-      if (conv.inputs[s] != conv.inputs[0] || a.stride != 1 || graph.value(conv.inputs[0]).shape != graph.value(conv.outputs[0]).shape) continue;
+      if (conv.inputs[s] != conv.inputs[0] || a.stride != 1 ||
+          graph.value(conv.inputs[0]).shape != graph.value(conv.outputs[0]).shape)
+        continue;
       a.window_skips.insert(a.window_skips.begin(), a.stream_skips[s - 1]);
       a.stream_skips.erase(a.stream_skips.begin() + static_cast<std::ptrdiff_t>(s - 1));
       conv.inputs.erase(conv.inputs.begin() + static_cast<std::ptrdiff_t>(s));
@@ -76,7 +84,9 @@ void split_stages(Graph& graph) {
         pad.name = node.name + ".pad";
         pad.attributes = ZeroPadAttributes{a.pad_top, a.pad_left, a.pad_bottom, a.pad_right};
         pad.inputs = {node.inputs[0]};
-        pad.outputs = {graph.add_value(pad.name, infer_shape(Op::ZeroPad, pad.name, {graph.value(node.inputs[0]).shape}, pad.attributes, 0))};
+        pad.outputs = {graph.add_value(
+            pad.name, infer_shape(Op::ZeroPad, pad.name, {graph.value(node.inputs[0]).shape},
+                                  pad.attributes, 0))};
         node.inputs[0] = pad.outputs[0];
         a.pad_top = a.pad_left = a.pad_bottom = a.pad_right = 0;
         nodes.push_back(std::move(pad));

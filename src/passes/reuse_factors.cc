@@ -1,4 +1,5 @@
-// Reuse factors: how many products share one multiplier. Validity is hls4ml's rule, so that a factor means the same to our users.
+// Reuse factors: how many products share one multiplier. Validity is hls4ml's rule, so that a
+// factor means the same to our users.
 #include <algorithm>
 #include <cstdlib>
 
@@ -10,7 +11,8 @@ namespace {
 
 constexpr Card kCards[] = {{"u200", "xcu200-fsgd2104-2-e", 6840, 4320, 1182240, 2364480, 960}};
 constexpr double kDspShare = 0.70;
-/// Cycles of an output beyond its reuse factor (hls.md section 7, model): filling the multiply-accumulate pipeline.
+/// Cycles of an output beyond its reuse factor (hls.md section 7, model): filling the
+/// multiply-accumulate pipeline.
 constexpr int64_t kPipelineCycles = 3;
 
 struct Layer {
@@ -35,11 +37,13 @@ std::vector<Layer> layers_of(const Graph& graph) {
     if (node.op != Op::Conv2d && node.op != Op::Dense) continue;
     const Shape& shape = graph.tensor(node, "weight").shape();
     const MapShape& in = graph.value(node.inputs[0]).shape;
-    Layer layer{n, shape[1], shape[0], in.pixels(), graph.value(node.outputs[0]).shape.pixels(), {}};
+    Layer layer{n, shape[1], shape[0], in.pixels(), graph.value(node.outputs[0]).shape.pixels(),
+                {}};
     if (node.op == Op::Conv2d) {
       const ConvAttributes& a = node.conv();
       layer.n_in *= shape[2] * shape[3];
-      layer.steps = (in.height + std::max(a.pad_top, a.pad_bottom)) * (in.width + std::max(a.pad_left, a.pad_right));
+      layer.steps = (in.height + std::max(a.pad_top, a.pad_bottom)) *
+                    (in.width + std::max(a.pad_left, a.pad_right));
     }
     layer.factors = valid_reuse_factors(layer.n_in, layer.n_out);
     layers.push_back(std::move(layer));
@@ -71,7 +75,9 @@ std::vector<int64_t> valid_reuse_factors(int64_t n_in, int64_t n_out) {
   std::sort(factors.begin(), factors.end());
   factors.erase(std::unique(factors.begin(), factors.end()), factors.end());
   factors.erase(std::remove_if(factors.begin(), factors.end(),
-                               [&](int64_t rf) { return rf >= n_in ? rf % n_in != 0 : (products / rf) % n_out != 0; }),
+                               [&](int64_t rf) {
+                                 return rf >= n_in ? rf % n_in != 0 : (products / rf) % n_out != 0;
+                               }),
                 factors.end());
   return factors;
 }
@@ -91,11 +97,13 @@ void choose_reuse_factors(Graph& graph, const DesignOptions& options) {
     for (size_t l = 0; l < layers.size(); ++l) {
       chosen[l] = nearest_reuse_factor(layers[l].n_in, layers[l].n_out, *options.reuse_factor);
       if (chosen[l] != *options.reuse_factor)
-        log_warn("passes", "{}: reuse factor {} is not valid for {} x {} products, using {}", graph.nodes[layers[l].node].name, *options.reuse_factor, layers[l].n_in,
+        log_warn("passes", "{}: reuse factor {} is not valid for {} x {} products, using {}",
+                 graph.nodes[layers[l].node].name, *options.reuse_factor, layers[l].n_in,
                  layers[l].n_out, chosen[l]);
     }
   } else {
-    // Every attainable stage time is a candidate for the common one; fewer multipliers are needed the longer it is, so bisect.
+    // Every attainable stage time is a candidate for the common one; fewer multipliers are needed
+    // the longer it is, so bisect.
     const Card& card = find_card(options.card);
     const auto budget = static_cast<int64_t>(kDspShare * static_cast<double>(card.dsp));
     std::vector<int64_t> targets;
@@ -109,14 +117,20 @@ void choose_reuse_factors(Graph& graph, const DesignOptions& options) {
       for (const Layer& layer : layers) {
         const int64_t factor = layer.factor_within(target);
         if (factor == 0) return INT64_MAX;
-        const int64_t dsp = std::max<int64_t>(1, dsp_of_multiplier(graph.value(graph.nodes[layer.node].inputs[0]).type->width, graph.nodes[layer.node].hardware.weight->width));
+        const int64_t dsp = std::max<int64_t>(
+            1, dsp_of_multiplier(graph.value(graph.nodes[layer.node].inputs[0]).type->width,
+                                 graph.nodes[layer.node].hardware.weight->width));
         sum += layer.n_in * layer.n_out / factor * dsp;
       }
       return sum;
     };
-    auto found = std::partition_point(targets.begin(), targets.end(), [&](int64_t target) { return multipliers(target) > budget; });
+    auto found = std::partition_point(targets.begin(), targets.end(),
+                                      [&](int64_t target) { return multipliers(target) > budget; });
     if (found == targets.end())
-      fail(ErrorKind::Unsupported, "--fpga {}: even with one multiplier for every output the network needs more than {:.0f} % of the card's {} DSPs", card.name, 100 * kDspShare, card.dsp);
+      fail(ErrorKind::Unsupported,
+           "--fpga {}: even with one multiplier for every output the network needs more than "
+           "{:.0f} % of the card's {} DSPs",
+           card.name, 100 * kDspShare, card.dsp);
     for (size_t l = 0; l < layers.size(); ++l) chosen[l] = layers[l].factor_within(*found);
   }
   for (Node& node : graph.nodes) {

@@ -23,7 +23,8 @@ void remove_nodes(Graph& graph, const std::vector<bool>& dead) {
   }
 }
 
-void set_tensor(Graph& graph, const Node& node, const char* part, const Shape& shape, const std::vector<double>& values) {
+void set_tensor(Graph& graph, const Node& node, const char* part, const Shape& shape,
+                const std::vector<double>& values) {
   graph.tensors[node.name + "." + part] = Tensor::from(shape, values);
 }
 

@@ -1,4 +1,5 @@
-// What every rewriting pass needs: dropping nodes, with the values and tensors that go with them, and setting a float64 tensor.
+// What every rewriting pass needs: dropping nodes, with the values and tensors that go with them,
+// and setting a float64 tensor.
 #pragma once
 
 #include <vector>
@@ -7,8 +8,10 @@
 
 namespace tailor {
 
-/// Removes the marked nodes and every value that no remaining node writes, and renumbers; tensors of removed nodes must be gone already.
+/// Removes the marked nodes and every value that no remaining node writes, and renumbers; tensors
+/// of removed nodes must be gone already.
 void remove_nodes(Graph& graph, const std::vector<bool>& dead);
-void set_tensor(Graph& graph, const Node& node, const char* part, const Shape& shape, const std::vector<double>& values);
+void set_tensor(Graph& graph, const Node& node, const char* part, const Shape& shape,
+                const std::vector<double>& values);
 
 }  // namespace tailor

@@ -14,7 +14,8 @@ std::string ids_text(const std::vector<std::string>& ids) {
 Json skips_json(const Block& block) {
   Json::Array skips;
   for (const Skip& skip : block.skips)
-    skips.push_back(Json::object({{"id", skip.id}, {"from", skip.from}, {"to", skip.to}, {"kind", to_string(skip.kind)}}));
+    skips.push_back(Json::object(
+        {{"id", skip.id}, {"from", skip.from}, {"to", skip.to}, {"kind", to_string(skip.kind)}}));
   return skips;
 }
 
@@ -27,8 +28,8 @@ int64_t parameters_of(const std::vector<TensorSpec>& specs) {
 }
 
 /// Whether the long skip's operation turns `from` into `to` as it stands.
-bool operation_fits(const Skip& skip, const MapShape& skip_from, const MapShape& skip_to, const MapShape& from,
-                    const MapShape& to) {
+bool operation_fits(const Skip& skip, const MapShape& skip_from, const MapShape& skip_to,
+                    const MapShape& from, const MapShape& to) {
   if (skip.kind == SkipKind::Identity) return false;
   return from.channels == skip_from.channels && to.channels == skip_to.channels &&
          (from.height + skip.stride - 1) / skip.stride == to.height &&
@@ -37,15 +38,18 @@ bool operation_fits(const Skip& skip, const MapShape& skip_from, const MapShape&
 
 }  // namespace
 
-std::vector<PlannedEdit> plan_edits(const SurgeryConfig& policy, const Network& network, int64_t epochs, const std::string& source) {
+std::vector<PlannedEdit> plan_edits(const SurgeryConfig& policy, const Network& network,
+                                    int64_t epochs, const std::string& source) {
   const std::vector<std::string> ids = skip_ids(network);
   for (size_t i = 0; i < policy.plan.size(); ++i) {
     const std::string& id = policy.plan[i].skip;
     std::string pointer = fmt::format("/surgery/plan/{}/skip", i);
     if (std::find(ids.begin(), ids.end(), id) == ids.end())
-      fail_config(pointer, "the id of a skip (" + ids_text(ids) + ")", fmt::format("\"{}\"{}", id, did_you_mean(id, ids)), source);
+      fail_config(pointer, "the id of a skip (" + ids_text(ids) + ")",
+                  fmt::format("\"{}\"{}", id, did_you_mean(id, ids)), source);
     for (size_t j = 0; j < i; ++j) {
-      if (policy.plan[j].skip == id) fail_config(pointer, "each skip once", fmt::format("\"{}\" again", id), source);
+      if (policy.plan[j].skip == id)
+        fail_config(pointer, "each skip once", fmt::format("\"{}\" again", id), source);
     }
   }
   std::vector<PlannedEdit> edits;
@@ -54,7 +58,8 @@ std::vector<PlannedEdit> plan_edits(const SurgeryConfig& policy, const Network& 
   if (policy.order == EditOrder::OutputFirst) std::reverse(order.begin(), order.end());
   const int64_t first = policy.first_epoch.value_or(policy.alpha);
   for (const std::string& id : order) {
-    AlterationKind kind = policy.kind == SurgeryKind::Remove ? AlterationKind::Remove : AlterationKind::Shorten;
+    AlterationKind kind =
+        policy.kind == SurgeryKind::Remove ? AlterationKind::Remove : AlterationKind::Shorten;
     for (const SkipPlan& exception : policy.plan) {
       if (exception.skip == id) kind = exception.kind;
     }
@@ -62,12 +67,16 @@ std::vector<PlannedEdit> plan_edits(const SurgeryConfig& policy, const Network& 
     int64_t turn = static_cast<int64_t>(edits.size()) / policy.at_once;
     edits.push_back({first + turn * policy.alpha, id, kind});
   }
-  auto reached = static_cast<size_t>(std::count_if(edits.begin(), edits.end(), [&](const PlannedEdit& e) { return e.epoch < epochs; }));
+  auto reached = static_cast<size_t>(std::count_if(
+      edits.begin(), edits.end(), [&](const PlannedEdit& e) { return e.epoch < epochs; }));
   if (reached < edits.size()) {
     if (!policy.allow_partial)
-      fail_config("/train/epochs",
-                  fmt::format("at least {} (the last of {} alterations is due before epoch {}), or allow_partial", edits.back().epoch + 1, edits.size(), edits.back().epoch),
-                  std::to_string(epochs), source);
+      fail_config(
+          "/train/epochs",
+          fmt::format(
+              "at least {} (the last of {} alterations is due before epoch {}), or allow_partial",
+              edits.back().epoch + 1, edits.size(), edits.back().epoch),
+          std::to_string(epochs), source);
     edits.resize(reached);
   }
   Network rehearsal = network;
@@ -75,7 +84,10 @@ std::vector<PlannedEdit> plan_edits(const SurgeryConfig& policy, const Network& 
     try {
       apply_alteration(rehearsal, edit.skip_id, edit.kind);
     } catch (const Error& e) {
-      fail(e.kind(), "{}: /surgery: the alteration due before epoch {}: {}; give this skip \"kind\": \"keep\" in /surgery/plan", source, edit.epoch, e.what());
+      fail(e.kind(),
+           "{}: /surgery: the alteration due before epoch {}: {}; give this skip \"kind\": "
+           "\"keep\" in /surgery/plan",
+           source, edit.epoch, e.what());
     }
   }
   return edits;
@@ -98,7 +110,8 @@ Alteration apply_alteration(Network& network, const std::string& skip_id, Altera
     }
   }
   if (!block)
-    fail(ErrorKind::Config, "cannot alter the skip '{}': the network has no such skip; {}", skip_id, ids_text(skip_ids(network)));
+    fail(ErrorKind::Config, "cannot alter the skip '{}': the network has no such skip; {}", skip_id,
+         ids_text(skip_ids(network)));
   TAILOR_CHECK(kind != AlterationKind::Keep, "keeping a skip is no alteration");
 
   Alteration alteration{kind, skip_id, skips_json(*block), {}, {}, {}, 0, 0};
@@ -115,7 +128,8 @@ Alteration apply_alteration(Network& network, const std::string& skip_id, Altera
     }
     std::vector<Skip> steps;
     for (int64_t p = old.from; p < old.to; ++p) {
-      bool exists = std::any_of(block->skips.begin(), block->skips.end(), [&](const Skip& s) { return s.from == p && s.to == p + 1; });
+      bool exists = std::any_of(block->skips.begin(), block->skips.end(),
+                                [&](const Skip& s) { return s.from == p && s.to == p + 1; });
       if (exists) continue;
       Skip step;
       step.id = fmt::format("{}.{}", old.id, p - old.from);
@@ -123,7 +137,8 @@ Alteration apply_alteration(Network& network, const std::string& skip_id, Altera
       step.to = p + 1;
       if (at(p) == at(p + 1)) {
         step.kind = SkipKind::Identity;
-      } else if (!operation_used && operation_fits(old, at(old.from), at(old.to), at(p), at(p + 1))) {
+      } else if (!operation_used &&
+                 operation_fits(old, at(old.from), at(old.to), at(p), at(p + 1))) {
         step.kind = old.kind;
         step.stride = old.stride;
         step.channel_offset = old.channel_offset;
@@ -133,18 +148,22 @@ Alteration apply_alteration(Network& network, const std::string& skip_id, Altera
         step.kind = SkipKind::Projection;
         step.stride = block->stages[static_cast<size_t>(p)].stride;
         step.tensors = step.id;
-        MapShape reached{at(p + 1).channels, (at(p).height + step.stride - 1) / step.stride, (at(p).width + step.stride - 1) / step.stride};
+        MapShape reached{at(p + 1).channels, (at(p).height + step.stride - 1) / step.stride,
+                         (at(p).width + step.stride - 1) / step.stride};
         if (reached != at(p + 1)) {
           block->skips.insert(block->skips.begin() + static_cast<std::ptrdiff_t>(skip_index), old);
-          fail(ErrorKind::Unsupported, "cannot shorten the skip '{}': no strided 1x1 projection turns {} into {} at stage {}", skip_id,
-               to_string(at(p)), to_string(at(p + 1)), p + 1);
+          fail(ErrorKind::Unsupported,
+               "cannot shorten the skip '{}': no strided 1x1 projection turns {} into {} at stage "
+               "{}",
+               skip_id, to_string(at(p)), to_string(at(p + 1)), p + 1);
         }
         auto specs = projection_specs(step, at(p).channels, at(p + 1).channels);
         alteration.added.insert(alteration.added.end(), specs.begin(), specs.end());
       }
       steps.push_back(step);
     }
-    block->skips.insert(block->skips.begin() + static_cast<std::ptrdiff_t>(skip_index), steps.begin(), steps.end());
+    block->skips.insert(block->skips.begin() + static_cast<std::ptrdiff_t>(skip_index),
+                        steps.begin(), steps.end());
   }
 
   if (old.kind == SkipKind::Projection && !operation_used) {
@@ -162,12 +181,14 @@ Alteration apply_alteration(Network& network, const std::string& skip_id, Altera
 TensorMap added_tensors(const Alteration& alteration, int64_t seed) {
   TensorMap tensors;
   for (const TensorSpec& spec : alteration.added)
-    tensors.emplace(spec.name, spec.role == TensorRole::BnWeight ? Tensor(DType::F32, spec.shape) : initial_tensor(spec, seed));
+    tensors.emplace(spec.name, spec.role == TensorRole::BnWeight ? Tensor(DType::F32, spec.shape)
+                                                                 : initial_tensor(spec, seed));
   return tensors;
 }
 
 std::string alteration_text(const Alteration& alteration, int64_t left, int64_t total) {
-  return fmt::format("{} {} ({} of {} left)", alteration.kind == AlterationKind::Remove ? "removed" : "shortened",
+  return fmt::format("{} {} ({} of {} left)",
+                     alteration.kind == AlterationKind::Remove ? "removed" : "shortened",
                      alteration.skip_id, left, total);
 }
 

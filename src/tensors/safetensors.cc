@@ -14,7 +14,8 @@ namespace {
 constexpr size_t kMaxHeader = 100'000'000;  // the format's own limit
 
 std::optional<DType> parse_dtype(std::string_view name) {
-  for (DType dtype : {DType::F64, DType::F32, DType::I64, DType::I32, DType::I16, DType::I8, DType::U8}) {
+  for (DType dtype :
+       {DType::F64, DType::F32, DType::I64, DType::I32, DType::I16, DType::I8, DType::U8}) {
     if (name == dtype_name(dtype)) return dtype;
   }
   return std::nullopt;
@@ -27,9 +28,11 @@ struct Entry {
 
 }  // namespace
 
-TensorFile parse_safetensors(std::string_view bytes, const std::string& path, const std::string& what) {
+TensorFile parse_safetensors(std::string_view bytes, const std::string& path,
+                             const std::string& what) {
   auto bad = [&](const std::string& why) {
-    fail(ErrorKind::Data, "{} {}: {}; the file is damaged or not a safetensors file", what, path, why);
+    fail(ErrorKind::Data, "{} {}: {}; the file is damaged or not a safetensors file", what, path,
+         why);
   };
   if (bytes.size() < 8) bad(fmt::format("expected at least 8 bytes, got {}", bytes.size()));
   uint64_t header_size = 0;
@@ -55,8 +58,8 @@ TensorFile parse_safetensors(std::string_view bytes, const std::string& path, co
       }
       auto dtype = parse_dtype(value.at("dtype").as_string());
       if (!dtype)
-        bad(fmt::format("tensor '{}' has the type {}, expected one of F64 F32 I64 I32 I16 I8 U8", name,
-                        value.at("dtype").as_string()));
+        bad(fmt::format("tensor '{}' has the type {}, expected one of F64 F32 I64 I32 I16 I8 U8",
+                        name, value.at("dtype").as_string()));
       Shape shape;
       size_t count = 1;
       for (const Json& n : value.at("shape").as_array()) {
@@ -67,7 +70,8 @@ TensorFile parse_safetensors(std::string_view bytes, const std::string& path, co
         shape.push_back(size);
       }
       const auto& offsets = value.at("data_offsets").as_array();
-      if (offsets.size() != 2) bad(fmt::format("tensor '{}' has {} offsets, expected 2", name, offsets.size()));
+      if (offsets.size() != 2)
+        bad(fmt::format("tensor '{}' has {} offsets, expected 2", name, offsets.size()));
       int64_t begin = offsets[0].as_int(), end = offsets[1].as_int();
       if (begin < 0 || end < begin || static_cast<size_t>(end) > data.size())
         bad(fmt::format("tensor '{}' lies at bytes {} to {} of {}", name, begin, end, data.size()));
@@ -75,7 +79,8 @@ TensorFile parse_safetensors(std::string_view bytes, const std::string& path, co
         bad(fmt::format("tensor '{}' has {} bytes, its shape {} needs {}", name, end - begin,
                         to_string(shape), count * dtype_size(*dtype)));
       Tensor tensor(*dtype, shape);
-      if (end > begin) std::memcpy(tensor.bytes().data(), data.data() + begin, static_cast<size_t>(end - begin));
+      if (end > begin)
+        std::memcpy(tensor.bytes().data(), data.data() + begin, static_cast<size_t>(end - begin));
       entries.push_back({name, static_cast<size_t>(begin), static_cast<size_t>(end)});
       file.tensors.emplace(name, std::move(tensor));
     }
@@ -83,8 +88,9 @@ TensorFile parse_safetensors(std::string_view bytes, const std::string& path, co
     if (std::string_view(e.what()).find(path) != std::string_view::npos) throw;
     bad(e.what());
   }
-  std::sort(entries.begin(), entries.end(),
-            [](const Entry& a, const Entry& b) { return std::pair(a.begin, a.end) < std::pair(b.begin, b.end); });
+  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
+    return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
+  });
   size_t position = 0;
   for (const Entry& entry : entries) {
     if (entry.begin != position)
@@ -110,7 +116,8 @@ std::string print_safetensors(const TensorFile& file) {
   }
   size_t offset = 0;
   for (const auto& [name, tensor] : file.tensors) {
-    Json entry = Json::object({{"dtype", dtype_name(tensor.dtype())}, {"shape", Json::array(tensor.shape())}});
+    Json entry = Json::object(
+        {{"dtype", dtype_name(tensor.dtype())}, {"shape", Json::array(tensor.shape())}});
     size_t end = offset + tensor.bytes().size();
     entry.set("data_offsets", Json(Json::Array{offset, end}));
     header.members().emplace_back(name, std::move(entry));  // names are unique: a map's keys

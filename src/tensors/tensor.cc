@@ -6,13 +6,20 @@ namespace tailor {
 
 const char* dtype_name(DType dtype) {
   switch (dtype) {
-    case DType::F64: return "F64";
-    case DType::F32: return "F32";
-    case DType::I64: return "I64";
-    case DType::I32: return "I32";
-    case DType::I16: return "I16";
-    case DType::I8: return "I8";
-    case DType::U8: return "U8";
+    case DType::F64:
+      return "F64";
+    case DType::F32:
+      return "F32";
+    case DType::I64:
+      return "I64";
+    case DType::I32:
+      return "I32";
+    case DType::I16:
+      return "I16";
+    case DType::I8:
+      return "I8";
+    case DType::U8:
+      return "U8";
   }
   return "?";
 }
@@ -20,17 +27,23 @@ const char* dtype_name(DType dtype) {
 size_t dtype_size(DType dtype) {
   switch (dtype) {
     case DType::F64:
-    case DType::I64: return 8;
+    case DType::I64:
+      return 8;
     case DType::F32:
-    case DType::I32: return 4;
-    case DType::I16: return 2;
+    case DType::I32:
+      return 4;
+    case DType::I16:
+      return 2;
     case DType::I8:
-    case DType::U8: return 1;
+    case DType::U8:
+      return 1;
   }
   return 1;
 }
 
-std::string to_string(const MapShape& s) { return fmt::format("{}x{}x{}", s.channels, s.height, s.width); }
+std::string to_string(const MapShape& s) {
+  return fmt::format("{}x{}x{}", s.channels, s.height, s.width);
+}
 
 std::string to_string(const Shape& shape) {
   std::string text = "[";
@@ -57,20 +70,29 @@ std::vector<double> Tensor::to_doubles() const {
     return out;
   };
   switch (dtype_) {
-    case DType::F64: return convert(as<double>());
-    case DType::F32: return convert(as<float>());
-    case DType::I64: return convert(as<int64_t>());
-    case DType::I32: return convert(as<int32_t>());
-    case DType::I16: return convert(as<int16_t>());
-    case DType::I8: return convert(as<int8_t>());
-    case DType::U8: return convert(as<uint8_t>());
+    case DType::F64:
+      return convert(as<double>());
+    case DType::F32:
+      return convert(as<float>());
+    case DType::I64:
+      return convert(as<int64_t>());
+    case DType::I32:
+      return convert(as<int32_t>());
+    case DType::I16:
+      return convert(as<int16_t>());
+    case DType::I8:
+      return convert(as<int8_t>());
+    case DType::U8:
+      return convert(as<uint8_t>());
   }
   return {};
 }
 
-const Tensor& find_tensor(const TensorMap& tensors, const std::string& name, const std::string& where) {
+const Tensor& find_tensor(const TensorMap& tensors, const std::string& name,
+                          const std::string& where) {
   auto found = tensors.find(name);
-  if (found == tensors.end()) fail(ErrorKind::Data, "the tensor '{}' is missing from {}", name, where);
+  if (found == tensors.end())
+    fail(ErrorKind::Data, "the tensor '{}' is missing from {}", name, where);
   return found->second;
 }
 

@@ -31,17 +31,27 @@ int set_torch_threads(int64_t threads) {
   const int count = threads > 0 ? static_cast<int>(threads) : available_threads();
   at::set_num_threads(count);
   if (is_reference_blas(blas_library()))
-    log_warn("train", "LibTorch uses the reference BLAS, 5 to 7 times slower on matrix products: install libopenblas0-pthread (scripts/setup.sh)");
+    log_warn("train",
+             "LibTorch uses the reference BLAS, 5 to 7 times slower on matrix products: install "
+             "libopenblas0-pthread (scripts/setup.sh)");
   return count;
 }
 
 Json describe_torch() {
   const std::string blas = blas_library();
-  Json json = Json::object({{"version", TORCH_VERSION}, {"blas", blas}, {"cpu_capability", torch_cpu_capability()}, {"threads", at::get_num_threads()}, {"cuda", at::globalContext().hasCUDA()},
+  Json json = Json::object({{"version", TORCH_VERSION},
+                            {"blas", blas},
+                            {"cpu_capability", torch_cpu_capability()},
+                            {"threads", at::get_num_threads()},
+                            {"cuda", at::globalContext().hasCUDA()},
                             {"onednn", at::globalContext().hasMKLDNN()}});
   Json::Array advice;
-  if (is_reference_blas(blas)) advice.emplace_back("libopenblas0-pthread: matrix products are 5 to 7 times slower without it (scripts/setup.sh)");
-  if (!at::globalContext().hasMKLDNN()) advice.emplace_back("this LibTorch has no oneDNN: convolutions are several times slower");
+  if (is_reference_blas(blas))
+    advice.emplace_back(
+        "libopenblas0-pthread: matrix products are 5 to 7 times slower without it "
+        "(scripts/setup.sh)");
+  if (!at::globalContext().hasMKLDNN())
+    advice.emplace_back("this LibTorch has no oneDNN: convolutions are several times slower");
   json.set("advice", advice);
   return json;
 }

@@ -31,7 +31,9 @@ RunFolder::RunFolder(std::string path, bool wait) : path_(std::move(path)) {
     if (!wait) {
       ::close(lock_);
       lock_ = -1;
-      fail(ErrorKind::Usage, "{}: another process is training in this folder; wait for it, or name another --output", path_);
+      fail(ErrorKind::Usage,
+           "{}: another process is training in this folder; wait for it, or name another --output",
+           path_);
     }
     if (!said) log_info("train", "waiting for the process that trains in {}", path_);
     said = true;
@@ -51,10 +53,14 @@ bool RunFolder::finished() const { return path_exists(file("summary.json")); }
 void RunFolder::append(const char* name, const Json& line) {
   const std::string path = file(name), text = line.dump() + "\n";
   const int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-  const bool written = descriptor >= 0 && ::write(descriptor, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  const bool written = descriptor >= 0 && ::write(descriptor, text.data(), text.size()) ==
+                                              static_cast<ssize_t>(text.size());
   const int error = errno;
   if (descriptor >= 0) ::close(descriptor);
-  if (!written) fail(ErrorKind::Data, "cannot write {}: {} (free some space and go on with tailor train --resume {})", path, std::strerror(error), path_);
+  if (!written)
+    fail(ErrorKind::Data,
+         "cannot write {}: {} (free some space and go on with tailor train --resume {})", path,
+         std::strerror(error), path_);
 }
 
 void RunFolder::truncate(const char* name, int64_t lines) {
@@ -63,13 +69,17 @@ void RunFolder::truncate(const char* name, int64_t lines) {
   size_t end = 0;
   for (int64_t i = 0; i < lines; ++i) {
     end = text.find('\n', end);
-    if (end == std::string::npos) fail(ErrorKind::Data, "{}: expected at least {} lines, got {}; the run cannot be resumed", path, lines, i);
+    if (end == std::string::npos)
+      fail(ErrorKind::Data, "{}: expected at least {} lines, got {}; the run cannot be resumed",
+           path, lines, i);
     ++end;
   }
   if (end < text.size()) write_file(path, text.substr(0, end));
 }
 
-void RunFolder::write(const char* name, const Json& json) { write_file(file(name), json.dump(2) + "\n"); }
+void RunFolder::write(const char* name, const Json& json) {
+  write_file(file(name), json.dump(2) + "\n");
+}
 
 void RunFolder::link_teacher(const std::string& target) {
   std::error_code error;
@@ -77,7 +87,8 @@ void RunFolder::link_teacher(const std::string& target) {
   fs::remove(link, error);
   const fs::path relative = fs::path(absolute_path(target)).lexically_relative(link.parent_path());
   fs::create_symlink(relative, link, error);
-  if (error) fail(ErrorKind::Data, "cannot link {} to {}: {}", link.string(), target, error.message());
+  if (error)
+    fail(ErrorKind::Data, "cannot link {} to {}: {}", link.string(), target, error.message());
 }
 
 }  // namespace tailor

@@ -5,7 +5,8 @@
 
 namespace tailor {
 
-double learning_rate(const ScheduleConfig& schedule, double base, double position, int64_t epochs, int64_t hold_epochs) {
+double learning_rate(const ScheduleConfig& schedule, double base, double position, int64_t epochs,
+                     int64_t hold_epochs) {
   auto cosine = [&](double from) {
     const double length = static_cast<double>(epochs) - from;
     const double at = length > 0 ? std::clamp((position - from) / length, 0.0, 1.0) : 1.0;
@@ -13,16 +14,26 @@ double learning_rate(const ScheduleConfig& schedule, double base, double positio
   };
   double rate = base;
   switch (schedule.kind) {
-    case ScheduleKind::Constant: break;
-    case ScheduleKind::HoldThenCosine: rate = position < static_cast<double>(hold_epochs) ? base : cosine(static_cast<double>(hold_epochs)); break;
-    case ScheduleKind::Cosine: rate = cosine(0); break;
-    case ScheduleKind::Step: rate = base * std::pow(schedule.gamma, std::floor(position / static_cast<double>(schedule.step_epochs))); break;
+    case ScheduleKind::Constant:
+      break;
+    case ScheduleKind::HoldThenCosine:
+      rate = position < static_cast<double>(hold_epochs) ? base
+                                                         : cosine(static_cast<double>(hold_epochs));
+      break;
+    case ScheduleKind::Cosine:
+      rate = cosine(0);
+      break;
+    case ScheduleKind::Step:
+      rate = base * std::pow(schedule.gamma,
+                             std::floor(position / static_cast<double>(schedule.step_epochs)));
+      break;
   }
   const auto warmup = static_cast<double>(schedule.warmup_epochs);
   return position < warmup ? rate * position / warmup : rate;
 }
 
-int64_t resolve_hold_epochs(const ScheduleConfig& schedule, int64_t epochs, int64_t settled_epoch, bool alters) {
+int64_t resolve_hold_epochs(const ScheduleConfig& schedule, int64_t epochs, int64_t settled_epoch,
+                            bool alters) {
   if (schedule.hold_epochs) return *schedule.hold_epochs;
   return alters ? std::min(settled_epoch, epochs - 1) : epochs / 2;
 }

@@ -27,17 +27,25 @@ constexpr int64_t kEvaluationBatch = 250;
 constexpr int64_t kWitnessImages = 4;
 
 using Clock = std::chrono::steady_clock;
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 /// A batch's buffers: NHWC floats that LibTorch sees as a channels-last [n, C, H, W].
 class BatchBuffer {
  public:
   BatchBuffer(int64_t size, const MapShape& shape, const Preprocessing& preprocessing)
-      : shape_(shape), maker_(shape, preprocessing), pixels_(static_cast<size_t>(size * shape.size())), labels_(static_cast<size_t>(size)) {}
+      : shape_(shape),
+        maker_(shape, preprocessing),
+        pixels_(static_cast<size_t>(size * shape.size())),
+        labels_(static_cast<size_t>(size)) {}
 
-  void fill(const ImageDataset& images, Span<const int64_t> indices, const std::optional<Augmentation>& augmentation, int64_t epoch) {
+  void fill(const ImageDataset& images, Span<const int64_t> indices,
+            const std::optional<Augmentation>& augmentation, int64_t epoch) {
     count_ = static_cast<int64_t>(indices.size());
-    maker_.fill(images, indices, augmentation, epoch, {pixels_.data(), static_cast<size_t>(count_ * shape_.size())}, {labels_.data(), indices.size()});
+    maker_.fill(images, indices, augmentation, epoch,
+                {pixels_.data(), static_cast<size_t>(count_ * shape_.size())},
+                {labels_.data(), indices.size()});
   }
   at::Tensor pixels() {
     const int64_t c = shape_.channels, h = shape_.height, w = shape_.width;
@@ -54,9 +62,13 @@ class BatchBuffer {
   int64_t count_ = 0;
 };
 
-Span<const float> values(const at::Tensor& contiguous) { return {contiguous.data_ptr<float>(), static_cast<size_t>(contiguous.numel())}; }
+Span<const float> values(const at::Tensor& contiguous) {
+  return {contiguous.data_ptr<float>(), static_cast<size_t>(contiguous.numel())};
+}
 
-Evaluation evaluate_model(Model& model, const ImageDataset& images, int64_t limit, const MapShape& shape, const Preprocessing& preprocessing, Progress& progress, const std::string& label) {
+Evaluation evaluate_model(Model& model, const ImageDataset& images, int64_t limit,
+                          const MapShape& shape, const Preprocessing& preprocessing,
+                          Progress& progress, const std::string& label) {
   at::NoGradGuard no_grad;
   const int64_t count = limit > 0 ? std::min(limit, images.size()) : images.size();
   BatchBuffer batch(kEvaluationBatch, shape, preprocessing);
@@ -65,11 +77,13 @@ Evaluation evaluate_model(Model& model, const ImageDataset& images, int64_t limi
   progress.begin(label, count, "image");
   for (int64_t first = 0; first < count; first += kEvaluationBatch) {
     indices.clear();
-    for (int64_t i = first; i < std::min(first + kEvaluationBatch, count); ++i) indices.push_back(i);
+    for (int64_t i = first; i < std::min(first + kEvaluationBatch, count); ++i)
+      indices.push_back(i);
     batch.fill(images, indices, std::nullopt, 0);
     at::Tensor logits = model.forward(batch.pixels(), /*training=*/false).contiguous();
     meter.add(values(logits), batch.label_values());
-    meter.loss_sum += at::cross_entropy_loss(logits, batch.labels()).item<double>() * static_cast<double>(indices.size());
+    meter.loss_sum += at::cross_entropy_loss(logits, batch.labels()).item<double>() *
+                      static_cast<double>(indices.size());
     progress.advance(static_cast<int64_t>(indices.size()));
   }
   progress.end();
@@ -78,7 +92,8 @@ Evaluation evaluate_model(Model& model, const ImageDataset& images, int64_t limi
 
 class Run {
  public:
-  Run(const RunSpec& spec, RunFolder& folder, Progress& progress) : spec_(spec), folder_(folder), progress_(progress), config_(spec.config.train) {
+  Run(const RunSpec& spec, RunFolder& folder, Progress& progress)
+      : spec_(spec), folder_(folder), progress_(progress), config_(spec.config.train) {
     start();
   }
 
@@ -99,40 +114,56 @@ class Run {
 
  private:
   const MapShape& shape() const { return spec_.data.shape; }
-  const Preprocessing& preprocessing() const { return spec_.teacher ? spec_.teacher->preprocessing : spec_.data.preprocessing; }
+  const Preprocessing& preprocessing() const {
+    return spec_.teacher ? spec_.teacher->preprocessing : spec_.data.preprocessing;
+  }
 
   void start() {
-    Network network = spec_.teacher ? spec_.teacher->network : make_network(spec_.config.network, shape(), spec_.data.classes);
-    // Edits are planned from the topology that the run begins with, whatever has been applied since.
+    Network network = spec_.teacher
+                          ? spec_.teacher->network
+                          : make_network(spec_.config.network, shape(), spec_.data.classes);
+    // Edits are planned from the topology that the run begins with, whatever has been applied
+    // since.
     total_skips_ = static_cast<int64_t>(skip_ids(network).size());
     edits_ = plan_edits(spec_.config.surgery, network, config_.epochs, spec_.source);
-    hold_epochs_ = resolve_hold_epochs(config_.schedule, config_.epochs, settled_epoch(spec_.config.surgery, edits_), !edits_.empty());
+    hold_epochs_ =
+        resolve_hold_epochs(config_.schedule, config_.epochs,
+                            settled_epoch(spec_.config.surgery, edits_), !edits_.empty());
     if (path_exists(folder_.last())) {
       Checkpoint c = load_checkpoint(folder_.last());
-      if (c.position.epoch > config_.epochs || c.position.edits_applied > static_cast<int64_t>(edits_.size()))
-        fail(ErrorKind::Data, "{}: it stands at epoch {} after {} alterations, the configuration has {} and {}", folder_.last(), c.position.epoch, c.position.edits_applied, config_.epochs,
+      if (c.position.epoch > config_.epochs ||
+          c.position.edits_applied > static_cast<int64_t>(edits_.size()))
+        fail(ErrorKind::Data,
+             "{}: it stands at epoch {} after {} alterations, the configuration has {} and {}",
+             folder_.last(), c.position.epoch, c.position.edits_applied, config_.epochs,
              edits_.size());
       position_ = c.position;
       model_.emplace(c.network, c.tensors, c.momentum);
       folder_.truncate("metrics.jsonl", position_.epoch);
       folder_.truncate("alterations.jsonl", position_.edits_applied);
-      log_info("train", "{}: going on at epoch {}, step {}", folder_.path(), position_.epoch, position_.step);
+      log_info("train", "{}: going on at epoch {}, step {}", folder_.path(), position_.epoch,
+               position_.step);
     } else {
-      model_.emplace(network, spec_.teacher ? spec_.teacher->tensors : initial_tensors(network, config_.seed));
+      model_.emplace(
+          network, spec_.teacher ? spec_.teacher->tensors : initial_tensors(network, config_.seed));
       folder_.truncate("metrics.jsonl", 0);
       folder_.truncate("alterations.jsonl", 0);
     }
-    if (spec_.teacher && spec_.config.distill.beta > 0) teacher_.emplace(spec_.teacher->network, spec_.teacher->tensors);
+    if (spec_.teacher && spec_.config.distill.beta > 0)
+      teacher_.emplace(spec_.teacher->network, spec_.teacher->tensors);
   }
 
   std::optional<double> validate() {
     if (!spec_.data.validation) return std::nullopt;
-    return evaluate_model(*model_, *spec_.data.validation, 0, shape(), preprocessing(), progress_, "validation").accuracy_frac;
+    return evaluate_model(*model_, *spec_.data.validation, 0, shape(), preprocessing(), progress_,
+                          "validation")
+        .accuracy_frac;
   }
 
   void alter_due_skips() {
     std::optional<double> before;
-    while (position_.edits_applied < static_cast<int64_t>(edits_.size()) && edits_[static_cast<size_t>(position_.edits_applied)].epoch <= position_.epoch) {
+    while (position_.edits_applied < static_cast<int64_t>(edits_.size()) &&
+           edits_[static_cast<size_t>(position_.edits_applied)].epoch <= position_.epoch) {
       const PlannedEdit& edit = edits_[static_cast<size_t>(position_.edits_applied)];
       if (!before) before = validate();
       Network network = model_->network();
@@ -140,24 +171,33 @@ class Run {
       model_->alter(network, added_tensors(alteration, config_.seed));
       ++position_.edits_applied;
       const std::optional<double> after = validate();
-      const std::string text = alteration_text(alteration, static_cast<int64_t>(edits_.size()) - position_.edits_applied, static_cast<int64_t>(edits_.size()));
+      const std::string text =
+          alteration_text(alteration, static_cast<int64_t>(edits_.size()) - position_.edits_applied,
+                          static_cast<int64_t>(edits_.size()));
       std::vector<std::string> added;
       for (const TensorSpec& tensor : alteration.added) added.push_back(tensor.name);
-      folder_.append("alterations.jsonl", Json::object({{"epoch", position_.epoch},
-                                                        {"text", text},
-                                                        {"kind", to_string(alteration.kind)},
-                                                        {"skip", alteration.skip_id},
-                                                        {"before", alteration.before},
-                                                        {"after", alteration.after},
-                                                        {"erased", Json::array(alteration.erased)},
-                                                        {"added", Json::array(added)},
-                                                        {"parameters", model_->parameter_count()},
-                                                        {"validation_accuracy_before", before ? Json(100 * *before) : Json()},
-                                                        {"validation_accuracy_after", after ? Json(100 * *after) : Json()}}));
+      folder_.append(
+          "alterations.jsonl",
+          Json::object({{"epoch", position_.epoch},
+                        {"text", text},
+                        {"kind", to_string(alteration.kind)},
+                        {"skip", alteration.skip_id},
+                        {"before", alteration.before},
+                        {"after", alteration.after},
+                        {"erased", Json::array(alteration.erased)},
+                        {"added", Json::array(added)},
+                        {"parameters", model_->parameter_count()},
+                        {"validation_accuracy_before", before ? Json(100 * *before) : Json()},
+                        {"validation_accuracy_after", after ? Json(100 * *after) : Json()}}));
       std::string effect;
-      if (before) effect = fmt::format("; validation {:.2f} % before, {:.2f} % after", 100 * *before, 100 * *after);
-      if (alteration.added_parameters > 0) effect += fmt::format("; {} parameters of new projections", alteration.added_parameters);
-      if (alteration.erased_parameters > 0) effect += fmt::format("; {} parameters of its projection are gone", alteration.erased_parameters);
+      if (before)
+        effect = fmt::format("; validation {:.2f} % before, {:.2f} % after", 100 * *before,
+                             100 * *after);
+      if (alteration.added_parameters > 0)
+        effect += fmt::format("; {} parameters of new projections", alteration.added_parameters);
+      if (alteration.erased_parameters > 0)
+        effect +=
+            fmt::format("; {} parameters of its projection are gone", alteration.erased_parameters);
       log_info("train", "epoch {}: {}{}", position_.epoch, text, effect);
       before = after;
     }
@@ -174,26 +214,34 @@ class Run {
     BatchBuffer batch(config_.batch_size, shape(), preprocessing());
     epoch_began_ = Clock::now();
     epoch_images_ = 0;
-    progress_.begin(fmt::format("epoch {}/{}", position_.epoch + 1, config_.epochs), images.size(), "image");
+    progress_.begin(fmt::format("epoch {}/{}", position_.epoch + 1, config_.epochs), images.size(),
+                    "image");
     progress_.advance(position_.step * config_.batch_size);
     while (position_.step < steps) {
-      const int64_t first = position_.step * config_.batch_size, count = std::min(config_.batch_size, images.size() - first);
-      const double at = static_cast<double>(position_.epoch) + static_cast<double>(position_.step) / static_cast<double>(steps);
+      const int64_t first = position_.step * config_.batch_size,
+                    count = std::min(config_.batch_size, images.size() - first);
+      const double at = static_cast<double>(position_.epoch) +
+                        static_cast<double>(position_.step) / static_cast<double>(steps);
       const double rate = learning_rate(config_.schedule, sgd.lr, at, config_.epochs, hold_epochs_);
-      batch.fill(images, {order.data() + first, static_cast<size_t>(count)}, augmentation, position_.epoch);
+      batch.fill(images, {order.data() + first, static_cast<size_t>(count)}, augmentation,
+                 position_.epoch);
 
       model_->zero_gradients();
       at::Tensor logits = model_->forward(batch.pixels(), /*training=*/true);
       at::Tensor loss = at::cross_entropy_loss(logits, batch.labels());
-      if (beta > 0) loss = at::add(loss.mul(1 - beta), at::mse_loss(logits, teacher_->forward(batch.pixels())), beta);
+      if (beta > 0)
+        loss = at::add(loss.mul(1 - beta), at::mse_loss(logits, teacher_->forward(batch.pixels())),
+                       beta);
       loss.backward();
       model_->sgd_step(rate, sgd.momentum, sgd.weight_decay, sgd.nesterov);
 
       const double value = loss.item<double>();
       if (!std::isfinite(value)) {
         progress_.end();
-        fail(ErrorKind::Data, "the loss became {} at epoch {}, step {}: the learning rate {} is too high for this network; {} is as before the epoch", value, position_.epoch, position_.step, rate,
-             folder_.last());
+        fail(ErrorKind::Data,
+             "the loss became {} at epoch {}, step {}: the learning rate {} is too high for this "
+             "network; {} is as before the epoch",
+             value, position_.epoch, position_.step, rate, folder_.last());
       }
       ClassificationMeter meter;
       at::Tensor host = logits.detach().contiguous();
@@ -203,14 +251,19 @@ class Run {
       position_.loss_sum += value * static_cast<double>(count);
       ++position_.step;
       epoch_images_ += count;
-      progress_.note(fmt::format("loss {:.3f}, accuracy {:.1f} %", position_.loss_sum / static_cast<double>(position_.images), 100.0 * static_cast<double>(position_.correct) / static_cast<double>(position_.images)));
+      progress_.note(fmt::format(
+          "loss {:.3f}, accuracy {:.1f} %",
+          position_.loss_sum / static_cast<double>(position_.images),
+          100.0 * static_cast<double>(position_.correct) / static_cast<double>(position_.images)));
       progress_.advance(count);
 
       if (int signal = pending_interrupt(); signal != 0) {
         progress_.end();
         stamp();
         save(folder_.last());
-        log_info("train", "stopped by signal {} at epoch {}, step {}; go on with: tailor train --resume {}", signal, position_.epoch, position_.step, folder_.path());
+        log_info("train",
+                 "stopped by signal {} at epoch {}, step {}; go on with: tailor train --resume {}",
+                 signal, position_.epoch, position_.step, folder_.path());
         throw Interrupted(signal);
       }
       const double minutes = spec_.config.runtime.checkpoint_minutes;
@@ -226,22 +279,30 @@ class Run {
   template <class Stamp>
   void finish_epoch(const Stamp& stamp) {
     std::optional<Evaluation> validation;
-    if (spec_.data.validation) validation = evaluate_model(*model_, *spec_.data.validation, 0, shape(), preprocessing(), progress_, "validation");
+    if (spec_.data.validation)
+      validation = evaluate_model(*model_, *spec_.data.validation, 0, shape(), preprocessing(),
+                                  progress_, "validation");
     const double count = static_cast<double>(std::max<int64_t>(position_.images, 1));
-    const double train_loss = position_.loss_sum / count, train_accuracy = 100.0 * static_cast<double>(position_.correct) / count;
+    const double train_loss = position_.loss_sum / count,
+                 train_accuracy = 100.0 * static_cast<double>(position_.correct) / count;
     const double images_per_s = static_cast<double>(epoch_images_) / std::max(epoch_seconds_, 1e-9);
-    const double rate = learning_rate(config_.schedule, config_.optimizer.lr, static_cast<double>(position_.epoch), config_.epochs, hold_epochs_);
+    const double rate =
+        learning_rate(config_.schedule, config_.optimizer.lr, static_cast<double>(position_.epoch),
+                      config_.epochs, hold_epochs_);
     const int64_t skips = static_cast<int64_t>(skip_ids(model_->network()).size());
-    folder_.append("metrics.jsonl", Json::object({{"epoch", position_.epoch},
-                                                  {"lr", rate},
-                                                  {"train_loss", train_loss},
-                                                  {"train_accuracy", train_accuracy},
-                                                  {"validation_loss", validation ? Json(validation->loss) : Json()},
-                                                  {"validation_accuracy", validation ? Json(100 * validation->accuracy_frac) : Json()},
-                                                  {"skips", skips},
-                                                  {"seconds", epoch_seconds_},
-                                                  {"images_per_s", images_per_s}}));
-    std::string text = fmt::format("epoch {}/{}: loss {:.4f}, train {:.2f} %", position_.epoch + 1, config_.epochs, train_loss, train_accuracy);
+    folder_.append("metrics.jsonl",
+                   Json::object({{"epoch", position_.epoch},
+                                 {"lr", rate},
+                                 {"train_loss", train_loss},
+                                 {"train_accuracy", train_accuracy},
+                                 {"validation_loss", validation ? Json(validation->loss) : Json()},
+                                 {"validation_accuracy",
+                                  validation ? Json(100 * validation->accuracy_frac) : Json()},
+                                 {"skips", skips},
+                                 {"seconds", epoch_seconds_},
+                                 {"images_per_s", images_per_s}}));
+    std::string text = fmt::format("epoch {}/{}: loss {:.4f}, train {:.2f} %", position_.epoch + 1,
+                                   config_.epochs, train_loss, train_accuracy);
     if (validation) text += fmt::format(", validation {:.2f} %", 100 * validation->accuracy_frac);
     log_info("train", "{}, lr {:.4g}, {:.0f} images/s", text, rate, images_per_s);
 
@@ -266,7 +327,8 @@ class Run {
     c.position = position_;
     c.config = write_run_config(spec_.config);
     c.run = spec_.name;
-    c.metrics = Json::object({{"validation_accuracy", validation_accuracy_ ? Json(100 * *validation_accuracy_) : Json()}});
+    c.metrics = Json::object({{"validation_accuracy",
+                               validation_accuracy_ ? Json(100 * *validation_accuracy_) : Json()}});
     c.tensors = model_->tensors();
     c.momentum = model_->momentum();
     c.witness = witness();
@@ -284,7 +346,8 @@ class Run {
     const auto n = static_cast<int64_t>(indices.size());
     at::Tensor logits = model_->forward(batch.pixels(), /*training=*/false).contiguous();
     CheckpointWitness w;
-    w.source = fmt::format("{} {} images of {}", n, validation ? "validation" : "training", spec_.data.name);
+    w.source = fmt::format("{} {} images of {}", n, validation ? "validation" : "training",
+                           spec_.data.name);
     w.inputs = Tensor(DType::F32, {n, shape().channels, shape().height, shape().width});
     w.outputs = Tensor(DType::F32, {n, spec_.data.classes});
     at::Tensor plain = batch.pixels().contiguous(at::MemoryFormat::Contiguous);
@@ -300,7 +363,10 @@ class Run {
 
   RunResult summarise() {
     RunResult result;
-    auto test = [&](Model& model) { return evaluate_model(model, *spec_.data.test, 0, shape(), preprocessing(), progress_, "test").accuracy_frac; };
+    auto test = [&](Model& model) {
+      return evaluate_model(model, *spec_.data.test, 0, shape(), preprocessing(), progress_, "test")
+          .accuracy_frac;
+    };
     result.test_accuracy = test(*model_);
     if (!validation_accuracy_) validation_accuracy_ = validate();
     result.validation_accuracy = validation_accuracy_;
@@ -317,22 +383,28 @@ class Run {
     result.seconds = position_.seconds;
 
     auto accuracy = [](std::optional<double> frac) { return frac ? Json(100 * *frac) : Json(); };
-    Json summary = Json::object({{"run", spec_.name},
-                                 {"network", model_->network().name},
-                                 {"join", to_string(model_->network().join)},
-                                 {"alterations", edits_.size()},
-                                 {"skips", skip_ids(model_->network()).size()},
-                                 {"skips_before", total_skips_},
-                                 {"parameters", model_->parameter_count()},
-                                 {"epochs", config_.epochs},
-                                 {"last", Json::object({{"validation_accuracy", accuracy(result.validation_accuracy)}, {"test_accuracy", 100 * result.test_accuracy}})},
-                                 {"best", Json()},
-                                 {"teacher", Json()},
-                                 {"seconds", result.seconds},
-                                 {"images_per_s", static_cast<double>(spec_.data.train->size() * config_.epochs) / std::max(result.seconds, 1e-9)},
-                                 {"weights_sha256", weights_digest(result.last.tensors)}});
+    Json summary = Json::object(
+        {{"run", spec_.name},
+         {"network", model_->network().name},
+         {"join", to_string(model_->network().join)},
+         {"alterations", edits_.size()},
+         {"skips", skip_ids(model_->network()).size()},
+         {"skips_before", total_skips_},
+         {"parameters", model_->parameter_count()},
+         {"epochs", config_.epochs},
+         {"last", Json::object({{"validation_accuracy", accuracy(result.validation_accuracy)},
+                                {"test_accuracy", 100 * result.test_accuracy}})},
+         {"best", Json()},
+         {"teacher", Json()},
+         {"seconds", result.seconds},
+         {"images_per_s", static_cast<double>(spec_.data.train->size() * config_.epochs) /
+                              std::max(result.seconds, 1e-9)},
+         {"weights_sha256", weights_digest(result.last.tensors)}});
     if (result.best_test_accuracy)
-      summary.set("best", Json::object({{"epoch", position_.best_epoch}, {"validation_accuracy", accuracy(result.best_validation_accuracy)}, {"test_accuracy", accuracy(result.best_test_accuracy)}}));
+      summary.set("best",
+                  Json::object({{"epoch", position_.best_epoch},
+                                {"validation_accuracy", accuracy(result.best_validation_accuracy)},
+                                {"test_accuracy", accuracy(result.best_test_accuracy)}}));
     if (spec_.teacher) summary.set("teacher", spec_.teacher->metrics);
     folder_.write("summary.json", summary);
     return result;
@@ -355,9 +427,13 @@ class Run {
 
 }  // namespace
 
-RunResult train_run(const RunSpec& spec, RunFolder& folder, Progress& progress) { return Run(spec, folder, progress).train(); }
+RunResult train_run(const RunSpec& spec, RunFolder& folder, Progress& progress) {
+  return Run(spec, folder, progress).train();
+}
 
-Evaluation evaluate_network(const Network& network, const TensorMap& tensors, const ImageDataset& images, int64_t limit, const MapShape& shape, const Preprocessing& preprocessing, Progress& progress) {
+Evaluation evaluate_network(const Network& network, const TensorMap& tensors,
+                            const ImageDataset& images, int64_t limit, const MapShape& shape,
+                            const Preprocessing& preprocessing, Progress& progress) {
   Model model(network, tensors);
   return evaluate_model(model, images, limit, shape, preprocessing, progress, "evaluating");
 }

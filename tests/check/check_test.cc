@@ -1,5 +1,5 @@
-// A project passes, and every fault is noticed by the step that is there for it: each is planted alone, with the manifest's hashes made to agree, so that
-// no other step gives it away.
+// A project passes, and every fault is noticed by the step that is there for it: each is planted
+// alone, with the manifest's hashes made to agree, so that no other step gives it away.
 #include "tailor/check/check.h"
 
 #include <gtest/gtest.h>
@@ -7,8 +7,8 @@
 #include "support/expect_error.h"
 #include "support/projects.h"
 #include "tailor/core/files.h"
-#include "tailor/emulate/float64.h"
 #include "tailor/core/strings.h"
+#include "tailor/emulate/float64.h"
 
 namespace tailor {
 namespace {
@@ -30,7 +30,8 @@ void rehash(const std::string& folder, const std::string& file) {
   write_file(path, manifest.dump(2));
 }
 
-void replace_in(const std::string& folder, const std::string& file, const std::string& from, const std::string& to) {
+void replace_in(const std::string& folder, const std::string& file, const std::string& from,
+                const std::string& to) {
   const std::string path = path_join(folder, file);
   std::string text = read_file(path);
   const size_t at = text.find(from);
@@ -52,14 +53,50 @@ class Compiled : public ::testing::TestWithParam<int> {};
 std::vector<Case> cases() {
   using testing::block_network;
   return {
-      {"TraditionalFused", block_network(), Layout::Fused, {16, 6}, std::nullopt, HlsBackend::Vitis},
-      {"TraditionalPadStock", block_network(Surgery::Traditional, Join::BeforeActivation, Shortcut::Pad), Layout::Stock, {8, 3}, 12, HlsBackend::Vivado},
-      {"ShortenedAfterFused", block_network(Surgery::Shortened, Join::AfterActivation), Layout::Fused, {12, 4, true, Rounding::Trn, Overflow::Wrap}, 54, HlsBackend::Vivado},
-      {"IdentityAfterStock", block_network(Surgery::Traditional, Join::AfterActivation, Shortcut::Projection, 1), Layout::Stock, {20, 7, true, Rounding::RndConv, Overflow::SatSym}, 1, HlsBackend::Vitis},
-      {"RemovedFused", block_network(Surgery::Removed), Layout::Fused, {16, 6}, 108, HlsBackend::Vitis},
-      {"TraditionalPadFused", block_network(Surgery::Traditional, Join::AfterActivation, Shortcut::Pad), Layout::Fused, {10, 3, true, Rounding::RndZero, Overflow::WrapSm}, 9, HlsBackend::Vitis},
-      // 2 channels of 13 bits: the input port's token is rounded up to 32 bits, the pad's behind it is not
-      {"PortWiderThanItsPixelStock", block_network(), Layout::Stock, {13, 4}, std::nullopt, HlsBackend::Vitis},
+      {"TraditionalFused",
+       block_network(),
+       Layout::Fused,
+       {16, 6},
+       std::nullopt,
+       HlsBackend::Vitis},
+      {"TraditionalPadStock",
+       block_network(Surgery::Traditional, Join::BeforeActivation, Shortcut::Pad),
+       Layout::Stock,
+       {8, 3},
+       12,
+       HlsBackend::Vivado},
+      {"ShortenedAfterFused",
+       block_network(Surgery::Shortened, Join::AfterActivation),
+       Layout::Fused,
+       {12, 4, true, Rounding::Trn, Overflow::Wrap},
+       54,
+       HlsBackend::Vivado},
+      {"IdentityAfterStock",
+       block_network(Surgery::Traditional, Join::AfterActivation, Shortcut::Projection, 1),
+       Layout::Stock,
+       {20, 7, true, Rounding::RndConv, Overflow::SatSym},
+       1,
+       HlsBackend::Vitis},
+      {"RemovedFused",
+       block_network(Surgery::Removed),
+       Layout::Fused,
+       {16, 6},
+       108,
+       HlsBackend::Vitis},
+      {"TraditionalPadFused",
+       block_network(Surgery::Traditional, Join::AfterActivation, Shortcut::Pad),
+       Layout::Fused,
+       {10, 3, true, Rounding::RndZero, Overflow::WrapSm},
+       9,
+       HlsBackend::Vitis},
+      // 2 channels of 13 bits: the input port's token is rounded up to 32 bits, the pad's behind it
+      // is not
+      {"PortWiderThanItsPixelStock",
+       block_network(),
+       Layout::Stock,
+       {13, 4},
+       std::nullopt,
+       HlsBackend::Vitis},
   };
 }
 
@@ -75,10 +112,12 @@ TEST_P(Compiled, AgreesBitForBit) {
   testing::write_parts(parts, folder.path() + "/p");
   CheckReport report = check_project(folder.path() + "/p");
   for (const CheckStep& s : report.steps) EXPECT_TRUE(s.passed) << s.name << ": " << s.detail;
-  EXPECT_EQ(step(report, "compiled").detail, "compiled C++ and emulator agree bit for bit on 5 vectors");
+  EXPECT_EQ(step(report, "compiled").detail,
+            "compiled C++ and emulator agree bit for bit on 5 vectors");
 }
 
-INSTANTIATE_TEST_SUITE_P(Check, Compiled, ::testing::Range(0, 7), [](const auto& p) { return cases()[static_cast<size_t>(p.param)].name; });
+INSTANTIATE_TEST_SUITE_P(Check, Compiled, ::testing::Range(0, 7),
+                         [](const auto& p) { return cases()[static_cast<size_t>(p.param)].name; });
 
 class Faults : public ::testing::Test {
  protected:
@@ -109,7 +148,8 @@ TEST_F(Faults, AChangedWeightIsNamedWithStageAndPixel) {
   const auto weights = read_file(path_join(project(), file));
   const size_t open = weights.find("{\n"), end = weights.find(',', open);
   const std::string first = weights.substr(open + 2, end - open - 2);
-  replace_in(project(), file, "{\n" + first + ",", "{\n" + std::to_string(std::stol(first) + 64) + ",");
+  replace_in(project(), file, "{\n" + first + ",",
+             "{\n" + std::to_string(std::stol(first) + 64) + ",");
   CheckReport hashed = check();
   EXPECT_FALSE(step(hashed, "files").passed);
   EXPECT_EQ(step(hashed, "files").detail, file + " was changed since the export");
@@ -117,7 +157,9 @@ TEST_F(Faults, AChangedWeightIsNamedWithStageAndPixel) {
   CheckReport report = check(/*compile=*/true);
   EXPECT_TRUE(step(report, "files").passed);
   EXPECT_FALSE(step(report, "compiled").passed);
-  testing::expect_words(step(report, "compiled").detail, {"first differing stage: b0_conv2 (conv2d), pixel row", "channel 0: the emulator has"});
+  testing::expect_words(
+      step(report, "compiled").detail,
+      {"first differing stage: b0_conv2 (conv2d), pixel row", "channel 0: the emulator has"});
   EXPECT_FALSE(report.passed());
 }
 
@@ -126,11 +168,13 @@ TEST_F(Faults, ATrainedGraphWithoutItsWitnessFails) {
   write();
   CheckReport report = check();
   EXPECT_FALSE(step(report, "libtorch").passed);
-  testing::expect_words(step(report, "libtorch").detail, {"no stored outputs of LibTorch", "export again"});
+  testing::expect_words(step(report, "libtorch").detail,
+                        {"no stored outputs of LibTorch", "export again"});
 }
 
 TEST_F(Faults, ADroppedSkipInTheGraphContradictsTheWitness) {
-  // The witness is the trained network's, the graph one without its skip: the design agrees with the graph, only LibTorch does not.
+  // The witness is the trained network's, the graph one without its skip: the design agrees with
+  // the graph, only LibTorch does not.
   Network with = testing::block_network(), without = testing::block_network(Surgery::Removed);
   TensorMap tensors = testing::random_tensors(with, 3);
   Graph right = lower_network(with, tensors, "test");
@@ -146,10 +190,12 @@ TEST_F(Faults, ADroppedSkipInTheGraphContradictsTheWitness) {
   write();
   EXPECT_TRUE(step(check(), "libtorch").passed);
   TensorMap fewer;
-  for (const TensorSpec& spec : tensor_specs(without)) fewer.emplace(spec.name, tensors.at(spec.name));
+  for (const TensorSpec& spec : tensor_specs(without))
+    fewer.emplace(spec.name, tensors.at(spec.name));
   parts_.lowered = lower_network(without, fewer, "test");
   parts_.lowered.witness = witness;
-  parts_.design = make_design(parts_.lowered, {FixedType{16, 6}, 2.1, Layout::Fused, std::nullopt, "u200"});
+  parts_.design =
+      make_design(parts_.lowered, {FixedType{16, 6}, 2.1, Layout::Fused, std::nullopt, "u200"});
   parts_.options.force = true;
   write();
   CheckReport report = check();
@@ -165,20 +211,24 @@ TEST_F(Faults, AWrongBatchNormFoldContradictsTheGraph) {
   CheckReport report = check();
   EXPECT_TRUE(step(report, "files").passed);
   EXPECT_FALSE(step(report, "design").passed);
-  testing::expect_words(step(report, "design").detail, {"design (folded, laid out) against graph", "allowed 1e-09"});
+  testing::expect_words(step(report, "design").detail,
+                        {"design (folded, laid out) against graph", "allowed 1e-09"});
 }
 
 TEST_F(Faults, ASkipDroppedInTheDesignContradictsTheGraph) {
   write();
   TensorMap tensors = testing::random_tensors(testing::block_network(Surgery::Removed), 3);
-  Graph without = make_design(lower_network(testing::block_network(Surgery::Removed), tensors, "test"), {FixedType{16, 6}, 2.1, Layout::Fused, std::nullopt, "u200"});
+  Graph without =
+      make_design(lower_network(testing::block_network(Surgery::Removed), tensors, "test"),
+                  {FixedType{16, 6}, 2.1, Layout::Fused, std::nullopt, "u200"});
   write_design(without);
   EXPECT_FALSE(step(check(), "design").passed);
 }
 
 TEST_F(Faults, ATooCoarseTypeLeavesTheBound) {
   write();
-  Graph coarse = make_design(parts_.lowered, {FixedType{8, 6}, 2.1, Layout::Fused, std::nullopt, "u200"});
+  Graph coarse =
+      make_design(parts_.lowered, {FixedType{8, 6}, 2.1, Layout::Fused, std::nullopt, "u200"});
   write_design(coarse);
   CheckReport report = check();
   EXPECT_TRUE(step(report, "design").passed);
@@ -186,7 +236,9 @@ TEST_F(Faults, ATooCoarseTypeLeavesTheBound) {
 }
 
 TEST_F(Faults, AFifoOneTooShallowDeadlocksOrStalls) {
-  parts_ = testing::project_parts(testing::block_network(Surgery::Traditional, Join::BeforeActivation, Shortcut::Projection, 1), {FixedType{16, 6}, 2.1, Layout::Fused, 27, "u200"});
+  parts_ = testing::project_parts(
+      testing::block_network(Surgery::Traditional, Join::BeforeActivation, Shortcut::Projection, 1),
+      {FixedType{16, 6}, 2.1, Layout::Fused, 27, "u200"});
   write();
   EXPECT_TRUE(step(check(), "fifos").passed);
   int64_t depth = 0;
@@ -200,12 +252,15 @@ TEST_F(Faults, AFifoOneTooShallowDeadlocksOrStalls) {
   rehash(project(), file);
   CheckReport stalled = check();
   EXPECT_FALSE(step(stalled, "fifos").passed);
-  testing::expect_words(step(stalled, "fifos").detail, {"the design stalls", "b0_skip (depth 17, exported with 19)"});
+  testing::expect_words(step(stalled, "fifos").detail,
+                        {"the design stalls", "b0_skip (depth 17, exported with 19)"});
   replace_in(project(), file, line + std::to_string(depth - 2), line + std::to_string(depth - 3));
   rehash(project(), file);
   CheckReport dead = check();
   EXPECT_FALSE(step(dead, "fifos").passed);
-  testing::expect_words(step(dead, "fifos").detail, {"the design deadlocks: stem.conv1.clone waits for space in the FIFO b0.skip of depth 16"});
+  testing::expect_words(
+      step(dead, "fifos").detail,
+      {"the design deadlocks: stem.conv1.clone waits for space in the FIFO b0.skip of depth 16"});
 }
 
 TEST_F(Faults, ChangedVectorsAreNoticed) {
@@ -214,7 +269,8 @@ TEST_F(Faults, ChangedVectorsAreNoticed) {
   const std::string text = read_file(path_join(project(), file));
   const size_t line = text.find('\n') + 1, end = text.find(' ', line);
   const std::string first = text.substr(line, end - line);
-  replace_in(project(), file, "\n" + first + " ", "\n" + std::to_string(std::stoll(first) + 1) + " ");
+  replace_in(project(), file, "\n" + first + " ",
+             "\n" + std::to_string(std::stoll(first) + 1) + " ");
   rehash(project(), file);
   CheckReport report = check(/*compile=*/true);
   EXPECT_FALSE(step(report, "compiled").passed);
@@ -230,14 +286,18 @@ TEST_F(Faults, AMissingFileIsNamed) {
 TEST_F(Faults, ACompilerErrorIsAnExternalToolError) {
   write();
   replace_in(project(), "firmware/block.cpp", "void block(", "void block(nonsense ");
-  testing::expect_error(ErrorKind::ExternalTool, {"could not compile", "nonsense"}, [&] { check(/*compile=*/true); });
+  testing::expect_error(ErrorKind::ExternalTool, {"could not compile", "nonsense"},
+                        [&] { check(/*compile=*/true); });
   CheckOptions options;
   options.compiler = "no-such-compiler";
-  testing::expect_error(ErrorKind::ExternalTool, {"cannot run no-such-compiler"}, [&] { check_project(project(), options); });
+  testing::expect_error(ErrorKind::ExternalTool, {"cannot run no-such-compiler"},
+                        [&] { check_project(project(), options); });
 }
 
 TEST_F(Faults, OtherFoldersAreRefused) {
-  testing::expect_error(ErrorKind::Data, {"no manifest.json: not a project that tailor export wrote"}, [&] { check_project(folder_.path()); });
+  testing::expect_error(ErrorKind::Data,
+                        {"no manifest.json: not a project that tailor export wrote"},
+                        [&] { check_project(folder_.path()); });
   write();
   replace_in(project(), "manifest.json", "\"version\": 1", "\"version\": 9");
   testing::expect_error(ErrorKind::Unsupported, {"expected version 1, got 9"}, [&] { check(); });

@@ -1,4 +1,5 @@
-// The program as a user meets it: what it prints, its exit codes, and that nothing is lost when something is wrong. Runs the real binary.
+// The program as a user meets it: what it prints, its exit codes, and that nothing is lost when
+// something is wrong. Runs the real binary.
 #include <gtest/gtest.h>
 #include <sys/mount.h>
 
@@ -20,20 +21,24 @@ namespace {
 struct Cli : public ::testing::Test {
   TemporaryDirectory folder{"tailor-cli"};
 
-  ProcessResult run(std::vector<std::string> arguments, std::vector<std::pair<std::string, std::string>> environment = {}) {
+  ProcessResult run(std::vector<std::string> arguments,
+                    std::vector<std::pair<std::string, std::string>> environment = {}) {
     arguments.insert(arguments.begin(), TAILOR_BINARY);
-    environment.insert(environment.begin(), {"TAILOR_LOG", "info"});  // whatever the tests themselves run with
+    environment.insert(environment.begin(),
+                       {"TAILOR_LOG", "info"});  // whatever the tests themselves run with
     return run_process(arguments, folder.path(), environment);
   }
   /// The command must fail with this exit code and these words.
-  void expect_failure(int status, std::initializer_list<std::string> words, const std::vector<std::string>& arguments) {
+  void expect_failure(int status, std::initializer_list<std::string> words,
+                      const std::vector<std::string>& arguments) {
     ProcessResult r = run(arguments);
     EXPECT_EQ(r.status, status) << r.output;
     testing::expect_words(r.output, words);
   }
   std::string file(const std::string& name) const { return path_join(folder.path(), name); }
 
-  /// A finished run's checkpoint, as training would leave it, of a tiny ResNet-8 on the synthetic set.
+  /// A finished run's checkpoint, as training would leave it, of a tiny ResNet-8 on the synthetic
+  /// set.
   std::string write_checkpoint(const std::string& path, bool witness = true) {
     RunConfig config;
     config.network.depth = 8;
@@ -50,7 +55,8 @@ struct Cli : public ::testing::Test {
     c.tensors = testing::random_tensors(c.network, 3);
     if (witness) {
       Float64Emulator emulator(lower_network(c.network, c.tensors, "test"));
-      CheckpointWitness w{"1 image", Tensor(DType::F32, {1, 3, 32, 32}), Tensor(DType::F32, {1, 10})};
+      CheckpointWitness w{"1 image", Tensor(DType::F32, {1, 3, 32, 32}),
+                          Tensor(DType::F32, {1, 10})};
       auto image = testing::random_image({3, 32, 32}, 1);
       for (double& v : image) v = static_cast<float>(v);
       auto logits = emulator.run(image);
@@ -64,11 +70,14 @@ struct Cli : public ::testing::Test {
 };
 
 TEST_F(Cli, HelpOfEveryCommandIsTheDocumentedOne) {
-  std::string page = "<!-- Generated from `tailor --help`; a test diffs it (TAILOR_UPDATE_GOLDENS=1 rewrites it). Do not edit. -->\n# Commands\n\nEvery flag of every command, as the program prints it.\n";
+  std::string page =
+      "<!-- Generated from `tailor --help`; a test diffs it (TAILOR_UPDATE_GOLDENS=1 rewrites it). "
+      "Do not edit. -->\n# Commands\n\nEvery flag of every command, as the program prints it.\n";
   ProcessResult top = run({"--help"});
   EXPECT_EQ(top.status, 0);
   page += "\n```text\n" + top.output + "```\n";
-  for (const char* command : {"train", "evaluate", "export", "check", "inspect", "config", "version", "env", "completion"}) {
+  for (const char* command : {"train", "evaluate", "export", "check", "inspect", "config",
+                              "version", "env", "completion"}) {
     ProcessResult r = run({command, "--help"});
     EXPECT_EQ(r.status, 0) << command;
     page += fmt::format("\n## tailor {}\n\n```text\n{}```\n", command, r.output);
@@ -83,97 +92,144 @@ TEST_F(Cli, SchemaAndReferenceAreTheCommittedOnes) {
 
 TEST_F(Cli, WrongWordsExitWith2AndAHint) {
   expect_failure(2, {"tailor: usage:", "did you mean 'export'?", "see tailor --help"}, {"exprt"});
-  expect_failure(2, {"--precison", "did you mean '--precision'?", "see tailor export --help"}, {"export", "--precison", "16,6"});
-  expect_failure(2, {"--precision: expected W,I with 2 <= W <= 32", "got '16'"}, {"export", "--network", "resnet8", "--untrained", "--precision", "16"});
-  expect_failure(2, {"--rounding: expected one of trn,", "got 'round'"}, {"export", "--network", "resnet8", "--untrained", "--rounding", "round"});
-  expect_failure(2, {"--overflow: expected one of sat,", "did you mean 'wrap'?"}, {"export", "--network", "resnet8", "--untrained", "--overflow", "warp"});
-  expect_failure(2, {"--layout: expected one of fused, stock; got 'flat'"}, {"export", "--network", "resnet8", "--untrained", "--layout", "flat"});
-  expect_failure(2, {"--backend: expected one of vitis, vivado; got 'quartus'"}, {"export", "--network", "resnet8", "--untrained", "--backend", "quartus"});
-  expect_failure(2, {"--fpga: expected u200, got 'u250'"}, {"export", "--network", "resnet8", "--untrained", "--fpga", "u250"});
-  expect_failure(2, {"--clock-ns: expected 0.5 to 1000"}, {"export", "--network", "resnet8", "--untrained", "--clock-ns", "0"});
-  expect_failure(2, {"--reuse-factor: expected at least 1, got 0"}, {"export", "--network", "resnet8", "--untrained", "--reuse-factor", "0"});
-  expect_failure(2, {"--vectors: expected 1 to 10000, got 0"}, {"export", "--network", "resnet8", "--untrained", "--vectors", "0"});
-  expect_failure(2, {"--network: unknown network 'resnet21'", "did you mean 'resnet20'?"}, {"export", "--network", "resnet21", "--untrained"});
-  expect_failure(2, {"--network resnet8: it has no trained weights; add --untrained"}, {"export", "--network", "resnet8"});
+  expect_failure(2, {"--precison", "did you mean '--precision'?", "see tailor export --help"},
+                 {"export", "--precison", "16,6"});
+  expect_failure(2, {"--precision: expected W,I with 2 <= W <= 32", "got '16'"},
+                 {"export", "--network", "resnet8", "--untrained", "--precision", "16"});
+  expect_failure(2, {"--rounding: expected one of trn,", "got 'round'"},
+                 {"export", "--network", "resnet8", "--untrained", "--rounding", "round"});
+  expect_failure(2, {"--overflow: expected one of sat,", "did you mean 'wrap'?"},
+                 {"export", "--network", "resnet8", "--untrained", "--overflow", "warp"});
+  expect_failure(2, {"--layout: expected one of fused, stock; got 'flat'"},
+                 {"export", "--network", "resnet8", "--untrained", "--layout", "flat"});
+  expect_failure(2, {"--backend: expected one of vitis, vivado; got 'quartus'"},
+                 {"export", "--network", "resnet8", "--untrained", "--backend", "quartus"});
+  expect_failure(2, {"--fpga: expected u200, got 'u250'"},
+                 {"export", "--network", "resnet8", "--untrained", "--fpga", "u250"});
+  expect_failure(2, {"--clock-ns: expected 0.5 to 1000"},
+                 {"export", "--network", "resnet8", "--untrained", "--clock-ns", "0"});
+  expect_failure(2, {"--reuse-factor: expected at least 1, got 0"},
+                 {"export", "--network", "resnet8", "--untrained", "--reuse-factor", "0"});
+  expect_failure(2, {"--vectors: expected 1 to 10000, got 0"},
+                 {"export", "--network", "resnet8", "--untrained", "--vectors", "0"});
+  expect_failure(2, {"--network: unknown network 'resnet21'", "did you mean 'resnet20'?"},
+                 {"export", "--network", "resnet21", "--untrained"});
+  expect_failure(2, {"--network resnet8: it has no trained weights; add --untrained"},
+                 {"export", "--network", "resnet8"});
   expect_failure(2, {"--untrained: expected --network NAME"}, {"export", "--untrained"});
-  expect_failure(2, {"expected one of --checkpoint, --graph and --network, got several"}, {"export", "--checkpoint", "a", "--graph", "b"});
+  expect_failure(2, {"expected one of --checkpoint, --graph and --network, got several"},
+                 {"export", "--checkpoint", "a", "--graph", "b"});
   expect_failure(2, {"there is no finished run in ./runs"}, {"export"});
-  expect_failure(2, {"--log or TAILOR_LOG: expected LEVEL or LEVEL,room=LEVEL"}, {"config", "list", "--log", "loud"});
-  expect_failure(2, {"--config: no file 'resnet20_remov' and no configuration of that name", "did you mean 'resnet20_remove'?"}, {"config", "show", "--config", "resnet20_remov"});
-  expect_failure(2, {"--set: expected key=value"}, {"config", "show", "--config", "quickstart", "--set", "epochs"});
+  expect_failure(2, {"--log or TAILOR_LOG: expected LEVEL or LEVEL,room=LEVEL"},
+                 {"config", "list", "--log", "loud"});
+  expect_failure(2,
+                 {"--config: no file 'resnet20_remov' and no configuration of that name",
+                  "did you mean 'resnet20_remove'?"},
+                 {"config", "show", "--config", "resnet20_remov"});
+  expect_failure(2, {"--set: expected key=value"},
+                 {"config", "show", "--config", "quickstart", "--set", "epochs"});
   expect_failure(2, {"expected a file, or --network NAME"}, {"inspect"});
   expect_failure(2, {"--vectors"}, {"check", "x", "--vectors", "-1"});
   expect_failure(2, {"need --backend emulator"}, {"evaluate", "--precision", "8,3"});
 }
 
 TEST_F(Cli, BadConfigurationsExitWith3) {
-  expect_failure(3, {"config: /train/epoch: unknown key (did you mean 'epochs'?) in embedded:quickstart.json with --set"}, {"config", "show", "--config", "quickstart", "--set", "train.epoch=3"});
+  expect_failure(3,
+                 {"config: /train/epoch: unknown key (did you mean 'epochs'?) in "
+                  "embedded:quickstart.json with --set"},
+                 {"config", "show", "--config", "quickstart", "--set", "train.epoch=3"});
   write_file(file("bad.json"), "{\"train\": {\"epochs\": }}");
-  expect_failure(3, {"config: bad.json: not valid JSON"}, {"config", "show", "--config", "bad.json"});
+  expect_failure(3, {"config: bad.json: not valid JSON"},
+                 {"config", "show", "--config", "bad.json"});
 }
 
 TEST_F(Cli, MissingAndDamagedFilesExitWith4) {
-  expect_failure(4, {"cannot read checkpoint no.ckpt: No such file or directory"}, {"export", "--checkpoint", "no.ckpt"});
+  expect_failure(4, {"cannot read checkpoint no.ckpt: No such file or directory"},
+                 {"export", "--checkpoint", "no.ckpt"});
   expect_failure(4, {"cannot read graph file no.graph"}, {"export", "--graph", "no.graph"});
   expect_failure(4, {"no manifest.json: not a project that tailor export wrote"}, {"check", "."});
   write_file(file("x.ckpt"), "not a checkpoint");
-  expect_failure(4, {"checkpoint x.ckpt", "damaged or not a safetensors file"}, {"export", "--checkpoint", "x.ckpt"});
+  expect_failure(4, {"checkpoint x.ckpt", "damaged or not a safetensors file"},
+                 {"export", "--checkpoint", "x.ckpt"});
   write_checkpoint("whole.ckpt");
   write_file(file("cut.ckpt"), read_file(file("whole.ckpt")).substr(0, 5000));
-  expect_failure(4, {"cut.ckpt: its header claims", "the file is damaged"}, {"inspect", "cut.ckpt"});
+  expect_failure(4, {"cut.ckpt: its header claims", "the file is damaged"},
+                 {"inspect", "cut.ckpt"});
   write_checkpoint("nowitness.ckpt", /*witness=*/false);
   expect_failure(4, {"it has no witness"}, {"export", "--checkpoint", "nowitness.ckpt"});
   create_directories(file("empty"));
-  expect_failure(4, {"the folder has no best.ckpt and no last.ckpt"}, {"export", "--checkpoint", "empty"});
+  expect_failure(4, {"the folder has no best.ckpt and no last.ckpt"},
+                 {"export", "--checkpoint", "empty"});
 }
 
 TEST_F(Cli, ExportThenCheckThenEvaluate) {
   write_checkpoint("runs/tiny/last.ckpt");
   write_file(file("runs/tiny/summary.json"), "{}");
-  ProcessResult exported = run({"export", "--precision", "12,5", "--fpga", "u200", "--vectors", "3", "--output", "p"});
+  ProcessResult exported =
+      run({"export", "--precision", "12,5", "--fpga", "u200", "--vectors", "3", "--output", "p"});
   ASSERT_EQ(exported.status, 0) << exported.output;
-  testing::expect_words(exported.output, {"newest finished run: runs/tiny/last.ckpt", "p: fused of runs/tiny/last.ckpt", "vectors: the first 3 test images of synthetic", "next: tailor check p", "images/s at 5 ns"});
+  testing::expect_words(exported.output, {"newest finished run: runs/tiny/last.ckpt",
+                                          "p: fused of runs/tiny/last.ckpt",
+                                          "vectors: the first 3 test images of synthetic",
+                                          "next: tailor check p", "images/s at 5 ns"});
   ProcessResult checked = run({"check", "p", "--json"});
   EXPECT_EQ(checked.status, 0) << checked.output;
   EXPECT_NE(checked.output.find("\"passed\": true"), std::string::npos);
-  ProcessResult evaluated = run({"evaluate", "--backend", "emulator", "--precision", "12,5", "--layout", "stock", "--limit", "20", "--json", "--log", "off"});
+  ProcessResult evaluated = run({"evaluate", "--backend", "emulator", "--precision", "12,5",
+                                 "--layout", "stock", "--limit", "20", "--json", "--log", "off"});
   ASSERT_EQ(evaluated.status, 0) << evaluated.output;
   Json answer = Json::parse(evaluated.output.substr(evaluated.output.find("{\n")), "answer");
   EXPECT_EQ(answer.at("images").as_int(), 20);
   EXPECT_EQ(answer.at("type").as_string(), "ap_fixed<12,5,AP_RND,AP_SAT>");
   EXPECT_EQ(answer.at("layout").as_string(), "stock");
   // The graph file alone does the same, and its project is the same, byte for byte.
-  ProcessResult again = run({"export", "--graph", "p/graph.safetensors", "--precision", "12,5", "--vectors", "3", "--output", "q"});
+  ProcessResult again = run({"export", "--graph", "p/graph.safetensors", "--precision", "12,5",
+                             "--vectors", "3", "--output", "q"});
   ASSERT_EQ(again.status, 0) << again.output;
-  for (const std::string& name : list_files_recursively(file("p"))) EXPECT_EQ(read_file(file("p/" + name)), read_file(file("q/" + name))) << name;
+  for (const std::string& name : list_files_recursively(file("p")))
+    EXPECT_EQ(read_file(file("p/" + name)), read_file(file("q/" + name))) << name;
   // A second export needs --force, and a failing one leaves the first.
   expect_failure(2, {"it exists already", "--force"}, {"export", "--output", "p"});
-  EXPECT_EQ(run({"export", "--output", "p", "--force", "--reuse-factor", "7", "--vectors", "1"}).status, 0);
-  expect_failure(2, {"expected a lowered graph, got a design"}, {"export", "--graph", "p/design.safetensors"});
+  EXPECT_EQ(
+      run({"export", "--output", "p", "--force", "--reuse-factor", "7", "--vectors", "1"}).status,
+      0);
+  expect_failure(2, {"expected a lowered graph, got a design"},
+                 {"export", "--graph", "p/design.safetensors"});
 }
 
 TEST_F(Cli, ExportOfEveryOption) {
-  ProcessResult r = run({"export", "--network", "resnet8", "--untrained", "--output", "p", "--precision", "8,3", "--rounding", "trn", "--overflow", "wrap", "--backend", "vivado", "--layout", "stock", "--reuse-factor",
-                         "70", "--clock-ns", "10", "--vectors", "2", "--json", "--log", "warn"});
+  ProcessResult r =
+      run({"export",      "--network", "resnet8",    "--untrained", "--output",       "p",
+           "--precision", "8,3",       "--rounding", "trn",         "--overflow",     "wrap",
+           "--backend",   "vivado",    "--layout",   "stock",       "--reuse-factor", "70",
+           "--clock-ns",  "10",        "--vectors",  "2",           "--json",         "--log",
+           "warn"});
   ASSERT_EQ(r.status, 0) << r.output;
-  testing::expect_words(r.output, {"reuse factor 70 is not valid", "\"type\": \"ap_fixed<8,3,AP_TRN,AP_WRAP>\"", "\"vectors\": \"2 images of seeded noise\"", "\"layout\": \"stock\""});
+  testing::expect_words(
+      r.output, {"reuse factor 70 is not valid", "\"type\": \"ap_fixed<8,3,AP_TRN,AP_WRAP>\"",
+                 "\"vectors\": \"2 images of seeded noise\"", "\"layout\": \"stock\""});
   Json manifest = Json::parse(read_file(file("p/manifest.json")), "manifest");
   EXPECT_EQ(manifest.at("clock_ns").as_number(), 10);
   EXPECT_EQ(manifest.at("backend").as_string(), "vivado");
-  EXPECT_NE(read_file(file("p/firmware/tailor/profile.h")).find("Vivado HLS's words"), std::string::npos);
+  EXPECT_NE(read_file(file("p/firmware/tailor/profile.h")).find("Vivado HLS's words"),
+            std::string::npos);
 }
 
 TEST_F(Cli, InspectShowsSkipsAndCounts) {
   ProcessResult r = run({"inspect", "--network", "resnet20"});
   EXPECT_EQ(r.status, 0);
-  testing::expect_words(r.output, {"9 skips, 272,474 parameters, 40,", "stage2.block0.skip", "projection, stride 2"});
+  testing::expect_words(
+      r.output, {"9 skips, 272,474 parameters, 40,", "stage2.block0.skip", "projection, stride 2"});
   write_checkpoint("x.ckpt");
-  testing::expect_words(run({"inspect", "x.ckpt"}).output, {"run tiny", "witness: 1 image", "3 skips"});
+  testing::expect_words(run({"inspect", "x.ckpt"}).output,
+                        {"run tiny", "witness: 1 image", "3 skips"});
   Json json = Json::parse(run({"inspect", "x.ckpt", "--json"}).output, "answer");
   EXPECT_EQ(json.at("skips").as_array().size(), 3U);
   ASSERT_EQ(run({"export", "--checkpoint", "x.ckpt", "--output", "p", "--vectors", "1"}).status, 0);
-  testing::expect_words(run({"inspect", "p/graph.safetensors"}).output, {"a lowered graph", "stage2.block0.skip.conv"});
-  testing::expect_words(run({"inspect", "p/design.safetensors"}).output, {"a design graph", "ap_fixed<16,6,AP_RND,AP_SAT>"});
+  testing::expect_words(run({"inspect", "p/graph.safetensors"}).output,
+                        {"a lowered graph", "stage2.block0.skip.conv"});
+  testing::expect_words(run({"inspect", "p/design.safetensors"}).output,
+                        {"a design graph", "ap_fixed<16,6,AP_RND,AP_SAT>"});
 }
 
 TEST_F(Cli, AGraphFileOfAnotherVersionExitsWith5) {
@@ -183,26 +239,32 @@ TEST_F(Cli, AGraphFileOfAnotherVersionExitsWith5) {
   const std::string version = "\"version\":\"1\"";
   bytes.replace(bytes.find(version), version.size(), "\"version\":\"7\"");
   write_file(file("other.graph"), bytes);
-  expect_failure(5, {"graph file other.graph: expected version 1, got 7"}, {"export", "--graph", "other.graph"});
+  expect_failure(5, {"graph file other.graph: expected version 1, got 7"},
+                 {"export", "--graph", "other.graph"});
 }
 
 TEST_F(Cli, AChangedProjectExitsWith6AndABrokenCompilerWith7) {
   write_checkpoint("x.ckpt");
   ASSERT_EQ(run({"export", "--checkpoint", "x.ckpt", "--output", "p", "--vectors", "1"}).status, 0);
-  expect_failure(7, {"cannot run no-such-compiler"}, {"check", "p", "--compiler", "no-such-compiler"});
+  expect_failure(7, {"cannot run no-such-compiler"},
+                 {"check", "p", "--compiler", "no-such-compiler"});
   write_file(file("p/README.md"), "changed");
-  expect_failure(6, {"FAIL  files", "README.md was changed since the export", "p: FAIL"}, {"check", "p"});
+  expect_failure(6, {"FAIL  files", "README.md was changed since the export", "p: FAIL"},
+                 {"check", "p"});
 }
 
 TEST_F(Cli, AFullDiskIsAnErrorAndLeavesNothingHalfWritten) {
   write_checkpoint("x.ckpt");
   const std::string disk = file("disk");
   create_directories(disk);
-  if (::mount("tmpfs", disk.c_str(), "tmpfs", 0, "size=100k") != 0) GTEST_SKIP() << "mounting a tmpfs needs root";
+  if (::mount("tmpfs", disk.c_str(), "tmpfs", 0, "size=100k") != 0)
+    GTEST_SKIP() << "mounting a tmpfs needs root";
   write_file(disk + "/mine", "kept");
-  ProcessResult r = run({"export", "--checkpoint", "x.ckpt", "--output", "disk/p", "--vectors", "1"});
+  ProcessResult r =
+      run({"export", "--checkpoint", "x.ckpt", "--output", "disk/p", "--vectors", "1"});
   EXPECT_EQ(r.status, 4) << r.output;
-  testing::expect_words(r.output, {"No space left on device", "free some space and try again; nothing was changed"});
+  testing::expect_words(
+      r.output, {"No space left on device", "free some space and try again; nothing was changed"});
   EXPECT_EQ(list_directory(disk), std::vector<std::string>{"mine"});
   ::umount(disk.c_str());
 }
@@ -212,10 +274,14 @@ TEST_F(Cli, VersionEnvAndCompletion) {
   EXPECT_EQ(run({"--version"}).output, std::string("tailor ") + version() + "\n");
   ProcessResult env = run({"env", "--json"});
   ASSERT_EQ(env.status, 0) << env.output;
-  EXPECT_GE(Json::parse(env.output.substr(env.output.find("{\n")), "env").at("threads").as_int(), 1);
+  EXPECT_GE(Json::parse(env.output.substr(env.output.find("{\n")), "env").at("threads").as_int(),
+            1);
   ProcessResult completion = run({"completion", "bash"});
   write_file(file("tailor.bash"), completion.output);
-  ProcessResult bash = run_process({"bash", "-c", "source ./tailor.bash; COMP_WORDS=(tailor ex); COMP_CWORD=1; _tailor; echo \"${COMPREPLY[@]}\"; COMP_WORDS=(tailor export --lay); COMP_CWORD=2; _tailor; echo \"${COMPREPLY[@]}\""},
+  ProcessResult bash = run_process({"bash", "-c",
+                                    "source ./tailor.bash; COMP_WORDS=(tailor ex); COMP_CWORD=1; "
+                                    "_tailor; echo \"${COMPREPLY[@]}\"; COMP_WORDS=(tailor export "
+                                    "--lay); COMP_CWORD=2; _tailor; echo \"${COMPREPLY[@]}\""},
                                    folder.path());
   EXPECT_EQ(bash.output, "export\n--layout\n");
 }
@@ -223,7 +289,8 @@ TEST_F(Cli, VersionEnvAndCompletion) {
 TEST_F(Cli, FetchDataChecksTheArchive) {
   write_file(file("wrong.tar.gz"), "not it");
   const std::string script = path_join(TAILOR_TEST_SOURCE, "../scripts/fetch_data.sh");
-  ProcessResult wrong = run_process({"bash", script, "cifar10", "--archive", "wrong.tar.gz", "--output", "data"}, folder.path());
+  ProcessResult wrong = run_process(
+      {"bash", script, "cifar10", "--archive", "wrong.tar.gz", "--output", "data"}, folder.path());
   EXPECT_EQ(wrong.status, 4);
   testing::expect_words(wrong.output, {"expected MD5 c32a1d4ab5d03f1284b67883e8d87530"});
   EXPECT_EQ(run_process({"bash", script, "mnist"}, folder.path()).status, 2);

@@ -38,7 +38,8 @@ TEST_F(Log, LevelsArePerChannel) {
 TEST_F(Log, AnUnknownLevelIsAnErrorAndChangesNothing) {
   set_log_levels("error");
   EXPECT_EQ(message_of(ErrorKind::Usage, [] { set_log_levels("info,passes=loud"); }),
-            "--log or TAILOR_LOG: expected LEVEL or LEVEL,room=LEVEL with LEVEL one of trace, debug, info, warn, "
+            "--log or TAILOR_LOG: expected LEVEL or LEVEL,room=LEVEL with LEVEL one of trace, "
+            "debug, info, warn, "
             "error, "
             "off; got 'loud' in 'info,passes=loud'");
   for (const char* bad : {"", "INFO", "info,", "passes=", "info;debug"})

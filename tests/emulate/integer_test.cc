@@ -1,5 +1,6 @@
-// The integer emulator against a second, slow computation written from the definitions: exact wide sums, one cast_raw where the graph says so. Every
-// kernel (vectorised, portable, 64-bit), every rounding and overflow mode, both layouts.
+// The integer emulator against a second, slow computation written from the definitions: exact wide
+// sums, one cast_raw where the graph says so. Every kernel (vectorised, portable, 64-bit), every
+// rounding and overflow mode, both layouts.
 #include "tailor/emulate/integer.h"
 
 #include <gtest/gtest.h>
@@ -17,7 +18,8 @@ namespace {
 using testing::Surgery;
 
 /// Straight from the definitions, in 128-bit integers; maps are HWC.
-std::vector<std::vector<int64_t>> slow_run(const Graph& g, const std::vector<double>& chw, std::vector<int64_t>& overflows) {
+std::vector<std::vector<int64_t>> slow_run(const Graph& g, const std::vector<double>& chw,
+                                           std::vector<int64_t>& overflows) {
   std::vector<std::vector<int64_t>> maps(g.values.size());
   overflows.assign(g.nodes.size(), 0);
   for (size_t n = 0; n < g.nodes.size(); ++n) {
@@ -28,8 +30,11 @@ std::vector<std::vector<int64_t>> slow_run(const Graph& g, const std::vector<dou
     const MapShape out = ov.shape;
     auto at = [&](size_t input, int64_t y, int64_t x, int64_t c) -> Int128 {
       const Value& v = g.value(node.inputs[input]);
-      if (y < 0 || x < 0 || c < 0 || y >= v.shape.height || x >= v.shape.width || c >= v.shape.channels) return 0;
-      return maps[static_cast<size_t>(node.inputs[input])][static_cast<size_t>((y * v.shape.width + x) * v.shape.channels + c)];
+      if (y < 0 || x < 0 || c < 0 || y >= v.shape.height || x >= v.shape.width ||
+          c >= v.shape.channels)
+        return 0;
+      return maps[static_cast<size_t>(node.inputs[input])]
+                 [static_cast<size_t>((y * v.shape.width + x) * v.shape.channels + c)];
     };
     auto fraction = [&](size_t input) { return g.value(node.inputs[input]).type->fraction(); };
     constexpr int kFine = 80;  // fraction bits that every term is brought to
@@ -40,7 +45,8 @@ std::vector<std::vector<int64_t>> slow_run(const Graph& g, const std::vector<dou
         for (int64_t o = 0; o < out.channels; ++o) {
           if (node.op == Op::Input) {
             bool lost = false;
-            y.push_back(quantise(chw[static_cast<size_t>((o * out.height + oy) * out.width + ox)], *ov.type, &lost));
+            y.push_back(quantise(chw[static_cast<size_t>((o * out.height + oy) * out.width + ox)],
+                                 *ov.type, &lost));
             overflows[n] += lost;
             continue;
           }
@@ -57,25 +63,40 @@ std::vector<std::vector<int64_t>> slow_run(const Graph& g, const std::vector<dou
               for (int64_t ky = 0; ky < kernel; ++ky) {
                 for (int64_t kx = 0; kx < kernel; ++kx) {
                   for (int64_t c = 0; c < in.channels; ++c) {
-                    const int64_t raw = quantise(weights[static_cast<size_t>(((o * in.channels + c) * kernel + ky) * kernel + kx)], *node.hardware.weight);
-                    value += fine(at(0, oy * a.stride + ky - a.pad_top, ox * a.stride + kx - a.pad_left, c) * raw, fraction(0) + node.hardware.weight->fraction());
+                    const int64_t raw =
+                        quantise(weights[static_cast<size_t>(
+                                     ((o * in.channels + c) * kernel + ky) * kernel + kx)],
+                                 *node.hardware.weight);
+                    value += fine(
+                        at(0, oy * a.stride + ky - a.pad_top, ox * a.stride + kx - a.pad_left, c) *
+                            raw,
+                        fraction(0) + node.hardware.weight->fraction());
                   }
                 }
               }
-              value += fine(quantise(g.tensor(node, "bias").to_doubles()[static_cast<size_t>(o)], *node.hardware.bias), node.hardware.bias->fraction());
+              value += fine(quantise(g.tensor(node, "bias").to_doubles()[static_cast<size_t>(o)],
+                                     *node.hardware.bias),
+                            node.hardware.bias->fraction());
               Int128 skips = 0;
-              for (size_t s = 1; s < node.inputs.size(); ++s) skips += fine(at(s, oy, ox, o), fraction(s));
-              for (size_t s = 0; s < a.window_skips.size(); ++s) skips += fine(at(0, oy, ox, o), fraction(0));
+              for (size_t s = 1; s < node.inputs.size(); ++s)
+                skips += fine(at(s, oy, ox, o), fraction(s));
+              for (size_t s = 0; s < a.window_skips.size(); ++s)
+                skips += fine(at(0, oy, ox, o), fraction(0));
               if (a.skip_position == SkipPosition::BeforeActivation) value += skips;
               if (a.activation == Activation::Relu && value < 0) value = 0;
               if (a.skip_position == SkipPosition::AfterActivation) value += skips;
               break;
             }
             case Op::Add:
-              for (size_t s = 0; s < node.inputs.size(); ++s) value += fine(at(s, oy, ox, o), fraction(s));
+              for (size_t s = 0; s < node.inputs.size(); ++s)
+                value += fine(at(s, oy, ox, o), fraction(s));
               break;
-            case Op::Relu: value = fine(std::max<Int128>(at(0, oy, ox, o), 0), fraction(0)); break;
-            case Op::Clone: value = fine(at(0, oy, ox, o), fraction(0)); break;
+            case Op::Relu:
+              value = fine(std::max<Int128>(at(0, oy, ox, o), 0), fraction(0));
+              break;
+            case Op::Clone:
+              value = fine(at(0, oy, ox, o), fraction(0));
+              break;
             case Op::ZeroPad: {
               const auto& a = std::get<ZeroPadAttributes>(node.attributes);
               value = fine(at(0, oy - a.top, ox - a.left, o), fraction(0));
@@ -94,7 +115,8 @@ std::vector<std::vector<int64_t>> slow_run(const Graph& g, const std::vector<dou
               from = fraction(0) + node.hardware.reciprocal->fraction();
               break;
             }
-            default: ADD_FAILURE() << to_string(node.op);
+            default:
+              ADD_FAILURE() << to_string(node.op);
           }
           bool lost = false;
           y.push_back(cast_raw(value, from, *ov.type, &lost));
@@ -114,11 +136,14 @@ void expect_equal_to_definition(const Graph& g, int64_t seed) {
   size_t taps = 0;
   IntegerResult r = IntegerEmulator(g).run(image, [&](int id, Span<const int64_t> hwc) {
     ++taps;
-    ASSERT_EQ(std::vector<int64_t>(hwc.begin(), hwc.end()), expected[static_cast<size_t>(id)]) << g.value(id).name;
+    ASSERT_EQ(std::vector<int64_t>(hwc.begin(), hwc.end()), expected[static_cast<size_t>(id)])
+        << g.value(id).name;
   });
   EXPECT_EQ(taps, g.values.size());
   EXPECT_EQ(r.overflows, overflows);
-  for (size_t k = 0; k < r.logits.size(); ++k) EXPECT_EQ(r.logits[k], std::ldexp(static_cast<double>(r.logits_raw[k]), -g.values.back().type->fraction()));
+  for (size_t k = 0; k < r.logits.size(); ++k)
+    EXPECT_EQ(r.logits[k],
+              std::ldexp(static_cast<double>(r.logits_raw[k]), -g.values.back().type->fraction()));
 }
 
 DesignOptions options(FixedType type, Layout layout) {
@@ -133,53 +158,67 @@ TEST(IntegerEmulator, EqualsTheDefinitionForEveryVariant) {
   for (const auto& variant : testing::all_variants()) {
     for (Layout layout : {Layout::Fused, Layout::Stock}) {
       SCOPED_TRACE(variant.name() + to_string(layout));
-      expect_equal_to_definition(make_design(testing::lowered_variant(variant), options({16, 6}, layout)), 7);
+      expect_equal_to_definition(
+          make_design(testing::lowered_variant(variant), options({16, 6}, layout)), 7);
     }
   }
 }
 
 TEST(IntegerEmulator, EqualsTheDefinitionForEveryMode) {
-  Graph lowered = testing::lowered_variant({Surgery::Mixed, Join::AfterActivation, Shortcut::Projection});
-  for (Rounding rounding : {Rounding::Trn, Rounding::TrnZero, Rounding::Rnd, Rounding::RndZero, Rounding::RndInf, Rounding::RndMinInf, Rounding::RndConv}) {
-    for (Overflow overflow : {Overflow::Sat, Overflow::SatZero, Overflow::SatSym, Overflow::Wrap, Overflow::WrapSm}) {
+  Graph lowered =
+      testing::lowered_variant({Surgery::Mixed, Join::AfterActivation, Shortcut::Projection});
+  for (Rounding rounding : {Rounding::Trn, Rounding::TrnZero, Rounding::Rnd, Rounding::RndZero,
+                            Rounding::RndInf, Rounding::RndMinInf, Rounding::RndConv}) {
+    for (Overflow overflow :
+         {Overflow::Sat, Overflow::SatZero, Overflow::SatSym, Overflow::Wrap, Overflow::WrapSm}) {
       SCOPED_TRACE(std::string(rounding_name(rounding)) + overflow_name(overflow));
-      expect_equal_to_definition(make_design(lowered, options({7, 2, true, rounding, overflow}, Layout::Fused)), 3);  // 2 integer bits: it overflows
+      expect_equal_to_definition(
+          make_design(lowered, options({7, 2, true, rounding, overflow}, Layout::Fused)),
+          3);  // 2 integer bits: it overflows
     }
   }
 }
 
 TEST(IntegerEmulator, EqualsTheDefinitionForEveryWidth) {
-  Graph lowered = testing::lowered_variant({Surgery::Traditional, Join::BeforeActivation, Shortcut::Pad});
-  for (FixedType type : {FixedType{2, 1}, FixedType{8, 3}, FixedType{12, 12}, FixedType{16, 1}, FixedType{17, 6}, FixedType{24, 8}}) {
+  Graph lowered =
+      testing::lowered_variant({Surgery::Traditional, Join::BeforeActivation, Shortcut::Pad});
+  for (FixedType type : {FixedType{2, 1}, FixedType{8, 3}, FixedType{12, 12}, FixedType{16, 1},
+                         FixedType{17, 6}, FixedType{24, 8}}) {
     SCOPED_TRACE(to_string(type));
     expect_equal_to_definition(make_design(lowered, options(type, Layout::Stock)), 5);
   }
 }
 
 TEST(IntegerEmulator, CountsOverflowsWhereTheyHappen) {
-  Graph lowered = testing::lowered_variant({Surgery::Removed, Join::BeforeActivation, Shortcut::Projection});
+  Graph lowered =
+      testing::lowered_variant({Surgery::Removed, Join::BeforeActivation, Shortcut::Projection});
   Graph g = make_design(lowered, options({8, 2}, Layout::Fused));
   IntegerResult r = IntegerEmulator(g).run(testing::random_image(g.input_shape(), 1));
   int64_t total = 0;
   for (int64_t n : r.overflows) total += n;
   EXPECT_GT(total, 0);
-  IntegerResult wide = IntegerEmulator(make_design(lowered, options({16, 8}, Layout::Fused))).run(testing::random_image(g.input_shape(), 1));
+  IntegerResult wide = IntegerEmulator(make_design(lowered, options({16, 8}, Layout::Fused)))
+                           .run(testing::random_image(g.input_shape(), 1));
   for (int64_t n : wide.overflows) EXPECT_EQ(n, 0);
 }
 
 TEST(IntegerEmulator, RefusesALoweredGraph) {
-  Graph lowered = testing::lowered_variant({Surgery::Removed, Join::BeforeActivation, Shortcut::Projection});
+  Graph lowered =
+      testing::lowered_variant({Surgery::Removed, Join::BeforeActivation, Shortcut::Projection});
   EXPECT_THROW(IntegerEmulator{lowered}, Error);
 }
 
 TEST(Precision, TooWideIsRefusedWithTheLayer) {
-  Graph lowered = testing::lowered_variant({Surgery::Removed, Join::BeforeActivation, Shortcut::Projection});
+  Graph lowered =
+      testing::lowered_variant({Surgery::Removed, Join::BeforeActivation, Shortcut::Projection});
   try {
     make_design(lowered, options({32, 8}, Layout::Fused));
     FAIL() << "32 bits were accepted";
   } catch (const Error& e) {
     EXPECT_EQ(e.kind(), ErrorKind::Unsupported);
-    EXPECT_NE(std::string(e.what()).find("stem.conv1 would need an accumulator of"), std::string::npos) << e.what();
+    EXPECT_NE(std::string(e.what()).find("stem.conv1 would need an accumulator of"),
+              std::string::npos)
+        << e.what();
   }
 }
 
@@ -189,9 +228,13 @@ TEST(WindowSums, EveryKernelIsExactAtItsLimits) {
     for (int64_t outputs : {1, 7, 8, 16, 17, 40}) {
       const int64_t rows = 3, length = 9, pixels = 6, step = 3, pitch = 30;
       std::vector<int64_t> weights;
-      for (int64_t i = 0; i < outputs * rows * length; ++i) weights.push_back(i % 5 == 0 ? weight : i % 3 - 1);
+      for (int64_t i = 0; i < outputs * rows * length; ++i)
+        weights.push_back(i % 5 == 0 ? weight : i % 3 - 1);
       std::vector<int16_t> map(static_cast<size_t>(rows * pitch + 2));
-      for (size_t i = 0; i < map.size(); ++i) map[i] = static_cast<int16_t>(i % 4 == 0 ? -32768 : i % 4 == 1 ? 32767 : static_cast<int>(i));
+      for (size_t i = 0; i < map.size(); ++i)
+        map[i] = static_cast<int16_t>(i % 4 == 0   ? -32768
+                                      : i % 4 == 1 ? 32767
+                                                   : static_cast<int>(i));
       WindowWeights packed = pack_window_weights(weights, rows, length, outputs, 32768, true);
       std::vector<int64_t> sums(static_cast<size_t>(pixels * outputs));
       window_sums(packed, map.data(), pixels, step, pitch, sums.data());
@@ -199,9 +242,12 @@ TEST(WindowSums, EveryKernelIsExactAtItsLimits) {
         for (int64_t o = 0; o < outputs; ++o) {
           int64_t expected = 0;
           for (int64_t r = 0; r < rows; ++r) {
-            for (int64_t i = 0; i < length; ++i) expected += weights[static_cast<size_t>((o * rows + r) * length + i)] * map[static_cast<size_t>(p * step + r * pitch + i)];
+            for (int64_t i = 0; i < length; ++i)
+              expected += weights[static_cast<size_t>((o * rows + r) * length + i)] *
+                          map[static_cast<size_t>(p * step + r * pitch + i)];
           }
-          ASSERT_EQ(sums[static_cast<size_t>(p * outputs + o)], expected) << weight << " " << outputs << " " << p << " " << o;
+          ASSERT_EQ(sums[static_cast<size_t>(p * outputs + o)], expected)
+              << weight << " " << outputs << " " << p << " " << o;
         }
       }
     }

@@ -1,4 +1,5 @@
-// The prediction must be neither violated (every variant stays under the bound) nor vacuous (within a factor of the measured error).
+// The prediction must be neither violated (every variant stays under the bound) nor vacuous (within
+// a factor of the measured error).
 #include "tailor/emulate/noise.h"
 
 #include <gtest/gtest.h>
@@ -35,7 +36,8 @@ Ratio measure(const Graph& lowered, const DesignOptions& options) {
 
 TEST(QuantisationNoise, PredictsEveryVariant) {
   for (const auto& variant : testing::all_variants()) {
-    for (FixedType type : {FixedType{16, 6}, FixedType{12, 5}, FixedType{8, 3}, FixedType{16, 6, true, Rounding::Trn, Overflow::Sat}}) {
+    for (FixedType type : {FixedType{16, 6}, FixedType{12, 5}, FixedType{8, 3},
+                           FixedType{16, 6, true, Rounding::Trn, Overflow::Sat}}) {
       for (Layout layout : {Layout::Fused, Layout::Stock}) {
         DesignOptions options;
         options.type = type;
@@ -45,7 +47,9 @@ TEST(QuantisationNoise, PredictsEveryVariant) {
         std::string name = variant.name() + " " + to_string(type) + " " + to_string(layout);
         EXPECT_LT(r.measured, kQuantisationSafety * r.predicted) << name;
         EXPECT_GT(r.measured, 0.1 * r.predicted) << name;
-        if (std::getenv("TAILOR_PRINT")) printf("%-40s %8.2g / %8.2g = %.2f\n", name.c_str(), r.measured, r.predicted, r.measured / r.predicted);
+        if (std::getenv("TAILOR_PRINT"))
+          printf("%-40s %8.2g / %8.2g = %.2f\n", name.c_str(), r.measured, r.predicted,
+                 r.measured / r.predicted);
       }
     }
   }

@@ -1,5 +1,7 @@
-// The numbers are the paper's and hls.md's: 69 for a skip over two 3×3 convolutions at width 32 (Table 6), 35 for one, 67 and 34 to be free of deadlock
-// (compiled RTL says so), 32 and 16 behind strided projections. The rest is what must hold of any design: as fast as unbounded, never deadlocked.
+// The numbers are the paper's and hls.md's: 69 for a skip over two 3×3 convolutions at width 32
+// (Table 6), 35 for one, 67 and 34 to be free of deadlock (compiled RTL says so), 32 and 16 behind
+// strided projections. The rest is what must hold of any design: as fast as unbounded, never
+// deadlocked.
 #include "tailor/emulate/streams.h"
 
 #include <gtest/gtest.h>
@@ -13,7 +15,8 @@ namespace {
 using testing::Surgery;
 
 /// One residual block of two 3×3 convolutions behind a stem, as a design with one reuse factor.
-Graph block_design(int64_t width, Layout layout, int64_t kernel = 3, int64_t stride = 1, Surgery surgery = Surgery::Traditional, Join join = Join::BeforeActivation) {
+Graph block_design(int64_t width, Layout layout, int64_t kernel = 3, int64_t stride = 1,
+                   Surgery surgery = Surgery::Traditional, Join join = Join::BeforeActivation) {
   Network n;
   n.name = "block";
   n.input = {2, width, width};
@@ -29,7 +32,8 @@ Graph block_design(int64_t width, Layout layout, int64_t kernel = 3, int64_t str
     skip.kind = SkipKind::Projection;
     skip.tensors = "b.skip";
   }
-  n.blocks.push_back({"b", {{2, 2, kernel, stride, pad, true}, {2, 2, kernel, 1, pad, true}}, {skip}});
+  n.blocks.push_back(
+      {"b", {{2, 2, kernel, stride, pad, true}, {2, 2, kernel, 1, pad, true}}, {skip}});
   testing::alter(n, surgery);
   DesignOptions options;
   options.input_magnitude = 2;
@@ -38,7 +42,8 @@ Graph block_design(int64_t width, Layout layout, int64_t kernel = 3, int64_t str
   return make_design(lower_network(n, testing::random_tensors(n, 1), "test"), options);
 }
 
-/// Every skip at its closed form and all other FIFOs 1 deep, but this one: a deeper FIFO before a projection could hold what this one lacks.
+/// Every skip at its closed form and all other FIFOs 1 deep, but this one: a deeper FIFO before a
+/// projection could hold what this one lacks.
 bool deadlocks(const Graph& g, int value, int64_t depth) {
   std::vector<int64_t> depths(g.values.size(), 1);
   for (const SkipDepth& d : skip_depths(g)) depths[static_cast<size_t>(d.value)] = d.full_speed;
@@ -101,8 +106,10 @@ TEST(SkipDepths, OneLessDeadlocksAndTheBoundRuns) {
     for (int64_t stride : {1, 2}) {
       Graph g = block_design(16, layout, 3, stride);
       for (const SkipDepth& d : skip_depths(g)) {
-        EXPECT_TRUE(deadlocks(g, d.value, d.deadlock_free - 1)) << to_string(layout) << " stride " << stride;
-        EXPECT_FALSE(deadlocks(g, d.value, d.deadlock_free)) << to_string(layout) << " stride " << stride;
+        EXPECT_TRUE(deadlocks(g, d.value, d.deadlock_free - 1))
+            << to_string(layout) << " stride " << stride;
+        EXPECT_FALSE(deadlocks(g, d.value, d.deadlock_free))
+            << to_string(layout) << " stride " << stride;
       }
     }
   }
@@ -141,7 +148,8 @@ TEST_P(SizedDesigns, RunAsFastAsWithUnboundedFifos) {
     ASSERT_FALSE(sized.deadlock) << sized.deadlock_text;
     EXPECT_EQ(sized.latency_cycles, ideal.latency_cycles);
     EXPECT_EQ(sized.interval_cycles, ideal.interval_cycles);
-    for (size_t v = 0; v < g.values.size(); ++v) EXPECT_LE(sized.high_water[v], g.values[v].fifo_depth) << g.values[v].name;
+    for (size_t v = 0; v < g.values.size(); ++v)
+      EXPECT_LE(sized.high_water[v], g.values[v].fifo_depth) << g.values[v].name;
     for (const SkipDepth& d : skip_depths(g)) {
       EXPECT_GE(g.value(d.value).fifo_depth, d.full_speed) << g.value(d.value).name;
       EXPECT_TRUE(deadlocks(g, d.value, d.deadlock_free - 1)) << g.value(d.value).name;
@@ -149,13 +157,19 @@ TEST_P(SizedDesigns, RunAsFastAsWithUnboundedFifos) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Streams, SizedDesigns,
-                         ::testing::Combine(::testing::Values(testing::Variant{Surgery::Traditional, Join::BeforeActivation, Shortcut::Projection},
-                                                              testing::Variant{Surgery::Traditional, Join::AfterActivation, Shortcut::Pad},
-                                                              testing::Variant{Surgery::Shortened, Join::AfterActivation, Shortcut::Projection},
-                                                              testing::Variant{Surgery::Mixed, Join::BeforeActivation, Shortcut::Projection}),
-                                            ::testing::Values(Layout::Fused, Layout::Stock)),
-                         [](const auto& p) { return std::get<0>(p.param).name() + (std::get<1>(p.param) == Layout::Fused ? "Fused" : "Stock"); });
+INSTANTIATE_TEST_SUITE_P(
+    Streams, SizedDesigns,
+    ::testing::Combine(
+        ::testing::Values(
+            testing::Variant{Surgery::Traditional, Join::BeforeActivation, Shortcut::Projection},
+            testing::Variant{Surgery::Traditional, Join::AfterActivation, Shortcut::Pad},
+            testing::Variant{Surgery::Shortened, Join::AfterActivation, Shortcut::Projection},
+            testing::Variant{Surgery::Mixed, Join::BeforeActivation, Shortcut::Projection}),
+        ::testing::Values(Layout::Fused, Layout::Stock)),
+    [](const auto& p) {
+      return std::get<0>(p.param).name() +
+             (std::get<1>(p.param) == Layout::Fused ? "Fused" : "Stock");
+    });
 
 }  // namespace
 }  // namespace tailor

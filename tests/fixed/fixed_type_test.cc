@@ -1,5 +1,6 @@
-// The contract that is not obvious: quantise() and cast_raw() agree on every value both can express, and every mode equals its
-// definition on the real line, here checked exhaustively with exact integer arithmetic. SystemC is the second oracle (tests/hls).
+// The contract that is not obvious: quantise() and cast_raw() agree on every value both can
+// express, and every mode equals its definition on the real line, here checked exhaustively with
+// exact integer arithmetic. SystemC is the second oracle (tests/hls).
 #include "tailor/fixed/fixed_type.h"
 
 #include <gtest/gtest.h>
@@ -9,21 +10,29 @@
 namespace tailor {
 namespace {
 
-constexpr Rounding kRoundings[] = {Rounding::Trn, Rounding::TrnZero, Rounding::Rnd, Rounding::RndZero,
-                                   Rounding::RndInf, Rounding::RndMinInf, Rounding::RndConv};
-constexpr Overflow kOverflows[] = {Overflow::Sat, Overflow::SatZero, Overflow::SatSym, Overflow::Wrap,
-                                   Overflow::WrapSm};
+constexpr Rounding kRoundings[] = {Rounding::Trn,     Rounding::TrnZero, Rounding::Rnd,
+                                   Rounding::RndZero, Rounding::RndInf,  Rounding::RndMinInf,
+                                   Rounding::RndConv};
+constexpr Overflow kOverflows[] = {Overflow::Sat, Overflow::SatZero, Overflow::SatSym,
+                                   Overflow::Wrap, Overflow::WrapSm};
 
 double round_by_definition(double x, Rounding mode) {
   double low = std::floor(x), rest = x - low;
   switch (mode) {
-    case Rounding::Trn: return low;
-    case Rounding::TrnZero: return std::trunc(x);
-    case Rounding::Rnd: return std::floor(x + 0.5);
-    case Rounding::RndZero: return rest == 0.5 ? std::trunc(x) : std::round(x);
-    case Rounding::RndInf: return std::round(x);
-    case Rounding::RndMinInf: return std::ceil(x - 0.5);
-    case Rounding::RndConv: return std::nearbyint(x);
+    case Rounding::Trn:
+      return low;
+    case Rounding::TrnZero:
+      return std::trunc(x);
+    case Rounding::Rnd:
+      return std::floor(x + 0.5);
+    case Rounding::RndZero:
+      return rest == 0.5 ? std::trunc(x) : std::round(x);
+    case Rounding::RndInf:
+      return std::round(x);
+    case Rounding::RndMinInf:
+      return std::ceil(x - 0.5);
+    case Rounding::RndConv:
+      return std::nearbyint(x);
   }
   return 0;
 }
@@ -63,7 +72,8 @@ TEST(FixedType, CountsAnOverflowOnceAndNeverClearsTheFlag) {
   bool overflowed = false;
   EXPECT_EQ(cast_raw<int64_t>(127, 5, to, &overflowed), 127);
   EXPECT_FALSE(overflowed);
-  EXPECT_EQ(cast_raw<int64_t>(255, 6, to, &overflowed), 127);  // 3.984 rounds to 4: one step too far
+  EXPECT_EQ(cast_raw<int64_t>(255, 6, to, &overflowed),
+            127);  // 3.984 rounds to 4: one step too far
   EXPECT_TRUE(overflowed);
   cast_raw<int64_t>(0, 5, to, &overflowed);
   EXPECT_TRUE(overflowed);
@@ -109,7 +119,8 @@ TEST(FixedType, PrintsAndParses) {
     }
   }
   EXPECT_EQ(parse_fixed_type("ap_fixed<16,6>").rounding, Rounding::Trn);
-  for (const char* bad : {"", "ap_fixed<16>", "ap_fixed<0,0>", "ap_fixed<64,2>", "fixed<8,3>", "ap_fixed<8,3,AP_XX>"})
+  for (const char* bad :
+       {"", "ap_fixed<16>", "ap_fixed<0,0>", "ap_fixed<64,2>", "fixed<8,3>", "ap_fixed<8,3,AP_XX>"})
     EXPECT_THROW(parse_fixed_type(bad), Error) << bad;
 }
 

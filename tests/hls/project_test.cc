@@ -1,4 +1,5 @@
-// The written project: its text for two tiny graphs (goldens), its determinism, and what is refused. That it computes the right thing is tests/check.
+// The written project: its text for two tiny graphs (goldens), its determinism, and what is
+// refused. That it computes the right thing is tests/check.
 #include "tailor/hls/project.h"
 
 #include <gtest/gtest.h>
@@ -27,24 +28,35 @@ DesignOptions options(Layout layout) {
 
 TEST(Emit, BlockWithASkipFused) {
   const auto parts = testing::project_parts(testing::block_network(), options(Layout::Fused));
-  testing::expect_golden("hls/golden/block_fused.top.golden", emit_top_source(parts.design, "block", "banner"));
-  testing::expect_golden("hls/golden/block_fused.parameters.golden", emit_parameters(parts.design, "banner"));
-  testing::expect_golden("hls/golden/block_fused.defines.golden", emit_defines(parts.design, "banner"));
-  testing::expect_golden("hls/golden/block_fused.weights.golden", emit_weights_header(parts.design, "banner"));
-  testing::expect_golden("hls/golden/block_fused.stem_conv1.golden", emit_weight_files(parts.design, "banner")[0].text);
+  testing::expect_golden("hls/golden/block_fused.top.golden",
+                         emit_top_source(parts.design, "block", "banner"));
+  testing::expect_golden("hls/golden/block_fused.parameters.golden",
+                         emit_parameters(parts.design, "banner"));
+  testing::expect_golden("hls/golden/block_fused.defines.golden",
+                         emit_defines(parts.design, "banner"));
+  testing::expect_golden("hls/golden/block_fused.weights.golden",
+                         emit_weights_header(parts.design, "banner"));
+  testing::expect_golden("hls/golden/block_fused.stem_conv1.golden",
+                         emit_weight_files(parts.design, "banner")[0].text);
 }
 
 TEST(Emit, BlockWithASkipStock) {
-  const auto parts = testing::project_parts(testing::block_network(Surgery::Traditional, Join::AfterActivation, Shortcut::Pad), options(Layout::Stock));
-  testing::expect_golden("hls/golden/block_stock.top.golden", emit_top_source(parts.design, "block", "banner"));
-  testing::expect_golden("hls/golden/block_stock.parameters.golden", emit_parameters(parts.design, "banner"));
+  const auto parts = testing::project_parts(
+      testing::block_network(Surgery::Traditional, Join::AfterActivation, Shortcut::Pad),
+      options(Layout::Stock));
+  testing::expect_golden("hls/golden/block_stock.top.golden",
+                         emit_top_source(parts.design, "block", "banner"));
+  testing::expect_golden("hls/golden/block_stock.parameters.golden",
+                         emit_parameters(parts.design, "banner"));
 }
 
 TEST(Emit, StatementsAreTheThreeThatHaveNoNodeOfTheirOwn) {
   // The document tree's only raw text; more of them would be a template language.
   const std::string source = read_file(path_join(TAILOR_TEST_SOURCE, "../src/hls/emit.cc"));
   size_t count = 0;
-  for (size_t at = source.find("Statement{"); at != std::string::npos; at = source.find("Statement{", at + 1)) ++count;
+  for (size_t at = source.find("Statement{"); at != std::string::npos;
+       at = source.find("Statement{", at + 1))
+    ++count;
   EXPECT_EQ(count, 3U);
 }
 
@@ -61,7 +73,8 @@ TEST(Document, WrapsLongCallsAndPrintsTablesInRows) {
   using namespace cpp;
   std::vector<int64_t> values;
   for (int64_t i = 0; i < 60; ++i) values.push_back(i * 1000 - 30000);
-  const std::string text = print({Table{"short", "w", values}, Call{"f", {"A"}, std::vector<std::string>(30, "argument")}});
+  const std::string text = print(
+      {Table{"short", "w", values}, Call{"f", {"A"}, std::vector<std::string>(30, "argument")}});
   for (const std::string& line : split(text, '\n')) EXPECT_LE(line.size(), 120U) << line;
   EXPECT_NE(text.find("static const short w[60] = {\n-30000, -29000,"), std::string::npos);
   EXPECT_NE(text.find("29000};\n"), std::string::npos);
@@ -75,7 +88,9 @@ TEST(Project, SameInputSameBytes) {
   const auto files = list_files_recursively(folder.path() + "/a");
   EXPECT_EQ(files, list_files_recursively(folder.path() + "/b"));
   EXPECT_GT(files.size(), 25U);
-  for (const std::string& file : files) EXPECT_EQ(read_file(folder.path() + "/a/" + file), read_file(folder.path() + "/b/" + file)) << file;
+  for (const std::string& file : files)
+    EXPECT_EQ(read_file(folder.path() + "/a/" + file), read_file(folder.path() + "/b/" + file))
+        << file;
 }
 
 TEST(Project, ManifestListsEveryFileWithItsHash) {
@@ -97,11 +112,13 @@ TEST(Project, AnExistingFolderIsRefusedAndForceReplacesIt) {
   auto parts = testing::project_parts(testing::block_network());
   const std::string path = folder.path() + "/p";
   write_file(path + "/mine.txt", "keep");
-  testing::expect_error(ErrorKind::Usage, {path, "it exists already", "--force"}, [&] { testing::write_parts(parts, path); });
+  testing::expect_error(ErrorKind::Usage, {path, "it exists already", "--force"},
+                        [&] { testing::write_parts(parts, path); });
   EXPECT_EQ(read_file(path + "/mine.txt"), "keep");
   // --force replaces what tailor wrote, never what somebody else did.
   parts.options.force = true;
-  testing::expect_error(ErrorKind::Usage, {path, "--force replaces projects only"}, [&] { testing::write_parts(parts, path); });
+  testing::expect_error(ErrorKind::Usage, {path, "--force replaces projects only"},
+                        [&] { testing::write_parts(parts, path); });
   EXPECT_EQ(read_file(path + "/mine.txt"), "keep");
   write_file(path + "/manifest.json", "{\"format\": \"tailor.project\"}");
   testing::write_parts(parts, path);
@@ -112,7 +129,10 @@ TEST(Project, AnExistingFolderIsRefusedAndForceReplacesIt) {
 TEST(Project, AnUnwritableFolderIsAnErrorAndLeavesNothing) {
   TemporaryDirectory folder("tailor-hls-test");
   write_file(folder.path() + "/file", "not a folder");
-  testing::expect_error(ErrorKind::Data, {"cannot create folder"}, [&] { testing::write_parts(testing::project_parts(testing::block_network()), folder.path() + "/file/p"); });
+  testing::expect_error(ErrorKind::Data, {"cannot create folder"}, [&] {
+    testing::write_parts(testing::project_parts(testing::block_network()),
+                         folder.path() + "/file/p");
+  });
   EXPECT_EQ(list_directory(folder.path()), std::vector<std::string>{"file"});
 }
 
@@ -121,9 +141,11 @@ TEST(Project, WeightsCompiledInGiveTheSameResults) {
   TemporaryDirectory folder("tailor-hls-test");
   const std::string path = folder.path() + "/p";
   testing::write_parts(testing::project_parts(testing::block_network()), path);
-  ProcessResult compiled = run_process({"c++", "-std=c++11", "-O1", "-Wall", "-Wextra", "-Werror", "-DTAILOR_COMPILE_WEIGHTS", "-I.", "-Ifirmware", "-idirafter", "firmware/native", "firmware/block.cpp",
-                                        "block_test.cpp", "-o", "csim"},
-                                       path);
+  ProcessResult compiled =
+      run_process({"c++", "-std=c++11", "-O1", "-Wall", "-Wextra", "-Werror",
+                   "-DTAILOR_COMPILE_WEIGHTS", "-I.", "-Ifirmware", "-idirafter", "firmware/native",
+                   "firmware/block.cpp", "block_test.cpp", "-o", "csim"},
+                  path);
   ASSERT_EQ(compiled.status, 0) << compiled.output;
   remove_all(path + "/firmware/weights");
   ProcessResult run = run_process({"./csim"}, path);
@@ -139,23 +161,37 @@ TEST(Project, PragmasReadAsEachToolWantsThem) {
   auto synthesis_view = [&](HlsBackend backend) {
     parts.options.backend = backend;
     testing::write_parts(parts, path);
-    ProcessResult r = run_process({"c++", "-std=c++11", "-E", "-P", "-D__SYNTHESIS__", "-I.", "-Ifirmware", "-idirafter", "firmware/native", "firmware/block.cpp"}, path);
+    ProcessResult r =
+        run_process({"c++", "-std=c++11", "-E", "-P", "-D__SYNTHESIS__", "-I.", "-Ifirmware",
+                     "-idirafter", "firmware/native", "firmware/block.cpp"},
+                    path);
     EXPECT_EQ(r.status, 0) << r.output;
-    ProcessResult compiled = run_process({"c++", "-std=c++11", "-fsyntax-only", "-D__SYNTHESIS__", "-I.", "-Ifirmware", "-idirafter", "firmware/native", "firmware/block.cpp"}, path);
+    ProcessResult compiled =
+        run_process({"c++", "-std=c++11", "-fsyntax-only", "-D__SYNTHESIS__", "-I.", "-Ifirmware",
+                     "-idirafter", "firmware/native", "firmware/block.cpp"},
+                    path);
     EXPECT_EQ(compiled.status, 0) << compiled.output;
     return r.output;
   };
-  const std::string depth = std::to_string(parts.design.value(skip_depths(parts.design)[0].value).fifo_depth);
+  const std::string depth =
+      std::to_string(parts.design.value(skip_depths(parts.design)[0].value).fifo_depth);
   testing::expect_words(synthesis_view(HlsBackend::Vitis),
-                        {"#pragma HLS INTERFACE mode=axis port=in depth=42", "#pragma HLS DATAFLOW", "#pragma HLS STREAM variable=b0_skip_conv_out depth=" + depth,
-                         "#pragma HLS BIND_STORAGE variable=b0_skip_conv_out type=fifo impl=srl", "#pragma HLS ARRAY_RESHAPE variable=weights block factor=multipliers", "#pragma HLS PIPELINE II=1", "rows:"});
-  testing::expect_words(synthesis_view(HlsBackend::Vivado), {"#pragma HLS INTERFACE axis port=in depth=42", "#pragma HLS RESOURCE variable=b0_skip_conv_out core=FIFO_SRL", "#pragma HLS RESOURCE variable=lines core=RAM_S2P_LUTRAM"});
+                        {"#pragma HLS INTERFACE mode=axis port=in depth=42", "#pragma HLS DATAFLOW",
+                         "#pragma HLS STREAM variable=b0_skip_conv_out depth=" + depth,
+                         "#pragma HLS BIND_STORAGE variable=b0_skip_conv_out type=fifo impl=srl",
+                         "#pragma HLS ARRAY_RESHAPE variable=weights block factor=multipliers",
+                         "#pragma HLS PIPELINE II=1", "rows:"});
+  testing::expect_words(synthesis_view(HlsBackend::Vivado),
+                        {"#pragma HLS INTERFACE axis port=in depth=42",
+                         "#pragma HLS RESOURCE variable=b0_skip_conv_out core=FIFO_SRL",
+                         "#pragma HLS RESOURCE variable=lines core=RAM_S2P_LUTRAM"});
 }
 
 TEST(Project, SkeletonsHaveNoSlotLeft) {
   TemporaryDirectory folder("tailor-hls-test");
   testing::write_parts(testing::project_parts(testing::block_network()), folder.path() + "/p");
-  for (const std::string& file : list_files_recursively(folder.path() + "/p")) EXPECT_EQ(read_file(folder.path() + "/p/" + file).find("@{"), std::string::npos) << file;
+  for (const std::string& file : list_files_recursively(folder.path() + "/p"))
+    EXPECT_EQ(read_file(folder.path() + "/p/" + file).find("@{"), std::string::npos) << file;
 }
 
 TEST(Project, VendorHeadersArePreferredToOurs) {
@@ -164,37 +200,48 @@ TEST(Project, VendorHeadersArePreferredToOurs) {
   const std::string path = folder.path() + "/p", vendor = folder.path() + "/vendor";
   testing::write_parts(testing::project_parts(testing::block_network()), path);
   write_file(vendor + "/ap_fixed.h", "#error vendor header taken\n");
-  ProcessResult compiled = run_process({"c++", "-std=c++11", "-fsyntax-only", "-I" + vendor, "-I.", "-Ifirmware", "-idirafter", "firmware/native", "firmware/block.cpp"}, path);
+  ProcessResult compiled =
+      run_process({"c++", "-std=c++11", "-fsyntax-only", "-I" + vendor, "-I.", "-Ifirmware",
+                   "-idirafter", "firmware/native", "firmware/block.cpp"},
+                  path);
   EXPECT_NE(compiled.status, 0);
   EXPECT_NE(compiled.output.find("vendor header taken"), std::string::npos);
 }
 
 TEST(Tcl, ScriptsRunTheStepsTheyAreAskedFor) {
-  if (std::system("tclsh </dev/null >/dev/null 2>&1") != 0) GTEST_SKIP() << "tclsh is not installed";
+  if (std::system("tclsh </dev/null >/dev/null 2>&1") != 0)
+    GTEST_SKIP() << "tclsh is not installed";
   TemporaryDirectory folder("tailor-hls-test");
   const std::string path = folder.path() + "/p";
   testing::write_parts(testing::project_parts(testing::block_network()), path);
   // Every vendor command becomes one that prints itself.
   std::string stubs;
-  for (const char* command : {"open_project", "set_top", "add_files", "open_solution", "set_part", "create_clock", "set_clock_uncertainty", "csim_design", "csynth_design", "cosim_design", "export_design"})
+  for (const char* command :
+       {"open_project", "set_top", "add_files", "open_solution", "set_part", "create_clock",
+        "set_clock_uncertainty", "csim_design", "csynth_design", "cosim_design", "export_design"})
     stubs += fmt::format("proc {} {{args}} {{ puts \"{} $args\" }}\n", command, command);
-  write_file(path + "/stubs.tcl", stubs + "set argv [list csim=0 export=1]\nsource build_prj.tcl\n");
+  write_file(path + "/stubs.tcl",
+             stubs + "set argv [list csim=0 export=1]\nsource build_prj.tcl\n");
   ProcessResult run = run_process({"tclsh", "stubs.tcl"}, path);
   EXPECT_EQ(run.status, 0) << run.output;
-  testing::expect_words(run.output, {"open_project -reset block_prj", "set_top block", "set_part xcu200-fsgd2104-2-e", "create_clock -period 5 -name default", "csynth_design", "export_design"});
+  testing::expect_words(
+      run.output, {"open_project -reset block_prj", "set_top block", "set_part xcu200-fsgd2104-2-e",
+                   "create_clock -period 5 -name default", "csynth_design", "export_design"});
   EXPECT_EQ(run.output.find("csim_design"), std::string::npos);
   EXPECT_EQ(run.output.find("cosim_design"), std::string::npos);
   write_file(path + "/stubs.tcl", stubs + "set argv [list simulate=1]\nsource build_prj.tcl\n");
   ProcessResult wrong = run_process({"tclsh", "stubs.tcl"}, path);
   EXPECT_NE(wrong.status, 0);
-  testing::expect_words(wrong.output, {"unknown step 'simulate', expected one of cosim csim export reset synth"});
+  testing::expect_words(wrong.output,
+                        {"unknown step 'simulate', expected one of cosim csim export reset synth"});
 }
 
 TEST(TopName, IsAlwaysLegal) {
   EXPECT_EQ(make_identifier("resnet20"), "resnet20");
   EXPECT_EQ(make_identifier("20-layers"), "n20_layers");
   EXPECT_EQ(make_identifier(""), "n");
-  for (const char* word : {"main", "defines", "weights", "nullptr", "loaded"}) EXPECT_EQ(make_identifier(word), std::string(word) + "_0");
+  for (const char* word : {"main", "defines", "weights", "nullptr", "loaded"})
+    EXPECT_EQ(make_identifier(word), std::string(word) + "_0");
 }
 
 }  // namespace

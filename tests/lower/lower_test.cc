@@ -1,4 +1,5 @@
-// Lowering is node for node; what it computes is compared with LibTorch in tests/nn. Here: the shape of the graph, and that a wrong one is refused.
+// Lowering is node for node; what it computes is compared with LibTorch in tests/nn. Here: the
+// shape of the graph, and that a wrong one is refused.
 #include "tailor/lower/lower.h"
 
 #include <gtest/gtest.h>
@@ -18,13 +19,17 @@ namespace {
 using testing::Surgery;
 
 int count(const Graph& g, Op op) {
-  return static_cast<int>(std::count_if(g.nodes.begin(), g.nodes.end(), [&](const Node& n) { return n.op == op; }));
+  return static_cast<int>(
+      std::count_if(g.nodes.begin(), g.nodes.end(), [&](const Node& n) { return n.op == op; }));
 }
 
 Graph with_witness(const Network& network, const TensorMap& tensors) {
   Graph g = lower_network(network, tensors, "test");
   const auto size = network.input.size();
-  Witness w{"3 random images", Tensor(DType::F32, {3, network.input.channels, network.input.height, network.input.width}), Tensor(DType::F32, {3, network.classes})};
+  Witness w{
+      "3 random images",
+      Tensor(DType::F32, {3, network.input.channels, network.input.height, network.input.width}),
+      Tensor(DType::F32, {3, network.classes})};
   Float64Emulator emulator(g);
   for (int64_t i = 0; i < 3; ++i) {
     auto image = testing::random_image(network.input, i);
@@ -38,14 +43,17 @@ Graph with_witness(const Network& network, const TensorMap& tensors) {
 }
 
 TEST(Lower, NodesCarryTheNamesOfTheDescription) {
-  Graph g = testing::lowered_variant({Surgery::Traditional, Join::BeforeActivation, Shortcut::Projection});
+  Graph g = testing::lowered_variant(
+      {Surgery::Traditional, Join::BeforeActivation, Shortcut::Projection});
   EXPECT_EQ(count(g, Op::Conv2d), 9);
   EXPECT_EQ(count(g, Op::BatchNorm), 9);
   EXPECT_EQ(count(g, Op::Add), 3);
   EXPECT_EQ(count(g, Op::Relu), 7);
   std::vector<std::string> names;
   for (const Node& n : g.nodes) names.push_back(n.name);
-  for (const char* name : {"input", "stem.conv1", "stage2.block0.skip.conv", "stage2.block0.skip.bn", "stage2.block0.add2", "stage2.block0.relu2", "pool", "fc", "output"})
+  for (const char* name :
+       {"input", "stem.conv1", "stage2.block0.skip.conv", "stage2.block0.skip.bn",
+        "stage2.block0.add2", "stage2.block0.relu2", "pool", "fc", "output"})
     EXPECT_NE(std::find(names.begin(), names.end(), name), names.end()) << name;
   // Before the activation the sum feeds the ReLU; after it, the ReLU feeds the sum.
   auto order = [](const Graph& graph) {
@@ -56,12 +64,18 @@ TEST(Lower, NodesCarryTheNamesOfTheDescription) {
     return text;
   };
   EXPECT_EQ(order(g), "stage1.block0.add2 stage1.block0.relu2 ");
-  EXPECT_EQ(order(testing::lowered_variant({Surgery::Traditional, Join::AfterActivation, Shortcut::Projection})), "stage1.block0.relu2 stage1.block0.add2 ");
+  EXPECT_EQ(order(testing::lowered_variant(
+                {Surgery::Traditional, Join::AfterActivation, Shortcut::Projection})),
+            "stage1.block0.relu2 stage1.block0.add2 ");
 }
 
 TEST(Lower, RemovedAndShortenedNetworksHaveTheEdgesOfTheirDescription) {
-  EXPECT_EQ(count(testing::lowered_variant({Surgery::Removed, Join::BeforeActivation, Shortcut::Projection}), Op::Add), 0);
-  Graph shortened = testing::lowered_variant({Surgery::Shortened, Join::BeforeActivation, Shortcut::Pad});
+  EXPECT_EQ(count(testing::lowered_variant(
+                      {Surgery::Removed, Join::BeforeActivation, Shortcut::Projection}),
+                  Op::Add),
+            0);
+  Graph shortened =
+      testing::lowered_variant({Surgery::Shortened, Join::BeforeActivation, Shortcut::Pad});
   EXPECT_EQ(count(shortened, Op::Add), 6);
   EXPECT_EQ(count(shortened, Op::ShortcutPad), 2);
 }
@@ -70,7 +84,9 @@ TEST(Lower, TensorsThatDoNotFitAreRefused) {
   Network network = testing::small_network();
   TensorMap tensors = testing::random_tensors(network, 1);
   tensors.erase("fc.bias");
-  testing::expect_error(ErrorKind::Data, {"the tensors in test do not fit the network resnet8", "fc.bias is missing"}, [&] { lower_network(network, tensors, "test"); });
+  testing::expect_error(
+      ErrorKind::Data, {"the tensors in test do not fit the network resnet8", "fc.bias is missing"},
+      [&] { lower_network(network, tensors, "test"); });
 }
 
 TEST(Witness, AcceptsTheGraphThatMadeItAndRefusesAnother) {
@@ -84,7 +100,10 @@ TEST(Witness, AcceptsTheGraphThatMadeItAndRefusesAnother) {
   Alteration a = apply_alteration(removed, "stage1.block0.skip", AlterationKind::Remove);
   Graph other = lower_network(removed, tensors, "test");
   other.witness = g.witness;
-  testing::expect_error(ErrorKind::Mismatch, {"the graph of test does not compute what LibTorch computed", "expected at most 0.0001"}, [&] { verify_witness(other, "test"); });
+  testing::expect_error(
+      ErrorKind::Mismatch,
+      {"the graph of test does not compute what LibTorch computed", "expected at most 0.0001"},
+      [&] { verify_witness(other, "test"); });
   // One weight beyond the tolerance, one within.
   Graph shifted = g;
   shifted.tensors.at("fc.bias").as<float>()[2] += 0.01F;
@@ -104,11 +123,13 @@ TEST(Witness, NotANumberIsRefused) {
 TEST(Calibrate, GivesEveryBatchNormUnitOutputOnItsImages) {
   Network network = testing::small_network();
   Graph g = lower_network(network, initial_tensors(network, 1), "test");
-  std::vector<std::vector<double>> images = {testing::random_image(network.input, 1), testing::random_image(network.input, 2)};
+  std::vector<std::vector<double>> images = {testing::random_image(network.input, 1),
+                                             testing::random_image(network.input, 2)};
   calibrate_batch_norm(g, images);
   std::vector<int> writer = producers(g);
   Float64Emulator emulator(g);
-  std::map<int, std::pair<double, double>> sums;  // of value and square, over images, pixels and channels
+  std::map<int, std::pair<double, double>>
+      sums;  // of value and square, over images, pixels and channels
   for (const auto& image : images) {
     emulator.run(image, [&](int id, Span<const double> hwc) {
       if (g.nodes[static_cast<size_t>(writer[static_cast<size_t>(id)])].op != Op::BatchNorm) return;

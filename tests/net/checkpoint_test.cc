@@ -23,7 +23,8 @@ Checkpoint small_checkpoint() {
   for (const TensorSpec& spec : tensor_specs(c.network)) {
     if (is_parameter(spec.role)) c.momentum.emplace(spec.name, Tensor(DType::F32, spec.shape));
   }
-  c.witness = CheckpointWitness{"1 image", Tensor(DType::F32, {1, 3, 10, 13}), Tensor(DType::F32, {1, 7})};
+  c.witness =
+      CheckpointWitness{"1 image", Tensor(DType::F32, {1, 3, 10, 13}), Tensor(DType::F32, {1, 7})};
   return c;
 }
 
@@ -57,7 +58,8 @@ TEST(Checkpoint, TruncatedAnywhereIsRefused) {
   const std::string bytes = read_file(w.path);
   for (size_t size = 0; size < bytes.size(); size += 1 + size / 7) {
     write_file(w.path, std::string_view(bytes).substr(0, size));
-    testing::expect_error(ErrorKind::Data, {"checkpoint", w.path}, [&] { load_checkpoint(w.path); });
+    testing::expect_error(ErrorKind::Data, {"checkpoint", w.path},
+                          [&] { load_checkpoint(w.path); });
   }
 }
 
@@ -66,13 +68,18 @@ TEST(Checkpoint, ForeignFilesAreRefused) {
   TensorFile file = load_safetensors(w.path);
   file.metadata["format"] = "pt";
   save_safetensors(w.path, file);
-  testing::expect_error(ErrorKind::Data, {"expected the format tailor.checkpoint, got 'pt': it was not written by tailor train"}, [&] { load_checkpoint(w.path); });
+  testing::expect_error(
+      ErrorKind::Data,
+      {"expected the format tailor.checkpoint, got 'pt': it was not written by tailor train"},
+      [&] { load_checkpoint(w.path); });
   file.metadata["format"] = "tailor.checkpoint";
   file.metadata["version"] = "99";
   save_safetensors(w.path, file);
-  testing::expect_error(ErrorKind::Unsupported, {"expected version 1, got 99"}, [&] { load_checkpoint(w.path); });
+  testing::expect_error(ErrorKind::Unsupported, {"expected version 1, got 99"},
+                        [&] { load_checkpoint(w.path); });
   write_file(w.path, "PK\x03\x04 a PyTorch zip");
-  testing::expect_error(ErrorKind::Data, {"damaged or not a safetensors file"}, [&] { load_checkpoint(w.path); });
+  testing::expect_error(ErrorKind::Data, {"damaged or not a safetensors file"},
+                        [&] { load_checkpoint(w.path); });
 }
 
 TEST(Checkpoint, ADamagedDocumentIsAnErrorAndNotACrash) {
@@ -90,7 +97,8 @@ TEST(Checkpoint, ADamagedDocumentIsAnErrorAndNotACrash) {
   TensorFile file = whole;
   file.tensors.erase("model.fc.weight");
   save_safetensors(w.path, file);
-  testing::expect_error(ErrorKind::Data, {"fc.weight is missing"}, [&] { load_checkpoint(w.path); });
+  testing::expect_error(ErrorKind::Data, {"fc.weight is missing"},
+                        [&] { load_checkpoint(w.path); });
 }
 
 TEST(WeightsDigest, DependsOnEveryByteAndName) {

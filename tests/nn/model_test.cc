@@ -1,4 +1,5 @@
-// LibTorch against the float64 emulator: two programs that share nothing but the description. Then what surgery must keep and what it must lose.
+// LibTorch against the float64 emulator: two programs that share nothing but the description. Then
+// what surgery must keep and what it must lose.
 #include "tailor/nn/model.h"
 
 #include <ATen/core/grad_mode.h>
@@ -19,7 +20,8 @@ namespace {
 using testing::Surgery;
 
 at::Tensor as_batch(std::vector<float>& chw, const MapShape& shape, int64_t n) {
-  return at::from_blob(chw.data(), {n, shape.channels, shape.height, shape.width}, at::kFloat).contiguous(at::MemoryFormat::ChannelsLast);
+  return at::from_blob(chw.data(), {n, shape.channels, shape.height, shape.width}, at::kFloat)
+      .contiguous(at::MemoryFormat::ChannelsLast);
 }
 
 std::vector<float> images(const MapShape& shape, int64_t n) {
@@ -42,10 +44,13 @@ TEST_P(EveryVariant, LibTorchAndTheGraphAgree) {
   Float64Emulator emulator(lower_network(network, tensors, "test"));
   at::NoGradGuard no_grad;
   std::vector<float> chw = images(network.input, 3);
-  at::Tensor logits = model.forward(as_batch(chw, network.input, 3), false), folded = frozen.forward(as_batch(chw, network.input, 3));
+  at::Tensor logits = model.forward(as_batch(chw, network.input, 3), false),
+             folded = frozen.forward(as_batch(chw, network.input, 3));
   for (int64_t i = 0; i < 3; ++i) {
     const auto size = static_cast<size_t>(network.input.size());
-    std::vector<double> image(chw.begin() + static_cast<std::ptrdiff_t>(static_cast<size_t>(i) * size), chw.begin() + static_cast<std::ptrdiff_t>(static_cast<size_t>(i + 1) * size));
+    std::vector<double> image(
+        chw.begin() + static_cast<std::ptrdiff_t>(static_cast<size_t>(i) * size),
+        chw.begin() + static_cast<std::ptrdiff_t>(static_cast<size_t>(i + 1) * size));
     const auto expected = emulator.run(image);
     for (int64_t k = 0; k < network.classes; ++k) {
       EXPECT_NEAR(logits[i][k].item<double>(), expected[static_cast<size_t>(k)], 2e-5);
@@ -54,20 +59,24 @@ TEST_P(EveryVariant, LibTorchAndTheGraphAgree) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Model, EveryVariant, ::testing::ValuesIn(testing::all_variants()), [](const auto& p) { return p.param.name(); });
+INSTANTIATE_TEST_SUITE_P(Model, EveryVariant, ::testing::ValuesIn(testing::all_variants()),
+                         [](const auto& p) { return p.param.name(); });
 
 /// One forward and backward pass.
 void backward(Model& model, const Network& network) {
   std::vector<float> chw = images(network.input, 4);
   std::vector<int64_t> labels = {0, 3, 6, 1};
   model.zero_gradients();
-  at::cross_entropy_loss(model.forward(as_batch(chw, network.input, 4), true), at::from_blob(labels.data(), {4}, at::kLong)).backward();
+  at::cross_entropy_loss(model.forward(as_batch(chw, network.input, 4), true),
+                         at::from_blob(labels.data(), {4}, at::kLong))
+      .backward();
 }
 
 TEST(Model, StepIsPyTorchsSgd) {
   Network network = testing::small_network();
   const TensorMap start = testing::random_tensors(network, 1);
-  // With momentum 0 and decay 0, the difference of two steps' weights is the gradient; from it the rule can be followed by hand.
+  // With momentum 0 and decay 0, the difference of two steps' weights is the gradient; from it the
+  // rule can be followed by hand.
   Model probe(network, start);
   backward(probe, network);
   probe.sgd_step(1, 0, 0, false);
@@ -84,7 +93,8 @@ TEST(Model, StepIsPyTorchsSgd) {
   model.sgd_step(0.1, 0.9, 0.01, true);
   const TensorMap stepped = model.tensors(), new_momentum = model.momentum();
   for (const auto& [name, m] : new_momentum) {
-    const auto p0 = start.at(name).as<float>(), p1 = moved.at(name).as<float>(), p2 = stepped.at(name).as<float>();
+    const auto p0 = start.at(name).as<float>(), p1 = moved.at(name).as<float>(),
+               p2 = stepped.at(name).as<float>();
     const auto v = m.as<float>();
     for (size_t i = 0; i < v.size(); ++i) {
       const double g = static_cast<double>(p0[i]) - p1[i] + 0.01 * p0[i];
@@ -131,7 +141,8 @@ TEST(Alter, ErasesAProjectionWithItsMomentumAndKeepsEverythingElse) {
   for (const auto& [name, tensor] : momentum_after) EXPECT_EQ(tensor, momentum.at(name)) << name;
   backward(model, network);  // and it still trains
   model.sgd_step(0.05, 0.9, 1e-4, true);
-  EXPECT_FALSE(model.tensors().at("stage2.block0.conv1.weight") == after.at("stage2.block0.conv1.weight"));
+  EXPECT_FALSE(model.tensors().at("stage2.block0.conv1.weight") ==
+               after.at("stage2.block0.conv1.weight"));
 }
 
 TEST(Alter, ANewProjectionStartsAsNothingWithoutMomentum) {

@@ -1,5 +1,5 @@
-// The contract of the whole room: a design computes in float64 what the lowered graph computes, whatever the layout, join, shortcut and surgery;
-// and what a pass claims to remove is gone.
+// The contract of the whole room: a design computes in float64 what the lowered graph computes,
+// whatever the layout, join, shortcut and surgery; and what a pass claims to remove is gone.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -28,7 +28,8 @@ DesignOptions options(Layout layout) {
 }
 
 int count(const Graph& graph, Op op) {
-  return static_cast<int>(std::count_if(graph.nodes.begin(), graph.nodes.end(), [&](const Node& n) { return n.op == op; }));
+  return static_cast<int>(std::count_if(graph.nodes.begin(), graph.nodes.end(),
+                                        [&](const Node& n) { return n.op == op; }));
 }
 
 class EveryVariant : public ::testing::TestWithParam<std::tuple<Variant, Layout>> {};
@@ -51,14 +52,21 @@ TEST_P(EveryVariant, DesignComputesTheLoweredGraph) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Passes, EveryVariant,
-                         ::testing::Combine(::testing::ValuesIn(testing::all_variants()), ::testing::Values(Layout::Fused, Layout::Stock)), [](const auto& p) {
-                           return std::get<0>(p.param).name() + (std::get<1>(p.param) == Layout::Fused ? "Fused" : "Stock");
+                         ::testing::Combine(::testing::ValuesIn(testing::all_variants()),
+                                            ::testing::Values(Layout::Fused, Layout::Stock)),
+                         [](const auto& p) {
+                           return std::get<0>(p.param).name() +
+                                  (std::get<1>(p.param) == Layout::Fused ? "Fused" : "Stock");
                          });
 
 TEST(FoldIdentitySkips, ShortenedBeforeActivationIsAPlainChain) {
   for (Shortcut shortcut : {Shortcut::Projection, Shortcut::Pad}) {
-    Graph shortened = make_design(testing::lowered_variant({Surgery::Shortened, Join::BeforeActivation, shortcut}), options(Layout::Fused));
-    Graph removed = make_design(testing::lowered_variant({Surgery::Removed, Join::BeforeActivation, shortcut}), options(Layout::Fused));
+    Graph shortened = make_design(
+        testing::lowered_variant({Surgery::Shortened, Join::BeforeActivation, shortcut}),
+        options(Layout::Fused));
+    Graph removed =
+        make_design(testing::lowered_variant({Surgery::Removed, Join::BeforeActivation, shortcut}),
+                    options(Layout::Fused));
     ASSERT_EQ(shortened.nodes.size(), removed.nodes.size());
     for (size_t n = 0; n < shortened.nodes.size(); ++n) {
       EXPECT_EQ(shortened.nodes[n].op, removed.nodes[n].op);
@@ -70,7 +78,9 @@ TEST(FoldIdentitySkips, ShortenedBeforeActivationIsAPlainChain) {
 }
 
 TEST(FoldIdentitySkips, AfterActivationIsReadFromTheWindow) {
-  Graph g = make_design(testing::lowered_variant({Surgery::Shortened, Join::AfterActivation, Shortcut::Projection}), options(Layout::Fused));
+  Graph g = make_design(
+      testing::lowered_variant({Surgery::Shortened, Join::AfterActivation, Shortcut::Projection}),
+      options(Layout::Fused));
   int windows = 0, streams = 0;
   for (const Node& node : g.nodes) {
     if (node.op != Op::Conv2d) continue;
@@ -83,13 +93,15 @@ TEST(FoldIdentitySkips, AfterActivationIsReadFromTheWindow) {
 }
 
 TEST(FoldIdentitySkips, KeepsASkipWhoseSumWouldSaturate) {
-  Graph lowered = testing::lowered_variant({Surgery::Shortened, Join::BeforeActivation, Shortcut::Pad});
+  Graph lowered =
+      testing::lowered_variant({Surgery::Shortened, Join::BeforeActivation, Shortcut::Pad});
   DesignOptions o = options(Layout::Fused);
   o.type = FixedType{8, 1};  // weights below 1: none can take a 1 more, unless it is negative
   Graph design = make_design(lowered, o);
   size_t kept = 0;
   for (const Node& node : design.nodes) {
-    if (node.op == Op::Conv2d) kept += node.conv().window_skips.size() + node.conv().stream_skips.size();
+    if (node.op == Op::Conv2d)
+      kept += node.conv().window_skips.size() + node.conv().stream_skips.size();
   }
   EXPECT_GT(kept, 0U);
   Float64Emulator reference(lowered), laid_out(design);
@@ -100,16 +112,19 @@ TEST(FoldIdentitySkips, KeepsASkipWhoseSumWouldSaturate) {
 
 TEST(FoldIdentitySkips, FoldedAndWindowedAreBitExact) {
   // The same design with the fold undone by hand: the skip read from the window instead.
-  Graph lowered = testing::lowered_variant({Surgery::Shortened, Join::BeforeActivation, Shortcut::Projection});
+  Graph lowered =
+      testing::lowered_variant({Surgery::Shortened, Join::BeforeActivation, Shortcut::Projection});
   Graph folded = make_design(lowered, options(Layout::Fused));
   Graph windowed = folded;
   int undone = 0;
   for (Node& node : windowed.nodes) {
     if (node.op != Op::Conv2d) continue;
-    const MapShape &in = windowed.value(node.inputs[0]).shape, &out = windowed.value(node.outputs[0]).shape;
+    const MapShape &in = windowed.value(node.inputs[0]).shape,
+                   &out = windowed.value(node.outputs[0]).shape;
     if (in != out || node.conv().folded_skips.empty()) continue;
     auto weight = windowed.tensors.at(node.name + ".weight").as<double>();
-    for (int64_t o = 0; o < out.channels; ++o) weight[static_cast<size_t>((o * in.channels + o) * 9 + 4)] -= 1;
+    for (int64_t o = 0; o < out.channels; ++o)
+      weight[static_cast<size_t>((o * in.channels + o) * 9 + 4)] -= 1;
     node.conv().window_skips = node.conv().folded_skips;
     ++undone;
   }
@@ -134,17 +149,20 @@ Graph one_conv(MapShape input, const ConvAttributes& attributes) {
   g.nodes.push_back(first);
   auto output_of = [&](size_t node) { return g.nodes[node].outputs[0]; };
   int at = output_of(g.add_node(Op::Conv2d, "conv", {in}, attributes, input.channels));
-  if (g.value(at).shape == input) at = output_of(g.add_node(Op::Add, "add", {at, in}, AddAttributes{{"skip"}}));
+  if (g.value(at).shape == input)
+    at = output_of(g.add_node(Op::Add, "add", {at, in}, AddAttributes{{"skip"}}));
   at = output_of(g.add_node(Op::Relu, "relu", {at}));
   at = output_of(g.add_node(Op::GlobalAvgPool, "pool", {at}));
   at = output_of(g.add_node(Op::Dense, "fc", {at}, {}, 3));
   g.add_node(Op::Output, "output", {at});
   auto ramp = [](Shape shape) {
     Tensor t(DType::F32, std::move(shape));
-    for (size_t i = 0; i < t.as<float>().size(); ++i) t.as<float>()[i] = 0.0625F * static_cast<float>(i % 11) - 0.25F;
+    for (size_t i = 0; i < t.as<float>().size(); ++i)
+      t.as<float>()[i] = 0.0625F * static_cast<float>(i % 11) - 0.25F;
     return t;
   };
-  g.tensors["conv.weight"] = ramp({input.channels, input.channels, attributes.kernel, attributes.kernel});
+  g.tensors["conv.weight"] =
+      ramp({input.channels, input.channels, attributes.kernel, attributes.kernel});
   g.tensors["fc.weight"] = ramp({3, input.channels});
   g.tensors["fc.bias"] = ramp({3});
   EXPECT_EQ(verify_graph(g), std::vector<std::string>{});
@@ -173,11 +191,13 @@ void expect_same_function(const Graph& lowered, const DesignOptions& o) {
 }
 
 TEST(HandMadeGraphs, AConvolutionNeedsNeitherBiasNorBatchNorm) {
-  for (Layout layout : {Layout::Fused, Layout::Stock}) expect_same_function(one_conv({2, 5, 6}, conv_attributes(3, 1, 1)), options(layout));
+  for (Layout layout : {Layout::Fused, Layout::Stock})
+    expect_same_function(one_conv({2, 5, 6}, conv_attributes(3, 1, 1)), options(layout));
 }
 
 TEST(HandMadeGraphs, AStridedConvolutionReadsNoSkipFromItsWindow) {
-  // On a map of one pixel a stride of 2 keeps the shape, but the window's centre is then another pixel's business.
+  // On a map of one pixel a stride of 2 keeps the shape, but the window's centre is then another
+  // pixel's business.
   const Graph lowered = one_conv({2, 1, 1}, conv_attributes(3, 2, 1));
   for (const Node& node : make_design(lowered, options(Layout::Fused)).nodes) {
     if (node.op != Op::Conv2d) continue;
@@ -188,7 +208,9 @@ TEST(HandMadeGraphs, AStridedConvolutionReadsNoSkipFromItsWindow) {
 
 TEST(HandMadeGraphs, PadsBeyondTheKernelAreForTheStockLayout) {
   const Graph lowered = one_conv({2, 4, 4}, conv_attributes(1, 1, 1));
-  testing::expect_error(ErrorKind::Unsupported, {"conv: pads of 1 and 1 before a kernel of 1", "--layout stock"}, [&] { make_design(lowered, options(Layout::Fused)); });
+  testing::expect_error(ErrorKind::Unsupported,
+                        {"conv: pads of 1 and 1 before a kernel of 1", "--layout stock"},
+                        [&] { make_design(lowered, options(Layout::Fused)); });
   expect_same_function(lowered, options(Layout::Stock));
 }
 
@@ -196,14 +218,16 @@ TEST(HandMadeGraphs, ADesignsConvolutionIsRefusedInALoweredGraph) {
   Graph lowered = one_conv({2, 4, 4}, conv_attributes(3, 1, 1));
   lowered.nodes[1].conv().activation = Activation::Relu;
   for (Layout layout : {Layout::Fused, Layout::Stock})
-    testing::expect_error(ErrorKind::Unsupported, {"conv has a ReLU or skips of its own"}, [&] { make_design(lowered, options(layout)); });
+    testing::expect_error(ErrorKind::Unsupported, {"conv has a ReLU or skips of its own"},
+                          [&] { make_design(lowered, options(layout)); });
 }
 
 TEST(HandMadeGraphs, AStageNamedAsTheTopFunctionGetsAnotherName) {
   Graph lowered = one_conv({2, 4, 4}, conv_attributes(3, 1, 1));
   lowered.name = "conv";
   std::set<std::string> names = {"conv"};
-  for (const Node& node : make_design(lowered, options(Layout::Stock)).nodes) EXPECT_TRUE(names.insert(node.identifier).second) << node.identifier;
+  for (const Node& node : make_design(lowered, options(Layout::Stock)).nodes)
+    EXPECT_TRUE(names.insert(node.identifier).second) << node.identifier;
 }
 
 }  // namespace

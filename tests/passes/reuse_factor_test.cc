@@ -13,9 +13,15 @@ namespace {
 
 TEST(ReuseFactors, AreTheTablesOfHls4ml) {
   EXPECT_EQ(valid_reuse_factors(27, 16), (std::vector<int64_t>{1, 3, 9, 27, 54, 108, 216, 432}));
-  EXPECT_EQ(valid_reuse_factors(144, 16), (std::vector<int64_t>{1, 2, 3, 4, 6, 8, 9, 12, 16, 18, 24, 36, 48, 72, 144, 288, 576, 1152, 2304}));
-  EXPECT_EQ(valid_reuse_factors(576, 64), (std::vector<int64_t>{1, 2, 3, 4, 6, 8, 9, 12, 16, 18, 24, 32, 36, 48, 64, 72, 96, 144, 192, 288, 576, 1152, 2304, 4608, 9216, 18432, 36864}));
-  EXPECT_EQ(valid_reuse_factors(64, 10), (std::vector<int64_t>{1, 2, 4, 8, 16, 32, 64, 128, 320, 640}));
+  EXPECT_EQ(valid_reuse_factors(144, 16),
+            (std::vector<int64_t>{1, 2, 3, 4, 6, 8, 9, 12, 16, 18, 24, 36, 48, 72, 144, 288, 576,
+                                  1152, 2304}));
+  EXPECT_EQ(
+      valid_reuse_factors(576, 64),
+      (std::vector<int64_t>{1,  2,  3,  4,   6,   8,   9,   12,   16,   18,   24,   32,    36,   48,
+                            64, 72, 96, 144, 192, 288, 576, 1152, 2304, 4608, 9216, 18432, 36864}));
+  EXPECT_EQ(valid_reuse_factors(64, 10),
+            (std::vector<int64_t>{1, 2, 4, 8, 16, 32, 64, 128, 320, 640}));
 }
 
 TEST(ReuseFactors, NearestIsTheSmallerOnTies) {
@@ -33,13 +39,20 @@ TEST(ReuseFactors, OfResNet8At72AreThePapers) {
   NetworkConfig config;
   config.depth = 8;
   Network network = make_network(config, {3, 32, 32}, 10);
-  EXPECT_EQ(summarise_design(make_design(lower_network(network, initial_tensors(network, 1), "t"), options)).multipliers, 1082);
+  EXPECT_EQ(summarise_design(
+                make_design(lower_network(network, initial_tensors(network, 1), "t"), options))
+                .multipliers,
+            1082);
   testing::alter(network, testing::Surgery::Removed);
-  DesignSummary removed = summarise_design(make_design(lower_network(network, initial_tensors(network, 1), "t"), options));
+  DesignSummary removed = summarise_design(
+      make_design(lower_network(network, initial_tensors(network, 1), "t"), options));
   EXPECT_EQ(removed.multipliers, 1042);
   EXPECT_EQ(removed.dsp, 1042);
   options.type = FixedType{8, 3};  // below 10 bits a multiplier is made of LUTs
-  EXPECT_EQ(summarise_design(make_design(lower_network(network, initial_tensors(network, 1), "t"), options)).dsp, 0);
+  EXPECT_EQ(summarise_design(
+                make_design(lower_network(network, initial_tensors(network, 1), "t"), options))
+                .dsp,
+            0);
 }
 
 TEST(ReuseFactors, BalancedStaysWithin70PercentAndNoStageIsNeedlesslySlow) {
@@ -60,7 +73,8 @@ TEST(ReuseFactors, BalancedStaysWithin70PercentAndNoStageIsNeedlesslySlow) {
   for (const Node& n : design.nodes) {
     if (n.op == Op::Conv2d) slowest = std::max(slowest, cycles(n));
   }
-  // Each convolution's next larger valid factor would make it the slowest: none has more multipliers than it needs.
+  // Each convolution's next larger valid factor would make it the slowest: none has more
+  // multipliers than it needs.
   for (const Node& n : design.nodes) {
     if (n.op != Op::Conv2d || n.conv().kernel == 1) continue;
     const Shape& shape = design.tensor(n, "weight").shape();
@@ -83,7 +97,9 @@ TEST(ReuseFactors, DspOfAMultiplier) {
 }
 
 TEST(Identifiers, AreLegalAndUnique) {
-  Graph g = make_design(testing::lowered_variant({testing::Surgery::Traditional, Join::BeforeActivation, Shortcut::Projection}), {FixedType{16, 6}, 2.1, Layout::Stock, std::nullopt, "u200"});
+  Graph g = make_design(testing::lowered_variant({testing::Surgery::Traditional,
+                                                  Join::BeforeActivation, Shortcut::Projection}),
+                        {FixedType{16, 6}, 2.1, Layout::Stock, std::nullopt, "u200"});
   g.nodes[1].name = "3rd__double-name";
   g.nodes[2].name = "int";
   g.nodes[3].name = "_x";

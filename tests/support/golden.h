@@ -1,4 +1,5 @@
-// Texts compared with committed files. TAILOR_UPDATE_GOLDENS=1 rewrites them and then fails, so that the difference is looked at.
+// Texts compared with committed files. TAILOR_UPDATE_GOLDENS=1 rewrites them and then fails, so
+// that the difference is looked at.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -22,7 +23,8 @@ inline void expect_golden(const std::string& path, const std::string& text) {
   ASSERT_TRUE(path_exists(file)) << file << " is missing; TAILOR_UPDATE_GOLDENS=1 writes it";
   const auto expected = split(read_file(file), '\n'), got = split(text, '\n');
   for (size_t i = 0; i < std::max(expected.size(), got.size()); ++i) {
-    const std::string a = i < expected.size() ? expected[i] : "(end)", b = i < got.size() ? got[i] : "(end)";
+    const std::string a = i < expected.size() ? expected[i] : "(end)",
+                      b = i < got.size() ? got[i] : "(end)";
     ASSERT_EQ(b, a) << path << ", line " << i + 1 << " (TAILOR_UPDATE_GOLDENS=1 rewrites it)";
   }
 }

@@ -1,4 +1,5 @@
-// Small networks with random weights and batch norms for tests: every size differs from every other, so that swapped axes fail.
+// Small networks with random weights and batch norms for tests: every size differs from every
+// other, so that swapped axes fail.
 #pragma once
 
 #include <cmath>
@@ -12,13 +13,16 @@
 
 namespace tailor::testing {
 
-/// Initial weights, and batch norms that do something: gamma 0.5…1.5, beta ±0.3, mean ±0.2, variance 0.5…1.5.
+/// Initial weights, and batch norms that do something: gamma 0.5…1.5, beta ±0.3, mean ±0.2,
+/// variance 0.5…1.5.
 inline TensorMap random_tensors(const Network& network, int64_t seed) {
   TensorMap tensors = initial_tensors(network, seed);
   for (const TensorSpec& spec : tensor_specs(network)) {
-    CounterRandom random(static_cast<uint64_t>(seed), RandomStream::Test, std::hash<std::string>()(spec.name));
+    CounterRandom random(static_cast<uint64_t>(seed), RandomStream::Test,
+                         std::hash<std::string>()(spec.name));
     for (float& v : tensors.at(spec.name).as<float>()) {
-      if (spec.role == TensorRole::BnWeight || spec.role == TensorRole::BnVariance) v = static_cast<float>(random.uniform(0.5, 1.5));
+      if (spec.role == TensorRole::BnWeight || spec.role == TensorRole::BnVariance)
+        v = static_cast<float>(random.uniform(0.5, 1.5));
       if (spec.role == TensorRole::BnBias) v = static_cast<float>(random.uniform(-0.3, 0.3));
       if (spec.role == TensorRole::BnMean) v = static_cast<float>(random.uniform(-0.2, 0.2));
     }
@@ -34,7 +38,9 @@ inline std::vector<double> random_image(const MapShape& shape, int64_t seed) {
 }
 
 /// A ResNet-8 of `width` filters on 3 × 10 × 13 pixels with 7 classes.
-inline Network small_network(Join join = Join::BeforeActivation, Shortcut shortcut = Shortcut::Projection, int64_t width = 4, int64_t depth = 8) {
+inline Network small_network(Join join = Join::BeforeActivation,
+                             Shortcut shortcut = Shortcut::Projection, int64_t width = 4,
+                             int64_t depth = 8) {
   NetworkConfig config;
   config.depth = depth;
   config.width = width;
@@ -52,8 +58,10 @@ inline const char* to_string(Surgery s) {
 inline void alter(Network& network, Surgery surgery) {
   int64_t i = 0;
   for (const std::string& id : skip_ids(network)) {
-    if (surgery == Surgery::Shortened || (surgery == Surgery::Mixed && i % 3 == 0)) apply_alteration(network, id, AlterationKind::Shorten);
-    if (surgery == Surgery::Removed || (surgery == Surgery::Mixed && i % 3 == 1)) apply_alteration(network, id, AlterationKind::Remove);
+    if (surgery == Surgery::Shortened || (surgery == Surgery::Mixed && i % 3 == 0))
+      apply_alteration(network, id, AlterationKind::Shorten);
+    if (surgery == Surgery::Removed || (surgery == Surgery::Mixed && i % 3 == 1))
+      apply_alteration(network, id, AlterationKind::Remove);
     ++i;
   }
 }
@@ -63,7 +71,8 @@ struct Variant {
   Join join;
   Shortcut shortcut;
   std::string name() const {
-    return std::string(to_string(surgery)) + (join == Join::BeforeActivation ? "Before" : "After") + (shortcut == Shortcut::Projection ? "Projection" : "Pad");
+    return std::string(to_string(surgery)) + (join == Join::BeforeActivation ? "Before" : "After") +
+           (shortcut == Shortcut::Projection ? "Projection" : "Pad");
   }
 };
 

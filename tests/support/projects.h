@@ -13,8 +13,11 @@
 
 namespace tailor::testing {
 
-/// Stem and one block on 2 × 6 × 7 pixels, five classes; `kernel` and `stride` of the block's first convolution.
-inline Network block_network(Surgery surgery = Surgery::Traditional, Join join = Join::BeforeActivation, Shortcut shortcut = Shortcut::Projection, int64_t stride = 2) {
+/// Stem and one block on 2 × 6 × 7 pixels, five classes; `kernel` and `stride` of the block's first
+/// convolution.
+inline Network block_network(Surgery surgery = Surgery::Traditional,
+                             Join join = Join::BeforeActivation,
+                             Shortcut shortcut = Shortcut::Projection, int64_t stride = 2) {
   Network n;
   n.name = "block";
   n.input = {2, 6, 7};
@@ -42,11 +45,13 @@ struct ProjectParts {
   ProjectOptions options;
 };
 
-inline ProjectParts project_parts(const Network& network, DesignOptions options = {}, int64_t vectors = 5) {
+inline ProjectParts project_parts(const Network& network, DesignOptions options = {},
+                                  int64_t vectors = 5) {
   ProjectParts p;
   const TensorMap tensors = random_tensors(network, 3);
   p.lowered = lower_network(network, tensors, "test");
-  p.lowered.provenance = Json::object({{"untrained", "random weights"}});  // so no witness is expected
+  p.lowered.provenance =
+      Json::object({{"untrained", "random weights"}});  // so no witness is expected
   options.input_magnitude = 2.1;
   p.design = make_design(p.lowered, options);
   IntegerEmulator emulator(p.design);
@@ -57,10 +62,15 @@ inline ProjectParts project_parts(const Network& network, DesignOptions options 
   }
   p.options.top = make_identifier(network.name);
   p.options.part = "xcu200-fsgd2104-2-e";
-  p.options.manifest_extras = Json::object({{"quantisation", Json::object({{"rms_bound", kQuantisationSafety * predict_rms_error(p.design, p.vectors.inputs_chw)}})}});
+  p.options.manifest_extras = Json::object(
+      {{"quantisation",
+        Json::object({{"rms_bound", kQuantisationSafety *
+                                        predict_rms_error(p.design, p.vectors.inputs_chw)}})}});
   return p;
 }
 
-inline void write_parts(const ProjectParts& p, const std::string& folder) { write_project(p.lowered, p.design, p.vectors, p.options, folder); }
+inline void write_parts(const ProjectParts& p, const std::string& folder) {
+  write_project(p.lowered, p.design, p.vectors, p.options, folder);
+}
 
 }  // namespace tailor::testing

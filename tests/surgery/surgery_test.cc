@@ -133,7 +133,8 @@ TEST(PlanEdits, AnEditThatCannotBeMadeIsSaidBeforeTraining) {
 
 TEST(PlanEdits, SettledIsAlphaAfterTheLastEdit) {
   for (int64_t alpha : {1, 3})
-    EXPECT_EQ(settled_epoch(policy(alpha), plan_edits(policy(alpha), five_skips(), 99, "")), 6 * alpha);
+    EXPECT_EQ(settled_epoch(policy(alpha), plan_edits(policy(alpha), five_skips(), 99, "")),
+              6 * alpha);
   EXPECT_EQ(settled_epoch(policy(3, 0), plan_edits(policy(3, 0), five_skips(), 99, "")), 15);
   EXPECT_EQ(settled_epoch(policy(3), {}), 0);
 }

@@ -1,4 +1,5 @@
-// A run that was interrupted anywhere and resumed is the run that was not: equal weights, bit for bit, and equal records but for times.
+// A run that was interrupted anywhere and resumed is the run that was not: equal weights, bit for
+// bit, and equal records but for times.
 #include "tailor/train/trainer.h"
 
 #include <gtest/gtest.h>
@@ -47,7 +48,9 @@ class Interrupter : public Progress {
     first_ = true;
   }
   void advance(int64_t items) override {
-    if (!training_ || (std::exchange(first_, false) && items % 32 == 0 && steps_ == 0 && items == 0)) return;
+    if (!training_ ||
+        (std::exchange(first_, false) && items % 32 == 0 && steps_ == 0 && items == 0))
+      return;
     if (++steps_ == after_) set_pending_interrupt(SIGINT);
   }
   void note(const std::string& /*text*/) override {}
@@ -104,7 +107,8 @@ TEST(Trainer, ResumesBitForBitFromAnyStep) {
   const RunResult whole = f.run("whole");
   EXPECT_EQ(skip_ids(whole.last.network).size(), 0U);
   const std::string digest = weights_digest(whole.last.tensors);
-  // 3 steps an epoch and one progress call at its start: the first epoch, its last step, across the alterations of epochs 1 to 3, the tail.
+  // 3 steps an epoch and one progress call at its start: the first epoch, its last step, across the
+  // alterations of epochs 1 to 3, the tail.
   for (int64_t after : {2, 4, 5, 6, 7, 9, 12, 14, 17, 19}) {
     const std::string name = fmt::format("cut{}", after);
     Interrupter interrupter(after);
@@ -120,8 +124,11 @@ TEST(Trainer, ResumesBitForBitFromAnyStep) {
     const RunResult resumed = f.run(name);
     EXPECT_EQ(weights_digest(resumed.last.tensors), digest) << "interrupted after " << after;
     EXPECT_EQ(resumed.last.momentum, whole.last.momentum) << after;
-    EXPECT_EQ(records(f.path(name + "/metrics.jsonl")), records(f.path("whole/metrics.jsonl"))) << after;
-    EXPECT_EQ(records(f.path(name + "/alterations.jsonl")), records(f.path("whole/alterations.jsonl"))) << after;
+    EXPECT_EQ(records(f.path(name + "/metrics.jsonl")), records(f.path("whole/metrics.jsonl")))
+        << after;
+    EXPECT_EQ(records(f.path(name + "/alterations.jsonl")),
+              records(f.path("whole/alterations.jsonl")))
+        << after;
     EXPECT_EQ(resumed.best_validation_accuracy, whole.best_validation_accuracy);
   }
 }
@@ -142,7 +149,8 @@ TEST(Trainer, WritesOneLineAnAlterationWithTheWordsOfTheLog) {
   EXPECT_GE(second.at("validation_accuracy_after").as_number(), 0);
   // What the line says was validated before the edit is what the epoch before it ended on.
   Json epoch1 = Json::parse(records(f.path("run/metrics.jsonl"))[1], "line");
-  EXPECT_EQ(second.at("validation_accuracy_before").as_number(), epoch1.at("validation_accuracy").as_number());
+  EXPECT_EQ(second.at("validation_accuracy_before").as_number(),
+            epoch1.at("validation_accuracy").as_number());
 }
 
 TEST(Trainer, BestIsTheBestSinceTheFinalTopologyAndTheEarliestOnTies) {
@@ -162,9 +170,11 @@ TEST(Trainer, BestIsTheBestSinceTheFinalTopologyAndTheEarliestOnTies) {
   Json summary = Json::parse(read_file(f.path("run/summary.json")), "summary");
   EXPECT_EQ(summary.at("best").at("epoch").as_int(), best_epoch);
   EXPECT_DOUBLE_EQ(summary.at("best").at("validation_accuracy").as_number(), best);
-  EXPECT_EQ(load_checkpoint(f.path("run/best.ckpt")).network.blocks.size(), r.last.network.blocks.size());
+  EXPECT_EQ(load_checkpoint(f.path("run/best.ckpt")).network.blocks.size(),
+            r.last.network.blocks.size());
   EXPECT_EQ(skip_ids(load_checkpoint(f.path("run/best.ckpt")).network).size(), 0U);
-  EXPECT_EQ(summary.at("weights_sha256").as_string(), weights_digest(load_checkpoint(f.path("run/last.ckpt")).tensors));
+  EXPECT_EQ(summary.at("weights_sha256").as_string(),
+            weights_digest(load_checkpoint(f.path("run/last.ckpt")).tensors));
 }
 
 TEST(Trainer, WithoutAValidationSplitThereIsNoBest) {
@@ -179,7 +189,8 @@ TEST(Trainer, WithoutAValidationSplitThereIsNoBest) {
 }
 
 TEST(Trainer, AStudentStartsAsItsTeacherAndFollowsIt) {
-  // With beta 1 and no augmentation difference the loss is the distance to the teacher: at the start it comes from batch statistics alone, and it falls.
+  // With beta 1 and no augmentation difference the loss is the distance to the teacher: at the
+  // start it comes from batch statistics alone, and it falls.
   RunConfig config = student_config();
   config.surgery.kind = SurgeryKind::None;
   config.distill.beta = 1;
@@ -188,7 +199,8 @@ TEST(Trainer, AStudentStartsAsItsTeacherAndFollowsIt) {
   f.spec.teacher = train_teacher(config);
   f.run("run");
   const auto lines = records(f.path("run/metrics.jsonl"));
-  EXPECT_LT(Json::parse(lines[2], "line").at("train_loss").as_number(), Json::parse(lines[0], "line").at("train_loss").as_number());
+  EXPECT_LT(Json::parse(lines[2], "line").at("train_loss").as_number(),
+            Json::parse(lines[0], "line").at("train_loss").as_number());
 }
 
 TEST(Trainer, CheckpointsCarryAWitnessAndTheResolvedConfiguration) {
@@ -209,13 +221,15 @@ TEST(Trainer, ADivergingRunStopsWithTheRateNamed) {
   config.train.optimizer.lr = 1000;
   config.train.epochs = 30;
   Fixture f(config);
-  testing::expect_error(ErrorKind::Data, {"the loss became", "the learning rate"}, [&] { f.run("run"); });
+  testing::expect_error(ErrorKind::Data, {"the loss became", "the learning rate"},
+                        [&] { f.run("run"); });
 }
 
 TEST(RunFolder, OneProcessAtATime) {
   TemporaryDirectory folder("tailor-lock");
   RunFolder first(folder.path() + "/run", false);
-  testing::expect_error(ErrorKind::Usage, {"another process is training in this folder"}, [&] { RunFolder(folder.path() + "/run", false); });
+  testing::expect_error(ErrorKind::Usage, {"another process is training in this folder"},
+                        [&] { RunFolder(folder.path() + "/run", false); });
 }
 
 TEST(RunFolder, TruncatesToThePosition) {
@@ -224,7 +238,8 @@ TEST(RunFolder, TruncatesToThePosition) {
   for (int i = 0; i < 5; ++i) run.append("metrics.jsonl", Json::object({{"epoch", i}}));
   run.truncate("metrics.jsonl", 3);
   EXPECT_EQ(read_file(run.file("metrics.jsonl")), "{\"epoch\":0}\n{\"epoch\":1}\n{\"epoch\":2}\n");
-  testing::expect_error(ErrorKind::Data, {"expected at least 4 lines, got 3"}, [&] { run.truncate("metrics.jsonl", 4); });
+  testing::expect_error(ErrorKind::Data, {"expected at least 4 lines, got 3"},
+                        [&] { run.truncate("metrics.jsonl", 4); });
 }
 
 }  // namespace

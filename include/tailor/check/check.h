@@ -1,5 +1,6 @@
-// Proves that a project computes what the network computes: LibTorch's stored outputs, the graph in float64, the design in float64 and in
-// integers, and the compiled C++, each against the next. Whatever differs is said with the first stage and pixel where it does.
+// Proves that a project computes what the network computes: LibTorch's stored outputs, the graph in
+// float64, the design in float64 and in integers, and the compiled C++, each against the next.
+// Whatever differs is said with the first stage and pixel where it does.
 #pragma once
 
 #include <string>
@@ -11,10 +12,10 @@
 namespace tailor {
 
 struct CheckOptions {
-  std::string compiler;   // empty: $CXX, else c++
-  int64_t vectors = 0;    // only the first N; 0: all in the project
+  std::string compiler;  // empty: $CXX, else c++
+  int64_t vectors = 0;   // only the first N; 0: all in the project
   int threads = 0;
-  bool compile = true;    // for tests of the other steps
+  bool compile = true;  // for tests of the other steps
 };
 
 struct CheckStep {
@@ -31,7 +32,9 @@ struct CheckReport {
   Json to_json() const;
 };
 
-/// Runs every step it can, also behind a failed one. Throws Data when the folder is no project, ExternalTool when the compiler fails.
-CheckReport check_project(const std::string& folder, const CheckOptions& options = {}, Progress& progress = null_progress());
+/// Runs every step it can, also behind a failed one. Throws Data when the folder is no project,
+/// ExternalTool when the compiler fails.
+CheckReport check_project(const std::string& folder, const CheckOptions& options = {},
+                          Progress& progress = null_progress());
 
 }  // namespace tailor

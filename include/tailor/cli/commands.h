@@ -1,4 +1,5 @@
-// The sub-commands as functions of plain option records: flags are parsed elsewhere, so that tests and the LibTorch half call these.
+// The sub-commands as functions of plain option records: flags are parsed elsewhere, so that tests
+// and the LibTorch half call these.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +20,8 @@ struct TrainOptions : CommonOptions {
   bool force = false;
 };
 
-/// Values of the config's "export" section; what is not given comes from the run, and then from the defaults.
+/// Values of the config's "export" section; what is not given comes from the run, and then from the
+/// defaults.
 struct HardwareOptions {
   std::optional<std::string> precision, fpga, rounding, overflow, backend, layout;
   std::optional<double> clock_ns;

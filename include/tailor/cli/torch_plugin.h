@@ -1,5 +1,6 @@
-// The one door to LibTorch: libtailor_torch.so is opened by the commands that need it, with the settings that must be made before it loads
-// (threads, BLAS, allocator). Torch-free: options in, exit code out.
+// The one door to LibTorch: libtailor_torch.so is opened by the commands that need it, with the
+// settings that must be made before it loads (threads, BLAS, allocator). Torch-free: options in,
+// exit code out.
 #pragma once
 
 #include <string>

@@ -1,4 +1,5 @@
-// What a network's input is made of: (pixel / 255 - mean) / deviation, by channel. It belongs to the weights and travels with them.
+// What a network's input is made of: (pixel / 255 - mean) / deviation, by channel. It belongs to
+// the weights and travels with them.
 #pragma once
 
 #include <algorithm>
@@ -15,10 +16,14 @@ struct Preprocessing {
   /// Largest magnitude an input value can have.
   double magnitude() const {
     double largest = 0;
-    for (size_t c = 0; c < mean.size(); ++c) largest = std::max({largest, std::abs(mean[c] / deviation[c]), std::abs((1 - mean[c]) / deviation[c])});
+    for (size_t c = 0; c < mean.size(); ++c)
+      largest = std::max(
+          {largest, std::abs(mean[c] / deviation[c]), std::abs((1 - mean[c]) / deviation[c])});
     return largest;
   }
-  friend bool operator==(const Preprocessing& a, const Preprocessing& b) { return a.mean == b.mean && a.deviation == b.deviation; }
+  friend bool operator==(const Preprocessing& a, const Preprocessing& b) {
+    return a.mean == b.mean && a.deviation == b.deviation;
+  }
 };
 
 Json write_preprocessing(const Preprocessing& p);

@@ -1,4 +1,5 @@
-// The configuration of a run as typed records. docs/configuration.md and docs/config.schema.json are generated from it.
+// The configuration of a run as typed records. docs/configuration.md and docs/config.schema.json
+// are generated from it.
 #pragma once
 
 #include <optional>
@@ -10,9 +11,11 @@
 
 namespace tailor {
 
-/// Where a skip is added: relu(F(x) + x), the standard ResNet, or relu(F(x)) + x, the paper's Eq. 2.
+/// Where a skip is added: relu(F(x) + x), the standard ResNet, or relu(F(x)) + x, the paper's
+/// Eq. 2.
 enum class Join { BeforeActivation, AfterActivation };
-/// What a skip does where the shape changes: a 1×1 convolution with BN, or a strided slice padded with zero channels.
+/// What a skip does where the shape changes: a 1×1 convolution with BN, or a strided slice padded
+/// with zero channels.
 enum class Shortcut { Projection, Pad };
 enum class AlterationKind { Remove, Shorten, Keep };
 enum class ScheduleKind { Constant, HoldThenCosine, Cosine, Step };
@@ -61,7 +64,8 @@ struct OptimizerConfig {
 struct ScheduleConfig {
   ScheduleKind kind = ScheduleKind::HoldThenCosine;
   int64_t warmup_epochs = 0;
-  std::optional<int64_t> hold_epochs;  // hold_then_cosine: default ends alpha epochs after the last edit
+  std::optional<int64_t>
+      hold_epochs;  // hold_then_cosine: default ends alpha epochs after the last edit
   int64_t step_epochs = 30;
   double gamma = 0.1;
 };
@@ -142,8 +146,10 @@ struct LoadedConfig {
   std::string name;    // file name without folder and .json
   std::string source;  // path, or "embedded:NAME"
 };
-/// An existing path, else a name (".json" optional) among the embedded configs; then "a.b=value" overrides.
-LoadedConfig load_run_config(const std::string& name_or_path, const std::vector<std::string>& overrides);
+/// An existing path, else a name (".json" optional) among the embedded configs; then "a.b=value"
+/// overrides.
+LoadedConfig load_run_config(const std::string& name_or_path,
+                             const std::vector<std::string>& overrides);
 /// Sets a.b.c in a JSON document; the value is JSON if it parses, else a string.
 void apply_override(Json& json, const std::string& assignment);
 std::vector<std::string> embedded_config_names();

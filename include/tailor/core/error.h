@@ -1,5 +1,5 @@
-// The one exception type of the project. Every error has a kind, the kind decides the exit code, and the
-// message says what, expected, got, where and what to do. Only `cli` catches it.
+// The one exception type of the project. Every error has a kind, the kind decides the exit code,
+// and the message says what, expected, got, where and what to do. Only `cli` catches it.
 #pragma once
 
 #include <fmt/core.h>
@@ -38,8 +38,8 @@ template <class... Args>
 }  // namespace tailor
 
 /// For bugs, never for bad input: throws ErrorKind::Internal with file and line.
-#define TAILOR_CHECK(condition, ...)                                                      \
-  do {                                                                                    \
-    if (!(condition))                                                                     \
+#define TAILOR_CHECK(condition, ...)                                                       \
+  do {                                                                                     \
+    if (!(condition))                                                                      \
       ::tailor::fail_check(__FILE__, __LINE__, #condition, ::fmt::format("" __VA_ARGS__)); \
   } while (false)

@@ -1,5 +1,5 @@
-// Files that are whole or not there: everything is written under a temporary name in the same folder,
-// flushed, and renamed. A full disk is an error and leaves the old file as it was.
+// Files that are whole or not there: everything is written under a temporary name in the same
+// folder, flushed, and renamed. A full disk is an error and leaves the old file as it was.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +29,8 @@ std::string file_name(std::string_view path);
 std::string parent_path(std::string_view path);
 std::string absolute_path(const std::string& path);
 
-/// A file written piece by piece, then renamed into place by commit(); destroyed without it, it is gone.
+/// A file written piece by piece, then renamed into place by commit(); destroyed without it, it is
+/// gone.
 class AtomicFile {
  public:
   explicit AtomicFile(std::string path);

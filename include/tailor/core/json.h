@@ -1,5 +1,5 @@
-// A JSON value with ordered keys, as the rooms pass it around. nlohmann_json parses and prints it, in one
-// source file, so that its header (4 s of compile time) is not read by every room.
+// A JSON value with ordered keys, as the rooms pass it around. nlohmann_json parses and prints it,
+// in one source file, so that its header (4 s of compile time) is not read by every room.
 #pragma once
 
 #include <cstdint>
@@ -21,16 +21,16 @@ class Json {
 
   Json() = default;  // null
   // Implicit on purpose: {"key", 3} and obj.set("key", "text") read like JSON.
-  Json(bool v) : value_(v) {}                                  // NOLINT
-  Json(int v) : value_(static_cast<int64_t>(v)) {}             // NOLINT
-  Json(int64_t v) : value_(v) {}                               // NOLINT
-  Json(size_t v) : value_(static_cast<int64_t>(v)) {}          // NOLINT
-  Json(double v) : value_(v) {}                                // NOLINT
-  Json(const char* v) : value_(std::string(v)) {}              // NOLINT
-  Json(std::string v) : value_(std::move(v)) {}                // NOLINT
-  Json(std::string_view v) : value_(std::string(v)) {}         // NOLINT
-  Json(Array v) : value_(std::move(v)) {}                      // NOLINT
-  Json(Object v) : value_(std::move(v)) {}                     // NOLINT
+  Json(bool v) : value_(v) {}                           // NOLINT
+  Json(int v) : value_(static_cast<int64_t>(v)) {}      // NOLINT
+  Json(int64_t v) : value_(v) {}                        // NOLINT
+  Json(size_t v) : value_(static_cast<int64_t>(v)) {}   // NOLINT
+  Json(double v) : value_(v) {}                         // NOLINT
+  Json(const char* v) : value_(std::string(v)) {}       // NOLINT
+  Json(std::string v) : value_(std::move(v)) {}         // NOLINT
+  Json(std::string_view v) : value_(std::string(v)) {}  // NOLINT
+  Json(Array v) : value_(std::move(v)) {}               // NOLINT
+  Json(Object v) : value_(std::move(v)) {}              // NOLINT
   template <class T>
   static Json array(const T& items) {
     Array out;
@@ -78,7 +78,8 @@ class Json {
   friend bool operator==(const Json& a, const Json& b) { return a.value_ == b.value_; }
   friend bool operator!=(const Json& a, const Json& b) { return !(a == b); }
 
-  /// Parses a whole document; `source` names it in the error (line and column). Duplicate keys are errors.
+  /// Parses a whole document; `source` names it in the error (line and column). Duplicate keys are
+  /// errors.
   static Json parse(std::string_view text, std::string_view source);
   /// indent < 0: one line. Numbers print shortest-round-trip, so parse(dump) is the identity.
   std::string dump(int indent = -1) const;

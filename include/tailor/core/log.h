@@ -1,5 +1,5 @@
-// Logging façade: spdlog stands behind it in one source file. The channel is the room; levels are set
-// per channel ("info,passes=debug"). Logs go to stderr; stdout is for answers.
+// Logging façade: spdlog stands behind it in one source file. The channel is the room; levels are
+// set per channel ("info,passes=debug"). Logs go to stderr; stdout is for answers.
 #pragma once
 
 #include <fmt/core.h>
@@ -12,11 +12,13 @@ namespace tailor {
 
 enum class LogLevel { Trace, Debug, Info, Warn, Error, Off };
 
-/// The level before any call is $TAILOR_LOG, else info. Parses "LEVEL" or "LEVEL,channel=LEVEL,…". Throws Usage on an unknown level.
+/// The level before any call is $TAILOR_LOG, else info. Parses "LEVEL" or "LEVEL,channel=LEVEL,…".
+/// Throws Usage on an unknown level.
 void set_log_levels(std::string_view spec);
 bool log_enabled(LogLevel level, std::string_view channel);
 void log_message(LogLevel level, std::string_view channel, std::string_view message);
-/// Also appends every message of level info and above to this file (the run's log); empty closes it.
+/// Also appends every message of level info and above to this file (the run's log); empty closes
+/// it.
 void set_log_file(const std::string& path);
 
 template <class... Args>

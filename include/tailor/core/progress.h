@@ -1,5 +1,5 @@
-// Progress of long work, as an interface: rooms report, `cli` chooses the sink. On a terminal it is one
-// line redrawn in place with throughput and time left; elsewhere plain lines; in tests nothing.
+// Progress of long work, as an interface: rooms report, `cli` chooses the sink. On a terminal it is
+// one line redrawn in place with throughput and time left; elsewhere plain lines; in tests nothing.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,8 @@ class Progress {
 
 /// Discards everything.
 Progress& null_progress();
-/// A redrawn line if stderr is a terminal, else one plain line at each `end` of work that took longer than `silent_seconds`.
+/// A redrawn line if stderr is a terminal, else one plain line at each `end` of work that took
+/// longer than `silent_seconds`.
 std::unique_ptr<Progress> make_stderr_progress(double silent_seconds = 2);
 /// Erases a half-drawn bar so that a log line starts clean; called by the log.
 void clear_progress_line();

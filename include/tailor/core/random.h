@@ -1,5 +1,6 @@
-// Randomness as a function of (seed, stream, index): Philox4x32-10 (Salmon et al., SC'11). Nothing here has
-// a hidden state, so the number of workers, an interruption or an order of calls cannot change a result.
+// Randomness as a function of (seed, stream, index): Philox4x32-10 (Salmon et al., SC'11). Nothing
+// here has a hidden state, so the number of workers, an interruption or an order of calls cannot
+// change a result.
 #pragma once
 
 #include <array>
@@ -11,9 +12,9 @@ namespace tailor {
 
 /// One block of four 32-bit words for (key, counter).
 inline std::array<uint32_t, 4> philox(uint64_t key, uint64_t counter_high, uint64_t counter_low) {
-  std::array<uint32_t, 4> c = {static_cast<uint32_t>(counter_low), static_cast<uint32_t>(counter_low >> 32),
-                               static_cast<uint32_t>(counter_high),
-                               static_cast<uint32_t>(counter_high >> 32)};
+  std::array<uint32_t, 4> c = {
+      static_cast<uint32_t>(counter_low), static_cast<uint32_t>(counter_low >> 32),
+      static_cast<uint32_t>(counter_high), static_cast<uint32_t>(counter_high >> 32)};
   auto k0 = static_cast<uint32_t>(key), k1 = static_cast<uint32_t>(key >> 32);
   for (int round = 0; round < 10; ++round) {
     uint64_t p0 = uint64_t{0xD2511F53} * c[0], p1 = uint64_t{0xCD9E8D57} * c[2];
@@ -28,7 +29,8 @@ inline std::array<uint32_t, 4> philox(uint64_t key, uint64_t counter_high, uint6
 /// What a random number is for; part of the counter, so that two uses never share numbers.
 enum class RandomStream : uint32_t { Weights, Shuffle, Split, Augment, Synthetic, Noise, Test };
 
-/// A short sequence of numbers for one (seed, stream, a, b), for instance (seed, Augment, epoch, image).
+/// A short sequence of numbers for one (seed, stream, a, b), for instance (seed, Augment, epoch,
+/// image).
 class CounterRandom {
  public:
   CounterRandom(uint64_t seed, RandomStream stream, uint64_t a, uint64_t b = 0)

@@ -1,4 +1,5 @@
-// How many threads this process may use, and a parallel loop over them. Results never depend on the count.
+// How many threads this process may use, and a parallel loop over them. Results never depend on the
+// count.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// What this build is. The version goes into files; the commit only to `tailor version`, so that two builds
-// of one version write the same bytes.
+// What this build is. The version goes into files; the commit only to `tailor version`, so that two
+// builds of one version write the same bytes.
 #pragma once
 
 namespace tailor {

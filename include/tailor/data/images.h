@@ -1,5 +1,6 @@
-// Image data sets as views: size() and get(i) into the caller's buffer, both const and thread-safe. Pixels are uint8 in 0..255,
-// rows × columns × channels (HWC); opening a data set checks its files, so that nothing fails at epoch 7.
+// Image data sets as views: size() and get(i) into the caller's buffer, both const and thread-safe.
+// Pixels are uint8 in 0..255, rows × columns × channels (HWC); opening a data set checks its files,
+// so that nothing fails at epoch 7.
 #pragma once
 
 #include <cstdint>
@@ -36,7 +37,8 @@ struct DataSplits {
   Images test;
 };
 
-/// Opens a data set. Throws Data with path, expected and found; the message of a missing set names the command that fetches it.
+/// Opens a data set. Throws Data with path, expected and found; the message of a missing set names
+/// the command that fetches it.
 DataSplits open_data(const DataConfig& config);
 /// The test images alone.
 DataSplits open_test_data(const DataConfig& config);
@@ -44,16 +46,18 @@ DataSplits open_test_data(const DataConfig& config);
 /// The images `indices` of another set, in that order.
 Images make_subset(Images base, std::vector<int64_t> indices);
 
-/// One of the official binary files: records of `label_bytes` label bytes (the last one counts) and 3,072 planar RGB bytes.
-/// Throws Data unless the file is exactly `count` records with labels below `classes`.
+/// One of the official binary files: records of `label_bytes` label bytes (the last one counts) and
+/// 3,072 planar RGB bytes. Throws Data unless the file is exactly `count` records with labels below
+/// `classes`.
 struct CifarFile {
   std::string path;
   int64_t count;
 };
 Images load_cifar(const std::vector<CifarFile>& files, int64_t label_bytes, int64_t classes);
 
-/// Ten classes of shapes and patterns (disc, ring, square, frame, triangle, plus, cross, stripes two ways, checks), each with random place,
-/// size, colours and noise, as a function of (seed, index): nothing a linear model can see.
+/// Ten classes of shapes and patterns (disc, ring, square, frame, triangle, plus, cross, stripes
+/// two ways, checks), each with random place, size, colours and noise, as a function of (seed,
+/// index): nothing a linear model can see.
 Images make_synthetic(int64_t count, int64_t first_index, int64_t seed);
 
 }  // namespace tailor

@@ -1,5 +1,5 @@
-// Runs a graph, lowered or laid out, in float64: the reference between LibTorch's float32 and the integers. Sums run in a fixed order
-// without contraction, so every machine gets the same bits.
+// Runs a graph, lowered or laid out, in float64: the reference between LibTorch's float32 and the
+// integers. Sums run in a fixed order without contraction, so every machine gets the same bits.
 #pragma once
 
 #include <functional>
@@ -20,19 +20,21 @@ class Float64Emulator {
   std::vector<double> run(Span<const double> input_chw, const Float64Tap& tap = {}) const;
 
   /// One node on given inputs (HWC); `image` is the network's input, CHW.
-  std::vector<double> evaluate(size_t node, const std::vector<const std::vector<double>*>& inputs, Span<const double> image) const;
+  std::vector<double> evaluate(size_t node, const std::vector<const std::vector<double>*>& inputs,
+                               Span<const double> image) const;
 
  private:
   friend void calibrate_batch_norm(Graph& graph, const std::vector<std::vector<double>>& images);
   void prepare_batch_norm(size_t node, const Graph& graph);
 
-  Graph graph_;                              // without its tensors
-  std::vector<std::vector<double>> weights_;  // by node: conv [ky, kx, in, out], dense [in, out], BN scale
-  std::vector<std::vector<double>> biases_;   // by node
+  Graph graph_;  // without its tensors
+  std::vector<std::vector<double>>
+      weights_;  // by node: conv [ky, kx, in, out], dense [in, out], BN scale
+  std::vector<std::vector<double>> biases_;  // by node
 };
 
-/// Replaces the running mean and variance of every batch norm by what the images give, from the input on, so that an untrained
-/// network has activations of ordinary size. Images are CHW.
+/// Replaces the running mean and variance of every batch norm by what the images give, from the
+/// input on, so that an untrained network has activations of ordinary size. Images are CHW.
 void calibrate_batch_norm(Graph& graph, const std::vector<std::vector<double>>& images);
 
 }  // namespace tailor

@@ -1,5 +1,6 @@
-// Runs a design in integers, bit for bit what the generated C++ computes: exact accumulators, one cast where the graph says a cast
-// is, for every rounding and overflow mode. Overflows are counted where they happen.
+// Runs a design in integers, bit for bit what the generated C++ computes: exact accumulators, one
+// cast where the graph says a cast is, for every rounding and overflow mode. Overflows are counted
+// where they happen.
 #pragma once
 
 #include <functional>
@@ -15,7 +16,7 @@ using IntegerTap = std::function<void(int value, Span<const int64_t> hwc)>;
 
 struct IntegerResult {
   std::vector<int64_t> logits_raw;
-  std::vector<double> logits;  // exact: raw times the type's step
+  std::vector<double> logits;      // exact: raw times the type's step
   std::vector<int64_t> overflows;  // by node: outputs that did not fit their type
 };
 

@@ -1,5 +1,6 @@
-// How far a design's integers may be from its float64 run, predicted from types, weights and activations alone: the manifest's quantisation
-// bound. It knows nothing of the integer emulator, so that a wrong emulator cannot widen its own bound.
+// How far a design's integers may be from its float64 run, predicted from types, weights and
+// activations alone: the manifest's quantisation bound. It knows nothing of the integer emulator,
+// so that a wrong emulator cannot widen its own bound.
 #pragma once
 
 #include <vector>
@@ -8,16 +9,19 @@
 
 namespace tailor {
 
-/// Root of the mean squared error of the logits, over images and classes, to first order: each rounding adds a mean and a variance
-/// (uniform in one step), each weight error acts on the mean and the mean square of its input, each clipped value adds its excess; both go through
-/// the float64 weights, and through a ReLU by the share of active values. `images` are CHW.
+/// Root of the mean squared error of the logits, over images and classes, to first order: each
+/// rounding adds a mean and a variance (uniform in one step), each weight error acts on the mean
+/// and the mean square of its input, each clipped value adds its excess; both go through the
+/// float64 weights, and through a ReLU by the share of active values. `images` are CHW.
 double predict_rms_error(const Graph& design, const std::vector<std::vector<double>>& images);
 
-/// The first so many images are predicted for, measured by the export, and checked again; more would not change two digits.
+/// The first so many images are predicted for, measured by the export, and checked again; more
+/// would not change two digits.
 constexpr size_t kQuantisationImages = 8;
 
-/// The bound on the measured root mean square is this many times the prediction: errors of neighbouring pixels are not independent,
-/// and long skips add them coherently. Measured ratios are 0.3 to 2 (tests/emulate/noise_test.cc).
+/// The bound on the measured root mean square is this many times the prediction: errors of
+/// neighbouring pixels are not independent, and long skips add them coherently. Measured ratios are
+/// 0.3 to 2 (tests/emulate/noise_test.cc).
 constexpr double kQuantisationSafety = 5;
 
 }  // namespace tailor

@@ -1,4 +1,5 @@
-// A graph in float64 against what LibTorch computed: the check that the graph is the trained network and not a plausible other one.
+// A graph in float64 against what LibTorch computed: the check that the graph is the trained
+// network and not a plausible other one.
 #pragma once
 
 #include <vector>
@@ -9,10 +10,12 @@ namespace tailor {
 
 constexpr double kWitnessTolerance = 1e-4;
 
-/// Largest difference of two vectors, relative to the largest magnitude of `expected`; infinite if a value is not finite.
+/// Largest difference of two vectors, relative to the largest magnitude of `expected`; infinite if
+/// a value is not finite.
 double relative_difference(const std::vector<double>& got, const std::vector<double>& expected);
 
-/// Largest relative difference over the witness's images. Throws Data when there is no witness or it does not fit the graph.
+/// Largest relative difference over the witness's images. Throws Data when there is no witness or
+/// it does not fit the graph.
 double witness_error(const Graph& graph);
 
 }  // namespace tailor

@@ -1,5 +1,6 @@
-// Fixed-point types with the semantics of ap_fixed (UG1399) and sc_fixed (IEEE 1666): a value is raw · 2^-fraction.
-// Casting is exact for every rounding and overflow mode; nothing here goes through floating point unless it must.
+// Fixed-point types with the semantics of ap_fixed (UG1399) and sc_fixed (IEEE 1666): a value is
+// raw · 2^-fraction. Casting is exact for every rounding and overflow mode; nothing here goes
+// through floating point unless it must.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +14,8 @@ namespace tailor {
 
 __extension__ using Int128 = __int128;
 
-/// AP_TRN (floor), AP_TRN_ZERO, AP_RND (half up), AP_RND_ZERO, AP_RND_INF, AP_RND_MIN_INF, AP_RND_CONV (half to even).
+/// AP_TRN (floor), AP_TRN_ZERO, AP_RND (half up), AP_RND_ZERO, AP_RND_INF, AP_RND_MIN_INF,
+/// AP_RND_CONV (half to even).
 enum class Rounding { Trn, TrnZero, Rnd, RndZero, RndInf, RndMinInf, RndConv };
 /// AP_SAT, AP_SAT_ZERO, AP_SAT_SYM, AP_WRAP, AP_WRAP_SM (sign-magnitude wrap, N = 0).
 enum class Overflow { Sat, SatZero, SatSym, Wrap, WrapSm };
@@ -26,8 +28,8 @@ std::optional<Overflow> parse_overflow(std::string_view short_name);
 const char* rounding_short_name(Rounding rounding);
 const char* overflow_short_name(Overflow overflow);
 
-/// ap_fixed<width, integer, …>: width bits in all, `integer` of them before the point (the sign counts). width is 1 … 63 (unsigned 1 … 62);
-/// integer may lie outside 0 … width.
+/// ap_fixed<width, integer, …>: width bits in all, `integer` of them before the point (the sign
+/// counts). width is 1 … 63 (unsigned 1 … 62); integer may lie outside 0 … width.
 struct FixedType {
   int width = 16;
   int integer = 6;
@@ -41,7 +43,9 @@ struct FixedType {
     int64_t min = -(int64_t{1} << (width - 1));
     return overflow == Overflow::SatSym ? min + 1 : min;
   }
-  int64_t max_raw() const { return is_signed ? (int64_t{1} << (width - 1)) - 1 : (int64_t{1} << width) - 1; }
+  int64_t max_raw() const {
+    return is_signed ? (int64_t{1} << (width - 1)) - 1 : (int64_t{1} << width) - 1;
+  }
   /// The value of one raw step, 2^-fraction.
   double step() const;
   double to_double(int64_t raw) const { return static_cast<double>(raw) * step(); }
@@ -55,7 +59,8 @@ struct FixedType {
   friend bool operator!=(const FixedType& a, const FixedType& b) { return !(a == b); }
 };
 
-/// "ap_fixed<16,6,AP_RND,AP_SAT>" or "ap_ufixed<…>". parse is the inverse; the modes default to AP_TRN, AP_WRAP as in the vendor's type.
+/// "ap_fixed<16,6,AP_RND,AP_SAT>" or "ap_ufixed<…>". parse is the inverse; the modes default to
+/// AP_TRN, AP_WRAP as in the vendor's type.
 std::string to_string(const FixedType& type);
 FixedType parse_fixed_type(std::string_view text);
 /// "W,I" of the command line, 2 <= W <= 32 and 1 <= I <= W. Throws Usage naming `where`.
@@ -67,13 +72,20 @@ enum class Remainder { Zero, BelowHalf, Half, AboveHalf };
 
 inline bool rounds_up(Rounding mode, Remainder remainder, bool negative, bool odd) {
   switch (mode) {
-    case Rounding::Trn: return false;
-    case Rounding::TrnZero: return negative && remainder != Remainder::Zero;
-    case Rounding::Rnd: return remainder >= Remainder::Half;
-    case Rounding::RndZero: return remainder == Remainder::AboveHalf || (remainder == Remainder::Half && negative);
-    case Rounding::RndInf: return remainder == Remainder::AboveHalf || (remainder == Remainder::Half && !negative);
-    case Rounding::RndMinInf: return remainder == Remainder::AboveHalf;
-    case Rounding::RndConv: return remainder == Remainder::AboveHalf || (remainder == Remainder::Half && odd);
+    case Rounding::Trn:
+      return false;
+    case Rounding::TrnZero:
+      return negative && remainder != Remainder::Zero;
+    case Rounding::Rnd:
+      return remainder >= Remainder::Half;
+    case Rounding::RndZero:
+      return remainder == Remainder::AboveHalf || (remainder == Remainder::Half && negative);
+    case Rounding::RndInf:
+      return remainder == Remainder::AboveHalf || (remainder == Remainder::Half && !negative);
+    case Rounding::RndMinInf:
+      return remainder == Remainder::AboveHalf;
+    case Rounding::RndConv:
+      return remainder == Remainder::AboveHalf || (remainder == Remainder::Half && odd);
   }
   return false;
 }
@@ -86,17 +98,21 @@ int64_t fit(Int q, const FixedType& to, bool* overflowed) {
   if (overflowed) *overflowed = true;
   switch (to.overflow) {
     case Overflow::Sat:
-    case Overflow::SatSym: return q < low ? low : high;
-    case Overflow::SatZero: return 0;
+    case Overflow::SatSym:
+      return q < low ? low : high;
+    case Overflow::SatZero:
+      return 0;
     case Overflow::Wrap:
-    case Overflow::WrapSm: break;
+    case Overflow::WrapSm:
+      break;
   }
   const uint64_t mask = (uint64_t{1} << to.width) - 1;
   uint64_t bits = static_cast<uint64_t>(q) & mask;
   if (!to.is_signed) return static_cast<int64_t>(bits);
   const uint64_t sign = uint64_t{1} << (to.width - 1);
   if (to.overflow == Overflow::WrapSm) {
-    // The lowest deleted bit becomes the sign; if it differs from the kept sign bit, all other bits are inverted.
+    // The lowest deleted bit becomes the sign; if it differs from the kept sign bit, all other bits
+    // are inverted.
     bool deleted = (static_cast<uint64_t>(q >> to.width) & 1) != 0;
     if (deleted != ((bits & sign) != 0)) bits = ~bits & mask;
   }
@@ -105,11 +121,13 @@ int64_t fit(Int q, const FixedType& to, bool* overflowed) {
 
 }  // namespace fixed_detail
 
-/// Casts raw · 2^-fraction to a type: rounds, then applies the overflow mode. Sets *overflowed (never clears it).
+/// Casts raw · 2^-fraction to a type: rounds, then applies the overflow mode. Sets *overflowed
+/// (never clears it).
 template <class Int>
 int64_t cast_raw(Int raw, int fraction, const FixedType& to, bool* overflowed = nullptr) {
   int shift = fraction - to.fraction();
-  if (shift <= 0) return fixed_detail::fit(static_cast<Int128>(raw) * (Int128{1} << -shift), to, overflowed);
+  if (shift <= 0)
+    return fixed_detail::fit(static_cast<Int128>(raw) * (Int128{1} << -shift), to, overflowed);
   constexpr int kBits = 8 * sizeof(Int);
   if (shift >= kBits - 1) {  // every bit is fraction and lies below the half
     if constexpr (sizeof(Int) < sizeof(Int128)) {
@@ -137,7 +155,8 @@ int64_t cast_raw(Int raw, int fraction, const FixedType& to, bool* overflowed = 
 /// Rounds a real number to a type's raw value, exactly. Throws Data on NaN and infinity.
 int64_t quantise(double value, const FixedType& to, bool* overflowed = nullptr);
 
-/// The smallest signed type (same rounding and overflow) that holds every sum of `count` products a · b exactly.
+/// The smallest signed type (same rounding and overflow) that holds every sum of `count` products a
+/// · b exactly.
 FixedType accumulator_type(const FixedType& a, const FixedType& b, int64_t count);
 
 }  // namespace tailor

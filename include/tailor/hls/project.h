@@ -1,4 +1,5 @@
-// Writes a design as a complete HLS project, into a temporary folder that is renamed when it is whole. The same input gives the same bytes.
+// Writes a design as a complete HLS project, into a temporary folder that is renamed when it is
+// whole. The same input gives the same bytes.
 #pragma once
 
 #include <string>
@@ -25,8 +26,10 @@ struct ProjectOptions {
   Json manifest_extras;  // members that the caller adds to manifest.json
 };
 
-/// Throws Usage when `output` exists and force is off or it is no project, Data when it cannot be written; then nothing is left behind.
-void write_project(const Graph& lowered, const Graph& design, const TestVectors& vectors, const ProjectOptions& options, const std::string& output);
+/// Throws Usage when `output` exists and force is off or it is no project, Data when it cannot be
+/// written; then nothing is left behind.
+void write_project(const Graph& lowered, const Graph& design, const TestVectors& vectors,
+                   const ProjectOptions& options, const std::string& output);
 
 /// Whether a folder holds a project that write_project wrote.
 bool is_project(const std::string& folder);

@@ -1,5 +1,6 @@
-// The inference graph: nodes in topological order, joined by values of one producer each. Passes decide everything on it (types, reuse
-// factors, FIFOs, names); emulator, estimator and project writer only read it, and so agree.
+// The inference graph: nodes in topological order, joined by values of one producer each. Passes
+// decide everything on it (types, reuse factors, FIFOs, names); emulator, estimator and project
+// writer only read it, and so agree.
 #pragma once
 
 #include <cstdint>
@@ -16,12 +17,13 @@
 namespace tailor {
 
 enum class Op {
-  Input,          // 0 → 1
-  Conv2d,         // x, skip… → y; tensors NAME.weight [out, in, kernel, kernel] and, once BN is folded, NAME.bias [out]
-  BatchNorm,      // x → y; NAME.weight, .bias, .running_mean, .running_var [channels]
-  Relu,           // x → y
-  Add,            // x, skip… → y
-  ShortcutPad,    // x → y: every stride-th pixel, the channels at an offset among zeros (option A)
+  Input,   // 0 → 1
+  Conv2d,  // x, skip… → y; tensors NAME.weight [out, in, kernel, kernel] and, once BN is folded,
+           // NAME.bias [out]
+  BatchNorm,    // x → y; NAME.weight, .bias, .running_mean, .running_var [channels]
+  Relu,         // x → y
+  Add,          // x, skip… → y
+  ShortcutPad,  // x → y: every stride-th pixel, the channels at an offset among zeros (option A)
   GlobalAvgPool,  // x → y of 1×1
   Dense,          // x of 1×1 → y of 1×1; NAME.weight [out, in], NAME.bias [out]
   ZeroPad,        // x → y
@@ -42,7 +44,8 @@ struct ConvAttributes {
   SkipPosition skip_position = SkipPosition::BeforeActivation;
   /// Ids of the skips that come in as inputs[1…].
   std::vector<std::string> stream_skips;
-  /// Ids of identity skips read from the window itself, at tap (pad_top, pad_left): no stream, no FIFO.
+  /// Ids of identity skips read from the window itself, at tap (pad_top, pad_left): no stream, no
+  /// FIFO.
   std::vector<std::string> window_skips;
   /// Ids of skips whose 1 was added to the kernel; for the record, they cost nothing.
   std::vector<std::string> folded_skips;
@@ -62,7 +65,8 @@ struct ZeroPadAttributes {
 using Attributes = std::variant<std::monostate, ConvAttributes, BatchNormAttributes, AddAttributes,
                                 ShortcutPadAttributes, ZeroPadAttributes>;
 
-/// What `passes` decided for a node; the emulator, the estimator and the writer read the same record.
+/// What `passes` decided for a node; the emulator, the estimator and the writer read the same
+/// record.
 struct NodeHardware {
   std::optional<FixedType> weight, bias;  // conv, dense
   std::optional<FixedType> accumulator;   // conv, dense, add, pool: full width, exact
@@ -78,8 +82,8 @@ const char* to_string(FifoStorage storage);
 
 struct Node {
   Op op = Op::Input;
-  std::string name;        // "stage2.block0.conv1"
-  std::string identifier;  // C++ name, frozen by the last pass
+  std::string name;                  // "stage2.block0.conv1"
+  std::string identifier;            // C++ name, frozen by the last pass
   std::vector<int> inputs, outputs;  // values
   Attributes attributes;
   NodeHardware hardware;
@@ -115,8 +119,10 @@ struct Graph {
   Json provenance;  // what it was made from, with which options
 
   int add_value(std::string name, const MapShape& shape);
-  /// Appends a node with one new output value of the inferred shape (none for Output). Returns the node's index.
-  size_t add_node(Op op, std::string name, std::vector<int> inputs, Attributes attributes = {}, int64_t out_channels = 0);
+  /// Appends a node with one new output value of the inferred shape (none for Output). Returns the
+  /// node's index.
+  size_t add_node(Op op, std::string name, std::vector<int> inputs, Attributes attributes = {},
+                  int64_t out_channels = 0);
 
   const Value& value(int id) const { return values[static_cast<size_t>(id)]; }
   Value& value(int id) { return values[static_cast<size_t>(id)]; }
@@ -127,19 +133,22 @@ struct Graph {
 };
 
 /// Output shape of an operation. Throws Data naming the node if the input does not fit.
-MapShape infer_shape(Op op, const std::string& name, const std::vector<MapShape>& inputs, const Attributes& attributes,
-                     int64_t out_channels);
+MapShape infer_shape(Op op, const std::string& name, const std::vector<MapShape>& inputs,
+                     const Attributes& attributes, int64_t out_channels);
 
 /// Node that writes a value, nodes that read it (a node stands twice if it reads twice); by index.
 std::vector<int> producers(const Graph& graph);
 std::vector<std::vector<int>> consumers(const Graph& graph);
 
-/// All findings: order, shapes, missing tensors, values without producer, in a design also values not read exactly once.
+/// All findings: order, shapes, missing tensors, values without producer, in a design also values
+/// not read exactly once.
 std::vector<std::string> verify_graph(const Graph& graph);
-/// What every reader of a design takes for granted of its annotations; a graph in the making does not have them yet.
+/// What every reader of a design takes for granted of its annotations; a graph in the making does
+/// not have them yet.
 std::vector<std::string> verify_design(const Graph& graph);
 
-/// The graph file: safetensors whose metadata hold {"format": "tailor.graph", "version": …, "document": JSON} (docs/formats.md).
+/// The graph file: safetensors whose metadata hold {"format": "tailor.graph", "version": …,
+/// "document": JSON} (docs/formats.md).
 void save_graph(const std::string& path, const Graph& graph);
 std::string print_graph(const Graph& graph);
 /// Throws Data on a damaged file, Unsupported on another version.

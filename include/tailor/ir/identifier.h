@@ -1,4 +1,5 @@
-// C++ names for generated code: [A-Za-z][A-Za-z0-9_]*, no "__", no keyword, no macro of the headers that a project includes.
+// C++ names for generated code: [A-Za-z][A-Za-z0-9_]*, no "__", no keyword, no macro of the headers
+// that a project includes.
 #pragma once
 
 #include <string>

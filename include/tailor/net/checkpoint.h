@@ -1,5 +1,6 @@
-// The checkpoint file: weights and everything needed to go on with them, readable without LibTorch and by Python's `safetensors`.
-// Topology is in the file (never in flags); a file is whole or not there (docs/formats.md).
+// The checkpoint file: weights and everything needed to go on with them, readable without LibTorch
+// and by Python's `safetensors`. Topology is in the file (never in flags); a file is whole or not
+// there (docs/formats.md).
 #pragma once
 
 #include <optional>
@@ -45,7 +46,8 @@ struct Checkpoint {
 void save_checkpoint(const std::string& path, const Checkpoint& checkpoint);
 /// Throws Data on a truncated or foreign file, Unsupported on another version.
 Checkpoint load_checkpoint(const std::string& path);
-/// sha256 over names, shapes and bytes of parameters and buffers: two runs with equal weights have equal digests.
+/// sha256 over names, shapes and bytes of parameters and buffers: two runs with equal weights have
+/// equal digests.
 std::string weights_digest(const TensorMap& tensors);
 
 constexpr int kCheckpointVersion = 1;

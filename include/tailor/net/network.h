@@ -1,5 +1,6 @@
-// A network as data: blocks of stages (conv, BN, activation) with skips between points. Point 0 is a block's input, point i the
-// output of stage i with every skip that ends there. Stages count from 1, blocks from 0; names and ids never change but by surgery.
+// A network as data: blocks of stages (conv, BN, activation) with skips between points. Point 0 is
+// a block's input, point i the output of stage i with every skip that ends there. Stages count from
+// 1, blocks from 0; names and ids never change but by surgery.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +24,9 @@ struct Stage {
 enum class SkipKind { Identity, Projection, Pad };
 const char* to_string(SkipKind kind);
 
-/// An edge of a block from one point to a later one. A projection is a strided 1×1 conv – BN whose tensors are
-/// `tensors`.conv.weight and `tensors`.bn.*; a pad takes every stride-th pixel and sets the channels at `channel_offset`.
+/// An edge of a block from one point to a later one. A projection is a strided 1×1 conv – BN whose
+/// tensors are `tensors`.conv.weight and `tensors`.bn.*; a pad takes every stride-th pixel and sets
+/// the channels at `channel_offset`.
 struct Skip {
   std::string id;  // "stage2.block0.skip", after shortening "stage2.block0.skip.0", ".1"
   int64_t from = 0, to = 0;
@@ -51,9 +53,18 @@ struct Network {
   std::vector<Block> blocks;
 };
 
-// ---- tensors -------------------------------------------------------------------------------------------------------------
+// ---- tensors
+// -------------------------------------------------------------------------------------------------------------
 
-enum class TensorRole { ConvWeight, BnWeight, BnBias, BnMean, BnVariance, LinearWeight, LinearBias };
+enum class TensorRole {
+  ConvWeight,
+  BnWeight,
+  BnBias,
+  BnMean,
+  BnVariance,
+  LinearWeight,
+  LinearBias
+};
 /// A parameter is trained; running means and variances are buffers.
 bool is_parameter(TensorRole role);
 
@@ -70,16 +81,18 @@ std::string bn_name(const Block& block, size_t stage);
 /// Every tensor of a network, in order from the input.
 std::vector<TensorSpec> tensor_specs(const Network& network);
 /// The tensors of one projection; channels as the skip's ends have them.
-std::vector<TensorSpec> projection_specs(const Skip& skip, int64_t in_channels, int64_t out_channels);
+std::vector<TensorSpec> projection_specs(const Skip& skip, int64_t in_channels,
+                                         int64_t out_channels);
 
-/// Initial values, a function of (seed, name): convolutions He normal with fan-out (He et al. 2015), BN 1 and 0, the linear weight uniform in
-/// ±1/√fan_in (PyTorch's default), its bias 0.
+/// Initial values, a function of (seed, name): convolutions He normal with fan-out (He et al.
+/// 2015), BN 1 and 0, the linear weight uniform in ±1/√fan_in (PyTorch's default), its bias 0.
 TensorMap initial_tensors(const Network& network, int64_t seed);
 Tensor initial_tensor(const TensorSpec& spec, int64_t seed);
 /// Throws Data naming every tensor that is missing, left over or of another shape.
 void verify_tensors(const Network& network, const TensorMap& tensors, const std::string& where);
 
-// ---- shapes and counts ---------------------------------------------------------------------------------------------------
+// ---- shapes and counts
+// ---------------------------------------------------------------------------------------------------
 
 /// Shapes of the points 0 … n of a block, given its input.
 std::vector<MapShape> point_shapes(const Block& block, const MapShape& input);
@@ -89,17 +102,20 @@ int64_t parameter_count(const Network& network);
 /// Multiply-accumulates of one image, projections included.
 int64_t mac_count(const Network& network);
 
-/// All findings: shapes that do not fit, skips that run backwards, names that stand twice. Empty: the network is well-formed.
+/// All findings: shapes that do not fit, skips that run backwards, names that stand twice. Empty:
+/// the network is well-formed.
 std::vector<std::string> verify_network(const Network& network);
 
 /// Ids of all skips, from the input.
 std::vector<std::string> skip_ids(const Network& network);
 
-// ---- families and files --------------------------------------------------------------------------------------------------
+// ---- families and files
+// --------------------------------------------------------------------------------------------------
 
 /// Builds a network from its configuration; classes and input from the data set.
 Network make_network(const NetworkConfig& config, const MapShape& input, int64_t classes);
-/// A CIFAR ResNet by name ("resnet20"), with the configuration's other defaults. Throws Usage listing the names.
+/// A CIFAR ResNet by name ("resnet20"), with the configuration's other defaults. Throws Usage
+/// listing the names.
 NetworkConfig network_config_by_name(const std::string& name);
 std::vector<std::string> network_names();
 

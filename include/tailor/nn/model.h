@@ -1,5 +1,6 @@
-// Runs a network description on LibTorch. Parameters, gradients and momenta live in three flat buffers; the tensors that autograd sees are
-// views of them, so that an optimiser step is one loop and surgery is a copy of what stays. Convolutions run channels-last.
+// Runs a network description on LibTorch. Parameters, gradients and momenta live in three flat
+// buffers; the tensors that autograd sees are views of them, so that an optimiser step is one loop
+// and surgery is a copy of what stays. Convolutions run channels-last.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -15,20 +16,23 @@ namespace tailor {
 
 class Model {
  public:
-  /// Throws Data if the tensors do not fit the network. Momenta start at 0 where `momentum` has none.
+  /// Throws Data if the tensors do not fit the network. Momenta start at 0 where `momentum` has
+  /// none.
   Model(Network network, const TensorMap& tensors, const TensorMap& momentum = {});
 
   const Network& network() const { return network_; }
 
-  /// x: float32 [n, channels, height, width], channels-last. Returns logits [n, classes]. In training, batch norm uses and updates batch statistics.
+  /// x: float32 [n, channels, height, width], channels-last. Returns logits [n, classes]. In
+  /// training, batch norm uses and updates batch statistics.
   at::Tensor forward(const at::Tensor& x, bool training);
 
   void zero_gradients();
-  /// SGD on the flat buffers: g += wd·p; m = mu·m + g; p -= lr·(nesterov ? g + mu·m : m), as PyTorch's.
+  /// SGD on the flat buffers: g += wd·p; m = mu·m + g; p -= lr·(nesterov ? g + mu·m : m), as
+  /// PyTorch's.
   void sgd_step(double lr, double momentum, double weight_decay, bool nesterov);
 
-  /// Takes an altered description: parameters, gradients and momenta of erased tensors are gone, those of `added` come with momentum 0; all others
-  /// keep value and momentum.
+  /// Takes an altered description: parameters, gradients and momenta of erased tensors are gone,
+  /// those of `added` come with momentum 0; all others keep value and momentum.
   void alter(Network network, const TensorMap& added);
 
   /// Host copies, by name.
@@ -49,11 +53,12 @@ class Model {
   Network network_;
   at::Tensor flat_values_, flat_gradients_, flat_momentum_;
   std::vector<Entry> parameters_;
-  std::map<std::string, size_t> index_;          // of parameters_
-  std::map<std::string, at::Tensor> buffers_;    // running statistics
+  std::map<std::string, size_t> index_;        // of parameters_
+  std::map<std::string, at::Tensor> buffers_;  // running statistics
 };
 
-/// A frozen network for inference: eval mode, batch norm folded into the convolutions (in float64), no autograd.
+/// A frozen network for inference: eval mode, batch norm folded into the convolutions (in float64),
+/// no autograd.
 class FrozenModel {
  public:
   FrozenModel(const Network& network, const TensorMap& tensors);

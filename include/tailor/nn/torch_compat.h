@@ -1,4 +1,5 @@
-// Every difference between LibTorch 1.13 and 2.x that this project meets. No other file asks for the version.
+// Every difference between LibTorch 1.13 and 2.x that this project meets. No other file asks for
+// the version.
 #pragma once
 
 #include <ATen/Version.h>
@@ -7,7 +8,9 @@
 #include <string>
 
 // Not the patch level: Debian's 1.13.1 says 1.13.0.
-#define TAILOR_TORCH_AT_LEAST(major, minor) (TORCH_VERSION_MAJOR > (major) || (TORCH_VERSION_MAJOR == (major) && TORCH_VERSION_MINOR >= (minor)))
+#define TAILOR_TORCH_AT_LEAST(major, minor) \
+  (TORCH_VERSION_MAJOR > (major) ||         \
+   (TORCH_VERSION_MAJOR == (major) && TORCH_VERSION_MINOR >= (minor)))
 
 namespace tailor {
 
@@ -19,7 +22,9 @@ inline std::string torch_cpu_capability() {
   // "… - CPU capability usage: AVX2 …" in the text that 1.13 prints.
   const std::string text = at::show_config(), key = "CPU capability usage: ";
   const size_t at = text.find(key);
-  return at == std::string::npos ? "unknown" : text.substr(at + key.size(), text.find('\n', at) - at - key.size());
+  return at == std::string::npos
+             ? "unknown"
+             : text.substr(at + key.size(), text.find('\n', at) - at - key.size());
 #endif
 }
 

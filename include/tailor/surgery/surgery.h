@@ -1,5 +1,6 @@
-// Alteration of skip connections (paper, section 3): which edits are due is a pure function of policy, skips and epoch; an edit
-// changes the description and says which tensors go and come. Weights are the trainer's business.
+// Alteration of skip connections (paper, section 3): which edits are due is a pure function of
+// policy, skips and epoch; an edit changes the description and says which tensors go and come.
+// Weights are the trainer's business.
 #pragma once
 
 #include <cstdint>
@@ -18,11 +19,13 @@ struct PlannedEdit {
   AlterationKind kind = AlterationKind::Remove;
 };
 
-/// Every edit of a run, in order. With first_epoch f (default alpha), edits are due before epoch i when i >= f and
-/// (i - f) mod alpha = 0; f = alpha is the paper's Algorithm 1. Kept skips take no turn. Throws Config if the plan
-/// names a skip that does not exist (listing those that do), the run is too short and allow_partial is off, or an
-/// edit cannot be made: all are rehearsed on a copy of the network.
-std::vector<PlannedEdit> plan_edits(const SurgeryConfig& policy, const Network& network, int64_t epochs, const std::string& source);
+/// Every edit of a run, in order. With first_epoch f (default alpha), edits are due before epoch i
+/// when i >= f and (i - f) mod alpha = 0; f = alpha is the paper's Algorithm 1. Kept skips take no
+/// turn. Throws Config if the plan names a skip that does not exist (listing those that do), the
+/// run is too short and allow_partial is off, or an edit cannot be made: all are rehearsed on a
+/// copy of the network.
+std::vector<PlannedEdit> plan_edits(const SurgeryConfig& policy, const Network& network,
+                                    int64_t epochs, const std::string& source);
 
 /// First epoch of the final topology: alpha epochs after the last edit; 0 without edits.
 int64_t settled_epoch(const SurgeryConfig& policy, const std::vector<PlannedEdit>& edits);
@@ -31,18 +34,20 @@ int64_t settled_epoch(const SurgeryConfig& policy, const std::vector<PlannedEdit
 struct Alteration {
   AlterationKind kind;
   std::string skip_id;
-  Json before, after;                // the block's skips
-  std::vector<std::string> erased;   // names of tensors that went
-  std::vector<TensorSpec> added;     // tensors that came; a new projection starts with gamma = 0
+  Json before, after;               // the block's skips
+  std::vector<std::string> erased;  // names of tensors that went
+  std::vector<TensorSpec> added;    // tensors that came; a new projection starts with gamma = 0
   int64_t erased_parameters = 0, added_parameters = 0;
 };
 
-/// Remove erases the edge and its projection. Shorten replaces from→to by single steps: an identity where the shapes agree,
-/// else the old projection (or pad) if it fits, else a new 1×1 conv – BN with gamma = 0; a step that exists already is not added twice.
-/// Throws Config if there is no such skip (listing those that there are) or it cannot be shortened.
+/// Remove erases the edge and its projection. Shorten replaces from→to by single steps: an identity
+/// where the shapes agree, else the old projection (or pad) if it fits, else a new 1×1 conv – BN
+/// with gamma = 0; a step that exists already is not added twice. Throws Config if there is no such
+/// skip (listing those that there are) or it cannot be shortened.
 Alteration apply_alteration(Network& network, const std::string& skip_id, AlterationKind kind);
 
-/// Values of the tensors an alteration added: initial weights, but gamma = 0, so that a new projection starts as nothing.
+/// Values of the tensors an alteration added: initial weights, but gamma = 0, so that a new
+/// projection starts as nothing.
 TensorMap added_tensors(const Alteration& alteration, int64_t seed);
 
 /// "removed stage2.block0.skip (5 of 9 left)": the words of log and alterations.jsonl.

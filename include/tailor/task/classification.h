@@ -1,4 +1,5 @@
-// Image classification: the label is a class index, a prediction is the largest logit (the first one on ties).
+// Image classification: the label is a class index, a prediction is the largest logit (the first
+// one on ties).
 #pragma once
 
 #include <cstdint>
@@ -22,7 +23,9 @@ struct ClassificationMeter {
     ++images;
     correct += predicted == label ? 1 : 0;
   }
-  double accuracy_frac() const { return images > 0 ? static_cast<double>(correct) / static_cast<double>(images) : 0; }
+  double accuracy_frac() const {
+    return images > 0 ? static_cast<double>(correct) / static_cast<double>(images) : 0;
+  }
   double mean_loss() const { return images > 0 ? loss_sum / static_cast<double>(images) : 0; }
 };
 

@@ -1,5 +1,6 @@
-// The safetensors format: 8 bytes of header length, a JSON header, the tensors without gaps. Every offset is checked
-// before it is used; a file is written whole or not at all. Python's `safetensors` opens what is written here.
+// The safetensors format: 8 bytes of header length, a JSON header, the tensors without gaps. Every
+// offset is checked before it is used; a file is written whole or not at all. Python's
+// `safetensors` opens what is written here.
 #pragma once
 
 #include <map>
@@ -14,7 +15,8 @@ struct TensorFile {
   TensorMap tensors;
 };
 
-/// Throws Data naming `what`, the path and the reason: truncated, overlapping or foreign files are refused.
+/// Throws Data naming `what`, the path and the reason: truncated, overlapping or foreign files are
+/// refused.
 TensorFile load_safetensors(const std::string& path, const std::string& what = "safetensors file");
 TensorFile parse_safetensors(std::string_view bytes, const std::string& path,
                              const std::string& what = "safetensors file");

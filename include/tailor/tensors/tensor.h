@@ -22,13 +22,34 @@ int64_t element_count(const Shape& shape);
 
 template <class T>
 struct DTypeOf;
-template <> struct DTypeOf<double> { static constexpr DType value = DType::F64; };
-template <> struct DTypeOf<float> { static constexpr DType value = DType::F32; };
-template <> struct DTypeOf<int64_t> { static constexpr DType value = DType::I64; };
-template <> struct DTypeOf<int32_t> { static constexpr DType value = DType::I32; };
-template <> struct DTypeOf<int16_t> { static constexpr DType value = DType::I16; };
-template <> struct DTypeOf<int8_t> { static constexpr DType value = DType::I8; };
-template <> struct DTypeOf<uint8_t> { static constexpr DType value = DType::U8; };
+template <>
+struct DTypeOf<double> {
+  static constexpr DType value = DType::F64;
+};
+template <>
+struct DTypeOf<float> {
+  static constexpr DType value = DType::F32;
+};
+template <>
+struct DTypeOf<int64_t> {
+  static constexpr DType value = DType::I64;
+};
+template <>
+struct DTypeOf<int32_t> {
+  static constexpr DType value = DType::I32;
+};
+template <>
+struct DTypeOf<int16_t> {
+  static constexpr DType value = DType::I16;
+};
+template <>
+struct DTypeOf<int8_t> {
+  static constexpr DType value = DType::I8;
+};
+template <>
+struct DTypeOf<uint8_t> {
+  static constexpr DType value = DType::U8;
+};
 
 class Tensor {
  public:
@@ -65,7 +86,8 @@ class Tensor {
 using TensorMap = std::map<std::string, Tensor>;
 
 /// The named tensor. Throws Data "NAME is missing from WHERE".
-const Tensor& find_tensor(const TensorMap& tensors, const std::string& name, const std::string& where);
+const Tensor& find_tensor(const TensorMap& tensors, const std::string& name,
+                          const std::string& where);
 
 template <class T>
 Tensor Tensor::from(Shape shape, const std::vector<T>& values) {

@@ -1,5 +1,6 @@
-// A run's folder: config.json, last.ckpt, best.ckpt, teacher (a link), metrics.jsonl, alterations.jsonl, summary.json, train.log. One process
-// at a time may write to it; the JSON-lines files never hold more than the checkpoint's position, once the run has been resumed.
+// A run's folder: config.json, last.ckpt, best.ckpt, teacher (a link), metrics.jsonl,
+// alterations.jsonl, summary.json, train.log. One process at a time may write to it; the JSON-lines
+// files never hold more than the checkpoint's position, once the run has been resumed.
 #pragma once
 
 #include <string>
@@ -11,7 +12,8 @@ namespace tailor {
 
 class RunFolder {
  public:
-  /// Creates the folder if need be and locks it. Waits for another process that holds the lock when `wait` is set, else throws Usage.
+  /// Creates the folder if need be and locks it. Waits for another process that holds the lock when
+  /// `wait` is set, else throws Usage.
   RunFolder(std::string path, bool wait);
   ~RunFolder();
   RunFolder(const RunFolder&) = delete;

@@ -1,5 +1,6 @@
-// The one training loop: a teacher, a student under distillation whose skips are altered on the way, or a plain network. One optimiser for
-// the whole run; an interrupted run continues bit for bit on the CPU.
+// The one training loop: a teacher, a student under distillation whose skips are altered on the
+// way, or a plain network. One optimiser for the whole run; an interrupted run continues bit for
+// bit on the CPU.
 #pragma once
 
 #include <optional>
@@ -15,7 +16,8 @@
 
 namespace tailor {
 
-/// Everything a run is made of. `start` is the teacher's checkpoint for a student; without it the network begins from its initial weights.
+/// Everything a run is made of. `start` is the teacher's checkpoint for a student; without it the
+/// network begins from its initial weights.
 struct RunSpec {
   std::string name;
   RunConfig config;
@@ -32,20 +34,25 @@ struct RunResult {
   double seconds = 0;
 };
 
-/// Trains, or goes on from folder's last.ckpt, to the end; writes summary.json last. Throws Interrupted after saving when a signal is pending.
+/// Trains, or goes on from folder's last.ckpt, to the end; writes summary.json last. Throws
+/// Interrupted after saving when a signal is pending.
 RunResult train_run(const RunSpec& spec, RunFolder& folder, Progress& progress);
 
-/// Share of right answers of a checkpoint's network on images, in eval mode; and the mean cross-entropy.
+/// Share of right answers of a checkpoint's network on images, in eval mode; and the mean
+/// cross-entropy.
 struct Evaluation {
   int64_t images = 0;
   double accuracy_frac = 0, loss = 0;
 };
-Evaluation evaluate_network(const Network& network, const TensorMap& tensors, const ImageDataset& images, int64_t limit, const MapShape& shape, const Preprocessing& preprocessing, Progress& progress);
+Evaluation evaluate_network(const Network& network, const TensorMap& tensors,
+                            const ImageDataset& images, int64_t limit, const MapShape& shape,
+                            const Preprocessing& preprocessing, Progress& progress);
 
 /// LibTorch's threads: `threads`, or all that affinity and quota allow. Returns the number.
 int set_torch_threads(int64_t threads);
 
-/// Version, BLAS, threads and parallel back end of the loaded LibTorch; "advice" lists what is missing and what that costs.
+/// Version, BLAS, threads and parallel back end of the loaded LibTorch; "advice" lists what is
+/// missing and what that costs.
 Json describe_torch();
 
 }  // namespace tailor

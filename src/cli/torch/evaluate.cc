@@ -14,18 +14,29 @@ int torch_evaluate(const EvaluateOptions& options) {
   const bool validation = options.split == "validation";
   const DataSplits data = validation ? open_data(run.data) : open_test_data(run.data);
   const Images images = validation ? data.validation : data.test;
-  if (!images) fail(ErrorKind::Usage, "--split validation: the run has no validation split (data.validation is 0)");
+  if (!images)
+    fail(ErrorKind::Usage,
+         "--split validation: the run has no validation split (data.validation is 0)");
   set_torch_threads(run.runtime.threads);
   auto progress = make_stderr_progress();
   const auto start = std::chrono::steady_clock::now();
-  const Evaluation e = evaluate_network(c.network, c.tensors, *images, options.limit, data.shape, c.preprocessing, *progress);
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const Evaluation e = evaluate_network(c.network, c.tensors, *images, options.limit, data.shape,
+                                        c.preprocessing, *progress);
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   if (options.json) {
-    fmt::print("{}\n", Json::object({{"checkpoint", options.checkpoint}, {"data", data.name}, {"split", options.split}, {"images", e.images}, {"accuracy", 100 * e.accuracy_frac}, {"loss", e.loss},
-                                     {"backend", "libtorch"}, {"seconds", seconds}})
+    fmt::print("{}\n", Json::object({{"checkpoint", options.checkpoint},
+                                     {"data", data.name},
+                                     {"split", options.split},
+                                     {"images", e.images},
+                                     {"accuracy", 100 * e.accuracy_frac},
+                                     {"loss", e.loss},
+                                     {"backend", "libtorch"},
+                                     {"seconds", seconds}})
                            .dump(2));
   } else {
-    fmt::print("accuracy {:.2f} % on {} {} images of {} (LibTorch, float32; {:.1f} s)\n", 100 * e.accuracy_frac, e.images, options.split, data.name, seconds);
+    fmt::print("accuracy {:.2f} % on {} {} images of {} (LibTorch, float32; {:.1f} s)\n",
+               100 * e.accuracy_frac, e.images, options.split, data.name, seconds);
   }
   return 0;
 }

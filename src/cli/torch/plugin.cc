@@ -18,7 +18,8 @@ int guarded(const Options& options) {
   }
 }
 
-const TorchPlugin plugin = {guarded<TrainOptions, torch_train>, guarded<EvaluateOptions, torch_evaluate>, describe_torch};
+const TorchPlugin plugin = {guarded<TrainOptions, torch_train>,
+                            guarded<EvaluateOptions, torch_evaluate>, describe_torch};
 
 }  // namespace
 }  // namespace tailor

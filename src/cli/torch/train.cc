@@ -32,29 +32,40 @@ std::string teacher_key(const RunConfig& teacher) {
 }
 
 /// A student must be its teacher's network; says the first field that is not.
-void check_agreement(const RunConfig& config, const Checkpoint& teacher, const std::string& source, const std::string& teacher_name) {
+void check_agreement(const RunConfig& config, const Checkpoint& teacher, const std::string& source,
+                     const std::string& teacher_name) {
   const Json mine = write_network_config(config.network);
   const Json* run = teacher.config.find("network");
   if (!run) return;
   for (const auto& [key, value] : mine.as_object()) {
     const Json* theirs = run->find(key);
-    if (theirs && *theirs != value) fail_config("/network/" + key, theirs->dump() + ", as the teacher " + teacher_name + " has it", value.dump(), source);
+    if (theirs && *theirs != value)
+      fail_config("/network/" + key,
+                  theirs->dump() + ", as the teacher " + teacher_name + " has it", value.dump(),
+                  source);
   }
-  if (!config.data.mean.empty() && !(Preprocessing{config.data.mean, config.data.deviation} == teacher.preprocessing))
-    fail_config("/data/mean", "the teacher's preprocessing (leave mean and deviation out)", Json::array(config.data.mean).dump(), source);
+  if (!config.data.mean.empty() &&
+      !(Preprocessing{config.data.mean, config.data.deviation} == teacher.preprocessing))
+    fail_config("/data/mean", "the teacher's preprocessing (leave mean and deviation out)",
+                Json::array(config.data.mean).dump(), source);
 }
 
 Checkpoint finished_teacher(const RunFolder& folder) {
   const std::string path = path_exists(folder.best()) ? folder.best() : folder.last();
   Checkpoint c = load_checkpoint(path);
-  const Json summary = Json::parse(read_file(folder.file("summary.json")), folder.file("summary.json"));
+  const Json summary =
+      Json::parse(read_file(folder.file("summary.json")), folder.file("summary.json"));
   const Json& part = summary.at(path == folder.best() ? "best" : "last");
-  c.metrics = Json::object({{"run", c.run}, {"checkpoint", file_name(path)}, {"validation_accuracy", part.at("validation_accuracy")}, {"test_accuracy", part.at("test_accuracy")}});
+  c.metrics = Json::object({{"run", c.run},
+                            {"checkpoint", file_name(path)},
+                            {"validation_accuracy", part.at("validation_accuracy")},
+                            {"test_accuracy", part.at("test_accuracy")}});
   return c;
 }
 
 /// Trains, resumes or reuses the teacher; returns its checkpoint and where it is.
-Checkpoint obtain_teacher(const RunConfig& config, const DataSplits& data, const std::string& runs, const std::string& source, Progress& progress, std::string& where) {
+Checkpoint obtain_teacher(const RunConfig& config, const DataSplits& data, const std::string& runs,
+                          const std::string& source, Progress& progress, std::string& where) {
   if (!config.teacher->checkpoint.empty()) {
     where = config.teacher->checkpoint;
     Checkpoint c = load_checkpoint(where);
@@ -68,37 +79,48 @@ Checkpoint obtain_teacher(const RunConfig& config, const DataSplits& data, const
   spec.config = teacher_config(config);
   spec.source = source;
   spec.data = data;
-  spec.name = fmt::format("{}{}-{}-teacher-{}", config.network.family == "resnet_cifar" ? "resnet" : "", config.network.depth, config.data.name, teacher_key(spec.config));
+  spec.name =
+      fmt::format("{}{}-{}-teacher-{}", config.network.family == "resnet_cifar" ? "resnet" : "",
+                  config.network.depth, config.data.name, teacher_key(spec.config));
   where = path_join(path_join(runs, "teachers"), spec.name);
   RunFolder folder(where, /*wait=*/true);
   if (folder.finished()) {
     log_info("train", "teacher: reusing {}", where);
   } else {
-    log_info("train", "teacher: {} {}", path_exists(folder.last()) ? "going on with" : "training", where);
+    log_info("train", "teacher: {} {}", path_exists(folder.last()) ? "going on with" : "training",
+             where);
     folder.write("config.json", write_run_config(spec.config));
     train_run(spec, folder, progress);
   }
   return finished_teacher(folder);
 }
 
-std::string percent(const Json& value) { return value.is_null() ? "–" : fmt::format("{:.2f} %", value.as_number()); }
+std::string percent(const Json& value) {
+  return value.is_null() ? "–" : fmt::format("{:.2f} %", value.as_number());
+}
 
 void print_summary(const RunFolder& folder, bool json) {
-  const Json summary = Json::parse(read_file(folder.file("summary.json")), folder.file("summary.json"));
+  const Json summary =
+      Json::parse(read_file(folder.file("summary.json")), folder.file("summary.json"));
   if (json) {
     fmt::print("{}\n", summary.dump(2));
     return;
   }
-  fmt::print("{}: {} with {} of {} skips, {} parameters, {} epochs in {:.0f} s\n", folder.path(), summary.at("network").as_string(), summary.at("skips").as_int(), summary.at("skips_before").as_int(),
-             summary.at("parameters").as_int(), summary.at("epochs").as_int(), summary.at("seconds").as_number());
+  fmt::print("{}: {} with {} of {} skips, {} parameters, {} epochs in {:.0f} s\n", folder.path(),
+             summary.at("network").as_string(), summary.at("skips").as_int(),
+             summary.at("skips_before").as_int(), summary.at("parameters").as_int(),
+             summary.at("epochs").as_int(), summary.at("seconds").as_number());
   if (const Json& teacher = summary.at("teacher"); !teacher.is_null()) {
     const Json* validation = teacher.find("validation_accuracy");
     const Json* test = teacher.find("test_accuracy");
-    fmt::print("teacher  validation {}  test {}\n", percent(validation ? *validation : Json()), percent(test ? *test : Json()));
+    fmt::print("teacher  validation {}  test {}\n", percent(validation ? *validation : Json()),
+               percent(test ? *test : Json()));
   }
   for (const char* part : {"last", "best"}) {
     const Json& p = summary.at(part);
-    if (!p.is_null()) fmt::print("{}     validation {}  test {}\n", part, percent(p.at("validation_accuracy")), percent(p.at("test_accuracy")));
+    if (!p.is_null())
+      fmt::print("{}     validation {}  test {}\n", part, percent(p.at("validation_accuracy")),
+                 percent(p.at("test_accuracy")));
   }
   fmt::print("next: tailor export --checkpoint {}\n", folder.path());
 }
@@ -110,21 +132,33 @@ int torch_train(const TrainOptions& options) {
   std::string output;
   if (!options.resume.empty()) {
     if (!options.config.empty() || !options.set.empty() || !options.output.empty() || options.force)
-      fail(ErrorKind::Usage, "--resume {}: the run knows its configuration; leave --config, --set, --output and --force out", options.resume);
+      fail(ErrorKind::Usage,
+           "--resume {}: the run knows its configuration; leave --config, --set, --output and "
+           "--force out",
+           options.resume);
     output = options.resume;
     while (output.size() > 1 && output.back() == '/') output.pop_back();
     const std::string file = path_join(output, "config.json");
-    if (!path_exists(file)) fail(ErrorKind::Usage, "--resume {}: there is no config.json: not a run folder", options.resume);
+    if (!path_exists(file))
+      fail(ErrorKind::Usage, "--resume {}: there is no config.json: not a run folder",
+           options.resume);
     loaded = load_run_config(file, {});
     loaded.name = file_name(output);
   } else {
-    if (options.config.empty()) fail(ErrorKind::Usage, "expected --config NAME or FILE ({}), or --resume RUN", join(embedded_config_names(), ", "));
+    if (options.config.empty())
+      fail(ErrorKind::Usage, "expected --config NAME or FILE ({}), or --resume RUN",
+           join(embedded_config_names(), ", "));
     loaded = load_run_config(options.config, options.set);
     output = options.output.empty() ? path_join("runs", loaded.name) : options.output;
     while (output.size() > 1 && output.back() == '/') output.pop_back();
     if (path_exists(output) && !is_empty_directory(output)) {
-      if (!options.force) fail(ErrorKind::Usage, "{}: the folder is not empty; go on with --resume {}, or begin again with --force", output, output);
-      if (!path_exists(path_join(output, "config.json"))) fail(ErrorKind::Usage, "--force {}: the folder is no run (it has no config.json) and is left alone", output);
+      if (!options.force)
+        fail(ErrorKind::Usage,
+             "{}: the folder is not empty; go on with --resume {}, or begin again with --force",
+             output, output);
+      if (!path_exists(path_join(output, "config.json")))
+        fail(ErrorKind::Usage,
+             "--force {}: the folder is no run (it has no config.json) and is left alone", output);
       remove_all(output);
     }
     // The folder may be resumed from anywhere.
@@ -134,7 +168,8 @@ int torch_train(const TrainOptions& options) {
       c.data.root = environment && *environment ? environment : "data";
     }
     c.data.root = absolute_path(c.data.root);
-    if (c.teacher && !c.teacher->checkpoint.empty()) c.teacher->checkpoint = absolute_path(c.teacher->checkpoint);
+    if (c.teacher && !c.teacher->checkpoint.empty())
+      c.teacher->checkpoint = absolute_path(c.teacher->checkpoint);
   }
   const RunConfig& config = loaded.config;
   RunSpec spec;
@@ -143,7 +178,9 @@ int torch_train(const TrainOptions& options) {
   spec.source = loaded.source;
   spec.data = open_data(config.data);
   if (config.teacher) {  // an impossible plan is said before the teacher's hours, not after
-    const Network network = config.teacher->checkpoint.empty() ? make_network(config.network, spec.data.shape, spec.data.classes) : load_checkpoint(config.teacher->checkpoint).network;
+    const Network network = config.teacher->checkpoint.empty()
+                                ? make_network(config.network, spec.data.shape, spec.data.classes)
+                                : load_checkpoint(config.teacher->checkpoint).network;
     plan_edits(config.surgery, network, config.train.epochs, spec.source);
   }
 
@@ -156,8 +193,10 @@ int torch_train(const TrainOptions& options) {
   folder.write("config.json", write_run_config(config));
   set_log_file(folder.file("train.log"));
   const int threads = set_torch_threads(config.runtime.threads);
-  log_info("train", "{}: {} on {}, {} training, {} validation, {} test images, {} threads", output, loaded.source, spec.data.name, spec.data.train->size(),
-           spec.data.validation ? spec.data.validation->size() : 0, spec.data.test->size(), threads);
+  log_info("train", "{}: {} on {}, {} training, {} validation, {} test images, {} threads", output,
+           loaded.source, spec.data.name, spec.data.train->size(),
+           spec.data.validation ? spec.data.validation->size() : 0, spec.data.test->size(),
+           threads);
   auto progress = make_stderr_progress();
   if (config.teacher) {
     const std::string runs = parent_path(output).empty() ? "." : parent_path(output);

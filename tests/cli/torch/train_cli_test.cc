@@ -1,5 +1,5 @@
-// tailor train as a user runs it: killed at any moment and resumed, stopped by Ctrl-C and SIGTERM, its teacher reused, its wrong flags. Runs the real
-// binary on a tiny synthetic configuration.
+// tailor train as a user runs it: killed at any moment and resumed, stopped by Ctrl-C and SIGTERM,
+// its teacher reused, its wrong flags. Runs the real binary on a tiny synthetic configuration.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -31,14 +31,19 @@ struct TrainCli : public ::testing::Test {
   std::string file(const std::string& name) const { return path_join(folder.path(), name); }
   ProcessResult run(std::vector<std::string> arguments) {
     arguments.insert(arguments.begin(), TAILOR_BINARY);
-    return run_process(arguments, folder.path(), {{"TAILOR_LOG", "info"}, {"OMP_NUM_THREADS", "1"}});
+    return run_process(arguments, folder.path(),
+                       {{"TAILOR_LOG", "info"}, {"OMP_NUM_THREADS", "1"}});
   }
   /// The command, ended by a signal after some seconds (coreutils' timeout).
   ProcessResult run_until(const char* signal, double seconds, std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), {"timeout", "--preserve-status", "-s", signal, fmt::format("{:.2f}", seconds), TAILOR_BINARY});
-    return run_process(arguments, folder.path(), {{"TAILOR_LOG", "info"}, {"OMP_NUM_THREADS", "1"}});
+    arguments.insert(arguments.begin(), {"timeout", "--preserve-status", "-s", signal,
+                                         fmt::format("{:.2f}", seconds), TAILOR_BINARY});
+    return run_process(arguments, folder.path(),
+                       {{"TAILOR_LOG", "info"}, {"OMP_NUM_THREADS", "1"}});
   }
-  Json summary(const std::string& run_name) { return Json::parse(read_file(file(run_name + "/summary.json")), run_name); }
+  Json summary(const std::string& run_name) {
+    return Json::parse(read_file(file(run_name + "/summary.json")), run_name);
+  }
   std::vector<std::string> records(const std::string& path) {
     std::vector<std::string> lines;
     for (const std::string& line : split(read_file(file(path)), '\n')) {
@@ -50,7 +55,8 @@ struct TrainCli : public ::testing::Test {
     }
     return lines;
   }
-  void expect_failure(int status, std::initializer_list<std::string> words, const std::vector<std::string>& arguments) {
+  void expect_failure(int status, std::initializer_list<std::string> words,
+                      const std::vector<std::string>& arguments) {
     ProcessResult r = run(arguments);
     EXPECT_EQ(r.status, status) << r.output;
     testing::expect_words(r.output, words);
@@ -61,16 +67,19 @@ TEST_F(TrainCli, KilledAtAnyMomentAndResumedIsTheSameRun) {
   ProcessResult whole = run({"train", "--config", "tiny.json", "--output", "whole/run"});
   ASSERT_EQ(whole.status, 0) << whole.output;
   const std::string digest = summary("whole/run").at("weights_sha256").as_string();
-  // Loading takes 0.4 s; what the moment hits (teacher, alteration, a save, the end) is the machine's business, the result is not.
+  // Loading takes 0.4 s; what the moment hits (teacher, alteration, a save, the end) is the
+  // machine's business, the result is not.
   int killed = 0;
   for (double first : {0.6, 0.9, 1.3}) {
     const std::string name = fmt::format("cut{:.1f}/run", first);
-    ProcessResult r = run_until("KILL", first, {"train", "--config", "tiny.json", "--output", name});
+    ProcessResult r =
+        run_until("KILL", first, {"train", "--config", "tiny.json", "--output", name});
     for (int attempt = 0; r.status != 0 && attempt < 40; ++attempt) {
       EXPECT_EQ(r.status, 128 + SIGKILL) << r.output;
       ++killed;
       if (!path_exists(file(name + "/config.json"))) {
-        r = run_until("KILL", first + 0.2 * attempt, {"train", "--config", "tiny.json", "--output", name});
+        r = run_until("KILL", first + 0.2 * attempt,
+                      {"train", "--config", "tiny.json", "--output", name});
       } else {
         r = run_until("KILL", first + 0.2 * attempt, {"train", "--resume", name});
       }
@@ -87,7 +96,8 @@ TEST_F(TrainCli, KilledAtAnyMomentAndResumedIsTheSameRun) {
 }
 
 TEST_F(TrainCli, CtrlCAndTermSaveAndSayHowToGoOn) {
-  const std::vector<std::string> train = {"train", "--config", "tiny.json", "--set", "train.epochs=5000", "--set", "teacher.epochs=1"};
+  const std::vector<std::string> train = {
+      "train", "--config", "tiny.json", "--set", "train.epochs=5000", "--set", "teacher.epochs=1"};
   for (const auto& [signal, status] : {std::pair("INT", 130), std::pair("TERM", 143)}) {
     std::vector<std::string> command = train;
     command.insert(command.end(), {"--output", signal});
@@ -100,38 +110,57 @@ TEST_F(TrainCli, CtrlCAndTermSaveAndSayHowToGoOn) {
 
 TEST_F(TrainCli, TheTeacherIsTrainedOnceAndLinked) {
   ASSERT_EQ(run({"train", "--config", "tiny.json", "--output", "runs/a"}).status, 0);
-  ProcessResult second = run({"train", "--config", "tiny.json", "--output", "runs/b", "--set", "surgery.kind=shorten", "--json"});
+  ProcessResult second = run({"train", "--config", "tiny.json", "--output", "runs/b", "--set",
+                              "surgery.kind=shorten", "--json"});
   ASSERT_EQ(second.status, 0);
-  testing::expect_words(second.output, {"teacher: reusing runs/teachers/resnet8-synthetic-teacher-", "epoch 1: shortened stage1.block0.skip (2 of 3 left)"});
+  testing::expect_words(second.output, {"teacher: reusing runs/teachers/resnet8-synthetic-teacher-",
+                                        "epoch 1: shortened stage1.block0.skip (2 of 3 left)"});
   EXPECT_TRUE(path_exists(file("runs/b/teacher/last.ckpt")));
   EXPECT_EQ(list_directory(file("runs/teachers")).size(), 1U);
   EXPECT_EQ(summary("runs/b").at("teacher"), summary("runs/a").at("teacher"));
   // Another teacher's hyper-parameters make another teacher; where the data lie does not.
-  ASSERT_EQ(run({"train", "--config", "tiny.json", "--output", "runs/c", "--set", "data.root=elsewhere", "--set", "train.epochs=4"}).status, 0);
+  ASSERT_EQ(run({"train", "--config", "tiny.json", "--output", "runs/c", "--set",
+                 "data.root=elsewhere", "--set", "train.epochs=4"})
+                .status,
+            0);
   EXPECT_EQ(list_directory(file("runs/teachers")).size(), 1U);
-  ASSERT_EQ(run({"train", "--config", "tiny.json", "--output", "runs/d", "--set", "teacher.epochs=1"}).status, 0);
+  ASSERT_EQ(
+      run({"train", "--config", "tiny.json", "--output", "runs/d", "--set", "teacher.epochs=1"})
+          .status,
+      0);
   EXPECT_EQ(list_directory(file("runs/teachers")).size(), 2U);
 
-  // A finished run is not trained again, a folder that is none is left alone, and --force begins again.
-  testing::expect_words(run({"train", "--resume", "runs/a"}).output, {"runs/a is finished already"});
-  expect_failure(2, {"the folder is not empty; go on with --resume runs/a, or begin again with --force"}, {"train", "--config", "tiny.json", "--output", "runs/a"});
+  // A finished run is not trained again, a folder that is none is left alone, and --force begins
+  // again.
+  testing::expect_words(run({"train", "--resume", "runs/a"}).output,
+                        {"runs/a is finished already"});
+  expect_failure(
+      2, {"the folder is not empty; go on with --resume runs/a, or begin again with --force"},
+      {"train", "--config", "tiny.json", "--output", "runs/a"});
   write_file(file("mine/thesis.txt"), "years of work");
-  expect_failure(2, {"the folder is no run (it has no config.json) and is left alone"}, {"train", "--config", "tiny.json", "--output", "mine", "--force"});
+  expect_failure(2, {"the folder is no run (it has no config.json) and is left alone"},
+                 {"train", "--config", "tiny.json", "--output", "mine", "--force"});
   EXPECT_EQ(read_file(file("mine/thesis.txt")), "years of work");
   EXPECT_EQ(run({"train", "--config", "tiny.json", "--output", "runs/a", "--force"}).status, 0);
 
   // A student of that very checkpoint, which must be of its kind.
   const std::string teacher = "runs/a/teacher/best.ckpt";
-  ASSERT_EQ(run({"train", "--config", "tiny.json", "--output", "runs/e", "--set", "teacher={\"checkpoint\": \"" + teacher + "\"}"}).status, 0);
+  ASSERT_EQ(run({"train", "--config", "tiny.json", "--output", "runs/e", "--set",
+                 "teacher={\"checkpoint\": \"" + teacher + "\"}"})
+                .status,
+            0);
   EXPECT_EQ(summary("runs/e").at("weights_sha256"), summary("runs/a").at("weights_sha256"));
-  expect_failure(3, {"config: /network/join: expected \"before_activation\", as the teacher"},
-                 {"train", "--config", "tiny.json", "--output", "runs/f", "--set", "teacher={\"checkpoint\": \"" + teacher + "\"}", "--set", "network.join=after_activation"});
+  expect_failure(
+      3, {"config: /network/join: expected \"before_activation\", as the teacher"},
+      {"train", "--config", "tiny.json", "--output", "runs/f", "--set",
+       "teacher={\"checkpoint\": \"" + teacher + "\"}", "--set", "network.join=after_activation"});
 }
 
 TEST_F(TrainCli, EvaluateAgreesWithTheSummaryAndTheEmulator) {
   ASSERT_EQ(run({"train", "--config", "tiny.json", "--output", "runs/a"}).status, 0);
   auto accuracy = [&](std::vector<std::string> more) {
-    std::vector<std::string> command = {"evaluate", "--checkpoint", "runs/a/last.ckpt", "--json", "--log", "off"};
+    std::vector<std::string> command = {"evaluate", "--checkpoint", "runs/a/last.ckpt",
+                                        "--json",   "--log",        "off"};
     command.insert(command.end(), more.begin(), more.end());
     ProcessResult r = run(command);
     EXPECT_EQ(r.status, 0) << r.output;
@@ -140,35 +169,53 @@ TEST_F(TrainCli, EvaluateAgreesWithTheSummaryAndTheEmulator) {
   const double expected = summary("runs/a").at("last").at("test_accuracy").as_number();
   EXPECT_DOUBLE_EQ(accuracy({}), expected);
   EXPECT_DOUBLE_EQ(accuracy({"--backend", "float64"}), expected);
-  EXPECT_NEAR(accuracy({"--backend", "emulator", "--precision", "16,6"}), expected, 5.1);  // two images of 40
-  EXPECT_DOUBLE_EQ(accuracy({"--split", "validation"}), summary("runs/a").at("last").at("validation_accuracy").as_number());
+  EXPECT_NEAR(accuracy({"--backend", "emulator", "--precision", "16,6"}), expected,
+              5.1);  // two images of 40
+  EXPECT_DOUBLE_EQ(accuracy({"--split", "validation"}),
+                   summary("runs/a").at("last").at("validation_accuracy").as_number());
 }
 
 TEST_F(TrainCli, WrongWordsAndImpossiblePlansAreSaidAtOnce) {
   expect_failure(2, {"expected --config NAME or FILE", "resnet20_remove"}, {"train"});
-  expect_failure(2, {"there is no config.json: not a run folder"}, {"train", "--resume", "nowhere"});
-  expect_failure(2, {"--resume x: the run knows its configuration"}, {"train", "--resume", "x", "--set", "train.epochs=1"});
-  expect_failure(3, {"config: /train/epochs: expected at least 4 (the last of 3 alterations is due before epoch 3), or allow_partial, got 3 in tiny.json with --set"},
-                 {"train", "--config", "tiny.json", "--output", "runs/x", "--set", "train.epochs=3"});
-  expect_failure(3, {"config: /surgery/plan/0/skip: expected the id of a skip (there are stage1.block0.skip"},
-                 {"train", "--config", "tiny.json", "--output", "runs/x", "--set", "surgery.plan=[{\"skip\": \"stage9.block0.skip\", \"kind\": \"keep\"}]"});
-  expect_failure(4, {"CIFAR-10 is not in", "scripts/fetch_data.sh cifar10"}, {"train", "--config", "resnet20_remove", "--set", "data.root=nothing-here"});
-  expect_failure(4, {"/data/validation: expected less than the 240 training images, got 240"}, {"train", "--config", "tiny.json", "--set", "data.validation=240"});
+  expect_failure(2, {"there is no config.json: not a run folder"},
+                 {"train", "--resume", "nowhere"});
+  expect_failure(2, {"--resume x: the run knows its configuration"},
+                 {"train", "--resume", "x", "--set", "train.epochs=1"});
+  expect_failure(
+      3,
+      {"config: /train/epochs: expected at least 4 (the last of 3 alterations is due before epoch "
+       "3), or allow_partial, got 3 in tiny.json with --set"},
+      {"train", "--config", "tiny.json", "--output", "runs/x", "--set", "train.epochs=3"});
+  expect_failure(
+      3, {"config: /surgery/plan/0/skip: expected the id of a skip (there are stage1.block0.skip"},
+      {"train", "--config", "tiny.json", "--output", "runs/x", "--set",
+       "surgery.plan=[{\"skip\": \"stage9.block0.skip\", \"kind\": \"keep\"}]"});
+  expect_failure(4, {"CIFAR-10 is not in", "scripts/fetch_data.sh cifar10"},
+                 {"train", "--config", "resnet20_remove", "--set", "data.root=nothing-here"});
+  expect_failure(4, {"/data/validation: expected less than the 240 training images, got 240"},
+                 {"train", "--config", "tiny.json", "--set", "data.validation=240"});
   // A data file cut short.
   write_file(file("bad/cifar-10-batches-bin/data_batch_1.bin"), "short");
   write_file(file("bad/cifar-10-batches-bin/test_batch.bin"), "short");
-  expect_failure(4, {"CIFAR file ", "bad/cifar-10-batches-bin/test_batch.bin: expected 30730000 bytes (10000 records of 3073), got 5"},
-                 {"train", "--config", "resnet20_remove", "--set", "data.root=bad", "--output", "runs/y"});
+  expect_failure(
+      4,
+      {"CIFAR file ",
+       "bad/cifar-10-batches-bin/test_batch.bin: expected 30730000 bytes (10000 records of 3073), "
+       "got 5"},
+      {"train", "--config", "resnet20_remove", "--set", "data.root=bad", "--output", "runs/y"});
   // Nothing of all this made a run.
   EXPECT_FALSE(path_exists(file("runs/x/config.json")));
 }
 
 TEST_F(TrainCli, ADamagedCheckpointIsRefusedOnResume) {
-  run_until("KILL", 1.5, {"train", "--config", "tiny.json", "--output", "run", "--set", "train.epochs=3000", "--set", "teacher.epochs=1"});
+  run_until("KILL", 1.5,
+            {"train", "--config", "tiny.json", "--output", "run", "--set", "train.epochs=3000",
+             "--set", "teacher.epochs=1"});
   const std::string last = file("run/last.ckpt");
   ASSERT_TRUE(path_exists(last));
   write_file(last, read_file(last).substr(0, 9999));
-  expect_failure(4, {"checkpoint", "last.ckpt", "the file is damaged"}, {"train", "--resume", "run"});
+  expect_failure(4, {"checkpoint", "last.ckpt", "the file is damaged"},
+                 {"train", "--resume", "run"});
 }
 
 }  // namespace

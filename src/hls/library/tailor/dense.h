@@ -7,9 +7,11 @@
 
 namespace tailor {
 
-/// C: what dot_product needs, in_bits, out_bits, bias_bits; in_token, out_token, in_t, out_t, bias_t, bias_raw.
+/// C: what dot_product needs, in_bits, out_bits, bias_bits; in_token, out_token, in_t, out_t,
+/// bias_t, bias_raw.
 template <class C>
-void dense(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_token>& out, const typename C::weight_raw weights[C::n_in * C::n_out],
+void dense(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_token>& out,
+           const typename C::weight_raw weights[C::n_in * C::n_out],
            const typename C::bias_raw bias[C::n_out]) {
   TAILOR_INLINE
   typename C::in_t values[C::n_in];
@@ -17,7 +19,7 @@ void dense(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_to
   unpack<C::n_in, C::in_bits>(in.read(), values);
   typename C::acc_t acc[C::n_out];
   TAILOR_REGISTERS(acc)
-TAILOR_LOOP(begin_outputs)
+  TAILOR_LOOP(begin_outputs)
   for (int o = 0; o < C::n_out; ++o) {
     TAILOR_UNROLL
     acc[o] = from_raw<typename C::bias_t, C::bias_bits>(bias[o]);
@@ -25,7 +27,7 @@ TAILOR_LOOP(begin_outputs)
   dot_product<C>(values, weights, acc);
   typename C::out_t result[C::n_out];
   TAILOR_REGISTERS(result)
-TAILOR_LOOP(end_outputs)
+  TAILOR_LOOP(end_outputs)
   for (int o = 0; o < C::n_out; ++o) {
     TAILOR_UNROLL
     result[o] = acc[o];

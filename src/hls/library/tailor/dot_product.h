@@ -1,6 +1,6 @@
 // Part of tailor. You may use, copy and change this file without condition.
-// n_out sums of n_in products with n_in * n_out / reuse_factor multipliers, one product of each a cycle. The reuse factor changes the
-// order of the exact sums and so never their value.
+// n_out sums of n_in products with n_in * n_out / reuse_factor multipliers, one product of each a
+// cycle. The reuse factor changes the order of the exact sums and so never their value.
 #ifndef TAILOR_DOT_PRODUCT_H_
 #define TAILOR_DOT_PRODUCT_H_
 
@@ -8,26 +8,30 @@
 
 namespace tailor {
 
-/// reuse_factor <= n_in: each multiplier works for one output. C: n_in, n_out, reuse_factor, multipliers, weight_bits; weight_t, acc_t, weight_raw.
-/// Weights are [n_out][n_in]; multiplier m owns the elements [m * reuse_factor, (m + 1) * reuse_factor).
+/// reuse_factor <= n_in: each multiplier works for one output. C: n_in, n_out, reuse_factor,
+/// multipliers, weight_bits; weight_t, acc_t, weight_raw. Weights are [n_out][n_in]; multiplier m
+/// owns the elements [m * reuse_factor, (m + 1) * reuse_factor).
 template <class C, bool SHARED>
 struct DotProduct {
-  static void run(const typename C::in_t window[C::n_in], const typename C::weight_raw weights[C::n_in * C::n_out], typename C::acc_t acc[C::n_out]) {
+  static void run(const typename C::in_t window[C::n_in],
+                  const typename C::weight_raw weights[C::n_in * C::n_out],
+                  typename C::acc_t acc[C::n_out]) {
     TAILOR_INLINE
     static_assert(C::n_in % C::reuse_factor == 0, "reuse factor");
     const int multipliers = C::multipliers;
     TAILOR_WEIGHT_ROM(weights, multipliers)
     (void)multipliers;
-  TAILOR_LOOP(reuse)
+    TAILOR_LOOP(reuse)
     for (int r = 0; r < C::reuse_factor; ++r) {
       TAILOR_PIPELINE
-    TAILOR_LOOP(outputs)
+      TAILOR_LOOP(outputs)
       for (int o = 0; o < C::n_out; ++o) {
         TAILOR_UNROLL
-      TAILOR_LOOP(inputs)
+        TAILOR_LOOP(inputs)
         for (int i = 0; i < C::n_in; i += C::reuse_factor) {
           TAILOR_UNROLL
-          acc[o] += from_raw<typename C::weight_t, C::weight_bits>(weights[o * C::n_in + i + r]) * window[i + r];
+          acc[o] += from_raw<typename C::weight_t, C::weight_bits>(weights[o * C::n_in + i + r]) *
+                    window[i + r];
         }
       }
     }
@@ -37,7 +41,9 @@ struct DotProduct {
 /// reuse_factor > n_in: each multiplier works for reuse_factor / n_in outputs, one after another.
 template <class C>
 struct DotProduct<C, true> {
-  static void run(const typename C::in_t window[C::n_in], const typename C::weight_raw weights[C::n_in * C::n_out], typename C::acc_t acc[C::n_out]) {
+  static void run(const typename C::in_t window[C::n_in],
+                  const typename C::weight_raw weights[C::n_in * C::n_out],
+                  typename C::acc_t acc[C::n_out]) {
     TAILOR_INLINE
     static_assert(C::reuse_factor % C::n_in == 0, "reuse factor");
     const int multipliers = C::multipliers;
@@ -45,13 +51,15 @@ struct DotProduct<C, true> {
     TAILOR_WEIGHT_ROM(weights, multipliers)
     (void)multipliers;
     int i = 0, g = 0;
-  TAILOR_LOOP(reuse)
+    TAILOR_LOOP(reuse)
     for (int r = 0; r < C::reuse_factor; ++r) {
       TAILOR_PIPELINE
-    TAILOR_LOOP(multipliers)
+      TAILOR_LOOP(multipliers)
       for (int m = 0; m < C::multipliers; ++m) {
         TAILOR_UNROLL
-        acc[m * outputs_each + g] += from_raw<typename C::weight_t, C::weight_bits>(weights[m * C::reuse_factor + r]) * window[i];
+        acc[m * outputs_each + g] +=
+            from_raw<typename C::weight_t, C::weight_bits>(weights[m * C::reuse_factor + r]) *
+            window[i];
       }
       if (++i == C::n_in) {
         i = 0;
@@ -62,7 +70,9 @@ struct DotProduct<C, true> {
 };
 
 template <class C>
-void dot_product(const typename C::in_t window[C::n_in], const typename C::weight_raw weights[C::n_in * C::n_out], typename C::acc_t acc[C::n_out]) {
+void dot_product(const typename C::in_t window[C::n_in],
+                 const typename C::weight_raw weights[C::n_in * C::n_out],
+                 typename C::acc_t acc[C::n_out]) {
   TAILOR_INLINE
   DotProduct<C, (C::reuse_factor > C::n_in)>::run(window, weights, acc);
 }

@@ -1,5 +1,6 @@
 // Part of tailor. You may use, copy and change this file without condition.
-// What exists only off the FPGA: weights parsed from the very files that synthesis includes, and taps that write every stage's tokens.
+// What exists only off the FPGA: weights parsed from the very files that synthesis includes, and
+// taps that write every stage's tokens.
 #ifndef TAILOR_HOST_H_
 #define TAILOR_HOST_H_
 
@@ -22,7 +23,8 @@ inline void host_error(const std::string& what) {
   std::exit(3);
 }
 
-/// A file of the project, wherever the tool has put it: $TAILOR_PROJECT, the working directory, or beside the sources.
+/// A file of the project, wherever the tool has put it: $TAILOR_PROJECT, the working directory, or
+/// beside the sources.
 inline std::string project_file(const std::string& name) {
   std::vector<std::string> roots;
   if (const char* root = std::getenv("TAILOR_PROJECT")) {
@@ -38,7 +40,8 @@ inline std::string project_file(const std::string& name) {
   return "";
 }
 
-/// Fills an array from "NAME[…] = {…};" in weights/FILE. Anything but exactly SIZE integers ends the program.
+/// Fills an array from "NAME[…] = {…};" in weights/FILE. Anything but exactly SIZE integers ends
+/// the program.
 template <class T, int SIZE>
 void load_weights(const char* file, const char* name, T (&array)[SIZE]) {
   std::string path = project_file(std::string("weights/") + file);
@@ -55,7 +58,8 @@ void load_weights(const char* file, const char* name, T (&array)[SIZE]) {
     const long long value = std::strtoll(p, &end, 10);
     if (end == p) host_error(path + ": " + name + " has fewer values than the design needs");
     array[i] = static_cast<T>(value);
-    if (static_cast<long long>(array[i]) != value) host_error(path + ": " + name + " has a value that does not fit its type");
+    if (static_cast<long long>(array[i]) != value)
+      host_error(path + ": " + name + " has a value that does not fit its type");
     p = end;
     while (*p == ' ' || *p == '\n' || *p == '\r' || *p == ',') ++p;
   }
@@ -63,11 +67,13 @@ void load_weights(const char* file, const char* name, T (&array)[SIZE]) {
 }
 
 #ifdef TAILOR_TRACE
-/// Appends every token of a stream as a line of raw integers to $TAILOR_TRACE_DIR/NAME.txt, and puts the tokens back.
+/// Appends every token of a stream as a line of raw integers to $TAILOR_TRACE_DIR/NAME.txt, and
+/// puts the tokens back.
 template <int CHANNELS, int BITS, class T, class Token>
 void tap(const char* name, hls::stream<Token>& stream) {
   const char* folder = std::getenv("TAILOR_TRACE_DIR");
-  std::FILE* file = std::fopen((std::string(folder ? folder : ".") + "/" + name + ".txt").c_str(), "a");
+  std::FILE* file =
+      std::fopen((std::string(folder ? folder : ".") + "/" + name + ".txt").c_str(), "a");
   if (!file) host_error(std::string("cannot write the trace of ") + name);
   std::vector<Token> tokens;
   while (!stream.empty()) tokens.push_back(stream.read());
@@ -82,7 +88,8 @@ void tap(const char* name, hls::stream<Token>& stream) {
   }
   std::fclose(file);
 }
-#define TAILOR_TAP(name, stream, channels, bits, type) ::tailor::tap<channels, bits, type>(name, stream);
+#define TAILOR_TAP(name, stream, channels, bits, type) \
+  ::tailor::tap<channels, bits, type>(name, stream);
 #endif
 
 }  // namespace tailor

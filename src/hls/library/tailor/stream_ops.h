@@ -1,5 +1,6 @@
 // Part of tailor. You may use, copy and change this file without condition.
-// The small stages: clone, add, ReLU, zero padding, and the parameter-free shortcut. One token a cycle each.
+// The small stages: clone, add, ReLU, zero padding, and the parameter-free shortcut. One token a
+// cycle each.
 #ifndef TAILOR_STREAM_OPS_H_
 #define TAILOR_STREAM_OPS_H_
 
@@ -22,7 +23,7 @@ void write_all(const Token& token, Out& out, More&... more) {
 template <int TOKENS, class In, class... Outs>
 void clone(In& in, Outs&... outs) {
   TAILOR_INLINE
-TAILOR_LOOP(tokens)
+  TAILOR_LOOP(tokens)
   for (int t = 0; t < TOKENS; ++t) {
     TAILOR_PIPELINE
     write_all(in.read(), outs...);
@@ -39,7 +40,7 @@ void add_tokens(typename C::acc_t sum[C::channels], In& in, More&... more) {
   typename C::in_t values[C::channels];
   TAILOR_REGISTERS(values)
   unpack<C::channels, C::in_bits>(in.read(), values);
-TAILOR_LOOP(add_channels)
+  TAILOR_LOOP(add_channels)
   for (int c = 0; c < C::channels; ++c) {
     TAILOR_UNROLL
     sum[c] += values[c];
@@ -47,16 +48,17 @@ TAILOR_LOOP(add_channels)
   add_tokens<C>(sum, more...);
 }
 
-/// Sums tokens of several streams of one value type. C: tokens, channels, in_bits, out_bits; in_t, out_t, acc_t, out_token.
+/// Sums tokens of several streams of one value type. C: tokens, channels, in_bits, out_bits; in_t,
+/// out_t, acc_t, out_token.
 template <class C, class... Ins>
 void add(hls::stream<typename C::out_token>& out, Ins&... ins) {
   TAILOR_INLINE
-TAILOR_LOOP(tokens)
+  TAILOR_LOOP(tokens)
   for (int t = 0; t < C::tokens; ++t) {
     TAILOR_PIPELINE
     typename C::acc_t sum[C::channels];
     TAILOR_REGISTERS(sum)
-  TAILOR_LOOP(clear)
+    TAILOR_LOOP(clear)
     for (int c = 0; c < C::channels; ++c) {
       TAILOR_UNROLL
       sum[c] = 0;
@@ -64,7 +66,7 @@ TAILOR_LOOP(tokens)
     add_tokens<C>(sum, ins...);
     typename C::out_t result[C::channels];
     TAILOR_REGISTERS(result)
-  TAILOR_LOOP(cast)
+    TAILOR_LOOP(cast)
     for (int c = 0; c < C::channels; ++c) {
       TAILOR_UNROLL
       result[c] = sum[c];
@@ -77,13 +79,13 @@ TAILOR_LOOP(tokens)
 template <class C>
 void relu(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_token>& out) {
   TAILOR_INLINE
-TAILOR_LOOP(tokens)
+  TAILOR_LOOP(tokens)
   for (int t = 0; t < C::tokens; ++t) {
     TAILOR_PIPELINE
     typename C::value_t values[C::channels];
     TAILOR_REGISTERS(values)
     unpack<C::channels, C::bits>(in.read(), values);
-  TAILOR_LOOP(channels)
+    TAILOR_LOOP(channels)
     for (int c = 0; c < C::channels; ++c) {
       TAILOR_UNROLL
       if (values[c] < 0) values[c] = 0;
@@ -92,16 +94,18 @@ TAILOR_LOOP(tokens)
   }
 }
 
-/// A token of a port is rounded up to bytes, so the two may differ in width. C: in_height, in_width, top, left, bottom, right; in_token, out_token.
+/// A token of a port is rounded up to bytes, so the two may differ in width. C: in_height,
+/// in_width, top, left, bottom, right; in_token, out_token.
 template <class C>
 void zero_pad(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_token>& out) {
   TAILOR_INLINE
-TAILOR_LOOP(rows)
+  TAILOR_LOOP(rows)
   for (int y = 0; y < C::top + C::in_height + C::bottom; ++y) {
-  TAILOR_LOOP(columns)
+    TAILOR_LOOP(columns)
     for (int x = 0; x < C::left + C::in_width + C::right; ++x) {
       TAILOR_PIPELINE
-      const bool inside = y >= C::top && y < C::top + C::in_height && x >= C::left && x < C::left + C::in_width;
+      const bool inside =
+          y >= C::top && y < C::top + C::in_height && x >= C::left && x < C::left + C::in_width;
       typename C::out_token token = 0;
       if (inside) token = in.read();
       out.write(token);
@@ -109,19 +113,21 @@ TAILOR_LOOP(rows)
   }
 }
 
-/// Every stride-th pixel; its channels stand at channel_offset among zeros. C: height, width, stride, in_channels, bits, channel_offset; in_token, out_token.
+/// Every stride-th pixel; its channels stand at channel_offset among zeros. C: height, width,
+/// stride, in_channels, bits, channel_offset; in_token, out_token.
 template <class C>
 void shortcut_pad(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_token>& out) {
   TAILOR_INLINE
-TAILOR_LOOP(rows)
+  TAILOR_LOOP(rows)
   for (int y = 0; y < C::height; ++y) {
-  TAILOR_LOOP(columns)
+    TAILOR_LOOP(columns)
     for (int x = 0; x < C::width; ++x) {
       TAILOR_PIPELINE
       const typename C::in_token pixel = in.read();
       if (y % C::stride == 0 && x % C::stride == 0) {
         typename C::out_token token = 0;
-        token.range((C::channel_offset + C::in_channels) * C::bits - 1, C::channel_offset * C::bits) = pixel;
+        token.range((C::channel_offset + C::in_channels) * C::bits - 1,
+                    C::channel_offset * C::bits) = pixel;
         out.write(token);
       }
     }

@@ -1,6 +1,6 @@
 // Part of tailor. You may use, copy and change this file without condition.
-// A token is one pixel: all its channels packed into one word, channel c at bits [c * BITS, (c + 1) * BITS). Packing is explicit so that every
-// HLS compiler makes one FIFO of one word an edge.
+// A token is one pixel: all its channels packed into one word, channel c at bits [c * BITS, (c + 1)
+// * BITS). Packing is explicit so that every HLS compiler makes one FIFO of one word an edge.
 #ifndef TAILOR_TOKENS_H_
 #define TAILOR_TOKENS_H_
 
@@ -15,7 +15,7 @@ namespace tailor {
 template <int CHANNELS, int BITS, class Token, class T>
 void unpack(const Token& token, T values[CHANNELS]) {
   TAILOR_INLINE
-TAILOR_LOOP(unpack_channels)
+  TAILOR_LOOP(unpack_channels)
   for (int c = 0; c < CHANNELS; ++c) {
     TAILOR_UNROLL
     values[c].range(BITS - 1, 0) = token.range((c + 1) * BITS - 1, c * BITS);
@@ -26,7 +26,7 @@ template <int CHANNELS, int BITS, class Token, class T>
 Token pack(const T values[CHANNELS]) {
   TAILOR_INLINE
   Token token = 0;
-TAILOR_LOOP(pack_channels)
+  TAILOR_LOOP(pack_channels)
   for (int c = 0; c < CHANNELS; ++c) {
     TAILOR_UNROLL
     token.range((c + 1) * BITS - 1, c * BITS) = values[c].range(BITS - 1, 0);
@@ -34,7 +34,8 @@ TAILOR_LOOP(pack_channels)
   return token;
 }
 
-/// A fixed-point value from its raw integer; weights are stored raw, because compilers take integers thousands of times faster than objects.
+/// A fixed-point value from its raw integer; weights are stored raw, because compilers take
+/// integers thousands of times faster than objects.
 template <class T, int BITS, class Raw>
 T from_raw(Raw raw) {
   TAILOR_INLINE
