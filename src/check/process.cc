@@ -21,6 +21,7 @@ ProcessResult run_process(const std::vector<std::string>& argv, const std::strin
   // Everything the child needs is made before fork: between fork and exec only async-signal-safe
   // calls are allowed.
   std::vector<char*> arguments;
+  arguments.reserve(argv.size() + 1);
   for (const std::string& a : argv) arguments.push_back(const_cast<char*>(a.c_str()));
   arguments.push_back(nullptr);
   std::vector<std::string> variables;

@@ -40,7 +40,7 @@ void apply_override(Json& json, const std::string& assignment) {
       fail(ErrorKind::Usage, "--set {}: '{}' is not an object", assignment,
            join({keys.begin(), keys.begin() + static_cast<std::ptrdiff_t>(i)}, "."));
     if (i + 1 == keys.size()) {
-      at->set(keys[i], std::move(value));
+      at->set(keys[i], value);
     } else {
       Json* next = at->find(keys[i]);
       at = next ? next : &at->set(keys[i], Json::object());

@@ -22,7 +22,6 @@ constexpr const char* kData[] = {"cifar10", "cifar100", "synthetic"};
 constexpr const char* kAugmentations[] = {"pad_crop", "flip"};
 constexpr const char* kOptimizers[] = {"sgd"};
 constexpr const char* kFpgas[] = {"u200"};
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 template <size_t N>
 RecordVisitor::Names names(const char* const (&array)[N]) {

@@ -194,8 +194,9 @@ std::vector<double> Float64Emulator::run(Span<const double> input_chw,
     if (node.op == Op::Output) return y;
     for (int id : node.outputs) {
       if (tap) tap(id, y);
-      maps[static_cast<size_t>(id)] = id == node.outputs.back() ? std::move(y) : y;
+      if (id != node.outputs.back()) maps[static_cast<size_t>(id)] = y;
     }
+    maps[static_cast<size_t>(node.outputs.back())] = std::move(y);
     for (int id : node.inputs) {
       if (last[static_cast<size_t>(id)] == n) maps[static_cast<size_t>(id)] = Map();
     }
@@ -217,7 +218,8 @@ void calibrate_batch_norm(Graph& graph, const std::vector<std::vector<double>>& 
           sum[i % channels] += map[i];
           squares[i % channels] += map[i] * map[i];
         }
-        count += static_cast<double>(map.size() / channels);
+        const size_t pixels = map.size() / channels;
+        count += static_cast<double>(pixels);
       }
       auto mean = graph.tensors.at(node.name + ".running_mean").as<float>();
       auto variance = graph.tensors.at(node.name + ".running_var").as<float>();

@@ -314,8 +314,10 @@ IntegerResult IntegerEmulator::Plan::run(Span<const double> input_chw,
       std::vector<int64_t> tapped = y.empty() ? wide : std::vector<int64_t>(y.begin(), y.end());
       for (int id : node.outputs) tap(id, tapped);
     }
-    for (int id : node.outputs)
-      maps[static_cast<size_t>(id)] = id == node.outputs.back() ? std::move(y) : y;
+    for (int id : node.outputs) {
+      if (id != node.outputs.back()) maps[static_cast<size_t>(id)] = y;
+    }
+    maps[static_cast<size_t>(node.outputs.back())] = std::move(y);
     for (int id : node.inputs) {
       if (last[static_cast<size_t>(id)] == n) maps[static_cast<size_t>(id)] = std::vector<T>();
     }

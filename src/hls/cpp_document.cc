@@ -17,7 +17,7 @@ class Printer {
 
  private:
   void line(const std::string& s) {
-    if (!s.empty()) text.append(static_cast<size_t>(2 * depth_), ' ');
+    if (!s.empty()) text.append(2 * static_cast<size_t>(depth_), ' ');
     text += s;
     text += '\n';
   }

@@ -61,6 +61,7 @@ int Graph::add_value(std::string value_name, const MapShape& shape) {
 size_t Graph::add_node(Op op, std::string node_name, std::vector<int> inputs, Attributes attributes,
                        int64_t out_channels) {
   std::vector<MapShape> shapes;
+  shapes.reserve(inputs.size());
   for (int id : inputs) shapes.push_back(value(id).shape);
   Node node;
   node.op = op;

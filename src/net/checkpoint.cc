@@ -90,7 +90,7 @@ Checkpoint load_checkpoint(const std::string& path) {
   for (auto& [name, tensor] : file.tensors) {
     if (name.compare(0, kModel.size(), kModel) == 0)
       c.tensors.emplace(name.substr(kModel.size()), std::move(tensor));
-    if (name.compare(0, kMomentum.size(), kMomentum) == 0)
+    else if (name.compare(0, kMomentum.size(), kMomentum) == 0)
       c.momentum.emplace(name.substr(kMomentum.size()), std::move(tensor));
   }
   verify_tensors(c.network, c.tensors, "checkpoint " + path);
