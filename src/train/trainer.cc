@@ -263,7 +263,8 @@ class Run {
         save(folder_.last());
         log_info("train",
                  "stopped by signal {} at epoch {}, step {}; go on with: tailor train --resume {}",
-                 signal, position_.epoch, position_.step, folder_.path());
+                 signal, position_.epoch, position_.step,
+                 spec_.resume.empty() ? folder_.path() : spec_.resume);
         throw Interrupted(signal);
       }
       const double minutes = spec_.config.runtime.checkpoint_minutes;

@@ -16,14 +16,15 @@
 
 namespace tailor {
 
-/// Everything a run is made of. `start` is the teacher's checkpoint for a student; without it the
-/// network begins from its initial weights.
+/// Everything a run is made of. A student begins as its teacher; without one the network begins
+/// from its initial weights.
 struct RunSpec {
   std::string name;
   RunConfig config;
   std::string source;  // of the configuration, for errors
   DataSplits data;
   std::optional<Checkpoint> teacher;
+  std::string resume;  // the folder to name when interrupted; empty: the run's own
 };
 
 struct RunResult {

@@ -65,7 +65,8 @@ Checkpoint finished_teacher(const RunFolder& folder) {
 
 /// Trains, resumes or reuses the teacher; returns its checkpoint and where it is.
 Checkpoint obtain_teacher(const RunConfig& config, const DataSplits& data, const std::string& runs,
-                          const std::string& source, Progress& progress, std::string& where) {
+                          const std::string& source, const std::string& student, Progress& progress,
+                          std::string& where) {
   if (!config.teacher->checkpoint.empty()) {
     where = config.teacher->checkpoint;
     Checkpoint c = load_checkpoint(where);
@@ -79,6 +80,7 @@ Checkpoint obtain_teacher(const RunConfig& config, const DataSplits& data, const
   spec.config = teacher_config(config);
   spec.source = source;
   spec.data = data;
+  spec.resume = student;
   spec.name =
       fmt::format("{}{}-{}-teacher-{}", config.network.family == "resnet_cifar" ? "resnet" : "",
                   config.network.depth, config.data.name, teacher_key(spec.config));
@@ -201,7 +203,7 @@ int torch_train(const TrainOptions& options) {
   if (config.teacher) {
     const std::string runs = parent_path(output).empty() ? "." : parent_path(output);
     std::string where;
-    spec.teacher = obtain_teacher(config, spec.data, runs, loaded.source, *progress, where);
+    spec.teacher = obtain_teacher(config, spec.data, runs, loaded.source, output, *progress, where);
     folder.link_teacher(where);
   }
   train_run(spec, folder, *progress);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 
 #include "check/process.h"
@@ -41,6 +42,18 @@ struct TrainCli : public ::testing::Test {
     return run_process(arguments, folder.path(),
                        {{"TAILOR_LOG", "info"}, {"OMP_NUM_THREADS", "1"}});
   }
+  /// The command, ended by a signal as soon as a file (a glob) has a line.
+  ProcessResult run_until_written(const char* signal, const std::string& pattern,
+                                  std::vector<std::string> arguments) {
+    arguments.insert(
+        arguments.begin(),
+        {"bash", "-c",
+         "signal=$1 pattern=$2; shift 2; \"$@\" & pid=$!; until [ -s $pattern ]; do kill -0 $pid "
+         "|| exit 99; sleep 0.05; done; kill -$signal $pid; wait $pid",
+         "run_until_written", signal, pattern, TAILOR_BINARY});
+    return run_process(arguments, folder.path(),
+                       {{"TAILOR_LOG", "info"}, {"OMP_NUM_THREADS", "1"}});
+  }
   Json summary(const std::string& run_name) {
     return Json::parse(read_file(file(run_name + "/summary.json")), run_name);
   }
@@ -64,24 +77,28 @@ struct TrainCli : public ::testing::Test {
 };
 
 TEST_F(TrainCli, KilledAtAnyMomentAndResumedIsTheSameRun) {
+  const auto begin = std::chrono::steady_clock::now();
   ProcessResult whole = run({"train", "--config", "tiny.json", "--output", "whole/run"});
   ASSERT_EQ(whole.status, 0) << whole.output;
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   const std::string digest = summary("whole/run").at("weights_sha256").as_string();
-  // Loading takes 0.4 s; what the moment hits (teacher, alteration, a save, the end) is the
-  // machine's business, the result is not.
+  // What the moment hits (loading, teacher, alteration, a save, the end) is the machine's business,
+  // the result is not.
   int killed = 0;
-  for (double first : {0.6, 0.9, 1.3}) {
-    const std::string name = fmt::format("cut{:.1f}/run", first);
+  for (double share : {0.25, 0.4, 0.6}) {
+    const double first = share * seconds, more = 0.1 * seconds;
+    const std::string name = fmt::format("cut{:.2f}/run", share);
     ProcessResult r =
         run_until("KILL", first, {"train", "--config", "tiny.json", "--output", name});
     for (int attempt = 0; r.status != 0 && attempt < 40; ++attempt) {
       EXPECT_EQ(r.status, 128 + SIGKILL) << r.output;
       ++killed;
       if (!path_exists(file(name + "/config.json"))) {
-        r = run_until("KILL", first + 0.2 * attempt,
+        r = run_until("KILL", first + more * attempt,
                       {"train", "--config", "tiny.json", "--output", name});
       } else {
-        r = run_until("KILL", first + 0.2 * attempt, {"train", "--resume", name});
+        r = run_until("KILL", first + more * attempt, {"train", "--resume", name});
       }
     }
     ASSERT_EQ(r.status, 0) << r.output;
@@ -101,11 +118,18 @@ TEST_F(TrainCli, CtrlCAndTermSaveAndSayHowToGoOn) {
   for (const auto& [signal, status] : {std::pair("INT", 130), std::pair("TERM", 143)}) {
     std::vector<std::string> command = train;
     command.insert(command.end(), {"--output", signal});
-    ProcessResult r = run_until(signal, 2.5, command);
+    ProcessResult r = run_until_written(signal, std::string(signal) + "/metrics.jsonl", command);
     EXPECT_EQ(r.status, status) << r.output;
     testing::expect_words(r.output, {"go on with: tailor train --resume " + std::string(signal)});
     EXPECT_GT(load_checkpoint(file(std::string(signal) + "/last.ckpt")).position.epoch, 0);
   }
+  // In the teacher's phase the run is named too: it is what the user wants to go on with.
+  ProcessResult r = run_until_written(
+      "INT", "early/teachers/*/metrics.jsonl",
+      {"train", "--config", "tiny.json", "--set", "teacher.epochs=5000", "--output", "early/run"});
+  EXPECT_EQ(r.status, 130) << r.output;
+  testing::expect_words(r.output, {"go on with: tailor train --resume early/run\n"});
+  EXPECT_FALSE(path_exists(file("early/run/last.ckpt")));
 }
 
 TEST_F(TrainCli, TheTeacherIsTrainedOnceAndLinked) {
@@ -208,9 +232,9 @@ TEST_F(TrainCli, WrongWordsAndImpossiblePlansAreSaidAtOnce) {
 }
 
 TEST_F(TrainCli, ADamagedCheckpointIsRefusedOnResume) {
-  run_until("KILL", 1.5,
-            {"train", "--config", "tiny.json", "--output", "run", "--set", "train.epochs=3000",
-             "--set", "teacher.epochs=1"});
+  run_until_written("KILL", "run/last.ckpt",
+                    {"train", "--config", "tiny.json", "--output", "run", "--set",
+                     "train.epochs=3000", "--set", "teacher.epochs=1"});
   const std::string last = file("run/last.ckpt");
   ASSERT_TRUE(path_exists(last));
   write_file(last, read_file(last).substr(0, 9999));

@@ -16,28 +16,26 @@
 #define TAILOR_LOOP(name)
 #endif
 
-// clang-format off: a pragma's key=value has no blanks.
+// A pragma's key=value has no blanks:
+// clang-format off
 // The top function: tokens in, tokens out, all stages at once.
-#define TAILOR_AXI_STREAM(port_name, tokens) \
-  TAILOR_PRAGMA(HLS INTERFACE mode = axis port = port_name depth = tokens)
+#define TAILOR_AXI_STREAM(port_name, tokens) TAILOR_PRAGMA(HLS INTERFACE mode=axis port=port_name depth=tokens)
 #define TAILOR_DATAFLOW TAILOR_PRAGMA(HLS DATAFLOW)
-// A FIFO with its depth in tokens and where it is kept: srl or bram. Said explicitly, or a packed
-// FIFO becomes block RAM.
-#define TAILOR_FIFO(name, tokens, storage)                 \
-  TAILOR_PRAGMA(HLS STREAM variable = name depth = tokens) \
-  TAILOR_PRAGMA(HLS BIND_STORAGE variable = name type = fifo impl = storage)
+// A FIFO with its depth in tokens and where it is kept: srl or bram. Said explicitly, or a packed FIFO becomes block RAM.
+#define TAILOR_FIFO(name, tokens, storage)       \
+  TAILOR_PRAGMA(HLS STREAM variable=name depth=tokens) \
+  TAILOR_PRAGMA(HLS BIND_STORAGE variable=name type=fifo impl=storage)
 // A stage is a function of its own.
 #define TAILOR_STAGE TAILOR_PRAGMA(HLS INLINE off)
 #define TAILOR_INLINE TAILOR_PRAGMA(HLS INLINE)
-#define TAILOR_PIPELINE TAILOR_PRAGMA(HLS PIPELINE II = 1)
+#define TAILOR_PIPELINE TAILOR_PRAGMA(HLS PIPELINE II=1)
 #define TAILOR_UNROLL TAILOR_PRAGMA(HLS UNROLL)
-#define TAILOR_REGISTERS(name) TAILOR_PRAGMA(HLS ARRAY_PARTITION variable = name complete dim = 0)
-#define TAILOR_LINES(name)                                            \
-  TAILOR_PRAGMA(HLS ARRAY_PARTITION variable = name complete dim = 1) \
-  TAILOR_PRAGMA(HLS BIND_STORAGE variable = name type = ram_s2p impl = lutram)
+#define TAILOR_REGISTERS(name) TAILOR_PRAGMA(HLS ARRAY_PARTITION variable=name complete dim=0)
+#define TAILOR_LINES(name)                                             \
+  TAILOR_PRAGMA(HLS ARRAY_PARTITION variable=name complete dim=1)      \
+  TAILOR_PRAGMA(HLS BIND_STORAGE variable=name type=ram_s2p impl=lutram)
 // Weights in words of one element for each multiplier.
-#define TAILOR_WEIGHT_ROM(name, multipliers) \
-  TAILOR_PRAGMA(HLS ARRAY_RESHAPE variable = name block factor = multipliers)
+#define TAILOR_WEIGHT_ROM(name, multipliers) TAILOR_PRAGMA(HLS ARRAY_RESHAPE variable=name block factor=multipliers)
 // clang-format on
 
 #endif  // TAILOR_PROFILE_H_
