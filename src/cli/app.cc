@@ -28,6 +28,17 @@ struct AllOptions {
   std::string shell = "bash";
 };
 
+/// CLI11's own range check prints 300 digits.
+CLI::Validator at_least_one() {
+  return CLI::Validator(
+      [](std::string& text) {
+        auto n = parse_int(text);
+        return n && *n >= 1 ? std::string()
+                            : fmt::format("expected an integer of at least 1, got '{}'", text);
+      },
+      "");
+}
+
 void add_json(CLI::App& app, CommonOptions& o) {
   app.add_flag("--json", o.json, "Print the answer as JSON");
 }
@@ -82,7 +93,7 @@ void setup_evaluate(CLI::App& app, EvaluateOptions& o) {
   app.add_option("--split", o.split, "test (default) or validation")
       ->check(CLI::IsMember({"test", "validation"}));
   app.add_option("--limit", o.limit, "Only the first N images")
-      ->check(CLI::PositiveNumber)
+      ->check(at_least_one())
       ->type_name("N");
   add_precision(app, o.hardware);
   add_json(app, o);
@@ -127,7 +138,7 @@ void setup_check(CLI::App& app, CheckCommandOptions& o) {
   app.add_option("--compiler", o.compiler, "Host compiler (default $CXX, else c++)")
       ->type_name("CMD");
   app.add_option("--vectors", o.vectors, "Only the first N vectors")
-      ->check(CLI::PositiveNumber)
+      ->check(at_least_one())
       ->type_name("N");
   add_json(app, o);
 }

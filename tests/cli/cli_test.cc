@@ -120,6 +120,10 @@ TEST_F(Cli, WrongWordsExitWith2AndAHint) {
   expect_failure(2, {"expected one of --checkpoint, --graph and --network, got several"},
                  {"export", "--checkpoint", "a", "--graph", "b"});
   expect_failure(2, {"there is no finished run in ./runs"}, {"export"});
+  expect_failure(2, {"--limit: expected an integer of at least 1, got '-1'"},
+                 {"evaluate", "--backend", "emulator", "--limit", "-1"});
+  expect_failure(2, {"--vectors: expected an integer of at least 1, got 'many'"},
+                 {"check", "p", "--vectors", "many"});
   expect_failure(2, {"--log or TAILOR_LOG: expected LEVEL or LEVEL,room=LEVEL"},
                  {"config", "list", "--log", "loud"});
   expect_failure(2,
