@@ -9,6 +9,8 @@
 #include <chrono>
 #include <cstdio>
 
+#include "tailor/core/log.h"
+
 namespace tailor {
 namespace {
 
@@ -31,8 +33,8 @@ class NullProgress : public Progress {
 
 class StderrProgress : public Progress {
  public:
-  StderrProgress(bool terminal, double silent_seconds)
-      : terminal_(terminal), silent_seconds_(silent_seconds) {}
+  StderrProgress(bool terminal, double line_seconds)
+      : terminal_(terminal), line_seconds_(line_seconds) {}
   ~StderrProgress() override {
     if (terminal_) clear_progress_line();
   }
@@ -44,7 +46,7 @@ class StderrProgress : public Progress {
     total_ = total;
     done_ = 0;
     start_ = Clock::now();
-    drawn_ = start_ - std::chrono::seconds(1);
+    drawn_ = start_;
     draw();
   }
 
@@ -56,15 +58,7 @@ class StderrProgress : public Progress {
   void note(const std::string& text) override { note_ = text; }
 
   void end() override {
-    if (terminal_) {
-      clear_progress_line();
-      return;
-    }
-    double seconds = elapsed();
-    if (seconds < silent_seconds_) return;
-    fmt::print(stderr, "{}: {} {}s in {} ({:.0f} {}s/s){}{}\n", label_, done_, unit_,
-               duration_text(seconds), seconds > 0 ? static_cast<double>(done_) / seconds : 0.0,
-               unit_, note_.empty() ? "" : "  ", note_);
+    if (terminal_) clear_progress_line();
   }
 
  private:
@@ -73,20 +67,25 @@ class StderrProgress : public Progress {
   double elapsed() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
 
   void draw() {
-    if (!terminal_) return;
     auto now = Clock::now();
-    if (now - drawn_ < std::chrono::milliseconds(100)) return;
+    if (std::chrono::duration<double>(now - drawn_).count() < (terminal_ ? 0.1 : line_seconds_))
+      return;
     drawn_ = now;
     double seconds = elapsed();
     double rate = seconds > 0 ? static_cast<double>(done_) / seconds : 0;
     double frac =
         total_ > 0 ? std::min(1.0, static_cast<double>(done_) / static_cast<double>(total_)) : 0;
+    std::string left =
+        rate > 0 ? duration_text(static_cast<double>(total_ - done_) / rate) : std::string("--:--");
+    if (!terminal_) {
+      log_info("progress", "{}: {:.0f} %, {:.0f} {}s/s, {} left{}{}", label_, 100 * frac, rate,
+               unit_, left, note_.empty() ? "" : "  ", note_);
+      return;
+    }
     constexpr int kWidth = 24;
     int filled = static_cast<int>(frac * kWidth);
     std::string bar(static_cast<size_t>(filled), '=');
     bar.resize(kWidth, ' ');
-    std::string left =
-        rate > 0 ? duration_text(static_cast<double>(total_ - done_) / rate) : std::string("--:--");
     std::string line = fmt::format("{} [{}] {:3.0f}% {:.0f} {}s/s, {} left  {}", label_, bar,
                                    100 * frac, rate, unit_, left, note_);
     winsize size{};
@@ -98,7 +97,7 @@ class StderrProgress : public Progress {
   }
 
   bool terminal_;
-  double silent_seconds_;
+  double line_seconds_;
   std::string label_, unit_, note_;
   int64_t total_ = 0, done_ = 0;
   Clock::time_point start_, drawn_;
@@ -111,8 +110,8 @@ Progress& null_progress() {
   return progress;
 }
 
-std::unique_ptr<Progress> make_stderr_progress(double silent_seconds) {
-  return std::make_unique<StderrProgress>(isatty(STDERR_FILENO) == 1, silent_seconds);
+std::unique_ptr<Progress> make_stderr_progress(double line_seconds) {
+  return std::make_unique<StderrProgress>(isatty(STDERR_FILENO) == 1, line_seconds);
 }
 
 void clear_progress_line() {

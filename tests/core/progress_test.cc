@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "support/expect_error.h"
+#include "tailor/core/log.h"
 
 namespace tailor {
 namespace {
@@ -15,12 +16,17 @@ void work(Progress& progress) {
   progress.end();
 }
 
-TEST(Progress, IsOneLineAtTheEndWhenStderrIsNoTerminal) {
+TEST(Progress, IsALineNowAndThenWhenStderrIsNoTerminal) {
+  set_log_levels("info");
   ::testing::internal::CaptureStderr();
-  work(*make_stderr_progress(/*silent_seconds=*/0));
+  work(*make_stderr_progress(/*line_seconds=*/0));
   const std::string text = ::testing::internal::GetCapturedStderr();
-  EXPECT_EQ(text.find("epoch 3: 20 images in 0:00 ("), 0U) << text;
-  testing::expect_words(text, {" images/s)  loss 0.25\n"});
+  testing::expect_words(text, {"progress: epoch 3: 0 %, ", "progress: epoch 3: 60 %, ",
+                               "progress: epoch 3: 100 %, ", " images/s, 0:00 left  loss 0.25\n"});
+  ::testing::internal::CaptureStderr();
+  work(*make_stderr_progress(/*line_seconds=*/60));
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
+  set_log_levels("off");
 }
 
 TEST(Progress, NullSaysNothing) {

@@ -1,5 +1,5 @@
 // Progress of long work, as an interface: rooms report, `cli` chooses the sink. On a terminal it is
-// one line redrawn in place with throughput and time left; elsewhere plain lines; in tests nothing.
+// one line redrawn in place with throughput and time left; elsewhere a plain line a minute.
 #pragma once
 
 #include <cstdint>
@@ -21,9 +21,9 @@ class Progress {
 
 /// Discards everything.
 Progress& null_progress();
-/// A redrawn line if stderr is a terminal, else one plain line at each `end` of work that took
-/// longer than `silent_seconds`.
-std::unique_ptr<Progress> make_stderr_progress(double silent_seconds = 2);
+/// A redrawn line if stderr is a terminal, else a line in the log every `line_seconds`: whoever
+/// works says himself what came out.
+std::unique_ptr<Progress> make_stderr_progress(double line_seconds = 60);
 /// Erases a half-drawn bar so that a log line starts clean; called by the log.
 void clear_progress_line();
 
