@@ -97,7 +97,7 @@ int evaluate_emulator(const EvaluateOptions& options) {
                                 {"data", data_name},
                                 {"split", options.split},
                                 {"images", meter.images},
-                                {"accuracy", 100 * meter.accuracy_frac()},
+                                {"accuracy", to_percent(meter.accuracy_frac())},
                                 {"backend", options.engine},
                                 {"seconds", seconds}});
     if (!exact) {

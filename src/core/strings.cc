@@ -81,4 +81,6 @@ std::string did_you_mean(std::string_view name, const std::vector<std::string>& 
   return nearest ? " (did you mean '" + *nearest + "'?)" : "";
 }
 
+double to_percent(double frac) { return std::round(frac * 1e8) / 1e6; }
+
 }  // namespace tailor

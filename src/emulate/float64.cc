@@ -50,8 +50,9 @@ Map conv(const ConvAttributes& a, const MapShape& in, const MapShape& out, const
 
 }  // namespace
 
-Float64Emulator::Float64Emulator(const Graph& graph)
-    : weights_(graph.nodes.size()), biases_(graph.nodes.size()) {
+Float64Emulator::Float64Emulator(const Graph& graph, bool overflow)
+    : overflow_(overflow), weights_(graph.nodes.size()), biases_(graph.nodes.size()) {
+  TAILOR_CHECK(!overflow || graph.state == "design", "{} has no types", graph.name);
   graph_.name = graph.name;
   graph_.nodes = graph.nodes;
   graph_.values = graph.values;
@@ -192,6 +193,10 @@ std::vector<double> Float64Emulator::run(Span<const double> input_chw,
     for (int id : node.inputs) inputs.push_back(&maps[static_cast<size_t>(id)]);
     Map y = evaluate(n, inputs, input_chw);
     if (node.op == Op::Output) return y;
+    if (overflow_) {
+      const FixedType& type = *graph_.value(node.outputs[0]).type;
+      for (double& v : y) v = into_range(v, type);
+    }
     for (int id : node.outputs) {
       if (tap) tap(id, y);
       if (id != node.outputs.back()) maps[static_cast<size_t>(id)] = y;

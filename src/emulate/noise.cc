@@ -9,11 +9,10 @@
 namespace tailor {
 namespace {
 
-/// Per channel: mean and mean square of the exact values, share of them above zero, mean and mean
-/// square of what a cast to the type loses by overflowing; then the predicted mean and variance of
-/// the error.
+/// Per channel: mean and mean square of the exact values, share of them above zero; then the
+/// predicted mean and variance of the rounding error.
 struct Channel {
-  double mean = 0, square = 0, active = 0, lost_mean = 0, lost_square = 0;
+  double mean = 0, square = 0, active = 0;
   double error_mean = 0, error_variance = 0;
 };
 
@@ -28,49 +27,22 @@ void add_rounding(Channel& c, Rounding rounding, double step, double positive_sh
   c.error_variance += step * step / 12 * share;
 }
 
-/// What the overflow mode adds to a value outside the type's range; 0 inside.
-double overflow_error(double v, const FixedType& type) {
-  const double low = type.min_value(), high = type.max_value();
-  if (v >= low && v <= high + type.step() / 2) return 0;
-  switch (type.overflow) {
-    case Overflow::Sat:
-    case Overflow::SatSym:
-      return (v < low ? low : high) - v;
-    case Overflow::SatZero:
-      return -v;
-    case Overflow::Wrap:
-    case Overflow::WrapSm:
-      return type.to_double(quantise(v, type)) - v;
-  }
-  return 0;
-}
-
-}  // namespace
-
-double predict_rms_error(const Graph& design, const std::vector<std::vector<double>>& images) {
-  TAILOR_CHECK(!images.empty(), "no images");
+/// Mean square over the logits of the error that rounding makes in one image.
+double rounding_error(const Graph& design, const Float64Emulator& emulator,
+                      const std::vector<double>& image, std::vector<double>& logits_out) {
   std::vector<std::vector<Channel>> stats(design.values.size());
   for (size_t v = 0; v < stats.size(); ++v)
     stats[v].resize(static_cast<size_t>(design.values[v].shape.channels));
-  Float64Emulator emulator(design);
-  for (const auto& image : images) {
-    emulator.run(image, [&](int value, Span<const double> hwc) {
-      auto& channels = stats[static_cast<size_t>(value)];
-      const FixedType& type = *design.value(value).type;
-      const double share =
-          1 / (static_cast<double>(hwc.size()) / static_cast<double>(channels.size()) *
-               static_cast<double>(images.size()));
-      for (size_t i = 0; i < hwc.size(); ++i) {
-        Channel& c = channels[i % channels.size()];
-        c.mean += hwc[i] * share;
-        c.square += hwc[i] * hwc[i] * share;
-        c.active += hwc[i] > 0 ? share : 0;
-        const double lost = overflow_error(hwc[i], type);
-        c.lost_mean += lost * share;
-        c.lost_square += lost * lost * share;
-      }
-    });
-  }
+  logits_out = emulator.run(image, [&](int value, Span<const double> hwc) {
+    auto& channels = stats[static_cast<size_t>(value)];
+    const double share = static_cast<double>(channels.size()) / static_cast<double>(hwc.size());
+    for (size_t i = 0; i < hwc.size(); ++i) {
+      Channel& c = channels[i % channels.size()];
+      c.mean += hwc[i] * share;
+      c.square += hwc[i] * hwc[i] * share;
+      c.active += hwc[i] > 0 ? share : 0;
+    }
+  });
 
   double result = 0;
   for (const Node& node : design.nodes) {
@@ -96,8 +68,6 @@ double predict_rms_error(const Graph& design, const std::vector<std::vector<doub
     };
     auto cast = [&](Channel& c, double share = 1) {
       add_rounding(c, type.rounding, type.step(), c.mean >= 0 ? 1 : 0, share);
-      c.error_mean += c.lost_mean;
-      c.error_variance += std::max(0.0, c.lost_square - c.lost_mean * c.lost_mean);
     };
     switch (node.op) {
       case Op::Input:
@@ -188,7 +158,24 @@ double predict_rms_error(const Graph& design, const std::vector<std::vector<doub
         break;
     }
   }
-  return std::sqrt(result);
+  return result;
+}
+
+}  // namespace
+
+double predict_rms_error(const Graph& design, const std::vector<std::vector<double>>& images) {
+  TAILOR_CHECK(!images.empty(), "no images");
+  const Float64Emulator exact(design), in_range(design, /*overflow=*/true);
+  double squares = 0;
+  std::vector<double> logits;
+  for (const auto& image : images) {
+    squares += rounding_error(design, exact, image, logits);
+    const std::vector<double> clipped = in_range.run(image);
+    for (size_t k = 0; k < logits.size(); ++k)
+      squares +=
+          (clipped[k] - logits[k]) * (clipped[k] - logits[k]) / static_cast<double>(logits.size());
+  }
+  return std::sqrt(squares / static_cast<double>(images.size()));
 }
 
 }  // namespace tailor

@@ -161,4 +161,11 @@ FixedType accumulator_type(const FixedType& a, const FixedType& b, int64_t count
   return type;
 }
 
+double into_range(double value, const FixedType& type) {
+  if (value >= type.min_value() && value <= type.max_value()) return value;
+  bool overflowed = false;
+  const int64_t raw = quantise(value, type, &overflowed);
+  return overflowed ? type.to_double(raw) : value;
+}
+
 }  // namespace tailor

@@ -187,8 +187,8 @@ class Run {
                         {"erased", Json::array(alteration.erased)},
                         {"added", Json::array(added)},
                         {"parameters", model_->parameter_count()},
-                        {"validation_accuracy_before", before ? Json(100 * *before) : Json()},
-                        {"validation_accuracy_after", after ? Json(100 * *after) : Json()}}));
+                        {"validation_accuracy_before", before ? Json(to_percent(*before)) : Json()},
+                        {"validation_accuracy_after", after ? Json(to_percent(*after)) : Json()}}));
       std::string effect;
       if (before)
         effect = fmt::format("; validation {:.2f} % before, {:.2f} % after", 100 * *before,
@@ -285,23 +285,24 @@ class Run {
                                   progress_, "validation");
     const double count = static_cast<double>(std::max<int64_t>(position_.images, 1));
     const double train_loss = position_.loss_sum / count,
-                 train_accuracy = 100.0 * static_cast<double>(position_.correct) / count;
+                 train_accuracy = to_percent(static_cast<double>(position_.correct) / count);
     const double images_per_s = static_cast<double>(epoch_images_) / std::max(epoch_seconds_, 1e-9);
     const double rate =
         learning_rate(config_.schedule, config_.optimizer.lr, static_cast<double>(position_.epoch),
                       config_.epochs, hold_epochs_);
     const int64_t skips = static_cast<int64_t>(skip_ids(model_->network()).size());
-    folder_.append("metrics.jsonl",
-                   Json::object({{"epoch", position_.epoch},
-                                 {"lr", rate},
-                                 {"train_loss", train_loss},
-                                 {"train_accuracy", train_accuracy},
-                                 {"validation_loss", validation ? Json(validation->loss) : Json()},
-                                 {"validation_accuracy",
-                                  validation ? Json(100 * validation->accuracy_frac) : Json()},
-                                 {"skips", skips},
-                                 {"seconds", epoch_seconds_},
-                                 {"images_per_s", images_per_s}}));
+    folder_.append(
+        "metrics.jsonl",
+        Json::object({{"epoch", position_.epoch},
+                      {"lr", rate},
+                      {"train_loss", train_loss},
+                      {"train_accuracy", train_accuracy},
+                      {"validation_loss", validation ? Json(validation->loss) : Json()},
+                      {"validation_accuracy",
+                       validation ? Json(to_percent(validation->accuracy_frac)) : Json()},
+                      {"skips", skips},
+                      {"seconds", epoch_seconds_},
+                      {"images_per_s", images_per_s}}));
     std::string text = fmt::format("epoch {}/{}: loss {:.4f}, train {:.2f} %", position_.epoch + 1,
                                    config_.epochs, train_loss, train_accuracy);
     if (validation) text += fmt::format(", validation {:.2f} %", 100 * validation->accuracy_frac);
@@ -328,8 +329,9 @@ class Run {
     c.position = position_;
     c.config = write_run_config(spec_.config);
     c.run = spec_.name;
-    c.metrics = Json::object({{"validation_accuracy",
-                               validation_accuracy_ ? Json(100 * *validation_accuracy_) : Json()}});
+    c.metrics =
+        Json::object({{"validation_accuracy",
+                       validation_accuracy_ ? Json(to_percent(*validation_accuracy_)) : Json()}});
     c.tensors = model_->tensors();
     c.momentum = model_->momentum();
     c.witness = witness();
@@ -379,11 +381,13 @@ class Run {
     }
     position_.finished = true;
     result.last = checkpoint();
-    result.last.metrics.set("test_accuracy", 100 * result.test_accuracy);
+    result.last.metrics.set("test_accuracy", to_percent(result.test_accuracy));
     save_checkpoint(folder_.last(), result.last);
     result.seconds = position_.seconds;
 
-    auto accuracy = [](std::optional<double> frac) { return frac ? Json(100 * *frac) : Json(); };
+    auto accuracy = [](std::optional<double> frac) {
+      return frac ? Json(to_percent(*frac)) : Json();
+    };
     Json summary = Json::object(
         {{"run", spec_.name},
          {"network", model_->network().name},
@@ -394,7 +398,7 @@ class Run {
          {"parameters", model_->parameter_count()},
          {"epochs", config_.epochs},
          {"last", Json::object({{"validation_accuracy", accuracy(result.validation_accuracy)},
-                                {"test_accuracy", 100 * result.test_accuracy}})},
+                                {"test_accuracy", to_percent(result.test_accuracy)}})},
          {"best", Json()},
          {"teacher", Json()},
          {"seconds", result.seconds},

@@ -56,5 +56,11 @@ TEST(Strings, SuggestsTheNearestNameWithinAQuarterOfItsLength) {
   EXPECT_EQ(nearest_name("ab", {}), std::nullopt);
 }
 
+TEST(ToPercent, PrintsAsFewDigitsAsThereAre) {
+  EXPECT_EQ(to_percent(0.8624), 86.24);
+  EXPECT_EQ(to_percent(291.0 / 1000), 29.1);
+  EXPECT_EQ(to_percent(1.0 / 3), 33.333333);
+}
+
 }  // namespace
 }  // namespace tailor

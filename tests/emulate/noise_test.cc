@@ -37,6 +37,8 @@ Ratio measure(const Graph& lowered, const DesignOptions& options) {
 TEST(QuantisationNoise, PredictsEveryVariant) {
   for (const auto& variant : testing::all_variants()) {
     for (FixedType type : {FixedType{16, 6}, FixedType{12, 5}, FixedType{8, 3},
+                           FixedType{12, 2},  // little room above the point: overflow decides
+
                            FixedType{16, 6, true, Rounding::Trn, Overflow::Sat}}) {
       for (Layout layout : {Layout::Fused, Layout::Stock}) {
         DesignOptions options;

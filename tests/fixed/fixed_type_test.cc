@@ -152,5 +152,18 @@ TEST(FixedType, QuantiseRefusesNotANumber) {
   EXPECT_EQ(quantise(1e300, FixedType{}), 32767);
 }
 
+TEST(IntoRange, AppliesTheOverflowModeAndNoRounding) {
+  for (Overflow overflow : {Overflow::Sat, Overflow::SatZero, Overflow::SatSym, Overflow::Wrap}) {
+    const FixedType type{8, 3, true, Rounding::Trn, overflow};  // -4 to 3.96875
+    EXPECT_EQ(into_range(1.2345, type), 1.2345);
+    EXPECT_EQ(into_range(-3.9, type), -3.9);
+    for (double v : {5.0, -7.5, 4.0, 100.25})
+      EXPECT_EQ(into_range(v, type), type.to_double(quantise(v, type)));
+  }
+  EXPECT_EQ(into_range(5, {8, 3}), 3.96875);
+  EXPECT_EQ(into_range(5, {8, 3, true, Rounding::Trn, Overflow::Wrap}), -3);
+  EXPECT_EQ(into_range(3.97, {8, 3, true, Rounding::Trn, Overflow::Sat}), 3.97);  // rounds into it
+}
+
 }  // namespace
 }  // namespace tailor

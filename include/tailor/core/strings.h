@@ -15,6 +15,8 @@ std::string_view trim(std::string_view text);
 /// The whole text as an integer or a finite number; nothing on any other text.
 std::optional<int64_t> parse_int(std::string_view text);
 std::optional<double> parse_number(std::string_view text);
+/// 100 × a fraction, to six decimals: 86.24, where the product would print as 86.24000000000001.
+double to_percent(double frac);
 /// The candidate within edit distance 1 + length/4, or nothing.
 std::optional<std::string> nearest_name(std::string_view name,
                                         const std::vector<std::string>& candidates);

@@ -14,8 +14,9 @@ using Float64Tap = std::function<void(int value, Span<const double> hwc)>;
 
 class Float64Emulator {
  public:
-  /// Keeps the reordered weights; the graph may go.
-  explicit Float64Emulator(const Graph& graph);
+  /// Keeps the reordered weights; the graph may go. With `overflow`, every value of a design is
+  /// brought into its type's range as the hardware would, but not rounded.
+  explicit Float64Emulator(const Graph& graph, bool overflow = false);
   /// One image, CHW as checkpoints' witnesses have it; returns the logits. Thread-safe.
   std::vector<double> run(Span<const double> input_chw, const Float64Tap& tap = {}) const;
 
@@ -28,6 +29,7 @@ class Float64Emulator {
   void prepare_batch_norm(size_t node, const Graph& graph);
 
   Graph graph_;  // without its tensors
+  bool overflow_;
   std::vector<std::vector<double>>
       weights_;  // by node: conv [ky, kx, in, out], dense [in, out], BN scale
   std::vector<std::vector<double>> biases_;  // by node

@@ -154,6 +154,8 @@ int64_t cast_raw(Int raw, int fraction, const FixedType& to, bool* overflowed = 
 
 /// Rounds a real number to a type's raw value, exactly. Throws Data on NaN and infinity.
 int64_t quantise(double value, const FixedType& to, bool* overflowed = nullptr);
+/// The value as the overflow mode leaves it, unrounded: what overflowing alone does to it.
+double into_range(double value, const FixedType& type);
 
 /// The smallest signed type (same rounding and overflow) that holds every sum of `count` products a
 /// · b exactly.

@@ -29,7 +29,7 @@ int torch_evaluate(const EvaluateOptions& options) {
                                      {"data", data.name},
                                      {"split", options.split},
                                      {"images", e.images},
-                                     {"accuracy", 100 * e.accuracy_frac},
+                                     {"accuracy", to_percent(e.accuracy_frac)},
                                      {"loss", e.loss},
                                      {"backend", "libtorch"},
                                      {"seconds", seconds}})

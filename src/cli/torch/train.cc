@@ -108,8 +108,8 @@ void print_summary(const RunFolder& folder, bool json) {
     fmt::print("{}\n", summary.dump(2));
     return;
   }
-  fmt::print("{}: {} with {} of {} skips, {} parameters, {} epochs in {:.0f} s\n", folder.path(),
-             summary.at("network").as_string(), summary.at("skips").as_int(),
+  fmt::print("{}: {} with {} skips ({} before), {} parameters, {} epochs in {:.0f} s\n",
+             folder.path(), summary.at("network").as_string(), summary.at("skips").as_int(),
              summary.at("skips_before").as_int(), summary.at("parameters").as_int(),
              summary.at("epochs").as_int(), summary.at("seconds").as_number());
   if (const Json& teacher = summary.at("teacher"); !teacher.is_null()) {
