@@ -6,6 +6,7 @@
 #include "tailor/cli/torch_plugin.h"
 #include "tailor/core/interrupt.h"
 #include "tailor/core/progress.h"
+#include "tailor/core/strings.h"
 #include "tailor/core/threads.h"
 #include "tailor/data/batch.h"
 #include "tailor/emulate/float64.h"

@@ -15,6 +15,7 @@
 #include "tailor/core/files.h"
 #include "tailor/core/interrupt.h"
 #include "tailor/core/log.h"
+#include "tailor/core/strings.h"
 #include "tailor/data/batch.h"
 #include "tailor/nn/model.h"
 #include "tailor/task/classification.h"

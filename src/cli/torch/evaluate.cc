@@ -3,6 +3,7 @@
 
 #include "cli/torch/plugin.h"
 #include "tailor/cli/commands.h"
+#include "tailor/core/strings.h"
 #include "tailor/train/trainer.h"
 
 namespace tailor {
