@@ -20,4 +20,4 @@ run remover             resnet20_remove
 run unaltered           resnet20_remove  --set surgery.kind=none
 run shortener_before    resnet20_shorten
 run distillation_only   resnet20_remove  --set surgery.first_epoch=0 --set surgery.at_once=9
-run shortener_after     resnet20_shorten --set network.join=after_activation
+run shortener_after     resnet20_shorten --set network.join=after_activation --set teacher.epochs=12

@@ -13,7 +13,8 @@ set(CMAKE_CXX_FLAGS_DEBUG "-Og -g1" CACHE STRING "" FORCE)
 if(TAILOR_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   find_program(TAILOR_CCACHE_PROGRAM ccache)
   if(TAILOR_CCACHE_PROGRAM)
-    set(CMAKE_CXX_COMPILER_LAUNCHER ${TAILOR_CCACHE_PROGRAM})
+    # Without this sloppiness files that use the tests' precompiled header are never cached.
+    set(CMAKE_CXX_COMPILER_LAUNCHER env CCACHE_SLOPPINESS=pch_defines,time_macros ${TAILOR_CCACHE_PROGRAM})
   endif()
 endif()
 # The default linker, not lld: lld 14 links g++ 12's cold landing pads so that an exception aborts in _Unwind_Resume (docs/design/0005).

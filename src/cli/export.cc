@@ -107,9 +107,13 @@ int run_export(const ExportOptions& options) {
   const double predicted = predict_rms_error(design, few);
   double squares = 0, count = 0;
   Float64Emulator exact(design);
+  std::vector<std::vector<double>> float64(few.size());
+  parallel_for(static_cast<int64_t>(few.size()), 0, [&](int64_t i) {
+    float64[static_cast<size_t>(i)] = exact.run(few[static_cast<size_t>(i)]);
+  });
+  throw_if_interrupted();
   for (size_t i = 0; i < few.size(); ++i) {
-    throw_if_interrupted();
-    std::vector<double> logits = exact.run(few[i]);
+    const std::vector<double>& logits = float64[i];
     for (size_t k = 0; k < logits.size(); ++k) {
       squares += (logits[k] - results[i].logits[k]) * (logits[k] - results[i].logits[k]);
       ++count;

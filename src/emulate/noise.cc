@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
+#include "tailor/core/threads.h"
 #include "tailor/emulate/float64.h"
 #include "tailor/ir/weights.h"
 
@@ -166,16 +168,18 @@ double rounding_error(const Graph& design, const Float64Emulator& emulator,
 double predict_rms_error(const Graph& design, const std::vector<std::vector<double>>& images) {
   TAILOR_CHECK(!images.empty(), "no images");
   const Float64Emulator exact(design), in_range(design, /*overflow=*/true);
-  double squares = 0;
-  std::vector<double> logits;
-  for (const auto& image : images) {
-    squares += rounding_error(design, exact, image, logits);
-    const std::vector<double> clipped = in_range.run(image);
+  std::vector<double> squares(images.size());
+  parallel_for(static_cast<int64_t>(images.size()), 0, [&](int64_t i) {
+    const auto n = static_cast<size_t>(i);
+    std::vector<double> logits;
+    squares[n] = rounding_error(design, exact, images[n], logits);
+    const std::vector<double> clipped = in_range.run(images[n]);
     for (size_t k = 0; k < logits.size(); ++k)
-      squares +=
+      squares[n] +=
           (clipped[k] - logits[k]) * (clipped[k] - logits[k]) / static_cast<double>(logits.size());
-  }
-  return std::sqrt(squares / static_cast<double>(images.size()));
+  });
+  const double sum = std::accumulate(squares.begin(), squares.end(), 0.0);
+  return std::sqrt(sum / static_cast<double>(images.size()));
 }
 
 }  // namespace tailor
