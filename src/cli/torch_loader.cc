@@ -31,9 +31,8 @@ void prepare_process() {
   const std::string threads = std::to_string(available_threads());
   set_default("OMP_NUM_THREADS", threads);
   set_default("OPENBLAS_NUM_THREADS", threads);
-  // A waiting thread that spins on a busy machine costs up to 7 times; a short spin costs 2 to 4 %
-  // on an idle one.
-  set_default("GOMP_SPINCOUNT", "10000");
+  // A waiting thread that spins takes the CPU from whoever it waits for (docs/design/0004).
+  set_default("GOMP_SPINCOUNT", "1000");
 #if defined(__x86_64__)
   // Debian's OpenBLAS 0.3.21 takes newer CPUs for a Haswell and leaves half of AVX-512's speed
   // unused.
