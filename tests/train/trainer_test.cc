@@ -8,6 +8,7 @@
 #include <csignal>
 
 #include "support/expect_error.h"
+#include "support/records.h"
 #include "tailor/core/files.h"
 #include "tailor/core/interrupt.h"
 #include "tailor/core/strings.h"
@@ -87,19 +88,6 @@ Checkpoint train_teacher(const RunConfig& config) {
   return f.run("teacher").last;
 }
 
-/// Lines of a JSON-lines file without what time decides.
-std::vector<std::string> records(const std::string& path) {
-  std::vector<std::string> lines;
-  for (const std::string& line : split(read_file(path), '\n')) {
-    if (line.empty()) continue;
-    Json json = Json::parse(line, path);
-    json.erase("seconds");
-    json.erase("images_per_s");
-    lines.push_back(json.dump());
-  }
-  return lines;
-}
-
 TEST(Trainer, ResumesBitForBitFromAnyStep) {
   const RunConfig config = student_config();
   Fixture f(config);
@@ -124,10 +112,11 @@ TEST(Trainer, ResumesBitForBitFromAnyStep) {
     const RunResult resumed = f.run(name);
     EXPECT_EQ(weights_digest(resumed.last.tensors), digest) << "interrupted after " << after;
     EXPECT_EQ(resumed.last.momentum, whole.last.momentum) << after;
-    EXPECT_EQ(records(f.path(name + "/metrics.jsonl")), records(f.path("whole/metrics.jsonl")))
+    EXPECT_EQ(testing::read_records(f.path(name + "/metrics.jsonl")),
+              testing::read_records(f.path("whole/metrics.jsonl")))
         << after;
-    EXPECT_EQ(records(f.path(name + "/alterations.jsonl")),
-              records(f.path("whole/alterations.jsonl")))
+    EXPECT_EQ(testing::read_records(f.path(name + "/alterations.jsonl")),
+              testing::read_records(f.path("whole/alterations.jsonl")))
         << after;
     EXPECT_EQ(resumed.best_validation_accuracy, whole.best_validation_accuracy);
   }
@@ -138,7 +127,7 @@ TEST(Trainer, WritesOneLineAnAlterationWithTheWordsOfTheLog) {
   Fixture f(config);
   f.spec.teacher = train_teacher(config);
   f.run("run");
-  const auto lines = records(f.path("run/alterations.jsonl"));
+  const auto lines = testing::read_records(f.path("run/alterations.jsonl"));
   ASSERT_EQ(lines.size(), 3U);
   Json second = Json::parse(lines[1], "line");
   EXPECT_EQ(second.at("epoch").as_int(), 2);
@@ -148,7 +137,7 @@ TEST(Trainer, WritesOneLineAnAlterationWithTheWordsOfTheLog) {
   EXPECT_GE(second.at("validation_accuracy_before").as_number(), 0);
   EXPECT_GE(second.at("validation_accuracy_after").as_number(), 0);
   // What the line says was validated before the edit is what the epoch before it ended on.
-  Json epoch1 = Json::parse(records(f.path("run/metrics.jsonl"))[1], "line");
+  Json epoch1 = Json::parse(testing::read_records(f.path("run/metrics.jsonl"))[1], "line");
   EXPECT_EQ(second.at("validation_accuracy_before").as_number(),
             epoch1.at("validation_accuracy").as_number());
 }
@@ -160,7 +149,7 @@ TEST(Trainer, BestIsTheBestSinceTheFinalTopologyAndTheEarliestOnTies) {
   const RunResult r = f.run("run");
   double best = -1;
   int64_t best_epoch = -1;
-  for (const std::string& line : records(f.path("run/metrics.jsonl"))) {
+  for (const std::string& line : testing::read_records(f.path("run/metrics.jsonl"))) {
     Json json = Json::parse(line, "line");
     if (json.at("skips").as_int() == 0 && json.at("validation_accuracy").as_number() > best) {
       best = json.at("validation_accuracy").as_number();
@@ -198,7 +187,7 @@ TEST(Trainer, AStudentStartsAsItsTeacherAndFollowsIt) {
   Fixture f(config);
   f.spec.teacher = train_teacher(config);
   f.run("run");
-  const auto lines = records(f.path("run/metrics.jsonl"));
+  const auto lines = testing::read_records(f.path("run/metrics.jsonl"));
   EXPECT_LT(Json::parse(lines[2], "line").at("train_loss").as_number(),
             Json::parse(lines[0], "line").at("train_loss").as_number());
 }

@@ -8,6 +8,7 @@
 
 #include "check/process.h"
 #include "support/expect_error.h"
+#include "support/records.h"
 #include "tailor/core/files.h"
 #include "tailor/core/json.h"
 #include "tailor/core/strings.h"
@@ -58,15 +59,7 @@ struct TrainCli : public ::testing::Test {
     return Json::parse(read_file(file(run_name + "/summary.json")), run_name);
   }
   std::vector<std::string> records(const std::string& path) {
-    std::vector<std::string> lines;
-    for (const std::string& line : split(read_file(file(path)), '\n')) {
-      if (line.empty()) continue;
-      Json json = Json::parse(line, path);
-      json.erase("seconds");
-      json.erase("images_per_s");
-      lines.push_back(json.dump());
-    }
-    return lines;
+    return testing::read_records(file(path));
   }
   void expect_failure(int status, std::initializer_list<std::string> words,
                       const std::vector<std::string>& arguments) {
