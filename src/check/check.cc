@@ -57,9 +57,10 @@ std::vector<std::vector<double>> read_inputs(const std::string& path, const MapS
   for (auto& hwc : rows) {
     std::vector<double> chw(hwc.size());
     for (int64_t p = 0; p < shape.pixels(); ++p) {
-      for (int64_t c = 0; c < shape.channels; ++c)
+      for (int64_t c = 0; c < shape.channels; ++c) {
         chw[static_cast<size_t>(c * shape.pixels() + p)] =
             hwc[static_cast<size_t>(p * shape.channels + c)];
+      }
     }
     hwc = std::move(chw);
   }
@@ -120,9 +121,10 @@ CheckStep check_fifos(const Project& p) {
   for (size_t v = 0; v < depths.size(); ++v) {
     auto found = stated.find(g.values[v].identifier);
     if (found != stated.end()) depths[v] = found->second;
-    if (depths[v] < 1)
+    if (depths[v] < 1) {
       return {"fifos", false,
               fmt::format("the FIFO {} has depth {}", g.values[v].identifier, depths[v])};
+    }
   }
   StreamResult unbounded = simulate_streams(g, std::vector<int64_t>(depths.size(), 0));
   StreamResult run = simulate_streams(g, depths);
@@ -132,9 +134,10 @@ CheckStep check_fifos(const Project& p) {
     for (size_t v = 0; v < depths.size(); ++v) {
       std::vector<int64_t> alone(depths.size(), 0);
       alone[v] = depths[v];
-      if (simulate_streams(g, alone).latency_cycles > unbounded.latency_cycles)
+      if (simulate_streams(g, alone).latency_cycles > unbounded.latency_cycles) {
         culprits += fmt::format("{}{} (depth {}, exported with {})", culprits.empty() ? "" : ", ",
                                 g.values[v].identifier, depths[v], g.values[v].fifo_depth);
+      }
     }
     return {"fifos", false,
             fmt::format("the design stalls: {} cycles an image instead of {}; too shallow: {}",
@@ -150,9 +153,10 @@ CheckStep check_layout(const Project& p) {
   Float64Emulator lowered(*p.lowered), design(*p.design);
   double worst = 0;
   const size_t count = std::min(p.inputs_chw.size(), kQuantisationImages);
-  for (size_t i = 0; i < count; ++i)
+  for (size_t i = 0; i < count; ++i) {
     worst = std::max(
         worst, relative_difference(design.run(p.inputs_chw[i]), lowered.run(p.inputs_chw[i])));
+  }
   return {"design", worst <= kFloat64Tolerance,
           fmt::format("design (folded, laid out) against graph, both in float64: largest relative "
                       "difference {:.2g}, allowed {:g}",
@@ -287,17 +291,19 @@ CheckStep check_compiled(const Project& p, const std::vector<IntegerResult>& int
   std::vector<std::vector<int64_t>> rows;
   for (int64_t part = 0; part < parts; ++part) {
     const ProcessResult& r = results[static_cast<size_t>(part)];
-    if (r.status > 1)
+    if (r.status > 1) {
       return {
           "compiled", false,
           fmt::format("the compiled project ended with status {}: {}", r.status, trim(r.output))};
+    }
     auto more = read_rows(path_join(scratch.path(), fmt::format("results{}.log", part)),
                           static_cast<size_t>(p.design->classes()), parse_int);
     rows.insert(rows.end(), more.begin(), more.end());
   }
-  if (rows.size() != p.inputs_chw.size())
+  if (rows.size() != p.inputs_chw.size()) {
     return {"compiled", false,
             fmt::format("the compiled project gave {} results, expected {}", rows.size(), count)};
+  }
   size_t wrong = 0, first_wrong = 0;
   for (size_t i = rows.size(); i-- > 0;) {
     if (rows[i] != integers[i].logits_raw) {
@@ -305,16 +311,18 @@ CheckStep check_compiled(const Project& p, const std::vector<IntegerResult>& int
       first_wrong = i;
     }
   }
-  if (wrong > 0)
+  if (wrong > 0) {
     return {"compiled", false,
             fmt::format("{} of {} vectors differ from the emulator; sample {}: {}", wrong, count,
                         first_wrong, first_difference(p, options, scratch.path(), first_wrong))};
+  }
   bool bench_failed = std::any_of(results.begin(), results.end(),
                                   [](const ProcessResult& r) { return r.status != 0; });
-  if (bench_failed)
+  if (bench_failed) {
     return {"compiled", false,
             "the project's own test bench fails, but the emulator agrees with the design: "
             "tb_data/expected.dat was changed"};
+  }
   return {"compiled", true,
           fmt::format("compiled C++ and emulator agree bit for bit on {} vectors", count)};
 }
@@ -326,22 +334,25 @@ Project open_project(const std::string& folder, const CheckOptions& options) {
   if (!path_exists(path))
     fail(ErrorKind::Data, "{}: no manifest.json: not a project that tailor export wrote", folder);
   p.manifest = Json::parse(read_file(path, "manifest"), path);
-  if (p.manifest.get_string("format", "") != "tailor.project")
+  if (p.manifest.get_string("format", "") != "tailor.project") {
     fail(ErrorKind::Data, "{}: expected the format tailor.project, got '{}'", path,
          p.manifest.get_string("format", ""));
-  if (p.manifest.get_int("version", 0) != kManifestVersion)
+  }
+  if (p.manifest.get_int("version", 0) != kManifestVersion) {
     fail(ErrorKind::Unsupported,
          "{}: expected version {}, got {}; export the project again with this version of tailor",
          path, kManifestVersion, p.manifest.get_int("version", 0));
+  }
   p.top = p.manifest.at("top").as_string();
   p.lowered = load_graph(path_join(folder, "graph.safetensors"));
   p.design = load_graph(path_join(folder, "design.safetensors"));
   if (p.lowered->state != "lowered" || p.design->state != "design")
     fail(ErrorKind::Data, "{}: graph.safetensors and design.safetensors are exchanged", folder);
   if (p.lowered->input_shape() != p.design->input_shape() ||
-      p.lowered->classes() != p.design->classes())
+      p.lowered->classes() != p.design->classes()) {
     fail(ErrorKind::Data, "{}: graph.safetensors and design.safetensors are of different networks",
          folder);
+  }
   p.inputs_chw = read_inputs(path_join(folder, "tb_data/inputs.dat"), p.design->input_shape());
   if (p.inputs_chw.empty()) fail(ErrorKind::Data, "{}: tb_data/inputs.dat has no vectors", folder);
   if (options.vectors > 0 && static_cast<size_t>(options.vectors) < p.inputs_chw.size())

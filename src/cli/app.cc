@@ -291,10 +291,11 @@ int run_cli(int argc, const char* const* argv) {
   install_interrupt_handlers();
   try {
     const char* from_environment = std::getenv("TAILOR_LOG");
-    if (!o.log.empty())
+    if (!o.log.empty()) {
       set_log_levels(o.log);
-    else if (from_environment && *from_environment)
+    } else if (from_environment && *from_environment) {
       set_log_levels(from_environment);
+    }
     if (*train) return run_train(o.train);
     if (*evaluate) return run_evaluate(o.evaluate);
     if (*exporting) return run_export(o.exporting);

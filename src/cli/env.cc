@@ -87,9 +87,10 @@ int run_env(const CommonOptions& options) {
   const std::string compiler_name = cxx && *cxx ? cxx : "c++";
   env.set("host_compiler",
           in_path(compiler_name) || path_exists(compiler_name) ? compiler_name : "none");
-  if (env.at("host_compiler").as_string() == "none")
+  if (env.at("host_compiler").as_string() == "none") {
     advice.push_back(compiler_name +
                      " is not in PATH: tailor check cannot compile projects (install g++)");
+  }
   for (const char* tool : {"vitis_hls", "vivado"})
     env.set(tool, in_path(tool) ? "in PATH" : "none");
   env.set("missing", Json::array(advice));

@@ -18,17 +18,19 @@ namespace tailor {
 namespace {
 
 Images choose_images(const GraphSource& source, const EvaluateOptions& options, std::string& name) {
-  if (!source.data)
+  if (!source.data) {
     fail(ErrorKind::Usage,
          "{}: it does not say which data set it belongs to; evaluate a checkpoint", source.title);
+  }
   DataConfig config = *source.data;
   if (!options.data.empty()) config.root = options.data;
   name = config.name;
   if (options.split == "test") return open_test_data(config).test;
   Images validation = open_data(config).validation;
-  if (!validation)
+  if (!validation) {
     fail(ErrorKind::Usage,
          "--split validation: the run has no validation split (data.validation is 0)");
+  }
   return validation;
 }
 
@@ -110,9 +112,10 @@ int evaluate_emulator(const EvaluateOptions& options) {
   } else {
     fmt::print("accuracy {:.2f} % on {} {} images of {} ({}; {:.1f} s)\n",
                100 * meter.accuracy_frac(), meter.images, options.split, data_name, how, seconds);
-    if (overflow_total > 0)
+    if (overflow_total > 0) {
       fmt::print("{} outputs overflowed their type, {:.2g} an image\n", overflow_total,
                  static_cast<double>(overflow_total) / static_cast<double>(meter.images));
+    }
   }
   return 0;
 }
@@ -122,12 +125,14 @@ int evaluate_emulator(const EvaluateOptions& options) {
 int run_evaluate(const EvaluateOptions& options) {
   if (options.engine != "libtorch") return evaluate_emulator(options);
   const HardwareOptions& h = options.hardware;
-  if (h.precision || h.layout || h.rounding || h.overflow)
+  if (h.precision || h.layout || h.rounding || h.overflow) {
     fail(ErrorKind::Usage,
          "--precision, --layout, --rounding and --overflow need --backend emulator");
-  if (!options.graph.empty())
+  }
+  if (!options.graph.empty()) {
     fail(ErrorKind::Usage,
          "--graph needs --backend emulator or float64; LibTorch runs checkpoints");
+  }
   EvaluateOptions resolved = options;
   resolved.checkpoint = options.checkpoint.empty() ? newest_finished_checkpoint("runs")
                                                    : resolve_checkpoint(options.checkpoint);

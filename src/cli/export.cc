@@ -71,9 +71,10 @@ int run_export(const ExportOptions& options) {
       open_graph_source(options.checkpoint, options.graph, options.network, options.untrained);
   if (!options.config.empty())
     source.exporting = load_run_config(options.config, options.set).config.exporting;
-  if (options.config.empty() && !options.set.empty())
+  if (options.config.empty() && !options.set.empty()) {
     fail(ErrorKind::Usage,
          "--set: expected --config with it; the export options have flags of their own");
+  }
   const ExportConfig config = apply_hardware(source.exporting, options.hardware);
 
   DesignOptions design_options;
@@ -164,9 +165,10 @@ int run_export(const ExportOptions& options) {
   project.manifest_extras.find("source")->erase("preprocessing");
 
   std::string output = options.output;
-  if (output.empty())
+  if (output.empty()) {
     output = fmt::format("projects/{}-w{}i{}-{}", source.name, design_options.type.width,
                          design_options.type.integer, to_string(config.layout));
+  }
   write_project(source.graph, design, vectors, project, output);
 
   if (options.json) {

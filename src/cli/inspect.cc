@@ -23,11 +23,12 @@ std::string network_text(const Network& n) {
            to_string(points[i + 1]),
            with_commas(s.out_channels * s.in_channels * s.kernel * s.kernel + 2 * s.out_channels)});
     }
-    for (const Skip& s : block.skips)
+    for (const Skip& s : block.skips) {
       skips.add({s.id, fmt::format("{}.{}", block.id, s.from), fmt::format("{}.{}", block.id, s.to),
                  s.kind == SkipKind::Identity
                      ? "identity"
                      : fmt::format("{}, stride {}", to_string(s.kind), s.stride)});
+    }
   }
   const size_t count = skip_ids(n).size();
   return fmt::format(

@@ -39,9 +39,10 @@ GraphSource from_checkpoint(const std::string& path) {
   Checkpoint c = load_checkpoint(path);
   GraphSource source;
   source.graph = lower_network(c.network, c.tensors, "checkpoint " + path);
-  if (!c.witness)
+  if (!c.witness) {
     fail(ErrorKind::Data, "checkpoint {}: it has no witness; let tailor train finish, or resume it",
          path);
+  }
   source.graph.witness = Witness{c.witness->source, c.witness->inputs, c.witness->outputs};
   verify_witness(source.graph, "checkpoint " + path);
   RunConfig config = read_run_config(c.config, path);
@@ -60,10 +61,11 @@ GraphSource from_checkpoint(const std::string& path) {
 GraphSource from_graph(const std::string& path) {
   GraphSource source;
   source.graph = load_graph(path);
-  if (source.graph.state != "lowered")
+  if (source.graph.state != "lowered") {
     fail(ErrorKind::Usage,
          "--graph {}: expected a lowered graph, got a {}; use graph.safetensors of the project",
          path, source.graph.state);
+  }
   if (source.graph.witness) verify_witness(source.graph, "graph file " + path);
   const Json& provenance = source.graph.provenance;
   source.name = provenance.get_string("run", source.graph.name);
@@ -114,11 +116,12 @@ std::string newest_finished_checkpoint(const std::string& runs) {
       if (newer) newest = folder, newest_time = info.st_mtim;
     }
   }
-  if (newest.empty())
+  if (newest.empty()) {
     fail(ErrorKind::Usage,
          "there is no finished run in ./{}; train one, or name a network with --checkpoint F, "
          "--graph F or --network NAME --untrained",
          runs);
+  }
   return resolve_checkpoint(newest);
 }
 
@@ -137,11 +140,12 @@ GraphSource open_graph_source(const std::string& checkpoint, const std::string& 
           static_cast<int>(!network.empty()) >
       1)
     fail(ErrorKind::Usage, "expected one of --checkpoint, --graph and --network, got several");
-  if (!network.empty() && !untrained)
+  if (!network.empty() && !untrained) {
     fail(ErrorKind::Usage,
          "--network {}: it has no trained weights; add --untrained to look at its shape, or give "
          "--checkpoint F",
          network);
+  }
   if (network.empty() && untrained)
     fail(ErrorKind::Usage, "--untrained: expected --network NAME with it");
   if (!graph.empty()) return from_graph(graph);

@@ -56,18 +56,20 @@ const TorchPlugin& open_torch() {
   static const TorchPlugin* plugin = nullptr;
   if (plugin) return *plugin;
   const std::string path = library_path();
-  if (!path_exists(path))
+  if (!path_exists(path)) {
     fail(
         ErrorKind::Unsupported,
         "this build of tailor has no LibTorch ({} is not there): train and evaluate with --backend "
         "libtorch need it; export, check, inspect and evaluate --backend emulator do not",
         path);
+  }
   prepare_process();
   void* handle = ::dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL);
-  if (!handle)
+  if (!handle) {
     fail(ErrorKind::Unsupported,
          "cannot load {}: {}; install the LibTorch it was built with (scripts/setup.sh)", path,
          ::dlerror());
+  }
   auto entry = reinterpret_cast<const TorchPlugin* (*)()>(::dlsym(handle, "tailor_torch_plugin"));
   if (!entry) fail(ErrorKind::Unsupported, "{} is not tailor's: {}", path, ::dlerror());
   plugin = entry();

@@ -23,9 +23,10 @@ std::vector<std::string> embedded_config_names() {
 
 void apply_override(Json& json, const std::string& assignment) {
   size_t equals = assignment.find('=');
-  if (equals == 0 || equals == std::string::npos)
+  if (equals == 0 || equals == std::string::npos) {
     fail(ErrorKind::Usage, "--set: expected key=value (as in train.epochs=3), got '{}'",
          assignment);
+  }
   std::string text = assignment.substr(equals + 1);
   Json value;
   try {
@@ -36,9 +37,10 @@ void apply_override(Json& json, const std::string& assignment) {
   Json* at = &json;
   auto keys = split(std::string_view(assignment).substr(0, equals), '.');
   for (size_t i = 0; i < keys.size(); ++i) {
-    if (!at->is_object() && !at->is_null())
+    if (!at->is_object() && !at->is_null()) {
       fail(ErrorKind::Usage, "--set {}: '{}' is not an object", assignment,
            join({keys.begin(), keys.begin() + static_cast<std::ptrdiff_t>(i)}, "."));
+    }
     if (i + 1 == keys.size()) {
       at->set(keys[i], value);
     } else {

@@ -12,9 +12,10 @@ Preprocessing read_preprocessing(const Json& json) {
   for (const Json& v : json.at("deviation").as_array()) p.deviation.push_back(v.as_number());
   const bool positive =
       std::all_of(p.deviation.begin(), p.deviation.end(), [](double d) { return d > 0; });
-  if (p.mean.size() != p.deviation.size() || !positive)
+  if (p.mean.size() != p.deviation.size() || !positive) {
     fail(ErrorKind::Data, "preprocessing: expected one positive deviation a mean, got {} and {}",
          p.mean.size(), p.deviation.size());
+  }
   return p;
 }
 

@@ -41,9 +41,10 @@ class Reader : public RecordVisitor {
   void finish() {
     for (const auto& [key, value] : json_.as_object()) {
       if (key == "comment" || (pointer_.empty() && key == "$schema")) continue;
-      if (std::find(known_.begin(), known_.end(), key) == known_.end())
+      if (std::find(known_.begin(), known_.end(), key) == known_.end()) {
         throw Error(ErrorKind::Config, fmt::format("config: {}/{}: unknown key{} in {}", pointer_,
                                                    key, did_you_mean(key, known_), source_));
+      }
     }
   }
 
@@ -120,9 +121,10 @@ class Reader : public RecordVisitor {
     if (!v) return;
     if (!v->is_array()) fail_at(key, "an array of objects", *v);
     resize(v->as_array().size());
-    for (size_t i = 0; i < v->as_array().size(); ++i)
+    for (size_t i = 0; i < v->as_array().size(); ++i) {
       read(v->as_array()[i], fmt::format("{}/{}", key, i),
            [&](RecordVisitor& visitor) { describe(visitor, i); });
+    }
   }
 
  private:

@@ -219,33 +219,39 @@ void describe(RecordVisitor& v, RunConfig& c) {
 }
 
 void check(const DataConfig& c, const std::string& source) {
-  if (c.mean.size() != c.deviation.size() || (!c.mean.empty() && c.mean.size() != 3))
+  if (c.mean.size() != c.deviation.size() || (!c.mean.empty() && c.mean.size() != 3)) {
     fail_config("/data/mean", "three numbers, and three in /data/deviation (or both empty)",
                 fmt::format("{} and {}", c.mean.size(), c.deviation.size()), source);
+  }
 }
 
 void check(const RunConfig& c, const std::string& source) {
   auto number = [](int64_t n) { return std::to_string(n); };
-  if ((c.network.depth - 2) % 6 != 0)
+  if ((c.network.depth - 2) % 6 != 0) {
     fail_config("/network/depth", "6n + 2 (8, 20, 32, 44, 56, 110, …)", number(c.network.depth),
                 source);
+  }
   check(c.data, source);
   bool planned = !c.surgery.plan.empty();
-  if (!c.teacher && (c.surgery.kind != SurgeryKind::None || planned))
+  if (!c.teacher && (c.surgery.kind != SurgeryKind::None || planned)) {
     fail_config("/teacher",
                 "a teacher, because /surgery alters skips and a student starts from its teacher",
                 "no /teacher", source);
-  if (c.surgery.kind == SurgeryKind::None && planned)
+  }
+  if (c.surgery.kind == SurgeryKind::None && planned) {
     fail_config("/surgery/kind",
                 "\"remove\" or \"shorten\" with a /surgery/plan (which lists the exceptions)",
                 "\"none\"", source);
+  }
   auto check_train = [&](const TrainConfig& t, const std::string& at) {
-    if (t.schedule.warmup_epochs >= t.epochs && t.schedule.warmup_epochs > 0)
+    if (t.schedule.warmup_epochs >= t.epochs && t.schedule.warmup_epochs > 0) {
       fail_config(at + "/schedule/warmup_epochs", fmt::format("less than the {} epochs", t.epochs),
                   number(t.schedule.warmup_epochs), source);
-    if (t.schedule.hold_epochs && *t.schedule.hold_epochs > t.epochs)
+    }
+    if (t.schedule.hold_epochs && *t.schedule.hold_epochs > t.epochs) {
       fail_config(at + "/schedule/hold_epochs", fmt::format("at most the {} epochs", t.epochs),
                   number(*t.schedule.hold_epochs), source);
+    }
     if (t.optimizer.nesterov && t.optimizer.momentum == 0)
       fail_config(at + "/optimizer/momentum", "more than 0 with nesterov", "0", source);
   };

@@ -21,10 +21,11 @@ uint32_t rotate(uint32_t x, int n) { return x >> n | x << (32 - n); }
 
 void compress(std::array<uint32_t, 8>& h, const unsigned char* block) {
   std::array<uint32_t, 64> w{};
-  for (size_t t = 0; t < 16; ++t)
+  for (size_t t = 0; t < 16; ++t) {
     w[t] = static_cast<uint32_t>(block[4 * t]) << 24 |
            static_cast<uint32_t>(block[4 * t + 1]) << 16 |
            static_cast<uint32_t>(block[4 * t + 2]) << 8 | block[4 * t + 3];
+  }
   for (size_t t = 16; t < 64; ++t) {
     uint32_t s0 = rotate(w[t - 15], 7) ^ rotate(w[t - 15], 18) ^ w[t - 15] >> 3;
     uint32_t s1 = rotate(w[t - 2], 17) ^ rotate(w[t - 2], 19) ^ w[t - 2] >> 10;

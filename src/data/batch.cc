@@ -77,10 +77,11 @@ void BatchMaker::fill(const ImageDataset& images, Span<const int64_t> indices,
           const int64_t first = std::max<int64_t>(0, -dx),
                         last = std::min(shape_.width, shape_.width - dx);
           std::memset(row_.data(), 0, row_.size());
-          if (first < last)  // an image narrower than the pad can be cropped to nothing
+          if (first < last) {  // an image narrower than the pad can be cropped to nothing
             std::memcpy(row_.data() + first * shape_.channels,
                         from + (first + dx) * shape_.channels,
                         static_cast<size_t>((last - first) * shape_.channels));
+          }
         } else {
           for (int64_t x = 0; x < shape_.width; ++x) {
             const int64_t from_x = shape_.width - 1 - x + dx;

@@ -32,20 +32,22 @@ Images load_cifar(const std::vector<CifarFile>& files, int64_t label_bytes, int6
   for (const CifarFile& file : files) {
     std::string bytes = read_file(file.path, "CIFAR file");
     auto size = static_cast<int64_t>(bytes.size());
-    if (size != file.count * record)
+    if (size != file.count * record) {
       fail(ErrorKind::Data,
            "CIFAR file {}: expected {} bytes ({} records of {}), got {}; the file is damaged or "
            "not the binary version",
            file.path, file.count * record, file.count, record, size);
+    }
     size_t start = images->pixels.size();
     images->pixels.resize(start + static_cast<size_t>(file.count * kImage));
     for (int64_t i = 0; i < file.count; ++i) {
       const char* in = bytes.data() + i * record;
       auto label = static_cast<uint8_t>(in[label_bytes - 1]);
-      if (label >= classes)
+      if (label >= classes) {
         fail(ErrorKind::Data,
              "CIFAR file {}: record {}: expected a label 0..{}, got {}; the file is damaged",
              file.path, i, classes - 1, label);
+      }
       images->labels.push_back(label);
       const char* planes = in + label_bytes;
       uint8_t* out = images->pixels.data() + start + static_cast<size_t>(i * kImage);

@@ -96,9 +96,10 @@ Images cifar_part(const DataConfig& config, const Source& source, bool train) {
 
 Images first(Images images, int64_t count, const char* key) {
   if (count == 0 || count == images->size()) return images;
-  if (count > images->size())
+  if (count > images->size()) {
     fail(ErrorKind::Data, "/data/{}: expected at most the {} images there are, got {}", key,
          images->size(), count);
+  }
   std::vector<int64_t> indices(static_cast<size_t>(count));
   for (int64_t i = 0; i < count; ++i) indices[static_cast<size_t>(i)] = i;
   return make_subset(std::move(images), std::move(indices));
@@ -140,9 +141,10 @@ DataSplits open_test_data(const DataConfig& config) {
 DataSplits open_data(const DataConfig& config) {
   DataSplits splits = open_test_data(config);
   Images all = open_part(config, source_of(config.name), /*train=*/true);
-  if (config.validation >= all->size())
+  if (config.validation >= all->size()) {
     fail(ErrorKind::Data, "/data/validation: expected less than the {} training images, got {}",
          all->size(), config.validation);
+  }
   if (config.validation == 0) {
     splits.train = all;
     return splits;

@@ -66,9 +66,10 @@ Float64Emulator::Float64Emulator(const Graph& graph, bool overflow)
       weights_[n].resize(w.size());
       for (int64_t o = 0; o < out; ++o) {
         for (int64_t i = 0; i < in; ++i) {
-          for (int64_t t = 0; t < taps; ++t)
+          for (int64_t t = 0; t < taps; ++t) {
             weights_[n][static_cast<size_t>((t * in + i) * out + o)] =
                 w[static_cast<size_t>((o * in + i) * taps + t)];
+          }
         }
       }
       if (graph.has_tensor(node, "bias")) biases_[n] = graph.tensor(node, "bias").to_doubles();
@@ -107,9 +108,10 @@ std::vector<double> Float64Emulator::evaluate(size_t n, const std::vector<const 
                    image.size(), to_string(out));
       y.resize(image.size());
       for (int64_t c = 0; c < out.channels; ++c) {
-        for (int64_t p = 0; p < out.pixels(); ++p)
+        for (int64_t p = 0; p < out.pixels(); ++p) {
           y[static_cast<size_t>(p * out.channels + c)] =
               image[static_cast<size_t>(c * out.pixels() + p)];
+        }
       }
       return y;
     case Op::Conv2d: {
@@ -158,9 +160,10 @@ std::vector<double> Float64Emulator::evaluate(size_t n, const std::vector<const 
       return y;
     case Op::Dense:
       y = biases_[n];
-      for (int64_t i = 0; i < in.channels; ++i)
+      for (int64_t i = 0; i < in.channels; ++i) {
         add_scaled(y.data(), weights_[n].data() + i * out.channels,
                    input(0)[static_cast<size_t>(i)], out.channels);
+      }
       return y;
     case Op::ZeroPad: {
       const auto& a = std::get<ZeroPadAttributes>(node.attributes);

@@ -90,10 +90,11 @@ IntegerEmulator::IntegerEmulator(const Graph& design) : plan_(std::make_unique<P
       for (const Node& reader : design.nodes)
         feeds_output |= reader.op == Op::Output && reader.inputs[0] == id;
       if (!feeds_output && type->width > 16) plan.narrow = false;
-      if (!feeds_output && type->width > 32)
+      if (!feeds_output && type->width > 32) {
         fail(ErrorKind::Unsupported,
              "graph: {} has streams of {} bits, the emulator takes up to 32", node.name,
              type->width);
+      }
     }
   }
   for (size_t n = 0; n < design.nodes.size(); ++n) {
@@ -172,12 +173,14 @@ std::vector<T> IntegerEmulator::Plan::conv(size_t n,
         int64_t acc =
             sums[static_cast<size_t>(ox * out.channels + o)] + np.bias[static_cast<size_t>(o)];
         int64_t skips = 0;
-        for (size_t s = 1; s < inputs.size(); ++s)
+        for (size_t s = 1; s < inputs.size(); ++s) {
           skips += aligned((*inputs[s])[static_cast<size_t>(at + o)],
                            graph.value(node.inputs[s]).type->fraction(), fraction);
-        if (windows > 0)
+        }
+        if (windows > 0) {
           skips += windows * aligned((*inputs[0])[static_cast<size_t>(at + o)], xv.type->fraction(),
                                      fraction);
+        }
         if (before) acc += skips;
         if (relu) acc = std::max<int64_t>(acc, 0);
         if (!before) acc += skips;

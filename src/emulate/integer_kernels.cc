@@ -72,9 +72,10 @@ __attribute__((target("avx2"))) void chunk_avx2(const WindowWeights& w,
     if (count == kBlock) {
       block_avx2<kBlock>(w, windows, row_pitch, first_row, last_row, output, sums);
     } else {
-      for (int64_t p = 0; p < count; ++p)
+      for (int64_t p = 0; p < count; ++p) {
         block_avx2<1>(w, windows + p, row_pitch, first_row, last_row, output,
                       sums + p * w.padded_outputs);
+      }
     }
   }
 }

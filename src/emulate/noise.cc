@@ -50,9 +50,10 @@ double rounding_error(const Graph& design, const Float64Emulator& emulator,
   for (const Node& node : design.nodes) {
     if (node.op == Op::Output) {
       const auto& logits = stats[static_cast<size_t>(node.inputs[0])];
-      for (const Channel& c : logits)
+      for (const Channel& c : logits) {
         result +=
             (c.error_variance + c.error_mean * c.error_mean) / static_cast<double>(logits.size());
+      }
       break;
     }
     auto input = [&](size_t i) -> const std::vector<Channel>& {
@@ -174,9 +175,10 @@ double predict_rms_error(const Graph& design, const std::vector<std::vector<doub
     std::vector<double> logits;
     squares[n] = rounding_error(design, exact, images[n], logits);
     const std::vector<double> clipped = in_range.run(images[n]);
-    for (size_t k = 0; k < logits.size(); ++k)
+    for (size_t k = 0; k < logits.size(); ++k) {
       squares[n] +=
           (clipped[k] - logits[k]) * (clipped[k] - logits[k]) / static_cast<double>(logits.size());
+    }
   });
   const double sum = std::accumulate(squares.begin(), squares.end(), 0.0);
   return std::sqrt(sum / static_cast<double>(images.size()));

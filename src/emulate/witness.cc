@@ -25,10 +25,11 @@ double witness_error(const Graph& graph) {
   const auto size = static_cast<size_t>(graph.input_shape().size()),
              classes = static_cast<size_t>(graph.classes());
   const size_t count = outputs.size() / std::max<size_t>(classes, 1);
-  if (count == 0 || inputs.size() != count * size || outputs.size() != count * classes)
+  if (count == 0 || inputs.size() != count * size || outputs.size() != count * classes) {
     fail(ErrorKind::Data,
          "graph {}: witness of {} inputs and {} outputs, expected multiples of {} and {}",
          graph.name, inputs.size(), outputs.size(), size, classes);
+  }
   Float64Emulator emulator(graph);
   double worst = 0;
   for (size_t i = 0; i < count; ++i) {

@@ -115,12 +115,13 @@ FixedType parse_precision(std::string_view text, std::string_view where) {
   auto parts = split(text, ',');
   auto width = parts.size() == 2 ? parse_int(trim(parts[0])) : std::nullopt;
   auto integer = parts.size() == 2 ? parse_int(trim(parts[1])) : std::nullopt;
-  if (!width || !integer || *width < 2 || *width > 32 || *integer < 1 || *integer > *width)
+  if (!width || !integer || *width < 2 || *width > 32 || *integer < 1 || *integer > *width) {
     fail(ErrorKind::Usage,
          "{}: expected W,I with 2 <= W <= 32 bits in all and 1 <= I <= W before the point (as in "
          "16,6), "
          "got '{}'",
          where, text);
+  }
   FixedType type;
   type.width = static_cast<int>(*width);
   type.integer = static_cast<int>(*integer);

@@ -173,12 +173,14 @@ class Emitter {
   /// Names of a stage function's parameters: in, skip0…, out (a clone has out0…).
   std::vector<Parameter> parameters(const Node& node) const {
     std::vector<Parameter> list;
-    for (size_t i = 0; i < node.inputs.size(); ++i)
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
       list.push_back({stream_type(g_.value(node.inputs[i])) + "&",
                       i == 0 ? "in" : "skip" + num(static_cast<int64_t>(i) - 1)});
-    for (size_t i = 0; i < node.outputs.size(); ++i)
+    }
+    for (size_t i = 0; i < node.outputs.size(); ++i) {
       list.push_back({stream_type(g_.value(node.outputs[i])) + "&",
                       node.outputs.size() == 1 ? "out" : "out" + num(static_cast<int64_t>(i))});
+    }
     return list;
   }
 
@@ -315,11 +317,12 @@ std::string emit_weights_header(const Graph& design, const std::string& banner) 
                            design.tensor(node, "weight").size()});
     parsed.push_back(Array{raw_type(*node.hardware.bias), array_name(node, "bias"),
                            design.value(node.outputs[0]).shape.channels});
-    for (const char* part : {"weight", "bias"})
+    for (const char* part : {"weight", "bias"}) {
       loads.push_back(
           Call{"tailor::load_weights",
                {},
                {"\"" + file + "\"", "\"" + array_name(node, part) + "\"", array_name(node, part)}});
+    }
   }
   loads.push_back(Statement{"return true;"});
   parsed.push_back(Function{"bool", "load_all_weights", {}, loads, false, true});

@@ -150,15 +150,17 @@ void write_project(const Graph& lowered, const Graph& design, const TestVectors&
   TAILOR_CHECK(vectors.inputs_chw.size() == vectors.expected.size() && !vectors.expected.empty(),
                "{} vectors", vectors.inputs_chw.size());
   if (path_exists(output) && !is_empty_directory(output)) {
-    if (!options.force)
+    if (!options.force) {
       fail(ErrorKind::Usage,
            "--output {}: it exists already; name another folder, or add --force to replace it",
            output);
-    if (!is_project(output))
+    }
+    if (!is_project(output)) {
       fail(ErrorKind::Usage,
            "--output {}: --force replaces projects only, and this is none (no manifest.json of "
            "tailor); name another folder",
            output);
+    }
   }
 
   const std::string& top = options.top;

@@ -48,7 +48,7 @@ std::vector<int> read_ids(const Json& json) {
 }
 
 Json write_attributes(const Node& node) {
-  if (const auto* a = std::get_if<ConvAttributes>(&node.attributes))
+  if (const auto* a = std::get_if<ConvAttributes>(&node.attributes)) {
     return Json::object(
         {{"kernel", a->kernel},
          {"stride", a->stride},
@@ -58,6 +58,7 @@ Json write_attributes(const Node& node) {
          {"stream_skips", Json::array(a->stream_skips)},
          {"window_skips", Json::array(a->window_skips)},
          {"folded_skips", Json::array(a->folded_skips)}});
+  }
   if (const auto* a = std::get_if<BatchNormAttributes>(&node.attributes))
     return Json::object({{"epsilon", a->epsilon}});
   if (const auto* a = std::get_if<AddAttributes>(&node.attributes))
@@ -197,15 +198,17 @@ void save_graph(const std::string& path, const Graph& graph) {
 
 Graph load_graph(const std::string& path) {
   TensorFile file = load_safetensors(path, "graph file");
-  if (file.metadata["format"] != "tailor.graph")
+  if (file.metadata["format"] != "tailor.graph") {
     fail(ErrorKind::Data,
          "graph file {}: expected the format tailor.graph, got '{}'; write one with tailor export "
          "(it is graph.safetensors of every project)",
          path, file.metadata["format"]);
-  if (file.metadata["version"] != std::to_string(kGraphVersion))
+  }
+  if (file.metadata["version"] != std::to_string(kGraphVersion)) {
     fail(ErrorKind::Unsupported,
          "graph file {}: expected version {}, got {}; export it again with this version of tailor",
          path, kGraphVersion, file.metadata["version"]);
+  }
   Graph graph;
   try {
     Json document = Json::parse(file.metadata["document"], path);

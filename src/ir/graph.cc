@@ -68,9 +68,10 @@ size_t Graph::add_node(Op op, std::string node_name, std::vector<int> inputs, At
   node.name = std::move(node_name);
   node.inputs = std::move(inputs);
   node.attributes = std::move(attributes);
-  if (op != Op::Output)
+  if (op != Op::Output) {
     node.outputs = {
         add_value(node.name, infer_shape(op, node.name, shapes, node.attributes, out_channels))};
+  }
   nodes.push_back(std::move(node));
   return nodes.size() - 1;
 }
@@ -129,10 +130,11 @@ MapShape infer_shape(Op op, const std::string& name, const std::vector<MapShape>
       MapShape y{out_channels, rows / a->stride + 1, columns / a->stride + 1};
       need(inputs.size() == 1 + a->stream_skips.size(),
            fmt::format("{} skip inputs, {} skip ids", inputs.size() - 1, a->stream_skips.size()));
-      for (size_t i = 1; i < inputs.size(); ++i)
+      for (size_t i = 1; i < inputs.size(); ++i) {
         need(inputs[i] == y,
              fmt::format("skip {} has shape {}, expected {}", a->stream_skips[i - 1],
                          to_string(inputs[i]), to_string(y)));
+      }
       need(a->window_skips.empty() ||
                (y == x && a->stride == 1 && a->pad_top < a->kernel && a->pad_left < a->kernel),
            "a skip read from the window needs stride 1 and equal shapes");
@@ -140,9 +142,10 @@ MapShape infer_shape(Op op, const std::string& name, const std::vector<MapShape>
     }
     case Op::Add: {
       need(inputs.size() >= 2, fmt::format("expected 2 inputs or more, got {}", inputs.size()));
-      for (const MapShape& shape : inputs)
+      for (const MapShape& shape : inputs) {
         need(shape == inputs[0],
              fmt::format("adds {} to {}", to_string(shape), to_string(inputs[0])));
+      }
       const auto* a = std::get_if<AddAttributes>(&attributes);
       need(a && a->skips.size() + 1 == inputs.size(),
            "expected one skip id for each input but the first");

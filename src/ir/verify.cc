@@ -26,9 +26,10 @@ std::vector<std::string> verify_graph(const Graph& graph) {
   auto add = [&](const std::string& text) { findings.push_back(text); };
   for (const Value& v : graph.values) {
     if (!is_size(v.shape.channels) || !is_size(v.shape.height) || !is_size(v.shape.width) ||
-        v.shape.size() > kMaxMapElements)
+        v.shape.size() > kMaxMapElements) {
       add(fmt::format("{} has the shape {}, expected sizes 1..{} and at most {} elements", v.name,
                       to_string(v.shape), kMaxMapSide, kMaxMapElements));
+    }
   }
   if (!findings.empty()) return findings;  // what is computed from them would be meaningless
   const auto count = static_cast<int>(graph.values.size());
@@ -53,9 +54,10 @@ std::vector<std::string> verify_graph(const Graph& graph) {
       ++read[static_cast<size_t>(id)];
     }
     size_t wanted = node.op == Op::Output ? 0 : 1;
-    if (node.op == Op::Clone ? node.outputs.size() < 2 : node.outputs.size() != wanted)
+    if (node.op == Op::Clone ? node.outputs.size() < 2 : node.outputs.size() != wanted) {
       add(fmt::format("{} ({}) has {} outputs", node.name, to_string(node.op),
                       node.outputs.size()));
+    }
     for (int id : node.outputs) {
       if (id < 0 || id >= count) {
         add(fmt::format("{} writes value {} of {}", node.name, id, count));
@@ -85,9 +87,10 @@ std::vector<std::string> verify_graph(const Graph& graph) {
     try {
       MapShape shape = infer_shape(node.op, node.name, shapes, node.attributes, out_channels);
       for (int id : node.outputs) {
-        if (graph.value(id).shape != shape)
+        if (graph.value(id).shape != shape) {
           add(fmt::format("{} has shape {}, expected {}", graph.value(id).name,
                           to_string(graph.value(id).shape), to_string(shape)));
+        }
       }
     } catch (const Error& e) {
       add(e.what());
@@ -156,13 +159,15 @@ std::vector<std::string> verify_design(const Graph& graph) {
     // Everything that is summed is brought to the accumulator's fraction, which must be the finest.
     if (layer || n.op == Op::Add) {
       const int fraction = h.accumulator->fraction();
-      if (layer)
+      if (layer) {
         need(fraction >= graph.value(n.inputs[0]).type->fraction() + h.weight->fraction() &&
                  fraction >= h.bias->fraction(),
              n.name, " has an accumulator coarser than its products");
-      for (size_t i = layer ? 1 : 0; i < n.inputs.size(); ++i)
+      }
+      for (size_t i = layer ? 1 : 0; i < n.inputs.size(); ++i) {
         need(fraction >= graph.value(n.inputs[i]).type->fraction(), n.name,
              " has an accumulator coarser than what it adds");
+      }
     }
   }
   return findings;

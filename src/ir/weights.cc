@@ -4,9 +4,10 @@ namespace tailor {
 
 const FixedType& required_type(const std::optional<FixedType>& type, const Node& node,
                                const char* what) {
-  if (!type)
+  if (!type) {
     fail(ErrorKind::Data, "graph: {} has no {} type: it is not a design (run tailor export on it)",
          node.name, what);
+  }
   return *type;
 }
 

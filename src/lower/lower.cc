@@ -56,9 +56,10 @@ Graph lower_network(const Network& network, const TensorMap& tensors, const std:
       at = output_of(graph, graph.add_node(Op::BatchNorm, bn_name(block, i), {at},
                                            BatchNormAttributes{network.bn_epsilon}));
       auto add_relu = [&] {
-        if (stage.relu)
+        if (stage.relu) {
           at = output_of(graph,
                          graph.add_node(Op::Relu, fmt::format("{}.relu{}", block.id, i), {at}));
+        }
       };
       auto add_skips = [&] {
         std::vector<int> inputs = {at};
@@ -69,9 +70,10 @@ Graph lower_network(const Network& network, const TensorMap& tensors, const std:
                                       stage.out_channels, network.bn_epsilon));
           ids.skips.push_back(skip.id);
         }
-        if (inputs.size() > 1)
+        if (inputs.size() > 1) {
           at = output_of(
               graph, graph.add_node(Op::Add, fmt::format("{}.add{}", block.id, i), inputs, ids));
+        }
       };
       if (network.join == Join::BeforeActivation) {
         add_skips();
@@ -93,12 +95,13 @@ Graph lower_network(const Network& network, const TensorMap& tensors, const std:
 
 void verify_witness(const Graph& graph, const std::string& where) {
   double error = witness_error(graph);
-  if (!(error <= kWitnessTolerance))
+  if (!(error <= kWitnessTolerance)) {
     fail(ErrorKind::Mismatch,
          "the graph of {} does not compute what LibTorch computed ({}): largest relative "
          "difference {:.3g}, expected at most {:g}; the checkpoint's "
          "description, weights and witness do not belong together",
          where, graph.witness->source, error, kWitnessTolerance);
+  }
 }
 
 }  // namespace tailor

@@ -61,15 +61,17 @@ void save_checkpoint(const std::string& path, const Checkpoint& c) {
 
 Checkpoint load_checkpoint(const std::string& path) {
   TensorFile file = load_safetensors(path, "checkpoint");
-  if (file.metadata["format"] != "tailor.checkpoint")
+  if (file.metadata["format"] != "tailor.checkpoint") {
     fail(ErrorKind::Data,
          "checkpoint {}: expected the format tailor.checkpoint, got '{}': it was not written by "
          "tailor train",
          path, file.metadata["format"]);
-  if (file.metadata["version"] != std::to_string(kCheckpointVersion))
+  }
+  if (file.metadata["version"] != std::to_string(kCheckpointVersion)) {
     fail(ErrorKind::Unsupported,
          "checkpoint {}: expected version {}, got {}; use the version of tailor that wrote it",
          path, kCheckpointVersion, file.metadata["version"]);
+  }
   Checkpoint c;
   try {
     Json document = Json::parse(file.metadata["document"], path);
@@ -79,19 +81,21 @@ Checkpoint load_checkpoint(const std::string& path) {
     c.position = read_position(document.at("position"));
     c.metrics = document.at("metrics");
     c.config = document.at("config");
-    if (const Json* source = document.find("witness"))
+    if (const Json* source = document.find("witness")) {
       c.witness =
           CheckpointWitness{source->as_string(), find_tensor(file.tensors, "witness.inputs", path),
                             find_tensor(file.tensors, "witness.outputs", path)};
+    }
   } catch (const Error& e) {
     fail(ErrorKind::Data, "checkpoint {}: {}", path, e.what());
   }
   constexpr std::string_view kModel = "model.", kMomentum = "momentum.";
   for (auto& [name, tensor] : file.tensors) {
-    if (name.compare(0, kModel.size(), kModel) == 0)
+    if (name.compare(0, kModel.size(), kModel) == 0) {
       c.tensors.emplace(name.substr(kModel.size()), std::move(tensor));
-    else if (name.compare(0, kMomentum.size(), kMomentum) == 0)
+    } else if (name.compare(0, kMomentum.size(), kMomentum) == 0) {
       c.momentum.emplace(name.substr(kMomentum.size()), std::move(tensor));
+    }
   }
   verify_tensors(c.network, c.tensors, "checkpoint " + path);
   return c;

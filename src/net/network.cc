@@ -219,12 +219,13 @@ std::vector<std::string> verify_network(const Network& network) {
   if (network.classes < 1)
     findings.push_back(fmt::format("{} classes, expected at least 1", network.classes));
   MapShape in = network.input;
-  if (in.channels < 1 || in.height < 1 || in.width < 1)
+  if (in.channels < 1 || in.height < 1 || in.width < 1) {
     findings.push_back("the input shape " + to_string(in) + " is empty");
-  else if (in.channels > kMaxMapSide || in.height > kMaxMapSide || in.width > kMaxMapSide ||
-           in.size() > kMaxMapElements)
+  } else if (in.channels > kMaxMapSide || in.height > kMaxMapSide || in.width > kMaxMapSide ||
+             in.size() > kMaxMapElements) {
     findings.push_back(fmt::format("the input shape {} is beyond {} a side and {} elements",
                                    to_string(in), kMaxMapSide, kMaxMapElements));
+  }
   for (const Block& block : network.blocks) {
     unique(block.id);
     if (block.stages.empty()) {
@@ -235,21 +236,24 @@ std::vector<std::string> verify_network(const Network& network) {
     for (size_t i = 1; i <= block.stages.size(); ++i) {
       const Stage& s = block.stages[i - 1];
       std::string where = conv_name(block, i);
-      if (s.in_channels != at.channels)
+      if (s.in_channels != at.channels) {
         findings.push_back(fmt::format("{} takes {} channels, its input has {}", where,
                                        s.in_channels, at.channels));
-      if (s.kernel < 1 || s.stride < 1 || s.pad < 0 || s.out_channels < 1)
+      }
+      if (s.kernel < 1 || s.stride < 1 || s.pad < 0 || s.out_channels < 1) {
         findings.push_back(fmt::format("{}: kernel, stride and channels must be positive", where));
-      else if (at.height + 2 * s.pad < s.kernel || at.width + 2 * s.pad < s.kernel)
+      } else if (at.height + 2 * s.pad < s.kernel || at.width + 2 * s.pad < s.kernel) {
         findings.push_back(
             fmt::format("{}: a kernel of {} does not fit on {}", where, s.kernel, to_string(at)));
-      else
+      } else {
         at = {s.out_channels, conv_size(at.height, s.kernel, s.stride, s.pad),
               conv_size(at.width, s.kernel, s.stride, s.pad)};
+      }
       if (at.channels > kMaxMapSide || at.height > kMaxMapSide || at.width > kMaxMapSide ||
-          at.size() > kMaxMapElements)
+          at.size() > kMaxMapElements) {
         findings.push_back(fmt::format("{} makes {}, expected sizes up to {} and {} elements",
                                        where, to_string(at), kMaxMapSide, kMaxMapElements));
+      }
     }
     if (!findings.empty()) return findings;  // shapes from here on would be guesses
     std::vector<MapShape> points = point_shapes(block, in);
@@ -272,13 +276,15 @@ std::vector<std::string> verify_network(const Network& network) {
                                        to_string(skip_output(skip, from, to.channels)),
                                        to_string(to)));
       }
-      if (skip.kind == SkipKind::Identity && skip.stride != 1)
+      if (skip.kind == SkipKind::Identity && skip.stride != 1) {
         findings.push_back(
             fmt::format("{} is an identity with the stride {}, expected 1", skip.id, skip.stride));
+      }
       if (skip.kind == SkipKind::Pad &&
-          (skip.channel_offset < 0 || skip.channel_offset + from.channels > to.channels))
+          (skip.channel_offset < 0 || skip.channel_offset + from.channels > to.channels)) {
         findings.push_back(fmt::format("{} sets {} channels at offset {}, the join has {}", skip.id,
                                        from.channels, skip.channel_offset, to.channels));
+      }
       if (skip.kind == SkipKind::Projection) {
         if (skip.tensors.empty())
           findings.push_back(skip.id + " is a projection without a name for its tensors");
@@ -351,9 +357,10 @@ Network read_network(const Json& json, const std::string& source) {
   Network network;
   read_record(json, source, [&](RecordVisitor& v) { describe(v, network); });
   auto findings = verify_network(network);
-  if (!findings.empty())
+  if (!findings.empty()) {
     fail(ErrorKind::Config, "the network in {} is not well-formed: {}", source,
          tailor::join(findings, "; "));
+  }
   return network;
 }
 

@@ -44,24 +44,27 @@ void assign_identifiers(Graph& graph) {
     node.identifier = unique_identifier(node.name, taken);
     stages.insert(node.name);
   }
-  for (Value& value : graph.values)
+  for (Value& value : graph.values) {
     value.identifier =
         unique_identifier(stages.count(value.name) != 0 ? value.name + "_out" : value.name, taken);
+  }
 }
 
 Graph make_design(const Graph& lowered, const DesignOptions& options) {
-  if (lowered.state != "lowered")
+  if (lowered.state != "lowered") {
     fail(ErrorKind::Usage,
          "graph {}: expected a lowered graph, got a {}; use graph.safetensors of the project",
          lowered.name, lowered.state);
+  }
   for (const Node& node : lowered.nodes) {
     const auto* a = std::get_if<ConvAttributes>(&node.attributes);
     if (a && (a->activation != Activation::None || !a->stream_skips.empty() ||
-              !a->window_skips.empty() || !a->folded_skips.empty()))
+              !a->window_skips.empty() || !a->folded_skips.empty())) {
       fail(ErrorKind::Unsupported,
            "graph {}: {} has a ReLU or skips of its own, which only a design's convolutions have; "
            "write them as nodes",
            lowered.name, node.name);
+    }
   }
   Graph graph = lowered;
   fold_batch_norm(graph);

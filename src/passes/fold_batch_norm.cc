@@ -17,9 +17,10 @@ void fold_batch_norm(Graph& graph) {
     if (bn.op != Op::BatchNorm) continue;
     const auto c = static_cast<size_t>(writer[static_cast<size_t>(bn.inputs[0])]);
     Node& conv = graph.nodes[c];
-    if (conv.op != Op::Conv2d || readers[static_cast<size_t>(bn.inputs[0])].size() != 1)
+    if (conv.op != Op::Conv2d || readers[static_cast<size_t>(bn.inputs[0])].size() != 1) {
       fail(ErrorKind::Unsupported,
            "{}: a batch norm that does not follow its own convolution cannot be folded", bn.name);
+    }
     std::vector<double> gamma = graph.tensor(bn, "weight").to_doubles(),
                         beta = graph.tensor(bn, "bias").to_doubles();
     std::vector<double> mean = graph.tensor(bn, "running_mean").to_doubles(),

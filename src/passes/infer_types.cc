@@ -36,9 +36,10 @@ bool input_joins(const Graph& graph) {
     }
     const bool passes = node.op == Op::Relu || node.op == Op::Clone || node.op == Op::ShortcutPad ||
                         node.op == Op::ZeroPad;
-    for (int id : node.outputs)
+    for (int id : node.outputs) {
       raw[static_cast<size_t>(id)] =
           node.op == Op::Input || (passes && raw[static_cast<size_t>(node.inputs[0])]);
+    }
   }
   return false;
 }
@@ -48,11 +49,12 @@ bool input_joins(const Graph& graph) {
 void infer_types(Graph& graph, const DesignOptions& options) {
   const FixedType& model = options.type;
   auto check_width = [&](const FixedType& type, const Node& node) {
-    if (type.width > kMaxAccumulator)
+    if (type.width > kMaxAccumulator) {
       fail(ErrorKind::Unsupported,
            "--precision {},{}: {} would need an accumulator of {} bits, at most {} are supported; "
            "ask for fewer bits",
            model.width, model.integer, node.name, type.width, kMaxAccumulator);
+    }
   };
   int logits = -1;
   for (const Node& node : graph.nodes) {

@@ -23,11 +23,12 @@ void fuse_stages(Graph& graph) {
     if (graph.nodes[n].op != Op::Conv2d || done[n]) continue;
     Node conv = graph.nodes[n];
     ConvAttributes& a = conv.conv();
-    if (a.pad_top >= a.kernel || a.pad_left >= a.kernel)
+    if (a.pad_top >= a.kernel || a.pad_left >= a.kernel) {
       fail(ErrorKind::Unsupported,
            "{}: pads of {} and {} before a kernel of {}: the fused stage takes pads below the "
            "kernel; export with --layout stock",
            conv.name, a.pad_top, a.pad_left, a.kernel);
+    }
     TAILOR_CHECK(a.stream_skips.empty() && a.activation == Activation::None, "{} is fused already",
                  conv.name);
     size_t last =

@@ -96,10 +96,11 @@ void choose_reuse_factors(Graph& graph, const DesignOptions& options) {
   if (options.reuse_factor) {
     for (size_t l = 0; l < layers.size(); ++l) {
       chosen[l] = nearest_reuse_factor(layers[l].n_in, layers[l].n_out, *options.reuse_factor);
-      if (chosen[l] != *options.reuse_factor)
+      if (chosen[l] != *options.reuse_factor) {
         log_warn("passes", "{}: reuse factor {} is not valid for {} x {} products, using {}",
                  graph.nodes[layers[l].node].name, *options.reuse_factor, layers[l].n_in,
                  layers[l].n_out, chosen[l]);
+      }
     }
   } else {
     // Every attainable stage time is a candidate for the common one; fewer multipliers are needed
@@ -126,11 +127,12 @@ void choose_reuse_factors(Graph& graph, const DesignOptions& options) {
     };
     auto found = std::partition_point(targets.begin(), targets.end(),
                                       [&](int64_t target) { return multipliers(target) > budget; });
-    if (found == targets.end())
+    if (found == targets.end()) {
       fail(ErrorKind::Unsupported,
            "--fpga {}: even with one multiplier for every output the network needs more than "
            "{:.0f} % of the card's {} DSPs",
            card.name, 100 * kDspShare, card.dsp);
+    }
     for (size_t l = 0; l < layers.size(); ++l) chosen[l] = layers[l].factor_within(*found);
   }
   for (Node& node : graph.nodes) {

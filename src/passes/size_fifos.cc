@@ -32,15 +32,17 @@ void size_fifos(Graph& graph) {
   for (const SkipDepth& skip : skips)
     graph.value(skip.value).fifo_depth = std::max(kPlainDepth, skip.full_speed);
   if (!full_speed()) {
-    for (const SkipDepth& skip : skips)
+    for (const SkipDepth& skip : skips) {
       graph.value(skip.value).fifo_depth =
           std::max(graph.value(skip.value).fifo_depth, bursts[static_cast<size_t>(skip.value)]);
+    }
     TAILOR_CHECK(full_speed(), "the FIFO depths of {} stall", graph.name);
   }
-  for (Value& v : graph.values)
+  for (Value& v : graph.values) {
     v.fifo_storage = v.fifo_depth <= kPlainDepth || v.fifo_depth * v.type->width <= kSrlBits
                          ? FifoStorage::Srl
                          : FifoStorage::Bram;
+  }
 }
 
 }  // namespace tailor

@@ -13,9 +13,10 @@ std::string ids_text(const std::vector<std::string>& ids) {
 
 Json skips_json(const Block& block) {
   Json::Array skips;
-  for (const Skip& skip : block.skips)
+  for (const Skip& skip : block.skips) {
     skips.push_back(Json::object(
         {{"id", skip.id}, {"from", skip.from}, {"to", skip.to}, {"kind", to_string(skip.kind)}}));
+  }
   return skips;
 }
 
@@ -44,9 +45,10 @@ std::vector<PlannedEdit> plan_edits(const SurgeryConfig& policy, const Network& 
   for (size_t i = 0; i < policy.plan.size(); ++i) {
     const std::string& id = policy.plan[i].skip;
     std::string pointer = fmt::format("/surgery/plan/{}/skip", i);
-    if (std::find(ids.begin(), ids.end(), id) == ids.end())
+    if (std::find(ids.begin(), ids.end(), id) == ids.end()) {
       fail_config(pointer, "the id of a skip (" + ids_text(ids) + ")",
                   fmt::format("\"{}\"{}", id, did_you_mean(id, ids)), source);
+    }
     for (size_t j = 0; j < i; ++j) {
       if (policy.plan[j].skip == id)
         fail_config(pointer, "each skip once", fmt::format("\"{}\" again", id), source);
@@ -70,13 +72,14 @@ std::vector<PlannedEdit> plan_edits(const SurgeryConfig& policy, const Network& 
   auto reached = static_cast<size_t>(std::count_if(
       edits.begin(), edits.end(), [&](const PlannedEdit& e) { return e.epoch < epochs; }));
   if (reached < edits.size()) {
-    if (!policy.allow_partial)
+    if (!policy.allow_partial) {
       fail_config(
           "/train/epochs",
           fmt::format(
               "at least {} (the last of {} alterations is due before epoch {}), or allow_partial",
               edits.back().epoch + 1, edits.size(), edits.back().epoch),
           std::to_string(epochs), source);
+    }
     edits.resize(reached);
   }
   Network rehearsal = network;
@@ -109,9 +112,10 @@ Alteration apply_alteration(Network& network, const std::string& skip_id, Altera
       }
     }
   }
-  if (!block)
+  if (!block) {
     fail(ErrorKind::Config, "cannot alter the skip '{}': the network has no such skip; {}", skip_id,
          ids_text(skip_ids(network)));
+  }
   TAILOR_CHECK(kind != AlterationKind::Keep, "keeping a skip is no alteration");
 
   Alteration alteration{kind, skip_id, skips_json(*block), {}, {}, {}, 0, 0};
@@ -180,9 +184,10 @@ Alteration apply_alteration(Network& network, const std::string& skip_id, Altera
 
 TensorMap added_tensors(const Alteration& alteration, int64_t seed) {
   TensorMap tensors;
-  for (const TensorSpec& spec : alteration.added)
+  for (const TensorSpec& spec : alteration.added) {
     tensors.emplace(spec.name, spec.role == TensorRole::BnWeight ? Tensor(DType::F32, spec.shape)
                                                                  : initial_tensor(spec, seed));
+  }
   return tensors;
 }
 

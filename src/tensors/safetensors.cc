@@ -57,9 +57,10 @@ TensorFile parse_safetensors(std::string_view bytes, const std::string& path,
         continue;
       }
       auto dtype = parse_dtype(value.at("dtype").as_string());
-      if (!dtype)
+      if (!dtype) {
         bad(fmt::format("tensor '{}' has the type {}, expected one of F64 F32 I64 I32 I16 I8 U8",
                         name, value.at("dtype").as_string()));
+      }
       Shape shape;
       size_t count = 1;
       for (const Json& n : value.at("shape").as_array()) {
@@ -75,9 +76,10 @@ TensorFile parse_safetensors(std::string_view bytes, const std::string& path,
       int64_t begin = offsets[0].as_int(), end = offsets[1].as_int();
       if (begin < 0 || end < begin || static_cast<size_t>(end) > data.size())
         bad(fmt::format("tensor '{}' lies at bytes {} to {} of {}", name, begin, end, data.size()));
-      if (static_cast<size_t>(end - begin) != count * dtype_size(*dtype))
+      if (static_cast<size_t>(end - begin) != count * dtype_size(*dtype)) {
         bad(fmt::format("tensor '{}' has {} bytes, its shape {} needs {}", name, end - begin,
                         to_string(shape), count * dtype_size(*dtype)));
+      }
       Tensor tensor(*dtype, shape);
       if (end > begin)
         std::memcpy(tensor.bytes().data(), data.data() + begin, static_cast<size_t>(end - begin));
@@ -93,9 +95,10 @@ TensorFile parse_safetensors(std::string_view bytes, const std::string& path,
   });
   size_t position = 0;
   for (const Entry& entry : entries) {
-    if (entry.begin != position)
+    if (entry.begin != position) {
       bad(fmt::format("tensor '{}' starts at byte {}, expected {} (tensors overlap or leave a gap)",
                       entry.name, entry.begin, position));
+    }
     position = entry.end;
   }
   if (position != data.size())

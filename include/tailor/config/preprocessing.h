@@ -16,9 +16,10 @@ struct Preprocessing {
   /// Largest magnitude an input value can have.
   double magnitude() const {
     double largest = 0;
-    for (size_t c = 0; c < mean.size(); ++c)
+    for (size_t c = 0; c < mean.size(); ++c) {
       largest = std::max(
           {largest, std::abs(mean[c] / deviation[c]), std::abs((1 - mean[c]) / deviation[c])});
+    }
     return largest;
   }
   friend bool operator==(const Preprocessing& a, const Preprocessing& b) {
