@@ -1,6 +1,9 @@
 # LibTorch as one target, tailor_libtorch, that only the torch rooms link. Debian's 1.13.1 by default, any other (up to 2.13) with
 # CMAKE_PREFIX_PATH=<the torch folder>. Two LibTorches mixed link and then abort at start-up, so a mix is refused here.
+# Global: CMake 3.25 looks a linked target's own libraries up in the folder that links (tests/), not where they were found.
+set(CMAKE_FIND_PACKAGE_TARGETS_GLOBAL ON)
 find_package(Torch REQUIRED)
+set(CMAKE_FIND_PACKAGE_TARGETS_GLOBAL OFF)
 
 set(torch_files ${TORCH_LIBRARY} ${c10_LIBRARY})
 foreach(target torch torch_cpu c10)
