@@ -106,7 +106,7 @@ void setup_export(CLI::App& app, ExportOptions& o) {
   app.add_option("--graph", o.graph, "Graph file instead (graph.safetensors of a project)")
       ->type_name("F");
   app.add_option("--network", o.network,
-                 "A network by name, with --untrained, to look at its shape")
+                 "A network by name or .json file, with --untrained, to look at its shape")
       ->type_name("NAME");
   app.add_flag("--untrained", o.untrained,
                "With --network: initial weights, batch norm statistics from noise");
@@ -145,8 +145,11 @@ void setup_check(CLI::App& app, CheckCommandOptions& o) {
 
 void setup_inspect(CLI::App& app, InspectOptions& o) {
   app.add_option("file", o.file, "Checkpoint, run folder or graph file")->type_name("F");
-  app.add_option("--network", o.network, "A network by name: resnet8, resnet20, 32, 44, 56, 110")
+  app.add_option("--network", o.network,
+                 "A network by name (resnet20, resnet50) or a .json file that describes one")
       ->type_name("NAME");
+  app.add_flag("--as-json", o.as_json,
+               "Print the network's description, to edit and use as --network FILE.json");
   add_json(app, o);
 }
 

@@ -7,6 +7,23 @@
 namespace tailor {
 namespace {
 
+std::string stage_text(const Stage& s) {
+  std::string text = fmt::format("{}x{} ", s.kernel, s.kernel);
+  text += s.kind == StageKind::MaxPool ? std::string("max pooling")
+                                       : fmt::format("{} to {}", s.in_channels, s.out_channels);
+  if (s.stride > 1) text += fmt::format(", stride {}", s.stride);
+  if (s.groups > 1) text += fmt::format(", {} groups", s.groups);
+  if (s.pad != s.pad_end) text += fmt::format(", pads {} and {}", s.pad, s.pad_end);
+  if (s.kind == StageKind::Conv && !s.batch_norm) text += ", no batch norm";
+  if (s.kind == StageKind::Conv && !s.relu) text += ", no ReLU";
+  return text;
+}
+
+int64_t stage_parameters(const Stage& s) {
+  if (s.kind == StageKind::MaxPool) return 0;
+  return s.out_channels * (s.in_channels / s.groups * s.kernel * s.kernel + (s.batch_norm ? 2 : 1));
+}
+
 std::string network_text(const Network& n) {
   Table table({"block", "stage", "convolution", "output", "parameters"});
   std::vector<MapShape> inputs = block_inputs(n);
@@ -15,19 +32,17 @@ std::string network_text(const Network& n) {
     const Block& block = n.blocks[b];
     auto points = point_shapes(block, inputs[b]);
     for (size_t i = 0; i < block.stages.size(); ++i) {
-      const Stage& s = block.stages[i];
-      table.add(
-          {block.id, std::to_string(i + 1),
-           fmt::format("{}x{} {} to {}{}", s.kernel, s.kernel, s.in_channels, s.out_channels,
-                       s.stride > 1 ? fmt::format(", stride {}", s.stride) : ""),
-           to_string(points[i + 1]),
-           with_commas(s.out_channels * s.in_channels * s.kernel * s.kernel + 2 * s.out_channels)});
+      table.add({block.id, std::to_string(i + 1), stage_text(block.stages[i]),
+                 to_string(points[i + 1]), with_commas(stage_parameters(block.stages[i]))});
     }
     for (const Skip& s : block.skips) {
       skips.add({s.id, fmt::format("{}.{}", block.id, s.from), fmt::format("{}.{}", block.id, s.to),
                  s.kind == SkipKind::Identity
                      ? "identity"
-                     : fmt::format("{}, stride {}", to_string(s.kind), s.stride)});
+                     : fmt::format("{}, stride {}{}", to_string(s.kind), s.stride,
+                                   s.kind == SkipKind::Projection && !s.batch_norm
+                                       ? ", no batch norm"
+                                       : "")});
     }
   }
   const size_t count = skip_ids(n).size();
@@ -86,11 +101,12 @@ int run_inspect(const InspectOptions& options) {
   if (options.file.empty() == options.network.empty())
     fail(ErrorKind::Usage, "expected a file, or --network NAME");
   std::string text;
-  Json json;
+  Json json, description;
   if (!options.network.empty()) {
-    Network network = make_network(network_config_by_name(options.network), {3, 32, 32}, 10);
+    Network network = network_by_name(options.network).network;
     text = network_text(network);
     json = network_json(network);
+    description = write_network(network);
   } else {
     const std::string file = resolve_checkpoint(options.file);
     const std::string format = load_safetensors(file, "file").metadata["format"];
@@ -101,6 +117,7 @@ int run_inspect(const InspectOptions& options) {
     } else {
       Checkpoint c = load_checkpoint(file);
       json = network_json(c.network);
+      description = write_network(c.network);
       json.set("run", c.run);
       json.set("epoch", c.position.epoch);
       json.set("finished", c.position.finished);
@@ -114,7 +131,14 @@ int run_inspect(const InspectOptions& options) {
                          network_text(c.network));
     }
   }
-  fmt::print("{}", options.json ? json.dump(2) + "\n" : text);
+  if (options.as_json && description.is_null())
+    fail(ErrorKind::Usage, "--as-json: expected a checkpoint or --network, got the graph file {}",
+         options.file);
+  if (options.as_json) {
+    fmt::print("{}\n", description.dump(2));
+  } else {
+    fmt::print("{}", options.json ? json.dump(2) + "\n" : text);
+  }
   return 0;
 }
 

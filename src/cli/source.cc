@@ -83,10 +83,10 @@ GraphSource from_graph(const std::string& path) {
 }
 
 GraphSource from_name(const std::string& name) {
-  Network network = make_network(network_config_by_name(name), {3, 32, 32}, 10);
+  Network network = network_by_name(name).network;
   GraphSource source;
-  source.name = name + "-untrained";
-  source.title = name + " with initial weights";
+  source.name = network.name + "-untrained";
+  source.title = network.name + " with initial weights";
   source.preprocessing = default_preprocessing();
   source.graph = lower_network(network, initial_tensors(network, 1), name);
   std::vector<std::vector<double>> images;

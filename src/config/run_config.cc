@@ -17,7 +17,9 @@ constexpr const char* kBackends[] = {"vitis", "vivado"};
 constexpr const char* kRoundings[] = {"trn",     "trn_zero",    "rnd",     "rnd_zero",
                                       "rnd_inf", "rnd_min_inf", "rnd_conv"};
 constexpr const char* kOverflows[] = {"sat", "sat_zero", "sat_sym", "wrap", "wrap_sm"};
-constexpr const char* kFamilies[] = {"resnet_cifar"};
+constexpr const char* kFamilies[] = {"resnet_cifar", "resnet_imagenet", "resnet_mlperf_tiny",
+                                     "residual_block", "file"};
+constexpr const char* kStridesOn[] = {"3x3", "1x1"};
 constexpr const char* kData[] = {"cifar10", "cifar100", "synthetic"};
 constexpr const char* kAugmentations[] = {"pad_crop", "flip"};
 constexpr const char* kOptimizers[] = {"sgd"};
@@ -43,12 +45,20 @@ void text_choice(RecordVisitor& v, const char* key, std::string& value,
 void describe(RecordVisitor& v, NetworkConfig& c) {
   text_choice(v, "family", c.family, kFamilies,
               "Network family: resnet_cifar is the ResNet for 32x32 images of He et al. 2015, "
-              "section 4.2.");
+              "section 4.2; resnet_imagenet the one of its table 1; resnet_mlperf_tiny MLPerf "
+              "Tiny's ResNet-8; residual_block the paper's block study; file your own.");
+  v.text("file", c.file,
+         "family file: the JSON description of the network (tailor inspect --as-json prints one); "
+         "depth, width, stride_on, shortcut and join are not used.");
   v.integer("depth", c.depth, 8, 1202,
-            "Layers with weights on the main path, 6n + 2: 8, 20, 32, 44, 56, 110.");
-  v.integer("width", c.width, 1, 1024,
-            "Filters of the first stage; the second and third have 2 and 4 times as many. The "
-            "paper's networks have 16.");
+            "Layers with weights on the main path. resnet_cifar: 6n + 2 (8, 20, 32, 44, 56, 110); "
+            "resnet_imagenet: 18, 34, 50 or 101; the others have one.");
+  v.integer("width", c.width, 0, 1024,
+            "Filters of the first stage; each later one has twice as many. 0: the family's own, 16 "
+            "(resnet_imagenet: 64).");
+  v.enumeration("stride_on", c.stride_on, names(kStridesOn),
+                "Which convolution of a bottleneck has the stride: 3x3 (v1.5) or the first 1x1 "
+                "(v1).");
   v.enumeration(
       "shortcut", c.shortcut, names(kShortcuts),
       "Skip where the shape changes: projection is a strided 1x1 convolution with batch norm "
@@ -225,12 +235,26 @@ void check(const DataConfig& c, const std::string& source) {
   }
 }
 
+void check(const NetworkConfig& c, const std::string& source) {
+  const std::string depth = std::to_string(c.depth);
+  if (c.family == "resnet_cifar" && (c.depth - 2) % 6 != 0)
+    fail_config("/network/depth", "6n + 2 (8, 20, 32, 44, 56, 110, …)", depth, source);
+  if (c.family == "resnet_imagenet" && c.depth != 18 && c.depth != 34 && c.depth != 50 &&
+      c.depth != 101)
+    fail_config("/network/depth", "18, 34, 50 or 101 (family resnet_imagenet)", depth, source);
+  if (c.family == "resnet_imagenet" && c.stride_on == StrideOn::First1x1 && c.depth < 50)
+    fail_config("/network/stride_on", "\"3x3\": ResNet-18 and 34 have no bottlenecks", "\"1x1\"",
+                source);
+  if ((c.family == "file") == c.file.empty())
+    fail_config("/network/file",
+                c.file.empty() ? "the description of the network (family file)"
+                               : "no file, or family \"file\"",
+                fmt::format("\"{}\"", c.file), source);
+}
+
 void check(const RunConfig& c, const std::string& source) {
   auto number = [](int64_t n) { return std::to_string(n); };
-  if ((c.network.depth - 2) % 6 != 0) {
-    fail_config("/network/depth", "6n + 2 (8, 20, 32, 44, 56, 110, …)", number(c.network.depth),
-                source);
-  }
+  check(c.network, source);
   check(c.data, source);
   bool planned = !c.surgery.plan.empty();
   if (!c.teacher && (c.surgery.kind != SurgeryKind::None || planned)) {
@@ -288,6 +312,12 @@ RunConfig read_run_config(const Json& json, const std::string& source) {
   RunConfig config;
   read_record(json, source, [&](RecordVisitor& v) { describe(v, config); });
   check(config, source);
+  config.network = resolve_network_config(config.network);
+  return config;
+}
+
+NetworkConfig resolve_network_config(NetworkConfig config) {
+  if (config.width == 0) config.width = config.family == "resnet_imagenet" ? 64 : 16;
   return config;
 }
 

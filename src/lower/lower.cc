@@ -19,6 +19,7 @@ int lower_skip(Graph& graph, const Skip& skip, int from, int64_t out_channels, d
       conv.stride = skip.stride;
       int x = output_of(
           graph, graph.add_node(Op::Conv2d, skip.tensors + ".conv", {from}, conv, out_channels));
+      if (!skip.batch_norm) return x;
       return output_of(graph, graph.add_node(Op::BatchNorm, skip.tensors + ".bn", {x},
                                              BatchNormAttributes{bn_epsilon}));
     }
@@ -29,6 +30,22 @@ int lower_skip(Graph& graph, const Skip& skip, int from, int64_t out_channels, d
                          ShortcutPadAttributes{skip.stride, skip.channel_offset}, out_channels));
   }
   fail(ErrorKind::Internal, "unknown skip kind of {}", skip.id);
+}
+
+int lower_stage(Graph& graph, const Block& block, size_t i, int from, double bn_epsilon) {
+  const Stage& stage = block.stages[i - 1];
+  if (stage.kind == StageKind::MaxPool || stage.groups != 1)
+    fail(ErrorKind::Unsupported, "{} cannot be exported yet", conv_name(block, i));
+  ConvAttributes conv;
+  conv.kernel = stage.kernel;
+  conv.stride = stage.stride;
+  conv.pad_top = conv.pad_left = stage.pad;
+  conv.pad_bottom = conv.pad_right = stage.pad_end;
+  int x = output_of(
+      graph, graph.add_node(Op::Conv2d, conv_name(block, i), {from}, conv, stage.out_channels));
+  if (!stage.batch_norm) return x;
+  return output_of(graph, graph.add_node(Op::BatchNorm, bn_name(block, i), {x},
+                                         BatchNormAttributes{bn_epsilon}));
 }
 
 }  // namespace
@@ -47,14 +64,7 @@ Graph lower_network(const Network& network, const TensorMap& tensors, const std:
     std::vector<int> points = {at};
     for (size_t i = 1; i <= block.stages.size(); ++i) {
       const Stage& stage = block.stages[i - 1];
-      ConvAttributes conv;
-      conv.kernel = stage.kernel;
-      conv.stride = stage.stride;
-      conv.pad_top = conv.pad_left = conv.pad_bottom = conv.pad_right = stage.pad;
-      at = output_of(
-          graph, graph.add_node(Op::Conv2d, conv_name(block, i), {at}, conv, stage.out_channels));
-      at = output_of(graph, graph.add_node(Op::BatchNorm, bn_name(block, i), {at},
-                                           BatchNormAttributes{network.bn_epsilon}));
+      at = lower_stage(graph, block, i, at, network.bn_epsilon);
       auto add_relu = [&] {
         if (stage.relu) {
           at = output_of(graph,

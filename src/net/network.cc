@@ -12,6 +12,7 @@ namespace tailor {
 namespace {
 
 constexpr const char* kSkipKinds[] = {"identity", "projection", "pad"};
+constexpr const char* kStageKinds[] = {"conv", "max_pool"};
 
 void add_bn_specs(std::vector<TensorSpec>& specs, const std::string& name, int64_t channels) {
   specs.push_back({name + ".weight", {channels}, TensorRole::BnWeight});
@@ -20,8 +21,9 @@ void add_bn_specs(std::vector<TensorSpec>& specs, const std::string& name, int64
   specs.push_back({name + ".running_var", {channels}, TensorRole::BnVariance});
 }
 
-int64_t conv_size(int64_t size, int64_t kernel, int64_t stride, int64_t pad) {
-  return (size + 2 * pad - kernel) / stride + 1;
+MapShape stage_output(const Stage& s, const MapShape& in) {
+  auto size = [&](int64_t n) { return (n + s.pad + s.pad_end - s.kernel) / s.stride + 1; };
+  return {s.out_channels, size(in.height), size(in.width)};
 }
 
 /// FNV-1a: the counter of a tensor's random numbers is its name, so that surgery elsewhere does not
@@ -40,6 +42,26 @@ MapShape skip_output(const Skip& skip, const MapShape& from, int64_t out_channel
 
 }  // namespace
 
+Stage conv_stage(int64_t in_channels, int64_t out_channels, int64_t kernel, int64_t stride,
+                 bool relu) {
+  Stage s;
+  s.in_channels = in_channels;
+  s.out_channels = out_channels;
+  s.kernel = kernel;
+  s.stride = stride;
+  s.pad = s.pad_end = (kernel - 1) / 2;
+  s.relu = relu;
+  return s;
+}
+
+Stage max_pool_stage(int64_t channels, int64_t kernel, int64_t stride, int64_t pad) {
+  Stage s = conv_stage(channels, channels, kernel, stride, /*relu=*/false);
+  s.kind = StageKind::MaxPool;
+  s.pad = s.pad_end = pad;
+  s.batch_norm = false;
+  return s;
+}
+
 const char* to_string(SkipKind kind) { return kSkipKinds[static_cast<size_t>(kind)]; }
 
 bool is_parameter(TensorRole role) {
@@ -47,7 +69,8 @@ bool is_parameter(TensorRole role) {
 }
 
 std::string conv_name(const Block& block, size_t stage) {
-  return fmt::format("{}.conv{}", block.id, stage);
+  const bool pool = block.stages[stage - 1].kind == StageKind::MaxPool;
+  return fmt::format("{}.{}{}", block.id, pool ? "pool" : "conv", stage);
 }
 std::string bn_name(const Block& block, size_t stage) {
   return fmt::format("{}.bn{}", block.id, stage);
@@ -58,7 +81,11 @@ std::vector<TensorSpec> projection_specs(const Skip& skip, int64_t in_channels,
   std::vector<TensorSpec> specs;
   specs.push_back(
       {skip.tensors + ".conv.weight", {out_channels, in_channels, 1, 1}, TensorRole::ConvWeight});
-  add_bn_specs(specs, skip.tensors + ".bn", out_channels);
+  if (skip.batch_norm) {
+    add_bn_specs(specs, skip.tensors + ".bn", out_channels);
+  } else {
+    specs.push_back({skip.tensors + ".conv.bias", {out_channels}, TensorRole::ConvBias});
+  }
   return specs;
 }
 
@@ -69,10 +96,17 @@ std::vector<TensorSpec> tensor_specs(const Network& network) {
     const Block& block = network.blocks[b];
     for (size_t i = 1; i <= block.stages.size(); ++i) {
       const Stage& stage = block.stages[i - 1];
-      specs.push_back({conv_name(block, i) + ".weight",
-                       {stage.out_channels, stage.in_channels, stage.kernel, stage.kernel},
-                       TensorRole::ConvWeight});
-      add_bn_specs(specs, bn_name(block, i), stage.out_channels);
+      if (stage.kind == StageKind::MaxPool) continue;
+      specs.push_back(
+          {conv_name(block, i) + ".weight",
+           {stage.out_channels, stage.in_channels / stage.groups, stage.kernel, stage.kernel},
+           TensorRole::ConvWeight});
+      if (stage.batch_norm) {
+        add_bn_specs(specs, bn_name(block, i), stage.out_channels);
+      } else {
+        specs.push_back(
+            {conv_name(block, i) + ".bias", {stage.out_channels}, TensorRole::ConvBias});
+      }
     }
     std::vector<MapShape> points = point_shapes(block, inputs[b]);
     for (const Skip& skip : block.skips) {
@@ -112,6 +146,7 @@ Tensor initial_tensor(const TensorSpec& spec, int64_t seed) {
       for (float& v : values) v = static_cast<float>(random.uniform(-bound, bound));
       break;
     }
+    case TensorRole::ConvBias:
     case TensorRole::LinearBias:
       break;
   }
@@ -156,12 +191,7 @@ void verify_tensors(const Network& network, const TensorMap& tensors, const std:
 
 std::vector<MapShape> point_shapes(const Block& block, const MapShape& input) {
   std::vector<MapShape> shapes = {input};
-  for (const Stage& stage : block.stages) {
-    const MapShape& in = shapes.back();
-    shapes.push_back({stage.out_channels,
-                      conv_size(in.height, stage.kernel, stage.stride, stage.pad),
-                      conv_size(in.width, stage.kernel, stage.stride, stage.pad)});
-  }
+  for (const Stage& stage : block.stages) shapes.push_back(stage_output(stage, shapes.back()));
   return shapes;
 }
 
@@ -188,8 +218,8 @@ int64_t mac_count(const Network& network) {
     std::vector<MapShape> points = point_shapes(block, inputs[b]);
     for (size_t i = 0; i < block.stages.size(); ++i) {
       const Stage& s = block.stages[i];
-      count += points[i + 1].height * points[i + 1].width * s.out_channels * s.in_channels *
-               s.kernel * s.kernel;
+      if (s.kind == StageKind::MaxPool) continue;
+      count += points[i + 1].size() * (s.in_channels / s.groups) * s.kernel * s.kernel;
     }
     for (const Skip& skip : block.skips) {
       if (skip.kind != SkipKind::Projection) continue;
@@ -240,14 +270,27 @@ std::vector<std::string> verify_network(const Network& network) {
         findings.push_back(fmt::format("{} takes {} channels, its input has {}", where,
                                        s.in_channels, at.channels));
       }
-      if (s.kernel < 1 || s.stride < 1 || s.pad < 0 || s.out_channels < 1) {
+      const bool pool = s.kind == StageKind::MaxPool;
+      const int64_t pads = s.pad + s.pad_end;
+      if (s.kernel < 1 || s.stride < 1 || s.pad < 0 || s.pad_end < 0 || s.out_channels < 1) {
         findings.push_back(fmt::format("{}: kernel, stride and channels must be positive", where));
-      } else if (at.height + 2 * s.pad < s.kernel || at.width + 2 * s.pad < s.kernel) {
+      } else if (s.pad >= s.kernel || s.pad_end >= s.kernel) {
+        findings.push_back(fmt::format("{}: pads of {} and {} on a kernel of {}, expected less",
+                                       where, s.pad, s.pad_end, s.kernel));
+      } else if (at.height + pads < s.kernel || at.width + pads < s.kernel) {
         findings.push_back(
             fmt::format("{}: a kernel of {} does not fit on {}", where, s.kernel, to_string(at)));
       } else {
-        at = {s.out_channels, conv_size(at.height, s.kernel, s.stride, s.pad),
-              conv_size(at.width, s.kernel, s.stride, s.pad)};
+        at = stage_output(s, at);
+      }
+      if (pool && (s.out_channels != s.in_channels || s.groups != 1 || s.batch_norm || s.relu)) {
+        findings.push_back(
+            fmt::format("{}: a pooling keeps its {} channels and has no groups, batch norm or ReLU",
+                        where, s.in_channels));
+      }
+      if (s.groups < 1 || s.in_channels % s.groups != 0 || s.out_channels % s.groups != 0) {
+        findings.push_back(fmt::format("{}: {} groups do not divide {} and {} channels", where,
+                                       s.groups, s.in_channels, s.out_channels));
       }
       if (at.channels > kMaxMapSide || at.height > kMaxMapSide || at.width > kMaxMapSide ||
           at.size() > kMaxMapElements) {
@@ -305,31 +348,80 @@ void describe(RecordVisitor& v, MapShape& s) {
 }
 
 void describe(RecordVisitor& v, Stage& s) {
-  v.integer("in_channels", s.in_channels, 1, 1 << 20, "Input channels.");
-  v.integer("out_channels", s.out_channels, 1, 1 << 20, "Filters.");
+  v.enumeration("kind", s.kind, {kStageKinds, 2}, "conv (batch norm, activation), or max_pool.");
+  v.integer("in_channels", s.in_channels, 0, 1 << 20, "Input channels. 0: as many as come in.");
+  v.integer("out_channels", s.out_channels, 0, 1 << 20,
+            "Filters. 0, for max_pool only: as many as come in.");
   v.integer("kernel", s.kernel, 1, 255, "Rows and columns of the kernel.");
-  v.integer("stride", s.stride, 1, 255, "Stride of the convolution.");
-  v.integer("pad", s.pad, 0, 255, "Zero pixels on each side.");
+  v.integer("stride", s.stride, 1, 255, "Stride.");
+  v.integer("pad", s.pad, -1, 255, "Zero pixels above and left. -1: (kernel - 1) / 2.");
+  v.integer("pad_end", s.pad_end, -1, 255, "Zero pixels below and right. -1: as pad.");
+  v.integer("groups", s.groups, 1, 1 << 20, "Groups of channels that do not see each other.");
+  v.boolean("batch_norm", s.batch_norm, "Batch norm behind the convolution; else it has a bias.");
   v.boolean("relu", s.relu, "Whether a ReLU follows.");
 }
 
 void describe(RecordVisitor& v, Skip& s) {
-  v.text("id", s.id, "Stable id.");
+  v.text("id", s.id, "Stable id. Empty: BLOCK.skip, with a number if there are several.");
   v.integer("from", s.from, 0, 1 << 20, "Point where it starts.");
   v.integer("to", s.to, 0, 1 << 20, "Point where it joins.");
   v.enumeration("kind", s.kind, {kSkipKinds, 3}, "identity, projection (1x1 conv, BN) or pad.");
-  v.integer("stride", s.stride, 1, 255, "Pixels taken: every stride-th.");
+  v.integer("stride", s.stride, 0, 255,
+            "Pixels taken: every stride-th. 0: the product of the strides it spans.");
   v.integer("channel_offset", s.channel_offset, 0, 1 << 20, "pad: first channel set.");
-  v.text("tensors", s.tensors, "projection: prefix of its tensors.");
+  v.text("tensors", s.tensors, "projection: prefix of its tensors. Empty: the id.");
+  v.boolean("batch_norm", s.batch_norm, "projection: batch norm behind it; else it has a bias.");
+}
+
+/// What a description that leaves things out begins as; complete_network fills it in.
+Stage unstated_stage() {
+  Stage s;
+  s.pad = s.pad_end = -1;
+  return s;
+}
+Skip unstated_skip() {
+  Skip s;
+  s.stride = 0;
+  return s;
+}
+
+void complete_network(Network& network) {
+  int64_t channels = network.input.channels;
+  for (Block& block : network.blocks) {
+    for (Stage& s : block.stages) {
+      if (s.in_channels == 0) s.in_channels = channels;
+      if (s.kind == StageKind::MaxPool) {
+        if (s.out_channels == 0) s.out_channels = s.in_channels;
+        s.batch_norm = s.relu = false;
+      }
+      if (s.pad == -1) s.pad = (s.kernel - 1) / 2;
+      if (s.pad_end == -1) s.pad_end = s.pad;
+      channels = s.out_channels;
+    }
+    for (size_t i = 0; i < block.skips.size(); ++i) {
+      Skip& skip = block.skips[i];
+      if (skip.id.empty()) {
+        skip.id = block.id + ".skip";
+        if (block.skips.size() > 1) skip.id += std::to_string(i);
+      }
+      if (skip.stride == 0) {
+        skip.stride = 1;
+        const auto end = std::min(static_cast<size_t>(skip.to), block.stages.size());
+        for (auto p = static_cast<size_t>(skip.from); p < end; ++p)
+          skip.stride *= block.stages[p].stride;
+      }
+      if (skip.kind == SkipKind::Projection && skip.tensors.empty()) skip.tensors = skip.id;
+    }
+  }
 }
 
 void describe(RecordVisitor& v, Block& b) {
   v.text("id", b.id, "Stable id.");
   v.list(
-      "stages", b.stages.size(), [&](size_t n) { b.stages.resize(n); },
-      [&](RecordVisitor& r, size_t i) { describe(r, b.stages[i]); }, "conv, BN, activation.");
+      "stages", b.stages.size(), [&](size_t n) { b.stages.resize(n, unstated_stage()); },
+      [&](RecordVisitor& r, size_t i) { describe(r, b.stages[i]); }, "Stages in order.");
   v.list(
-      "skips", b.skips.size(), [&](size_t n) { b.skips.resize(n); },
+      "skips", b.skips.size(), [&](size_t n) { b.skips.resize(n, unstated_skip()); },
       [&](RecordVisitor& r, size_t i) { describe(r, b.skips[i]); }, "Skip connections.");
 }
 
@@ -356,6 +448,7 @@ Json write_network(const Network& network) {
 Network read_network(const Json& json, const std::string& source) {
   Network network;
   read_record(json, source, [&](RecordVisitor& v) { describe(v, network); });
+  complete_network(network);
   auto findings = verify_network(network);
   if (!findings.empty()) {
     fail(ErrorKind::Config, "the network in {} is not well-formed: {}", source,

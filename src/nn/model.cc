@@ -9,6 +9,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/linear.h>
+#include <ATen/ops/max_pool2d.h>
 #include <ATen/ops/mean.h>
 #include <ATen/ops/relu.h>
 #include <ATen/ops/slice.h>
@@ -17,6 +18,7 @@
 
 #include <cmath>
 #include <functional>
+#include <limits>
 
 namespace tailor {
 namespace {
@@ -42,9 +44,57 @@ Tensor to_host(const at::Tensor& tensor) {
   return host;
 }
 
-/// conv – BN of one stage or projection, by the names of their tensors.
-using ConvBn = std::function<at::Tensor(const at::Tensor& x, const std::string& conv,
-                                        const std::string& bn, int64_t stride, int64_t pad)>;
+/// One convolution of a description, by the names of its tensors.
+struct ConvSpec {
+  std::string conv, bn;  // no BN: empty, and the convolution has a bias
+  int64_t stride = 1, pad = 0, pad_end = 0, groups = 1;
+};
+ConvSpec stage_spec(const Block& block, size_t i) {
+  const Stage& s = block.stages[i - 1];
+  return {conv_name(block, i),
+          s.batch_norm ? bn_name(block, i) : "",
+          s.stride,
+          s.pad,
+          s.pad_end,
+          s.groups};
+}
+ConvSpec projection_spec(const Skip& skip) {
+  return {skip.tensors + ".conv", skip.batch_norm ? skip.tensors + ".bn" : "", skip.stride};
+}
+std::vector<ConvSpec> conv_specs(const Network& network) {
+  std::vector<ConvSpec> specs;
+  for (const Block& block : network.blocks) {
+    for (size_t i = 1; i <= block.stages.size(); ++i) {
+      if (block.stages[i - 1].kind == StageKind::Conv) specs.push_back(stage_spec(block, i));
+    }
+    for (const Skip& skip : block.skips) {
+      if (skip.kind == SkipKind::Projection) specs.push_back(projection_spec(skip));
+    }
+  }
+  return specs;
+}
+
+/// An undefined bias is none.
+at::Tensor convolve(const at::Tensor& x, const ConvSpec& spec, const at::Tensor& weight,
+                    const at::Tensor& bias) {
+  const bool even = spec.pad == spec.pad_end;
+  const int64_t stride[] = {spec.stride, spec.stride}, ones[] = {1, 1},
+                pad[] = {even ? spec.pad : 0, even ? spec.pad : 0},
+                pads[] = {spec.pad, spec.pad_end, spec.pad, spec.pad_end};
+  return at::conv2d(even ? x : at::constant_pad_nd(x, pads, 0), weight, bias, stride,
+                    at::IntArrayRef(pad), ones, spec.groups);
+}
+
+at::Tensor max_pool(const at::Tensor& x, const Stage& s) {
+  const int64_t p = s.pad;
+  if (p == s.pad_end && 2 * p <= s.kernel)
+    return at::max_pool2d(x, {s.kernel, s.kernel}, {s.stride, s.stride}, {p, p});
+  constexpr double kNever = -std::numeric_limits<double>::infinity();
+  return at::max_pool2d(at::constant_pad_nd(x, {p, s.pad_end, p, s.pad_end}, kNever),
+                        {s.kernel, s.kernel}, {s.stride, s.stride});
+}
+
+using ConvBn = std::function<at::Tensor(const at::Tensor& x, const ConvSpec& spec)>;
 
 at::Tensor skip_term(const Skip& skip, const at::Tensor& from, int64_t out_channels,
                      const ConvBn& conv_bn) {
@@ -52,7 +102,7 @@ at::Tensor skip_term(const Skip& skip, const at::Tensor& from, int64_t out_chann
     case SkipKind::Identity:
       return from;
     case SkipKind::Projection:
-      return conv_bn(from, skip.tensors + ".conv", skip.tensors + ".bn", skip.stride, 0);
+      return conv_bn(from, projection_spec(skip));
     case SkipKind::Pad: {
       at::Tensor x = from;
       for (int64_t dimension : {2, 3})
@@ -73,7 +123,7 @@ at::Tensor run_network(const Network& network, const at::Tensor& input, const Co
     std::vector<at::Tensor> points = {x};
     for (size_t i = 1; i <= block.stages.size(); ++i) {
       const Stage& stage = block.stages[i - 1];
-      x = conv_bn(x, conv_name(block, i), bn_name(block, i), stage.stride, stage.pad);
+      x = stage.kind == StageKind::MaxPool ? max_pool(x, stage) : conv_bn(x, stage_spec(block, i));
       const bool before = network.join == Join::BeforeActivation;
       if (stage.relu && !before) x = at::relu(x);
       for (const Skip& skip : block.skips) {
@@ -136,13 +186,13 @@ at::Tensor Model::forward(const at::Tensor& x, bool training) {
   auto parameter = [&](const std::string& name) -> const at::Tensor& {
     return parameters_[index_.at(name)].value;
   };
-  auto conv_bn = [&](const at::Tensor& in, const std::string& conv, const std::string& bn,
-                     int64_t stride, int64_t pad) {
-    at::Tensor y = at::conv2d(in, parameter(conv + ".weight"), {}, {stride, stride}, {pad, pad});
-    return at::batch_norm(y, parameter(bn + ".weight"), parameter(bn + ".bias"),
-                          buffers_.at(bn + ".running_mean"), buffers_.at(bn + ".running_var"),
-                          training, network_.bn_momentum, network_.bn_epsilon,
-                          /*cudnn_enabled=*/false);
+  auto conv_bn = [&](const at::Tensor& in, const ConvSpec& spec) {
+    const at::Tensor& weight = parameter(spec.conv + ".weight");
+    if (spec.bn.empty()) return convolve(in, spec, weight, parameter(spec.conv + ".bias"));
+    return at::batch_norm(convolve(in, spec, weight, at::Tensor()), parameter(spec.bn + ".weight"),
+                          parameter(spec.bn + ".bias"), buffers_.at(spec.bn + ".running_mean"),
+                          buffers_.at(spec.bn + ".running_var"), training, network_.bn_momentum,
+                          network_.bn_epsilon, /*cudnn_enabled=*/false);
   };
   return run_network(network_, x, conv_bn, parameter("fc.weight"), parameter("fc.bias"));
 }
@@ -201,31 +251,29 @@ int64_t Model::parameter_count() const {
 FrozenModel::FrozenModel(const Network& network, const TensorMap& tensors) : network_(network) {
   verify_tensors(network, tensors, "the frozen model");
   c10::InferenceMode guard;
-  auto fold = [&](const std::string& conv, const std::string& bn) {
-    const Tensor& weight = tensors.at(conv + ".weight");
+  for (const ConvSpec& spec : conv_specs(network)) {
+    const Tensor& weight = tensors.at(spec.conv + ".weight");
     Tensor folded = weight, bias(DType::F32, {weight.shape()[0]});
-    const auto gamma = tensors.at(bn + ".weight").as<float>(),
-               beta = tensors.at(bn + ".bias").as<float>();
-    const auto mean = tensors.at(bn + ".running_mean").as<float>(),
-               variance = tensors.at(bn + ".running_var").as<float>();
-    auto w = folded.as<float>(), b = bias.as<float>();
-    const size_t per_output = w.size() / b.size();
-    for (size_t o = 0; o < b.size(); ++o) {
-      const double scale =
-          gamma[o] / std::sqrt(static_cast<double>(variance[o]) + network.bn_epsilon);
-      for (size_t i = 0; i < per_output; ++i)
-        w[o * per_output + i] = static_cast<float>(w[o * per_output + i] * scale);
-      b[o] = static_cast<float>(beta[o] - mean[o] * scale);
+    if (spec.bn.empty()) {
+      bias = tensors.at(spec.conv + ".bias");
+    } else {
+      const auto gamma = tensors.at(spec.bn + ".weight").as<float>(),
+                 beta = tensors.at(spec.bn + ".bias").as<float>();
+      const auto mean = tensors.at(spec.bn + ".running_mean").as<float>(),
+                 variance = tensors.at(spec.bn + ".running_var").as<float>();
+      auto w = folded.as<float>(), b = bias.as<float>();
+      const size_t per_output = w.size() / b.size();
+      for (size_t o = 0; o < b.size(); ++o) {
+        const double scale =
+            gamma[o] / std::sqrt(static_cast<double>(variance[o]) + network.bn_epsilon);
+        for (size_t i = 0; i < per_output; ++i)
+          w[o * per_output + i] = static_cast<float>(w[o * per_output + i] * scale);
+        b[o] = static_cast<float>(beta[o] - mean[o] * scale);
+      }
     }
-    weights_[conv + ".weight"] =
+    weights_[spec.conv + ".weight"] =
         host_view(folded).contiguous(at::MemoryFormat::ChannelsLast).clone();
-    weights_[conv + ".bias"] = host_view(bias).clone();
-  };
-  for (const Block& block : network.blocks) {
-    for (size_t i = 1; i <= block.stages.size(); ++i) fold(conv_name(block, i), bn_name(block, i));
-    for (const Skip& skip : block.skips) {
-      if (skip.kind == SkipKind::Projection) fold(skip.tensors + ".conv", skip.tensors + ".bn");
-    }
+    weights_[spec.conv + ".bias"] = host_view(bias).clone();
   }
   for (const char* name : {"fc.weight", "fc.bias"})
     weights_[name] = host_view(tensors.at(name)).clone();
@@ -235,10 +283,9 @@ at::Tensor FrozenModel::forward(const at::Tensor& x) const {
   at::Tensor logits;
   {
     c10::InferenceMode guard;
-    auto conv_bn = [&](const at::Tensor& in, const std::string& conv, const std::string& /*bn*/,
-                       int64_t stride, int64_t pad) {
-      return at::conv2d(in, weights_.at(conv + ".weight"), weights_.at(conv + ".bias"),
-                        {stride, stride}, {pad, pad});
+    auto conv_bn = [&](const at::Tensor& in, const ConvSpec& spec) {
+      return convolve(in, spec, weights_.at(spec.conv + ".weight"),
+                      weights_.at(spec.conv + ".bias"));
     };
     logits = run_network(network_, x, conv_bn, weights_.at("fc.weight"), weights_.at("fc.bias"));
   }

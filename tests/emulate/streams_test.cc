@@ -22,8 +22,7 @@ Graph block_design(int64_t width, Layout layout, int64_t kernel = 3, int64_t str
   n.input = {2, width, width};
   n.classes = 3;
   n.join = join;
-  const int64_t pad = kernel / 2;
-  n.blocks.push_back({"stem", {{2, 2, kernel, 1, pad, true}}, {}});
+  n.blocks.push_back({"stem", {conv_stage(2, 2, kernel, 1)}, {}});
   Skip skip;
   skip.id = "b.skip";
   skip.to = 2;
@@ -33,7 +32,7 @@ Graph block_design(int64_t width, Layout layout, int64_t kernel = 3, int64_t str
     skip.tensors = "b.skip";
   }
   n.blocks.push_back(
-      {"b", {{2, 2, kernel, stride, pad, true}, {2, 2, kernel, 1, pad, true}}, {skip}});
+      {"b", {conv_stage(2, 2, kernel, stride), conv_stage(2, 2, kernel, 1)}, {skip}});
   testing::alter(n, surgery);
   DesignOptions options;
   options.input_magnitude = 2;

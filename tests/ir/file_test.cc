@@ -45,7 +45,7 @@ Graph tiny_design() {
   network.name = "tiny";
   network.input = {2, 5, 4};
   network.classes = 3;
-  network.blocks.push_back({"b", {{2, 2, 3, 1, 1, true}}, {}});
+  network.blocks.push_back({"b", {conv_stage(2, 2, 3, 1)}, {}});
   DesignOptions options;
   options.type = FixedType{12, 5};
   options.input_magnitude = 1.5;

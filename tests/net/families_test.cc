@@ -89,17 +89,92 @@ TEST(CifarResnet, HalvesTheMapTwice) {
   EXPECT_EQ(network.name, "resnet14");
 }
 
+TEST(ImagenetResnet, HasThePublishedParametersAndMacs) {
+  // torchvision's counts; ResNet-50 as the reference (2.2) has it, before and after removal.
+  struct Row {
+    const char* name;
+    int64_t parameters, macs, skips, projections;
+  };
+  for (const Row& row :
+       {Row{"resnet18", 11689512, 1814073344, 8, 3}, Row{"resnet34", 21797672, 3663761408, 16, 3},
+        Row{"resnet50", 25557032, 4089184256, 16, 4},
+        Row{"resnet50_v1", 25557032, 3857973248, 16, 4},
+        Row{"resnet101", 44549160, 7801405440, 33, 4}}) {
+    const Network network = network_by_name(row.name).network;
+    EXPECT_EQ(network.name, row.name);
+    EXPECT_EQ(parameter_count(network), row.parameters) << row.name;
+    EXPECT_EQ(mac_count(network), row.macs) << row.name;
+    EXPECT_EQ(static_cast<int64_t>(skip_ids(network).size()), row.skips) << row.name;
+    int64_t projections = 0;
+    for (const Block& block : network.blocks) {
+      for (const Skip& skip : block.skips) projections += skip.kind == SkipKind::Projection ? 1 : 0;
+    }
+    EXPECT_EQ(projections, row.projections) << row.name;
+  }
+}
+
+TEST(ImagenetResnet, StrideSitsWhereTheVersionSays) {
+  const auto strides = [](const char* name) {
+    std::vector<int64_t> result;
+    for (const Stage& s : network_by_name(name).network.blocks[4].stages)
+      result.push_back(s.stride);
+    return result;
+  };
+  EXPECT_EQ(network_by_name("resnet50").network.blocks[4].id, "stage2.block0");
+  EXPECT_EQ(strides("resnet50"), (std::vector<int64_t>{1, 2, 1}));
+  EXPECT_EQ(strides("resnet50_v1"), (std::vector<int64_t>{2, 1, 1}));
+}
+
+TEST(MlperfTinyResnet, HasKerasPadsAndShortcutsWithoutBatchNorm) {
+  const Network network = network_by_name("resnet8_mlperf_tiny").network;
+  // Keras counts 78,666: also the statistics of 240 channels, and their convolutions' biases, which
+  // batch norm swallows.
+  EXPECT_EQ(parameter_count(network), 78666 - 2 * 240 - 240);
+  const Block& strided = network.blocks[2];
+  EXPECT_EQ(strided.stages[0].pad, 0);
+  EXPECT_EQ(strided.stages[0].pad_end, 1);
+  EXPECT_EQ(strided.skips[0].kind, SkipKind::Projection);
+  EXPECT_FALSE(strided.skips[0].batch_norm);
+  EXPECT_EQ(network.bn_epsilon, 1e-3);
+  EXPECT_EQ(block_inputs(network).back(), (MapShape{64, 8, 8}));
+}
+
+TEST(ResidualBlock, HasOneSkipOverThreeConvolutions) {
+  for (int64_t width : {16, 32, 64}) {
+    const Network network = network_by_name(fmt::format("residual_block{}", width)).network;
+    ASSERT_EQ(network.blocks.size(), 1U);
+    EXPECT_EQ(network.blocks[0].stages.size(), 3U);
+    EXPECT_EQ(skip_ids(network), std::vector<std::string>{"block.skip"});
+    EXPECT_EQ(parameter_count(network), 3 * (9 * width * width + 2 * width) + 10 * width + 10);
+    EXPECT_EQ(network.input, (MapShape{width, 32, 32}));
+  }
+}
+
 TEST(NetworkNames, BuildByNameOrListTheNames) {
-  EXPECT_EQ(network_names(), (std::vector<std::string>{"resnet8", "resnet20", "resnet32",
-                                                       "resnet44", "resnet56", "resnet110"}));
+  EXPECT_EQ(network_names(),
+            (std::vector<std::string>{"resnet8", "resnet20", "resnet32", "resnet44", "resnet56",
+                                      "resnet110", "resnet8_mlperf_tiny", "resnet18", "resnet34",
+                                      "resnet50", "resnet101", "resnet50_v1", "resnet101_v1",
+                                      "residual_block16", "residual_block32", "residual_block64"}));
   for (const std::string& name : network_names())
-    EXPECT_EQ(make_network(network_config_by_name(name), {3, 32, 32}, 10).name, name);
-  EXPECT_EQ(testing::message_of(ErrorKind::Usage, [] { network_config_by_name("resnet21"); }),
-            "--network: unknown network 'resnet21' (did you mean 'resnet20'?); there are resnet8, "
-            "resnet20, resnet32, "
-            "resnet44, resnet56, resnet110");
+    EXPECT_EQ(network_by_name(name).network.name, name);
+  expect_error(
+      ErrorKind::Usage,
+      {"--network: unknown network 'resnet21' (did you mean 'resnet20'?); there are resnet8, "
+       "resnet20",
+       "residual_block64, or a description in a .json file"},
+      [] { network_by_name("resnet21"); });
   expect_error(ErrorKind::Usage, {"unknown network 'vgg'; there are resnet8"},
-               [] { network_config_by_name("vgg"); });
+               [] { network_by_name("vgg"); });
+  expect_error(ErrorKind::Usage, {"--network nowhere.json: there is no such file"},
+               [] { network_by_name("nowhere.json"); });
+}
+
+TEST(NetworkNames, EveryNetworkIsItsDescriptionReadBack) {
+  for (const std::string& name : network_names()) {
+    const Json json = write_network(network_by_name(name).network);
+    EXPECT_EQ(write_network(read_network(Json::parse(json.dump(), name), name)), json) << name;
+  }
 }
 
 }  // namespace

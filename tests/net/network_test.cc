@@ -58,11 +58,54 @@ TEST(Counts, OfACustomBlock) {
   network.input = {3, 10, 13};
   network.classes = 5;
   // 3x10x13 → 7x4x6 (kernel 3, stride 2, no pad) → 11x4x6 (kernel 1).
-  network.blocks.push_back({"b", {{3, 7, 3, 2, 0, true}, {7, 11, 1, 1, 0, false}}, {}});
+  Stage first = conv_stage(3, 7, 3, 2);
+  first.pad = first.pad_end = 0;
+  network.blocks.push_back({"b", {first, conv_stage(7, 11, 1, 1, /*relu=*/false)}, {}});
   EXPECT_EQ(verify_network(network), std::vector<std::string>{});
   EXPECT_EQ(block_inputs(network).back(), (MapShape{11, 4, 6}));
   EXPECT_EQ(parameter_count(network), 3 * 7 * 9 + 2 * 7 + 7 * 11 + 2 * 11 + 11 * 5 + 5);
   EXPECT_EQ(mac_count(network), 24 * 3 * 7 * 9 + 24 * 7 * 11 + 11 * 5);
+}
+
+TEST(Counts, OfGroupsPoolingAndConvolutionsWithoutBatchNorm) {
+  Network network;
+  network.name = "grouped";
+  network.input = {6, 10, 13};
+  network.classes = 5;
+  Stage grouped = conv_stage(6, 4, 3, 1);
+  grouped.groups = 2;
+  grouped.batch_norm = false;
+  network.blocks.push_back({"b", {grouped, max_pool_stage(4, 3, 2, 1)}, {}});
+  EXPECT_EQ(verify_network(network), std::vector<std::string>{});
+  EXPECT_EQ(block_inputs(network).back(), (MapShape{4, 5, 7}));
+  EXPECT_EQ(conv_name(network.blocks[0], 2), "b.pool2");
+  EXPECT_EQ(parameter_count(network), 4 * 3 * 9 + 4 + 4 * 5 + 5);
+  EXPECT_EQ(mac_count(network), 130 * 4 * 3 * 9 + 4 * 5);
+  std::vector<std::string> names;
+  for (const TensorSpec& spec : tensor_specs(network)) names.push_back(spec.name);
+  EXPECT_EQ(names,
+            (std::vector<std::string>{"b.conv1.weight", "b.conv1.bias", "fc.weight", "fc.bias"}));
+}
+
+TEST(Description, WhatFollowsFromTheRestMayBeLeftOut) {
+  const Network n = read_network(
+      Json::parse(R"({"name": "own", "input": {"channels": 3, "height": 10, "width": 13},
+        "classes": 5, "blocks": [
+          {"id": "a", "stages": [{"out_channels": 4, "kernel": 5}, {"kind": "max_pool", "kernel": 2, "stride": 2}]},
+          {"id": "b", "stages": [{"out_channels": 6, "stride": 2}, {"out_channels": 6}, {"out_channels": 6}],
+           "skips": [{"from": 0, "to": 3, "kind": "projection"}, {"from": 1, "to": 2}]}]})",
+                  "own.json"),
+      "own.json");
+  EXPECT_EQ(n.blocks[0].stages[0].pad, 2);
+  EXPECT_EQ(n.blocks[0].stages[0].pad_end, 2);
+  EXPECT_EQ(n.blocks[0].stages[1].out_channels, 4);
+  EXPECT_EQ(n.blocks[0].stages[1].pad, 0);
+  EXPECT_EQ(n.blocks[1].stages[1].in_channels, 6);
+  EXPECT_EQ(skip_ids(n), (std::vector<std::string>{"b.skip0", "b.skip1"}));
+  EXPECT_EQ(n.blocks[1].skips[0].stride, 2);
+  EXPECT_EQ(n.blocks[1].skips[0].tensors, "b.skip0");
+  EXPECT_EQ(n.blocks[1].skips[1].stride, 1);
+  EXPECT_EQ(block_inputs(n).back(), (MapShape{6, 3, 3}));
 }
 
 TEST(NetworkJson, RoundTrips) {
@@ -81,9 +124,9 @@ TEST(NetworkJson, RoundTrips) {
   EXPECT_EQ(
       json.at("blocks").as_array()[2].dump(),
       R"({"id":"stage2.block0","stages":[)"
-      R"({"in_channels":4,"out_channels":8,"kernel":3,"stride":2,"pad":1,"relu":true},)"
-      R"({"in_channels":8,"out_channels":8,"kernel":3,"stride":1,"pad":1,"relu":true}],"skips":[)"
-      R"({"id":"stage2.block0.skip","from":0,"to":2,"kind":"projection","stride":2,"channel_offset":0,"tensors":"stage2.block0.skip"}]})");
+      R"({"kind":"conv","in_channels":4,"out_channels":8,"kernel":3,"stride":2,"pad":1,"pad_end":1,"groups":1,"batch_norm":true,"relu":true},)"
+      R"({"kind":"conv","in_channels":8,"out_channels":8,"kernel":3,"stride":1,"pad":1,"pad_end":1,"groups":1,"batch_norm":true,"relu":true}],"skips":[)"
+      R"({"id":"stage2.block0.skip","from":0,"to":2,"kind":"projection","stride":2,"channel_offset":0,"tensors":"stage2.block0.skip","batch_norm":true}]})");
 }
 
 TEST(NetworkJson, IsReadStrictly) {

@@ -150,7 +150,7 @@ TEST(Alter, ANewProjectionStartsAsNothingWithoutMomentum) {
   Network network = testing::small_network();
   Block& block = network.blocks[2];
   const int64_t in = block.stages[0].in_channels, out = block.stages[1].out_channels;
-  block.stages = {{in, 3, 1, 1, 0, true}, {3, 5, 3, 2, 1, true}, {5, out, 1, 1, 0, true}};
+  block.stages = {conv_stage(in, 3, 1, 1), conv_stage(3, 5, 3, 2), conv_stage(5, out, 1, 1)};
   block.skips[0].to = 3;
   ASSERT_TRUE(verify_network(network).empty());
   Model model(network, testing::random_tensors(network, 2));

@@ -23,7 +23,7 @@ inline Network block_network(Surgery surgery = Surgery::Traditional,
   n.input = {2, 6, 7};
   n.classes = 5;
   n.join = join;
-  n.blocks.push_back({"stem", {{2, 3, 3, 1, 1, true}}, {}});
+  n.blocks.push_back({"stem", {conv_stage(2, 3, 3, 1)}, {}});
   const int64_t out = stride > 1 ? 4 : 3;
   Skip skip;
   skip.id = "b0.skip";
@@ -34,7 +34,7 @@ inline Network block_network(Surgery surgery = Surgery::Traditional,
     if (shortcut == Shortcut::Projection) skip.tensors = skip.id;
     skip.channel_offset = shortcut == Shortcut::Pad ? 1 : 0;
   }
-  n.blocks.push_back({"b0", {{3, out, 3, stride, 1, true}, {out, out, 3, 1, 1, true}}, {skip}});
+  n.blocks.push_back({"b0", {conv_stage(3, out, 3, stride), conv_stage(out, out, 3, 1)}, {skip}});
   alter(n, surgery);
   return n;
 }

@@ -261,8 +261,24 @@ Network bottleneck() {
   skip.kind = SkipKind::Projection;
   skip.stride = 2;
   network.blocks.push_back(
-      {"b", {{24, 8, 1, 1, 0, true}, {8, 8, 3, 2, 1, true}, {8, 32, 1, 1, 0, true}}, {skip}});
+      {"b", {conv_stage(24, 8, 1, 1), conv_stage(8, 8, 3, 2), conv_stage(8, 32, 1, 1)}, {skip}});
   return network;
+}
+
+TEST(Counts, OfResnet50BeforeAndAfterTheAlterationOfEverySkip) {
+  const Network before = network_by_name("resnet50").network;
+  for (const auto& [kind, parameters] : {std::pair(AlterationKind::Remove, int64_t{22780456}),
+                                         std::pair(AlterationKind::Shorten, int64_t{32519208})}) {
+    Network network = before;
+    int64_t added = 0, erased = 0;
+    for (const std::string& id : skip_ids(before)) {
+      const Alteration a = apply_alteration(network, id, kind);
+      added += a.added_parameters;
+      erased += a.erased_parameters;
+    }
+    EXPECT_EQ(parameter_count(network), parameters);
+    EXPECT_EQ(25557032 + added - erased, parameters);
+  }
 }
 
 TEST(Shorten, ABottleneckGetsNewProjectionsThatStartAsNothing) {
@@ -345,7 +361,10 @@ TEST(ApplyAlteration, RefusesAStageThatNoProjectionMatches) {
   Skip skip;
   skip.id = "b.skip";
   skip.to = 2;
-  network.blocks.push_back({"b", {{4, 4, 3, 1, 0, true}, {4, 4, 3, 1, 2, true}}, {skip}});
+  Stage shrinks = conv_stage(4, 4, 3, 1), grows = shrinks;
+  shrinks.pad = shrinks.pad_end = 0;
+  grows.pad = grows.pad_end = 2;
+  network.blocks.push_back({"b", {shrinks, grows}, {skip}});
   ASSERT_EQ(verify_network(network), std::vector<std::string>{});
   const std::string before = write_network(network).dump();
   EXPECT_EQ(message_of(ErrorKind::Unsupported,

@@ -17,6 +17,8 @@ enum class Join { BeforeActivation, AfterActivation };
 /// What a skip does where the shape changes: a 1×1 convolution with BN, or a strided slice padded
 /// with zero channels.
 enum class Shortcut { Projection, Pad };
+/// Which convolution of a strided bottleneck has the stride: the 3×3 (v1.5) or the first 1×1 (v1).
+enum class StrideOn { Conv3x3, First1x1 };
 enum class AlterationKind { Remove, Shorten, Keep };
 enum class ScheduleKind { Constant, HoldThenCosine, Cosine, Step };
 enum class EditOrder { InputFirst, OutputFirst };
@@ -37,11 +39,15 @@ RecordVisitor::Names overflow_names();
 
 struct NetworkConfig {
   std::string family = "resnet_cifar";
+  std::string file;  // family "file": the description
   int64_t depth = 20;
-  int64_t width = 16;  // filters of the first stage; the next two have 2 and 4 times as many
+  int64_t width = 0;  // filters of the first stage; 0: the family's
+  StrideOn stride_on = StrideOn::Conv3x3;
   Shortcut shortcut = Shortcut::Projection;
   Join join = Join::BeforeActivation;
 };
+/// With the family's width in the place of 0.
+NetworkConfig resolve_network_config(NetworkConfig config);
 
 struct DataConfig {
   std::string name = "cifar10";

@@ -14,19 +14,32 @@
 
 namespace tailor {
 
-/// conv (no bias) – batch norm – activation. The weight is [out, in, kernel, kernel].
+enum class StageKind { Conv, MaxPool };
+
+/// conv – batch norm – activation, the weight [out, in / groups, kernel, kernel]; without batch
+/// norm the convolution has a bias. Or a max pooling of as many channels, where padding never wins.
 struct Stage {
+  StageKind kind = StageKind::Conv;
   int64_t in_channels = 0, out_channels = 0;
-  int64_t kernel = 3, stride = 1, pad = 1;
+  int64_t kernel = 3, stride = 1;
+  int64_t pad = 1;      // zero pixels above and left
+  int64_t pad_end = 1;  // below and right
+  int64_t groups = 1;
+  bool batch_norm = true;
   bool relu = true;
 };
+/// A stage with equal pads of (kernel - 1) / 2: the output is as large as the input over the
+/// stride.
+Stage conv_stage(int64_t in_channels, int64_t out_channels, int64_t kernel, int64_t stride,
+                 bool relu = true);
+Stage max_pool_stage(int64_t channels, int64_t kernel, int64_t stride, int64_t pad);
 
 enum class SkipKind { Identity, Projection, Pad };
 const char* to_string(SkipKind kind);
 
 /// An edge of a block from one point to a later one. A projection is a strided 1×1 conv – BN whose
-/// tensors are `tensors`.conv.weight and `tensors`.bn.*; a pad takes every stride-th pixel and sets
-/// the channels at `channel_offset`.
+/// tensors are `tensors`.conv.weight and `tensors`.bn.* (without batch norm: `tensors`.conv.bias);
+/// a pad takes every stride-th pixel and sets the channels at `channel_offset`.
 struct Skip {
   std::string id;  // "stage2.block0.skip", after shortening "stage2.block0.skip.0", ".1"
   int64_t from = 0, to = 0;
@@ -34,6 +47,7 @@ struct Skip {
   int64_t stride = 1;
   int64_t channel_offset = 0;  // pad
   std::string tensors;         // projection
+  bool batch_norm = true;      // projection
 };
 
 struct Block {
@@ -58,6 +72,7 @@ struct Network {
 
 enum class TensorRole {
   ConvWeight,
+  ConvBias,
   BnWeight,
   BnBias,
   BnMean,
@@ -74,7 +89,8 @@ struct TensorSpec {
   TensorRole role;
 };
 
-/// Names of stage i (from 1) of a block: "stage2.block0.conv1", "stage2.block0.bn1".
+/// Names of stage i (from 1) of a block: "stage2.block0.conv1" (or "stem.pool2"),
+/// "stage2.block0.bn1".
 std::string conv_name(const Block& block, size_t stage);
 std::string bn_name(const Block& block, size_t stage);
 
@@ -112,15 +128,22 @@ std::vector<std::string> skip_ids(const Network& network);
 // ---- families and files
 // --------------------------------------------------------------------------------------------------
 
-/// Builds a network from its configuration; classes and input from the data set.
+/// Builds a network from its configuration; classes and input from the data set. Family "file"
+/// reads the description in `config.file`, which must have that input and as many classes.
 Network make_network(const NetworkConfig& config, const MapShape& input, int64_t classes);
-/// A CIFAR ResNet by name ("resnet20"), with the configuration's other defaults. Throws Usage
-/// listing the names.
-NetworkConfig network_config_by_name(const std::string& name);
+
+/// A network without a data set: by name ("resnet20", "resnet50_v1"; input and classes of the data
+/// that the network is known for), or a description in a JSON file. Throws Usage listing the names.
+struct NamedNetwork {
+  NetworkConfig config;
+  Network network;
+};
+NamedNetwork network_by_name(const std::string& name_or_file);
 std::vector<std::string> network_names();
 
 Json write_network(const Network& network);
-/// Strict, like a configuration; the result is well-formed. Throws Config.
+/// Strict, like a configuration; the result is well-formed. What follows from the rest may be left
+/// out: input channels, pads (as conv_stage has them), ids and strides of skips. Throws Config.
 Network read_network(const Json& json, const std::string& source);
 
 }  // namespace tailor
