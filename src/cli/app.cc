@@ -23,6 +23,7 @@ struct AllOptions {
   ExportOptions exporting;
   CheckCommandOptions check;
   InspectOptions inspect;
+  ImportOptions import;
   ConfigOptions config;
   CommonOptions version, env;
   std::string shell = "bash";
@@ -153,6 +154,37 @@ void setup_inspect(CLI::App& app, InspectOptions& o) {
   add_json(app, o);
 }
 
+void setup_import(CLI::App& app, ImportOptions& o) {
+  app.add_option("file", o.file, "Weights: PyTorch, TorchScript or safetensors")
+      ->required()
+      ->type_name("F");
+  app.add_option("--network", o.network,
+                 "The network they belong to, by name (resnet20, resnet50) or as a .json file")
+      ->required()
+      ->type_name("NAME");
+  app.add_option("--rules", o.rules,
+                 "How their names map to ours: a rule set's name or .json file (default: the one "
+                 "that fits)")
+      ->type_name("NAME");
+  app.add_option("--output", o.output, "Folder for model.ckpt (default imports/NAME)")
+      ->type_name("DIR");
+  app.add_flag("--force", o.force, "Replace model.ckpt if it exists");
+  app.add_option("--classes", o.classes, "Classes, if not the network's usual number")
+      ->check(at_least_one())
+      ->type_name("N");
+  app.add_option("--image-size", o.image_size, "Rows and columns of the images, if not the usual")
+      ->check(at_least_one())
+      ->type_name("N");
+  app.add_option("--mean", o.mean, "Mean of the pixels in 0..1, by channel (default: the rules')")
+      ->delimiter(',')
+      ->type_name("R,G,B");
+  app.add_option("--std", o.deviation, "Standard deviation of the pixels (default: the rules')")
+      ->delimiter(',')
+      ->type_name("R,G,B");
+  add_set(app, o.set);
+  add_json(app, o);
+}
+
 void setup_config(CLI::App& app, ConfigOptions& o) {
   app.add_option("action", o.action,
                  "list (embedded configurations), show (a resolved one), schema (JSON Schema), "
@@ -268,6 +300,9 @@ int run_cli(int argc, const char* const* argv) {
   CLI::App* inspect = sub(
       "inspect", "Topology, skips, parameters and cost of a checkpoint, graph or named network");
   setup_inspect(*inspect, o.inspect);
+  CLI::App* import =
+      sub("import", "Weights trained elsewhere, as a checkpoint of ours; no code in them is run");
+  setup_import(*import, o.import);
   CLI::App* config = sub("config", "List, show and document configurations");
   setup_config(*config, o.config);
   CLI::App* version_command = sub("version", "Version, commit and compiler of this build");
@@ -304,6 +339,7 @@ int run_cli(int argc, const char* const* argv) {
     if (*exporting) return run_export(o.exporting);
     if (*check) return run_check(o.check);
     if (*inspect) return run_inspect(o.inspect);
+    if (*import) return run_import(o.import);
     if (*config) return run_config(o.config);
     if (*version_command) return run_version(o.version);
     if (*env) return run_env(o.env);

@@ -36,13 +36,13 @@ std::string network_text(const Network& n) {
                  to_string(points[i + 1]), with_commas(stage_parameters(block.stages[i]))});
     }
     for (const Skip& s : block.skips) {
-      skips.add({s.id, fmt::format("{}.{}", block.id, s.from), fmt::format("{}.{}", block.id, s.to),
-                 s.kind == SkipKind::Identity
-                     ? "identity"
-                     : fmt::format("{}, stride {}{}", to_string(s.kind), s.stride,
-                                   s.kind == SkipKind::Projection && !s.batch_norm
-                                       ? ", no batch norm"
-                                       : "")});
+      skips.add(
+          {s.id, fmt::format("{}.{}", block.id, s.from), fmt::format("{}.{}", block.id, s.to),
+           s.kind == SkipKind::Identity
+               ? "identity"
+               : fmt::format(
+                     "{}, stride {}{}", to_string(s.kind), s.stride,
+                     s.kind == SkipKind::Projection && !s.batch_norm ? ", no batch norm" : "")});
     }
   }
   const size_t count = skip_ids(n).size();

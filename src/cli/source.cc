@@ -16,20 +16,6 @@ namespace {
 constexpr int64_t kCalibrationImages = 4;
 constexpr int64_t kNoiseSeed = 1;
 
-/// Uniform random pixels, preprocessed: what an untrained network is looked at with.
-std::vector<double> noise_image(const MapShape& shape, const Preprocessing& p, int64_t index) {
-  CounterRandom random(kNoiseSeed, RandomStream::Noise, static_cast<uint64_t>(index));
-  std::vector<double> image;
-  for (int64_t c = 0; c < shape.channels; ++c) {
-    for (int64_t i = 0; i < shape.pixels(); ++i) {
-      const double pixel = static_cast<double>(random.below(256)) / 255;
-      const auto channel = static_cast<size_t>(c) % p.mean.size();
-      image.push_back((pixel - p.mean[channel]) / p.deviation[channel]);
-    }
-  }
-  return image;
-}
-
 const Preprocessing& default_preprocessing() {
   static const Preprocessing cifar10{{0.4914, 0.4822, 0.4465}, {0.2470, 0.2435, 0.2616}};
   return cifar10;
@@ -102,6 +88,19 @@ GraphSource from_name(const std::string& name) {
 
 }  // namespace
 
+std::vector<double> noise_image(const MapShape& shape, const Preprocessing& p, int64_t index) {
+  CounterRandom random(kNoiseSeed, RandomStream::Noise, static_cast<uint64_t>(index));
+  std::vector<double> image;
+  for (int64_t c = 0; c < shape.channels; ++c) {
+    for (int64_t i = 0; i < shape.pixels(); ++i) {
+      const double pixel = static_cast<double>(random.below(256)) / 255;
+      const auto channel = static_cast<size_t>(c) % p.mean.size();
+      image.push_back((pixel - p.mean[channel]) / p.deviation[channel]);
+    }
+  }
+  return image;
+}
+
 std::string newest_finished_checkpoint(const std::string& runs) {
   std::string newest;
   timespec newest_time{};
@@ -127,11 +126,12 @@ std::string newest_finished_checkpoint(const std::string& runs) {
 
 std::string resolve_checkpoint(const std::string& path) {
   if (!is_directory(path)) return path;
-  for (const char* name : {"best.ckpt", "last.ckpt"}) {
+  for (const char* name : {"best.ckpt", "last.ckpt", "model.ckpt"}) {
     const std::string file = path_join(path, name);
     if (path_exists(file)) return file;
   }
-  fail(ErrorKind::Data, "--checkpoint {}: the folder has no best.ckpt and no last.ckpt", path);
+  fail(ErrorKind::Data, "--checkpoint {}: the folder has no best.ckpt, last.ckpt or model.ckpt",
+       path);
 }
 
 GraphSource open_graph_source(const std::string& checkpoint, const std::string& graph,

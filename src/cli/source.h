@@ -33,6 +33,9 @@ std::string newest_finished_checkpoint(const std::string& runs);
 /// A checkpoint, from the file or the run folder that a user names.
 std::string resolve_checkpoint(const std::string& path);
 
+/// Uniform random pixels, preprocessed, CHW: what a network without data is looked at with.
+std::vector<double> noise_image(const MapShape& shape, const Preprocessing& p, int64_t index);
+
 /// The run's export section with the flags on top.
 ExportConfig apply_hardware(ExportConfig base, const HardwareOptions& flags);
 

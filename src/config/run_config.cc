@@ -295,6 +295,7 @@ const char* to_string(Shortcut v) { return kShortcuts[static_cast<size_t>(v)]; }
 const char* to_string(AlterationKind v) { return kAlterations[static_cast<size_t>(v)]; }
 const char* to_string(Layout v) { return kLayouts[static_cast<size_t>(v)]; }
 const char* to_string(HlsBackend v) { return kBackends[static_cast<size_t>(v)]; }
+RecordVisitor::Names family_names() { return names(kFamilies); }
 RecordVisitor::Names join_names() { return names(kJoins); }
 RecordVisitor::Names layout_names() { return names(kLayouts); }
 RecordVisitor::Names backend_names() { return names(kBackends); }

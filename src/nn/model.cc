@@ -116,8 +116,8 @@ at::Tensor skip_term(const Skip& skip, const at::Tensor& from, int64_t out_chann
 
 /// Walks the chain of every block and adds the skips that end at each point: the one definition of
 /// what a description computes in LibTorch.
-at::Tensor run_network(const Network& network, const at::Tensor& input, const ConvBn& conv_bn,
-                       const at::Tensor& fc_weight, const at::Tensor& fc_bias) {
+at::Tensor walk_network(const Network& network, const at::Tensor& input, const ConvBn& conv_bn,
+                        const at::Tensor& fc_weight, const at::Tensor& fc_bias) {
   at::Tensor x = input;
   for (const Block& block : network.blocks) {
     std::vector<at::Tensor> points = {x};
@@ -194,7 +194,7 @@ at::Tensor Model::forward(const at::Tensor& x, bool training) {
                           buffers_.at(spec.bn + ".running_var"), training, network_.bn_momentum,
                           network_.bn_epsilon, /*cudnn_enabled=*/false);
   };
-  return run_network(network_, x, conv_bn, parameter("fc.weight"), parameter("fc.bias"));
+  return walk_network(network_, x, conv_bn, parameter("fc.weight"), parameter("fc.bias"));
 }
 
 void Model::zero_gradients() { flat_gradients_.zero_(); }
@@ -248,6 +248,11 @@ int64_t Model::parameter_count() const {
   return count;
 }
 
+Tensor run_network(const Network& network, const TensorMap& tensors, const Tensor& inputs) {
+  at::NoGradGuard no_grad;
+  return to_host(Model(network, tensors).forward(host_view(inputs), /*training=*/false));
+}
+
 FrozenModel::FrozenModel(const Network& network, const TensorMap& tensors) : network_(network) {
   verify_tensors(network, tensors, "the frozen model");
   c10::InferenceMode guard;
@@ -287,7 +292,7 @@ at::Tensor FrozenModel::forward(const at::Tensor& x) const {
       return convolve(in, spec, weights_.at(spec.conv + ".weight"),
                       weights_.at(spec.conv + ".bias"));
     };
-    logits = run_network(network_, x, conv_bn, weights_.at("fc.weight"), weights_.at("fc.bias"));
+    logits = walk_network(network_, x, conv_bn, weights_.at("fc.weight"), weights_.at("fc.bias"));
   }
   return logits.clone();  // an inference tensor cannot be kept for a backward pass
 }

@@ -50,6 +50,15 @@ struct CheckCommandOptions : CommonOptions {
 
 struct InspectOptions : CommonOptions {
   std::string file, network;
+  bool as_json = false;  // the description alone
+};
+
+struct ImportOptions : CommonOptions {
+  std::string file, network, rules, output;
+  std::optional<int64_t> classes, image_size;
+  std::vector<double> mean, deviation;
+  std::vector<std::string> set;
+  bool force = false;
 };
 
 struct ConfigOptions : CommonOptions {
@@ -62,6 +71,7 @@ int run_train(const TrainOptions& options);
 int run_evaluate(const EvaluateOptions& options);
 int run_export(const ExportOptions& options);
 int run_check(const CheckCommandOptions& options);
+int run_import(const ImportOptions& options);
 int run_inspect(const InspectOptions& options);
 int run_config(const ConfigOptions& options);
 int run_version(const CommonOptions& options);

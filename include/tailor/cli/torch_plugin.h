@@ -7,12 +7,15 @@
 
 #include "tailor/cli/commands.h"
 #include "tailor/core/json.h"
+#include "tailor/net/network.h"
 
 namespace tailor {
 
 struct TorchPlugin {
   int (*train)(const TrainOptions& options);
   int (*evaluate)(const EvaluateOptions& options);
+  /// Logits of inputs [n, channels, height, width] in eval mode.
+  Tensor (*run_network)(const Network& network, const TensorMap& tensors, const Tensor& inputs);
   Json (*describe)();  // version, BLAS, threads, CUDA
 };
 

@@ -31,6 +31,7 @@ const char* to_string(Shortcut shortcut);
 const char* to_string(AlterationKind kind);
 const char* to_string(Layout layout);
 const char* to_string(HlsBackend backend);
+RecordVisitor::Names family_names();
 RecordVisitor::Names join_names();
 RecordVisitor::Names layout_names();
 RecordVisitor::Names backend_names();

@@ -12,6 +12,8 @@ struct EmbeddedFile {
 
 /// configs/*.json.
 Span<const EmbeddedFile> embedded_configs();
+/// configs/rules/*.json.
+Span<const EmbeddedFile> embedded_weight_rules();
 /// src/hls/library: the C++ headers copied into every project.
 Span<const EmbeddedFile> embedded_hls_library();
 /// src/hls/native: the vendor types for a host compiler.

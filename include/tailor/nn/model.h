@@ -57,6 +57,9 @@ class Model {
   std::map<std::string, at::Tensor> buffers_;  // running statistics
 };
 
+/// Logits [n, classes] of inputs [n, channels, height, width], both F32, in eval mode.
+Tensor run_network(const Network& network, const TensorMap& tensors, const Tensor& inputs);
+
 /// A frozen network for inference: eval mode, batch norm folded into the convolutions (in float64),
 /// no autograd.
 class FrozenModel {

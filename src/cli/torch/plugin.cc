@@ -3,6 +3,7 @@
 #include <c10/util/Exception.h>
 
 #include "tailor/cli/torch_plugin.h"
+#include "tailor/nn/model.h"
 #include "tailor/train/trainer.h"
 
 namespace tailor {
@@ -18,8 +19,16 @@ int guarded(const Options& options) {
   }
 }
 
+Tensor run_on_torch(const Network& network, const TensorMap& tensors, const Tensor& inputs) {
+  try {
+    return run_network(network, tensors, inputs);
+  } catch (const c10::Error& e) {
+    fail(ErrorKind::Internal, "LibTorch: {}", e.what_without_backtrace());
+  }
+}
+
 const TorchPlugin plugin = {guarded<TrainOptions, torch_train>,
-                            guarded<EvaluateOptions, torch_evaluate>, describe_torch};
+                            guarded<EvaluateOptions, torch_evaluate>, run_on_torch, describe_torch};
 
 }  // namespace
 }  // namespace tailor

@@ -1,0 +1,52 @@
+// Foreign weights under our names: a rule set is data (configs/rules/*.json), every tensor of a
+// file and of the network is accounted for, and nothing is guessed from shapes.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "tailor/config/preprocessing.h"
+#include "tailor/net/network.h"
+
+namespace tailor {
+
+/// `from` is a whole foreign name in which {x} stands for a number and {*}, last, for the rest;
+/// `to` our name with the same words, {x+1} and {x-1} included. An empty `to` drops the tensor.
+struct WeightRule {
+  std::string from, to;
+};
+
+/// How kernels lie in the file: [out, in, rows, columns], or Keras' [rows, columns, in, out].
+enum class WeightLayout { Torch, Keras };
+
+struct WeightRules {
+  std::string name, title;
+  std::vector<std::string> families;  // of networks that these weights can be
+  std::string shortcut;               // of such networks: "projection" or "pad"; empty: as asked
+  WeightLayout layout = WeightLayout::Torch;
+  std::vector<WeightRule> rules;  // the first that fits counts
+  Preprocessing preprocessing;    // with which such weights were trained
+};
+
+std::vector<std::string> weight_rule_names();
+/// A built-in rule set by name, or one from a .json file. Throws Usage or Config.
+WeightRules load_weight_rules(const std::string& name_or_file);
+
+/// Where every tensor went.
+struct WeightMatch {
+  std::string prefix;               // of the foreign names, "state_dict.module."
+  TensorMap tensors;                // those of the network that were found, F32, in our layout
+  std::vector<std::string> folded;  // biases of convolutions before a batch norm: into its mean
+  std::vector<std::string> dropped;
+  std::vector<std::string> outside;  // without the prefix: optimisers, counters
+  std::vector<std::string> left_over, missing, misshapen;
+  bool complete() const { return left_over.empty() && missing.empty() && misshapen.empty(); }
+};
+
+/// The prefix is the one under which most names match.
+WeightMatch match_weights(const TensorMap& file, const WeightRules& rules, const Network& network);
+
+/// "matched 97 of 97 tensors …" and every finding, some lines.
+std::string describe_match(const WeightMatch& match, const Network& network);
+
+}  // namespace tailor

@@ -1,0 +1,143 @@
+// tailor import: a file of foreign weights becomes a checkpoint like any other. Nothing is written
+// unless every tensor of the network was found and none was left over.
+#include "cli/source.h"
+#include "tailor/cli/torch_plugin.h"
+#include "tailor/core/files.h"
+#include "tailor/core/log.h"
+#include "tailor/core/strings.h"
+#include "tailor/net/weight_rules.h"
+#include "tailor/tensors/safetensors.h"
+
+namespace tailor {
+namespace {
+
+constexpr int64_t kWitnessImages = 4;
+
+struct Candidate {
+  WeightRules rules;
+  NetworkConfig config;
+  Network network;
+  WeightMatch match;
+};
+
+Candidate try_rules(const WeightRules& rules, const NamedNetwork& named,
+                    const ImportOptions& options, const TensorMap& file) {
+  Candidate c{rules, named.config, {}, {}};
+  if (rules.shortcut == to_string(Shortcut::Pad)) c.config.shortcut = Shortcut::Pad;
+  if (rules.shortcut == to_string(Shortcut::Projection)) c.config.shortcut = Shortcut::Projection;
+  MapShape input = named.network.input;
+  if (options.image_size) input.height = input.width = *options.image_size;
+  c.network = make_network(c.config, input, options.classes.value_or(named.network.classes));
+  c.match = match_weights(file, rules, c.network);
+  return c;
+}
+
+/// The rules asked for, or the first that account for every tensor, or the nearest ones.
+Candidate choose_rules(const ImportOptions& options, const TensorMap& file) {
+  const NamedNetwork named = network_by_name(options.network);
+  if (!options.rules.empty())
+    return try_rules(load_weight_rules(options.rules), named, options, file);
+  std::optional<Candidate> best;
+  for (const std::string& name : weight_rule_names()) {
+    const WeightRules rules = load_weight_rules(name);
+    const auto& families = rules.families;
+    if (std::find(families.begin(), families.end(), named.config.family) == families.end())
+      continue;
+    Candidate c = try_rules(rules, named, options, file);
+    if (c.match.complete()) return c;
+    const auto faults = [](const Candidate& x) {
+      return x.match.missing.size() + x.match.left_over.size() + x.match.misshapen.size();
+    };
+    if (!best || faults(c) < faults(*best)) best = std::move(c);
+  }
+  TAILOR_CHECK(best, "no rules for the family {}", named.config.family);
+  return *best;
+}
+
+/// The data set that such images and classes are known from; the user may say another.
+const char* usual_data(const Network& network) {
+  const bool small = network.input == MapShape{3, 32, 32};
+  return small && network.classes == 100 ? "cifar100" : "cifar10";
+}
+
+Tensor noise_inputs(const Network& network, const Preprocessing& preprocessing) {
+  const MapShape& shape = network.input;
+  Tensor inputs(DType::F32, {kWitnessImages, shape.channels, shape.height, shape.width});
+  float* at = inputs.as<float>().data();
+  for (int64_t i = 0; i < kWitnessImages; ++i) {
+    for (double v : noise_image(shape, preprocessing, i)) *at++ = static_cast<float>(v);
+  }
+  return inputs;
+}
+
+}  // namespace
+
+int run_import(const ImportOptions& options) {
+  if (!path_exists(options.file)) fail(ErrorKind::Usage, "{}: there is no such file", options.file);
+  const TensorFile file = load_safetensors(options.file, "weights");
+  const Candidate chosen = choose_rules(options, file.tensors);
+  const std::string report = describe_match(chosen.match, chosen.network);
+  if (!chosen.match.complete()) {
+    fail(ErrorKind::Data,
+         "{} does not hold the weights of {} by the rules {} ({}): {}\ntry another --network, "
+         "--rules (there are {}, or a .json file of your own), or --classes",
+         options.file, chosen.network.name, chosen.rules.name, chosen.rules.title, report,
+         join(weight_rule_names(), ", "));
+  }
+  const std::string output =
+      options.output.empty() ? path_join("imports", chosen.network.name) : options.output;
+  const std::string path = path_join(output, "model.ckpt");
+  if (path_exists(path) && !options.force)
+    fail(ErrorKind::Usage, "{} exists already; name another --output, or add --force", path);
+
+  Checkpoint c;
+  c.network = chosen.network;
+  c.tensors = chosen.match.tensors;
+  c.preprocessing = chosen.rules.preprocessing;
+  if (!options.mean.empty()) c.preprocessing.mean = options.mean;
+  if (!options.deviation.empty()) c.preprocessing.deviation = options.deviation;
+  for (const auto& [flag, values] : {std::pair("--mean", &c.preprocessing.mean),
+                                     std::pair("--std", &c.preprocessing.deviation)}) {
+    if (static_cast<int64_t>(values->size()) != chosen.network.input.channels)
+      fail(ErrorKind::Usage, "{}: expected {} numbers, one a channel, got {}", flag,
+           chosen.network.input.channels, values->size());
+  }
+  for (double d : c.preprocessing.deviation) {
+    if (!(d > 0)) fail(ErrorKind::Usage, "--std: expected positive numbers, got {}", d);
+  }
+  Json config = Json::object({{"network", write_network_config(chosen.config)},
+                              {"data", Json::object({{"name", usual_data(chosen.network)}})}});
+  for (const std::string& assignment : options.set) apply_override(config, assignment);
+  const RunConfig run = read_run_config(config, "tailor import");
+  c.config = write_run_config(run);
+  c.run = file_name(output);
+  c.position.finished = true;
+  c.metrics = Json::object();
+  c.witness = CheckpointWitness{fmt::format("{} images of seeded noise", kWitnessImages),
+                                noise_inputs(c.network, c.preprocessing), Tensor()};
+  c.witness->outputs = open_torch().run_network(c.network, c.tensors, c.witness->inputs);
+  create_directories(output);
+  save_checkpoint(path, c);
+
+  if (options.json) {
+    fmt::print("{}\n", Json::object({{"checkpoint", path},
+                                     {"network", c.network.name},
+                                     {"rules", chosen.rules.name},
+                                     {"matched", c.tensors.size()},
+                                     {"folded", chosen.match.folded.size()},
+                                     {"prefix", chosen.match.prefix},
+                                     {"preprocessing", write_preprocessing(c.preprocessing)},
+                                     {"data", run.data.name},
+                                     {"weights_sha256", weights_digest(c.tensors)}})
+                           .dump(2));
+    return 0;
+  }
+  fmt::print(
+      "{}: {} from {}\nrules {}: {}\n{}\npreprocessing: {}\ndata: {}\n"
+      "next: tailor evaluate --checkpoint {}\n",
+      path, c.network.name, options.file, chosen.rules.name, chosen.rules.title, report,
+      write_preprocessing(c.preprocessing).dump(), run.data.name, output);
+  return 0;
+}
+
+}  // namespace tailor
