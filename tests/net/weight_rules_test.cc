@@ -1,0 +1,220 @@
+// Foreign names to ours: every tensor of file and network is accounted for, and its values arrive.
+#include "tailor/net/weight_rules.h"
+
+#include <gtest/gtest.h>
+
+#include "support/expect_error.h"
+#include "tailor/core/files.h"
+#include "tailor/core/strings.h"
+
+namespace tailor {
+namespace {
+
+using testing::expect_error;
+
+Network network_of(const std::string& family, int64_t depth, Shortcut shortcut,
+                   const MapShape& input = {3, 32, 32}) {
+  NetworkConfig config;
+  config.family = family;
+  config.depth = depth;
+  config.width = 4;
+  config.shortcut = shortcut;
+  return make_network(config, input, 7);
+}
+
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+  const size_t at = text.find(from);
+  return at == std::string::npos ? text : text.replace(at, from.size(), to);
+}
+
+/// What torchvision calls our tensor, written without the rules' templates.
+std::string torchvision_name(const std::string& ours) {
+  std::string name = replaced(ours, "stem.", "");
+  if (name.compare(0, 5, "stage") == 0) name = "layer" + replaced(name.substr(5), ".block", ".");
+  name = replaced(name, "skip.conv", "downsample.0");
+  return replaced(name, "skip.bn", "downsample.1");
+}
+
+std::string release_name(const std::string& ours) {
+  std::string name = torchvision_name(ours);
+  if (name == "conv1.weight") return "conv1.0.weight";
+  if (name.compare(0, 4, "bn1.") == 0) return "conv1.1." + name.substr(4);
+  if (name.compare(0, 5, "layer") == 0)
+    return fmt::format("layers.{}{}", name[5] - '1', name.substr(6));
+  return name;
+}
+
+template <class Name>
+TensorMap renamed(const TensorMap& tensors, const Name& name, const std::string& prefix = "") {
+  TensorMap result;
+  for (const auto& [ours, tensor] : tensors) result.emplace(prefix + name(ours), tensor);
+  return result;
+}
+
+TEST(WeightRules, TheNamesOfOtherProgramsBecomeOurs) {
+  struct Case {
+    const char* rules;
+    Network network;
+    std::string (*name)(const std::string&);
+  };
+  const auto linear = [](const std::string& ours) {
+    return replaced(torchvision_name(ours), "fc.", "linear.");
+  };
+  const auto shortcut = [](const std::string& ours) {
+    std::string name = replaced(torchvision_name(ours), "fc.", "linear.");
+    return replaced(name, "downsample", "shortcut");
+  };
+  const auto own = [](const std::string& ours) { return ours; };
+  const Case cases[] = {
+      {"torchvision", network_of("resnet_imagenet", 18, Shortcut::Projection), torchvision_name},
+      {"torchvision", network_of("resnet_imagenet", 50, Shortcut::Projection), torchvision_name},
+      {"cifar_downsample", network_of("resnet_cifar", 20, Shortcut::Projection), torchvision_name},
+      {"cifar_pad", network_of("resnet_cifar", 20, Shortcut::Pad), linear},
+      {"cifar_projection", network_of("resnet_cifar", 20, Shortcut::Projection), shortcut},
+      {"tailor_release", network_of("resnet_cifar", 8, Shortcut::Projection), release_name},
+      {"tailor", network_of("resnet_cifar", 8, Shortcut::Pad), own},
+  };
+  for (const Case& c : cases) {
+    const TensorMap tensors = initial_tensors(c.network, 3);
+    TensorMap file = renamed(tensors, c.name);
+    file.emplace("bn1.num_batches_tracked", Tensor::from<int64_t>({}, {5}));
+    const WeightMatch match = match_weights(file, load_weight_rules(c.rules), c.network);
+    EXPECT_TRUE(match.complete()) << c.rules << ": " << describe_match(match, c.network);
+    EXPECT_EQ(match.tensors, tensors) << c.rules;
+    EXPECT_EQ(match.dropped, std::vector<std::string>{"bn1.num_batches_tracked"}) << c.rules;
+  }
+}
+
+TEST(WeightRules, TheFoldersOfACheckpointAreLookedThrough) {
+  const Network network = network_of("resnet_cifar", 8, Shortcut::Projection);
+  const TensorMap tensors = initial_tensors(network, 3);
+  TensorMap file = renamed(tensors, torchvision_name, "state_dict.module.");
+  file.emplace("optimizer.state.0.momentum_buffer", Tensor(DType::F32, {2}));
+  const WeightMatch match = match_weights(file, load_weight_rules("cifar_downsample"), network);
+  EXPECT_EQ(match.prefix, "state_dict.module.");
+  EXPECT_EQ(match.tensors, tensors);
+  EXPECT_EQ(match.outside, std::vector<std::string>{"optimizer.state.0.momentum_buffer"});
+  EXPECT_TRUE(match.complete());
+  EXPECT_EQ(describe_match(match, network),
+            "47 of 47 tensors of resnet8 matched under the prefix state_dict.module.\n"
+            "  1 outside: optimizer.state.0.momentum_buffer");
+}
+
+TEST(WeightRules, WhatDoesNotFitIsNamedWithShapes) {
+  const Network network = network_of("resnet_cifar", 8, Shortcut::Projection);
+  TensorMap file = renamed(initial_tensors(network, 3), torchvision_name);
+  file.erase("layer2.0.bn1.running_var");
+  file.erase("fc.weight");
+  file.emplace("fc.weight", Tensor(DType::F32, {100, 16}));
+  file.emplace("aux.weight", Tensor(DType::F32, {2, 3}));
+  file.emplace("layer9.0.conv1.weight", Tensor(DType::F32, {1}));
+  const WeightMatch match = match_weights(file, load_weight_rules("cifar_downsample"), network);
+  EXPECT_FALSE(match.complete());
+  EXPECT_EQ(match.missing, std::vector<std::string>{"stage2.block0.bn1.running_var [8]"});
+  EXPECT_EQ(match.misshapen, std::vector<std::string>{
+                                 "fc.weight → fc.weight has shape [100, 16], expected [7, 16]"});
+  EXPECT_EQ(
+      match.left_over,
+      (std::vector<std::string>{
+          "aux.weight [2, 3]", "layer9.0.conv1.weight [1] (would be stage9.block0.conv1.weight)"}));
+}
+
+TEST(WeightRules, KerasKernelsAreTurnedAndBiasesBeforeBatchNormGoIntoItsMean) {
+  NetworkConfig config;
+  config.family = "resnet_mlperf_tiny";
+  const Network network = make_network(config, {3, 32, 32}, 10);
+  const WeightRules rules = load_weight_rules("mlperf_tiny");
+  EXPECT_EQ(rules.layout, WeightLayout::Keras);
+  TensorMap file;
+  // Every tensor as Keras has it: kernels (rows, columns, in, out), a bias on every convolution.
+  const TensorMap tensors = initial_tensors(network, 3);
+  for (const WeightRule& rule : rules.rules) {
+    if (rule.to.empty()) continue;
+    auto found = tensors.find(rule.to);
+    if (found == tensors.end()) {  // a bias that batch norm swallows
+      const int64_t channels = tensors.at(replaced(rule.to, ".bias", ".weight")).shape()[0];
+      Tensor bias(DType::F32, {channels});
+      for (int64_t i = 0; i < channels; ++i)
+        bias.as<float>()[static_cast<size_t>(i)] = 0.25F * static_cast<float>(i);
+      file.emplace(rule.from, bias);
+      continue;
+    }
+    const Tensor& t = found->second;
+    const Shape& s = t.shape();
+    if (s.size() == 4) {
+      Tensor turned(DType::F32, {s[2], s[3], s[1], s[0]});
+      for (int64_t o = 0; o < s[0]; ++o) {
+        for (int64_t i = 0; i < s[1]; ++i) {
+          for (int64_t y = 0; y < s[2]; ++y) {
+            for (int64_t x = 0; x < s[3]; ++x)
+              turned.as<float>()[static_cast<size_t>(((y * s[3] + x) * s[1] + i) * s[0] + o)] =
+                  t.as<float>()[static_cast<size_t>(((o * s[1] + i) * s[2] + y) * s[3] + x)];
+          }
+        }
+      }
+      file.emplace(rule.from, turned);
+    } else if (s.size() == 2) {
+      Tensor turned(DType::F32, {s[1], s[0]});
+      for (int64_t o = 0; o < s[0]; ++o) {
+        for (int64_t i = 0; i < s[1]; ++i)
+          turned.as<float>()[static_cast<size_t>(i * s[0] + o)] =
+              t.as<float>()[static_cast<size_t>(o * s[1] + i)];
+      }
+      file.emplace(rule.from, turned);
+    } else {
+      file.emplace(rule.from, t);
+    }
+  }
+  const WeightMatch match = match_weights(file, rules, network);
+  ASSERT_TRUE(match.complete()) << describe_match(match, network);
+  EXPECT_EQ(match.folded.size(), 7U);
+  for (const auto& [name, tensor] : tensors) {
+    if (name.find("running_mean") == std::string::npos) {
+      EXPECT_EQ(match.tensors.at(name), tensor) << name;
+    } else {
+      EXPECT_EQ(match.tensors.at(name).as<float>()[3], tensor.as<float>()[3] - 0.75F) << name;
+    }
+  }
+}
+
+TEST(WeightRules, AUsersOwnFileIsReadStrictly) {
+  TemporaryDirectory folder("weight-rules");
+  const auto written = [&](const std::string& text) {
+    const std::string path = path_join(folder.path(), "own.json");
+    write_file(path, text);
+    return path;
+  };
+  const WeightRules own = load_weight_rules(written(
+      R"({"rules": [{"from": "net.{a}.w", "to": "stage{a+1}.block0.conv1.weight"}],
+          "mean": [0.5], "deviation": [0.25]})"));
+  EXPECT_EQ(own.rules.size(), 1U);
+  expect_error(ErrorKind::Config, {"/rules/0/to", "only words of \"from\"", "{b}"}, [&] {
+    load_weight_rules(
+        written(R"({"rules": [{"from": "x{a}", "to": "y{b}"}], "mean": [0], "deviation": [1]})"));
+  });
+  expect_error(ErrorKind::Config, {"/rules/0/from", "{*} as the last"}, [&] {
+    load_weight_rules(
+        written(R"({"rules": [{"from": "{*}.x{a}", "to": "y"}], "mean": [0], "deviation": [1]})"));
+  });
+  expect_error(ErrorKind::Config, {"/mean", "as many numbers as in /deviation"},
+               [&] { load_weight_rules(written(R"({"mean": [0, 1], "deviation": [1]})")); });
+  expect_error(ErrorKind::Config, {"/rulez", "unknown key"},
+               [&] { load_weight_rules(written(R"({"rulez": []})")); });
+  expect_error(ErrorKind::Usage, {"--rules torchvisoin", "did you mean 'torchvision'", "cifar_pad"},
+               [] { load_weight_rules("torchvisoin"); });
+}
+
+TEST(WeightRules, EveryBuiltInSetIsReadAndSaysItsPreprocessing) {
+  EXPECT_EQ(weight_rule_names(),
+            (std::vector<std::string>{"cifar_downsample", "cifar_pad", "cifar_projection",
+                                      "mlperf_tiny", "tailor", "tailor_release", "torchvision"}));
+  for (const std::string& name : weight_rule_names()) {
+    const WeightRules rules = load_weight_rules(name);
+    EXPECT_EQ(rules.preprocessing.mean.size(), 3U) << name;
+    EXPECT_FALSE(rules.title.empty()) << name;
+    EXPECT_FALSE(rules.families.empty()) << name;
+  }
+}
+
+}  // namespace
+}  // namespace tailor
