@@ -236,8 +236,10 @@ TEST(WindowSums, EveryKernelIsExactAtItsLimits) {
                                       : i % 4 == 1 ? 32767
                                                    : static_cast<int>(i));
       WindowWeights packed = pack_window_weights(weights, rows, length, outputs, 32768, true);
-      std::vector<int64_t> sums(static_cast<size_t>(pixels * outputs));
-      window_sums(packed, map.data(), pixels, step, pitch, sums.data());
+      std::vector<int64_t> sums(static_cast<size_t>(pixels * outputs)), starts, runs;
+      for (int64_t p = 0; p < pixels; ++p) starts.push_back(p * step);
+      for (int64_t r = 0; r < rows; ++r) runs.push_back(r * pitch);
+      window_sums(packed, map.data(), starts, runs, sums.data(), outputs);
       for (int64_t p = 0; p < pixels; ++p) {
         for (int64_t o = 0; o < outputs; ++o) {
           int64_t expected = 0;
