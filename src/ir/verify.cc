@@ -164,6 +164,13 @@ std::vector<std::string> verify_design(const Graph& graph) {
          n.name, " has no reasonable number of cycles");
     need(is_identifier(n.identifier), n.name, " has no C++ identifier");
     if (!findings.empty()) return findings;
+    if (n.op == Op::Relu || n.op == Op::ShortcutPad || n.op == Op::MaxPool2d ||
+        n.op == Op::ZeroPad || n.op == Op::Clone) {
+      for (int id : n.outputs) {
+        need(graph.value(id).type == graph.value(n.inputs[0]).type, n.name,
+             " writes another type than it reads, and it casts nothing");
+      }
+    }
     // Everything that is summed is brought to the accumulator's fraction, which must be the finest.
     if (layer || n.op == Op::Add) {
       const int fraction = h.accumulator->fraction();
