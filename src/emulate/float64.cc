@@ -2,18 +2,43 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 namespace tailor {
 namespace {
 
 using Map = std::vector<double>;
 
-/// out[o] += x · w[o]; the loop over outputs vectorises without changing any sum's order.
+constexpr int64_t kTile = 8;     // outputs computed together
+constexpr int64_t kBlock = 4;    // windows computed together
+constexpr int64_t kBatch = 256;  // windows that share one pass over a tile's weights, about
+
+/// sums[window][output] += x · w over the elements of kBlock windows, in their order: `count` runs
+/// of `length`, at the offsets `runs`. Weights are [element][kTile]. Every sum has its own lane, so
+/// that vectors do not change its order.
 #if defined(__x86_64__)
-__attribute__((target_clones("avx512f", "avx2", "default")))
+__attribute__((target_clones("avx2", "default")))
 #endif
-void add_scaled(double* out, const double* w, double x, int64_t n) {
-  for (int64_t o = 0; o < n; ++o) out[o] += x * w[o];
+void tile_sums(const double* const* windows, const int64_t* runs, int64_t count, int64_t length,
+               const double* w, double* sums) {
+  typedef double Lanes __attribute__((vector_size(32)));
+  Lanes acc[kBlock][2];
+  std::memcpy(acc, sums, sizeof acc);
+  for (int64_t r = 0; r < count; ++r) {
+    const double* x[kBlock];
+    for (int64_t p = 0; p < kBlock; ++p) x[p] = windows[p] + runs[r];
+    for (int64_t i = 0; i < length; ++i, w += kTile) {
+      Lanes w0, w1;
+      std::memcpy(&w0, w, sizeof w0);
+      std::memcpy(&w1, w + kTile / 2, sizeof w1);
+      for (int64_t p = 0; p < kBlock; ++p) {
+        const Lanes both = {x[p][i], x[p][i], x[p][i], x[p][i]};
+        acc[p][0] += both * w0;
+        acc[p][1] += both * w1;
+      }
+    }
+  }
+  std::memcpy(sums, acc, sizeof acc);
 }
 
 void relu(Map& map) {
@@ -24,24 +49,79 @@ void add(Map& map, const Map& other) {
   for (size_t i = 0; i < map.size(); ++i) map[i] += other[i];
 }
 
+/// [out, in / groups, taps] → [group][tile of outputs][tap][in / groups][kTile], zeros behind the
+/// last output of a group.
+std::vector<double> tile_weights(const std::vector<double>& w, int64_t out, int64_t in,
+                                 int64_t taps, int64_t groups) {
+  const int64_t outputs = out / groups, tiles = (outputs + kTile - 1) / kTile;
+  std::vector<double> tiled(static_cast<size_t>(groups * tiles * taps * in * kTile), 0.0);
+  for (int64_t o = 0; o < out; ++o) {
+    const int64_t tile = o / outputs * tiles + o % outputs / kTile, lane = o % outputs % kTile;
+    for (int64_t i = 0; i < in; ++i) {
+      for (int64_t t = 0; t < taps; ++t) {
+        tiled[static_cast<size_t>(((tile * taps + t) * in + i) * kTile + lane)] =
+            w[static_cast<size_t>((o * in + i) * taps + t)];
+      }
+    }
+  }
+  return tiled;
+}
+
 Map conv(const ConvAttributes& a, const MapShape& in, const MapShape& out, const Map& x,
          const std::vector<double>& weight, const std::vector<double>& bias) {
+  // A padded copy makes every window runs of consecutive elements: rows, or with groups taps.
+  const int64_t pitch = (in.width + a.pad_left + a.pad_right) * in.channels;
+  Map padded(static_cast<size_t>((in.height + a.pad_top + a.pad_bottom) * pitch), 0.0);
+  for (int64_t row = 0; row < in.height; ++row) {
+    const double* from = x.data() + row * in.width * in.channels;
+    std::copy(from, from + in.width * in.channels,
+              padded.data() + (row + a.pad_top) * pitch + a.pad_left * in.channels);
+  }
+  const int64_t read = in.channels / a.groups, outputs = out.channels / a.groups;
+  const int64_t length = a.groups == 1 ? a.kernel * read : read;
+  std::vector<int64_t> runs;
+  for (int64_t ky = 0; ky < a.kernel; ++ky) {
+    for (int64_t at = 0; at < a.kernel * in.channels; at += a.groups == 1 ? length : in.channels)
+      runs.push_back(ky * pitch + at);
+  }
+  const auto count = static_cast<int64_t>(runs.size());
   Map y(static_cast<size_t>(out.size()), 0.0);
-  for (int64_t oy = 0; oy < out.height; ++oy) {
-    for (int64_t ox = 0; ox < out.width; ++ox) {
-      double* acc = y.data() + (oy * out.width + ox) * out.channels;
-      if (!bias.empty()) std::copy(bias.begin(), bias.end(), acc);
-      for (int64_t ky = 0; ky < a.kernel; ++ky) {
-        const int64_t iy = oy * a.stride + ky - a.pad_top;
-        if (iy < 0 || iy >= in.height) continue;
-        for (int64_t kx = 0; kx < a.kernel; ++kx) {
-          const int64_t ix = ox * a.stride + kx - a.pad_left;
-          if (ix < 0 || ix >= in.width) continue;
-          const double* pixel = x.data() + (iy * in.width + ix) * in.channels;
-          const double* w = weight.data() + (ky * a.kernel + kx) * in.channels * out.channels;
-          for (int64_t c = 0; c < in.channels; ++c)
-            add_scaled(acc, w + c * out.channels, pixel[c], out.channels);
+  for (int64_t first = 0; first < out.pixels(); first += kBatch) {
+    const int64_t last = std::min(first + kBatch, out.pixels());
+    const double* w = weight.data();
+    for (int64_t o = 0; o < out.channels;) {
+      const int64_t group = o / outputs, lanes = std::min(kTile, (group + 1) * outputs - o);
+      for (int64_t p = first; p < last; p += kBlock) {
+        const double* windows[kBlock];
+        double sums[kBlock * kTile] = {};
+        for (int64_t i = 0; i < kBlock; ++i) {
+          const int64_t pixel = std::min(p + i, last - 1);
+          windows[i] = padded.data() + pixel / out.width * a.stride * pitch +
+                       pixel % out.width * a.stride * in.channels + group * read;
+          if (!bias.empty()) std::copy_n(bias.begin() + o, lanes, sums + i * kTile);
         }
+        tile_sums(windows, runs.data(), count, length, w, sums);
+        for (int64_t i = 0; i < std::min(kBlock, last - p); ++i)
+          std::copy_n(sums + i * kTile, lanes, y.data() + (p + i) * out.channels + o);
+      }
+      w += count * length * kTile;
+      o += lanes;
+    }
+  }
+  return y;
+}
+
+Map max_pool(const MaxPoolAttributes& a, const MapShape& in, const MapShape& out, const Map& x) {
+  Map y(static_cast<size_t>(out.size()), -INFINITY);
+  for (int64_t p = 0; p < out.pixels(); ++p) {
+    const int64_t top = p / out.width * a.stride - a.pad_top,
+                  left = p % out.width * a.stride - a.pad_left;
+    double* best = y.data() + p * out.channels;
+    for (int64_t iy = std::max<int64_t>(top, 0); iy < std::min(top + a.kernel, in.height); ++iy) {
+      for (int64_t ix = std::max<int64_t>(left, 0); ix < std::min(left + a.kernel, in.width);
+           ++ix) {
+        const double* pixel = x.data() + (iy * in.width + ix) * in.channels;
+        for (int64_t c = 0; c < in.channels; ++c) best[c] = std::max(best[c], pixel[c]);
       }
     }
   }
@@ -60,18 +140,10 @@ Float64Emulator::Float64Emulator(const Graph& graph, bool overflow)
     const Node& node = graph.nodes[n];
     if (node.op == Op::Conv2d || node.op == Op::Dense) {
       const Tensor& tensor = graph.tensor(node, "weight");
-      std::vector<double> w = tensor.to_doubles();
-      const int64_t out = tensor.shape()[0], in = tensor.shape()[1],
-                    taps = node.op == Op::Conv2d ? tensor.shape()[2] * tensor.shape()[3] : 1;
-      weights_[n].resize(w.size());
-      for (int64_t o = 0; o < out; ++o) {
-        for (int64_t i = 0; i < in; ++i) {
-          for (int64_t t = 0; t < taps; ++t) {
-            weights_[n][static_cast<size_t>((t * in + i) * out + o)] =
-                w[static_cast<size_t>((o * in + i) * taps + t)];
-          }
-        }
-      }
+      const Shape& shape = tensor.shape();
+      const bool conv = node.op == Op::Conv2d;
+      weights_[n] = tile_weights(tensor.to_doubles(), shape[0], shape[1],
+                                 conv ? shape[2] * shape[3] : 1, conv ? node.conv().groups : 1);
       if (graph.has_tensor(node, "bias")) biases_[n] = graph.tensor(node, "bias").to_doubles();
     } else if (node.op == Op::BatchNorm) {
       prepare_batch_norm(n, graph);
@@ -153,21 +225,18 @@ std::vector<double> Float64Emulator::evaluate(size_t n, const std::vector<const 
       }
       return y;
     }
+    case Op::MaxPool2d:
+      return max_pool(std::get<MaxPoolAttributes>(node.attributes), in, out, input(0));
     case Op::GlobalAvgPool:
       y.assign(static_cast<size_t>(out.channels), 0.0);
       for (size_t i = 0; i < input(0).size(); ++i) y[i % y.size()] += input(0)[i];
       for (double& v : y) v /= static_cast<double>(in.pixels());
       return y;
     case Op::Dense:
-      y = biases_[n];
-      for (int64_t i = 0; i < in.channels; ++i) {
-        add_scaled(y.data(), weights_[n].data() + i * out.channels,
-                   input(0)[static_cast<size_t>(i)], out.channels);
-      }
-      return y;
+      return conv({}, in, out, input(0), weights_[n], biases_[n]);
     case Op::ZeroPad: {
       const auto& a = std::get<ZeroPadAttributes>(node.attributes);
-      y.assign(static_cast<size_t>(out.size()), 0.0);
+      y.assign(static_cast<size_t>(out.size()), a.lowest ? -INFINITY : 0.0);
       for (int64_t row = 0; row < in.height; ++row) {
         const double* from = input(0).data() + row * in.width * in.channels;
         std::copy(from, from + in.width * in.channels,
@@ -196,7 +265,7 @@ std::vector<double> Float64Emulator::run(Span<const double> input_chw,
     for (int id : node.inputs) inputs.push_back(&maps[static_cast<size_t>(id)]);
     Map y = evaluate(n, inputs, input_chw);
     if (node.op == Op::Output) return y;
-    if (overflow_) {
+    if (overflow_ && node.op != Op::ZeroPad) {  // which changes no value; -infinity stays
       const FixedType& type = *graph_.value(node.outputs[0]).type;
       for (double& v : y) v = into_range(v, type);
     }

@@ -55,8 +55,8 @@ int64_t aligned(int64_t raw, int from_fraction, int to_fraction) {
 }
 
 struct NodePlan {
-  WindowWeights weights;
-  std::vector<int64_t> bias;  // at the accumulator's fraction
+  std::vector<WindowWeights> weights;  // by group
+  std::vector<int64_t> bias;           // at the accumulator's fraction
   std::optional<Caster> caster;
 };
 
@@ -106,9 +106,16 @@ IntegerEmulator::IntegerEmulator(const Graph& design) : plan_(std::make_unique<P
       const FixedType& acc = required_type(node.hardware.accumulator, node, "accumulator");
       std::vector<int64_t> raw = quantised_weights(design, node, &plan.weight_overflows[n]);
       const Shape& shape = design.tensor(node, "weight").shape();
-      const int64_t kernel = node.op == Op::Conv2d ? shape[2] : 1;
-      np.weights = pack_window_weights(raw, kernel, kernel * shape[1], shape[0],
-                                       std::max(x.max_raw(), -x.min_raw()), plan.narrow);
+      // Of a window, a group reads whole rows if it is alone, else its channels of every tap.
+      const bool conv = node.op == Op::Conv2d;
+      const int64_t groups = conv ? node.conv().groups : 1, kernel = conv ? shape[2] : 1;
+      const int64_t runs = groups == 1 ? kernel : kernel * kernel;
+      const size_t size = raw.size() / static_cast<size_t>(groups);
+      for (size_t first = 0; first < raw.size(); first += size) {
+        np.weights.push_back(pack_window_weights(
+            Span<const int64_t>(raw).subspan(first, size), runs, kernel * kernel / runs * shape[1],
+            shape[0] / groups, std::max(x.max_raw(), -x.min_raw()), plan.narrow));
+      }
       np.bias = quantised_bias(design, node, &plan.weight_overflows[n]);
       TAILOR_CHECK(acc.fraction() >= x.fraction() + node.hardware.weight->fraction(),
                    "{}: accumulator fraction", node.name);
@@ -160,18 +167,32 @@ std::vector<T> IntegerEmulator::Plan::conv(size_t n,
               padded.data() + (y + a.pad_top) * pitch + a.pad_left * in.channels);
   }
   std::vector<T> result(static_cast<size_t>(out.size()));
-  std::vector<int64_t> sums(static_cast<size_t>(out.width * out.channels));
+  // So many pixels share one pass over the weights that the largest layers' stay in the cache.
+  const int64_t batch = std::min<int64_t>(256, out.pixels());
+  std::vector<int64_t> sums(static_cast<size_t>(batch * out.channels)), starts, runs;
+  const int64_t read = in.channels / a.groups, outputs = out.channels / a.groups;
+  for (int64_t ky = 0; ky < a.kernel; ++ky) {
+    for (int64_t kx = 0; kx < (a.groups == 1 ? 1 : a.kernel); ++kx)
+      runs.push_back(ky * pitch + kx * in.channels);
+  }
   const bool relu = a.activation == Activation::Relu;
   const bool before = a.skip_position == SkipPosition::BeforeActivation;
   const auto windows = static_cast<int64_t>(a.window_skips.size());
-  for (int64_t oy = 0; oy < out.height; ++oy) {
-    window_sums(np.weights, padded.data() + oy * a.stride * pitch, out.width,
-                a.stride * in.channels, pitch, sums.data());
-    for (int64_t ox = 0; ox < out.width; ++ox) {
-      const int64_t at = (oy * out.width + ox) * out.channels;
+  for (int64_t first = 0; first < out.pixels(); first += batch) {
+    const int64_t last = std::min(first + batch, out.pixels());
+    starts.clear();
+    for (int64_t p = first; p < last; ++p) {
+      starts.push_back(p / out.width * a.stride * pitch + p % out.width * a.stride * in.channels);
+    }
+    for (int64_t g = 0; g < a.groups; ++g) {
+      window_sums(np.weights[static_cast<size_t>(g)], padded.data() + g * read, starts, runs,
+                  sums.data() + g * outputs, out.channels);
+    }
+    for (int64_t p = first; p < last; ++p) {
+      const int64_t at = p * out.channels;
       for (int64_t o = 0; o < out.channels; ++o) {
-        int64_t acc =
-            sums[static_cast<size_t>(ox * out.channels + o)] + np.bias[static_cast<size_t>(o)];
+        int64_t acc = sums[static_cast<size_t>((p - first) * out.channels + o)] +
+                      np.bias[static_cast<size_t>(o)];
         int64_t skips = 0;
         for (size_t s = 1; s < inputs.size(); ++s) {
           skips += aligned((*inputs[s])[static_cast<size_t>(at + o)],
@@ -269,6 +290,26 @@ IntegerResult IntegerEmulator::Plan::run(Span<const double> input_chw,
         });
         break;
       }
+      case Op::MaxPool2d: {
+        const auto& a = std::get<MaxPoolAttributes>(node.attributes);
+        cast_each([&](size_t i) {
+          const auto index = static_cast<int64_t>(i);
+          const int64_t c = index % out.channels,
+                        left = index / out.channels % out.width * a.stride - a.pad_left,
+                        top = index / out.channels / out.width * a.stride - a.pad_top;
+          int64_t best = std::numeric_limits<int64_t>::min();
+          for (int64_t y0 = std::max<int64_t>(top, 0); y0 < std::min(top + a.kernel, in.height);
+               ++y0) {
+            for (int64_t x0 = std::max<int64_t>(left, 0); x0 < std::min(left + a.kernel, in.width);
+                 ++x0) {
+              best = std::max<int64_t>(
+                  best, (*inputs[0])[static_cast<size_t>((y0 * in.width + x0) * in.channels + c)]);
+            }
+          }
+          return best;
+        });
+        break;
+      }
       case Op::GlobalAvgPool: {
         const int64_t reciprocal =
             quantise(1.0 / static_cast<double>(in.pixels()), *node.hardware.reciprocal);
@@ -281,7 +322,8 @@ IntegerResult IntegerEmulator::Plan::run(Span<const double> input_chw,
         std::vector<T> spare = *inputs[0];
         spare.resize(spare.size() + 2);
         wide.resize(static_cast<size_t>(out.channels));
-        window_sums(np.weights, spare.data(), 1, 0, 0, wide.data());
+        const std::vector<int64_t> start = {0};
+        window_sums(np.weights[0], spare.data(), start, start, wide.data(), out.channels);
         for (size_t o = 0; o < wide.size(); ++o)
           wide[o] = (*np.caster)(wide[o] + np.bias[o], overflows);
         if (node.outputs[0] != logits)
@@ -290,11 +332,12 @@ IntegerResult IntegerEmulator::Plan::run(Span<const double> input_chw,
       }
       case Op::ZeroPad: {
         const auto& a = std::get<ZeroPadAttributes>(node.attributes);
+        const int64_t fill = a.lowest ? graph.value(node.inputs[0]).type->min_raw() : 0;
         cast_each([&](size_t i) -> int64_t {
           const auto index = static_cast<int64_t>(i);
           const int64_t c = index % out.channels, x = index / out.channels % out.width - a.left,
                         row = index / out.channels / out.width - a.top;
-          if (x < 0 || x >= in.width || row < 0 || row >= in.height) return 0;
+          if (x < 0 || x >= in.width || row < 0 || row >= in.height) return fill;
           return (*inputs[0])[static_cast<size_t>((row * in.width + x) * in.channels + c)];
         });
         break;

@@ -11,78 +11,92 @@
 namespace tailor {
 namespace {
 
-constexpr int64_t kLanes = 8;  // int32 lanes of one vector
-constexpr int64_t kBlock = 4;  // windows computed together
+constexpr int64_t kLanes = 8;          // int32 lanes of one vector
+constexpr int64_t kTile = 2 * kLanes;  // outputs computed together; the last tile may be kLanes
+constexpr int64_t kBlock = 4;          // windows computed together
 
-/// One chunk of rows for up to kBlock windows, scalar; the int32 sums cannot overflow
-/// (pack_window_weights saw to it).
-void chunk_scalar(const WindowWeights& w, const int16_t* const* windows, int64_t count,
-                  int64_t row_pitch, int64_t first_row, int64_t last_row, int32_t* sums) {
+/// Rows and pairs whose products are summed in int32.
+struct Chunk {
+  int64_t first_row, last_row, first_pair, last_pair;
+};
+
+/// One chunk of one tile for up to kBlock windows, scalar; the int32 sums cannot overflow
+/// (pack_window_weights saw to it). `weights` are the tile's, sums [window][kTile].
+void chunk_scalar(const int32_t* weights, int64_t pairs_per_row, int64_t lanes, const Chunk& c,
+                  const int16_t* const* windows, int64_t count, const int64_t* rows,
+                  int32_t* sums) {
   for (int64_t p = 0; p < count; ++p) {
-    int32_t* out = sums + p * w.padded_outputs;
-    std::fill(out, out + w.padded_outputs, 0);
-    for (int64_t row = first_row; row < last_row; ++row) {
-      const int16_t* x = windows[p] + row * row_pitch;
-      const int32_t* weights = w.pairs.data() + row * w.pairs_per_row * w.padded_outputs;
-      for (int64_t pair = 0; pair < w.pairs_per_row; ++pair, weights += w.padded_outputs) {
+    int32_t* out = sums + p * kTile;
+    std::fill(out, out + lanes, 0);
+    for (int64_t row = c.first_row; row < c.last_row; ++row) {
+      const int16_t* x = windows[p] + rows[row];
+      const int32_t* w = weights + (row * pairs_per_row + c.first_pair) * lanes;
+      for (int64_t pair = c.first_pair; pair < c.last_pair; ++pair, w += lanes) {
         const int32_t x0 = x[2 * pair], x1 = x[2 * pair + 1];
-        for (int64_t o = 0; o < w.padded_outputs; ++o)
-          out[o] += x0 * static_cast<int16_t>(weights[o] & 0xffff) + x1 * (weights[o] >> 16);
+        for (int64_t o = 0; o < lanes; ++o)
+          out[o] += x0 * static_cast<int16_t>(w[o] & 0xffff) + x1 * (w[o] >> 16);
       }
     }
   }
 }
 
 #if defined(__x86_64__)
-template <int kWindows>
-__attribute__((target("avx2"))) void block_avx2(const WindowWeights& w,
-                                                const int16_t* const* windows, int64_t row_pitch,
-                                                int64_t first_row, int64_t last_row, int64_t output,
-                                                int32_t* sums) {
+template <int kWindows, bool kTwo>
+__attribute__((target("avx2"))) void block_avx2(const int32_t* weights, int64_t pairs_per_row,
+                                                const Chunk& c, const int16_t* const* windows,
+                                                const int64_t* rows, int32_t* sums) {
+  constexpr int64_t kWidth = kTwo ? kTile : kLanes;
   __m256i acc[kWindows][2];
   for (auto& pair : acc) pair[0] = pair[1] = _mm256_setzero_si256();
-  const bool two = output + kLanes < w.padded_outputs;
-  for (int64_t row = first_row; row < last_row; ++row) {
-    const int32_t* weights = w.pairs.data() + row * w.pairs_per_row * w.padded_outputs + output;
-    for (int64_t pair = 0; pair < w.pairs_per_row; ++pair, weights += w.padded_outputs) {
-      const __m256i w0 = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(weights));
+  for (int64_t row = c.first_row; row < c.last_row; ++row) {
+    const int32_t* w = weights + (row * pairs_per_row + c.first_pair) * kWidth;
+    const int16_t* x[kWindows];
+    for (int p = 0; p < kWindows; ++p) x[p] = windows[p] + rows[row];
+    for (int64_t pair = c.first_pair; pair < c.last_pair; ++pair, w += kWidth) {
+      const __m256i w0 = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(w));
       const __m256i w1 =
-          two ? _mm256_loadu_si256(reinterpret_cast<const __m256i*>(weights + kLanes)) : w0;
+          kTwo ? _mm256_loadu_si256(reinterpret_cast<const __m256i*>(w + kLanes)) : w0;
       for (int p = 0; p < kWindows; ++p) {
-        int32_t x = 0;
-        __builtin_memcpy(&x, windows[p] + row * row_pitch + 2 * pair, sizeof x);
-        const __m256i both = _mm256_set1_epi32(x);
+        int32_t both_x = 0;
+        __builtin_memcpy(&both_x, x[p] + 2 * pair, sizeof both_x);
+        const __m256i both = _mm256_set1_epi32(both_x);
         acc[p][0] = _mm256_add_epi32(acc[p][0], _mm256_madd_epi16(both, w0));
-        acc[p][1] = _mm256_add_epi32(acc[p][1], _mm256_madd_epi16(both, w1));
+        if (kTwo) acc[p][1] = _mm256_add_epi32(acc[p][1], _mm256_madd_epi16(both, w1));
       }
     }
   }
   for (int p = 0; p < kWindows; ++p) {
-    auto* out = reinterpret_cast<__m256i*>(sums + p * w.padded_outputs + output);
+    auto* out = reinterpret_cast<__m256i*>(sums + p * kTile);
     _mm256_storeu_si256(out, acc[p][0]);
-    if (two) _mm256_storeu_si256(out + 1, acc[p][1]);
+    if (kTwo) _mm256_storeu_si256(out + 1, acc[p][1]);
   }
 }
 
-__attribute__((target("avx2"))) void chunk_avx2(const WindowWeights& w,
-                                                const int16_t* const* windows, int64_t count,
-                                                int64_t row_pitch, int64_t first_row,
-                                                int64_t last_row, int32_t* sums) {
-  for (int64_t output = 0; output < w.padded_outputs; output += 2 * kLanes) {
-    if (count == kBlock) {
-      block_avx2<kBlock>(w, windows, row_pitch, first_row, last_row, output, sums);
-    } else {
-      for (int64_t p = 0; p < count; ++p) {
-        block_avx2<1>(w, windows + p, row_pitch, first_row, last_row, output,
-                      sums + p * w.padded_outputs);
-      }
-    }
+template <bool kTwo>
+__attribute__((target("avx2"))) void blocks_avx2(const int32_t* weights, int64_t pairs_per_row,
+                                                 const Chunk& c, const int16_t* const* windows,
+                                                 int64_t count, const int64_t* rows,
+                                                 int32_t* sums) {
+  if (count == kBlock) {
+    block_avx2<kBlock, kTwo>(weights, pairs_per_row, c, windows, rows, sums);
+  } else {
+    for (int64_t p = 0; p < count; ++p)
+      block_avx2<1, kTwo>(weights, pairs_per_row, c, windows + p, rows, sums + p * kTile);
+  }
+}
+
+void chunk_avx2(const int32_t* weights, int64_t pairs_per_row, int64_t lanes, const Chunk& c,
+                const int16_t* const* windows, int64_t count, const int64_t* rows, int32_t* sums) {
+  if (lanes == kTile) {
+    blocks_avx2<true>(weights, pairs_per_row, c, windows, count, rows, sums);
+  } else {
+    blocks_avx2<false>(weights, pairs_per_row, c, windows, count, rows, sums);
   }
 }
 #endif
 
-using ChunkKernel = void (*)(const WindowWeights&, const int16_t* const*, int64_t, int64_t, int64_t,
-                             int64_t, int32_t*);
+using ChunkKernel = void (*)(const int32_t*, int64_t, int64_t, const Chunk&, const int16_t* const*,
+                             int64_t, const int64_t*, int32_t*);
 
 ChunkKernel chunk_kernel() {
 #if defined(__x86_64__)
@@ -96,103 +110,120 @@ ChunkKernel chunk_kernel() {
 }
 
 template <class T>
-void window_sums_exact(const WindowWeights& w, const T* map, int64_t pixels, int64_t pixel_step,
-                       int64_t row_pitch, int64_t* sums) {
-  for (int64_t p = 0; p < pixels; ++p) {
+void window_sums_exact(const WindowWeights& w, const T* map, Span<const int64_t> windows,
+                       Span<const int64_t> rows, int64_t* sums, int64_t pitch) {
+  for (size_t p = 0; p < windows.size(); ++p) {
     for (int64_t o = 0; o < w.outputs; ++o) {
       int64_t sum = 0;
       for (int64_t row = 0; row < w.rows; ++row) {
-        const T* x = map + p * pixel_step + row * row_pitch;
+        const T* x = map + windows[p] + rows[static_cast<size_t>(row)];
         const int64_t* weights = w.by_output.data() + (o * w.rows + row) * w.row_length;
         for (int64_t i = 0; i < w.row_length; ++i) sum += weights[i] * x[i];
       }
-      sums[p * w.outputs + o] = sum;
+      sums[static_cast<int64_t>(p) * pitch + o] = sum;
     }
   }
 }
 
 }  // namespace
 
-WindowWeights pack_window_weights(const std::vector<int64_t>& weights, int64_t rows,
-                                  int64_t row_length, int64_t outputs, int64_t max_input,
-                                  bool int16_inputs) {
+WindowWeights pack_window_weights(Span<const int64_t> weights, int64_t rows, int64_t row_length,
+                                  int64_t outputs, int64_t max_input, bool int16_inputs) {
   WindowWeights w;
   w.rows = rows;
   w.row_length = row_length;
   w.outputs = outputs;
+  w.pairs_per_row = (row_length + 1) / 2;
+  w.padded_outputs = (outputs + kLanes - 1) / kLanes * kLanes;
   auto at = [&](int64_t o, int64_t row, int64_t i) {
     return weights[static_cast<size_t>((o * rows + row) * row_length + i)];
   };
-  // The largest group of rows whose sum of magnitudes stays inside int32, whatever the inputs are.
-  bool fits_int16 = int16_inputs && std::all_of(weights.begin(), weights.end(), [](int64_t v) {
-                      return v >= -32768 && v <= 32767;
-                    });
-  if (fits_int16) {
-    for (int64_t group = rows; group >= 1 && w.rows_per_chunk == 0; --group) {
-      int64_t largest = 0;
-      for (int64_t o = 0; o < outputs; ++o) {
-        for (int64_t first = 0; first < rows; first += group) {
+  // Whether the sum of magnitudes of every chunk stays inside int32, whatever the inputs are.
+  const int64_t limit = std::numeric_limits<int32_t>::max() / max_input;
+  auto fits = [&](int64_t group, int64_t pairs) {
+    for (int64_t o = 0; o < outputs; ++o) {
+      for (int64_t row = 0; row < rows; row += group) {
+        for (int64_t first = 0; first < row_length; first += 2 * pairs) {
           int64_t sum = 0;
-          for (int64_t row = first; row < std::min(first + group, rows); ++row) {
-            for (int64_t i = 0; i < row_length; ++i) sum += std::abs(at(o, row, i));
+          for (int64_t r = row; r < std::min(row + group, rows); ++r) {
+            for (int64_t i = first; i < std::min(first + 2 * pairs, row_length); ++i)
+              sum += std::abs(at(o, r, i));
           }
-          largest = std::max(largest, sum);
+          if (sum > limit) return false;
         }
       }
-      if (largest <= std::numeric_limits<int32_t>::max() / max_input) w.rows_per_chunk = group;
+    }
+    return true;
+  };
+  if (int16_inputs && std::all_of(weights.begin(), weights.end(),
+                                  [](int64_t v) { return v >= -32768 && v <= 32767; })) {
+    for (int64_t group = rows; group >= 1 && w.pairs_per_chunk == 0; --group) {
+      if (fits(group, w.pairs_per_row))
+        w.rows_per_chunk = group, w.pairs_per_chunk = w.pairs_per_row;
+    }
+    for (int64_t pairs = w.pairs_per_row / 2; pairs >= 1 && w.pairs_per_chunk == 0; pairs /= 2) {
+      if (fits(1, pairs)) w.pairs_per_chunk = pairs;
     }
   }
-  if (w.rows_per_chunk == 0) {
-    w.by_output = weights;
+  if (w.pairs_per_chunk == 0) {
+    w.by_output.assign(weights.begin(), weights.end());
     return w;
   }
-  w.pairs_per_row = (row_length + 1) / 2;
-  w.padded_outputs = (outputs + kLanes - 1) / kLanes * kLanes;
-  w.pairs.assign(static_cast<size_t>(rows * w.pairs_per_row * w.padded_outputs), 0);
-  for (int64_t row = 0; row < rows; ++row) {
-    for (int64_t pair = 0; pair < w.pairs_per_row; ++pair) {
-      for (int64_t o = 0; o < outputs; ++o) {
-        auto low = static_cast<uint16_t>(at(o, row, 2 * pair));
-        auto high = static_cast<uint16_t>(2 * pair + 1 < row_length ? at(o, row, 2 * pair + 1) : 0);
-        w.pairs[static_cast<size_t>((row * w.pairs_per_row + pair) * w.padded_outputs + o)] =
-            static_cast<int32_t>(uint32_t{low} | uint32_t{high} << 16);
+  w.pairs.reserve(static_cast<size_t>(rows * w.pairs_per_row * w.padded_outputs));
+  for (int64_t tile = 0; tile < w.padded_outputs; tile += kTile) {
+    const int64_t lanes = std::min(kTile, w.padded_outputs - tile);
+    for (int64_t row = 0; row < rows; ++row) {
+      for (int64_t pair = 0; pair < w.pairs_per_row; ++pair) {
+        for (int64_t o = tile; o < tile + lanes; ++o) {
+          auto bits = [&](int64_t i) {
+            return uint32_t{
+                static_cast<uint16_t>(o < outputs && i < row_length ? at(o, row, i) : 0)};
+          };
+          w.pairs.push_back(static_cast<int32_t>(bits(2 * pair) | bits(2 * pair + 1) << 16));
+        }
       }
     }
   }
   return w;
 }
 
-void window_sums(const WindowWeights& w, const int16_t* map, int64_t pixels, int64_t pixel_step,
-                 int64_t row_pitch, int64_t* sums) {
-  if (w.rows_per_chunk == 0) {
-    window_sums_exact(w, map, pixels, pixel_step, row_pitch, sums);
+void window_sums(const WindowWeights& w, const int16_t* map, Span<const int64_t> windows,
+                 Span<const int64_t> rows, int64_t* sums, int64_t pitch) {
+  if (w.pairs_per_chunk == 0) {
+    window_sums_exact(w, map, windows, rows, sums, pitch);
     return;
   }
   const ChunkKernel kernel = chunk_kernel();
-  std::vector<int32_t> partial(static_cast<size_t>(kBlock * w.padded_outputs));
-  for (int64_t p = 0; p < pixels; p += kBlock) {
-    const int64_t count = std::min(kBlock, pixels - p);
-    const int16_t* windows[kBlock];
-    for (int64_t i = 0; i < count; ++i) windows[i] = map + (p + i) * pixel_step;
-    for (int64_t row = 0; row < w.rows; row += w.rows_per_chunk) {
-      kernel(w, windows, count, row_pitch, row, std::min(row + w.rows_per_chunk, w.rows),
-             partial.data());
-      for (int64_t i = 0; i < count; ++i) {
-        int64_t* out = sums + (p + i) * w.outputs;
-        const int32_t* in = partial.data() + i * w.padded_outputs;
-        if (row == 0) {
-          for (int64_t o = 0; o < w.outputs; ++o) out[o] = in[o];
-        } else {
-          for (int64_t o = 0; o < w.outputs; ++o) out[o] += in[o];
+  const auto total = static_cast<int64_t>(windows.size());
+  int32_t partial[kBlock * kTile];
+  for (int64_t tile = 0; tile < w.outputs; tile += kTile) {
+    const int32_t* weights = w.pairs.data() + tile * w.rows * w.pairs_per_row;
+    const int64_t lanes = std::min(kTile, w.padded_outputs - tile),
+                  outputs = std::min(kTile, w.outputs - tile);
+    for (int64_t p = 0; p < total; p += kBlock) {
+      const int64_t count = std::min(kBlock, total - p);
+      const int16_t* block[kBlock];
+      for (int64_t i = 0; i < count; ++i) block[i] = map + windows[static_cast<size_t>(p + i)];
+      for (int64_t row = 0; row < w.rows; row += w.rows_per_chunk) {
+        for (int64_t pair = 0; pair < w.pairs_per_row; pair += w.pairs_per_chunk) {
+          const Chunk chunk{row, std::min(row + w.rows_per_chunk, w.rows), pair,
+                            std::min(pair + w.pairs_per_chunk, w.pairs_per_row)};
+          kernel(weights, w.pairs_per_row, lanes, chunk, block, count, rows.data(), partial);
+          for (int64_t i = 0; i < count; ++i) {
+            int64_t* out = sums + (p + i) * pitch + tile;
+            const bool first = row == 0 && pair == 0;
+            for (int64_t o = 0; o < outputs; ++o)
+              out[o] = (first ? 0 : out[o]) + partial[i * kTile + o];
+          }
         }
       }
     }
   }
 }
 
-void window_sums(const WindowWeights& w, const int32_t* map, int64_t pixels, int64_t pixel_step,
-                 int64_t row_pitch, int64_t* sums) {
-  window_sums_exact(w, map, pixels, pixel_step, row_pitch, sums);
+void window_sums(const WindowWeights& w, const int32_t* map, Span<const int64_t> windows,
+                 Span<const int64_t> rows, int64_t* sums, int64_t pitch) {
+  window_sums_exact(w, map, windows, rows, sums, pitch);
 }
 
 }  // namespace tailor

@@ -84,19 +84,22 @@ double rounding_error(const Graph& design, const Float64Emulator& emulator,
                                              ? design.tensor(node, "bias").to_doubles()
                                              : std::vector<double>(out.size());
         const std::vector<Channel>& x = input(0);
-        const size_t taps = weight.size() / (out.size() * x.size());
+        const size_t groups = node.op == Op::Conv2d ? static_cast<size_t>(node.conv().groups) : 1;
+        const size_t read = x.size() / groups, taps = weight.size() / (out.size() * read);
         for (size_t o = 0; o < out.size(); ++o) {
           Channel& c = out[o];
-          for (size_t i = 0; i < x.size(); ++i) {
+          const Channel* of_group = x.data() + o / (out.size() / groups) * read;
+          for (size_t i = 0; i < read; ++i) {
+            const Channel& in = of_group[i];
             for (size_t t = 0; t < taps; ++t) {
-              const double w = weight[(o * x.size() + i) * taps + t];
+              const double w = weight[(o * read + i) * taps + t];
               const double error =
                   node.hardware.weight->to_double(quantise(w, *node.hardware.weight)) - w;
-              c.error_mean += w * x[i].error_mean + error * (x[i].mean + x[i].error_mean);
+              c.error_mean += w * in.error_mean + error * (in.mean + in.error_mean);
               c.error_variance +=
-                  w * w * x[i].error_variance +
+                  w * w * in.error_variance +
                   error * error *
-                      (std::max(0.0, x[i].square - x[i].mean * x[i].mean) + x[i].error_variance);
+                      (std::max(0.0, in.square - in.mean * in.mean) + in.error_variance);
             }
           }
           c.error_mean += node.hardware.bias->to_double(raw_bias[o]) - bias[o];
@@ -148,6 +151,7 @@ double rounding_error(const Graph& design, const Float64Emulator& emulator,
         for (size_t i = 0; i < input(0).size(); ++i) add_error(out[offset + i], input(0)[i]);
         break;
       }
+      case Op::MaxPool2d:  // the error of the value that wins
       case Op::ZeroPad:
       case Op::Clone:
         for (int id : node.outputs) {

@@ -8,6 +8,19 @@ namespace {
 
 using Kind = StreamAction::Kind;
 
+/// Whether a window, a convolution's or a max pool's, is complete when its stage has come to (y,
+/// x).
+template <class A>
+bool emits(const A& a, const MapShape& out, int64_t y, int64_t x) {
+  const int64_t oy = y - (a.kernel - 1 - a.pad_top), ox = x - (a.kernel - 1 - a.pad_left);
+  return oy >= 0 && ox >= 0 && oy % a.stride == 0 && ox % a.stride == 0 &&
+         oy / a.stride < out.height && ox / a.stride < out.width;
+}
+
+/// Whether a stage still computes on one token when it takes the next ones: a convolution of
+/// windows.
+bool holds_token(const Node& node) { return node.op == Op::Conv2d && node.conv().kernel > 1; }
+
 std::vector<StreamAction> conv_program(const Graph& g, const Node& node) {
   const ConvAttributes& a = node.conv();
   const MapShape& in = g.value(node.inputs[0]).shape;
@@ -16,15 +29,11 @@ std::vector<StreamAction> conv_program(const Graph& g, const Node& node) {
   // pad both of their sides.
   const int64_t rows = in.height + std::max(a.pad_top, a.pad_bottom),
                 columns = in.width + std::max(a.pad_left, a.pad_right);
-  const int64_t first_y = a.kernel - 1 - a.pad_top, first_x = a.kernel - 1 - a.pad_left;
   std::vector<StreamAction> program;
   for (int64_t y = 0; y < rows; ++y) {
     for (int64_t x = 0; x < columns; ++x) {
       if (y < in.height && x < in.width) program.push_back({Kind::Read, node.inputs[0], 0});
-      const int64_t oy = y - first_y, ox = x - first_x;
-      const bool emits = oy >= 0 && ox >= 0 && oy % a.stride == 0 && ox % a.stride == 0 &&
-                         oy / a.stride < out.height && ox / a.stride < out.width;
-      if (!emits) {
+      if (!emits(a, out, y, x)) {
         program.push_back({Kind::Wait, -1, node.hardware.cycles_per_step});
         continue;
       }
@@ -96,6 +105,18 @@ std::vector<StreamAction> stream_program(const Graph& g, const Node& node) {
           read(node.inputs[0]);
           wait(step);
           if (y % stride == 0 && x % stride == 0) write();
+        }
+      }
+      break;
+    }
+    case Op::MaxPool2d: {
+      // The stage's own loop (src/hls/library/tailor/pool.h), one token a cycle.
+      const auto& a = std::get<MaxPoolAttributes>(node.attributes);
+      for (int64_t y = 0; y < in.height + a.pad_bottom; ++y) {
+        for (int64_t x = 0; x < in.width + a.pad_right; ++x) {
+          if (y < in.height && x < in.width) read(node.inputs[0]);
+          wait(step);
+          if (emits(a, out, y, x)) write();
         }
       }
       break;
@@ -404,8 +425,7 @@ std::vector<SkipDepth> skip_depths(const Graph& design) {
       std::vector<std::vector<int64_t>> demand(design.values.size());
       std::vector<int64_t> convolutions(design.values.size(), -1);
       demand[static_cast<size_t>(node.inputs[0])] = main_reads;
-      convolutions[static_cast<size_t>(node.inputs[0])] =
-          node.op == Op::Conv2d && node.conv().kernel > 1 ? 1 : 0;
+      convolutions[static_cast<size_t>(node.inputs[0])] = holds_token(node) ? 1 : 0;
       std::vector<int64_t> at_clone(main_reads.size(), 0);
       int64_t in_flight = 0;
       for (size_t n = join; n-- > clone;) {
@@ -427,8 +447,7 @@ std::vector<SkipDepth> skip_depths(const Graph& design) {
               mine[j] = std::max(mine[j], needs[static_cast<size_t>(wanted[j])]);
             convolutions[static_cast<size_t>(in)] =
                 std::max(convolutions[static_cast<size_t>(in)],
-                         convolutions[static_cast<size_t>(out)] +
-                             (stage.op == Op::Conv2d && stage.conv().kernel > 1 ? 1 : 0));
+                         convolutions[static_cast<size_t>(out)] + (holds_token(stage) ? 1 : 0));
           }
         }
       }

@@ -100,7 +100,7 @@ class Emitter {
         add("window_skips", static_cast<int64_t>(a.window_skips.size()));
         add_flag("skips_after_activation", a.skip_position == SkipPosition::AfterActivation);
         in_out();
-        products(a.kernel * a.kernel * in.shape.channels, out.shape.channels);
+        products(a.kernel * a.kernel * in.shape.channels / a.groups, out.shape.channels);
         const Value& skip = node.inputs.size() > 1 ? g_.value(node.inputs[1]) : out;
         add("skip_bits", skip.type->width);
         add_type("skip_t", type_name(skip));
@@ -119,6 +119,25 @@ class Emitter {
         add("reciprocal_raw", quantise(1.0 / static_cast<double>(in.shape.pixels()), reciprocal));
         add_type("reciprocal_t", cpp_type(reciprocal));
         add_type("acc_t", cpp_type(*node.hardware.accumulator));
+        break;
+      }
+      case Op::MaxPool2d: {
+        const auto& a = std::get<MaxPoolAttributes>(node.attributes);
+        add("in_height", in.shape.height);
+        add("in_width", in.shape.width);
+        add("channels", in.shape.channels);
+        add("out_height", out.shape.height);
+        add("out_width", out.shape.width);
+        add("kernel", a.kernel);
+        add("stride", a.stride);
+        add("pad_top", a.pad_top);
+        add("pad_left", a.pad_left);
+        add("scan_height", in.shape.height + a.pad_bottom);
+        add("scan_width", in.shape.width + a.pad_right);
+        add("bits", in.type->width);
+        add_type("value_t", type_name(out));
+        add_type("in_token", token_name(in));
+        add_type("out_token", token_name(out));
         break;
       }
       case Op::Add:
@@ -143,6 +162,12 @@ class Emitter {
         add("left", a.left);
         add("bottom", a.bottom);
         add("right", a.right);
+        if (a.lowest) {
+          add("channels", in.shape.channels);
+          add("bits", in.type->width);
+          add("lowest_raw", in.type->min_raw());
+          add_type("value_t", type_name(in));
+        }
         add_type("in_token", token_name(in));
         add_type("out_token", token_name(out));
         break;
@@ -194,6 +219,10 @@ class Emitter {
     switch (node.op) {
       case Op::Conv2d:
         c.function = "tailor::conv2d";
+        if (node.conv().groups > 1) {
+          c.function = "tailor::grouped_conv2d";
+          c.template_arguments.push_back(num(node.conv().groups));
+        }
         c.arguments = {"in", "out", array_name(node, "weight"), array_name(node, "bias")};
         c.arguments.insert(c.arguments.end(), skips.begin(), skips.end());
         return c;
@@ -201,6 +230,9 @@ class Emitter {
         c.function = "tailor::dense";
         c.arguments = {"in", "out", array_name(node, "weight"), array_name(node, "bias")};
         return c;
+      case Op::MaxPool2d:
+        c.function = "tailor::max_pool2d";
+        break;
       case Op::GlobalAvgPool:
         c.function = "tailor::global_average_pool";
         break;
@@ -208,7 +240,8 @@ class Emitter {
         c.function = "tailor::relu";
         break;
       case Op::ZeroPad:
-        c.function = "tailor::zero_pad";
+        c.function = std::get<ZeroPadAttributes>(node.attributes).lowest ? "tailor::lowest_pad"
+                                                                         : "tailor::zero_pad";
         break;
       case Op::ShortcutPad:
         c.function = "tailor::shortcut_pad";

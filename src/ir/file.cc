@@ -19,9 +19,9 @@ E parse_enum(const std::string& text, const E (&values)[N], const char* what) {
   fail(ErrorKind::Data, "unknown {} '{}'", what, text);
 }
 
-constexpr Op kOps[] = {Op::Input,   Op::Conv2d,      Op::BatchNorm,     Op::Relu,
-                       Op::Add,     Op::ShortcutPad, Op::GlobalAvgPool, Op::Dense,
-                       Op::ZeroPad, Op::Clone,       Op::Output};
+constexpr Op kOps[] = {Op::Input,       Op::Conv2d,    Op::BatchNorm,     Op::Relu,
+                       Op::Add,         Op::MaxPool2d, Op::GlobalAvgPool, Op::Dense,
+                       Op::ShortcutPad, Op::ZeroPad,   Op::Clone,         Op::Output};
 constexpr FifoStorage kStorages[] = {FifoStorage::Auto, FifoStorage::Srl, FifoStorage::Bram};
 
 Op parse_op(const std::string& text) {
@@ -47,17 +47,38 @@ std::vector<int> read_ids(const Json& json) {
   return out;
 }
 
+/// Of a convolution or a max pool.
+template <class A>
+Json write_pads(const A& a) {
+  return Json::Array{a.pad_top, a.pad_left, a.pad_bottom, a.pad_right};
+}
+const Json::Array& read_pads(const Json& json) {
+  const auto& pads = json.at("pads").as_array();
+  if (pads.size() != 4) fail(ErrorKind::Data, "expected 4 pads, got {}", pads.size());
+  return pads;
+}
+template <class A>
+void read_window(A& a, const Json& json) {
+  a.kernel = json.at("kernel").as_int();
+  a.stride = json.at("stride").as_int();
+  const auto& pads = read_pads(json);
+  a.pad_top = pads[0].as_int(), a.pad_left = pads[1].as_int(), a.pad_bottom = pads[2].as_int(),
+  a.pad_right = pads[3].as_int();
+}
+
 Json write_attributes(const Node& node) {
   if (const auto* a = std::get_if<ConvAttributes>(&node.attributes)) {
-    return Json::object(
-        {{"kernel", a->kernel},
-         {"stride", a->stride},
-         {"pads", Json::Array{a->pad_top, a->pad_left, a->pad_bottom, a->pad_right}},
-         {"relu", a->activation == Activation::Relu},
-         {"skips_after_activation", a->skip_position == SkipPosition::AfterActivation},
-         {"stream_skips", Json::array(a->stream_skips)},
-         {"window_skips", Json::array(a->window_skips)},
-         {"folded_skips", Json::array(a->folded_skips)}});
+    Json json =
+        Json::object({{"kernel", a->kernel},
+                      {"stride", a->stride},
+                      {"pads", write_pads(*a)},
+                      {"relu", a->activation == Activation::Relu},
+                      {"skips_after_activation", a->skip_position == SkipPosition::AfterActivation},
+                      {"stream_skips", Json::array(a->stream_skips)},
+                      {"window_skips", Json::array(a->window_skips)},
+                      {"folded_skips", Json::array(a->folded_skips)}});
+    if (a->groups != 1) json.set("groups", a->groups);
+    return json;
   }
   if (const auto* a = std::get_if<BatchNormAttributes>(&node.attributes))
     return Json::object({{"epsilon", a->epsilon}});
@@ -65,8 +86,14 @@ Json write_attributes(const Node& node) {
     return Json::object({{"skips", Json::array(a->skips)}});
   if (const auto* a = std::get_if<ShortcutPadAttributes>(&node.attributes))
     return Json::object({{"stride", a->stride}, {"channel_offset", a->channel_offset}});
-  if (const auto* a = std::get_if<ZeroPadAttributes>(&node.attributes))
-    return Json::object({{"pads", Json::Array{a->top, a->left, a->bottom, a->right}}});
+  if (const auto* a = std::get_if<MaxPoolAttributes>(&node.attributes)) {
+    return Json::object({{"kernel", a->kernel}, {"stride", a->stride}, {"pads", write_pads(*a)}});
+  }
+  if (const auto* a = std::get_if<ZeroPadAttributes>(&node.attributes)) {
+    Json json = Json::object({{"pads", Json::Array{a->top, a->left, a->bottom, a->right}}});
+    if (a->lowest) json.set("lowest", true);
+    return json;
+  }
   return Json::object();
 }
 
@@ -74,12 +101,8 @@ Attributes read_attributes(Op op, const Json& json) {
   switch (op) {
     case Op::Conv2d: {
       ConvAttributes a;
-      a.kernel = json.at("kernel").as_int();
-      a.stride = json.at("stride").as_int();
-      const auto& pads = json.at("pads").as_array();
-      if (pads.size() != 4) fail(ErrorKind::Data, "expected 4 pads, got {}", pads.size());
-      a.pad_top = pads[0].as_int(), a.pad_left = pads[1].as_int(), a.pad_bottom = pads[2].as_int(),
-      a.pad_right = pads[3].as_int();
+      read_window(a, json);
+      a.groups = json.get_int("groups", 1);
       a.activation = json.at("relu").as_bool() ? Activation::Relu : Activation::None;
       a.skip_position = json.at("skips_after_activation").as_bool()
                             ? SkipPosition::AfterActivation
@@ -96,10 +119,15 @@ Attributes read_attributes(Op op, const Json& json) {
     case Op::ShortcutPad:
       return ShortcutPadAttributes{json.at("stride").as_int(), json.at("channel_offset").as_int()};
     case Op::ZeroPad: {
-      const auto& pads = json.at("pads").as_array();
-      if (pads.size() != 4) fail(ErrorKind::Data, "expected 4 pads, got {}", pads.size());
+      const auto& pads = read_pads(json);
+      const Json* lowest = json.find("lowest");
       return ZeroPadAttributes{pads[0].as_int(), pads[1].as_int(), pads[2].as_int(),
-                               pads[3].as_int()};
+                               pads[3].as_int(), lowest && lowest->as_bool()};
+    }
+    case Op::MaxPool2d: {
+      MaxPoolAttributes a;
+      read_window(a, json);
+      return a;
     }
     case Op::Input:
     case Op::Relu:

@@ -8,6 +8,25 @@ namespace {
 bool is_size(int64_t n) { return n >= 1 && n <= kMaxMapSide; }
 bool is_pad(int64_t n) { return n >= 0 && n <= kMaxMapSide; }
 
+/// Whether kernel, stride and pads are sizes at all; A is a convolution's or a max pool's.
+template <class A>
+bool is_window(const A& a) {
+  return is_size(a.kernel) && is_size(a.stride) && is_pad(a.pad_top) && is_pad(a.pad_left) &&
+         is_pad(a.pad_bottom) && is_pad(a.pad_right);
+}
+std::string window_sizes() {
+  return fmt::format("kernel and stride must be 1..{}, pads 0..{}", kMaxMapSide, kMaxMapSide);
+}
+
+/// Rows and columns of windows on a map; at least one of each, or a size of 0.
+template <class A>
+MapShape count_windows(const A& a, const MapShape& x, int64_t channels) {
+  const int64_t rows = x.height + a.pad_top + a.pad_bottom - a.kernel,
+                columns = x.width + a.pad_left + a.pad_right - a.kernel;
+  if (rows < 0 || columns < 0) return {};
+  return {channels, rows / a.stride + 1, columns / a.stride + 1};
+}
+
 }  // namespace
 
 const char* to_string(Op op) {
@@ -24,6 +43,8 @@ const char* to_string(Op op) {
       return "add";
     case Op::ShortcutPad:
       return "shortcut_pad";
+    case Op::MaxPool2d:
+      return "max_pool2d";
     case Op::GlobalAvgPool:
       return "global_avg_pool";
     case Op::Dense:
@@ -119,15 +140,13 @@ MapShape infer_shape(Op op, const std::string& name, const std::vector<MapShape>
     case Op::Conv2d: {
       const auto* a = std::get_if<ConvAttributes>(&attributes);
       need(a && !inputs.empty(), "expected convolution attributes and an input");
-      need(is_size(a->kernel) && is_size(a->stride) && is_pad(a->pad_top) && is_pad(a->pad_left) &&
-               is_pad(a->pad_bottom) && is_pad(a->pad_right),
-           fmt::format("kernel and stride must be 1..{}, pads 0..{}", kMaxMapSide, kMaxMapSide));
+      need(is_window(*a), window_sizes());
       const MapShape& x = inputs[0];
-      int64_t rows = x.height + a->pad_top + a->pad_bottom - a->kernel,
-              columns = x.width + a->pad_left + a->pad_right - a->kernel;
-      need(rows >= 0 && columns >= 0,
-           fmt::format("a kernel of {} does not fit on {}", a->kernel, to_string(x)));
-      MapShape y{out_channels, rows / a->stride + 1, columns / a->stride + 1};
+      need(a->groups >= 1 && x.channels % a->groups == 0 && out_channels % a->groups == 0,
+           fmt::format("{} groups do not divide {} channels in and {} out", a->groups, x.channels,
+                       out_channels));
+      const MapShape y = count_windows(*a, x, out_channels);
+      need(y.height > 0, fmt::format("a kernel of {} does not fit on {}", a->kernel, to_string(x)));
       need(inputs.size() == 1 + a->stream_skips.size(),
            fmt::format("{} skip inputs, {} skip ids", inputs.size() - 1, a->stream_skips.size()));
       for (size_t i = 1; i < inputs.size(); ++i) {
@@ -159,6 +178,17 @@ MapShape infer_shape(Op op, const std::string& name, const std::vector<MapShape>
            "channels do not fit");
       return {out_channels, (x.height + a->stride - 1) / a->stride,
               (x.width + a->stride - 1) / a->stride};
+    }
+    case Op::MaxPool2d: {
+      const auto* a = std::get_if<MaxPoolAttributes>(&attributes);
+      const MapShape& x = one_input();
+      need(a && is_window(*a), window_sizes());
+      need(
+          std::max({a->pad_top, a->pad_left, a->pad_bottom, a->pad_right}) < a->kernel,
+          fmt::format("pads must be below the kernel of {}, or a window holds nothing", a->kernel));
+      const MapShape y = count_windows(*a, x, x.channels);
+      need(y.height > 0, fmt::format("a kernel of {} does not fit on {}", a->kernel, to_string(x)));
+      return y;
     }
     case Op::GlobalAvgPool:
       return {one_input().channels, 1, 1};

@@ -35,6 +35,7 @@ std::vector<std::string> verify_graph(const Graph& graph) {
   const auto count = static_cast<int>(graph.values.size());
   std::vector<int> written(graph.values.size(), 0), read(graph.values.size(), 0);
   std::set<std::string> names, owned;
+  std::vector<bool> lowest(graph.values.size(), false);  // padded for a max pool
   int inputs = 0, outputs = 0;
   for (const Node& node : graph.nodes) {
     for (const char* part : {"weight", "bias", "running_mean", "running_var"})
@@ -52,7 +53,12 @@ std::vector<std::string> verify_graph(const Graph& graph) {
       if (written[static_cast<size_t>(id)] == 0)
         add(fmt::format("{} reads {} before it is written", node.name, graph.value(id).name));
       ++read[static_cast<size_t>(id)];
+      if (lowest[static_cast<size_t>(id)] && node.op != Op::MaxPool2d) {
+        add(fmt::format("{} ({}) reads {}, whose pads are for a max pool", node.name,
+                        to_string(node.op), graph.value(id).name));
+      }
     }
+    const auto* pad = std::get_if<ZeroPadAttributes>(&node.attributes);
     size_t wanted = node.op == Op::Output ? 0 : 1;
     if (node.op == Op::Clone ? node.outputs.size() < 2 : node.outputs.size() != wanted) {
       add(fmt::format("{} ({}) has {} outputs", node.name, to_string(node.op),
@@ -66,6 +72,7 @@ std::vector<std::string> verify_graph(const Graph& graph) {
       }
       if (written[static_cast<size_t>(id)]++ != 0)
         add(fmt::format("{} is written twice", graph.value(id).name));
+      lowest[static_cast<size_t>(id)] = pad && pad->lowest;
     }
     if (!in_range) continue;
     if (node.op == Op::Input) {
@@ -97,7 +104,8 @@ std::vector<std::string> verify_graph(const Graph& graph) {
       continue;
     }
     if (node.op == Op::Conv2d) {
-      expect("weight", {out_channels, shapes[0].channels, node.conv().kernel, node.conv().kernel});
+      const ConvAttributes& a = node.conv();
+      expect("weight", {out_channels, shapes[0].channels / a.groups, a.kernel, a.kernel});
       if (graph.has_tensor(node, "bias")) expect("bias", {out_channels});
     } else if (node.op == Op::Dense) {
       expect("weight", {out_channels, shapes[0].channels});
@@ -156,6 +164,13 @@ std::vector<std::string> verify_design(const Graph& graph) {
          n.name, " has no reasonable number of cycles");
     need(is_identifier(n.identifier), n.name, " has no C++ identifier");
     if (!findings.empty()) return findings;
+    if (n.op == Op::Relu || n.op == Op::ShortcutPad || n.op == Op::MaxPool2d ||
+        n.op == Op::ZeroPad || n.op == Op::Clone) {
+      for (int id : n.outputs) {
+        need(graph.value(id).type == graph.value(n.inputs[0]).type, n.name,
+             " writes another type than it reads, and it casts nothing");
+      }
+    }
     // Everything that is summed is brought to the accumulator's fraction, which must be the finest.
     if (layer || n.op == Op::Add) {
       const int fraction = h.accumulator->fraction();

@@ -1,6 +1,7 @@
 // relu(W·x + b + x) = relu((W + δ)·x + b): a skip over one convolution, joined before the
 // activation, is part of the kernel. 1.0 lies on every weight grid with I >= 2, so rounding
 // commutes with the fold and the folded design is bit-exact (docs/design/0002).
+#include <algorithm>
 #include <cmath>
 
 #include "passes/rewrite.h"
@@ -33,16 +34,19 @@ void fold_identity_skips(Graph& graph, const FixedType& weight_type) {
     const int64_t in = graph.value(conv.inputs[0]).shape.channels,
                   out = graph.value(conv.outputs[0]).shape.channels;
     if (a.pad_top >= a.kernel || a.pad_left >= a.kernel) continue;  // no tap reads the skip's pixel
+    const int64_t read = in / a.groups, outputs = out / a.groups;   // of a group
 
     auto fold = [&](const std::string& id, const TapTerm& term) {
       std::vector<double> weight = graph.tensor(conv, "weight").to_doubles(),
                           bias = graph.tensor(conv, "bias").to_doubles();
       auto at = [&](int64_t o, int64_t i) {
-        return static_cast<size_t>(((o * in + i) * a.kernel + a.pad_top) * a.kernel + a.pad_left);
+        return static_cast<size_t>(((o * read + i % read) * a.kernel + a.pad_top) * a.kernel +
+                                   a.pad_left);
       };
       for (int64_t o = 0; o < out; ++o) {
         for (int64_t i = 0; i < in; ++i) {
           double added = term.weight[static_cast<size_t>(o * in + i)];
+          if (added != 0 && i / read != o / outputs) return false;  // the group does not read it
           if (added != 0 && !fits(weight[at(o, i)] + added, weight_type)) {
             log_warn("passes",
                      "{}: not folded into {}: a weight of {:.4g} would become {:.4g}, beyond {}; "
@@ -54,7 +58,7 @@ void fold_identity_skips(Graph& graph, const FixedType& weight_type) {
         }
       }
       for (int64_t o = 0; o < out; ++o) {
-        for (int64_t i = 0; i < in; ++i)
+        for (int64_t i = o / outputs * read; i < (o / outputs + 1) * read; ++i)
           weight[at(o, i)] += term.weight[static_cast<size_t>(o * in + i)];
         if (!term.bias.empty()) bias[static_cast<size_t>(o)] += term.bias[static_cast<size_t>(o)];
       }
@@ -93,7 +97,12 @@ void fold_identity_skips(Graph& graph, const FixedType& weight_type) {
                  p.activation == Activation::None && skip.inputs.size() == 1 &&
                  p.window_skips.empty();
         if (linear) {
-          term.weight = graph.tensor(skip, "weight").to_doubles();
+          const std::vector<double> weight = graph.tensor(skip, "weight").to_doubles();
+          const int64_t part = in / p.groups;
+          for (int64_t o = 0; o < out; ++o) {
+            std::copy_n(weight.begin() + o * part, part,
+                        term.weight.begin() + o * in + o / (out / p.groups) * part);
+          }
           term.bias = graph.tensor(skip, "bias").to_doubles();
         }
       }

@@ -35,7 +35,7 @@ bool input_joins(const Graph& graph) {
       if (raw[static_cast<size_t>(node.inputs[i])]) return true;
     }
     const bool passes = node.op == Op::Relu || node.op == Op::Clone || node.op == Op::ShortcutPad ||
-                        node.op == Op::ZeroPad;
+                        node.op == Op::MaxPool2d || node.op == Op::ZeroPad;
     for (int id : node.outputs) {
       raw[static_cast<size_t>(id)] =
           node.op == Op::Input || (passes && raw[static_cast<size_t>(node.inputs[0])]);
@@ -143,6 +143,7 @@ void infer_types(Graph& graph, const DesignOptions& options) {
       }
       case Op::Relu:
       case Op::ShortcutPad:
+      case Op::MaxPool2d:
       case Op::ZeroPad:
       case Op::Clone:
         out = in_type(0);

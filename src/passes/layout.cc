@@ -1,7 +1,7 @@
 // The two layouts. fused:  conv → add(skips) → relu   or   conv → relu → add(skips)   becomes one
 // convolution node;
-//                 stock:  conv with pads              becomes   zero_pad → conv, and adds and ReLUs
-//                 stay.
+//                 stock:  conv with pads              becomes   zero_pad → conv, max pools alike,
+//                 and adds and ReLUs stay.
 #include <algorithm>
 
 #include "passes/rewrite.h"
@@ -74,25 +74,35 @@ void fuse_stages(Graph& graph) {
   remove_nodes(graph, dead);
 }
 
+namespace {
+
+/// A pad stage of its own in front of the node, whose pads become 0. A is a convolution's or a max
+/// pool's.
+template <class A>
+void split_pads(Graph& graph, Node& node, A& a, bool lowest, std::vector<Node>& nodes) {
+  if (a.pad_top + a.pad_left + a.pad_bottom + a.pad_right == 0) return;
+  Node pad;
+  pad.op = Op::ZeroPad;
+  pad.name = node.name + ".pad";
+  pad.attributes = ZeroPadAttributes{a.pad_top, a.pad_left, a.pad_bottom, a.pad_right, lowest};
+  pad.inputs = {node.inputs[0]};
+  pad.outputs = {graph.add_value(
+      pad.name,
+      infer_shape(Op::ZeroPad, pad.name, {graph.value(node.inputs[0]).shape}, pad.attributes, 0))};
+  node.inputs[0] = pad.outputs[0];
+  a.pad_top = a.pad_left = a.pad_bottom = a.pad_right = 0;
+  nodes.push_back(std::move(pad));
+}
+
+}  // namespace
+
 void split_stages(Graph& graph) {
   std::vector<Node> nodes;
   for (Node& node : graph.nodes) {
-    if (node.op == Op::Conv2d) {
-      ConvAttributes& a = node.conv();
-      if (a.pad_top + a.pad_left + a.pad_bottom + a.pad_right > 0) {
-        Node pad;
-        pad.op = Op::ZeroPad;
-        pad.name = node.name + ".pad";
-        pad.attributes = ZeroPadAttributes{a.pad_top, a.pad_left, a.pad_bottom, a.pad_right};
-        pad.inputs = {node.inputs[0]};
-        pad.outputs = {graph.add_value(
-            pad.name, infer_shape(Op::ZeroPad, pad.name, {graph.value(node.inputs[0]).shape},
-                                  pad.attributes, 0))};
-        node.inputs[0] = pad.outputs[0];
-        a.pad_top = a.pad_left = a.pad_bottom = a.pad_right = 0;
-        nodes.push_back(std::move(pad));
-      }
-    }
+    if (auto* conv = std::get_if<ConvAttributes>(&node.attributes))
+      split_pads(graph, node, *conv, /*lowest=*/false, nodes);
+    if (auto* pool = std::get_if<MaxPoolAttributes>(&node.attributes))
+      split_pads(graph, node, *pool, /*lowest=*/true, nodes);
     nodes.push_back(std::move(node));
   }
   graph.nodes = std::move(nodes);

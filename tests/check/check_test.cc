@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "support/expect_error.h"
+#include "support/graphs.h"
 #include "support/projects.h"
 #include "tailor/core/files.h"
 #include "tailor/core/strings.h"
@@ -41,17 +42,20 @@ void replace_in(const std::string& folder, const std::string& file, const std::s
 
 struct Case {
   const char* name;
-  Network network;
+  Graph lowered;
   Layout layout;
   FixedType type;
   std::optional<int64_t> reuse;
   HlsBackend backend;
+  double scale = 1;  // of the pixels
 };
 
 class Compiled : public ::testing::TestWithParam<int> {};
 
 std::vector<Case> cases() {
-  using testing::block_network;
+  auto block_network = [](auto... arguments) {
+    return testing::lowered(testing::block_network(arguments...));
+  };
   return {
       {"TraditionalFused",
        block_network(),
@@ -97,6 +101,40 @@ std::vector<Case> cases() {
        {13, 4},
        std::nullopt,
        HlsBackend::Vitis},
+      // Max pools, groups, one-sided pads, projections without batch norm, on odd and even maps,
+      // every skip over two convolutions or over one.
+      {"WindowsOddFused",
+       testing::windows_graph(9, 11, /*shortened=*/false),
+       Layout::Fused,
+       {16, 6},
+       std::nullopt,
+       HlsBackend::Vitis},
+      {"WindowsEvenStock",
+       testing::windows_graph(10, 12, /*shortened=*/false),
+       Layout::Stock,
+       {9, 4, true, Rounding::RndZero, Overflow::SatSym},
+       54,
+       HlsBackend::Vivado},
+      {"WindowsShortenedFused",
+       testing::windows_graph(10, 13, /*shortened=*/true),
+       Layout::Fused,
+       {11, 5},
+       27,
+       HlsBackend::Vivado},
+      {"BottlenecksFused",
+       testing::bottleneck_graph({3, 33, 36}, {2, 1}, 4, 6),
+       Layout::Fused,
+       {14, 6},
+       std::nullopt,
+       HlsBackend::Vitis},
+      // Pixels as bytes: [-510, 535.5] needs 11 integer bits of an input's 16.
+      {"RawPixelsStock",
+       testing::windows_graph(8, 9, /*shortened=*/true),
+       Layout::Stock,
+       {16, 11},
+       12,
+       HlsBackend::Vitis,
+       255},
   };
 }
 
@@ -107,7 +145,7 @@ TEST_P(Compiled, AgreesBitForBit) {
   options.type = c.type;
   options.layout = c.layout;
   options.reuse_factor = c.reuse;
-  auto parts = testing::project_parts(c.network, options);
+  auto parts = testing::project_parts(c.lowered, options, 5, c.scale);
   parts.options.backend = c.backend;
   testing::write_parts(parts, folder.path() + "/p");
   CheckReport report = check_project(folder.path() + "/p");
@@ -116,7 +154,7 @@ TEST_P(Compiled, AgreesBitForBit) {
             "compiled C++ and emulator agree bit for bit on 5 vectors");
 }
 
-INSTANTIATE_TEST_SUITE_P(Check, Compiled, ::testing::Range(0, 7),
+INSTANTIATE_TEST_SUITE_P(Check, Compiled, ::testing::Range(0, 12),
                          [](const auto& p) { return cases()[static_cast<size_t>(p.param)].name; });
 
 class Faults : public ::testing::Test {

@@ -5,9 +5,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "emulate/integer_kernels.h"
+#include "support/graphs.h"
 #include "support/networks.h"
 #include "tailor/ir/weights.h"
 #include "tailor/passes/passes.h"
@@ -60,17 +62,18 @@ std::vector<std::vector<int64_t>> slow_run(const Graph& g, const std::vector<dou
               ConvAttributes a;
               if (node.op == Op::Conv2d) a = node.conv();
               const auto weights = w.to_doubles();
+              const int64_t read = in.channels / a.groups,
+                            first = o / (out.channels / a.groups) * read;
               for (int64_t ky = 0; ky < kernel; ++ky) {
                 for (int64_t kx = 0; kx < kernel; ++kx) {
-                  for (int64_t c = 0; c < in.channels; ++c) {
-                    const int64_t raw =
-                        quantise(weights[static_cast<size_t>(
-                                     ((o * in.channels + c) * kernel + ky) * kernel + kx)],
-                                 *node.hardware.weight);
-                    value += fine(
-                        at(0, oy * a.stride + ky - a.pad_top, ox * a.stride + kx - a.pad_left, c) *
-                            raw,
-                        fraction(0) + node.hardware.weight->fraction());
+                  for (int64_t c = 0; c < read; ++c) {
+                    const int64_t raw = quantise(
+                        weights[static_cast<size_t>(((o * read + c) * kernel + ky) * kernel + kx)],
+                        *node.hardware.weight);
+                    value += fine(at(0, oy * a.stride + ky - a.pad_top,
+                                     ox * a.stride + kx - a.pad_left, first + c) *
+                                      raw,
+                                  fraction(0) + node.hardware.weight->fraction());
                   }
                 }
               }
@@ -99,12 +102,30 @@ std::vector<std::vector<int64_t>> slow_run(const Graph& g, const std::vector<dou
               break;
             case Op::ZeroPad: {
               const auto& a = std::get<ZeroPadAttributes>(node.attributes);
-              value = fine(at(0, oy - a.top, ox - a.left, o), fraction(0));
+              const bool inside =
+                  oy >= a.top && oy < a.top + in.height && ox >= a.left && ox < a.left + in.width;
+              value = fine(a.lowest && !inside ? Int128{ov.type->min_raw()}
+                                               : at(0, oy - a.top, ox - a.left, o),
+                           fraction(0));
               break;
             }
             case Op::ShortcutPad: {
               const auto& a = std::get<ShortcutPadAttributes>(node.attributes);
               value = fine(at(0, oy * a.stride, ox * a.stride, o - a.channel_offset), fraction(0));
+              break;
+            }
+            case Op::MaxPool2d: {
+              const auto& a = std::get<MaxPoolAttributes>(node.attributes);
+              std::vector<Int128> window;
+              for (int64_t py = 0; py < in.height; ++py) {
+                for (int64_t px = 0; px < in.width; ++px) {
+                  const int64_t ky = py + a.pad_top - oy * a.stride,
+                                kx = px + a.pad_left - ox * a.stride;
+                  if (ky >= 0 && ky < a.kernel && kx >= 0 && kx < a.kernel)
+                    window.push_back(at(0, py, px, o));
+                }
+              }
+              value = fine(*std::max_element(window.begin(), window.end()), fraction(0));
               break;
             }
             case Op::GlobalAvgPool: {
@@ -160,6 +181,18 @@ TEST(IntegerEmulator, EqualsTheDefinitionForEveryVariant) {
       SCOPED_TRACE(variant.name() + to_string(layout));
       expect_equal_to_definition(
           make_design(testing::lowered_variant(variant), options({16, 6}, layout)), 7);
+    }
+  }
+}
+
+TEST(IntegerEmulator, EqualsTheDefinitionForPoolsGroupsAndOneSidedPads) {
+  for (bool shortened : {false, true}) {
+    for (Layout layout : {Layout::Fused, Layout::Stock}) {
+      for (FixedType type : {FixedType{16, 6}, FixedType{18, 5}, FixedType{7, 3}}) {
+        SCOPED_TRACE(to_string(layout) + to_string(type));
+        expect_equal_to_definition(
+            make_design(testing::windows_graph(9, 12, shortened), options(type, layout)), 7);
+      }
     }
   }
 }
@@ -222,6 +255,26 @@ TEST(Precision, TooWideIsRefusedWithTheLayer) {
   }
 }
 
+TEST(WindowSums, ARowTooLongForInt32IsCutIntoPairs) {
+  // 2,048 inputs of a 1×1 convolution: no row fits, pieces of one do.
+  const int64_t length = 2050, outputs = 19;
+  std::vector<int64_t> weights(static_cast<size_t>(outputs * length), 500), starts = {0, 7},
+                                                                            runs = {0};
+  for (size_t i = 0; i < weights.size(); i += 3) weights[i] = -499;
+  std::vector<int16_t> map(static_cast<size_t>(length + 9), -32768);
+  const WindowWeights packed = pack_window_weights(weights, 1, length, outputs, 32768, true);
+  EXPECT_GT(packed.pairs_per_chunk, 0);
+  EXPECT_LT(packed.pairs_per_chunk, packed.pairs_per_row);
+  std::vector<int64_t> sums(static_cast<size_t>(2 * outputs));
+  window_sums(packed, map.data(), starts, runs, sums.data(), outputs);
+  for (int64_t i = 0; i < 2 * outputs; ++i) {
+    int64_t expected = 0;
+    for (int64_t k = 0; k < length; ++k)
+      expected -= 32768 * weights[static_cast<size_t>(i % outputs * length + k)];
+    ASSERT_EQ(sums[static_cast<size_t>(i)], expected) << i;
+  }
+}
+
 TEST(WindowSums, EveryKernelIsExactAtItsLimits) {
   // Largest weights against largest inputs: one row more in a chunk would overflow int32.
   for (int64_t weight : {32767, -32768, 1024, 3}) {
@@ -236,8 +289,10 @@ TEST(WindowSums, EveryKernelIsExactAtItsLimits) {
                                       : i % 4 == 1 ? 32767
                                                    : static_cast<int>(i));
       WindowWeights packed = pack_window_weights(weights, rows, length, outputs, 32768, true);
-      std::vector<int64_t> sums(static_cast<size_t>(pixels * outputs));
-      window_sums(packed, map.data(), pixels, step, pitch, sums.data());
+      std::vector<int64_t> sums(static_cast<size_t>(pixels * outputs)), starts, runs;
+      for (int64_t p = 0; p < pixels; ++p) starts.push_back(p * step);
+      for (int64_t r = 0; r < rows; ++r) runs.push_back(r * pitch);
+      window_sums(packed, map.data(), starts, runs, sums.data(), outputs);
       for (int64_t p = 0; p < pixels; ++p) {
         for (int64_t o = 0; o < outputs; ++o) {
           int64_t expected = 0;

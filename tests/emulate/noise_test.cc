@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "support/graphs.h"
 #include "support/networks.h"
 #include "tailor/emulate/float64.h"
 #include "tailor/emulate/integer.h"
@@ -52,6 +53,22 @@ TEST(QuantisationNoise, PredictsEveryVariant) {
         if (std::getenv("TAILOR_PRINT"))
           printf("%-40s %8.2g / %8.2g = %.2f\n", name.c_str(), r.measured, r.predicted,
                  r.measured / r.predicted);
+      }
+    }
+  }
+}
+
+TEST(QuantisationNoise, PredictsPoolsGroupsAndOneSidedPads) {
+  for (bool shortened : {false, true}) {
+    for (FixedType type : {FixedType{16, 6}, FixedType{9, 4}, FixedType{12, 1}}) {
+      for (Layout layout : {Layout::Fused, Layout::Stock}) {
+        DesignOptions options;
+        options.type = type;
+        options.input_magnitude = 2.1;
+        options.layout = layout;
+        const Ratio r = measure(testing::windows_graph(10, 13, shortened), options);
+        EXPECT_LT(r.measured, kQuantisationSafety * r.predicted) << to_string(type);
+        EXPECT_GT(r.measured, 0.1 * r.predicted) << to_string(type);
       }
     }
   }

@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "support/graphs.h"
 #include "support/networks.h"
 #include "tailor/passes/passes.h"
 
@@ -86,6 +87,73 @@ TEST(SkipDepths, FollowTheClosedFormForOtherKernelsAndWidths) {
       ASSERT_EQ(depths.size(), 1U);
       EXPECT_EQ(depths[0].deadlock_free, 2 * swallowed + 1) << kernel << " " << width;
       EXPECT_EQ(depths[0].full_speed, 2 * swallowed + 3) << kernel << " " << width;
+    }
+  }
+}
+
+/// A skip of its own over one convolution with these pads, behind the activation and with a ReLU on
+/// it, so that nothing folds.
+Graph one_sided_design(int64_t width, int64_t kernel, int64_t top, int64_t left) {
+  testing::GraphBuilder b("one_sided", {2, 7, width});
+  b.conv("stem", b.at, ConvAttributes{}, 2);
+  const int from = b.at;
+  ConvAttributes a;
+  a.kernel = kernel;
+  a.pad_top = top, a.pad_bottom = kernel - 1 - top;
+  a.pad_left = left, a.pad_right = kernel - 1 - left;
+  b.conv("conv", from, a, 2);
+  b.relu("relu");
+  b.skip("skip", from);
+  DesignOptions options;
+  options.input_magnitude = 2;
+  options.layout = Layout::Stock;
+  options.reuse_factor = 36;
+  return make_design(b.finish(3), options);
+}
+
+TEST(SkipDepths, OneSidedPadsSwallowWhatLiesBehindTheSkipsPixel) {
+  for (int64_t width : {8, 11}) {
+    for (int64_t kernel : {2, 3, 4}) {
+      for (int64_t top = 0; top < kernel; ++top) {
+        const int64_t left = (top + 1) % kernel;
+        const Graph g = one_sided_design(width, kernel, top, left);
+        const auto depths = skip_depths(g);
+        ASSERT_EQ(depths.size(), 1U);
+        EXPECT_EQ(depths[0].deadlock_free,
+                  (kernel - 1 - top) * width + std::max<int64_t>(kernel - 1 - left, 0) + 1)
+            << width << " " << kernel << " " << top;
+        EXPECT_TRUE(deadlocks(g, depths[0].value, depths[0].deadlock_free - 1));
+        EXPECT_FALSE(deadlocks(g, depths[0].value, depths[0].deadlock_free));
+        EXPECT_EQ(latency(g, depths[0].value, depths[0].full_speed),
+                  latency(g, depths[0].value, 0));
+      }
+    }
+  }
+}
+
+TEST(SizedDesigns, OfPoolsGroupsAndOneSidedPadsRunAsFastAsWithUnboundedFifos) {
+  for (bool shortened : {false, true}) {
+    for (Layout layout : {Layout::Fused, Layout::Stock}) {
+      for (int64_t reuse : {1, 12, 54}) {
+        DesignOptions options;
+        options.input_magnitude = 2;
+        options.layout = layout;
+        options.reuse_factor = reuse;
+        const Graph g = make_design(testing::windows_graph(12, 15, shortened), options);
+        const StreamResult ideal = simulate_streams(g, std::vector<int64_t>(g.values.size(), 0), 3);
+        const StreamResult sized = simulate_streams(g, fifo_depths(g), 3);
+        ASSERT_FALSE(sized.deadlock) << sized.deadlock_text;
+        EXPECT_EQ(sized.latency_cycles, ideal.latency_cycles);
+        EXPECT_EQ(sized.interval_cycles, ideal.interval_cycles);
+        const std::vector<int> writer = producers(g);
+        for (const SkipDepth& d : skip_depths(g)) {
+          EXPECT_FALSE(deadlocks(g, d.value, d.deadlock_free)) << g.value(d.value).name;
+          // A stage on the skip and the FIFO before it hold tokens back; an identity has none.
+          if (g.nodes[static_cast<size_t>(writer[static_cast<size_t>(d.value)])].op != Op::Clone)
+            continue;
+          EXPECT_TRUE(deadlocks(g, d.value, d.deadlock_free - 1)) << g.value(d.value).name;
+        }
+      }
     }
   }
 }

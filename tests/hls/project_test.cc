@@ -11,6 +11,7 @@
 #include "hls/emit.h"
 #include "support/expect_error.h"
 #include "support/golden.h"
+#include "support/graphs.h"
 #include "support/projects.h"
 #include "tailor/emulate/streams.h"
 
@@ -48,6 +49,17 @@ TEST(Emit, BlockWithASkipStock) {
                          emit_top_source(parts.design, "block", "banner"));
   testing::expect_golden("hls/golden/block_stock.parameters.golden",
                          emit_parameters(parts.design, "banner"));
+}
+
+TEST(Emit, PoolsGroupsAndOneSidedPads) {
+  for (Layout layout : {Layout::Fused, Layout::Stock}) {
+    const auto parts = testing::project_parts(testing::windows_graph(9, 12, /*shortened=*/false),
+                                              options(layout), 1);
+    const std::string name = std::string("hls/golden/windows_") + to_string(layout);
+    testing::expect_golden(name + ".parameters.golden", emit_parameters(parts.design, "banner"));
+    testing::expect_golden(name + ".top.golden",
+                           emit_top_source(parts.design, "windows", "banner"));
+  }
 }
 
 TEST(Emit, StatementsAreTheThreeThatHaveNoNodeOfTheirOwn) {

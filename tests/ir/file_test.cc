@@ -74,6 +74,33 @@ TEST_F(GraphFile, RoundTripsEveryOperation) {
   EXPECT_EQ(pads.top + 10 * pads.left + 100 * pads.bottom + 1000 * pads.right, 1111);
 }
 
+TEST_F(GraphFile, KeepsGroupsAndMaxPools) {
+  for (Layout layout : {Layout::Fused, Layout::Stock}) {
+    const Graph lowered = testing::windows_graph(9, 11, /*shortened=*/false);
+    EXPECT_EQ(print_graph(reload(lowered)), print_graph(lowered));
+    DesignOptions options;
+    options.layout = layout;
+    const Graph design = make_design(lowered, options);
+    Graph back = reload(design);
+    EXPECT_EQ(print_graph(back), print_graph(design));
+    EXPECT_EQ(testing::node_of(back, "b0.conv1").conv().groups, 3);
+    EXPECT_EQ(testing::node_of(back, "b1.conv1").conv().groups, 1);
+    const auto& pool = std::get<MaxPoolAttributes>(testing::node_of(back, "last.pool").attributes);
+    EXPECT_EQ((std::vector<int64_t>{pool.kernel, pool.stride, pool.pad_top, pool.pad_left,
+                                    pool.pad_bottom, pool.pad_right}),
+              layout == Layout::Fused ? (std::vector<int64_t>{2, 1, 1, 0, 0, 1})
+                                      : (std::vector<int64_t>{2, 1, 0, 0, 0, 0}));
+    if (layout == Layout::Fused) continue;
+    auto is_lowest = [&](const char* name) {
+      return std::get<ZeroPadAttributes>(testing::node_of(back, name).attributes).lowest;
+    };
+    EXPECT_TRUE(is_lowest("last.pool.pad"));
+    EXPECT_FALSE(is_lowest("stem.pad"));
+  }
+  // Files of graphs without groups stay as they were.
+  EXPECT_EQ(file_of(every_op_graph()).metadata.at("document").find("groups"), std::string::npos);
+}
+
 TEST_F(GraphFile, KeepsEveryConvolutionAttribute) {
   Graph graph = every_op_graph();
   testing::node_of(graph, "zeropad").attributes = ZeroPadAttributes{1, 0, 2, 3};
@@ -234,6 +261,15 @@ TEST_F(GraphFile, RefusesADesignWithoutItsAnnotations) {
     damage(graph);
     testing::expect_words(refusal(file_of(graph)), {"graph file " + path_ + ": ", expected});
   }
+  DesignOptions options;
+  options.layout = Layout::Stock;
+  const Graph windows = make_design(testing::windows_graph(8, 9, /*shortened=*/false), options);
+  for (const char* name : {"last.pool", "stem.pool.pad", "b0.conv1.relu"}) {
+    Graph wider = windows;
+    wider.value(testing::node_of(wider, name).outputs[0]).type->width = 20;
+    testing::expect_words(refusal(file_of(wider)),
+                          {std::string(name) + " writes another type than it reads"});
+  }
   Graph graph = every_op_graph();
   testing::node_of(graph, "shortcut").inputs = {0};
   EXPECT_EQ(reload(graph).state, "lowered");  // a lowered graph needs none
@@ -293,6 +329,9 @@ void summarise(const Graph& g) { EXPECT_GT(summarise_design(g).stages, 0); }
 
 TEST_F(DamagedGraphFile, EveryFieldOfALoweredNodeIsChecked) {
   damage(every_op_graph(), "nodes", verify);
+}
+TEST_F(DamagedGraphFile, EveryFieldOfAMaxPoolsAndAGroupedNodeIsChecked) {
+  damage(testing::windows_graph(8, 9, /*shortened=*/false), "nodes", verify);
 }
 TEST_F(DamagedGraphFile, EveryFieldOfALoweredValueIsChecked) {
   damage(every_op_graph(), "values", verify);

@@ -61,6 +61,21 @@ TEST(InferShape, OfConvolutions) {
   EXPECT_EQ(shape(10, 1, 0, 0, 0, 0), (MapShape{5, 1, 4}));
 }
 
+TEST(InferShape, OfMaxPools) {
+  auto shape = [](int64_t height, int64_t width, MaxPoolAttributes a) {
+    return infer_shape(Op::MaxPool2d, "p", {{3, height, width}}, a, 0);
+  };
+  const MaxPoolAttributes stem = testing::square_window<MaxPoolAttributes>(3, 2, 1);
+  EXPECT_EQ(shape(112, 112, stem), (MapShape{3, 56, 56}));
+  EXPECT_EQ(shape(9, 12, stem), (MapShape{3, 5, 6}));
+  MaxPoolAttributes a = testing::square_window<MaxPoolAttributes>(2, 2, 0);
+  EXPECT_EQ(shape(9, 12, a), (MapShape{3, 4, 6}));
+  a.pad_right = 1;
+  EXPECT_EQ(shape(9, 12, a), (MapShape{3, 4, 6}));
+  a.stride = 1;
+  EXPECT_EQ(shape(9, 12, a), (MapShape{3, 8, 12}));
+}
+
 TEST(InferShape, RefusesWhatDoesNotFitAndNamesTheNode) {
   const ConvAttributes conv;
   auto changed = [&](const std::function<void(ConvAttributes&)>& change) {
@@ -96,6 +111,14 @@ TEST(InferShape, RefusesWhatDoesNotFitAndNamesTheNode) {
        {x},
        changed([](auto& a) { a.pad_bottom = INT64_MAX; }),
        "graph: n (conv2d): kernel and stride must be 1..1048576, pads 0..1048576"},
+      {Op::Conv2d,
+       {x},
+       changed([](auto& a) { a.groups = 2; }),
+       "graph: n (conv2d): 2 groups do not divide 2 channels in and 3 out"},
+      {Op::Conv2d,
+       {x},
+       changed([](auto& a) { a.groups = 0; }),
+       "graph: n (conv2d): 0 groups do not divide 2 channels in and 3 out"},
       {Op::Conv2d, {x, x}, conv, "graph: n (conv2d): 1 skip inputs, 0 skip ids"},
       {Op::Conv2d,
        {x, x},
@@ -127,6 +150,18 @@ TEST(InferShape, RefusesWhatDoesNotFitAndNamesTheNode) {
        {x},
        ShortcutPadAttributes{0, 0},
        "graph: n (shortcut_pad): channels do not fit"},
+      {Op::MaxPool2d,
+       {x},
+       testing::square_window<MaxPoolAttributes>(2, 1, 2),
+       "graph: n (max_pool2d): pads must be below the kernel of 2, or a window holds nothing"},
+      {Op::MaxPool2d,
+       {x},
+       testing::square_window<MaxPoolAttributes>(8, 1, 1),
+       "graph: n (max_pool2d): a kernel of 8 does not fit on 2x6x5"},
+      {Op::MaxPool2d,
+       {x},
+       {},
+       "graph: n (max_pool2d): kernel and stride must be 1..1048576, pads 0..1048576"},
       {Op::Dense, {x}, {}, "graph: n (dense): expected a 1x1 map, got 2x6x5"},
       {Op::ZeroPad,
        {x},
@@ -206,6 +241,10 @@ TEST(VerifyGraph, FindsWhatIsBroken) {
          g.add_value("loose", {1, 1, 1});
        },
        "loose is never written; loose is read 0 times"},
+      {[](Graph& g) {
+         std::get<ZeroPadAttributes>(node_of(g, "zeropad").attributes).lowest = true;
+       },
+       "conv (conv2d) reads zeropad, whose pads are for a max pool"},
       {[](Graph& g) { g.state = "design"; }, "input is read 2 times"},
   };
   for (const auto& [damage, expected] : cases) {

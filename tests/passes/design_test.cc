@@ -7,6 +7,7 @@
 #include <set>
 
 #include "support/expect_error.h"
+#include "support/graphs.h"
 #include "support/networks.h"
 #include "tailor/emulate/float64.h"
 #include "tailor/emulate/integer.h"
@@ -193,6 +194,78 @@ void expect_same_function(const Graph& lowered, const DesignOptions& o) {
 TEST(HandMadeGraphs, AConvolutionNeedsNeitherBiasNorBatchNorm) {
   for (Layout layout : {Layout::Fused, Layout::Stock})
     expect_same_function(one_conv({2, 5, 6}, conv_attributes(3, 1, 1)), options(layout));
+}
+
+TEST(HandMadeGraphs, PoolsGroupsAndOneSidedPadsAreKept) {
+  for (Layout layout : {Layout::Fused, Layout::Stock}) {
+    for (bool shortened : {false, true}) {
+      for (const auto& [height, width] : {std::pair{9, 12}, std::pair{10, 11}}) {
+        DesignOptions o = options(layout);
+        o.type = FixedType{20, 7};
+        expect_same_function(testing::windows_graph(height, width, shortened), o);
+      }
+    }
+    const Graph design = make_design(testing::windows_graph(9, 12, false), options(layout));
+    EXPECT_EQ(count(design, Op::MaxPool2d), 2);
+    EXPECT_EQ(count(design, Op::ZeroPad), layout == Layout::Fused ? 0 : 9);
+  }
+}
+
+TEST(HandMadeGraphs, MultipliersOfAGroupedConvolutionAreItsProducts) {
+  DesignOptions o = options(Layout::Fused);
+  o.reuse_factor = 1;
+  Graph design = make_design(testing::windows_graph(9, 12, false), o);
+  auto multipliers = [&](const char* name) {
+    return testing::node_of(design, name).hardware.multipliers;
+  };
+  EXPECT_EQ(multipliers("b0.conv1"), 9 * 2 * 6);
+  EXPECT_EQ(multipliers("b0.conv2"), 9 * 6);
+  EXPECT_EQ(multipliers("b2.conv1"), 9 * 4 * 10);
+}
+
+TEST(FoldIdentitySkips, FoldIntoGroupsAndPastOneSidedPads) {
+  Graph design = make_design(testing::windows_graph(10, 12, true), options(Layout::Fused));
+  EXPECT_EQ(count(design, Op::Clone), 0);
+  auto folded = [&](const char* name) {
+    return testing::node_of(design, name).conv().folded_skips.size();
+  };
+  for (const char* name : {"b0.conv1", "b0.conv2", "b1.conv1", "b1.conv2", "b2.conv1", "b2.conv2"})
+    EXPECT_EQ(folded(name), 1U) << name;
+}
+
+TEST(FoldIdentitySkips, KeepASkipWhoseChannelsLieInAnotherGroup) {
+  for (int64_t offset : {1, 2}) {  // channel 3 of 8 goes to output 4 or 5 of 10: group 0 or 1
+    testing::GraphBuilder b("groups", {8, 5, 6});
+    const int x = b.at;
+    const int skip = b.add(Op::ShortcutPad, "s", {x}, ShortcutPadAttributes{1, offset}, 10);
+    ConvAttributes a = conv_attributes(3, 1, 1);
+    a.groups = 2;
+    b.conv("conv", x, a, 10);
+    b.skip("skip", skip);
+    b.relu("relu");
+    const Graph lowered = b.finish(3);
+    Graph design = make_design(lowered, options(Layout::Fused));
+    EXPECT_EQ(testing::node_of(design, "conv").conv().folded_skips.size(), offset == 1 ? 1U : 0U);
+    expect_same_function(lowered, options(Layout::Fused));
+  }
+}
+
+TEST(HandMadeGraphs, RawPixelsGetTheIntegerBitsTheyNeed) {
+  testing::GraphBuilder b("raw", {3, 5, 6});
+  b.conv("conv", b.at, conv_attributes(3, 1, 1), 4, 1e-4);
+  const Graph lowered = b.finish(3);
+  for (Layout layout : {Layout::Fused, Layout::Stock}) {
+    DesignOptions o = options(layout);
+    o.input_magnitude = 255;
+    const Graph design = make_design(lowered, o);
+    EXPECT_EQ(to_string(*design.values[0].type), "ap_fixed<16,9,AP_RND,AP_SAT>");
+    std::vector<double> image(90);
+    for (size_t i = 0; i < image.size(); ++i) image[i] = static_cast<double>(i % 17 * 15 + i % 2);
+    const IntegerResult r = IntegerEmulator(design).run(image);
+    EXPECT_EQ(r.overflows[0], 0);
+    const std::vector<double> exact = Float64Emulator(lowered).run(image);
+    for (size_t k = 0; k < exact.size(); ++k) EXPECT_NEAR(r.logits[k], exact[k], 0.3);
+  }
 }
 
 TEST(HandMadeGraphs, AStridedConvolutionReadsNoSkipFromItsWindow) {

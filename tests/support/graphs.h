@@ -1,7 +1,12 @@
-// A small lowered graph with every operation, for tests of what reads graphs.
+// Lowered graphs made by hand, for tests of what reads graphs: one with every operation, and those
+// that no Network describes.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
+#include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tailor/core/random.h"
@@ -49,6 +54,174 @@ inline Graph every_op_graph() {
   g.tensors["fc.weight"] = random_tensor({4, 3}, 3);
   g.tensors["fc.bias"] = random_tensor({4}, 4);
   return g;
+}
+
+/// Lowered graphs beyond what a Network can describe, layer by layer. Weights are seeded by the
+/// layer's name: uniform, of variance gain / products, so that activations keep their size.
+class GraphBuilder {
+ public:
+  GraphBuilder(std::string name, const MapShape& input, uint64_t seed = 5) : seed_(seed) {
+    graph.name = std::move(name);
+    graph.state = "lowered";
+    graph.provenance =
+        Json::object({{"untrained", "random weights"}});  // so no witness is expected
+    at = add(Op::Input, "input", {}, {});
+    graph.value(at).shape = input;
+  }
+
+  Graph graph;
+  int at = -1;  // what the next layer reads
+
+  int add(Op op, const std::string& name, std::vector<int> inputs, Attributes attributes,
+          int64_t out = 0) {
+    return graph.nodes[graph.add_node(op, name, std::move(inputs), std::move(attributes), out)]
+        .outputs[0];
+  }
+  /// A convolution with a bias of its own.
+  int conv(const std::string& name, int from, const ConvAttributes& a, int64_t out,
+           double gain = 2) {
+    const int64_t in = graph.value(from).shape.channels / a.groups;
+    fill(name + ".weight", {out, in, a.kernel, a.kernel}, gain);
+    fill(name + ".bias", {out}, 0.1);
+    return at = add(Op::Conv2d, name, {from}, a, out);
+  }
+  /// A convolution without bias, and a batch norm: scales 0.8 to 1.2 times `scale`, shifts ±0.1.
+  int conv_bn(const std::string& name, int from, const ConvAttributes& a, int64_t out,
+              double scale = 1) {
+    conv(name, from, a, out);
+    graph.tensors.erase(name + ".bias");
+    for (const char* part : {"weight", "bias", "running_mean", "running_var"}) {
+      fill(name + ".bn." + part, {out}, part[0] == 'b' || part[8] == 'm' ? 0.003 : 0.013);
+      for (float& v : graph.tensors.at(name + ".bn." + part).as<float>()) {
+        if (part[0] == 'w') v = static_cast<float>(scale) * (1 + v);
+        if (part[8] == 'v') v += 1;
+      }
+    }
+    return at = add(Op::BatchNorm, name + ".bn", {at}, BatchNormAttributes{});
+  }
+  int relu(const std::string& name) { return at = add(Op::Relu, name, {at}, {}); }
+  int skip(const std::string& id, int from) {
+    return at = add(Op::Add, id + ".add", {at, from}, AddAttributes{{id}});
+  }
+  Graph finish(int64_t classes) {
+    at = add(Op::GlobalAvgPool, "pool", {at}, {});
+    fill("fc.weight", {classes, graph.value(at).shape.channels}, 1);
+    fill("fc.bias", {classes}, 0.1);
+    at = add(Op::Dense, "fc", {at}, {}, classes);
+    graph.add_node(Op::Output, "output", {at});
+    return std::move(graph);
+  }
+
+ private:
+  void fill(const std::string& name, const Shape& shape, double gain) {
+    Tensor tensor(DType::F32, shape);
+    int64_t products = 1;
+    for (size_t i = 1; i < shape.size(); ++i) products *= shape[i];
+    const double limit = std::sqrt(3 * gain / static_cast<double>(products));
+    CounterRandom random(seed_, RandomStream::Test, std::hash<std::string>()(name));
+    for (float& v : tensor.as<float>()) v = static_cast<float>(random.uniform(-limit, limit));
+    graph.tensors[name] = std::move(tensor);
+  }
+  uint64_t seed_;
+};
+
+/// Attributes of a convolution or a max pool with the pads that TensorFlow's "same" gives: of an
+/// odd sum the larger half behind the image.
+template <class A>
+A same_window(const MapShape& x, int64_t kernel, int64_t stride) {
+  auto sum = [&](int64_t n) {
+    return std::max<int64_t>(((n + stride - 1) / stride - 1) * stride + kernel - n, 0);
+  };
+  A a;
+  a.kernel = kernel, a.stride = stride;
+  a.pad_top = sum(x.height) / 2, a.pad_bottom = sum(x.height) - a.pad_top;
+  a.pad_left = sum(x.width) / 2, a.pad_right = sum(x.width) - a.pad_left;
+  return a;
+}
+/// The same pads on all sides.
+template <class A>
+A square_window(int64_t kernel, int64_t stride, int64_t pad) {
+  A a;
+  a.kernel = kernel, a.stride = stride;
+  a.pad_top = a.pad_left = a.pad_bottom = a.pad_right = pad;
+  return a;
+}
+
+/// What a Network of one pad and one group cannot say: a max pool of negative values, a grouped and
+/// a depthwise convolution under a skip, one-sided pads, an even kernel, projections without batch
+/// norm, a pad shortcut, and skips over one convolution (`shortened`) or two.
+inline Graph windows_graph(int64_t height, int64_t width, bool shortened) {
+  GraphBuilder b("windows", {3, height, width});
+  auto shape = [&](int value) { return b.graph.value(value).shape; };
+  b.conv("stem", b.at, square_window<ConvAttributes>(5, 1, 2), 6);
+  b.at = b.add(Op::MaxPool2d, "stem.pool", {b.at}, square_window<MaxPoolAttributes>(3, 2, 1));
+  int from = b.at;
+  auto end = [&](const std::string& name, bool last) {
+    if (shortened || last) b.skip(name + ".skip", from);
+    b.relu(name + ".relu");
+    if (shortened) from = b.at;
+  };
+  ConvAttributes a = square_window<ConvAttributes>(3, 1, 1);
+  a.groups = 3;
+  b.conv_bn("b0.conv1", b.at, a, 6);
+  end("b0.conv1", false);
+  a.groups = 6;
+  b.conv("b0.conv2", b.at, a, 6);
+  end("b0.conv2", true);
+  // Stride 2, a projection without batch norm; the skip's pixel is tap (pad_top, pad_left).
+  int x = from = b.at;
+  ConvAttributes one;
+  one.stride = 2;
+  from = b.conv("b1.projection", from, one, 8);
+  b.conv("b1.conv1", x, same_window<ConvAttributes>(shape(x), 3, 2), 8);
+  end("b1.conv1", false);
+  b.conv("b1.conv2", b.at, same_window<ConvAttributes>(shape(b.at), 2, 1), 8);
+  end("b1.conv2", true);
+  x = from = b.at;
+  from = b.add(Op::ShortcutPad, "b2.shortcut", {from}, ShortcutPadAttributes{1, 1}, 10);
+  a = same_window<ConvAttributes>(shape(x), 3, 1);
+  a.groups = 2;
+  b.conv("b2.conv1", x, a, 10);
+  end("b2.conv1", false);
+  b.conv("b2.conv2", b.at, same_window<ConvAttributes>(shape(b.at), 3, 1), 10);
+  end("b2.conv2", true);
+  MaxPoolAttributes last;
+  last.kernel = 2, last.pad_top = last.pad_right = 1;
+  b.at = b.add(Op::MaxPool2d, "last.pool", {b.at}, last);
+  return b.finish(5);
+}
+
+/// ResNet-50, -101 or -152 for ImageNet (v1.5: the stride is on the 3×3), `blocks` bottlenecks a
+/// stage of `width` channels in the first: 25.5 M weights for {3, 4, 6, 3} and 64.
+inline Graph bottleneck_graph(const MapShape& input,
+                              const std::vector<int64_t>& blocks = {3, 4, 6, 3}, int64_t width = 64,
+                              int64_t classes = 1000) {
+  GraphBuilder b("bottlenecks", input);
+  b.conv_bn("stem.conv1", b.at, square_window<ConvAttributes>(7, 2, 3), width);
+  b.relu("stem.relu1");
+  b.at = b.add(Op::MaxPool2d, "stem.pool", {b.at}, square_window<MaxPoolAttributes>(3, 2, 1));
+  for (size_t stage = 0; stage < blocks.size(); ++stage, width *= 2) {
+    for (int64_t block = 0; block < blocks[stage]; ++block) {
+      const std::string id = "stage" + std::to_string(stage + 1) + ".block" + std::to_string(block);
+      const int64_t stride = stage > 0 && block == 0 ? 2 : 1;
+      const int from = b.at;
+      int skip = from;
+      ConvAttributes one;
+      if (block == 0) {
+        one.stride = stride;
+        skip = b.conv_bn(id + ".skip", from, one, 4 * width);
+        one.stride = 1;
+      }
+      b.conv_bn(id + ".conv1", from, one, width);
+      b.relu(id + ".relu1");
+      b.conv_bn(id + ".conv2", b.at, square_window<ConvAttributes>(3, stride, 1), width);
+      b.relu(id + ".relu2");
+      b.conv_bn(id + ".conv3", b.at, one, 4 * width, 0.25);
+      b.skip(id + ".skip", skip);
+      b.relu(id + ".relu3");
+    }
+  }
+  return b.finish(classes);
 }
 
 /// The node of this name.

@@ -45,28 +45,37 @@ struct ProjectParts {
   ProjectOptions options;
 };
 
-inline ProjectParts project_parts(const Network& network, DesignOptions options = {},
-                                  int64_t vectors = 5) {
+/// Images are uniform in [-2, 2.1] times `scale`.
+inline ProjectParts project_parts(Graph graph, DesignOptions options = {}, int64_t vectors = 5,
+                                  double scale = 1) {
   ProjectParts p;
-  const TensorMap tensors = random_tensors(network, 3);
-  p.lowered = lower_network(network, tensors, "test");
-  p.lowered.provenance =
-      Json::object({{"untrained", "random weights"}});  // so no witness is expected
-  options.input_magnitude = 2.1;
+  p.lowered = std::move(graph);
+  options.input_magnitude = 2.1 * scale;
   p.design = make_design(p.lowered, options);
   IntegerEmulator emulator(p.design);
   p.vectors.source = "random images";
   for (int64_t i = 0; i < vectors; ++i) {
-    p.vectors.inputs_chw.push_back(random_image(network.input, i));
+    p.vectors.inputs_chw.push_back(random_image(p.lowered.input_shape(), i));
+    for (double& v : p.vectors.inputs_chw.back()) v *= scale;
     p.vectors.expected.push_back(emulator.run(p.vectors.inputs_chw.back()).logits_raw);
   }
-  p.options.top = make_identifier(network.name);
+  p.options.top = make_identifier(p.lowered.name);
   p.options.part = "xcu200-fsgd2104-2-e";
   p.options.manifest_extras = Json::object(
       {{"quantisation",
         Json::object({{"rms_bound", kQuantisationSafety *
                                         predict_rms_error(p.design, p.vectors.inputs_chw)}})}});
   return p;
+}
+
+inline Graph lowered(const Network& network) {
+  Graph graph = lower_network(network, random_tensors(network, 3), "test");
+  graph.provenance = Json::object({{"untrained", "random weights"}});  // so no witness is expected
+  return graph;
+}
+inline ProjectParts project_parts(const Network& network, const DesignOptions& options = {},
+                                  int64_t vectors = 5) {
+  return project_parts(lowered(network), options, vectors);
 }
 
 inline void write_parts(const ProjectParts& p, const std::string& folder) {

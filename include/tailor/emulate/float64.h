@@ -31,7 +31,7 @@ class Float64Emulator {
   Graph graph_;  // without its tensors
   bool overflow_;
   std::vector<std::vector<double>>
-      weights_;  // by node: conv [ky, kx, in, out], dense [in, out], BN scale
+      weights_;  // by node: conv and dense in tiles of outputs (float64.cc), BN scale
   std::vector<std::vector<double>> biases_;  // by node
 };
 

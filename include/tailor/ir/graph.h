@@ -17,13 +17,14 @@
 namespace tailor {
 
 enum class Op {
-  Input,   // 0 → 1
-  Conv2d,  // x, skip… → y; tensors NAME.weight [out, in, kernel, kernel] and, once BN is folded,
-           // NAME.bias [out]
+  Input,  // 0 → 1
+  Conv2d,  // x, skip… → y; tensors NAME.weight [out, in / groups, kernel, kernel] and, once BN is
+           // folded, NAME.bias [out]
   BatchNorm,    // x → y; NAME.weight, .bias, .running_mean, .running_var [channels]
   Relu,         // x → y
   Add,          // x, skip… → y
   ShortcutPad,  // x → y: every stride-th pixel, the channels at an offset among zeros (option A)
+  MaxPool2d,    // x → y: the largest value of each window, which always holds a real pixel
   GlobalAvgPool,  // x → y of 1×1
   Dense,          // x of 1×1 → y of 1×1; NAME.weight [out, in], NAME.bias [out]
   ZeroPad,        // x → y
@@ -40,6 +41,9 @@ enum class SkipPosition { BeforeActivation, AfterActivation };
 struct ConvAttributes {
   int64_t kernel = 1, stride = 1;
   int64_t pad_top = 0, pad_left = 0, pad_bottom = 0, pad_right = 0;
+  /// Channels are cut into so many runs, inputs and outputs alike; a run of outputs reads its own
+  /// run of inputs only.
+  int64_t groups = 1;
   Activation activation = Activation::None;
   SkipPosition skip_position = SkipPosition::BeforeActivation;
   /// Ids of the skips that come in as inputs[1…].
@@ -59,11 +63,19 @@ struct AddAttributes {
 struct ShortcutPadAttributes {
   int64_t stride = 1, channel_offset = 0;
 };
+/// Padding never wins: it is -infinity, or what is the same, left out of the window.
+struct MaxPoolAttributes {
+  int64_t kernel = 1, stride = 1;
+  int64_t pad_top = 0, pad_left = 0, pad_bottom = 0, pad_right = 0;  // each below the kernel
+};
 struct ZeroPadAttributes {
   int64_t top = 0, left = 0, bottom = 0, right = 0;
+  /// Pads with the lowest value there is (-infinity; in integers the type's) instead of 0: for a
+  /// max pool, its only reader.
+  bool lowest = false;
 };
 using Attributes = std::variant<std::monostate, ConvAttributes, BatchNormAttributes, AddAttributes,
-                                ShortcutPadAttributes, ZeroPadAttributes>;
+                                ShortcutPadAttributes, MaxPoolAttributes, ZeroPadAttributes>;
 
 /// What `passes` decided for a node; the emulator, the estimator and the writer read the same
 /// record.

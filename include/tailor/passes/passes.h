@@ -44,8 +44,8 @@ void fuse_stages(Graph& graph);
 /// fuse_stages.
 void fold_identity_skips(Graph& graph, const FixedType& weight);
 
-/// hls4ml's shape (paper, Fig. 2a): a zero-pad stage before every padded convolution; adds and
-/// ReLUs stay stages.
+/// hls4ml's shape (paper, Fig. 2a): a pad stage before every padded convolution and max pool; adds
+/// and ReLUs stay stages.
 void split_stages(Graph& graph);
 
 /// A value with several readers gets a clone; the copy that a skip takes is named by the skip's id.

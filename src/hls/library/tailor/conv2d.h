@@ -28,23 +28,54 @@ void add_skips(typename C::acc_t sum[C::out_channels], Skip& skip, More&... more
   add_skips<C>(sum, more...);
 }
 
-/// C: in_height, in_width, in_channels, out_height, out_width, out_channels, kernel, stride,
-/// pad_top, pad_left, scan_height, scan_width (the image and the zero rows and columns behind it,
-/// which pad both sides), relu, window_skips, skips_after_activation; in_bits, out_bits; in_t,
-/// out_t, acc_t, bias_t, in_token, out_token; and what dot_product needs. Every stage has a C of
-/// its own: the static buffers belong to it.
-template <class C, class... Skips>
-void conv2d(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_token>& out,
-            const typename C::weight_raw weights[C::n_in * C::n_out],
-            const typename C::bias_raw bias[C::out_channels], Skips&... skips) {
+/// The product sums of a window [ky][kx][channel].
+template <class C, int GROUPS>
+struct WindowSums {
+  /// A group's channels of every tap, one group behind the other: wires.
+  static void run(const typename C::in_t window[C::kernel * C::kernel * C::in_channels],
+                  const typename C::weight_raw weights[C::n_in * C::n_out],
+                  typename C::acc_t acc[C::out_channels]) {
+    TAILOR_INLINE
+    const int channels = C::in_channels / GROUPS;
+    typename C::in_t grouped[GROUPS * C::n_in];
+    TAILOR_REGISTERS(grouped)
+    TAILOR_LOOP(regroup)
+    for (int i = 0; i < GROUPS * C::n_in; ++i) {
+      TAILOR_UNROLL
+      grouped[i] =
+          window[i % C::n_in / channels * C::in_channels + i / C::n_in * channels + i % channels];
+    }
+    dot_product<C, GROUPS>(grouped, weights, acc);
+  }
+};
+template <class C>
+struct WindowSums<C, 1> {
+  static void run(const typename C::in_t window[C::n_in],
+                  const typename C::weight_raw weights[C::n_in * C::n_out],
+                  typename C::acc_t acc[C::out_channels]) {
+    TAILOR_INLINE
+    dot_product<C, 1>(window, weights, acc);
+  }
+};
+
+/// GROUPS divides both channels. C: in_height, in_width, in_channels, out_height, out_width,
+/// out_channels, kernel, stride, pad_top, pad_left, scan_height, scan_width (the image and the zero
+/// rows and columns behind it, which pad both sides), relu, window_skips, skips_after_activation;
+/// in_bits, out_bits; in_t, out_t, acc_t, bias_t, in_token, out_token; and what dot_product needs.
+/// Every stage has a C of its own: the static buffers belong to it.
+template <class C, int GROUPS, class... Skips>
+void grouped_conv2d(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_token>& out,
+                    const typename C::weight_raw weights[C::n_in * C::n_out],
+                    const typename C::bias_raw bias[C::out_channels], Skips&... skips) {
   TAILOR_INLINE
-  static_assert(C::n_in == C::kernel * C::kernel * C::in_channels && C::n_out == C::out_channels,
-                "sizes");
+  static_assert(
+      GROUPS * C::n_in == C::kernel * C::kernel * C::in_channels && C::n_out == C::out_channels,
+      "sizes");
   static_assert(C::pad_top < C::kernel && C::pad_left < C::kernel,
                 "pads are smaller than the kernel");
   static typename C::in_token lines[C::kernel > 1 ? C::kernel - 1 : 1][C::scan_width];
   TAILOR_LINES(lines)
-  static typename C::in_t window[C::n_in];  // [ky][kx][channel]
+  static typename C::in_t window[GROUPS * C::n_in];  // [ky][kx][channel]
   TAILOR_REGISTERS(window)
   TAILOR_LOOP(rows)
   for (int y = 0; y < C::scan_height; ++y) {
@@ -96,7 +127,7 @@ void conv2d(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_t
         }
       }
       add_skips<C>(skip_sum, skips...);
-      dot_product<C>(window, weights, acc);
+      WindowSums<C, GROUPS>::run(window, weights, acc);
       typename C::out_t result[C::out_channels];
       TAILOR_REGISTERS(result)
       TAILOR_LOOP(end_outputs)
@@ -111,6 +142,14 @@ void conv2d(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_t
       out.write(pack<C::out_channels, C::out_bits, typename C::out_token>(result));
     }
   }
+}
+
+template <class C, class... Skips>
+void conv2d(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_token>& out,
+            const typename C::weight_raw weights[C::n_in * C::n_out],
+            const typename C::bias_raw bias[C::out_channels], Skips&... skips) {
+  TAILOR_INLINE
+  grouped_conv2d<C, 1>(in, out, weights, bias, skips...);
 }
 
 }  // namespace tailor

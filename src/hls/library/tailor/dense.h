@@ -24,7 +24,7 @@ void dense(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_to
     TAILOR_UNROLL
     acc[o] = from_raw<typename C::bias_t, C::bias_bits>(bias[o]);
   }
-  dot_product<C>(values, weights, acc);
+  dot_product<C, 1>(values, weights, acc);
   typename C::out_t result[C::n_out];
   TAILOR_REGISTERS(result)
   TAILOR_LOOP(end_outputs)

@@ -10,10 +10,11 @@ namespace tailor {
 
 /// reuse_factor <= n_in: each multiplier works for one output. C: n_in, n_out, reuse_factor,
 /// multipliers, weight_bits; weight_t, acc_t, weight_raw. Weights are [n_out][n_in]; multiplier m
-/// owns the elements [m * reuse_factor, (m + 1) * reuse_factor).
-template <class C, bool SHARED>
+/// owns the elements [m * reuse_factor, (m + 1) * reuse_factor). Output o reads run
+/// o / (n_out / GROUPS) of the window's GROUPS runs of n_in values.
+template <class C, int GROUPS, bool SHARED>
 struct DotProduct {
-  static void run(const typename C::in_t window[C::n_in],
+  static void run(const typename C::in_t window[GROUPS * C::n_in],
                   const typename C::weight_raw weights[C::n_in * C::n_out],
                   typename C::acc_t acc[C::n_out]) {
     TAILOR_INLINE
@@ -31,7 +32,7 @@ struct DotProduct {
         for (int i = 0; i < C::n_in; i += C::reuse_factor) {
           TAILOR_UNROLL
           acc[o] += from_raw<typename C::weight_t, C::weight_bits>(weights[o * C::n_in + i + r]) *
-                    window[i + r];
+                    window[o / (C::n_out / GROUPS) * C::n_in + i + r];
         }
       }
     }
@@ -39,9 +40,9 @@ struct DotProduct {
 };
 
 /// reuse_factor > n_in: each multiplier works for reuse_factor / n_in outputs, one after another.
-template <class C>
-struct DotProduct<C, true> {
-  static void run(const typename C::in_t window[C::n_in],
+template <class C, int GROUPS>
+struct DotProduct<C, GROUPS, true> {
+  static void run(const typename C::in_t window[GROUPS * C::n_in],
                   const typename C::weight_raw weights[C::n_in * C::n_out],
                   typename C::acc_t acc[C::n_out]) {
     TAILOR_INLINE
@@ -57,9 +58,9 @@ struct DotProduct<C, true> {
       TAILOR_LOOP(multipliers)
       for (int m = 0; m < C::multipliers; ++m) {
         TAILOR_UNROLL
-        acc[m * outputs_each + g] +=
-            from_raw<typename C::weight_t, C::weight_bits>(weights[m * C::reuse_factor + r]) *
-            window[i];
+        const int o = m * outputs_each + g;
+        acc[o] += from_raw<typename C::weight_t, C::weight_bits>(weights[m * C::reuse_factor + r]) *
+                  window[o / (C::n_out / GROUPS) * C::n_in + i];
       }
       if (++i == C::n_in) {
         i = 0;
@@ -69,12 +70,12 @@ struct DotProduct<C, true> {
   }
 };
 
-template <class C>
-void dot_product(const typename C::in_t window[C::n_in],
+template <class C, int GROUPS>
+void dot_product(const typename C::in_t window[GROUPS * C::n_in],
                  const typename C::weight_raw weights[C::n_in * C::n_out],
                  typename C::acc_t acc[C::n_out]) {
   TAILOR_INLINE
-  DotProduct<C, (C::reuse_factor > C::n_in)>::run(window, weights, acc);
+  DotProduct<C, GROUPS, (C::reuse_factor > C::n_in)>::run(window, weights, acc);
 }
 
 }  // namespace tailor

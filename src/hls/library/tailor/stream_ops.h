@@ -97,7 +97,8 @@ void relu(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_tok
 /// A token of a port is rounded up to bytes, so the two may differ in width. C: in_height,
 /// in_width, top, left, bottom, right; in_token, out_token.
 template <class C>
-void zero_pad(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_token>& out) {
+void pad_with(const typename C::out_token& fill, hls::stream<typename C::in_token>& in,
+              hls::stream<typename C::out_token>& out) {
   TAILOR_INLINE
   TAILOR_LOOP(rows)
   for (int y = 0; y < C::top + C::in_height + C::bottom; ++y) {
@@ -106,11 +107,31 @@ void zero_pad(hls::stream<typename C::in_token>& in, hls::stream<typename C::out
       TAILOR_PIPELINE
       const bool inside =
           y >= C::top && y < C::top + C::in_height && x >= C::left && x < C::left + C::in_width;
-      typename C::out_token token = 0;
+      typename C::out_token token = fill;
       if (inside) token = in.read();
       out.write(token);
     }
   }
+}
+
+template <class C>
+void zero_pad(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_token>& out) {
+  TAILOR_INLINE
+  pad_with<C>(typename C::out_token(0), in, out);
+}
+
+/// Pads that no maximum takes. C besides: channels, bits, lowest_raw; value_t.
+template <class C>
+void lowest_pad(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_token>& out) {
+  TAILOR_INLINE
+  typename C::value_t lowest[C::channels];
+  TAILOR_REGISTERS(lowest)
+  TAILOR_LOOP(fill_channels)
+  for (int c = 0; c < C::channels; ++c) {
+    TAILOR_UNROLL
+    lowest[c] = from_raw<typename C::value_t, C::bits>(C::lowest_raw);
+  }
+  pad_with<C>(pack<C::channels, C::bits, typename C::out_token>(lowest), in, out);
 }
 
 /// Every stride-th pixel; its channels stand at channel_offset among zeros. C: height, width,

@@ -1,0 +1,132 @@
+// What a ResNet-50 for ImageNet takes from graph to checked project, step by step: seconds, and the
+// most memory the process held in each. Weights are seeded; every step's answer is used by the
+// next.
+#include <sys/resource.h>
+
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <functional>
+#include <string>
+
+#include "support/graphs.h"
+#include "tailor/check/check.h"
+#include "tailor/core/files.h"
+#include "tailor/core/log.h"
+#include "tailor/core/strings.h"
+#include "tailor/emulate/float64.h"
+#include "tailor/emulate/integer.h"
+#include "tailor/emulate/noise.h"
+#include "tailor/emulate/witness.h"
+#include "tailor/hls/project.h"
+#include "tailor/ir/identifier.h"
+#include "tailor/passes/passes.h"
+
+namespace tailor {
+namespace {
+
+/// Peak resident memory since the last call, MiB.
+long peak_mib() {
+  std::ifstream status("/proc/self/status");
+  std::string word;
+  long kib = 0;
+  while (status >> word) {
+    if (word == "VmHWM:") status >> kib;
+  }
+  std::ofstream("/proc/self/clear_refs") << 5;
+  return kib / 1024;
+}
+
+void step(const char* name, const std::function<void()>& body) {
+  peak_mib();
+  const auto start = std::chrono::steady_clock::now();
+  body();
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  fmt::print("{:<28} {:8.2f} s  {:6} MiB\n", name, seconds.count(), peak_mib());
+  std::fflush(stdout);
+}
+
+int run(int64_t side, Layout layout, bool compile, const std::string& output) {
+  Graph lowered, design;
+  std::vector<double> image, exact;
+  IntegerResult integers;
+  DesignSummary summary;
+  DesignOptions options;
+  options.layout = layout;
+  options.input_magnitude = 2.7;
+  double predicted = 0;
+  step("graph", [&] {
+    lowered = testing::bottleneck_graph({3, side, side});
+    CounterRandom random(1, RandomStream::Test, 12345);
+    image.resize(static_cast<size_t>(lowered.input_shape().size()));
+    for (double& v : image) v = random.uniform(-2, 2.6);
+  });
+  step("design", [&] { design = make_design(lowered, options); });
+  step("summary", [&] { summary = summarise_design(design); });
+  step("float64, one image", [&] { exact = Float64Emulator(design).run(image); });
+  {
+    IntegerEmulator* emulator = nullptr;
+    step("integer emulator, weights", [&] { emulator = new IntegerEmulator(design); });
+    step("integer emulator, one image", [&] { integers = emulator->run(image); });
+    delete emulator;
+  }
+  step("predicted error, one image", [&] { predicted = predict_rms_error(design, {image}); });
+  TestVectors vectors{"one image of seeded noise", {image}, {integers.logits_raw}};
+  ProjectOptions project;
+  project.top = make_identifier(design.name);
+  project.part = find_card("u200").part;
+  project.force = true;
+  project.manifest_extras = Json::object(
+      {{"quantisation", Json::object({{"rms_bound", kQuantisationSafety * predicted}})}});
+  step("project", [&] { write_project(lowered, design, vectors, project, output); });
+  step("graph files, read back", [&] {
+    TAILOR_CHECK(
+        load_graph(path_join(output, "design.safetensors")).nodes.size() == design.nodes.size(),
+        "another design");
+  });
+  lowered = design = Graph();
+  bool passed = true;
+  step(compile ? "check" : "check without compiling", [&] {
+    CheckOptions check;
+    check.compile = compile;
+    const CheckReport report = check_project(output, check);
+    for (const CheckStep& s : report.steps)
+      fmt::print("  {} {}: {}\n", s.passed ? "passed" : "FAILED", s.name, s.detail);
+    passed = report.passed();
+  });
+  rusage children{};
+  ::getrusage(RUSAGE_CHILDREN, &children);
+  fmt::print("compiler and compiled project: {:.1f} s of CPU, {} MiB at most\n",
+             static_cast<double>(children.ru_utime.tv_sec) +
+                 static_cast<double>(children.ru_utime.tv_usec) * 1e-6,
+             children.ru_maxrss / 1024);
+  fmt::print(
+      "{} stages, {} multipliers, {} DSPs, {} weights, FIFOs {} bits, one image every {} cycles, "
+      "latency {} (model); largest difference of a logit {:.3g}\n",
+      summary.stages, summary.multipliers, summary.dsp, summary.weights, summary.fifo_bits,
+      summary.interval_cycles, summary.latency_cycles, relative_difference(integers.logits, exact));
+  return passed ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace tailor
+
+int main(int argc, char** argv) {
+  using namespace tailor;
+  const auto side = argc == 5 ? parse_int(argv[1]) : std::nullopt;
+  const std::string layout = argc == 5 ? argv[2] : "", compile = argc == 5 ? argv[3] : "";
+  if (!side || *side < 32 || (layout != "fused" && layout != "stock") ||
+      (compile != "compile" && compile != "no")) {
+    fmt::print(stderr,
+               "usage: tailor_scale SIDE fused|stock compile|no FOLDER   (SIDE >= 32 pixels)\n");
+    return 2;
+  }
+  try {
+    set_log_levels("warn");
+    return run(*side, layout == "fused" ? Layout::Fused : Layout::Stock, compile == "compile",
+               argv[4]);
+  } catch (const std::exception& e) {
+    fmt::print(stderr, "error: {}\n", e.what());
+    return 1;
+  }
+}
