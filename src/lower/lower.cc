@@ -32,12 +32,17 @@ int lower_skip(Graph& graph, const Skip& skip, int from, int64_t out_channels, d
   fail(ErrorKind::Internal, "unknown skip kind of {}", skip.id);
 }
 
+/// Convolution and batch norm, or pooling, of stage i.
 int lower_stage(Graph& graph, const Block& block, size_t i, int from, double bn_epsilon) {
   const Stage& stage = block.stages[i - 1];
-  if (stage.kind == StageKind::MaxPool || stage.groups != 1)
-    fail(ErrorKind::Unsupported, "{} cannot be exported yet", conv_name(block, i));
+  if (stage.kind == StageKind::MaxPool) {
+    const MaxPoolAttributes pool{stage.kernel, stage.stride,  stage.pad,
+                                 stage.pad,    stage.pad_end, stage.pad_end};
+    return output_of(graph, graph.add_node(Op::MaxPool2d, conv_name(block, i), {from}, pool));
+  }
   ConvAttributes conv;
   conv.kernel = stage.kernel;
+  conv.groups = stage.groups;
   conv.stride = stage.stride;
   conv.pad_top = conv.pad_left = stage.pad;
   conv.pad_bottom = conv.pad_right = stage.pad_end;

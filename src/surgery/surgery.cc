@@ -37,6 +37,15 @@ bool operation_fits(const Skip& skip, const MapShape& skip_from, const MapShape&
          (from.width + skip.stride - 1) / skip.stride == to.width;
 }
 
+bool spans_one_stage(const Network& network, const std::string& id) {
+  for (const Block& block : network.blocks) {
+    for (const Skip& skip : block.skips) {
+      if (skip.id == id) return skip.to - skip.from == 1;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 std::vector<PlannedEdit> plan_edits(const SurgeryConfig& policy, const Network& network,
@@ -60,8 +69,9 @@ std::vector<PlannedEdit> plan_edits(const SurgeryConfig& policy, const Network& 
   if (policy.order == EditOrder::OutputFirst) std::reverse(order.begin(), order.end());
   const int64_t first = policy.first_epoch.value_or(policy.alpha);
   for (const std::string& id : order) {
-    AlterationKind kind =
-        policy.kind == SurgeryKind::Remove ? AlterationKind::Remove : AlterationKind::Shorten;
+    AlterationKind kind = AlterationKind::Remove;
+    if (policy.kind == SurgeryKind::Shorten)
+      kind = spans_one_stage(network, id) ? AlterationKind::Keep : AlterationKind::Shorten;
     for (const SkipPlan& exception : policy.plan) {
       if (exception.skip == id) kind = exception.kind;
     }

@@ -123,11 +123,17 @@ TEST(PlanEdits, AnEditThatCannotBeMadeIsSaidBeforeTraining) {
   apply_alteration(network, "stage2.block0.skip", AlterationKind::Shorten);
   SurgeryConfig config = policy(1);
   config.kind = SurgeryKind::Shorten;
+  std::vector<std::string> shortened;  // what spans one stage already is left alone
+  for (const PlannedEdit& edit : plan_edits(config, network, 99, "r8.json"))
+    shortened.push_back(edit.skip_id);
+  EXPECT_EQ(shortened, (std::vector<std::string>{"stage1.block0.skip", "stage3.block0.skip"}));
+  config.plan = {{"stage2.block0.skip.0", AlterationKind::Shorten}};
   expect_error(ErrorKind::Config,
                {"r8.json: /surgery: the alteration due before epoch 2",
                 "cannot shorten the skip 'stage2.block0.skip.0': it spans one stage only", "keep"},
                [&] { plan_edits(config, network, 99, "r8.json"); });
   config.kind = SurgeryKind::Remove;
+  config.plan.clear();
   EXPECT_EQ(plan_edits(config, network, 99, "r8.json").size(), 4u);
 }
 

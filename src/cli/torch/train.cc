@@ -32,12 +32,24 @@ std::string teacher_key(const RunConfig& teacher) {
 }
 
 /// A student must be its teacher's network; says the first field that is not.
-void check_agreement(const RunConfig& config, const Checkpoint& teacher, const std::string& source,
-                     const std::string& teacher_name) {
+void check_agreement(const RunConfig& config, const DataSplits& data, const Checkpoint& teacher,
+                     const std::string& source, const std::string& teacher_name) {
+  const Network& network = teacher.network;
+  if (network.input != data.shape || network.classes != data.classes)
+    fail_config("/data",
+                fmt::format("images of {} in {} classes, which the teacher {} was made for",
+                            to_string(network.input), network.classes, teacher_name),
+                fmt::format("{} in {}", to_string(data.shape), data.classes), source);
+  if (config.network.family == "file" &&
+      write_network(make_network(config.network, data.shape, data.classes)) !=
+          write_network(network))
+    fail_config("/network/file", "the description of the teacher " + teacher_name,
+                config.network.file, source);
   const Json mine = write_network_config(config.network);
   const Json* run = teacher.config.find("network");
   if (!run) return;
   for (const auto& [key, value] : mine.as_object()) {
+    if (key == "file") continue;  // where it lies
     const Json* theirs = run->find(key);
     if (theirs && *theirs != value)
       fail_config("/network/" + key,
@@ -70,7 +82,7 @@ Checkpoint obtain_teacher(const RunConfig& config, const DataSplits& data, const
   if (!config.teacher->checkpoint.empty()) {
     where = config.teacher->checkpoint;
     Checkpoint c = load_checkpoint(where);
-    check_agreement(config, c, source, where);
+    check_agreement(config, data, c, source, where);
     Json metrics = Json::object({{"run", c.run}, {"checkpoint", file_name(where)}});
     for (const auto& [key, value] : c.metrics.as_object()) metrics.set(key, value);
     c.metrics = metrics;
@@ -82,8 +94,8 @@ Checkpoint obtain_teacher(const RunConfig& config, const DataSplits& data, const
   spec.data = data;
   spec.resume = student;
   spec.name =
-      fmt::format("{}{}-{}-teacher-{}", config.network.family == "resnet_cifar" ? "resnet" : "",
-                  config.network.depth, config.data.name, teacher_key(spec.config));
+      fmt::format("{}-{}-teacher-{}", make_network(config.network, data.shape, data.classes).name,
+                  config.data.name, teacher_key(spec.config));
   where = path_join(path_join(runs, "teachers"), spec.name);
   RunFolder folder(where, /*wait=*/true);
   if (folder.finished()) {
@@ -170,6 +182,7 @@ int torch_train(const TrainOptions& options) {
       c.data.root = environment && *environment ? environment : "data";
     }
     c.data.root = absolute_path(c.data.root);
+    if (!c.network.file.empty()) c.network.file = absolute_path(c.network.file);
     if (c.teacher && !c.teacher->checkpoint.empty())
       c.teacher->checkpoint = absolute_path(c.teacher->checkpoint);
   }
