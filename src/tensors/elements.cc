@@ -86,6 +86,23 @@ std::optional<Element> find_element(std::string_view name) {
   return std::nullopt;
 }
 
+bool is_ours(Element element) {
+  return std::string_view(element_name(element)) == dtype_name(element_dtype(element));
+}
+
+void Conversions::add(Element element) {
+  if (!is_ours(element)) ++counts_[element];
+}
+
+std::vector<std::string> Conversions::remarks() const {
+  std::vector<std::string> lines;
+  for (const auto& [element, count] : counts_) {
+    lines.push_back(fmt::format("{} {} became {} from {}", count, count == 1 ? "tensor" : "tensors",
+                                dtype_name(element_dtype(element)), element_name(element)));
+  }
+  return lines;
+}
+
 std::vector<int64_t> dense_strides(const Shape& shape, bool fortran_order) {
   std::vector<int64_t> strides(shape.size());
   int64_t stride = 1;
@@ -99,6 +116,7 @@ std::vector<int64_t> dense_strides(const Shape& shape, bool fortran_order) {
 
 std::optional<int64_t> checked_element_count(const Shape& shape) {
   constexpr int64_t kMost = int64_t{1} << 48;
+  if (shape.size() > kMostDimensions) return std::nullopt;
   int64_t count = 1, product = 1;  // the product leaves zeros out: no order of sizes may overflow
   for (int64_t n : shape) {
     if (n < 0 || n > kMost / product) return std::nullopt;
@@ -135,8 +153,7 @@ Tensor read_elements(const ElementView& view, std::string_view where) {
   Shape dense = dense_strides(v.shape);
   for (size_t d = 0; d < dense.size(); ++d)
     if (v.shape[d] < 2) dense[d] = 0;
-  const bool same_bytes = std::string_view(dtype_name(tensor.dtype())) == element_name(v.element) &&
-                          (!v.big_endian || size == 1);
+  const bool same_bytes = is_ours(v.element) && (!v.big_endian || size == 1);
   if (same_bytes && v.strides == dense) {
     std::memcpy(tensor.bytes().data(), v.storage.data() + static_cast<size_t>(v.offset) * size,
                 tensor.bytes().size());

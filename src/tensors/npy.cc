@@ -171,7 +171,7 @@ Tensor load_npy(const std::string& path, const std::string& what) {
 std::string print_npy(const Tensor& tensor) {
   std::string descr;
   for (const NumpyType& t : kTypes) {
-    if (std::string_view(element_name(t.element)) == dtype_name(tensor.dtype()))
+    if (is_ours(t.element) && element_dtype(t.element) == tensor.dtype())
       descr = (element_size(t.element) == 1 ? "|" : "<") + std::string(t.name);
   }
   TAILOR_CHECK(!descr.empty(), "no .npy type for {}", dtype_name(tensor.dtype()));
