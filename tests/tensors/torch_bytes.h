@@ -6,13 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "tailor/core/files.h"
-
 namespace tailor::testing {
-
-inline std::string fixture(const std::string& name) {
-  return std::string(TAILOR_TEST_SOURCE) + "/tensors/fixtures/" + name;
-}
 
 template <size_t N>
 std::string raw(const char (&text)[N]) {

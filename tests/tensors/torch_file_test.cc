@@ -8,6 +8,8 @@
 #include <numeric>
 
 #include "support/expect_error.h"
+#include "tailor/core/files.h"
+#include "tensors/fixture.h"
 #include "tensors/torch_bytes.h"
 
 namespace tailor {
