@@ -4,14 +4,20 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+#include <numeric>
+
 #include "support/expect_error.h"
 #include "tailor/core/files.h"
+#include "tensors/fixture.h"
+#include "tensors/torch_bytes.h"
 
 namespace tailor {
 namespace {
 
 using testing::expect_error;
 using testing::message_of;
+using testing::raw;
 
 /// A file of this version with this header text.
 std::string npy(int major, const std::string& header, const std::string& data) {
@@ -26,10 +32,6 @@ std::string npy(const std::string& descr, const std::string& order, const std::s
   return npy(1,
              "{'descr': '" + descr + "', 'fortran_order': " + order + ", 'shape': " + shape + ", }",
              data);
-}
-template <size_t N>
-std::string raw(const char (&text)[N]) {
-  return std::string(text, N - 1);
 }
 Tensor parse(const std::string& bytes) { return parse_npy(bytes, "a.npy"); }
 void expect_refused(const std::string& bytes, std::initializer_list<std::string> words) {
@@ -112,6 +114,19 @@ TEST(Npy, ReadsHeadersOfOtherWriters) {
   EXPECT_EQ(parse(npy(1, R"({"shape":(2L,),"fortran_order":False,"descr":"<i2"})", "abcd")).shape(),
             Shape{2});
   EXPECT_EQ(parse(npy("<i1", "False", "(3)", "abc")).shape(), Shape{3});
+}
+
+TEST(Npy, ReadsWhatNumpyWrote) {
+  auto counted = [](auto zero) {
+    std::vector<decltype(zero)> values(24);
+    std::iota(values.begin(), values.end(), zero);
+    return Tensor::from({2, 3, 4}, values);
+  };
+  EXPECT_EQ(load_npy(testing::fixture("fortran_f2.npy")), counted(0.0F));
+  EXPECT_EQ(load_npy(testing::fixture("big_i4.npy")), counted(int32_t{0}));
+  EXPECT_EQ(load_npy(testing::fixture("version2_u2.npy")), counted(int32_t{0}));
+  const Tensor thirds = load_npy(testing::fixture("bool.npy"));
+  for (size_t i = 0; i < 24; ++i) EXPECT_EQ(thirds.as<uint8_t>()[i], i % 3 == 0 ? 1 : 0);
 }
 
 TEST(Npy, RefusesAFileCutAnywhere) {
