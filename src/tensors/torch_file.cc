@@ -72,6 +72,14 @@ const PickleValue* find_entry(const PickleValue& dict, std::string_view key) {
   return nullptr;
 }
 
+/// Whether a set of texts has this one; before protocol 4 it is a call set([…]).
+bool holds(const PickleValue& set, const PickleValue& key) {
+  const PickleValue* items = &set;
+  if (set.kind == Kind::Object && set.arguments->items.size() == 1) items = set.arguments->items[0];
+  return std::any_of(items->items.begin(), items->items.end(),
+                     [&](const PickleValue* item) { return item->text == key.text; });
+}
+
 /// What a persistent id says: ('storage', torch.FloatStorage, key, location, elements[, view]).
 struct Storage {
   Element element = Element::F32;
@@ -164,8 +172,10 @@ class TorchReader {
       tensors += walk(item, name.empty() ? std::string(key) : fmt::format("{}.{}", name, key),
                       depth + 1, quiet);
     };
-    auto children = [&](const PickleValue& dict, bool quiet) {
+    auto children = [&](const PickleValue& dict, bool quiet,
+                        const PickleValue* left_out = nullptr) {
       for (const auto& [key, item] : dict.entries) {
+        if (left_out != nullptr && holds(*left_out, *key)) continue;
         if (key->kind == Kind::String)
           child(key->text, *item, quiet);
         else if (key->kind == Kind::Int)
@@ -204,8 +214,11 @@ class TorchReader {
         return tensors;
       }
       if (state != nullptr && find_entry(*state, "_modules") != nullptr) {
-        for (const char* part : {"_parameters", "_buffers", "_modules"})
-          if (const PickleValue* members = find_entry(*state, part)) children(*members, true);
+        const PickleValue* left_out = find_entry(*state, "_non_persistent_buffers_set");
+        for (const char* part : {"_parameters", "_buffers", "_modules"}) {
+          if (const PickleValue* members = find_entry(*state, part))
+            children(*members, true, std::string_view(part) == "_buffers" ? left_out : nullptr);
+        }
         return tensors;
       }
       if (!silent) remark(name, type_name(value) + " object, skipped");
@@ -218,7 +231,7 @@ class TorchReader {
       file_out_.remarks.resize(remarks);
       more_remarks_ = more_remarks;
       const size_t count = value.items.size() + value.entries.size();
-      if (!silent) remark(name, fmt::format("{} of {} without tensors", type_name(value), count));
+      if (!silent) remark(name, fmt::format("{} of {} without weights", type_name(value), count));
     }
     return tensors;
   }
@@ -238,6 +251,8 @@ class TorchReader {
         return value.integer != 0 ? "bool True" : "bool False";
       case Kind::Int:
         return fmt::format("int {}", value.integer);
+      case Kind::Long:
+        return "int beyond 64 bits";
       case Kind::Float:
         return fmt::format("float {}", value.number);
       case Kind::String:
