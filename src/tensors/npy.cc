@@ -1,11 +1,12 @@
 #include "tailor/tensors/npy.h"
 
-#include <cstring>
+#include <algorithm>
 #include <optional>
 
 #include "tailor/core/files.h"
 #include "tailor/core/strings.h"
 #include "tensors/elements.h"
+#include "tensors/printable.h"
 
 namespace tailor {
 namespace {
@@ -140,11 +141,11 @@ Tensor parse_npy(std::string_view bytes, const std::string& path, const std::str
     fail(ErrorKind::Unsupported,
          "{} {}: its elements are {}, expected one of f8 f4 f2 i8 i4 i2 i1 u4 u2 u1 b1; convert "
          "the array with astype() and save it again",
-         what, path, structured ? "records" : "'" + header->descr + "'");
+         what, path, structured ? "records" : "'" + printable(header->descr) + "'");
   }
   if (!header) {
     bad(fmt::format("its header is '{}', expected a dict of 'descr', 'fortran_order' and 'shape'",
-                    trim(text.substr(0, std::min<size_t>(text.size(), 120)))));
+                    printable(trim(text))));
   }
   const char order = header->descr[0];
   const size_t size = element_size(type->element);

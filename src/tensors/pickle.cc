@@ -6,6 +6,7 @@
 #include <iterator>
 
 #include "tailor/core/error.h"
+#include "tensors/printable.h"
 
 namespace tailor {
 namespace {
@@ -40,14 +41,6 @@ bool is_harmful(std::string_view module, std::string_view name) {
 constexpr std::string_view kOldText = "ILFSVPio";
 
 }  // namespace
-
-std::string printable(std::string_view text) {
-  constexpr size_t kLongest = 80;
-  std::string out(text.substr(0, kLongest));
-  for (char& c : out)
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '?';
-  return text.size() > kLongest ? out + "..." : out;
-}
 
 std::string type_name(const PickleValue& value) {
   switch (value.kind) {
@@ -212,10 +205,11 @@ void Pickle::step(uint8_t opcode) {
       marks_.push_back(stack_.size());
       break;
     case '0':  // POP, of a mark too
-      if (!marks_.empty() && marks_.back() == stack_.size())
+      if (!marks_.empty() && marks_.back() == stack_.size()) {
         marks_.pop_back();
-      else
+      } else {
         pop();
+      }
       break;
     case '1':  // POP_MARK
       stack_.resize(pop_mark());

@@ -47,8 +47,6 @@ struct PickleValue {
 
 /// "list", "argparse.Namespace", … for messages.
 std::string type_name(const PickleValue& value);
-/// Text of a file for a message: control characters become '?', long texts end in "...".
-std::string printable(std::string_view text);
 
 class Pickle {
  public:

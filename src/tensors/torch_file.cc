@@ -8,6 +8,7 @@
 #include "tailor/core/files.h"
 #include "tensors/elements.h"
 #include "tensors/pickle.h"
+#include "tensors/printable.h"
 #include "tensors/zip.h"
 
 namespace tailor {
@@ -176,12 +177,13 @@ class TorchReader {
                         const PickleValue* left_out = nullptr) {
       for (const auto& [key, item] : dict.entries) {
         if (left_out != nullptr && holds(*left_out, *key)) continue;
-        if (key->kind == Kind::String)
+        if (key->kind == Kind::String) {
           child(key->text, *item, quiet);
-        else if (key->kind == Kind::Int)
+        } else if (key->kind == Kind::Int) {
           child(std::to_string(key->integer), *item, quiet);
-        else if (!quiet)
+        } else if (!quiet) {
           remark(name, fmt::format("an entry under a {}, skipped", type_name(*key)));
+        }
       }
     };
 

@@ -5,7 +5,7 @@
 #include "tailor/core/files.h"
 #include "tailor/tensors/safetensors.h"
 #include "tailor/tensors/torch_file.h"
-#include "tensors/pickle.h"
+#include "tensors/printable.h"
 
 namespace tailor {
 namespace {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "tailor/core/error.h"
+#include "tensors/printable.h"
 
 namespace tailor {
 namespace {
@@ -118,41 +119,45 @@ ZipArchive::ZipArchive(std::string_view bytes, std::string where) : where_(std::
     }
     member.size = sizes[0];
     const auto local = record(bytes, sizes[2], 30, kLocal);
-    if (local.empty()) bad(fmt::format("member '{}' is not where the directory says", name));
+    if (local.empty())
+      bad(fmt::format("member '{}' is not where the directory says", printable(name)));
     const uint64_t begin = sizes[2] + 30 + number(local, 26, 2) + number(local, 28, 2);
     if (begin > directory.offset || sizes[1] > directory.offset - begin) {
-      bad(fmt::format("member '{}' has {} bytes at {}, the directory begins at {}", name, sizes[1],
-                      begin, directory.offset));
+      bad(fmt::format("member '{}' has {} bytes at {}, the directory begins at {}", printable(name),
+                      sizes[1], begin, directory.offset));
     }
     member.bytes = bytes.substr(begin, sizes[1]);
     extents.push_back({sizes[2], begin + sizes[1], name});
-    if (!members_.emplace(name, member).second) bad(fmt::format("it has two members '{}'", name));
+    if (!members_.emplace(name, member).second)
+      bad(fmt::format("it has two members '{}'", printable(name)));
   }
   std::sort(extents.begin(), extents.end());
   for (size_t i = 1; i < extents.size(); ++i) {
     if (extents[i].begin < extents[i - 1].end)
-      bad(fmt::format("members '{}' and '{}' overlap", extents[i - 1].name, extents[i].name));
+      bad(fmt::format("members '{}' and '{}' overlap", printable(extents[i - 1].name),
+                      printable(extents[i].name)));
   }
 }
 
 std::string_view ZipArchive::read(const std::string& name) const {
   const auto found = members_.find(name);
   if (found == members_.end()) {
-    fail(ErrorKind::Data, "{}: its member '{}' is missing; the archive is not whole", where_, name);
+    fail(ErrorKind::Data, "{}: its member '{}' is missing; the archive is not whole", where_,
+         printable(name));
   }
   const Member& member = found->second;
   if (member.method != 0 || (member.flags & 1U) != 0) {
     fail(ErrorKind::Unsupported,
          "{}: its member '{}' is {}, expected stored as PyTorch does it; save it again with "
          "torch.save",
-         where_, name, (member.flags & 1U) != 0 ? "encrypted" : "compressed");
+         where_, printable(name), (member.flags & 1U) != 0 ? "encrypted" : "compressed");
   }
   if (member.size != member.bytes.size() ||
       (member.crc32 != 0 && member.crc32 != crc32(member.bytes))) {
     fail(ErrorKind::Data,
          "{}: its member '{}' does not have the checksum 0x{:08x} that the archive gives; the "
          "file is damaged, copy or download it again",
-         where_, name, member.crc32);
+         where_, printable(name), member.crc32);
   }
   return member.bytes;
 }

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "support/expect_error.h"
+#include "tensors/printable.h"
 #include "tensors/torch_bytes.h"
 
 namespace tailor {
