@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 
 #include "tailor/core/files.h"
 #include "tensors/elements.h"
@@ -71,14 +72,6 @@ const PickleValue* find_entry(const PickleValue& dict, std::string_view key) {
   for (const auto& [k, value] : dict.entries)
     if (k->kind == Kind::String && k->text == key) return value;
   return nullptr;
-}
-
-/// Whether a set of texts has this one; before protocol 4 it is a call set([…]).
-bool holds(const PickleValue& set, const PickleValue& key) {
-  const PickleValue* items = &set;
-  if (set.kind == Kind::Object && set.arguments->items.size() == 1) items = set.arguments->items[0];
-  return std::any_of(items->items.begin(), items->items.end(),
-                     [&](const PickleValue* item) { return item->text == key.text; });
 }
 
 /// What a persistent id says: ('storage', torch.FloatStorage, key, location, elements[, view]).
@@ -159,12 +152,15 @@ class TorchReader {
   /// nobody misses.
   size_t walk(const PickleValue& value, const std::string& name, size_t depth,
               bool silent = false) {
-    const size_t visits = 1 + value.items.size() + value.entries.size();
-    if (depth > kDeepest || visits_left_ < visits) {
-      bad(fmt::format("'{}' contains itself, or its values nest deeper than {} levels",
-                      printable(name), kDeepest));
-    }
-    visits_left_ -= visits;
+    auto visit = [&](const PickleValue& visited) {
+      const size_t visits = 1 + visited.items.size() + visited.entries.size();
+      if (depth > kDeepest || visits_left_ < visits) {
+        bad(fmt::format("'{}' contains itself, or its values nest deeper than {} levels",
+                        printable(name), kDeepest));
+      }
+      visits_left_ -= visits;
+    };
+    visit(value);
     if (name.size() > kLongestName)
       bad(fmt::format("the name '{}' is longer than {} bytes", printable(name), kLongestName));
     const size_t remarks = file_out_.remarks.size(), more_remarks = more_remarks_;
@@ -174,10 +170,11 @@ class TorchReader {
                       depth + 1, quiet);
     };
     auto children = [&](const PickleValue& dict, bool quiet,
-                        const PickleValue* left_out = nullptr) {
+                        const std::set<std::string_view>& left_out = {}) {
+      visit(dict);
       for (const auto& [key, item] : dict.entries) {
-        if (left_out != nullptr && holds(*left_out, *key)) continue;
         if (key->kind == Kind::String) {
+          if (left_out.count(key->text) > 0) continue;
           child(key->text, *item, quiet);
         } else if (key->kind == Kind::Int) {
           child(std::to_string(key->integer), *item, quiet);
@@ -195,6 +192,7 @@ class TorchReader {
       children(value, silent);
       if (value.kind == Kind::Object) {  // Python 2: OrderedDict([[key, value], …])
         for (const PickleValue* list : value.arguments->items) {
+          visit(*list);
           for (const PickleValue* pair : list->items) {
             if (pair->items.size() == 2 && pair->items[0]->kind == Kind::String)
               child(pair->items[0]->text, *pair->items[1], silent);
@@ -210,17 +208,24 @@ class TorchReader {
         return 1;
       }
       const PickleValue* state = value.state;
+      if (state != nullptr) visit(*state);
       if (state != nullptr && state->kind == Kind::Dict &&
           starts_with(class_of(value), "__torch__")) {
         children(*state, true);
         return tensors;
       }
       if (state != nullptr && find_entry(*state, "_modules") != nullptr) {
-        const PickleValue* left_out = find_entry(*state, "_non_persistent_buffers_set");
-        for (const char* part : {"_parameters", "_buffers", "_modules"}) {
-          if (const PickleValue* members = find_entry(*state, part))
-            children(*members, true, std::string_view(part) == "_buffers" ? left_out : nullptr);
+        std::set<std::string_view> left_out;
+        if (const PickleValue* names = find_entry(*state, "_non_persistent_buffers_set")) {
+          if (names->kind == Kind::Object && names->arguments->items.size() == 1)
+            names = names->arguments->items[0];  // before protocol 4 a set is a call set([…])
+          visit(*names);
+          for (const PickleValue* item : names->items) left_out.insert(item->text);
         }
+        for (const char* part : {"_parameters", "_modules"})
+          if (const PickleValue* members = find_entry(*state, part)) children(*members, true);
+        if (const PickleValue* buffers = find_entry(*state, "_buffers"))
+          children(*buffers, true, left_out);
         return tensors;
       }
       if (!silent) remark(name, type_name(value) + " object, skipped");

@@ -14,12 +14,12 @@ bool has(std::string_view bytes, size_t offset, std::string_view magic) {
   return bytes.size() >= offset && bytes.substr(offset, magic.size()) == magic;
 }
 
-/// A length that the file has, then a JSON object.
+/// A length within the format's limit, then a JSON object.
 bool is_safetensors(std::string_view bytes) {
   uint64_t header = 0;
   if (bytes.size() < 9) return false;
   std::memcpy(&header, bytes.data(), sizeof header);
-  return bytes[8] == '{' && header <= bytes.size();
+  return bytes[8] == '{' && header <= 100'000'000;
 }
 
 struct KnownFormat {

@@ -133,9 +133,10 @@ ZipArchive::ZipArchive(std::string_view bytes, std::string where) : where_(std::
   }
   std::sort(extents.begin(), extents.end());
   for (size_t i = 1; i < extents.size(); ++i) {
-    if (extents[i].begin < extents[i - 1].end)
+    if (extents[i].begin < extents[i - 1].end) {
       bad(fmt::format("members '{}' and '{}' overlap", printable(extents[i - 1].name),
                       printable(extents[i].name)));
+    }
   }
 }
 

@@ -361,6 +361,12 @@ TEST(TorchFile, RefusesValuesThatContainThemselves) {
                little(static_cast<uint64_t>(i), 1) + "h" + little(static_cast<uint64_t>(i), 1) +
                "e";
   expect_refused(torch_zip(doubled).bytes(), {"contains itself"});
+  // One dict of 500 entries in 3000 places: small in the file, long to walk.
+  std::string wide = "](}(";
+  for (int i = 0; i < 500; ++i) wide += ")N";
+  wide += "uq\x01";
+  for (int i = 1; i < 3000; ++i) wide += "h\x01";
+  expect_refused(torch_zip(wide + "e").bytes(), {"contains itself"});
   const std::string key(5000, 'k');
   expect_refused(torch_zip(dict({{key, "N"}})).bytes(), {"is longer than 4096 bytes"});
 }

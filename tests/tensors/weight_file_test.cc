@@ -67,6 +67,14 @@ TEST(WeightFile, RefusesKnownFormatsWithAdvice) {
                         ".npz and .keras are not read"});
 }
 
+TEST(WeightFile, ADamagedSafetensorsFileIsStillCalledOne) {
+  const std::string bytes = read_file(fixture("types.safetensors"));
+  for (size_t length : {bytes.size() - 1, size_t{20}}) {
+    expect_error(ErrorKind::Data, {"m.x: ", "the file is damaged or not a safetensors file"},
+                 [&] { parse_weight_file(bytes.substr(0, length), "m.x"); });
+  }
+}
+
 TEST(WeightFile, RefusesAnythingElseByItsFirstBytes) {
   expect_error(
       ErrorKind::Data,
