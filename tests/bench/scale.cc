@@ -112,6 +112,7 @@ int run(int64_t side, Layout layout, bool compile, const std::string& output) {
       "latency {} (model); largest difference of a logit {:.3g}\n",
       summary.stages, summary.multipliers, summary.dsp, summary.weights, summary.fifo_bits,
       summary.interval_cycles, summary.latency_cycles, relative_difference(integers.logits, exact));
+  for (const std::string& text : summary.warnings) fmt::print("warning: {}\n", text);
   return passed ? 0 : 1;
 }
 
