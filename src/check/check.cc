@@ -149,29 +149,37 @@ CheckStep check_fifos(const Project& p) {
                       stated.size(), run.latency_cycles)};
 }
 
-CheckStep check_layout(const Project& p) {
-  Float64Emulator lowered(*p.lowered), design(*p.design);
+/// Logits of a graph in float64, of the vectors that the quantisation bound speaks of.
+std::vector<std::vector<double>> float64_logits(const Project& p, const Graph& graph,
+                                                const CheckOptions& options) {
+  const Float64Emulator emulator(graph);
+  std::vector<std::vector<double>> logits(std::min(p.inputs_chw.size(), kQuantisationImages));
+  parallel_for(static_cast<int64_t>(logits.size()), options.threads, [&](int64_t i) {
+    if (pending_interrupt() == 0)
+      logits[static_cast<size_t>(i)] = emulator.run(p.inputs_chw[static_cast<size_t>(i)]);
+  });
+  throw_if_interrupted();
+  return logits;
+}
+
+CheckStep check_layout(const std::vector<std::vector<double>>& lowered,
+                       const std::vector<std::vector<double>>& design) {
   double worst = 0;
-  const size_t count = std::min(p.inputs_chw.size(), kQuantisationImages);
-  for (size_t i = 0; i < count; ++i) {
-    worst = std::max(
-        worst, relative_difference(design.run(p.inputs_chw[i]), lowered.run(p.inputs_chw[i])));
-  }
+  for (size_t i = 0; i < design.size(); ++i)
+    worst = std::max(worst, relative_difference(design[i], lowered[i]));
   return {"design", worst <= kFloat64Tolerance,
           fmt::format("design (folded, laid out) against graph, both in float64: largest relative "
                       "difference {:.2g}, allowed {:g}",
                       worst, kFloat64Tolerance)};
 }
 
-CheckStep check_quantisation(const Project& p, const std::vector<IntegerResult>& integers) {
-  Float64Emulator design(*p.design);
+CheckStep check_quantisation(const Project& p, const std::vector<std::vector<double>>& exact,
+                             const std::vector<IntegerResult>& integers) {
   double squares = 0, worst = 0, count = 0;
   int64_t overflows = 0;
-  const size_t images = std::min(p.inputs_chw.size(), kQuantisationImages);
-  for (size_t i = 0; i < images; ++i) {
-    auto exact = design.run(p.inputs_chw[i]);
-    for (size_t k = 0; k < exact.size(); ++k) {
-      const double e = integers[i].logits[k] - exact[k];
+  for (size_t i = 0; i < exact.size(); ++i) {
+    for (size_t k = 0; k < exact[i].size(); ++k) {
+      const double e = integers[i].logits[k] - exact[i][k];
       squares += e * e;
       worst = std::max(worst, std::abs(e));
       ++count;
@@ -183,7 +191,7 @@ CheckStep check_quantisation(const Project& p, const std::vector<IntegerResult>&
   return {"quantisation", rms <= bound,
           fmt::format("integers against float64 on {} vectors: rms {:.3g} (largest {:.3g}), bound "
                       "{:.3g}; {} overflows",
-                      images, rms, worst, bound, overflows)};
+                      exact.size(), rms, worst, bound, overflows)};
 }
 
 std::vector<std::string> compiler_command(const CheckOptions& options) {
@@ -384,7 +392,8 @@ CheckReport check_project(const std::string& folder, const CheckOptions& options
   report.vectors = static_cast<int64_t>(p.inputs_chw.size());
   report.steps.push_back(check_files(p));
   report.steps.push_back(check_witness(p));
-  report.steps.push_back(check_layout(p));
+  const auto exact = float64_logits(p, *p.design, options);
+  report.steps.push_back(check_layout(float64_logits(p, *p.lowered, options), exact));
   std::vector<IntegerResult> integers(p.inputs_chw.size());
   IntegerEmulator emulator(*p.design);
   parallel_for(report.vectors, options.threads, [&](int64_t i) {
@@ -392,7 +401,7 @@ CheckReport check_project(const std::string& folder, const CheckOptions& options
       integers[static_cast<size_t>(i)] = emulator.run(p.inputs_chw[static_cast<size_t>(i)]);
   });
   throw_if_interrupted();
-  report.steps.push_back(check_quantisation(p, integers));
+  report.steps.push_back(check_quantisation(p, exact, integers));
   report.steps.push_back(check_fifos(p));
   if (options.compile) report.steps.push_back(check_compiled(p, integers, options, progress));
   return report;

@@ -161,6 +161,8 @@ int run_export(const ExportOptions& options) {
                               {"latency_cycles_model", summary.latency_cycles},
                               {"interval_cycles_model", summary.interval_cycles},
                               {"images_per_s_model", digits(images_per_s)}})}});
+  if (!summary.warnings.empty())
+    project.manifest_extras.find("cost")->set("warnings", Json::array(summary.warnings));
   project.manifest_extras.find("source")->erase("config");
   project.manifest_extras.find("source")->erase("preprocessing");
 
@@ -202,6 +204,7 @@ int run_export(const ExportOptions& options) {
       "quantisation error of the logits: rms {:.2g} measured, {:.2g} predicted; {} outputs "
       "overflowed, {} weights\n",
       measured, predicted, with_commas(overflow_total), with_commas(weight_overflows));
+  for (const std::string& text : summary.warnings) fmt::print("warning: {}\n", text);
   fmt::print("vectors: {}\nnext: tailor check {}\n", vectors.source, output);
   return 0;
 }

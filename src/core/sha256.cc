@@ -32,14 +32,18 @@ void compress(std::array<uint32_t, 8>& h, const unsigned char* block) {
     w[t] = w[t - 16] + s0 + w[t - 7] + s1;
   }
   auto v = h;
-  for (size_t t = 0; t < 64; ++t) {
-    uint32_t s1 = rotate(v[4], 6) ^ rotate(v[4], 11) ^ rotate(v[4], 25);
-    uint32_t t1 = v[7] + s1 + ((v[4] & v[5]) ^ (~v[4] & v[6])) + kRound[t] + w[t];
-    uint32_t s0 = rotate(v[0], 2) ^ rotate(v[0], 13) ^ rotate(v[0], 22);
-    uint32_t t2 = s0 + ((v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]));
-    for (size_t i = 7; i > 0; --i) v[i] = v[i - 1];
-    v[4] += t1;
-    v[0] = t1 + t2;
+  // Round t finds its a … h at (i − t) mod 8: nothing moves, and the inner loop unrolls.
+  for (size_t t = 0; t < 64; t += 8) {
+#pragma GCC unroll 8
+    for (size_t r = 0; r < 8; ++r) {
+      auto at = [&](size_t i) -> uint32_t& { return v[(i + 8 - r) % 8]; };
+      const uint32_t a = at(0), e = at(4);
+      const uint32_t t1 = at(7) + (rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)) +
+                          ((e & at(5)) ^ (~e & at(6))) + kRound[t + r] + w[t + r];
+      at(3) += t1;
+      at(7) = t1 + (rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)) +
+              ((a & at(1)) ^ (a & at(2)) ^ (at(1) & at(2)));
+    }
   }
   for (size_t i = 0; i < 8; ++i) h[i] += v[i];
 }

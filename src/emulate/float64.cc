@@ -130,10 +130,10 @@ Map max_pool(const MaxPoolAttributes& a, const MapShape& in, const MapShape& out
 
 }  // namespace
 
-Float64Emulator::Float64Emulator(const Graph& graph, bool overflow)
-    : overflow_(overflow), weights_(graph.nodes.size()), biases_(graph.nodes.size()) {
-  TAILOR_CHECK(!overflow || graph.state == "design", "{} has no types", graph.name);
+Float64Emulator::Float64Emulator(const Graph& graph)
+    : weights_(graph.nodes.size()), biases_(graph.nodes.size()) {
   graph_.name = graph.name;
+  graph_.state = graph.state;
   graph_.nodes = graph.nodes;
   graph_.values = graph.values;
   for (size_t n = 0; n < graph.nodes.size(); ++n) {
@@ -253,6 +253,16 @@ std::vector<double> Float64Emulator::evaluate(size_t n, const std::vector<const 
 
 std::vector<double> Float64Emulator::run(Span<const double> input_chw,
                                          const Float64Tap& tap) const {
+  return run(input_chw, tap, /*in_range=*/false);
+}
+
+std::vector<double> Float64Emulator::run_in_range(Span<const double> input_chw) const {
+  TAILOR_CHECK(graph_.state == "design", "{} has no types", graph_.name);
+  return run(input_chw, {}, /*in_range=*/true);
+}
+
+std::vector<double> Float64Emulator::run(Span<const double> input_chw, const Float64Tap& tap,
+                                         bool in_range) const {
   std::vector<Map> maps(graph_.values.size());
   // A value is dropped after its last reader, so that a deep network needs a few maps only.
   std::vector<size_t> last(graph_.values.size(), 0);
@@ -265,7 +275,7 @@ std::vector<double> Float64Emulator::run(Span<const double> input_chw,
     for (int id : node.inputs) inputs.push_back(&maps[static_cast<size_t>(id)]);
     Map y = evaluate(n, inputs, input_chw);
     if (node.op == Op::Output) return y;
-    if (overflow_ && node.op != Op::ZeroPad) {  // which changes no value; -infinity stays
+    if (in_range && node.op != Op::ZeroPad) {  // which changes no value; -infinity stays
       const FixedType& type = *graph_.value(node.outputs[0]).type;
       for (double& v : y) v = into_range(v, type);
     }

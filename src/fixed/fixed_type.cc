@@ -139,8 +139,10 @@ int64_t quantise(double value, const FixedType& to, bool* overflowed) {
                         : rest < 0.5  ? Remainder::BelowHalf
                         : rest == 0.5 ? Remainder::Half
                                       : Remainder::AboveHalf;
-  bool odd = std::fmod(q, 2.0) != 0;
+  // Whether q is odd matters to a half only, which a double of 2^53 or more has not.
+  const bool odd = remainder == Remainder::Half && static_cast<int64_t>(q) % 2 != 0;
   if (fixed_detail::rounds_up(to.rounding, remainder, value < 0, odd)) q += 1;
+  if (std::abs(q) < 0x1p62) return fixed_detail::fit(static_cast<int64_t>(q), to, overflowed);
   // Beyond 2^120 only the low bits (all zero in a double) would matter to a wrap; saturation sees
   // the sign.
   if (std::abs(q) >= 0x1p120) {

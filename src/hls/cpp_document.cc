@@ -1,5 +1,7 @@
 #include "hls/cpp_document.h"
 
+#include <charconv>
+
 #include "tailor/core/strings.h"
 
 namespace tailor::cpp {
@@ -65,16 +67,23 @@ class Printer {
   }
   void emit(const Table& v) {
     line("static const " + v.type + " " + v.name + "[" + std::to_string(v.values.size()) + "] = {");
-    std::string row;
+    size_t row = text.size();  // where the line begins
     for (size_t i = 0; i < v.values.size(); ++i) {
-      std::string value = std::to_string(v.values[i]) + (i + 1 < v.values.size() ? "," : "");
-      if (row.size() + value.size() + 1 > kColumns) {
-        text += row + "\n";
-        row.clear();
+      char digits[24];
+      char* end = std::to_chars(digits, digits + sizeof digits, v.values[i]).ptr;
+      const bool comma = i + 1 < v.values.size();
+      const size_t used = text.size() - row,
+                   size = static_cast<size_t>(end - digits) + (comma ? 1 : 0);
+      if (used + size + 1 > kColumns) {
+        text += '\n';
+        row = text.size();
+      } else if (used > 0) {
+        text += ' ';
       }
-      row += (row.empty() ? "" : " ") + value;
+      text.append(digits, end);
+      if (comma) text += ',';
     }
-    text += row + "};\n";
+    text += "};\n";
   }
   void emit(const Call& v) {
     std::string head = v.function;

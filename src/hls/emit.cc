@@ -368,8 +368,8 @@ std::string emit_weights_header(const Graph& design, const std::string& banner) 
                           Conditional{"defined(TAILOR_COMPILE_WEIGHTS)", included, parsed}}}}));
 }
 
-std::vector<WeightFile> emit_weight_files(const Graph& design, const std::string& banner) {
-  std::vector<WeightFile> files;
+void emit_weight_files(const Graph& design, const std::string& banner,
+                       const std::function<void(const WeightFile&)>& use) {
   for (const Node& node : design.nodes) {
     if (!has_weights(node)) continue;
     const Shape& shape = design.tensor(node, "weight").shape();
@@ -377,17 +377,19 @@ std::vector<WeightFile> emit_weight_files(const Graph& design, const std::string
     std::string order = node.op == Op::Conv2d ? fmt::format("[out {}][ky {}][kx {}][in {}]",
                                                             shape[0], shape[2], shape[3], shape[1])
                                               : fmt::format("[out {}][in {}]", shape[0], shape[1]);
-    std::string text = print(
-        {Comment{banner},
-         Comment{fmt::format("{}: raw integers of {} (value = raw / 2^{}), order {}", node.name,
-                             to_string(*h.weight), h.weight->fraction(), order)},
-         Table{raw_type(*h.weight), array_name(node, "weight"), quantised_weights(design, node)},
-         Comment{fmt::format("raw integers of {} (value = raw / 2^{})", to_string(*h.bias),
-                             h.bias->fraction())},
-         Table{raw_type(*h.bias), array_name(node, "bias"), quantised_bias(design, node)}});
-    files.push_back({node.identifier + ".h", std::move(text)});
+    Items items;  // one by one: a list of them would copy the tables
+    items.push_back(Comment{banner});
+    items.push_back(
+        Comment{fmt::format("{}: raw integers of {} (value = raw / 2^{}), order {}", node.name,
+                            to_string(*h.weight), h.weight->fraction(), order)});
+    items.push_back(
+        Table{raw_type(*h.weight), array_name(node, "weight"), quantised_weights(design, node)});
+    items.push_back(Comment{fmt::format("raw integers of {} (value = raw / 2^{})",
+                                        to_string(*h.bias), h.bias->fraction())});
+    items.push_back(
+        Table{raw_type(*h.bias), array_name(node, "bias"), quantised_bias(design, node)});
+    use({node.identifier + ".h", print(items)});
   }
-  return files;
 }
 
 std::string emit_top_header(const Graph& design, const std::string& top,

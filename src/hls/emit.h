@@ -2,6 +2,7 @@
 // passes wrote on the graph.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -21,7 +22,9 @@ std::string emit_defines(const Graph& design, const std::string& banner);
 std::string emit_parameters(const Graph& design, const std::string& banner);
 /// firmware/weights.h: includes the weight files under synthesis, parses them otherwise.
 std::string emit_weights_header(const Graph& design, const std::string& banner);
-std::vector<WeightFile> emit_weight_files(const Graph& design, const std::string& banner);
+/// firmware/weights/*.h, one after another: together they may be larger than the network.
+void emit_weight_files(const Graph& design, const std::string& banner,
+                       const std::function<void(const WeightFile&)>& use);
 std::string emit_top_header(const Graph& design, const std::string& top, const std::string& banner);
 std::string emit_top_source(const Graph& design, const std::string& top, const std::string& banner);
 /// The test bench's part that varies, as macros for the skeleton.

@@ -207,17 +207,17 @@ std::string print_graph(const Graph& graph) {
   document.set("values", std::move(values));
   document.set("nodes", std::move(nodes));
   document.set("provenance", graph.provenance);
-  TensorFile file;
-  file.tensors = graph.tensors;
+  std::map<std::string, const Tensor*> tensors;
+  for (const auto& [name, tensor] : graph.tensors) tensors[name] = &tensor;
   if (graph.witness) {
     document.set("witness", graph.witness->source);
-    file.tensors["witness.inputs"] = graph.witness->inputs;
-    file.tensors["witness.outputs"] = graph.witness->outputs;
+    tensors["witness.inputs"] = &graph.witness->inputs;
+    tensors["witness.outputs"] = &graph.witness->outputs;
   }
-  file.metadata = {{"format", "tailor.graph"},
-                   {"version", std::to_string(kGraphVersion)},
-                   {"document", document.dump()}};
-  return print_safetensors(file);
+  return print_safetensors({{"format", "tailor.graph"},
+                            {"version", std::to_string(kGraphVersion)},
+                            {"document", document.dump()}},
+                           tensors);
 }
 
 void save_graph(const std::string& path, const Graph& graph) {

@@ -110,17 +110,24 @@ TensorFile load_safetensors(const std::string& path, const std::string& what,
 }
 
 std::string print_safetensors(const TensorFile& file) {
+  std::map<std::string, const Tensor*> tensors;
+  for (const auto& [name, tensor] : file.tensors) tensors.emplace(name, &tensor);
+  return print_safetensors(file.metadata, tensors);
+}
+
+std::string print_safetensors(const std::map<std::string, std::string>& metadata,
+                              const std::map<std::string, const Tensor*>& tensors) {
   Json header = Json::object();
-  if (!file.metadata.empty()) {
-    Json metadata = Json::object();
-    for (const auto& [key, text] : file.metadata) metadata.set(key, text);
-    header.set("__metadata__", std::move(metadata));
+  if (!metadata.empty()) {
+    Json json = Json::object();
+    for (const auto& [key, text] : metadata) json.set(key, text);
+    header.set("__metadata__", std::move(json));
   }
   size_t offset = 0;
-  for (const auto& [name, tensor] : file.tensors) {
+  for (const auto& [name, tensor] : tensors) {
     Json entry = Json::object(
-        {{"dtype", dtype_name(tensor.dtype())}, {"shape", Json::array(tensor.shape())}});
-    size_t end = offset + tensor.bytes().size();
+        {{"dtype", dtype_name(tensor->dtype())}, {"shape", Json::array(tensor->shape())}});
+    size_t end = offset + tensor->bytes().size();
     entry.set("data_offsets", Json(Json::Array{offset, end}));
     header.members().emplace_back(name, std::move(entry));  // names are unique: a map's keys
     offset = end;
@@ -132,8 +139,8 @@ std::string print_safetensors(const TensorFile& file) {
   std::memcpy(bytes.data(), &header_size, 8);
   bytes.reserve(8 + text.size() + offset);
   bytes += text;
-  for (const auto& [name, tensor] : file.tensors)
-    bytes.append(reinterpret_cast<const char*>(tensor.bytes().data()), tensor.bytes().size());
+  for (const auto& [name, tensor] : tensors)
+    bytes.append(reinterpret_cast<const char*>(tensor->bytes().data()), tensor->bytes().size());
   return bytes;
 }
 

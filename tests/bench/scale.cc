@@ -37,12 +37,21 @@ long peak_mib() {
   return kib / 1024;
 }
 
+double cpu_seconds(int who) {
+  rusage used{};
+  ::getrusage(who, &used);
+  return static_cast<double>(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
+         static_cast<double>(used.ru_utime.tv_usec + used.ru_stime.tv_usec) * 1e-6;
+}
+
 void step(const char* name, const std::function<void()>& body) {
   peak_mib();
   const auto start = std::chrono::steady_clock::now();
+  const double cpu = cpu_seconds(RUSAGE_SELF);
   body();
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  fmt::print("{:<28} {:8.2f} s  {:6} MiB\n", name, seconds.count(), peak_mib());
+  fmt::print("{:<28} {:8.2f} s {:8.2f} s CPU {:6} MiB\n", name, seconds.count(),
+             cpu_seconds(RUSAGE_SELF) - cpu, peak_mib());
   std::fflush(stdout);
 }
 
@@ -97,14 +106,13 @@ int run(int64_t side, Layout layout, bool compile, const std::string& output) {
   rusage children{};
   ::getrusage(RUSAGE_CHILDREN, &children);
   fmt::print("compiler and compiled project: {:.1f} s of CPU, {} MiB at most\n",
-             static_cast<double>(children.ru_utime.tv_sec) +
-                 static_cast<double>(children.ru_utime.tv_usec) * 1e-6,
-             children.ru_maxrss / 1024);
+             cpu_seconds(RUSAGE_CHILDREN), children.ru_maxrss / 1024);
   fmt::print(
       "{} stages, {} multipliers, {} DSPs, {} weights, FIFOs {} bits, one image every {} cycles, "
       "latency {} (model); largest difference of a logit {:.3g}\n",
       summary.stages, summary.multipliers, summary.dsp, summary.weights, summary.fifo_bits,
       summary.interval_cycles, summary.latency_cycles, relative_difference(integers.logits, exact));
+  for (const std::string& text : summary.warnings) fmt::print("warning: {}\n", text);
   return passed ? 0 : 1;
 }
 

@@ -37,8 +37,10 @@ TEST(Emit, BlockWithASkipFused) {
                          emit_defines(parts.design, "banner"));
   testing::expect_golden("hls/golden/block_fused.weights.golden",
                          emit_weights_header(parts.design, "banner"));
-  testing::expect_golden("hls/golden/block_fused.stem_conv1.golden",
-                         emit_weight_files(parts.design, "banner")[0].text);
+  emit_weight_files(parts.design, "banner", [](const WeightFile& file) {
+    if (file.name == "stem_conv1.h")
+      testing::expect_golden("hls/golden/block_fused.stem_conv1.golden", file.text);
+  });
 }
 
 TEST(Emit, BlockWithASkipStock) {

@@ -250,6 +250,19 @@ TEST(FoldIdentitySkips, KeepASkipWhoseChannelsLieInAnotherGroup) {
   }
 }
 
+TEST(HandMadeGraphs, ADesignBeyondTheCardSaysSo) {
+  const Graph large = testing::bottleneck_graph({3, 32, 32}, {1, 1, 1, 1}, 64, 10);
+  const DesignSummary s = summarise_design(make_design(large, options(Layout::Fused)));
+  EXPECT_GT(s.memory_bits, 4320 * 18432);
+  ASSERT_EQ(s.warnings.size(), 2U);
+  testing::expect_words(s.warnings[0], {"the weights do not fit", "80", "283 Mbit of UltraRAM"});
+  testing::expect_words(s.warnings[1], {"32768 bits wide (2048 channels of 16)", "end at 4096"});
+  EXPECT_LE(s.dsp, 4788);
+  const DesignSummary small =
+      summarise_design(make_design(testing::windows_graph(9, 12, false), options(Layout::Fused)));
+  EXPECT_TRUE(small.warnings.empty());
+}
+
 TEST(HandMadeGraphs, RawPixelsGetTheIntegerBitsTheyNeed) {
   testing::GraphBuilder b("raw", {3, 5, 6});
   b.conv("conv", b.at, conv_attributes(3, 1, 1), 4, 1e-4);

@@ -14,11 +14,13 @@ using Float64Tap = std::function<void(int value, Span<const double> hwc)>;
 
 class Float64Emulator {
  public:
-  /// Keeps the reordered weights; the graph may go. With `overflow`, every value of a design is
-  /// brought into its type's range as the hardware would, but not rounded.
-  explicit Float64Emulator(const Graph& graph, bool overflow = false);
+  /// Keeps the reordered weights; the graph may go.
+  explicit Float64Emulator(const Graph& graph);
   /// One image, CHW as checkpoints' witnesses have it; returns the logits. Thread-safe.
   std::vector<double> run(Span<const double> input_chw, const Float64Tap& tap = {}) const;
+  /// The same of a design, every value brought into its type's range as the hardware would, but not
+  /// rounded.
+  std::vector<double> run_in_range(Span<const double> input_chw) const;
 
   /// One node on given inputs (HWC); `image` is the network's input, CHW.
   std::vector<double> evaluate(size_t node, const std::vector<const std::vector<double>*>& inputs,
@@ -27,9 +29,9 @@ class Float64Emulator {
  private:
   friend void calibrate_batch_norm(Graph& graph, const std::vector<std::vector<double>>& images);
   void prepare_batch_norm(size_t node, const Graph& graph);
+  std::vector<double> run(Span<const double> input_chw, const Float64Tap& tap, bool in_range) const;
 
   Graph graph_;  // without its tensors
-  bool overflow_;
   std::vector<std::vector<double>>
       weights_;  // by node: conv and dense in tiles of outputs (float64.cc), BN scale
   std::vector<std::vector<double>> biases_;  // by node

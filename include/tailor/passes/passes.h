@@ -84,6 +84,11 @@ struct DesignSummary {
   int64_t stages = 0, multipliers = 0, dsp = 0, weights = 0;
   int64_t fifo_bits = 0, skip_fifo_tokens = 0;
   int64_t interval_cycles = 0, latency_cycles = 0;  // (model): stream simulator, one image
+  /// At least: weights that share multipliers, and the FIFOs in block RAM.
+  int64_t memory_bits = 0;
+  /// What the card or its tool cannot do with this design, each a sentence; empty if nothing is
+  /// known.
+  std::vector<std::string> warnings;
 };
 DesignSummary summarise_design(const Graph& design);
 

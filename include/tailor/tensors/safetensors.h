@@ -32,5 +32,8 @@ TensorFile parse_safetensors(std::string_view bytes, const std::string& path,
 void save_safetensors(const std::string& path, const TensorFile& file);
 /// The file's bytes: the same input gives the same bytes.
 std::string print_safetensors(const TensorFile& file);
+/// The same of tensors that stay where they are.
+std::string print_safetensors(const std::map<std::string, std::string>& metadata,
+                              const std::map<std::string, const Tensor*>& tensors);
 
 }  // namespace tailor
