@@ -111,7 +111,14 @@ void setup_export(CLI::App& app, ExportOptions& o) {
       ->type_name("NAME");
   app.add_flag("--untrained", o.untrained,
                "With --network: initial weights, batch norm statistics from noise");
-  app.add_option("--output", o.output, "Project folder (default projects/RUN-wWiI-LAYOUT)")
+  app.add_option("--format", o.format,
+                 "hls (default), or safetensors: the weights alone, for PyTorch")
+      ->check(CLI::IsMember({"hls", "safetensors"}));
+  app.add_option("--rules", o.rules,
+                 "With --format safetensors: whose names (torchvision, cifar_pad; default ours)")
+      ->type_name("NAME");
+  app.add_option("--output", o.output,
+                 "Project folder (default projects/RUN-wWiI-LAYOUT), or RUN.safetensors")
       ->type_name("DIR");
   app.add_flag("--force", o.force, "Replace the project folder if it exists");
   add_precision(app, o.hardware);

@@ -67,6 +67,9 @@ std::string fifo_table(const Graph& design) {
 }  // namespace
 
 int run_export(const ExportOptions& options) {
+  if (options.format == "safetensors") return export_weights(options);
+  if (!options.rules.empty())
+    fail(ErrorKind::Usage, "--rules {}: it goes with --format safetensors", options.rules);
   GraphSource source =
       open_graph_source(options.checkpoint, options.graph, options.network, options.untrained);
   if (!options.config.empty())

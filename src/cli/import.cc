@@ -1,5 +1,7 @@
 // tailor import: a file of foreign weights becomes a checkpoint like any other. Nothing is written
 // unless every tensor of the network was found and none was left over.
+#include <algorithm>
+
 #include "cli/source.h"
 #include "tailor/cli/torch_plugin.h"
 #include "tailor/core/files.h"
@@ -7,6 +9,7 @@
 #include "tailor/core/strings.h"
 #include "tailor/net/weight_rules.h"
 #include "tailor/tensors/safetensors.h"
+#include "tailor/tensors/weight_file.h"
 
 namespace tailor {
 namespace {
@@ -74,7 +77,7 @@ Tensor noise_inputs(const Network& network, const Preprocessing& preprocessing) 
 
 int run_import(const ImportOptions& options) {
   if (!path_exists(options.file)) fail(ErrorKind::Usage, "{}: there is no such file", options.file);
-  const TensorFile file = load_safetensors(options.file, "weights");
+  const WeightFile file = load_weight_file(options.file);
   const Candidate chosen = choose_rules(options, file.tensors);
   const std::string report = describe_match(chosen.match, chosen.network);
   if (!chosen.match.complete()) {
@@ -94,6 +97,11 @@ int run_import(const ImportOptions& options) {
   c.network = chosen.network;
   c.tensors = chosen.match.tensors;
   c.preprocessing = chosen.rules.preprocessing;
+  if (file.format == "safetensors") {  // ours say their preprocessing
+    const auto metadata = load_safetensors(options.file).metadata;
+    if (auto found = metadata.find("tailor.preprocessing"); found != metadata.end())
+      c.preprocessing = read_preprocessing(Json::parse(found->second, options.file));
+  }
   if (!options.mean.empty()) c.preprocessing.mean = options.mean;
   if (!options.deviation.empty()) c.preprocessing.deviation = options.deviation;
   for (const auto& [flag, values] : {std::pair("--mean", &c.preprocessing.mean),
@@ -116,6 +124,7 @@ int run_import(const ImportOptions& options) {
   c.witness = CheckpointWitness{fmt::format("{} images of seeded noise", kWitnessImages),
                                 noise_inputs(c.network, c.preprocessing), Tensor()};
   c.witness->outputs = open_torch().run_network(c.network, c.tensors, c.witness->inputs);
+  for (const std::string& remark : file.remarks) log_info("cli", "{}: {}", options.file, remark);
   create_directories(output);
   save_checkpoint(path, c);
 
@@ -123,6 +132,8 @@ int run_import(const ImportOptions& options) {
     fmt::print("{}\n", Json::object({{"checkpoint", path},
                                      {"network", c.network.name},
                                      {"rules", chosen.rules.name},
+                                     {"format", file.format},
+                                     {"remarks", Json::array(file.remarks)},
                                      {"matched", c.tensors.size()},
                                      {"folded", chosen.match.folded.size()},
                                      {"prefix", chosen.match.prefix},
@@ -133,10 +144,10 @@ int run_import(const ImportOptions& options) {
     return 0;
   }
   fmt::print(
-      "{}: {} from {}\nrules {}: {}\n{}\npreprocessing: {}\ndata: {}\n"
+      "{}: {} from {} ({})\nrules {}: {}\n{}\npreprocessing: {}\ndata: {}\n"
       "next: tailor evaluate --checkpoint {}\n",
-      path, c.network.name, options.file, chosen.rules.name, chosen.rules.title, report,
-      write_preprocessing(c.preprocessing).dump(), run.data.name, output);
+      path, c.network.name, options.file, file.format, chosen.rules.name, chosen.rules.title,
+      report, write_preprocessing(c.preprocessing).dump(), run.data.name, output);
   return 0;
 }
 

@@ -36,6 +36,9 @@ std::string resolve_checkpoint(const std::string& path);
 /// Uniform random pixels, preprocessed, CHW: what a network without data is looked at with.
 std::vector<double> noise_image(const MapShape& shape, const Preprocessing& p, int64_t index);
 
+/// tailor export --format safetensors.
+int export_weights(const ExportOptions& options);
+
 /// The run's export section with the flags on top.
 ExportConfig apply_hardware(ExportConfig base, const HardwareOptions& flags);
 

@@ -275,6 +275,27 @@ WeightMatch match_weights(const TensorMap& file, const WeightRules& rules, const
   return match;
 }
 
+std::string foreign_name(const WeightRules& rules, const std::string& ours) {
+  for (const WeightRule& rule : rules.rules) {
+    if (rule.to.empty()) continue;
+    std::vector<Placeholder> to = parse_pattern(rule.to);
+    std::map<std::string, int64_t> offsets;  // {s+1} is read as s, and 1 taken off
+    for (Placeholder& part : to) {
+      const size_t sign = part.word.find_first_of("+-");
+      if (sign == std::string::npos) continue;
+      const int64_t n = parse_int(part.word.substr(sign + 1)).value_or(0);
+      offsets[part.word.substr(0, sign)] = part.word[sign] == '+' ? n : -n;
+      part.word.resize(sign);
+    }
+    std::optional<Words> words = match_pattern(to, ours);
+    if (!words) continue;
+    for (const auto& [word, offset] : offsets)
+      words->at(word) = std::to_string(parse_int(words->at(word)).value_or(0) - offset);
+    return fill_pattern(parse_pattern(rule.from), *words);
+  }
+  return "";
+}
+
 std::string describe_match(const WeightMatch& match, const Network& network) {
   const size_t count = tensor_specs(network).size();
   std::string text = fmt::format("{} of {} tensors of {} matched", count - match.missing.size(),

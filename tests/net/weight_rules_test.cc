@@ -81,6 +81,8 @@ TEST(WeightRules, TheNamesOfOtherProgramsBecomeOurs) {
     const WeightMatch match = match_weights(file, load_weight_rules(c.rules), c.network);
     EXPECT_TRUE(match.complete()) << c.rules << ": " << describe_match(match, c.network);
     EXPECT_EQ(match.tensors, tensors) << c.rules;
+    for (const auto& [ours, tensor] : tensors)  // and back
+      EXPECT_EQ(foreign_name(load_weight_rules(c.rules), ours), c.name(ours)) << c.rules;
     EXPECT_EQ(match.dropped, std::vector<std::string>{"bn1.num_batches_tracked"}) << c.rules;
   }
 }
@@ -98,6 +100,10 @@ TEST(WeightRules, TheFoldersOfACheckpointAreLookedThrough) {
   EXPECT_EQ(describe_match(match, network),
             "47 of 47 tensors of resnet8 matched under the prefix state_dict.module.\n"
             "  1 outside: optimizer.state.0.momentum_buffer");
+}
+
+TEST(WeightRules, ATensorThatOthersDoNotHaveKeepsOurName) {
+  EXPECT_EQ(foreign_name(load_weight_rules("torchvision"), "stage2.block0.skip.0.conv.weight"), "");
 }
 
 TEST(WeightRules, WhatDoesNotFitIsNamedWithShapes) {

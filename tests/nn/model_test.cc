@@ -33,7 +33,7 @@ std::vector<float> images(const MapShape& shape, int64_t n) {
 }
 
 /// Model, FrozenModel and the float64 emulator, on three random images.
-void expect_agreement(const Network& network) {
+void expect_agreement(const Network& network, double tolerance = 2e-5) {
   const TensorMap tensors = testing::random_tensors(network, 5);
   Model model(network, tensors);
   FrozenModel frozen(network, tensors);
@@ -49,7 +49,8 @@ void expect_agreement(const Network& network) {
         chw.begin() + static_cast<std::ptrdiff_t>(static_cast<size_t>(i + 1) * size));
     const auto expected = emulator.run(image);
     for (int64_t k = 0; k < network.classes; ++k) {
-      const double value = expected[static_cast<size_t>(k)], allowed = 2e-5 * (1 + std::abs(value));
+      const double value = expected[static_cast<size_t>(k)],
+                   allowed = tolerance * (1 + std::abs(value));
       EXPECT_NEAR(logits[i][k].item<double>(), value, allowed);
       EXPECT_NEAR(folded[i][k].item<double>(), value, allowed);
     }
@@ -88,7 +89,8 @@ TEST(OtherNetworks, LibTorchAndTheGraphAgree) {
             network, id,
             surgery == Surgery::Removed ? AlterationKind::Remove : AlterationKind::Shorten);
       }
-      expect_agreement(network);
+      // Fifty layers without skips amplify what float32 rounds.
+      expect_agreement(network, 5e-4);
     }
   }
 }

@@ -38,6 +38,8 @@ struct EvaluateOptions : CommonOptions {
 
 struct ExportOptions : CommonOptions {
   std::string checkpoint, graph, network, config, data, output;
+  std::string format = "hls";  // or "safetensors": the weights alone, under the names of `rules`
+  std::string rules;
   std::vector<std::string> set;
   bool untrained = false, force = false;
   HardwareOptions hardware;

@@ -46,6 +46,9 @@ struct WeightMatch {
 /// The prefix is the one under which most names match.
 WeightMatch match_weights(const TensorMap& file, const WeightRules& rules, const Network& network);
 
+/// What such files call our tensor; "" if no rule leads there.
+std::string foreign_name(const WeightRules& rules, const std::string& ours);
+
 /// "matched 97 of 97 tensors …" and every finding, some lines.
 std::string describe_match(const WeightMatch& match, const Network& network);
 

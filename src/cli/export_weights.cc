@@ -1,0 +1,61 @@
+// tailor export --format safetensors: a network's weights for other programs, under their names
+// when a rule set is given. The header also says topology and preprocessing, so that nothing is
+// lost.
+#include <set>
+
+#include "cli/source.h"
+#include "tailor/core/files.h"
+#include "tailor/core/strings.h"
+#include "tailor/net/weight_rules.h"
+#include "tailor/tensors/safetensors.h"
+
+namespace tailor {
+
+int export_weights(const ExportOptions& options) {
+  if (!options.graph.empty() || !options.network.empty())
+    fail(ErrorKind::Usage, "--format safetensors: expected --checkpoint F, the weights' own file");
+  const std::string checkpoint = resolve_checkpoint(
+      options.checkpoint.empty() ? newest_finished_checkpoint("runs") : options.checkpoint);
+  const Checkpoint c = load_checkpoint(checkpoint);
+  const std::string path = options.output.empty() ? c.run + ".safetensors" : options.output;
+  if (path_exists(path) && !options.force)
+    fail(ErrorKind::Usage, "{} exists already; name another --output, or add --force", path);
+
+  TensorFile file;
+  std::vector<std::string> own;  // what the rules have no name for: projections of shortened skips
+  if (options.rules.empty()) {
+    file.tensors = c.tensors;
+  } else {
+    const WeightRules rules = load_weight_rules(options.rules);
+    if (rules.layout != WeightLayout::Torch)
+      fail(ErrorKind::Unsupported,
+           "--rules {}: its kernels are Keras'; expected rules of a PyTorch network", rules.name);
+    for (const auto& [name, tensor] : c.tensors) {
+      std::string theirs = foreign_name(rules, name);
+      if (theirs.empty()) own.push_back(theirs = name);
+      if (!file.tensors.emplace(theirs, tensor).second)
+        fail(ErrorKind::Config, "rules {}: two tensors would be {}", rules.name, theirs);
+    }
+  }
+  file.metadata = {{"format", "pt"},
+                   {"tailor.network", write_network(c.network).dump()},
+                   {"tailor.preprocessing", write_preprocessing(c.preprocessing).dump()}};
+  save_safetensors(path, file);
+  if (options.json) {
+    fmt::print("{}\n", Json::object({{"file", path},
+                                     {"source", checkpoint},
+                                     {"tensors", file.tensors.size()},
+                                     {"without_a_foreign_name", Json::array(own)},
+                                     {"weights_sha256", weights_digest(c.tensors)}})
+                           .dump(2));
+    return 0;
+  }
+  fmt::print("{}: {} tensors of {}{}\n", path, file.tensors.size(), checkpoint,
+             options.rules.empty() ? "" : " under the names of " + options.rules);
+  if (!own.empty())
+    fmt::print("{} have no such name and keep ours: {}\n", own.size(), join(own, ", "));
+  fmt::print("in Python: network.load_state_dict(safetensors.torch.load_file(\"{}\"))\n", path);
+  return 0;
+}
+
+}  // namespace tailor
