@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <cmath>
 
+#include "tailor/core/log.h"
 #include "tailor/passes/passes.h"
 
 namespace tailor {
 namespace {
 
 constexpr int kMaxAccumulator = 62;
+constexpr int kMaxInput = 32;  // what a stream may have
 
 int ceil_log2(int64_t n) {
   int bits = 0;
@@ -66,10 +68,18 @@ void infer_types(Graph& graph, const DesignOptions& options) {
     switch (node.op) {
       case Op::Input: {
         FixedType type = model;
-        if (!input_joins(graph)) {  // streams that are added have one type, the model's
+        if (!input_joins(graph)) {
           type.integer = 1;
-          while (type.integer < type.width && options.input_magnitude > type.max_value())
+          while (options.input_magnitude > type.max_value() && type.integer < kMaxInput) {
             ++type.integer;
+            type.width = std::max(type.width, type.integer);  // raw pixels of 8 bits take 9
+          }
+        } else if (options.input_magnitude > type.max_value()) {
+          log_warn("passes",
+                   "the input reaches {:g} and is itself added to a stream, so that it has the "
+                   "streams' type: {} ends at {:g}, larger values overflow; normalise the input or "
+                   "ask for more integer bits (--precision)",
+                   options.input_magnitude, to_string(type), type.max_value());
         }
         out = type;
         break;

@@ -127,11 +127,11 @@ std::vector<Case> cases() {
        {14, 6},
        std::nullopt,
        HlsBackend::Vitis},
-      // Pixels as bytes: [-510, 535.5] needs 11 integer bits of an input's 16.
+      // As large as raw pixels: [-510, 535.5] needs 11 bits, one more than the streams have.
       {"RawPixelsStock",
        testing::windows_graph(8, 9, /*shortened=*/true),
        Layout::Stock,
-       {16, 11},
+       {10, 9},
        12,
        HlsBackend::Vitis,
        255},

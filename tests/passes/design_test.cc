@@ -272,6 +272,10 @@ TEST(HandMadeGraphs, RawPixelsGetTheIntegerBitsTheyNeed) {
     o.input_magnitude = 255;
     const Graph design = make_design(lowered, o);
     EXPECT_EQ(to_string(*design.values[0].type), "ap_fixed<16,9,AP_RND,AP_SAT>");
+    DesignOptions narrow = o;
+    narrow.type = FixedType{8, 3};
+    EXPECT_EQ(to_string(*make_design(lowered, narrow).values[0].type),
+              "ap_fixed<9,9,AP_RND,AP_SAT>");
     std::vector<double> image(90);
     for (size_t i = 0; i < image.size(); ++i) image[i] = static_cast<double>(i % 17 * 15 + i % 2);
     const IntegerResult r = IntegerEmulator(design).run(image);

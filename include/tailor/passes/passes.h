@@ -51,7 +51,8 @@ void split_stages(Graph& graph);
 /// A value with several readers gets a clone; the copy that a skip takes is named by the skip's id.
 void insert_clones(Graph& graph);
 
-/// Decision 8: streams of `options.type`, an input type that covers the preprocessed range,
+/// Decision 8: streams of `options.type`, an input type that covers the preprocessed range (wider
+/// than the streams if it must; the streams' own where the input itself is added to one),
 /// full-width accumulators, logits at full width. Throws Unsupported where an accumulator would
 /// need more than 62 bits.
 void infer_types(Graph& graph, const DesignOptions& options);
