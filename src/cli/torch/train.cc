@@ -183,6 +183,8 @@ int torch_train(const TrainOptions& options) {
     const Network network = config.teacher->checkpoint.empty()
                                 ? make_network(config.network, spec.data.shape, spec.data.classes)
                                 : load_checkpoint(config.teacher->checkpoint).network;
+    verify_data_fits(spec.data, network.input, network.classes,
+                     "the teacher " + config.teacher->checkpoint);
     plan_edits(config.surgery, network, config.train.epochs, spec.source);
   }
 
