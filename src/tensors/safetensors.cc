@@ -2,34 +2,27 @@
 
 #include <algorithm>
 #include <cstring>
-#include <limits>
-#include <optional>
 
 #include "tailor/core/files.h"
 #include "tailor/core/json.h"
+#include "tensors/elements.h"
 
 namespace tailor {
 namespace {
 
 constexpr size_t kMaxHeader = 100'000'000;  // the format's own limit
 
-std::optional<DType> parse_dtype(std::string_view name) {
-  for (DType dtype :
-       {DType::F64, DType::F32, DType::I64, DType::I32, DType::I16, DType::I8, DType::U8}) {
-    if (name == dtype_name(dtype)) return dtype;
-  }
-  return std::nullopt;
-}
-
 struct Entry {
   std::string name;
+  Element element;
+  Shape shape;
   size_t begin, end;
 };
 
 }  // namespace
 
 TensorFile parse_safetensors(std::string_view bytes, const std::string& path,
-                             const std::string& what) {
+                             const std::string& what, ForeignTypes foreign) {
   auto bad = [&](const std::string& why) {
     fail(ErrorKind::Data, "{} {}: {}; the file is damaged or not a safetensors file", what, path,
          why);
@@ -56,35 +49,30 @@ TensorFile parse_safetensors(std::string_view bytes, const std::string& path,
         for (const auto& [key, text] : value.as_object()) file.metadata[key] = text.as_string();
         continue;
       }
-      auto dtype = parse_dtype(value.at("dtype").as_string());
-      if (!dtype) {
-        bad(fmt::format("tensor '{}' has the type {}, expected one of F64 F32 I64 I32 I16 I8 U8",
-                        name, value.at("dtype").as_string()));
+      const auto element = find_element(value.at("dtype").as_string());
+      if (!element || (foreign == ForeignTypes::Refuse && !is_ours(*element))) {
+        bad(fmt::format("tensor '{}' has the type {}, expected one of F64 F32 I64 I32 I16 I8 U8{}",
+                        name, value.at("dtype").as_string(),
+                        foreign == ForeignTypes::Refuse ? "" : " F16 BF16 U32 U16 BOOL"));
       }
       Shape shape;
-      size_t count = 1;
-      for (const Json& n : value.at("shape").as_array()) {
-        int64_t size = n.as_int();
-        if (size < 0 || (size > 0 && count > data.size() / static_cast<size_t>(size)))
-          bad(fmt::format("tensor '{}' has a shape larger than the file", name));
-        count *= static_cast<size_t>(size);
-        shape.push_back(size);
-      }
+      for (const Json& n : value.at("shape").as_array()) shape.push_back(n.as_int());
+      const auto count = checked_element_count(shape);
+      if (!count || static_cast<size_t>(*count) > data.size())
+        bad(fmt::format("tensor '{}' has a shape larger than the file", name));
+      const size_t needed = static_cast<size_t>(*count) * element_size(*element);
       const auto& offsets = value.at("data_offsets").as_array();
       if (offsets.size() != 2)
         bad(fmt::format("tensor '{}' has {} offsets, expected 2", name, offsets.size()));
       int64_t begin = offsets[0].as_int(), end = offsets[1].as_int();
       if (begin < 0 || end < begin || static_cast<size_t>(end) > data.size())
         bad(fmt::format("tensor '{}' lies at bytes {} to {} of {}", name, begin, end, data.size()));
-      if (static_cast<size_t>(end - begin) != count * dtype_size(*dtype)) {
+      if (static_cast<size_t>(end - begin) != needed) {
         bad(fmt::format("tensor '{}' has {} bytes, its shape {} needs {}", name, end - begin,
-                        to_string(shape), count * dtype_size(*dtype)));
+                        to_string(shape), needed));
       }
-      Tensor tensor(*dtype, shape);
-      if (end > begin)
-        std::memcpy(tensor.bytes().data(), data.data() + begin, static_cast<size_t>(end - begin));
-      entries.push_back({name, static_cast<size_t>(begin), static_cast<size_t>(end)});
-      file.tensors.emplace(name, std::move(tensor));
+      entries.push_back(
+          {name, *element, std::move(shape), static_cast<size_t>(begin), static_cast<size_t>(end)});
     }
   } catch (const Error& e) {
     if (std::string_view(e.what()).find(path) != std::string_view::npos) throw;
@@ -103,11 +91,22 @@ TensorFile parse_safetensors(std::string_view bytes, const std::string& path,
   }
   if (position != data.size())
     bad(fmt::format("{} bytes of tensors, expected {}", data.size(), position));
+
+  Conversions conversions;
+  for (const Entry& entry : entries) {
+    const auto storage = data.substr(entry.begin, entry.end - entry.begin);
+    file.tensors.emplace(
+        entry.name, read_elements({entry.element, storage, entry.shape, dense_strides(entry.shape)},
+                                  what + " " + path));
+    conversions.add(entry.element);
+  }
+  file.remarks = conversions.remarks();
   return file;
 }
 
-TensorFile load_safetensors(const std::string& path, const std::string& what) {
-  return parse_safetensors(read_file(path, what), path, what);
+TensorFile load_safetensors(const std::string& path, const std::string& what,
+                            ForeignTypes foreign) {
+  return parse_safetensors(read_file(path, what), path, what, foreign);
 }
 
 std::string print_safetensors(const TensorFile& file) {

@@ -130,6 +130,25 @@ TEST(Safetensors, RefusesUnknownTypes) {
     expect_refused(
         with_entry(std::string("\"dtype\":\"") + type + R"(","shape":[2],"data_offsets":[0,4])", 4),
         {std::string("tensor 'a' has the type ") + type + ", expected one of F64 F32 I64"});
+  // Users' files have them; ours never do.
+  auto convert = [](const std::string& bytes) {
+    return parse_safetensors(bytes, "m.st", "file", ForeignTypes::Convert);
+  };
+  const TensorFile halves =
+      convert(file_of(R"({"a":{"dtype":"F16","shape":[2],"data_offsets":[0,4]}})",
+                      std::string_view("\x00\x3e\x00\xc0", 4)));
+  EXPECT_EQ(halves.tensors.at("a"), Tensor::from<float>({2}, {1.5F, -2}));
+  EXPECT_EQ(halves.remarks, std::vector<std::string>{"1 tensor became F32 from F16"});
+  for (const char* type : {"F8_E4M3", "U64", "C64"}) {
+    expect_error(
+        ErrorKind::Data,
+        {std::string("'a' has the type ") + type +
+         ", expected one of F64 F32 I64 I32 I16 I8 U8 F16 BF16 U32 U16 BOOL;"},
+        [&] {
+          convert(with_entry(
+              std::string("\"dtype\":\"") + type + R"(","shape":[0],"data_offsets":[0,0])", 0));
+        });
+  }
   expect_refused(with_entry(R"("dtype":3,"shape":[2],"data_offsets":[0,4])", 4),
                  {"expected string"});
 }
@@ -139,6 +158,11 @@ TEST(Safetensors, RefusesShapesThatDisagreeWithTheBytes) {
                  {"tensor 'a' has 4 bytes, its shape [2] needs 8"});
   expect_refused(with_entry(R"("dtype":"F32","shape":[],"data_offsets":[0,8])", 8),
                  {"tensor 'a' has 8 bytes, its shape [] needs 4"});
+  expect_refused(with_entry(R"("dtype":"F32","shape":[1],"data_offsets":[1,8])", 8),
+                 {"tensor 'a' has 7 bytes, its shape [1] needs 4"});  // half an element
+  expect_refused(
+      with_entry(R"("dtype":"U8","shape":[0,4611686018427387904,8],"data_offsets":[0,0])", 0),
+      {"a shape larger"});
   expect_refused(with_entry(R"("dtype":"U8","shape":[-4],"data_offsets":[0,4])", 4),
                  {"'a' has a shape larger"});
   expect_refused(with_entry(R"("dtype":"U8","shape":[-2,-2],"data_offsets":[0,4])", 4),

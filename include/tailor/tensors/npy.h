@@ -1,0 +1,24 @@
+// NumPy's .npy files (versions 1.0, 2.0, 3.0; numpy.lib.format). Every number in the header is
+// checked against the file's size before it is used; numpy.load opens what is written here.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "tailor/tensors/tensor.h"
+
+namespace tailor {
+
+/// The array as a row-major tensor: Fortran order is transposed, big-endian bytes are turned.
+/// Types: f8 f4 i8 i4 i2 i1 u1 as they are, f2 becomes F32, u2 I32, u4 I64, b1 U8 (0 or 1). Throws
+/// Data naming `what`, the path and the reason; Unsupported for an element type that is not a
+/// number.
+Tensor load_npy(const std::string& path, const std::string& what = ".npy file");
+Tensor parse_npy(std::string_view bytes, const std::string& path,
+                 const std::string& what = ".npy file");
+/// Version 1.0, C order, little-endian; written whole or not at all.
+void save_npy(const std::string& path, const Tensor& tensor);
+/// The file's bytes: the same input gives the same bytes.
+std::string print_npy(const Tensor& tensor);
+
+}  // namespace tailor

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Runs a fuzz target on one core: tests/fuzz/run.sh TARGET [SECONDS] [BUILD]. The corpus is kept in BUILD/corpus/TARGET and begins with
+# the fixtures of tests/tensors and the pickles in them; a finding is written to BUILD/findings/TARGET and ends the run with an error.
+set -euo pipefail
+target=${1:?"run.sh: name a target: npy, safetensors or torch_file"}
+seconds=${2:-600}
+source=$(cd "$(dirname "$0")/../.." && pwd)
+build=$(realpath "${3:-$source/build/fuzz}")
+mkdir -p "$build/corpus/$target" "$build/findings/$target"
+case $target in
+  npy) cp "$source"/tests/tensors/fixtures/*.npy "$build/corpus/$target" ;;
+  safetensors) cp "$source"/tests/tensors/fixtures/*.safetensors "$build/corpus/$target" ;;
+  torch_file)
+    cp "$source"/tests/tensors/fixtures/*.pt "$build/corpus/$target"
+    python3 - "$source/tests/tensors/fixtures" "$build/corpus/$target" <<'PYTHON'
+import pathlib, sys, zipfile
+for path in sorted(pathlib.Path(sys.argv[1]).glob("*.pt")):
+    if zipfile.is_zipfile(path):
+        archive = zipfile.ZipFile(path)
+        name = next(n for n in archive.namelist() if n.endswith("/data.pkl"))
+        # Not through archive.read: one fixture has no checksums.
+        info = archive.getinfo(name)
+        with open(path, "rb") as file:
+            file.seek(info.header_offset + 26)
+            lengths = file.read(4)
+            file.seek(int.from_bytes(lengths[:2], "little") + int.from_bytes(lengths[2:], "little"), 1)
+            (pathlib.Path(sys.argv[2]) / (path.name + ".pkl")).write_bytes(file.read(info.file_size))
+PYTHON
+    ;;
+esac
+dictionary=()
+[ ! -f "$source/tests/fuzz/$target.dict" ] || dictionary=(-dict="$source/tests/fuzz/$target.dict")
+exec nice -n 19 "$build/fuzz_$target" -max_total_time="$seconds" -max_len=16384 -rss_limit_mb=2048 -malloc_limit_mb=1024 -timeout=10 \
+  -print_final_stats=1 -artifact_prefix="$build/findings/$target/" "${dictionary[@]}" "$build/corpus/$target"

@@ -1,0 +1,13 @@
+// Safetensors files: whatever is read is written and read again to the same tensors, strictly.
+#include "tailor/tensors/safetensors.h"
+
+#include "fuzz/fuzz.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  return tailor::fuzz::read(data, size, [](std::string_view bytes) {
+    const auto file =
+        tailor::parse_safetensors(bytes, "input", "file", tailor::ForeignTypes::Convert);
+    const auto copy = tailor::parse_safetensors(tailor::print_safetensors(file), "copy");
+    if (copy.tensors != file.tensors || copy.metadata != file.metadata) std::abort();
+  });
+}
