@@ -19,7 +19,8 @@ constexpr const char* kRoundings[] = {"trn",     "trn_zero",    "rnd",     "rnd_
                                       "rnd_inf", "rnd_min_inf", "rnd_conv"};
 constexpr const char* kOverflows[] = {"sat", "sat_zero", "sat_sym", "wrap", "wrap_sm"};
 constexpr const char* kFamilies[] = {"resnet_cifar"};
-constexpr const char* kData[] = {"cifar10", "cifar100", "svhn", "folder", "packed", "synthetic"};
+constexpr const char* kData[] = {"cifar10", "cifar100", "svhn",        "folder",
+                                 "packed",  "npy",      "mlperf_tiny", "synthetic"};
 constexpr const char* kAugmentations[] = {
     "pad_crop", "random_crop", "random_resized_crop", "flip", "color_jitter", "cutout", "mixup"};
 constexpr const char* kUnreadable[] = {"skip", "error"};
@@ -287,9 +288,9 @@ void check(const DataConfig& c, const std::string& source) {
       fail_config("/data/resize", fmt::format("at least /data/image_size, {}", c.image_size),
                   number(c.resize), source);
   } else {
-    if (c.image_size != 0 && c.image_size != 32)
-      fail_config("/data/image_size", fmt::format("0 or 32, the size of {}'s images", c.name),
-                  number(c.image_size), source);
+    if (c.image_size != 0)
+      fail_config("/data/image_size", fmt::format("0, {}'s own size", c.name), number(c.image_size),
+                  source);
     if (c.resize != 0)
       fail_config("/data/resize", "0, because all images of " + c.name + " have one size",
                   number(c.resize), source);
@@ -309,7 +310,7 @@ void check(const DataConfig& c, const std::string& source) {
     crops = name;
   }
   const int64_t side = c.any_size() ? c.image_size : 32;
-  if (c.augments("cutout") && c.cutout.side > 2 * side)
+  if (c.name != "npy" && c.augments("cutout") && c.cutout.side > 2 * side)
     fail_config("/data/cutout/side", fmt::format("at most twice the image's {} pixels", side),
                 number(c.cutout.side), source);
 }

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "data/arrays.h"
 #include "data/folder.h"
 #include "data/svhn.h"
 #include "tailor/core/files.h"
@@ -53,6 +54,7 @@ class MemoryImages : public ImageDataset {
     std::memcpy(pixels_hwc.data(), pixels_.get() + static_cast<size_t>(index) * bytes, bytes);
     return labels_[static_cast<size_t>(index)];
   }
+  Extent extent(int64_t /*index*/) const override { return {shape_.height, shape_.width}; }
 
  private:
   MapShape shape_;
@@ -81,6 +83,12 @@ const Source& source_of(const std::string& name) {
        100,
        {{0.5071, 0.4865, 0.4409}, {0.2673, 0.2564, 0.2762}}},
       {"svhn", "SVHN", "svhn", 10, {{0.4377, 0.4438, 0.4728}, {0.1980, 0.2010, 0.1970}}},
+      {"npy", "the .npy data set", "", 0, {{0.5, 0.5, 0.5}, {0.5, 0.5, 0.5}}},
+      {"mlperf_tiny",
+       "MLPerf Tiny's image classification set",
+       "mlcommons",
+       10,
+       {{0, 0, 0}, {1 / 255.0, 1 / 255.0, 1 / 255.0}}},
       {"packed", "the packed cache", "", 0, {}},
       {"folder", "the image folder", "", 0, {{0.485, 0.456, 0.406}, {0.229, 0.224, 0.225}}},
       {"synthetic", "the synthetic set", "", 10, {{0.5, 0.5, 0.5}, {0.25, 0.25, 0.25}}},
@@ -106,6 +114,11 @@ std::string find_folder(const DataConfig& config, const Source& source, const st
   for (const std::string& folder : {root, path_join(root, source.folder)}) {
     if (path_exists(path_join(folder, file))) return folder;
   }
+  if (source.name == std::string("npy"))
+    fail(ErrorKind::Data,
+         "{} is not in {} ({}): expected train_images.npy, train_labels.npy, test_images.npy and "
+         "test_labels.npy",
+         source.title, root, origin);
   fail(ErrorKind::Data,
        "{} is not in {} ({}): expected {}/{} or {}/{}; fetch it with scripts/fetch_data.sh {} "
        "--output {}",
@@ -172,6 +185,7 @@ DataSplits open_parts(const DataConfig& config, bool with_train) {
   bool drawn = false;  // the test images, as many as test_size says
   if (config.name == "packed") {
     splits = open_packed(find_root(config).path, config);
+    if (!with_train) splits.train = nullptr;
     if (!config.mean.empty()) splits.preprocessing = {config.mean, config.deviation};
   } else if (config.name == "folder") {
     FolderParts parts = open_image_folder(find_root(config).path, config, with_train);
@@ -181,6 +195,25 @@ DataSplits open_parts(const DataConfig& config, bool with_train) {
     splits.train = std::move(parts.train);
     splits.test = std::move(parts.test);
     drawn = parts.drawn_test;
+  } else if (config.name == "npy") {
+    const std::string folder = find_folder(config, source, "test_images.npy");
+    // A class may be in one part only: both are looked at, whatever is asked for.
+    ArrayPart train = load_npy_images(folder, "train"), test = load_npy_images(folder, "test");
+    if (train.shape != test.shape)
+      fail(ErrorKind::Data, "{}: expected images of one shape, got {} to train and {} to test",
+           folder, to_string(train.shape), to_string(test.shape));
+    splits.shape = train.shape;
+    splits.classes = std::max(train.classes, test.classes);
+    splits.test = std::move(test.images);
+    if (with_train) splits.train = std::move(train.images);
+  } else if (config.name == "mlperf_tiny") {
+    const std::string folder = find_folder(config, source, "y_labels.csv");
+    if (with_train)
+      fail(ErrorKind::Data,
+           "{}: MLPerf Tiny's files are a test set; expected tailor evaluate, or data.name cifar10 "
+           "to train",
+           folder);
+    splits.test = load_mlperf_tiny(folder);
   } else {
     splits.test = fixed_part(config, source, /*train=*/false);
     if (with_train) splits.train = fixed_part(config, source, /*train=*/true);
@@ -204,14 +237,15 @@ Images make_memory_images(MapShape shape, std::shared_ptr<const uint8_t> pixels,
 
 int64_t ImageDataset::read_window(int64_t index, const WindowChooser& choose, MapShape shape,
                                   Span<uint8_t> pixels_hwc) const {
-  std::vector<uint8_t> whole(static_cast<size_t>(shape.size()));
+  Extent stored = extent(index);
+  if (stored.height == 0) stored = {shape.height, shape.width};
+  std::vector<uint8_t> whole(static_cast<size_t>(stored.height * stored.width * shape.channels));
   const int64_t label = get(index, whole);
-  const Extent extent{shape.height, shape.width};
-  const Window w = choose(extent);
-  resample(whole.data(), extent, shape.channels,
+  const Window w = choose(stored);
+  resample(whole.data(), stored, shape.channels,
            {static_cast<double>(w.top), static_cast<double>(w.left), static_cast<double>(w.height),
             static_cast<double>(w.width)},
-           extent, pixels_hwc.data());
+           {shape.height, shape.width}, pixels_hwc.data());
   return label;
 }
 

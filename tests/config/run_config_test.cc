@@ -34,7 +34,7 @@ TEST(RunConfig, TheCommonestMistakesHaveTheseMessages) {
             "config: /train/optimizer/lr: expected a number 0..1000, got -1 (integer) in r20.json");
   EXPECT_EQ(
       refusal(R"({"data": {"name": "cifar"}})"),
-      R"(config: /data/name: expected one of "cifar10", "cifar100", "svhn", "folder", "packed", "synthetic", got "cifar" (string) in r20.json)");
+      R"(config: /data/name: expected one of "cifar10", "cifar100", "svhn", "folder", "packed", "npy", "mlperf_tiny", "synthetic", got "cifar" (string) in r20.json)");
   EXPECT_EQ(
       refusal(R"({"surgery": {"kind": "removal"}})"),
       R"(config: /surgery/kind: expected one of "none", "remove", "shorten", got "removal" (string) in r20.json)");
@@ -189,8 +189,7 @@ TEST(RunConfig, DataOptionsThatDoNotGoTogetherAreRefused) {
   EXPECT_EQ(data(R"("name": "folder", "image_size": 64, "resize": 63)"),
             "config: /data/resize: expected at least /data/image_size, 64, got 63 in r20.json");
   EXPECT_EQ(data(R"("image_size": 64)"),
-            "config: /data/image_size: expected 0 or 32, the size of cifar10's images, got 64 in "
-            "r20.json");
+            "config: /data/image_size: expected 0, cifar10's own size, got 64 in r20.json");
   EXPECT_EQ(data(R"("resize": 36)"),
             "config: /data/resize: expected 0, because all images of cifar10 have one size, got 36 "
             "in r20.json");
