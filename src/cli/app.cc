@@ -25,6 +25,7 @@ struct AllOptions {
   InspectOptions inspect;
   ImportOptions import;
   ConfigOptions config;
+  DataOptions data;
   CommonOptions version, env;
   std::string shell = "bash";
 };
@@ -204,6 +205,29 @@ void setup_config(CLI::App& app, ConfigOptions& o) {
   add_json(app, o);
 }
 
+void setup_data(CLI::App& app, DataOptions& o) {
+  app.add_option("action", o.action,
+                 "check (counts, balance, unreadable files, mean and deviation, contact sheet) or "
+                 "pack (a memory-mapped cache of decoded images)")
+      ->required()
+      ->check(CLI::IsMember({"check", "pack"}));
+  app.add_option("--data", o.data, "Folder or archive of the data set")->type_name("DIR|FILE");
+  app.add_option("--name", o.name,
+                 "Kind of data set, as data.name (default folder: class folders of JPEG and PNG)")
+      ->type_name("NAME");
+  app.add_option("--config", o.config, "Take the \"data\" section from this configuration")
+      ->type_name("NAME|FILE");
+  add_set(app, o.set);
+  app.add_option("--output", o.output,
+                 "check: contact sheet of augmented samples (PNG); pack: the cache")
+      ->type_name("FILE");
+  app.add_option("--short-side", o.short_side,
+                 "pack: scale the images' short side down to this (default data.resize)")
+      ->check(at_least_one())
+      ->type_name("N");
+  add_json(app, o);
+}
+
 /// Completion generated from the very flags that are parsed.
 std::string bash_completion(const CLI::App& app) {
   std::string commands, cases;
@@ -312,6 +336,8 @@ int run_cli(int argc, const char* const* argv) {
   setup_import(*import, o.import);
   CLI::App* config = sub("config", "List, show and document configurations");
   setup_config(*config, o.config);
+  CLI::App* data = sub("data", "Look at a data set of your own, or pack it into a fast cache");
+  setup_data(*data, o.data);
   CLI::App* version_command = sub("version", "Version, commit and compiler of this build");
   add_json(*version_command, o.version);
   CLI::App* env =
@@ -348,6 +374,7 @@ int run_cli(int argc, const char* const* argv) {
     if (*inspect) return run_inspect(o.inspect);
     if (*import) return run_import(o.import);
     if (*config) return run_config(o.config);
+    if (*data) return run_data(o.data);
     if (*version_command) return run_version(o.version);
     if (*env) return run_env(o.env);
     fmt::print("{}", bash_completion(app));

@@ -25,13 +25,15 @@ Images choose_images(const GraphSource& source, const EvaluateOptions& options, 
   DataConfig config = *source.data;
   if (!options.data.empty()) config.root = options.data;
   name = config.name;
-  if (options.split == "test") return open_test_data(config).test;
-  Images validation = open_data(config).validation;
-  if (!validation) {
+  const bool test = options.split == "test";
+  const DataSplits data = test ? open_test_data(config) : open_data(config);
+  verify_data_fits(data, source.graph.input_shape(), source.graph.classes(), source.title);
+  if (test) return data.test;
+  if (!data.validation) {
     fail(ErrorKind::Usage,
          "--split validation: the run has no validation split (data.validation is 0)");
   }
-  return validation;
+  return data.validation;
 }
 
 int evaluate_emulator(const EvaluateOptions& options) {

@@ -197,6 +197,7 @@ SampleImages sample_images(const GraphSource& source, const std::string& data_ro
     if (!data_root.empty()) config.root = data_root;
     try {
       DataSplits data = open_test_data(config);
+      verify_data_fits(data, shape, source.graph.classes(), source.title);
       count = std::min(count, data.test->size());
       for (int64_t i = 0; i < count; ++i) {
         std::vector<float> chw = normalised_chw(*data.test, i, shape, source.preprocessing);

@@ -1,5 +1,6 @@
 #include "tailor/config/run_config.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -20,8 +21,11 @@ constexpr const char* kOverflows[] = {"sat", "sat_zero", "sat_sym", "wrap", "wra
 constexpr const char* kFamilies[] = {"resnet_cifar", "resnet_imagenet", "resnet_mlperf_tiny",
                                      "residual_block", "file"};
 constexpr const char* kStridesOn[] = {"3x3", "1x1"};
-constexpr const char* kData[] = {"cifar10", "cifar100", "synthetic"};
-constexpr const char* kAugmentations[] = {"pad_crop", "flip"};
+constexpr const char* kData[] = {"cifar10", "cifar100", "svhn",        "folder",
+                                 "packed",  "npy",      "mlperf_tiny", "synthetic"};
+constexpr const char* kAugmentations[] = {
+    "pad_crop", "random_crop", "random_resized_crop", "flip", "color_jitter", "cutout", "mixup"};
+constexpr const char* kUnreadable[] = {"skip", "error"};
 constexpr const char* kOptimizers[] = {"sgd"};
 constexpr const char* kFpgas[] = {"u200"};
 
@@ -69,18 +73,68 @@ void describe(RecordVisitor& v, NetworkConfig& c) {
 }
 
 void describe(RecordVisitor& v, DataConfig& c) {
-  text_choice(v, "name", c.name, kData,
-              "Data set: the official binary files of CIFAR-10 or CIFAR-100, or the procedural "
-              "ten-class set made in memory.");
-  v.text("root", c.root,
-         "Folder with the data set's files (cifar-10-batches-bin is also looked for inside it). "
-         "Empty: $TAILOR_DATA, else ./data.");
+  text_choice(
+      v, "name", c.name, kData,
+      "Data set: the official files of CIFAR-10, CIFAR-100 (binary) or SVHN (.mat); folder, "
+      "any JPEG and PNG files in class folders (ImageNet's layout, Tiny ImageNet's, or one "
+      "folder a class); or the procedural ten-class set made in memory.");
+  v.text(
+      "root", c.root,
+      "Folder with the data set's files (cifar-10-batches-bin is also looked for inside it); for "
+      "folder also an archive (.tar, .tar.gz, .zip). Empty: $TAILOR_DATA, else ./data.");
+  v.integer(
+      "image_size", c.image_size, 0, 4096,
+      "folder, packed: side of the square that the network sees, in pixels. 0: the data set's own, "
+      "32.");
+  v.integer("resize", c.resize, 0, 8192,
+            "folder, packed: evaluation scales the short side to this, then cuts out the centre. "
+            "0: 8/7 of "
+            "image_size (256 for 224).");
+  v.boolean("extra", c.extra, "svhn: train on extra_32x32.mat too.");
+  v.enumeration("unreadable", c.unreadable, names(kUnreadable),
+                "folder: files that are no readable picture are left out and named in the log "
+                "(skip), or are an error.");
   v.integer("validation", c.validation, 0, 1000000,
             "Training images kept back for validation, drawn once by `seed`. 0: no validation "
             "split, and so no best.ckpt.");
   v.choices("augment", c.augment, names(kAugmentations),
-            "Training augmentation: pad_crop pads 4 zero pixels and crops at random, flip mirrors "
-            "half of the images.");
+            "Training augmentation: pad_crop pads 4 zero pixels and crops at random; random_crop "
+            "scales the short side to `resize` and crops at random; random_resized_crop takes a "
+            "random part in a random aspect ratio; flip mirrors half of the images; color_jitter, "
+            "cutout and mixup as below.");
+  v.record(
+      "random_resized_crop",
+      [&](RecordVisitor& r) {
+        r.number("min_area", c.random_resized_crop.min_area, 0.001, 1,
+                 "Smallest part of the picture's area; the largest is 1.");
+        r.number("max_aspect", c.random_resized_crop.max_aspect, 1, 10,
+                 "Width by height is between 1/max_aspect and max_aspect.");
+      },
+      "Parameters of random_resized_crop (Szegedy et al. 2015; the defaults are torchvision's).");
+  v.record(
+      "color_jitter",
+      [&](RecordVisitor& r) {
+        r.number("brightness", c.color_jitter.brightness, 0, 1, "Factor within 1 ± this.");
+        r.number("contrast", c.color_jitter.contrast, 0, 1,
+                 "Factor within 1 ± this, around the mean grey.");
+        r.number("saturation", c.color_jitter.saturation, 0, 1,
+                 "Factor within 1 ± this, around each pixel's grey.");
+      },
+      "Parameters of color_jitter, in the order in which they are applied.");
+  v.record(
+      "cutout",
+      [&](RecordVisitor& r) {
+        r.integer("side", c.cutout.side, 1, 4096,
+                  "Side of the square in pixels; its centre is anywhere in the image.");
+      },
+      "Parameter of cutout, which sets a square to the mean colour (DeVries and Taylor 2017).");
+  v.record(
+      "mixup",
+      [&](RecordVisitor& r) {
+        r.number("alpha", c.mixup.alpha, 0.01, 1, "The share is drawn from Beta(alpha, alpha).");
+      },
+      "Parameter of mixup, which blends each image of a batch and its label with another of the "
+      "batch (Zhang et al. 2018).");
   v.integer("train_size", c.train_size, 0, 100000000,
             "Use only the first N training images, before the validation split (synthetic: make "
             "N). 0: all (synthetic: 6000).");
@@ -233,6 +287,42 @@ void check(const DataConfig& c, const std::string& source) {
     fail_config("/data/mean", "three numbers, and three in /data/deviation (or both empty)",
                 fmt::format("{} and {}", c.mean.size(), c.deviation.size()), source);
   }
+  auto number = [](int64_t n) { return std::to_string(n); };
+  if (c.any_size()) {
+    if (c.image_size < 1)
+      fail_config("/data/image_size",
+                  "the side of the network's input, because this data set's images have sizes of "
+                  "their own",
+                  number(c.image_size), source);
+    if (c.resize > 0 && c.resize < c.image_size)
+      fail_config("/data/resize", fmt::format("at least /data/image_size, {}", c.image_size),
+                  number(c.resize), source);
+  } else {
+    if (c.image_size != 0)
+      fail_config("/data/image_size", fmt::format("0, {}'s own size", c.name), number(c.image_size),
+                  source);
+    if (c.resize != 0)
+      fail_config("/data/resize", "0, because all images of " + c.name + " have one size",
+                  number(c.resize), source);
+    if (c.augments("random_crop"))
+      fail_config("/data/augment",
+                  "pad_crop or random_resized_crop, because all images of " + c.name +
+                      " have the network's size",
+                  "\"random_crop\"", source);
+  }
+  if (c.extra && c.name != "svhn")
+    fail_config("/data/extra", "false, because only svhn has extra images", "true", source);
+  std::string crops;
+  for (const char* name : {"pad_crop", "random_crop", "random_resized_crop"}) {
+    if (!c.augments(name)) continue;
+    if (!crops.empty())
+      fail_config("/data/augment", "one kind of crop", crops + " and " + name, source);
+    crops = name;
+  }
+  const int64_t side = c.any_size() ? c.image_size : 32;
+  if (c.name != "npy" && c.augments("cutout") && c.cutout.side > 2 * side)
+    fail_config("/data/cutout/side", fmt::format("at most twice the image's {} pixels", side),
+                number(c.cutout.side), source);
 }
 
 void check(const NetworkConfig& c, const std::string& source) {
@@ -301,6 +391,11 @@ RecordVisitor::Names layout_names() { return names(kLayouts); }
 RecordVisitor::Names backend_names() { return names(kBackends); }
 RecordVisitor::Names rounding_names() { return names(kRoundings); }
 RecordVisitor::Names overflow_names() { return names(kOverflows); }
+
+bool DataConfig::augments(const char* wanted) const {
+  return std::find(augment.begin(), augment.end(), wanted) != augment.end();
+}
+bool DataConfig::any_size() const { return name == "folder" || name == "packed"; }
 
 FixedType ExportConfig::type(const std::string& where) const {
   FixedType type = parse_precision(precision, where);

@@ -1,18 +1,53 @@
 #include "tailor/data/batch.h"
 
 #include <algorithm>
+#include <atomic>
+#include <cmath>
 #include <cstring>
 
+#include "data/augment.h"
 #include "tailor/core/random.h"
+#include "tailor/core/threads.h"
 
 namespace tailor {
 namespace {
 
 constexpr int64_t kPad = 4;
+/// Starting threads for less than this is slower than not.
+constexpr int64_t kBytesWorthThreads = 4'000'000;
 
 void normalise_row(const uint8_t* in, const float* scale, const float* bias, float* out,
                    int64_t n) {
   for (int64_t i = 0; i < n; ++i) out[i] = scale[i] * static_cast<float>(in[i]) + bias[i];
+}
+
+/// One row, shifted by dx and mirrored; black where it comes from outside.
+void shift_row(const uint8_t* from, int64_t width, int64_t channels, int64_t dx, bool flip,
+               std::vector<uint8_t>& row) {
+  const auto pixel_bytes = static_cast<size_t>(channels);
+  if (!flip) {
+    const int64_t first = std::max<int64_t>(0, -dx), last = std::min(width, width - dx);
+    std::memset(row.data(), 0, row.size());
+    if (first < last) {  // an image narrower than the pad can be cropped to nothing
+      std::memcpy(row.data() + first * channels, from + (first + dx) * channels,
+                  static_cast<size_t>(last - first) * pixel_bytes);
+    }
+    return;
+  }
+  auto mirror = [&](auto constant) {
+    const int64_t n = decltype(constant)::value > 0 ? decltype(constant)::value : channels;
+    for (int64_t x = 0; x < width; ++x) {
+      const int64_t from_x = width - 1 - x + dx;
+      uint8_t* pixel = row.data() + x * n;
+      const bool inside = from_x >= 0 && from_x < width;
+      for (int64_t c = 0; c < n; ++c) pixel[c] = inside ? from[from_x * n + c] : uint8_t{0};
+    }
+  };
+  if (channels == 3) {
+    mirror(std::integral_constant<int64_t, 3>());
+  } else {
+    mirror(std::integral_constant<int64_t, 0>());
+  }
 }
 
 }  // namespace
@@ -20,17 +55,17 @@ void normalise_row(const uint8_t* in, const float* scale, const float* bias, flo
 Augmentation make_augmentation(const DataConfig& config, int64_t seed) {
   Augmentation a;
   a.seed = seed;
-  for (const std::string& name : config.augment) {
-    a.pad_crop |= name == "pad_crop";
-    a.flip |= name == "flip";
-  }
+  a.pad_crop = config.augments("pad_crop");
+  a.flip = config.augments("flip");
+  if (config.augments("random_crop")) a.random_crop_resize = config.resize_or_default();
+  if (config.augments("random_resized_crop")) a.random_resized_crop = config.random_resized_crop;
+  if (config.augments("color_jitter")) a.color_jitter = config.color_jitter;
+  if (config.augments("cutout")) a.cutout = config.cutout;
+  if (config.augments("mixup")) a.mixup = config.mixup;
   return a;
 }
 
-BatchMaker::BatchMaker(MapShape shape, const Preprocessing& preprocessing)
-    : shape_(shape),
-      image_(static_cast<size_t>(shape.size())),
-      row_(static_cast<size_t>(shape.width * shape.channels)) {
+BatchMaker::BatchMaker(MapShape shape, const Preprocessing& preprocessing) : shape_(shape) {
   TAILOR_CHECK(preprocessing.mean.size() == static_cast<size_t>(shape.channels) &&
                    preprocessing.deviation.size() == preprocessing.mean.size(),
                "{} means for {} channels", preprocessing.mean.size(), shape.channels);
@@ -42,62 +77,84 @@ BatchMaker::BatchMaker(MapShape shape, const Preprocessing& preprocessing)
   }
 }
 
-void BatchMaker::fill(const ImageDataset& images, Span<const int64_t> indices,
-                      const std::optional<Augmentation>& augmentation, int64_t epoch,
-                      Span<float> nhwc, Span<int64_t> labels) {
-  const int64_t row_size = shape_.width * shape_.channels;
-  TAILOR_CHECK(nhwc.size() == indices.size() * image_.size() && labels.size() == indices.size(),
-               "batch of {}", indices.size());
-  for (size_t n = 0; n < indices.size(); ++n) {
-    labels[n] = images.get(indices[n], image_);
-    int64_t dy = 0, dx = 0;
-    bool flip = false;
-    if (augmentation) {
-      CounterRandom random(static_cast<uint64_t>(augmentation->seed), RandomStream::Augment,
-                           static_cast<uint64_t>(epoch),
-                           static_cast<uint64_t>(images.id(indices[n])));
-      // All are always drawn: switching one augmentation off does not change another.
-      int64_t crop_y = random.below(2 * kPad + 1) - kPad,
-              crop_x = random.below(2 * kPad + 1) - kPad;
-      bool mirrored = random.below(2) == 1;
-      if (augmentation->pad_crop) dy = crop_y, dx = crop_x;
-      flip = augmentation->flip && mirrored;
-    }
-    float* out = nhwc.data() + n * image_.size();
-    for (int64_t y = 0; y < shape_.height; ++y, out += row_size) {
-      const int64_t from_y = y + dy;
-      const uint8_t* in = row_.data();
-      if (from_y < 0 || from_y >= shape_.height) {
-        std::memset(row_.data(), 0, row_.size());
-      } else if (dx == 0 && !flip) {
-        in = image_.data() + from_y * row_size;
-      } else {
-        const uint8_t* from = image_.data() + from_y * row_size;
-        if (!flip) {
-          const int64_t first = std::max<int64_t>(0, -dx),
-                        last = std::min(shape_.width, shape_.width - dx);
-          std::memset(row_.data(), 0, row_.size());
-          if (first < last) {  // an image narrower than the pad can be cropped to nothing
-            std::memcpy(row_.data() + first * shape_.channels,
-                        from + (first + dx) * shape_.channels,
-                        static_cast<size_t>((last - first) * shape_.channels));
-          }
-        } else {
-          for (int64_t x = 0; x < shape_.width; ++x) {
-            const int64_t from_x = shape_.width - 1 - x + dx;
-            uint8_t* pixel = row_.data() + x * shape_.channels;
-            if (from_x < 0 || from_x >= shape_.width) {
-              std::memset(pixel, 0, static_cast<size_t>(shape_.channels));
-            } else {
-              std::memcpy(pixel, from + from_x * shape_.channels,
-                          static_cast<size_t>(shape_.channels));
-            }
-          }
-        }
-      }
-      normalise_row(in, scale_.data(), bias_.data(), out, row_size);
-    }
+int64_t BatchMaker::fill_one(const ImageDataset& images, int64_t index,
+                             const std::optional<Augmentation>& augmentation, int64_t epoch,
+                             float* out, Buffers& buffers) const {
+  std::vector<uint8_t>& image = buffers.image;
+  int64_t dy = 0, dx = 0, label = 0;
+  bool flip = false;
+  const AugmentationKey key{augmentation ? augmentation->seed : 0, epoch, images.id(index)};
+  if (augmentation && augmentation->random_resized_crop) {
+    label = images.read_window(
+        index,
+        [&](Extent e) {
+          return random_resized_window(e, shape_, *augmentation->random_resized_crop, key);
+        },
+        shape_, image);
+  } else if (augmentation && augmentation->random_crop_resize > 0) {
+    label = images.read_window(
+        index,
+        [&](Extent e) { return random_window(e, shape_, augmentation->random_crop_resize, key); },
+        shape_, image);
+  } else {
+    label = images.get(index, image);
   }
+  if (augmentation) {
+    CounterRandom random = key.random(AugmentationUse::PadCropAndFlip);
+    // All are always drawn: switching one augmentation off does not change another.
+    const int64_t crop_y = random.below(2 * kPad + 1) - kPad,
+                  crop_x = random.below(2 * kPad + 1) - kPad;
+    const bool mirrored = random.below(2) == 1;
+    if (augmentation->pad_crop) dy = crop_y, dx = crop_x;
+    flip = augmentation->flip && mirrored;
+    if (augmentation->color_jitter) jitter_colors(image, *augmentation->color_jitter, key);
+  }
+  const int64_t row_size = shape_.width * shape_.channels;
+  float* at = out;
+  for (int64_t y = 0; y < shape_.height; ++y, at += row_size) {
+    const int64_t from_y = y + dy;
+    const uint8_t* in = buffers.row.data();
+    if (from_y < 0 || from_y >= shape_.height) {
+      std::memset(buffers.row.data(), 0, buffers.row.size());
+    } else if (dx == 0 && !flip) {
+      in = image.data() + from_y * row_size;
+    } else {
+      shift_row(image.data() + from_y * row_size, shape_.width, shape_.channels, dx, flip,
+                buffers.row);
+    }
+    normalise_row(in, scale_.data(), bias_.data(), at, row_size);
+  }
+  if (augmentation && augmentation->cutout)
+    cut_out({out, static_cast<size_t>(shape_.size())}, shape_, *augmentation->cutout, key);
+  return label;
+}
+
+double BatchMaker::fill(const ImageDataset& images, Span<const int64_t> indices,
+                        const std::optional<Augmentation>& augmentation, int64_t epoch,
+                        Span<float> nhwc, Span<int64_t> labels, int threads) const {
+  const int64_t count = static_cast<int64_t>(indices.size());
+  TAILOR_CHECK(
+      nhwc.size() == static_cast<size_t>(count * shape_.size()) && labels.size() == indices.size(),
+      "batch of {}", count);
+  if (threads == 0)
+    threads =
+        images.decodes() || count * shape_.size() > kBytesWorthThreads ? available_threads() : 1;
+  // Each worker takes the next image until there is none; which one that is changes nothing.
+  std::atomic<int64_t> next{0};
+  parallel_for(std::min<int64_t>(threads, count), threads, [&](int64_t) {
+    Buffers buffers{std::vector<uint8_t>(static_cast<size_t>(shape_.size())),
+                    std::vector<uint8_t>(static_cast<size_t>(shape_.width * shape_.channels))};
+    for (int64_t n = next++; n < count; n = next++) {
+      const auto at = static_cast<size_t>(n);
+      labels[at] = fill_one(images, indices[at], augmentation, epoch,
+                            nhwc.data() + n * shape_.size(), buffers);
+    }
+  });
+  if (!augmentation || !augmentation->mixup || count == 0) return 1;
+  const double share =
+      mixup_share(*augmentation->mixup, {augmentation->seed, epoch, images.id(indices[0])});
+  mix_batch(nhwc, count, share);
+  return share;
 }
 
 std::vector<int64_t> epoch_order(int64_t count, int64_t seed, int64_t epoch) {
@@ -107,7 +164,7 @@ std::vector<int64_t> epoch_order(int64_t count, int64_t seed, int64_t epoch) {
 
 std::vector<float> normalised_chw(const ImageDataset& images, int64_t index, MapShape shape,
                                   const Preprocessing& preprocessing, int64_t* label) {
-  BatchMaker maker(shape, preprocessing);
+  const BatchMaker maker(shape, preprocessing);
   std::vector<float> hwc(static_cast<size_t>(shape.size())), chw(hwc.size());
   std::vector<int64_t> indices = {index}, labels = {0};
   maker.fill(images, indices, std::nullopt, 0, hwc, labels);

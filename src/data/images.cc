@@ -2,9 +2,15 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 
+#include "data/arrays.h"
+#include "data/folder.h"
+#include "data/svhn.h"
 #include "tailor/core/files.h"
 #include "tailor/core/random.h"
+#include "tailor/data/codec.h"
+#include "tailor/data/packed.h"
 
 namespace tailor {
 namespace {
@@ -17,7 +23,15 @@ class Subset : public ImageDataset {
   int64_t get(int64_t index, Span<uint8_t> pixels_hwc) const override {
     return base_->get(at(index), pixels_hwc);
   }
+  int64_t read_window(int64_t index, const WindowChooser& choose, MapShape shape,
+                      Span<uint8_t> pixels_hwc) const override {
+    return base_->read_window(at(index), choose, shape, pixels_hwc);
+  }
+  Extent extent(int64_t index) const override { return base_->extent(at(index)); }
   int64_t id(int64_t index) const override { return base_->id(at(index)); }
+  std::string name(int64_t index) const override { return base_->name(at(index)); }
+  bool decodes() const override { return base_->decodes(); }
+  FileReport report() const override { return base_->report(); }
 
  private:
   int64_t at(int64_t index) const {
@@ -26,6 +40,26 @@ class Subset : public ImageDataset {
   }
   Images base_;
   std::vector<int64_t> indices_;
+};
+
+class MemoryImages : public ImageDataset {
+ public:
+  MemoryImages(MapShape shape, std::shared_ptr<const uint8_t> pixels, std::vector<int64_t> labels)
+      : shape_(shape), pixels_(std::move(pixels)), labels_(std::move(labels)) {}
+  int64_t size() const override { return static_cast<int64_t>(labels_.size()); }
+  int64_t get(int64_t index, Span<uint8_t> pixels_hwc) const override {
+    const auto bytes = static_cast<size_t>(shape_.size());
+    TAILOR_CHECK(index >= 0 && index < size() && pixels_hwc.size() == bytes, "image {} of {}",
+                 index, size());
+    std::memcpy(pixels_hwc.data(), pixels_.get() + static_cast<size_t>(index) * bytes, bytes);
+    return labels_[static_cast<size_t>(index)];
+  }
+  Extent extent(int64_t /*index*/) const override { return {shape_.height, shape_.width}; }
+
+ private:
+  MapShape shape_;
+  std::shared_ptr<const uint8_t> pixels_;
+  std::vector<int64_t> labels_;
 };
 
 struct Source {
@@ -48,6 +82,15 @@ const Source& source_of(const std::string& name) {
        "cifar-100-binary",
        100,
        {{0.5071, 0.4865, 0.4409}, {0.2673, 0.2564, 0.2762}}},
+      {"svhn", "SVHN", "svhn", 10, {{0.4377, 0.4438, 0.4728}, {0.1980, 0.2010, 0.1970}}},
+      {"npy", "the .npy data set", "", 0, {{0.5, 0.5, 0.5}, {0.5, 0.5, 0.5}}},
+      {"mlperf_tiny",
+       "MLPerf Tiny's image classification set",
+       "mlcommons",
+       10,
+       {{0, 0, 0}, {1 / 255.0, 1 / 255.0, 1 / 255.0}}},
+      {"packed", "the packed cache", "", 0, {}},
+      {"folder", "the image folder", "", 0, {{0.485, 0.456, 0.406}, {0.229, 0.224, 0.225}}},
       {"synthetic", "the synthetic set", "", 10, {{0.5, 0.5, 0.5}, {0.25, 0.25, 0.25}}},
   };
   for (const Source& source : sources) {
@@ -56,19 +99,26 @@ const Source& source_of(const std::string& name) {
   fail(ErrorKind::Internal, "no data set {}", name);
 }
 
+struct Root {
+  std::string path, origin;
+};
+Root find_root(const DataConfig& config) {
+  if (!config.root.empty()) return {config.root, "data.root"};
+  const char* environment = std::getenv("TAILOR_DATA");
+  if (environment && *environment) return {environment, "$TAILOR_DATA"};
+  return {"data", "the default ./data, because neither data.root nor $TAILOR_DATA is set"};
+}
+
 std::string find_folder(const DataConfig& config, const Source& source, const std::string& file) {
-  std::string root = config.root;
-  std::string origin = "data.root";
-  if (root.empty()) {
-    const char* environment = std::getenv("TAILOR_DATA");
-    root = environment && *environment ? environment : "data";
-    origin = environment && *environment
-                 ? "$TAILOR_DATA"
-                 : "the default ./data, because neither data.root nor $TAILOR_DATA is set";
-  }
+  const auto [root, origin] = find_root(config);
   for (const std::string& folder : {root, path_join(root, source.folder)}) {
     if (path_exists(path_join(folder, file))) return folder;
   }
+  if (source.name == std::string("npy"))
+    fail(ErrorKind::Data,
+         "{} is not in {} ({}): expected train_images.npy, train_labels.npy, test_images.npy and "
+         "test_labels.npy",
+         source.title, root, origin);
   fail(ErrorKind::Data,
        "{} is not in {} ({}): expected {}/{} or {}/{}; fetch it with scripts/fetch_data.sh {} "
        "--output {}",
@@ -105,24 +155,72 @@ Images first(Images images, int64_t count, const char* key) {
   return make_subset(std::move(images), std::move(indices));
 }
 
-Images open_part(const DataConfig& config, const Source& source, bool train) {
+Images svhn_part(const DataConfig& config, const Source& source, bool train) {
+  const std::string file = train ? "train_32x32.mat" : "test_32x32.mat";
+  const std::string folder = find_folder(config, source, file);
+  std::vector<std::string> paths = {path_join(folder, file)};
+  if (train && config.extra) paths.push_back(path_join(folder, "extra_32x32.mat"));
+  return load_svhn(paths);
+}
+
+Images fixed_part(const DataConfig& config, const Source& source, bool train) {
   constexpr int64_t kSyntheticTestOffset = int64_t{1} << 32;
   if (config.name == "synthetic") {
     int64_t asked = train ? config.train_size : config.test_size;
     int64_t count = asked > 0 ? asked : train ? 6000 : 1000;
     return make_synthetic(count, train ? 0 : kSyntheticTestOffset, config.seed);
   }
-  return first(cifar_part(config, source, train), train ? config.train_size : config.test_size,
-               train ? "train_size" : "test_size");
+  return config.name == "svhn" ? svhn_part(config, source, train)
+                               : cifar_part(config, source, train);
 }
 
-DataSplits without_images(const DataConfig& config) {
+/// Everything but the validation split; `train` is null unless it is asked for.
+DataSplits open_parts(const DataConfig& config, bool with_train) {
   const Source& source = source_of(config.name);
   DataSplits splits;
   splits.name = config.name;
   splits.classes = source.classes;
   splits.preprocessing = source.preprocessing;
   if (!config.mean.empty()) splits.preprocessing = {config.mean, config.deviation};
+  bool drawn = false;  // the test images, as many as test_size says
+  if (config.name == "packed") {
+    splits = open_packed(find_root(config).path, config);
+    if (!with_train) splits.train = nullptr;
+    if (!config.mean.empty()) splits.preprocessing = {config.mean, config.deviation};
+  } else if (config.name == "folder") {
+    FolderParts parts = open_image_folder(find_root(config).path, config, with_train);
+    splits.shape = centre_view(config).shape;
+    splits.classes = static_cast<int64_t>(parts.classes.size());
+    splits.class_names = std::move(parts.classes);
+    splits.train = std::move(parts.train);
+    splits.test = std::move(parts.test);
+    drawn = parts.drawn_test;
+  } else if (config.name == "npy") {
+    const std::string folder = find_folder(config, source, "test_images.npy");
+    // A class may be in one part only: both are looked at, whatever is asked for.
+    ArrayPart train = load_npy_images(folder, "train"), test = load_npy_images(folder, "test");
+    if (train.shape != test.shape)
+      fail(ErrorKind::Data, "{}: expected images of one shape, got {} to train and {} to test",
+           folder, to_string(train.shape), to_string(test.shape));
+    splits.shape = train.shape;
+    splits.classes = std::max(train.classes, test.classes);
+    splits.test = std::move(test.images);
+    if (with_train) splits.train = std::move(train.images);
+  } else if (config.name == "mlperf_tiny") {
+    const std::string folder = find_folder(config, source, "y_labels.csv");
+    if (with_train)
+      fail(ErrorKind::Data,
+           "{}: MLPerf Tiny's files are a test set; expected tailor evaluate, or data.name cifar10 "
+           "to train",
+           folder);
+    splits.test = load_mlperf_tiny(folder);
+  } else {
+    splits.test = fixed_part(config, source, /*train=*/false);
+    if (with_train) splits.train = fixed_part(config, source, /*train=*/true);
+  }
+  if (config.name == "synthetic") return splits;  // it made as many as it was asked for
+  if (!drawn) splits.test = first(splits.test, config.test_size, "test_size");
+  if (with_train) splits.train = first(splits.train, config.train_size, "train_size");
   return splits;
 }
 
@@ -132,23 +230,48 @@ Images make_subset(Images base, std::vector<int64_t> indices) {
   return std::make_shared<Subset>(std::move(base), std::move(indices));
 }
 
+Images make_memory_images(MapShape shape, std::shared_ptr<const uint8_t> pixels,
+                          std::vector<int64_t> labels) {
+  return std::make_shared<MemoryImages>(shape, std::move(pixels), std::move(labels));
+}
+
+int64_t ImageDataset::read_window(int64_t index, const WindowChooser& choose, MapShape shape,
+                                  Span<uint8_t> pixels_hwc) const {
+  Extent stored = extent(index);
+  if (stored.height == 0) stored = {shape.height, shape.width};
+  std::vector<uint8_t> whole(static_cast<size_t>(stored.height * stored.width * shape.channels));
+  const int64_t label = get(index, whole);
+  const Window w = choose(stored);
+  resample(whole.data(), stored, shape.channels,
+           {static_cast<double>(w.top), static_cast<double>(w.left), static_cast<double>(w.height),
+            static_cast<double>(w.width)},
+           {shape.height, shape.width}, pixels_hwc.data());
+  return label;
+}
+
+void verify_data_fits(const DataSplits& data, MapShape input, int64_t classes,
+                      const std::string& network) {
+  if (data.shape != input)
+    fail(ErrorKind::Data, "{}: it takes images of {}, the data set {} has {}{}", network,
+         to_string(input), data.name, to_string(data.shape),
+         data.class_names.empty() ? "" : "; set data.image_size");
+  if (data.classes != classes)
+    fail(ErrorKind::Data, "{}: it tells {} classes apart, the data set {} has {}", network, classes,
+         data.name, data.classes);
+}
+
 DataSplits open_test_data(const DataConfig& config) {
-  DataSplits splits = without_images(config);
-  splits.test = open_part(config, source_of(config.name), /*train=*/false);
-  return splits;
+  return open_parts(config, /*with_train=*/false);
 }
 
 DataSplits open_data(const DataConfig& config) {
-  DataSplits splits = open_test_data(config);
-  Images all = open_part(config, source_of(config.name), /*train=*/true);
+  DataSplits splits = open_parts(config, /*with_train=*/true);
+  const Images all = splits.train;
   if (config.validation >= all->size()) {
     fail(ErrorKind::Data, "/data/validation: expected less than the {} training images, got {}",
          all->size(), config.validation);
   }
-  if (config.validation == 0) {
-    splits.train = all;
-    return splits;
-  }
+  if (config.validation == 0) return splits;
   // The split is drawn once by the data's seed, so that every run on these data shares it; each
   // part keeps the files' order.
   auto order = random_permutation(

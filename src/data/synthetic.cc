@@ -88,33 +88,17 @@ int64_t draw(int64_t index, int64_t seed, uint8_t* out_hwc) {
   return label;
 }
 
-class Synthetic : public ImageDataset {
- public:
-  Synthetic(int64_t count, int64_t first_index, int64_t seed)
-      : pixels_(static_cast<size_t>(count * kImage)), labels_(static_cast<size_t>(count)) {
-    parallel_for(count, 0, [&](int64_t i) {
-      labels_[static_cast<size_t>(i)] = draw(first_index + i, seed, pixels_.data() + i * kImage);
-    });
-  }
-  int64_t size() const override { return static_cast<int64_t>(labels_.size()); }
-  int64_t get(int64_t index, Span<uint8_t> pixels_hwc) const override {
-    TAILOR_CHECK(index >= 0 && index < size() && pixels_hwc.size() == kImage, "image {} of {}",
-                 index, size());
-    const uint8_t* from = pixels_.data() + index * kImage;
-    std::copy(from, from + kImage, pixels_hwc.begin());
-    return labels_[static_cast<size_t>(index)];
-  }
-
- private:
-  static constexpr int64_t kImage = kSide * kSide * 3;
-  std::vector<uint8_t> pixels_;
-  std::vector<int64_t> labels_;
-};
-
 }  // namespace
 
 Images make_synthetic(int64_t count, int64_t first_index, int64_t seed) {
-  return std::make_shared<Synthetic>(count, first_index, seed);
+  constexpr int64_t kImage = kSide * kSide * 3;
+  std::shared_ptr<uint8_t> pixels(new uint8_t[static_cast<size_t>(count * kImage)],
+                                  std::default_delete<uint8_t[]>());
+  std::vector<int64_t> labels(static_cast<size_t>(count));
+  parallel_for(count, 0, [&](int64_t i) {
+    labels[static_cast<size_t>(i)] = draw(first_index + i, seed, pixels.get() + i * kImage);
+  });
+  return make_memory_images({3, kSide, kSide}, std::move(pixels), std::move(labels));
 }
 
 }  // namespace tailor

@@ -44,15 +44,21 @@ class BatchBuffer {
   void fill(const ImageDataset& images, Span<const int64_t> indices,
             const std::optional<Augmentation>& augmentation, int64_t epoch) {
     count_ = static_cast<int64_t>(indices.size());
-    maker_.fill(images, indices, augmentation, epoch,
-                {pixels_.data(), static_cast<size_t>(count_ * shape_.size())},
-                {labels_.data(), indices.size()});
+    share_ = maker_.fill(images, indices, augmentation, epoch,
+                         {pixels_.data(), static_cast<size_t>(count_ * shape_.size())},
+                         {labels_.data(), indices.size()});
   }
   at::Tensor pixels() {
     const int64_t c = shape_.channels, h = shape_.height, w = shape_.width;
     return at::from_blob(pixels_.data(), {count_, c, h, w}, {h * w * c, 1, w * c, c}, at::kFloat);
   }
   at::Tensor labels() { return at::from_blob(labels_.data(), {count_}, at::kLong); }
+  /// Cross-entropy; of mixed images the two labels' by their shares.
+  at::Tensor cross_entropy(const at::Tensor& logits) {
+    at::Tensor own = at::cross_entropy_loss(logits, labels());
+    if (share_ == 1) return own;
+    return at::add(own.mul(share_), at::cross_entropy_loss(logits, labels().flip(0)), 1 - share_);
+  }
   Span<const int64_t> label_values() const { return {labels_.data(), static_cast<size_t>(count_)}; }
 
  private:
@@ -61,6 +67,7 @@ class BatchBuffer {
   std::vector<float> pixels_;
   std::vector<int64_t> labels_;
   int64_t count_ = 0;
+  double share_ = 1;  // mixup's
 };
 
 Span<const float> values(const at::Tensor& contiguous) {
@@ -83,8 +90,8 @@ Evaluation evaluate_model(Model& model, const ImageDataset& images, int64_t limi
     batch.fill(images, indices, std::nullopt, 0);
     at::Tensor logits = model.forward(batch.pixels(), /*training=*/false).contiguous();
     meter.add(values(logits), batch.label_values());
-    meter.loss_sum += at::cross_entropy_loss(logits, batch.labels()).item<double>() *
-                      static_cast<double>(indices.size());
+    meter.loss_sum +=
+        batch.cross_entropy(logits).item<double>() * static_cast<double>(indices.size());
     progress.advance(static_cast<int64_t>(indices.size()));
   }
   progress.end();
@@ -229,7 +236,7 @@ class Run {
 
       model_->zero_gradients();
       at::Tensor logits = model_->forward(batch.pixels(), /*training=*/true);
-      at::Tensor loss = at::cross_entropy_loss(logits, batch.labels());
+      at::Tensor loss = batch.cross_entropy(logits);
       if (beta > 0)
         loss = at::add(loss.mul(1 - beta), at::mse_loss(logits, teacher_->forward(batch.pixels())),
                        beta);

@@ -11,6 +11,7 @@
 #include "support/networks.h"
 #include "tailor/core/json.h"
 #include "tailor/core/version.h"
+#include "tailor/data/codec.h"
 #include "tailor/emulate/float64.h"
 #include "tailor/ir/graph.h"
 #include "tailor/net/checkpoint.h"
@@ -302,6 +303,52 @@ TEST_F(Cli, FetchDataChecksTheArchive) {
   EXPECT_EQ(wrong.status, 4);
   testing::expect_words(wrong.output, {"expected MD5 c32a1d4ab5d03f1284b67883e8d87530"});
   EXPECT_EQ(run_process({"bash", script, "mnist"}, folder.path()).status, 2);
+}
+
+TEST_F(Cli, DataCheckAndPackOfAFolder) {
+  int blue = 0;
+  for (const char* name : {"train/a/0.png", "train/a/1.png", "train/a/2.png", "train/b/0.png",
+                           "val/a/0.png", "val/b/0.png"}) {
+    const Extent extent{20, 26};
+    std::vector<uint8_t> rgb(static_cast<size_t>(extent.height * extent.width * 3), 51);
+    for (size_t i = 2; i < rgb.size(); i += 3) rgb[i] = static_cast<uint8_t>(blue);
+    save_png(file(std::string("pictures/") + name), extent, rgb);
+    blue += 20;
+  }
+  write_file(file("pictures/train/b/1.png"), "");
+  const std::vector<std::string> common = {"--data", file("pictures"), "--set",
+                                           "data.image_size=16"};
+  auto with = [&](std::vector<std::string> words) {
+    words.insert(words.end(), common.begin(), common.end());
+    return words;
+  };
+  ProcessResult r = run(with({"data", "check", "--json", "--output", file("sheet.png")}));
+  ASSERT_EQ(r.status, 0) << r.output;
+  const Json answer = Json::parse(r.output.substr(r.output.find("{\n")), "answer");
+  EXPECT_EQ(answer.at("training_of_class").dump(), "[3,1]");
+  EXPECT_EQ(answer.at("test_of_class").dump(), "[1,1]");
+  EXPECT_EQ(answer.at("left_out").as_array().at(0).at("file").as_string(), "train/b/1.png");
+  // Red and green are 51 of 255; the training pictures' blue is 0, 20, 40 and 60.
+  EXPECT_EQ(answer.at("mean").dump(), "[0.2,0.2,0.1176]");
+  EXPECT_EQ(answer.at("deviation").dump(), "[0.0,0.0,0.0877]");
+  const std::string png = read_file(file("sheet.png"));
+  EXPECT_EQ(probe_image({reinterpret_cast<const uint8_t*>(png.data()), png.size()}).extent,
+            (Extent{4 * 20 - 4, 8 * 20 - 4}));
+  r = run(with({"data", "check"}));
+  testing::expect_words(r.output,
+                        {"4 training and 2 test images in 2 classes", "1 to 3 images (unbalanced",
+                         "left out: train/b/1.png: it has "
+                         "zero bytes"});
+  r = run(with({"data", "pack", "--output", file("cache"), "--short-side", "18"}));
+  ASSERT_EQ(r.status, 0) << r.output;
+  r = run({"data", "check", "--json", "--name", "packed", "--data", file("cache"), "--set",
+           "data.image_size=16"});
+  ASSERT_EQ(r.status, 0) << r.output;
+  EXPECT_EQ(Json::parse(r.output.substr(r.output.find("{\n")), "answer").at("mean").dump(),
+            "[0.2,0.2,0.1176]");
+  expect_failure(2, {"data pack: expected --output FILE"}, with({"data", "pack"}));
+  expect_failure(4, {"expected a folder or an archive of images"},
+                 {"data", "check", "--data", file("nowhere")});
 }
 
 }  // namespace

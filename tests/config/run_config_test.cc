@@ -34,7 +34,7 @@ TEST(RunConfig, TheCommonestMistakesHaveTheseMessages) {
             "config: /train/optimizer/lr: expected a number 0..1000, got -1 (integer) in r20.json");
   EXPECT_EQ(
       refusal(R"({"data": {"name": "cifar"}})"),
-      R"(config: /data/name: expected one of "cifar10", "cifar100", "synthetic", got "cifar" (string) in r20.json)");
+      R"(config: /data/name: expected one of "cifar10", "cifar100", "svhn", "folder", "packed", "npy", "mlperf_tiny", "synthetic", got "cifar" (string) in r20.json)");
   EXPECT_EQ(
       refusal(R"({"surgery": {"kind": "removal"}})"),
       R"(config: /surgery/kind: expected one of "none", "remove", "shorten", got "removal" (string) in r20.json)");
@@ -177,7 +177,34 @@ TEST(RunConfig, SchemaAndReferenceKnowExactlyTheKeysThatAreWritten) {
       reference, {"\n## `surgery.plan[]`\n", "\n## `train.optimizer`\n",
                   "| `batch_size` | integer 1 to 65536 | `128` | Images a step",
                   "| `first_epoch` | integer 0 to 1000000, or null | `null` |",
-                  "| `augment` | array of `pad_crop`, `flip` | `[\"pad_crop\",\"flip\"]` |"});
+                  "| `augment` | array of `pad_crop`, `random_crop`, `random_resized_crop`, "
+                  "`flip`, `color_jitter`, `cutout`, `mixup` | `[\"pad_crop\",\"flip\"]` |"});
+}
+
+TEST(RunConfig, DataOptionsThatDoNotGoTogetherAreRefused) {
+  auto data = [](const std::string& members) { return refusal("{\"data\": {" + members + "}}"); };
+  EXPECT_EQ(data(R"("name": "folder")"),
+            "config: /data/image_size: expected the side of the network's input, because this "
+            "data set's images have sizes of their own, got 0 in r20.json");
+  EXPECT_EQ(data(R"("name": "folder", "image_size": 64, "resize": 63)"),
+            "config: /data/resize: expected at least /data/image_size, 64, got 63 in r20.json");
+  EXPECT_EQ(data(R"("image_size": 64)"),
+            "config: /data/image_size: expected 0, cifar10's own size, got 64 in r20.json");
+  EXPECT_EQ(data(R"("resize": 36)"),
+            "config: /data/resize: expected 0, because all images of cifar10 have one size, got 36 "
+            "in r20.json");
+  EXPECT_EQ(data(R"("augment": ["random_crop"])"),
+            "config: /data/augment: expected pad_crop or random_resized_crop, because all images "
+            "of cifar10 have the network's size, got \"random_crop\" in r20.json");
+  EXPECT_EQ(data(R"("augment": ["random_resized_crop", "pad_crop"])"),
+            "config: /data/augment: expected one kind of crop, got pad_crop and "
+            "random_resized_crop in r20.json");
+  EXPECT_EQ(data(R"("extra": true)"),
+            "config: /data/extra: expected false, because only svhn has extra images, got true in "
+            "r20.json");
+  EXPECT_EQ(data(R"("augment": ["cutout"], "cutout": {"side": 65})"),
+            "config: /data/cutout/side: expected at most twice the image's 32 pixels, got 65 in "
+            "r20.json");
 }
 
 }  // namespace

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Runs a fuzz target on one core: tests/fuzz/run.sh TARGET [SECONDS] [BUILD]. The corpus is kept in BUILD/corpus/TARGET and begins with
-# the fixtures of tests/tensors and the pickles in them; a finding is written to BUILD/findings/TARGET and ends the run with an error.
+# the fixtures of tests/tensors and the pickles in them, or the files of $TAILOR_CORPUS (packed, picture); a finding is written to BUILD/findings/TARGET and ends the run with an error.
 set -euo pipefail
-target=${1:?"run.sh: name a target: npy, safetensors or torch_file"}
+target=${1:?"run.sh: name a target: npy, safetensors, torch_file, packed or picture"}
 seconds=${2:-600}
 source=$(cd "$(dirname "$0")/../.." && pwd)
 build=$(realpath "${3:-$source/build/fuzz}")
@@ -10,6 +10,20 @@ mkdir -p "$build/corpus/$target" "$build/findings/$target"
 case $target in
   npy) cp "$source"/tests/tensors/fixtures/*.npy "$build/corpus/$target" ;;
   safetensors) cp "$source"/tests/tensors/fixtures/*.safetensors "$build/corpus/$target" ;;
+  packed | picture)  # a few pictures of our own, and a cache of them
+    python3 - "$build/corpus/picture" <<'PYTHON'
+import pathlib, struct, sys, zlib
+folder = pathlib.Path(sys.argv[1])
+folder.mkdir(parents=True, exist_ok=True)
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+for depth, colour, channels in [(8, 2, 3), (8, 0, 1), (16, 6, 4), (1, 0, 1)]:
+    width, height = 19, 13
+    row = b"\0" + bytes(i * 7 % 256 for i in range((width * channels * depth + 7) // 8))
+    (folder / f"{depth}-{colour}.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
+        + chunk(b"IDAT", zlib.compress(row * height)) + chunk(b"IEND", b""))
+PYTHON
+    if [ -n "${TAILOR_CORPUS:-}" ]; then cp "$TAILOR_CORPUS"/* "$build/corpus/$target"; fi ;;
   torch_file)
     cp "$source"/tests/tensors/fixtures/*.pt "$build/corpus/$target"
     python3 - "$source/tests/tensors/fixtures" "$build/corpus/$target" <<'PYTHON'

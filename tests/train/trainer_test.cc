@@ -231,5 +231,26 @@ TEST(RunFolder, TruncatesToThePosition) {
                         [&] { run.truncate("metrics.jsonl", 4); });
 }
 
+TEST(Trainer, MixupTrainsOnBothLabelsAndResumes) {
+  RunConfig config = small_config();
+  config.train.epochs = 2;
+  Fixture plain(config);
+  const std::string without = weights_digest(plain.run("plain").last.tensors);
+  config.data.augment = {"flip", "mixup"};
+  config.data.mixup.alpha = 1;
+  Fixture f(config);
+  const RunResult whole = f.run("whole");
+  EXPECT_NE(weights_digest(whole.last.tensors), without);
+  // The two shares sum to 1: the loss of an untrained network is about log(10) = 2.3, not half or
+  // twice as much.
+  const Json first = Json::parse(testing::read_records(f.path("whole/metrics.jsonl"))[0], "line");
+  EXPECT_GT(first.at("train_loss").as_number(), 1.5);
+  EXPECT_LT(first.at("train_loss").as_number(), 3.5);
+  Interrupter interrupter(4);
+  EXPECT_THROW(f.run("cut", interrupter), Interrupted);
+  set_pending_interrupt(0);
+  EXPECT_EQ(weights_digest(f.run("cut").last.tensors), weights_digest(whole.last.tensors));
+}
+
 }  // namespace
 }  // namespace tailor

@@ -68,6 +68,12 @@ struct ConfigOptions : CommonOptions {
   std::vector<std::string> set;
 };
 
+struct DataOptions : CommonOptions {
+  std::string action, config, name, data, output;  // check, pack
+  std::vector<std::string> set;
+  int64_t short_side = 0;
+};
+
 /// Each prints its answer to stdout and returns the exit code; errors are thrown.
 int run_train(const TrainOptions& options);
 int run_evaluate(const EvaluateOptions& options);
@@ -76,6 +82,7 @@ int run_check(const CheckCommandOptions& options);
 int run_import(const ImportOptions& options);
 int run_inspect(const InspectOptions& options);
 int run_config(const ConfigOptions& options);
+int run_data(const DataOptions& options);
 int run_version(const CommonOptions& options);
 int run_env(const CommonOptions& options);
 

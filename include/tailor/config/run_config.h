@@ -24,6 +24,8 @@ enum class ScheduleKind { Constant, HoldThenCosine, Cosine, Step };
 enum class EditOrder { InputFirst, OutputFirst };
 enum class SurgeryKind { None, Remove, Shorten };
 enum class Layout { Fused, Stock };
+/// What happens to a set with image files that cannot be read.
+enum class Unreadable { Skip, Error };
 enum class HlsBackend { Vitis, Vivado };
 
 const char* to_string(Join join);
@@ -50,6 +52,21 @@ struct NetworkConfig {
 /// With the family's width in the place of 0.
 NetworkConfig resolve_network_config(NetworkConfig config);
 
+struct RandomResizedCropConfig {
+  double min_area = 0.08;  // of the picture's area
+  double max_aspect = 4.0 / 3;
+};
+/// Largest relative change of each.
+struct ColorJitterConfig {
+  double brightness = 0.4, contrast = 0.4, saturation = 0.4;
+};
+struct CutoutConfig {
+  int64_t side = 16;  // pixels
+};
+struct MixupConfig {
+  double alpha = 0.2;
+};
+
 struct DataConfig {
   std::string name = "cifar10";
   std::string root;
@@ -59,6 +76,19 @@ struct DataConfig {
   int64_t test_size = 0;
   int64_t seed = 1;
   std::vector<double> mean, deviation;  // empty: the data set's own
+  int64_t image_size = 0;               // side of the network's input; 0: the data set's own
+  int64_t resize = 0;                   // 0: 8/7 of image_size
+  bool extra = false;                   // SVHN's extra images too
+  Unreadable unreadable = Unreadable::Skip;
+  RandomResizedCropConfig random_resized_crop;
+  ColorJitterConfig color_jitter;
+  CutoutConfig cutout;
+  MixupConfig mixup;
+
+  bool augments(const char* name) const;
+  /// Pictures of any size, of which image_size says what the network sees.
+  bool any_size() const;
+  int64_t resize_or_default() const { return resize > 0 ? resize : (image_size * 8 + 3) / 7; }
 };
 
 struct OptimizerConfig {

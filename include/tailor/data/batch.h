@@ -1,6 +1,6 @@
-// Batches: uint8 images → pad, crop, flip, normalise → float32 NHWC, in one pass into the caller's
-// buffer. The augmentation is a function of (seed, epoch, image id): the batch size, an
-// interruption or a number of workers cannot change what an image looks like.
+// Batches: uint8 images → crop, colour, flip, normalise → float32 NHWC into the caller's buffer.
+// The augmentation is a function of (seed, epoch, image id): the batch size, an interruption or the
+// number of threads cannot change what an image looks like. (mixup alone also looks at the batch.)
 #pragma once
 
 #include <cstdint>
@@ -14,6 +14,11 @@ struct Augmentation {
   bool pad_crop = false;  // 4 black pixels on each side, then a random crop of the image's size
   bool flip = false;      // mirror left and right, half of the time
   int64_t seed = 0;
+  int64_t random_crop_resize = 0;  // random crop where the picture's short side is this; 0: none
+  std::optional<RandomResizedCropConfig> random_resized_crop = std::nullopt;
+  std::optional<ColorJitterConfig> color_jitter = std::nullopt;
+  std::optional<CutoutConfig> cutout = std::nullopt;
+  std::optional<MixupConfig> mixup = std::nullopt;
 };
 Augmentation make_augmentation(const DataConfig& config, int64_t seed);
 
@@ -22,15 +27,23 @@ class BatchMaker {
   BatchMaker(MapShape shape, const Preprocessing& preprocessing);
 
   /// Fills nhwc (indices.size() × H × W × C floats) and labels. Without an augmentation the images
-  /// come as they are.
-  void fill(const ImageDataset& images, Span<const int64_t> indices,
-            const std::optional<Augmentation>& augmentation, int64_t epoch, Span<float> nhwc,
-            Span<int64_t> labels);
+  /// come as they are. `threads` as in parallel_for; 0 takes several only where that pays.
+  /// Returns mixup's share of each image: image n is share · image n + (1 - share) · image N-1-n,
+  /// and so is its label; 1 without mixup.
+  double fill(const ImageDataset& images, Span<const int64_t> indices,
+              const std::optional<Augmentation>& augmentation, int64_t epoch, Span<float> nhwc,
+              Span<int64_t> labels, int threads = 0) const;
 
  private:
+  struct Buffers {
+    std::vector<uint8_t> image, row;
+  };
+  int64_t fill_one(const ImageDataset& images, int64_t index,
+                   const std::optional<Augmentation>& augmentation, int64_t epoch, float* out,
+                   Buffers& buffers) const;
+
   MapShape shape_;
   std::vector<float> scale_, bias_;  // one row of interleaved channels: out = scale · byte + bias
-  std::vector<uint8_t> image_, row_;
 };
 
 /// Order of the training images in an epoch.

@@ -1,11 +1,13 @@
-// Image data sets as views: size() and get(i) into the caller's buffer, both const and thread-safe.
-// Pixels are uint8 in 0..255, rows × columns × channels (HWC); opening a data set checks its files,
-// so that nothing fails at epoch 7.
+// Image data sets as views: every read goes into the caller's buffer and is const and thread-safe.
+// Pixels are uint8 RGB in 0..255, rows × columns × channels (HWC); opening a data set checks its
+// files, so that nothing fails at epoch 7.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tailor/config/preprocessing.h"
@@ -16,14 +18,47 @@
 
 namespace tailor {
 
+/// Size of a picture in pixels.
+struct Extent {
+  int64_t height = 0, width = 0;
+  friend bool operator==(Extent a, Extent b) { return a.height == b.height && a.width == b.width; }
+};
+/// A rectangle inside a picture, in that picture's pixels.
+struct Window {
+  int64_t top = 0, left = 0, height = 0, width = 0;
+};
+/// Chooses the window once the picture's size is known, which is before its pixels are decoded.
+using WindowChooser = std::function<Window(Extent)>;
+
+/// What was found in a set's files; (path, what) for those that are not as they should be.
+struct FileReport {
+  int64_t jpeg = 0, png = 0;                                  // by content, not by name
+  int64_t greyscale = 0, cmyk = 0, misnamed = 0;              // read like any other
+  std::vector<std::pair<std::string, std::string>> left_out;  // unreadable, not part of the set
+  std::vector<std::pair<std::string, std::string>> damaged;   // broke off while they were decoded
+};
+
 class ImageDataset {
  public:
   virtual ~ImageDataset() = default;
   virtual int64_t size() const = 0;
-  /// Writes shape().size() bytes, HWC; returns the label.
+  /// Writes the image as evaluation sees it (images of other sizes: short side resized, then the
+  /// centre), in the shape of its DataSplits, HWC; returns the label.
   virtual int64_t get(int64_t index, Span<uint8_t> pixels_hwc) const = 0;
+  /// Writes the chosen window scaled to shape, HWC; returns the label. What stands here is for sets
+  /// whose images all have `shape`.
+  virtual int64_t read_window(int64_t index, const WindowChooser& choose, MapShape shape,
+                              Span<uint8_t> pixels_hwc) const;
+  /// Size of the image as it is stored; {0, 0} in sets whose images all have one shape.
+  virtual Extent extent(int64_t /*index*/) const { return {}; }
   /// A number that names the image whatever view it is seen through; the key of its augmentation.
   virtual int64_t id(int64_t index) const { return index; }
+  /// Name of the image in a report.
+  virtual std::string name(int64_t index) const { return fmt::format("image {}", id(index)); }
+  /// Reading an image takes so long that a batch is worth threads.
+  virtual bool decodes() const { return false; }
+  /// What its files were like, as far as they have been read.
+  virtual FileReport report() const { return {}; }
 };
 using Images = std::shared_ptr<const ImageDataset>;
 
@@ -31,6 +66,7 @@ struct DataSplits {
   std::string name;
   MapShape shape{3, 32, 32};
   int64_t classes = 0;
+  std::vector<std::string> class_names;  // of folders; else empty
   Preprocessing preprocessing;
   Images train;
   Images validation;  // null without a validation split
@@ -42,9 +78,16 @@ struct DataSplits {
 DataSplits open_data(const DataConfig& config);
 /// The test images alone.
 DataSplits open_test_data(const DataConfig& config);
+/// Throws Data unless a network with this input and so many classes can be run on the data.
+void verify_data_fits(const DataSplits& data, MapShape input, int64_t classes,
+                      const std::string& network);
 
 /// The images `indices` of another set, in that order.
 Images make_subset(Images base, std::vector<int64_t> indices);
+
+/// Images of one shape in memory: count × H × W × C bytes that the set keeps alive.
+Images make_memory_images(MapShape shape, std::shared_ptr<const uint8_t> pixels,
+                          std::vector<int64_t> labels);
 
 /// One of the official binary files: records of `label_bytes` label bytes (the last one counts) and
 /// 3,072 planar RGB bytes. Throws Data unless the file is exactly `count` records with labels below

@@ -14,6 +14,7 @@ int torch_evaluate(const EvaluateOptions& options) {
   if (!options.data.empty()) run.data.root = options.data;
   const bool validation = options.split == "validation";
   const DataSplits data = validation ? open_data(run.data) : open_test_data(run.data);
+  verify_data_fits(data, c.network.input, c.network.classes, "checkpoint " + options.checkpoint);
   const Images images = validation ? data.validation : data.test;
   if (!images)
     fail(ErrorKind::Usage,

@@ -22,10 +22,11 @@ RunConfig teacher_config(const RunConfig& config) {
   return teacher;
 }
 
-/// Names the teacher by what decides its weights; where the data lie does not.
+/// Names the teacher by what decides its weights; where an official data set lies does not, but a
+/// user's own is known by its place alone.
 std::string teacher_key(const RunConfig& teacher) {
   RunConfig key = teacher;
-  key.data.root.clear();
+  if (!key.data.any_size() && key.data.name != "npy") key.data.root.clear();
   key.runtime = {};
   key.exporting = {};
   return sha256(write_run_config(key).dump()).substr(0, 10);
@@ -196,6 +197,8 @@ int torch_train(const TrainOptions& options) {
     const Network network = config.teacher->checkpoint.empty()
                                 ? make_network(config.network, spec.data.shape, spec.data.classes)
                                 : load_checkpoint(config.teacher->checkpoint).network;
+    verify_data_fits(spec.data, network.input, network.classes,
+                     "the teacher " + config.teacher->checkpoint);
     plan_edits(config.surgery, network, config.train.epochs, spec.source);
   }
 

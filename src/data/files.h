@@ -1,0 +1,34 @@
+// Named files to be read in any order: a folder's, or those inside an archive (libarchive), which
+// is read where it lies. Names are relative, sorted, and stay inside: "../x" is refused by name.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace tailor {
+
+class FileSet {
+ public:
+  virtual ~FileSet() = default;
+  const std::vector<std::string>& names() const { return names_; }
+  /// Bytes of a file, at most `limit` from its start (0: all). Thread-safe. Throws Data.
+  virtual std::string read(size_t file, size_t limit = 0) const = 0;
+  /// Name for messages: path, or "archive:name".
+  virtual std::string title(size_t file) const = 0;
+
+ protected:
+  std::vector<std::string> names_;
+};
+
+/// The regular files whose name `wanted` accepts: below a folder, or in an archive (.tar, .tar.gz,
+/// .zip, whatever libarchive knows). Stored members are read in place, compressed ones from a spool
+/// file in $TMPDIR that has no name and ends with the process. Throws Data.
+std::shared_ptr<const FileSet> open_files(
+    const std::string& path, const std::function<bool(const std::string& name)>& wanted);
+
+/// The extension in lower case, with the dot; "" without one.
+std::string extension_of(const std::string& name);
+
+}  // namespace tailor

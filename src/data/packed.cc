@@ -1,0 +1,297 @@
+// Layout, little-endian: 64 bytes of preamble | pixels | index records | JSON | 64 bytes of
+// trailer. The trailer comes last, so that a file cut short has none.
+#include "tailor/data/packed.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cmath>
+#include <cstring>
+#include <system_error>
+
+#include "data/folder.h"
+#include "tailor/core/files.h"
+#include "tailor/core/interrupt.h"
+#include "tailor/core/threads.h"
+#include "tailor/data/codec.h"
+
+namespace tailor {
+namespace {
+
+constexpr char kMagic[32] = "tailor packed images\n";
+constexpr char kEndMagic[32] = "end of tailor packed images\n";
+
+struct Preamble {
+  char magic[32];
+  uint32_t version;
+  char reserved[28];
+};
+struct Record {
+  uint64_t offset;
+  uint32_t height, width, label, crc;
+};
+struct Trailer {
+  char magic[32];
+  uint64_t index_offset, index_bytes, json_bytes;
+  uint32_t crc;  // of preamble, index and JSON
+  uint32_t reserved;
+};
+static_assert(sizeof(Preamble) == 64 && sizeof(Record) == 24 && sizeof(Trailer) == 64);
+
+#ifdef TAILOR_FUZZ_SKIPS_CHECKSUMS
+constexpr bool kChecksums = false;
+#else
+constexpr bool kChecksums = true;
+#endif
+
+uint32_t crc_of(const void* bytes, size_t size, uint32_t before = 0) {
+  return static_cast<uint32_t>(crc32_z(before, static_cast<const Bytef*>(bytes), size));
+}
+
+Extent scaled(Extent e, int64_t short_side) {
+  const int64_t side = std::min(e.height, e.width);
+  if (side <= short_side) return e;
+  auto scale = [&](int64_t v) {
+    return std::max<int64_t>(1,
+                             std::lround(static_cast<double>(v) * static_cast<double>(short_side) /
+                                         static_cast<double>(side)));
+  };
+  return {scale(e.height), scale(e.width)};
+}
+
+/// The file in memory.
+class Mapping {
+ public:
+  explicit Mapping(const std::string& path) {
+    const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    struct stat info {};
+    if (file < 0 || ::fstat(file, &info) != 0) {
+      const int error = errno;
+      if (file >= 0) ::close(file);
+      fail(ErrorKind::Data, "packed cache {}: {}; make it with tailor data pack --output {}", path,
+           std::generic_category().message(error), path);
+    }
+    size_ = static_cast<size_t>(info.st_size);
+    if (S_ISREG(info.st_mode) && size_ > 0)
+      address_ = ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, file, 0);
+    ::close(file);
+    if (address_ == MAP_FAILED)
+      fail(ErrorKind::Data, "packed cache {}: expected a file with bytes in it that can be mapped",
+           path);
+  }
+  Mapping(const Mapping&) = delete;
+  Mapping& operator=(const Mapping&) = delete;
+  ~Mapping() {
+    if (address_ != MAP_FAILED) ::munmap(address_, size_);
+  }
+  const uint8_t* data() const { return static_cast<const uint8_t*>(address_); }
+  size_t size() const { return size_; }
+
+ private:
+  void* address_ = MAP_FAILED;
+  size_t size_ = 0;
+};
+
+struct Cache {
+  std::string path;
+  Mapping file;
+  std::vector<Record> records;
+  std::vector<std::atomic<bool>> checked;  // images whose checksum has been seen to be right
+  CentreView view;
+  explicit Cache(const std::string& p) : path(p), file(p) {}
+};
+
+class PackedImages : public ImageDataset {
+ public:
+  PackedImages(std::shared_ptr<Cache> cache, size_t first, int64_t size)
+      : cache_(std::move(cache)), first_(first), size_(size) {}
+  int64_t size() const override { return size_; }
+  int64_t get(int64_t index, Span<uint8_t> pixels_hwc) const override {
+    const CentreView& view = cache_->view;
+    return read_window(
+        index, [&](Extent e) { return centre_window(e, view.shape, view.resize); }, view.shape,
+        pixels_hwc);
+  }
+  int64_t read_window(int64_t index, const WindowChooser& choose, MapShape shape,
+                      Span<uint8_t> pixels_hwc) const override {
+    TAILOR_CHECK(pixels_hwc.size() == static_cast<size_t>(shape.size()), "{} bytes for {}",
+                 pixels_hwc.size(), to_string(shape));
+    const Record& r = at(index);
+    const uint8_t* pixels = cache_->file.data() + r.offset;
+    std::atomic<bool>& checked = cache_->checked[first_ + static_cast<size_t>(index)];
+    if (!checked.load(std::memory_order_relaxed)) {
+      if (const uint32_t crc = crc_of(pixels, size_t{3} * r.height * r.width);
+          kChecksums && crc != r.crc)
+        fail(
+            ErrorKind::Data,
+            "packed cache {}: image {}: expected checksum {:08x}, got {:08x}; the file is damaged, "
+            "pack it again",
+            cache_->path, first_ + static_cast<size_t>(index), r.crc, crc);
+      checked.store(true, std::memory_order_relaxed);
+    }
+    const Extent e = extent(index);
+    const Window w = choose(e);
+    resample(pixels, e, 3,
+             {static_cast<double>(w.top), static_cast<double>(w.left),
+              static_cast<double>(w.height), static_cast<double>(w.width)},
+             {shape.height, shape.width}, pixels_hwc.data());
+    return r.label;
+  }
+  Extent extent(int64_t index) const override { return {at(index).height, at(index).width}; }
+
+ private:
+  const Record& at(int64_t index) const {
+    TAILOR_CHECK(index >= 0 && index < size_, "image {} of {}", index, size_);
+    return cache_->records[first_ + static_cast<size_t>(index)];
+  }
+  std::shared_ptr<Cache> cache_;
+  size_t first_;
+  int64_t size_;
+};
+
+}  // namespace
+
+PackSummary write_packed(const std::string& path, const DataSplits& data, int64_t short_side,
+                         Progress& progress) {
+  TAILOR_CHECK(data.train && data.test && !data.validation && short_side > 0,
+               "a data set without a validation split");
+  Preamble preamble{};
+  std::memcpy(preamble.magic, kMagic, sizeof kMagic);
+  preamble.version = kPackedVersion;
+  AtomicFile file(path);
+  file.write(&preamble, sizeof preamble);
+  uint64_t offset = sizeof preamble;
+  std::vector<Record> records;
+  // As many images at a time as fit in a bounded buffer, decoded by all threads.
+  constexpr int64_t kGroup = 64;
+  std::vector<std::vector<uint8_t>> pixels(kGroup);
+  progress.begin("packing", data.train->size() + data.test->size(), "image");
+  for (const Images& images : {data.train, data.test}) {
+    for (int64_t first = 0; first < images->size(); first += kGroup) {
+      throw_if_interrupted();
+      const int64_t count = std::min(kGroup, images->size() - first);
+      const size_t base = records.size();
+      records.resize(base + static_cast<size_t>(count));
+      parallel_for(count, 0, [&](int64_t i) {
+        Extent whole = images->extent(first + i);
+        if (whole.height == 0) whole = {data.shape.height, data.shape.width};
+        const Extent e = scaled(whole, short_side);
+        std::vector<uint8_t>& out = pixels[static_cast<size_t>(i)];
+        out.resize(static_cast<size_t>(3 * e.height * e.width));
+        const int64_t label = images->read_window(
+            first + i,
+            [](Extent x) {
+              return Window{0, 0, x.height, x.width};
+            },
+            {3, e.height, e.width}, out);
+        records[base + static_cast<size_t>(i)] = {
+            0, static_cast<uint32_t>(e.height), static_cast<uint32_t>(e.width),
+            static_cast<uint32_t>(label), crc_of(out.data(), out.size())};
+      });
+      for (int64_t i = 0; i < count; ++i) {
+        const std::vector<uint8_t>& out = pixels[static_cast<size_t>(i)];
+        records[base + static_cast<size_t>(i)].offset = offset;
+        file.write(out.data(), out.size());
+        offset += out.size();
+      }
+      progress.advance(count);
+    }
+  }
+  progress.end();
+  const std::string json = Json::object({{"name", data.name},
+                                         {"short_side", short_side},
+                                         {"classes", data.classes},
+                                         {"class_names", Json::array(data.class_names)},
+                                         {"preprocessing", write_preprocessing(data.preprocessing)},
+                                         {"train", data.train->size()},
+                                         {"test", data.test->size()}})
+                               .dump();
+  Trailer trailer{};
+  std::memcpy(trailer.magic, kEndMagic, sizeof kEndMagic);
+  trailer.index_offset = offset;
+  trailer.index_bytes = records.size() * sizeof(Record);
+  trailer.json_bytes = json.size();
+  trailer.crc =
+      crc_of(json.data(), json.size(),
+             crc_of(records.data(), trailer.index_bytes, crc_of(&preamble, sizeof preamble)));
+  file.write(records.data(), trailer.index_bytes);
+  file.write(json);
+  file.write(&trailer, sizeof trailer);
+  file.commit();
+  return {data.train->size(), data.test->size(),
+          static_cast<int64_t>(offset + trailer.index_bytes + json.size() + sizeof trailer)};
+}
+
+DataSplits open_packed(const std::string& path, const DataConfig& config) {
+  auto cache = std::make_shared<Cache>(path);
+  const uint8_t* bytes = cache->file.data();
+  const size_t size = cache->file.size();
+  Preamble preamble{};
+  Trailer trailer{};
+  if (size >= sizeof preamble) std::memcpy(&preamble, bytes, sizeof preamble);
+  if (std::memcmp(preamble.magic, kMagic, sizeof kMagic) != 0)
+    fail(ErrorKind::Data, "packed cache {}: it is none; expected a file that tailor data pack made",
+         path);
+  if (preamble.version != kPackedVersion)
+    fail(ErrorKind::Unsupported, "packed cache {}: expected version {}, got {}; pack it again",
+         path, kPackedVersion, preamble.version);
+  if (size >= sizeof preamble + sizeof trailer)
+    std::memcpy(&trailer, bytes + size - sizeof trailer, sizeof trailer);
+  // No sum below can overflow: each term is at most the file's size.
+  const bool whole =
+      std::memcmp(trailer.magic, kEndMagic, sizeof kEndMagic) == 0 && trailer.reserved == 0 &&
+      trailer.index_offset <= size && trailer.index_bytes <= size && trailer.json_bytes <= size &&
+      trailer.index_offset >= sizeof preamble && trailer.index_bytes % sizeof(Record) == 0 &&
+      trailer.index_offset + trailer.index_bytes + trailer.json_bytes + sizeof trailer == size;
+  if (!whole)
+    fail(ErrorKind::Data,
+         "packed cache {}: it is cut short or damaged ({} bytes, without the end that belongs to "
+         "it); pack it again",
+         path, size);
+  const uint8_t* index = bytes + trailer.index_offset;
+  const uint32_t crc =
+      crc_of(index, trailer.index_bytes + trailer.json_bytes, crc_of(bytes, sizeof preamble));
+  if (kChecksums && crc != trailer.crc)
+    fail(
+        ErrorKind::Data,
+        "packed cache {}: expected index checksum {:08x}, got {:08x}; the file is damaged, pack it "
+        "again",
+        path, trailer.crc, crc);
+  cache->records.resize(trailer.index_bytes / sizeof(Record));
+  std::memcpy(cache->records.data(), index, trailer.index_bytes);
+  const Json json = Json::parse({reinterpret_cast<const char*>(index) + trailer.index_bytes,
+                                 static_cast<size_t>(trailer.json_bytes)},
+                                "packed cache " + path);
+  DataSplits data;
+  data.name = json.at("name").as_string();
+  data.classes = json.at("classes").as_int();
+  for (const Json& name : json.at("class_names").as_array())
+    data.class_names.push_back(name.as_string());
+  data.preprocessing = read_preprocessing(json.at("preprocessing"));
+  const int64_t train = json.at("train").as_int(), test = json.at("test").as_int(),
+                count = static_cast<int64_t>(cache->records.size());
+  // A right checksum does not make a file ours: nothing that is read later may lie outside.
+  bool inside = train >= 0 && test >= 0 && train <= count && test == count - train;
+  for (const Record& r : cache->records) {
+    const uint64_t pixels = uint64_t{r.height} * r.width;
+    inside &= pixels >= 1 && pixels <= uint64_t{kMaxPixels} && r.label < data.classes &&
+              r.offset >= sizeof preamble && r.offset <= trailer.index_offset &&
+              3 * pixels <= trailer.index_offset - r.offset;
+  }
+  if (!inside)
+    fail(ErrorKind::Data, "packed cache {}: its index contradicts itself; pack it again", path);
+  cache->checked = std::vector<std::atomic<bool>>(cache->records.size());
+  cache->view = centre_view(config);
+  data.shape = cache->view.shape;
+  data.train = std::make_shared<PackedImages>(cache, 0, train);
+  data.test = std::make_shared<PackedImages>(cache, static_cast<size_t>(train), test);
+  return data;
+}
+
+}  // namespace tailor

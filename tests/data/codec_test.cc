@@ -1,0 +1,231 @@
+// Pictures of every kind that a user's folder holds: what is decoded is what was drawn, and what
+// cannot be decoded says why.
+#include "tailor/data/codec.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "support/expect_error.h"
+#include "support/pictures.h"
+
+namespace tailor {
+namespace {
+
+using testing::as_span;
+using testing::encode_jpeg;
+using testing::expect_error;
+using testing::gradient;
+using testing::jpeg_picture;
+using testing::png_picture;
+
+std::vector<uint8_t> decode(const std::string& bytes, Window window, Extent size,
+                            std::string* problem = nullptr) {
+  std::vector<uint8_t> out(static_cast<size_t>(size.height * size.width * 3));
+  const std::string found = decode_window(
+      as_span(bytes), [&](Extent) { return window; }, {3, size.height, size.width}, out);
+  if (problem)
+    *problem = found;
+  else
+    EXPECT_EQ(found, "");
+  return out;
+}
+
+/// The gradient's colour at the centre of output pixel (y, x) of a window.
+void expect_gradient(const std::vector<uint8_t>& got, Extent picture, Window w, Extent size,
+                     double tolerance, int blue = 60) {
+  double worst = 0;
+  for (int64_t y = 0; y < size.height; ++y) {
+    for (int64_t x = 0; x < size.width; ++x) {
+      auto at = [](int64_t start, int64_t length, int64_t i, int64_t n, int64_t whole) {
+        const double place = static_cast<double>(start) + (static_cast<double>(i) + 0.5) *
+                                                              static_cast<double>(length) /
+                                                              static_cast<double>(n);
+        return 20 + 200 * (place - 0.5) / static_cast<double>(whole);
+      };
+      const double expected[] = {at(w.top, w.height, y, size.height, picture.height),
+                                 at(w.left, w.width, x, size.width, picture.width),
+                                 static_cast<double>(blue)};
+      for (size_t c = 0; c < 3; ++c)
+        worst = std::max(
+            worst, std::abs(expected[c] - got[static_cast<size_t>((y * size.width + x) * 3) + c]));
+    }
+  }
+  EXPECT_LT(worst, tolerance);
+}
+
+TEST(DecodeWindow, PngIsExactWithoutScaling) {
+  const Extent extent{13, 29};
+  const auto all = gradient(extent);
+  EXPECT_EQ(decode(png_picture(extent), {0, 0, 13, 29}, extent), all);
+  const Window w{2, 5, 7, 11};
+  std::vector<uint8_t> expected;
+  for (int64_t y = 2; y < 9; ++y)
+    expected.insert(expected.end(), all.begin() + (y * 29 + 5) * 3,
+                    all.begin() + (y * 29 + 16) * 3);
+  EXPECT_EQ(decode(png_picture(extent), w, {7, 11}), expected);
+}
+
+TEST(DecodeWindow, WindowsAreWhereTheyWereChosenAtEveryScale) {
+  const Extent extent{311, 487};
+  const std::string jpeg = jpeg_picture(extent), png = png_picture(extent);
+  for (Extent size : {Extent{300, 400}, Extent{100, 130}, Extent{61, 43}, Extent{17, 23}}) {
+    for (Window w : {Window{0, 0, 311, 487}, Window{101, 53, 200, 333}, Window{3, 290, 155, 197}}) {
+      // The edges of a filter that is cut off at the window lie one step of the gradient inside.
+      const double edge = 200.0 / static_cast<double>(std::min(size.height, size.width)) / 2 *
+                              static_cast<double>(w.width) / 487 +
+                          1;
+      expect_gradient(decode(png, w, size), extent, w, size, edge + 1);
+      expect_gradient(decode(jpeg, w, size), extent, w, size, edge + 4);
+    }
+  }
+}
+
+TEST(DecodeWindow, GreyAndCmykBecomeRgb) {
+  const Extent extent{24, 40};
+  std::vector<uint8_t> grey, cmyk;
+  const auto rgb = gradient(extent);
+  for (size_t i = 0; i < rgb.size(); i += 3) {
+    grey.push_back(rgb[i]);
+    // Adobe's inverted CMYK with a black of 200/255: the light is C·K / 255.
+    for (size_t c = 0; c < 3; ++c) cmyk.push_back(rgb[i + c]);
+    cmyk.push_back(200);
+  }
+  const std::string grey_jpeg = encode_jpeg(grey, extent, TJPF_GRAY, TJSAMP_GRAY);
+  EXPECT_EQ(probe_image(as_span(grey_jpeg)).colour, ImageColour::Grey);
+  const auto from_grey = decode(grey_jpeg, {0, 0, 24, 40}, extent);
+  const std::string cmyk_jpeg = encode_jpeg(cmyk, extent, TJPF_CMYK);
+  EXPECT_EQ(probe_image(as_span(cmyk_jpeg)).colour, ImageColour::Cmyk);
+  const auto from_cmyk = decode(cmyk_jpeg, {0, 0, 24, 40}, extent);
+  for (size_t i = 0; i < rgb.size(); i += 3) {
+    for (size_t c = 0; c < 3; ++c) {
+      EXPECT_NEAR(from_grey[i + c], rgb[i], 3);
+      EXPECT_NEAR(from_cmyk[i + c], rgb[i + c] * 200 / 255, 5);
+    }
+  }
+}
+
+TEST(DecodeWindow, AJpegThatBreaksOffIsUsedAsFarAsItGoesAndSaysSo) {
+  const Extent extent{160, 96};
+  const std::string whole = jpeg_picture(extent);
+  std::string problem;
+  const auto half = decode(whole.substr(0, whole.size() / 2), {0, 0, 160, 96}, extent, &problem);
+  EXPECT_NE(problem.find("remature end"), std::string::npos) << problem;
+  const auto full = decode(whole, {0, 0, 160, 96}, extent);
+  EXPECT_TRUE(std::equal(half.begin(), half.begin() + 16 * 96 * 3, full.begin()));
+  // The same bytes give the same pixels, whatever was decoded before.
+  decode(jpeg_picture({200, 300}, 250), {0, 0, 200, 300}, {200, 300});
+  EXPECT_EQ(decode(whole.substr(0, whole.size() / 2), {0, 0, 160, 96}, extent, &problem), half);
+}
+
+TEST(DecodeWindow, APngThatBreaksOffIsGreyFromThereOn) {
+  const Extent extent{164, 148};
+  std::vector<uint8_t> noise = gradient(extent);  // too random to fit one read of the decoder
+  for (size_t i = 1; i < noise.size(); ++i)
+    noise[i] = static_cast<uint8_t>(noise[i] + 7919 * i * i / 31);
+  TemporaryDirectory folder;
+  const std::string path = path_join(folder.path(), "x.png");
+  save_png(path, extent, noise);
+  const std::string png = read_file(path);
+  std::string problem;
+  const auto got = decode(png.substr(0, png.size() * 2 / 3), {0, 0, 164, 148}, extent, &problem);
+  EXPECT_NE(problem, "");
+  EXPECT_EQ(got[0], 20);
+  EXPECT_EQ(got.back(), 128);
+}
+
+TEST(DecodeWindow, APictureOf60000ColumnsCostsItsOwnPixelsOnly) {
+  const Extent extent{11, 60000};
+  const std::string jpeg = jpeg_picture(extent);
+  EXPECT_EQ(probe_image(as_span(jpeg)).extent, extent);
+  const Window w = centre_window(extent, {3, 32, 32}, 36);
+  EXPECT_EQ(w.height, 10);
+  EXPECT_EQ(w.width, 10);
+  EXPECT_EQ(w.left, 29995);
+  expect_gradient(decode(jpeg, w, {32, 32}), extent, w, {32, 32}, 22);
+}
+
+TEST(ProbeImage, SaysWhatAFileIsNot) {
+  expect_error(ErrorKind::Data, {"it has zero bytes"}, [] { probe_image({}); });
+  expect_error(ErrorKind::Data, {"it is no JPEG and no PNG (it begins with 47 49 46 38)"},
+               [] { probe_image(as_span("GIF89a")); });
+  expect_error(ErrorKind::Data, {"it is no JPEG and no PNG (it begins with 42)"},
+               [] { probe_image(as_span("B")); });
+  const std::string jpeg = jpeg_picture({9, 14});
+  expect_error(ErrorKind::Data, {"it ends inside its JPEG header"},
+               [&] { probe_image(as_span(jpeg.substr(0, 30))); });
+  std::string marker = jpeg;
+  marker[jpeg.find("\xFF\xC0") + 1] = '\xFB';
+  expect_error(ErrorKind::Data, {"its JPEG header is damaged (Unsupported marker type 0xfb)"},
+               [&] { probe_image(as_span(marker)); });
+  EXPECT_EQ(probe_image(as_span(jpeg)).extent, (Extent{9, 14}));  // a failure is not remembered
+  const std::string png = png_picture({9, 14});
+  expect_error(ErrorKind::Data, {"its PNG header is damaged"},
+               [&] { probe_image(as_span(png.substr(0, 20))); });
+}
+
+TEST(ProbeImage, RefusesAHeaderThatClaimsTooMuch) {
+  std::string jpeg = jpeg_picture({9, 14});
+  const size_t frame = jpeg.find("\xFF\xC0");
+  ASSERT_NE(frame, std::string::npos);
+  for (size_t i : {5, 7}) jpeg.replace(frame + i, 2, "\xEA\x60");  // 60000
+  expect_error(ErrorKind::Data, {"it claims 60000 x 60000 pixels, expected 1 to 100000000 in all"},
+               [&] { probe_image(as_span(jpeg)); });
+}
+
+TEST(DecodeWindow, NoDamageOfOneByteIsACrash) {
+  const std::string jpeg = jpeg_picture({40, 56}), png = png_picture({40, 56});
+  int refused = 0, decoded = 0;
+  for (const std::string& whole : {jpeg, png}) {
+    for (size_t i = 0; i < whole.size(); ++i) {
+      std::string bytes = whole;
+      bytes[i] = static_cast<char>(bytes[i] ^ (1 << (i % 8)));
+      std::vector<uint8_t> out(3 * 8 * 8);
+      try {
+        decode_window(
+            as_span(bytes),
+            [](Extent e) {
+              return Window{0, 0, e.height, e.width};
+            },
+            {3, 8, 8}, out);
+        ++decoded;
+      } catch (const Error& e) {
+        EXPECT_EQ(e.kind(), ErrorKind::Data) << e.what();
+        ++refused;
+      }
+    }
+  }
+  EXPECT_GT(decoded, 100);
+  EXPECT_GT(refused, 10);
+}
+
+TEST(Resample, AFlatPictureStaysFlat) {
+  for (uint8_t value : {uint8_t{0}, uint8_t{137}, uint8_t{255}}) {
+    const std::vector<uint8_t> in(19 * 27 * 2, value);
+    std::vector<uint8_t> out(41 * 7 * 2, static_cast<uint8_t>(~value));
+    resample(in.data(), {19, 27}, 2, {1.3, 2.9, 15.1, 23.7}, {41, 7}, out.data());
+    EXPECT_EQ(out, std::vector<uint8_t>(out.size(), value));
+  }
+}
+
+TEST(Resample, HalvingAveragesTheTriangleOfFour) {
+  // PIL's BILINEAR at 1/2: weights 1/8, 3/8, 3/8, 1/8, cut off and renormalised at the ends.
+  const std::vector<uint8_t> in = {0, 80, 160, 240, 40, 200};
+  std::vector<uint8_t> out(3);
+  resample(in.data(), {1, 6}, 1, {0, 0, 1, 6}, {1, 3}, out.data());
+  EXPECT_EQ(out[0], std::lround((3 * 0 + 3 * 80 + 160) / 7.0));
+  EXPECT_EQ(out[1], std::lround((80 + 3 * 160 + 3 * 240 + 40) / 8.0));
+  EXPECT_EQ(out[2], std::lround((240 + 3 * 40 + 3 * 200) / 7.0));
+}
+
+TEST(CentreWindow, IsTheCentreOfTheScaledPicture) {
+  // Short side 300 to 256, then 224: 262.5 of the picture's pixels.
+  const Window w = centre_window({300, 500}, {3, 224, 224}, 256);
+  EXPECT_EQ(w.height, 263);
+  EXPECT_EQ(w.width, 263);
+  EXPECT_EQ(w.top, 18);
+  EXPECT_EQ(w.left, 118);
+}
+
+}  // namespace
+}  // namespace tailor

@@ -1,0 +1,292 @@
+// Image folders and archives in the layouts that users have; broken files among good ones.
+#include <archive.h>
+#include <archive_entry.h>
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "support/expect_error.h"
+#include "support/pictures.h"
+#include "tailor/core/files.h"
+#include "tailor/data/batch.h"
+
+namespace tailor {
+namespace {
+
+using testing::expect_error;
+using testing::jpeg_picture;
+using testing::png_picture;
+
+using Files = std::map<std::string, std::string>;
+
+void write_files(const std::string& root, const Files& files) {
+  for (const auto& [name, bytes] : files) write_file(path_join(root, name), bytes);
+}
+
+void write_archive(const std::string& path,
+                   const std::vector<std::pair<std::string, std::string>>& files, int format,
+                   int filter = ARCHIVE_FILTER_NONE, const char* options = nullptr) {
+  archive* a = archive_write_new();
+  archive_write_set_format(a, format);
+  archive_write_add_filter(a, filter);
+  if (options) {
+    ASSERT_EQ(archive_write_set_options(a, options), ARCHIVE_OK);
+  }
+  ASSERT_EQ(archive_write_open_filename(a, path.c_str()), ARCHIVE_OK) << archive_error_string(a);
+  for (const auto& [name, bytes] : files) {
+    archive_entry* entry = archive_entry_new();
+    archive_entry_set_pathname(entry, name.c_str());
+    archive_entry_set_filetype(entry, AE_IFREG);
+    archive_entry_set_perm(entry, 0644);
+    archive_entry_set_size(entry, static_cast<la_int64_t>(bytes.size()));
+    ASSERT_EQ(archive_write_header(a, entry), ARCHIVE_OK);
+    ASSERT_EQ(archive_write_data(a, bytes.data(), bytes.size()),
+              static_cast<la_ssize_t>(bytes.size()));
+    archive_entry_free(entry);
+  }
+  ASSERT_EQ(archive_write_close(a), ARCHIVE_OK);
+  archive_write_free(a);
+}
+
+DataConfig folder_config(const std::string& root) {
+  DataConfig config;
+  config.name = "folder";
+  config.root = root;
+  config.image_size = 16;
+  config.validation = 0;
+  return config;
+}
+
+/// Three classes of 3, 2 and 4 pictures and one of each to test; blue tells them apart.
+Files imagenet_files(const std::string& prefix = "") {
+  Files files;
+  int blue = 10;
+  const std::pair<const char*, int> classes[] = {{"n01", 3}, {"n02", 2}, {"n03", 4}};
+  for (const auto& [name, count] : classes) {
+    for (int i = 0; i < count; ++i, blue += 10)
+      files[prefix + "train/" + name + "/" + std::to_string(i) + ".JPEG"] =
+          jpeg_picture({20 + i, 31}, blue);
+    files[prefix + "val/" + name + "/v.JPEG"] = jpeg_picture({24, 19}, blue + 100);
+  }
+  return files;
+}
+
+std::vector<std::pair<std::string, int64_t>> listing(const Images& images) {
+  std::vector<std::pair<std::string, int64_t>> out;
+  for (int64_t i = 0; i < images->size(); ++i) {
+    std::vector<uint8_t> pixels(3 * 16 * 16);
+    const int64_t label = images->get(i, pixels);
+    out.emplace_back(images->name(i), label);
+  }
+  return out;
+}
+using Listing = std::vector<std::pair<std::string, int64_t>>;
+
+TEST(ImageFolder, ImageNetsLayoutTakesTurnsAmongTheClasses) {
+  TemporaryDirectory folder;
+  write_files(folder.path(), imagenet_files());
+  write_file(path_join(folder.path(), "train/n01/notes.txt"), "not a picture");
+  const DataSplits data = open_data(folder_config(folder.path()));
+  EXPECT_EQ(data.classes, 3);
+  EXPECT_EQ(data.class_names, (std::vector<std::string>{"n01", "n02", "n03"}));
+  EXPECT_EQ(data.shape, (MapShape{3, 16, 16}));
+  EXPECT_EQ(listing(data.train), (Listing{{"train/n01/0.JPEG", 0},
+                                          {"train/n02/0.JPEG", 1},
+                                          {"train/n03/0.JPEG", 2},
+                                          {"train/n01/1.JPEG", 0},
+                                          {"train/n02/1.JPEG", 1},
+                                          {"train/n03/1.JPEG", 2},
+                                          {"train/n01/2.JPEG", 0},
+                                          {"train/n03/2.JPEG", 2},
+                                          {"train/n03/3.JPEG", 2}}));
+  EXPECT_EQ(listing(data.test),
+            (Listing{{"val/n01/v.JPEG", 0}, {"val/n02/v.JPEG", 1}, {"val/n03/v.JPEG", 2}}));
+  EXPECT_EQ(data.train->report().jpeg, 9);
+}
+
+TEST(ImageFolder, TinyImageNetsValidationLabelsStandInAFile) {
+  TemporaryDirectory folder;
+  const Files files = {{"t/train/n05/images/n05_0.JPEG", jpeg_picture({12, 12})},
+                       {"t/train/n05/n05_boxes.txt", "n05_0.JPEG\t0\t0\t9\t9\n"},
+                       {"t/train/n07/images/n07_0.JPEG", jpeg_picture({12, 13})},
+                       {"t/test/images/test_0.JPEG", jpeg_picture({12, 12})},
+                       {"t/val/images/val_0.JPEG", jpeg_picture({12, 14})},
+                       {"t/val/images/val_1.JPEG", jpeg_picture({12, 15})},
+                       {"t/val/val_annotations.txt",
+                        "val_0.JPEG\tn07\t0\t32\t44\t62\nval_1.JPEG\tn05\t2\t3\t4\t5\n"}};
+  write_files(folder.path(), files);
+  const DataSplits data = open_data(folder_config(folder.path()));
+  EXPECT_EQ(listing(data.train),
+            (Listing{{"t/train/n05/images/n05_0.JPEG", 0}, {"t/train/n07/images/n07_0.JPEG", 1}}));
+  EXPECT_EQ(listing(data.test),
+            (Listing{{"t/val/images/val_1.JPEG", 0}, {"t/val/images/val_0.JPEG", 1}}));
+  write_file(path_join(folder.path(), "t/val/val_annotations.txt"), "val_0.JPEG\tn07\n");
+  expect_error(ErrorKind::Data, {"val/images/val_1.JPEG is not named in val/val_annotations.txt"},
+               [&] { open_test_data(folder_config(folder.path())); });
+  write_file(path_join(folder.path(), "t/val/val_annotations.txt"), "\nval_0.JPEG n07\n");
+  expect_error(ErrorKind::Data, {"val_annotations.txt: line 2: expected an image's name, a tab"},
+               [&] { open_test_data(folder_config(folder.path())); });
+}
+
+TEST(ImageFolder, PlainClassFoldersAreSplitByTheSeed) {
+  TemporaryDirectory folder;
+  Files files;
+  for (int i = 0; i < 6; ++i) {
+    files["cat/" + std::to_string(i) + ".png"] = png_picture({18, 14 + i});
+    files["dog/" + std::to_string(i) + ".jpg"] = jpeg_picture({18, 14 + i});
+  }
+  write_files(folder.path(), files);
+  DataConfig config = folder_config(folder.path());
+  expect_error(ErrorKind::Data,
+               {"expected in data.test_size how many of its 12 images are kept back"},
+               [&] { open_data(config); });
+  config.test_size = 5;
+  const DataSplits data = open_data(config);
+  Listing all = listing(data.train);
+  EXPECT_EQ(all.size(), 7U);
+  const Listing test = listing(data.test);
+  EXPECT_EQ(test.size(), 5U);
+  all.insert(all.end(), test.begin(), test.end());
+  std::sort(all.begin(), all.end());
+  EXPECT_EQ(std::unique(all.begin(), all.end()) - all.begin(), 12);
+  EXPECT_EQ(listing(open_test_data(config).test), test);
+  config.seed = 2;
+  EXPECT_NE(listing(open_data(config).test), test);
+}
+
+TEST(ImageFolder, FilesThatAreNoPicturesAreLeftOutByName) {
+  TemporaryDirectory folder;
+  Files files = imagenet_files();
+  files["train/n01/empty.JPEG"] = "";
+  files["train/n02/really_gif.jpg"] = "GIF89a-----";
+  files["train/n03/really_png.JPEG"] = png_picture({21, 22});
+  const std::string whole = jpeg_picture({90, 80});
+  files["train/n02/cut.JPEG"] = whole.substr(0, whole.size() / 2);
+  write_files(folder.path(), files);
+  DataConfig config = folder_config(folder.path());
+  const DataSplits data = open_data(config);
+  EXPECT_EQ(data.train->size(), 11);
+  listing(data.train);  // reads them all
+  const FileReport report = data.train->report();
+  using Findings = std::vector<std::pair<std::string, std::string>>;
+  EXPECT_EQ(report.left_out, (Findings{{"train/n01/empty.JPEG", "it has zero bytes"},
+                                       {"train/n02/really_gif.jpg",
+                                        "it is no JPEG and no PNG (it begins with 47 49 46 38)"}}));
+  ASSERT_EQ(report.damaged.size(), 1U);
+  EXPECT_EQ(report.damaged[0].first, "train/n02/cut.JPEG");
+  EXPECT_EQ(report.misnamed, 1);
+  EXPECT_EQ(report.png, 1);
+  EXPECT_EQ(report.jpeg, 10);
+  config.unreadable = Unreadable::Error;
+  expect_error(ErrorKind::Data,
+               {"2 of 13 training files cannot be read (train/n01/empty.JPEG: it has zero bytes; "
+                "train/n02/really_gif.jpg",
+                "set data.unreadable to \"skip\""},
+               [&] { open_data(config); });
+}
+
+TEST(ImageFolder, SaysWhatIsMissing) {
+  TemporaryDirectory folder;
+  const std::string root = folder.path();
+  expect_error(ErrorKind::Data, {"data.root " + root + "/none: expected a folder or an archive"},
+               [&] { open_data(folder_config(root + "/none")); });
+  expect_error(ErrorKind::Data, {root + ": expected train/CLASS/*.jpg", "found 0 image files"},
+               [&] { open_data(folder_config(root)); });
+  write_files(root,
+              {{"train/a/0.png", png_picture({5, 5})}, {"train/b/0.png", png_picture({5, 5})}});
+  expect_error(ErrorKind::Data, {"there is no .jpg, .jpeg or .png file for testing"},
+               [&] { open_data(folder_config(root)); });
+  write_files(root, {{"val/bb/0.png", png_picture({5, 5})}});
+  expect_error(
+      ErrorKind::Data,
+      {"val/bb/0.png belongs to class 'bb', which has no folder in train/", "did you mean 'b'?"},
+      [&] { open_data(folder_config(root)); });
+}
+
+TEST(ImageArchive, TarTarGzAndZipHoldTheSameImagesAsTheFolder) {
+  TemporaryDirectory folder;
+  const Files files = imagenet_files("set-160/");
+  write_files(path_join(folder.path(), "plain"), files);
+  const std::vector<std::pair<std::string, std::string>> list(files.begin(), files.end());
+  const std::string tar = path_join(folder.path(), "a.tar"),
+                    gz = path_join(folder.path(), "a.tar.gz"),
+                    zip = path_join(folder.path(), "a.zip"),
+                    stored = path_join(folder.path(), "b.zip"),
+                    pax = path_join(folder.path(), "c.tar");
+  write_archive(tar, list, ARCHIVE_FORMAT_TAR_USTAR);
+  write_archive(pax, list, ARCHIVE_FORMAT_TAR_PAX_INTERCHANGE);
+  write_archive(gz, list, ARCHIVE_FORMAT_TAR_GNUTAR, ARCHIVE_FILTER_GZIP);
+  write_archive(zip, list, ARCHIVE_FORMAT_ZIP);
+  write_archive(stored, list, ARCHIVE_FORMAT_ZIP, ARCHIVE_FILTER_NONE, "compression=store");
+  const DataSplits expected = open_data(folder_config(path_join(folder.path(), "plain")));
+  std::vector<int64_t> all = {4, 0, 8, 3, 1, 2, 7, 5, 6}, labels(9);
+  auto batch = [&](const DataSplits& data) {
+    std::vector<float> out(9 * 3 * 16 * 16);
+    BatchMaker(data.shape, data.preprocessing).fill(*data.train, all, std::nullopt, 0, out, labels);
+    return out;
+  };
+  const auto pixels = batch(expected);
+  for (const std::string& path : {tar, pax, gz, zip, stored}) {
+    const DataSplits data = open_data(folder_config(path));
+    EXPECT_EQ(listing(data.train), listing(expected.train)) << path;
+    EXPECT_EQ(batch(data), pixels) << path;
+  }
+}
+
+TEST(ImageArchive, APathThatLeavesTheArchiveIsRefusedByName) {
+  TemporaryDirectory folder;
+  const std::string path = path_join(folder.path(), "evil.tar"), picture = png_picture({5, 5});
+  for (const char* name : {"../../etc/x.png", "/etc/x.png", "train/a/../../../x.png"}) {
+    write_archive(path, {{"train/a/0.png", picture}, {name, picture}}, ARCHIVE_FORMAT_TAR_USTAR);
+    expect_error(
+        ErrorKind::Data,
+        {"archive " + path, std::string("the path '") + name + "' leads out of the archive"},
+        [&] { open_data(folder_config(path)); });
+  }
+}
+
+TEST(ImageArchive, CutShortOrNoArchiveIsAnError) {
+  TemporaryDirectory folder;
+  const Files files = imagenet_files();
+  const std::string path = path_join(folder.path(), "a.tar");
+  for (int filter : {ARCHIVE_FILTER_NONE, ARCHIVE_FILTER_GZIP}) {
+    write_archive(path, {files.begin(), files.end()}, ARCHIVE_FORMAT_TAR_USTAR, filter);
+    const std::string whole = read_file(path);
+    for (double part : {0.1, 0.37, 0.6, 0.83}) {
+      const auto cut = static_cast<size_t>(part * static_cast<double>(whole.size()));
+      write_file(path, std::string_view(whole).substr(0, cut));
+      expect_error(ErrorKind::Data, {"archive " + path, "expected a whole .tar"},
+                   [&] { open_data(folder_config(path)); });
+    }
+  }
+  write_file(path, "no archive at all");
+  expect_error(ErrorKind::Data, {"archive " + path, "expected a whole .tar, .tar.gz or .zip"},
+               [&] { open_data(folder_config(path)); });
+  const std::string picture = png_picture({5, 5});
+  write_archive(path, {{"train/a/0.png", picture}, {"train/a/./0.png", picture}},
+                ARCHIVE_FORMAT_TAR_USTAR);
+  expect_error(ErrorKind::Data, {"'train/a/0.png' is in it twice"},
+               [&] { open_data(folder_config(path)); });
+}
+
+TEST(BatchMaker, DecodedImagesDoNotDependOnTheThreads) {
+  TemporaryDirectory folder;
+  write_files(folder.path(), imagenet_files());
+  DataConfig config = folder_config(folder.path());
+  config.augment = {"random_resized_crop", "flip", "color_jitter", "cutout", "mixup"};
+  const DataSplits data = open_data(config);
+  const Augmentation a = make_augmentation(config, 5);
+  std::vector<int64_t> order = {4, 0, 8, 3, 1, 2, 7}, labels(7);
+  std::vector<std::vector<float>> batches;
+  for (int threads : {1, 2, 5}) {
+    batches.emplace_back(7 * 3 * 16 * 16);
+    BatchMaker(data.shape, data.preprocessing)
+        .fill(*data.train, order, a, 3, batches.back(), labels, threads);
+    EXPECT_EQ(labels, (std::vector<int64_t>{1, 0, 2, 0, 1, 2, 2}));
+  }
+  EXPECT_EQ(batches[1], batches[0]);
+  EXPECT_EQ(batches[2], batches[0]);
+}
+
+}  // namespace
+}  // namespace tailor

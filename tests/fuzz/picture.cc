@@ -1,0 +1,18 @@
+// JPEG and PNG bytes: whatever has a header can be decoded, whole or not.
+#include <vector>
+
+#include "fuzz/fuzz.h"
+#include "tailor/data/codec.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  return tailor::fuzz::read(data, size, [&](std::string_view) {
+    const tailor::Span<const uint8_t> bytes(data, size);
+    const tailor::Extent extent = tailor::probe_image(bytes).extent;
+    if (extent.height * extent.width > 1'000'000) return;  // only slow
+    const tailor::MapShape shape{3, 9, 13};
+    std::vector<uint8_t> pixels(static_cast<size_t>(shape.size()));
+    tailor::decode_window(
+        bytes, [&](tailor::Extent e) { return tailor::centre_window(e, shape, 11); }, shape,
+        pixels);
+  });
+}
