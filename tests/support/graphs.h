@@ -90,13 +90,13 @@ class GraphBuilder {
               double scale = 1) {
     conv(name, from, a, out);
     graph.tensors.erase(name + ".bias");
-    for (const char* part : {"weight", "bias", "running_mean", "running_var"}) {
-      fill(name + ".bn." + part, {out}, part[0] == 'b' || part[8] == 'm' ? 0.003 : 0.013);
-      for (float& v : graph.tensors.at(name + ".bn." + part).as<float>()) {
-        if (part[0] == 'w') v = static_cast<float>(scale) * (1 + v);
-        if (part[8] == 'v') v += 1;
-      }
-    }
+    fill(name + ".bn.bias", {out}, 0.003);
+    fill(name + ".bn.running_mean", {out}, 0.003);
+    fill(name + ".bn.weight", {out}, 0.013);
+    fill(name + ".bn.running_var", {out}, 0.013);
+    for (float& v : graph.tensors.at(name + ".bn.weight").as<float>())
+      v = static_cast<float>(scale) * (1 + v);
+    for (float& v : graph.tensors.at(name + ".bn.running_var").as<float>()) v += 1;
     return at = add(Op::BatchNorm, name + ".bn", {at}, BatchNormAttributes{});
   }
   int relu(const std::string& name) { return at = add(Op::Relu, name, {at}, {}); }
