@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Runs every command of the documentation: run_commands.py SOURCE_DIR TAILOR_BINARY
 
-All ```sh blocks of a page run in one fresh folder, line by line, in order, each with exit status 0. `tailor train` gets overrides that make it
-small (synthetic set, narrow ResNet-8, few epochs) and is otherwise as written. What needs a network, a vendor tool or the whole build is
+All ```sh blocks of a page run in one fresh folder, line by line, in order, each with exit status 0; a ```json NAME block is first written to that
+file. `tailor train` gets overrides that make it small (synthetic set, narrow ResNet-8, few epochs) and is otherwise as written. What needs a network, a vendor tool or the whole build is
 not run here: the script must exist and parse, and .ci/run runs it. Also: every relative link of a page leads to a file.
 """
 import os
@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 source, binary = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()
-SMALL = ("network.depth=8 network.width=4 data.name=synthetic data.train_size=160 data.validation=32 data.test_size=40 teacher.epochs=1 "
+SMALL = ("network.depth=8 network.width=4 data.name=synthetic data.image_size=0 data.train_size=160 data.validation=32 data.test_size=40 teacher.epochs=1 "
          "teacher.schedule={\"kind\":\"cosine\"} surgery.alpha=1 surgery.first_epoch=0 train.epochs=4 train.schedule={\"kind\":\"constant\"} runtime.threads=1").split()
 # At the start of a line: run elsewhere (.ci/run), or not on a machine without network or vendor tool.
 ELSEWHERE = re.compile(r"(scripts/\w+\.sh|\.ci/run|cmake |git clone|vitis_hls|vivado)")
@@ -26,7 +26,10 @@ exec {shlex.quote(str(binary))} "$@"
 
 
 def commands(text):
-    for block in re.findall(r"^```sh\n(.*?)^```", text, re.S | re.M):
+    for file, block in re.findall(r"^```(?:sh|json (\S+))\n(.*?)^```", text, re.S | re.M):
+        if file:
+            yield f"cat > {shlex.quote(file)} <<'END'\n{block}END"
+            continue
         lines = [line for line in block.splitlines() if line.strip() and not line.startswith("#")]
         pending = ""
         for line in lines:  # a loop is one command
