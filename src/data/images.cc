@@ -114,16 +114,18 @@ std::string find_folder(const DataConfig& config, const Source& source, const st
   for (const std::string& folder : {root, path_join(root, source.folder)}) {
     if (path_exists(path_join(folder, file))) return folder;
   }
-  if (source.name == std::string("npy"))
+  const std::string name = source.name;
+  if (name == "npy")
     fail(ErrorKind::Data,
          "{} is not in {} ({}): expected train_images.npy, train_labels.npy, test_images.npy and "
          "test_labels.npy",
          source.title, root, origin);
-  fail(ErrorKind::Data,
-       "{} is not in {} ({}): expected {}/{} or {}/{}; fetch it with scripts/fetch_data.sh {} "
-       "--output {}",
-       source.title, root, origin, root, file, root, path_join(source.folder, file), source.name,
-       root);
+  const std::string advice =
+      name == "mlperf_tiny"
+          ? "take them from MLPerf Tiny's repository (github.com/mlcommons/tiny)"
+          : fmt::format("fetch it with scripts/fetch_data.sh {} --output {}", name, root);
+  fail(ErrorKind::Data, "{} is not in {} ({}): expected {}/{} or {}/{}; {}", source.title, root,
+       origin, root, file, root, path_join(source.folder, file), advice);
 }
 
 Images cifar_part(const DataConfig& config, const Source& source, bool train) {

@@ -8,11 +8,14 @@
 
 #include "check/process.h"
 #include "support/expect_error.h"
+#include "support/networks.h"
 #include "support/records.h"
 #include "tailor/core/files.h"
 #include "tailor/core/json.h"
 #include "tailor/core/strings.h"
 #include "tailor/net/checkpoint.h"
+#include "tailor/net/weight_rules.h"
+#include "tailor/tensors/safetensors.h"
 
 namespace tailor {
 namespace {
@@ -223,6 +226,97 @@ TEST_F(TrainCli, WrongWordsAndImpossiblePlansAreSaidAtOnce) {
       {"train", "--config", "resnet20_remove", "--set", "data.root=bad", "--output", "runs/y"});
   // Nothing of all this made a run.
   EXPECT_FALSE(path_exists(file("runs/x/config.json")));
+}
+
+TEST_F(TrainCli, WeightsFromElsewhereBecomeATeacherAndAProjectAndGoBack) {
+  // A ResNet-8 as torchvision would name it, under the folders that torch.save's users make.
+  const Network network = make_network(network_by_name("resnet8").config, {3, 32, 32}, 10);
+  const WeightRules rules = load_weight_rules("cifar_downsample");
+  TensorFile weights;
+  const TensorMap tensors = testing::random_tensors(network, 7);
+  for (const auto& [name, tensor] : tensors)
+    weights.tensors.emplace("state_dict.module." + foreign_name(rules, name), tensor);
+  save_safetensors(file("theirs.safetensors"), weights);
+
+  ProcessResult r = run({"import", "theirs.safetensors", "--network", "resnet8", "--output", "in",
+                         "--set", "data.name=synthetic", "--std", "0.3,0.25,0.2"});
+  ASSERT_EQ(r.status, 0) << r.output;
+  testing::expect_words(r.output, {"in/model.ckpt: resnet8 from theirs.safetensors (safetensors)",
+                                   "rules cifar_downsample",
+                                   "47 of 47 tensors of resnet8 matched under the prefix "
+                                   "state_dict.module.",
+                                   "\"deviation\":[0.3,0.25,0.2]", "data: synthetic"});
+  const Checkpoint c = load_checkpoint(file("in/model.ckpt"));
+  EXPECT_EQ(c.tensors, tensors);
+  EXPECT_EQ(c.preprocessing.deviation, (std::vector<double>{0.3, 0.25, 0.2}));
+
+  ASSERT_EQ(run({"export", "--checkpoint", "in", "--output", "p", "--vectors", "3"}).status, 0);
+  r = run({"check", "p"});
+  EXPECT_EQ(r.status, 0) << r.output;
+
+  r = run({"train", "--config", "tiny.json", "--output", "runs/student", "--set",
+           "teacher={\"checkpoint\": \"in/model.ckpt\"}", "--set", "network.width=16", "--set",
+           "train.epochs=4"});
+  ASSERT_EQ(r.status, 0) << r.output;
+  EXPECT_EQ(load_checkpoint(file("runs/student/last.ckpt")).preprocessing.deviation,
+            c.preprocessing.deviation);
+
+  r = run({"export", "--checkpoint", "in", "--format", "safetensors", "--rules", "cifar_downsample",
+           "--output", "back.safetensors"});
+  ASSERT_EQ(r.status, 0) << r.output;
+  const TensorFile back = load_safetensors(file("back.safetensors"));
+  EXPECT_EQ(back.tensors.size(), tensors.size());
+  for (const auto& [name, tensor] : tensors)
+    EXPECT_EQ(back.tensors.at(foreign_name(rules, name)), tensor) << name;
+
+  const std::vector<std::string> import = {"import", "theirs.safetensors", "--network"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), import.begin(), import.end());
+    return more;
+  };
+  expect_failure(2, {"in/model.ckpt exists already", "--force"},
+                 with({"resnet8", "--output", "in"}));
+  expect_failure(2, {"unknown network 'resnet9' (did you mean 'resnet8'?)"}, with({"resnet9"}));
+  expect_failure(2, {"no such rule set (did you mean 'cifar_pad'?)"},
+                 with({"resnet8", "--rules", "cifar_pd"}));
+  expect_failure(2, {"--mean: expected 3 numbers, one a channel, got 1"},
+                 with({"resnet8", "--output", "x", "--mean", "0.5"}));
+  expect_failure(4,
+                 {"does not hold the weights of resnet20", "missing: stage1.block1.conv1.weight"},
+                 with({"resnet20", "--output", "x"}));
+  expect_failure(4, {"fc.weight has shape [10, 64], expected [100, 64]"},
+                 with({"resnet8", "--output", "x", "--classes", "100"}));
+  expect_failure(2, {"nowhere.pth: there is no such file"},
+                 {"import", "nowhere.pth", "--network", "resnet8"});
+  write_file(file("keras.h5"), std::string("\x89HDF\r\n\x1a\n", 8) + "and more");
+  expect_failure(5, {"keras.h5 is an HDF5 file"}, {"import", "keras.h5", "--network", "resnet8"});
+  EXPECT_FALSE(path_exists(file("x")));
+}
+
+TEST_F(TrainCli, ANetworkOfOnesOwnIsTrainedAlteredExportedAndChecked) {
+  const std::string own = TAILOR_TEST_SOURCE "/../configs/networks/unequal.json";
+  write_file(file("own.json"), read_file(own));
+  for (const char* kind : {"shorten", "remove"}) {
+    const std::string name = std::string("runs/") + kind;
+    ProcessResult r = run({"train", "--config", "tiny.json", "--output", name, "--set",
+                           "network={\"family\": \"file\", \"file\": \"own.json\"}", "--set",
+                           std::string("surgery.kind=") + kind, "--set", "teacher.epochs=1",
+                           "--set", "data.train_size=120", "--set", "train.epochs=5"});
+    ASSERT_EQ(r.status, 0) << r.output;
+    r = run(
+        {"export", "--checkpoint", name, "--output", std::string("p/") + kind, "--vectors", "3"});
+    ASSERT_EQ(r.status, 0) << r.output;
+    r = run({"check", std::string("p/") + kind});
+    EXPECT_EQ(r.status, 0) << r.output;
+  }
+  EXPECT_EQ(list_directory(file("runs/teachers")).size(), 1U);
+  EXPECT_EQ(list_directory(file("runs/teachers"))[0].compare(0, 24, "unequal-synthetic-teache"), 0);
+  EXPECT_EQ(skip_ids(load_checkpoint(file("runs/remove/last.ckpt")).network).size(), 0U);
+  // The skip that spans one stage stays, and stands in for that step of the outer one.
+  EXPECT_EQ(
+      skip_ids(load_checkpoint(file("runs/shorten/last.ckpt")).network),
+      (std::vector<std::string>{"outer.skip0.0", "outer.skip0.2", "outer.skip1", "down.skip.0",
+                                "down.skip.1", "tail.skip.0", "tail.skip.1", "tail.skip.2"}));
 }
 
 TEST_F(TrainCli, ADamagedCheckpointIsRefusedOnResume) {
