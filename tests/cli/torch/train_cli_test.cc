@@ -319,6 +319,32 @@ TEST_F(TrainCli, ANetworkOfOnesOwnIsTrainedAlteredExportedAndChecked) {
                                 "down.skip.1", "tail.skip.0", "tail.skip.1", "tail.skip.2"}));
 }
 
+TEST_F(TrainCli, ADescribedNetworkFromElsewhereIsATeacherWhateverTheUnusedKeysSay) {
+  const std::string own = TAILOR_TEST_SOURCE "/../configs/networks/unequal.json";
+  const Network network = network_by_name(own).network;
+  TensorFile weights;
+  weights.tensors = testing::random_tensors(network, 5);
+  save_safetensors(file("own.safetensors"), weights);
+  ProcessResult r = run({"import", "own.safetensors", "--network", own, "--output", "in", "--set",
+                         "data.name=synthetic"});
+  ASSERT_EQ(r.status, 0) << r.output;
+  std::vector<std::string> train = {"train", "--config", "tiny.json", "--output", "runs/student"};
+  auto add = [&](const std::string& assignment) {
+    train.emplace_back("--set");
+    train.push_back(assignment);
+  };
+  add("teacher={\"checkpoint\": \"in/model.ckpt\"}");
+  add("train.epochs=5");
+  r = run(train);  // tiny.json's ResNet-8
+  EXPECT_EQ(r.status, 3);
+  testing::expect_words(r.output, {"/network/family: expected \"file\", as the teacher"});
+  add("network.family=file");
+  add("network.file=" + own);
+  train.emplace_back("--force");
+  r = run(train);
+  EXPECT_EQ(r.status, 0) << r.output;
+}
+
 TEST_F(TrainCli, ADamagedCheckpointIsRefusedOnResume) {
   run_until_written("KILL", "run/last.ckpt",
                     {"train", "--config", "tiny.json", "--output", "run", "--set",
