@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Runs every command of the documentation: run_commands.py SOURCE_DIR TAILOR_BINARY
 
-All ```sh blocks of a page run in one fresh folder, line by line, in order, each with exit status 0; a ```json NAME block is first written to that
-file. `tailor train` gets overrides that make it small (synthetic set, narrow ResNet-8, few epochs) and is otherwise as written. What needs a network, a vendor tool or the whole build is
-not run here: the script must exist and parse, and .ci/run runs it. Also: every relative link of a page leads to a file.
+All ```sh blocks of a page run in one fresh folder, line by line, in order, each with exit status 0; a ```json NAME block is written to the file NAME
+there. `tailor train` gets overrides that make it small (synthetic set, narrow ResNet-8, few epochs) and is otherwise as written. What needs a network,
+a vendor tool or the whole build is not run here: the script must exist and parse, and .ci/run runs it. Also: every relative link of a page leads to a
+file.
 """
 import os
 import re
