@@ -36,11 +36,6 @@ std::string teacher_key(const RunConfig& teacher) {
 void check_agreement(const RunConfig& config, const DataSplits& data, const Checkpoint& teacher,
                      const std::string& source, const std::string& teacher_name) {
   const Network& network = teacher.network;
-  if (network.input != data.shape || network.classes != data.classes)
-    fail_config("/data",
-                fmt::format("images of {} in {} classes, which the teacher {} was made for",
-                            to_string(network.input), network.classes, teacher_name),
-                fmt::format("{} in {}", to_string(data.shape), data.classes), source);
   if (config.network.family == "file" &&
       write_network(make_network(config.network, data.shape, data.classes)) !=
           write_network(network))
@@ -84,7 +79,6 @@ Checkpoint obtain_teacher(const RunConfig& config, const DataSplits& data, const
   if (!config.teacher->checkpoint.empty()) {
     where = config.teacher->checkpoint;
     Checkpoint c = load_checkpoint(where);
-    check_agreement(config, data, c, source, where);
     Json metrics = Json::object({{"run", c.run}, {"checkpoint", file_name(where)}});
     for (const auto& [key, value] : c.metrics.as_object()) metrics.set(key, value);
     c.metrics = metrics;
@@ -194,12 +188,17 @@ int torch_train(const TrainOptions& options) {
   spec.config = config;
   spec.source = loaded.source;
   spec.data = open_data(config.data);
-  if (config.teacher) {  // an impossible plan is said before the teacher's hours, not after
-    const Network network = config.teacher->checkpoint.empty()
-                                ? make_network(config.network, spec.data.shape, spec.data.classes)
-                                : load_checkpoint(config.teacher->checkpoint).network;
-    verify_data_fits(spec.data, network.input, network.classes,
-                     "the teacher " + config.teacher->checkpoint);
+  if (config.teacher) {  // what cannot work is said before the teacher's hours and the run's folder
+    const std::string& file = config.teacher->checkpoint;
+    Network network;
+    if (file.empty()) {
+      network = make_network(config.network, spec.data.shape, spec.data.classes);
+    } else {
+      const Checkpoint teacher = load_checkpoint(file);
+      network = teacher.network;
+      verify_data_fits(spec.data, network.input, network.classes, "the teacher " + file);
+      check_agreement(config, spec.data, teacher, spec.source, file);
+    }
     plan_edits(config.surgery, network, config.train.epochs, spec.source);
   }
 
