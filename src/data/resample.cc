@@ -38,21 +38,23 @@ Filter make_filter(double start, double length, int64_t limit, int64_t size) {
   f.padded_taps = (f.taps + 1) / 2 * 2;
   f.weights.assign(static_cast<size_t>(size * f.padded_taps), 0);
   std::vector<double> row(static_cast<size_t>(f.taps));
+  const double slope = 1 / support;
   for (int64_t i = 0; i < size; ++i) {
     const double centre = start + (static_cast<double>(i) + 0.5) * step;
     int64_t first = static_cast<int64_t>(std::ceil(centre - support - 0.5));
     first = std::clamp(first, low, high - f.taps);
     double sum = 0;
     for (int64_t t = 0; t < f.taps; ++t) {
-      const double distance = std::abs(static_cast<double>(first + t) + 0.5 - centre) / support;
+      const double distance = std::abs(static_cast<double>(first + t) + 0.5 - centre) * slope;
       row[static_cast<size_t>(t)] = std::max(0.0, 1 - distance);
       sum += row[static_cast<size_t>(t)];
     }
     if (sum <= 0) row.assign(row.size(), 1), sum = static_cast<double>(f.taps);
     int16_t* out = f.weights.data() + i * f.padded_taps;
     int64_t left = 1 << kWeightBits;
+    const double unit = (1 << kWeightBits) / sum;
     for (int64_t t = 0; t < f.taps; ++t) {
-      out[t] = static_cast<int16_t>(row[static_cast<size_t>(t)] / sum * (1 << kWeightBits) + 0.5);
+      out[t] = static_cast<int16_t>(row[static_cast<size_t>(t)] * unit + 0.5);
       left -= out[t];
     }
     int16_t* largest = std::max_element(out, out + f.taps);
@@ -93,10 +95,31 @@ void blend_columns(const int16_t* in, const Filter& f, int64_t origin, int64_t c
 #if defined(__x86_64__)
 #define TAILOR_AVX2 __attribute__((target("avx2")))
 
+__m128i load_16(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
 int32_t pair_at(const int16_t* weights) {
   int32_t pair = 0;
   std::memcpy(&pair, weights, sizeof pair);
   return pair;
+}
+
+/// blend_rows of two taps: a + (b - a) w instead of a (1 - w) + b w, the same in integers, in 16
+/// bits and with the multiplication's own rounding. Returns how many values it made: all, or none
+/// of fewer than 16.
+TAILOR_AVX2 int64_t blend_two_rows_avx2(const uint8_t* a, const uint8_t* b, int16_t weight_b,
+                                        int64_t n, int16_t* out) {
+  if (n < 16) return 0;
+  int16_t weight = weight_b;
+  if (weight == 1 << kWeightBits) a = b, weight = 0;  // twice that would not fit
+  const __m256i w = _mm256_set1_epi16(static_cast<int16_t>(2 * weight));
+  for (int64_t next = 0; next < n; next += 16) {
+    const int64_t x = std::min(next, n - 16);  // the last ones may be made twice
+    const __m256i from = _mm256_slli_epi16(_mm256_cvtepu8_epi16(load_16(a + x)), kRowBits),
+                  to = _mm256_slli_epi16(_mm256_cvtepu8_epi16(load_16(b + x)), kRowBits),
+                  by = _mm256_sub_epi16(to, from);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + x),
+                        _mm256_add_epi16(from, _mm256_mulhrs_epi16(by, w)));
+  }
+  return n;
 }
 
 /// blend_rows, two taps at a time: bytes of two rows side by side, multiplied and added in pairs.
@@ -105,6 +128,7 @@ TAILOR_AVX2 int64_t blend_rows_avx2(const uint8_t* in, int64_t stride, const int
                                     int64_t taps, int64_t n, int16_t* out) {
   constexpr int kShift = kWeightBits - kRowBits;
   const __m256i zero = _mm256_setzero_si256(), half = _mm256_set1_epi32(1 << (kShift - 1));
+  if (taps == 2) return blend_two_rows_avx2(in, in + stride, weights[1], n, out);
   if (n < 32) return 0;
   for (int64_t next = 0; next < n; next += 32) {
     const int64_t x = std::min(next, n - 32);  // the last ones may be made twice
@@ -135,9 +159,12 @@ TAILOR_AVX2 int64_t blend_rows_avx2(const uint8_t* in, int64_t stride, const int
 
 /// A filter laid out for blend_rgb_avx2: for pixels p and p + 4 of a group of 8 the first value of
 /// the row, and for each pair of taps its weights four times for the one and four for the other.
+struct alignas(32) RgbWeights {
+  int32_t low[4], high[4];
+};
 struct RgbFilter {
-  std::vector<int32_t> first;    // [pixel]
-  std::vector<int32_t> weights;  // [group][p in 4][pair][8]
+  std::vector<int32_t> first;       // [pixel]
+  std::vector<RgbWeights> weights;  // [group][p in 4][pair]
 };
 
 RgbFilter rgb_filter(const Filter& f, int64_t origin) {
@@ -146,13 +173,12 @@ RgbFilter rgb_filter(const Filter& f, int64_t origin) {
   g.first.resize(groups * 8);
   for (size_t i = 0; i < g.first.size(); ++i)
     g.first[i] = static_cast<int32_t>((f.first[i] - origin) * 3);
-  g.weights.resize(groups * 4 * pairs * 8);
-  int32_t* out = g.weights.data();
+  g.weights.reserve(groups * 4 * pairs);
   for (size_t i = 0; i < groups * 4; ++i) {
     const int16_t* weights = f.weights.data() + (i / 4 * 8 + i % 4) * 2 * pairs;
-    for (size_t t = 0; t < 2 * pairs; t += 2, out += 8) {
-      std::fill_n(out, 4, pair_at(weights + t));
-      std::fill_n(out + 4, 4, pair_at(weights + 8 * pairs + t));
+    for (size_t t = 0; t < 2 * pairs; t += 2) {
+      const int32_t a = pair_at(weights + t), b = pair_at(weights + 8 * pairs + t);
+      g.weights.push_back({{a, a, a, a}, {b, b, b, b}});
     }
   }
   return g;
@@ -179,12 +205,11 @@ TAILOR_AVX2 size_t blend_rgb_avx2(const int16_t* in, const RgbFilter& f, size_t 
       const int16_t *low = in + f.first[x + p], *high = in + f.first[x + p + 4];
       sum[p] = half;
       for (size_t t = 0; t < pairs; ++t, low += 6, high += 6) {
-        const __m256i values = _mm256_inserti128_si256(
-            _mm256_castsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(low))),
-            _mm_loadu_si128(reinterpret_cast<const __m128i*>(high)), 1);
+        const __m256i values =
+            _mm256_inserti128_si256(_mm256_castsi128_si256(load_16(low)), load_16(high), 1);
         sum[p] =
             _mm256_add_epi32(sum[p], _mm256_madd_epi16(_mm256_shuffle_epi8(values, side_by_side),
-                                                       _mm256_loadu_si256(weights++)));
+                                                       _mm256_load_si256(weights++)));
       }
       sum[p] = _mm256_srai_epi32(sum[p], kShift);
     }
@@ -222,7 +247,8 @@ void resample_with(bool avx2, const uint8_t* pixels_hwc, Extent extent, int64_t 
   const int64_t origin = *low, used = (*high + columns.taps - origin) * channels;
   std::vector<int16_t> row(static_cast<size_t>(used + kRowPadding));
 #if defined(__x86_64__)
-  const RgbFilter rgb = avx2 && channels == 3 ? rgb_filter(columns, origin) : RgbFilter();
+  const bool by_eight = avx2 && channels == 3;
+  const RgbFilter rgb = by_eight ? rgb_filter(columns, origin) : RgbFilter();
   const auto pairs = static_cast<size_t>(columns.padded_taps) / 2;
   const auto blend_rgb = pairs == 1   ? blend_rgb_avx2<1>
                          : pairs == 2 ? blend_rgb_avx2<2>
@@ -230,7 +256,8 @@ void resample_with(bool avx2, const uint8_t* pixels_hwc, Extent extent, int64_t 
 #else
   TAILOR_CHECK(!avx2, "AVX2 on a machine that is no x86-64");
 #endif
-  for (int64_t y = 0; y < size.height; ++y, out_hwc += size.width * channels) {
+  const int64_t out_row = size.width * channels;
+  for (int64_t y = 0; y < size.height; ++y, out_hwc += out_row) {
     const uint8_t* in =
         pixels_hwc + rows.first[static_cast<size_t>(y)] * stride + origin * channels;
     const int16_t* weights = rows.weights.data() + y * rows.padded_taps;
@@ -241,7 +268,7 @@ void resample_with(bool avx2, const uint8_t* pixels_hwc, Extent extent, int64_t 
 #endif
     blend_rows(in, stride, weights, rows.taps, values, used, row.data());
 #if defined(__x86_64__)
-    if (!rgb.first.empty()) pixels = blend_rgb(row.data(), rgb, pairs, out_hwc);
+    if (by_eight) pixels = blend_rgb(row.data(), rgb, pairs, out_hwc);
 #endif
     blend_columns(row.data(), columns, origin, channels, pixels, out_hwc);
   }

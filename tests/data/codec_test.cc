@@ -271,10 +271,10 @@ TEST(Resample, Avx2GivesTheSameBytes) {
                          RealWindow{20, 30, 9, 13}, RealWindow{60, 96, 1, 1}}) {
       for (Extent size : {Extent{29, 31}, Extent{7, 8}, Extent{5, 3}, Extent{83, 149}}) {
         std::vector<uint8_t> plain(static_cast<size_t>(size.height * size.width * channels)),
-            avx2(plain.size());
+            got(plain.size());
         resample_with(false, in.data(), extent, channels, w, size, plain.data());
-        resample_with(true, in.data(), extent, channels, w, size, avx2.data());
-        EXPECT_EQ(plain, avx2) << channels << " channels to " << size.height << " x " << size.width;
+        resample_with(true, in.data(), extent, channels, w, size, got.data());
+        EXPECT_EQ(plain, got) << channels << " channels to " << size.height << " x " << size.width;
       }
     }
   }
