@@ -108,15 +108,16 @@ class JpegDecoder {
   bool is_cmyk() const {
     return info_.jpeg_color_space == JCS_CMYK || info_.jpeg_color_space == JCS_YCCK;
   }
-  /// What was wrong so far, or "". Rows below the part are not decoded: of them it is only known
-  /// whether the file has an end.
-  std::string problem() {
-    if (message_[0]) return message_;
-    if (info_.output_scanline == info_.output_height || jpeg_has_multiple_scans(&info_)) return "";
+  /// Frees the picture's memory; returns what was wrong with it, or "". Rows below the part are not
+  /// decoded: of them it is only known whether the file has an end.
+  std::string finish() {
     const uint8_t end[] = {0xFF, JPEG_EOI};
     const uint8_t *rest = info_.src->next_input_byte, *last = rest + info_.src->bytes_in_buffer;
-    if (std::search(rest, last, end, end + 2) != last || info_.unread_marker == JPEG_EOI) return "";
-    return "Premature end of JPEG file";
+    const bool whole = message_[0] || info_.output_scanline == info_.output_height ||
+                       jpeg_has_multiple_scans(&info_) || info_.unread_marker == JPEG_EOI ||
+                       std::search(rest, last, end, end + 2) != last;
+    jpeg_abort_decompress(&info_);
+    return whole ? message_ : "Premature end of JPEG file";
   }
 
  private:
@@ -177,6 +178,8 @@ ImageInfo probe_jpeg(Span<const uint8_t> bytes) {
   JpegDecoder& jpeg = scratch().jpeg;
   jpeg.read_header(bytes);
   const jpeg_decompress_struct& header = jpeg.header();
+  if (header.jpeg_color_space == JCS_UNKNOWN)
+    fail(ErrorKind::Data, "it has {} colour channels, expected 1, 3 or 4", header.num_components);
   return check_size({ImageFormat::Jpeg,
                      jpeg.is_cmyk()                             ? ImageColour::Cmyk
                      : header.jpeg_color_space == JCS_GRAYSCALE ? ImageColour::Grey
@@ -217,7 +220,7 @@ std::string decode_jpeg(Window window, Extent size, Extent& decoded, RealWindow&
   where = {static_cast<double>(window.top) * scale - static_cast<double>(from.height),
            static_cast<double>(window.left) * scale - static_cast<double>(part.left),
            static_cast<double>(window.height) * scale, static_cast<double>(window.width) * scale};
-  return s.jpeg.problem();
+  return s.jpeg.finish();
 }
 
 }  // namespace

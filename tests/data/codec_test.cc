@@ -5,6 +5,9 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdio>
+
+#include <jpeglib.h>  // wants size_t and FILE
 
 #include "data/resample.h"
 #include "support/expect_error.h"
@@ -216,6 +219,29 @@ TEST(ProbeImage, SaysWhatAFileIsNot) {
   const std::string png = png_picture({9, 14});
   expect_error(ErrorKind::Data, {"its PNG header is damaged"},
                [&] { probe_image(as_span(png.substr(0, 20))); });
+}
+
+TEST(ProbeImage, RefusesColoursThatNobodyKnows) {
+  jpeg_compress_struct info{};
+  jpeg_error_mgr errors{};
+  info.err = jpeg_std_error(&errors);
+  jpeg_create_compress(&info);
+  unsigned char* out = nullptr;
+  unsigned long size = 0;
+  jpeg_mem_dest(&info, &out, &size);
+  info.image_width = 19, info.image_height = 1, info.input_components = 2;
+  info.in_color_space = JCS_UNKNOWN;
+  jpeg_set_defaults(&info);
+  jpeg_start_compress(&info, TRUE);
+  std::vector<uint8_t> values(19 * 2, 77);
+  JSAMPROW row = values.data();
+  jpeg_write_scanlines(&info, &row, 1);
+  jpeg_finish_compress(&info);
+  const std::string jpeg(reinterpret_cast<char*>(out), size);
+  jpeg_destroy_compress(&info);
+  std::free(out);
+  expect_error(ErrorKind::Data, {"it has 2 colour channels, expected 1, 3 or 4"},
+               [&] { probe_image(as_span(jpeg)); });
 }
 
 TEST(ProbeImage, RefusesAHeaderThatClaimsTooMuch) {
