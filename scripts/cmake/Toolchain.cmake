@@ -46,6 +46,6 @@ find_package(CLI11 REQUIRED)
 
 # What the data room reads users' own files with (scripts/setup.sh installs all).
 find_package(PkgConfig REQUIRED)
-pkg_check_modules(TAILOR_IMAGES REQUIRED IMPORTED_TARGET libturbojpeg libpng libarchive matio zlib)
+pkg_check_modules(TAILOR_IMAGES REQUIRED IMPORTED_TARGET libjpeg libturbojpeg libpng libarchive matio zlib)
 add_library(tailor_image_libraries INTERFACE)
 target_link_libraries(tailor_image_libraries INTERFACE PkgConfig::TAILOR_IMAGES)

@@ -1,11 +1,16 @@
 #include "tailor/data/codec.h"
 
 #include <png.h>
-#include <turbojpeg.h>
 
 #include <algorithm>
 #include <cmath>
+#include <csetjmp>
+#include <cstdio>
 #include <cstring>
+
+#include <jpeglib.h>  // wants size_t and FILE
+
+#include <jerror.h>
 
 #include "tailor/core/files.h"
 
@@ -14,20 +19,133 @@ namespace {
 
 constexpr uint8_t kMissing = 128;  // what a broken file did not say
 
+/// libjpeg-turbo's decoder: reads a header, then a part of the picture. What it says first about
+/// damaged data is kept; an error ends the call that made it.
+class JpegDecoder {
+ public:
+  JpegDecoder() {
+    info_.err = jpeg_std_error(&errors_);
+    errors_.error_exit = [](j_common_ptr info) {
+      auto& self = of(info);
+      (*info->err->format_message)(info, self.message_);
+      std::longjmp(self.jump_, 1);
+    };
+    errors_.emit_message = [](j_common_ptr info, int level) {
+      if (level < 0 && info->err->num_warnings++ == 0)
+        (*info->err->format_message)(info, of(info).message_);
+    };
+    // A small file can hold thousands of scans of a large picture.
+    progress_.progress_monitor = [](j_common_ptr info) {
+      constexpr int kMaxScans = 500;
+      auto& self = of(info);
+      if (self.info_.input_scan_number <= kMaxScans) return;
+      std::snprintf(self.message_, sizeof self.message_, "more than %d scans", kMaxScans);
+      std::longjmp(self.jump_, 1);
+    };
+    info_.client_data = this;
+    if (!guarded([&] { jpeg_create_decompress(&info_); }))
+      fail(ErrorKind::Internal, "libjpeg-turbo: {}", message_);
+    info_.progress = &progress_;
+  }
+  JpegDecoder(const JpegDecoder&) = delete;
+  JpegDecoder& operator=(const JpegDecoder&) = delete;
+  ~JpegDecoder() { jpeg_destroy_decompress(&info_); }
+
+  /// Throws Data. `bytes` must stay until decode() is done.
+  void read_header(Span<const uint8_t> bytes) {
+    jpeg_abort_decompress(&info_);
+    message_[0] = 0;
+    int found = 0;
+    if (!guarded([&] {
+          jpeg_mem_src(&info_, bytes.data(), static_cast<unsigned long>(bytes.size()));
+          found = jpeg_read_header(&info_, FALSE);
+        }))
+      fail(ErrorKind::Data, "its JPEG header is damaged ({})", message_);
+    if (found != JPEG_HEADER_OK) fail(ErrorKind::Data, "it ends inside its JPEG header");
+  }
+  const jpeg_decompress_struct& header() const { return info_; }
+
+  /// Decodes, at eighths/8 of its size, the part of the picture that [top, bottom) x [left, right)
+  /// (in pixels of that size) names, with up to `left`'s block more on the left and a few columns
+  /// on the right. Returns the part's first column and its extent; pixels are as in a whole
+  /// picture. What cannot be decoded is `kMissing`.
+  struct Part {
+    int64_t left;
+    Extent extent;
+  };
+  Part decode(int eighths, Extent from, Extent to, std::vector<uint8_t>& pixels) {
+    constexpr int64_t kMargin = 8;  // chroma is interpolated across a part's edge
+    const bool cmyk = is_cmyk();
+    const size_t channels = cmyk ? 4 : 3;
+    info_.out_color_space = cmyk ? JCS_CMYK : JCS_RGB;
+    info_.scale_num = static_cast<unsigned>(eighths), info_.scale_denom = 8;
+    const auto top = static_cast<JDIMENSION>(from.height),
+               bottom = static_cast<JDIMENSION>(to.height);
+    auto left = static_cast<JDIMENSION>(std::max<int64_t>(from.width - kMargin, 0)), width = left;
+    const bool started = guarded([&] {
+      jpeg_start_decompress(&info_);
+      const int64_t right = std::min<int64_t>(to.width + kMargin, info_.output_width);
+      width = static_cast<JDIMENSION>(right) - left;
+      jpeg_crop_scanline(&info_, &left, &width);
+    });
+    if (!started) left = 0, width = static_cast<JDIMENSION>(to.width);
+    const size_t row_bytes = channels * width;
+    pixels.resize((bottom - top) * row_bytes);
+    if (started) {
+      guarded([&] {
+        jpeg_skip_scanlines(&info_, top);
+        while (info_.output_scanline < bottom) {
+          JSAMPROW at = pixels.data() + (info_.output_scanline - top) * row_bytes;
+          jpeg_read_scanlines(&info_, &at, 1);
+        }
+      });
+    }
+    const JDIMENSION done = started ? std::clamp(info_.output_scanline, top, bottom) : top;
+    std::fill(pixels.begin() + static_cast<std::ptrdiff_t>((done - top) * row_bytes), pixels.end(),
+              kMissing);
+    return {left, {static_cast<int64_t>(bottom - top), static_cast<int64_t>(width)}};
+  }
+  bool is_cmyk() const {
+    return info_.jpeg_color_space == JCS_CMYK || info_.jpeg_color_space == JCS_YCCK;
+  }
+  /// Frees the picture's memory; returns what was wrong with it, or "". Rows below the part are not
+  /// decoded: of them it is only known whether the file has an end.
+  std::string finish() {
+    const uint8_t end[] = {0xFF, JPEG_EOI};
+    const uint8_t *rest = info_.src->next_input_byte, *last = rest + info_.src->bytes_in_buffer;
+    const bool whole = message_[0] || info_.output_scanline == info_.output_height ||
+                       jpeg_has_multiple_scans(&info_) || info_.unread_marker == JPEG_EOI ||
+                       std::search(rest, last, end, end + 2) != last;
+    jpeg_abort_decompress(&info_);
+    return whole ? message_ : "Premature end of JPEG file";
+  }
+
+ private:
+  static JpegDecoder& of(j_common_ptr info) {
+    return *static_cast<JpegDecoder*>(info->client_data);
+  }
+  /// False if libjpeg-turbo gave up. `work` is left by a jump: nothing in it may need a destructor.
+  template <typename Work>
+  bool guarded(const Work& work) {
+    if (setjmp(jump_)) return false;
+    work();
+    return true;
+  }
+
+  jpeg_decompress_struct info_{};
+  jpeg_error_mgr errors_{};
+  jpeg_progress_mgr progress_{};
+  std::jmp_buf jump_{};
+  char message_[JMSG_LENGTH_MAX] = {};
+};
+
 /// One decoder and its buffers a thread.
 struct Scratch {
-  tjhandle jpeg = tjInitDecompress();
+  JpegDecoder jpeg;
   std::vector<uint8_t> pixels, cmyk;
-  Scratch() = default;
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  ~Scratch() {
-    if (jpeg) tjDestroy(jpeg);
-  }
 };
 Scratch& scratch() {
   thread_local Scratch s;
-  if (!s.jpeg) fail(ErrorKind::Internal, "libjpeg-turbo: no memory for a decoder");
   return s;
 }
 
@@ -57,22 +175,16 @@ ImageInfo check_size(ImageInfo info) {
 }
 
 ImageInfo probe_jpeg(Span<const uint8_t> bytes) {
-  int width = 0, height = 0, sampling = 0, colour = 0;
-  tjhandle handle = scratch().jpeg;
-  if (tjDecompressHeader3(handle, bytes.data(), static_cast<unsigned long>(bytes.size()), &width,
-                          &height, &sampling, &colour) != 0) {
-    const std::string problem = tjGetErrorStr2(handle);
-    // libjpeg-turbo 2.1 leaves a decoder in the middle of a header that failed.
-    tjDestroy(std::exchange(scratch().jpeg, tjInitDecompress()));
-    fail(ErrorKind::Data, "its JPEG header is damaged ({})", problem);
-  }
-  if (width < 1 || height < 1) fail(ErrorKind::Data, "it ends inside its JPEG header");
-  const bool cmyk = colour == TJCS_CMYK || colour == TJCS_YCCK;
+  JpegDecoder& jpeg = scratch().jpeg;
+  jpeg.read_header(bytes);
+  const jpeg_decompress_struct& header = jpeg.header();
+  if (header.jpeg_color_space == JCS_UNKNOWN)
+    fail(ErrorKind::Data, "it has {} colour channels, expected 1, 3 or 4", header.num_components);
   return check_size({ImageFormat::Jpeg,
-                     cmyk                  ? ImageColour::Cmyk
-                     : colour == TJCS_GRAY ? ImageColour::Grey
-                                           : ImageColour::Rgb,
-                     {height, width}});
+                     jpeg.is_cmyk()                             ? ImageColour::Cmyk
+                     : header.jpeg_color_space == JCS_GRAYSCALE ? ImageColour::Grey
+                                                                : ImageColour::Rgb,
+                     {header.image_height, header.image_width}});
 }
 
 /// Ink to light. Adobe's programs store CMYK inverted, and so do practically all such JPEGs.
@@ -83,38 +195,32 @@ void cmyk_to_rgb(const std::vector<uint8_t>& cmyk, std::vector<uint8_t>& rgb) {
   }
 }
 
-/// Decodes at the smallest of 1, 1/2, 1/4, 1/8 that still has the window at `size`. The steps
-/// between have no fast inverse DCT.
-std::string decode_jpeg(Span<const uint8_t> bytes, const ImageInfo& info, Window window,
-                        Extent size, Extent& decoded, double& scale) {
+/// The picture behind the header just read, decoded at the smallest of 1, 1/2, 1/4, 1/8 that still
+/// has the window at `size` (the steps between have no fast inverse DCT), and only around the
+/// window. `where` is the window in what was decoded.
+std::string decode_jpeg(Window window, Extent size, Extent& decoded, RealWindow& where) {
   Scratch& s = scratch();
   int eighths = 8;
   while (eighths > 1 && window.height * eighths / 2 >= 8 * size.height &&
          window.width * eighths / 2 >= 8 * size.width)
     eighths /= 2;
-  scale = eighths / 8.0;
-  const tjscalingfactor factor{eighths, 8};
-  decoded = {TJSCALED(info.extent.height, factor), TJSCALED(info.extent.width, factor)};
-  const auto pixels = static_cast<size_t>(decoded.height * decoded.width);
-  const bool cmyk = info.colour == ImageColour::Cmyk;
-  s.pixels.resize(3 * pixels);
-  if (cmyk) s.cmyk.resize(4 * pixels);
-  std::vector<uint8_t>& target = cmyk ? s.cmyk : s.pixels;
-  auto decode = [&] {
-    return tjDecompress2(s.jpeg, bytes.data(), static_cast<unsigned long>(bytes.size()),
-                         target.data(), static_cast<int>(decoded.width), 0,
-                         static_cast<int>(decoded.height), cmyk ? TJPF_CMYK : TJPF_RGB,
-                         TJFLAG_LIMITSCANS) == 0;
-  };
-  bool whole = decode();
-  if (!whole && tjGetErrorCode(s.jpeg) != TJERR_WARNING) {
-    // Gone for good somewhere inside: what was not written must not be an earlier picture.
-    std::fill(target.begin(), target.end(), kMissing);
-    whole = decode();
+  auto first = [&](int64_t start) { return start * eighths / 8; };
+  auto end = [&](int64_t start, int64_t length) { return ((start + length) * eighths + 7) / 8; };
+  const Extent from{first(window.top), first(window.left)};
+  const bool cmyk = s.jpeg.is_cmyk();
+  const JpegDecoder::Part part =
+      s.jpeg.decode(eighths, from, {end(window.top, window.height), end(window.left, window.width)},
+                    cmyk ? s.cmyk : s.pixels);
+  if (cmyk) {
+    s.pixels.resize(s.cmyk.size() / 4 * 3);
+    cmyk_to_rgb(s.cmyk, s.pixels);
   }
-  const std::string problem = whole ? "" : tjGetErrorStr2(s.jpeg);
-  if (cmyk) cmyk_to_rgb(s.cmyk, s.pixels);
-  return problem;
+  const double scale = eighths / 8.0;
+  decoded = part.extent;
+  where = {static_cast<double>(window.top) * scale - static_cast<double>(from.height),
+           static_cast<double>(window.left) * scale - static_cast<double>(part.left),
+           static_cast<double>(window.height) * scale, static_cast<double>(window.width) * scale};
+  return s.jpeg.finish();
 }
 
 }  // namespace
@@ -148,11 +254,12 @@ std::string decode_window(Span<const uint8_t> bytes, const WindowChooser& choose
                window.width, info.extent.height, info.extent.width);
   const Extent size{shape.height, shape.width};
   Extent decoded = info.extent;
-  double scale = 1;
+  RealWindow where{static_cast<double>(window.top), static_cast<double>(window.left),
+                   static_cast<double>(window.height), static_cast<double>(window.width)};
   std::string problem;
   std::vector<uint8_t>& pixels = scratch().pixels;
   if (info.format == ImageFormat::Jpeg) {
-    problem = decode_jpeg(bytes, info, window, size, decoded, scale);
+    problem = decode_jpeg(window, size, decoded, where);
   } else {
     PngImage png(bytes);
     png.image.format = PNG_FORMAT_RGB;
@@ -161,10 +268,7 @@ std::string decode_window(Span<const uint8_t> bytes, const WindowChooser& choose
     if (!png_image_finish_read(&png.image, &black, pixels.data(), 0, nullptr))
       problem = png.image.message;
   }
-  resample(pixels.data(), decoded, 3,
-           {static_cast<double>(window.top) * scale, static_cast<double>(window.left) * scale,
-            static_cast<double>(window.height) * scale, static_cast<double>(window.width) * scale},
-           size, pixels_hwc.data());
+  resample(pixels.data(), decoded, 3, where, size, pixels_hwc.data());
   // One panorama must not be paid for until the end of the run.
   constexpr size_t kKeptBytes = size_t{1} << 25;
   if (pixels.capacity() > kKeptBytes) std::vector<uint8_t>().swap(pixels);

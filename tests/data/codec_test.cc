@@ -5,7 +5,11 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdio>
 
+#include <jpeglib.h>  // wants size_t and FILE
+
+#include "data/resample.h"
 #include "support/expect_error.h"
 #include "support/pictures.h"
 
@@ -79,6 +83,59 @@ TEST(DecodeWindow, WindowsAreWhereTheyWereChosenAtEveryScale) {
       expect_gradient(decode(jpeg, w, size), extent, w, size, edge + 4);
     }
   }
+}
+
+/// Every pixel another, so that a column or a chroma sample off cannot agree.
+std::vector<uint8_t> noise(size_t count) {
+  std::vector<uint8_t> out(count);
+  uint32_t state = 12345;
+  for (uint8_t& v : out) v = static_cast<uint8_t>((state = state * 1664525 + 1013904223) >> 24);
+  return out;
+}
+
+TEST(DecodeWindow, APartOfAJpegIsWhatTheWholeHasThere) {
+  const Extent extent{309, 427};
+  const auto pixels = noise(309 * 427 * 3);
+  struct Case {
+    int sampling, flags;
+  };
+  tjhandle handle = tjInitDecompress();
+  for (Case c : {Case{TJSAMP_444, 0}, Case{TJSAMP_422, 0}, Case{TJSAMP_420, 0}, Case{TJSAMP_440, 0},
+                 Case{TJSAMP_411, 0}, Case{TJSAMP_GRAY, 0}, Case{TJSAMP_420, TJFLAG_PROGRESSIVE}}) {
+    const std::string jpeg = encode_jpeg(pixels, extent, TJPF_RGB, c.sampling, c.flags);
+    for (int eighths : {8, 4, 2, 1}) {
+      const int height = (309 * eighths + 7) / 8, width = (427 * eighths + 7) / 8;
+      std::vector<uint8_t> whole(static_cast<size_t>(height * width * 3));
+      ASSERT_EQ(tjDecompress2(handle, as_span(jpeg).data(), jpeg.size(), whole.data(), width, 0,
+                              height, TJPF_RGB, 0),
+                0)
+          << tjGetErrorStr2(handle);
+      for (Window w : {Window{0, 0, 309, 427}, Window{101, 53, 143, 211}, Window{17, 33, 131, 379},
+                       Window{7, 300, 302, 120}, Window{150, 0, 159, 173}}) {
+        const Extent size{w.height * eighths / 8, w.width * eighths / 8};
+        const double scale = eighths / 8.0;
+        std::vector<uint8_t> expected(static_cast<size_t>(size.height * size.width * 3));
+        resample(whole.data(), {height, width}, 3,
+                 {static_cast<double>(w.top) * scale, static_cast<double>(w.left) * scale,
+                  static_cast<double>(w.height) * scale, static_cast<double>(w.width) * scale},
+                 size, expected.data());
+        EXPECT_EQ(decode(jpeg, w, size), expected) << "sampling " << c.sampling << ", " << eighths
+                                                   << "/8, window at " << w.top << ", " << w.left;
+      }
+    }
+  }
+  tjDestroy(handle);
+}
+
+TEST(DecodeWindow, AJpegThatBreaksOffBelowTheWindowSaysSo) {
+  const Extent extent{320, 96};
+  const std::string whole = jpeg_picture(extent);
+  std::string problem;
+  const Window top{0, 0, 48, 96};
+  const auto got = decode(whole.substr(0, whole.size() - 40), top, {48, 96}, &problem);
+  EXPECT_EQ(problem, "Premature end of JPEG file");
+  EXPECT_EQ(got, decode(whole, top, {48, 96}));
+  EXPECT_EQ(got, decode(whole + "what a camera appends", top, {48, 96}));
 }
 
 TEST(DecodeWindow, GreyAndCmykBecomeRgb) {
@@ -164,6 +221,29 @@ TEST(ProbeImage, SaysWhatAFileIsNot) {
                [&] { probe_image(as_span(png.substr(0, 20))); });
 }
 
+TEST(ProbeImage, RefusesColoursThatNobodyKnows) {
+  jpeg_compress_struct info{};
+  jpeg_error_mgr errors{};
+  info.err = jpeg_std_error(&errors);
+  jpeg_create_compress(&info);
+  unsigned char* out = nullptr;
+  unsigned long size = 0;
+  jpeg_mem_dest(&info, &out, &size);
+  info.image_width = 19, info.image_height = 1, info.input_components = 2;
+  info.in_color_space = JCS_UNKNOWN;
+  jpeg_set_defaults(&info);
+  jpeg_start_compress(&info, TRUE);
+  std::vector<uint8_t> values(19 * 2, 77);
+  JSAMPROW row = values.data();
+  jpeg_write_scanlines(&info, &row, 1);
+  jpeg_finish_compress(&info);
+  const std::string jpeg(reinterpret_cast<char*>(out), size);
+  jpeg_destroy_compress(&info);
+  std::free(out);
+  expect_error(ErrorKind::Data, {"it has 2 colour channels, expected 1, 3 or 4"},
+               [&] { probe_image(as_span(jpeg)); });
+}
+
 TEST(ProbeImage, RefusesAHeaderThatClaimsTooMuch) {
   std::string jpeg = jpeg_picture({9, 14});
   const size_t frame = jpeg.find("\xFF\xC0");
@@ -205,6 +285,24 @@ TEST(Resample, AFlatPictureStaysFlat) {
     std::vector<uint8_t> out(41 * 7 * 2, static_cast<uint8_t>(~value));
     resample(in.data(), {19, 27}, 2, {1.3, 2.9, 15.1, 23.7}, {41, 7}, out.data());
     EXPECT_EQ(out, std::vector<uint8_t>(out.size(), value));
+  }
+}
+
+TEST(Resample, Avx2GivesTheSameBytes) {
+  if (!has_avx2()) GTEST_SKIP() << "no AVX2 here";
+  const Extent extent{61, 97};
+  for (int64_t channels : {1, 2, 3}) {
+    const auto in = noise(static_cast<size_t>(61 * 97 * channels));
+    for (RealWindow w : {RealWindow{0, 0, 61, 97}, RealWindow{3.5, 7.25, 50.75, 81.5},
+                         RealWindow{20, 30, 9, 13}, RealWindow{60, 96, 1, 1}}) {
+      for (Extent size : {Extent{29, 31}, Extent{7, 8}, Extent{5, 3}, Extent{83, 149}}) {
+        std::vector<uint8_t> plain(static_cast<size_t>(size.height * size.width * channels)),
+            got(plain.size());
+        resample_with(false, in.data(), extent, channels, w, size, plain.data());
+        resample_with(true, in.data(), extent, channels, w, size, got.data());
+        EXPECT_EQ(plain, got) << channels << " channels to " << size.height << " x " << size.width;
+      }
+    }
   }
 }
 
