@@ -11,5 +11,6 @@ function(tailor_embed)
             "-DFILES=${files}" -P ${CMAKE_SOURCE_DIR}/scripts/cmake/EmbedScript.cmake
     DEPENDS ${ARG_FILES} ${CMAKE_SOURCE_DIR}/scripts/cmake/EmbedScript.cmake
     VERBATIM)
+  set_source_files_properties(${output} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
   target_sources(${ARG_TARGET} PRIVATE ${output})
 endfunction()

@@ -5,14 +5,13 @@
 namespace tailor {
 namespace {
 
-bool is_size(int64_t n) { return n >= 1 && n <= kMaxMapSide; }
 bool is_pad(int64_t n) { return n >= 0 && n <= kMaxMapSide; }
 
 /// Whether kernel, stride and pads are sizes at all; A is a convolution's or a max pool's.
 template <class A>
 bool is_window(const A& a) {
-  return is_size(a.kernel) && is_size(a.stride) && is_pad(a.pad_top) && is_pad(a.pad_left) &&
-         is_pad(a.pad_bottom) && is_pad(a.pad_right);
+  return is_map_side(a.kernel) && is_map_side(a.stride) && is_pad(a.pad_top) &&
+         is_pad(a.pad_left) && is_pad(a.pad_bottom) && is_pad(a.pad_right);
 }
 std::string window_sizes() {
   return fmt::format("kernel and stride must be 1..{}, pads 0..{}", kMaxMapSide, kMaxMapSide);
@@ -173,7 +172,7 @@ MapShape infer_shape(Op op, const std::string& name, const std::vector<MapShape>
     case Op::ShortcutPad: {
       const auto* a = std::get_if<ShortcutPadAttributes>(&attributes);
       const MapShape& x = one_input();
-      need(a && is_size(a->stride) && is_pad(a->channel_offset) &&
+      need(a && is_map_side(a->stride) && is_pad(a->channel_offset) &&
                a->channel_offset + x.channels <= out_channels,
            "channels do not fit");
       return {out_channels, (x.height + a->stride - 1) / a->stride,

@@ -9,8 +9,6 @@
 namespace tailor {
 namespace {
 
-bool is_size(int64_t n) { return n >= 1 && n <= kMaxMapSide; }
-
 /// A stream's, weight's or reciprocal's type that every reader can compute with.
 bool is_narrow(const std::optional<FixedType>& t) {
   return t && t->width <= 32 && t->fraction() >= 0 && t->fraction() <= 62;
@@ -25,8 +23,8 @@ std::vector<std::string> verify_graph(const Graph& graph) {
   std::vector<std::string> findings;
   auto add = [&](const std::string& text) { findings.push_back(text); };
   for (const Value& v : graph.values) {
-    if (!is_size(v.shape.channels) || !is_size(v.shape.height) || !is_size(v.shape.width) ||
-        v.shape.size() > kMaxMapElements) {
+    if (!is_map_side(v.shape.channels) || !is_map_side(v.shape.height) ||
+        !is_map_side(v.shape.width) || v.shape.size() > kMaxMapElements) {
       add(fmt::format("{} has the shape {}, expected sizes 1..{} and at most {} elements", v.name,
                       to_string(v.shape), kMaxMapSide, kMaxMapElements));
     }

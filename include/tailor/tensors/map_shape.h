@@ -19,6 +19,7 @@ struct MapShape {
 /// Far beyond any image; within them no product of sizes overflows, whatever a damaged file says.
 constexpr int64_t kMaxMapSide = 1 << 20;
 constexpr int64_t kMaxMapElements = 1 << 30;
+inline bool is_map_side(int64_t n) { return n >= 1 && n <= kMaxMapSide; }
 
 /// "16x32x32": channels, rows, columns.
 std::string to_string(const MapShape& shape);
