@@ -12,7 +12,7 @@
 namespace tailor {
 namespace {
 
-constexpr MapShape kShape{3, 30, 20};
+constexpr MapShape kPictureShape{3, 30, 20};
 
 TEST(RandomResizedWindow, StaysInsideWithItsAreaAndAspect) {
   const RandomResizedCropConfig config{0.2, 1.5};
@@ -92,10 +92,10 @@ TEST(JitterColors, EachDoesItsOwn) {
 TEST(CutOut, SetsOneSquareToTheMean) {
   int64_t smallest = 1000, largest = 0;
   for (int64_t id = 0; id < 300; ++id) {
-    std::vector<float> image(static_cast<size_t>(kShape.size()), 1.0F);
-    cut_out(image, kShape, {7}, {3, 1, id});
+    std::vector<float> image(static_cast<size_t>(kPictureShape.size()), 1.0F);
+    cut_out(image, kPictureShape, {7}, {3, 1, id});
     int64_t top = 99, bottom = -1, left = 99, right = -1, zeros = 0;
-    for (int64_t i = 0; i < kShape.size(); ++i) {
+    for (int64_t i = 0; i < kPictureShape.size(); ++i) {
       if (image[static_cast<size_t>(i)] != 0) continue;
       const int64_t y = i / 60, x = i / 3 % 20;
       ++zeros;
