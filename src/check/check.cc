@@ -210,8 +210,9 @@ std::vector<std::string> compiler_command(const CheckOptions& options) {
 void compile(const Project& p, const CheckOptions& options, const std::string& binary, bool trace) {
   std::vector<std::string> command = compiler_command(options);
   const std::string root = absolute_path(p.folder);
+  // Of a ResNet-20, -O2 takes 2.3 s more to compile and saves 6 ms a vector.
   for (const std::string& flag :
-       {std::string("-std=c++11"), std::string("-O2"), "-I" + root, "-I" + root + "/firmware",
+       {std::string("-std=c++11"), std::string("-O1"), "-I" + root, "-I" + root + "/firmware",
         std::string("-idirafter"), root + "/firmware/native"})
     command.push_back(flag);
   if (trace) command.emplace_back("-DTAILOR_TRACE");
