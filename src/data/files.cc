@@ -81,16 +81,14 @@ class Folder : public FileSet {
 };
 
 struct Reader {
-  archive* a = archive_read_new();
+  std::unique_ptr<archive, int (*)(archive*)> owner{archive_read_new(), archive_read_free};
+  archive* a = owner.get();
   explicit Reader(const std::string& path) {
     if (!a) fail(ErrorKind::Internal, "libarchive: no memory");
     archive_read_support_filter_all(a);
     archive_read_support_format_all(a);
     if (archive_read_open_filename(a, path.c_str(), 1 << 18) != ARCHIVE_OK) fail_read(path);
   }
-  Reader(const Reader&) = delete;
-  Reader& operator=(const Reader&) = delete;
-  ~Reader() { archive_read_free(a); }
   [[noreturn]] void fail_read(const std::string& path) const {
     const char* text = archive_error_string(a);
     fail(ErrorKind::Data, "archive {}: {}; expected a whole .tar, .tar.gz or .zip", path,

@@ -116,8 +116,8 @@ TEST(ImagenetResnet, HasThePublishedParametersAndMacs) {
 TEST(ImagenetResnet, StrideSitsWhereTheVersionSays) {
   const auto strides = [](const char* name) {
     std::vector<int64_t> result;
-    for (const Stage& s : network_by_name(name).network.blocks[4].stages)
-      result.push_back(s.stride);
+    const Network network = network_by_name(name).network;
+    for (const Stage& s : network.blocks[4].stages) result.push_back(s.stride);
     return result;
   };
   EXPECT_EQ(network_by_name("resnet50").network.blocks[4].id, "stage2.block0");
