@@ -1,8 +1,6 @@
 // tailor export --format safetensors: a network's weights for other programs, under their names
 // when a rule set is given. The header also says topology and preprocessing, so that nothing is
 // lost.
-#include <set>
-
 #include "cli/source.h"
 #include "tailor/core/files.h"
 #include "tailor/core/strings.h"

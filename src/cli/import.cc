@@ -58,9 +58,10 @@ Candidate choose_rules(const ImportOptions& options, const TensorMap& file) {
 }
 
 /// The data set that such images and classes are known from; the user may say another.
-const char* usual_data(const Network& network) {
-  const bool small = network.input == MapShape{3, 32, 32};
-  return small && network.classes == 100 ? "cifar100" : "cifar10";
+Json usual_data(const Network& network) {
+  if (network.input != MapShape{3, 32, 32})
+    return Json::object({{"name", "folder"}, {"image_size", network.input.height}});
+  return Json::object({{"name", network.classes == 100 ? "cifar100" : "cifar10"}});
 }
 
 Tensor noise_inputs(const Network& network, const Preprocessing& preprocessing) {
@@ -98,7 +99,7 @@ int run_import(const ImportOptions& options) {
   c.tensors = chosen.match.tensors;
   c.preprocessing = chosen.rules.preprocessing;
   if (file.format == "safetensors") {  // ours say their preprocessing
-    const auto metadata = load_safetensors(options.file).metadata;
+    const auto metadata = load_safetensors(options.file, "weights", ForeignTypes::Convert).metadata;
     if (auto found = metadata.find("tailor.preprocessing"); found != metadata.end())
       c.preprocessing = read_preprocessing(Json::parse(found->second, options.file));
   }
@@ -113,8 +114,8 @@ int run_import(const ImportOptions& options) {
   for (double d : c.preprocessing.deviation) {
     if (!(d > 0)) fail(ErrorKind::Usage, "--std: expected positive numbers, got {}", d);
   }
-  Json config = Json::object({{"network", write_network_config(chosen.config)},
-                              {"data", Json::object({{"name", usual_data(chosen.network)}})}});
+  Json config = Json::object(
+      {{"network", write_network_config(chosen.config)}, {"data", usual_data(chosen.network)}});
   for (const std::string& assignment : options.set) apply_override(config, assignment);
   const RunConfig run = read_run_config(config, "tailor import");
   c.config = write_run_config(run);

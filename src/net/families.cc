@@ -60,6 +60,10 @@ constexpr ImagenetDepth kImagenetDepths[] = {{18, {2, 2, 2, 2}, false},
                                              {50, {3, 4, 6, 3}, true},
                                              {101, {3, 4, 23, 3}, true}};
 
+std::string imagenet_name(int64_t depth, StrideOn stride_on) {
+  return fmt::format("resnet{}{}", depth, stride_on == StrideOn::First1x1 ? "_v1" : "");
+}
+
 /// He et al. 2015, table 1: stem conv7x7 s2 and max pooling, four stages. A bottleneck (expansion
 /// 4) has its stride on the 3x3 convolution (v1.5, torchvision's) or on the first 1x1 (v1, the
 /// paper's).
@@ -127,10 +131,6 @@ void add_residual_block(Network& network, const NetworkConfig& config) {
 
 Network read_network_file(const std::string& path) {
   return read_network(Json::parse(read_file(path), path), path);
-}
-
-std::string imagenet_name(int64_t depth, StrideOn stride_on) {
-  return fmt::format("resnet{}{}", depth, stride_on == StrideOn::First1x1 ? "_v1" : "");
 }
 
 /// Every name with what it stands for.
