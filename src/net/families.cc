@@ -68,8 +68,7 @@ std::string imagenet_name(int64_t depth, StrideOn stride_on) {
 /// 4) has its stride on the 3x3 convolution (v1.5, torchvision's) or on the first 1x1 (v1, the
 /// paper's).
 void add_resnet_imagenet(Network& network, const NetworkConfig& config) {
-  network.name =
-      fmt::format("resnet{}{}", config.depth, config.stride_on == StrideOn::First1x1 ? "_v1" : "");
+  network.name = imagenet_name(config.depth, config.stride_on);
   Block stem{"stem", {conv_stage(network.input.channels, config.width, 7, 2)}, {}};
   stem.stages.push_back(max_pool_stage(config.width, 3, 2, 1));
   network.blocks.push_back(std::move(stem));
