@@ -349,6 +349,8 @@ void describe(RecordVisitor& v, MapShape& s) {
 
 void describe(RecordVisitor& v, Stage& s) {
   v.enumeration("kind", s.kind, {kStageKinds, 2}, "conv (batch norm, activation), or max_pool.");
+  // A pooling has neither; saying so otherwise is found by verify_network.
+  if (s.kind == StageKind::MaxPool) s.batch_norm = s.relu = false;
   v.integer("in_channels", s.in_channels, 0, 1 << 20, "Input channels. 0: as many as come in.");
   v.integer("out_channels", s.out_channels, 0, 1 << 20,
             "Filters. 0, for max_pool only: as many as come in.");
@@ -390,10 +392,7 @@ void complete_network(Network& network) {
   for (Block& block : network.blocks) {
     for (Stage& s : block.stages) {
       if (s.in_channels == 0) s.in_channels = channels;
-      if (s.kind == StageKind::MaxPool) {
-        if (s.out_channels == 0) s.out_channels = s.in_channels;
-        s.batch_norm = s.relu = false;
-      }
+      if (s.kind == StageKind::MaxPool && s.out_channels == 0) s.out_channels = s.in_channels;
       if (s.pad == -1) s.pad = (s.kernel - 1) / 2;
       if (s.pad_end == -1) s.pad_end = s.pad;
       channels = s.out_channels;

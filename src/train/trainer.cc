@@ -25,6 +25,8 @@ namespace tailor {
 namespace {
 
 constexpr int64_t kEvaluationBatch = 250;
+/// Fewer at once where images are larger than 3x64x64: memory grows with their pixels.
+constexpr int64_t kEvaluationFloats = 250 * 3 * 64 * 64;
 constexpr int64_t kWitnessImages = 4;
 
 using Clock = std::chrono::steady_clock;
@@ -79,14 +81,15 @@ Evaluation evaluate_model(Model& model, const ImageDataset& images, int64_t limi
                           Progress& progress, const std::string& label) {
   at::NoGradGuard no_grad;
   const int64_t count = limit > 0 ? std::min(limit, images.size()) : images.size();
-  BatchBuffer batch(kEvaluationBatch, shape, preprocessing);
+  const int64_t at_once =
+      std::clamp<int64_t>(kEvaluationFloats / shape.size(), 1, kEvaluationBatch);
+  BatchBuffer batch(at_once, shape, preprocessing);
   ClassificationMeter meter;
   std::vector<int64_t> indices;
   progress.begin(label, count, "image");
-  for (int64_t first = 0; first < count; first += kEvaluationBatch) {
+  for (int64_t first = 0; first < count; first += at_once) {
     indices.clear();
-    for (int64_t i = first; i < std::min(first + kEvaluationBatch, count); ++i)
-      indices.push_back(i);
+    for (int64_t i = first; i < std::min(first + at_once, count); ++i) indices.push_back(i);
     batch.fill(images, indices, std::nullopt, 0);
     at::Tensor logits = model.forward(batch.pixels(), /*training=*/false).contiguous();
     meter.add(values(logits), batch.label_values());

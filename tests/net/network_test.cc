@@ -108,6 +108,16 @@ TEST(Description, WhatFollowsFromTheRestMayBeLeftOut) {
   EXPECT_EQ(block_inputs(n).back(), (MapShape{6, 3, 3}));
 }
 
+TEST(Description, APoolingSaidToHaveAReluIsRefused) {
+  const char* text = R"({"name": "own", "input": {"channels": 3, "height": 8, "width": 8},
+    "classes": 5, "blocks": [{"id": "a", "stages": [
+      {"kind": "max_pool", "kernel": 2, "stride": 2, "relu": true}]}]})";
+  EXPECT_EQ(
+      message_of(ErrorKind::Config, [&] { read_network(Json::parse(text, "x"), "own.json"); }),
+      "the network in own.json is not well-formed: a.pool1: a pooling keeps its 3 channels "
+      "and has no groups, batch norm or ReLU");
+}
+
 TEST(NetworkJson, RoundTrips) {
   for (Join join : {Join::BeforeActivation, Join::AfterActivation}) {
     for (Shortcut shortcut : {Shortcut::Projection, Shortcut::Pad}) {
