@@ -45,10 +45,11 @@ void add_json(CLI::App& app, CommonOptions& o) {
   app.add_flag("--json", o.json, "Print the answer as JSON");
 }
 
-void add_set(CLI::App& app, std::vector<std::string>& set) {
+void add_set(CLI::App& app, std::vector<std::string>& set,
+             const char* meaning =
+                 "Override one key of the configuration: --set train.epochs=3 (repeatable)") {
   // One value an occurrence, so that a positional argument can follow.
-  app.add_option("--set", set,
-                 "Override one key of the configuration: --set train.epochs=3 (repeatable)")
+  app.add_option("--set", set, meaning)
       ->type_name("KEY=VALUE")
       ->take_all()
       ->expected(1)
@@ -90,6 +91,7 @@ void setup_evaluate(CLI::App& app, EvaluateOptions& o) {
       ->type_name("F");
   app.add_option("--data", o.data, "Folder of the data set (default: as in the run)")
       ->type_name("DIR");
+  add_set(app, o.set, "Evaluate on other data: --set data.name=folder (data.* only; repeatable)");
   app.add_option("--backend", o.engine, "libtorch (default), emulator (fixed point) or float64")
       ->check(CLI::IsMember({"libtorch", "emulator", "float64"}));
   app.add_option("--split", o.split, "test (default) or validation")

@@ -99,7 +99,8 @@ std::vector<int64_t> class_counts(const std::vector<ImageSums>& sums, int64_t cl
 /// A row an image: as it is, then as the first epochs see it.
 void draw_sheet(const std::string& path, const DataSplits& data, const DataConfig& config) {
   const MapShape shape = data.shape;
-  const int64_t rows = std::min(kSheetRows, data.train->size());
+  const ImageDataset& images = data.train ? *data.train : *data.test;
+  const int64_t rows = std::min(kSheetRows, images.size());
   const Extent extent{rows * (shape.height + kSheetGap) - kSheetGap,
                       kSheetColumns * (shape.width + kSheetGap) - kSheetGap};
   std::vector<uint8_t> sheet(static_cast<size_t>(extent.height * extent.width * 3), 255);
@@ -110,7 +111,7 @@ void draw_sheet(const std::string& path, const DataSplits& data, const DataConfi
   std::vector<float> batch(static_cast<size_t>(rows * shape.size()));
   for (int64_t column = 0; column < kSheetColumns; ++column) {
     const auto how = column == 0 ? std::nullopt : std::optional(augmentation);
-    maker.fill(*data.train, indices, how, column - 1, batch, labels);
+    maker.fill(images, indices, how, column - 1, batch, labels);
     const float* in = batch.data();
     for (int64_t row = 0; row < rows; ++row) {
       for (int64_t y = 0; y < shape.height; ++y) {
@@ -151,25 +152,32 @@ std::string class_table(const DataSplits& data, const std::vector<int64_t>& trai
 
 int check_data(const DataOptions& options) {
   const DataConfig config = data_config(options);
-  const DataSplits data = open_data(config);
+  const DataSplits data = has_training_images(config) ? open_data(config) : open_test_data(config);
   auto progress = make_stderr_progress();
-  const auto train_sums = read_all(*data.train, data.shape, *progress, "reading training images");
+  std::vector<ImageSums> train_sums;
+  if (data.train)
+    train_sums = read_all(*data.train, data.shape, *progress, "reading training images");
   const auto test_sums = read_all(*data.test, data.shape, *progress, "reading test images");
   const auto train = class_counts(train_sums, data.classes),
              test = class_counts(test_sums, data.classes);
-  const Preprocessing measured = statistics(train_sums, data.shape.pixels());
-  FileReport report = data.train->report();
+  // A set of test images alone is looked at as they are.
+  const char* part = data.train ? "training" : "test";
+  const int64_t training = data.train ? data.train->size() : 0;
+  const Preprocessing measured =
+      statistics(data.train ? train_sums : test_sums, data.shape.pixels());
+  FileReport report = data.train ? data.train->report() : FileReport{};
   const FileReport other = data.test->report();
   report.jpeg += other.jpeg, report.png += other.png, report.greyscale += other.greyscale;
   report.cmyk += other.cmyk, report.misnamed += other.misnamed;
   for (const auto& f : other.left_out) report.left_out.push_back(f);
   for (const auto& f : other.damaged) report.damaged.push_back(f);
   if (!options.output.empty()) draw_sheet(options.output, data, config);
-  const auto [least, most] = std::minmax_element(train.begin(), train.end());
+  const std::vector<int64_t>& counts = data.train ? train : test;
+  const auto [least, most] = std::minmax_element(counts.begin(), counts.end());
 
   if (options.json) {
     fmt::print("{}\n", Json::object({{"data", data.name},
-                                     {"training", data.train->size()},
+                                     {"training", training},
                                      {"test", data.test->size()},
                                      {"classes", data.classes},
                                      {"class_names", Json::array(data.class_names)},
@@ -188,13 +196,13 @@ int check_data(const DataOptions& options) {
     return 0;
   }
   fmt::print("{}: {} training and {} test images in {} classes, seen as {} x {}\n\n{}\n", data.name,
-             with_commas(data.train->size()), with_commas(data.test->size()), data.classes,
-             data.shape.width, data.shape.height, class_table(data, train, test));
-  fmt::print("classes of the training images: {} to {} images{}\n", with_commas(*least),
+             with_commas(training), with_commas(data.test->size()), data.classes, data.shape.width,
+             data.shape.height, class_table(data, train, test));
+  fmt::print("classes of the {} images: {} to {} images{}\n", part, with_commas(*least),
              with_commas(*most),
              *least == 0 || *most > 2 * *least ? " (unbalanced: accuracy alone will mislead)" : "");
-  fmt::print("mean {}  deviation {} of the training images in 0..1\n",
-             Json::array(measured.mean).dump(), Json::array(measured.deviation).dump());
+  fmt::print("mean {}  deviation {} of the {} images in 0..1\n", Json::array(measured.mean).dump(),
+             Json::array(measured.deviation).dump(), part);
   if (report.jpeg + report.png > 0)
     fmt::print("files: {} JPEG, {} PNG; {} greyscale, {} CMYK, {} with the other one's name\n",
                with_commas(report.jpeg), with_commas(report.png), with_commas(report.greyscale),

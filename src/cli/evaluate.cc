@@ -22,8 +22,7 @@ Images choose_images(const GraphSource& source, const EvaluateOptions& options, 
     fail(ErrorKind::Usage,
          "{}: it does not say which data set it belongs to; evaluate a checkpoint", source.title);
   }
-  DataConfig config = *source.data;
-  if (!options.data.empty()) config.root = options.data;
+  const DataConfig config = evaluation_data(*source.data, options);
   name = config.name;
   const bool test = options.split == "test";
   const DataSplits data = test ? open_test_data(config) : open_data(config);

@@ -189,6 +189,20 @@ ExportConfig apply_hardware(ExportConfig c, const HardwareOptions& flags) {
   return c;
 }
 
+DataConfig evaluation_data(const DataConfig& run, const EvaluateOptions& options) {
+  RunConfig whole;
+  whole.data = run;
+  Json json = write_run_config(whole);
+  for (const std::string& assignment : options.set) {
+    if (assignment.rfind("data.", 0) != 0)
+      fail(ErrorKind::Usage, "--set {}: tailor evaluate takes keys of data.* only", assignment);
+    apply_override(json, assignment);
+  }
+  DataConfig data = read_run_config(json, "tailor evaluate (--set)").data;
+  if (!options.data.empty()) data.root = options.data;
+  return data;
+}
+
 SampleImages sample_images(const GraphSource& source, const std::string& data_root, int64_t count) {
   SampleImages samples;
   const MapShape shape = source.graph.input_shape();

@@ -42,6 +42,10 @@ int export_weights(const ExportOptions& options);
 /// The run's export section with the flags on top.
 ExportConfig apply_hardware(ExportConfig base, const HardwareOptions& flags);
 
+/// The run's data section with --set and --data on top. Throws Usage for a --set that is not of
+/// data.*.
+DataConfig evaluation_data(const DataConfig& run, const EvaluateOptions& options);
+
 /// Images for test vectors: the test set's first ones, else seeded noise; `source` says which.
 struct SampleImages {
   std::string source;

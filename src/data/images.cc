@@ -212,8 +212,8 @@ DataSplits open_parts(const DataConfig& config, bool with_train) {
     const std::string folder = find_folder(config, source, "y_labels.csv");
     if (with_train)
       fail(ErrorKind::Data,
-           "{}: MLPerf Tiny's files are a test set; expected tailor evaluate, or data.name cifar10 "
-           "to train",
+           "{}: MLPerf Tiny's files are a test set; expected tailor evaluate or data check, or "
+           "data.name cifar10 to train",
            folder);
     splits.test = load_mlperf_tiny(folder);
   } else {
@@ -227,6 +227,8 @@ DataSplits open_parts(const DataConfig& config, bool with_train) {
 }
 
 }  // namespace
+
+bool has_training_images(const DataConfig& config) { return config.name != "mlperf_tiny"; }
 
 Images make_subset(Images base, std::vector<int64_t> indices) {
   return std::make_shared<Subset>(std::move(base), std::move(indices));

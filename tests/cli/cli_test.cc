@@ -206,6 +206,35 @@ TEST_F(Cli, ExportThenCheckThenEvaluate) {
                  {"export", "--graph", "p/design.safetensors"});
 }
 
+TEST_F(Cli, ASetOfTestImagesAloneIsCheckedAndEvaluatedOn) {
+  write_checkpoint("tiny.ckpt");
+  write_file(file("ic01/y_labels.csv"), "emu.bin,10,2\ntaxi.bin,10,1\n");
+  write_file(file("ic01/emu.bin"), std::string(3072, '\0'));
+  write_file(file("ic01/taxi.bin"), std::string(3072, '\xff'));
+  ProcessResult r = run({"data", "check", "--name", "mlperf_tiny", "--data", "ic01", "--output",
+                         "sheet.png", "--json", "--log", "off"});
+  ASSERT_EQ(r.status, 0) << r.output;
+  const Json answer = Json::parse(r.output.substr(r.output.find("{\n")), "answer");
+  EXPECT_EQ(answer.at("training").as_int(), 0);
+  EXPECT_EQ(answer.at("test_of_class").dump(), "[0,1,1,0,0,0,0,0,0,0]");
+  EXPECT_EQ(answer.at("mean").dump(), "[0.5,0.5,0.5]");
+  EXPECT_TRUE(path_exists(file("sheet.png")));
+  r = run({"data", "check", "--name", "mlperf_tiny", "--data", "ic01"});
+  testing::expect_words(r.output, {"0 training and 2 test images in 10 classes",
+                                   "classes of the test images: 0 to 1 images"});
+  const std::vector<std::string> evaluate = {"evaluate",  "--checkpoint", "tiny.ckpt",
+                                             "--backend", "float64",      "--set"};
+  auto with = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), evaluate.begin(), evaluate.end());
+    return words;
+  };
+  r = run(with({"data.name=mlperf_tiny", "--set", "data.test_size=0", "--data", "ic01"}));
+  ASSERT_EQ(r.status, 0) << r.output;
+  testing::expect_words(r.output, {"on 2 test images of mlperf_tiny (float64"});
+  expect_failure(2, {"--set train.epochs=3: tailor evaluate takes keys of data.* only"},
+                 with({"train.epochs=3"}));
+}
+
 TEST_F(Cli, ExportOfEveryOption) {
   ProcessResult r =
       run({"export",      "--network", "resnet8",    "--untrained", "--output",       "p",

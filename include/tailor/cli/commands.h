@@ -30,6 +30,7 @@ struct HardwareOptions {
 
 struct EvaluateOptions : CommonOptions {
   std::string checkpoint, graph, data;
+  std::vector<std::string> set;     // of data.* only
   std::string engine = "libtorch";  // or emulator, float64
   std::string split = "test";       // or validation
   int64_t limit = 0;

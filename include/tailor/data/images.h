@@ -76,6 +76,8 @@ struct DataSplits {
 /// Opens a data set. Throws Data with path, expected and found; the message of a missing set names
 /// the command that fetches it.
 DataSplits open_data(const DataConfig& config);
+/// False for a set of test images alone (MLPerf Tiny's), which open_data refuses.
+bool has_training_images(const DataConfig& config);
 /// The test images alone.
 DataSplits open_test_data(const DataConfig& config);
 /// Throws Data unless a network with this input and so many classes can be run on the data.

@@ -1,6 +1,7 @@
 // tailor evaluate --backend libtorch.
 #include <chrono>
 
+#include "cli/source.h"
 #include "cli/torch/plugin.h"
 #include "tailor/cli/commands.h"
 #include "tailor/core/strings.h"
@@ -11,7 +12,7 @@ namespace tailor {
 int torch_evaluate(const EvaluateOptions& options) {
   const Checkpoint c = load_checkpoint(options.checkpoint);
   RunConfig run = read_run_config(c.config, options.checkpoint);
-  if (!options.data.empty()) run.data.root = options.data;
+  run.data = evaluation_data(run.data, options);
   const bool validation = options.split == "validation";
   const DataSplits data = validation ? open_data(run.data) : open_test_data(run.data);
   verify_data_fits(data, c.network.input, c.network.classes, "checkpoint " + options.checkpoint);

@@ -192,6 +192,11 @@ TEST_F(TrainCli, EvaluateAgreesWithTheSummaryAndTheEmulator) {
   EXPECT_DOUBLE_EQ(accuracy({"--backend", "float64"}), expected);
   EXPECT_NEAR(accuracy({"--backend", "emulator", "--precision", "16,6"}), expected,
               5.1);  // two images of 40
+  const std::vector<std::string> other = {"--set", "data.seed=5", "--set", "data.test_size=30"};
+  const double elsewhere = accuracy(other);
+  EXPECT_NE(elsewhere, expected);
+  EXPECT_DOUBLE_EQ(accuracy({other[0], other[1], other[2], other[3], "--backend", "float64"}),
+                   elsewhere);
   EXPECT_DOUBLE_EQ(accuracy({"--split", "validation"}),
                    summary("runs/a").at("last").at("validation_accuracy").as_number());
 }
