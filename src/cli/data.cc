@@ -23,9 +23,10 @@ constexpr int64_t kSheetColumns = 8, kSheetRows = 8, kSheetGap = 4;
 DataConfig data_config(const DataOptions& options) {
   RunConfig run;
   if (!options.config.empty()) {
-    if (!options.name.empty())
+    if (!options.name.empty()) {
       fail(ErrorKind::Usage, "--name {}: the configuration names its data set; leave --config out",
            options.name);
+    }
     run = load_run_config(options.config, options.set).config;
   } else {
     const std::string name = options.name.empty() ? "folder" : options.name;
@@ -203,15 +204,17 @@ int check_data(const DataOptions& options) {
              *least == 0 || *most > 2 * *least ? " (unbalanced: accuracy alone will mislead)" : "");
   fmt::print("mean {}  deviation {} of the {} images in 0..1\n", Json::array(measured.mean).dump(),
              Json::array(measured.deviation).dump(), part);
-  if (report.jpeg + report.png > 0)
+  if (report.jpeg + report.png > 0) {
     fmt::print("files: {} JPEG, {} PNG; {} greyscale, {} CMYK, {} with the other one's name\n",
                with_commas(report.jpeg), with_commas(report.png), with_commas(report.greyscale),
                with_commas(report.cmyk), with_commas(report.misnamed));
+  }
   for (const auto& [file, what] : report.left_out) fmt::print("left out: {}: {}\n", file, what);
   for (const auto& [file, what] : report.damaged) fmt::print("damaged: {}: {}\n", file, what);
-  if (!options.output.empty())
+  if (!options.output.empty()) {
     fmt::print("contact sheet: {} (a row an image: as it is, then augmented: {})\n", options.output,
                config.augment.empty() ? "not at all" : join(config.augment, ", "));
+  }
   return 0;
 }
 

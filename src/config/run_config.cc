@@ -289,26 +289,31 @@ void check(const DataConfig& c, const std::string& source) {
   }
   auto number = [](int64_t n) { return std::to_string(n); };
   if (c.any_size()) {
-    if (c.image_size < 1)
+    if (c.image_size < 1) {
       fail_config("/data/image_size",
                   "the side of the network's input, because this data set's images have sizes of "
                   "their own",
                   number(c.image_size), source);
-    if (c.resize > 0 && c.resize < c.image_size)
+    }
+    if (c.resize > 0 && c.resize < c.image_size) {
       fail_config("/data/resize", fmt::format("at least /data/image_size, {}", c.image_size),
                   number(c.resize), source);
+    }
   } else {
-    if (c.image_size != 0)
+    if (c.image_size != 0) {
       fail_config("/data/image_size", fmt::format("0, {}'s own size", c.name), number(c.image_size),
                   source);
-    if (c.resize != 0)
+    }
+    if (c.resize != 0) {
       fail_config("/data/resize", "0, because all images of " + c.name + " have one size",
                   number(c.resize), source);
-    if (c.augments("random_crop"))
+    }
+    if (c.augments("random_crop")) {
       fail_config("/data/augment",
                   "pad_crop or random_resized_crop, because all images of " + c.name +
                       " have the network's size",
                   "\"random_crop\"", source);
+    }
   }
   if (c.extra && c.name != "svhn")
     fail_config("/data/extra", "false, because only svhn has extra images", "true", source);
@@ -320,9 +325,10 @@ void check(const DataConfig& c, const std::string& source) {
     crops = name;
   }
   const int64_t side = c.any_size() ? c.image_size : 32;
-  if (c.name != "npy" && c.augments("cutout") && c.cutout.side > 2 * side)
+  if (c.name != "npy" && c.augments("cutout") && c.cutout.side > 2 * side) {
     fail_config("/data/cutout/side", fmt::format("at most twice the image's {} pixels", side),
                 number(c.cutout.side), source);
+  }
 }
 
 void check(const NetworkConfig& c, const std::string& source) {
@@ -332,14 +338,16 @@ void check(const NetworkConfig& c, const std::string& source) {
   if (c.family == "resnet_imagenet" && c.depth != 18 && c.depth != 34 && c.depth != 50 &&
       c.depth != 101)
     fail_config("/network/depth", "18, 34, 50 or 101 (family resnet_imagenet)", depth, source);
-  if (c.family == "resnet_imagenet" && c.stride_on == StrideOn::First1x1 && c.depth < 50)
+  if (c.family == "resnet_imagenet" && c.stride_on == StrideOn::First1x1 && c.depth < 50) {
     fail_config("/network/stride_on", "\"3x3\": ResNet-18 and 34 have no bottlenecks", "\"1x1\"",
                 source);
-  if ((c.family == "file") == c.file.empty())
+  }
+  if ((c.family == "file") == c.file.empty()) {
     fail_config("/network/file",
                 c.file.empty() ? "the description of the network (family file)"
                                : "no file, or family \"file\"",
                 fmt::format("\"{}\"", c.file), source);
+  }
 }
 
 void check(const RunConfig& c, const std::string& source) {

@@ -25,9 +25,10 @@ std::vector<int64_t> widen(Span<const T> values) {
 std::vector<int64_t> read_labels(const std::string& path, int64_t count) {
   const Tensor t = load_npy(path, "labels");
   const bool floats = t.dtype() == DType::F32 || t.dtype() == DType::F64;
-  if (t.shape() != Shape{count} || floats)
+  if (t.shape() != Shape{count} || floats) {
     fail(ErrorKind::Data, "labels {}: expected whole numbers of shape {}, got {} of shape {}", path,
          to_string(Shape{count}), dtype_name(t.dtype()), to_string(t.shape()));
+  }
   std::vector<int64_t> labels = t.dtype() == DType::I64   ? widen(t.as<int64_t>())
                                 : t.dtype() == DType::I32 ? widen(t.as<int32_t>())
                                 : t.dtype() == DType::I16 ? widen(t.as<int16_t>())
@@ -35,9 +36,10 @@ std::vector<int64_t> read_labels(const std::string& path, int64_t count) {
                                                           : widen(t.as<uint8_t>());
   constexpr int64_t kMostClasses = 1'000'000;
   for (size_t i = 0; i < labels.size(); ++i) {
-    if (labels[i] < 0 || labels[i] >= kMostClasses)
+    if (labels[i] < 0 || labels[i] >= kMostClasses) {
       fail(ErrorKind::Data, "labels {}: element {}: expected a class from 0 to {}, got {}", path, i,
            kMostClasses - 1, labels[i]);
+    }
   }
   return labels;
 }
@@ -50,11 +52,12 @@ ArrayPart load_npy_images(const std::string& folder, const std::string& part) {
   const Shape& s = t.shape();
   const bool color = s.size() == 4 && s[3] == 3, grey = s.size() == 3;
   if (t.dtype() != DType::U8 || !(color || grey) || element_count(s) == 0 || s[1] > kMaxMapSide ||
-      s[2] > kMaxMapSide)
+      s[2] > kMaxMapSide) {
     fail(ErrorKind::Data,
          "images {}: expected U8 of shape [images, rows, columns, 3] or [images, rows, columns], "
          "got {} of shape {}",
          path, dtype_name(t.dtype()), to_string(s));
+  }
   std::vector<int64_t> labels = read_labels(path_join(folder, part + "_labels.npy"), s[0]);
   ArrayPart out;
   out.shape = {3, s[1], s[2]};
@@ -81,14 +84,16 @@ Images load_mlperf_tiny(const std::string& folder) {
     const auto columns = split(trim(line), ',');
     const auto label = columns.size() == 3 ? parse_int(trim(columns[2])) : std::nullopt;
     if (!label || *label < 0 || *label >= kMlperfClasses ||
-        columns[0].find('/') != std::string::npos)
+        columns[0].find('/') != std::string::npos) {
       fail(ErrorKind::Data, "{}: line {}: expected FILE.bin,{},LABEL with a label 0..{}, got '{}'",
            list, number, kMlperfClasses, kMlperfClasses - 1, trim(line));
+    }
     const std::string path = path_join(folder, columns[0]);
     bytes.push_back(read_file(path, "image"));
-    if (bytes.back().size() != kMlperfBytes)
+    if (bytes.back().size() != kMlperfBytes) {
       fail(ErrorKind::Data, "image {}: expected {} bytes (32 rows of 32 RGB pixels), got {}", path,
            kMlperfBytes, bytes.back().size());
+    }
     labels.push_back(*label);
   }
   if (labels.empty()) fail(ErrorKind::Data, "{}: it names no image", list);

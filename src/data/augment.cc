@@ -78,9 +78,10 @@ void cut_out(Span<float> hwc, MapShape shape, const CutoutConfig& config,
                 left = random.below(shape.width) - config.side / 2;
   const int64_t first = std::max<int64_t>(left, 0),
                 last = std::min(left + config.side, shape.width);
-  for (int64_t y = std::max<int64_t>(top, 0); y < std::min(top + config.side, shape.height); ++y)
+  for (int64_t y = std::max<int64_t>(top, 0); y < std::min(top + config.side, shape.height); ++y) {
     std::fill(hwc.begin() + (y * shape.width + first) * shape.channels,
               hwc.begin() + (y * shape.width + last) * shape.channels, 0.0F);
+  }
 }
 
 double mixup_share(const MixupConfig& config, const AugmentationKey& key) {

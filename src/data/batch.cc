@@ -136,9 +136,10 @@ double BatchMaker::fill(const ImageDataset& images, Span<const int64_t> indices,
   TAILOR_CHECK(
       nhwc.size() == static_cast<size_t>(count * shape_.size()) && labels.size() == indices.size(),
       "batch of {}", count);
-  if (threads == 0)
+  if (threads == 0) {
     threads =
         images.decodes() || count * shape_.size() > kBytesWorthThreads ? available_threads() : 1;
+  }
   // Each worker takes the next image until there is none; which one that is changes nothing.
   std::atomic<int64_t> next{0};
   parallel_for(std::min<int64_t>(threads, count), threads, [&](int64_t) {

@@ -168,9 +168,10 @@ struct PngImage {
 
 ImageInfo check_size(ImageInfo info) {
   const auto [height, width] = info.extent;
-  if (height < 1 || width < 1 || height > kMaxPixels / width)
+  if (height < 1 || width < 1 || height > kMaxPixels / width) {
     fail(ErrorKind::Data, "it claims {} x {} pixels, expected 1 to {} in all", width, height,
          kMaxPixels);
+  }
   return info;
 }
 

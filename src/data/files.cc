@@ -106,11 +106,12 @@ std::string inside_name(const char* raw, const std::string& archive) {
     escapes |= part == "..";
     if (!part.empty() && part != ".") parts.push_back(part);
   }
-  if (escapes)
+  if (escapes) {
     fail(ErrorKind::Data,
          "archive {}: the path '{}' leads out of the archive; expected relative paths without "
          "'..'; do not unpack this archive",
          archive, name);
+  }
   return join(parts, "/");
 }
 
@@ -144,9 +145,10 @@ class Archive : public FileSet {
       names_.push_back(std::move(f.name));
       members_.push_back(f.member);
     }
-    if (spooled > 0)
+    if (spooled > 0) {
       log_info("data", "{}: {:.1f} MB of compressed members unpacked to a temporary file", path_,
                static_cast<double>(spooled) / 1e6);
+    }
   }
 
   std::string read(size_t file, size_t limit) const override {
@@ -210,9 +212,10 @@ class Archive : public FileSet {
     const char* root = std::getenv("TMPDIR");
     std::string path = path_join(root && *root ? root : "/tmp", "tailor-spool.XXXXXX");
     spool_ = Descriptor(::mkstemp(path.data()));
-    if (spool_.value() < 0)
+    if (spool_.value() < 0) {
       fail(ErrorKind::Data, "cannot make a temporary file {}: {}", path,
            std::generic_category().message(errno));
+    }
     ::unlink(path.c_str());
   }
   void write_spool(const void* block, size_t size, int64_t at) {
@@ -220,11 +223,12 @@ class Archive : public FileSet {
     while (size > 0) {
       const ssize_t n = ::pwrite(spool_.value(), bytes, size, static_cast<off_t>(at));
       if (n < 0 && errno == EINTR) continue;
-      if (n < 0)
+      if (n < 0) {
         fail(ErrorKind::Data,
              "archive {}: no room in the temporary folder for its unpacked members: {}; set "
              "TMPDIR to a larger disk, or unpack the archive",
              path_, std::generic_category().message(errno));
+      }
       bytes += n, at += n, size -= static_cast<size_t>(n);
     }
   }

@@ -119,9 +119,10 @@ class FolderImages : public ImageDataset {
   }
   void note_damage(size_t file, const std::string& problem) const {
     std::lock_guard lock(mutex_);
-    if (damaged_.emplace(file, problem).second)
+    if (damaged_.emplace(file, problem).second) {
       log_warn("data", "image {}: damaged ({}); used as far as it goes", files_->title(file),
                problem);
+    }
   }
 
   std::shared_ptr<const FileSet> files_;
@@ -165,9 +166,10 @@ std::map<std::string, std::string> read_annotations(const FileSet& files, size_t
     ++line_number;
     if (trim(line).empty()) continue;
     const auto columns = split(line, '\t');
-    if (columns.size() < 2 || columns[0].empty() || columns[1].empty())
+    if (columns.size() < 2 || columns[0].empty() || columns[1].empty()) {
       fail(ErrorKind::Data, "{}: line {}: expected an image's name, a tab and its class, got '{}'",
            files.title(file), line_number, line);
+    }
     classes[columns[0]] = columns[1];
   }
   return classes;
@@ -181,11 +183,12 @@ std::vector<Item> interleave(const std::vector<File>& files,
   std::vector<int64_t> counts(classes.size(), 0);
   for (const File& f : files) {
     const auto at = std::lower_bound(classes.begin(), classes.end(), f.group);
-    if (at == classes.end() || *at != f.group)
+    if (at == classes.end() || *at != f.group) {
       fail(ErrorKind::Data,
            "{}: {} belongs to class '{}', which has no folder in train/; expected one of the {} "
            "there{}",
            root, f.path, f.group, classes.size(), did_you_mean(f.group, classes));
+    }
     const auto label = static_cast<size_t>(at - classes.begin());
     ranked.push_back({counts[label]++, {f.file, static_cast<int64_t>(label)}});
   }
@@ -195,6 +198,7 @@ std::vector<Item> interleave(const std::vector<File>& files,
     return std::pair(a.first, a.second.label) < std::pair(b.first, b.second.label);
   });
   std::vector<Item> items;
+  items.reserve(ranked.size());
   for (const auto& r : ranked) items.push_back(r.second);
   return items;
 }
@@ -213,9 +217,10 @@ Images open_items(const std::shared_ptr<const FileSet>& files, std::vector<Item>
   const std::string text = fmt::format(
       "{}: {} of {} {} files cannot be read ({})", root, report.left_out.size(),
       static_cast<size_t>(images->size()) + report.left_out.size(), part, join(some, "; "));
-  if (config.unreadable == Unreadable::Error || images->size() == 0)
+  if (config.unreadable == Unreadable::Error || images->size() == 0) {
     fail(ErrorKind::Data, "{}; tailor data check lists them; remove them{}", text,
          images->size() == 0 ? "" : ", or set data.unreadable to \"skip\"");
+  }
   log_warn("data", "{}; they are left out", text);
   return images;
 }
@@ -228,9 +233,10 @@ CentreView centre_view(const DataConfig& config) {
 }
 
 FolderParts open_image_folder(const std::string& root, const DataConfig& config, bool with_train) {
-  if (!path_exists(root))
+  if (!path_exists(root)) {
     fail(ErrorKind::Data, "data.root {}: expected a folder or an archive of images, found nothing",
          root);
+  }
   const auto files = open_files(root, [](const std::string& name) {
     return is_image_name(name) || file_name(name) == file_name(kAnnotations);
   });
@@ -265,23 +271,25 @@ FolderParts open_image_folder(const std::string& root, const DataConfig& config,
   if (split) train = std::move(plain);
   std::set<std::string> groups;
   for (const File& f : train) groups.insert(f.group);
-  if (groups.count("") != 0 || groups.size() < 2)
+  if (groups.count("") != 0 || groups.size() < 2) {
     fail(ErrorKind::Data,
          "{}: expected train/CLASS/*.jpg and val/CLASS/*.jpg, Tiny ImageNet's layout, or "
          "CLASS/*.jpg, with two classes or more; found {} image files in {} classes{}",
          root, train.size(), groups.size(),
          groups.count("") != 0 ? ", some of them in no class's folder" : "");
+  }
   FolderParts parts;
   parts.drawn_test = split;
   parts.classes.assign(groups.begin(), groups.end());
   std::vector<Item> train_items = interleave(train, parts.classes, "training", root), test_items;
   if (split) {
     const auto count = static_cast<int64_t>(train_items.size());
-    if (config.test_size < 1 || config.test_size >= count)
+    if (config.test_size < 1 || config.test_size >= count) {
       fail(ErrorKind::Data,
            "{}: it has no val/ and no test/; expected in data.test_size how many of its {} images "
            "are kept back for testing, got {}",
            root, count, config.test_size);
+    }
     const auto order = random_permutation(
         count, CounterRandom(static_cast<uint64_t>(config.seed), RandomStream::Split, 1));
     std::vector<bool> kept(train_items.size(), false);

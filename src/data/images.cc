@@ -115,11 +115,12 @@ std::string find_folder(const DataConfig& config, const Source& source, const st
     if (path_exists(path_join(folder, file))) return folder;
   }
   const std::string name = source.name;
-  if (name == "npy")
+  if (name == "npy") {
     fail(ErrorKind::Data,
          "{} is not in {} ({}): expected train_images.npy, train_labels.npy, test_images.npy and "
          "test_labels.npy",
          source.title, root, origin);
+  }
   const std::string advice =
       name == "mlperf_tiny"
           ? "take them from MLPerf Tiny's repository (github.com/mlcommons/tiny)"
@@ -201,20 +202,22 @@ DataSplits open_parts(const DataConfig& config, bool with_train) {
     const std::string folder = find_folder(config, source, "test_images.npy");
     // A class may be in one part only: both are looked at, whatever is asked for.
     ArrayPart train = load_npy_images(folder, "train"), test = load_npy_images(folder, "test");
-    if (train.shape != test.shape)
+    if (train.shape != test.shape) {
       fail(ErrorKind::Data, "{}: expected images of one shape, got {} to train and {} to test",
            folder, to_string(train.shape), to_string(test.shape));
+    }
     splits.shape = train.shape;
     splits.classes = std::max(train.classes, test.classes);
     splits.test = std::move(test.images);
     if (with_train) splits.train = std::move(train.images);
   } else if (config.name == "mlperf_tiny") {
     const std::string folder = find_folder(config, source, "y_labels.csv");
-    if (with_train)
+    if (with_train) {
       fail(ErrorKind::Data,
            "{}: MLPerf Tiny's files are a test set; expected tailor evaluate or data check, or "
            "data.name cifar10 to train",
            folder);
+    }
     splits.test = load_mlperf_tiny(folder);
   } else {
     splits.test = fixed_part(config, source, /*train=*/false);
@@ -255,13 +258,15 @@ int64_t ImageDataset::read_window(int64_t index, const WindowChooser& choose, Ma
 
 void verify_data_fits(const DataSplits& data, MapShape input, int64_t classes,
                       const std::string& network) {
-  if (data.shape != input)
+  if (data.shape != input) {
     fail(ErrorKind::Data, "{}: it takes images of {}, the data set {} has {}{}", network,
          to_string(input), data.name, to_string(data.shape),
          data.class_names.empty() ? "" : "; set data.image_size");
-  if (data.classes != classes)
+  }
+  if (data.classes != classes) {
     fail(ErrorKind::Data, "{}: it tells {} classes apart, the data set {} has {}", network, classes,
          data.name, data.classes);
+  }
 }
 
 DataSplits open_test_data(const DataConfig& config) {

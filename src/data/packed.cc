@@ -81,9 +81,10 @@ class Mapping {
     if (S_ISREG(info.st_mode) && size_ > 0)
       address_ = ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, file, 0);
     ::close(file);
-    if (address_ == MAP_FAILED)
+    if (address_ == MAP_FAILED) {
       fail(ErrorKind::Data, "packed cache {}: expected a file with bytes in it that can be mapped",
            path);
+    }
   }
   Mapping(const Mapping&) = delete;
   Mapping& operator=(const Mapping&) = delete;
@@ -127,12 +128,13 @@ class PackedImages : public ImageDataset {
     std::atomic<bool>& checked = cache_->checked[first_ + static_cast<size_t>(index)];
     if (!checked.load(std::memory_order_relaxed)) {
       if (const uint32_t crc = crc_of(pixels, size_t{3} * r.height * r.width);
-          kChecksums && crc != r.crc)
+          kChecksums && crc != r.crc) {
         fail(
             ErrorKind::Data,
             "packed cache {}: image {}: expected checksum {:08x}, got {:08x}; the file is damaged, "
             "pack it again",
             cache_->path, first_ + static_cast<size_t>(index), r.crc, crc);
+      }
       checked.store(true, std::memory_order_relaxed);
     }
     const Extent e = extent(index);
@@ -235,12 +237,14 @@ DataSplits open_packed(const std::string& path, const DataConfig& config) {
   Preamble preamble{};
   Trailer trailer{};
   if (size >= sizeof preamble) std::memcpy(&preamble, bytes, sizeof preamble);
-  if (std::memcmp(preamble.magic, kMagic, sizeof kMagic) != 0)
+  if (std::memcmp(preamble.magic, kMagic, sizeof kMagic) != 0) {
     fail(ErrorKind::Data, "packed cache {}: it is none; expected a file that tailor data pack made",
          path);
-  if (preamble.version != kPackedVersion)
+  }
+  if (preamble.version != kPackedVersion) {
     fail(ErrorKind::Unsupported, "packed cache {}: expected version {}, got {}; pack it again",
          path, kPackedVersion, preamble.version);
+  }
   if (size >= sizeof preamble + sizeof trailer)
     std::memcpy(&trailer, bytes + size - sizeof trailer, sizeof trailer);
   // No sum below can overflow: each term is at most the file's size.
@@ -249,20 +253,22 @@ DataSplits open_packed(const std::string& path, const DataConfig& config) {
       trailer.index_offset <= size && trailer.index_bytes <= size && trailer.json_bytes <= size &&
       trailer.index_offset >= sizeof preamble && trailer.index_bytes % sizeof(Record) == 0 &&
       trailer.index_offset + trailer.index_bytes + trailer.json_bytes + sizeof trailer == size;
-  if (!whole)
+  if (!whole) {
     fail(ErrorKind::Data,
          "packed cache {}: it is cut short or damaged ({} bytes, without the end that belongs to "
          "it); pack it again",
          path, size);
+  }
   const uint8_t* index = bytes + trailer.index_offset;
   const uint32_t crc =
       crc_of(index, trailer.index_bytes + trailer.json_bytes, crc_of(bytes, sizeof preamble));
-  if (kChecksums && crc != trailer.crc)
+  if (kChecksums && crc != trailer.crc) {
     fail(
         ErrorKind::Data,
         "packed cache {}: expected index checksum {:08x}, got {:08x}; the file is damaged, pack it "
         "again",
         path, trailer.crc, crc);
+  }
   cache->records.resize(trailer.index_bytes / sizeof(Record));
   std::memcpy(cache->records.data(), index, trailer.index_bytes);
   const Json json = Json::parse({reinterpret_cast<const char*>(index) + trailer.index_bytes,

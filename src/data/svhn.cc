@@ -20,16 +20,18 @@ void check_header(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) fail(ErrorKind::Data, "cannot read SVHN file {}", path);
   file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  if (file.gcount() < 128)
+  if (file.gcount() < 128) {
     fail(ErrorKind::Data, "SVHN file {}: expected a MATLAB 5 file, got {} bytes", path,
          file.gcount());
-  if (bytes.compare(124, 4, std::string("\0\1IM", 4)) != 0)
+  }
+  if (bytes.compare(124, 4, std::string("\0\1IM", 4)) != 0) {
     fail(
         ErrorKind::Data,
         "SVHN file {}: expected a little-endian MATLAB 5 file (00 01 'IM' at byte 124), got {:02x} "
         "{:02x} {:02x} {:02x}; save it with -v6 or -v7",
         path, static_cast<uint8_t>(bytes[124]), static_cast<uint8_t>(bytes[125]),
         static_cast<uint8_t>(bytes[126]), static_cast<uint8_t>(bytes[127]));
+  }
   // libmatio reads a variable that is cut short as if nothing were missing.
   file.seekg(0, std::ios::end);
   const auto size = static_cast<uint64_t>(file.tellg());
@@ -37,10 +39,11 @@ void check_header(const std::string& path) {
     uint32_t tag[2] = {0, 0};  // type and bytes of a variable
     file.seekg(static_cast<std::streamoff>(at));
     file.read(reinterpret_cast<char*>(tag), sizeof tag);
-    if (!file || tag[1] > size - at - sizeof tag)
+    if (!file || tag[1] > size - at - sizeof tag) {
       fail(ErrorKind::Data,
            "SVHN file {}: it is cut short: the variable at byte {} needs {} bytes, the file has {}",
            path, at, tag[1], size);
+    }
     at += sizeof tag + tag[1];
   }
 }
@@ -49,9 +52,10 @@ Variable read_variable(mat_t* file, const std::string& path, const char* name) {
   Variable v(Mat_VarRead(file, name), Mat_VarFree);
   if (!v || !v->data)
     fail(ErrorKind::Data, "SVHN file {}: the variable {} is missing or cut short", path, name);
-  if (v->isComplex || (v->class_type != MAT_C_UINT8 && v->class_type != MAT_C_DOUBLE))
+  if (v->isComplex || (v->class_type != MAT_C_UINT8 && v->class_type != MAT_C_DOUBLE)) {
     fail(ErrorKind::Data, "SVHN file {}: {}: expected uint8 or double numbers, got class {}", path,
          name, static_cast<int>(v->class_type));
+  }
   return v;
 }
 
@@ -74,22 +78,25 @@ Part load_part(const std::string& path) {
   const bool right = (x.rank == 4 || x.rank == 3) && x.dims[0] == kSide && x.dims[1] == kSide &&
                      x.dims[2] == 3 && x.class_type == MAT_C_UINT8;
   const size_t count = !right ? 0 : x.rank == 4 ? x.dims[3] : 1;
-  if (count == 0 || x.nbytes != count * kImage)
+  if (count == 0 || x.nbytes != count * kImage) {
     fail(ErrorKind::Data,
          "SVHN file {}: X: expected 32x32x3xN uint8 (rows, columns, channels, images), got {} in "
          "{} bytes",
          path, shape, x.nbytes);
+  }
   const Variable y = read_variable(file.get(), path, "y");
   const size_t labels = y->nbytes / (y->class_type == MAT_C_UINT8 ? 1 : sizeof(double));
-  if (labels != count)
+  if (labels != count) {
     fail(ErrorKind::Data, "SVHN file {}: y: expected {} labels, one an image, got {}", path, count,
          labels);
+  }
   for (size_t i = 0; i < count; ++i) {
     const double label = y->class_type == MAT_C_UINT8 ? static_cast<const uint8_t*>(y->data)[i]
                                                       : static_cast<const double*>(y->data)[i];
-    if (!(label >= 1 && label <= 10 && label == std::floor(label)))
+    if (!(label >= 1 && label <= 10 && label == std::floor(label))) {
       fail(ErrorKind::Data, "SVHN file {}: y({}): expected a digit 1..9, or 10 for 0; got {}", path,
            i + 1, label);
+    }
     part.labels.push_back(static_cast<int64_t>(label) % 10);
   }
   return part;

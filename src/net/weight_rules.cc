@@ -121,13 +121,15 @@ WeightRules read_weight_rules(const std::string& text, const std::string& name,
   rules.name = name;
   read_record(Json::parse(text, source), source, [&](RecordVisitor& v) { describe(v, rules); });
   if (!rules.shortcut.empty() && rules.shortcut != to_string(Shortcut::Pad) &&
-      rules.shortcut != to_string(Shortcut::Projection))
+      rules.shortcut != to_string(Shortcut::Projection)) {
     fail_config("/shortcut", "\"projection\", \"pad\" or \"\"", "\"" + rules.shortcut + "\"",
                 source);
+  }
   if (rules.preprocessing.mean.empty() ||
-      rules.preprocessing.mean.size() != rules.preprocessing.deviation.size())
+      rules.preprocessing.mean.size() != rules.preprocessing.deviation.size()) {
     fail_config("/mean", "as many numbers as in /deviation, at least one",
                 std::to_string(rules.preprocessing.mean.size()), source);
+  }
   for (size_t i = 0; i < rules.rules.size(); ++i) verify_rule(rules.rules[i], i, source);
   return rules;
 }
@@ -167,9 +169,10 @@ Tensor converted(const Tensor& given, WeightLayout layout) {
   const size_t pixels = values.size() / std::max<size_t>(1, outputs * inputs);
   for (size_t p = 0; p < pixels; ++p) {
     for (size_t i = 0; i < inputs; ++i) {
-      for (size_t o = 0; o < outputs; ++o)
+      for (size_t o = 0; o < outputs; ++o) {
         out[(o * inputs + i) * pixels + p] =
             static_cast<float>(values[(p * inputs + i) * outputs + o]);
+      }
     }
   }
   return result;
