@@ -176,6 +176,9 @@ void setup_import(CLI::App& app, ImportOptions& o) {
                  "How their names map to ours: a rule set's name or .json file (default: the one "
                  "that fits)")
       ->type_name("NAME");
+  app.add_option("--prefix", o.prefix,
+                 "Take the tensors whose names begin so (default: the prefix that fits)")
+      ->type_name("TEXT");
   app.add_option("--output", o.output, "Folder for model.ckpt (default imports/NAME)")
       ->type_name("DIR");
   app.add_flag("--force", o.force, "Replace model.ckpt if it exists");

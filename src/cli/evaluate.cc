@@ -26,7 +26,8 @@ Images choose_images(const GraphSource& source, const EvaluateOptions& options, 
   name = config.name;
   const bool test = options.split == "test";
   const DataSplits data = test ? open_test_data(config) : open_data(config);
-  verify_data_fits(data, source.graph.input_shape(), source.graph.classes(), source.title);
+  verify_data_fits(data, source.graph.input_shape(), source.graph.classes(), source.title,
+                   source.class_names);
   if (test) return data.test;
   if (!data.validation) {
     fail(ErrorKind::Usage,

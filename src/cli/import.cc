@@ -1,6 +1,7 @@
 // tailor import: a file of foreign weights becomes a checkpoint like any other. Nothing is written
 // unless every tensor of the network was found and none was left over.
 #include <algorithm>
+#include <cmath>
 
 #include "cli/source.h"
 #include "tailor/cli/torch_plugin.h"
@@ -28,10 +29,15 @@ Candidate try_rules(const WeightRules& rules, const NamedNetwork& named,
   Candidate c{rules, named.config, {}, {}};
   if (rules.shortcut == to_string(Shortcut::Pad)) c.config.shortcut = Shortcut::Pad;
   if (rules.shortcut == to_string(Shortcut::Projection)) c.config.shortcut = Shortcut::Projection;
+  if (named.config.family == "file" && (options.classes || options.image_size)) {
+    fail(ErrorKind::Usage,
+         "--classes, --image-size: {} says {} classes and the input {} itself; change it there",
+         options.network, named.network.classes, to_string(named.network.input));
+  }
   MapShape input = named.network.input;
   if (options.image_size) input.height = input.width = *options.image_size;
   c.network = make_network(c.config, input, options.classes.value_or(named.network.classes));
-  c.match = match_weights(file, rules, c.network);
+  c.match = match_weights(file, rules, c.network, options.prefix);
   return c;
 }
 
@@ -44,7 +50,9 @@ Candidate choose_rules(const ImportOptions& options, const TensorMap& file) {
   for (const std::string& name : weight_rule_names()) {
     const WeightRules rules = load_weight_rules(name);
     const auto& families = rules.families;
-    if (std::find(families.begin(), families.end(), named.config.family) == families.end())
+    // A network of the user's own may be named like any other.
+    if (named.config.family != "file" &&
+        std::find(families.begin(), families.end(), named.config.family) == families.end())
       continue;
     Candidate c = try_rules(rules, named, options, file);
     if (c.match.complete()) return c;
@@ -59,9 +67,29 @@ Candidate choose_rules(const ImportOptions& options, const TensorMap& file) {
 
 /// The data set that such images and classes are known from; the user may say another.
 Json usual_data(const Network& network) {
-  if (network.input != MapShape{3, 32, 32})
-    return Json::object({{"name", "folder"}, {"image_size", network.input.height}});
-  return Json::object({{"name", network.classes == 100 ? "cifar100" : "cifar10"}});
+  const MapShape& input = network.input;
+  if (input == MapShape{3, 32, 32} && network.classes == 10)
+    return Json::object({{"name", "cifar10"}});
+  if (input == MapShape{3, 32, 32} && network.classes == 100)
+    return Json::object({{"name", "cifar100"}});
+  if (input.channels == 3 && input.height == input.width)
+    return Json::object({{"name", "folder"}, {"image_size", input.height}});
+  return Json::object({{"name", "npy"}});
+}
+
+/// No weight of a trained network is infinite, no number or a negative variance.
+void verify_values(const TensorMap& tensors, const std::string& file) {
+  for (const auto& [name, tensor] : tensors) {
+    const bool variance = name.size() > 12 && name.substr(name.size() - 12) == ".running_var";
+    const auto values = tensor.as<float>();
+    for (size_t i = 0; i < values.size(); ++i) {
+      if (std::isfinite(values[i]) && !(variance && values[i] < 0)) continue;
+      fail(ErrorKind::Data,
+           "{}: the tensor that becomes {} holds {} at element {}, expected {}; the network was "
+           "saved after its training had failed, or the file is damaged",
+           file, name, values[i], i, variance ? "a variance" : "a finite number");
+    }
+  }
 }
 
 Tensor noise_inputs(const Network& network, const Preprocessing& preprocessing) {
@@ -80,8 +108,16 @@ int run_import(const ImportOptions& options) {
   if (!path_exists(options.file)) fail(ErrorKind::Usage, "{}: there is no such file", options.file);
   const WeightFile file = load_weight_file(options.file);
   const Candidate chosen = choose_rules(options, file.tensors);
-  const std::string report = describe_match(chosen.match, chosen.network);
-  if (!chosen.match.complete()) {
+  if (!chosen.match.rivals.empty()) {
+    fail(
+        ErrorKind::Usage,
+        "{}: {} is in the file {} times, under the prefixes '{}' and '{}'; say which with --prefix",
+        options.file, chosen.network.name, chosen.match.rivals.size() + 1, chosen.match.prefix,
+        join(chosen.match.rivals, "' and '"));
+  }
+  const bool complete = chosen.match.complete();
+  const std::string report = describe_match(chosen.match, chosen.network, /*whole=*/!complete);
+  if (!complete) {
     fail(ErrorKind::Data,
          "{} does not hold the weights of {} by the rules {} ({}): {}\ntry another --network, "
          "--rules (there are {}, or a .json file of your own), or --classes",
@@ -97,6 +133,7 @@ int run_import(const ImportOptions& options) {
   Checkpoint c;
   c.network = chosen.network;
   c.tensors = chosen.match.tensors;
+  verify_values(c.tensors, options.file);
   c.preprocessing = chosen.rules.preprocessing;
   if (file.format == "safetensors") {  // ours say their preprocessing
     const auto metadata = load_safetensors(options.file, "weights", ForeignTypes::Convert).metadata;
@@ -111,8 +148,14 @@ int run_import(const ImportOptions& options) {
       fail(ErrorKind::Usage, "{}: expected {} numbers, one a channel, got {}", flag,
            chosen.network.input.channels, values->size());
   }
+  for (double m : c.preprocessing.mean) {
+    if (!(m >= 0 && m <= 1))
+      fail(ErrorKind::Usage, "--mean: expected pixels in 0..1, got {} (of 0..255: divide by 255)",
+           m);
+  }
   for (double d : c.preprocessing.deviation) {
-    if (!(d > 0)) fail(ErrorKind::Usage, "--std: expected positive numbers, got {}", d);
+    if (!(d > 0 && d <= 10))
+      fail(ErrorKind::Usage, "--std: expected deviations of pixels in 0..1, got {}", d);
   }
   Json config = Json::object(
       {{"network", write_network_config(chosen.config)}, {"data", usual_data(chosen.network)}});
@@ -125,6 +168,14 @@ int run_import(const ImportOptions& options) {
   c.witness = CheckpointWitness{fmt::format("{} images of seeded noise", kWitnessImages),
                                 noise_inputs(c.network, c.preprocessing), Tensor()};
   c.witness->outputs = open_torch().run_network(c.network, c.tensors, c.witness->inputs);
+  for (float v : c.witness->outputs.as<float>()) {
+    if (!std::isfinite(v))
+      fail(ErrorKind::Data,
+           "{}: the network made of it answers {} to noise, expected finite outputs; the weights "
+           "are "
+           "not a trained network's",
+           options.file, v);
+  }
   for (const std::string& remark : file.remarks) log_info("cli", "{}: {}", options.file, remark);
   create_directories(output);
   save_checkpoint(path, c);
@@ -146,9 +197,11 @@ int run_import(const ImportOptions& options) {
   }
   fmt::print(
       "{}: {} from {} ({})\nrules {}: {}\n{}\npreprocessing: {}\ndata: {}\n"
-      "next: tailor evaluate --checkpoint {}\n",
+      "next: tailor evaluate --checkpoint {}{}\n",
       path, c.network.name, options.file, file.format, chosen.rules.name, chosen.rules.title,
-      report, write_preprocessing(c.preprocessing).dump(), run.data.name, output);
+      report, write_preprocessing(c.preprocessing).dump(), run.data.name, output,
+      run.data.root.empty() && (run.data.name == "folder" || run.data.name == "npy") ? " --data DIR"
+                                                                                     : "");
   return 0;
 }
 

@@ -35,6 +35,7 @@ GraphSource from_checkpoint(const std::string& path) {
   source.name = c.run;
   source.title = path;
   source.preprocessing = c.preprocessing;
+  source.class_names = c.class_names;
   source.data = config.data;
   source.exporting = config.exporting;
   source.graph.provenance = Json::object({{"run", c.run},

@@ -19,6 +19,7 @@ struct GraphSource {
   std::string name;   // of the run or network, for default output folders
   std::string title;  // "runs/x/best.ckpt"
   Preprocessing preprocessing;
+  std::vector<std::string> class_names;  // where the data set names them
   std::optional<DataConfig> data;
   ExportConfig exporting;  // the run's, or defaults
 };

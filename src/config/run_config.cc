@@ -403,6 +403,7 @@ RecordVisitor::Names overflow_names() { return names(kOverflows); }
 bool DataConfig::augments(const char* wanted) const {
   return std::find(augment.begin(), augment.end(), wanted) != augment.end();
 }
+bool DataConfig::is_own() const { return any_size() || name == "npy"; }
 bool DataConfig::any_size() const { return name == "folder" || name == "packed"; }
 
 FixedType ExportConfig::type(const std::string& where) const {

@@ -9,6 +9,7 @@
 #include "data/svhn.h"
 #include "tailor/core/files.h"
 #include "tailor/core/random.h"
+#include "tailor/core/strings.h"
 #include "tailor/data/codec.h"
 #include "tailor/data/packed.h"
 
@@ -257,7 +258,7 @@ int64_t ImageDataset::read_window(int64_t index, const WindowChooser& choose, Ma
 }
 
 void verify_data_fits(const DataSplits& data, MapShape input, int64_t classes,
-                      const std::string& network) {
+                      const std::string& network, const std::vector<std::string>& class_names) {
   if (data.shape != input) {
     fail(ErrorKind::Data, "{}: it takes images of {}, the data set {} has {}{}", network,
          to_string(input), data.name, to_string(data.shape),
@@ -267,6 +268,21 @@ void verify_data_fits(const DataSplits& data, MapShape input, int64_t classes,
     fail(ErrorKind::Data, "{}: it tells {} classes apart, the data set {} has {}", network, classes,
          data.name, data.classes);
   }
+  if (data.class_names.empty()) return;
+  for (size_t i = 0; i < class_names.size(); ++i) {
+    if (class_names[i] == data.class_names.at(i)) continue;
+    fail(ErrorKind::Data,
+         "{}: its class {} is '{}', in the data set {} it is '{}'; the classes are the sorted "
+         "folder "
+         "names, which must be those that it was trained with",
+         network, i, class_names[i], data.name, data.class_names[i]);
+  }
+}
+
+std::string names_digest(const DataSplits& data) {
+  std::string text = join(data.class_names, "/");
+  for (int64_t i = 0; i < data.train->size(); ++i) text += "\n" + data.train->name(i);
+  return sha256(text);
 }
 
 DataSplits open_test_data(const DataConfig& config) {

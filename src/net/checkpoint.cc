@@ -2,6 +2,7 @@
 
 #include "tailor/core/files.h"
 #include "tailor/tensors/safetensors.h"
+#include "tailor/tensors/torch_file.h"
 
 namespace tailor {
 namespace {
@@ -48,6 +49,7 @@ void save_checkpoint(const std::string& path, const Checkpoint& c) {
                                 {"position", write_position(c.position)},
                                 {"metrics", c.metrics},
                                 {"config", c.config}});
+  if (!c.class_names.empty()) document.set("class_names", Json::array(c.class_names));
   if (c.witness) {
     document.set("witness", c.witness->source);
     file.tensors.emplace("witness.inputs", c.witness->inputs);
@@ -60,12 +62,21 @@ void save_checkpoint(const std::string& path, const Checkpoint& c) {
 }
 
 Checkpoint load_checkpoint(const std::string& path) {
-  TensorFile file = load_safetensors(path, "checkpoint");
+  constexpr const char* kAdvice = "weights from elsewhere become one with tailor import";
+  TensorFile file;
+  try {
+    file = load_safetensors(path, "checkpoint");
+  } catch (const Error&) {
+    if (path_exists(path) && is_torch_file(read_file(path))) {
+      fail(ErrorKind::Data,
+           "checkpoint {}: expected a checkpoint of tailor's, got a PyTorch file; {}", path,
+           kAdvice);
+    }
+    throw;
+  }
   if (file.metadata["format"] != "tailor.checkpoint") {
-    fail(ErrorKind::Data,
-         "checkpoint {}: expected the format tailor.checkpoint, got '{}': it was not written by "
-         "tailor train",
-         path, file.metadata["format"]);
+    fail(ErrorKind::Data, "checkpoint {}: expected the format tailor.checkpoint, got '{}'; {}",
+         path, file.metadata["format"], kAdvice);
   }
   if (file.metadata["version"] != std::to_string(kCheckpointVersion)) {
     fail(ErrorKind::Unsupported,
@@ -81,6 +92,13 @@ Checkpoint load_checkpoint(const std::string& path) {
     c.position = read_position(document.at("position"));
     c.metrics = document.at("metrics");
     c.config = document.at("config");
+    if (const Json* names = document.find("class_names")) {
+      for (const Json& name : names->as_array()) c.class_names.push_back(name.as_string());
+      if (static_cast<int64_t>(c.class_names.size()) != c.network.classes) {
+        fail(ErrorKind::Data, "expected {} class_names, got {}", c.network.classes,
+             c.class_names.size());
+      }
+    }
     if (const Json* source = document.find("witness")) {
       c.witness =
           CheckpointWitness{source->as_string(), find_tensor(file.tensors, "witness.inputs", path),

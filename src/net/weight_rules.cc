@@ -207,7 +207,8 @@ WeightRules load_weight_rules(const std::string& name_or_file) {
        join(weight_rule_names(), ", "));
 }
 
-WeightMatch match_weights(const TensorMap& file, const WeightRules& rules, const Network& network) {
+WeightMatch match_weights(const TensorMap& file, const WeightRules& rules, const Network& network,
+                          const std::optional<std::string>& asked_prefix) {
   using Pattern = std::vector<Placeholder>;
   std::vector<std::pair<Pattern, Pattern>> patterns;
   for (const WeightRule& rule : rules.rules)
@@ -225,15 +226,22 @@ WeightMatch match_weights(const TensorMap& file, const WeightRules& rules, const
 
   WeightMatch match;
   size_t most = 0;
-  for (const std::string& prefix : prefixes(file)) {
+  for (const std::string& prefix :
+       asked_prefix ? std::vector<std::string>{*asked_prefix} : prefixes(file)) {
     size_t count = 0;
     for (auto i = file.lower_bound(prefix);
          i != file.end() && i->first.compare(0, prefix.size(), prefix) == 0; ++i) {
       auto name = translate(i->first.substr(prefix.size()));
       if (name && wanted.count(*name) > 0) ++count;
     }
-    if (count > most) most = count, match.prefix = prefix;
+    if (count > most) {
+      most = count, match.prefix = prefix;
+      match.rivals.clear();
+    } else if (count == most && most > 0) {
+      match.rivals.push_back(prefix);
+    }
   }
+  if (asked_prefix) match.prefix = *asked_prefix;
 
   std::map<std::string, std::pair<std::string, Tensor>> biases;  // by the mean they go into
   for (const auto& [name, tensor] : file) {
@@ -299,18 +307,19 @@ std::string foreign_name(const WeightRules& rules, const std::string& ours) {
   return "";
 }
 
-std::string describe_match(const WeightMatch& match, const Network& network) {
+std::string describe_match(const WeightMatch& match, const Network& network, bool whole) {
   const size_t count = tensor_specs(network).size();
-  std::string text = fmt::format("{} of {} tensors of {} matched", count - match.missing.size(),
-                                 count, network.name);
+  std::string text =
+      fmt::format("{} of {} tensors of {} matched",
+                  count - match.missing.size() - match.misshapen.size(), count, network.name);
   if (!match.prefix.empty()) text += fmt::format(" under the prefix {}", match.prefix);
   auto list = [&](const char* what, const std::vector<std::string>& names) {
     if (names.empty()) return;
-    constexpr size_t kShown = 8;
-    std::vector<std::string> shown(
-        names.begin(), names.begin() + static_cast<std::ptrdiff_t>(std::min(kShown, names.size())));
-    text += fmt::format("\n  {} {}: {}", names.size(), what, join(shown, ", "));
-    if (names.size() > kShown) text += fmt::format(" and {} more", names.size() - kShown);
+    const size_t shown = whole ? names.size() : std::min<size_t>(names.size(), 8);
+    text += fmt::format(
+        "\n  {} {}: {}", names.size(), what,
+        join({names.begin(), names.begin() + static_cast<std::ptrdiff_t>(shown)}, ", "));
+    if (names.size() > shown) text += fmt::format(" and {} more", names.size() - shown);
   };
   list("of another shape", match.misshapen);
   list("missing", match.missing);

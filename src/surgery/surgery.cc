@@ -1,6 +1,7 @@
 #include "tailor/surgery/surgery.h"
 
 #include <algorithm>
+#include <set>
 
 #include "tailor/core/strings.h"
 
@@ -140,13 +141,22 @@ Alteration apply_alteration(Network& network, const std::string& skip_id, Altera
       block->skips.insert(block->skips.begin() + static_cast<std::ptrdiff_t>(skip_index), old);
       fail(ErrorKind::Config, "cannot shorten the skip '{}': it spans one stage only", skip_id);
     }
+    std::set<std::string> names;
+    for (const Block& b : network.blocks) {
+      names.insert(b.id);
+      for (const Skip& s : b.skips) names.insert({s.id, s.tensors});
+    }
+    names.insert(old.tensors);
     std::vector<Skip> steps;
     for (int64_t p = old.from; p < old.to; ++p) {
       bool exists = std::any_of(block->skips.begin(), block->skips.end(),
                                 [&](const Skip& s) { return s.from == p && s.to == p + 1; });
       if (exists) continue;
       Skip step;
-      step.id = fmt::format("{}.{}", old.id, p - old.from);
+      for (int64_t n = p - old.from;; ++n) {
+        step.id = fmt::format("{}.{}", old.id, n);
+        if (names.insert(step.id).second) break;
+      }
       step.from = p;
       step.to = p + 1;
       if (at(p) == at(p + 1)) {
@@ -157,6 +167,7 @@ Alteration apply_alteration(Network& network, const std::string& skip_id, Altera
         step.stride = old.stride;
         step.channel_offset = old.channel_offset;
         step.tensors = old.tensors;
+        step.batch_norm = old.batch_norm;
         operation_used = true;
       } else {
         step.kind = SkipKind::Projection;

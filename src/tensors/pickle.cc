@@ -11,29 +11,58 @@
 namespace tailor {
 namespace {
 
-/// What weights and the numbers beside them are made of; any other name in these two modules can
-/// call, open or import.
-constexpr std::string_view kInertBuiltins[] = {
+/// The classes and functions that a pickle may call: what weights, and the settings and counters
+/// that training scripts keep beside them, are made of. A dot or an underscore at the end stands
+/// for all that begins so. None is run; a call of any other is refused. An object of a strange
+/// class (a whole module) is only its attributes, and a name that is not called is only a name.
+constexpr std::string_view kKnownCalls[] = {"torch._utils._rebuild_",
+                                            "torch._tensor._rebuild_",
+                                            "torch.nn.parameter.",
+                                            "torch.jit._pickle.",
+                                            "torch.storage._load_from_bytes",
+                                            "torch.serialization._get_layout",
+                                            "torch.Size",
+                                            "torch.device",
+                                            "torch.Tensor",
+                                            "__torch__.",
+                                            "collections.",
+                                            "_codecs.encode",
+                                            "copyreg.",
+                                            "copy_reg.",
+                                            "types.SimpleNamespace",
+                                            "argparse.Namespace",
+                                            "datetime.",
+                                            "decimal.Decimal",
+                                            "fractions.Fraction",
+                                            "functools.partial",
+                                            "pathlib.",
+                                            "uuid.UUID",
+                                            "numpy.dtype",
+                                            "numpy.ndarray",
+                                            "numpy.random.",
+                                            "numpy.core.multiarray._reconstruct",
+                                            "numpy.core.multiarray.scalar",
+                                            "numpy._core.multiarray._reconstruct",
+                                            "numpy._core.multiarray.scalar",
+                                            "numpy.core.numeric._frombuffer",
+                                            "numpy._core.numeric._frombuffer"};
+constexpr std::string_view kKnownBuiltins[] = {
     "set",   "frozenset", "list", "dict", "tuple", "int",     "float",  "bool",     "complex",
     "slice", "range",     "str",  "long", "bytes", "unicode", "object", "bytearray"};
-/// Top-level modules that no checkpoint needs and attacks are made of.
-constexpr std::string_view kHarmful[] = {
-    "os",         "posix",           "nt",       "subprocess", "sys",       "shutil",
-    "socket",     "importlib",       "runpy",    "pty",        "ctypes",    "code",
-    "codeop",     "commands",        "pickle",   "cPickle",    "_pickle",   "marshal",
-    "webbrowser", "multiprocessing", "asyncio",  "pip",        "pdb",       "bdb",
-    "timeit",     "profile",         "cProfile", "operator",   "_operator", "signal",
-    "site",       "urllib",          "requests", "http",       "ftplib",    "smtplib",
-    "platform"};
 
-template <size_t N>
-bool contains(const std::string_view (&list)[N], std::string_view text) {
-  return std::find(std::begin(list), std::end(list), text) != std::end(list);
-}
-
-bool is_harmful(std::string_view module, std::string_view name) {
-  if (module == "builtins" || module == "__builtin__") return !contains(kInertBuiltins, name);
-  return contains(kHarmful, module.substr(0, module.find('.')));
+bool is_known_call(std::string_view name) {
+  for (std::string_view module : {"builtins.", "__builtin__."}) {
+    if (name.substr(0, module.size()) == module) {
+      const std::string_view builtin = name.substr(module.size());
+      return std::find(std::begin(kKnownBuiltins), std::end(kKnownBuiltins), builtin) !=
+             std::end(kKnownBuiltins);
+    }
+  }
+  for (std::string_view known : kKnownCalls) {
+    const bool open = known.back() == '.' || known.back() == '_';
+    if (open ? name.substr(0, known.size()) == known : name == known) return true;
+  }
+  return false;
 }
 
 /// What the machine does not know: protocols 0 and 1 (text), the extension registry, out-of-band
@@ -149,14 +178,21 @@ void Pickle::push_long(std::string_view bytes) {
 }
 
 void Pickle::push_global(std::string_view module, std::string_view name) {
-  if (is_harmful(module, name)) {
-    fail(ErrorKind::Data,
-         "{}: the file asks to call {}.{}; tailor never runs code, and no weights need this call: "
-         "do not load the file with Python either, get the weights from a source you trust",
-         where_, printable(module), printable(name));
-  }
   const auto [found, is_new] = globals_.insert(fmt::format("{}.{}", module, name));
   push_text(Kind::Global, *found);
+}
+
+void Pickle::push_call(PickleValue* callable, PickleValue* arguments) {
+  if (callable->kind != Kind::Global || !is_known_call(callable->text)) {
+    fail(ErrorKind::Data,
+         "{}: the file asks to call {}; tailor never runs code, and no weights need this call. If "
+         "the "
+         "file is yours, save the weights alone: torch.save(model.state_dict(), FILE); if it is "
+         "not, "
+         "do not load it with Python either",
+         where_, type_name(*callable));
+  }
+  push_object(callable, arguments);
 }
 
 void Pickle::push_object(PickleValue* callable, PickleValue* arguments) {
@@ -336,7 +372,12 @@ void Pickle::step(uint8_t opcode) {
       push_global(module->text, name->text);
       break;
     }
-    case 'R':     // REDUCE
+    case 'R': {  // REDUCE
+      PickleValue* arguments = pop();
+      if (arguments->kind != Kind::Tuple) bad("the arguments are a " + type_name(*arguments));
+      push_call(pop(), arguments);
+      break;
+    }
     case 0x81: {  // NEWOBJ
       PickleValue* arguments = pop();
       if (arguments->kind != Kind::Tuple) bad("the arguments are a " + type_name(*arguments));

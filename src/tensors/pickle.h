@@ -1,6 +1,7 @@
 // Python pickles as plain data. A pickle is a program for a stack machine that may call anything;
-// this machine calls nothing: "call F with A" becomes an Object that names F and holds A. Values
-// are bounded in number by kMaxValues and own one another through no pointer, so cycles are safe.
+// this machine calls nothing: "call F with A" becomes an Object that names F and holds A, and an F
+// that weights do not need is refused. Values are bounded in number by kMaxValues and own one
+// another through no pointer, so cycles are safe.
 #pragma once
 
 #include <cstdint>
@@ -89,6 +90,7 @@ class Pickle {
   void push_tuple(size_t mark) { push_tuple(pop_items(mark)); }
   void push_tuple(Items items) { push(Kind::Tuple)->items = std::move(items); }
   void push_global(std::string_view module, std::string_view name);
+  void push_call(PickleValue* callable, PickleValue* arguments);
   void push_object(PickleValue* callable, PickleValue* arguments);
   void append(PickleValue* list, const Items& items);
   void set_items(PickleValue* dict, const Items& items);

@@ -28,6 +28,8 @@ constexpr int64_t kEvaluationBatch = 250;
 /// Fewer at once where images are larger than 3x64x64: memory grows with their pixels.
 constexpr int64_t kEvaluationFloats = 250 * 3 * 64 * 64;
 constexpr int64_t kWitnessImages = 4;
+/// Logits beyond this are of no trained network.
+constexpr double kWildLogit = 1e5;
 
 using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start) {
@@ -249,10 +251,26 @@ class Run {
       const double value = loss.item<double>();
       if (!std::isfinite(value)) {
         progress_.end();
-        fail(ErrorKind::Data,
-             "the loss became {} at epoch {}, step {}: the learning rate {} is too high for this "
-             "network; {} is as before the epoch",
-             value, position_.epoch, position_.step, rate, folder_.last());
+        // The first loss is of the weights that the run began with.
+        const bool first_loss = position_.epoch == 0 && position_.step == 0;
+        std::string why = fmt::format("the learning rate {} is too high for this network", rate);
+        if (beta > 0) {
+          at::NoGradGuard no_grad;
+          const double largest = teacher_->forward(batch.pixels()).abs().max().item<double>();
+          if (!(largest < kWildLogit)) {
+            why = fmt::format(
+                "the teacher's outputs reach {:.3g}, so it has not learnt; train it "
+                "longer or at a lower learning rate",
+                largest);
+          }
+        } else if (first_loss) {
+          why = "the weights that it began with are at fault";
+        }
+        fail(ErrorKind::Data, "the loss became {} at epoch {}, step {}: {}{}", value,
+             position_.epoch, position_.step, why,
+             path_exists(folder_.last())
+                 ? fmt::format("; {} is as before the epoch", folder_.last())
+                 : "");
       }
       ClassificationMeter meter;
       at::Tensor host = logits.detach().contiguous();
@@ -340,6 +358,7 @@ class Run {
     c.position = position_;
     c.config = write_run_config(spec_.config);
     c.run = spec_.name;
+    c.class_names = spec_.data.class_names;
     c.metrics =
         Json::object({{"validation_accuracy",
                        validation_accuracy_ ? Json(to_percent(*validation_accuracy_)) : Json()}});

@@ -68,16 +68,20 @@ TEST(Checkpoint, ForeignFilesAreRefused) {
   TensorFile file = load_safetensors(w.path);
   file.metadata["format"] = "pt";
   save_safetensors(w.path, file);
-  testing::expect_error(
-      ErrorKind::Data,
-      {"expected the format tailor.checkpoint, got 'pt': it was not written by tailor train"},
-      [&] { load_checkpoint(w.path); });
+  testing::expect_error(ErrorKind::Data,
+                        {"expected the format tailor.checkpoint, got 'pt'; weights from elsewhere "
+                         "become one with tailor import"},
+                        [&] { load_checkpoint(w.path); });
   file.metadata["format"] = "tailor.checkpoint";
   file.metadata["version"] = "99";
   save_safetensors(w.path, file);
   testing::expect_error(ErrorKind::Unsupported, {"expected version 1, got 99"},
                         [&] { load_checkpoint(w.path); });
   write_file(w.path, "PK\x03\x04 a PyTorch zip");
+  testing::expect_error(
+      ErrorKind::Data, {"got a PyTorch file; weights from elsewhere become one with tailor import"},
+      [&] { load_checkpoint(w.path); });
+  write_file(w.path, "a letter to nobody, a letter");
   testing::expect_error(ErrorKind::Data, {"damaged or not a safetensors file"},
                         [&] { load_checkpoint(w.path); });
 }

@@ -102,6 +102,22 @@ TEST(WeightRules, TheFoldersOfACheckpointAreLookedThrough) {
             "  1 outside: optimizer.state.0.momentum_buffer");
 }
 
+TEST(WeightRules, ANetworkThatIsInTheFileTwiceIsAskedFor) {
+  const Network network = network_of("resnet_cifar", 8, Shortcut::Projection);
+  const TensorMap tensors = initial_tensors(network, 3);
+  const WeightRules rules = load_weight_rules("cifar_downsample");
+  TensorMap file = renamed(tensors, torchvision_name, "state_dict.");
+  const TensorMap other = renamed(initial_tensors(network, 4), torchvision_name, "ema.");
+  file.insert(other.begin(), other.end());
+  WeightMatch match = match_weights(file, rules, network);
+  EXPECT_EQ(match.rivals.size(), 1U);
+  match = match_weights(file, rules, network, "state_dict.");
+  EXPECT_TRUE(match.rivals.empty());
+  EXPECT_EQ(match.tensors, tensors);
+  EXPECT_EQ(match.outside.size(), other.size());
+  EXPECT_EQ(match_weights(file, rules, network, "nothing.").missing.size(), tensors.size());
+}
+
 TEST(WeightRules, ATensorThatOthersDoNotHaveKeepsOurName) {
   EXPECT_EQ(foreign_name(load_weight_rules("torchvision"), "stage2.block0.skip.0.conv.weight"), "");
 }
@@ -123,6 +139,8 @@ TEST(WeightRules, WhatDoesNotFitIsNamedWithShapes) {
       match.left_over,
       (std::vector<std::string>{
           "aux.weight [2, 3]", "layer9.0.conv1.weight [1] (would be stage9.block0.conv1.weight)"}));
+  EXPECT_EQ(describe_match(match, network).substr(0, 38),
+            "45 of 47 tensors of resnet8 matched\n  ");
 }
 
 TEST(WeightRules, KerasKernelsAreTurnedAndBiasesBeforeBatchNormGoIntoItsMean) {

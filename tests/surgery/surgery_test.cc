@@ -232,6 +232,24 @@ TEST(Shorten, TheLongPadBecomesTheFirstShortSkip) {
   EXPECT_EQ(network.blocks[3].skips[1].kind, SkipKind::Identity);
 }
 
+TEST(Shorten, AProjectionWithoutBatchNormStaysOne) {
+  NetworkConfig config;
+  config.family = "resnet_mlperf_tiny";
+  const Network whole = make_network(config, {3, 32, 32}, 10);
+  Network network = whole;
+  apply_alteration(network, "stage2.block0.skip", AlterationKind::Shorten);
+  EXPECT_FALSE(network.blocks[2].skips[0].batch_norm);
+  EXPECT_NO_THROW(verify_tensors(network, initial_tensors(whole, 1), "x"));
+}
+
+TEST(Shorten, ANewNameIsNoOtherSkips) {
+  Network network = resnet(8);
+  network.blocks[2].skips[0].id = "stage1.block0.skip.0";
+  apply_alteration(network, "stage1.block0.skip", AlterationKind::Shorten);
+  EXPECT_EQ(network.blocks[1].skips[0].id, "stage1.block0.skip.1");
+  EXPECT_EQ(network.blocks[1].skips[1].id, "stage1.block0.skip.2");
+}
+
 TEST(Shorten, DoesNotAddAnEdgeThatExists) {
   Network network = resnet(8);
   Skip extra;

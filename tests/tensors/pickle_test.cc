@@ -127,23 +127,33 @@ TEST(Pickle, MovesValuesOnTheStack) {
 }
 
 TEST(Pickle, CallsNothing) {
-  EXPECT_EQ(read("cmodule\nfunction\n(K\x01tR"), "module.function(1)");
+  EXPECT_EQ(read("cmodule\nclass\n(K\x01t\x81"), "module.class(1)");
   EXPECT_EQ(read(raw("\x8c\x01m\x8c\x01"
                      "f\x93)\x81")),
             "m.f()");
   EXPECT_EQ(read("cm\nf\n)}\x92"), "m.f()");
-  EXPECT_EQ(read("cm\nf\n)R}K\x01K\x02sb"), "m.f()<-{1: 2}");
-  EXPECT_EQ(read("cm\nf\n)RK\x01"
+  EXPECT_EQ(read("cm\nf\n)\x81}K\x01K\x02sb"), "m.f()<-{1: 2}");
+  EXPECT_EQ(read("cm\nf\n)\x81K\x01"
                  "aK\x02K\x03s"),
             "m.f()+[1]+{2: 3}");
   EXPECT_EQ(read("(K\x01tQ"), "storage(1)");
   EXPECT_EQ(read("cbuiltins\nset\n)R"), "builtins.set()");
+  EXPECT_EQ(read("ccollections\nOrderedDict\n)R"), "collections.OrderedDict()");
+  EXPECT_EQ(read("ctorch\nrelu\n"), "torch.relu");  // only named
+  for (const char* name :
+       {"m\nf", "torch.hub\nload", "torch\nloads", "torch\nSizes", "pydoc\npipepager",
+        "numpy\nload", "collectionsx\nf", "builtins\nsetattr"})
+    expect_refused(std::string("c") + name + "\n)R",
+                   {"the file asks to call ", "torch.save(model.state_dict(), FILE)"});
+  expect_refused("ccollections\nOrderedDict\n)R)R",
+                 {"the file asks to call collections.OrderedDict"});
   expect_refused("cbuiltins\neval\n)R", {"p: the file asks to call builtins.eval; tailor never"});
-  expect_refused("cos\nsystem\n0N", {"asks to call os.system"});
 }
 
 TEST(Pickle, SaysWhereItEndsAndWhatItNames) {
-  const std::string bytes = raw("\x80\x02(cm\nf\n)RcM\ng\nK\x01Qt.rest");
+  const std::string bytes =
+      raw("\x80\x02(cm\nf\n)\x81"
+          "cM\ng\nK\x01Qt.rest");
   const Pickle pickle(bytes, "p");
   EXPECT_EQ(pickle.size_bytes(), bytes.size() - 4);
   EXPECT_EQ(pickle.globals(), (std::set<std::string>{"m.f", "M.g"}));

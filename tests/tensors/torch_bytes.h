@@ -40,6 +40,8 @@ inline std::string sizes(const std::vector<int64_t>& values) {
 inline std::string call(const std::string& callable, const std::vector<std::string>& arguments) {
   return callable + tuple(arguments) + "R";
 }
+/// An object made without arguments, as Python pickles those of its own classes.
+inline std::string made(const std::string& class_) { return class_ + ")\x81"; }
 inline std::string dict(const std::vector<std::pair<std::string, std::string>>& entries) {
   std::string out = "}(";
   for (const auto& [key, value] : entries) out += text(key) + value;

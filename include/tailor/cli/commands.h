@@ -58,6 +58,7 @@ struct InspectOptions : CommonOptions {
 
 struct ImportOptions : CommonOptions {
   std::string file, network, rules, output;
+  std::optional<std::string> prefix;  // of the foreign names
   std::optional<int64_t> classes, image_size;
   std::vector<double> mean, deviation;
   std::vector<std::string> set;

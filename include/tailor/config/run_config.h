@@ -88,6 +88,8 @@ struct DataConfig {
   bool augments(const char* name) const;
   /// Pictures of any size, of which image_size says what the network sees.
   bool any_size() const;
+  /// The user's own files, which change, and not an official set.
+  bool is_own() const;
   int64_t resize_or_default() const { return resize > 0 ? resize : (image_size * 8 + 3) / 7; }
 };
 

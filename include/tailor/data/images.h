@@ -80,9 +80,13 @@ DataSplits open_data(const DataConfig& config);
 bool has_training_images(const DataConfig& config);
 /// The test images alone.
 DataSplits open_test_data(const DataConfig& config);
-/// Throws Data unless a network with this input and so many classes can be run on the data.
+/// Throws Data unless a network with this input and so many classes, of these names where both know
+/// them, can be run on the data.
 void verify_data_fits(const DataSplits& data, MapShape input, int64_t classes,
-                      const std::string& network);
+                      const std::string& network, const std::vector<std::string>& class_names = {});
+/// sha256 over the names of classes and training images: tells a user's own set from what it was
+/// before pictures or classes came or went.
+std::string names_digest(const DataSplits& data);
 
 /// The images `indices` of another set, in that order.
 Images make_subset(Images base, std::vector<int64_t> indices);

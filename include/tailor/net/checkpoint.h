@@ -35,9 +35,10 @@ struct Checkpoint {
   Network network;
   Preprocessing preprocessing;
   Position position;
-  Json config;         // resolved configuration of the run
-  std::string run;     // name of the run
-  Json metrics;        // accuracies known when it was written
+  Json config;                           // resolved configuration of the run
+  std::string run;                       // name of the run
+  std::vector<std::string> class_names;  // in the order of the outputs, where the data names them
+  Json metrics;                          // accuracies known when it was written
   TensorMap tensors;   // parameters and buffers, by their names in the description
   TensorMap momentum;  // of the optimiser, by parameter name
   std::optional<CheckpointWitness> witness;

@@ -2,6 +2,7 @@
 // file and of the network is accounted for, and nothing is guessed from shapes.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,16 +41,19 @@ struct WeightMatch {
   std::vector<std::string> dropped;
   std::vector<std::string> outside;  // without the prefix: optimisers, counters
   std::vector<std::string> left_over, missing, misshapen;
+  std::vector<std::string> rivals;  // other prefixes under which as many names match
   bool complete() const { return left_over.empty() && missing.empty() && misshapen.empty(); }
 };
 
-/// The prefix is the one under which most names match.
-WeightMatch match_weights(const TensorMap& file, const WeightRules& rules, const Network& network);
+/// Without a `prefix`, the one under which most names match.
+WeightMatch match_weights(const TensorMap& file, const WeightRules& rules, const Network& network,
+                          const std::optional<std::string>& prefix = std::nullopt);
 
 /// What such files call our tensor; "" if no rule leads there.
 std::string foreign_name(const WeightRules& rules, const std::string& ours);
 
-/// "matched 97 of 97 tensors …" and every finding, some lines.
-std::string describe_match(const WeightMatch& match, const Network& network);
+/// "97 of 97 tensors … matched" and every finding, a line a kind; eight names of a kind unless
+/// `whole`.
+std::string describe_match(const WeightMatch& match, const Network& network, bool whole = false);
 
 }  // namespace tailor

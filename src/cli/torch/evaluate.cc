@@ -15,7 +15,8 @@ int torch_evaluate(const EvaluateOptions& options) {
   run.data = evaluation_data(run.data, options);
   const bool validation = options.split == "validation";
   const DataSplits data = validation ? open_data(run.data) : open_test_data(run.data);
-  verify_data_fits(data, c.network.input, c.network.classes, "checkpoint " + options.checkpoint);
+  verify_data_fits(data, c.network.input, c.network.classes, "checkpoint " + options.checkpoint,
+                   c.class_names);
   const Images images = validation ? data.validation : data.test;
   if (!images)
     fail(ErrorKind::Usage,

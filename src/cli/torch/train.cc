@@ -22,32 +22,47 @@ RunConfig teacher_config(const RunConfig& config) {
   return teacher;
 }
 
-/// Names the teacher by what decides its weights; where an official data set lies does not, but a
-/// user's own is known by its place alone.
-std::string teacher_key(const RunConfig& teacher) {
+/// A described network is copied into the run, which then goes on whatever becomes of the original.
+constexpr const char* kDescription = "network.json";
+
+void write_config(RunFolder& folder, RunConfig& config, const DataSplits& data) {
+  RunConfig written = config;
+  if (config.network.family == "file") {
+    folder.write(kDescription,
+                 write_network(make_network(config.network, data.shape, data.classes)));
+    config.network.file = absolute_path(folder.file(kDescription));
+    written.network.file = kDescription;
+  }
+  folder.write("config.json", write_run_config(written));
+}
+
+/// Names the teacher by what decides its weights: of a described network the description, of a
+/// user's own data set the place and the names in it; where an official set lies says nothing.
+std::string teacher_key(const RunConfig& teacher, const DataSplits& data) {
   RunConfig key = teacher;
-  if (!key.data.any_size() && key.data.name != "npy") key.data.root.clear();
+  if (!key.data.is_own()) key.data.root.clear();
+  key.network.file.clear();
   key.runtime = {};
   key.exporting = {};
-  return sha256(write_run_config(key).dump()).substr(0, 10);
+  std::string text = write_run_config(key).dump();
+  if (teacher.network.family == "file")
+    text += write_network(make_network(teacher.network, data.shape, data.classes)).dump();
+  if (key.data.is_own()) text += names_digest(data);
+  return sha256(text).substr(0, 10);
 }
 
 /// A student must be its teacher's network; says the first field that is not.
 void check_agreement(const RunConfig& config, const DataSplits& data, const Checkpoint& teacher,
                      const std::string& source, const std::string& teacher_name) {
-  const Network& network = teacher.network;
-  if (config.network.family == "file" &&
-      write_network(make_network(config.network, data.shape, data.classes)) !=
-          write_network(network))
+  const bool same = write_network(make_network(config.network, data.shape, data.classes)) ==
+                    write_network(teacher.network);
+  if (config.network.family == "file" && !same)
     fail_config("/network/file", "the description of the teacher " + teacher_name,
                 config.network.file, source);
   const Json mine = write_network_config(config.network);
   const Json* run = teacher.config.find("network");
-  if (!run) return;
   for (const auto& [key, value] : mine.as_object()) {
-    // Of a description, where it lies says nothing, and the other keys are not used.
-    if (config.network.family == "file" && key != "family") continue;
-    const Json* theirs = run->find(key);
+    const Json* theirs = run && !same ? run->find(key) : nullptr;
     if (theirs && *theirs != value)
       fail_config("/network/" + key,
                   theirs->dump() + ", as the teacher " + teacher_name + " has it", value.dump(),
@@ -91,7 +106,7 @@ Checkpoint obtain_teacher(const RunConfig& config, const DataSplits& data, const
   spec.resume = student;
   spec.name =
       fmt::format("{}-{}-teacher-{}", make_network(config.network, data.shape, data.classes).name,
-                  config.data.name, teacher_key(spec.config));
+                  config.data.name, teacher_key(spec.config, data));
   where = path_join(path_join(runs, "teachers"), spec.name);
   RunFolder folder(where, /*wait=*/true);
   if (folder.finished()) {
@@ -99,7 +114,7 @@ Checkpoint obtain_teacher(const RunConfig& config, const DataSplits& data, const
   } else {
     log_info("train", "teacher: {} {}", path_exists(folder.last()) ? "going on with" : "training",
              where);
-    folder.write("config.json", write_run_config(spec.config));
+    write_config(folder, spec.config, data);
     train_run(spec, folder, progress);
   }
   return finished_teacher(folder);
@@ -154,6 +169,8 @@ int torch_train(const TrainOptions& options) {
            options.resume);
     loaded = load_run_config(file, {});
     loaded.name = file_name(output);
+    if (std::string& description = loaded.config.network.file; description == kDescription)
+      description = absolute_path(path_join(output, description));
   } else {
     if (options.config.empty())
       fail(ErrorKind::Usage, "expected --config NAME or FILE ({}), or --resume RUN",
@@ -196,7 +213,8 @@ int torch_train(const TrainOptions& options) {
     } else {
       const Checkpoint teacher = load_checkpoint(file);
       network = teacher.network;
-      verify_data_fits(spec.data, network.input, network.classes, "the teacher " + file);
+      verify_data_fits(spec.data, network.input, network.classes, "the teacher " + file,
+                       teacher.class_names);
       check_agreement(config, spec.data, teacher, spec.source, file);
     }
     plan_edits(config.surgery, network, config.train.epochs, spec.source);
@@ -208,7 +226,7 @@ int torch_train(const TrainOptions& options) {
     print_summary(folder, options.json);
     return 0;
   }
-  folder.write("config.json", write_run_config(config));
+  write_config(folder, spec.config, spec.data);
   set_log_file(folder.file("train.log"));
   const int threads = set_torch_threads(config.runtime.threads);
   log_info("train", "{}: {} on {}, {} training, {} validation, {} test images, {} threads", output,

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <filesystem>
 
 #include "check/process.h"
 #include "support/expect_error.h"
@@ -13,6 +14,7 @@
 #include "tailor/core/files.h"
 #include "tailor/core/json.h"
 #include "tailor/core/strings.h"
+#include "tailor/data/codec.h"
 #include "tailor/net/checkpoint.h"
 #include "tailor/net/weight_rules.h"
 #include "tailor/tensors/safetensors.h"
@@ -291,6 +293,35 @@ TEST_F(TrainCli, WeightsFromElsewhereBecomeATeacherAndAProjectAndGoBack) {
                  with({"resnet20", "--output", "x"}));
   expect_failure(4, {"fc.weight has shape [10, 64], expected [100, 64]"},
                  with({"resnet8", "--output", "x", "--classes", "100"}));
+  expect_failure(2, {"--mean: expected pixels in 0..1, got 125 (of 0..255: divide by 255)"},
+                 with({"resnet8", "--output", "x", "--mean", "125,123,113"}));
+  // A training script's exponential average beside its weights.
+  TensorFile both = weights;
+  for (const auto& [name, tensor] : tensors)
+    both.tensors.emplace("ema." + foreign_name(rules, name),
+                         testing::random_tensors(network, 8).at(name));
+  save_safetensors(file("both.safetensors"), both);
+  expect_failure(
+      2, {"in the file 2 times, under the prefixes 'ema.' and 'state_dict.module.'", "--prefix"},
+      {"import", "both.safetensors", "--network", "resnet8", "--output", "x"});
+  ASSERT_EQ(run({"import", "both.safetensors", "--network", "resnet8", "--output", "in2",
+                 "--prefix", "state_dict.module."})
+                .status,
+            0);
+  EXPECT_EQ(load_checkpoint(file("in2/model.ckpt")).tensors, tensors);
+  // Weights that nobody trained.
+  for (const auto& [name, value] :
+       {std::pair("fc.bias", std::nanf("")), std::pair("stage1.block0.bn1.running_var", -1.F)}) {
+    TensorFile bad = weights;
+    Tensor& tensor = bad.tensors.at("state_dict.module." + foreign_name(rules, name));
+    Tensor changed(DType::F32, tensor.shape());
+    std::copy_n(tensor.as<float>().data(), changed.size(), changed.as<float>().data());
+    changed.as<float>()[3] = value;
+    tensor = changed;
+    save_safetensors(file("bad.safetensors"), bad);
+    expect_failure(4, {std::string("the tensor that becomes ") + name, "at element 3"},
+                   {"import", "bad.safetensors", "--network", "resnet8", "--output", "x"});
+  }
   expect_failure(2, {"nowhere.pth: there is no such file"},
                  {"import", "nowhere.pth", "--network", "resnet8"});
   write_file(file("keras.h5"), std::string("\x89HDF\r\n\x1a\n", 8) + "and more");
@@ -347,6 +378,83 @@ TEST_F(TrainCli, ADescribedNetworkFromElsewhereIsATeacherWhateverTheUnusedKeysSa
   add("network.file=" + own);
   train.emplace_back("--force");
   r = run(train);
+  EXPECT_EQ(r.status, 0) << r.output;
+}
+
+TEST_F(TrainCli, AChangedDescriptionIsAnotherTeacherAndAMovedOneIsNotMissed) {
+  auto describe = [&](int stride) {
+    write_file(file("own.json"),
+               fmt::format(R"({{"name": "own", "input": {{"channels": 3, "height": 32,
+      "width": 32}}, "classes": 10, "blocks": [{{"id": "stem", "stages": [{{"out_channels": 4,
+      "stride": {}}}]}}, {{"id": "b", "stages": [{{"out_channels": 4}}, {{"out_channels": 4}}],
+      "skips": [{{"from": 0, "to": 2}}]}}]}})",
+                           stride));
+  };
+  describe(4);
+  auto train = [&](const std::string& output) {
+    return run({"train", "--config", "tiny.json", "--output", output, "--set",
+                "network.family=file", "--set", "network.file=own.json", "--set",
+                "teacher.epochs=1", "--set", "train.epochs=3", "--set", "data.train_size=120"});
+  };
+  ASSERT_EQ(train("runs/a").status, 0);
+  describe(2);
+  ASSERT_EQ(train("runs/b").status, 0);
+  EXPECT_EQ(list_directory(file("runs/teachers")).size(), 2U);
+  EXPECT_EQ(load_checkpoint(file("runs/b/last.ckpt")).network.blocks[0].stages[0].stride, 2);
+  remove_all(file("own.json"));
+  remove_all(file("runs/a/summary.json"));
+  const ProcessResult r = run({"train", "--resume", "runs/a"});
+  EXPECT_EQ(r.status, 0) << r.output;
+  EXPECT_EQ(load_checkpoint(file("runs/a/last.ckpt")).network.blocks[0].stages[0].stride, 4);
+}
+
+TEST_F(TrainCli, PicturesThatChangedAreAnotherTeacherAndOtherClassesAreRefused) {
+  auto draw = [&](const std::string& name, uint8_t value) {
+    for (int i = 0; i < 6; ++i)
+      save_png(file(fmt::format("pictures/{}/{}.png", name, i)), {16, 16},
+               std::vector<uint8_t>(16 * 16 * 3, static_cast<uint8_t>(value + i)));
+  };
+  draw("cat", 20);
+  draw("dog", 90);
+  auto train = [&](const std::string& output) {
+    return run({"train", "--config", "tiny.json", "--output", output, "--set",
+                "data={\"name\": \"folder\", \"root\": \"pictures\", \"image_size\": 16, "
+                "\"test_size\": 4, \"validation\": 2, \"augment\": []}",
+                "--set", "teacher.epochs=1", "--set", "train.epochs=4"});
+  };
+  ASSERT_EQ(train("runs/a").status, 0);
+  EXPECT_EQ(load_checkpoint(file("runs/a/last.ckpt")).class_names,
+            (std::vector<std::string>{"cat", "dog"}));
+  ASSERT_EQ(train("runs/b").status, 0);
+  EXPECT_EQ(list_directory(file("runs/teachers")).size(), 1U);
+  std::filesystem::rename(file("pictures/cat"), file("pictures/zebra"));
+  ASSERT_EQ(train("runs/c").status, 0);
+  EXPECT_EQ(list_directory(file("runs/teachers")).size(), 2U);
+  for (const char* backend : {"libtorch", "float64"})
+    expect_failure(4, {"its class 0 is 'cat', in the data set folder it is 'dog'"},
+                   {"evaluate", "--checkpoint", "runs/a", "--backend", backend});
+}
+
+TEST_F(TrainCli, MlperfTinysNetworkIsShortenedAndNeedsNoDepth) {
+  const std::vector<std::string> tiny = {"train",
+                                         "--config",
+                                         "tiny.json",
+                                         "--set",
+                                         "network={\"family\": \"resnet_mlperf_tiny\"}",
+                                         "--set",
+                                         "teacher.epochs=1",
+                                         "--set",
+                                         "data.train_size=120",
+                                         "--set",
+                                         "train.epochs=4"};
+  auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), tiny.begin(), tiny.end());
+    return more;
+  };
+  ProcessResult r = run(with({"--output", "runs/a", "--set", "surgery.kind=shorten"}));
+  ASSERT_EQ(r.status, 0) << r.output;
+  const std::string teacher = "teacher={\"checkpoint\": \"runs/a/teacher/best.ckpt\"}";
+  r = run(with({"--output", "runs/b", "--set", teacher, "--set", "network.depth=44"}));
   EXPECT_EQ(r.status, 0) << r.output;
 }
 
