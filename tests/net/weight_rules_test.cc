@@ -102,6 +102,18 @@ TEST(WeightRules, TheFoldersOfACheckpointAreLookedThrough) {
             "  1 outside: optimizer.state.0.momentum_buffer");
 }
 
+TEST(WeightRules, KnowTheUsualCifarResnet18AsADescribedNetwork) {
+  const Network network =
+      network_by_name(TAILOR_TEST_SOURCE "/../configs/networks/resnet18_cifar.json").network;
+  EXPECT_EQ(parameter_count(network), 11'173'962);
+  const TensorMap tensors = initial_tensors(network, 3);
+  const WeightRules rules = load_weight_rules("cifar_projection");
+  TensorMap file;
+  for (const auto& [name, tensor] : tensors) file.emplace(foreign_name(rules, name), tensor);
+  EXPECT_EQ(file.count("layer4.0.shortcut.1.running_var"), 1U);
+  EXPECT_EQ(match_weights(file, rules, network).tensors, tensors);
+}
+
 TEST(WeightRules, ANetworkThatIsInTheFileTwiceIsAskedFor) {
   const Network network = network_of("resnet_cifar", 8, Shortcut::Projection);
   const TensorMap tensors = initial_tensors(network, 3);

@@ -309,6 +309,14 @@ TEST_F(TrainCli, WeightsFromElsewhereBecomeATeacherAndAProjectAndGoBack) {
                 .status,
             0);
   EXPECT_EQ(load_checkpoint(file("in2/model.ckpt")).tensors, tensors);
+  // A description of the same network finds the same rules.
+  write_file(file("r8.json"), write_network(network).dump());
+  ASSERT_EQ(run({"import", "theirs.safetensors", "--network", "r8.json", "--output", "in3"}).status,
+            0);
+  EXPECT_EQ(load_checkpoint(file("in3/model.ckpt")).tensors, tensors);
+  expect_failure(
+      2, {"--classes, --image-size: r8.json says 10 classes"},
+      {"import", "theirs.safetensors", "--network", "r8.json", "--output", "x", "--classes", "7"});
   // Weights that nobody trained.
   for (const auto& [name, value] :
        {std::pair("fc.bias", std::nanf("")), std::pair("stage1.block0.bn1.running_var", -1.F)}) {
@@ -322,6 +330,14 @@ TEST_F(TrainCli, WeightsFromElsewhereBecomeATeacherAndAProjectAndGoBack) {
     expect_failure(4, {std::string("the tensor that becomes ") + name, "at element 3"},
                    {"import", "bad.safetensors", "--network", "resnet8", "--output", "x"});
   }
+  // A teacher that learnt nothing is named, and not the student's learning rate.
+  Checkpoint wild = load_checkpoint(file("in/model.ckpt"));
+  wild.tensors.at("fc.bias").as<float>()[0] = 1e30F;
+  save_checkpoint(file("wild.ckpt"), wild);
+  expect_failure(4, {"at epoch 0, step 0: the teacher's outputs reach 1e+30, so it has not learnt"},
+                 {"train", "--config", "tiny.json", "--output", "runs/wild", "--set",
+                  "teacher={\"checkpoint\": \"wild.ckpt\"}", "--set", "network.width=16", "--set",
+                  "train.epochs=4"});
   expect_failure(2, {"nowhere.pth: there is no such file"},
                  {"import", "nowhere.pth", "--network", "resnet8"});
   write_file(file("keras.h5"), std::string("\x89HDF\r\n\x1a\n", 8) + "and more");
