@@ -9,8 +9,11 @@ namespace {
 
 std::string stage_text(const Stage& s) {
   std::string text = fmt::format("{}x{} ", s.kernel, s.kernel);
-  text += s.kind == StageKind::MaxPool ? std::string("max pooling")
-                                       : fmt::format("{} to {}", s.in_channels, s.out_channels);
+  if (is_pool(s)) {
+    text += s.kind == StageKind::MaxPool ? "max pooling" : "average pooling";
+  } else {
+    text += fmt::format("{} to {}", s.in_channels, s.out_channels);
+  }
   if (s.stride > 1) text += fmt::format(", stride {}", s.stride);
   if (s.groups > 1) text += fmt::format(", {} groups", s.groups);
   if (s.pad != s.pad_end) text += fmt::format(", pads {} and {}", s.pad, s.pad_end);
@@ -20,7 +23,7 @@ std::string stage_text(const Stage& s) {
 }
 
 int64_t stage_parameters(const Stage& s) {
-  if (s.kind == StageKind::MaxPool) return 0;
+  if (is_pool(s)) return 0;
   return s.out_channels * (s.in_channels / s.groups * s.kernel * s.kernel + (s.batch_norm ? 2 : 1));
 }
 

@@ -12,7 +12,7 @@ namespace tailor {
 namespace {
 
 constexpr const char* kSkipKinds[] = {"identity", "projection", "pad"};
-constexpr const char* kStageKinds[] = {"conv", "max_pool"};
+constexpr const char* kStageKinds[] = {"conv", "max_pool", "avg_pool"};
 
 void add_bn_specs(std::vector<TensorSpec>& specs, const std::string& name, int64_t channels) {
   specs.push_back({name + ".weight", {channels}, TensorRole::BnWeight});
@@ -69,7 +69,7 @@ bool is_parameter(TensorRole role) {
 }
 
 std::string conv_name(const Block& block, size_t stage) {
-  const bool pool = block.stages[stage - 1].kind == StageKind::MaxPool;
+  const bool pool = is_pool(block.stages[stage - 1]);
   return fmt::format("{}.{}{}", block.id, pool ? "pool" : "conv", stage);
 }
 std::string bn_name(const Block& block, size_t stage) {
@@ -96,7 +96,7 @@ std::vector<TensorSpec> tensor_specs(const Network& network) {
     const Block& block = network.blocks[b];
     for (size_t i = 1; i <= block.stages.size(); ++i) {
       const Stage& stage = block.stages[i - 1];
-      if (stage.kind == StageKind::MaxPool) continue;
+      if (is_pool(stage)) continue;
       specs.push_back(
           {conv_name(block, i) + ".weight",
            {stage.out_channels, stage.in_channels / stage.groups, stage.kernel, stage.kernel},
@@ -218,7 +218,7 @@ int64_t mac_count(const Network& network) {
     std::vector<MapShape> points = point_shapes(block, inputs[b]);
     for (size_t i = 0; i < block.stages.size(); ++i) {
       const Stage& s = block.stages[i];
-      if (s.kind == StageKind::MaxPool) continue;
+      if (is_pool(s)) continue;
       count += points[i + 1].size() * (s.in_channels / s.groups) * s.kernel * s.kernel;
     }
     for (const Skip& skip : block.skips) {
@@ -270,7 +270,7 @@ std::vector<std::string> verify_network(const Network& network) {
         findings.push_back(fmt::format("{} takes {} channels, its input has {}", where,
                                        s.in_channels, at.channels));
       }
-      const bool pool = s.kind == StageKind::MaxPool;
+      const bool pool = is_pool(s);
       const int64_t pads = s.pad + s.pad_end;
       if (s.kernel < 1 || s.stride < 1 || s.pad < 0 || s.pad_end < 0 || s.out_channels < 1) {
         findings.push_back(fmt::format("{}: kernel, stride and channels must be positive", where));
@@ -348,12 +348,13 @@ void describe(RecordVisitor& v, MapShape& s) {
 }
 
 void describe(RecordVisitor& v, Stage& s) {
-  v.enumeration("kind", s.kind, {kStageKinds, 2}, "conv (batch norm, activation), or max_pool.");
+  v.enumeration("kind", s.kind, {kStageKinds, 3},
+                "conv (batch norm, activation), max_pool or avg_pool.");
   // A pooling has neither; saying so otherwise is found by verify_network.
-  if (s.kind == StageKind::MaxPool) s.batch_norm = s.relu = false;
+  if (is_pool(s)) s.batch_norm = s.relu = false;
   v.integer("in_channels", s.in_channels, 0, 1 << 20, "Input channels. 0: as many as come in.");
   v.integer("out_channels", s.out_channels, 0, 1 << 20,
-            "Filters. 0, for max_pool only: as many as come in.");
+            "Filters. 0, for pools only: as many as come in.");
   v.integer("kernel", s.kernel, 1, 255, "Rows and columns of the kernel.");
   v.integer("stride", s.stride, 1, 255, "Stride.");
   v.integer("pad", s.pad, -1, 255, "Zero pixels above and left. -1: (kernel - 1) / 2.");
@@ -392,7 +393,7 @@ void complete_network(Network& network) {
   for (Block& block : network.blocks) {
     for (Stage& s : block.stages) {
       if (s.in_channels == 0) s.in_channels = channels;
-      if (s.kind == StageKind::MaxPool && s.out_channels == 0) s.out_channels = s.in_channels;
+      if (is_pool(s) && s.out_channels == 0) s.out_channels = s.in_channels;
       if (s.pad == -1) s.pad = (s.kernel - 1) / 2;
       if (s.pad_end == -1) s.pad_end = s.pad;
       channels = s.out_channels;

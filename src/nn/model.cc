@@ -3,6 +3,7 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/add.h>
 #include <ATen/ops/as_strided.h>
+#include <ATen/ops/avg_pool2d.h>
 #include <ATen/ops/batch_norm.h>
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/conv2d.h>
@@ -85,8 +86,13 @@ at::Tensor convolve(const at::Tensor& x, const ConvSpec& spec, const at::Tensor&
                     at::IntArrayRef(pad), ones, spec.groups);
 }
 
-at::Tensor max_pool(const at::Tensor& x, const Stage& s) {
+at::Tensor pool(const at::Tensor& x, const Stage& s) {
   const int64_t p = s.pad;
+  if (s.kind == StageKind::AvgPool) {
+    const at::Tensor padded =
+        p + s.pad_end > 0 ? at::constant_pad_nd(x, {p, s.pad_end, p, s.pad_end}, 0) : x;
+    return at::avg_pool2d(padded, {s.kernel, s.kernel}, {s.stride, s.stride});
+  }
   if (p == s.pad_end && 2 * p <= s.kernel)
     return at::max_pool2d(x, {s.kernel, s.kernel}, {s.stride, s.stride}, {p, p});
   constexpr double kNever = -std::numeric_limits<double>::infinity();
@@ -123,7 +129,7 @@ at::Tensor walk_network(const Network& network, const at::Tensor& input, const C
     std::vector<at::Tensor> points = {x};
     for (size_t i = 1; i <= block.stages.size(); ++i) {
       const Stage& stage = block.stages[i - 1];
-      x = stage.kind == StageKind::MaxPool ? max_pool(x, stage) : conv_bn(x, stage_spec(block, i));
+      x = is_pool(stage) ? pool(x, stage) : conv_bn(x, stage_spec(block, i));
       const bool before = network.join == Join::BeforeActivation;
       if (stage.relu && !before) x = at::relu(x);
       for (const Skip& skip : block.skips) {

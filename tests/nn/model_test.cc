@@ -77,9 +77,19 @@ TEST(OtherNetworks, LibTorchAndTheGraphAgree) {
   basic.depth = 18;
   basic.join = Join::AfterActivation;
   const std::string own = TAILOR_TEST_SOURCE "/../configs/networks/unequal.json";
+  const Network pools = read_network(
+      Json::parse(
+          R"({"name": "pools", "input": {"channels": 3, "height": 14, "width": 11}, "classes": 5,
+        "blocks": [
+          {"id": "stem", "stages": [{"out_channels": 4},
+            {"kind": "avg_pool", "stride": 2, "pad": 0, "pad_end": 2},
+            {"kind": "avg_pool", "kernel": 2, "pad": 1}]},
+          {"id": "b", "stages": [{"out_channels": 4}, {"kind": "avg_pool"}], "skips": [{"from": 0, "to": 2}]}]})",
+          "pools"),
+      "pools");
   for (const Network& given :
        {make_network(tiny, {3, 12, 20}, 7), make_network(bottlenecks, {3, 37, 42}, 5),
-        make_network(basic, {3, 50, 37}, 6), network_by_name(own).network}) {
+        make_network(basic, {3, 50, 37}, 6), network_by_name(own).network, pools}) {
     for (Surgery surgery : {Surgery::Traditional, Surgery::Removed, Surgery::Shortened}) {
       SCOPED_TRACE(fmt::format("{} {}", given.name, static_cast<int>(surgery)));
       Network network = given;

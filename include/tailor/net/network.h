@@ -14,10 +14,11 @@
 
 namespace tailor {
 
-enum class StageKind { Conv, MaxPool };
+enum class StageKind { Conv, MaxPool, AvgPool };
 
 /// conv – batch norm – activation, the weight [out, in / groups, kernel, kernel]; without batch
-/// norm the convolution has a bias. Or a max pooling of as many channels, where padding never wins.
+/// norm the convolution has a bias. Or a pooling of as many channels: in a maximum padding never
+/// wins, in a mean it counts as zeros (PyTorch's count_include_pad).
 struct Stage {
   StageKind kind = StageKind::Conv;
   int64_t in_channels = 0, out_channels = 0;
@@ -28,6 +29,7 @@ struct Stage {
   bool batch_norm = true;
   bool relu = true;
 };
+inline bool is_pool(const Stage& s) { return s.kind != StageKind::Conv; }
 /// A stage with equal pads of (kernel - 1) / 2: the output is as large as the input over the
 /// stride.
 Stage conv_stage(int64_t in_channels, int64_t out_channels, int64_t kernel, int64_t stride,
