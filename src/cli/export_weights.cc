@@ -25,9 +25,10 @@ int export_weights(const ExportOptions& options) {
     file.tensors = c.tensors;
   } else {
     const WeightRules rules = load_weight_rules(options.rules);
-    if (rules.layout != WeightLayout::Torch)
+    if (rules.layout != WeightLayout::Torch) {
       fail(ErrorKind::Unsupported,
            "--rules {}: its kernels are Keras'; expected rules of a PyTorch network", rules.name);
+    }
     for (const auto& [name, tensor] : c.tensors) {
       std::string theirs = foreign_name(rules, name);
       if (theirs.empty()) own.push_back(theirs = name);

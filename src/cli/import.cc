@@ -144,14 +144,16 @@ int run_import(const ImportOptions& options) {
   if (!options.deviation.empty()) c.preprocessing.deviation = options.deviation;
   for (const auto& [flag, values] : {std::pair("--mean", &c.preprocessing.mean),
                                      std::pair("--std", &c.preprocessing.deviation)}) {
-    if (static_cast<int64_t>(values->size()) != chosen.network.input.channels)
+    if (static_cast<int64_t>(values->size()) != chosen.network.input.channels) {
       fail(ErrorKind::Usage, "{}: expected {} numbers, one a channel, got {}", flag,
            chosen.network.input.channels, values->size());
+    }
   }
   for (double m : c.preprocessing.mean) {
-    if (!(m >= 0 && m <= 1))
+    if (!(m >= 0 && m <= 1)) {
       fail(ErrorKind::Usage, "--mean: expected pixels in 0..1, got {} (of 0..255: divide by 255)",
            m);
+    }
   }
   for (double d : c.preprocessing.deviation) {
     if (!(d > 0 && d <= 10))
@@ -169,12 +171,13 @@ int run_import(const ImportOptions& options) {
                                 noise_inputs(c.network, c.preprocessing), Tensor()};
   c.witness->outputs = open_torch().run_network(c.network, c.tensors, c.witness->inputs);
   for (float v : c.witness->outputs.as<float>()) {
-    if (!std::isfinite(v))
+    if (!std::isfinite(v)) {
       fail(ErrorKind::Data,
            "{}: the network made of it answers {} to noise, expected finite outputs; the weights "
            "are "
            "not a trained network's",
            options.file, v);
+    }
   }
   for (const std::string& remark : file.remarks) log_info("cli", "{}: {}", options.file, remark);
   create_directories(output);

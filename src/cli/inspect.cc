@@ -134,9 +134,10 @@ int run_inspect(const InspectOptions& options) {
                          network_text(c.network));
     }
   }
-  if (options.as_json && description.is_null())
+  if (options.as_json && description.is_null()) {
     fail(ErrorKind::Usage, "--as-json: expected a checkpoint or --network, got the graph file {}",
          options.file);
+  }
   if (options.as_json) {
     fmt::print("{}\n", description.dump(2));
   } else {
