@@ -217,10 +217,9 @@ class TorchReader {
       if (state != nullptr && find_entry(*state, "_modules") != nullptr) {
         std::set<std::string_view> left_out;
         if (const PickleValue* names = find_entry(*state, "_non_persistent_buffers_set")) {
-          if (names->kind == Kind::Object && names->arguments->items.size() == 1) {
+          if (names->kind == Kind::Object && names->arguments->items.size() == 1)
             names = names->arguments->items[0];  // before protocol 4 a set is a call set([…])
-            visit(*names);
-          }
+          visit(*names);
           for (const PickleValue* item : names->items) left_out.insert(item->text);
         }
         for (const char* part : {"_parameters", "_modules"})
@@ -452,10 +451,9 @@ class OldReader : public TorchReader {
     std::map<std::string_view, Element> elements;
     for (const PickleValue* value : object->persistents()) {
       const auto& id = value->arguments->items;
-      if (!id.empty() && id[0]->kind == Kind::String && id[0]->text == "module") {
+      if (!id.empty() && id[0]->kind == Kind::String && id[0]->text == "module")
         continue;  // a class and its source, which is not read
-        const Storage storage = storage_of(*value);
-      }
+      const Storage storage = storage_of(*value);
       const auto [found, is_new] = elements.emplace(id[2]->text, storage.element);
       if (found->second != storage.element)
         bad(fmt::format("storage '{}' has two types", printable(storage.key)));
