@@ -9,6 +9,7 @@
 #include "data/svhn.h"
 #include "tailor/core/files.h"
 #include "tailor/core/random.h"
+#include "tailor/core/strings.h"
 #include "tailor/data/codec.h"
 #include "tailor/data/packed.h"
 
@@ -230,6 +231,19 @@ DataSplits open_parts(const DataConfig& config, bool with_train) {
 }
 
 }  // namespace
+
+void PassedOver::add(const std::string& name) {
+  constexpr size_t kNamed = 5;
+  ++count;
+  first.insert(std::upper_bound(first.begin(), first.end(), name), name);
+  if (first.size() > kNamed) first.pop_back();
+}
+
+std::string to_string(const PassedOverFiles& files) {
+  std::vector<std::string> parts;
+  for (const auto& [kind, which] : files) parts.push_back(fmt::format("{} {}", which.count, kind));
+  return join(parts, ", ");
+}
 
 bool has_training_images(const DataConfig& config) { return config.name != "mlperf_tiny"; }
 

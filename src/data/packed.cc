@@ -230,6 +230,15 @@ PackSummary write_packed(const std::string& path, const DataSplits& data, int64_
           static_cast<int64_t>(offset + trailer.index_bytes + json.size() + sizeof trailer)};
 }
 
+bool is_packed(const std::string& path) {
+  char magic[sizeof kMagic] = {};
+  const int file = is_directory(path) ? -1 : ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return false;
+  const bool whole = ::read(file, magic, sizeof magic) == sizeof magic;
+  ::close(file);
+  return whole && std::memcmp(magic, kMagic, sizeof kMagic) == 0;
+}
+
 DataSplits open_packed(const std::string& path, const DataConfig& config) {
   auto cache = std::make_shared<Cache>(path);
   const uint8_t* bytes = cache->file.data();

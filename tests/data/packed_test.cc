@@ -98,6 +98,15 @@ TEST_F(PackedCache, CutShortAnywhereIsAnError) {
   expect_error(ErrorKind::Data, {"packed cache " + cache_}, [&] { open_data(packed()); });
 }
 
+TEST_F(PackedCache, IsNoFolderAndSaysWhatItIs) {
+  pack(14);
+  config_.root = cache_;
+  expect_error(ErrorKind::Data,
+               {"data.root " + cache_ + ": it is a packed cache", "set data.name to \"packed\"",
+                "--name packed"},
+               [&] { open_data(config_); });
+}
+
 TEST_F(PackedCache, AnotherVersionIsSaid) {
   pack(14);
   std::string bytes = read_file(cache_);

@@ -20,6 +20,9 @@ struct PackSummary {
 PackSummary write_packed(const std::string& path, const DataSplits& data, int64_t short_side,
                          Progress& progress);
 
+/// Whether it is a file that begins like a cache.
+bool is_packed(const std::string& path);
+
 /// Opens a cache: its index is checked now, each image when it is read first. Throws Data when it
 /// is none, cut short or damaged, Unsupported on another version. image_size and resize of the
 /// config say how evaluation sees the images.
