@@ -163,6 +163,11 @@ PackSummary write_packed(const std::string& path, const DataSplits& data, int64_
                          Progress& progress) {
   TAILOR_CHECK(data.train && data.test && !data.validation && short_side > 0,
                "a data set without a validation split");
+  if (data.shape.channels != 3) {
+    fail(ErrorKind::Unsupported,
+         "data pack: the cache holds RGB, the images of {} are {}; use them as they are", data.name,
+         to_string(data.shape));
+  }
   Preamble preamble{};
   std::memcpy(preamble.magic, kMagic, sizeof kMagic);
   preamble.version = kPackedVersion;

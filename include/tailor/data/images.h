@@ -1,6 +1,6 @@
 // Image data sets as views: every read goes into the caller's buffer and is const and thread-safe.
-// Pixels are uint8 RGB in 0..255, rows × columns × channels (HWC); opening a data set checks its
-// files, so that nothing fails at epoch 7.
+// Pixels are uint8 in 0..255, RGB or (.npy) one channel, rows × columns × channels (HWC); opening a
+// data set checks its files, so that nothing fails at epoch 7.
 #pragma once
 
 #include <cstdint>
