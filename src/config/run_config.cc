@@ -139,8 +139,10 @@ void describe(RecordVisitor& v, DataConfig& c) {
   v.integer("train_size", c.train_size, 0, 100000000,
             "Use only the first N training images, before the validation split (synthetic: make "
             "N). 0: all (synthetic: 6000).");
-  v.integer("test_size", c.test_size, 0, 100000000,
-            "Use only the first N test images (synthetic: make N). 0: all (synthetic: 1000).");
+  v.integer(
+      "test_size", c.test_size, 0, 100000000,
+      "Use only the first N test images (synthetic: make N). 0: all (synthetic: 1000). A folder "
+      "without test images needs it: N pictures are drawn by `seed` and kept back.");
   v.integer(
       "seed", c.seed, 0, INT32_MAX,
       "Seed of the validation split and of the synthetic images. Runs to be compared share it.");
