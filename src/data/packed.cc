@@ -231,8 +231,14 @@ PackSummary write_packed(const std::string& path, const DataSplits& data, int64_
   file.write(json);
   file.write(&trailer, sizeof trailer);
   file.commit();
-  return {data.train->size(), data.test->size(),
-          static_cast<int64_t>(offset + trailer.index_bytes + json.size() + sizeof trailer)};
+  PackSummary summary{
+      data.train->size(),
+      data.test->size(),
+      static_cast<int64_t>(offset + trailer.index_bytes + json.size() + sizeof trailer),
+      {}};
+  for (const Record& r : records) summary.short_sides.push_back(std::min(r.height, r.width));
+  std::sort(summary.short_sides.begin(), summary.short_sides.end());
+  return summary;
 }
 
 bool is_packed(const std::string& path) {

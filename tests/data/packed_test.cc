@@ -74,6 +74,13 @@ TEST_F(PackedCache, HoldsTheImagesOfItsSource) {
   EXPECT_EQ(a, b);
 }
 
+TEST_F(PackedCache, NothingIsEnlarged) {
+  // 14×41, 25×32 and 36×23.
+  EXPECT_EQ(pack(1000).short_sides, (std::vector<int64_t>{14, 14, 14, 14, 14, 14, 23, 23, 23, 23,
+                                                          23, 23, 25, 25, 25, 25, 25, 25}));
+  EXPECT_EQ(pack(24).short_sides.back(), 24);
+}
+
 TEST_F(PackedCache, ScalesTheShortSideDownAndKeepsTheAspect) {
   pack(14);
   const DataSplits data = open_data(packed());

@@ -13,6 +13,7 @@ constexpr uint32_t kPackedVersion = 1;
 
 struct PackSummary {
   int64_t train = 0, test = 0, bytes = 0;
+  std::vector<int64_t> short_sides;  // of the stored images in pixels, sorted
 };
 /// Writes training images (with the validation images, which each run draws itself) and test
 /// images, their short side scaled down to `short_side` pixels; what is smaller stays as it is.
