@@ -226,6 +226,7 @@ void setup_data(CLI::App& app, DataOptions& o) {
   app.add_option("--output", o.output,
                  "check: contact sheet of augmented samples (PNG); pack: the cache")
       ->type_name("FILE");
+  app.add_flag("--force", o.force, "Replace the output file if it exists");
   app.add_option("--short-side", o.short_side,
                  "pack: scale the images' short side down to this (default data.resize)")
       ->check(at_least_one())

@@ -4,6 +4,7 @@
 #include "cli/table.h"
 #include "tailor/cli/commands.h"
 #include "tailor/config/run_config.h"
+#include "tailor/core/files.h"
 #include "tailor/core/interrupt.h"
 #include "tailor/core/progress.h"
 #include "tailor/core/strings.h"
@@ -45,14 +46,60 @@ DataConfig data_config(const DataOptions& options) {
   return c;
 }
 
+/// Before the work that ends in it.
+void check_output(const DataOptions& options) {
+  if (is_directory(options.output)) {
+    fail(ErrorKind::Usage, "--output {}: it is a folder, expected the name of a file",
+         options.output);
+  }
+  if (!options.force && path_exists(options.output)) {
+    fail(ErrorKind::Usage,
+         "--output {}: it exists already; name another file, or add --force to replace it",
+         options.output);
+  }
+}
+
+/// "a short side of 256 pixels", "short sides of 20 to 256 pixels"
+std::string sides_text(int64_t smallest, int64_t largest) {
+  return smallest == largest ? fmt::format("a short side of {} pixels", smallest)
+                             : fmt::format("short sides of {} to {} pixels", smallest, largest);
+}
+std::string enlarged_text(int64_t smaller, int64_t all, int64_t image_size) {
+  return fmt::format(
+      "{} of {} images are smaller than the {} pixels of data.image_size: they are enlarged when "
+      "they are seen",
+      with_commas(smaller), with_commas(all), image_size);
+}
+
+/// Of the pictures as they are stored.
+struct StoredSides {
+  int64_t smallest = 0, largest = 0;
+  int64_t below = 0;  // smaller than data.image_size
+};
+StoredSides stored_sides(const DataSplits& data, const DataConfig& config) {
+  StoredSides s;
+  for (const Images& images : {data.train, data.test}) {
+    for (int64_t i = 0; images && i < images->size(); ++i) {
+      const Extent e = images->extent(i);
+      const int64_t side = std::min(e.height, e.width);
+      s.smallest = s.smallest == 0 ? side : std::min(s.smallest, side);
+      s.largest = std::max(s.largest, side);
+      s.below += side < config.image_size ? 1 : 0;
+    }
+  }
+  return s;
+}
+
 /// Exact sums of an image's bytes, so that their order cannot matter.
 struct ImageSums {
   int64_t label = 0;
-  int64_t sum[3] = {0, 0, 0}, squares[3] = {0, 0, 0};
+  int64_t sum[3] = {0, 0, 0}, squares[3] = {0, 0, 0};  // by channel, of which there are 1 or 3
 };
 
 std::vector<ImageSums> read_all(const ImageDataset& images, MapShape shape, Progress& progress,
                                 const std::string& label) {
+  TAILOR_CHECK(shape.channels == 3 || shape.channels == 1, "images of {}", to_string(shape));
+  const auto channels = static_cast<size_t>(shape.channels);
   std::vector<ImageSums> sums(static_cast<size_t>(images.size()));
   constexpr int64_t kGroup = 256;
   progress.begin(label, images.size(), "image");
@@ -64,8 +111,8 @@ std::vector<ImageSums> read_all(const ImageDataset& images, MapShape shape, Prog
       ImageSums& s = sums[static_cast<size_t>(first + i)];
       s.label = images.get(first + i, pixels);
       for (size_t at = 0; at < pixels.size(); ++at) {
-        s.sum[at % 3] += pixels[at];
-        s.squares[at % 3] += int64_t{pixels[at]} * pixels[at];
+        s.sum[at % channels] += pixels[at];
+        s.squares[at % channels] += int64_t{pixels[at]} * pixels[at];
       }
     });
     progress.advance(count);
@@ -74,10 +121,10 @@ std::vector<ImageSums> read_all(const ImageDataset& images, MapShape shape, Prog
   return sums;
 }
 
-Preprocessing statistics(const std::vector<ImageSums>& sums, int64_t pixels) {
+Preprocessing statistics(const std::vector<ImageSums>& sums, MapShape shape) {
   Preprocessing p;
-  const double n = static_cast<double>(sums.size()) * static_cast<double>(pixels);
-  for (size_t c = 0; c < 3; ++c) {
+  const double n = static_cast<double>(sums.size()) * static_cast<double>(shape.pixels());
+  for (size_t c = 0; c < static_cast<size_t>(shape.channels); ++c) {
     double sum = 0, squares = 0;
     for (const ImageSums& s : sums) {
       sum += static_cast<double>(s.sum[c]);
@@ -119,10 +166,11 @@ void draw_sheet(const std::string& path, const DataSplits& data, const DataConfi
         uint8_t* out = sheet.data() + ((row * (shape.height + kSheetGap) + y) * extent.width +
                                        column * (shape.width + kSheetGap)) *
                                           3;
-        for (int64_t x = 0; x < shape.width * 3; ++x, ++in) {
-          const auto c = static_cast<size_t>(x % 3);
+        for (int64_t x = 0; x < shape.width * shape.channels; ++x, ++in) {
+          const auto c = static_cast<size_t>(x % shape.channels);
           const double v = *in * data.preprocessing.deviation[c] + data.preprocessing.mean[c];
-          *out++ = static_cast<uint8_t>(std::clamp(std::lround(v * 255), 0L, 255L));
+          const auto byte = static_cast<uint8_t>(std::clamp(std::lround(v * 255), 0L, 255L));
+          out = std::fill_n(out, shape.channels == 1 ? 3 : 1, byte);
         }
       }
     }
@@ -134,6 +182,15 @@ Json findings_json(const std::vector<std::pair<std::string, std::string>>& findi
   Json out = Json::Array();
   for (const auto& [file, what] : findings)
     out.push_back(Json::object({{"file", file}, {"what", what}}));
+  return out;
+}
+
+Json passed_over_json(const PassedOverFiles& files) {
+  Json out = Json::Array();
+  for (const auto& [kind, which] : files) {
+    out.push_back(Json::object(
+        {{"kind", kind}, {"count", which.count}, {"first", Json::array(which.first)}}));
+  }
   return out;
 }
 
@@ -152,6 +209,7 @@ std::string class_table(const DataSplits& data, const std::vector<int64_t>& trai
 }
 
 int check_data(const DataOptions& options) {
+  if (!options.output.empty()) check_output(options);
   const DataConfig config = data_config(options);
   const DataSplits data = has_training_images(config) ? open_data(config) : open_test_data(config);
   auto progress = make_stderr_progress();
@@ -164,36 +222,43 @@ int check_data(const DataOptions& options) {
   // A set of test images alone is looked at as they are.
   const char* part = data.train ? "training" : "test";
   const int64_t training = data.train ? data.train->size() : 0;
-  const Preprocessing measured =
-      statistics(data.train ? train_sums : test_sums, data.shape.pixels());
+  const Preprocessing measured = statistics(data.train ? train_sums : test_sums, data.shape);
   FileReport report = data.train ? data.train->report() : FileReport{};
   const FileReport other = data.test->report();
   report.jpeg += other.jpeg, report.png += other.png, report.greyscale += other.greyscale;
   report.cmyk += other.cmyk, report.misnamed += other.misnamed;
   for (const auto& f : other.left_out) report.left_out.push_back(f);
   for (const auto& f : other.damaged) report.damaged.push_back(f);
+  report.passed_over = other.passed_over;
+  const StoredSides sides = config.any_size() ? stored_sides(data, config) : StoredSides{};
   if (!options.output.empty()) draw_sheet(options.output, data, config);
   const std::vector<int64_t>& counts = data.train ? train : test;
   const auto [least, most] = std::minmax_element(counts.begin(), counts.end());
 
   if (options.json) {
-    fmt::print("{}\n", Json::object({{"data", data.name},
-                                     {"training", training},
-                                     {"test", data.test->size()},
-                                     {"classes", data.classes},
-                                     {"class_names", Json::array(data.class_names)},
-                                     {"training_of_class", Json::array(train)},
-                                     {"test_of_class", Json::array(test)},
-                                     {"mean", Json::array(measured.mean)},
-                                     {"deviation", Json::array(measured.deviation)},
-                                     {"files", Json::object({{"jpeg", report.jpeg},
-                                                             {"png", report.png},
-                                                             {"greyscale", report.greyscale},
-                                                             {"cmyk", report.cmyk},
-                                                             {"misnamed", report.misnamed}})},
-                                     {"left_out", findings_json(report.left_out)},
-                                     {"damaged", findings_json(report.damaged)}})
-                           .dump(2));
+    Json answer = Json::object({{"data", data.name},
+                                {"training", training},
+                                {"test", data.test->size()},
+                                {"classes", data.classes},
+                                {"class_names", Json::array(data.class_names)},
+                                {"training_of_class", Json::array(train)},
+                                {"test_of_class", Json::array(test)},
+                                {"mean", Json::array(measured.mean)},
+                                {"deviation", Json::array(measured.deviation)},
+                                {"files", Json::object({{"jpeg", report.jpeg},
+                                                        {"png", report.png},
+                                                        {"greyscale", report.greyscale},
+                                                        {"cmyk", report.cmyk},
+                                                        {"misnamed", report.misnamed}})},
+                                {"left_out", findings_json(report.left_out)},
+                                {"damaged", findings_json(report.damaged)},
+                                {"passed_over", passed_over_json(report.passed_over)}});
+    if (config.any_size()) {
+      answer.set("short_side", Json::object({{"smallest", sides.smallest},
+                                             {"largest", sides.largest},
+                                             {"below_image_size", sides.below}}));
+    }
+    fmt::print("{}\n", answer.dump(2));
     return 0;
   }
   fmt::print("{}: {} training and {} test images in {} classes, seen as {} x {}\n\n{}\n", data.name,
@@ -209,6 +274,17 @@ int check_data(const DataOptions& options) {
                with_commas(report.jpeg), with_commas(report.png), with_commas(report.greyscale),
                with_commas(report.cmyk), with_commas(report.misnamed));
   }
+  if (config.any_size())
+    fmt::print("pictures with {}\n", sides_text(sides.smallest, sides.largest));
+  if (sides.below > 0) {
+    fmt::print("warning: {}\n",
+               enlarged_text(sides.below, training + data.test->size(), config.image_size));
+  }
+  for (const auto& [kind, which] : report.passed_over) {
+    const bool all = which.count == static_cast<int64_t>(which.first.size());
+    fmt::print("passed over, {}: {} ({}{})\n", kind, with_commas(which.count),
+               join(which.first, ", "), all ? "" : ", …");
+  }
   for (const auto& [file, what] : report.left_out) fmt::print("left out: {}: {}\n", file, what);
   for (const auto& [file, what] : report.damaged) fmt::print("damaged: {}: {}\n", file, what);
   if (!options.output.empty()) {
@@ -220,6 +296,7 @@ int check_data(const DataOptions& options) {
 
 int pack_data(const DataOptions& options) {
   if (options.output.empty()) fail(ErrorKind::Usage, "data pack: expected --output FILE");
+  check_output(options);
   const DataConfig config = data_config(options);
   if (config.name == "packed")
     fail(ErrorKind::Usage, "data pack: {} is a packed cache already", config.root);
@@ -229,20 +306,33 @@ int pack_data(const DataOptions& options) {
                                               : data.shape.height;
   auto progress = make_stderr_progress();
   const PackSummary s = write_packed(options.output, data, side, *progress);
+  const std::vector<int64_t>& sides = s.short_sides;
+  const int64_t smallest = sides.front(), largest = sides.back(), median = sides[sides.size() / 2];
+  // What the run asked for, as far as half of the images have it; images of one size are whole.
+  const int64_t image_size = config.any_size() ? std::min(config.image_size, median) : median;
+  const int64_t below =
+      std::lower_bound(sides.begin(), sides.end(), config.image_size) - sides.begin();
   if (options.json) {
     fmt::print("{}\n", Json::object({{"output", options.output},
                                      {"training", s.train},
                                      {"test", s.test},
                                      {"short_side", side},
+                                     {"smallest", smallest},
+                                     {"largest", largest},
+                                     {"below_image_size", below},
+                                     {"image_size", image_size},
                                      {"bytes", s.bytes}})
                            .dump(2));
-  } else {
-    fmt::print("{}: {} training and {} test images, short side {} pixels, {:.1f} MB\n",
-               options.output, with_commas(s.train), with_commas(s.test), side,
-               static_cast<double>(s.bytes) / 1e6);
-    fmt::print("next: --set data.name=packed --set data.root={} --set data.image_size={}\n",
-               options.output, data.shape.height);
+    return 0;
   }
+  fmt::print("{}: {} training and {} test images with {}, {:.1f} MB\n", options.output,
+             with_commas(s.train), with_commas(s.test), sides_text(smallest, largest),
+             static_cast<double>(s.bytes) / 1e6);
+  if (below > 0)
+    fmt::print("warning: {}\n", enlarged_text(below, s.train + s.test, config.image_size));
+  fmt::print("next: --set data.name=packed --set data.root={} --set data.image_size={}{}\n",
+             options.output, image_size,
+             config.any_size() ? "" : fmt::format(" --set data.resize={}", image_size));
   return 0;
 }
 

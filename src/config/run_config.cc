@@ -77,15 +77,16 @@ void describe(RecordVisitor& v, DataConfig& c) {
       v, "name", c.name, kData,
       "Data set: the official files of CIFAR-10, CIFAR-100 (binary) or SVHN (.mat); folder, "
       "any JPEG and PNG files in class folders (ImageNet's layout, Tiny ImageNet's, or one "
-      "folder a class); or the procedural ten-class set made in memory.");
+      "folder a class); packed, what tailor data pack made; npy, NumPy arrays; or the procedural "
+      "ten-class set made in memory.");
   v.text(
       "root", c.root,
       "Folder with the data set's files (cifar-10-batches-bin is also looked for inside it); for "
       "folder also an archive (.tar, .tar.gz, .zip). Empty: $TAILOR_DATA, else ./data.");
   v.integer(
       "image_size", c.image_size, 0, 4096,
-      "folder, packed: side of the square that the network sees, in pixels. 0: the data set's own, "
-      "32.");
+      "folder, packed: side of the square that the network sees, in pixels, at least 1. The other "
+      "data sets have images of one size, and 0 here.");
   v.integer("resize", c.resize, 0, 8192,
             "folder, packed: evaluation scales the short side to this, then cuts out the centre. "
             "0: 8/7 of "
@@ -118,7 +119,7 @@ void describe(RecordVisitor& v, DataConfig& c) {
         r.number("contrast", c.color_jitter.contrast, 0, 1,
                  "Factor within 1 ± this, around the mean grey.");
         r.number("saturation", c.color_jitter.saturation, 0, 1,
-                 "Factor within 1 ± this, around each pixel's grey.");
+                 "Factor within 1 ± this, around each pixel's grey; not of images of one channel.");
       },
       "Parameters of color_jitter, in the order in which they are applied.");
   v.record(
@@ -138,12 +139,15 @@ void describe(RecordVisitor& v, DataConfig& c) {
   v.integer("train_size", c.train_size, 0, 100000000,
             "Use only the first N training images, before the validation split (synthetic: make "
             "N). 0: all (synthetic: 6000).");
-  v.integer("test_size", c.test_size, 0, 100000000,
-            "Use only the first N test images (synthetic: make N). 0: all (synthetic: 1000).");
+  v.integer(
+      "test_size", c.test_size, 0, 100000000,
+      "Use only the first N test images (synthetic: make N). 0: all (synthetic: 1000). A folder "
+      "without test images needs it: N pictures are drawn by `seed` and kept back.");
   v.integer(
       "seed", c.seed, 0, INT32_MAX,
       "Seed of the validation split and of the synthetic images. Runs to be compared share it.");
-  v.numbers("mean", c.mean, 0, 1, "Per-channel mean of the pixels in 0..1. Empty: the data set's.");
+  v.numbers("mean", c.mean, 0, 1,
+            "Mean of the pixels in 0..1, one number a channel. Empty: the data set's.");
   v.numbers("deviation", c.deviation, 1e-6, 10,
             "Per-channel standard deviation. Empty: the data set's.");
 }
@@ -283,8 +287,12 @@ void describe(RecordVisitor& v, RunConfig& c) {
 }
 
 void check(const DataConfig& c, const std::string& source) {
-  if (c.mean.size() != c.deviation.size() || (!c.mean.empty() && c.mean.size() != 3)) {
-    fail_config("/data/mean", "three numbers, and three in /data/deviation (or both empty)",
+  const bool one = c.name == "npy" && c.mean.size() == 1;  // images of one channel
+  if (c.mean.size() != c.deviation.size() || (!c.mean.empty() && c.mean.size() != 3 && !one)) {
+    fail_config("/data/mean",
+                c.name == "npy" ? "three numbers, or one for images of one channel, and as many in "
+                                  "/data/deviation (or both empty)"
+                                : "three numbers, and three in /data/deviation (or both empty)",
                 fmt::format("{} and {}", c.mean.size(), c.deviation.size()), source);
   }
   auto number = [](int64_t n) { return std::to_string(n); };

@@ -50,17 +50,18 @@ ArrayPart load_npy_images(const std::string& folder, const std::string& part) {
   const std::string path = path_join(folder, part + "_images.npy");
   const Tensor t = load_npy(path, "images");
   const Shape& s = t.shape();
-  const bool color = s.size() == 4 && s[3] == 3, grey = s.size() == 3;
-  if (t.dtype() != DType::U8 || !(color || grey) || element_count(s) == 0 || s[1] > kMaxMapSide ||
-      s[2] > kMaxMapSide) {
-    fail(ErrorKind::Data,
-         "images {}: expected U8 of shape [images, rows, columns, 3] or [images, rows, columns], "
-         "got {} of shape {}",
-         path, dtype_name(t.dtype()), to_string(s));
+  const bool channels = s.size() == 4 && (s[3] == 3 || s[3] == 1), grey = s.size() == 3;
+  if (t.dtype() != DType::U8 || !(channels || grey) || element_count(s) == 0 ||
+      s[1] > kMaxMapSide || s[2] > kMaxMapSide) {
+    fail(
+        ErrorKind::Data,
+        "images {}: expected U8 of shape [images, rows, columns, 3] (RGB), [images, rows, columns, "
+        "1] (one channel) or [images, rows, columns] (grey, made RGB), got {} of shape {}",
+        path, dtype_name(t.dtype()), to_string(s));
   }
   std::vector<int64_t> labels = read_labels(path_join(folder, part + "_labels.npy"), s[0]);
   ArrayPart out;
-  out.shape = {3, s[1], s[2]};
+  out.shape = {grey ? 3 : s[3], s[1], s[2]};
   out.classes = *std::max_element(labels.begin(), labels.end()) + 1;
   const Span<const uint8_t> in = t.as<uint8_t>();
   const auto pixels = new_pixels(grey ? 3 * in.size() : in.size());

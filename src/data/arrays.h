@@ -11,7 +11,8 @@ struct ArrayPart {
   MapShape shape;
   int64_t classes = 0;  // the largest label and one
 };
-/// PART_images.npy, uint8, N×H×W×3 or grey N×H×W, and PART_labels.npy, N whole numbers from 0.
+/// PART_images.npy, uint8, N×H×W×3, N×H×W×1 (images of one channel) or N×H×W (grey, made RGB), and
+/// PART_labels.npy, N whole numbers from 0.
 /// Throws Data with path, expected and found.
 ArrayPart load_npy_images(const std::string& folder, const std::string& part);
 

@@ -13,6 +13,34 @@ uint8_t to_byte(double v) { return static_cast<uint8_t>(std::clamp(v + 0.5, 0.0,
 /// ITU-R 601 luma, as everyone's greyscale.
 double luma(const uint8_t* p) { return 0.299 * p[0] + 0.587 * p[1] + 0.114 * p[2]; }
 
+template <size_t kChannels>
+void jitter(Span<uint8_t> hwc, double brightness, double contrast, double saturation) {
+  auto grey_of = [](const uint8_t* p) {
+    if constexpr (kChannels == 3) {
+      return luma(p);
+    } else {
+      return static_cast<double>(*p);
+    }
+  };
+  uint8_t bright[256];
+  for (int v = 0; v < 256; ++v) bright[v] = to_byte(v * brightness);
+  double grey = 0;
+  for (size_t i = 0; i + kChannels <= hwc.size(); i += kChannels) {
+    for (size_t c = 0; c < kChannels; ++c) hwc[i + c] = bright[hwc[i + c]];
+    grey += grey_of(&hwc[i]);
+  }
+  grey /= static_cast<double>(std::max<size_t>(hwc.size() / kChannels, 1));
+  uint8_t contrasted[256];
+  for (int v = 0; v < 256; ++v) contrasted[v] = to_byte(grey + (v - grey) * contrast);
+  for (size_t i = 0; i + kChannels <= hwc.size(); i += kChannels) {
+    for (size_t c = 0; c < kChannels; ++c) hwc[i + c] = contrasted[hwc[i + c]];
+    if (kChannels == 1) continue;
+    const double own = grey_of(&hwc[i]);
+    for (size_t c = 0; c < kChannels; ++c)
+      hwc[i + c] = to_byte(own + (hwc[i + c] - own) * saturation);
+  }
+}
+
 }  // namespace
 
 Window random_resized_window(Extent extent, MapShape shape, const RandomResizedCropConfig& config,
@@ -49,26 +77,14 @@ Window random_window(Extent extent, MapShape shape, int64_t resize, const Augmen
   return w;
 }
 
-void jitter_colors(Span<uint8_t> rgb, const ColorJitterConfig& config, const AugmentationKey& key) {
+void jitter_colors(Span<uint8_t> hwc, int64_t channels, const ColorJitterConfig& config,
+                   const AugmentationKey& key) {
+  TAILOR_CHECK(channels == 3 || channels == 1, "colours of {} channels", channels);
   CounterRandom random = key.random(AugmentationUse::Color);
   auto factor = [&](double most) { return random.uniform(1 - most, 1 + most); };
   const double brightness = factor(config.brightness), contrast = factor(config.contrast),
                saturation = factor(config.saturation);
-  uint8_t bright[256];
-  for (int v = 0; v < 256; ++v) bright[v] = to_byte(v * brightness);
-  double grey = 0;
-  for (size_t i = 0; i + 3 <= rgb.size(); i += 3) {
-    for (size_t c = 0; c < 3; ++c) rgb[i + c] = bright[rgb[i + c]];
-    grey += luma(&rgb[i]);
-  }
-  grey /= static_cast<double>(std::max<size_t>(rgb.size() / 3, 1));
-  uint8_t contrasted[256];
-  for (int v = 0; v < 256; ++v) contrasted[v] = to_byte(grey + (v - grey) * contrast);
-  for (size_t i = 0; i + 3 <= rgb.size(); i += 3) {
-    for (size_t c = 0; c < 3; ++c) rgb[i + c] = contrasted[rgb[i + c]];
-    const double own = luma(&rgb[i]);
-    for (size_t c = 0; c < 3; ++c) rgb[i + c] = to_byte(own + (rgb[i + c] - own) * saturation);
-  }
+  (channels == 3 ? jitter<3> : jitter<1>)(hwc, brightness, contrast, saturation);
 }
 
 void cut_out(Span<float> hwc, MapShape shape, const CutoutConfig& config,

@@ -25,8 +25,10 @@ Window random_resized_window(Extent extent, MapShape shape, const RandomResizedC
                              const AugmentationKey& key);
 /// centre_window, but anywhere.
 Window random_window(Extent extent, MapShape shape, int64_t resize, const AugmentationKey& key);
-/// Brightness, contrast, saturation, in this order, in place; RGB only.
-void jitter_colors(Span<uint8_t> rgb, const ColorJitterConfig& config, const AugmentationKey& key);
+/// Brightness, contrast, saturation, in this order, in place: of RGB, or of one channel, which has
+/// no saturation.
+void jitter_colors(Span<uint8_t> hwc, int64_t channels, const ColorJitterConfig& config,
+                   const AugmentationKey& key);
 /// Sets a square of the normalised image to 0, the mean; its part inside the image counts.
 void cut_out(Span<float> hwc, MapShape shape, const CutoutConfig& config,
              const AugmentationKey& key);

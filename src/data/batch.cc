@@ -107,7 +107,8 @@ int64_t BatchMaker::fill_one(const ImageDataset& images, int64_t index,
     const bool mirrored = random.below(2) == 1;
     if (augmentation->pad_crop) dy = crop_y, dx = crop_x;
     flip = augmentation->flip && mirrored;
-    if (augmentation->color_jitter) jitter_colors(image, *augmentation->color_jitter, key);
+    if (augmentation->color_jitter)
+      jitter_colors(image, shape_.channels, *augmentation->color_jitter, key);
   }
   const int64_t row_size = shape_.width * shape_.channels;
   float* at = out;

@@ -224,6 +224,21 @@ std::string decode_jpeg(Window window, Extent size, Extent& decoded, RealWindow&
   return s.jpeg.finish();
 }
 
+/// Colours as they are stored: transparency is dropped, as PIL's convert("RGB") does.
+std::string decode_png(Span<const uint8_t> bytes, std::vector<uint8_t>& rgb) {
+  PngImage png(bytes);
+  const bool alpha = (png.image.format & PNG_FORMAT_FLAG_ALPHA) != 0;
+  png.image.format = alpha ? PNG_FORMAT_RGBA : PNG_FORMAT_RGB;
+  rgb.assign(PNG_IMAGE_SIZE(png.image), kMissing);
+  const bool whole = png_image_finish_read(&png.image, nullptr, rgb.data(), 0, nullptr) != 0;
+  if (alpha) {
+    const size_t pixels = rgb.size() / 4;
+    for (size_t i = 1; i < pixels; ++i) std::memmove(&rgb[3 * i], &rgb[4 * i], 3);
+    rgb.resize(3 * pixels);
+  }
+  return whole ? "" : png.image.message;
+}
+
 }  // namespace
 
 ImageInfo probe_image(Span<const uint8_t> bytes) {
@@ -262,12 +277,7 @@ std::string decode_window(Span<const uint8_t> bytes, const WindowChooser& choose
   if (info.format == ImageFormat::Jpeg) {
     problem = decode_jpeg(window, size, decoded, where);
   } else {
-    PngImage png(bytes);
-    png.image.format = PNG_FORMAT_RGB;
-    pixels.assign(PNG_IMAGE_SIZE(png.image), kMissing);
-    const png_color black{0, 0, 0};
-    if (!png_image_finish_read(&png.image, &black, pixels.data(), 0, nullptr))
-      problem = png.image.message;
+    problem = decode_png(bytes, pixels);
   }
   resample(pixels.data(), decoded, 3, where, size, pixels_hwc.data());
   // One panorama must not be paid for until the end of the run.

@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
+#include <set>
 #include <system_error>
 
 #include "tailor/core/error.h"
@@ -61,22 +63,85 @@ Descriptor open_to_read(const std::string& path) {
   return file;
 }
 
+/// Length of a path up to the end of its first hidden part; 0 without one.
+size_t hidden_length(const std::string& name) {
+  for (size_t begin = 0; begin < name.size();) {
+    const size_t end = std::min(name.find('/', begin), name.size());
+    if (name[begin] == '.' || name.compare(begin, end - begin, "__MACOSX") == 0) return end;
+    begin = end + 1;
+  }
+  return 0;
+}
+
+/// What a file that is not wanted is called in the report.
+std::string kind_of(const std::string& name) {
+  const std::string extension = extension_of(name);
+  return extension.empty() ? "without an extension" : extension;
+}
+
 class Folder : public FileSet {
  public:
   Folder(std::string path, const NameFilter& wanted) : path_(std::move(path)) {
-    for (std::string& name : list_files_recursively(path_)) {
-      if (wanted(name)) names_.push_back(std::move(name));
-    }
+    std::vector<Identity> above;
+    walk("", wanted, above);
+    std::sort(names_.begin(), names_.end());
+    std::sort(folders_.begin(), folders_.end());
   }
   std::string read(size_t file, size_t limit) const override {
-    if (limit == 0) return read_file(title(file), "image");
-    std::string bytes(limit, '\0');
-    bytes.resize(open_to_read(title(file)).read_at(bytes.data(), limit, 0, title(file)));
-    return bytes;
+    const std::string path = title(file);
+    try {
+      if (limit == 0) return read_file(path, "image");
+      std::string bytes(limit, '\0');
+      bytes.resize(open_to_read(path).read_at(bytes.data(), limit, 0, path));
+      return bytes;
+    } catch (const Error&) {
+      std::error_code none;
+      const auto target = std::filesystem::read_symlink(path, none);
+      if (none || path_exists(path)) throw;
+      fail(ErrorKind::Data, "it is a link to {}, which is not there", target.string());
+    }
   }
   std::string title(size_t file) const override { return path_join(path_, names_[file]); }
 
  private:
+  using Identity = std::pair<dev_t, ino_t>;
+
+  /// `above`: the folders around this one, in which a link may lead back.
+  void walk(const std::string& below, const NameFilter& wanted, std::vector<Identity>& above) {
+    const std::string folder = below.empty() ? path_ : path_join(path_, below);
+    struct stat info {};
+    if (::stat(folder.c_str(), &info) != 0) {
+      fail(ErrorKind::Data, "cannot list folder {}: {}", folder,
+           std::generic_category().message(errno));
+    }
+    const Identity self(info.st_dev, info.st_ino);
+    if (std::find(above.begin(), above.end(), self) != above.end())
+      return passed_over_["link to a folder around it"].add(below + "/");
+    if (!below.empty()) folders_.push_back(below);
+    above.push_back(self);
+    std::error_code error, none;
+    for (std::filesystem::directory_iterator it(folder, error), end; !error && it != end;
+         it.increment(error)) {
+      const std::string own = it->path().filename().string(),
+                        name = below.empty() ? own : below + "/" + own;
+      const bool is_folder = it->is_directory(none);
+      if (hidden_length(own) > 0) {
+        passed_over_["hidden"].add(is_folder ? name + "/" : name);
+      } else if (is_folder) {
+        walk(name, wanted, above);
+      } else if (const bool nowhere = it->is_symlink(none) && !it->exists(none);
+                 !nowhere && !it->is_regular_file(none)) {
+        passed_over_["no regular file"].add(name);
+      } else if (wanted(name)) {
+        names_.push_back(name);
+      } else {
+        passed_over_[nowhere ? "link to nothing" : kind_of(name)].add(name);
+      }
+    }
+    if (error) fail(ErrorKind::Data, "cannot list folder {}: {}", folder, error.message());
+    above.pop_back();
+  }
+
   std::string path_;
 };
 
@@ -124,6 +189,7 @@ class Archive : public FileSet {
       Member member;
     };
     std::vector<Found> found;
+    std::set<std::string> folders, hidden;
     Reader reader(path_);
     int64_t spooled = 0;
     archive_entry* entry = nullptr;
@@ -132,11 +198,26 @@ class Archive : public FileSet {
       if (state == ARCHIVE_EOF) break;
       if (state != ARCHIVE_OK && state != ARCHIVE_WARN) reader.fail_read(path_);
       std::string name = inside_name(archive_entry_pathname(entry), path_);
-      if (archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry) ||
-          !wanted(name))
+      const bool is_folder = archive_entry_filetype(entry) == AE_IFDIR;
+      if (const size_t length = hidden_length(name); length > 0) {
+        const bool below = is_folder || length < name.size();
+        hidden.insert(name.substr(0, length) + (below ? "/" : ""));
         continue;
-      found.push_back({std::move(name), locate(reader, entry, spooled)});
+      }
+      for (std::string above = is_folder ? name : parent_path(name);
+           !above.empty() && folders.insert(above).second;)
+        above = parent_path(above);
+      if (is_folder) continue;
+      if (archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry)) {
+        passed_over_["link in an archive"].add(name);
+      } else if (wanted(name)) {
+        found.push_back({std::move(name), locate(reader, entry, spooled)});
+      } else {
+        passed_over_[kind_of(name)].add(name);
+      }
     }
+    folders_.assign(folders.begin(), folders.end());
+    for (const std::string& name : hidden) passed_over_["hidden"].add(name);
     std::stable_sort(found.begin(), found.end(),
                      [](const Found& a, const Found& b) { return a.name < b.name; });
     for (Found& f : found) {
@@ -241,11 +322,15 @@ class Archive : public FileSet {
 
 }  // namespace
 
+std::string lower_case(std::string text) {
+  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return text;
+}
+
 std::string extension_of(const std::string& name) {
-  const size_t dot = name.rfind('.');
-  std::string extension = dot == std::string::npos ? "" : name.substr(dot);
-  for (char& c : extension) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return extension;
+  const size_t dot = name.rfind('.'), slash = name.rfind('/');
+  const bool own = dot != std::string::npos && (slash == std::string::npos || dot > slash);
+  return own ? lower_case(name.substr(dot)) : "";
 }
 
 std::shared_ptr<const FileSet> open_files(const std::string& path, const NameFilter& wanted) {

@@ -13,6 +13,7 @@
 #include "tailor/core/strings.h"
 #include "tailor/core/threads.h"
 #include "tailor/data/codec.h"
+#include "tailor/data/packed.h"
 
 namespace tailor {
 namespace {
@@ -24,7 +25,8 @@ constexpr size_t kNamedFiles = 5;
 
 bool is_image_name(const std::string& name) {
   const std::string extension = extension_of(name);
-  return extension == ".jpg" || extension == ".jpeg" || extension == ".jpe" || extension == ".png";
+  return extension == ".jpg" || extension == ".jpeg" || extension == ".jpe" ||
+         extension == ".jfif" || extension == ".png";
 }
 
 Span<const uint8_t> as_bytes(const std::string& text) {
@@ -39,8 +41,11 @@ struct Item {
 
 class FolderImages : public ImageDataset {
  public:
-  FolderImages(std::shared_ptr<const FileSet> files, std::vector<Item> items, CentreView view)
-      : files_(std::move(files)), items_(std::move(items)), view_(view) {}
+  FolderImages(std::shared_ptr<const FileSet> files, std::vector<Item> items, CentreView view,
+               const PassedOverFiles& passed_over)
+      : files_(std::move(files)), items_(std::move(items)), view_(view) {
+    report_.passed_over = passed_over;
+  }
 
   int64_t size() const override { return static_cast<int64_t>(items_.size()); }
   int64_t get(int64_t index, Span<uint8_t> pixels_hwc) const override {
@@ -144,6 +149,15 @@ std::string first_part(const std::string& path) {
   return slash == std::string::npos ? "" : path.substr(0, slash);
 }
 
+enum class SplitPart { Train, Val, Test, None };
+SplitPart split_part(const std::string& folder) {
+  const std::string name = lower_case(folder);
+  if (name == "train" || name == "training") return SplitPart::Train;
+  if (name == "val" || name == "valid" || name == "validation") return SplitPart::Val;
+  if (name == "test" || name == "testing") return SplitPart::Test;
+  return SplitPart::None;
+}
+
 /// The folders' own wrapping, as archives have it: "imagenette2-160/train/…" → "train/…".
 size_t wrapping(const std::vector<std::string>& names) {
   size_t length = 0;
@@ -154,8 +168,14 @@ size_t wrapping(const std::vector<std::string>& names) {
       if (firsts.size() > 1) return length;
     }
     const std::string only = firsts.empty() ? "" : *firsts.begin();
-    if (only.empty() || only == "train" || only == "val" || only == "test") return length;
-    length += only.size() + 1;
+    if (only.empty()) return length;
+    const size_t inner = length + only.size() + 1;
+    // "train/cat/…" stays, "training/train/…" and "training/val/…" do not.
+    const bool wraps_parts = std::all_of(names.begin(), names.end(), [&](const auto& name) {
+      return split_part(first_part(name.substr(inner))) != SplitPart::None;
+    });
+    if (split_part(only) != SplitPart::None && !wraps_parts) return length;
+    length = inner;
   }
 }
 
@@ -185,15 +205,15 @@ std::vector<Item> interleave(const std::vector<File>& files,
     const auto at = std::lower_bound(classes.begin(), classes.end(), f.group);
     if (at == classes.end() || *at != f.group) {
       fail(ErrorKind::Data,
-           "{}: {} belongs to class '{}', which has no folder in train/; expected one of the {} "
-           "there{}",
+           "{}: {} belongs to class '{}', which has no picture to train with; expected one of the "
+           "{} classes that have{}",
            root, f.path, f.group, classes.size(), did_you_mean(f.group, classes));
     }
     const auto label = static_cast<size_t>(at - classes.begin());
     ranked.push_back({counts[label]++, {f.file, static_cast<int64_t>(label)}});
   }
   if (ranked.empty())
-    fail(ErrorKind::Data, "{}: there is no .jpg, .jpeg or .png file for {}", root, part);
+    fail(ErrorKind::Data, "{}: there is no .jpg, .jpeg, .jfif or .png file for {}", root, part);
   std::stable_sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) {
     return std::pair(a.first, a.second.label) < std::pair(b.first, b.second.label);
   });
@@ -204,8 +224,10 @@ std::vector<Item> interleave(const std::vector<File>& files,
 }
 
 Images open_items(const std::shared_ptr<const FileSet>& files, std::vector<Item> items,
-                  const DataConfig& config, const std::string& root, const std::string& part) {
-  auto images = std::make_shared<FolderImages>(files, std::move(items), centre_view(config));
+                  const DataConfig& config, const std::string& root, const std::string& part,
+                  const PassedOverFiles& passed_over) {
+  auto images =
+      std::make_shared<FolderImages>(files, std::move(items), centre_view(config), passed_over);
   images->probe();
   const FileReport report = images->report();
   if (report.left_out.empty()) return images;
@@ -225,6 +247,65 @@ Images open_items(const std::shared_ptr<const FileSet>& files, std::vector<Item>
   return images;
 }
 
+/// What is at the top, inside the wrapping, and which folder holds which part.
+struct FolderLayout {
+  std::string wrapper;          // "imagenette2-160/"
+  std::string train, test;      // names of their folders; "" without one
+  std::string without_picture;  // a val/ or test/ that is there in vain
+
+  /// Whether a folder at the top is for classes, if there is no folder to train.
+  static bool is_class(const std::string& top) {
+    // "valid" and "invalid" are classes, unless there is a "train".
+    return split_part(top) == SplitPart::None || lower_case(top) == "valid";
+  }
+};
+
+bool is_below(const std::string& path, const std::string& prefix) {
+  return path.compare(0, prefix.size(), prefix) == 0;
+}
+
+FolderLayout find_layout(const FileSet& files, const std::string& root) {
+  FolderLayout layout;
+  if (!files.names().empty()) layout.wrapper = files.names()[0].substr(0, wrapping(files.names()));
+  std::string held[3];
+  auto hold = [&](const std::string& top, bool pictures) {
+    const SplitPart part = split_part(top);
+    if (part == SplitPart::None || (part == SplitPart::Train && !pictures)) return;
+    std::string& name = held[static_cast<size_t>(part)];
+    if (pictures && !name.empty() && name != top) {
+      fail(ErrorKind::Data, "{}: both {}/ and {}/ could be one part of the set; expected one", root,
+           name, top);
+    }
+    if (pictures) name = top;
+    if (!pictures && name != top) layout.without_picture = top;
+  };
+  for (const std::string& name : files.names())
+    hold(first_part(name.substr(layout.wrapper.size())), true);
+  for (const std::string& name : files.folders()) {
+    if (is_below(name, layout.wrapper))
+      hold(first_part(name.substr(layout.wrapper.size()) + "/"), false);
+  }
+  layout.train = held[0];
+  if (!layout.train.empty()) layout.test = held[held[1].empty() ? 2 : 1];
+  if (!layout.test.empty()) layout.without_picture.clear();
+  return layout;
+}
+
+/// Class folders in which there is no picture; `seen`: "train/CLASS" or "CLASS" of those with one.
+void pass_over_empty_classes(const FileSet& files, const FolderLayout& layout,
+                             const std::set<std::string>& seen, PassedOverFiles& passed_over) {
+  for (const std::string& folder : files.folders()) {
+    if (!is_below(folder, layout.wrapper)) continue;
+    const std::string name = folder.substr(layout.wrapper.size()), top = first_part(name);
+    const bool is_class_folder =
+        layout.train.empty() ? top.empty() && FolderLayout::is_class(name)
+                             : (top == layout.train || (top == layout.test && !top.empty())) &&
+                                   name.find('/', top.size() + 1) == std::string::npos;
+    if (is_class_folder && seen.count(name) == 0)
+      passed_over["class folder without a picture"].add(folder + "/");
+  }
+}
+
 }  // namespace
 
 CentreView centre_view(const DataConfig& config) {
@@ -237,52 +318,83 @@ FolderParts open_image_folder(const std::string& root, const DataConfig& config,
     fail(ErrorKind::Data, "data.root {}: expected a folder or an archive of images, found nothing",
          root);
   }
+  if (is_packed(root)) {
+    fail(ErrorKind::Data,
+         "data.root {}: it is a packed cache, expected a folder or an archive of images; set "
+         "data.name to \"packed\" (tailor data check --name packed)",
+         root);
+  }
   const auto files = open_files(root, [](const std::string& name) {
     return is_image_name(name) || file_name(name) == file_name(kAnnotations);
   });
-  const size_t skip = wrapping(files->names());
+  const FolderLayout layout = find_layout(*files, root);
+  PassedOverFiles passed_over = files->passed_over();
   std::map<std::string, std::string> annotations;
-  std::vector<File> train, test, plain;
-  std::string test_folder = "test";
+  std::vector<File> train, test;
+  std::set<std::string> seen;
   for (size_t i = 0; i < files->names().size(); ++i) {
-    const std::string name = files->names()[i].substr(skip);
-    if (name == kAnnotations) annotations = read_annotations(*files, i);
-    if (first_part(name) == "val") test_folder = "val";
+    if (files->names()[i].substr(layout.wrapper.size()) == kAnnotations)
+      annotations = read_annotations(*files, i);
   }
   for (size_t i = 0; i < files->names().size(); ++i) {
-    const std::string name = files->names()[i].substr(skip), part = first_part(name);
-    if (!is_image_name(name)) continue;
-    const std::string below = part.empty() ? name : name.substr(part.size() + 1);
-    const File file{i, name, first_part(below)};
-    if (part == "train") {
-      train.push_back(file);
-    } else if (part == test_folder) {
-      test.push_back(file);
+    const std::string name = files->names()[i].substr(layout.wrapper.size()),
+                      top = first_part(name);
+    if (!is_image_name(name)) {
+      if (name != kAnnotations) passed_over[extension_of(name)].add(files->names()[i]);
+      continue;
+    }
+    const std::string group = first_part(top.empty() ? name : name.substr(top.size() + 1));
+    if (layout.train.empty()) {
+      if (FolderLayout::is_class(top)) {
+        train.push_back({i, name, top});
+        seen.insert(top);
+      } else {
+        passed_over["in " + top + "/, without train/"].add(files->names()[i]);
+      }
+    } else if (top == layout.train) {
+      train.push_back({i, name, group});
+      seen.insert(top + "/" + group);
+    } else if (top == layout.test && !top.empty()) {
+      test.push_back({i, name, group});
+      seen.insert(top + "/" + group);
       if (annotations.empty()) continue;
       const auto found = annotations.find(file_name(name));
       if (found == annotations.end())
         fail(ErrorKind::Data, "{}: {} is not named in {}", root, name, kAnnotations);
       test.back().group = found->second;
-    } else if (part != "test") {
-      plain.push_back({i, name, part});
+    } else {
+      const std::string beside =
+          layout.train + "/" + (layout.test.empty() ? "" : " and " + layout.test + "/");
+      passed_over["beside " + beside].add(files->names()[i]);
     }
   }
-  const bool split = train.empty();  // one folder a class and nothing else: the split is ours
-  if (split) train = std::move(plain);
+  pass_over_empty_classes(*files, layout, seen, passed_over);
+  const std::string others = passed_over.empty() ? "" : "; passed over: " + to_string(passed_over);
   std::set<std::string> groups;
   for (const File& f : train) groups.insert(f.group);
   if (groups.count("") != 0 || groups.size() < 2) {
     fail(ErrorKind::Data,
          "{}: expected train/CLASS/*.jpg and val/CLASS/*.jpg, Tiny ImageNet's layout, or "
-         "CLASS/*.jpg, with two classes or more; found {} image files in {} classes{}",
+         "CLASS/*.jpg, with two classes or more; found {} image files in {} classes{}{}",
          root, train.size(), groups.size(),
-         groups.count("") != 0 ? ", some of them in no class's folder" : "");
+         groups.count("") != 0 ? ", some of them in no class's folder" : "", others);
+  }
+  if (!layout.train.empty() && !layout.without_picture.empty()) {
+    fail(ErrorKind::Data,
+         "{}: there is no .jpg, .jpeg, .jfif or .png file for testing in {}/; put some there, or "
+         "remove it and set data.test_size{}",
+         root, layout.without_picture, others);
+  }
+  if (!passed_over.empty()) {
+    log_info("data", "{}: passed over: {}; tailor data check names them", root,
+             to_string(passed_over));
   }
   FolderParts parts;
-  parts.drawn_test = split;
+  // Without images to test it is one folder a class, or train/ alone: the split is ours.
+  parts.drawn_test = layout.test.empty();
   parts.classes.assign(groups.begin(), groups.end());
   std::vector<Item> train_items = interleave(train, parts.classes, "training", root), test_items;
-  if (split) {
+  if (parts.drawn_test) {
     const auto count = static_cast<int64_t>(train_items.size());
     if (config.test_size < 1 || config.test_size >= count) {
       fail(ErrorKind::Data,
@@ -302,8 +414,10 @@ FolderParts open_image_folder(const std::string& root, const DataConfig& config,
   } else {
     test_items = interleave(test, parts.classes, "testing (val/ or test/)", root);
   }
-  parts.test = open_items(files, std::move(test_items), config, root, "test");
-  if (with_train) parts.train = open_items(files, std::move(train_items), config, root, "training");
+  parts.test = open_items(files, std::move(test_items), config, root, "test", passed_over);
+  if (with_train) {
+    parts.train = open_items(files, std::move(train_items), config, root, "training", passed_over);
+  }
   return parts;
 }
 

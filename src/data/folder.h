@@ -1,5 +1,6 @@
 // Class folders of JPEG and PNG files, in a folder or an archive: ImageNet's layout, Tiny
-// ImageNet's own, or just one folder a class. Images keep their own sizes until a window is read.
+// ImageNet's own, train/ alone, or just one folder a class. Images keep their own sizes until a
+// window is read.
 #pragma once
 
 #include "tailor/data/images.h"

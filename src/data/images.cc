@@ -208,6 +208,16 @@ DataSplits open_parts(const DataConfig& config, bool with_train) {
            folder, to_string(train.shape), to_string(test.shape));
     }
     splits.shape = train.shape;
+    const auto channels = static_cast<size_t>(train.shape.channels);
+    if (config.mean.empty()) {
+      splits.preprocessing.mean.resize(channels), splits.preprocessing.deviation.resize(channels);
+    } else if (config.mean.size() != channels) {
+      fail(ErrorKind::Data,
+           "/data/mean and /data/deviation: expected {} in each, because the images in {} are {}, "
+           "got {}",
+           channels == 1 ? "one number" : "three numbers", folder, to_string(train.shape),
+           config.mean.size());
+    }
     splits.classes = std::max(train.classes, test.classes);
     splits.test = std::move(test.images);
     if (with_train) splits.train = std::move(train.images);
@@ -231,6 +241,19 @@ DataSplits open_parts(const DataConfig& config, bool with_train) {
 }
 
 }  // namespace
+
+void PassedOver::add(const std::string& name) {
+  constexpr size_t kNamed = 5;
+  ++count;
+  first.insert(std::upper_bound(first.begin(), first.end(), name), name);
+  if (first.size() > kNamed) first.pop_back();
+}
+
+std::string to_string(const PassedOverFiles& files) {
+  std::vector<std::string> parts;
+  for (const auto& [kind, which] : files) parts.push_back(fmt::format("{} {}", which.count, kind));
+  return join(parts, ", ");
+}
 
 bool has_training_images(const DataConfig& config) { return config.name != "mlperf_tiny"; }
 

@@ -163,6 +163,11 @@ PackSummary write_packed(const std::string& path, const DataSplits& data, int64_
                          Progress& progress) {
   TAILOR_CHECK(data.train && data.test && !data.validation && short_side > 0,
                "a data set without a validation split");
+  if (data.shape.channels != 3) {
+    fail(ErrorKind::Unsupported,
+         "data pack: the cache holds RGB, the images of {} are {}; use them as they are", data.name,
+         to_string(data.shape));
+  }
   Preamble preamble{};
   std::memcpy(preamble.magic, kMagic, sizeof kMagic);
   preamble.version = kPackedVersion;
@@ -226,8 +231,23 @@ PackSummary write_packed(const std::string& path, const DataSplits& data, int64_
   file.write(json);
   file.write(&trailer, sizeof trailer);
   file.commit();
-  return {data.train->size(), data.test->size(),
-          static_cast<int64_t>(offset + trailer.index_bytes + json.size() + sizeof trailer)};
+  PackSummary summary{
+      data.train->size(),
+      data.test->size(),
+      static_cast<int64_t>(offset + trailer.index_bytes + json.size() + sizeof trailer),
+      {}};
+  for (const Record& r : records) summary.short_sides.push_back(std::min(r.height, r.width));
+  std::sort(summary.short_sides.begin(), summary.short_sides.end());
+  return summary;
+}
+
+bool is_packed(const std::string& path) {
+  char magic[sizeof kMagic] = {};
+  const int file = is_directory(path) ? -1 : ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return false;
+  const bool whole = ::read(file, magic, sizeof magic) == sizeof magic;
+  ::close(file);
+  return whole && std::memcmp(magic, kMagic, sizeof kMagic) == 0;
 }
 
 DataSplits open_packed(const std::string& path, const DataConfig& config) {

@@ -15,6 +15,7 @@
 #include "tailor/emulate/float64.h"
 #include "tailor/ir/graph.h"
 #include "tailor/net/checkpoint.h"
+#include "tailor/tensors/npy.h"
 
 namespace tailor {
 namespace {
@@ -375,9 +376,98 @@ TEST_F(Cli, DataCheckAndPackOfAFolder) {
   ASSERT_EQ(r.status, 0) << r.output;
   EXPECT_EQ(Json::parse(r.output.substr(r.output.find("{\n")), "answer").at("mean").dump(),
             "[0.2,0.2,0.1176]");
+  // An output that is there stays, unless one insists.
+  expect_failure(2, {"--output " + file("cache") + ": it exists already", "--force"},
+                 with({"data", "pack", "--output", file("cache")}));
+  expect_failure(2, {"--output " + file("sheet.png") + ": it exists already", "--force"},
+                 with({"data", "check", "--output", file("sheet.png")}));
+  EXPECT_EQ(read_file(file("sheet.png")), png);
+  expect_failure(2, {"it is a folder, expected the name of a file"},
+                 with({"data", "check", "--force", "--output", file("pictures")}));
+  r = run(with({"data", "check", "--force", "--output", file("sheet.png")}));
+  EXPECT_EQ(r.status, 0) << r.output;
+  r = run(with({"data", "pack", "--force", "--output", file("cache"), "--short-side", "256"}));
+  testing::expect_words(r.output, {"4 training and 2 test images with a short side of 20 pixels",
+                                   "data.image_size=16\n"});
+  expect_failure(4, {"it is a packed cache", "--name packed"},
+                 {"data", "check", "--data", file("cache")});
   expect_failure(2, {"data pack: expected --output FILE"}, with({"data", "pack"}));
   expect_failure(4, {"expected a folder or an archive of images"},
                  {"data", "check", "--data", file("nowhere")});
+}
+
+TEST_F(Cli, DataCheckNamesWhatIsPassedOverAndWhatIsEnlarged) {
+  int side = 30;
+  for (const char* name : {"a/0.png", "a/1.png", "a/2.png", "b/0.png", "b/1.png"}) {
+    const Extent extent{side, 90};
+    save_png(file(std::string("pictures/train/") + name), extent,
+             std::vector<uint8_t>(static_cast<size_t>(extent.height * extent.width * 3), 51));
+    side += 10;
+  }
+  for (int i = 0; i < 6; ++i) write_file(file(fmt::format("pictures/train/b/{}.webp", i)), "RIFF");
+  write_file(file("pictures/train/.ipynb_checkpoints/0.png"), "");
+  create_directories(file("pictures/train/c"));
+  const std::vector<std::string> common = {"--data", "pictures", "--set", "data.test_size=2"};
+  auto with = [&](std::vector<std::string> words) {
+    words.insert(words.end(), common.begin(), common.end());
+    return words;
+  };
+  ProcessResult r = run(with({"data", "check"}));
+  ASSERT_EQ(r.status, 0) << r.output;
+  testing::expect_words(
+      r.output,
+      {"3 training and 2 test images in 2 classes", "pictures with short sides of 30 to 70 pixels",
+       "warning: 5 of 5 images are smaller than the 224 pixels of data.image_size",
+       "passed over, .webp: 6 (train/b/0.webp, train/b/1.webp, train/b/2.webp, "
+       "train/b/3.webp, train/b/4.webp, …)\n",
+       "passed over, hidden: 1 (train/.ipynb_checkpoints/)\n",
+       "passed over, class folder without a picture: 1 (train/c/)\n"});
+  r = run(with({"data", "check", "--json", "--log", "off"}));
+  const Json answer = Json::parse(r.output.substr(r.output.find("{\n")), "answer");
+  EXPECT_EQ(answer.at("passed_over").as_array().size(), 3U);
+  EXPECT_EQ(answer.at("passed_over").as_array().at(0).at("count").as_int(), 6);
+  EXPECT_EQ(answer.at("short_side").dump(), R"({"smallest":30,"largest":70,"below_image_size":5})");
+  // The cache is no larger than its pictures, and what is recommended is what it has.
+  r = run(with({"data", "pack", "--output", "cache"}));
+  testing::expect_words(r.output, {"3 training and 2 test images with short sides of 30 to 70",
+                                   "warning: 5 of 5 images are smaller than the 224 pixels",
+                                   "--set data.root=cache --set data.image_size=50\n"});
+  r = run(with({"data", "pack", "--output", "small", "--short-side", "40", "--set",
+                "data.image_size=35", "--json", "--log", "off"}));
+  const Json packed = Json::parse(r.output.substr(r.output.find("{\n")), "answer");
+  EXPECT_EQ(packed.at("smallest").as_int(), 30);
+  EXPECT_EQ(packed.at("largest").as_int(), 40);
+  EXPECT_EQ(packed.at("below_image_size").as_int(), 1);
+  EXPECT_EQ(packed.at("image_size").as_int(), 35);
+}
+
+TEST_F(Cli, ImagesOfOneChannelAreCheckedAndDrawnGrey) {
+  for (const char* part : {"train", "test"}) {
+    std::vector<uint8_t> bytes(4 * 5 * 6, 51);
+    std::fill_n(bytes.begin(), 60, uint8_t{204});
+    save_npy(file(fmt::format("{}_images.npy", part)), Tensor::from({4, 5, 6, 1}, bytes));
+    save_npy(file(fmt::format("{}_labels.npy", part)), Tensor::from<int64_t>({4}, {0, 1, 1, 0}));
+  }
+  ProcessResult r = run({"data", "check", "--name", "npy", "--data", ".", "--set",
+                         "data.augment=[]", "--output", "sheet.png", "--json", "--log", "off"});
+  ASSERT_EQ(r.status, 0) << r.output;
+  const Json answer = Json::parse(r.output.substr(r.output.find("{\n")), "answer");
+  EXPECT_EQ(answer.at("mean").dump(), "[0.5]");
+  EXPECT_EQ(answer.at("deviation").dump(), "[0.3]");
+  const std::string png = read_file(file("sheet.png"));
+  std::vector<uint8_t> rgb(3);
+  decode_window(
+      {reinterpret_cast<const uint8_t*>(png.data()), png.size()},
+      [](Extent) {
+        return Window{4, 5, 1, 1};
+      },
+      {3, 1, 1}, rgb);
+  EXPECT_EQ(rgb, (std::vector<uint8_t>{204, 204, 204}));
+  expect_failure(5, {"the cache holds RGB, the images of npy are 1x5x6"},
+                 {"data", "pack", "--name", "npy", "--data", ".", "--output", "cache"});
+  expect_failure(4, {"/data/mean and /data/deviation: expected one number in each"},
+                 {"data", "check", "--name", "npy", "--data", ".", "--set",
+                  "data.mean=[0.5,0.5,0.5]", "--set", "data.deviation=[1,1,1]"});
 }
 
 }  // namespace

@@ -66,6 +66,11 @@ TEST(RunConfig, CrossChecks) {
             "empty), got 2 and 2 "
             "in r20.json");
   EXPECT_EQ(refusal(R"({"data": {"mean": [0.5, 0.5, 0.5]}})").substr(0, 19), "config: /data/mean:");
+  EXPECT_NO_THROW(read(R"({"data": {"name": "npy", "mean": [0.5], "deviation": [1]}})"));
+  EXPECT_NE(refusal(R"({"data": {"name": "svhn", "mean": [0.5], "deviation": [1]}})"), "");
+  testing::expect_words(
+      refusal(R"({"data": {"name": "npy", "mean": [0.5, 0.5], "deviation": [1, 1]}})"),
+      {"/data/mean: expected three numbers, or one for images of one channel", "got 2 and 2"});
   EXPECT_EQ(
       refusal(R"({"train": {"epochs": 5, "schedule": {"warmup_epochs": 5}}})"),
       "config: /train/schedule/warmup_epochs: expected less than the 5 epochs, got 5 in r20.json");

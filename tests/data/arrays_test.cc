@@ -3,7 +3,8 @@
 
 #include "support/expect_error.h"
 #include "tailor/core/files.h"
-#include "tailor/data/images.h"
+#include "tailor/data/batch.h"
+#include "tailor/data/packed.h"
 #include "tailor/tensors/npy.h"
 
 namespace tailor {
@@ -55,6 +56,46 @@ TEST_F(Npy, GreyBecomesRgb) {
   std::vector<uint8_t> got(6 * 7 * 3);
   open_data(config_).train->get(1, got);
   for (size_t i = 0; i < got.size(); ++i) ASSERT_EQ(got[i], static_cast<uint8_t>((42 + i / 3) * 7));
+}
+
+TEST_F(Npy, AChannelOfItsOwnStaysOne) {
+  save("train_images", bytes({5, 6, 7, 1}));
+  save("test_images", bytes({2, 6, 7, 1}));
+  DataSplits data = open_data(config_);
+  EXPECT_EQ(data.shape, (MapShape{1, 6, 7}));
+  EXPECT_EQ(data.preprocessing, (Preprocessing{{0.5}, {0.5}}));
+  std::vector<uint8_t> got(6 * 7);
+  EXPECT_EQ(data.train->get(1, got), 0);
+  for (size_t i = 0; i < got.size(); ++i) ASSERT_EQ(got[i], static_cast<uint8_t>((42 + i) * 7));
+  config_.augment = {"random_resized_crop", "flip", "color_jitter", "cutout", "mixup"};
+  config_.cutout.side = 2;
+  config_.mean = {0.25}, config_.deviation = {0.5};
+  data = open_data(config_);
+  std::vector<int64_t> order = {2, 0, 4}, labels(3);
+  std::vector<float> batch(3 * 6 * 7, -9);
+  BatchMaker(data.shape, data.preprocessing)
+      .fill(*data.train, order, make_augmentation(config_, 1), 0, batch, labels);
+  EXPECT_EQ(labels, (std::vector<int64_t>{1, 3, 2}));
+  for (float v : batch) {
+    EXPECT_GE(v, -0.5F);
+    EXPECT_LE(v, 1.5F);
+  }
+  config_.mean = {0.5, 0.5, 0.5}, config_.deviation = {1, 1, 1};
+  refuses({"/data/mean and /data/deviation: expected one number in each", "are 1x6x7, got 3"});
+  config_.mean = {0.5}, config_.deviation = {1};
+  save("train_images", bytes({5, 6, 7, 3}));
+  refuses({"expected images of one shape, got 3x6x7 to train and 1x6x7 to test"});
+  save("test_images", bytes({2, 6, 7, 3}));
+  refuses({"/data/mean and /data/deviation: expected three numbers in each", "got 1"});
+}
+
+TEST_F(Npy, AChannelOfItsOwnIsNotPacked) {
+  save("train_images", bytes({5, 6, 7, 1}));
+  save("test_images", bytes({2, 6, 7, 1}));
+  const std::string cache = path_join(folder_.path(), "cache");
+  expect_error(ErrorKind::Unsupported, {"the cache holds RGB, the images of npy are 1x6x7"},
+               [&] { write_packed(cache, open_data(config_), 6, null_progress()); });
+  EXPECT_FALSE(path_exists(cache));
 }
 
 TEST_F(Npy, WhatDoesNotFitSaysWhy) {

@@ -62,16 +62,16 @@ TEST(JitterColors, NothingChangesWithoutAnAmplitude) {
   std::vector<uint8_t> rgb(3 * 77), before;
   for (size_t i = 0; i < rgb.size(); ++i) rgb[i] = static_cast<uint8_t>(i * 37);
   before = rgb;
-  jitter_colors(rgb, {0, 0, 0}, {1, 2, 3});
+  jitter_colors(rgb, 3, {0, 0, 0}, {1, 2, 3});
   EXPECT_EQ(rgb, before);
-  jitter_colors(rgb, {0.4, 0.4, 0.4}, {1, 2, 3});
+  jitter_colors(rgb, 3, {0.4, 0.4, 0.4}, {1, 2, 3});
   EXPECT_NE(rgb, before);
 }
 
 TEST(JitterColors, EachDoesItsOwn) {
   // Brightness alone: every byte times one factor within 1 ± 0.5.
   std::vector<uint8_t> rgb = {100, 60, 20, 40, 80, 120};
-  jitter_colors(rgb, {0.5, 0, 0}, {1, 2, 3});
+  jitter_colors(rgb, 3, {0.5, 0, 0}, {1, 2, 3});
   const double factor = rgb[0] / 100.0;
   EXPECT_GT(std::abs(factor - 1), 0.01);
   EXPECT_LE(std::abs(factor - 1), 0.505);
@@ -79,14 +79,27 @@ TEST(JitterColors, EachDoesItsOwn) {
     EXPECT_NEAR(rgb[static_cast<size_t>(at)], was * factor, 1.5);
   // Saturation and contrast leave a grey picture of one value alone.
   std::vector<uint8_t> grey(3 * 5, 90);
-  jitter_colors(grey, {0, 0.9, 0.9}, {1, 2, 3});
+  jitter_colors(grey, 3, {0, 0.9, 0.9}, {1, 2, 3});
   EXPECT_EQ(grey, std::vector<uint8_t>(3 * 5, 90));
   // Saturation keeps each pixel's grey.
   std::vector<uint8_t> color = {200, 100, 50};
-  jitter_colors(color, {0, 0, 0.5}, {4, 4, 4});
+  jitter_colors(color, 3, {0, 0, 0.5}, {4, 4, 4});
   EXPECT_NE(color[0], 200);
   EXPECT_NEAR(0.299 * color[0] + 0.587 * color[1] + 0.114 * color[2],
               0.299 * 200 + 0.587 * 100 + 0.114 * 50, 1);
+}
+
+TEST(JitterColors, OneChannelHasBrightnessAndContrastButNoSaturation) {
+  std::vector<uint8_t> one = {100, 60, 20, 40, 80, 120, 7}, tripled;
+  for (uint8_t v : one) tripled.insert(tripled.end(), 3, v);
+  const std::vector<uint8_t> before = one;
+  jitter_colors(one, 1, {0, 0, 1}, {1, 2, 3});
+  EXPECT_EQ(one, before);
+  // What the same grey picture becomes as RGB: the same factors of the same key.
+  jitter_colors(one, 1, {0.5, 0.4, 0.3}, {1, 2, 3});
+  jitter_colors(tripled, 3, {0.5, 0.4, 0.3}, {1, 2, 3});
+  EXPECT_NE(one, before);
+  for (size_t i = 0; i < one.size(); ++i) EXPECT_NEAR(one[i], tripled[3 * i], 1) << i;
 }
 
 TEST(CutOut, SetsOneSquareToTheMean) {

@@ -3,6 +3,7 @@
 #include "tailor/data/codec.h"
 
 #include <gtest/gtest.h>
+#include <png.h>
 
 #include <cmath>
 #include <cstdio>
@@ -160,6 +161,31 @@ TEST(DecodeWindow, GreyAndCmykBecomeRgb) {
       EXPECT_NEAR(from_cmyk[i + c], rgb[i + c] * 200 / 255, 5);
     }
   }
+}
+
+TEST(DecodeWindow, AlphaIsDroppedAndTheColoursStay) {
+  const Extent extent{9, 7};
+  auto encode = [&](png_uint_32 format, const std::vector<uint8_t>& pixels) {
+    png_image image{};
+    image.version = PNG_IMAGE_VERSION;
+    image.width = 7, image.height = 9, image.format = format;
+    png_alloc_size_t size = PNG_IMAGE_PNG_SIZE_MAX(image);
+    std::string bytes(size, '\0');
+    EXPECT_NE(png_image_write_to_memory(&image, bytes.data(), &size, 0, pixels.data(), 0, nullptr),
+              0);
+    bytes.resize(size);
+    return bytes;
+  };
+  const auto rgb = gradient(extent);
+  std::vector<uint8_t> rgba, grey_alpha, grey;
+  for (size_t i = 0; i < rgb.size(); i += 3) {
+    const auto alpha = static_cast<uint8_t>(i % 5 * 60);  // from nothing to nearly all
+    rgba.insert(rgba.end(), {rgb[i], rgb[i + 1], rgb[i + 2], alpha});
+    grey_alpha.insert(grey_alpha.end(), {rgb[i], alpha});
+    grey.insert(grey.end(), 3, rgb[i]);
+  }
+  EXPECT_EQ(decode(encode(PNG_FORMAT_RGBA, rgba), {0, 0, 9, 7}, extent), rgb);
+  EXPECT_EQ(decode(encode(PNG_FORMAT_GA, grey_alpha), {0, 0, 9, 7}, extent), grey);
 }
 
 TEST(DecodeWindow, AJpegThatBreaksOffIsUsedAsFarAsItGoesAndSaysSo) {

@@ -3,6 +3,8 @@
 #include <archive_entry.h>
 #include <gtest/gtest.h>
 
+#include <unistd.h>
+
 #include <map>
 
 #include "support/expect_error.h"
@@ -194,13 +196,172 @@ TEST(ImageFolder, SaysWhatIsMissing) {
                [&] { open_data(folder_config(root)); });
   write_files(root,
               {{"train/a/0.png", png_picture({5, 5})}, {"train/b/0.png", png_picture({5, 5})}});
-  expect_error(ErrorKind::Data, {"there is no .jpg, .jpeg or .png file for testing"},
+  create_directories(root + "/val/a");
+  expect_error(ErrorKind::Data,
+               {"there is no .jpg, .jpeg, .jfif or .png file for testing in val/; put some there, "
+                "or remove it and set data.test_size"},
                [&] { open_data(folder_config(root)); });
   write_files(root, {{"val/bb/0.png", png_picture({5, 5})}});
-  expect_error(
-      ErrorKind::Data,
-      {"val/bb/0.png belongs to class 'bb', which has no folder in train/", "did you mean 'b'?"},
-      [&] { open_data(folder_config(root)); });
+  expect_error(ErrorKind::Data,
+               {"val/bb/0.png belongs to class 'bb', which has no picture to train with",
+                "did you mean 'b'?"},
+               [&] { open_data(folder_config(root)); });
+}
+
+/// What was passed over: kind → the first names.
+std::map<std::string, std::vector<std::string>> passed_over(const DataSplits& data) {
+  std::map<std::string, std::vector<std::string>> out;
+  for (const auto& [kind, which] : data.test->report().passed_over) {
+    EXPECT_EQ(which.count, static_cast<int64_t>(which.first.size())) << kind;
+    out[kind] = which.first;
+  }
+  return out;
+}
+using Kinds = std::map<std::string, std::vector<std::string>>;
+
+TEST(ImageFolder, WhatIsHiddenIsNoPictureAndNoClass) {
+  TemporaryDirectory folder;
+  const std::string path = path_join(folder.path(), "mac.zip"), root = folder.path() + "/plain";
+  Files files = imagenet_files("set/"), hidden = files;
+  for (const char* name :
+       {"set/train/.ipynb_checkpoints/a.JPEG", "set/train/.ipynb_checkpoints/b.JPEG",
+        "set/val/n01/._v.JPEG", "__MACOSX/set/train/n01/._0.JPEG", "set/.DS_Store"})
+    hidden[name] = jpeg_picture({9, 9});
+  write_files(root, hidden);
+  write_archive(path, {hidden.begin(), hidden.end()}, ARCHIVE_FORMAT_ZIP);
+  for (const std::string& from : {root, path}) {
+    const DataSplits data = open_data(folder_config(from));
+    EXPECT_EQ(data.class_names, (std::vector<std::string>{"n01", "n02", "n03"})) << from;
+    EXPECT_EQ(data.train->size(), 9);
+    EXPECT_EQ(data.test->size(), 3);
+    EXPECT_EQ(passed_over(data),
+              (Kinds{{"hidden",
+                      {"__MACOSX/", "set/.DS_Store", "set/train/.ipynb_checkpoints/",
+                       "set/val/n01/._v.JPEG"}}}))
+        << from;
+  }
+}
+
+TEST(ImageFolder, ThePartsHaveSeveralNamesInAnyLetterCase) {
+  const std::pair<const char*, const char*> names[] = {{"Train", "Val"},
+                                                       {"training", "valid"},
+                                                       {"TRAINING", "Validation"},
+                                                       {"train", "TEST"},
+                                                       {"Training", "testing"}};
+  for (const auto& [train, test] : names) {
+    TemporaryDirectory folder;
+    Files files;
+    for (const char* name : {"a/0.png", "a/1.png", "b/0.png"})
+      files[fmt::format("training/{}/{}", train, name)] = png_picture({8, 9});
+    for (const char* name : {"a/0.png", "b/0.png"})
+      files[fmt::format("training/{}/{}", test, name)] = png_picture({8, 9});
+    write_files(folder.path(), files);
+    const DataSplits data = open_data(folder_config(folder.path()));
+    EXPECT_EQ(data.train->size(), 3) << train;
+    EXPECT_EQ(data.test->size(), 2) << test;
+    EXPECT_EQ(data.class_names, (std::vector<std::string>{"a", "b"}));
+    // The other test images are not part of it, and said so; two of one kind are an error.
+    if (test[0] == 'v' || test[0] == 'V') {
+      write_files(folder.path(), {{"training/test/a/0.png", png_picture({8, 9})}});
+      EXPECT_EQ(
+          passed_over(open_data(folder_config(folder.path()))),
+          (Kinds{{fmt::format("beside {}/ and {}/", train, test), {"training/test/a/0.png"}}}));
+      write_files(folder.path(), {{"training/val/a/0.png", png_picture({8, 9})},
+                                  {"training/validation/a/0.png", png_picture({8, 9})}});
+      expect_error(ErrorKind::Data, {"could be one part of the set; expected one"},
+                   [&] { open_data(folder_config(folder.path())); });
+    }
+  }
+}
+
+TEST(ImageFolder, ValidAndInvalidAreClassesWhereNothingIsToTrain) {
+  TemporaryDirectory folder;
+  write_files(folder.path(), {{"valid/0.png", png_picture({8, 9})},
+                              {"valid/1.png", png_picture({8, 9})},
+                              {"invalid/0.png", png_picture({8, 9})},
+                              {"test/0.png", png_picture({8, 9})}});
+  DataConfig config = folder_config(folder.path());
+  config.test_size = 1;
+  const DataSplits data = open_data(config);
+  EXPECT_EQ(data.class_names, (std::vector<std::string>{"invalid", "valid"}));
+  EXPECT_EQ(passed_over(data), (Kinds{{"in test/, without train/", {"test/0.png"}}}));
+}
+
+TEST(ImageFolder, TrainAloneIsSplitLikePlainClassFolders) {
+  TemporaryDirectory folder;
+  Files plain, train;
+  for (int i = 0; i < 5; ++i) {
+    for (const char* name : {"cat", "dog"}) {
+      const std::string picture = png_picture({18, 14 + i});
+      plain[fmt::format("plain/{}/{}.png", name, i)] = picture;
+      train[fmt::format("set/train/{}/{}.png", name, i)] = picture;
+    }
+  }
+  write_files(folder.path(), plain);
+  write_files(folder.path(), train);
+  DataConfig config = folder_config(path_join(folder.path(), "set"));
+  expect_error(ErrorKind::Data,
+               {"expected in data.test_size how many of its 10 images are kept back"},
+               [&] { open_data(config); });
+  config.test_size = 3;
+  const Listing test = listing(open_data(config).test);
+  EXPECT_EQ(open_data(config).train->size(), 7);
+  config.root = path_join(folder.path(), "plain");
+  Listing expected = listing(open_data(config).test);
+  for (auto& [name, label] : expected) name = "train/" + name;
+  EXPECT_EQ(test, expected);
+}
+
+TEST(ImageFolder, WhatIsPassedOverIsCountedByKind) {
+  TemporaryDirectory folder;
+  const std::string root = folder.path() + "/set";
+  Files files = imagenet_files();
+  files["train/n01/a.webp"] = files["train/n02/b.WEBP"] = files["train/n00/c.webp"] = "RIFF";
+  files["train/n01/notes"] = files["v1.2/readme"] = "text";
+  files["train/n03/more.jfif"] = jpeg_picture({9, 8});
+  files["extra/n01/x.JPEG"] = jpeg_picture({9, 8});
+  write_files(root, files);
+  write_files(folder.path(), {{"shared/deep/4.JPEG", jpeg_picture({9, 8})}});
+  create_directories(root + "/train/n04");
+  // A class in another place, a way back, and two ways to nowhere.
+  for (const auto& [target, link] :
+       std::vector<std::pair<std::string, std::string>>{{folder.path() + "/shared", "train/n05"},
+                                                        {root, "train/n05/deep/around"},
+                                                        {"/nowhere/x.jpg", "train/n01/gone.jpg"},
+                                                        {"/nowhere/n06", "train/n06"}})
+    ASSERT_EQ(::symlink(target.c_str(), path_join(root, link).c_str()), 0) << link;
+  const DataSplits data = open_data(folder_config(root));
+  EXPECT_EQ(data.class_names, (std::vector<std::string>{"n01", "n02", "n03", "n05"}));
+  EXPECT_EQ(data.train->size(), 11);
+  EXPECT_EQ(data.train->report().left_out,
+            (std::vector<std::pair<std::string, std::string>>{
+                {"train/n01/gone.jpg", "it is a link to /nowhere/x.jpg, which is not there"}}));
+  const Kinds expected = {{".webp", {"train/n00/c.webp", "train/n01/a.webp", "train/n02/b.WEBP"}},
+                          {"beside train/ and val/", {"extra/n01/x.JPEG"}},
+                          {"class folder without a picture", {"train/n00/", "train/n04/"}},
+                          {"link to a folder around it", {"train/n05/deep/around/"}},
+                          {"link to nothing", {"train/n06"}},
+                          {"without an extension", {"train/n01/notes", "v1.2/readme"}}};
+  EXPECT_EQ(passed_over(data), expected);
+  DataConfig config = folder_config(root);
+  config.unreadable = Unreadable::Error;
+  expect_error(ErrorKind::Data, {"1 of 12 training files cannot be read (train/n01/gone.jpg"},
+               [&] { open_data(config); });
+  // An archive has no links; the rest is the same.
+  const std::string path = path_join(folder.path(), "a.tar");
+  write_archive(path, {files.begin(), files.end()}, ARCHIVE_FORMAT_TAR_USTAR);
+  Kinds in_archive = expected;
+  in_archive.erase("link to nothing"), in_archive.erase("link to a folder around it");
+  in_archive["class folder without a picture"] = {"train/n00/"};
+  EXPECT_EQ(passed_over(open_data(folder_config(path))), in_archive);
+}
+
+TEST(ImageFolder, NoPictureAtAllSaysWhatIsThere) {
+  TemporaryDirectory folder;
+  for (int i = 0; i < 7; ++i) write_file(fmt::format("{}/a/{}.gif", folder.path(), i), "GIF89a");
+  expect_error(ErrorKind::Data,
+               {"found 0 image files in 0 classes; passed over: 7 .gif, 1 class folder without"},
+               [&] { open_data(folder_config(folder.path())); });
 }
 
 TEST(ImageArchive, TarTarGzAndZipHoldTheSameImagesAsTheFolder) {

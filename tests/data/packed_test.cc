@@ -74,6 +74,13 @@ TEST_F(PackedCache, HoldsTheImagesOfItsSource) {
   EXPECT_EQ(a, b);
 }
 
+TEST_F(PackedCache, NothingIsEnlarged) {
+  // 14×41, 25×32 and 36×23.
+  EXPECT_EQ(pack(1000).short_sides, (std::vector<int64_t>{14, 14, 14, 14, 14, 14, 23, 23, 23, 23,
+                                                          23, 23, 25, 25, 25, 25, 25, 25}));
+  EXPECT_EQ(pack(24).short_sides.back(), 24);
+}
+
 TEST_F(PackedCache, ScalesTheShortSideDownAndKeepsTheAspect) {
   pack(14);
   const DataSplits data = open_data(packed());
@@ -96,6 +103,15 @@ TEST_F(PackedCache, CutShortAnywhereIsAnError) {
                [&] { open_data(packed()); });
   write_file(cache_, "");
   expect_error(ErrorKind::Data, {"packed cache " + cache_}, [&] { open_data(packed()); });
+}
+
+TEST_F(PackedCache, IsNoFolderAndSaysWhatItIs) {
+  pack(14);
+  config_.root = cache_;
+  expect_error(ErrorKind::Data,
+               {"data.root " + cache_ + ": it is a packed cache", "set data.name to \"packed\"",
+                "--name packed"},
+               [&] { open_data(config_); });
 }
 
 TEST_F(PackedCache, AnotherVersionIsSaid) {

@@ -74,6 +74,7 @@ struct DataOptions : CommonOptions {
   std::string action, config, name, data, output;  // check, pack
   std::vector<std::string> set;
   int64_t short_side = 0;
+  bool force = false;
 };
 
 /// Each prints its answer to stdout and returns the exit code; errors are thrown.

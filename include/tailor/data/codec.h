@@ -1,5 +1,6 @@
 // Pictures from and to bytes: JPEG (libturbojpeg) and PNG (libpng), told apart by content; any
-// colour space becomes RGB, 8 bits. A file costs at most kMaxPixels × 3 bytes, whatever it claims.
+// colour space becomes RGB, 8 bits, and alpha is dropped. A file costs at most kMaxPixels × 4
+// bytes, whatever it claims.
 #pragma once
 
 #include <cstdint>

@@ -1,10 +1,11 @@
 // Image data sets as views: every read goes into the caller's buffer and is const and thread-safe.
-// Pixels are uint8 RGB in 0..255, rows × columns × channels (HWC); opening a data set checks its
-// files, so that nothing fails at epoch 7.
+// Pixels are uint8 in 0..255, RGB or (.npy) one channel, rows × columns × channels (HWC); opening a
+// data set checks its files, so that nothing fails at epoch 7.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -30,12 +31,24 @@ struct Window {
 /// Chooses the window once the picture's size is known, which is before its pixels are decoded.
 using WindowChooser = std::function<Window(Extent)>;
 
+/// Files (and folders, which end in a slash) of one kind that are no part of a set.
+struct PassedOver {
+  int64_t count = 0;
+  std::vector<std::string> first;  // a few, the first in order of their names
+  void add(const std::string& name);
+};
+/// By their kind: "hidden", ".webp", "link to nothing", ...
+using PassedOverFiles = std::map<std::string, PassedOver>;
+/// "3 .webp, 1 hidden", or "".
+std::string to_string(const PassedOverFiles& files);
+
 /// What was found in a set's files; (path, what) for those that are not as they should be.
 struct FileReport {
   int64_t jpeg = 0, png = 0;                                  // by content, not by name
   int64_t greyscale = 0, cmyk = 0, misnamed = 0;              // read like any other
   std::vector<std::pair<std::string, std::string>> left_out;  // unreadable, not part of the set
   std::vector<std::pair<std::string, std::string>> damaged;   // broke off while they were decoded
+  PassedOverFiles passed_over;  // of the whole root, the same in each of its parts
 };
 
 class ImageDataset {

@@ -13,12 +13,16 @@ constexpr uint32_t kPackedVersion = 1;
 
 struct PackSummary {
   int64_t train = 0, test = 0, bytes = 0;
+  std::vector<int64_t> short_sides;  // of the stored images in pixels, sorted
 };
 /// Writes training images (with the validation images, which each run draws itself) and test
 /// images, their short side scaled down to `short_side` pixels; what is smaller stays as it is.
 /// Throws Interrupted when a signal is pending; the file is whole or not there.
 PackSummary write_packed(const std::string& path, const DataSplits& data, int64_t short_side,
                          Progress& progress);
+
+/// Whether it is a file that begins like a cache.
+bool is_packed(const std::string& path);
 
 /// Opens a cache: its index is checked now, each image when it is read first. Throws Data when it
 /// is none, cut short or damaged, Unsupported on another version. image_size and resize of the
