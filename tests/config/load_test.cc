@@ -4,7 +4,7 @@
 #include "tailor/config/run_config.h"
 #include "tailor/core/files.h"
 
-namespace tailor {
+namespace tailor::load_test {
 namespace {
 
 using testing::expect_error;
@@ -110,4 +110,4 @@ TEST(LoadRunConfig, TheResolvedDumpLoadsAsTheSameConfig) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::load_test

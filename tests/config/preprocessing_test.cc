@@ -4,7 +4,7 @@
 
 #include "support/expect_error.h"
 
-namespace tailor {
+namespace tailor::preprocessing_test {
 namespace {
 
 TEST(Preprocessing, RoundTripsExactly) {
@@ -32,4 +32,4 @@ TEST(Preprocessing, RefusesMeansWithoutPositiveDeviations) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::preprocessing_test

@@ -8,7 +8,7 @@
 
 #include "support/expect_error.h"
 
-namespace tailor {
+namespace tailor::record_test {
 namespace {
 
 using testing::message_of;
@@ -174,4 +174,4 @@ TEST(Record, SchemaStatesTypesBoundsDefaultsAndMeaning) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::record_test

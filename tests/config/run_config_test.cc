@@ -7,7 +7,7 @@
 
 #include "support/expect_error.h"
 
-namespace tailor {
+namespace tailor::run_config_test {
 namespace {
 
 using testing::expect_error;
@@ -213,4 +213,4 @@ TEST(RunConfig, DataOptionsThatDoNotGoTogetherAreRefused) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::run_config_test

@@ -12,7 +12,7 @@
 #include "tensors/fixture.h"
 #include "tensors/torch_bytes.h"
 
-namespace tailor {
+namespace tailor::npy_test {
 namespace {
 
 using testing::expect_error;
@@ -187,4 +187,4 @@ TEST(Npy, AMissingFileIsNamed) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::npy_test

@@ -9,7 +9,7 @@
 #include "tensors/printable.h"
 #include "tensors/torch_bytes.h"
 
-namespace tailor {
+namespace tailor::pickle_test {
 namespace {
 
 using testing::expect_error;
@@ -225,4 +225,4 @@ TEST(Pickle, PrintsOtherPeoplesTextsSafely) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::pickle_test

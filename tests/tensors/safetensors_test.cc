@@ -9,7 +9,7 @@
 #include "support/expect_error.h"
 #include "tailor/core/files.h"
 
-namespace tailor {
+namespace tailor::safetensors_test {
 namespace {
 
 using testing::expect_error;
@@ -209,4 +209,4 @@ TEST(Safetensors, AMissingFileIsNamed) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::safetensors_test

@@ -5,7 +5,7 @@
 #include "support/expect_error.h"
 #include "tailor/tensors/map_shape.h"
 
-namespace tailor {
+namespace tailor::tensor_test {
 namespace {
 
 using testing::expect_error;
@@ -68,4 +68,4 @@ TEST(Shapes, ArePrinted) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::tensor_test

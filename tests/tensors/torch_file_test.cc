@@ -12,7 +12,7 @@
 #include "tensors/fixture.h"
 #include "tensors/torch_bytes.h"
 
-namespace tailor {
+namespace tailor::torch_file_test {
 namespace {
 
 using testing::call;
@@ -459,4 +459,4 @@ TEST(TorchFile, AMissingFileIsNamed) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::torch_file_test

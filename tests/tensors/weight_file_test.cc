@@ -9,7 +9,7 @@
 #include "tensors/fixture.h"
 #include "tensors/torch_bytes.h"
 
-namespace tailor {
+namespace tailor::weight_file_test {
 namespace {
 
 using testing::expect_error;
@@ -87,4 +87,4 @@ TEST(WeightFile, RefusesAnythingElseByItsFirstBytes) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::weight_file_test
