@@ -12,7 +12,7 @@
 namespace tailor {
 namespace {
 
-constexpr int64_t kSide = 32;
+constexpr int64_t kSyntheticSide = 32;
 constexpr int64_t kClasses = 10;
 
 /// Whether the point (u, v), in units of the form's half size, belongs to the form of this class.
@@ -50,7 +50,8 @@ int64_t draw(int64_t index, int64_t seed, uint8_t* out_hwc) {
                        static_cast<uint64_t>(index));
   int64_t label = random.below(kClasses);
   double half = random.uniform(7, 11);
-  double cx = random.uniform(half, kSide - half), cy = random.uniform(half, kSide - half);
+  double cx = random.uniform(half, kSyntheticSide - half),
+         cy = random.uniform(half, kSyntheticSide - half);
   double angle = random.uniform(-0.2, 0.2);
   double cosine = std::cos(angle), sine = std::sin(angle);
   double period = random.uniform(0.36, 0.5), phase = random.uniform();
@@ -69,8 +70,8 @@ int64_t draw(int64_t index, int64_t seed, uint8_t* out_hwc) {
     slope_y[c] = random.uniform(-1.5, 1.5);
   }
   double noise = random.uniform(5, 25);
-  for (int64_t y = 0; y < kSide; ++y) {
-    for (int64_t x = 0; x < kSide; ++x) {
+  for (int64_t y = 0; y < kSyntheticSide; ++y) {
+    for (int64_t x = 0; x < kSyntheticSide; ++x) {
       double dx = (static_cast<double>(x) + 0.5 - cx) / half,
              dy = (static_cast<double>(y) + 0.5 - cy) / half;
       bool in = inside(label, cosine * dx + sine * dy, cosine * dy - sine * dx, period, phase);
@@ -80,7 +81,7 @@ int64_t draw(int64_t index, int64_t seed, uint8_t* out_hwc) {
                                 slope_y[c] * static_cast<double>(y - 16);
         // The sum of three uniform numbers is normal enough for noise, and cheap.
         value += noise * 2 * (random.uniform() + random.uniform() + random.uniform() - 1.5);
-        out_hwc[(y * kSide + x) * 3 + static_cast<int64_t>(c)] =
+        out_hwc[(y * kSyntheticSide + x) * 3 + static_cast<int64_t>(c)] =
             static_cast<uint8_t>(std::clamp(std::lround(value), 0L, 255L));
       }
     }
@@ -91,14 +92,15 @@ int64_t draw(int64_t index, int64_t seed, uint8_t* out_hwc) {
 }  // namespace
 
 Images make_synthetic(int64_t count, int64_t first_index, int64_t seed) {
-  constexpr int64_t kImage = kSide * kSide * 3;
+  constexpr int64_t kImage = kSyntheticSide * kSyntheticSide * 3;
   std::shared_ptr<uint8_t> pixels(new uint8_t[static_cast<size_t>(count * kImage)],
                                   std::default_delete<uint8_t[]>());
   std::vector<int64_t> labels(static_cast<size_t>(count));
   parallel_for(count, 0, [&](int64_t i) {
     labels[static_cast<size_t>(i)] = draw(first_index + i, seed, pixels.get() + i * kImage);
   });
-  return make_memory_images({3, kSide, kSide}, std::move(pixels), std::move(labels));
+  return make_memory_images({3, kSyntheticSide, kSyntheticSide}, std::move(pixels),
+                            std::move(labels));
 }
 
 }  // namespace tailor

@@ -40,6 +40,13 @@ void replace_in(const std::string& folder, const std::string& file, const std::s
   write_file(path, text.replace(at, from.size(), to));
 }
 
+/// The compiler is asked to be quick: these networks are small.
+CheckOptions quick_options() {
+  CheckOptions options;
+  options.compiler = "c++ -O0";
+  return options;
+}
+
 struct Case {
   const char* name;
   Graph lowered;
@@ -148,7 +155,7 @@ TEST_P(Compiled, AgreesBitForBit) {
   auto parts = testing::project_parts(c.lowered, options, 5, c.scale);
   parts.options.backend = c.backend;
   testing::write_parts(parts, folder.path() + "/p");
-  CheckReport report = check_project(folder.path() + "/p");
+  CheckReport report = check_project(folder.path() + "/p", quick_options());
   for (const CheckStep& s : report.steps) EXPECT_TRUE(s.passed) << s.name << ": " << s.detail;
   EXPECT_EQ(step(report, "compiled").detail,
             "compiled C++ and emulator agree bit for bit on 5 vectors");
@@ -166,7 +173,7 @@ class Faults : public ::testing::Test {
   }
   std::string project() const { return folder_.path() + "/p"; }
   CheckReport check(bool compile = false) {
-    CheckOptions options;
+    CheckOptions options = quick_options();
     options.compile = compile;
     return check_project(project(), options);
   }
