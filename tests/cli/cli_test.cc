@@ -26,8 +26,8 @@ struct Cli : public ::testing::Test {
   ProcessResult run(std::vector<std::string> arguments,
                     std::vector<std::pair<std::string, std::string>> environment = {}) {
     arguments.insert(arguments.begin(), TAILOR_BINARY);
-    environment.insert(environment.begin(),
-                       {"TAILOR_LOG", "info"});  // whatever the tests themselves run with
+    // Whatever the tests themselves run with; and a quick compiler, as the networks are small.
+    environment.insert(environment.begin(), {{"TAILOR_LOG", "info"}, {"CXX", "c++ -O0"}});
     return run_process(arguments, folder.path(), environment);
   }
   /// The command must fail with this exit code and these words.
