@@ -210,9 +210,13 @@ void AtomicDirectory::commit() {
   if (!old.empty()) fs::remove_all(old, error);
 }
 
-TemporaryDirectory::TemporaryDirectory(std::string_view prefix) {
+std::string temporary_root() {
   const char* root = std::getenv("TMPDIR");
-  std::string pattern = path_join(root && *root ? root : "/tmp", std::string(prefix) + ".XXXXXX");
+  return root && *root ? root : "/tmp";
+}
+
+TemporaryDirectory::TemporaryDirectory(std::string_view prefix) {
+  std::string pattern = path_join(temporary_root(), std::string(prefix) + ".XXXXXX");
   if (!::mkdtemp(pattern.data()))
     fail(ErrorKind::Data, "cannot create a temporary folder {}: {}", pattern, errno_text(errno));
   path_ = pattern;

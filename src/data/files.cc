@@ -290,8 +290,7 @@ class Archive : public FileSet {
   }
 
   void open_spool() {
-    const char* root = std::getenv("TMPDIR");
-    std::string path = path_join(root && *root ? root : "/tmp", "tailor-spool.XXXXXX");
+    std::string path = path_join(temporary_root(), "tailor-spool.XXXXXX");
     spool_ = Descriptor(::mkstemp(path.data()));
     if (spool_.value() < 0) {
       fail(ErrorKind::Data, "cannot make a temporary file {}: {}", path,

@@ -32,26 +32,18 @@ int lower_skip(Graph& graph, const Skip& skip, int from, int64_t out_channels, d
   fail(ErrorKind::Internal, "unknown skip kind of {}", skip.id);
 }
 
-/// A mean over windows as a convolution of each channel with 1 / kernel².
-int lower_mean(Graph& graph, const std::string& name, const Stage& stage, int from) {
-  const int64_t c = stage.out_channels, k = stage.kernel;
-  Tensor weight(DType::F32, {c, 1, k, k});
-  for (float& w : weight.as<float>()) w = static_cast<float>(1.0 / static_cast<double>(k * k));
+/// What makes a convolution of each channel the mean over its windows.
+void add_mean_weights(Graph& graph, const std::string& name, const Stage& stage) {
+  Tensor weight(DType::F32, {stage.out_channels, 1, stage.kernel, stage.kernel});
+  const auto share = static_cast<float>(1.0 / static_cast<double>(stage.kernel * stage.kernel));
+  for (float& w : weight.as<float>()) w = share;
   graph.tensors.emplace(name + ".weight", std::move(weight));
-  graph.tensors.emplace(name + ".bias", Tensor(DType::F32, {c}));
-  ConvAttributes conv;
-  conv.kernel = k;
-  conv.groups = c;
-  conv.stride = stage.stride;
-  conv.pad_top = conv.pad_left = stage.pad;
-  conv.pad_bottom = conv.pad_right = stage.pad_end;
-  return output_of(graph, graph.add_node(Op::Conv2d, name, {from}, conv, c));
+  graph.tensors.emplace(name + ".bias", Tensor(DType::F32, {stage.out_channels}));
 }
 
 /// Convolution and batch norm, or pooling, of stage i.
 int lower_stage(Graph& graph, const Block& block, size_t i, int from, double bn_epsilon) {
   const Stage& stage = block.stages[i - 1];
-  if (stage.kind == StageKind::AvgPool) return lower_mean(graph, conv_name(block, i), stage, from);
   if (stage.kind == StageKind::MaxPool) {
     const MaxPoolAttributes pool{stage.kernel, stage.stride,  stage.pad,
                                  stage.pad,    stage.pad_end, stage.pad_end};
@@ -59,10 +51,11 @@ int lower_stage(Graph& graph, const Block& block, size_t i, int from, double bn_
   }
   ConvAttributes conv;
   conv.kernel = stage.kernel;
-  conv.groups = stage.groups;
+  conv.groups = stage.kind == StageKind::AvgPool ? stage.out_channels : stage.groups;
   conv.stride = stage.stride;
   conv.pad_top = conv.pad_left = stage.pad;
   conv.pad_bottom = conv.pad_right = stage.pad_end;
+  if (stage.kind == StageKind::AvgPool) add_mean_weights(graph, conv_name(block, i), stage);
   int x = output_of(
       graph, graph.add_node(Op::Conv2d, conv_name(block, i), {from}, conv, stage.out_channels));
   if (!stage.batch_norm) return x;

@@ -78,9 +78,11 @@ Span<const float> values(const at::Tensor& contiguous) {
   return {contiguous.data_ptr<float>(), static_cast<size_t>(contiguous.numel())};
 }
 
+/// A run goes through its evaluations, which are part of a step that is saved as a whole; on its
+/// own one `stops` at a signal.
 Evaluation evaluate_model(Model& model, const ImageDataset& images, int64_t limit,
                           const MapShape& shape, const Preprocessing& preprocessing,
-                          Progress& progress, const std::string& label) {
+                          Progress& progress, const std::string& label, bool stops = false) {
   at::NoGradGuard no_grad;
   const int64_t count = limit > 0 ? std::min(limit, images.size()) : images.size();
   const int64_t at_once =
@@ -90,6 +92,7 @@ Evaluation evaluate_model(Model& model, const ImageDataset& images, int64_t limi
   std::vector<int64_t> indices;
   progress.begin(label, count, "image");
   for (int64_t first = 0; first < count; first += at_once) {
+    if (stops) throw_if_interrupted();
     indices.clear();
     for (int64_t i = first; i < std::min(first + at_once, count); ++i) indices.push_back(i);
     batch.fill(images, indices, std::nullopt, 0);
@@ -470,7 +473,8 @@ Evaluation evaluate_network(const Network& network, const TensorMap& tensors,
                             const ImageDataset& images, int64_t limit, const MapShape& shape,
                             const Preprocessing& preprocessing, Progress& progress) {
   Model model(network, tensors);
-  return evaluate_model(model, images, limit, shape, preprocessing, progress, "evaluating");
+  return evaluate_model(model, images, limit, shape, preprocessing, progress, "evaluating",
+                        /*stops=*/true);
 }
 
 }  // namespace tailor

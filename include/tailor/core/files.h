@@ -63,7 +63,10 @@ class AtomicDirectory {
   std::string path_, temporary_;
 };
 
-/// A fresh folder under $TMPDIR (or /tmp), removed with everything in it on destruction.
+/// $TMPDIR, or /tmp.
+std::string temporary_root();
+
+/// A fresh folder under temporary_root(), removed with everything in it on destruction.
 class TemporaryDirectory {
  public:
   explicit TemporaryDirectory(std::string_view prefix = "tailor");

@@ -199,6 +199,9 @@ TEST_F(TrainCli, EvaluateAgreesWithTheSummaryAndTheEmulator) {
   EXPECT_NE(elsewhere, expected);
   EXPECT_DOUBLE_EQ(accuracy({other[0], other[1], other[2], other[3], "--backend", "float64"}),
                    elsewhere);
+  const ProcessResult stopped =
+      run_until("INT", 2, {"evaluate", "--checkpoint", "runs/a", "--set", "data.test_size=100000"});
+  EXPECT_EQ(stopped.status, 130) << stopped.output;
   EXPECT_DOUBLE_EQ(accuracy({"--split", "validation"}),
                    summary("runs/a").at("last").at("validation_accuracy").as_number());
 }
