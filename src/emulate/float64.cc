@@ -233,7 +233,7 @@ std::vector<double> Float64Emulator::evaluate(size_t n, const std::vector<const 
       for (double& v : y) v /= static_cast<double>(in.pixels());
       return y;
     case Op::Dense:
-      return conv({}, in, out, input(0), weights_[n], biases_[n]);
+      return conv({}, {in.size(), 1, 1}, out, input(0), weights_[n], biases_[n]);
     case Op::ZeroPad: {
       const auto& a = std::get<ZeroPadAttributes>(node.attributes);
       y.assign(static_cast<size_t>(out.size()), a.lowest ? -INFINITY : 0.0);

@@ -96,7 +96,8 @@ void add_errors(const Graph& design, const Node& node, const Products& products,
     case Op::Dense: {
       const std::vector<double>& weight = products.weight;
       const std::vector<Channel>& x = input(0);
-      const size_t groups = node.op == Op::Conv2d ? static_cast<size_t>(node.conv().groups) : 1;
+      const bool conv = node.op == Op::Conv2d;  // its taps of a channel lie together
+      const size_t groups = conv ? static_cast<size_t>(node.conv().groups) : 1;
       const size_t read = x.size() / groups, taps = weight.size() / (out.size() * read);
       for (size_t o = 0; o < out.size(); ++o) {
         Channel& c = out[o];
@@ -104,8 +105,8 @@ void add_errors(const Graph& design, const Node& node, const Products& products,
         for (size_t i = 0; i < read; ++i) {
           const Channel& in = of_group[i];
           for (size_t t = 0; t < taps; ++t) {
-            const double w = weight[(o * read + i) * taps + t];
-            const double error = products.error[(o * read + i) * taps + t];
+            const size_t at = conv ? (o * read + i) * taps + t : (o * taps + t) * read + i;
+            const double w = weight[at], error = products.error[at];
             c.error_mean += w * in.error_mean + error * (in.mean + in.error_mean);
             c.error_variance +=
                 w * w * in.error_variance +
@@ -114,7 +115,7 @@ void add_errors(const Graph& design, const Node& node, const Products& products,
         }
         c.error_mean += products.bias_error[o];
         double rounded = 1;
-        if (node.op == Op::Conv2d) {
+        if (conv) {
           const ConvAttributes& a = node.conv();
           const bool relu = a.activation == Activation::Relu,
                      after = a.skip_position == SkipPosition::AfterActivation;

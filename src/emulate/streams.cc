@@ -126,6 +126,7 @@ std::vector<StreamAction> stream_program(const Graph& g, const Node& node) {
       write();
       break;
     case Op::Dense:
+      for (int64_t p = 1; p < in.pixels(); ++p) read(node.inputs[0]), wait(step);
       read(node.inputs[0]), wait(node.hardware.cycles_per_output), write();
       break;
     case Op::ZeroPad: {

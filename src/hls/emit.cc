@@ -107,8 +107,10 @@ class Emitter {
         break;
       }
       case Op::Dense:
+        add("pixels", in.shape.pixels());
+        add("channels", in.shape.channels);
         in_out();
-        products(in.shape.channels, out.shape.channels);
+        products(in.shape.size(), out.shape.channels);
         break;
       case Op::GlobalAvgPool: {
         const FixedType& reciprocal = *node.hardware.reciprocal;

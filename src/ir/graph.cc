@@ -191,11 +191,9 @@ MapShape infer_shape(Op op, const std::string& name, const std::vector<MapShape>
     }
     case Op::GlobalAvgPool:
       return {one_input().channels, 1, 1};
-    case Op::Dense: {
-      const MapShape& x = one_input();
-      need(x.height == 1 && x.width == 1, "expected a 1x1 map, got " + to_string(x));
+    case Op::Dense:
+      one_input();
       return {out_channels, 1, 1};
-    }
     case Op::ZeroPad: {
       const auto* a = std::get_if<ZeroPadAttributes>(&attributes);
       const MapShape& x = one_input();

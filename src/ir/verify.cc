@@ -106,7 +106,7 @@ std::vector<std::string> verify_graph(const Graph& graph) {
       expect("weight", {out_channels, shapes[0].channels / a.groups, a.kernel, a.kernel});
       if (graph.has_tensor(node, "bias")) expect("bias", {out_channels});
     } else if (node.op == Op::Dense) {
-      expect("weight", {out_channels, shapes[0].channels});
+      expect("weight", {out_channels, shapes[0].size()});
       expect("bias", {out_channels});
     } else if (node.op == Op::BatchNorm) {
       for (const char* part : {"weight", "bias", "running_mean", "running_var"})

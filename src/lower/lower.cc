@@ -63,6 +63,23 @@ int lower_stage(Graph& graph, const Block& block, size_t i, int from, double bn_
                                          BatchNormAttributes{bn_epsilon}));
 }
 
+/// [out, channels of all pixels] → [out, pixels with all their channels], the order of tokens.
+Tensor by_pixel(const Tensor& weight, const MapShape& map) {
+  Tensor result(DType::F32, weight.shape());
+  const auto from = weight.as<float>();
+  auto to = result.as<float>();
+  const int64_t pixels = map.pixels(), out = weight.shape()[0];
+  for (int64_t o = 0; o < out; ++o) {
+    for (int64_t c = 0; c < map.channels; ++c) {
+      for (int64_t p = 0; p < pixels; ++p) {
+        to[static_cast<size_t>((o * pixels + p) * map.channels + c)] =
+            from[static_cast<size_t>((o * map.channels + c) * pixels + p)];
+      }
+    }
+  }
+  return result;
+}
+
 }  // namespace
 
 Graph lower_network(const Network& network, const TensorMap& tensors, const std::string& where) {
@@ -110,7 +127,12 @@ Graph lower_network(const Network& network, const TensorMap& tensors, const std:
       points.push_back(at);
     }
   }
-  at = output_of(graph, graph.add_node(Op::GlobalAvgPool, "pool", {at}));
+  if (network.head_pooling == HeadPooling::Average) {
+    at = output_of(graph, graph.add_node(Op::GlobalAvgPool, "pool", {at}));
+  } else {
+    Tensor& weight = graph.tensors.at("fc.weight");
+    weight = by_pixel(weight, graph.value(at).shape);
+  }
   at = output_of(graph, graph.add_node(Op::Dense, "fc", {at}, {}, network.classes));
   graph.add_node(Op::Output, "output", {at});
   auto findings = verify_graph(graph);

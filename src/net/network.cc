@@ -13,6 +13,7 @@ namespace {
 
 constexpr const char* kSkipKinds[] = {"identity", "projection", "pad"};
 constexpr const char* kStageKinds[] = {"conv", "max_pool", "avg_pool"};
+constexpr const char* kHeadPoolings[] = {"average", "none"};
 
 void add_bn_specs(std::vector<TensorSpec>& specs, const std::string& name, int64_t channels) {
   specs.push_back({name + ".weight", {channels}, TensorRole::BnWeight});
@@ -116,8 +117,9 @@ std::vector<TensorSpec> tensor_specs(const Network& network) {
       specs.insert(specs.end(), projection.begin(), projection.end());
     }
   }
-  specs.push_back(
-      {"fc.weight", {network.classes, inputs.back().channels}, TensorRole::LinearWeight});
+  specs.push_back({"fc.weight",
+                   {network.classes, head_features(network, inputs.back())},
+                   TensorRole::LinearWeight});
   specs.push_back({"fc.bias", {network.classes}, TensorRole::LinearBias});
   return specs;
 }
@@ -202,6 +204,10 @@ std::vector<MapShape> block_inputs(const Network& network) {
   return inputs;
 }
 
+int64_t head_features(const Network& network, const MapShape& map) {
+  return network.head_pooling == HeadPooling::Average ? map.channels : map.size();
+}
+
 int64_t parameter_count(const Network& network) {
   int64_t count = 0;
   for (const TensorSpec& spec : tensor_specs(network)) {
@@ -227,7 +233,7 @@ int64_t mac_count(const Network& network) {
       count += to.height * to.width * to.channels * points[static_cast<size_t>(skip.from)].channels;
     }
   }
-  return count + inputs.back().channels * network.classes;
+  return count + head_features(network, inputs.back()) * network.classes;
 }
 
 std::vector<std::string> skip_ids(const Network& network) {
@@ -436,6 +442,13 @@ void describe(RecordVisitor& v, Network& n) {
   v.list(
       "blocks", n.blocks.size(), [&](size_t k) { n.blocks.resize(k); },
       [&](RecordVisitor& r, size_t i) { describe(r, n.blocks[i]); }, "Blocks in order.");
+  v.record(
+      "head",
+      [&](RecordVisitor& r) {
+        r.enumeration("pooling", n.head_pooling, {kHeadPoolings, 2},
+                      "average: the mean of each channel; none: the whole map, flattened.");
+      },
+      "What the last layer, linear with bias, reads.");
 }
 
 }  // namespace

@@ -178,6 +178,31 @@ Tensor converted(const Tensor& given, WeightLayout layout) {
   return result;
 }
 
+/// A linear layer's [out, in] as the convolution over its whole map that a description has in its
+/// place, or as the head's, whose map has `head_pixels`. Torch flattens a map channel by channel,
+/// as we do, Keras pixel by pixel.
+Tensor over_map(Tensor given, const TensorSpec& spec, int64_t head_pixels, WeightLayout layout) {
+  const bool conv = spec.role == TensorRole::ConvWeight;
+  const Shape flat = {spec.shape[0],
+                      element_count(spec.shape) / std::max<int64_t>(1, spec.shape[0])};
+  if ((!conv && spec.role != TensorRole::LinearWeight) || given.shape() != flat) return given;
+  const int64_t pixels = conv ? spec.shape[2] * spec.shape[3] : head_pixels;
+  Tensor result(DType::F32, spec.shape);
+  const auto from = given.as<float>();
+  auto to = result.as<float>();
+  const int64_t channels = flat[1] / pixels;
+  for (int64_t o = 0; o < flat[0]; ++o) {
+    for (int64_t c = 0; c < channels; ++c) {
+      for (int64_t p = 0; p < pixels; ++p) {
+        const int64_t at = (o * channels + c) * pixels + p;
+        to[static_cast<size_t>(at)] = from[static_cast<size_t>(
+            layout == WeightLayout::Torch ? at : (o * pixels + p) * channels + c)];
+      }
+    }
+  }
+  return result;
+}
+
 /// "stem.conv1.bias" → "stem.bn1.running_mean"; "" for any other name.
 std::string mean_of_bias(const std::string& name) {
   constexpr std::string_view kBias = ".bias";
@@ -216,6 +241,8 @@ WeightMatch match_weights(const TensorMap& file, const WeightRules& rules, const
   std::map<std::string, const TensorSpec*> wanted;
   const std::vector<TensorSpec> specs = tensor_specs(network);
   for (const TensorSpec& spec : specs) wanted[spec.name] = &spec;
+  const int64_t head_pixels =
+      network.head_pooling == HeadPooling::Average ? 1 : block_inputs(network).back().pixels();
   /// Our name, "" if it is dropped, nothing if no rule fits.
   auto translate = [&](const std::string& name) -> std::optional<std::string> {
     for (const auto& [from, to] : patterns) {
@@ -253,7 +280,8 @@ WeightMatch match_weights(const TensorMap& file, const WeightRules& rules, const
     if (ours && ours->empty()) {
       match.dropped.push_back(name);
     } else if (auto spec = wanted.find(ours.value_or("")); spec != wanted.end()) {
-      Tensor value = converted(tensor, rules.layout);
+      Tensor value =
+          over_map(converted(tensor, rules.layout), *spec->second, head_pixels, rules.layout);
       if (value.shape() != spec->second->shape) {
         match.misshapen.push_back(fmt::format("{} → {} has shape {}, expected {}", name, *ours,
                                               to_string(value.shape()),

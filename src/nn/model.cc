@@ -8,6 +8,7 @@
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/flatten.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/max_pool2d.h>
@@ -141,7 +142,9 @@ at::Tensor walk_network(const Network& network, const at::Tensor& input, const C
       points.push_back(x);
     }
   }
-  return at::linear(at::mean(x, {2, 3}), fc_weight, fc_bias);
+  const at::Tensor features =
+      network.head_pooling == HeadPooling::Average ? at::mean(x, {2, 3}) : at::flatten(x, 1);
+  return at::linear(features, fc_weight, fc_bias);
 }
 
 }  // namespace

@@ -58,10 +58,22 @@ std::vector<std::vector<int64_t>> slow_run(const Graph& g, const std::vector<dou
             case Op::Conv2d:
             case Op::Dense: {
               const Tensor& w = g.tensor(node, "weight");
-              const int64_t kernel = node.op == Op::Conv2d ? w.shape()[2] : 1;
-              ConvAttributes a;
-              if (node.op == Op::Conv2d) a = node.conv();
               const auto weights = w.to_doubles();
+              if (node.op == Op::Dense) {
+                for (int64_t i = 0; i < in.size(); ++i) {
+                  const int64_t pixel = i / in.channels;
+                  const int64_t raw = quantise(weights[static_cast<size_t>(o * in.size() + i)],
+                                               *node.hardware.weight);
+                  value += fine(at(0, pixel / in.width, pixel % in.width, i % in.channels) * raw,
+                                fraction(0) + node.hardware.weight->fraction());
+                }
+                value += fine(quantise(g.tensor(node, "bias").to_doubles()[static_cast<size_t>(o)],
+                                       *node.hardware.bias),
+                              node.hardware.bias->fraction());
+                break;
+              }
+              const int64_t kernel = w.shape()[2];
+              const ConvAttributes& a = node.conv();
               const int64_t read = in.channels / a.groups,
                             first = o / (out.channels / a.groups) * read;
               for (int64_t ky = 0; ky < kernel; ++ky) {

@@ -162,7 +162,7 @@ TEST(InferShape, RefusesWhatDoesNotFitAndNamesTheNode) {
        {x},
        {},
        "graph: n (max_pool2d): kernel and stride must be 1..1048576, pads 0..1048576"},
-      {Op::Dense, {x}, {}, "graph: n (dense): expected a 1x1 map, got 2x6x5"},
+      {Op::Dense, {x, x}, {}, "graph: n (dense): expected 1 input, got 2"},
       {Op::ZeroPad,
        {x},
        ZeroPadAttributes{0, 0, -1, 0},

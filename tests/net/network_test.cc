@@ -87,6 +87,25 @@ TEST(Counts, OfGroupsPoolingAndConvolutionsWithoutBatchNorm) {
             (std::vector<std::string>{"b.conv1.weight", "b.conv1.bias", "fc.weight", "fc.bias"}));
 }
 
+TEST(Counts, OfAHeadOnTheWholeMap) {
+  const char* text = R"({"name": "flat", "input": {"channels": 3, "height": 10, "width": 13},
+    "classes": 5, "blocks": [{"id": "a", "stages": [{"out_channels": 4, "stride": 2}]}],
+    "head": {"pooling": "none"}})";
+  const Network n = read_network(Json::parse(text, "x"), "flat.json");
+  EXPECT_EQ(block_inputs(n).back(), (MapShape{4, 5, 7}));
+  EXPECT_EQ(tensor_specs(n)[5].shape, (Shape{5, 4 * 5 * 7}));
+  EXPECT_EQ(parameter_count(n), 4 * 3 * 9 + 2 * 4 + 5 * 140 + 5);
+  EXPECT_EQ(mac_count(n), 35 * 4 * 3 * 9 + 5 * 140);
+  EXPECT_EQ(write_network(read_network(write_network(n), "x")).dump(), write_network(n).dump());
+  expect_error(
+      ErrorKind::Config,
+      {"config: /head/pooling: expected one of \"average\", \"none\"", "got \"max\"", "flat.json"}, [&] {
+        Json json = Json::parse(text, "x");
+        json.find("head")->set("pooling", "max");
+        read_network(json, "flat.json");
+      });
+}
+
 TEST(Description, WhatFollowsFromTheRestMayBeLeftOut) {
   const Network n = read_network(
       Json::parse(R"({"name": "own", "input": {"channels": 3, "height": 10, "width": 13},

@@ -213,6 +213,59 @@ TEST(WeightRules, KerasKernelsAreTurnedAndBiasesBeforeBatchNormGoIntoItsMean) {
   }
 }
 
+/// A head of linear layers, described as convolutions over the whole map and over one pixel.
+TEST(WeightRules, LinearLayersOnAFlattenedMapFitInEitherOrder) {
+  const Network network = read_network(
+      Json::parse(
+          R"({"name": "flat", "input": {"channels": 2, "height": 5, "width": 5}, "classes": 4, "blocks": [
+        {"id": "b1", "stages": [{"out_channels": 3, "stride": 2}]},
+        {"id": "hidden", "stages": [{"out_channels": 5, "kernel": 3, "pad": 0, "batch_norm": false},
+          {"out_channels": 6, "kernel": 1, "batch_norm": false}]}]})",
+          "flat"),
+      "flat");
+  Network last = network;  // the same map, read by the last layer itself
+  last.blocks.pop_back();
+  last.head_pooling = HeadPooling::None;
+  WeightRules rules = load_weight_rules("tailor");
+  auto linear = [](int64_t out, int64_t in) {
+    Tensor t(DType::F32, {out, in});
+    for (int64_t i = 0; i < t.size(); ++i)
+      t.as<float>()[static_cast<size_t>(i)] = static_cast<float>(i);
+    return t;
+  };
+  TensorMap file = initial_tensors(network, 3);
+  file.at("hidden.conv1.weight") = linear(5, 27);
+  file.at("hidden.conv2.weight") = linear(6, 5);
+  TensorMap file_of_last = initial_tensors(last, 3);
+  file_of_last.at("fc.weight") = linear(4, 27);
+  // Row 1, channel 2, pixel 4 (of 9) is element 27 + 2·9 + 4 in torch's order, 27 + 4·3 + 2 in
+  // Keras'.
+  WeightMatch match = match_weights(file, rules, network);
+  ASSERT_TRUE(match.complete()) << describe_match(match, network);
+  EXPECT_EQ(match.tensors.at("hidden.conv1.weight").as<float>()[27 + 2 * 9 + 4], 27 + 2 * 9 + 4);
+  EXPECT_EQ(match.tensors.at("hidden.conv2.weight").shape(), (Shape{6, 5, 1, 1}));
+  EXPECT_EQ(match_weights(file_of_last, rules, last).tensors.at("fc.weight"), linear(4, 27));
+  rules.layout = WeightLayout::Keras;
+  auto turned = [](const Tensor& t) {
+    Tensor result(DType::F32, {t.shape()[1], t.shape()[0]});
+    for (int64_t o = 0; o < t.shape()[0]; ++o) {
+      for (int64_t i = 0; i < t.shape()[1]; ++i)
+        result.as<float>()[static_cast<size_t>(i * t.shape()[0] + o)] =
+            t.as<float>()[static_cast<size_t>(o * t.shape()[1] + i)];
+    }
+    return result;
+  };
+  file = {{"hidden.conv1.weight", turned(linear(5, 27))}};
+  file_of_last = {{"fc.weight", turned(linear(4, 27))}};
+  EXPECT_EQ(match_weights(file, rules, network)
+                .tensors.at("hidden.conv1.weight")
+                .as<float>()[27 + 2 * 9 + 4],
+            27 + 4 * 3 + 2);
+  EXPECT_EQ(
+      match_weights(file_of_last, rules, last).tensors.at("fc.weight").as<float>()[27 + 2 * 9 + 4],
+      27 + 4 * 3 + 2);
+}
+
 TEST(WeightRules, AUsersOwnFileIsReadStrictly) {
   TemporaryDirectory folder("weight-rules");
   const auto written = [&](const std::string& text) {

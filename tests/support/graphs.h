@@ -103,9 +103,10 @@ class GraphBuilder {
   int skip(const std::string& id, int from) {
     return at = add(Op::Add, id + ".add", {at, from}, AddAttributes{{id}});
   }
-  Graph finish(int64_t classes) {
-    at = add(Op::GlobalAvgPool, "pool", {at}, {});
-    fill("fc.weight", {classes, graph.value(at).shape.channels}, 1);
+  /// The last layer, on the mean of each channel or on the whole map.
+  Graph finish(int64_t classes, bool pooled = true) {
+    if (pooled) at = add(Op::GlobalAvgPool, "pool", {at}, {});
+    fill("fc.weight", {classes, graph.value(at).shape.size()}, 1);
     fill("fc.bias", {classes}, 0.1);
     at = add(Op::Dense, "fc", {at}, {}, classes);
     graph.add_node(Op::Output, "output", {at});
@@ -149,7 +150,8 @@ A square_window(int64_t kernel, int64_t stride, int64_t pad) {
 
 /// What a Network of one pad and one group cannot say: a max pool of negative values, a grouped and
 /// a depthwise convolution under a skip, one-sided pads, an even kernel, projections without batch
-/// norm, a pad shortcut, and skips over one convolution (`shortened`) or two.
+/// norm, a pad shortcut, and skips over one convolution and a head on the whole map (`shortened`)
+/// or over two and a head on its mean.
 inline Graph windows_graph(int64_t height, int64_t width, bool shortened) {
   GraphBuilder b("windows", {3, height, width});
   auto shape = [&](int value) { return b.graph.value(value).shape; };
@@ -188,7 +190,7 @@ inline Graph windows_graph(int64_t height, int64_t width, bool shortened) {
   MaxPoolAttributes last;
   last.kernel = 2, last.pad_top = last.pad_right = 1;
   b.at = b.add(Op::MaxPool2d, "last.pool", {b.at}, last);
-  return b.finish(5);
+  return b.finish(5, /*pooled=*/!shortened);
 }
 
 /// ResNet-50, -101 or -152 for ImageNet (v1.5: the stride is on the 3×3), `blocks` bottlenecks a

@@ -26,7 +26,8 @@ enum class Op {
   ShortcutPad,  // x → y: every stride-th pixel, the channels at an offset among zeros (option A)
   MaxPool2d,    // x → y: the largest value of each window, which always holds a real pixel
   GlobalAvgPool,  // x → y of 1×1
-  Dense,          // x of 1×1 → y of 1×1; NAME.weight [out, in], NAME.bias [out]
+  Dense,          // x → y of 1×1; NAME.weight [out, in], in pixel by pixel as x comes; NAME.bias
+                  // [out]
   ZeroPad,        // x → y
   Clone,          // x → y, y…: the same tokens to several readers
   Output,         // 1 → 0

@@ -58,7 +58,12 @@ struct Block {
   std::vector<Skip> skips;
 };
 
-/// Blocks in a row, global average pooling, and a linear layer "fc" with bias.
+/// What the last layer reads: the mean of each channel, or the whole map, flattened channel by
+/// channel (PyTorch's order).
+enum class HeadPooling { Average, None };
+
+/// Blocks in a row, and a linear layer "fc" with bias on what the head's pooling leaves of the last
+/// map.
 struct Network {
   std::string name;  // "resnet20"
   MapShape input;
@@ -67,6 +72,7 @@ struct Network {
   double bn_epsilon = 1e-5;
   double bn_momentum = 0.1;
   std::vector<Block> blocks;
+  HeadPooling head_pooling = HeadPooling::Average;
 };
 
 // ---- tensors
@@ -116,6 +122,8 @@ void verify_tensors(const Network& network, const TensorMap& tensors, const std:
 std::vector<MapShape> point_shapes(const Block& block, const MapShape& input);
 /// Input shape of each block, and behind the last one the head's.
 std::vector<MapShape> block_inputs(const Network& network);
+/// Values that the linear layer reads of the head's map.
+int64_t head_features(const Network& network, const MapShape& map);
 int64_t parameter_count(const Network& network);
 /// Multiply-accumulates of one image, projections included.
 int64_t mac_count(const Network& network);
