@@ -99,7 +99,8 @@ TEST(Counts, OfAHeadOnTheWholeMap) {
   EXPECT_EQ(write_network(read_network(write_network(n), "x")).dump(), write_network(n).dump());
   expect_error(
       ErrorKind::Config,
-      {"config: /head/pooling: expected one of \"average\", \"none\"", "got \"max\"", "flat.json"}, [&] {
+      {"config: /head/pooling: expected one of \"average\", \"none\"", "got \"max\"", "flat.json"},
+      [&] {
         Json json = Json::parse(text, "x");
         json.find("head")->set("pooling", "max");
         read_network(json, "flat.json");
