@@ -28,7 +28,7 @@ int64_t stage_parameters(const Stage& s) {
 }
 
 std::string network_text(const Network& n) {
-  Table table({"block", "stage", "convolution", "output", "parameters"});
+  Table table({"block", "stage", "layer", "output", "parameters"});
   std::vector<MapShape> inputs = block_inputs(n);
   Table skips({"skip", "from", "to", "kind"});
   for (size_t b = 0; b < n.blocks.size(); ++b) {
@@ -48,6 +48,13 @@ std::string network_text(const Network& n) {
                      s.kind == SkipKind::Projection && !s.batch_norm ? ", no batch norm" : "")});
     }
   }
+  const int64_t features = head_features(n, inputs.back());
+  table.add({"head", "",
+             fmt::format("linear {} to {}, {}", with_commas(features), n.classes,
+                         n.head_pooling == HeadPooling::Average
+                             ? "behind global average pooling"
+                             : "on the flattened " + to_string(inputs.back())),
+             fmt::format("{}x1x1", n.classes), with_commas((features + 1) * n.classes)});
   const size_t count = skip_ids(n).size();
   return fmt::format(
       "{}: input {}, {} classes, skips join {}\n\n{}\n{}\n{} skips, {} parameters, {} "

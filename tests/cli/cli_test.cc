@@ -258,7 +258,8 @@ TEST_F(Cli, InspectShowsSkipsAndCounts) {
   ProcessResult r = run({"inspect", "--network", "resnet20"});
   EXPECT_EQ(r.status, 0);
   testing::expect_words(
-      r.output, {"9 skips, 272,474 parameters, 40,", "stage2.block0.skip", "projection, stride 2"});
+      r.output, {"9 skips, 272,474 parameters, 40,", "stage2.block0.skip", "projection, stride 2",
+                 "linear 64 to 10, behind global average pooling  10x1x1           650"});
   write_checkpoint("x.ckpt");
   testing::expect_words(run({"inspect", "x.ckpt"}).output,
                         {"run tiny", "witness: 1 image", "3 skips"});
