@@ -412,6 +412,14 @@ class Run {
       result.best_test_accuracy = test(model);
       result.best_validation_accuracy = position_.best_accuracy;
     }
+    Json teacher;
+    if (spec_.teacher) {
+      teacher = spec_.teacher->metrics;
+      if (!teacher.find("test_accuracy")) {  // imported weights were never tested here
+        Model model(spec_.teacher->network, spec_.teacher->tensors);
+        teacher.set("test_accuracy", to_percent(test(model)));
+      }
+    }
     position_.finished = true;
     result.last = checkpoint();
     result.last.metrics.set("test_accuracy", to_percent(result.test_accuracy));
@@ -433,7 +441,7 @@ class Run {
          {"last", Json::object({{"validation_accuracy", accuracy(result.validation_accuracy)},
                                 {"test_accuracy", to_percent(result.test_accuracy)}})},
          {"best", Json()},
-         {"teacher", Json()},
+         {"teacher", teacher},
          {"seconds", result.seconds},
          {"images_per_s", static_cast<double>(spec_.data.train->size() * config_.epochs) /
                               std::max(result.seconds, 1e-9)},
@@ -443,7 +451,6 @@ class Run {
                   Json::object({{"epoch", position_.best_epoch},
                                 {"validation_accuracy", accuracy(result.best_validation_accuracy)},
                                 {"test_accuracy", accuracy(result.best_test_accuracy)}}));
-    if (spec_.teacher) summary.set("teacher", spec_.teacher->metrics);
     folder_.write("summary.json", summary);
     return result;
   }

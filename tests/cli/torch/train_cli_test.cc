@@ -270,6 +270,13 @@ TEST_F(TrainCli, WeightsFromElsewhereBecomeATeacherAndAProjectAndGoBack) {
   ASSERT_EQ(r.status, 0) << r.output;
   EXPECT_EQ(load_checkpoint(file("runs/student/last.ckpt")).preprocessing.deviation,
             c.preprocessing.deviation);
+  // Nobody tested these weights before: the run does, beside its student.
+  const ProcessResult tested = run(
+      {"evaluate", "--checkpoint", "in", "--json", "--log", "off", "--set", "data.test_size=40"});
+  ASSERT_EQ(tested.status, 0) << tested.output;
+  const Json answer = Json::parse(tested.output.substr(tested.output.find("{\n")), "answer");
+  EXPECT_EQ(summary("runs/student").at("teacher").at("test_accuracy").as_number(),
+            answer.at("accuracy").as_number());
 
   r = run({"export", "--checkpoint", "in", "--format", "safetensors", "--rules", "cifar_downsample",
            "--output", "back.safetensors"});
