@@ -120,6 +120,10 @@ void setup_export(CLI::App& app, ExportOptions& o) {
   app.add_option("--rules", o.rules,
                  "With --format safetensors: whose names (torchvision, cifar_pad; default ours)")
       ->type_name("NAME");
+  app.add_flag(
+      "--zero-biases", o.zero_biases,
+      "With --format safetensors: biases of 0 too, for modules whose convolutions have one "
+      "in front of a batch norm");
   app.add_option("--output", o.output,
                  "Project folder (default projects/RUN-wWiI-LAYOUT), or RUN.safetensors")
       ->type_name("DIR");
@@ -396,8 +400,10 @@ int run_cli(int argc, const char* const* argv) {
     return exit_code(e.kind());
   } catch (const std::bad_alloc&) {
     clear_progress_line();
-    fmt::print(stderr, "tailor: internal: out of memory\n");
-    return exit_code(ErrorKind::Internal);
+    fmt::print(stderr,
+               "tailor: unsupported: out of memory; what was asked for needs more than this "
+               "machine gives\n");
+    return exit_code(ErrorKind::Unsupported);
   } catch (const std::exception& e) {
     clear_progress_line();
     fmt::print(stderr, "tailor: internal: {} (this is a bug in tailor, please report it)\n",

@@ -70,6 +70,8 @@ int run_export(const ExportOptions& options) {
   if (options.format == "safetensors") return export_weights(options);
   if (!options.rules.empty())
     fail(ErrorKind::Usage, "--rules {}: it goes with --format safetensors", options.rules);
+  if (options.zero_biases)
+    fail(ErrorKind::Usage, "--zero-biases: it goes with --format safetensors");
   GraphSource source =
       open_graph_source(options.checkpoint, options.graph, options.network, options.untrained);
   if (!options.config.empty())

@@ -19,20 +19,26 @@ int export_weights(const ExportOptions& options) {
   if (path_exists(path) && !options.force)
     fail(ErrorKind::Usage, "{} exists already; name another --output, or add --force", path);
 
+  TensorMap tensors = c.tensors;
+  for (const TensorSpec& spec : tensor_specs(c.network)) {
+    const size_t end = spec.name.size() - std::min<size_t>(spec.name.size(), 6);  // of ".weight"
+    if (options.zero_biases && spec.role == TensorRole::ConvWeight)
+      tensors.emplace(spec.name.substr(0, end) + "bias", Tensor(DType::F32, {spec.shape[0]}));
+  }
   TensorFile file;
   std::vector<std::string> own;  // what the rules have no name for: projections of shortened skips
   if (options.rules.empty()) {
-    file.tensors = c.tensors;
+    file.tensors = std::move(tensors);
   } else {
     const WeightRules rules = load_weight_rules(options.rules);
     if (rules.layout != WeightLayout::Torch) {
       fail(ErrorKind::Unsupported,
            "--rules {}: its kernels are Keras'; expected rules of a PyTorch network", rules.name);
     }
-    for (const auto& [name, tensor] : c.tensors) {
+    for (const auto& [name, tensor] : tensors) {
       std::string theirs = foreign_name(rules, name);
       if (theirs.empty()) own.push_back(theirs = name);
-      if (!file.tensors.emplace(theirs, tensor).second)
+      if (!file.tensors.emplace(theirs, foreign_tensor(rules, name, tensor)).second)
         fail(ErrorKind::Config, "rules {}: two tensors would be {}", rules.name, theirs);
     }
   }

@@ -37,7 +37,9 @@ Candidate try_rules(const WeightRules& rules, const NamedNetwork& named,
   MapShape input = named.network.input;
   if (options.image_size) input.height = input.width = *options.image_size;
   c.network = make_network(c.config, input, options.classes.value_or(named.network.classes));
-  c.match = match_weights(file, rules, c.network, options.prefix);
+  // A description of one's own cannot say that a layer has no bias.
+  const bool own = named.config.family == "file";
+  c.match = match_weights(file, rules, c.network, options.prefix, own);
   return c;
 }
 
@@ -72,7 +74,7 @@ Json usual_data(const Network& network) {
     return Json::object({{"name", "cifar10"}});
   if (input == MapShape{3, 32, 32} && network.classes == 100)
     return Json::object({{"name", "cifar100"}});
-  if (input.channels == 3 && input.height == input.width)
+  if (input.channels == 3 && input.height == input.width && input.height <= kLargestImageSize)
     return Json::object({{"name", "folder"}, {"image_size", input.height}});
   return Json::object({{"name", "npy"}});
 }
@@ -105,7 +107,11 @@ Tensor noise_inputs(const Network& network, const Preprocessing& preprocessing) 
 }  // namespace
 
 int run_import(const ImportOptions& options) {
-  if (!path_exists(options.file)) fail(ErrorKind::Usage, "{}: there is no such file", options.file);
+  if (!is_regular_file(options.file)) {
+    fail(ErrorKind::Usage, "{}: {}", options.file,
+         path_exists(options.file) ? "expected a file, got a folder, a pipe or a device"
+                                   : "there is no such file");
+  }
   const WeightFile file = load_weight_file(options.file);
   const Candidate chosen = choose_rules(options, file.tensors);
   if (!chosen.match.rivals.empty()) {
@@ -142,26 +148,30 @@ int run_import(const ImportOptions& options) {
   }
   if (!options.mean.empty()) c.preprocessing.mean = options.mean;
   if (!options.deviation.empty()) c.preprocessing.deviation = options.deviation;
-  for (const auto& [flag, values] : {std::pair("--mean", &c.preprocessing.mean),
-                                     std::pair("--std", &c.preprocessing.deviation)}) {
+  const std::string of_rules = fmt::format(" of the rules {}", chosen.rules.name);
+  const std::string mean_is = options.mean.empty() ? "the mean" + of_rules : "--mean",
+                    std_is = options.deviation.empty() ? "the deviation" + of_rules : "--std";
+  for (const auto& [what, flag, values] :
+       {std::tuple(mean_is, "--mean", &c.preprocessing.mean),
+        std::tuple(std_is, "--std", &c.preprocessing.deviation)}) {
     if (static_cast<int64_t>(values->size()) != chosen.network.input.channels) {
-      fail(ErrorKind::Usage, "{}: expected {} numbers, one a channel, got {}", flag,
-           chosen.network.input.channels, values->size());
+      fail(ErrorKind::Usage, "{}: expected {} numbers, one a channel, got {}; say yours with {}",
+           what, chosen.network.input.channels, values->size(), flag);
     }
   }
   for (double m : c.preprocessing.mean) {
     if (!(m >= 0 && m <= 1)) {
-      fail(ErrorKind::Usage, "--mean: expected pixels in 0..1, got {} (of 0..255: divide by 255)",
-           m);
+      fail(ErrorKind::Usage, "{}: expected pixels in 0..1, got {} (of 0..255: divide by 255)",
+           mean_is, m);
     }
   }
   for (double d : c.preprocessing.deviation) {
     if (!(d > 0 && d <= 10))
-      fail(ErrorKind::Usage, "--std: expected deviations of pixels in 0..1, got {}", d);
+      fail(ErrorKind::Usage, "{}: expected deviations of pixels in 0..1, got {}", std_is, d);
   }
   Json config = Json::object(
       {{"network", write_network_config(chosen.config)}, {"data", usual_data(chosen.network)}});
-  for (const std::string& assignment : options.set) apply_override(config, assignment);
+  override_data(config, options.set);
   const RunConfig run = read_run_config(config, "tailor import");
   c.config = write_run_config(run);
   c.run = file_name(output);

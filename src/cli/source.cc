@@ -190,6 +190,20 @@ ExportConfig apply_hardware(ExportConfig c, const HardwareOptions& flags) {
   return c;
 }
 
+void override_data(Json& config, const std::vector<std::string>& assignments) {
+  bool named = false, sized = false;
+  for (const std::string& assignment : assignments) {
+    apply_override(config, assignment);
+    named |= assignment.rfind("data.name=", 0) == 0;
+    sized |= assignment.rfind("data.image_size=", 0) == 0;
+  }
+  Json* data = config.find("data");
+  DataConfig now;
+  if (data) now.name = data->get_string("name", now.name);
+  if (!named || sized || now.any_size()) return;
+  for (const char* size : {"image_size", "resize"}) data->erase(size);
+}
+
 DataConfig evaluation_data(const DataConfig& run, const EvaluateOptions& options) {
   RunConfig whole;
   whole.data = run;
@@ -197,8 +211,8 @@ DataConfig evaluation_data(const DataConfig& run, const EvaluateOptions& options
   for (const std::string& assignment : options.set) {
     if (assignment.rfind("data.", 0) != 0)
       fail(ErrorKind::Usage, "--set {}: tailor evaluate takes keys of data.* only", assignment);
-    apply_override(json, assignment);
   }
+  override_data(json, options.set);
   DataConfig data = read_run_config(json, "tailor evaluate (--set)").data;
   if (!options.data.empty()) data.root = options.data;
   return data;

@@ -43,6 +43,10 @@ int export_weights(const ExportOptions& options);
 /// The run's export section with the flags on top.
 ExportConfig apply_hardware(ExportConfig base, const HardwareOptions& flags);
 
+/// --set on a configuration with a `data` section. A picture's size belongs to the sets that have
+/// pictures of any size: naming another set without one drops it.
+void override_data(Json& config, const std::vector<std::string>& assignments);
+
 /// The run's data section with --set and --data on top. Throws Usage for a --set that is not of
 /// data.*.
 DataConfig evaluation_data(const DataConfig& run, const EvaluateOptions& options);

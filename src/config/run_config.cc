@@ -84,7 +84,7 @@ void describe(RecordVisitor& v, DataConfig& c) {
       "Folder with the data set's files (cifar-10-batches-bin is also looked for inside it); for "
       "folder also an archive (.tar, .tar.gz, .zip). Empty: $TAILOR_DATA, else ./data.");
   v.integer(
-      "image_size", c.image_size, 0, 4096,
+      "image_size", c.image_size, 0, kLargestImageSize,
       "folder, packed: side of the square that the network sees, in pixels, at least 1. The other "
       "data sets have images of one size, and 0 here.");
   v.integer("resize", c.resize, 0, 8192,

@@ -42,9 +42,10 @@ std::string read_file(const std::string& path, std::string_view what) {
   int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (descriptor < 0) fail(ErrorKind::Data, "cannot read {} {}: {}", what, path, errno_text(errno));
   struct stat info {};
-  if (::fstat(descriptor, &info) != 0 || S_ISDIR(info.st_mode)) {
+  if (::fstat(descriptor, &info) != 0 || !(S_ISREG(info.st_mode) || S_ISFIFO(info.st_mode))) {
     ::close(descriptor);
-    fail(ErrorKind::Data, "cannot read {} {}: it is a folder, expected a file", what, path);
+    fail(ErrorKind::Data, "cannot read {} {}: it is a {}, expected a file", what, path,
+         S_ISDIR(info.st_mode) ? "folder" : "device");
   }
   std::string bytes(static_cast<size_t>(std::max<off_t>(info.st_size, 0)), '\0');
   size_t done = 0;
@@ -80,6 +81,11 @@ void create_directories(const std::string& path) {
 bool path_exists(const std::string& path) {
   std::error_code error;
   return fs::exists(path, error);
+}
+
+bool is_regular_file(const std::string& path) {
+  std::error_code error;
+  return fs::is_regular_file(path, error);
 }
 
 bool is_directory(const std::string& path) {

@@ -25,7 +25,9 @@ bool is_reserved(std::string_view word) {
       "main", "std", "hls", "tailor", "assert", "errno", "stdin", "stdout", "stderr", "abort",
       "exit", "EOF", "NULL", "BUFSIZ", "INFINITY", "NAN",
       // names of the generated files themselves
-      "in", "out", "loaded", "load_all_weights", "defines", "parameters", "weights", "test_bench"};
+      "in", "out", "loaded", "load_all_weights", "defines", "parameters", "weights", "test_bench",
+      "input_t", "input_token", "output_token", "read_lines", "ap_int", "ap_uint", "ap_fixed",
+      "ap_ufixed"};
   return words.count(word) != 0;
 }
 

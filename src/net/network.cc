@@ -14,6 +14,8 @@ namespace {
 constexpr const char* kSkipKinds[] = {"identity", "projection", "pad"};
 constexpr const char* kStageKinds[] = {"conv", "max_pool", "avg_pool"};
 constexpr const char* kHeadPoolings[] = {"average", "none"};
+// Beyond these no machine of today trains a network, and counts would no longer fit their integers.
+constexpr double kMaxLayerWeights = 1LL << 31, kMaxWeights = 1LL << 33, kMaxMacs = 1LL << 60;
 
 void add_bn_specs(std::vector<TensorSpec>& specs, const std::string& name, int64_t channels) {
   specs.push_back({name + ".weight", {channels}, TensorRole::BnWeight});
@@ -251,6 +253,20 @@ std::vector<std::string> verify_network(const Network& network) {
     if (!names.insert(name).second)
       findings.push_back(fmt::format("the name '{}' stands twice", name));
   };
+  if (network.name.empty() || network.name == "." || network.name == ".." ||
+      network.name.find('/') != std::string::npos) {
+    findings.push_back(
+        fmt::format("the name '{}' is not a folder's, and folders are named by it", network.name));
+  }
+  double weights = 0, macs = 0;  // of convolutions and the last layer
+  auto count_layer = [&](const std::string& where, double of_layer, double pixels) {
+    if (of_layer > kMaxLayerWeights) {
+      findings.push_back(fmt::format("{} has {:.3g} weights, expected at most {:.3g}", where,
+                                     of_layer, kMaxLayerWeights));
+    }
+    weights += of_layer;
+    macs += of_layer * pixels;
+  };
   if (network.blocks.empty()) findings.emplace_back("there are no blocks");
   if (network.classes < 1)
     findings.push_back(fmt::format("{} classes, expected at least 1", network.classes));
@@ -303,6 +319,11 @@ std::vector<std::string> verify_network(const Network& network) {
         findings.push_back(fmt::format("{} makes {}, expected sizes up to {} and {} elements",
                                        where, to_string(at), kMaxMapSide, kMaxMapElements));
       }
+      if (!pool && findings.empty()) {
+        const auto kernel = static_cast<double>(s.kernel * s.kernel);
+        count_layer(where, static_cast<double>(s.in_channels / s.groups * s.out_channels) * kernel,
+                    static_cast<double>(at.pixels()));
+      }
     }
     if (!findings.empty()) return findings;  // shapes from here on would be guesses
     std::vector<MapShape> points = point_shapes(block, in);
@@ -338,9 +359,20 @@ std::vector<std::string> verify_network(const Network& network) {
         if (skip.tensors.empty())
           findings.push_back(skip.id + " is a projection without a name for its tensors");
         unique(skip.tensors + ".conv");
+        count_layer(skip.id, static_cast<double>(from.channels * to.channels),
+                    static_cast<double>(to.pixels()));
       }
     }
     in = points.back();
+  }
+  if (!findings.empty()) return findings;
+  count_layer(
+      "the last layer",
+      static_cast<double>(head_features(network, in)) * static_cast<double>(network.classes), 1);
+  if (weights > kMaxWeights || macs > kMaxMacs) {
+    findings.push_back(fmt::format(
+        "{:.3g} weights and {:.3g} multiply-accumulates, expected at most {:.3g} and {:.3g}",
+        weights, macs, kMaxWeights, kMaxMacs));
   }
   return findings;
 }

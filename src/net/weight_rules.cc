@@ -109,6 +109,9 @@ void describe(RecordVisitor& v, WeightRules& r) {
       [&](RecordVisitor& rule, size_t i) {
         rule.text("from", r.rules[i].from, "Their name; {s} is a number, {*} the rest.");
         rule.text("to", r.rules[i].to, "Our name. Empty: dropped.");
+        rule.boolean("linear", r.rules[i].linear,
+                     "Their layer is linear where ours is a convolution over its whole map: "
+                     "exported as [out, in].");
       },
       "The first rule that fits a name counts.");
   v.numbers("mean", r.preprocessing.mean, -1e6, 1e6, "Mean of the pixels in 0..1, by channel.");
@@ -178,29 +181,77 @@ Tensor converted(const Tensor& given, WeightLayout layout) {
   return result;
 }
 
-/// A linear layer's [out, in] as the convolution over its whole map that a description has in its
-/// place, or as the head's, whose map has `head_pixels`. Torch flattens a map channel by channel,
-/// as we do, Keras pixel by pixel.
-Tensor over_map(Tensor given, const TensorSpec& spec, int64_t head_pixels, WeightLayout layout) {
-  const bool conv = spec.role == TensorRole::ConvWeight;
-  const Shape flat = {spec.shape[0],
-                      element_count(spec.shape) / std::max<int64_t>(1, spec.shape[0])};
-  if ((!conv && spec.role != TensorRole::LinearWeight) || given.shape() != flat) return given;
-  const int64_t pixels = conv ? spec.shape[2] * spec.shape[3] : head_pixels;
-  Tensor result(DType::F32, spec.shape);
-  const auto from = given.as<float>();
-  auto to = result.as<float>();
-  const int64_t channels = flat[1] / pixels;
-  for (int64_t o = 0; o < flat[0]; ++o) {
-    for (int64_t c = 0; c < channels; ++c) {
-      for (int64_t p = 0; p < pixels; ++p) {
-        const int64_t at = (o * channels + c) * pixels + p;
-        to[static_cast<size_t>(at)] = from[static_cast<size_t>(
-            layout == WeightLayout::Torch ? at : (o * pixels + p) * channels + c)];
-      }
+/// The map that each layer reads whole, by the name of its weight: the last one, and convolutions
+/// that have one window, without pads. There a linear layer is the same as a convolution.
+std::map<std::string, MapShape> whole_map_layers(const Network& network) {
+  std::map<std::string, MapShape> layers;
+  const std::vector<MapShape> inputs = block_inputs(network);
+  for (size_t b = 0; b < network.blocks.size(); ++b) {
+    const Block& block = network.blocks[b];
+    const std::vector<MapShape> points = point_shapes(block, inputs[b]);
+    for (size_t i = 0; i < block.stages.size(); ++i) {
+      const Stage& s = block.stages[i];
+      if (!is_pool(s) && s.groups == 1 && s.pad == 0 && s.pad_end == 0 &&
+          points[i].height == s.kernel && points[i].width == s.kernel)
+        layers[conv_name(block, i + 1) + ".weight"] = points[i];
+    }
+  }
+  MapShape& head = layers["fc.weight"] = inputs.back();
+  if (network.head_pooling == HeadPooling::Average) head.height = head.width = 1;
+  return layers;
+}
+
+/// The same values in another shape; `from` says where element (out, channel, pixel) is.
+template <class From>
+Tensor reshaped(const Tensor& given, const Shape& shape, const MapShape& map, const From& from) {
+  Tensor result(DType::F32, shape);
+  const auto values = given.as<float>();
+  auto to = result.as<float>().data();
+  for (int64_t o = 0; o < shape[0]; ++o) {
+    for (int64_t c = 0; c < map.channels; ++c) {
+      for (int64_t p = 0; p < map.pixels(); ++p) *to++ = values[static_cast<size_t>(from(o, c, p))];
     }
   }
   return result;
+}
+
+/// A linear layer as the convolution that a description has in its place, a convolution as the
+/// linear layer, Keras' depthwise kernels as grouped ones; anything else as it is. Torch flattens a
+/// map channel by channel, as we do, Keras pixel by pixel.
+Tensor fitted(Tensor given, const TensorSpec& spec,
+              const std::map<std::string, MapShape>& whole_map, WeightLayout layout) {
+  const Shape &is = given.shape(), &wanted = spec.shape;
+  const bool keras = layout == WeightLayout::Keras;
+  if (auto layer = whole_map.find(spec.name); layer != whole_map.end()) {
+    const MapShape& map = layer->second;
+    const int64_t channels = map.channels, pixels = map.pixels();
+    const bool flat = is == Shape{wanted[0], map.size()};
+    if (flat || is == Shape{wanted[0], channels, map.height, map.width}) {
+      return reshaped(given, wanted, map, [&](int64_t o, int64_t c, int64_t p) {
+        return flat && keras ? (o * pixels + p) * channels + c : (o * channels + c) * pixels + p;
+      });
+    }
+  }
+  // [multiplier, channels, rows, columns], and output channel × multiplier + which.
+  if (keras && spec.role == TensorRole::ConvWeight && wanted[1] == 1 && is.size() == 4 &&
+      is != wanted && is[0] * is[1] == wanted[0] && is[2] == wanted[2] && is[3] == wanted[3]) {
+    return reshaped(given, wanted, {1, is[2], is[3]}, [&](int64_t o, int64_t, int64_t p) {
+      return (o % is[0] * is[1] + o / is[0]) * is[2] * is[3] + p;
+    });
+  }
+  return given;
+}
+
+/// What a layer that another program left out does: no bias, a batch norm that scales by 1.
+std::optional<Tensor> neutral_tensor(const TensorSpec& spec, const TensorMap& found) {
+  const std::string layer = spec.name.substr(0, spec.name.rfind('.'));
+  const bool norm = spec.role == TensorRole::BnWeight || spec.role == TensorRole::BnBias;
+  const bool bias = spec.role == TensorRole::ConvBias || spec.role == TensorRole::LinearBias;
+  if (!norm && !bias) return std::nullopt;
+  if (found.count(layer + (bias ? ".weight" : ".running_mean")) == 0) return std::nullopt;
+  Tensor tensor(DType::F32, spec.shape);
+  for (float& v : tensor.as<float>()) v = spec.role == TensorRole::BnWeight ? 1.0F : 0.0F;
+  return tensor;
 }
 
 /// "stem.conv1.bias" → "stem.bn1.running_mean"; "" for any other name.
@@ -233,7 +284,7 @@ WeightRules load_weight_rules(const std::string& name_or_file) {
 }
 
 WeightMatch match_weights(const TensorMap& file, const WeightRules& rules, const Network& network,
-                          const std::optional<std::string>& asked_prefix) {
+                          const std::optional<std::string>& asked_prefix, bool may_lack_neutral) {
   using Pattern = std::vector<Placeholder>;
   std::vector<std::pair<Pattern, Pattern>> patterns;
   for (const WeightRule& rule : rules.rules)
@@ -241,8 +292,7 @@ WeightMatch match_weights(const TensorMap& file, const WeightRules& rules, const
   std::map<std::string, const TensorSpec*> wanted;
   const std::vector<TensorSpec> specs = tensor_specs(network);
   for (const TensorSpec& spec : specs) wanted[spec.name] = &spec;
-  const int64_t head_pixels =
-      network.head_pooling == HeadPooling::Average ? 1 : block_inputs(network).back().pixels();
+  const std::map<std::string, MapShape> whole_map = whole_map_layers(network);
   /// Our name, "" if it is dropped, nothing if no rule fits.
   auto translate = [&](const std::string& name) -> std::optional<std::string> {
     for (const auto& [from, to] : patterns) {
@@ -281,11 +331,15 @@ WeightMatch match_weights(const TensorMap& file, const WeightRules& rules, const
       match.dropped.push_back(name);
     } else if (auto spec = wanted.find(ours.value_or("")); spec != wanted.end()) {
       Tensor value =
-          over_map(converted(tensor, rules.layout), *spec->second, head_pixels, rules.layout);
+          fitted(converted(tensor, rules.layout), *spec->second, whole_map, rules.layout);
       if (value.shape() != spec->second->shape) {
-        match.misshapen.push_back(fmt::format("{} → {} has shape {}, expected {}", name, *ours,
-                                              to_string(value.shape()),
-                                              to_string(spec->second->shape)));
+        const bool linear =
+            spec->second->role == TensorRole::ConvWeight && tensor.shape().size() == 2;
+        match.misshapen.push_back(fmt::format(
+            "{} → {} has shape {}, expected {}{}", name, *ours, to_string(value.shape()),
+            to_string(spec->second->shape),
+            linear ? " (a linear layer is a convolution whose kernel is the whole map, \"pad\": 0)"
+                   : ""));
       }
       if (!match.tensors.emplace(*ours, std::move(value)).second)
         match.left_over.push_back(fmt::format("{} ({} came already)", name, *ours));
@@ -307,14 +361,24 @@ WeightMatch match_weights(const TensorMap& file, const WeightRules& rules, const
     for (size_t i = 0; i < values.size(); ++i) values[i] -= bias.second.as<float>()[i];
     match.folded.push_back(bias.first);
   }
+  const TensorMap found = match.tensors;
   for (const TensorSpec& spec : specs) {
-    if (match.tensors.count(spec.name) == 0)
+    if (found.count(spec.name) > 0) continue;
+    if (auto neutral = may_lack_neutral ? neutral_tensor(spec, found) : std::nullopt) {
+      match.tensors.emplace(spec.name, std::move(*neutral));
+      match.neutral.push_back(spec.name);
+    } else {
       match.missing.push_back(fmt::format("{} {}", spec.name, to_string(spec.shape)));
+    }
   }
   return match;
 }
 
-std::string foreign_name(const WeightRules& rules, const std::string& ours) {
+namespace {
+
+/// The first rule that leads to our name, and their name by it.
+std::pair<const WeightRule*, std::string> rule_to(const WeightRules& rules,
+                                                  const std::string& ours) {
   for (const WeightRule& rule : rules.rules) {
     if (rule.to.empty()) continue;
     std::vector<Placeholder> to = parse_pattern(rule.to);
@@ -330,9 +394,23 @@ std::string foreign_name(const WeightRules& rules, const std::string& ours) {
     if (!words) continue;
     for (const auto& [word, offset] : offsets)
       words->at(word) = std::to_string(parse_int(words->at(word)).value_or(0) - offset);
-    return fill_pattern(parse_pattern(rule.from), *words);
+    return {&rule, fill_pattern(parse_pattern(rule.from), *words)};
   }
-  return "";
+  return {nullptr, ""};
+}
+
+}  // namespace
+
+std::string foreign_name(const WeightRules& rules, const std::string& ours) {
+  return rule_to(rules, ours).second;
+}
+
+Tensor foreign_tensor(const WeightRules& rules, const std::string& ours, const Tensor& tensor) {
+  const WeightRule* rule = rule_to(rules, ours).first;
+  if (!rule || !rule->linear || tensor.shape().size() != 4) return tensor;
+  const Shape flat = {tensor.shape()[0], tensor.size() / tensor.shape()[0]};
+  return reshaped(tensor, flat, {flat[1], 1, 1},
+                  [&](int64_t o, int64_t i, int64_t) { return o * flat[1] + i; });
 }
 
 std::string describe_match(const WeightMatch& match, const Network& network, bool whole) {
@@ -353,6 +431,7 @@ std::string describe_match(const WeightMatch& match, const Network& network, boo
   list("missing", match.missing);
   list("left over", match.left_over);
   list("biases folded into batch norms", match.folded);
+  list("not in the file and taken as neutral (biases 0, scales 1)", match.neutral);
   list("dropped", match.dropped);
   list("outside", match.outside);
   return text;

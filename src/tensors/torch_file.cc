@@ -317,6 +317,17 @@ class TorchReader {
         !is_sizes(*args[3]) || args[2]->items.size() != args[3]->items.size())
       bad(fmt::format("tensor '{}' is not described as PyTorch does it", printable(name)));
 
+    // Views that torch computes when it reads them: -x, and the conjugate.
+    if (const size_t flags = v3 ? 7 : 6; args.size() > flags) {
+      for (const auto& [key, value] : args[flags]->entries) {
+        if (key->kind != Kind::String || value->kind != Kind::Bool || value->integer == 0) continue;
+        fail(ErrorKind::Unsupported,
+             "{}: tensor '{}' is a view that torch negates or conjugates on reading ('{}'); "
+             "resolve_neg() or clone() it before torch.save",
+             where_, printable(name), printable(key->text));
+      }
+    }
+
     const Storage storage = storage_of(*args[0]);
     ElementView view;
     view.element = storage.element;

@@ -219,6 +219,10 @@ TEST(VerifyNetwork, FindsWhatIsBroken) {
       {[](Network& n) { n.blocks.clear(); }, "there are no blocks"},
       {[](Network& n) { n.classes = 0; }, "0 classes, expected at least 1"},
       {[](Network& n) { n.input.height = 0; }, "the input shape 3x0x13 is empty"},
+      {[](Network& n) { n.name = "../up"; },
+       "the name '../up' is not a folder's, and folders are named by it"},
+      {[](Network& n) { n.name = ""; },
+       "the name '' is not a folder's, and folders are named by it"},
   };
   EXPECT_EQ(verify_network(small()), std::vector<std::string>{});
   for (const auto& [damage, finding] : cases) {
@@ -228,6 +232,18 @@ TEST(VerifyNetwork, FindsWhatIsBroken) {
     ASSERT_FALSE(findings.empty()) << "expected: " << finding;
     EXPECT_EQ(findings[0], finding);
   }
+}
+
+TEST(VerifyNetwork, RefusesWhatNoIntegerCounts) {
+  Network n = small();
+  n.blocks = {{"a", {conv_stage(3, 1 << 20, 1, 64), conv_stage(1 << 20, 1 << 20, 255, 1)}, {}}};
+  EXPECT_EQ(join(verify_network(n), "; "),
+            "a.conv2 has 7.15e+16 weights, expected at most 2.15e+09");
+  n.blocks = {{"a", {conv_stage(3, 1000, 9, 1)}, {}}};
+  for (int i = 0; i < 200; ++i) n.blocks[0].stages.push_back(conv_stage(1000, 1000, 9, 1));
+  EXPECT_EQ(join(verify_network(n), "; "),
+            "1.62e+10 weights and 2.11e+12 multiply-accumulates, expected at most 8.59e+09 and "
+            "1.15e+18");
 }
 
 TEST(VerifyNetwork, ReportsAllFindingsOfABlock) {

@@ -266,6 +266,100 @@ TEST(WeightRules, LinearLayersOnAFlattenedMapFitInEitherOrder) {
       27 + 4 * 3 + 2);
 }
 
+/// Only where both are the same function; elsewhere it would be another network without a word.
+TEST(WeightRules, ALinearLayerFitsNoConvolutionWithSeveralWindows) {
+  const WeightRules rules = load_weight_rules("tailor");
+  for (const char* stage : {R"({"out_channels": 5, "kernel": 3})",
+                            R"({"out_channels": 5, "kernel": 3, "pad": 0, "pad_end": 1})",
+                            R"({"out_channels": 5, "kernel": 1})"}) {
+    const std::string text = fmt::format(
+        R"({{"name": "n", "input": {{"channels": 2, "height": 3, "width": 3}}, "classes": 4, "blocks": [
+          {{"id": "b", "stages": [{}]}}]}})",
+        stage);
+    const Network network = read_network(Json::parse(text, "x"), "x");
+    TensorMap file = initial_tensors(network, 3);
+    Tensor& weight = file.at("b.conv1.weight");
+    weight = Tensor(DType::F32, {5, weight.size() / 5});
+    const WeightMatch match = match_weights(file, rules, network);
+    EXPECT_FALSE(match.complete()) << stage;
+    testing::expect_words(describe_match(match, network),
+                          {"1 of another shape: b.conv1.weight → b.conv1.weight",
+                           "a linear layer is a convolution whose kernel is the whole map"});
+  }
+}
+
+TEST(WeightRules, ALinearLayerIsExportedAsOneWhereTheRuleSaysSo) {
+  const Network network = read_network(
+      Json::parse(R"({"name": "n", "input": {"channels": 2, "height": 3, "width": 3}, "classes": 4,
+        "blocks": [{"id": "b", "stages": [{"out_channels": 5, "kernel": 3, "pad": 0}]}]})",
+                  "x"),
+      "x");
+  TemporaryDirectory folder("tailor-rules-test");
+  const std::string path = path_join(folder.path(), "own.json");
+  write_file(path, R"({"rules": [{"from": "hidden.weight", "to": "b.conv1.weight", "linear": true},
+    {"from": "{*}", "to": "{*}"}], "mean": [0.5], "deviation": [0.5]})");
+  const WeightRules rules = load_weight_rules(path);
+  const TensorMap tensors = initial_tensors(network, 3);
+  TensorMap file;
+  for (const auto& [name, tensor] : tensors)
+    file.emplace(foreign_name(rules, name), foreign_tensor(rules, name, tensor));
+  EXPECT_EQ(file.at("hidden.weight").shape(), (Shape{5, 18}));
+  const WeightMatch back = match_weights(file, rules, network);
+  ASSERT_TRUE(back.complete()) << describe_match(back, network);
+  EXPECT_EQ(back.tensors, tensors);
+}
+
+TEST(WeightRules, LayersWithoutBiasOrScaleAreNeutralOnesWhereThatIsAllowed) {
+  const Network network = read_network(
+      Json::parse(R"({"name": "n", "input": {"channels": 2, "height": 3, "width": 3}, "classes": 4,
+        "blocks": [{"id": "b", "stages": [{"out_channels": 5}, {"out_channels": 5, "batch_norm": false}]}]})",
+                  "x"),
+      "x");
+  const WeightRules rules = load_weight_rules("tailor");
+  TensorMap file = initial_tensors(network, 3);
+  // The last layer as a convolution of one pixel, without bias.
+  file.at("fc.weight") = Tensor(DType::F32, {4, 5, 1, 1});
+  for (const char* name : {"fc.bias", "b.conv2.bias", "b.bn1.weight", "b.bn1.bias"})
+    file.erase(name);
+  EXPECT_EQ(match_weights(file, rules, network).missing.size(), 4U);
+  WeightMatch match = match_weights(file, rules, network, std::nullopt, /*may_lack_neutral=*/true);
+  EXPECT_TRUE(match.complete()) << describe_match(match, network);
+  EXPECT_EQ(match.neutral,
+            (std::vector<std::string>{"b.bn1.weight", "b.bn1.bias", "b.conv2.bias", "fc.bias"}));
+  EXPECT_EQ(match.tensors.at("b.bn1.weight").as<float>()[4], 1);
+  EXPECT_EQ(match.tensors.at("b.bn1.bias").as<float>()[4], 0);
+  EXPECT_EQ(match.tensors.at("fc.bias").as<float>()[3], 0);
+  verify_tensors(network, match.tensors, "test");
+  // Not a layer that is not there at all.
+  file.erase("b.conv2.weight");
+  match = match_weights(file, rules, network, std::nullopt, /*may_lack_neutral=*/true);
+  EXPECT_EQ(match.missing.size(), 2U);
+}
+
+TEST(WeightRules, KerasDepthwiseKernelsBecomeGroupedOnes) {
+  const Network network = read_network(
+      Json::parse(R"({"name": "n", "input": {"channels": 3, "height": 5, "width": 5}, "classes": 4,
+        "blocks": [{"id": "b", "stages": [{"out_channels": 6, "groups": 3, "batch_norm": false}]}]})",
+                  "x"),
+      "x");
+  WeightRules rules = load_weight_rules("tailor");
+  rules.layout = WeightLayout::Keras;
+  // [rows, columns, channel, multiplier], each element its own index.
+  Tensor kernel(DType::F32, {3, 3, 3, 2});
+  for (int64_t i = 0; i < kernel.size(); ++i)
+    kernel.as<float>()[static_cast<size_t>(i)] = static_cast<float>(i);
+  const WeightMatch match = match_weights({{"b.conv1.weight", kernel}}, rules, network);
+  ASSERT_TRUE(match.misshapen.empty()) << describe_match(match, network);
+  const auto values = match.tensors.at("b.conv1.weight").as<float>();
+  for (int64_t c = 0; c < 3; ++c) {
+    for (int64_t m = 0; m < 2; ++m) {
+      for (int64_t p = 0; p < 9; ++p)
+        EXPECT_EQ(values[static_cast<size_t>((c * 2 + m) * 9 + p)],
+                  static_cast<float>((p * 3 + c) * 2 + m));
+    }
+  }
+}
+
 TEST(WeightRules, AUsersOwnFileIsReadStrictly) {
   TemporaryDirectory folder("weight-rules");
   const auto written = [&](const std::string& text) {

@@ -248,6 +248,8 @@ TEST(TorchFile, RefusesWhatCouldDoHarmByName) {
 TEST(TorchFile, RefusesSpecialTensorsByName) {
   expect_words(message_of(ErrorKind::Unsupported, [] { load("sparse.pt"); }),
                {"tensor 'mask' is rebuilt by torch._utils._rebuild_sparse_tensor"});
+  expect_words(message_of(ErrorKind::Unsupported, [] { load("negated.pt"); }),
+               {"negated.pt: tensor 'minus_one' is a view that torch negates", "('neg')"});
   expect_words(message_of(ErrorKind::Unsupported, [] { load("complex.pt"); }),
                {"a storage of type torch.ComplexFloatStorage"});
   expect_words(

@@ -41,6 +41,7 @@ struct ExportOptions : CommonOptions {
   std::string checkpoint, graph, network, config, data, output;
   std::string format = "hls";  // or "safetensors": the weights alone, under the names of `rules`
   std::string rules;
+  bool zero_biases = false;  // of convolutions in front of a batch norm, too
   std::vector<std::string> set;
   bool untrained = false, force = false;
   HardwareOptions hardware;

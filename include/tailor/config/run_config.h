@@ -67,6 +67,9 @@ struct MixupConfig {
   double alpha = 0.2;
 };
 
+/// Of data.image_size.
+constexpr int64_t kLargestImageSize = 4096;
+
 struct DataConfig {
   std::string name = "cifar10";
   std::string root;

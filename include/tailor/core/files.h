@@ -17,6 +17,8 @@ std::string read_file(const std::string& path, std::string_view what = "file");
 void write_file(const std::string& path, std::string_view bytes);
 void create_directories(const std::string& path);
 bool path_exists(const std::string& path);
+/// No folder, device or pipe; links are followed.
+bool is_regular_file(const std::string& path);
 bool is_directory(const std::string& path);
 bool is_empty_directory(const std::string& path);
 /// Names (not paths) in a folder, sorted.

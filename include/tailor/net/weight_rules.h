@@ -15,6 +15,9 @@ namespace tailor {
 /// `to` our name with the same words, {x+1} and {x-1} included. An empty `to` drops the tensor.
 struct WeightRule {
   std::string from, to;
+  /// Theirs is a linear layer where ours is a convolution over its whole map: exported as [out,
+  /// in].
+  bool linear = false;
 };
 
 /// How kernels lie in the file: [out, in, rows, columns], or Keras' [rows, columns, in, out].
@@ -35,9 +38,10 @@ WeightRules load_weight_rules(const std::string& name_or_file);
 
 /// Where every tensor went.
 struct WeightMatch {
-  std::string prefix;               // of the foreign names, "state_dict.module."
-  TensorMap tensors;                // those of the network that were found, F32, in our layout
-  std::vector<std::string> folded;  // biases of convolutions before a batch norm: into its mean
+  std::string prefix;                // of the foreign names, "state_dict.module."
+  TensorMap tensors;                 // those of the network that were found, F32, in our layout
+  std::vector<std::string> folded;   // biases of convolutions before a batch norm: into its mean
+  std::vector<std::string> neutral;  // not in the file: biases of 0, batch norms' scales of 1
   std::vector<std::string> dropped;
   std::vector<std::string> outside;  // without the prefix: optimisers, counters
   std::vector<std::string> left_over, missing, misshapen;
@@ -45,12 +49,17 @@ struct WeightMatch {
   bool complete() const { return left_over.empty() && missing.empty() && misshapen.empty(); }
 };
 
-/// Without a `prefix`, the one under which most names match.
+/// Without a `prefix`, the one under which most names match. A linear layer fits into a convolution
+/// over its whole map. `may_lack_neutral`: a layer without bias and a batch norm without scale and
+/// shift are the same as neutral ones, which then need not be in the file.
 WeightMatch match_weights(const TensorMap& file, const WeightRules& rules, const Network& network,
-                          const std::optional<std::string>& prefix = std::nullopt);
+                          const std::optional<std::string>& prefix = std::nullopt,
+                          bool may_lack_neutral = false);
 
 /// What such files call our tensor; "" if no rule leads there.
 std::string foreign_name(const WeightRules& rules, const std::string& ours);
+/// Our tensor in the shape that such files give it.
+Tensor foreign_tensor(const WeightRules& rules, const std::string& ours, const Tensor& tensor);
 
 /// "97 of 97 tensors … matched" and every finding, a line a kind; eight names of a kind unless
 /// `whole`.

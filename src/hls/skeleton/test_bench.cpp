@@ -53,7 +53,7 @@ int main(int argc, char** argv) {
       }
       in.write(tailor::pack<kInputChannels, kInputBits, input_token>(pixel));
     }
-    TAILOR_TOP(in, out);
+    ::TAILOR_TOP(in, out);
     const output_token token = out.read();
     std::istringstream wanted(expected[static_cast<std::size_t>(n)]);
     bool equal = in.empty() && out.empty();

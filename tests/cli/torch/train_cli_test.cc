@@ -408,6 +408,39 @@ TEST_F(TrainCli, ADescribedNetworkFromElsewhereIsATeacherWhateverTheUnusedKeysSa
   EXPECT_EQ(r.status, 0) << r.output;
 }
 
+TEST_F(TrainCli, AnImportWithoutLastBiasNamesAnotherDataSetAndGoesBack) {
+  write_file(file("flat.json"), R"({"name": "flat", "input": {"channels": 3, "height": 24,
+    "width": 24}, "classes": 10, "blocks": [{"id": "stem", "stages": [{"out_channels": 4,
+    "stride": 4}]}], "head": {"pooling": "none"}})");
+  const Network network = network_by_name(file("flat.json")).network;
+  TensorFile weights;
+  weights.tensors = testing::random_tensors(network, 5);
+  weights.tensors.erase("fc.bias");
+  save_safetensors(file("flat.safetensors"), weights);
+  ProcessResult r = run({"import", "flat.safetensors", "--network", "flat.json", "--output", "in"});
+  ASSERT_EQ(r.status, 0) << r.output;
+  testing::expect_words(
+      r.output,
+      {"1 not in the file and taken as neutral (biases 0, scales 1): fc.bias", "data: folder"});
+  // A folder's pictures have the network's size, a .npy array's their own.
+  EXPECT_EQ(load_checkpoint(file("in/model.ckpt")).config.at("data").at("image_size").as_int(), 24);
+  r = run({"import", "flat.safetensors", "--network", "flat.json", "--output", "in", "--force",
+           "--set", "data.name=npy"});
+  ASSERT_EQ(r.status, 0) << r.output;
+  EXPECT_EQ(load_checkpoint(file("in/model.ckpt")).config.at("data").at("image_size").as_int(), 0);
+
+  r = run({"export", "--checkpoint", "in", "--format", "safetensors", "--zero-biases", "--output",
+           "back.safetensors"});
+  ASSERT_EQ(r.status, 0) << r.output;
+  TensorMap back = load_safetensors(file("back.safetensors")).tensors;
+  EXPECT_EQ(back.at("stem.conv1.bias"), Tensor(DType::F32, {4}));
+  EXPECT_EQ(back.size(), weights.tensors.size() + 2);
+  expect_failure(2, {"--zero-biases: it goes with --format safetensors"},
+                 {"export", "--checkpoint", "in", "--zero-biases"});
+  expect_failure(2, {"/dev/zero: expected a file, got a folder, a pipe or a device"},
+                 {"import", "/dev/zero", "--network", "flat.json"});
+}
+
 TEST_F(TrainCli, AChangedDescriptionIsAnotherTeacherAndAMovedOneIsNotMissed) {
   auto describe = [&](int stride) {
     write_file(file("own.json"),
