@@ -318,7 +318,11 @@ WeightMatch match_weights(const TensorMap& file, const WeightRules& rules, const
       match.rivals.push_back(prefix);
     }
   }
-  if (asked_prefix) match.prefix = *asked_prefix;
+  if (asked_prefix) {  // "student" and "student." are the same to who asks
+    match.prefix = *asked_prefix;
+    if (most == 0 && !asked_prefix->empty() && asked_prefix->back() != '.')
+      return match_weights(file, rules, network, *asked_prefix + ".", may_lack_neutral);
+  }
 
   std::map<std::string, std::pair<std::string, Tensor>> biases;  // by the mean they go into
   for (const auto& [name, tensor] : file) {

@@ -127,6 +127,7 @@ TEST(WeightRules, ANetworkThatIsInTheFileTwiceIsAskedFor) {
   EXPECT_TRUE(match.rivals.empty());
   EXPECT_EQ(match.tensors, tensors);
   EXPECT_EQ(match.outside.size(), other.size());
+  EXPECT_EQ(match_weights(file, rules, network, "state_dict").tensors, tensors);
   EXPECT_EQ(match_weights(file, rules, network, "nothing.").missing.size(), tensors.size());
 }
 
