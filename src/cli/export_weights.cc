@@ -20,10 +20,12 @@ int export_weights(const ExportOptions& options) {
     fail(ErrorKind::Usage, "{} exists already; name another --output, or add --force", path);
 
   TensorMap tensors = c.tensors;
-  for (const TensorSpec& spec : tensor_specs(c.network)) {
-    const size_t end = spec.name.size() - std::min<size_t>(spec.name.size(), 6);  // of ".weight"
-    if (options.zero_biases && spec.role == TensorRole::ConvWeight)
-      tensors.emplace(spec.name.substr(0, end) + "bias", Tensor(DType::F32, {spec.shape[0]}));
+  if (options.zero_biases) {
+    for (const TensorSpec& spec : tensor_specs(c.network)) {
+      if (spec.role != TensorRole::ConvWeight) continue;
+      const std::string bias = spec.name.substr(0, spec.name.rfind('.')) + ".bias";
+      tensors.emplace(bias, Tensor(DType::F32, {spec.shape[0]}));
+    }
   }
   TensorFile file;
   std::vector<std::string> own;  // what the rules have no name for: projections of shortened skips
@@ -37,6 +39,7 @@ int export_weights(const ExportOptions& options) {
     }
     for (const auto& [name, tensor] : tensors) {
       std::string theirs = foreign_name(rules, name);
+      if (theirs.empty() && c.tensors.count(name) == 0) continue;  // a bias that they lack too
       if (theirs.empty()) own.push_back(theirs = name);
       if (!file.tensors.emplace(theirs, foreign_tensor(rules, name, tensor)).second)
         fail(ErrorKind::Config, "rules {}: two tensors would be {}", rules.name, theirs);
