@@ -130,7 +130,7 @@ Map max_pool(const MaxPoolAttributes& a, const MapShape& in, const MapShape& out
 
 }  // namespace
 
-Float64Emulator::Float64Emulator(const Graph& graph)
+Float64Emulator::Float64Emulator(const Graph& graph, const Float64WeightChange& change)
     : weights_(graph.nodes.size()), biases_(graph.nodes.size()) {
   graph_.name = graph.name;
   graph_.state = graph.state;
@@ -142,9 +142,11 @@ Float64Emulator::Float64Emulator(const Graph& graph)
       const Tensor& tensor = graph.tensor(node, "weight");
       const Shape& shape = tensor.shape();
       const bool conv = node.op == Op::Conv2d;
-      weights_[n] = tile_weights(tensor.to_doubles(), shape[0], shape[1],
-                                 conv ? shape[2] * shape[3] : 1, conv ? node.conv().groups : 1);
+      std::vector<double> weight = tensor.to_doubles();
       if (graph.has_tensor(node, "bias")) biases_[n] = graph.tensor(node, "bias").to_doubles();
+      if (change) change(node, "weight", weight), change(node, "bias", biases_[n]);
+      weights_[n] = tile_weights(weight, shape[0], shape[1], conv ? shape[2] * shape[3] : 1,
+                                 conv ? node.conv().groups : 1);
     } else if (node.op == Op::BatchNorm) {
       prepare_batch_norm(n, graph);
     }
@@ -251,18 +253,8 @@ std::vector<double> Float64Emulator::evaluate(size_t n, const std::vector<const 
   return y;
 }
 
-std::vector<double> Float64Emulator::run(Span<const double> input_chw,
-                                         const Float64Tap& tap) const {
-  return run(input_chw, tap, /*in_range=*/false);
-}
-
-std::vector<double> Float64Emulator::run_in_range(Span<const double> input_chw) const {
-  TAILOR_CHECK(graph_.state == "design", "{} has no types", graph_.name);
-  return run(input_chw, {}, /*in_range=*/true);
-}
-
 std::vector<double> Float64Emulator::run(Span<const double> input_chw, const Float64Tap& tap,
-                                         bool in_range) const {
+                                         const Float64Change& change) const {
   std::vector<Map> maps(graph_.values.size());
   // A value is dropped after its last reader, so that a deep network needs a few maps only.
   std::vector<size_t> last(graph_.values.size(), 0);
@@ -275,10 +267,7 @@ std::vector<double> Float64Emulator::run(Span<const double> input_chw, const Flo
     for (int id : node.inputs) inputs.push_back(&maps[static_cast<size_t>(id)]);
     Map y = evaluate(n, inputs, input_chw);
     if (node.op == Op::Output) return y;
-    if (in_range && node.op != Op::ZeroPad) {  // which changes no value; -infinity stays
-      const FixedType& type = *graph_.value(node.outputs[0]).type;
-      for (double& v : y) v = into_range(v, type);
-    }
+    if (change) change(n, y);
     for (int id : node.outputs) {
       if (tap) tap(id, y);
       if (id != node.outputs.back()) maps[static_cast<size_t>(id)] = y;

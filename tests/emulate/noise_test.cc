@@ -16,6 +16,8 @@
 namespace tailor {
 namespace {
 
+using testing::Surgery;
+
 struct Ratio {
   double measured, predicted;
 };
@@ -49,7 +51,7 @@ TEST(QuantisationNoise, PredictsEveryVariant) {
         Ratio r = measure(testing::lowered_variant(variant, 11, 6), options);
         std::string name = variant.name() + " " + to_string(type) + " " + to_string(layout);
         EXPECT_LT(r.measured, kQuantisationSafety * r.predicted) << name;
-        EXPECT_GT(r.measured, 0.1 * r.predicted) << name;
+        EXPECT_GT(r.measured, 0.5 * r.predicted) << name;
         if (std::getenv("TAILOR_PRINT"))
           printf("%-40s %8.2g / %8.2g = %.2f\n", name.c_str(), r.measured, r.predicted,
                  r.measured / r.predicted);
@@ -68,9 +70,27 @@ TEST(QuantisationNoise, PredictsPoolsGroupsAndOneSidedPads) {
         options.layout = layout;
         const Ratio r = measure(testing::windows_graph(10, 13, shortened), options);
         EXPECT_LT(r.measured, kQuantisationSafety * r.predicted) << to_string(type);
-        EXPECT_GT(r.measured, 0.1 * r.predicted) << to_string(type);
+        EXPECT_GT(r.measured, 0.5 * r.predicted) << to_string(type);
       }
     }
+  }
+}
+
+/// Fifty layers with a skip over each: errors reach the logits on many ways at once, which to count
+/// as independent was wrong by a factor of 5 in either direction.
+TEST(QuantisationNoise, PredictsADeepNetwork) {
+  for (Surgery surgery : {Surgery::Traditional, Surgery::Shortened, Surgery::Removed}) {
+    Network network =
+        testing::small_network(Join::BeforeActivation, Shortcut::Pad, /*width=*/4, /*depth=*/50);
+    testing::alter(network, surgery);
+    Graph lowered = lower_network(network, initial_tensors(network, 1), "test");
+    calibrate_batch_norm(lowered, {testing::random_image(network.input, 1),
+                                   testing::random_image(network.input, 2)});
+    DesignOptions options;
+    options.input_magnitude = 2.1;
+    const Ratio r = measure(lowered, options);
+    EXPECT_LT(r.measured, 1.5 * r.predicted) << static_cast<int>(surgery);
+    EXPECT_GT(r.measured, 0.66 * r.predicted) << static_cast<int>(surgery);
   }
 }
 

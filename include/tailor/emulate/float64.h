@@ -11,16 +11,18 @@ namespace tailor {
 
 /// Called with every value as it is computed: pixels × channels (HWC).
 using Float64Tap = std::function<void(int value, Span<const double> hwc)>;
+/// Called with what a node is about to write, which it may change.
+using Float64Change = std::function<void(size_t node, Span<double> hwc)>;
+/// Called with a layer's weight or bias before it is used, which it may change.
+using Float64WeightChange = std::function<void(const Node&, const char* part, Span<double>)>;
 
 class Float64Emulator {
  public:
   /// Keeps the reordered weights; the graph may go.
-  explicit Float64Emulator(const Graph& graph);
+  explicit Float64Emulator(const Graph& graph, const Float64WeightChange& change = {});
   /// One image, CHW as checkpoints' witnesses have it; returns the logits. Thread-safe.
-  std::vector<double> run(Span<const double> input_chw, const Float64Tap& tap = {}) const;
-  /// The same of a design, every value brought into its type's range as the hardware would, but not
-  /// rounded.
-  std::vector<double> run_in_range(Span<const double> input_chw) const;
+  std::vector<double> run(Span<const double> input_chw, const Float64Tap& tap = {},
+                          const Float64Change& change = {}) const;
 
   /// One node on given inputs (HWC); `image` is the network's input, CHW.
   std::vector<double> evaluate(size_t node, const std::vector<const std::vector<double>*>& inputs,
@@ -29,7 +31,6 @@ class Float64Emulator {
  private:
   friend void calibrate_batch_norm(Graph& graph, const std::vector<std::vector<double>>& images);
   void prepare_batch_norm(size_t node, const Graph& graph);
-  std::vector<double> run(Span<const double> input_chw, const Float64Tap& tap, bool in_range) const;
 
   Graph graph_;  // without its tensors
   std::vector<std::vector<double>>
