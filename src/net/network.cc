@@ -294,8 +294,11 @@ std::vector<std::string> verify_network(const Network& network) {
       }
       const bool pool = is_pool(s);
       const int64_t pads = s.pad + s.pad_end;
-      if (s.kernel < 1 || s.stride < 1 || s.pad < 0 || s.pad_end < 0 || s.out_channels < 1) {
-        findings.push_back(fmt::format("{}: kernel, stride and channels must be positive", where));
+      if (s.out_channels < 1) {
+        findings.push_back(
+            fmt::format("{} has {} out_channels, expected at least 1", where, s.out_channels));
+      } else if (s.kernel < 1 || s.stride < 1 || s.pad < 0 || s.pad_end < 0) {
+        findings.push_back(fmt::format("{}: kernel and stride must be positive", where));
       } else if (s.pad >= s.kernel || s.pad_end >= s.kernel) {
         findings.push_back(fmt::format("{}: pads of {} and {} on a kernel of {}, expected less",
                                        where, s.pad, s.pad_end, s.kernel));
@@ -354,6 +357,11 @@ std::vector<std::string> verify_network(const Network& network) {
           (skip.channel_offset < 0 || skip.channel_offset + from.channels > to.channels)) {
         findings.push_back(fmt::format("{} sets {} channels at offset {}, the join has {}", skip.id,
                                        from.channels, skip.channel_offset, to.channels));
+      }
+      if (skip.kind != SkipKind::Pad && skip.channel_offset != 0) {
+        findings.push_back(fmt::format("{} is {} {} with a channel_offset, which only a pad has",
+                                       skip.id, skip.kind == SkipKind::Identity ? "an" : "a",
+                                       to_string(skip.kind)));
       }
       if (skip.kind == SkipKind::Projection) {
         if (skip.tensors.empty())

@@ -79,7 +79,8 @@ int run(int64_t side, Layout layout, bool compile, const std::string& output) {
     step("integer emulator, one image", [&] { integers = emulator->run(image); });
     delete emulator;
   }
-  step("predicted error, one image, eight draws", [&] { predicted = predict_rms_error(design, {image}); });
+  step("predicted error, one image, eight draws",
+       [&] { predicted = predict_rms_error(design, {image}); });
   TestVectors vectors{"one image of seeded noise", {image}, {integers.logits_raw}};
   ProjectOptions project;
   project.top = make_identifier(design.name);
