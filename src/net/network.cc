@@ -323,9 +323,11 @@ std::vector<std::string> verify_network(const Network& network) {
                                        where, to_string(at), kMaxMapSide, kMaxMapElements));
       }
       if (!pool && findings.empty()) {
-        const auto kernel = static_cast<double>(s.kernel * s.kernel);
-        count_layer(where, static_cast<double>(s.in_channels / s.groups * s.out_channels) * kernel,
-                    static_cast<double>(at.pixels()));
+        const int64_t read = s.in_channels / s.groups;
+        count_layer(
+            where,
+            static_cast<double>(read * s.out_channels) * static_cast<double>(s.kernel * s.kernel),
+            static_cast<double>(at.pixels()));
       }
     }
     if (!findings.empty()) return findings;  // shapes from here on would be guesses
