@@ -289,6 +289,8 @@ DataSplits open_packed(const std::string& path, const DataConfig& config) {
         "again",
         path, trailer.crc, crc);
   }
+  if (trailer.index_bytes == 0)
+    fail(ErrorKind::Data, "packed cache {}: it holds no images; pack it again", path);
   cache->records.resize(trailer.index_bytes / sizeof(Record));
   std::memcpy(cache->records.data(), index, trailer.index_bytes);
   const Json json = Json::parse({reinterpret_cast<const char*>(index) + trailer.index_bytes,

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
+
 #include "support/expect_error.h"
 #include "support/pictures.h"
 #include "tailor/core/files.h"
@@ -144,6 +146,33 @@ TEST_F(PackedCache, EveryDamagedByteIsNoticed) {
         Error)
         << at;
   }
+}
+
+TEST_F(PackedCache, WithoutImagesIsAnError) {
+  pack(14);
+  const std::string whole = read_file(cache_);
+  // Preamble and JSON alone, and an end that says so: its checksum is zlib's.
+  uint64_t index_offset = 0, index_bytes = 0, json_bytes = 0;
+  const size_t end = whole.size() - 64;
+  std::memcpy(&index_offset, &whole[end + 32], 8);
+  std::memcpy(&index_bytes, &whole[end + 40], 8);
+  std::memcpy(&json_bytes, &whole[end + 48], 8);
+  ASSERT_EQ(index_bytes, 18U * 24);
+  std::string bytes = whole.substr(0, 64) + whole.substr(index_offset + index_bytes, json_bytes);
+  uint32_t crc = ~0U;
+  for (char c : bytes) {
+    crc ^= static_cast<uint8_t>(c);
+    for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ (crc & 1) * 0xEDB88320U;
+  }
+  crc = ~crc;
+  std::string trailer = whole.substr(end);
+  index_offset = 64, index_bytes = 0;
+  std::memcpy(&trailer[32], &index_offset, 8);
+  std::memcpy(&trailer[40], &index_bytes, 8);
+  std::memcpy(&trailer[56], &crc, 4);
+  write_file(cache_, bytes + trailer);
+  expect_error(ErrorKind::Data, {"packed cache " + cache_ + ": it holds no images; pack it again"},
+               [&] { open_data(packed()); });
 }
 
 TEST_F(PackedCache, ADamagedImageIsNamedWhenItIsRead) {
