@@ -242,13 +242,16 @@ Tensor fitted(Tensor given, const TensorSpec& spec,
   return given;
 }
 
-/// What a layer that another program left out does: no bias, a batch norm that scales by 1.
+/// What a part that another program does not have does: no bias, neither scale nor shift of a batch
+/// norm. One of the two alone is missing by mistake.
 std::optional<Tensor> neutral_tensor(const TensorSpec& spec, const TensorMap& found) {
   const std::string layer = spec.name.substr(0, spec.name.rfind('.'));
   const bool norm = spec.role == TensorRole::BnWeight || spec.role == TensorRole::BnBias;
   const bool bias = spec.role == TensorRole::ConvBias || spec.role == TensorRole::LinearBias;
   if (!norm && !bias) return std::nullopt;
   if (found.count(layer + (bias ? ".weight" : ".running_mean")) == 0) return std::nullopt;
+  if (norm && found.count(layer + ".weight") + found.count(layer + ".bias") > 0)
+    return std::nullopt;
   Tensor tensor(DType::F32, spec.shape);
   for (float& v : tensor.as<float>()) v = spec.role == TensorRole::BnWeight ? 1.0F : 0.0F;
   return tensor;

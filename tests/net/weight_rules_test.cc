@@ -331,7 +331,11 @@ TEST(WeightRules, LayersWithoutBiasOrScaleAreNeutralOnesWhereThatIsAllowed) {
   EXPECT_EQ(match.tensors.at("b.bn1.bias").as<float>()[4], 0);
   EXPECT_EQ(match.tensors.at("fc.bias").as<float>()[3], 0);
   verify_tensors(network, match.tensors, "test");
-  // Not a layer that is not there at all.
+  // Not a batch norm with a scale and no shift, nor a layer that is not there at all.
+  TensorMap half = file;
+  half.emplace("b.bn1.weight", Tensor(DType::F32, {5}));
+  EXPECT_EQ(match_weights(half, rules, network, std::nullopt, /*may_lack_neutral=*/true).missing,
+            std::vector<std::string>{"b.bn1.bias [5]"});
   file.erase("b.conv2.weight");
   match = match_weights(file, rules, network, std::nullopt, /*may_lack_neutral=*/true);
   EXPECT_EQ(match.missing.size(), 2U);
