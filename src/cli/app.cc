@@ -1,9 +1,14 @@
 // The only file that includes CLI11: flags of every command, and errors turned into messages and
 // exit codes.
-#include <CLI/CLI.hpp>
+#include <fcntl.h>
+#include <unistd.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
+#include <iostream>
 
 #include "tailor/cli/commands.h"
 #include "tailor/core/error.h"
@@ -307,7 +312,7 @@ std::string usage_hint(const CLI::App& app, int argc, const char* const* argv) {
 
 }  // namespace
 
-int run_cli(int argc, const char* const* argv) {
+static int run_command(int argc, const char* const* argv) {
   AllOptions o;
   CLI::App app(
       "tailor: residual networks for FPGAs. Retrains a ResNet while its skip connections are "
@@ -406,10 +411,32 @@ int run_cli(int argc, const char* const* argv) {
     return exit_code(ErrorKind::Unsupported);
   } catch (const std::exception& e) {
     clear_progress_line();
+    if (std::ferror(stdout) != 0) return exit_code(ErrorKind::Data);  // run_cli says so
     fmt::print(stderr, "tailor: internal: {} (this is a bug in tailor, please report it)\n",
                e.what());
     return exit_code(ErrorKind::Internal);
   }
+}
+
+/// A closed standard descriptor would be given to the next file that is opened, and what is printed
+/// would go into that file. It is taken here, by something that refuses to be written.
+static void hold_standard_descriptors() {
+  for (int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(descriptor, F_GETFD) >= 0) continue;
+    [[maybe_unused]] const int held =
+        ::open("/dev/null", descriptor == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+  }
+}
+
+int run_cli(int argc, const char* const* argv) {
+  hold_standard_descriptors();
+  const int status = run_command(argc, argv);
+  errno = 0;
+  const bool written = std::fflush(stdout) == 0 && std::ferror(stdout) == 0 && std::cout.good();
+  if (written) return status;
+  std::fprintf(stderr, "tailor: data: cannot write to standard output%s%s\n",
+               errno != 0 ? ": " : "", errno != 0 ? std::strerror(errno) : "");
+  return status != 0 ? status : exit_code(ErrorKind::Data);
 }
 
 }  // namespace tailor

@@ -1,8 +1,20 @@
 // tailor check: the project against the network, step by step.
+#include <unistd.h>
+
 #include "tailor/check/check.h"
 #include "tailor/cli/commands.h"
 
 namespace tailor {
+namespace {
+
+/// "pass" or "FAIL", green or red on a terminal.
+std::string verdict(bool passed) {
+  const char* word = passed ? "pass" : "FAIL";
+  if (!takes_escapes(STDOUT_FILENO)) return word;
+  return fmt::format("\x1b[{}m{}\x1b[0m", passed ? 32 : 31, word);
+}
+
+}  // namespace
 
 int run_check(const CheckCommandOptions& options) {
   CheckOptions check;
@@ -14,8 +26,8 @@ int run_check(const CheckCommandOptions& options) {
     fmt::print("{}\n", report.to_json().dump(2));
   } else {
     for (const CheckStep& step : report.steps)
-      fmt::print("{}  {:12}  {}\n", step.passed ? "pass" : "FAIL", step.name, step.detail);
-    fmt::print("{}: {}\n", report.project, report.passed() ? "pass" : "FAIL");
+      fmt::print("{}  {:12}  {}\n", verdict(step.passed), step.name, step.detail);
+    fmt::print("{}: {}\n", report.project, verdict(report.passed()));
   }
   return report.passed() ? 0 : exit_code(ErrorKind::Mismatch);
 }

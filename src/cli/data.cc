@@ -330,8 +330,8 @@ int pack_data(const DataOptions& options) {
              static_cast<double>(s.bytes) / 1e6);
   if (below > 0)
     fmt::print("warning: {}\n", enlarged_text(below, s.train + s.test, config.image_size));
-  fmt::print("next: --set data.name=packed --set data.root={} --set data.image_size={}{}\n",
-             options.output, image_size,
+  fmt::print("next: --set data.name=packed --set {} --set data.image_size={}{}\n",
+             shell_quote("data.root=" + options.output), image_size,
              config.any_size() ? "" : fmt::format(" --set data.resize={}", image_size));
   return 0;
 }

@@ -210,7 +210,7 @@ int run_export(const ExportOptions& options) {
       "overflowed, {} weights\n",
       measured, predicted, with_commas(overflow_total), with_commas(weight_overflows));
   for (const std::string& text : summary.warnings) fmt::print("warning: {}\n", text);
-  fmt::print("vectors: {}\nnext: tailor check {}\n", vectors.source, output);
+  fmt::print("vectors: {}\nnext: tailor check {}\n", vectors.source, shell_quote(output));
   return 0;
 }
 

@@ -62,7 +62,8 @@ int export_weights(const ExportOptions& options) {
              options.rules.empty() ? "" : " under the names of " + options.rules);
   if (!own.empty())
     fmt::print("{} have no such name and keep ours: {}\n", own.size(), join(own, ", "));
-  fmt::print("in Python: network.load_state_dict(safetensors.torch.load_file(\"{}\"))\n", path);
+  fmt::print("in Python: network.load_state_dict(safetensors.torch.load_file({}))\n",
+             Json(path).dump());
   return 0;
 }
 

@@ -212,7 +212,7 @@ int run_import(const ImportOptions& options) {
       "{}: {} from {} ({})\nrules {}: {}\n{}\npreprocessing: {}\ndata: {}\n"
       "next: tailor evaluate --checkpoint {}{}\n",
       path, c.network.name, options.file, file.format, chosen.rules.name, chosen.rules.title,
-      report, write_preprocessing(c.preprocessing).dump(), run.data.name, output,
+      report, write_preprocessing(c.preprocessing).dump(), run.data.name, shell_quote(output),
       run.data.root.empty() && (run.data.name == "folder" || run.data.name == "npy") ? " --data DIR"
                                                                                      : "");
   return 0;

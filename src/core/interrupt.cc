@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <csignal>
 
 namespace tailor {
@@ -11,8 +12,15 @@ namespace {
 std::atomic<int> pending{0};
 static_assert(std::atomic<int>::is_always_lock_free);
 
+/// Only what may be called in a signal handler: the step that runs may never end.
 void on_signal(int signal) {
   if (pending.exchange(signal) != 0) _exit(128 + signal);
+  constexpr char kText[] =
+      "\ntailor: stopping as soon as the step that runs has ended; a second Ctrl-C (or SIGTERM) "
+      "ends the program at once\n";
+  const int error = errno;
+  [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, kText, sizeof kText - 1);
+  errno = error;
 }
 
 }  // namespace

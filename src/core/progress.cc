@@ -8,6 +8,8 @@
 #include <atomic>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
+#include <string_view>
 
 #include "tailor/core/log.h"
 
@@ -27,6 +29,7 @@ class NullProgress : public Progress {
   void begin(const std::string& /*label*/, int64_t /*total*/,
              const std::string& /*unit*/) override {}
   void advance(int64_t /*items*/) override {}
+  void place(int64_t /*done*/, int64_t /*after*/) override {}
   void note(const std::string& /*text*/) override {}
   void end() override {}
 };
@@ -44,10 +47,22 @@ class StderrProgress : public Progress {
     unit_ = unit;
     note_.clear();
     total_ = total;
-    done_ = 0;
-    start_ = Clock::now();
-    drawn_ = start_;
+    done_ = before_ = after_ = 0;
+    start_ = drawn_ = Clock::now();
+    placed_ = false;
     draw();
+  }
+
+  void place(int64_t done, int64_t after) override {
+    // The bar goes on with the longer work if it is what that said would follow.
+    if (longer_left_ != total_ + after) {
+      longer_start_ = start_;
+      longer_done_ = 0;
+    }
+    longer_left_ = after;
+    placed_ = true;
+    done_ = before_ = done;
+    after_ = after;
   }
 
   void advance(int64_t items) override {
@@ -58,27 +73,38 @@ class StderrProgress : public Progress {
   void note(const std::string& text) override { note_ = text; }
 
   void end() override {
+    if (placed_) longer_done_ += done_ - before_;
+    placed_ = false;
     if (terminal_) clear_progress_line();
   }
 
  private:
   using Clock = std::chrono::steady_clock;
 
-  double elapsed() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
+  static double seconds_since(Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+  }
+  static double per_second(int64_t items, Clock::time_point start) {
+    const double seconds = seconds_since(start);
+    return seconds > 0 ? static_cast<double>(items) / seconds : 0;
+  }
 
   void draw() {
     auto now = Clock::now();
     if (std::chrono::duration<double>(now - drawn_).count() < (terminal_ ? 0.1 : line_seconds_))
       return;
     drawn_ = now;
-    double seconds = elapsed();
-    double rate = seconds > 0 ? static_cast<double>(done_) / seconds : 0;
+    const int64_t here = done_ - before_;
+    const double rate = per_second(here, start_),
+                 overall = placed_ ? per_second(longer_done_ + here, longer_start_) : rate;
     double frac =
         total_ > 0 ? std::min(1.0, static_cast<double>(done_) / static_cast<double>(total_)) : 0;
     std::string left =
-        rate > 0 ? duration_text(static_cast<double>(total_ - done_) / rate) : std::string("--:--");
+        overall > 0 ? duration_text(static_cast<double>(total_ - done_ + after_) / overall)
+                    : std::string("--:--");
+    left += placed_ ? " left of the whole run" : " left";
     if (!terminal_) {
-      log_info("progress", "{}: {:.0f} %, {:.0f} {}s/s, {} left{}{}", label_, 100 * frac, rate,
+      log_info("progress", "{}: {:.0f} %, {:.0f} {}s/s, {}{}{}", label_, 100 * frac, rate,
                unit_, left, note_.empty() ? "" : "  ", note_);
       return;
     }
@@ -86,12 +112,12 @@ class StderrProgress : public Progress {
     int filled = static_cast<int>(frac * kWidth);
     std::string bar(static_cast<size_t>(filled), '=');
     bar.resize(kWidth, ' ');
-    std::string line = fmt::format("{} [{}] {:3.0f}% {:.0f} {}s/s, {} left  {}", label_, bar,
+    std::string line = fmt::format("{} [{}] {:3.0f}% {:.0f} {}s/s, {}  {}", label_, bar,
                                    100 * frac, rate, unit_, left, note_);
     winsize size{};
     if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1)
       line.resize(std::min<size_t>(line.size(), size.ws_col - 1U));
-    fmt::print(stderr, "\r\x1b[2K{}", line);
+    std::fputs(("\r\x1b[2K" + line).c_str(), stderr);  // a terminal that went away ends no run
     std::fflush(stderr);
     bar_on_screen = true;
   }
@@ -99,8 +125,12 @@ class StderrProgress : public Progress {
   bool terminal_;
   double line_seconds_;
   std::string label_, unit_, note_;
-  int64_t total_ = 0, done_ = 0;
+  int64_t total_ = 0, done_ = 0, before_ = 0, after_ = 0;
   Clock::time_point start_, drawn_;
+  // The longer work that placed bars are parts of.
+  bool placed_ = false;
+  int64_t longer_done_ = 0, longer_left_ = -1;
+  Clock::time_point longer_start_;
 };
 
 }  // namespace
@@ -111,7 +141,13 @@ Progress& null_progress() {
 }
 
 std::unique_ptr<Progress> make_stderr_progress(double line_seconds) {
-  return std::make_unique<StderrProgress>(isatty(STDERR_FILENO) == 1, line_seconds);
+  return std::make_unique<StderrProgress>(takes_escapes(STDERR_FILENO), line_seconds);
+}
+
+bool takes_escapes(int descriptor) {
+  const char *term = std::getenv("TERM"), *no_color = std::getenv("NO_COLOR");
+  return ::isatty(descriptor) == 1 && term && *term && std::string_view(term) != "dumb" &&
+         !(no_color && *no_color);
 }
 
 void clear_progress_line() {

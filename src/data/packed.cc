@@ -18,6 +18,7 @@
 #include "data/folder.h"
 #include "tailor/core/files.h"
 #include "tailor/core/interrupt.h"
+#include "tailor/core/strings.h"
 #include "tailor/core/threads.h"
 #include "tailor/data/codec.h"
 
@@ -75,7 +76,7 @@ class Mapping {
       const int error = errno;
       if (file >= 0) ::close(file);
       fail(ErrorKind::Data, "packed cache {}: {}; make it with tailor data pack --output {}", path,
-           std::generic_category().message(error), path);
+           std::generic_category().message(error), shell_quote(path));
     }
     size_ = static_cast<size_t>(info.st_size);
     if (S_ISREG(info.st_mode) && size_ > 0)

@@ -13,6 +13,7 @@
 #include "tailor/core/files.h"
 #include "tailor/core/interrupt.h"
 #include "tailor/core/log.h"
+#include "tailor/core/strings.h"
 
 namespace tailor {
 namespace fs = std::filesystem;
@@ -60,7 +61,7 @@ void RunFolder::append(const char* name, const Json& line) {
   if (!written)
     fail(ErrorKind::Data,
          "cannot write {}: {} (free some space and go on with tailor train --resume {})", path,
-         std::strerror(error), path_);
+         std::strerror(error), shell_quote(path_));
 }
 
 void RunFolder::truncate(const char* name, int64_t lines) {

@@ -296,7 +296,7 @@ class Run {
         log_info("train",
                  "stopped by signal {} at epoch {}, step {}; go on with: tailor train --resume {}",
                  signal, position_.epoch, position_.step,
-                 spec_.resume.empty() ? folder_.path() : spec_.resume);
+                 shell_quote(spec_.resume.empty() ? folder_.path() : spec_.resume));
         throw Interrupted(signal);
       }
       const double minutes = spec_.config.runtime.checkpoint_minutes;

@@ -2,7 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <unistd.h>
+
+#include <chrono>
 #include <csignal>
+#include <thread>
 
 namespace tailor {
 namespace {
@@ -15,7 +19,22 @@ TEST(Interrupt, TheFirstSignalIsAFlagTheSecondStopsTheProgram) {
     raise(SIGTERM);
     _Exit(2);
   };
-  EXPECT_EXIT(twice(), ::testing::ExitedWithCode(128 + SIGTERM), "");
+  EXPECT_EXIT(twice(), ::testing::ExitedWithCode(128 + SIGTERM), "a second Ctrl-C .* at once");
+}
+
+TEST(Interrupt, TheFirstSignalIsAnsweredWhileAStepHangsAndTheSecondEndsIt) {
+  auto hang = [] {
+    install_interrupt_handlers();
+    std::thread([] {
+      ::kill(::getpid(), SIGINT);
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      ::kill(::getpid(), SIGINT);
+    }).detach();
+    for (volatile bool hung = true; hung;) {
+    }
+  };
+  EXPECT_EXIT(hang(), ::testing::ExitedWithCode(128 + SIGINT),
+              "tailor: stopping as soon as the step that runs has ended; a second Ctrl-C");
 }
 
 TEST(Interrupt, CanBeSetAndCleared) {

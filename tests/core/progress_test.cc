@@ -2,8 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <thread>
+
 #include "support/expect_error.h"
 #include "tailor/core/log.h"
+#include "tailor/core/strings.h"
 
 namespace tailor {
 namespace {
@@ -26,6 +30,39 @@ TEST(Progress, IsALineNowAndThenWhenStderrIsNoTerminal) {
   ::testing::internal::CaptureStderr();
   work(*make_stderr_progress(/*line_seconds=*/60));
   EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
+  set_log_levels("off");
+}
+
+/// Seconds in "M:SS left of the whole run" of the last line.
+double whole_run_left(const std::string& text) {
+  const size_t at = text.rfind(" left of the whole run");
+  if (at == std::string::npos) return -1;
+  const size_t comma = text.rfind(", ", at) + 2, colon = text.find(':', comma);
+  return static_cast<double>(60 * *parse_int(text.substr(comma, colon - comma)) +
+                             *parse_int(text.substr(colon + 1, at - colon - 1)));
+}
+
+TEST(Progress, TheTimeLeftIsThatOfTheWholeRun) {
+  set_log_levels("info");
+  auto progress = make_stderr_progress(/*line_seconds=*/0);
+  auto epoch = [&](int64_t done, int64_t after, int milliseconds) {
+    ::testing::internal::CaptureStderr();
+    progress->begin("epoch", 10, "image");
+    progress->place(done, after);
+    std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
+    progress->advance(10 - done);
+    progress->end();
+    return whole_run_left(::testing::internal::GetCapturedStderr());
+  };
+  // 5 images done here in at least 200 ms, 1000 to come: 40 seconds, and not 20 by all 10 images.
+  EXPECT_GE(epoch(5, 1000, 200), 40);
+  // Goes on with the same work, validation between the bars included: (5 + 10) images in 400 ms.
+  progress->begin("validation", 10, "image");
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  progress->end();
+  EXPECT_GE(epoch(0, 990, 0), 26);
+  // Another work begins with its own rate: what came before says nothing about it.
+  EXPECT_GE(epoch(0, 500, 100), 5);
   set_log_levels("off");
 }
 

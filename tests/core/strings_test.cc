@@ -4,6 +4,8 @@
 
 #include <climits>
 
+#include "check/process.h"
+
 namespace tailor {
 namespace {
 
@@ -54,6 +56,19 @@ TEST(Strings, SuggestsTheNearestNameWithinAQuarterOfItsLength) {
   EXPECT_EQ(nearest_name("abc", {"axx"}), std::nullopt);
   EXPECT_EQ(nearest_name("ab", {"abx", "ab"}), "ab");  // the nearest, not the first
   EXPECT_EQ(nearest_name("ab", {}), std::nullopt);
+}
+
+TEST(ShellQuote, AShellReadsBackWhatWasPrinted) {
+  EXPECT_EQ(shell_quote("runs/a-1.5_b"), "runs/a-1.5_b");
+  EXPECT_EQ(shell_quote("data.root=/data/x"), "data.root=/data/x");
+  EXPECT_EQ(shell_quote("my run"), "'my run'");
+  EXPECT_EQ(shell_quote("Läufe"), "'Läufe'");
+  EXPECT_EQ(shell_quote("it's"), "'it'\\''s'");
+  EXPECT_EQ(shell_quote(""), "''");
+  for (const std::string word : {"a b", "\"x\" & `y` $HOME", "it's 'so'", "Größe*?", "~", "a\nb", ""}) {
+    const ProcessResult r = run_process({"sh", "-c", "printf '<%s>' " + shell_quote(word)}, "/");
+    EXPECT_EQ(r.output, "<" + word + ">");
+  }
 }
 
 TEST(ToPercent, PrintsAsFewDigitsAsThereAre) {
