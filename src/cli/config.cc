@@ -1,6 +1,7 @@
 // tailor config: the embedded configurations, the schema and the reference page.
 #include "tailor/cli/commands.h"
 #include "tailor/config/run_config.h"
+#include "tailor/core/log.h"
 
 namespace tailor {
 
@@ -13,7 +14,9 @@ int run_config(const ConfigOptions& options) {
     }
   } else if (options.action == "show") {
     if (options.name.empty()) fail(ErrorKind::Usage, "config show: expected --config NAME or FILE");
-    fmt::print("{}\n", write_run_config(load_run_config(options.name, options.set).config).dump(2));
+    const LoadedConfig loaded = load_run_config(options.name, options.set);
+    for (const std::string& text : loaded.without_effect) log_warn("config", "{}", text);
+    fmt::print("{}\n", write_run_config(loaded.config).dump(2));
   } else if (options.action == "schema") {
     fmt::print("{}\n", run_config_schema().dump(2));
   } else {

@@ -77,9 +77,15 @@ LoadedConfig load_run_config(const std::string& name_or_path,
   } catch (const Error& e) {
     throw Error(ErrorKind::Config, fmt::format("config: {}", e.what()));
   }
-  for (const std::string& assignment : overrides) apply_override(json, assignment);
+  const bool own = loaded.source == name_or_path;
+  Json given = own ? json : Json::object();
+  for (const std::string& assignment : overrides) {
+    apply_override(json, assignment);
+    apply_override(given, assignment);
+  }
   if (!overrides.empty()) loaded.source += " with --set";
   loaded.config = read_run_config(json, loaded.source);
+  loaded.without_effect = keys_without_effect(loaded.config, given);
   return loaded;
 }
 

@@ -192,8 +192,11 @@ void describe_train(RecordVisitor& v, TrainConfig& c) {
 
 void describe(RecordVisitor& v, TeacherConfig& c) {
   v.text("checkpoint", c.checkpoint,
-         "A finished teacher's checkpoint. If given, no teacher is trained and the other keys are "
-         "not used.");
+         "A finished teacher: its checkpoint, or its run folder (best.ckpt, else last.ckpt). If "
+         "given, no teacher is trained, and the keys of training are not used.");
+  v.text("weights_sha256", c.weights_sha256,
+         "Digest of the teacher's weights; another teacher is then an error. Empty: written into "
+         "the run's config.json once the run has its teacher.");
   describe_train(v, c.train);
 }
 
@@ -385,6 +388,12 @@ void check(const RunConfig& c, const std::string& source) {
     if (t.optimizer.nesterov && t.optimizer.momentum == 0)
       fail_config(at + "/optimizer/momentum", "more than 0 with nesterov", "0", source);
   };
+  if (c.teacher && !c.teacher->weights_sha256.empty() &&
+      (c.teacher->weights_sha256.size() != 64 ||
+       c.teacher->weights_sha256.find_first_not_of("0123456789abcdef") != std::string::npos)) {
+    fail_config("/teacher/weights_sha256", "64 digits 0 to f, or \"\"",
+                fmt::format("\"{}\"", c.teacher->weights_sha256), source);
+  }
   check_train(c.train, "/train");
   if (c.teacher) check_train(c.teacher->train, "/teacher");
   try {

@@ -2,6 +2,7 @@
 
 #include "support/expect_error.h"
 #include "tailor/config/run_config.h"
+#include "tailor/core/embedded.h"
 #include "tailor/core/files.h"
 
 namespace tailor::load_test {
@@ -107,6 +108,91 @@ TEST(LoadRunConfig, TheResolvedDumpLoadsAsTheSameConfig) {
     write_file(path, resolved.dump(2));
     EXPECT_EQ(write_run_config(load_run_config(path, {}).config).dump(2), resolved.dump(2)) << name;
   }
+}
+
+using Lines = std::vector<std::string>;
+
+/// What the keys of `mine` lack an effect for, on top of an embedded configuration or alone.
+Lines without_effect(const std::string& mine) {
+  const Json json = Json::parse(mine, "");
+  return keys_without_effect(read_run_config(json, "test"), json);
+}
+
+TEST(KeysWithoutEffect, AreNamedWithTheReason) {
+  EXPECT_EQ(without_effect(R"({"distill": {"beta": 0.5}})"),
+            Lines{"distill.beta has no effect: there is no teacher"});
+  EXPECT_EQ(without_effect(R"({"network": {"family": "residual_block", "depth": 20,
+                               "stride_on": "3x3", "shortcut": "pad", "width": 32}})"),
+            (Lines{"network.depth has no effect: the family residual_block has one depth",
+                   "network.stride_on has no effect: only the bottlenecks of resnet_imagenet 50 "
+                   "and 101 have a choice",
+                   "network.shortcut has no effect: the shape does not change in the family "
+                   "residual_block"}));
+  EXPECT_EQ(without_effect(R"({"network": {"family": "file", "file": "x.json", "join":
+                               "after_activation"}})"),
+            Lines{"network.join has no effect: the description in network.file says it "
+                  "(network.family is file)"});
+  EXPECT_EQ(without_effect(R"({"train": {"schedule": {"kind": "cosine", "step_epochs": 5,
+                               "gamma": 0.2, "hold_epochs": 3}}})"),
+            (Lines{"train.schedule.step_epochs has no effect: it is of train.schedule.kind step",
+                   "train.schedule.gamma has no effect: it is of train.schedule.kind step",
+                   "train.schedule.hold_epochs has no effect: it is of train.schedule.kind "
+                   "hold_then_cosine"}));
+  EXPECT_EQ(without_effect(R"({"teacher": {"schedule": {"kind": "step", "hold_epochs": 3}}})"),
+            Lines{"teacher.schedule.hold_epochs has no effect: it is of teacher.schedule.kind "
+                  "hold_then_cosine"});
+  EXPECT_EQ(without_effect(R"({"teacher": {"checkpoint": "x", "epochs": 3, "optimizer": {"lr": 1}},
+                               "surgery": {"kind": "remove"}})"),
+            (Lines{"teacher.epochs has no effect: teacher.checkpoint names a teacher that is "
+                   "trained already",
+                   "teacher.optimizer has no effect: teacher.checkpoint names a teacher that is "
+                   "trained already"}));
+  EXPECT_EQ(without_effect(R"({"surgery": {"alpha": 2, "order": "output_first", "at_once": 3,
+                               "first_epoch": 0, "allow_partial": true}})")
+                .size(),
+            5U);
+  EXPECT_EQ(without_effect(R"({"data": {"name": "synthetic", "root": "x", "unreadable": "error",
+      "augment": ["flip"], "random_resized_crop": {"min_area": 0.5, "max_aspect": 2},
+      "color_jitter": {"brightness": 0.1, "contrast": 0.1, "saturation": 0.1},
+      "cutout": {"side": 4}, "mixup": {"alpha": 0.5}}})")
+                .size(),
+            9U);
+  EXPECT_EQ(without_effect(R"({"data": {"name": "svhn", "validation": 0, "seed": 2}})"),
+            Lines{"data.seed has no effect: nothing is drawn from svhn without a validation split"});
+}
+
+TEST(KeysWithoutEffect, AreNoneWhereEachSaysSomething) {
+  EXPECT_EQ(without_effect(R"({"teacher": {"epochs": 3, "schedule": {"kind": "step", "gamma": 0.2}},
+      "distill": {"beta": 0.5}, "surgery": {"kind": "remove", "alpha": 2, "first_epoch": null},
+      "network": {"family": "resnet_imagenet", "depth": 50, "stride_on": "1x1"},
+      "data": {"name": "folder", "root": "x", "image_size": 32, "unreadable": "error",
+               "augment": ["cutout"], "cutout": {"side": 4}}})"),
+            Lines{});
+  // What says "none" is true without what it is of.
+  EXPECT_EQ(without_effect(R"({"teacher": null, "distill": {"beta": 0}, "network": {"file": ""},
+      "surgery": {"kind": "none", "first_epoch": null, "allow_partial": false, "plan": []},
+      "train": {"schedule": {"kind": "cosine", "hold_epochs": null}}})"),
+            Lines{});
+  for (const EmbeddedFile& file : embedded_configs()) {
+    const Json json = Json::parse(file.text, file.name);
+    EXPECT_EQ(keys_without_effect(read_run_config(json, file.name), json), Lines{}) << file.name;
+  }
+}
+
+TEST(KeysWithoutEffect, AreTheUsersOwnKeysOnly) {
+  // The embedded configuration's distill.beta is not his.
+  EXPECT_EQ(load_run_config("resnet20_remove", {"teacher=null", "surgery.kind=none"}).without_effect,
+            Lines{});
+  EXPECT_EQ(load_run_config("resnet20_remove",
+                            {"teacher=null", "surgery.kind=none", "distill.beta=0.5"})
+                .without_effect,
+            Lines{"distill.beta has no effect: there is no teacher"});
+  TemporaryDirectory folder;
+  const std::string path = path_join(folder.path(), "mine.json");
+  write_file(path, R"({"distill": {"beta": 0.35}})");
+  EXPECT_EQ(load_run_config(path, {}).without_effect,
+            Lines{"distill.beta has no effect: there is no teacher"});
+  EXPECT_EQ(load_run_config(path, {"teacher.epochs=2"}).without_effect, Lines{});
 }
 
 }  // namespace

@@ -121,7 +121,8 @@ struct TrainConfig {
 };
 
 struct TeacherConfig {
-  std::string checkpoint;  // if set, the rest is not used
+  std::string checkpoint;      // if set, `train` is not used
+  std::string weights_sha256;  // of the teacher that the run is bound to; empty: not yet
   TrainConfig train;
 };
 
@@ -187,11 +188,17 @@ struct LoadedConfig {
   RunConfig config;
   std::string name;    // file name without folder and .json
   std::string source;  // path, or "embedded:NAME"
+  /// "distill.beta has no effect: there is no teacher", of the keys that the user has set: those of
+  /// his file and of the overrides, not those of an embedded configuration.
+  std::vector<std::string> without_effect;
 };
 /// An existing path, else a name (".json" optional) among the embedded configs; then "a.b=value"
 /// overrides.
 LoadedConfig load_run_config(const std::string& name_or_path,
                              const std::vector<std::string>& overrides);
+/// One sentence for each key in `given`, a configuration or a part of one, that `config` does not
+/// read. Keys that say "nothing" (null, false, empty) say so truly.
+std::vector<std::string> keys_without_effect(const RunConfig& config, const Json& given);
 /// Sets a.b.c in a JSON document; the value is JSON if it parses, else a string.
 void apply_override(Json& json, const std::string& assignment);
 std::vector<std::string> embedded_config_names();
