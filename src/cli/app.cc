@@ -35,6 +35,12 @@ struct AllOptions {
   std::string shell = "bash";
 };
 
+/// To stderr; where that cannot be written either, the exit code alone says it.
+template <class... Args>
+void complain(fmt::format_string<Args...> format, Args&&... args) {
+  std::fputs(fmt::format(format, std::forward<Args>(args)...).c_str(), stderr);
+}
+
 /// CLI11's own range check prints 300 digits.
 CLI::Validator at_least_one() {
   return CLI::Validator(
@@ -84,7 +90,10 @@ void setup_train(CLI::App& app, TrainOptions& o) {
   app.add_option("--output", o.output, "Run folder (default runs/NAME)")->type_name("DIR");
   app.add_option("--resume", o.resume, "Continue an interrupted run, bit for bit")
       ->type_name("RUN");
-  app.add_flag("--force", o.force, "Replace the run folder if it exists");
+  app.add_flag("--auto-resume", o.auto_resume,
+               "Begin the run, go on with it, or say that it is finished: for batch scripts, which "
+               "repeat one command");
+  app.add_flag("--force", o.force, "Replace the run in the folder; not one that is being trained");
   add_json(app, o);
 }
 
@@ -367,9 +376,9 @@ static int run_command(int argc, const char* const* argv) {
   } catch (const CLI::Success& e) {  // --help, --version
     return app.exit(e);
   } catch (const CLI::ParseError& e) {
-    fmt::print(stderr, "tailor: usage: {}{}\n", e.what(), usage_hint(app, argc, argv));
+    complain("tailor: usage: {}{}\n", e.what(), usage_hint(app, argc, argv));
     const bool has_command = !app.get_subcommands().empty();
-    fmt::print(stderr, "see tailor {}--help\n",
+    complain("see tailor {}--help\n",
                has_command ? app.get_subcommands()[0]->get_name() + " " : "");
     return exit_code(ErrorKind::Usage);
   }
@@ -400,7 +409,7 @@ static int run_command(int argc, const char* const* argv) {
   } catch (const Error& e) {
     clear_progress_line();
     const std::string kind = std::string(error_kind_name(e.kind())) + ": ", message = e.what();
-    fmt::print(stderr, "tailor: {}{}\n", message.compare(0, kind.size(), kind) == 0 ? "" : kind,
+    complain("tailor: {}{}\n", message.compare(0, kind.size(), kind) == 0 ? "" : kind,
                message);
     return exit_code(e.kind());
   } catch (const std::bad_alloc&) {
@@ -412,7 +421,7 @@ static int run_command(int argc, const char* const* argv) {
   } catch (const std::exception& e) {
     clear_progress_line();
     if (std::ferror(stdout) != 0) return exit_code(ErrorKind::Data);  // run_cli says so
-    fmt::print(stderr, "tailor: internal: {} (this is a bug in tailor, please report it)\n",
+    complain("tailor: internal: {} (this is a bug in tailor, please report it)\n",
                e.what());
     return exit_code(ErrorKind::Internal);
   }

@@ -125,14 +125,13 @@ std::string newest_finished_checkpoint(const std::string& runs) {
   return resolve_checkpoint(newest);
 }
 
-std::string resolve_checkpoint(const std::string& path) {
+std::string resolve_checkpoint(const std::string& path, const char* what) {
   if (!is_directory(path)) return path;
   for (const char* name : {"best.ckpt", "last.ckpt", "model.ckpt"}) {
     const std::string file = path_join(path, name);
     if (path_exists(file)) return file;
   }
-  fail(ErrorKind::Data, "--checkpoint {}: the folder has no best.ckpt, last.ckpt or model.ckpt",
-       path);
+  fail(ErrorKind::Data, "{} {}: the folder has no best.ckpt, last.ckpt or model.ckpt", what, path);
 }
 
 GraphSource open_graph_source(const std::string& checkpoint, const std::string& graph,

@@ -32,7 +32,8 @@ GraphSource open_graph_source(const std::string& checkpoint, const std::string& 
 /// when there is none.
 std::string newest_finished_checkpoint(const std::string& runs);
 /// A checkpoint, from the file or the run folder that a user names.
-std::string resolve_checkpoint(const std::string& path);
+/// `what` names it in an error.
+std::string resolve_checkpoint(const std::string& path, const char* what = "--checkpoint");
 
 /// Uniform random pixels, preprocessed, CHW: what a network without data is looked at with.
 std::vector<double> noise_image(const MapShape& shape, const Preprocessing& p, int64_t index);

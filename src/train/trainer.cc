@@ -230,9 +230,11 @@ class Run {
     BatchBuffer batch(config_.batch_size, shape(), preprocessing());
     epoch_began_ = Clock::now();
     epoch_images_ = 0;
-    progress_.begin(fmt::format("epoch {}/{}", position_.epoch + 1, config_.epochs), images.size(),
-                    "image");
-    progress_.advance(position_.step * config_.batch_size);
+    progress_.begin(fmt::format("{}epoch {}/{}", spec_.role, position_.epoch + 1, config_.epochs),
+                    images.size(), "image");
+    progress_.place(
+        position_.step * config_.batch_size,
+        (config_.epochs - position_.epoch - 1) * images.size() + spec_.images_after);
     while (position_.step < steps) {
       const int64_t first = position_.step * config_.batch_size,
                     count = std::min(config_.batch_size, images.size() - first);
@@ -335,8 +337,8 @@ class Run {
                       {"skips", skips},
                       {"seconds", epoch_seconds_},
                       {"images_per_s", images_per_s}}));
-    std::string text = fmt::format("epoch {}/{}: loss {:.4f}, train {:.2f} %", position_.epoch + 1,
-                                   config_.epochs, train_loss, train_accuracy);
+    std::string text = fmt::format("{}epoch {}/{}: loss {:.4f}, train {:.2f} %", spec_.role,
+                                   position_.epoch + 1, config_.epochs, train_loss, train_accuracy);
     if (validation) text += fmt::format(", validation {:.2f} %", 100 * validation->accuracy_frac);
     log_info("train", "{}, lr {:.4g}, {:.0f} images/s", text, rate, images_per_s);
 

@@ -54,6 +54,7 @@ class Interrupter : public Progress {
       return;
     if (++steps_ == after_) set_pending_interrupt(SIGINT);
   }
+  void place(int64_t /*done*/, int64_t /*after*/) override {}
   void note(const std::string& /*text*/) override {}
   void end() override {}
 

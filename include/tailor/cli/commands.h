@@ -18,6 +18,7 @@ struct TrainOptions : CommonOptions {
   std::vector<std::string> set;
   std::string output, resume;
   bool force = false;
+  bool auto_resume = false;  // begin, go on, or say that the run is finished
 };
 
 /// Values of the config's "export" section; what is not given comes from the run, and then from the

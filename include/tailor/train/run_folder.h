@@ -1,5 +1,5 @@
 // A run's folder: config.json, last.ckpt, best.ckpt, teacher (a link), metrics.jsonl,
-// alterations.jsonl, summary.json, train.log. One process at a time may write to it; the JSON-lines
+// alterations.jsonl, summary.json, train.log, .lock. One process at a time may write to it; the JSON-lines
 // files never hold more than the checkpoint's position, once the run has been resumed.
 #pragma once
 
@@ -12,8 +12,8 @@ namespace tailor {
 
 class RunFolder {
  public:
-  /// Creates the folder if need be and locks it. Waits for another process that holds the lock when
-  /// `wait` is set, else throws Usage.
+  /// Creates the folder if need be and locks it; nothing else is touched. Waits for another process
+  /// that holds the lock when `wait` is set, else throws Usage.
   RunFolder(std::string path, bool wait);
   ~RunFolder();
   RunFolder(const RunFolder&) = delete;
@@ -24,6 +24,17 @@ class RunFolder {
   std::string last() const { return file("last.ckpt"); }
   std::string best() const { return file("best.ckpt"); }
   bool finished() const;
+
+  /// Writes into the lock who trains here, with how many threads, and warns when a run goes on with
+  /// another number than before.
+  void sign(int64_t threads);
+  /// Removes the run's files, so that another can begin; what else is in the folder stays.
+  void clear();
+  /// A folder without config.json is no run.
+  static bool is_run(const std::string& path);
+  /// Nothing is there, or a folder with nothing but what a process leaves that was killed before it
+  /// began.
+  static bool is_free(const std::string& path);
 
   void append(const char* name, const Json& line);
   /// Keeps the first `lines` lines. Throws Data if there are fewer.

@@ -1,7 +1,8 @@
 // tailor train: resolves the configuration, sees to the teacher, trains the student.
-#include <filesystem>
+#include <cstdlib>
 
 #include "cli/torch/plugin.h"
+#include "cli/torch/teacher.h"
 #include "tailor/cli/commands.h"
 #include "tailor/core/files.h"
 #include "tailor/core/log.h"
@@ -11,128 +12,19 @@
 namespace tailor {
 namespace {
 
-/// The teacher as a run of its own: same network and data, no surgery.
-RunConfig teacher_config(const RunConfig& config) {
-  RunConfig teacher;
-  teacher.network = config.network;
-  teacher.data = config.data;
-  teacher.train = config.teacher->train;
-  teacher.runtime = config.runtime;
-  teacher.distill.beta = 0;
-  return teacher;
-}
-
-/// A described network is copied into the run, which then goes on whatever becomes of the original.
-constexpr const char* kDescription = "network.json";
-
-void write_config(RunFolder& folder, RunConfig& config, const DataSplits& data) {
-  RunConfig written = config;
-  if (config.network.family == "file") {
-    folder.write(kDescription,
-                 write_network(make_network(config.network, data.shape, data.classes)));
-    config.network.file = absolute_path(folder.file(kDescription));
-    written.network.file = kDescription;
-  }
-  folder.write("config.json", write_run_config(written));
-}
-
-/// Names the teacher by what decides its weights: of a described network the description, of a
-/// user's own data set the place and the names in it; where an official set lies says nothing.
-std::string teacher_key(const RunConfig& teacher, const DataSplits& data) {
-  RunConfig key = teacher;
-  if (!key.data.is_own()) key.data.root.clear();
-  key.network.file.clear();
-  key.runtime = {};
-  key.exporting = {};
-  std::string text = write_run_config(key).dump();
-  if (teacher.network.family == "file")
-    text += write_network(make_network(teacher.network, data.shape, data.classes)).dump();
-  if (key.data.is_own()) text += names_digest(data);
-  return sha256(text).substr(0, 10);
-}
-
-/// A student must be its teacher's network; says the first field that is not.
-void check_agreement(const RunConfig& config, const DataSplits& data, const Checkpoint& teacher,
-                     const std::string& source, const std::string& teacher_name) {
-  const bool same = write_network(make_network(config.network, data.shape, data.classes)) ==
-                    write_network(teacher.network);
-  if (config.network.family == "file" && !same)
-    fail_config("/network/file", "the description of the teacher " + teacher_name,
-                config.network.file, source);
-  const Json mine = write_network_config(config.network);
-  const Json* run = teacher.config.find("network");
-  for (const auto& [key, value] : mine.as_object()) {
-    const Json* theirs = run && !same ? run->find(key) : nullptr;
-    if (theirs && *theirs != value)
-      fail_config("/network/" + key,
-                  theirs->dump() + ", as the teacher " + teacher_name + " has it", value.dump(),
-                  source);
-  }
-  if (!config.data.mean.empty() &&
-      !(Preprocessing{config.data.mean, config.data.deviation} == teacher.preprocessing))
-    fail_config("/data/mean", "the teacher's preprocessing (leave mean and deviation out)",
-                Json::array(config.data.mean).dump(), source);
-}
-
-Checkpoint finished_teacher(const RunFolder& folder) {
-  const std::string path = path_exists(folder.best()) ? folder.best() : folder.last();
-  Checkpoint c = load_checkpoint(path);
-  const Json summary =
-      Json::parse(read_file(folder.file("summary.json")), folder.file("summary.json"));
-  const Json& part = summary.at(path == folder.best() ? "best" : "last");
-  c.metrics = Json::object({{"run", c.run},
-                            {"checkpoint", file_name(path)},
-                            {"validation_accuracy", part.at("validation_accuracy")},
-                            {"test_accuracy", part.at("test_accuracy")}});
-  return c;
-}
-
-/// Trains, resumes or reuses the teacher; returns its checkpoint and where it is.
-Checkpoint obtain_teacher(const RunConfig& config, const DataSplits& data, const std::string& runs,
-                          const std::string& source, const std::string& student, Progress& progress,
-                          std::string& where) {
-  if (!config.teacher->checkpoint.empty()) {
-    where = config.teacher->checkpoint;
-    Checkpoint c = load_checkpoint(where);
-    Json metrics = Json::object({{"run", c.run}, {"checkpoint", file_name(where)}});
-    for (const auto& [key, value] : c.metrics.as_object()) metrics.set(key, value);
-    c.metrics = metrics;
-    return c;
-  }
-  RunSpec spec;
-  spec.config = teacher_config(config);
-  spec.source = source;
-  spec.data = data;
-  spec.resume = student;
-  spec.name =
-      fmt::format("{}-{}-teacher-{}", make_network(config.network, data.shape, data.classes).name,
-                  config.data.name, teacher_key(spec.config, data));
-  where = path_join(path_join(runs, "teachers"), spec.name);
-  RunFolder folder(where, /*wait=*/true);
-  if (folder.finished()) {
-    log_info("train", "teacher: reusing {}", where);
-  } else {
-    log_info("train", "teacher: {} {}", path_exists(folder.last()) ? "going on with" : "training",
-             where);
-    write_config(folder, spec.config, data);
-    train_run(spec, folder, progress);
-  }
-  return finished_teacher(folder);
-}
-
 std::string percent(const Json& value) {
   return value.is_null() ? "–" : fmt::format("{:.2f} %", value.as_number());
 }
 
-void print_summary(const RunFolder& folder, bool json) {
-  const Json summary =
-      Json::parse(read_file(folder.file("summary.json")), folder.file("summary.json"));
+void print_summary(const std::string& folder, bool json) {
+  const std::string file = path_join(folder, "summary.json");
+  const Json summary = Json::parse(read_file(file), file);
   if (json) {
     fmt::print("{}\n", summary.dump(2));
     return;
   }
   fmt::print("{}: {} with {} skips ({} before), {} parameters, {} epochs in {:.0f} s\n",
-             folder.path(), summary.at("network").as_string(), summary.at("skips").as_int(),
+             folder, summary.at("network").as_string(), summary.at("skips").as_int(),
              summary.at("skips_before").as_int(), summary.at("parameters").as_int(),
              summary.at("epochs").as_int(), summary.at("seconds").as_number());
   if (const Json& teacher = summary.at("teacher"); !teacher.is_null()) {
@@ -147,102 +39,200 @@ void print_summary(const RunFolder& folder, bool json) {
       fmt::print("{}     validation {}  test {}\n", part, percent(p.at("validation_accuracy")),
                  percent(p.at("test_accuracy")));
   }
-  fmt::print("next: tailor export --checkpoint {}\n", folder.path());
+  fmt::print("next: tailor export --checkpoint {}\n", shell_quote(folder));
 }
 
-}  // namespace
-
-int torch_train(const TrainOptions& options) {
+/// What a command asks for: a run that begins, or one that goes on.
+struct Request {
   LoadedConfig loaded;
   std::string output;
+  bool goes_on = false;
+  std::string stored;  // config.json as it was read
+};
+
+std::string without_slash(std::string path) {
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  return path;
+}
+
+/// A run may begin where nothing is, and with --force where a run is.
+void check_place(const std::string& output, bool force) {
+  if (RunFolder::is_free(output)) return;
+  if (!is_directory(output))
+    fail(ErrorKind::Usage, "{}: it is a file, expected a folder; name another --output", output);
+  if (!RunFolder::is_run(output)) {
+    if (force)
+      fail(ErrorKind::Usage,
+           "--force {}: the folder is no run (it has no config.json) and is left alone", output);
+    fail(ErrorKind::Usage,
+         "{}: the folder is not empty and no run (it has no config.json); name another --output",
+         output);
+  }
+  if (!force)
+    fail(ErrorKind::Usage,
+         "{}: the folder is not empty; go on with --resume {}, or begin again with --force", output,
+         shell_quote(output));
+}
+
+/// The run in a folder as it was begun.
+Request stored_run(const std::string& folder) {
+  Request request;
+  request.output = without_slash(folder);
+  request.goes_on = true;
+  const std::string file = path_join(request.output, "config.json");
+  if (!path_exists(file))
+    fail(ErrorKind::Usage, "--resume {}: there is no config.json: not a run folder", folder);
+  request.stored = read_file(file, "configuration");
+  LoadedConfig& loaded = request.loaded;
+  loaded = load_run_config(file, {});
+  loaded.name = file_name(request.output);
+  loaded.without_effect.clear();  // every key is in there, set by the user or not
+  if (std::string& description = loaded.config.network.file; description == kDescription)
+    description = absolute_path(path_join(request.output, description));
+  return request;
+}
+
+/// The first key whose values differ, as a JSON Pointer with both values; empty: none does.
+struct Difference {
+  std::string pointer, mine, theirs;
+};
+Difference first_difference(const Json& mine, const Json& theirs, const std::string& pointer) {
+  if (mine == theirs) return {};
+  if (!mine.is_object() || !theirs.is_object()) return {pointer, mine.dump(), theirs.dump()};
+  for (const auto& [key, value] : mine.as_object()) {
+    const Json* other = theirs.find(key);
+    Difference d = first_difference(value, other ? *other : Json(), pointer + "/" + key);
+    if (!d.pointer.empty()) return d;
+  }
+  return {};
+}
+
+/// What makes the experiment: the machine's settings do not, nor where an official data set lies.
+Json experiment(RunConfig config) {
+  config.runtime = {};
+  if (!config.data.is_own()) config.data.root.clear();
+  Json description;
+  if (std::string& file = config.network.file; !file.empty()) {
+    description = write_network(read_network(Json::parse(read_file(file), file), file));
+    file.clear();
+  }
+  Json json = write_run_config(config);
+  json.find("network")->set("file", description);
+  return json;
+}
+
+/// The stored run, if the command asks for the very same; else throws Config with the first key.
+Request same_run(const Request& asked) {
+  Request run = stored_run(asked.output);
+  RunConfig &mine = run.loaded.config, now = asked.loaded.config;
+  if (now.teacher && mine.teacher && now.teacher->weights_sha256.empty())
+    now.teacher->weights_sha256 = mine.teacher->weights_sha256;
+  const Difference d = first_difference(experiment(now), experiment(mine), "");
+  if (!d.pointer.empty()) {
+    fail_config(d.pointer, fmt::format("{}, as the run {} was begun with", d.theirs, asked.output),
+                d.mine,
+                asked.loaded.source +
+                    " (name another --output, or begin again with --force instead of --auto-resume)");
+  }
+  mine.runtime = now.runtime;
+  mine.data.root = now.data.root;
+  run.loaded.without_effect = asked.loaded.without_effect;
+  return run;
+}
+
+Request read_request(const TrainOptions& options) {
+  if (options.auto_resume && (options.force || !options.resume.empty()))
+    fail(ErrorKind::Usage, "--auto-resume: leave --resume and --force out: it begins or goes on");
   if (!options.resume.empty()) {
     if (!options.config.empty() || !options.set.empty() || !options.output.empty() || options.force)
       fail(ErrorKind::Usage,
            "--resume {}: the run knows its configuration; leave --config, --set, --output and "
            "--force out",
            options.resume);
-    output = options.resume;
-    while (output.size() > 1 && output.back() == '/') output.pop_back();
-    const std::string file = path_join(output, "config.json");
-    if (!path_exists(file))
-      fail(ErrorKind::Usage, "--resume {}: there is no config.json: not a run folder",
-           options.resume);
-    loaded = load_run_config(file, {});
-    loaded.name = file_name(output);
-    if (std::string& description = loaded.config.network.file; description == kDescription)
-      description = absolute_path(path_join(output, description));
-  } else {
-    if (options.config.empty())
-      fail(ErrorKind::Usage, "expected --config NAME or FILE ({}), or --resume RUN",
-           join(embedded_config_names(), ", "));
-    loaded = load_run_config(options.config, options.set);
-    output = options.output.empty() ? path_join("runs", loaded.name) : options.output;
-    while (output.size() > 1 && output.back() == '/') output.pop_back();
-    if (path_exists(output) && !is_empty_directory(output)) {
-      if (!options.force)
-        fail(ErrorKind::Usage,
-             "{}: the folder is not empty; go on with --resume {}, or begin again with --force",
-             output, output);
-      if (!path_exists(path_join(output, "config.json")))
-        fail(ErrorKind::Usage,
-             "--force {}: the folder is no run (it has no config.json) and is left alone", output);
-      remove_all(output);
-    }
-    // The folder may be resumed from anywhere.
-    RunConfig& c = loaded.config;
-    if (c.data.root.empty()) {
-      const char* environment = std::getenv("TAILOR_DATA");
-      c.data.root = environment && *environment ? environment : "data";
-    }
-    c.data.root = absolute_path(c.data.root);
-    if (!c.network.file.empty()) c.network.file = absolute_path(c.network.file);
-    if (c.teacher && !c.teacher->checkpoint.empty())
-      c.teacher->checkpoint = absolute_path(c.teacher->checkpoint);
+    return stored_run(options.resume);
   }
-  const RunConfig& config = loaded.config;
+  if (options.config.empty())
+    fail(ErrorKind::Usage, "expected --config NAME or FILE ({}), or --resume RUN",
+         join(embedded_config_names(), ", "));
+  Request request;
+  request.loaded = load_run_config(options.config, options.set);
+  request.output = without_slash(
+      options.output.empty() ? path_join("runs", request.loaded.name) : options.output);
+  const bool there = options.auto_resume && RunFolder::is_run(request.output);
+  if (!there) check_place(request.output, options.force);
+  // The folder may be resumed from anywhere.
+  RunConfig& c = request.loaded.config;
+  if (c.data.root.empty()) {
+    const char* environment = std::getenv("TAILOR_DATA");
+    c.data.root = environment && *environment ? environment : "data";
+  }
+  c.data.root = absolute_path(c.data.root);
+  if (!c.network.file.empty()) c.network.file = absolute_path(c.network.file);
+  if (c.teacher && !c.teacher->checkpoint.empty())
+    c.teacher->checkpoint = named_teacher_file(c.teacher->checkpoint);
+  return there ? same_run(request) : request;
+}
+
+/// Now that nobody else can: what was looked at before must still be so.
+void claim(RunFolder& folder, const Request& request, bool force) {
+  if (!request.goes_on) {
+    check_place(folder.path(), force);
+    if (force) folder.clear();
+  } else if (!RunFolder::is_run(folder.path()) ||
+             read_file(folder.file("config.json")) != request.stored) {
+    fail(ErrorKind::Usage, "{}: another process began another run here meanwhile; try again",
+         folder.path());
+  }
+}
+
+}  // namespace
+
+int torch_train(const TrainOptions& options) {
+  const Request request = read_request(options);
+  const LoadedConfig& loaded = request.loaded;
+  const std::string& output = request.output;
+  auto finished = [&] {
+    log_info("train", "{} is finished already", output);
+    print_summary(output, options.json);
+    return 0;
+  };
+  if (request.goes_on && path_exists(path_join(output, "summary.json"))) return finished();
   RunSpec spec;
   spec.name = file_name(output);
-  spec.config = config;
+  spec.config = loaded.config;
   spec.source = loaded.source;
-  spec.data = open_data(config.data);
-  if (config.teacher) {  // what cannot work is said before the teacher's hours and the run's folder
-    const std::string& file = config.teacher->checkpoint;
-    Network network;
-    if (file.empty()) {
-      network = make_network(config.network, spec.data.shape, spec.data.classes);
-    } else {
-      const Checkpoint teacher = load_checkpoint(file);
-      network = teacher.network;
-      verify_data_fits(spec.data, network.input, network.classes, "the teacher " + file,
-                       teacher.class_names);
-      check_agreement(config, spec.data, teacher, spec.source, file);
-    }
-    plan_edits(config.surgery, network, config.train.epochs, spec.source);
+  spec.data = open_data(loaded.config.data);
+  std::optional<Checkpoint> named;
+  if (const auto& teacher = loaded.config.teacher) {
+    // What cannot work is said before the teacher's hours and the run's folder.
+    if (!teacher->checkpoint.empty())
+      named = load_named_teacher(loaded.config, spec.data, loaded.source);
+    const Network network =
+        named ? named->network
+              : make_network(loaded.config.network, spec.data.shape, spec.data.classes);
+    plan_edits(loaded.config.surgery, network, loaded.config.train.epochs, spec.source);
+    spec.role = "student, ";
   }
 
   RunFolder folder(output, /*wait=*/false);
-  if (folder.finished()) {
-    log_info("train", "{} is finished already", output);
-    print_summary(folder, options.json);
-    return 0;
-  }
+  claim(folder, request, options.force);
+  if (folder.finished()) return finished();
   write_config(folder, spec.config, spec.data);
   set_log_file(folder.file("train.log"));
-  const int threads = set_torch_threads(config.runtime.threads);
+  for (const std::string& text : loaded.without_effect) log_warn("config", "{}", text);
+  const int threads = set_torch_threads(loaded.config.runtime.threads);
+  folder.sign(threads);
   log_info("train", "{}: {} on {}, {} training, {} validation, {} test images, {} threads", output,
            loaded.source, spec.data.name, spec.data.train->size(),
            spec.data.validation ? spec.data.validation->size() : 0, spec.data.test->size(),
            threads);
   auto progress = make_stderr_progress();
-  if (config.teacher) {
-    const std::string runs = parent_path(output).empty() ? "." : parent_path(output);
-    std::string where;
-    spec.teacher = obtain_teacher(config, spec.data, runs, loaded.source, output, *progress, where);
-    folder.link_teacher(where);
-  }
+  if (spec.config.teacher)
+    spec.teacher = obtain_teacher(spec.config, spec.data, loaded.source, folder, threads,
+                                  std::move(named), *progress);
   train_run(spec, folder, *progress);
   set_log_file("");
-  print_summary(folder, options.json);
+  print_summary(output, options.json);
   return 0;
 }
 

@@ -1,0 +1,40 @@
+// The teacher of a run: trained once and reused, or a finished one that the user names. A run is
+// bound to its teacher's weights; another teacher later is an error.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "tailor/config/run_config.h"
+#include "tailor/core/progress.h"
+#include "tailor/data/images.h"
+#include "tailor/net/checkpoint.h"
+#include "tailor/train/run_folder.h"
+
+namespace tailor {
+
+/// Writes config.json, and a described network beside it: the run goes on whatever becomes of the
+/// original. `config` then names the copy.
+void write_config(RunFolder& folder, RunConfig& config, const DataSplits& data);
+/// Name of the copy, as config.json has it.
+constexpr const char* kDescription = "network.json";
+
+/// The checkpoint that teacher.checkpoint names, by itself or by its run's folder.
+std::string named_teacher_file(const std::string& checkpoint);
+/// What config.teacher->checkpoint holds. Throws Config unless it is a finished teacher of the
+/// run's network and data; warns where its training images are among the run's validation images.
+Checkpoint load_named_teacher(const RunConfig& config, const DataSplits& data,
+                              const std::string& source);
+
+/// Trains, resumes or reuses the teacher of `student`, or takes the `named` one; binds the student's
+/// configuration to its weights, writes that, and links the teacher. Throws Data if it is not the
+/// one that the student is bound to.
+Checkpoint obtain_teacher(RunConfig& config, const DataSplits& data, const std::string& source,
+                          RunFolder& student, int64_t threads, std::optional<Checkpoint> named,
+                          Progress& progress);
+
+/// Training images that the student's epochs cost, in images of plain training: a teacher beside
+/// it adds a forward pass, a third of a step.
+int64_t student_images(const RunConfig& config, const DataSplits& data);
+
+}  // namespace tailor
