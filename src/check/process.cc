@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 
 #include "tailor/core/error.h"
 #include "tailor/core/interrupt.h"
@@ -24,12 +25,15 @@ ProcessResult run_process(const std::vector<std::string>& argv, const std::strin
   arguments.reserve(argv.size() + 1);
   for (const std::string& a : argv) arguments.push_back(const_cast<char*>(a.c_str()));
   arguments.push_back(nullptr);
-  std::vector<std::string> variables;
-  for (char** e = environ; *e; ++e) variables.emplace_back(*e);
-  for (const auto& [name, value] : environment) variables.push_back(name + "=" + value);
+  // Each name once, the last setting: of two, a shell takes the other than getenv.
+  std::map<std::string, std::string> named;
+  for (char** e = environ; *e; ++e) {
+    const std::string variable = *e;
+    named[variable.substr(0, variable.find('='))] = variable;
+  }
+  for (const auto& [name, value] : environment) named[name] = name + "=" + value;
   std::vector<char*> variable_pointers;
-  for (auto v = variables.rbegin(); v != variables.rend(); ++v)
-    variable_pointers.push_back(v->data());  // the last setting comes first and wins
+  for (auto& [name, variable] : named) variable_pointers.push_back(variable.data());
   variable_pointers.push_back(nullptr);
   int output[2], failure[2];
   if (::pipe2(output, O_CLOEXEC) != 0 || ::pipe2(failure, O_CLOEXEC) != 0)

@@ -10,6 +10,7 @@
 #include "support/golden.h"
 #include "support/networks.h"
 #include "tailor/core/json.h"
+#include "tailor/core/strings.h"
 #include "tailor/core/version.h"
 #include "tailor/data/codec.h"
 #include "tailor/emulate/float64.h"
@@ -307,6 +308,72 @@ TEST_F(Cli, AFullDiskIsAnErrorAndLeavesNothingHalfWritten) {
       r.output, {"No space left on device", "free some space and try again; nothing was changed"});
   EXPECT_EQ(list_directory(disk), std::vector<std::string>{"mine"});
   ::umount(disk.c_str());
+}
+
+TEST_F(Cli, AnAnswerThatCannotBeWrittenIsAnErrorOfEveryCommand) {
+  write_checkpoint("tiny.ckpt");
+  ASSERT_EQ(run({"export", "--checkpoint", "tiny.ckpt", "--vectors", "1", "--output", "p"}).status,
+            0);
+  const std::string tailor = shell_quote(TAILOR_BINARY);
+  auto shell = [&](const std::string& command) {
+    return run_process({"bash", "-c", command}, folder.path(),
+                       {{"TAILOR_LOG", "info"}, {"CXX", "c++ -O0"}});
+  };
+  for (const std::string command :
+       {"--help", "--version", "train --help", "version", "version --json", "env", "config list",
+        "config show --config resnet20_remove", "config schema", "config reference",
+        "completion bash", "inspect tiny.ckpt", "inspect tiny.ckpt --json",
+        "export --checkpoint tiny.ckpt --vectors 1 --output q --force", "check p",
+        "export --checkpoint tiny.ckpt --format safetensors --output w --force",
+        "evaluate --checkpoint tiny.ckpt --backend float64 --limit 1",
+        "data check --name synthetic --set data.train_size=50 --set data.test_size=20"}) {
+    ProcessResult r = shell(fmt::format("{} {} > /dev/full", tailor, command));
+    EXPECT_EQ(r.status, 4) << command << ": " << r.output;
+    testing::expect_words(r.output, {"tailor: data: cannot write to standard output"});
+    EXPECT_EQ(r.output.find("internal"), std::string::npos) << r.output;
+  }
+  // A closed descriptor is not the next file's: nothing is printed into what the command writes.
+  ProcessResult r = shell(tailor + " export --checkpoint tiny.ckpt --format safetensors --output c "
+                          "1>&- 2>errors; echo $?; cat errors");
+  testing::expect_words(r.output, {"4\n", "cannot write to standard output: Bad file descriptor"});
+  ASSERT_EQ(run({"export", "--checkpoint", "tiny.ckpt", "--format", "safetensors", "--output", "d"})
+                .status,
+            0);
+  EXPECT_EQ(read_file(file("c")), read_file(file("d")));
+  // Nor does a message that nobody can read end it otherwise.
+  EXPECT_EQ(shell(tailor + " frobnicate 2>/dev/full").status, 2);
+  EXPECT_EQ(shell(tailor + " check nowhere 2>&-").status, 4);
+}
+
+TEST_F(Cli, PassAndFailAreColouredOnATerminalThatTakesIt) {
+  if (run_process({"sh", "-c", "command -v script"}, "/").status != 0)
+    GTEST_SKIP() << "needs script (util-linux)";
+  write_checkpoint("tiny.ckpt");
+  ASSERT_EQ(run({"export", "--checkpoint", "tiny.ckpt", "--vectors", "1", "--output", "p"}).status,
+            0);
+  auto check = [&](const char* term, const char* no_color) {
+    return run_process({"script", "-qec", shell_quote(TAILOR_BINARY) + " check p", "/dev/null"},
+                       folder.path(),
+                       {{"TERM", term}, {"NO_COLOR", no_color}, {"CXX", "c++ -O0"}})
+        .output;
+  };
+  write_file(file("p/README.md"), "changed");
+  testing::expect_words(check("xterm-256color", ""), {"\x1b[31mFAIL\x1b[0m  files",
+                                                      "\x1b[32mpass\x1b[0m  compiled",
+                                                      "p: \x1b[31mFAIL\x1b[0m"});
+  for (const auto& [term, no_color] : {std::pair("dumb", ""), std::pair("xterm", "1")}) {
+    const std::string plain = check(term, no_color);
+    testing::expect_words(plain, {"FAIL  files", "pass  compiled", "p: FAIL"});
+    EXPECT_EQ(plain.find('\x1b'), std::string::npos) << plain;
+  }
+}
+
+TEST_F(Cli, PathsInPrintedCommandsAreQuoted) {
+  write_checkpoint("tiny.ckpt");
+  const ProcessResult r =
+      run({"export", "--checkpoint", "tiny.ckpt", "--vectors", "1", "--output", "my Größe's p"});
+  ASSERT_EQ(r.status, 0) << r.output;
+  testing::expect_words(r.output, {"next: tailor check 'my Größe'\\''s p'\n"});
 }
 
 TEST_F(Cli, VersionEnvAndCompletion) {

@@ -3,6 +3,7 @@
 #include "tailor/train/trainer.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <csignal>
@@ -11,6 +12,7 @@
 #include "support/records.h"
 #include "tailor/core/files.h"
 #include "tailor/core/interrupt.h"
+#include "tailor/core/log.h"
 #include "tailor/core/strings.h"
 
 namespace tailor {
@@ -46,13 +48,9 @@ class Interrupter : public Progress {
   explicit Interrupter(int64_t after = -1) : after_(after) {}
   void begin(const std::string& label, int64_t /*total*/, const std::string& /*unit*/) override {
     training_ = label.compare(0, 5, "epoch") == 0;
-    first_ = true;
   }
-  void advance(int64_t items) override {
-    if (!training_ ||
-        (std::exchange(first_, false) && items % 32 == 0 && steps_ == 0 && items == 0))
-      return;
-    if (++steps_ == after_) set_pending_interrupt(SIGINT);
+  void advance(int64_t /*items*/) override {
+    if (training_ && ++steps_ == after_) set_pending_interrupt(SIGINT);
   }
   void place(int64_t /*done*/, int64_t /*after*/) override {}
   void note(const std::string& /*text*/) override {}
@@ -60,7 +58,21 @@ class Interrupter : public Progress {
 
  private:
   int64_t after_, steps_ = 0;
-  bool training_ = false, first_ = false;
+  bool training_ = false;
+};
+
+/// Notes where each epoch's bar stands in the whole run.
+class Places : public Progress {
+ public:
+  std::vector<std::string> labels;
+  std::vector<std::pair<int64_t, int64_t>> places;
+  void begin(const std::string& label, int64_t /*total*/, const std::string& /*unit*/) override {
+    if (label.find("epoch") != std::string::npos) labels.push_back(label);
+  }
+  void advance(int64_t /*items*/) override {}
+  void place(int64_t done, int64_t after) override { places.emplace_back(done, after); }
+  void note(const std::string& /*text*/) override {}
+  void end() override {}
 };
 
 struct Fixture {
@@ -96,9 +108,9 @@ TEST(Trainer, ResumesBitForBitFromAnyStep) {
   const RunResult whole = f.run("whole");
   EXPECT_EQ(skip_ids(whole.last.network).size(), 0U);
   const std::string digest = weights_digest(whole.last.tensors);
-  // 3 steps an epoch and one progress call at its start: the first epoch, its last step, across the
-  // alterations of epochs 1 to 3, the tail.
-  for (int64_t after : {2, 4, 5, 6, 7, 9, 12, 14, 17, 19}) {
+  // 3 steps an epoch: within the first epoch, its last step, across the alterations of epochs 1 to
+  // 3, the tail, the very last step.
+  for (int64_t after : {2, 3, 4, 5, 6, 7, 10, 11, 13, 15}) {
     const std::string name = fmt::format("cut{}", after);
     Interrupter interrupter(after);
     bool interrupted = false;
@@ -121,6 +133,21 @@ TEST(Trainer, ResumesBitForBitFromAnyStep) {
         << after;
     EXPECT_EQ(resumed.best_validation_accuracy, whole.best_validation_accuracy);
   }
+}
+
+TEST(Trainer, EveryEpochSaysWhatFollowsItInTheWholeRun) {
+  RunConfig config = small_config();
+  config.train.epochs = 3;
+  Fixture f(config);
+  f.spec.role = "teacher, ";
+  f.spec.images_after = 1000;
+  Places places;
+  f.run("run", places);
+  EXPECT_EQ(places.labels, (std::vector<std::string>{"teacher, epoch 1/3", "teacher, epoch 2/3",
+                                                     "teacher, epoch 3/3"}));
+  // 120 images less 24 for validation.
+  EXPECT_EQ(places.places,
+            (std::vector<std::pair<int64_t, int64_t>>{{0, 1192}, {0, 1096}, {0, 1000}}));
 }
 
 TEST(Trainer, WritesOneLineAnAlterationWithTheWordsOfTheLog) {
@@ -220,6 +247,67 @@ TEST(RunFolder, OneProcessAtATime) {
   RunFolder first(folder.path() + "/run", false);
   testing::expect_error(ErrorKind::Usage, {"another process is training in this folder"},
                         [&] { RunFolder(folder.path() + "/run", false); });
+}
+
+TEST(RunFolder, TheLockSaysWhoTrains) {
+  TemporaryDirectory folder("tailor-lock");
+  RunFolder first(folder.path() + "/run", false);
+  first.sign(3);
+  testing::expect_error(
+      ErrorKind::Usage,
+      {fmt::format("another process ({} on ", ::getpid()), ") is training in this folder"},
+      [&] { RunFolder(folder.path() + "/run", false); });
+}
+
+TEST(RunFolder, ALockThatWasRemovedWithItsFolderIsNoneAnyMore) {
+  TemporaryDirectory folder("tailor-lock");
+  const std::string path = folder.path() + "/run";
+  RunFolder first(path, false);
+  remove_all(path);  // by hand, while a process trains there
+  RunFolder second(path, false);
+  testing::expect_error(ErrorKind::Usage, {"is training in this folder"},
+                        [&] { RunFolder(path, false); });
+}
+
+TEST(RunFolder, GoingOnWithAnotherNumberOfThreadsIsSaid) {
+  TemporaryDirectory folder("tailor-threads");
+  set_log_levels("info");
+  auto said = [&](int64_t threads) {
+    ::testing::internal::CaptureStderr();
+    RunFolder(folder.path() + "/run", false).sign(threads);
+    return ::testing::internal::GetCapturedStderr();
+  };
+  EXPECT_EQ(said(4), "");
+  EXPECT_EQ(said(2), "");  // nothing was trained yet
+  write_file(folder.path() + "/run/last.ckpt", "x");
+  EXPECT_EQ(said(2), "");
+  testing::expect_words(said(1), {"run: going on with 1 threads, after 2: sums are taken in "
+                                  "another order, so the run will not be bit for bit"});
+  write_file(folder.path() + "/run/.lock", "");  // of an older version
+  EXPECT_EQ(said(3), "");
+  set_log_levels("off");
+}
+
+TEST(RunFolder, ClearsWhatIsTheRunsAndNothingElse) {
+  TemporaryDirectory folder("tailor-clear");
+  const std::string path = folder.path() + "/run";
+  write_file(folder.path() + "/teachers/t/best.ckpt", "teacher");
+  EXPECT_TRUE(RunFolder::is_free(path));
+  RunFolder run(path, false);
+  EXPECT_TRUE(RunFolder::is_free(path));  // the lock alone
+  for (const char* name : {"config.json", "last.ckpt", "best.ckpt", "summary.json", "train.log",
+                           "metrics.jsonl", "alterations.jsonl", "network.json",
+                           "last.ckpt.tmp.123", "notes.tmp.txt", "figures/a.png"})
+    write_file(run.file(name), name);
+  run.link_teacher(folder.path() + "/teachers/t");
+  EXPECT_FALSE(RunFolder::is_free(path));
+  EXPECT_TRUE(RunFolder::is_run(path));
+  run.clear();
+  EXPECT_FALSE(RunFolder::is_run(path));
+  EXPECT_EQ(list_directory(path), (std::vector<std::string>{".lock", "figures", "notes.tmp.txt"}));
+  EXPECT_EQ(read_file(folder.path() + "/teachers/t/best.ckpt"), "teacher");
+  testing::expect_error(ErrorKind::Usage, {"is training in this folder"},
+                        [&] { RunFolder(path, false); });
 }
 
 TEST(RunFolder, TruncatesToThePosition) {

@@ -532,5 +532,329 @@ TEST_F(TrainCli, ADamagedCheckpointIsRefusedOnResume) {
                  {"train", "--resume", "run"});
 }
 
+/// Trains in the background until the run has a line in metrics.jsonl, runs a script beside it, then
+/// ends the training by Ctrl-C. $1 is the run, $tailor the program.
+constexpr const char* kBeside =
+    "tailor=$1 run=$2 script=$3; shift 3; \"$tailor\" \"$@\" --output \"$run\" & pid=$!; "
+    "until [ -s \"$run/metrics.jsonl\" ]; do kill -0 $pid || exit 99; sleep 0.05; done; "
+    "eval \"$script\"; kill -INT $pid; wait $pid; exit 0";
+
+TEST_F(TrainCli, NoWayIntoAFolderThatIsBeingTrainedHarmsTheRun) {
+  const std::string again =
+      "for how in \"--config tiny.json --output run --force\" \"--resume run\" "
+      "\"--config tiny.json --output run --auto-resume --set train.epochs=5000 --set "
+      "teacher.epochs=1\"; do \"$tailor\" train $how; echo status=$?; done";
+  const ProcessResult r = run_process(
+      {"bash", "-c", kBeside, "beside", TAILOR_BINARY, "run", again, "train", "--config",
+       "tiny.json", "--set", "train.epochs=5000", "--set", "teacher.epochs=1"},
+      folder.path(), {{"OMP_NUM_THREADS", "1"}});
+  EXPECT_EQ(r.status, 0) << r.output;
+  size_t refused = 0;
+  for (size_t at = r.output.find("another process ("); at != std::string::npos;
+       at = r.output.find("another process (", at + 1))
+    ++refused;
+  EXPECT_EQ(refused, 3U) << r.output;
+  EXPECT_EQ(r.output.find("status=0"), std::string::npos);
+  // The run is whole: every epoch has its line, and it can be gone on with.
+  const int64_t epoch = load_checkpoint(file("run/last.ckpt")).position.epoch;
+  EXPECT_GT(epoch, 0);
+  EXPECT_EQ(static_cast<int64_t>(records("run/metrics.jsonl").size()), epoch);
+  const ProcessResult resumed = run_until("INT", 3, {"train", "--resume", "run"});
+  EXPECT_EQ(resumed.status, 130) << resumed.output;
+  testing::expect_words(resumed.output, {"run: going on at epoch "});
+}
+
+TEST_F(TrainCli, AForceThatCannotWorkLeavesTheOldRunAsItWas) {
+  ASSERT_EQ(run({"train", "--config", "tiny.json", "--output", "run", "--set", "teacher=null",
+                 "--set", "surgery.kind=none", "--set", "train.epochs=1"})
+                .status,
+            0);
+  write_file(file("run/notes.txt"), "mine");
+  const std::string before = read_file(file("run/summary.json"));
+  expect_failure(4, {"/data/validation: expected less than"},
+                 {"train", "--config", "tiny.json", "--output", "run", "--force", "--set",
+                  "data.validation=240"});
+  EXPECT_EQ(read_file(file("run/summary.json")), before);
+  const ProcessResult r = run({"train", "--config", "tiny.json", "--output", "run", "--force",
+                               "--set", "teacher=null", "--set", "surgery.kind=none", "--set",
+                               "train.epochs=2"});
+  ASSERT_EQ(r.status, 0) << r.output;
+  EXPECT_EQ(summary("run").at("epochs").as_int(), 2);
+  EXPECT_EQ(records("run/metrics.jsonl").size(), 2U);
+  EXPECT_EQ(read_file(file("run/notes.txt")), "mine");
+}
+
+TEST_F(TrainCli, OneCommandBeginsGoesOnAndSaysThatItIsFinished) {
+  const std::vector<std::string> command = {"train",         "--config",
+                                            "tiny.json",     "--set",
+                                            "train.epochs=7", "--output",
+                                            "runs/a",        "--auto-resume"};
+  ProcessResult r = run_until_written("KILL", "runs/a/metrics.jsonl", command);
+  EXPECT_EQ(r.status, 128 + SIGKILL) << r.output;
+  r = run(command);
+  EXPECT_EQ(r.status, 0) << r.output;
+  testing::expect_words(r.output, {"runs/a: going on at epoch ", "next: tailor export"});
+  const Json done = summary("runs/a");
+  r = run(command);
+  EXPECT_EQ(r.status, 0) << r.output;
+  testing::expect_words(r.output, {"runs/a is finished already", "next: tailor export"});
+  EXPECT_EQ(summary("runs/a"), done);
+  // The run that was never interrupted.
+  ASSERT_EQ(run({"train", "--config", "tiny.json", "--set", "train.epochs=7", "--output", "runs/b"})
+                .status,
+            0);
+  EXPECT_EQ(summary("runs/b").at("weights_sha256"), done.at("weights_sha256"));
+  // The machine's settings may differ, the experiment may not.
+  auto with = [&](const std::string& assignment) {
+    std::vector<std::string> more = command;
+    more.insert(more.end(), {"--set", assignment});
+    return more;
+  };
+  EXPECT_EQ(run(with("runtime.checkpoint_minutes=1")).status, 0);
+  EXPECT_EQ(run(with("data.root=elsewhere")).status, 0);
+  expect_failure(3,
+                 {"config: /train/optimizer/lr: expected 0.05, as the run runs/a was begun with, "
+                  "got 0.02 in tiny.json with --set (name another --output, or begin again with "
+                  "--force instead of --auto-resume)"},
+                 with("train.optimizer.lr=0.02"));
+  expect_failure(3, {"config: /export/precision: expected \"16,6\", as the run runs/a"},
+                 with("export.precision=8,3"));
+  expect_failure(3, {"config: /teacher: expected {\"", "as the run runs/a was begun with, got null"},
+                 {"train", "--config", "tiny.json", "--output", "runs/a", "--auto-resume", "--set",
+                  "teacher=null", "--set", "surgery.kind=none", "--set", "train.epochs=7"});
+  expect_failure(2, {"--auto-resume: leave --resume and --force out"},
+                 {"train", "--resume", "runs/a", "--auto-resume"});
+  write_file(file("mine/thesis.txt"), "years of work");
+  expect_failure(2, {"mine: the folder is not empty and no run"},
+                 {"train", "--config", "tiny.json", "--output", "mine", "--auto-resume"});
+}
+
+TEST_F(TrainCli, ARunIsBoundToItsTeacher) {
+  const std::vector<std::string> train = {
+      "train", "--config", "tiny.json", "--set", "train.epochs=5000", "--set", "teacher.epochs=1"};
+  std::vector<std::string> first = train;
+  first.insert(first.end(), {"--output", "runs/a"});
+  ASSERT_EQ(run_until_written("INT", "runs/a/metrics.jsonl", first).status, 130);
+  const std::string teacher = "runs/teachers/" + list_directory(file("runs/teachers"))[0];
+  const std::string digest = weights_digest(load_checkpoint(file(teacher + "/best.ckpt")).tensors);
+  EXPECT_EQ(load_checkpoint(file("runs/a/last.ckpt"))
+                .config.at("teacher")
+                .at("weights_sha256")
+                .as_string(),
+            digest);
+  EXPECT_EQ(Json::parse(read_file(file("runs/a/config.json")), "")
+                .at("teacher")
+                .at("weights_sha256")
+                .as_string(),
+            digest);
+  // Copied without teachers/: not trained anew behind the user's back.
+  std::filesystem::copy(file("runs/a"), file("elsewhere/a"),
+                        std::filesystem::copy_options::recursive |
+                            std::filesystem::copy_options::copy_symlinks);
+  expect_failure(4,
+                 {"the teacher of elsewhere/a is not in elsewhere/teachers/",
+                  "the run was copied or moved without it; put it there"},
+                 {"train", "--resume", "elsewhere/a"});
+  EXPECT_FALSE(path_exists(file("elsewhere/teachers")));
+  // Replaced between interrupt and resume.
+  Checkpoint other = load_checkpoint(file(teacher + "/best.ckpt"));
+  other.tensors.at("fc.bias").as<float>()[0] += 1;
+  save_checkpoint(file(teacher + "/best.ckpt"), other);
+  expect_failure(4,
+                 {"the teacher " + teacher + " is not the one that the run is bound to: "
+                      "teacher.weights_sha256 is " + digest + ", the teacher there has " +
+                      weights_digest(other.tensors)},
+                 {"train", "--resume", "runs/a"});
+  // A user may bind a run himself.
+  std::vector<std::string> pinned = train;
+  pinned.insert(pinned.end(), {"--output", "runs/b", "--set", "teacher.weights_sha256=" + digest});
+  ProcessResult r = run(pinned);
+  EXPECT_EQ(r.status, 4);
+  testing::expect_words(r.output, {"is not the one that the run is bound to"});
+  expect_failure(3, {"config: /teacher/weights_sha256: expected 64 digits 0 to f"},
+                 {"train", "--config", "tiny.json", "--output", "runs/c", "--set",
+                  "teacher.weights_sha256=abc"});
+}
+
+TEST_F(TrainCli, ANamedTeacherIsAFinishedRunOfTheSameImages) {
+  auto teacher = [](const std::string& path) {
+    return "teacher={\"checkpoint\": \"" + path + "\"}";
+  };
+  const std::vector<std::string> plain = {"--set", "teacher=null", "--set", "surgery.kind=none"};
+  auto train = [&](const std::string& output, std::vector<std::string> more) {
+    more.insert(more.begin(), {"train", "--config", "tiny.json", "--output", output});
+    return more;
+  };
+  auto student = [&](const std::string& output, const std::string& of,
+                     std::vector<std::string> more = {}) {
+    more.insert(more.begin(), {"--set", teacher(of), "--set", "train.epochs=4"});
+    return train(output, more);
+  };
+  std::vector<std::string> begun = plain;
+  begun.insert(begun.end(), {"--set", "train.epochs=5000"});
+  ASSERT_EQ(run_until_written("INT", "runs/begun/metrics.jsonl", train("runs/begun", begun)).status,
+            130);
+  expect_failure(4,
+                 {"teacher.checkpoint ", "runs/begun/best.ckpt: expected a finished teacher, but "
+                  "its run stands at epoch ", " of 5000; finish it with: tailor train --resume "},
+                 student("runs/x", "runs/begun"));
+  std::filesystem::copy(file("runs/begun/best.ckpt"), file("lone.ckpt"));
+  ProcessResult r = run(student("runs/lone", "lone.ckpt"));
+  EXPECT_EQ(r.status, 0) << r.output;
+  testing::expect_words(r.output, {"lone.ckpt: it is of epoch ", " of 5000, and no run beside it"});
+
+  // The run's folder stands for its best checkpoint.
+  std::vector<std::string> one = plain;
+  one.insert(one.end(), {"--set", "train.epochs=1", "--set", "data.validation=15"});
+  ASSERT_EQ(run(train("runs/t", one)).status, 0);
+  r = run(student("runs/s", "runs/t", {"--set", "data.validation=15"}));
+  EXPECT_EQ(r.status, 0) << r.output;
+  EXPECT_EQ(r.output.find("warning"), std::string::npos) << r.output;
+  EXPECT_EQ(summary("runs/s").at("teacher").at("checkpoint").as_string(), "best.ckpt");
+  EXPECT_EQ(summary("runs/s").at("teacher").at("weights_sha256").as_string(),
+            weights_digest(load_checkpoint(file("runs/t/best.ckpt")).tensors));
+  expect_failure(4, {"teacher.checkpoint nowhere"}, student("runs/x", "nowhere"));
+  create_directories(file("empty"));
+  expect_failure(4, {"teacher.checkpoint empty: the folder has no best.ckpt, last.ckpt or"},
+                 student("runs/x", "empty"));
+
+  // One permutation of one seed: the first 15 of the 40 were kept from the teacher, 25 were not.
+  r = run(student("runs/split", "runs/t"));
+  EXPECT_EQ(r.status, 0) << r.output;
+  testing::expect_words(
+      r.output,
+      {"it was trained on 25 of the run's 40 validation images (its data.seed is 1 and its "
+       "data.validation 15, the run's 1 and 40): the student starts from its weights, so "
+       "validation accuracy reads too high and best.ckpt is chosen by it"});
+  testing::expect_words(read_file(file("runs/split/train.log")), {"it was trained on 25 of"});
+  r = run(student("runs/seed", "runs/t", {"--set", "data.seed=5"}));
+  EXPECT_EQ(r.status, 0) << r.output;
+  testing::expect_words(r.output, {"its images are others, made of data.seed 1, the run's of 5"});
+}
+
+TEST_F(TrainCli, ATeacherOfAnotherDataSetIsRefusedAndOneOfOtherPicturesIsSaid) {
+  for (const char* root : {"pictures", "others"}) {
+    for (const char* name : {"cat", "dog"}) {
+      for (int i = 0; i < 8; ++i)
+        save_png(file(fmt::format("{}/{}/{}.png", root, name, i)), {16, 16},
+                 std::vector<uint8_t>(16 * 16 * 3, static_cast<uint8_t>(20 * i + (*name == 'c'))));
+    }
+  }
+  auto train = [&](const std::string& output, std::vector<std::string> more) {
+    more.insert(more.begin(), {"train", "--config", "tiny.json", "--output", output, "--set",
+                               "data={\"name\": \"folder\", \"root\": \"pictures\", \"image_size\": "
+                               "16, \"test_size\": 4, \"validation\": 4, \"augment\": []}",
+                               "--set", "train.epochs=4"});
+    return more;
+  };
+  ASSERT_EQ(run(train("runs/t", {"--set", "teacher=null", "--set", "surgery.kind=none"})).status, 0);
+  const std::string of = "teacher={\"checkpoint\": \"runs/t\"}";
+  ProcessResult r = run(train("runs/same", {"--set", of}));
+  EXPECT_EQ(r.status, 0) << r.output;
+  EXPECT_EQ(r.output.find("warning"), std::string::npos) << r.output;
+  // Another seed draws other test and validation images; of which the teacher has seen some.
+  r = run(train("runs/seed", {"--set", of, "--set", "data.seed=3"}));
+  EXPECT_EQ(r.status, 0) << r.output;
+  testing::expect_words(r.output, {" of the run's 4 validation images (its data.seed is 1",
+                                   " of the run's 4 test images (its data.seed is 1"});
+  r = run(train("runs/root", {"--set", of, "--set", "data.root=others"}));
+  EXPECT_EQ(r.status, 0) << r.output;
+  testing::expect_words(r.output, {"it was trained on folder (" + file("pictures") +
+                                       "), the run is on folder (" + file("others") + ")"});
+  // An official set has images and classes of its own.
+  Checkpoint c = load_checkpoint(file("runs/same/last.ckpt"));
+  c.network.input = {3, 32, 32};
+  c.network.classes = 10;
+  RunConfig config = read_run_config(
+      Json::parse(R"({"network": {"depth": 8, "width": 4}, "data": {"name": "svhn"}})", ""), "");
+  c.config = write_run_config(config);
+  c.network = make_network(config.network, {3, 32, 32}, 10);
+  c.tensors = testing::random_tensors(c.network, 3);
+  c.momentum.clear();
+  c.class_names.clear();
+  save_checkpoint(file("svhn.ckpt"), c);
+  expect_failure(3, {"config: /data/name: expected \"svhn\", as the teacher", "got \"synthetic\""},
+                 {"train", "--config", "tiny.json", "--output", "runs/x", "--set",
+                  "teacher={\"checkpoint\": \"svhn.ckpt\"}"});
+}
+
+TEST_F(TrainCli, CommandsThatArePrintedCanBePasted) {
+  const std::string name = "mein Lauf's Größe & \"so\"";
+  ProcessResult r = run_until_written(
+      "INT", "mein*/metrics.jsonl",
+      {"train", "--config", "tiny.json", "--set", "teacher=null", "--set", "surgery.kind=none",
+       "--set", "train.epochs=3000", "--output", name});
+  ASSERT_EQ(r.status, 130) << r.output;
+  // What stands behind `key` to the end of the line, run by a shell as `tailor`.
+  auto paste = [&](const std::string& output, const std::string& key) {
+    const size_t at = output.find(key);
+    EXPECT_NE(at, std::string::npos) << output;
+    if (at == std::string::npos) return ProcessResult{};
+    const size_t start = at + key.size();
+    const std::string command = output.substr(start, output.find('\n', start) - start);
+    return run_process({"bash", "-c",
+                        fmt::format("tailor() {{ timeout -s INT 3 {} \"$@\"; }}; {}",
+                                    shell_quote(TAILOR_BINARY), command)},
+                       folder.path(), {{"TAILOR_LOG", "info"}, {"OMP_NUM_THREADS", "1"}});
+  };
+  r = paste(r.output, "go on with: ");
+  testing::expect_words(r.output, {name + ": going on at epoch "});
+  r = run({"train", "--config", "tiny.json", "--set", "teacher=null", "--set", "surgery.kind=none",
+           "--set", "train.epochs=1", "--output", name});
+  EXPECT_EQ(r.status, 2);
+  r = paste(r.output.substr(0, r.output.find(", or begin")), "go on with ");
+  (void)r;
+  r = run({"train", "--config", "tiny.json", "--set", "teacher=null", "--set", "surgery.kind=none",
+           "--set", "train.epochs=1", "--force", "--output", name});
+  ASSERT_EQ(r.status, 0) << r.output;
+  r = paste(r.output, "next: ");
+  testing::expect_words(r.output, {"next: tailor check '"});
+}
+
+TEST_F(TrainCli, KeysWithoutEffectAndOtherThreadsAreInTheLog) {
+  const std::vector<std::string> command = {
+      "train",      "--config", "tiny.json",          "--set",       "network.stride_on=1x1",
+      "--set",      "teacher=null",  "--set",         "surgery.kind=none",
+      "--set",      "train.epochs=3000", "--output", "run",         "--auto-resume"};
+  ProcessResult r = run_until_written("INT", "run/metrics.jsonl", command);
+  ASSERT_EQ(r.status, 130) << r.output;
+  testing::expect_words(r.output, {"warning config: network.stride_on has no effect: only the "
+                                   "bottlenecks",
+                                   "warning config: surgery.alpha has no effect: surgery.kind is "
+                                   "none"});
+  EXPECT_EQ(r.output.find("distill.beta has no effect"), std::string::npos);  // not set by him
+  testing::expect_words(read_file(file("run/train.log")), {"network.stride_on has no effect"});
+  std::vector<std::string> other = command;
+  other.insert(other.end(), {"--set", "runtime.threads=2"});
+  r = run_until("INT", 3, other);
+  EXPECT_EQ(r.status, 130) << r.output;
+  testing::expect_words(r.output, {"run: going on with 2 threads, after 1: sums are taken in another "
+                                   "order"});
+  r = run_until("INT", 3, {"train", "--resume", "run"});
+  EXPECT_EQ(r.output.find("threads, after"), std::string::npos) << r.output;  // still 2
+}
+
+TEST_F(TrainCli, TheWholeRunsTimeIsSaidAndOnADumbTerminalWithoutEscapes) {
+  if (run_process({"sh", "-c", "command -v script"}, "/").status != 0)
+    GTEST_SKIP() << "needs script (util-linux)";
+  auto on_terminal = [&](const std::string& output, const char* term, const char* no_color) {
+    const std::string command =
+        shell_quote(TAILOR_BINARY) +
+        " train --config tiny.json --set train.epochs=4 --set teacher.epochs=2 --output " + output;
+    return run_process({"script", "-qec", command, "/dev/null"}, folder.path(),
+                       {{"TERM", term}, {"NO_COLOR", no_color}, {"OMP_NUM_THREADS", "1"}})
+        .output;
+  };
+  const std::string coloured = on_terminal("a/run", "xterm", "");
+  testing::expect_words(coloured, {"\x1b[2K", "teacher, epoch 2/2", "student, epoch 1/4",
+                                   " left of the whole run", "teacher: done in ",
+                                   "; the student begins"});
+  for (const auto& [term, no_color] : {std::pair("dumb", ""), std::pair("xterm", "1")}) {
+    const std::string plain = on_terminal(fmt::format("{}{}/run", term, no_color), term, no_color);
+    EXPECT_EQ(plain.find('\x1b'), std::string::npos) << plain;
+    testing::expect_words(plain, {"student, epoch 4/4: loss"});
+  }
+}
+
 }  // namespace
 }  // namespace tailor
