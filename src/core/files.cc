@@ -136,8 +136,10 @@ std::string file_name(std::string_view path) { return fs::path(path).filename().
 std::string parent_path(std::string_view path) { return fs::path(path).parent_path().string(); }
 
 std::string absolute_path(const std::string& path) {
+  if (path.empty()) return path;
   std::error_code error;
-  fs::path absolute = fs::weakly_canonical(path, error);
+  // Made absolute first: of a path of which nothing exists weakly_canonical leaves it relative.
+  fs::path absolute = fs::weakly_canonical(fs::absolute(path), error);
   if (error) absolute = fs::absolute(path).lexically_normal();
   std::string text = absolute.string();
   while (text.size() > 1 && text.back() == '/') text.pop_back();

@@ -152,6 +152,8 @@ TEST(Paths, JoinAndTakeApart) {
   TemporaryDirectory folder;
   const std::string real = absolute_path(folder.path());
   EXPECT_EQ(absolute_path(folder.path() + "/x/../y/"), real + "/y");
+  EXPECT_EQ(absolute_path("not-there/x"), absolute_path(".") + "/not-there/x");
+  EXPECT_EQ(absolute_path(""), "");
 }
 
 }  // namespace

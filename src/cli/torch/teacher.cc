@@ -239,6 +239,8 @@ void write_config(RunFolder& folder, RunConfig& config, const DataSplits& data) 
 }
 
 std::string named_teacher_file(const std::string& checkpoint) {
+  if (!path_exists(checkpoint))
+    fail(ErrorKind::Data, "teacher.checkpoint {}: there is no such file or folder", checkpoint);
   return absolute_path(resolve_checkpoint(checkpoint, "teacher.checkpoint"));
 }
 
