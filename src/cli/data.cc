@@ -1,6 +1,7 @@
 // tailor data: check looks at a data set and draws a contact sheet of it, pack makes a cache of it.
 #include <cmath>
 
+#include "cli/source.h"
 #include "cli/table.h"
 #include "tailor/cli/commands.h"
 #include "tailor/config/run_config.h"
@@ -40,6 +41,7 @@ DataConfig data_config(const DataOptions& options) {
     for (const std::string& assignment : options.set) apply_override(json, assignment);
     run = read_run_config(json, "the command line (--name, --set)");
   }
+  warn_of_unread_keys(options.set, "tailor data", {{"data.validation", "it is a run's own affair"}});
   DataConfig c = run.data;
   if (!options.data.empty()) c.root = options.data;
   c.validation = 0;  // a run's own affair

@@ -203,6 +203,18 @@ void override_data(Json& config, const std::vector<std::string>& assignments) {
   for (const char* size : {"image_size", "resize"}) data->erase(size);
 }
 
+void warn_of_unread_keys(const std::vector<std::string>& assignments, const std::string& command,
+                         const std::vector<std::pair<std::string, std::string>>& unread) {
+  for (const std::string& assignment : assignments) {
+    const std::string key = assignment.substr(0, assignment.find('='));
+    std::string why = key != "data" && key.rfind("data.", 0) != 0 ? "it reads keys of data.* only" : "";
+    for (const auto& [prefix, reason] : unread) {
+      if (key.rfind(prefix, 0) == 0) why = reason;
+    }
+    if (!why.empty()) log_warn("cli", "--set {} has no effect on {}: {}", key, command, why);
+  }
+}
+
 DataConfig evaluation_data(const DataConfig& run, const EvaluateOptions& options) {
   RunConfig whole;
   whole.data = run;
@@ -211,6 +223,16 @@ DataConfig evaluation_data(const DataConfig& run, const EvaluateOptions& options
     if (assignment.rfind("data.", 0) != 0)
       fail(ErrorKind::Usage, "--set {}: tailor evaluate takes keys of data.* only", assignment);
   }
+  const std::string plain = "evaluation augments nothing",
+                    own = "the network's own preprocessing is applied";
+  warn_of_unread_keys(options.set, "tailor evaluate",
+                      {{"data.augment", plain},
+                       {"data.random_resized_crop", plain},
+                       {"data.color_jitter", plain},
+                       {"data.cutout", plain},
+                       {"data.mixup", plain},
+                       {"data.mean", own},
+                       {"data.deviation", own}});
   override_data(json, options.set);
   DataConfig data = read_run_config(json, "tailor evaluate (--set)").data;
   if (!options.data.empty()) data.root = options.data;

@@ -48,6 +48,11 @@ ExportConfig apply_hardware(ExportConfig base, const HardwareOptions& flags);
 /// pictures of any size: naming another set without one drops it.
 void override_data(Json& config, const std::vector<std::string>& assignments);
 
+/// Warns of each --set that a command which reads the section `data` alone has no use for: keys of
+/// other sections, and those in `unread` (prefixes, each with the reason).
+void warn_of_unread_keys(const std::vector<std::string>& assignments, const std::string& command,
+                         const std::vector<std::pair<std::string, std::string>>& unread = {});
+
 /// The run's data section with --set and --data on top. Throws Usage for a --set that is not of
 /// data.*.
 DataConfig evaluation_data(const DataConfig& run, const EvaluateOptions& options);

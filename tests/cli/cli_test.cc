@@ -368,6 +368,30 @@ TEST_F(Cli, PassAndFailAreColouredOnATerminalThatTakesIt) {
   }
 }
 
+TEST_F(Cli, AKeyThatACommandDoesNotReadIsSaid) {
+  write_checkpoint("tiny.ckpt");
+  ProcessResult r =
+      run({"evaluate", "--checkpoint", "tiny.ckpt", "--backend", "float64", "--limit", "1", "--set",
+           "data.mean=[0.1,0.1,0.1]", "--set", "data.deviation=[1,1,1]", "--set",
+           "data.cutout.side=3", "--set", "data.seed=2"});
+  ASSERT_EQ(r.status, 0) << r.output;
+  testing::expect_words(r.output,
+                        {"--set data.mean has no effect on tailor evaluate: the network's own "
+                         "preprocessing is applied",
+                         "--set data.deviation has no effect", "--set data.cutout.side has no "
+                         "effect on tailor evaluate: evaluation augments nothing"});
+  EXPECT_EQ(r.output.find("data.seed has no"), std::string::npos);
+  r = run({"data", "check", "--name", "synthetic", "--set", "data.train_size=60", "--set",
+           "data.test_size=20", "--set", "train.epochs=2", "--set", "data.validation=5"});
+  ASSERT_EQ(r.status, 0) << r.output;
+  testing::expect_words(r.output, {"--set train.epochs has no effect on tailor data: it reads keys "
+                                   "of data.* only",
+                                   "--set data.validation has no effect on tailor data"});
+  EXPECT_EQ(r.output.find("data.train_size has no"), std::string::npos);
+  r = run({"config", "show", "--config", "resnet20_remove", "--set", "network.stride_on=1x1"});
+  testing::expect_words(r.output, {"warning config: network.stride_on has no effect: only the"});
+}
+
 TEST_F(Cli, PathsInPrintedCommandsAreQuoted) {
   write_checkpoint("tiny.ckpt");
   const ProcessResult r =
