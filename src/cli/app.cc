@@ -379,7 +379,7 @@ static int run_command(int argc, const char* const* argv) {
     complain("tailor: usage: {}{}\n", e.what(), usage_hint(app, argc, argv));
     const bool has_command = !app.get_subcommands().empty();
     complain("see tailor {}--help\n",
-               has_command ? app.get_subcommands()[0]->get_name() + " " : "");
+             has_command ? app.get_subcommands()[0]->get_name() + " " : "");
     return exit_code(ErrorKind::Usage);
   }
 
@@ -409,8 +409,7 @@ static int run_command(int argc, const char* const* argv) {
   } catch (const Error& e) {
     clear_progress_line();
     const std::string kind = std::string(error_kind_name(e.kind())) + ": ", message = e.what();
-    complain("tailor: {}{}\n", message.compare(0, kind.size(), kind) == 0 ? "" : kind,
-               message);
+    complain("tailor: {}{}\n", message.compare(0, kind.size(), kind) == 0 ? "" : kind, message);
     return exit_code(e.kind());
   } catch (const std::bad_alloc&) {
     clear_progress_line();
@@ -421,8 +420,7 @@ static int run_command(int argc, const char* const* argv) {
   } catch (const std::exception& e) {
     clear_progress_line();
     if (std::ferror(stdout) != 0) return exit_code(ErrorKind::Data);  // run_cli says so
-    complain("tailor: internal: {} (this is a bug in tailor, please report it)\n",
-               e.what());
+    complain("tailor: internal: {} (this is a bug in tailor, please report it)\n", e.what());
     return exit_code(ErrorKind::Internal);
   }
 }

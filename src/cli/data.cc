@@ -41,7 +41,8 @@ DataConfig data_config(const DataOptions& options) {
     for (const std::string& assignment : options.set) apply_override(json, assignment);
     run = read_run_config(json, "the command line (--name, --set)");
   }
-  warn_of_unread_keys(options.set, "tailor data", {{"data.validation", "it is a run's own affair"}});
+  warn_of_unread_keys(options.set, "tailor data",
+                      {{"data.validation", "it is a run's own affair"}});
   DataConfig c = run.data;
   if (!options.data.empty()) c.root = options.data;
   c.validation = 0;  // a run's own affair

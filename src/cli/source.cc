@@ -207,7 +207,8 @@ void warn_of_unread_keys(const std::vector<std::string>& assignments, const std:
                          const std::vector<std::pair<std::string, std::string>>& unread) {
   for (const std::string& assignment : assignments) {
     const std::string key = assignment.substr(0, assignment.find('='));
-    std::string why = key != "data" && key.rfind("data.", 0) != 0 ? "it reads keys of data.* only" : "";
+    std::string why =
+        key != "data" && key.rfind("data.", 0) != 0 ? "it reads keys of data.* only" : "";
     for (const auto& [prefix, reason] : unread) {
       if (key.rfind(prefix, 0) == 0) why = reason;
     }

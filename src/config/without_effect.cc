@@ -81,8 +81,8 @@ std::vector<std::string> keys_without_effect(const RunConfig& c, const Json& giv
   find("network", network_rules(c.network));
   find("data", data_rules(c.data));
   auto augmentation = [&](const char* name, const char* keys) {
-    find(std::string("data.") + name, {{!c.data.augments(name), keys,
-                                        fmt::format("data.augment does not name {}", name)}});
+    find(std::string("data.") + name,
+         {{!c.data.augments(name), keys, fmt::format("data.augment does not name {}", name)}});
   };
   augmentation("random_resized_crop", "min_area max_aspect");
   augmentation("color_jitter", "brightness contrast saturation");

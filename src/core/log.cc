@@ -33,9 +33,9 @@ LogState& state() {
   static LogState* s = [] {
     auto* created = new LogState;
     created->terminal = std::make_shared<spdlog::logger>(
-        "tailor", std::make_shared<spdlog::sinks::stderr_color_sink_st>(
-                      takes_escapes(STDERR_FILENO) ? spdlog::color_mode::always
-                                                   : spdlog::color_mode::never));
+        "tailor",
+        std::make_shared<spdlog::sinks::stderr_color_sink_st>(
+            takes_escapes(STDERR_FILENO) ? spdlog::color_mode::always : spdlog::color_mode::never));
     created->terminal->set_level(spdlog::level::trace);
     created->terminal->set_pattern("%H:%M:%S %^%l%$ %v");
     if (const char* level = std::getenv("TAILOR_LOG")) {

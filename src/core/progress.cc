@@ -99,21 +99,21 @@ class StderrProgress : public Progress {
                  overall = placed_ ? per_second(longer_done_ + here, longer_start_) : rate;
     double frac =
         total_ > 0 ? std::min(1.0, static_cast<double>(done_) / static_cast<double>(total_)) : 0;
-    std::string left =
-        overall > 0 ? duration_text(static_cast<double>(total_ - done_ + after_) / overall)
-                    : std::string("--:--");
+    std::string left = overall > 0
+                           ? duration_text(static_cast<double>(total_ - done_ + after_) / overall)
+                           : std::string("--:--");
     left += placed_ ? " left of the whole run" : " left";
     if (!terminal_) {
-      log_info("progress", "{}: {:.0f} %, {:.0f} {}s/s, {}{}{}", label_, 100 * frac, rate,
-               unit_, left, note_.empty() ? "" : "  ", note_);
+      log_info("progress", "{}: {:.0f} %, {:.0f} {}s/s, {}{}{}", label_, 100 * frac, rate, unit_,
+               left, note_.empty() ? "" : "  ", note_);
       return;
     }
     constexpr int kWidth = 24;
     int filled = static_cast<int>(frac * kWidth);
     std::string bar(static_cast<size_t>(filled), '=');
     bar.resize(kWidth, ' ');
-    std::string line = fmt::format("{} [{}] {:3.0f}% {:.0f} {}s/s, {}  {}", label_, bar,
-                                   100 * frac, rate, unit_, left, note_);
+    std::string line = fmt::format("{} [{}] {:3.0f}% {:.0f} {}s/s, {}  {}", label_, bar, 100 * frac,
+                                   rate, unit_, left, note_);
     winsize size{};
     if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1)
       line.resize(std::min<size_t>(line.size(), size.ws_col - 1U));

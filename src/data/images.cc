@@ -123,9 +123,9 @@ std::string find_folder(const DataConfig& config, const Source& source, const st
          source.title, root, origin);
   }
   const std::string advice =
-      name == "mlperf_tiny"
-          ? "take them from MLPerf Tiny's repository (github.com/mlcommons/tiny)"
-          : fmt::format("fetch it with scripts/fetch_data.sh {} --output {}", name, shell_quote(root));
+      name == "mlperf_tiny" ? "take them from MLPerf Tiny's repository (github.com/mlcommons/tiny)"
+                            : fmt::format("fetch it with scripts/fetch_data.sh {} --output {}",
+                                          name, shell_quote(root));
   fail(ErrorKind::Data, "{} is not in {} ({}): expected {}/{} or {}/{}; {}", source.title, root,
        origin, root, file, root, path_join(source.folder, file), advice);
 }

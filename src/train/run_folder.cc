@@ -21,9 +21,9 @@ namespace fs = std::filesystem;
 namespace {
 
 /// config.json is the last to go: without it the rest would be no run that --force may replace.
-constexpr const char* kFiles[] = {"summary.json",    "last.ckpt", "best.ckpt",    "metrics.jsonl",
-                                  "alterations.jsonl", "train.log", "network.json", "teacher",
-                                  "config.json"};
+constexpr const char* kFiles[] = {"summary.json",  "last.ckpt",         "best.ckpt",
+                                  "metrics.jsonl", "alterations.jsonl", "train.log",
+                                  "network.json",  "teacher",           "config.json"};
 
 /// Of a process that was killed while it wrote: NAME.tmp.PID (core/files.h).
 bool is_temporary(const std::string& name) {
@@ -47,7 +47,8 @@ std::string host_name() {
 
 /// True while `path` is still the file that was opened: whoever removes a folder removes its lock.
 bool is_same_file(int descriptor, const std::string& path) {
-  struct stat opened {}, there {};
+  struct stat opened {
+  }, there{};
   return ::fstat(descriptor, &opened) == 0 && ::stat(path.c_str(), &there) == 0 &&
          opened.st_dev == there.st_dev && opened.st_ino == there.st_ino;
 }
@@ -111,11 +112,10 @@ void RunFolder::sign(int64_t threads) {
              path_, threads, then);
   }
   if (lock_ < 0) return;
-  const std::string text = Json::object({{"process", int64_t{::getpid()}},
-                                         {"host", host_name()},
-                                         {"threads", threads}})
-                               .dump() +
-                           "\n";
+  const std::string text =
+      Json::object({{"process", int64_t{::getpid()}}, {"host", host_name()}, {"threads", threads}})
+          .dump() +
+      "\n";
   // In place: a file that is renamed into place would be another lock.
   if (::ftruncate(lock_, 0) != 0 ||
       ::pwrite(lock_, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()))

@@ -232,9 +232,8 @@ class Run {
     epoch_images_ = 0;
     progress_.begin(fmt::format("{}epoch {}/{}", spec_.role, position_.epoch + 1, config_.epochs),
                     images.size(), "image");
-    progress_.place(
-        position_.step * config_.batch_size,
-        (config_.epochs - position_.epoch - 1) * images.size() + spec_.images_after);
+    progress_.place(position_.step * config_.batch_size,
+                    (config_.epochs - position_.epoch - 1) * images.size() + spec_.images_after);
     while (position_.step < steps) {
       const int64_t first = position_.step * config_.batch_size,
                     count = std::min(config_.batch_size, images.size() - first);

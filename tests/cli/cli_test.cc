@@ -333,7 +333,8 @@ TEST_F(Cli, AnAnswerThatCannotBeWrittenIsAnErrorOfEveryCommand) {
     EXPECT_EQ(r.output.find("internal"), std::string::npos) << r.output;
   }
   // A closed descriptor is not the next file's: nothing is printed into what the command writes.
-  ProcessResult r = shell(tailor + " export --checkpoint tiny.ckpt --format safetensors --output c "
+  ProcessResult r = shell(tailor +
+                          " export --checkpoint tiny.ckpt --format safetensors --output c "
                           "1>&- 2>errors; echo $?; cat errors");
   testing::expect_words(r.output, {"4\n", "cannot write to standard output: Bad file descriptor"});
   ASSERT_EQ(run({"export", "--checkpoint", "tiny.ckpt", "--format", "safetensors", "--output", "d"})
@@ -353,14 +354,13 @@ TEST_F(Cli, PassAndFailAreColouredOnATerminalThatTakesIt) {
             0);
   auto check = [&](const char* term, const char* no_color) {
     return run_process({"script", "-qec", shell_quote(TAILOR_BINARY) + " check p", "/dev/null"},
-                       folder.path(),
-                       {{"TERM", term}, {"NO_COLOR", no_color}, {"CXX", "c++ -O0"}})
+                       folder.path(), {{"TERM", term}, {"NO_COLOR", no_color}, {"CXX", "c++ -O0"}})
         .output;
   };
   write_file(file("p/README.md"), "changed");
-  testing::expect_words(check("xterm-256color", ""), {"\x1b[31mFAIL\x1b[0m  files",
-                                                      "\x1b[32mpass\x1b[0m  compiled",
-                                                      "p: \x1b[31mFAIL\x1b[0m"});
+  testing::expect_words(
+      check("xterm-256color", ""),
+      {"\x1b[31mFAIL\x1b[0m  files", "\x1b[32mpass\x1b[0m  compiled", "p: \x1b[31mFAIL\x1b[0m"});
   for (const auto& [term, no_color] : {std::pair("dumb", ""), std::pair("xterm", "1")}) {
     const std::string plain = check(term, no_color);
     testing::expect_words(plain, {"FAIL  files", "pass  compiled", "p: FAIL"});
@@ -370,15 +370,15 @@ TEST_F(Cli, PassAndFailAreColouredOnATerminalThatTakesIt) {
 
 TEST_F(Cli, AKeyThatACommandDoesNotReadIsSaid) {
   write_checkpoint("tiny.ckpt");
-  ProcessResult r =
-      run({"evaluate", "--checkpoint", "tiny.ckpt", "--backend", "float64", "--limit", "1", "--set",
-           "data.mean=[0.1,0.1,0.1]", "--set", "data.deviation=[1,1,1]", "--set",
-           "data.cutout.side=3", "--set", "data.seed=2"});
+  ProcessResult r = run({"evaluate", "--checkpoint", "tiny.ckpt", "--backend", "float64", "--limit",
+                         "1", "--set", "data.mean=[0.1,0.1,0.1]", "--set", "data.deviation=[1,1,1]",
+                         "--set", "data.cutout.side=3", "--set", "data.seed=2"});
   ASSERT_EQ(r.status, 0) << r.output;
   testing::expect_words(r.output,
                         {"--set data.mean has no effect on tailor evaluate: the network's own "
                          "preprocessing is applied",
-                         "--set data.deviation has no effect", "--set data.cutout.side has no "
+                         "--set data.deviation has no effect",
+                         "--set data.cutout.side has no "
                          "effect on tailor evaluate: evaluation augments nothing"});
   EXPECT_EQ(r.output.find("data.seed has no"), std::string::npos);
   r = run({"data", "check", "--name", "synthetic", "--set", "data.train_size=60", "--set",

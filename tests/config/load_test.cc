@@ -157,8 +157,9 @@ TEST(KeysWithoutEffect, AreNamedWithTheReason) {
       "cutout": {"side": 4}, "mixup": {"alpha": 0.5}}})")
                 .size(),
             9U);
-  EXPECT_EQ(without_effect(R"({"data": {"name": "svhn", "validation": 0, "seed": 2}})"),
-            Lines{"data.seed has no effect: nothing is drawn from svhn without a validation split"});
+  EXPECT_EQ(
+      without_effect(R"({"data": {"name": "svhn", "validation": 0, "seed": 2}})"),
+      Lines{"data.seed has no effect: nothing is drawn from svhn without a validation split"});
 }
 
 TEST(KeysWithoutEffect, AreNoneWhereEachSaysSomething) {
@@ -181,12 +182,13 @@ TEST(KeysWithoutEffect, AreNoneWhereEachSaysSomething) {
 
 TEST(KeysWithoutEffect, AreTheUsersOwnKeysOnly) {
   // The embedded configuration's distill.beta is not his.
-  EXPECT_EQ(load_run_config("resnet20_remove", {"teacher=null", "surgery.kind=none"}).without_effect,
-            Lines{});
-  EXPECT_EQ(load_run_config("resnet20_remove",
-                            {"teacher=null", "surgery.kind=none", "distill.beta=0.5"})
-                .without_effect,
-            Lines{"distill.beta has no effect: there is no teacher"});
+  EXPECT_EQ(
+      load_run_config("resnet20_remove", {"teacher=null", "surgery.kind=none"}).without_effect,
+      Lines{});
+  EXPECT_EQ(
+      load_run_config("resnet20_remove", {"teacher=null", "surgery.kind=none", "distill.beta=0.5"})
+          .without_effect,
+      Lines{"distill.beta has no effect: there is no teacher"});
   TemporaryDirectory folder;
   const std::string path = path_join(folder.path(), "mine.json");
   write_file(path, R"({"distill": {"beta": 0.35}})");

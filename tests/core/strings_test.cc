@@ -65,7 +65,8 @@ TEST(ShellQuote, AShellReadsBackWhatWasPrinted) {
   EXPECT_EQ(shell_quote("Läufe"), "'Läufe'");
   EXPECT_EQ(shell_quote("it's"), "'it'\\''s'");
   EXPECT_EQ(shell_quote(""), "''");
-  for (const std::string word : {"a b", "\"x\" & `y` $HOME", "it's 'so'", "Größe*?", "~", "a\nb", ""}) {
+  for (const std::string word :
+       {"a b", "\"x\" & `y` $HOME", "it's 'so'", "Größe*?", "~", "a\nb", ""}) {
     const ProcessResult r = run_process({"sh", "-c", "printf '<%s>' " + shell_quote(word)}, "/");
     EXPECT_EQ(r.output, "<" + word + ">");
   }

@@ -295,9 +295,9 @@ TEST(RunFolder, ClearsWhatIsTheRunsAndNothingElse) {
   EXPECT_TRUE(RunFolder::is_free(path));
   RunFolder run(path, false);
   EXPECT_TRUE(RunFolder::is_free(path));  // the lock alone
-  for (const char* name : {"config.json", "last.ckpt", "best.ckpt", "summary.json", "train.log",
-                           "metrics.jsonl", "alterations.jsonl", "network.json",
-                           "last.ckpt.tmp.123", "notes.tmp.txt", "figures/a.png"})
+  for (const char* name :
+       {"config.json", "last.ckpt", "best.ckpt", "summary.json", "train.log", "metrics.jsonl",
+        "alterations.jsonl", "network.json", "last.ckpt.tmp.123", "notes.tmp.txt", "figures/a.png"})
     write_file(run.file(name), name);
   run.link_teacher(folder.path() + "/teachers/t");
   EXPECT_FALSE(RunFolder::is_free(path));

@@ -1,6 +1,6 @@
-// Ctrl-C and SIGTERM as a flag that long work polls between steps, so that it can save and stop. The
-// first signal is answered on stderr by the handler itself, even where a step never ends; a second
-// one stops the program at once.
+// Ctrl-C and SIGTERM as a flag that long work polls between steps, so that it can save and stop.
+// The first signal is answered on stderr by the handler itself, even where a step never ends; a
+// second one stops the program at once.
 #pragma once
 
 #include <exception>

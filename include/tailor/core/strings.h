@@ -18,8 +18,8 @@ std::optional<int64_t> parse_int(std::string_view text);
 std::optional<double> parse_number(std::string_view text);
 /// 100 × a fraction, to six decimals: 86.24, where the product would print as 86.24000000000001.
 double to_percent(double frac);
-/// The word as a POSIX shell reads it back: itself where nothing in it is special to a shell, else in
-/// single quotes. Every command that is printed takes its paths through this.
+/// The word as a POSIX shell reads it back: itself where nothing in it is special to a shell, else
+/// in single quotes. Every command that is printed takes its paths through this.
 std::string shell_quote(std::string_view word);
 /// The candidate within edit distance 1 + length/4, or nothing.
 std::optional<std::string> nearest_name(std::string_view name,

@@ -24,8 +24,8 @@ struct RunSpec {
   std::string source;  // of the configuration, for errors
   DataSplits data;
   std::optional<Checkpoint> teacher;
-  std::string resume;  // the folder to name when interrupted; empty: the run's own
-  std::string role;    // "teacher, " or "student, " before "epoch 1/60", or empty
+  std::string resume;        // the folder to name when interrupted; empty: the run's own
+  std::string role;          // "teacher, " or "student, " before "epoch 1/60", or empty
   int64_t images_after = 0;  // training images that follow when this run is done, for the time left
 };
 

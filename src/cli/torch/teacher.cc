@@ -96,10 +96,11 @@ void check_finished(const Checkpoint& teacher, const std::string& file) {
   const int64_t epochs = read_run_config(teacher.config, file).train.epochs;
   if (!RunFolder::is_run(run)) {
     if (teacher.position.epoch < epochs) {
-      log_warn("train",
-               "teacher.checkpoint {}: it is of epoch {} of {}, and no run beside it says that this "
-               "was its best one",
-               file, teacher.position.epoch, epochs);
+      log_warn(
+          "train",
+          "teacher.checkpoint {}: it is of epoch {} of {}, and no run beside it says that this "
+          "was its best one",
+          file, teacher.position.epoch, epochs);
     }
   } else if (!path_exists(path_join(run, "summary.json"))) {
     fail(ErrorKind::Data,
@@ -129,10 +130,11 @@ void check_unseen(const RunConfig& config, const DataSplits& data, const Checkpo
       "chosen by it";
   if (is_imported(teacher)) {
     if (data.validation) {
-      log_warn("train",
-               "teacher {}: it was trained elsewhere; if that was with all of {}'s training images, "
-               "the {} validation images are among them: {}",
-               file, data.name, data.validation->size(), too_high);
+      log_warn(
+          "train",
+          "teacher {}: it was trained elsewhere; if that was with all of {}'s training images, "
+          "the {} validation images are among them: {}",
+          file, data.name, data.validation->size(), too_high);
     }
     return;
   }
@@ -165,11 +167,11 @@ void check_unseen(const RunConfig& config, const DataSplits& data, const Checkpo
   // Only a folder's test images may be drawn from the training ones.
   const int64_t count = mine.name == "folder" ? count_common(data.test, seen) : 0;
   if (count > 0) {
-    log_warn("train",
-             "teacher {}: it was trained on {} of the run's {} test images (its data.seed is {} and "
-             "its data.test_size {}, the run's {} and {}): test accuracy reads too high",
-             file, count, data.test->size(), theirs.seed, theirs.test_size, mine.seed,
-             mine.test_size);
+    log_warn(
+        "train",
+        "teacher {}: it was trained on {} of the run's {} test images (its data.seed is {} and "
+        "its data.test_size {}, the run's {} and {}): test accuracy reads too high",
+        file, count, data.test->size(), theirs.seed, theirs.test_size, mine.seed, mine.test_size);
   }
 }
 
@@ -202,8 +204,10 @@ Checkpoint trained_teacher(const RunConfig& config, const DataSplits& data,
   const bool begun = path_exists(student.last()) || !config.teacher->weights_sha256.empty();
   if (begun && !path_exists(path_join(where, "summary.json"))) {
     fail(ErrorKind::Data,
-         "the teacher of {} is not in {}: the run was copied or moved without it; put it there (a "
-         "folder teachers beside the run), or begin again with --force",
+         "the teacher of {} is not in {}, or not finished there: the run was copied or moved "
+         "without "
+         "it; put it there (the folder teachers belongs beside the run), or begin again with "
+         "--force",
          student.path(), where);
   }
   RunFolder folder(where, /*wait=*/true);
@@ -271,10 +275,11 @@ Checkpoint obtain_teacher(RunConfig& config, const DataSplits& data, const std::
   check_bound(config, teacher, where);
   if (config.teacher->weights_sha256.empty()) {
     if (path_exists(student.last())) {
-      log_warn("train",
-               "{}: the run, of an older version, does not say which teacher it began with; it goes "
-               "on with {}",
-               student.path(), where);
+      log_warn(
+          "train",
+          "{}: the run, of an older version, does not say which teacher it began with; it goes "
+          "on with {}",
+          student.path(), where);
     }
     config.teacher->weights_sha256 = weights_digest(teacher.tensors);
     write_config(student, config, data);

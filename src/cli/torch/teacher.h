@@ -26,9 +26,9 @@ std::string named_teacher_file(const std::string& checkpoint);
 Checkpoint load_named_teacher(const RunConfig& config, const DataSplits& data,
                               const std::string& source);
 
-/// Trains, resumes or reuses the teacher of `student`, or takes the `named` one; binds the student's
-/// configuration to its weights, writes that, and links the teacher. Throws Data if it is not the
-/// one that the student is bound to.
+/// Trains, resumes or reuses the teacher of `student`, or takes the `named` one; binds the
+/// student's configuration to its weights, writes that, and links the teacher. Throws Data if it is
+/// not the one that the student is bound to.
 Checkpoint obtain_teacher(RunConfig& config, const DataSplits& data, const std::string& source,
                           RunFolder& student, int64_t threads, std::optional<Checkpoint> named,
                           Progress& progress);

@@ -23,8 +23,8 @@ void print_summary(const std::string& folder, bool json) {
     fmt::print("{}\n", summary.dump(2));
     return;
   }
-  fmt::print("{}: {} with {} skips ({} before), {} parameters, {} epochs in {:.0f} s\n",
-             folder, summary.at("network").as_string(), summary.at("skips").as_int(),
+  fmt::print("{}: {} with {} skips ({} before), {} parameters, {} epochs in {:.0f} s\n", folder,
+             summary.at("network").as_string(), summary.at("skips").as_int(),
              summary.at("skips_before").as_int(), summary.at("parameters").as_int(),
              summary.at("epochs").as_int(), summary.at("seconds").as_number());
   if (const Json& teacher = summary.at("teacher"); !teacher.is_null()) {
@@ -129,10 +129,10 @@ Request same_run(const Request& asked) {
     now.teacher->weights_sha256 = mine.teacher->weights_sha256;
   const Difference d = first_difference(experiment(now), experiment(mine), "");
   if (!d.pointer.empty()) {
-    fail_config(d.pointer, fmt::format("{}, as the run {} was begun with", d.theirs, asked.output),
-                d.mine,
-                asked.loaded.source +
-                    " (name another --output, or begin again with --force instead of --auto-resume)");
+    fail_config(
+        d.pointer, fmt::format("{}, as the run {} was begun with", d.theirs, asked.output), d.mine,
+        asked.loaded.source +
+            " (name another --output, or begin again with --force instead of --auto-resume)");
   }
   mine.runtime = now.runtime;
   mine.data.root = now.data.root;
@@ -156,8 +156,8 @@ Request read_request(const TrainOptions& options) {
          join(embedded_config_names(), ", "));
   Request request;
   request.loaded = load_run_config(options.config, options.set);
-  request.output = without_slash(
-      options.output.empty() ? path_join("runs", request.loaded.name) : options.output);
+  request.output = without_slash(options.output.empty() ? path_join("runs", request.loaded.name)
+                                                        : options.output);
   const bool there = options.auto_resume && RunFolder::is_run(request.output);
   if (!there) check_place(request.output, options.force);
   // The folder may be resumed from anywhere.
