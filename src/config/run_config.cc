@@ -167,8 +167,10 @@ void describe(RecordVisitor& v, ScheduleConfig& c) {
       "kind", c.kind, names(kSchedules),
       "Learning rate over the epochs: constant; hold_then_cosine (constant until alpha epochs "
       "after the last edit, then a cosine to 0); cosine; step (times gamma every step_epochs).");
-  v.integer("warmup_epochs", c.warmup_epochs, 0, 1000000,
-            "Epochs of linear warm-up from 0, before and within the schedule.");
+  v.integer(
+      "warmup_epochs", c.warmup_epochs, 0, 1000000,
+      "Epochs of linear warm-up within the schedule: of its n steps the first has 1/n of the rate, "
+      "the last the whole.");
   v.optional_integer("hold_epochs", c.hold_epochs, 0, 1000000,
                      "hold_then_cosine: epochs at the base rate. null: until alpha epochs after "
                      "the last edit, or half of the epochs if nothing is altered.");
@@ -218,6 +220,11 @@ void describe(RecordVisitor& v, SurgeryConfig& c) {
       "plan", c.plan.size(), [&](size_t n) { c.plan.resize(n); },
       [&](RecordVisitor& r, size_t i) { describe(r, c.plan[i]); },
       "Exceptions to kind, skip by skip; skips that are not named follow kind.");
+  v.integer(
+      "statistics_images", c.statistics_images, 0, 1000000,
+      "Training images on which the batch norms' running statistics are estimated again after "
+      "an alteration; those of the network before it say nothing about the one after it. 0: "
+      "they are left as they were.");
   v.boolean("allow_partial", c.allow_partial,
             "Accept a run too short to reach every skip; otherwise that is an error.");
 }

@@ -1,5 +1,7 @@
 #include "tailor/net/checkpoint.h"
 
+#include <cmath>
+
 #include "tailor/core/files.h"
 #include "tailor/tensors/safetensors.h"
 #include "tailor/tensors/torch_file.h"
@@ -37,9 +39,25 @@ Position read_position(const Json& j) {
   return p;
 }
 
+void verify_finite(const TensorMap& tensors, const std::string& path, const char* advice) {
+  for (const auto& [name, tensor] : tensors) {
+    const auto values = tensor.as<float>();
+    for (size_t i = 0; i < values.size(); ++i) {
+      if (std::isfinite(values[i])) continue;
+      fail(ErrorKind::Data, "checkpoint {}: expected finite numbers, got {} as value {} of {}; {}",
+           path, values[i], i, name, advice);
+    }
+  }
+}
+
 }  // namespace
 
 void save_checkpoint(const std::string& path, const Checkpoint& c) {
+  constexpr const char* kAdvice =
+      "nothing was written; the training has diverged (a lower learning rate, larger batches)";
+  verify_finite(c.tensors, path, kAdvice);
+  verify_finite(c.momentum, path, kAdvice);
+  if (c.witness) verify_finite({{"the logits", c.witness->outputs}}, path, kAdvice);
   TensorFile file;
   for (const auto& [name, tensor] : c.tensors) file.tensors.emplace("model." + name, tensor);
   for (const auto& [name, tensor] : c.momentum) file.tensors.emplace("momentum." + name, tensor);
@@ -116,6 +134,7 @@ Checkpoint load_checkpoint(const std::string& path) {
     }
   }
   verify_tensors(c.network, c.tensors, "checkpoint " + path);
+  verify_finite(c.tensors, path, "its training diverged, so train again (train --force)");
   return c;
 }
 

@@ -137,6 +137,7 @@ struct SurgeryConfig {
   int64_t at_once = 1;
   std::optional<int64_t> first_epoch;  // default alpha
   std::vector<SkipPlan> plan;
+  int64_t statistics_images = 512;
   bool allow_partial = false;
 };
 

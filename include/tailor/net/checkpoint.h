@@ -44,8 +44,10 @@ struct Checkpoint {
   std::optional<CheckpointWitness> witness;
 };
 
+/// Throws Data, and writes nothing, where a weight, statistic or momentum is not a finite number.
 void save_checkpoint(const std::string& path, const Checkpoint& checkpoint);
-/// Throws Data on a truncated or foreign file, Unsupported on another version.
+/// Throws Data on a truncated or foreign file or on weights that are not finite, Unsupported on
+/// another version.
 Checkpoint load_checkpoint(const std::string& path);
 /// sha256 over names, shapes and bytes of parameters and buffers: two runs with equal weights have
 /// equal digests.

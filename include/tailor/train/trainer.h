@@ -35,6 +35,11 @@ struct RunResult {
   double seconds = 0;
 };
 
+/// A batch norm over one pixel needs batches of two images. Throws Config (or Data, of a single
+/// training image) naming the layer; `pointer` is the training's place in the configuration.
+void verify_batches(const TrainConfig& config, const Network& network, int64_t images,
+                    const std::string& pointer, const std::string& source);
+
 /// Trains, or goes on from folder's last.ckpt, to the end; writes summary.json last. Throws
 /// Interrupted after saving when a signal is pending.
 RunResult train_run(const RunSpec& spec, RunFolder& folder, Progress& progress);
