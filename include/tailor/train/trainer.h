@@ -24,6 +24,7 @@ struct RunSpec {
   std::string source;  // of the configuration, for errors
   DataSplits data;
   std::optional<Checkpoint> teacher;
+  std::optional<Checkpoint> start;  // without a teacher: the weights to begin with
   std::string resume;  // the folder to name when interrupted; empty: the run's own
 };
 
