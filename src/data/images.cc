@@ -360,8 +360,10 @@ void order_classes(DataSplits& data, const std::vector<std::string>& class_names
     labels.push_back(std::find(class_names.begin(), class_names.end(), name) - class_names.begin());
   for (Images* part : {&data.train, &data.validation, &data.test})
     if (*part) *part = std::make_shared<Relabelled>(*part, labels);
-  log_warn("data", "the classes of {} are taken in the order of the weights: {} is class 0, not {}",
-           data.name, class_names.front(), old.front());
+  const auto differs = std::mismatch(old.begin(), old.end(), class_names.begin());
+  log_warn("data",
+           "the classes of {} are taken in the order of the weights: class {} is '{}' and not '{}'",
+           data.name, differs.first - old.begin(), *differs.second, *differs.first);
   data.class_names = class_names;
 }
 
