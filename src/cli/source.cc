@@ -43,6 +43,8 @@ GraphSource from_checkpoint(const std::string& path) {
                                           {"weights_sha256", weights_digest(c.tensors)},
                                           {"preprocessing", write_preprocessing(c.preprocessing)},
                                           {"config", c.config}});
+  if (!c.assumptions.empty())
+    source.graph.provenance.set("assumptions", Json::array(c.assumptions));
   return source;
 }
 

@@ -438,8 +438,8 @@ class ZipReader : public TorchReader {
     if (found.empty()) {
       fail(ErrorKind::Unsupported,
            "{}: a zip archive of {} members (the first is '{}') without data.pkl, expected what "
-           "torch.save or torch.jit.save write; unpack it and give the weight file in it (.npz and "
-           ".keras are not read: save the weights as safetensors)",
+           "torch.save or torch.jit.save write; unpack it and give the weight file in it (.keras "
+           "is not read: save the weights as safetensors)",
            where_, zip_.members().size(),
            zip_.members().empty() ? "" : printable(zip_.members().begin()->first));
     }

@@ -6,10 +6,12 @@
 #include <optional>
 
 #include "tailor/core/files.h"
+#include "tailor/tensors/npy.h"
 #include "tailor/tensors/safetensors.h"
 #include "tailor/tensors/torch_file.h"
 #include "tensors/parametrisation.h"
 #include "tensors/printable.h"
+#include "tensors/zip.h"
 
 namespace tailor {
 namespace {
@@ -96,9 +98,25 @@ std::optional<KnownFormat> other_format(std::string_view bytes) {
   return std::nullopt;
 }
 
+/// numpy.savez's archive: every member is NAME.npy. Nothing if the file is another zip archive.
+std::optional<WeightFile> parse_npz(std::string_view bytes, const std::string& path) {
+  if (!has(bytes, 0, "PK\x03\x04")) return std::nullopt;
+  constexpr std::string_view kEnd = ".npy";
+  const ZipArchive zip(bytes, "weight file " + path);
+  WeightFile file{"npz", {}, {}};
+  for (const auto& [name, member] : zip.members())
+    if (name.size() <= kEnd.size() || name.substr(name.size() - kEnd.size()) != kEnd)
+      return std::nullopt;
+  for (const auto& [name, member] : zip.members()) {
+    file.tensors.emplace(name.substr(0, name.size() - kEnd.size()),
+                         parse_npy(zip.read(name), path + ": " + printable(name), "array"));
+  }
+  return file.tensors.empty() ? std::nullopt : std::optional(std::move(file));
+}
+
 [[noreturn]] void refuse(const KnownFormat& known, const std::string& path) {
   fail(ErrorKind::Unsupported,
-       "weight file {} is {}; expected torch.save, TorchScript or safetensors: {}", path,
+       "weight file {} is {}; expected torch.save, TorchScript, safetensors or .npz: {}", path,
        known.name, known.advice);
 }
 
@@ -106,7 +124,8 @@ std::optional<KnownFormat> other_format(std::string_view bytes) {
 
 WeightFile parse_weight_file(std::string_view bytes, const std::string& path) {
   if (is_torch_file(bytes)) {
-    WeightFile out = parse_torch_file(bytes, path);
+    std::optional<WeightFile> npz = parse_npz(bytes, path);
+    WeightFile out = npz ? std::move(*npz) : parse_torch_file(bytes, path);
     resolve_parametrisations(out, "weight file " + path);
     return out;
   }
@@ -127,7 +146,7 @@ WeightFile parse_weight_file(std::string_view bytes, const std::string& path) {
     start += fmt::format("{}{:02x}", start.empty() ? "" : " ", static_cast<uint8_t>(c));
   fail(ErrorKind::Data,
        "weight file {} has {} bytes and begins with '{}'; expected torch.save (zip or the older "
-       "pickle), TorchScript or safetensors",
+       "pickle), TorchScript, safetensors or .npz",
        path, bytes.size(), start);
 }
 

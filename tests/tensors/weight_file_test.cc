@@ -7,6 +7,7 @@
 
 #include "support/expect_error.h"
 #include "tailor/core/files.h"
+#include "tailor/tensors/npy.h"
 #include "tailor/tensors/safetensors.h"
 #include "tensors/fixture.h"
 #include "tensors/torch_bytes.h"
@@ -78,10 +79,29 @@ TEST(WeightFile, RefusesKnownFormatsWithAdvice) {
   refused(testing::pickle("}(U\x0b" "fine_labels]u"), {"m.x is a batch of CIFAR's Python version"});
   refused(read_file(fixture("big_i4.npy")), {"m.x is a single NumPy array"});
   refused(testing::pickle("}"), {"m.x is a Python pickle that torch.save did not write"});
+  testing::ZipWriter keras;
+  keras.members = {{"config.json", "x"}};
+  refused(keras.bytes(), {"zip archive of 1 members (the first is 'config.json') without data.pkl",
+                          ".keras is not read"});
+}
+
+TEST(WeightFile, AnNpzIsItsArraysByTheirNames) {
+  const auto kernel = Tensor::from<float>({1, 1, 2, 3}, {1, 2, 3, 4, 5, 6});
   testing::ZipWriter npz;
-  npz.members = {{"arr_0.npy", "x"}};
-  refused(npz.bytes(), {"zip archive of 1 members (the first is 'arr_0.npy') without data.pkl",
-                        ".npz and .keras are not read"});
+  npz.zip64 = true;  // as numpy.savez writes it
+  npz.members = {{"conv2d/kernel:0.npy", print_npy(kernel)},
+                 {"dense/bias:0.npy", read_file(fixture("fortran_f2.npy"))}};
+  const WeightFile file = parse_weight_file(npz.bytes(), "m.x");
+  EXPECT_EQ(file.format, "npz");
+  EXPECT_EQ(file.tensors.size(), 2U);
+  EXPECT_EQ(file.tensors.at("conv2d/kernel:0"), kernel);
+  EXPECT_EQ(file.tensors.at("dense/bias:0"), load_npy(fixture("fortran_f2.npy")));
+  npz.members[0].bytes = "x";
+  expect_error(ErrorKind::Data, {"m.x: conv2d/kernel:0.npy"},
+               [&] { parse_weight_file(npz.bytes(), "m.x"); });
+  npz.members[0].method = 8;
+  expect_error(ErrorKind::Unsupported, {"m.x", "conv2d/kernel:0.npy", "compressed"},
+               [&] { parse_weight_file(npz.bytes(), "m.x"); });
 }
 
 /// A safetensors file of these tensors, read back.
