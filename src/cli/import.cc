@@ -100,9 +100,43 @@ Candidate choose_rules(const ImportOptions& options, const TensorMap& file) {
   return nearest;
 }
 
+/// Built-in networks that the file does hold, but for the number of classes.
+std::vector<std::string> networks_in(const TensorMap& file, const ImportOptions& options) {
+  std::vector<int64_t> sizes;
+  for (const auto& [name, tensor] : file) sizes.push_back(tensor.size());
+  std::sort(sizes.begin(), sizes.end());
+  /// No name is looked at before there are tensors of all the body's sizes.
+  auto may_hold = [&](const Network& network) {
+    std::vector<int64_t> needed;
+    for (const TensorSpec& spec : tensor_specs(network))
+      if (spec.name.compare(0, 3, "fc.") != 0) needed.push_back(element_count(spec.shape));
+    std::sort(needed.begin(), needed.end());
+    return std::includes(sizes.begin(), sizes.end(), needed.begin(), needed.end());
+  };
+  std::vector<std::string> fitting;
+  for (const std::string& name : network_names()) {
+    NamedNetwork named = network_by_name(name);
+    NetworkConfig pad = named.config;
+    pad.shortcut = Shortcut::Pad;
+    if (name == options.network ||
+        !(may_hold(named.network) ||
+          may_hold(make_network(pad, named.network.input, named.network.classes))))
+      continue;
+    ImportOptions other;
+    other.network = name;
+    other.new_head = true;
+    if (choose_rules(other, file).match.complete()) fitting.push_back(name);
+  }
+  return fitting;
+}
+
 /// What to try when the weights do not fit, the nearest first.
-std::string advice(const Candidate& c) {
-  std::string text = "try another --network, ";
+std::string advice(const Candidate& c, const TensorMap& file, const ImportOptions& options) {
+  const std::vector<std::string> networks = networks_in(file, options);
+  std::string text = networks.empty()
+                         ? "try another --network, "
+                         : fmt::format("it holds the weights of {}: give that --network; else try ",
+                                       join(networks, " or "));
   const auto& match = c.match;
   const bool head = std::all_of(match.misshapen.begin(), match.misshapen.end(), [](const auto& m) {
     return m.find(" → fc.") != std::string::npos;
@@ -282,11 +316,11 @@ std::string shell_word(const std::string& text) {
 /// The command again, but for another output folder, and the evaluation of its result.
 std::string try_command(const ImportOptions& o, const std::string& changes,
                         const std::string& output, const std::string& data_flag) {
-  std::string text = fmt::format("tailor import {} --network {}", shell_word(o.file),
-                                 shell_word(o.network));
+  std::string text = "tailor import " + shell_word(o.file);
   auto flag = [&](const char* name, const std::string& value) {
     if (!value.empty()) text += fmt::format(" {} {}", name, shell_word(value));
   };
+  if (changes.find("--network") == std::string::npos) flag("--network", o.network);
   flag("--rules", o.rules);
   if (o.prefix) flag("--prefix", *o.prefix);
   if (changes.find("--shortcut") == std::string::npos) flag("--shortcut", o.shortcut);
@@ -327,7 +361,7 @@ int run_import(const ImportOptions& options) {
   if (!complete) {
     fail(ErrorKind::Data,
          "{} does not hold the weights of {} by the rules {} ({}): {}\n{}", options.file,
-         chosen.network.name, chosen.rules.name, chosen.rules.title, report, advice(chosen));
+         chosen.network.name, chosen.rules.name, chosen.rules.title, report, advice(chosen, file.tensors, options));
   }
   if (!chosen.match.rivals.empty()) {
     fail(
@@ -394,6 +428,12 @@ int run_import(const ImportOptions& options) {
         "that shortcuts put half of the zero channels before and half behind (pad), which has the "
         "same tensors as all behind (pad_end)");
     also("--shortcut pad_end");
+  }
+  if (chosen.config.family == "resnet_imagenet" && chosen.config.depth >= 50) {
+    NetworkConfig other = chosen.config;  // of the same tensors
+    other.stride_on =
+        other.stride_on == StrideOn::First1x1 ? StrideOn::Conv3x3 : StrideOn::First1x1;
+    also("--network " + make_network(other, c.network.input, c.network.classes).name);
   }
   if (run.data.any_size() && c.class_names.empty() && !options.new_head)
     c.assumptions.push_back(

@@ -299,7 +299,8 @@ TEST_F(TrainCli, WeightsFromElsewhereBecomeATeacherAndAProjectAndGoBack) {
   expect_failure(2, {"--mean: expected 3 numbers, one a channel, got 1"},
                  with({"resnet8", "--output", "x", "--mean", "0.5"}));
   expect_failure(4,
-                 {"does not hold the weights of resnet20", "missing: stage1.block1.conv1.weight"},
+                 {"does not hold the weights of resnet20", "missing: stage1.block1.conv1.weight",
+                  "it holds the weights of resnet8: give that --network"},
                  with({"resnet20", "--output", "x"}));
   expect_failure(4, {"fc.weight has shape [10, 64], expected [100, 64]"},
                  with({"resnet8", "--output", "x", "--classes", "100"}));
