@@ -83,9 +83,8 @@ Candidate choose_rules(const ImportOptions& options, const TensorMap& file) {
     if (tried.back().match.complete()) return tried.back();
   }
   TAILOR_CHECK(!tried.empty(), "no rules for the family {}", named.config.family);
-  std::stable_sort(tried.begin(), tried.end(), [](const Candidate& x, const Candidate& y) {
-    return x.faults() < y.faults();
-  });
+  std::stable_sort(tried.begin(), tried.end(),
+                   [](const Candidate& x, const Candidate& y) { return x.faults() < y.faults(); });
   Candidate nearest = tried.front();
   for (const Candidate& first : tried) {
     Candidate mixed = first;
@@ -142,12 +141,14 @@ std::string advice(const Candidate& c, const TensorMap& file, const ImportOption
     return m.find(" → fc.") != std::string::npos;
   });
   if (head && !match.misshapen.empty() && match.missing.empty() && match.left_over.empty()) {
-    text = "only the last layer differs: say its --classes, or begin a new one with --new-head; "
-           "else try ";
+    text =
+        "only the last layer differs: say its --classes, or begin a new one with --new-head; "
+        "else try ";
   }
-  return fmt::format("{}--rules (there are {}, or a .json file of your own), --shortcut or "
-                     "--classes",
-                     text, join(weight_rule_names(), ", "));
+  return fmt::format(
+      "{}--rules (there are {}, or a .json file of your own), --shortcut or "
+      "--classes",
+      text, join(weight_rule_names(), ", "));
 }
 
 /// The data set that such images and classes are known from; the user may say another.
@@ -359,9 +360,9 @@ int run_import(const ImportOptions& options) {
   const bool whole = !complete && chosen.faults() <= kMostNamed;
   const std::string report = describe_match(chosen.match, chosen.network, whole);
   if (!complete) {
-    fail(ErrorKind::Data,
-         "{} does not hold the weights of {} by the rules {} ({}): {}\n{}", options.file,
-         chosen.network.name, chosen.rules.name, chosen.rules.title, report, advice(chosen, file.tensors, options));
+    fail(ErrorKind::Data, "{} does not hold the weights of {} by the rules {} ({}): {}\n{}",
+         options.file, chosen.network.name, chosen.rules.name, chosen.rules.title, report,
+         advice(chosen, file.tensors, options));
   }
   if (!chosen.match.rivals.empty()) {
     fail(
@@ -382,7 +383,8 @@ int run_import(const ImportOptions& options) {
   Checkpoint c;
   bool pad_known = !options.shortcut.empty() || chosen.config.family == "file" ||
                    chosen.config.shortcut == Shortcut::Projection;
-  if (const auto theirs = own_metadata(ours, "tailor.network", options.file); theirs && !pad_known) {
+  if (const auto theirs = own_metadata(ours, "tailor.network", options.file);
+      theirs && !pad_known) {
     for (const Shortcut shortcut : {Shortcut::Pad, Shortcut::PadEnd}) {
       NetworkConfig config = chosen.config;
       config.shortcut = shortcut;
@@ -407,20 +409,19 @@ int run_import(const ImportOptions& options) {
     c.class_names = read_class_names(options.class_names, chosen.network);
 
   const std::string data_flag =
-      run.data.root.empty() && (run.data.is_own() || run.data.name == "mlperf_tiny")
-          ? " --data DIR"
-          : "";
+      run.data.root.empty() && (run.data.is_own() || run.data.name == "mlperf_tiny") ? " --data DIR"
+                                                                                     : "";
   std::vector<std::string> commands;  // how to find out
   auto also = [&](const std::string& changes) {
-    commands.push_back(try_command(
-        options, changes, fmt::format("{}-{}", output, commands.size() + 2), data_flag));
+    commands.push_back(try_command(options, changes,
+                                   fmt::format("{}-{}", output, commands.size() + 2), data_flag));
   };
   if (!preprocessing.assumed.empty()) {
     c.assumptions.push_back(fmt::format("the preprocessing of {}: mean {}, deviation {}",
                                         preprocessing.assumed, numbers(c.preprocessing.mean),
                                         numbers(c.preprocessing.deviation)));
-    for (const Preprocessing& p : other_preprocessings(chosen.config.family, run.data.name,
-                                                     c.preprocessing))
+    for (const Preprocessing& p :
+         other_preprocessings(chosen.config.family, run.data.name, c.preprocessing))
       also(fmt::format("--mean {} --std {}", numbers(p.mean), numbers(p.deviation)));
   }
   if (!pad_known) {

@@ -391,7 +391,8 @@ void check(const RunConfig& c, const std::string& source) {
   };
   check_train(c.train, "/train");
   if (c.teacher && !c.train.start.empty()) {
-    fail_config("/train/start", "no start, because a student begins as its teacher (/teacher/start)",
+    fail_config("/train/start",
+                "no start, because a student begins as its teacher (/teacher/start)",
                 "\"" + c.train.start + "\"", source);
   }
   if (c.teacher && !c.teacher->checkpoint.empty() && !c.teacher->train.start.empty()) {

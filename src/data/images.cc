@@ -55,8 +55,7 @@ class Relabelled : public ImageDataset {
   }
   int64_t read_window(int64_t index, const WindowChooser& choose, MapShape shape,
                       Span<uint8_t> pixels_hwc) const override {
-    return labels_.at(
-        static_cast<size_t>(base_->read_window(index, choose, shape, pixels_hwc)));
+    return labels_.at(static_cast<size_t>(base_->read_window(index, choose, shape, pixels_hwc)));
   }
   Extent extent(int64_t index) const override { return base_->extent(index); }
   int64_t id(int64_t index) const override { return base_->id(index); }

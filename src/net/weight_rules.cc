@@ -390,9 +390,9 @@ class Matcher {
         all.insert(name.substr(0, dot + 1));
     }
     std::vector<std::string> sorted(all.begin(), all.end());
-    std::stable_sort(
-        sorted.begin(), sorted.end(),
-        [](const std::string& a, const std::string& b) { return a.size() < b.size(); });
+    std::stable_sort(sorted.begin(), sorted.end(), [](const std::string& a, const std::string& b) {
+      return a.size() < b.size();
+    });
     return sorted;
   }
 
@@ -540,8 +540,8 @@ std::string describe_match(const WeightMatch& match, const Network& network, boo
   const size_t count = tensor_specs(network).size();
   std::string text =
       fmt::format("{} of {} tensors of {} matched",
-                  count - match.missing.size() - match.misshapen.size() - match.begun.size(),
-                  count, network.name);
+                  count - match.missing.size() - match.misshapen.size() - match.begun.size(), count,
+                  network.name);
   if (!match.prefix.empty()) text += fmt::format(" under the prefix {}", match.prefix);
   auto list = [&](const char* what, const std::vector<std::string>& names) {
     if (names.empty()) return;

@@ -62,8 +62,10 @@ std::optional<std::vector<size_t>> places_in(const Shape& g, const Shape& v) {
 Tensor scaled(const Tensor& g, const Tensor& v, const std::string& where) {
   const auto places = places_in(g.shape(), v.shape());
   if (!places) {
-    fail(ErrorKind::Data, "{}: weight norm of shapes {} (g) and {} (v), expected a g that has v's "
-         "dimensions or 1 in their place", where, to_string(g.shape()), to_string(v.shape()));
+    fail(ErrorKind::Data,
+         "{}: weight norm of shapes {} (g) and {} (v), expected a g that has v's "
+         "dimensions or 1 in their place",
+         where, to_string(g.shape()), to_string(v.shape()));
   }
   const std::vector<double> lengths = g.to_doubles(), values = v.to_doubles();
   std::vector<double> squares(lengths.size(), 0);

@@ -10,7 +10,8 @@ namespace tailor {
 
 /// In place of NAME_orig and NAME_mask their product NAME; in place of NAME_g and NAME_v (also
 /// parametrizations.NAME.original0 and 1) the vectors NAME = g · v / ‖v‖, the norm over the
-/// dimensions that g has not. A remark tells of them. Throws Data where shapes do not fit or v is 0.
+/// dimensions that g has not. A remark tells of them. Throws Data where shapes do not fit or v is
+/// 0.
 void resolve_parametrisations(WeightFile& file, const std::string& where);
 
 }  // namespace tailor

@@ -45,14 +45,18 @@ constexpr KnownFormat kRefused[] = {
      "write a dict of arrays with safetensors.numpy.save_file"},
     {257, "ustar", "a tar archive", kUnpack},
     {0, "\x1f\x8b", "compressed by gzip", "unpack it with gunzip"},
-    {0, "\xfd" "7zXZ", "compressed by xz", kUnpack},
+    {0,
+     "\xfd"
+     "7zXZ",
+     "compressed by xz", kUnpack},
     {0, "BZh", "compressed by bzip2", kUnpack},
     {0, "\x28\xb5\x2f\xfd", "compressed by zstd", kUnpack},
     {0, "7z\xbc\xaf", "a 7z archive", kUnpack},
     {0, "version https://git-lfs.github.com/spec/",
      "a Git LFS pointer, which stands for the file in a clone without its large files",
      "fetch the file itself: git lfs pull"},
-    {0, "MATLAB 5.0 MAT-file", "a MATLAB file", "write its arrays with safetensors.numpy.save_file"},
+    {0, "MATLAB 5.0 MAT-file", "a MATLAB file",
+     "write its arrays with safetensors.numpy.save_file"},
     {0, "GGUF", "a GGUF file of a language model", "give the weights of a residual network"},
     {0, "\x80", "a Python pickle that torch.save did not write",
      "load it in Python, if you trust it, and write its tensors with torch.save"},
@@ -90,8 +94,8 @@ std::optional<KnownFormat> other_format(std::string_view bytes) {
     }
   }
   const bool pickle = has(bytes, 0, "\x80") || has(bytes, 0, "(d");
-  if (pickle && (bytes.find("batch_label") != bytes.npos ||
-                 bytes.find("fine_labels") != bytes.npos)) {
+  if (pickle &&
+      (bytes.find("batch_label") != bytes.npos || bytes.find("fine_labels") != bytes.npos)) {
     return KnownFormat{0, "", "a batch of CIFAR's Python version, images and no weights",
                        "give the weight file; images are data (data.root)"};
   }

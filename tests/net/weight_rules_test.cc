@@ -450,10 +450,10 @@ TEST(WeightRules, KerasPathsAreReadAsTheDottedNamesOfItsRules) {
   const auto variable = [](const std::string& name) { return name.substr(name.find('.') + 1); };
   const auto number = [&](const std::string& name) {
     const std::string v = variable(name);
-    return v == "kernel" || v == "gamma"  ? 0
-           : v == "bias" || v == "beta"   ? 1
-           : v == "moving_mean"           ? 2
-                                          : 3;
+    return v == "kernel" || v == "gamma" ? 0
+           : v == "bias" || v == "beta"  ? 1
+           : v == "moving_mean"          ? 2
+                                         : 3;
   };
   const std::function<std::string(const std::string&)> spellings[] = {
       [&](const std::string& n) { return fmt::format("{}/{}:0", layer(n), variable(n)); },
@@ -513,8 +513,7 @@ TEST(WeightRules, ANewHeadKeepsTheBodyAndBeginsTheLastLayer) {
     const WeightMatch match =
         match_weights(file, rules, network, std::nullopt, false, /*new_head=*/true);
     ASSERT_TRUE(match.complete()) << describe_match(match, network);
-    EXPECT_EQ(match.begun,
-              (std::vector<std::string>{"fc.weight [7, 32]", "fc.bias [7]"}));
+    EXPECT_EQ(match.begun, (std::vector<std::string>{"fc.weight [7, 32]", "fc.bias [7]"}));
     EXPECT_EQ(match.dropped.size(), headless ? 0U : 2U);
     const TensorMap initial = initial_tensors(network, kNewHeadSeed);
     for (const auto& [name, tensor] : match.tensors)

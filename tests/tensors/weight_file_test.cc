@@ -62,7 +62,10 @@ TEST(WeightFile, RefusesKnownFormatsWithAdvice) {
   refused(raw("\x1c\0\0\0TFL3 and more"), {"m.x is a TensorFlow Lite model", "float weights"});
   refused("\x1f\x8b and more", {"m.x is compressed by gzip", "gunzip"});
   refused(std::string(257, '\0') + "ustar", {"m.x is a tar archive"});
-  refused("\xfd" "7zXZ and more", {"m.x is compressed by xz", "unpack it"});
+  refused(
+      "\xfd"
+      "7zXZ and more",
+      {"m.x is compressed by xz", "unpack it"});
   refused("BZh9 and more", {"m.x is compressed by bzip2"});
   refused("\x28\xb5\x2f\xfd and more", {"m.x is compressed by zstd"});
   refused("7z\xbc\xaf and more", {"m.x is a 7z archive"});
@@ -74,9 +77,13 @@ TEST(WeightFile, RefusesKnownFormatsWithAdvice) {
   // ir_version 8 and producer "pytorch"; ir_version 10 and the graph.
   refused("\x08\x08\x12\x07pytorch", {"m.x is an ONNX model", "graph.initializer"});
   refused(raw("\x08\x0a\x3a\x80\x01 and more"), {"m.x is an ONNX model"});
-  refused(testing::pickle("}(U\x0b" "batch_labelU\x03" "oneu"),
+  refused(testing::pickle("}(U\x0b"
+                          "batch_labelU\x03"
+                          "oneu"),
           {"m.x is a batch of CIFAR's Python version, images and no weights"});
-  refused(testing::pickle("}(U\x0b" "fine_labels]u"), {"m.x is a batch of CIFAR's Python version"});
+  refused(testing::pickle("}(U\x0b"
+                          "fine_labels]u"),
+          {"m.x is a batch of CIFAR's Python version"});
   refused(read_file(fixture("big_i4.npy")), {"m.x is a single NumPy array"});
   refused(testing::pickle("}"), {"m.x is a Python pickle that torch.save did not write"});
   testing::ZipWriter keras;
@@ -135,7 +142,8 @@ TEST(WeightFile, APruningMaskIsAppliedToItsWeight) {
 TEST(WeightFile, WeightNormIsAppliedByWhateverDimensionsItHas) {
   const auto v = Tensor::from<float>({2, 1, 2}, {3, 4, 5, 12});
   const auto by_output = Tensor::from<float>({2, 1, 1}, {10, 26}),
-             by_last = Tensor::from<float>({1, 1, 2}, {1, 1}), single = Tensor::from<float>({}, {1});
+             by_last = Tensor::from<float>({1, 1, 2}, {1, 1}),
+             single = Tensor::from<float>({}, {1});
   const WeightFile file = reread({{"a.weight_v", v},
                                   {"a.weight_g", by_output},
                                   {"b.parametrizations.weight.original0", by_output},
@@ -152,9 +160,10 @@ TEST(WeightFile, WeightNormIsAppliedByWhateverDimensionsItHas) {
   EXPECT_FLOAT_EQ(file.tensors.at("c.weight").as<float>()[3], 12 / std::sqrt(160.F));
   EXPECT_FLOAT_EQ(file.tensors.at("d.weight").as<float>()[2], 5 / std::sqrt(194.F));
   EXPECT_EQ(file.remarks.back(), "4 weight norms were applied");
-  expect_error(ErrorKind::Data, {"tensor 'a.weight': weight norm of shapes [3, 1, 1] (g) and"}, [&] {
-    reread({{"a.weight_v", v}, {"a.weight_g", Tensor(DType::F32, {3, 1, 1})}});
-  });
+  expect_error(ErrorKind::Data, {"tensor 'a.weight': weight norm of shapes [3, 1, 1] (g) and"},
+               [&] {
+                 reread({{"a.weight_v", v}, {"a.weight_g", Tensor(DType::F32, {3, 1, 1})}});
+               });
   expect_error(ErrorKind::Data, {"tensor 'a.weight': weight norm of a direction v that is 0"}, [&] {
     reread({{"a.weight_v", Tensor(DType::F32, {2, 1, 2})}, {"a.weight_g", by_output}});
   });

@@ -14,8 +14,8 @@ namespace tailor {
 /// Where a skip is added: relu(F(x) + x), the standard ResNet, or relu(F(x)) + x, the paper's
 /// Eq. 2.
 enum class Join { BeforeActivation, AfterActivation };
-/// What a skip does where the shape changes: a 1×1 convolution with BN, or a strided slice with zero
-/// channels, half of them before and half behind (Pad) or all behind (PadEnd).
+/// What a skip does where the shape changes: a 1×1 convolution with BN, or a strided slice with
+/// zero channels, half of them before and half behind (Pad) or all behind (PadEnd).
 enum class Shortcut { Projection, Pad, PadEnd };
 /// Which convolution of a strided bottleneck has the stride: the 3×3 (v1.5) or the first 1×1 (v1).
 enum class StrideOn { Conv3x3, First1x1 };

@@ -60,9 +60,9 @@ struct WeightMatch {
 
 /// Without a `prefix`, the one under which most names match. A linear layer fits into a convolution
 /// over its whole map; Keras' paths (conv2d_1/kernel:0) are read as the dotted names of rules.
-/// `may_lack_neutral`: a layer without bias and a batch norm without scale and shift are the same as
-/// neutral ones, which then need not be in the file. `new_head`: the file's last layer is dropped
-/// and the network's has initial values.
+/// `may_lack_neutral`: a layer without bias and a batch norm without scale and shift are the same
+/// as neutral ones, which then need not be in the file. `new_head`: the file's last layer is
+/// dropped and the network's has initial values.
 WeightMatch match_weights(const TensorMap& file, const WeightRules& rules, const Network& network,
                           const std::optional<std::string>& prefix = std::nullopt,
                           bool may_lack_neutral = false, bool new_head = false);

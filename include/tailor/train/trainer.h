@@ -25,7 +25,7 @@ struct RunSpec {
   DataSplits data;
   std::optional<Checkpoint> teacher;
   std::optional<Checkpoint> start;  // without a teacher: the weights to begin with
-  std::string resume;  // the folder to name when interrupted; empty: the run's own
+  std::string resume;               // the folder to name when interrupted; empty: the run's own
 };
 
 struct RunResult {

@@ -61,16 +61,14 @@ void check_agreement(const RunConfig& config, const DataSplits& data, const Chec
   const bool same = write_network(make_network(config.network, data.shape, data.classes)) ==
                     write_network(teacher.network);
   if (config.network.family == "file" && !same)
-    fail_config("/network/file", "the description of " + teacher_name,
-                config.network.file, source);
+    fail_config("/network/file", "the description of " + teacher_name, config.network.file, source);
   const Json mine = write_network_config(config.network);
   const Json* run = teacher.config.find("network");
   for (const auto& [key, value] : mine.as_object()) {
     const Json* theirs = run && !same ? run->find(key) : nullptr;
     if (theirs && *theirs != value)
-      fail_config("/network/" + key,
-                  theirs->dump() + ", as " + teacher_name + " has it", value.dump(),
-                  source);
+      fail_config("/network/" + key, theirs->dump() + ", as " + teacher_name + " has it",
+                  value.dump(), source);
   }
   if (!config.data.mean.empty() &&
       !(Preprocessing{config.data.mean, config.data.deviation} == teacher.preprocessing))
@@ -232,8 +230,7 @@ int torch_train(const TrainOptions& options) {
     const std::string& file = config.teacher->checkpoint;
     Network network;
     if (file.empty()) {
-      if (const auto start =
-              load_start(config, config.teacher->train, spec.data, spec.source, ""))
+      if (const auto start = load_start(config, config.teacher->train, spec.data, spec.source, ""))
         warn_of_assumptions(*start, config.teacher->train.start);
       network = make_network(config.network, spec.data.shape, spec.data.classes);
     } else {
@@ -252,8 +249,8 @@ int torch_train(const TrainOptions& options) {
     }
     plan_edits(config.surgery, network, config.train.epochs, spec.source);
   } else {
-    spec.start = load_start(config, config.train, spec.data, spec.source,
-                            path_join(output, "last.ckpt"));
+    spec.start =
+        load_start(config, config.train, spec.data, spec.source, path_join(output, "last.ckpt"));
     if (spec.start) warn_of_assumptions(*spec.start, config.train.start);
   }
 

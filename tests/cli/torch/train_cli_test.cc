@@ -394,7 +394,8 @@ TEST_F(TrainCli, AnImportSaysWhatTheFileDoesNotAndHowToFindOut) {
   const std::vector<std::string> synthetic = {"--set", "data.name=synthetic", "--set",
                                               "data.test_size=40"};
   for (const char* backend : {"libtorch", "float64"}) {
-    std::vector<std::string> evaluate = {"evaluate", "--checkpoint", "in put", "--backend", backend};
+    std::vector<std::string> evaluate = {"evaluate", "--checkpoint", "in put", "--backend",
+                                         backend};
     evaluate.insert(evaluate.end(), synthetic.begin(), synthetic.end());
     testing::expect_words(run(evaluate).output,
                           {"in put/model.ckpt: assumed " + preprocessing, "assumed " + zeros});
@@ -425,15 +426,18 @@ TEST_F(TrainCli, AnImportSaysWhatTheFileDoesNotAndHowToFindOut) {
 
   write("pad.safetensors", 100);
   testing::expect_words(imported({"--output", "hundred", "--classes", "100"}),
-                        {"data: cifar100", "the preprocessing of the data set cifar100: mean "
-                                           "0.5071,0.4865,0.4409, deviation 0.2673,0.2564,0.2762"});
+                        {"data: cifar100",
+                         "the preprocessing of the data set cifar100: mean "
+                         "0.5071,0.4865,0.4409, deviation 0.2673,0.2564,0.2762"});
   expect_failure(4, {"only the last layer differs: say its --classes", "--new-head"},
                  {"import", "pad.safetensors", "--network", "resnet8", "--output", "x"});
-  expect_failure(
-      2, {"--shortcut pad: the rules cifar_projection are of networks with the shortcut"},
-      {"import", "pad.safetensors", "--network", "resnet8", "--output", "x", "--rules",
-       "cifar_projection", "--shortcut", "pad"});
-  write_file(file("names.txt"), "\xEF\xBB\xBF" "0\r\n1\r\n2\r\n");
+  expect_failure(2,
+                 {"--shortcut pad: the rules cifar_projection are of networks with the shortcut"},
+                 {"import", "pad.safetensors", "--network", "resnet8", "--output", "x", "--rules",
+                  "cifar_projection", "--shortcut", "pad"});
+  write_file(file("names.txt"),
+             "\xEF\xBB\xBF"
+             "0\r\n1\r\n2\r\n");
   expect_failure(4, {"--class-names names.txt: expected 100 names", "got 3"},
                  {"import", "pad.safetensors", "--network", "resnet8", "--classes", "100",
                   "--output", "x", "--class-names", "names.txt"});
@@ -452,15 +456,14 @@ TEST_F(TrainCli, ABodyFromElsewhereWithANewHeadIsTheStartOfATeacher) {
   for (const auto& [ours, tensor] : tensors)
     weights.tensors.emplace(foreign_name(rules, ours), tensor);
   save_safetensors(file("seven.safetensors"), weights);
-  ProcessResult r =
-      run({"import", "seven.safetensors", "--network", "resnet8", "--classes", "10", "--new-head",
-           "--set", "data.name=synthetic", "--output", "in"});
+  ProcessResult r = run({"import", "seven.safetensors", "--network", "resnet8", "--classes", "10",
+                         "--new-head", "--set", "data.name=synthetic", "--output", "in"});
   ASSERT_EQ(r.status, 0) << r.output;
-  testing::expect_words(r.output, {"45 of 47 tensors of resnet8 matched",
-                                   "2 begun anew: fc.weight [10, 64], fc.bias [10]",
-                                   "2 dropped: fc.bias, fc.weight",
-                                   "the preprocessing of the rules cifar_downsample",
-                                   "--set train.start=in/model.ckpt (or teacher.start)"});
+  testing::expect_words(
+      r.output,
+      {"45 of 47 tensors of resnet8 matched", "2 begun anew: fc.weight [10, 64], fc.bias [10]",
+       "2 dropped: fc.bias, fc.weight", "the preprocessing of the rules cifar_downsample",
+       "--set train.start=in/model.ckpt (or teacher.start)"});
   const Checkpoint start = load_checkpoint(file("in/model.ckpt"));
 
   // At a rate of 0 the weights stay those that the training began with.
@@ -487,9 +490,8 @@ TEST_F(TrainCli, ABodyFromElsewhereWithANewHeadIsTheStartOfATeacher) {
   began_as_start("runs/student/teacher/last.ckpt");
 
   expect_failure(3, {"/teacher/checkpoint: expected a trained teacher", "whose last layer is new"},
-                 with({"--output", "runs/x", "--set",
-                       "teacher={\"checkpoint\": \"in/model.ckpt\"}", "--set",
-                       "surgery.allow_partial=true"}));
+                 with({"--output", "runs/x", "--set", "teacher={\"checkpoint\": \"in/model.ckpt\"}",
+                       "--set", "surgery.allow_partial=true"}));
   expect_failure(3, {"/train/start: expected no start, because a student begins as its teacher"},
                  with({"--output", "runs/x", "--set", "train.start=in/model.ckpt"}));
   expect_failure(3, {"/network/width: expected 16, as the start ", "has it, got 4"},
