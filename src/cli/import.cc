@@ -346,23 +346,14 @@ std::optional<Json> own_metadata(const TensorFile& file, const std::string& key,
                                       : std::optional(Json::parse(found->second, path));
 }
 
-}  // namespace
-
-int run_import(const ImportOptions& options) {
-  if (!is_regular_file(options.file)) {
-    fail(ErrorKind::Usage, "{}: {}", options.file,
-         path_exists(options.file) ? "expected a file, got a folder, a pipe or a device"
-                                   : "there is no such file");
-  }
-  const WeightFile file = load_weight_file(options.file);
-  Candidate chosen = choose_rules(options, file.tensors);
-  const bool complete = chosen.match.complete();
-  const bool whole = !complete && chosen.faults() <= kMostNamed;
-  const std::string report = describe_match(chosen.match, chosen.network, whole);
-  if (!complete) {
+/// The candidate that is complete, once; else the error that says what is wrong.
+Candidate find_weights(const ImportOptions& options, const TensorMap& file) {
+  Candidate chosen = choose_rules(options, file);
+  if (!chosen.match.complete()) {
     fail(ErrorKind::Data, "{} does not hold the weights of {} by the rules {} ({}): {}\n{}",
-         options.file, chosen.network.name, chosen.rules.name, chosen.rules.title, report,
-         advice(chosen, file.tensors, options));
+         options.file, chosen.network.name, chosen.rules.name, chosen.rules.title,
+         describe_match(chosen.match, chosen.network, chosen.faults() <= kMostNamed),
+         advice(chosen, file, options));
   }
   if (!chosen.match.rivals.empty()) {
     fail(
@@ -371,60 +362,52 @@ int run_import(const ImportOptions& options) {
         options.file, chosen.network.name, chosen.match.rivals.size() + 1, chosen.match.prefix,
         join(chosen.match.rivals, "' and '"));
   }
-  const std::string output =
-      options.output.empty() ? path_join("imports", chosen.network.name) : options.output;
-  const std::string path = path_join(output, "model.ckpt");
-  if (path_exists(path) && !options.force)
-    fail(ErrorKind::Usage, "{} exists already; name another --output, or add --force", path);
+  return chosen;
+}
 
-  TensorFile ours;
-  if (file.format == "safetensors")
-    ours = load_safetensors(options.file, "weights", ForeignTypes::Convert);
-  Checkpoint c;
-  bool pad_known = !options.shortcut.empty() || chosen.config.family == "file" ||
-                   chosen.config.shortcut == Shortcut::Projection;
-  if (const auto theirs = own_metadata(ours, "tailor.network", options.file);
-      theirs && !pad_known) {
-    for (const Shortcut shortcut : {Shortcut::Pad, Shortcut::PadEnd}) {
-      NetworkConfig config = chosen.config;
-      config.shortcut = shortcut;
-      const Network network = make_network(config, chosen.network.input, chosen.network.classes);
-      if (write_network(network) != *theirs) continue;
-      chosen.config = config, chosen.network = network, pad_known = true;
-    }
+/// Takes the kind of pad that one of our own files says. Whether the kind of shortcut is known.
+bool settle_shortcut(Candidate& chosen, const ImportOptions& options,
+                     const std::optional<Json>& in_file) {
+  if (!options.shortcut.empty() || chosen.config.family == "file" ||
+      chosen.config.shortcut == Shortcut::Projection)
+    return true;
+  for (const Shortcut shortcut : {Shortcut::Pad, Shortcut::PadEnd}) {
+    NetworkConfig config = chosen.config;
+    config.shortcut = shortcut;
+    const Network network = make_network(config, chosen.network.input, chosen.network.classes);
+    if (!in_file || write_network(network) != *in_file) continue;
+    chosen.config = config, chosen.network = network;
+    return true;
   }
-  c.network = chosen.network;
-  c.tensors = chosen.match.tensors;
-  verify_values(c.tensors, options.file);
-  Json config = Json::object(
-      {{"network", write_network_config(chosen.config)}, {"data", usual_data(chosen.network)}});
-  override_data(config, options.set);
-  const RunConfig run = read_run_config(config, "tailor import");
-  c.config = write_run_config(run);
-  const PreprocessingChoice preprocessing = choose_preprocessing(
-      options, chosen.rules, own_metadata(ours, "tailor.preprocessing", options.file),
-      run.data.name, chosen.network.input.channels);
-  c.preprocessing = preprocessing.values;
-  if (!options.class_names.empty())
-    c.class_names = read_class_names(options.class_names, chosen.network);
+  return false;
+}
 
-  const std::string data_flag =
-      run.data.root.empty() && (run.data.is_own() || run.data.name == "mlperf_tiny") ? " --data DIR"
-                                                                                     : "";
-  std::vector<std::string> commands;  // how to find out
+/// Where this import goes, and what its images are.
+struct Destination {
+  std::string output, path;
+  DataConfig data;
+  std::string data_flag;  // of a command that needs to be told where they are
+};
+
+/// Writes down what nobody said; returns the commands that try it otherwise.
+std::vector<std::string> note_assumptions(Checkpoint& c, const Candidate& chosen,
+                                          const PreprocessingChoice& preprocessing,
+                                          bool shortcut_known, const Destination& to,
+                                          const ImportOptions& options) {
+  std::vector<std::string> commands;
   auto also = [&](const std::string& changes) {
-    commands.push_back(try_command(options, changes,
-                                   fmt::format("{}-{}", output, commands.size() + 2), data_flag));
+    commands.push_back(try_command(
+        options, changes, fmt::format("{}-{}", to.output, commands.size() + 2), to.data_flag));
   };
   if (!preprocessing.assumed.empty()) {
     c.assumptions.push_back(fmt::format("the preprocessing of {}: mean {}, deviation {}",
                                         preprocessing.assumed, numbers(c.preprocessing.mean),
                                         numbers(c.preprocessing.deviation)));
     for (const Preprocessing& p :
-         other_preprocessings(chosen.config.family, run.data.name, c.preprocessing))
+         other_preprocessings(chosen.config.family, to.data.name, c.preprocessing))
       also(fmt::format("--mean {} --std {}", numbers(p.mean), numbers(p.deviation)));
   }
-  if (!pad_known) {
+  if (!shortcut_known) {
     c.assumptions.push_back(
         "that shortcuts put half of the zero channels before and half behind (pad), which has the "
         "same tensors as all behind (pad_end)");
@@ -436,36 +419,38 @@ int run_import(const ImportOptions& options) {
         other.stride_on == StrideOn::First1x1 ? StrideOn::Conv3x3 : StrideOn::First1x1;
     also("--network " + make_network(other, c.network.input, c.network.classes).name);
   }
-  if (run.data.any_size() && c.class_names.empty() && !options.new_head)
+  if (to.data.any_size() && c.class_names.empty() && !options.new_head) {
     c.assumptions.push_back(
         "that the classes are the sorted names of the data set's folders (else --class-names)");
-  c.run = file_name(output);
-  c.position.finished = !options.new_head;
-  c.metrics = Json::object();
-  if (options.new_head) c.metrics.set("new_head", true);
-  c.witness = CheckpointWitness{fmt::format("{} images of seeded noise", kWitnessImages),
-                                noise_inputs(c.network, c.preprocessing), Tensor()};
-  c.witness->outputs = open_torch().run_network(c.network, c.tensors, c.witness->inputs);
-  for (float v : c.witness->outputs.as<float>()) {
+  }
+  return commands;
+}
+
+CheckpointWitness make_witness(const Checkpoint& c, const std::string& file) {
+  CheckpointWitness witness{fmt::format("{} images of seeded noise", kWitnessImages),
+                            noise_inputs(c.network, c.preprocessing), Tensor()};
+  witness.outputs = open_torch().run_network(c.network, c.tensors, witness.inputs);
+  for (float v : witness.outputs.as<float>()) {
     if (!std::isfinite(v)) {
       fail(ErrorKind::Data,
            "{}: the network made of it answers {} to noise, expected finite outputs; the weights "
-           "are "
-           "not a trained network's",
-           options.file, v);
+           "are not a trained network's",
+           file, v);
     }
   }
-  for (const std::string& remark : file.remarks) log_info("cli", "{}: {}", options.file, remark);
-  create_directories(output);
-  save_checkpoint(path, c);
+  return witness;
+}
 
+void print_import(const Checkpoint& c, const Candidate& chosen, const WeightFile& file,
+                  const Destination& to, const std::vector<std::string>& commands,
+                  const ImportOptions& options) {
   if (options.json) {
-    fmt::print("{}\n", Json::object({{"checkpoint", path},
+    fmt::print("{}\n", Json::object({{"checkpoint", to.path},
                                      {"network", c.network.name},
                                      {"rules", chosen.rules.name},
                                      {"format", file.format},
                                      {"remarks", Json::array(file.remarks)},
-                                     {"matched", c.tensors.size()},
+                                     {"matched", c.tensors.size() - chosen.match.begun.size()},
                                      {"folded", chosen.match.folded.size()},
                                      {"prefix", chosen.match.prefix},
                                      {"preprocessing", write_preprocessing(c.preprocessing)},
@@ -474,26 +459,79 @@ int run_import(const ImportOptions& options) {
                                      {"class_names", Json::array(c.class_names)},
                                      {"assumptions", Json::array(c.assumptions)},
                                      {"find_out", Json::array(commands)},
-                                     {"data", run.data.name},
+                                     {"data", to.data.name},
                                      {"weights_sha256", weights_digest(c.tensors)}})
                            .dump(2));
-    return 0;
+    return;
   }
-  fmt::print("{}: {} from {} ({})\nrules {}: {}\n{}\npreprocessing: {}\ndata: {}\n", path,
+  fmt::print("{}: {} from {} ({})\nrules {}: {}\n{}\npreprocessing: {}\ndata: {}\n", to.path,
              c.network.name, options.file, file.format, chosen.rules.name, chosen.rules.title,
-             report, write_preprocessing(c.preprocessing).dump(), run.data.name);
+             describe_match(chosen.match, chosen.network),
+             write_preprocessing(c.preprocessing).dump(), to.data.name);
   for (const std::string& text : c.assumptions)
     fmt::print("assumed, because the file does not say it: {}\n", text);
   if (options.new_head) {
     fmt::print("next: tailor train --config CONFIG --set train.start={} (or teacher.start)\n",
-               shell_word(path));
-    return 0;
+               shell_word(to.path));
+    return;
   }
-  fmt::print("next: tailor evaluate --checkpoint {}{}\n", shell_word(output), data_flag);
+  fmt::print("next: tailor evaluate --checkpoint {}{}\n", shell_word(to.output), to.data_flag);
   if (!commands.empty()) {
     fmt::print("an accuracy below the published one? Compare with\n");
     for (const std::string& command : commands) fmt::print("  {}\n", command);
   }
+}
+
+}  // namespace
+
+int run_import(const ImportOptions& options) {
+  if (!is_regular_file(options.file)) {
+    fail(ErrorKind::Usage, "{}: {}", options.file,
+         path_exists(options.file) ? "expected a file, got a folder, a pipe or a device"
+                                   : "there is no such file");
+  }
+  const WeightFile file = load_weight_file(options.file);
+  Candidate chosen = find_weights(options, file.tensors);
+  Destination to;
+  to.output = options.output.empty() ? path_join("imports", chosen.network.name) : options.output;
+  to.path = path_join(to.output, "model.ckpt");
+  if (path_exists(to.path) && !options.force)
+    fail(ErrorKind::Usage, "{} exists already; name another --output, or add --force", to.path);
+
+  TensorFile ours;
+  if (file.format == "safetensors")
+    ours = load_safetensors(options.file, "weights", ForeignTypes::Convert);
+  const bool shortcut_known =
+      settle_shortcut(chosen, options, own_metadata(ours, "tailor.network", options.file));
+  Checkpoint c;
+  c.network = chosen.network;
+  c.tensors = chosen.match.tensors;
+  verify_values(c.tensors, options.file);
+  Json config = Json::object(
+      {{"network", write_network_config(chosen.config)}, {"data", usual_data(chosen.network)}});
+  override_data(config, options.set);
+  const RunConfig run = read_run_config(config, "tailor import");
+  c.config = write_run_config(run);
+  to.data = run.data;
+  if (to.data.root.empty() && (to.data.is_own() || to.data.name == "mlperf_tiny"))
+    to.data_flag = " --data DIR";
+  const PreprocessingChoice preprocessing = choose_preprocessing(
+      options, chosen.rules, own_metadata(ours, "tailor.preprocessing", options.file), to.data.name,
+      chosen.network.input.channels);
+  c.preprocessing = preprocessing.values;
+  if (!options.class_names.empty())
+    c.class_names = read_class_names(options.class_names, chosen.network);
+  const std::vector<std::string> commands =
+      note_assumptions(c, chosen, preprocessing, shortcut_known, to, options);
+  c.run = file_name(to.output);
+  c.position.finished = !options.new_head;
+  c.metrics = Json::object();
+  if (options.new_head) c.metrics.set("new_head", true);
+  c.witness = make_witness(c, options.file);
+  for (const std::string& remark : file.remarks) log_info("cli", "{}: {}", options.file, remark);
+  create_directories(to.output);
+  save_checkpoint(to.path, c);
+  print_import(c, chosen, file, to, commands, options);
   return 0;
 }
 

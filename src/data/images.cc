@@ -354,9 +354,10 @@ void order_classes(DataSplits& data, const std::vector<std::string>& class_names
   if (old == class_names ||
       !std::is_permutation(old.begin(), old.end(), class_names.begin(), class_names.end()))
     return;
-  std::vector<int64_t> labels;
-  for (const std::string& name : old)
-    labels.push_back(std::find(class_names.begin(), class_names.end(), name) - class_names.begin());
+  std::vector<int64_t> labels(old.size());
+  std::transform(old.begin(), old.end(), labels.begin(), [&](const std::string& name) {
+    return std::find(class_names.begin(), class_names.end(), name) - class_names.begin();
+  });
   for (Images* part : {&data.train, &data.validation, &data.test})
     if (*part) *part = std::make_shared<Relabelled>(*part, labels);
   const auto differs = std::mismatch(old.begin(), old.end(), class_names.begin());

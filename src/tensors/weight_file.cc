@@ -108,9 +108,10 @@ std::optional<WeightFile> parse_npz(std::string_view bytes, const std::string& p
   constexpr std::string_view kEnd = ".npy";
   const ZipArchive zip(bytes, "weight file " + path);
   WeightFile file{"npz", {}, {}};
-  for (const auto& [name, member] : zip.members())
+  for (const auto& [name, member] : zip.members()) {
     if (name.size() <= kEnd.size() || name.substr(name.size() - kEnd.size()) != kEnd)
       return std::nullopt;
+  }
   for (const auto& [name, member] : zip.members()) {
     file.tensors.emplace(name.substr(0, name.size() - kEnd.size()),
                          parse_npy(zip.read(name), path + ": " + printable(name), "array"));
