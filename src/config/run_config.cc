@@ -8,7 +8,7 @@ namespace tailor {
 namespace {
 
 constexpr const char* kJoins[] = {"before_activation", "after_activation"};
-constexpr const char* kShortcuts[] = {"projection", "pad"};
+constexpr const char* kShortcuts[] = {"projection", "pad", "pad_end"};
 constexpr const char* kAlterations[] = {"remove", "shorten", "keep"};
 constexpr const char* kSchedules[] = {"constant", "hold_then_cosine", "cosine", "step"};
 constexpr const char* kOrders[] = {"input_first", "output_first"};
@@ -66,7 +66,8 @@ void describe(RecordVisitor& v, NetworkConfig& c) {
   v.enumeration(
       "shortcut", c.shortcut, names(kShortcuts),
       "Skip where the shape changes: projection is a strided 1x1 convolution with batch norm "
-      "(option B), pad a strided slice with zero channels (option A, no parameters).");
+      "(option B), pad a strided slice with zero channels, half before and half behind (option A, "
+      "no parameters), pad_end the same with all of them behind.");
   v.enumeration("join", c.join, names(kJoins),
                 "Where a skip is added: before_activation is relu(F(x) + x), after_activation is "
                 "relu(F(x)) + x (paper, Eq. 2).");
@@ -179,6 +180,9 @@ void describe(RecordVisitor& v, ScheduleConfig& c) {
 }
 
 void describe_train(RecordVisitor& v, TrainConfig& c) {
+  v.text("start", c.start,
+         "A checkpoint whose weights and preprocessing the training begins with (tailor import, "
+         "also with --new-head). Empty: initial weights. A student begins as its teacher.");
   v.integer("epochs", c.epochs, 1, 1000000, "Epochs in all, counted from 0.");
   v.integer("batch_size", c.batch_size, 1, 65536,
             "Images a step; the last batch of an epoch may be smaller.");
@@ -393,6 +397,15 @@ void check(const RunConfig& c, const std::string& source) {
       fail_config(at + "/optimizer/momentum", "more than 0 with nesterov", "0", source);
   };
   check_train(c.train, "/train");
+  if (c.teacher && !c.train.start.empty()) {
+    fail_config("/train/start",
+                "no start, because a student begins as its teacher (/teacher/start)",
+                "\"" + c.train.start + "\"", source);
+  }
+  if (c.teacher && !c.teacher->checkpoint.empty() && !c.teacher->train.start.empty()) {
+    fail_config("/teacher/start", "no start, because /teacher/checkpoint is a finished teacher",
+                "\"" + c.teacher->train.start + "\"", source);
+  }
   if (c.teacher) check_train(c.teacher->train, "/teacher");
   try {
     c.exporting.type();
@@ -405,6 +418,11 @@ void check(const RunConfig& c, const std::string& source) {
 
 const char* to_string(Join v) { return kJoins[static_cast<size_t>(v)]; }
 const char* to_string(Shortcut v) { return kShortcuts[static_cast<size_t>(v)]; }
+std::optional<Shortcut> find_shortcut(const std::string& name) {
+  for (size_t i = 0; i < std::size(kShortcuts); ++i)
+    if (name == kShortcuts[i]) return static_cast<Shortcut>(i);
+  return std::nullopt;
+}
 const char* to_string(AlterationKind v) { return kAlterations[static_cast<size_t>(v)]; }
 const char* to_string(Layout v) { return kLayouts[static_cast<size_t>(v)]; }
 const char* to_string(HlsBackend v) { return kBackends[static_cast<size_t>(v)]; }

@@ -68,6 +68,7 @@ void save_checkpoint(const std::string& path, const Checkpoint& c) {
                                 {"metrics", c.metrics},
                                 {"config", c.config}});
   if (!c.class_names.empty()) document.set("class_names", Json::array(c.class_names));
+  if (!c.assumptions.empty()) document.set("assumptions", Json::array(c.assumptions));
   if (c.witness) {
     document.set("witness", c.witness->source);
     file.tensors.emplace("witness.inputs", c.witness->inputs);
@@ -116,6 +117,9 @@ Checkpoint load_checkpoint(const std::string& path) {
         fail(ErrorKind::Data, "expected {} class_names, got {}", c.network.classes,
              c.class_names.size());
       }
+    }
+    if (const Json* assumptions = document.find("assumptions")) {
+      for (const Json& text : assumptions->as_array()) c.assumptions.push_back(text.as_string());
     }
     if (const Json* source = document.find("witness")) {
       c.witness =

@@ -137,7 +137,8 @@ class Run {
  private:
   const MapShape& shape() const { return spec_.data.shape; }
   const Preprocessing& preprocessing() const {
-    return spec_.teacher ? spec_.teacher->preprocessing : spec_.data.preprocessing;
+    if (spec_.teacher) return spec_.teacher->preprocessing;
+    return spec_.start ? spec_.start->preprocessing : spec_.data.preprocessing;
   }
 
   void start() {
@@ -166,8 +167,9 @@ class Run {
       log_info("train", "{}: going on at epoch {}, step {}", folder_.path(), position_.epoch,
                position_.step);
     } else {
-      model_.emplace(
-          network, spec_.teacher ? spec_.teacher->tensors : initial_tensors(network, config_.seed));
+      model_.emplace(network, spec_.teacher ? spec_.teacher->tensors
+                              : spec_.start ? spec_.start->tensors
+                                            : initial_tensors(network, config_.seed));
       folder_.truncate("metrics.jsonl", 0);
       folder_.truncate("alterations.jsonl", 0);
     }

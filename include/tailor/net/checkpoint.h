@@ -39,6 +39,8 @@ struct Checkpoint {
   std::string run;                       // name of the run
   std::vector<std::string> class_names;  // in the order of the outputs, where the data names them
   Json metrics;                          // accuracies known when it was written
+  /// Of imported weights: what their file did not say and somebody should know, a sentence each.
+  std::vector<std::string> assumptions;
   TensorMap tensors;   // parameters and buffers, by their names in the description
   TensorMap momentum;  // of the optimiser, by parameter name
   std::optional<CheckpointWitness> witness;

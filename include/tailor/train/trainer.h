@@ -24,7 +24,8 @@ struct RunSpec {
   std::string source;  // of the configuration, for errors
   DataSplits data;
   std::optional<Checkpoint> teacher;
-  std::string resume;  // the folder to name when interrupted; empty: the run's own
+  std::optional<Checkpoint> start;  // without a teacher: the weights to begin with
+  std::string resume;               // the folder to name when interrupted; empty: the run's own
 };
 
 struct RunResult {

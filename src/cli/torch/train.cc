@@ -1,6 +1,7 @@
 // tailor train: resolves the configuration, sees to the teacher, trains the student.
 #include <filesystem>
 
+#include "cli/source.h"
 #include "cli/torch/plugin.h"
 #include "tailor/cli/commands.h"
 #include "tailor/core/files.h"
@@ -44,6 +45,8 @@ std::string teacher_key(const RunConfig& teacher, const DataSplits& data) {
   key.network.file.clear();
   key.runtime = {};
   key.exporting = {};
+  if (!key.train.start.empty())
+    key.train.start = weights_digest(load_checkpoint(key.train.start).tensors);
   std::string text = write_run_config(key).dump();
   if (teacher.network.family == "file")
     text += write_network(make_network(teacher.network, data.shape, data.classes)).dump();
@@ -51,27 +54,41 @@ std::string teacher_key(const RunConfig& teacher, const DataSplits& data) {
   return sha256(text).substr(0, 10);
 }
 
-/// A student must be its teacher's network; says the first field that is not.
+/// A student must be its teacher's network, and a run its start's; says the first field that is
+/// not.
 void check_agreement(const RunConfig& config, const DataSplits& data, const Checkpoint& teacher,
                      const std::string& source, const std::string& teacher_name) {
   const bool same = write_network(make_network(config.network, data.shape, data.classes)) ==
                     write_network(teacher.network);
   if (config.network.family == "file" && !same)
-    fail_config("/network/file", "the description of the teacher " + teacher_name,
-                config.network.file, source);
+    fail_config("/network/file", "the description of " + teacher_name, config.network.file, source);
   const Json mine = write_network_config(config.network);
   const Json* run = teacher.config.find("network");
   for (const auto& [key, value] : mine.as_object()) {
     const Json* theirs = run && !same ? run->find(key) : nullptr;
     if (theirs && *theirs != value)
-      fail_config("/network/" + key,
-                  theirs->dump() + ", as the teacher " + teacher_name + " has it", value.dump(),
-                  source);
+      fail_config("/network/" + key, theirs->dump() + ", as " + teacher_name + " has it",
+                  value.dump(), source);
   }
   if (!config.data.mean.empty() &&
       !(Preprocessing{config.data.mean, config.data.deviation} == teacher.preprocessing))
-    fail_config("/data/mean", "the teacher's preprocessing (leave mean and deviation out)",
+    fail_config("/data/mean",
+                "the preprocessing of " + teacher_name + " (leave mean and deviation out)",
                 Json::array(config.data.mean).dump(), source);
+}
+
+/// The weights that training begins with: the run's own so far, else those that `train` names.
+std::optional<Checkpoint> load_start(const RunConfig& config, const TrainConfig& train,
+                                     DataSplits& data, const std::string& source,
+                                     const std::string& last) {
+  if (train.start.empty()) return std::nullopt;
+  const std::string& file = path_exists(last) ? last : train.start;
+  Checkpoint start = load_checkpoint(file);
+  order_classes(data, start.class_names);
+  verify_data_fits(data, start.network.input, start.network.classes, "the start " + file,
+                   start.class_names);
+  check_agreement(config, data, start, source, "the start " + file);
+  return start;
 }
 
 Checkpoint finished_teacher(const RunFolder& folder) {
@@ -112,6 +129,7 @@ Checkpoint obtain_teacher(const RunConfig& config, const DataSplits& data, const
   if (folder.finished()) {
     log_info("train", "teacher: reusing {}", where);
   } else {
+    spec.start = load_start(spec.config, spec.config.train, spec.data, source, folder.last());
     log_info("train", "teacher: {} {}", path_exists(folder.last()) ? "going on with" : "training",
              where);
     write_config(folder, spec.config, data);
@@ -196,8 +214,11 @@ int torch_train(const TrainOptions& options) {
     }
     c.data.root = absolute_path(c.data.root);
     if (!c.network.file.empty()) c.network.file = absolute_path(c.network.file);
-    if (c.teacher && !c.teacher->checkpoint.empty())
-      c.teacher->checkpoint = absolute_path(c.teacher->checkpoint);
+    std::vector<std::string*> checkpoints = {&c.train.start};
+    if (c.teacher)
+      checkpoints.insert(checkpoints.end(), {&c.teacher->checkpoint, &c.teacher->train.start});
+    for (std::string* file : checkpoints)
+      if (!file->empty()) *file = absolute_path(*file);
   }
   const RunConfig& config = loaded.config;
   RunSpec spec;
@@ -209,15 +230,28 @@ int torch_train(const TrainOptions& options) {
     const std::string& file = config.teacher->checkpoint;
     Network network;
     if (file.empty()) {
+      if (const auto start = load_start(config, config.teacher->train, spec.data, spec.source, ""))
+        warn_of_assumptions(*start, config.teacher->train.start);
       network = make_network(config.network, spec.data.shape, spec.data.classes);
     } else {
       const Checkpoint teacher = load_checkpoint(file);
       network = teacher.network;
+      if (teacher.metrics.find("new_head")) {
+        fail_config("/teacher/checkpoint",
+                    "a trained teacher (to train one from these weights: /teacher/start)",
+                    file + ", whose last layer is new", spec.source);
+      }
+      warn_of_assumptions(teacher, file);
+      order_classes(spec.data, teacher.class_names);
       verify_data_fits(spec.data, network.input, network.classes, "the teacher " + file,
                        teacher.class_names);
-      check_agreement(config, spec.data, teacher, spec.source, file);
+      check_agreement(config, spec.data, teacher, spec.source, "the teacher " + file);
     }
     plan_edits(config.surgery, network, config.train.epochs, spec.source);
+  } else {
+    spec.start =
+        load_start(config, config.train, spec.data, spec.source, path_join(output, "last.ckpt"));
+    if (spec.start) warn_of_assumptions(*spec.start, config.train.start);
   }
 
   RunFolder folder(output, /*wait=*/false);
@@ -238,6 +272,7 @@ int torch_train(const TrainOptions& options) {
     const std::string runs = parent_path(output).empty() ? "." : parent_path(output);
     std::string where;
     spec.teacher = obtain_teacher(config, spec.data, runs, loaded.source, output, *progress, where);
+    order_classes(spec.data, spec.teacher->class_names);
     folder.link_teacher(where);
   }
   train_run(spec, folder, *progress);
