@@ -203,6 +203,17 @@ void setup_import(CLI::App& app, ImportOptions& o) {
   app.add_option("--classes", o.classes, "Classes, if not the network's usual number")
       ->check(at_least_one())
       ->type_name("N");
+  app.add_flag("--new-head", o.new_head,
+               "Keep the body and begin a new last layer of --classes outputs, to train on other "
+               "classes (train.start, teacher.start)");
+  app.add_option("--class-names", o.class_names,
+                 "A text file, one class a line, in the order of the weights' outputs")
+      ->type_name("FILE");
+  app.add_option("--shortcut", o.shortcut,
+                 "projection, pad or pad_end, which differs from pad in no tensor (default: the "
+                 "rules')")
+      ->check(CLI::IsMember({"projection", "pad", "pad_end"}))
+      ->type_name("KIND");
   app.add_option("--image-size", o.image_size, "Rows and columns of the images, if not the usual")
       ->check(at_least_one())
       ->type_name("N");

@@ -25,7 +25,8 @@ Images choose_images(const GraphSource& source, const EvaluateOptions& options, 
   const DataConfig config = evaluation_data(*source.data, options);
   name = config.name;
   const bool test = options.split == "test";
-  const DataSplits data = test ? open_test_data(config) : open_data(config);
+  DataSplits data = test ? open_test_data(config) : open_data(config);
+  order_classes(data, source.class_names);
   verify_data_fits(data, source.graph.input_shape(), source.graph.classes(), source.title,
                    source.class_names);
   if (test) return data.test;

@@ -2,12 +2,15 @@
 // unless every tensor of the network was found and none was left over.
 #include <algorithm>
 #include <cmath>
+#include <set>
+#include <tuple>
 
 #include "cli/source.h"
 #include "tailor/cli/torch_plugin.h"
 #include "tailor/core/files.h"
 #include "tailor/core/log.h"
 #include "tailor/core/strings.h"
+#include "tailor/data/images.h"
 #include "tailor/net/weight_rules.h"
 #include "tailor/tensors/safetensors.h"
 #include "tailor/tensors/weight_file.h"
@@ -16,55 +19,136 @@ namespace tailor {
 namespace {
 
 constexpr int64_t kWitnessImages = 4;
+/// More faults than this are another network's, and are not named one by one.
+constexpr size_t kMostNamed = 40;
 
 struct Candidate {
   WeightRules rules;
   NetworkConfig config;
   Network network;
   WeightMatch match;
+  size_t faults() const {
+    return match.missing.size() + match.left_over.size() + match.misshapen.size();
+  }
 };
+
+bool is_pad(const std::string& shortcut) { return shortcut != to_string(Shortcut::Projection); }
+
+bool allows_shortcut(const WeightRules& rules, const std::string& asked) {
+  return rules.shortcut.empty() || asked.empty() || is_pad(rules.shortcut) == is_pad(asked);
+}
 
 Candidate try_rules(const WeightRules& rules, const NamedNetwork& named,
                     const ImportOptions& options, const TensorMap& file) {
   Candidate c{rules, named.config, {}, {}};
-  if (rules.shortcut == to_string(Shortcut::Pad)) c.config.shortcut = Shortcut::Pad;
-  if (rules.shortcut == to_string(Shortcut::Projection)) c.config.shortcut = Shortcut::Projection;
-  if (named.config.family == "file" && (options.classes || options.image_size)) {
+  // A description of one's own says all this itself, but not that a layer has no bias.
+  const bool own = named.config.family == "file";
+  if (own && (options.classes || options.image_size || !options.shortcut.empty())) {
     fail(ErrorKind::Usage,
-         "--classes, --image-size: {} says {} classes and the input {} itself; change it there",
+         "--classes, --image-size, --shortcut: {} says {} classes, the input {} and its skips "
+         "itself; change it there",
          options.network, named.network.classes, to_string(named.network.input));
   }
+  const std::string& shortcut = options.shortcut.empty() ? rules.shortcut : options.shortcut;
+  c.config.shortcut = find_shortcut(shortcut).value_or(c.config.shortcut);
   MapShape input = named.network.input;
   if (options.image_size) input.height = input.width = *options.image_size;
   c.network = make_network(c.config, input, options.classes.value_or(named.network.classes));
-  // A description of one's own cannot say that a layer has no bias.
-  const bool own = named.config.family == "file";
-  c.match = match_weights(file, rules, c.network, options.prefix, own);
+  c.match = match_weights(file, rules, c.network, options.prefix, own, options.new_head);
   return c;
 }
 
-/// The rules asked for, or the first that account for every tensor, or the nearest ones.
+/// The rules asked for, or the first that account for every tensor, or two or more of them together
+/// (stem of one program, head of another), or the nearest ones.
 Candidate choose_rules(const ImportOptions& options, const TensorMap& file) {
   const NamedNetwork named = network_by_name(options.network);
-  if (!options.rules.empty())
-    return try_rules(load_weight_rules(options.rules), named, options, file);
-  std::optional<Candidate> best;
+  if (!options.rules.empty()) {
+    const WeightRules rules = load_weight_rules(options.rules);
+    if (!allows_shortcut(rules, options.shortcut)) {
+      fail(ErrorKind::Usage, "--shortcut {}: the rules {} are of networks with the shortcut {}",
+           options.shortcut, rules.name, rules.shortcut);
+    }
+    return try_rules(rules, named, options, file);
+  }
+  std::vector<Candidate> tried;
   for (const std::string& name : weight_rule_names()) {
     const WeightRules rules = load_weight_rules(name);
     const auto& families = rules.families;
     // A network of the user's own may be named like any other.
-    if (named.config.family != "file" &&
-        std::find(families.begin(), families.end(), named.config.family) == families.end())
+    if ((named.config.family != "file" &&
+         std::find(families.begin(), families.end(), named.config.family) == families.end()) ||
+        !allows_shortcut(rules, options.shortcut))
       continue;
-    Candidate c = try_rules(rules, named, options, file);
-    if (c.match.complete()) return c;
-    const auto faults = [](const Candidate& x) {
-      return x.match.missing.size() + x.match.left_over.size() + x.match.misshapen.size();
-    };
-    if (!best || faults(c) < faults(*best)) best = std::move(c);
+    tried.push_back(try_rules(rules, named, options, file));
+    if (tried.back().match.complete()) return tried.back();
   }
-  TAILOR_CHECK(best, "no rules for the family {}", named.config.family);
-  return *best;
+  TAILOR_CHECK(!tried.empty(), "no rules for the family {}", named.config.family);
+  std::stable_sort(tried.begin(), tried.end(),
+                   [](const Candidate& x, const Candidate& y) { return x.faults() < y.faults(); });
+  Candidate nearest = tried.front();
+  for (const Candidate& first : tried) {
+    Candidate mixed = first;
+    for (const Candidate& other : tried) {
+      if (&other == &first || other.rules.layout != first.rules.layout) continue;
+      Candidate c = try_rules(combined(mixed.rules, other.rules), named, options, file);
+      if (c.faults() < mixed.faults()) mixed = std::move(c);
+    }
+    if (mixed.match.complete()) return mixed;
+    if (mixed.faults() < nearest.faults()) nearest = std::move(mixed);
+  }
+  return nearest;
+}
+
+/// Built-in networks that the file does hold, but for the number of classes.
+std::vector<std::string> networks_in(const TensorMap& file, const ImportOptions& options) {
+  std::vector<int64_t> sizes;
+  for (const auto& [name, tensor] : file) sizes.push_back(tensor.size());
+  std::sort(sizes.begin(), sizes.end());
+  /// No name is looked at before there are tensors of all the body's sizes.
+  auto may_hold = [&](const Network& network) {
+    std::vector<int64_t> needed;
+    for (const TensorSpec& spec : tensor_specs(network))
+      if (spec.name.compare(0, 3, "fc.") != 0) needed.push_back(element_count(spec.shape));
+    std::sort(needed.begin(), needed.end());
+    return std::includes(sizes.begin(), sizes.end(), needed.begin(), needed.end());
+  };
+  std::vector<std::string> fitting;
+  for (const std::string& name : network_names()) {
+    NamedNetwork named = network_by_name(name);
+    NetworkConfig pad = named.config;
+    pad.shortcut = Shortcut::Pad;
+    if (name == options.network ||
+        !(may_hold(named.network) ||
+          may_hold(make_network(pad, named.network.input, named.network.classes))))
+      continue;
+    ImportOptions other;
+    other.network = name;
+    other.new_head = true;
+    if (choose_rules(other, file).match.complete()) fitting.push_back(name);
+  }
+  return fitting;
+}
+
+/// What to try when the weights do not fit, the nearest first.
+std::string advice(const Candidate& c, const TensorMap& file, const ImportOptions& options) {
+  const std::vector<std::string> networks = networks_in(file, options);
+  std::string text = networks.empty()
+                         ? "try another --network, "
+                         : fmt::format("it holds the weights of {}: give that --network; else try ",
+                                       join(networks, " or "));
+  const auto& match = c.match;
+  const bool head = std::all_of(match.misshapen.begin(), match.misshapen.end(), [](const auto& m) {
+    return m.find(" → fc.") != std::string::npos;
+  });
+  if (head && !match.misshapen.empty() && match.missing.empty() && match.left_over.empty()) {
+    text =
+        "only the last layer differs: say its --classes, or begin a new one with --new-head; "
+        "else try ";
+  }
+  return fmt::format(
+      "{}--rules (there are {}, or a .json file of your own), --shortcut or "
+      "--classes",
+      text, join(weight_rule_names(), ", "));
 }
 
 /// The data set that such images and classes are known from; the user may say another.
@@ -104,6 +188,290 @@ Tensor noise_inputs(const Network& network, const Preprocessing& preprocessing) 
   return inputs;
 }
 
+/// Mean and deviation with which the weights want their images.
+struct PreprocessingChoice {
+  Preprocessing values;
+  std::string mean_from, deviation_from;
+  std::string assumed;  // from where; empty if the file or the user says them
+};
+
+PreprocessingChoice choose_preprocessing(const ImportOptions& options, const WeightRules& rules,
+                                         const std::optional<Json>& in_file,
+                                         const std::string& data_name, int64_t channels) {
+  PreprocessingChoice choice;
+  Preprocessing& p = choice.values;
+  std::string from = "the file";
+  if (in_file) {
+    p = read_preprocessing(*in_file);
+  } else {
+    p = rules.preprocessing;
+    from = "the rules " + rules.name;
+    const Preprocessing usual = usual_preprocessing(data_name);
+    // A body keeps what it was trained with, whatever images its new head will see.
+    if (!rules.data.empty() && rules.data != data_name && !usual.mean.empty() &&
+        !options.new_head) {
+      p = usual;
+      from = "the data set " + data_name;
+      // An array's channels are as many as it has, and their numbers are equal.
+      if (data_name == "npy") {
+        p.mean.resize(static_cast<size_t>(channels), usual.mean[0]);
+        p.deviation.resize(static_cast<size_t>(channels), usual.deviation[0]);
+      }
+    }
+    if (options.mean.empty() || options.deviation.empty()) choice.assumed = from;
+  }
+  if (!options.mean.empty()) p.mean = options.mean;
+  if (!options.deviation.empty()) p.deviation = options.deviation;
+  choice.mean_from = options.mean.empty() ? "the mean of " + from : "--mean";
+  choice.deviation_from = options.deviation.empty() ? "the deviation of " + from : "--std";
+  for (const auto& [what, flag, values] :
+       {std::tuple(choice.mean_from, "--mean", &p.mean),
+        std::tuple(choice.deviation_from, "--std", &p.deviation)}) {
+    if (static_cast<int64_t>(values->size()) != channels) {
+      fail(ErrorKind::Usage, "{}: expected {} numbers, one a channel, got {}; say yours with {}",
+           what, channels, values->size(), flag);
+    }
+  }
+  for (double m : p.mean) {
+    if (!(m >= 0 && m <= 1)) {
+      fail(ErrorKind::Usage, "{}: expected pixels in 0..1, got {} (of 0..255: divide by 255)",
+           choice.mean_from, m);
+    }
+  }
+  for (double d : p.deviation) {
+    if (!(d > 0 && d <= 10)) {
+      fail(ErrorKind::Usage, "{}: expected deviations of pixels in 0..1, got {}",
+           choice.deviation_from, d);
+    }
+  }
+  return choice;
+}
+
+std::string numbers(const std::vector<double>& values) {
+  std::string text;
+  for (double v : values) text += fmt::format("{}{:.6g}", text.empty() ? "" : ",", v);
+  return text;
+}
+
+/// What images of the data set are commonly normalised by, but for `taken` and its near kin.
+std::vector<Preprocessing> other_preprocessings(const std::string& family,
+                                                const std::string& data_name,
+                                                const Preprocessing& taken) {
+  constexpr double kSame = 0.003;
+  std::vector<Preprocessing> known = {usual_preprocessing(data_name)}, others;
+  for (const std::string& name : weight_rule_names()) {
+    const WeightRules rules = load_weight_rules(name);
+    const auto& families = rules.families;
+    if ((rules.data.empty() || rules.data == data_name) &&
+        std::find(families.begin(), families.end(), family) != families.end())
+      known.push_back(rules.preprocessing);
+  }
+  for (const char* common : {"folder", "npy"}) known.push_back(usual_preprocessing(common));
+  auto near = [](const std::vector<double>& a, const std::vector<double>& b) {
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                      [](double x, double y) { return std::abs(x - y) < kSame; });
+  };
+  auto same = [&](const Preprocessing& a, const Preprocessing& b) {
+    return near(a.mean, b.mean) && near(a.deviation, b.deviation);
+  };
+  for (const Preprocessing& p : known) {
+    const bool seen = std::any_of(others.begin(), others.end(),
+                                  [&](const Preprocessing& other) { return same(p, other); });
+    if (p.mean.size() == taken.mean.size() && !same(p, taken) && !seen) others.push_back(p);
+  }
+  return others;
+}
+
+/// The names in a text file, one a line, as many as the network has classes.
+std::vector<std::string> read_class_names(const std::string& path, const Network& network) {
+  std::vector<std::string> names;
+  std::set<std::string> seen;
+  for (std::string line : split(read_file(path, "class names"), '\n')) {
+    if (names.empty() && line.compare(0, 3, "\xEF\xBB\xBF") == 0) line.erase(0, 3);
+    names.push_back(std::string(trim(line)));
+  }
+  while (!names.empty() && names.back().empty()) names.pop_back();
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (names[i].empty() || !seen.insert(names[i]).second) {
+      fail(ErrorKind::Data, "--class-names {}: line {} {}; expected one class a line, each once",
+           path, i + 1, names[i].empty() ? "is empty" : "repeats '" + names[i] + "'");
+    }
+  }
+  if (static_cast<int64_t>(names.size()) != network.classes) {
+    fail(ErrorKind::Data, "--class-names {}: expected {} names, one for each output of {}, got {}",
+         path, network.classes, network.name, names.size());
+  }
+  return names;
+}
+
+/// The command again, but for another output folder, and the evaluation of its result.
+std::string try_command(const ImportOptions& o, const std::string& changes,
+                        const std::string& output, const std::string& data_flag) {
+  std::string text = "tailor import " + shell_quote(o.file);
+  auto flag = [&](const char* name, const std::string& value) {
+    if (!value.empty()) text += fmt::format(" {} {}", name, shell_quote(value));
+  };
+  if (changes.find("--network") == std::string::npos) flag("--network", o.network);
+  flag("--rules", o.rules);
+  if (o.prefix) flag("--prefix", *o.prefix);
+  if (changes.find("--shortcut") == std::string::npos) flag("--shortcut", o.shortcut);
+  if (o.classes) flag("--classes", std::to_string(*o.classes));
+  if (o.image_size) flag("--image-size", std::to_string(*o.image_size));
+  if (changes.find("--mean") == std::string::npos) {
+    flag("--mean", numbers(o.mean));
+    flag("--std", numbers(o.deviation));
+  }
+  flag("--class-names", o.class_names);
+  for (const std::string& set : o.set) flag("--set", set);
+  const std::string folder = shell_quote(output);
+  return fmt::format("{} {} --output {} && tailor evaluate --checkpoint {}{}", text, changes,
+                     folder, folder, data_flag);
+}
+
+/// Our own safetensors files say of which network they are, and with which preprocessing.
+std::optional<Json> own_metadata(const TensorFile& file, const std::string& key,
+                                 const std::string& path) {
+  const auto found = file.metadata.find(key);
+  return found == file.metadata.end() ? std::nullopt
+                                      : std::optional(Json::parse(found->second, path));
+}
+
+/// The candidate that is complete, once; else the error that says what is wrong.
+Candidate find_weights(const ImportOptions& options, const TensorMap& file) {
+  Candidate chosen = choose_rules(options, file);
+  if (!chosen.match.complete()) {
+    fail(ErrorKind::Data, "{} does not hold the weights of {} by the rules {} ({}): {}\n{}",
+         options.file, chosen.network.name, chosen.rules.name, chosen.rules.title,
+         describe_match(chosen.match, chosen.network, chosen.faults() <= kMostNamed),
+         advice(chosen, file, options));
+  }
+  if (!chosen.match.rivals.empty()) {
+    fail(
+        ErrorKind::Usage,
+        "{}: {} is in the file {} times, under the prefixes '{}' and '{}'; say which with --prefix",
+        options.file, chosen.network.name, chosen.match.rivals.size() + 1, chosen.match.prefix,
+        join(chosen.match.rivals, "' and '"));
+  }
+  return chosen;
+}
+
+/// Takes the kind of pad that one of our own files says. Whether the kind of shortcut is known.
+bool settle_shortcut(Candidate& chosen, const ImportOptions& options,
+                     const std::optional<Json>& in_file) {
+  if (!options.shortcut.empty() || chosen.config.family == "file" ||
+      chosen.config.shortcut == Shortcut::Projection)
+    return true;
+  for (const Shortcut shortcut : {Shortcut::Pad, Shortcut::PadEnd}) {
+    NetworkConfig config = chosen.config;
+    config.shortcut = shortcut;
+    const Network network = make_network(config, chosen.network.input, chosen.network.classes);
+    if (!in_file || write_network(network) != *in_file) continue;
+    chosen.config = config, chosen.network = network;
+    return true;
+  }
+  return false;
+}
+
+/// Where this import goes, and what its images are.
+struct Destination {
+  std::string output, path;
+  DataConfig data;
+  std::string data_flag;  // of a command that needs to be told where they are
+};
+
+/// Writes down what nobody said; returns the commands that try it otherwise.
+std::vector<std::string> note_assumptions(Checkpoint& c, const Candidate& chosen,
+                                          const PreprocessingChoice& preprocessing,
+                                          bool shortcut_known, const Destination& to,
+                                          const ImportOptions& options) {
+  std::vector<std::string> commands;
+  auto also = [&](const std::string& changes) {
+    commands.push_back(try_command(
+        options, changes, fmt::format("{}-{}", to.output, commands.size() + 2), to.data_flag));
+  };
+  if (!preprocessing.assumed.empty()) {
+    c.assumptions.push_back(fmt::format("the preprocessing of {}: mean {}, deviation {}",
+                                        preprocessing.assumed, numbers(c.preprocessing.mean),
+                                        numbers(c.preprocessing.deviation)));
+    for (const Preprocessing& p :
+         other_preprocessings(chosen.config.family, to.data.name, c.preprocessing))
+      also(fmt::format("--mean {} --std {}", numbers(p.mean), numbers(p.deviation)));
+  }
+  if (!shortcut_known) {
+    c.assumptions.push_back(
+        "that shortcuts put half of the zero channels before and half behind (pad), which has the "
+        "same tensors as all behind (pad_end)");
+    also("--shortcut pad_end");
+  }
+  if (chosen.config.family == "resnet_imagenet" && chosen.config.depth >= 50) {
+    NetworkConfig other = chosen.config;  // of the same tensors
+    other.stride_on =
+        other.stride_on == StrideOn::First1x1 ? StrideOn::Conv3x3 : StrideOn::First1x1;
+    also("--network " + make_network(other, c.network.input, c.network.classes).name);
+  }
+  if (to.data.any_size() && c.class_names.empty() && !options.new_head) {
+    c.assumptions.push_back(
+        "that the classes are the sorted names of the data set's folders (else --class-names)");
+  }
+  return commands;
+}
+
+CheckpointWitness make_witness(const Checkpoint& c, const std::string& file) {
+  CheckpointWitness witness{fmt::format("{} images of seeded noise", kWitnessImages),
+                            noise_inputs(c.network, c.preprocessing), Tensor()};
+  witness.outputs = open_torch().run_network(c.network, c.tensors, witness.inputs);
+  for (float v : witness.outputs.as<float>()) {
+    if (!std::isfinite(v)) {
+      fail(ErrorKind::Data,
+           "{}: the network made of it answers {} to noise, expected finite outputs; the weights "
+           "are not a trained network's",
+           file, v);
+    }
+  }
+  return witness;
+}
+
+void print_import(const Checkpoint& c, const Candidate& chosen, const WeightFile& file,
+                  const Destination& to, const std::vector<std::string>& commands,
+                  const ImportOptions& options) {
+  if (options.json) {
+    fmt::print("{}\n", Json::object({{"checkpoint", to.path},
+                                     {"network", c.network.name},
+                                     {"rules", chosen.rules.name},
+                                     {"format", file.format},
+                                     {"remarks", Json::array(file.remarks)},
+                                     {"matched", c.tensors.size() - chosen.match.begun.size()},
+                                     {"folded", chosen.match.folded.size()},
+                                     {"prefix", chosen.match.prefix},
+                                     {"preprocessing", write_preprocessing(c.preprocessing)},
+                                     {"shortcut", to_string(chosen.config.shortcut)},
+                                     {"new_head", options.new_head},
+                                     {"class_names", Json::array(c.class_names)},
+                                     {"assumptions", Json::array(c.assumptions)},
+                                     {"find_out", Json::array(commands)},
+                                     {"data", to.data.name},
+                                     {"weights_sha256", weights_digest(c.tensors)}})
+                           .dump(2));
+    return;
+  }
+  fmt::print("{}: {} from {} ({})\nrules {}: {}\n{}\npreprocessing: {}\ndata: {}\n", to.path,
+             c.network.name, options.file, file.format, chosen.rules.name, chosen.rules.title,
+             describe_match(chosen.match, chosen.network),
+             write_preprocessing(c.preprocessing).dump(), to.data.name);
+  for (const std::string& text : c.assumptions)
+    fmt::print("assumed, because the file does not say it: {}\n", text);
+  if (options.new_head) {
+    fmt::print("next: tailor train --config CONFIG --set train.start={} (or teacher.start)\n",
+               shell_quote(to.path));
+    return;
+  }
+  fmt::print("next: tailor evaluate --checkpoint {}{}\n", shell_quote(to.output), to.data_flag);
+  if (!commands.empty()) {
+    fmt::print("an accuracy below the published one? Compare with\n");
+    for (const std::string& command : commands) fmt::print("  {}\n", command);
+  }
+}
+
 }  // namespace
 
 int run_import(const ImportOptions& options) {
@@ -113,108 +481,47 @@ int run_import(const ImportOptions& options) {
                                    : "there is no such file");
   }
   const WeightFile file = load_weight_file(options.file);
-  const Candidate chosen = choose_rules(options, file.tensors);
-  if (!chosen.match.rivals.empty()) {
-    fail(
-        ErrorKind::Usage,
-        "{}: {} is in the file {} times, under the prefixes '{}' and '{}'; say which with --prefix",
-        options.file, chosen.network.name, chosen.match.rivals.size() + 1, chosen.match.prefix,
-        join(chosen.match.rivals, "' and '"));
-  }
-  const bool complete = chosen.match.complete();
-  const std::string report = describe_match(chosen.match, chosen.network, /*whole=*/!complete);
-  if (!complete) {
-    fail(ErrorKind::Data,
-         "{} does not hold the weights of {} by the rules {} ({}): {}\ntry another --network, "
-         "--rules (there are {}, or a .json file of your own), or --classes",
-         options.file, chosen.network.name, chosen.rules.name, chosen.rules.title, report,
-         join(weight_rule_names(), ", "));
-  }
-  const std::string output =
-      options.output.empty() ? path_join("imports", chosen.network.name) : options.output;
-  const std::string path = path_join(output, "model.ckpt");
-  if (path_exists(path) && !options.force)
-    fail(ErrorKind::Usage, "{} exists already; name another --output, or add --force", path);
+  Candidate chosen = find_weights(options, file.tensors);
+  Destination to;
+  to.output = options.output.empty() ? path_join("imports", chosen.network.name) : options.output;
+  to.path = path_join(to.output, "model.ckpt");
+  if (path_exists(to.path) && !options.force)
+    fail(ErrorKind::Usage, "{} exists already; name another --output, or add --force", to.path);
 
+  TensorFile ours;
+  if (file.format == "safetensors")
+    ours = load_safetensors(options.file, "weights", ForeignTypes::Convert);
+  const bool shortcut_known =
+      settle_shortcut(chosen, options, own_metadata(ours, "tailor.network", options.file));
   Checkpoint c;
   c.network = chosen.network;
   c.tensors = chosen.match.tensors;
   verify_values(c.tensors, options.file);
-  c.preprocessing = chosen.rules.preprocessing;
-  if (file.format == "safetensors") {  // ours say their preprocessing
-    const auto metadata = load_safetensors(options.file, "weights", ForeignTypes::Convert).metadata;
-    if (auto found = metadata.find("tailor.preprocessing"); found != metadata.end())
-      c.preprocessing = read_preprocessing(Json::parse(found->second, options.file));
-  }
-  if (!options.mean.empty()) c.preprocessing.mean = options.mean;
-  if (!options.deviation.empty()) c.preprocessing.deviation = options.deviation;
-  const std::string of_rules = fmt::format(" of the rules {}", chosen.rules.name);
-  const std::string mean_is = options.mean.empty() ? "the mean" + of_rules : "--mean",
-                    std_is = options.deviation.empty() ? "the deviation" + of_rules : "--std";
-  for (const auto& [what, flag, values] :
-       {std::tuple(mean_is, "--mean", &c.preprocessing.mean),
-        std::tuple(std_is, "--std", &c.preprocessing.deviation)}) {
-    if (static_cast<int64_t>(values->size()) != chosen.network.input.channels) {
-      fail(ErrorKind::Usage, "{}: expected {} numbers, one a channel, got {}; say yours with {}",
-           what, chosen.network.input.channels, values->size(), flag);
-    }
-  }
-  for (double m : c.preprocessing.mean) {
-    if (!(m >= 0 && m <= 1)) {
-      fail(ErrorKind::Usage, "{}: expected pixels in 0..1, got {} (of 0..255: divide by 255)",
-           mean_is, m);
-    }
-  }
-  for (double d : c.preprocessing.deviation) {
-    if (!(d > 0 && d <= 10))
-      fail(ErrorKind::Usage, "{}: expected deviations of pixels in 0..1, got {}", std_is, d);
-  }
   Json config = Json::object(
       {{"network", write_network_config(chosen.config)}, {"data", usual_data(chosen.network)}});
   override_data(config, options.set);
   const RunConfig run = read_run_config(config, "tailor import");
   c.config = write_run_config(run);
-  c.run = file_name(output);
-  c.position.finished = true;
+  to.data = run.data;
+  if (to.data.root.empty() && (to.data.is_own() || to.data.name == "mlperf_tiny"))
+    to.data_flag = " --data DIR";
+  const PreprocessingChoice preprocessing = choose_preprocessing(
+      options, chosen.rules, own_metadata(ours, "tailor.preprocessing", options.file), to.data.name,
+      chosen.network.input.channels);
+  c.preprocessing = preprocessing.values;
+  if (!options.class_names.empty())
+    c.class_names = read_class_names(options.class_names, chosen.network);
+  const std::vector<std::string> commands =
+      note_assumptions(c, chosen, preprocessing, shortcut_known, to, options);
+  c.run = file_name(to.output);
+  c.position.finished = !options.new_head;
   c.metrics = Json::object();
-  c.witness = CheckpointWitness{fmt::format("{} images of seeded noise", kWitnessImages),
-                                noise_inputs(c.network, c.preprocessing), Tensor()};
-  c.witness->outputs = open_torch().run_network(c.network, c.tensors, c.witness->inputs);
-  for (float v : c.witness->outputs.as<float>()) {
-    if (!std::isfinite(v)) {
-      fail(ErrorKind::Data,
-           "{}: the network made of it answers {} to noise, expected finite outputs; the weights "
-           "are "
-           "not a trained network's",
-           options.file, v);
-    }
-  }
+  if (options.new_head) c.metrics.set("new_head", true);
+  c.witness = make_witness(c, options.file);
   for (const std::string& remark : file.remarks) log_info("cli", "{}: {}", options.file, remark);
-  create_directories(output);
-  save_checkpoint(path, c);
-
-  if (options.json) {
-    fmt::print("{}\n", Json::object({{"checkpoint", path},
-                                     {"network", c.network.name},
-                                     {"rules", chosen.rules.name},
-                                     {"format", file.format},
-                                     {"remarks", Json::array(file.remarks)},
-                                     {"matched", c.tensors.size()},
-                                     {"folded", chosen.match.folded.size()},
-                                     {"prefix", chosen.match.prefix},
-                                     {"preprocessing", write_preprocessing(c.preprocessing)},
-                                     {"data", run.data.name},
-                                     {"weights_sha256", weights_digest(c.tensors)}})
-                           .dump(2));
-    return 0;
-  }
-  fmt::print(
-      "{}: {} from {} ({})\nrules {}: {}\n{}\npreprocessing: {}\ndata: {}\n"
-      "next: tailor evaluate --checkpoint {}{}\n",
-      path, c.network.name, options.file, file.format, chosen.rules.name, chosen.rules.title,
-      report, write_preprocessing(c.preprocessing).dump(), run.data.name, shell_quote(output),
-      run.data.root.empty() && (run.data.name == "folder" || run.data.name == "npy") ? " --data DIR"
-                                                                                     : "");
+  create_directories(to.output);
+  save_checkpoint(to.path, c);
+  print_import(c, chosen, file, to, commands, options);
   return 0;
 }
 

@@ -133,12 +133,18 @@ int run_inspect(const InspectOptions& options) {
       json.set("finished", c.position.finished);
       json.set("metrics", c.metrics);
       json.set("preprocessing", write_preprocessing(c.preprocessing));
+      json.set("class_names", Json::array(c.class_names));
+      json.set("assumptions", Json::array(c.assumptions));
       json.set("weights_sha256", weights_digest(c.tensors));
-      text = fmt::format("{}: run {}, {} epochs done{}, metrics {}\nweights {}, {}\n\n{}", file,
-                         c.run, c.position.epoch, c.position.finished ? ", finished" : "",
-                         c.metrics.dump(), weights_digest(c.tensors).substr(0, 12),
-                         c.witness ? "witness: " + c.witness->source : "no witness",
-                         network_text(c.network));
+      std::string assumed;
+      for (const std::string& sentence : c.assumptions)
+        assumed += fmt::format("assumed {}\n", sentence);
+      text = fmt::format(
+          "{}: run {}, {} epochs done{}, metrics {}\nweights {}, {}\npreprocessing {}\n{}\n{}",
+          file, c.run, c.position.epoch, c.position.finished ? ", finished" : "", c.metrics.dump(),
+          weights_digest(c.tensors).substr(0, 12),
+          c.witness ? "witness: " + c.witness->source : "no witness",
+          write_preprocessing(c.preprocessing).dump(), assumed, network_text(c.network));
     }
   }
   if (options.as_json && description.is_null()) {

@@ -23,6 +23,7 @@ const Preprocessing& default_preprocessing() {
 
 GraphSource from_checkpoint(const std::string& path) {
   Checkpoint c = load_checkpoint(path);
+  warn_of_assumptions(c, path);
   GraphSource source;
   source.graph = lower_network(c.network, c.tensors, "checkpoint " + path);
   if (!c.witness) {
@@ -42,6 +43,8 @@ GraphSource from_checkpoint(const std::string& path) {
                                           {"weights_sha256", weights_digest(c.tensors)},
                                           {"preprocessing", write_preprocessing(c.preprocessing)},
                                           {"config", c.config}});
+  if (!c.assumptions.empty())
+    source.graph.provenance.set("assumptions", Json::array(c.assumptions));
   return source;
 }
 
@@ -88,6 +91,11 @@ GraphSource from_name(const std::string& name) {
 }
 
 }  // namespace
+
+void warn_of_assumptions(const Checkpoint& checkpoint, const std::string& path) {
+  for (const std::string& text : checkpoint.assumptions)
+    log_warn("cli", "{}: assumed {}", path, text);
+}
 
 std::vector<double> noise_image(const MapShape& shape, const Preprocessing& p, int64_t index) {
   CounterRandom random(kNoiseSeed, RandomStream::Noise, static_cast<uint64_t>(index));

@@ -35,6 +35,9 @@ std::string newest_finished_checkpoint(const std::string& runs);
 /// `what` names it in an error.
 std::string resolve_checkpoint(const std::string& path, const char* what = "--checkpoint");
 
+/// Warns of what was assumed when the weights were imported.
+void warn_of_assumptions(const Checkpoint& checkpoint, const std::string& path);
+
 /// Uniform random pixels, preprocessed, CHW: what a network without data is looked at with.
 std::vector<double> noise_image(const MapShape& shape, const Preprocessing& p, int64_t index);
 

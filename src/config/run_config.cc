@@ -8,7 +8,7 @@ namespace tailor {
 namespace {
 
 constexpr const char* kJoins[] = {"before_activation", "after_activation"};
-constexpr const char* kShortcuts[] = {"projection", "pad"};
+constexpr const char* kShortcuts[] = {"projection", "pad", "pad_end"};
 constexpr const char* kAlterations[] = {"remove", "shorten", "keep"};
 constexpr const char* kSchedules[] = {"constant", "hold_then_cosine", "cosine", "step"};
 constexpr const char* kOrders[] = {"input_first", "output_first"};
@@ -66,7 +66,8 @@ void describe(RecordVisitor& v, NetworkConfig& c) {
   v.enumeration(
       "shortcut", c.shortcut, names(kShortcuts),
       "Skip where the shape changes: projection is a strided 1x1 convolution with batch norm "
-      "(option B), pad a strided slice with zero channels (option A, no parameters).");
+      "(option B), pad a strided slice with zero channels, half before and half behind (option A, "
+      "no parameters), pad_end the same with all of them behind.");
   v.enumeration("join", c.join, names(kJoins),
                 "Where a skip is added: before_activation is relu(F(x) + x), after_activation is "
                 "relu(F(x)) + x (paper, Eq. 2).");
@@ -167,8 +168,10 @@ void describe(RecordVisitor& v, ScheduleConfig& c) {
       "kind", c.kind, names(kSchedules),
       "Learning rate over the epochs: constant; hold_then_cosine (constant until alpha epochs "
       "after the last edit, then a cosine to 0); cosine; step (times gamma every step_epochs).");
-  v.integer("warmup_epochs", c.warmup_epochs, 0, 1000000,
-            "Epochs of linear warm-up from 0, before and within the schedule.");
+  v.integer(
+      "warmup_epochs", c.warmup_epochs, 0, 1000000,
+      "Epochs of linear warm-up within the schedule: of its n steps the first has 1/n of the rate, "
+      "the last the whole.");
   v.optional_integer("hold_epochs", c.hold_epochs, 0, 1000000,
                      "hold_then_cosine: epochs at the base rate. null: until alpha epochs after "
                      "the last edit, or half of the epochs if nothing is altered.");
@@ -177,6 +180,9 @@ void describe(RecordVisitor& v, ScheduleConfig& c) {
 }
 
 void describe_train(RecordVisitor& v, TrainConfig& c) {
+  v.text("start", c.start,
+         "A checkpoint whose weights and preprocessing the training begins with (tailor import, "
+         "also with --new-head). Empty: initial weights. A student begins as its teacher.");
   v.integer("epochs", c.epochs, 1, 1000000, "Epochs in all, counted from 0.");
   v.integer("batch_size", c.batch_size, 1, 65536,
             "Images a step; the last batch of an epoch may be smaller.");
@@ -221,6 +227,11 @@ void describe(RecordVisitor& v, SurgeryConfig& c) {
       "plan", c.plan.size(), [&](size_t n) { c.plan.resize(n); },
       [&](RecordVisitor& r, size_t i) { describe(r, c.plan[i]); },
       "Exceptions to kind, skip by skip; skips that are not named follow kind.");
+  v.integer(
+      "statistics_images", c.statistics_images, 0, 1000000,
+      "Training images on which the batch norms' running statistics are estimated again after "
+      "an alteration; those of the network before it say nothing about the one after it. 0: "
+      "they are left as they were.");
   v.boolean("allow_partial", c.allow_partial,
             "Accept a run too short to reach every skip; otherwise that is an error.");
 }
@@ -395,6 +406,15 @@ void check(const RunConfig& c, const std::string& source) {
                 fmt::format("\"{}\"", c.teacher->weights_sha256), source);
   }
   check_train(c.train, "/train");
+  if (c.teacher && !c.train.start.empty()) {
+    fail_config("/train/start",
+                "no start, because a student begins as its teacher (/teacher/start)",
+                "\"" + c.train.start + "\"", source);
+  }
+  if (c.teacher && !c.teacher->checkpoint.empty() && !c.teacher->train.start.empty()) {
+    fail_config("/teacher/start", "no start, because /teacher/checkpoint is a finished teacher",
+                "\"" + c.teacher->train.start + "\"", source);
+  }
   if (c.teacher) check_train(c.teacher->train, "/teacher");
   try {
     c.exporting.type();
@@ -407,6 +427,11 @@ void check(const RunConfig& c, const std::string& source) {
 
 const char* to_string(Join v) { return kJoins[static_cast<size_t>(v)]; }
 const char* to_string(Shortcut v) { return kShortcuts[static_cast<size_t>(v)]; }
+std::optional<Shortcut> find_shortcut(const std::string& name) {
+  for (size_t i = 0; i < std::size(kShortcuts); ++i)
+    if (name == kShortcuts[i]) return static_cast<Shortcut>(i);
+  return std::nullopt;
+}
 const char* to_string(AlterationKind v) { return kAlterations[static_cast<size_t>(v)]; }
 const char* to_string(Layout v) { return kLayouts[static_cast<size_t>(v)]; }
 const char* to_string(HlsBackend v) { return kBackends[static_cast<size_t>(v)]; }

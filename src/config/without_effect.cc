@@ -96,7 +96,8 @@ std::vector<std::string> keys_without_effect(const RunConfig& c, const Json& giv
   }
   find("train.schedule", schedule_rules(c.train.schedule, "train.schedule"));
   find("surgery", {{c.surgery.kind == SurgeryKind::None,
-                    "alpha order at_once first_epoch allow_partial", "surgery.kind is none"}});
+                    "alpha order at_once first_epoch statistics_images allow_partial",
+                    "surgery.kind is none"}});
   const Json* distill = section_of(given, "distill");
   const bool wanted = distill && distill->get_number("beta", 0) > 0;  // 0: no distillation
   find("distill", {{wanted && !c.teacher, "beta", "there is no teacher"}});

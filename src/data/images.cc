@@ -8,6 +8,7 @@
 #include "data/folder.h"
 #include "data/svhn.h"
 #include "tailor/core/files.h"
+#include "tailor/core/log.h"
 #include "tailor/core/random.h"
 #include "tailor/core/strings.h"
 #include "tailor/data/codec.h"
@@ -42,6 +43,43 @@ class Subset : public ImageDataset {
   Images base_;
   std::vector<int64_t> indices_;
 };
+
+/// The same images; label i of the base is labels[i].
+class Relabelled : public ImageDataset {
+ public:
+  Relabelled(Images base, std::vector<int64_t> labels)
+      : base_(std::move(base)), labels_(std::move(labels)) {}
+  int64_t size() const override { return base_->size(); }
+  int64_t get(int64_t index, Span<uint8_t> pixels_hwc) const override {
+    return labels_.at(static_cast<size_t>(base_->get(index, pixels_hwc)));
+  }
+  int64_t read_window(int64_t index, const WindowChooser& choose, MapShape shape,
+                      Span<uint8_t> pixels_hwc) const override {
+    return labels_.at(static_cast<size_t>(base_->read_window(index, choose, shape, pixels_hwc)));
+  }
+  Extent extent(int64_t index) const override { return base_->extent(index); }
+  int64_t id(int64_t index) const override { return base_->id(index); }
+  std::string name(int64_t index) const override { return base_->name(index); }
+  bool decodes() const override { return base_->decodes(); }
+  FileReport report() const override { return base_->report(); }
+
+ private:
+  Images base_;
+  std::vector<int64_t> labels_;
+};
+
+/// Names that are whole numbers in the order of text: 0, 1, 10, 2.
+bool are_numbers_as_text(const std::vector<std::string>& names) {
+  bool sorted = true;
+  int64_t before = -1;
+  for (const std::string& name : names) {
+    const auto number = parse_int(name);
+    if (!number || *number < 0) return false;
+    sorted &= *number > before;
+    before = *number;
+  }
+  return !sorted;
+}
 
 class MemoryImages : public ImageDataset {
  public:
@@ -292,14 +330,45 @@ void verify_data_fits(const DataSplits& data, MapShape input, int64_t classes,
          data.name, data.classes);
   }
   if (data.class_names.empty()) return;
+  if (class_names.empty() && are_numbers_as_text(data.class_names)) {
+    log_warn("data",
+             "{}: the classes of {} are numbers in the order of text ({}); if these weights were "
+             "trained with another order, import them with --class-names FILE",
+             network, data.name,
+             join({data.class_names.begin(),
+                   data.class_names.begin() +
+                       std::min<std::ptrdiff_t>(4, static_cast<std::ptrdiff_t>(classes))},
+                  ", "));
+  }
   for (size_t i = 0; i < class_names.size(); ++i) {
     if (class_names[i] == data.class_names.at(i)) continue;
     fail(ErrorKind::Data,
-         "{}: its class {} is '{}', in the data set {} it is '{}'; the classes are the sorted "
-         "folder "
+         "{}: its class {} is '{}', in the data set {} it is '{}'; the classes are the folders' "
          "names, which must be those that it was trained with",
          network, i, class_names[i], data.name, data.class_names[i]);
   }
+}
+
+void order_classes(DataSplits& data, const std::vector<std::string>& class_names) {
+  const std::vector<std::string>& old = data.class_names;
+  if (old == class_names ||
+      !std::is_permutation(old.begin(), old.end(), class_names.begin(), class_names.end()))
+    return;
+  std::vector<int64_t> labels(old.size());
+  std::transform(old.begin(), old.end(), labels.begin(), [&](const std::string& name) {
+    return std::find(class_names.begin(), class_names.end(), name) - class_names.begin();
+  });
+  for (Images* part : {&data.train, &data.validation, &data.test})
+    if (*part) *part = std::make_shared<Relabelled>(*part, labels);
+  const auto differs = std::mismatch(old.begin(), old.end(), class_names.begin());
+  log_warn("data",
+           "the classes of {} are taken in the order of the weights: class {} is '{}' and not '{}'",
+           data.name, differs.first - old.begin(), *differs.second, *differs.first);
+  data.class_names = class_names;
+}
+
+Preprocessing usual_preprocessing(const std::string& data_name) {
+  return source_of(data_name).preprocessing;
 }
 
 std::string names_digest(const DataSplits& data) {

@@ -1,5 +1,7 @@
 #include "tailor/net/checkpoint.h"
 
+#include <cmath>
+
 #include "tailor/core/files.h"
 #include "tailor/tensors/safetensors.h"
 #include "tailor/tensors/torch_file.h"
@@ -37,9 +39,25 @@ Position read_position(const Json& j) {
   return p;
 }
 
+void verify_finite(const TensorMap& tensors, const std::string& path, const char* advice) {
+  for (const auto& [name, tensor] : tensors) {
+    const auto values = tensor.as<float>();
+    for (size_t i = 0; i < values.size(); ++i) {
+      if (std::isfinite(values[i])) continue;
+      fail(ErrorKind::Data, "checkpoint {}: expected finite numbers, got {} as value {} of {}; {}",
+           path, values[i], i, name, advice);
+    }
+  }
+}
+
 }  // namespace
 
 void save_checkpoint(const std::string& path, const Checkpoint& c) {
+  constexpr const char* kAdvice =
+      "nothing was written; the training has diverged (a lower learning rate, larger batches)";
+  verify_finite(c.tensors, path, kAdvice);
+  verify_finite(c.momentum, path, kAdvice);
+  if (c.witness) verify_finite({{"the logits", c.witness->outputs}}, path, kAdvice);
   TensorFile file;
   for (const auto& [name, tensor] : c.tensors) file.tensors.emplace("model." + name, tensor);
   for (const auto& [name, tensor] : c.momentum) file.tensors.emplace("momentum." + name, tensor);
@@ -50,6 +68,7 @@ void save_checkpoint(const std::string& path, const Checkpoint& c) {
                                 {"metrics", c.metrics},
                                 {"config", c.config}});
   if (!c.class_names.empty()) document.set("class_names", Json::array(c.class_names));
+  if (!c.assumptions.empty()) document.set("assumptions", Json::array(c.assumptions));
   if (c.witness) {
     document.set("witness", c.witness->source);
     file.tensors.emplace("witness.inputs", c.witness->inputs);
@@ -99,6 +118,9 @@ Checkpoint load_checkpoint(const std::string& path) {
              c.class_names.size());
       }
     }
+    if (const Json* assumptions = document.find("assumptions")) {
+      for (const Json& text : assumptions->as_array()) c.assumptions.push_back(text.as_string());
+    }
     if (const Json* source = document.find("witness")) {
       c.witness =
           CheckpointWitness{source->as_string(), find_tensor(file.tensors, "witness.inputs", path),
@@ -116,6 +138,7 @@ Checkpoint load_checkpoint(const std::string& path) {
     }
   }
   verify_tensors(c.network, c.tensors, "checkpoint " + path);
+  verify_finite(c.tensors, path, "its training diverged, so train again (train --force)");
   return c;
 }
 

@@ -23,9 +23,11 @@ void add_block_skip(Block& block, Shortcut shortcut, bool batch_norm = true) {
       skip.tensors = skip.id;
       skip.batch_norm = batch_norm;
     } else {
-      // Half of the new channels before the old ones, half behind (the common option A).
+      // Half of the new channels before the old ones, half behind (the common option A), or all
+      // behind.
       skip.kind = SkipKind::Pad;
-      skip.channel_offset = (last.out_channels - first.in_channels) / 2;
+      if (shortcut == Shortcut::Pad)
+        skip.channel_offset = (last.out_channels - first.in_channels) / 2;
     }
   }
   block.skips.push_back(skip);

@@ -87,7 +87,8 @@ std::vector<TensorSpec> projection_specs(const Skip& skip, int64_t in_channels,
   if (skip.batch_norm) {
     add_bn_specs(specs, skip.tensors + ".bn", out_channels);
   } else {
-    specs.push_back({skip.tensors + ".conv.bias", {out_channels}, TensorRole::ConvBias});
+    specs.push_back(
+        {skip.tensors + ".conv.bias", {out_channels}, TensorRole::ConvBias, in_channels});
   }
   return specs;
 }
@@ -107,8 +108,10 @@ std::vector<TensorSpec> tensor_specs(const Network& network) {
       if (stage.batch_norm) {
         add_bn_specs(specs, bn_name(block, i), stage.out_channels);
       } else {
-        specs.push_back(
-            {conv_name(block, i) + ".bias", {stage.out_channels}, TensorRole::ConvBias});
+        specs.push_back({conv_name(block, i) + ".bias",
+                         {stage.out_channels},
+                         TensorRole::ConvBias,
+                         stage.in_channels / stage.groups * stage.kernel * stage.kernel});
       }
     }
     std::vector<MapShape> points = point_shapes(block, inputs[b]);
@@ -122,7 +125,10 @@ std::vector<TensorSpec> tensor_specs(const Network& network) {
   specs.push_back({"fc.weight",
                    {network.classes, head_features(network, inputs.back())},
                    TensorRole::LinearWeight});
-  specs.push_back({"fc.bias", {network.classes}, TensorRole::LinearBias});
+  specs.push_back({"fc.bias",
+                   {network.classes},
+                   TensorRole::LinearBias,
+                   head_features(network, inputs.back())});
   return specs;
 }
 
@@ -145,14 +151,16 @@ Tensor initial_tensor(const TensorSpec& spec, int64_t seed) {
     case TensorRole::BnBias:
     case TensorRole::BnMean:
       break;
-    case TensorRole::LinearWeight: {
-      double bound = 1 / std::sqrt(static_cast<double>(spec.shape[1]));
+    case TensorRole::LinearWeight:
+    case TensorRole::ConvBias:
+    case TensorRole::LinearBias: {
+      const int64_t fan_in =
+          spec.role == TensorRole::LinearWeight ? spec.shape[1] : spec.bias_fan_in;
+      TAILOR_CHECK(fan_in > 0, "{} has no fan-in", spec.name);
+      const double bound = 1 / std::sqrt(static_cast<double>(fan_in));
       for (float& v : values) v = static_cast<float>(random.uniform(-bound, bound));
       break;
     }
-    case TensorRole::ConvBias:
-    case TensorRole::LinearBias:
-      break;
   }
   return tensor;
 }
@@ -236,6 +244,23 @@ int64_t mac_count(const Network& network) {
     }
   }
   return count + head_features(network, inputs.back()) * network.classes;
+}
+
+std::string single_pixel_batch_norm(const Network& network) {
+  const std::vector<MapShape> inputs = block_inputs(network);
+  for (size_t b = 0; b < network.blocks.size(); ++b) {
+    const Block& block = network.blocks[b];
+    const std::vector<MapShape> points = point_shapes(block, inputs[b]);
+    for (size_t i = 1; i <= block.stages.size(); ++i) {
+      if (block.stages[i - 1].batch_norm && points[i].pixels() == 1) return bn_name(block, i);
+    }
+    for (const Skip& skip : block.skips) {
+      if (skip.kind == SkipKind::Projection && skip.batch_norm &&
+          points[static_cast<size_t>(skip.to)].pixels() == 1)
+        return skip.tensors + ".bn";
+    }
+  }
+  return "";
 }
 
 std::vector<std::string> skip_ids(const Network& network) {

@@ -114,6 +114,9 @@ void describe(RecordVisitor& v, WeightRules& r) {
                      "exported as [out, in].");
       },
       "The first rule that fits a name counts.");
+  v.text("data", r.data,
+         "Data set whose mean and deviation these are; images of another are taken by its own. "
+         "Empty: of any.");
   v.numbers("mean", r.preprocessing.mean, -1e6, 1e6, "Mean of the pixels in 0..1, by channel.");
   v.numbers("deviation", r.preprocessing.deviation, 1e-6, 1e6, "Standard deviation.");
 }
@@ -123,10 +126,9 @@ WeightRules read_weight_rules(const std::string& text, const std::string& name,
   WeightRules rules;
   rules.name = name;
   read_record(Json::parse(text, source), source, [&](RecordVisitor& v) { describe(v, rules); });
-  if (!rules.shortcut.empty() && rules.shortcut != to_string(Shortcut::Pad) &&
-      rules.shortcut != to_string(Shortcut::Projection)) {
-    fail_config("/shortcut", "\"projection\", \"pad\" or \"\"", "\"" + rules.shortcut + "\"",
-                source);
+  if (!rules.shortcut.empty() && !find_shortcut(rules.shortcut)) {
+    fail_config("/shortcut", "\"projection\", \"pad\", \"pad_end\" or \"\"",
+                "\"" + rules.shortcut + "\"", source);
   }
   if (rules.preprocessing.mean.empty() ||
       rules.preprocessing.mean.size() != rules.preprocessing.deviation.size()) {
@@ -138,19 +140,6 @@ WeightRules read_weight_rules(const std::string& text, const std::string& name,
 }
 
 std::string without_json(const std::string& name) { return name.substr(0, name.size() - 5); }
-
-/// Every prefix of dotted names, "" first, from the shortest.
-std::vector<std::string> prefixes(const TensorMap& file) {
-  std::set<std::string> all = {""};
-  for (const auto& [name, tensor] : file) {
-    for (size_t dot = name.find('.'); dot != std::string::npos; dot = name.find('.', dot + 1))
-      all.insert(name.substr(0, dot + 1));
-  }
-  std::vector<std::string> sorted(all.begin(), all.end());
-  std::stable_sort(sorted.begin(), sorted.end(),
-                   [](const std::string& a, const std::string& b) { return a.size() < b.size(); });
-  return sorted;
-}
 
 /// Keras' kernels in our order; every element as F32.
 Tensor converted(const Tensor& given, WeightLayout layout) {
@@ -286,59 +275,135 @@ WeightRules load_weight_rules(const std::string& name_or_file) {
        join(weight_rule_names(), ", "));
 }
 
-WeightMatch match_weights(const TensorMap& file, const WeightRules& rules, const Network& network,
-                          const std::optional<std::string>& asked_prefix, bool may_lack_neutral) {
-  using Pattern = std::vector<Placeholder>;
-  std::vector<std::pair<Pattern, Pattern>> patterns;
-  for (const WeightRule& rule : rules.rules)
-    patterns.emplace_back(parse_pattern(rule.from), parse_pattern(rule.to));
-  std::map<std::string, const TensorSpec*> wanted;
-  const std::vector<TensorSpec> specs = tensor_specs(network);
-  for (const TensorSpec& spec : specs) wanted[spec.name] = &spec;
-  const std::map<std::string, MapShape> whole_map = whole_map_layers(network);
-  /// Our name, "" if it is dropped, nothing if no rule fits.
-  auto translate = [&](const std::string& name) -> std::optional<std::string> {
-    for (const auto& [from, to] : patterns) {
-      if (auto words = match_pattern(from, name)) return fill_pattern(to, *words);
-    }
-    return std::nullopt;
-  };
+namespace {
 
-  WeightMatch match;
-  size_t most = 0;
-  for (const std::string& prefix :
-       asked_prefix ? std::vector<std::string>{*asked_prefix} : prefixes(file)) {
+/// "conv2d_1/conv2d_1/kernel:0" → "conv2d_1.kernel", "layers/dense/vars/0" → "layers.dense.kernel":
+/// the paths that Keras' HDF5 files have (legacy and .weights.h5), as the dotted names of rules.
+std::string keras_name(const std::string& name) {
+  constexpr std::string_view kNorm[] = {"gamma", "beta", "moving_mean", "moving_variance"},
+                             kLayer[] = {"kernel", "bias"};
+  std::string dotted = name.substr(0, name.find(':'));
+  std::replace(dotted.begin(), dotted.end(), '/', '.');
+  std::vector<std::string> parts = split(dotted, '.');
+  if (const size_t n = parts.size(); n >= 3 && parts[n - 2] == "vars") {
+    const bool norm = parts[n - 3].compare(0, 19, "batch_normalization") == 0;
+    const auto names = norm ? Span<const std::string_view>(kNorm, std::size(kNorm))
+                            : Span<const std::string_view>(kLayer, std::size(kLayer));
+    const auto which = parse_int(parts[n - 1]);
+    if (which && *which >= 0 && static_cast<size_t>(*which) < names.size()) {
+      parts[n - 1] = std::string(names[static_cast<size_t>(*which)]);
+      parts.erase(parts.end() - 2);
+    }
+  }
+  if (parts.size() < 3) return join(parts, ".");
+  const auto layer = parts.end() - 2;  // named once more as its group
+  parts.erase(std::find(parts.begin(), layer, *layer), layer);
+  return join(parts, ".");
+}
+
+/// One file, one rule set and one network.
+class Matcher {
+ public:
+  Matcher(const TensorMap& file, const WeightRules& rules, const Network& network,
+          bool may_lack_neutral, bool new_head)
+      : rules_(rules),
+        specs_(tensor_specs(network)),
+        whole_map_(whole_map_layers(network)),
+        may_lack_neutral_(may_lack_neutral),
+        new_head_(new_head) {
+    const bool keras = rules.layout == WeightLayout::Keras;
+    for (const WeightRule& rule : rules.rules) {
+      patterns_.emplace_back(parse_pattern(keras ? keras_name(rule.from) : rule.from),
+                             parse_pattern(rule.to));
+    }
+    for (const TensorSpec& spec : specs_) wanted_[spec.name] = &spec;
+    for (const auto& [name, tensor] : file) {
+      std::string plain = keras ? keras_name(name) : name;
+      if (file_.count(plain) > 0) plain = name;
+      file_[plain] = {name, &tensor};
+    }
+  }
+
+  /// The prefixes under which most names match, and how many do.
+  std::pair<std::vector<std::string>, size_t> best_prefixes() const {
+    std::vector<std::string> best = {""};
+    size_t most = 0;
+    for (const std::string& prefix : prefixes()) {
+      const size_t count = count_under(prefix);
+      if (count > most) most = count, best.clear();
+      if (count == most && most > 0) best.push_back(prefix);
+    }
+    return {best, most};
+  }
+
+  size_t count_under(const std::string& prefix) const {
     size_t count = 0;
-    for (auto i = file.lower_bound(prefix);
-         i != file.end() && i->first.compare(0, prefix.size(), prefix) == 0; ++i) {
-      auto name = translate(i->first.substr(prefix.size()));
-      if (name && wanted.count(*name) > 0) ++count;
+    for (auto i = file_.lower_bound(prefix);
+         i != file_.end() && i->first.compare(0, prefix.size(), prefix) == 0; ++i) {
+      const auto name = translate(i->first.substr(prefix.size()));
+      if (name && wanted_.count(*name) > 0) ++count;
     }
-    if (count > most) {
-      most = count, match.prefix = prefix;
-      match.rivals.clear();
-    } else if (count == most && most > 0) {
-      match.rivals.push_back(prefix);
-    }
-  }
-  if (asked_prefix) {  // "student" and "student." are the same to who asks
-    match.prefix = *asked_prefix;
-    if (most == 0 && !asked_prefix->empty() && asked_prefix->back() != '.')
-      return match_weights(file, rules, network, *asked_prefix + ".", may_lack_neutral);
+    return count;
   }
 
-  std::map<std::string, std::pair<std::string, Tensor>> biases;  // by the mean they go into
-  for (const auto& [name, tensor] : file) {
-    if (name.compare(0, match.prefix.size(), match.prefix) != 0) {
-      match.outside.push_back(name);
-      continue;
+  WeightMatch match(const std::string& prefix) const {
+    WeightMatch match;
+    match.prefix = prefix;
+    Biases biases;
+    for (const auto& [plain, given] : file_) {
+      if (plain.compare(0, prefix.size(), prefix) != 0) {
+        match.outside.push_back(given.first);
+      } else {
+        take(given.first, *given.second, translate(plain.substr(prefix.size())), match, biases);
+      }
     }
-    const auto ours = translate(name.substr(match.prefix.size()));
-    if (ours && ours->empty()) {
+    fold(biases, match);
+    complete(match);
+    return match;
+  }
+
+  size_t wanted() const { return wanted_.size(); }
+
+ private:
+  /// By the mean they go into: the foreign name and the values.
+  using Biases = std::map<std::string, std::pair<std::string, Tensor>>;
+
+  /// Our name, "" if it is dropped, nothing if no rule fits. Of several rules that fit the first
+  /// counts that leads to a tensor of this network.
+  std::optional<std::string> translate(const std::string& name) const {
+    std::optional<std::string> first;
+    for (const auto& [from, to] : patterns_) {
+      const auto words = match_pattern(from, name);
+      if (!words) continue;
+      const std::string ours = fill_pattern(to, *words);
+      if (ours.empty() || wanted_.count(ours) + wanted_.count(mean_of_bias(ours)) > 0) return ours;
+      if (!first) first = ours;
+    }
+    return first;
+  }
+
+  /// Every prefix of dotted names, "" first, from the shortest.
+  std::vector<std::string> prefixes() const {
+    std::set<std::string> all = {""};
+    for (const auto& [name, given] : file_) {
+      for (size_t dot = name.find('.'); dot != std::string::npos; dot = name.find('.', dot + 1))
+        all.insert(name.substr(0, dot + 1));
+    }
+    std::vector<std::string> sorted(all.begin(), all.end());
+    std::stable_sort(sorted.begin(), sorted.end(), [](const std::string& a, const std::string& b) {
+      return a.size() < b.size();
+    });
+    return sorted;
+  }
+
+  void take(const std::string& name, const Tensor& tensor, const std::optional<std::string>& ours,
+            WeightMatch& match, Biases& biases) const {
+    const auto spec = wanted_.find(ours.value_or(""));
+    if (ours && (ours->empty() || (new_head_ && ours->compare(0, 3, "fc.") == 0))) {
       match.dropped.push_back(name);
-    } else if (auto spec = wanted.find(ours.value_or("")); spec != wanted.end()) {
+    } else if (spec != wanted_.end()) {
       Tensor value =
-          fitted(converted(tensor, rules.layout), *spec->second, whole_map, rules.layout);
+          fitted(converted(tensor, rules_.layout), *spec->second, whole_map_, rules_.layout);
       if (value.shape() != spec->second->shape) {
         const bool linear =
             spec->second->role == TensorRole::ConvWeight && tensor.shape().size() == 2;
@@ -350,35 +415,86 @@ WeightMatch match_weights(const TensorMap& file, const WeightRules& rules, const
       }
       if (!match.tensors.emplace(*ours, std::move(value)).second)
         match.left_over.push_back(fmt::format("{} ({} came already)", name, *ours));
-    } else if (ours && wanted.count(mean_of_bias(*ours)) > 0) {
-      biases[mean_of_bias(*ours)] = {name, converted(tensor, rules.layout)};
+    } else if (ours && wanted_.count(mean_of_bias(*ours)) > 0) {
+      biases[mean_of_bias(*ours)] = {name, converted(tensor, rules_.layout)};
     } else {
       match.left_over.push_back(fmt::format("{} {}{}", name, to_string(tensor.shape()),
                                             ours ? " (would be " + *ours + ")" : ""));
     }
   }
-  for (auto& [mean, bias] : biases) {
-    auto found = match.tensors.find(mean);
-    if (found == match.tensors.end() || found->second.shape() != bias.second.shape()) {
-      match.left_over.push_back(bias.first);
-      continue;
+
+  /// bn(x + b) with mean m is bn(x) with mean m - b.
+  static void fold(const Biases& biases, WeightMatch& match) {
+    for (const auto& [mean, bias] : biases) {
+      const auto found = match.tensors.find(mean);
+      if (found == match.tensors.end() || found->second.shape() != bias.second.shape()) {
+        match.left_over.push_back(bias.first);
+        continue;
+      }
+      const auto values = found->second.as<float>();
+      for (size_t i = 0; i < values.size(); ++i) values[i] -= bias.second.as<float>()[i];
+      match.folded.push_back(bias.first);
     }
-    // bn(x + b) with mean m is bn(x) with mean m - b.
-    auto values = found->second.as<float>();
-    for (size_t i = 0; i < values.size(); ++i) values[i] -= bias.second.as<float>()[i];
-    match.folded.push_back(bias.first);
   }
-  const TensorMap found = match.tensors;
-  for (const TensorSpec& spec : specs) {
-    if (found.count(spec.name) > 0) continue;
-    if (auto neutral = may_lack_neutral ? neutral_tensor(spec, found) : std::nullopt) {
-      match.tensors.emplace(spec.name, std::move(*neutral));
-      match.neutral.push_back(spec.name);
+
+  void complete(WeightMatch& match) const {
+    const TensorMap found = match.tensors;
+    for (const TensorSpec& spec : specs_) {
+      if (found.count(spec.name) > 0) continue;
+      if (new_head_ && spec.name.compare(0, 3, "fc.") == 0) {
+        match.tensors.emplace(spec.name, initial_tensor(spec, kNewHeadSeed));
+        match.begun.push_back(fmt::format("{} {}", spec.name, to_string(spec.shape)));
+      } else if (auto neutral = may_lack_neutral_ ? neutral_tensor(spec, found) : std::nullopt) {
+        match.tensors.emplace(spec.name, std::move(*neutral));
+        match.neutral.push_back(spec.name);
+      } else {
+        match.missing.push_back(fmt::format("{} {}", spec.name, to_string(spec.shape)));
+      }
+    }
+  }
+
+  const WeightRules& rules_;
+  std::vector<TensorSpec> specs_;
+  std::map<std::string, MapShape> whole_map_;
+  bool may_lack_neutral_, new_head_;
+  std::vector<std::pair<std::vector<Placeholder>, std::vector<Placeholder>>> patterns_;
+  std::map<std::string, const TensorSpec*> wanted_;
+  std::map<std::string, std::pair<std::string, const Tensor*>> file_;  // by the name rules see
+};
+
+}  // namespace
+
+WeightMatch match_weights(const TensorMap& file, const WeightRules& rules, const Network& network,
+                          const std::optional<std::string>& asked_prefix, bool may_lack_neutral,
+                          bool new_head) {
+  const Matcher matcher(file, rules, network, may_lack_neutral, new_head);
+  if (asked_prefix) {  // "student" and "student." are the same to who asks
+    const bool dot = !asked_prefix->empty() && asked_prefix->back() != '.' &&
+                     matcher.count_under(*asked_prefix) == 0;
+    return matcher.match(*asked_prefix + (dot ? "." : ""));
+  }
+  const auto [prefixes, count] = matcher.best_prefixes();
+  WeightMatch best = matcher.match(prefixes.front());
+  // Under so few names no network is whole: that they are as few elsewhere says nothing.
+  if (2 * count < matcher.wanted()) return best;
+  for (size_t i = 1; i < prefixes.size(); ++i) {
+    WeightMatch rival = matcher.match(prefixes[i]);
+    if (!rival.complete()) continue;
+    if (best.complete()) {
+      best.rivals.push_back(prefixes[i]);
     } else {
-      match.missing.push_back(fmt::format("{} {}", spec.name, to_string(spec.shape)));
+      best = std::move(rival);
     }
   }
-  return match;
+  return best;
+}
+
+WeightRules combined(const WeightRules& rules, const WeightRules& others) {
+  TAILOR_CHECK(rules.layout == others.layout, "{} and {}", rules.name, others.name);
+  WeightRules both = rules;
+  both.name += "+" + others.name;
+  both.rules.insert(both.rules.end(), others.rules.begin(), others.rules.end());
+  return both;
 }
 
 namespace {
@@ -424,7 +540,8 @@ std::string describe_match(const WeightMatch& match, const Network& network, boo
   const size_t count = tensor_specs(network).size();
   std::string text =
       fmt::format("{} of {} tensors of {} matched",
-                  count - match.missing.size() - match.misshapen.size(), count, network.name);
+                  count - match.missing.size() - match.misshapen.size() - match.begun.size(), count,
+                  network.name);
   if (!match.prefix.empty()) text += fmt::format(" under the prefix {}", match.prefix);
   auto list = [&](const char* what, const std::vector<std::string>& names) {
     if (names.empty()) return;
@@ -437,6 +554,7 @@ std::string describe_match(const WeightMatch& match, const Network& network, boo
   list("of another shape", match.misshapen);
   list("missing", match.missing);
   list("left over", match.left_over);
+  list("begun anew", match.begun);
   list("biases folded into batch norms", match.folded);
   list("not in the file and taken as neutral (biases 0, scales 1)", match.neutral);
   list("dropped", match.dropped);

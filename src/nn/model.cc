@@ -6,7 +6,6 @@
 #include <ATen/ops/avg_pool2d.h>
 #include <ATen/ops/batch_norm.h>
 #include <ATen/ops/constant_pad_nd.h>
-#include <ATen/ops/conv2d.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/flatten.h>
 #include <ATen/ops/from_blob.h>
@@ -21,6 +20,8 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+
+#include "nn/convolution.h"
 
 namespace tailor {
 namespace {
@@ -49,19 +50,16 @@ Tensor to_host(const at::Tensor& tensor) {
 /// One convolution of a description, by the names of its tensors.
 struct ConvSpec {
   std::string conv, bn;  // no BN: empty, and the convolution has a bias
-  int64_t stride = 1, pad = 0, pad_end = 0, groups = 1;
+  ConvGeometry geometry;
 };
 ConvSpec stage_spec(const Block& block, size_t i) {
   const Stage& s = block.stages[i - 1];
   return {conv_name(block, i),
           s.batch_norm ? bn_name(block, i) : "",
-          s.stride,
-          s.pad,
-          s.pad_end,
-          s.groups};
+          {s.stride, s.pad, s.pad_end, s.groups}};
 }
 ConvSpec projection_spec(const Skip& skip) {
-  return {skip.tensors + ".conv", skip.batch_norm ? skip.tensors + ".bn" : "", skip.stride};
+  return {skip.tensors + ".conv", skip.batch_norm ? skip.tensors + ".bn" : "", {skip.stride}};
 }
 std::vector<ConvSpec> conv_specs(const Network& network) {
   std::vector<ConvSpec> specs;
@@ -74,17 +72,6 @@ std::vector<ConvSpec> conv_specs(const Network& network) {
     }
   }
   return specs;
-}
-
-/// An undefined bias is none.
-at::Tensor convolve(const at::Tensor& x, const ConvSpec& spec, const at::Tensor& weight,
-                    const at::Tensor& bias) {
-  const bool even = spec.pad == spec.pad_end;
-  const int64_t stride[] = {spec.stride, spec.stride}, ones[] = {1, 1},
-                pad[] = {even ? spec.pad : 0, even ? spec.pad : 0},
-                pads[] = {spec.pad, spec.pad_end, spec.pad, spec.pad_end};
-  return at::conv2d(even ? x : at::constant_pad_nd(x, pads, 0), weight, bias, stride,
-                    at::IntArrayRef(pad), ones, spec.groups);
 }
 
 at::Tensor pool(const at::Tensor& x, const Stage& s) {
@@ -191,16 +178,29 @@ void Model::build(const TensorMap& tensors, const TensorMap& momentum) {
   }
 }
 
-at::Tensor Model::forward(const at::Tensor& x, bool training) {
+at::Tensor Model::forward(const at::Tensor& x, bool training, std::vector<ConvCall>* calls) {
+  return run(x, training, network_.bn_momentum, calls);
+}
+
+void Model::absorb_statistics(const at::Tensor& x, double momentum) {
+  at::NoGradGuard no_grad;
+  run(x, /*training=*/true, momentum, nullptr);
+}
+
+at::Tensor Model::run(const at::Tensor& x, bool training, double bn_momentum,
+                      std::vector<ConvCall>* calls) {
   auto parameter = [&](const std::string& name) -> const at::Tensor& {
     return parameters_[index_.at(name)].value;
   };
   auto conv_bn = [&](const at::Tensor& in, const ConvSpec& spec) {
     const at::Tensor& weight = parameter(spec.conv + ".weight");
-    if (spec.bn.empty()) return convolve(in, spec, weight, parameter(spec.conv + ".bias"));
-    return at::batch_norm(convolve(in, spec, weight, at::Tensor()), parameter(spec.bn + ".weight"),
-                          parameter(spec.bn + ".bias"), buffers_.at(spec.bn + ".running_mean"),
-                          buffers_.at(spec.bn + ".running_var"), training, network_.bn_momentum,
+    const at::Tensor bias = spec.bn.empty() ? parameter(spec.conv + ".bias") : at::Tensor();
+    const at::Tensor y = convolve(in, spec.geometry, weight, bias);
+    if (calls) calls->push_back({spec.conv, spec.geometry, in, weight, bias, y});
+    if (spec.bn.empty()) return y;
+    return at::batch_norm(y, parameter(spec.bn + ".weight"), parameter(spec.bn + ".bias"),
+                          buffers_.at(spec.bn + ".running_mean"),
+                          buffers_.at(spec.bn + ".running_var"), training, bn_momentum,
                           network_.bn_epsilon, /*cudnn_enabled=*/false);
   };
   return walk_network(network_, x, conv_bn, parameter("fc.weight"), parameter("fc.bias"));
@@ -298,7 +298,7 @@ at::Tensor FrozenModel::forward(const at::Tensor& x) const {
   {
     c10::InferenceMode guard;
     auto conv_bn = [&](const at::Tensor& in, const ConvSpec& spec) {
-      return convolve(in, spec, weights_.at(spec.conv + ".weight"),
+      return convolve(in, spec.geometry, weights_.at(spec.conv + ".weight"),
                       weights_.at(spec.conv + ".bias"));
     };
     logits = walk_network(network_, x, conv_bn, weights_.at("fc.weight"), weights_.at("fc.bias"));

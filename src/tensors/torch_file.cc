@@ -68,6 +68,12 @@ bool is_ordered_dict(const PickleValue& value) {
   const auto name = class_of(value);
   return name == "collections.OrderedDict" || name == "collections.defaultdict";
 }
+/// Layers and packed weights of torch's quantised modules, scripted or pickled whole.
+bool is_quantised(std::string_view class_name) {
+  return starts_with(class_name, "__torch__.torch.classes.quantized.") ||
+         (starts_with(class_name, "torch.") && class_name.find("nn.") != class_name.npos &&
+          class_name.find(".quantized.") != class_name.npos);
+}
 const PickleValue* find_entry(const PickleValue& dict, std::string_view key) {
   for (const auto& [k, value] : dict.entries)
     if (k->kind == Kind::String && k->text == key) return value;
@@ -203,6 +209,12 @@ class TorchReader {
       for (size_t i = 0; i < value.items.size(); ++i)
         child(std::to_string(i), *value.items[i], silent);
     } else if (value.kind == Kind::Object) {
+      if (is_quantised(class_of(value))) {
+        fail(ErrorKind::Unsupported,
+             "{}: '{}' is quantised ({}), expected weights in floating point; give the network's "
+             "weights from before its quantisation",
+             where_, printable(name), printable(class_of(value)));
+      }
       if (const auto view = tensor_of(value, name)) {
         take_tensor(*view, name.empty() ? "tensor" : name);
         return 1;
@@ -426,8 +438,8 @@ class ZipReader : public TorchReader {
     if (found.empty()) {
       fail(ErrorKind::Unsupported,
            "{}: a zip archive of {} members (the first is '{}') without data.pkl, expected what "
-           "torch.save or torch.jit.save write; unpack it and give the weight file in it (.npz and "
-           ".keras are not read: save the weights as safetensors)",
+           "torch.save or torch.jit.save write; unpack it and give the weight file in it (.keras "
+           "is not read: save the weights as safetensors)",
            where_, zip_.members().size(),
            zip_.members().empty() ? "" : printable(zip_.members().begin()->first));
     }

@@ -5,8 +5,8 @@
 
 namespace tailor {
 
-double learning_rate(const ScheduleConfig& schedule, double base, double position, int64_t epochs,
-                     int64_t hold_epochs) {
+double learning_rate(const ScheduleConfig& schedule, double base, double position, double step,
+                     int64_t epochs, int64_t hold_epochs) {
   auto cosine = [&](double from) {
     const double length = static_cast<double>(epochs) - from;
     const double at = length > 0 ? std::clamp((position - from) / length, 0.0, 1.0) : 1.0;
@@ -29,7 +29,7 @@ double learning_rate(const ScheduleConfig& schedule, double base, double positio
       break;
   }
   const auto warmup = static_cast<double>(schedule.warmup_epochs);
-  return position < warmup ? rate * position / warmup : rate;
+  return position < warmup ? rate * std::min(1.0, (position + step) / warmup) : rate;
 }
 
 int64_t resolve_hold_epochs(const ScheduleConfig& schedule, int64_t epochs, int64_t settled_epoch,

@@ -18,6 +18,7 @@
 #include "tailor/core/strings.h"
 #include "tailor/data/batch.h"
 #include "tailor/nn/model.h"
+#include "tailor/nn/witness.h"
 #include "tailor/task/classification.h"
 #include "tailor/train/schedule.h"
 
@@ -28,6 +29,11 @@ constexpr int64_t kEvaluationBatch = 250;
 /// Fewer at once where images are larger than 3x64x64: memory grows with their pixels.
 constexpr int64_t kEvaluationFloats = 250 * 3 * 64 * 64;
 constexpr int64_t kWitnessImages = 4;
+/// The training witness takes this many images, fewer where a network has many
+/// multiply-accumulates: it is to cost a fraction of a second.
+constexpr int64_t kTrainingWitnessImages = 16, kTrainingWitnessMacs = 600'000'000;
+/// Batches of this many in which statistics are estimated again.
+constexpr int64_t kStatisticsBatch = 64;
 /// Logits beyond this are of no trained network.
 constexpr double kWildLogit = 1e5;
 
@@ -131,7 +137,8 @@ class Run {
  private:
   const MapShape& shape() const { return spec_.data.shape; }
   const Preprocessing& preprocessing() const {
-    return spec_.teacher ? spec_.teacher->preprocessing : spec_.data.preprocessing;
+    if (spec_.teacher) return spec_.teacher->preprocessing;
+    return spec_.start ? spec_.start->preprocessing : spec_.data.preprocessing;
   }
 
   void start() {
@@ -160,13 +167,58 @@ class Run {
       log_info("train", "{}: going on at epoch {}, step {}", folder_.path(), position_.epoch,
                position_.step);
     } else {
-      model_.emplace(
-          network, spec_.teacher ? spec_.teacher->tensors : initial_tensors(network, config_.seed));
+      model_.emplace(network, spec_.teacher ? spec_.teacher->tensors
+                              : spec_.start ? spec_.start->tensors
+                                            : initial_tensors(network, config_.seed));
       folder_.truncate("metrics.jsonl", 0);
       folder_.truncate("alterations.jsonl", 0);
     }
     if (spec_.teacher && spec_.config.distill.beta > 0)
       teacher_.emplace(spec_.teacher->network, spec_.teacher->tensors);
+    verify_batches(config_, network, spec_.data.train->size(), "/train", spec_.source);
+    if (position_.epoch < config_.epochs) testify();
+  }
+
+  /// The witness of training, on the network as it stands and, once altered, on its teacher.
+  void testify() {
+    const auto began = Clock::now();
+    const int64_t most = std::clamp<int64_t>(kTrainingWitnessMacs / mac_count(model_->network()), 4,
+                                             kTrainingWitnessImages);
+    const EpochBatches batches{std::min(spec_.data.train->size(), most), most};
+    BatchBuffer batch(batches.images, shape(), preprocessing());
+    fill_batch(batch, batches, 0);
+    WitnessErrors errors = verify_kernels(model_->network(), model_->tensors(), batch.pixels());
+    if (teacher_ && position_.edits_applied > 0)
+      verify_kernels(spec_.teacher->network, spec_.teacher->tensors, batch.pixels());
+    log_info("train",
+             "every convolution checked against plain ones on {} images: outputs within {:.1e}, "
+             "gradients within {:.1e} ({:.2f} s)",
+             batches.images, errors.output, errors.gradient, seconds_since(began));
+  }
+
+  /// Batch `step` of this epoch's first images, augmented as in training.
+  void fill_batch(BatchBuffer& batch, const EpochBatches& batches, int64_t step) {
+    if (order_epoch_ != position_.epoch) {
+      order_ = epoch_order(spec_.data.train->size(), config_.seed, position_.epoch);
+      order_epoch_ = position_.epoch;
+    }
+    batch.fill(*spec_.data.train,
+               {order_.data() + batches.first(step), static_cast<size_t>(batches.size(step))},
+               make_augmentation(spec_.config.data, config_.seed), position_.epoch);
+  }
+
+  /// Running statistics of the network as it now is: means over batches of training images.
+  int64_t estimate_statistics() {
+    const EpochBatches batches{
+        std::min(spec_.config.surgery.statistics_images, spec_.data.train->size()),
+        std::min(kStatisticsBatch, spec_.data.train->size())};
+    if (batches.images < 2) return 0;
+    BatchBuffer batch(batches.largest(), shape(), preprocessing());
+    for (int64_t step = 0; step < batches.count(); ++step) {
+      fill_batch(batch, batches, step);
+      model_->absorb_statistics(batch.pixels(), 1.0 / static_cast<double>(step + 1));
+    }
+    return batches.images;
   }
 
   std::optional<double> validate() {
@@ -186,7 +238,9 @@ class Run {
       const Alteration alteration = apply_alteration(network, edit.skip_id, edit.kind);
       model_->alter(network, added_tensors(alteration, config_.seed));
       ++position_.edits_applied;
-      const std::optional<double> after = validate();
+      const std::optional<double> stale = validate();
+      const int64_t statistics_images = estimate_statistics();
+      const std::optional<double> after = statistics_images > 0 ? validate() : stale;
       const std::string text =
           alteration_text(alteration, static_cast<int64_t>(edits_.size()) - position_.edits_applied,
                           static_cast<int64_t>(edits_.size()));
@@ -204,11 +258,16 @@ class Run {
                         {"added", Json::array(added)},
                         {"parameters", model_->parameter_count()},
                         {"validation_accuracy_before", before ? Json(to_percent(*before)) : Json()},
+                        {"validation_accuracy_stale", stale ? Json(to_percent(*stale)) : Json()},
+                        {"statistics_images", statistics_images},
                         {"validation_accuracy_after", after ? Json(to_percent(*after)) : Json()}}));
       std::string effect;
       if (before)
         effect = fmt::format("; validation {:.2f} % before, {:.2f} % after", 100 * *before,
                              100 * *after);
+      if (before && statistics_images > 0)
+        effect += fmt::format(" ({:.2f} % before statistics were estimated on {} images)",
+                              100 * *stale, statistics_images);
       if (alteration.added_parameters > 0)
         effect += fmt::format("; {} parameters of new projections", alteration.added_parameters);
       if (alteration.erased_parameters > 0)
@@ -221,27 +280,23 @@ class Run {
 
   template <class Stamp>
   void train_epoch(const Stamp& stamp) {
-    const ImageDataset& images = *spec_.data.train;
-    const std::vector<int64_t> order = epoch_order(images.size(), config_.seed, position_.epoch);
-    const Augmentation augmentation = make_augmentation(spec_.config.data, config_.seed);
-    const int64_t steps = (images.size() + config_.batch_size - 1) / config_.batch_size;
+    const EpochBatches batches{spec_.data.train->size(), config_.batch_size};
+    const double step_epochs = 1.0 / static_cast<double>(batches.count());
     const double beta = teacher_ ? spec_.config.distill.beta : 0;
     const OptimizerConfig& sgd = config_.optimizer;
-    BatchBuffer batch(config_.batch_size, shape(), preprocessing());
+    BatchBuffer batch(batches.largest(), shape(), preprocessing());
     epoch_began_ = Clock::now();
     epoch_images_ = 0;
-    progress_.begin(fmt::format("{}epoch {}/{}", spec_.role, position_.epoch + 1, config_.epochs),
-                    images.size(), "image");
-    progress_.place(position_.step * config_.batch_size,
-                    (config_.epochs - position_.epoch - 1) * images.size() + spec_.images_after);
-    while (position_.step < steps) {
-      const int64_t first = position_.step * config_.batch_size,
-                    count = std::min(config_.batch_size, images.size() - first);
-      const double at = static_cast<double>(position_.epoch) +
-                        static_cast<double>(position_.step) / static_cast<double>(steps);
-      const double rate = learning_rate(config_.schedule, sgd.lr, at, config_.epochs, hold_epochs_);
-      batch.fill(images, {order.data() + first, static_cast<size_t>(count)}, augmentation,
-                 position_.epoch);
+    progress_.begin(epoch_text(), batches.images, "image");
+    progress_.place(batches.first(position_.step),
+                    (config_.epochs - position_.epoch - 1) * batches.images + spec_.images_after);
+    while (position_.step < batches.count()) {
+      const int64_t count = batches.size(position_.step);
+      const double at =
+          static_cast<double>(position_.epoch) + static_cast<double>(position_.step) * step_epochs;
+      const double rate =
+          learning_rate(config_.schedule, sgd.lr, at, step_epochs, config_.epochs, hold_epochs_);
+      fill_batch(batch, batches, position_.step);
 
       model_->zero_gradients();
       at::Tensor logits = model_->forward(batch.pixels(), /*training=*/true);
@@ -255,26 +310,8 @@ class Run {
       const double value = loss.item<double>();
       if (!std::isfinite(value)) {
         progress_.end();
-        // The first loss is of the weights that the run began with.
-        const bool first_loss = position_.epoch == 0 && position_.step == 0;
-        std::string why = fmt::format("the learning rate {} is too high for this network", rate);
-        if (beta > 0) {
-          at::NoGradGuard no_grad;
-          const double largest = teacher_->forward(batch.pixels()).abs().max().item<double>();
-          if (!(largest < kWildLogit)) {
-            why = fmt::format(
-                "the teacher's outputs reach {:.3g}, so it has not learnt; train it "
-                "longer or at a lower learning rate",
-                largest);
-          }
-        } else if (first_loss) {
-          why = "the weights that it began with are at fault";
-        }
-        fail(ErrorKind::Data, "the loss became {} at epoch {}, step {}: {}{}", value,
-             position_.epoch, position_.step, why,
-             path_exists(folder_.last())
-                 ? fmt::format("; {} is as before the epoch", folder_.last())
-                 : "");
+        diverged("the loss", value, rate,
+                 fmt::format("epoch {}, step {}", position_.epoch, position_.step));
       }
       ClassificationMeter meter;
       at::Tensor host = logits.detach().contiguous();
@@ -313,16 +350,19 @@ class Run {
   template <class Stamp>
   void finish_epoch(const Stamp& stamp) {
     std::optional<Evaluation> validation;
-    if (spec_.data.validation)
+    if (spec_.data.validation) {
       validation = evaluate_model(*model_, *spec_.data.validation, 0, shape(), preprocessing(),
                                   progress_, "validation");
+      if (!std::isfinite(validation->loss)) {
+        diverged("the validation loss", validation->loss, epoch_rate(),
+                 fmt::format("the end of epoch {}", position_.epoch));
+      }
+    }
     const double count = static_cast<double>(std::max<int64_t>(position_.images, 1));
     const double train_loss = position_.loss_sum / count,
                  train_accuracy = to_percent(static_cast<double>(position_.correct) / count);
     const double images_per_s = static_cast<double>(epoch_images_) / std::max(epoch_seconds_, 1e-9);
-    const double rate =
-        learning_rate(config_.schedule, config_.optimizer.lr, static_cast<double>(position_.epoch),
-                      config_.epochs, hold_epochs_);
+    const double rate = epoch_rate();
     const int64_t skips = static_cast<int64_t>(skip_ids(model_->network()).size());
     folder_.append(
         "metrics.jsonl",
@@ -336,8 +376,8 @@ class Run {
                       {"skips", skips},
                       {"seconds", epoch_seconds_},
                       {"images_per_s", images_per_s}}));
-    std::string text = fmt::format("{}epoch {}/{}: loss {:.4f}, train {:.2f} %", spec_.role,
-                                   position_.epoch + 1, config_.epochs, train_loss, train_accuracy);
+    std::string text =
+        fmt::format("{}: loss {:.4f}, train {:.2f} %", epoch_text(), train_loss, train_accuracy);
     if (validation) text += fmt::format(", validation {:.2f} %", 100 * validation->accuracy_frac);
     log_info("train", "{}, lr {:.4g}, {:.0f} images/s", text, rate, images_per_s);
 
@@ -391,6 +431,44 @@ class Run {
     std::copy_n(plain.data_ptr<float>(), plain.numel(), w.inputs.as<float>().data());
     std::copy_n(logits.data_ptr<float>(), logits.numel(), w.outputs.as<float>().data());
     return w;
+  }
+
+  /// Says why a loss is no number. Until the first step it is of the weights that the run began
+  /// with.
+  [[noreturn]] void diverged(const std::string& what, double value, double rate,
+                             const std::string& where) {
+    std::string why = fmt::format("the learning rate {} is too high for this network", rate);
+    if (teacher_) {
+      at::NoGradGuard no_grad;
+      const EpochBatches batches{std::min(config_.batch_size, spec_.data.train->size()),
+                                 config_.batch_size};
+      BatchBuffer batch(batches.images, shape(), preprocessing());
+      fill_batch(batch, batches, 0);
+      const double largest = teacher_->forward(batch.pixels()).abs().max().item<double>();
+      if (!(largest < kWildLogit)) {
+        why = fmt::format(
+            "the teacher's outputs reach {:.3g}, so it has not learnt; train it longer or at a "
+            "lower learning rate",
+            largest);
+      }
+    } else if (position_.epoch == 0 && position_.step == 0) {
+      why = "the weights that it began with are at fault";
+    }
+    fail(ErrorKind::Data, "{} became {} at {}: {}{}", what, value, where, why,
+         path_exists(folder_.last()) ? "; " + folder_.last() + " is as it was last saved" : "");
+  }
+
+  /// "epoch 2 (3 of 16)": epochs count from 0 in every file and every message.
+  std::string epoch_text() const {
+    return fmt::format("{}epoch {} ({} of {})", spec_.role, position_.epoch, position_.epoch + 1,
+                       config_.epochs);
+  }
+  /// The rate at this epoch's beginning.
+  double epoch_rate() const {
+    const EpochBatches batches{spec_.data.train->size(), config_.batch_size};
+    return learning_rate(config_.schedule, config_.optimizer.lr,
+                         static_cast<double>(position_.epoch),
+                         1.0 / static_cast<double>(batches.count()), config_.epochs, hold_epochs_);
   }
 
   void save(const std::string& path) {
@@ -469,9 +547,29 @@ class Run {
   Clock::time_point epoch_began_, last_saved_;
   int64_t epoch_images_ = 0;
   double epoch_seconds_ = 0;
+  std::vector<int64_t> order_;  // of the training images in epoch order_epoch_
+  int64_t order_epoch_ = -1;
 };
 
 }  // namespace
+
+void verify_batches(const TrainConfig& config, const Network& network, int64_t images,
+                    const std::string& pointer, const std::string& source) {
+  if (images < 1) fail(ErrorKind::Data, "{}: there are no training images", source);
+  const int64_t smallest = EpochBatches{images, config.batch_size}.smallest();
+  const std::string layer = smallest == 1 ? single_pixel_batch_norm(network) : "";
+  if (layer.empty()) return;
+  if (images == 1)
+    fail(ErrorKind::Data,
+         "{}: expected at least 2 training images, got 1: {} sees one pixel of an image, and one "
+         "value has no variance",
+         source, layer);
+  fail_config(
+      pointer + "/batch_size",
+      fmt::format("at least 2: {} sees one pixel of an image, and one value has no variance",
+                  layer),
+      "1", source);
+}
 
 RunResult train_run(const RunSpec& spec, RunFolder& folder, Progress& progress) {
   return Run(spec, folder, progress).train();

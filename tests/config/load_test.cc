@@ -148,9 +148,10 @@ TEST(KeysWithoutEffect, AreNamedWithTheReason) {
                    "teacher.optimizer has no effect: teacher.checkpoint names a teacher that is "
                    "trained already"}));
   EXPECT_EQ(without_effect(R"({"surgery": {"alpha": 2, "order": "output_first", "at_once": 3,
-                               "first_epoch": 0, "allow_partial": true}})")
+                               "first_epoch": 0, "statistics_images": 64,
+                               "allow_partial": true}})")
                 .size(),
-            5U);
+            6U);
   EXPECT_EQ(without_effect(R"({"data": {"name": "synthetic", "root": "x", "unreadable": "error",
       "augment": ["flip"], "random_resized_crop": {"min_area": 0.5, "max_aspect": 2},
       "color_jitter": {"brightness": 0.1, "contrast": 0.1, "saturation": 0.1},

@@ -7,6 +7,7 @@
 
 #include "support/expect_error.h"
 #include "tailor/core/files.h"
+#include "tailor/core/log.h"
 
 namespace tailor {
 namespace {
@@ -152,6 +153,48 @@ TEST(Subset, KeepsIdsPixelsAndOrder) {
   std::vector<uint8_t> pixels(3072);
   expect_error(ErrorKind::Internal, {"image 2 of 2"}, [&] { subset->get(2, pixels); });
   expect_error(ErrorKind::Internal, {"image -1 of 2"}, [&] { subset->id(-1); });
+}
+
+/// Folders are sorted as text (0, 1, 10, 2); weights may have been trained in another order.
+TEST(Images, LabelsFollowTheOrderOfTheWeightsClasses) {
+  DataSplits data;
+  data.name = "folder";
+  data.shape = {1, 1, 1};
+  data.classes = 4;
+  data.class_names = {"0", "1", "10", "2"};
+  const std::vector<int64_t> labels = {3, 0, 2, 1};
+  std::shared_ptr<uint8_t[]> four(new uint8_t[4]());
+  data.test = make_memory_images(data.shape, {four, four.get()}, labels);
+  TemporaryDirectory folder;
+  const std::string log = path_join(folder.path(), "log");
+  set_log_file(log);
+  verify_data_fits(data, data.shape, 4, "net");  // weights that do not say their order
+  DataSplits ordered = data;
+  order_classes(ordered, {"0", "1", "2", "10"});
+  verify_data_fits(ordered, data.shape, 4, "net");
+  set_log_file("");
+  testing::expect_words(
+      read_file(log),
+      {"net: the classes of folder are numbers in the order of text (0, 1, 10, 2)", "--class-names",
+       "in the order of the weights: class 2 is '2' and not '10'"});
+  const std::string text = read_file(log);
+  EXPECT_EQ(text.find("order of text"), text.rfind("order of text"));
+  EXPECT_EQ(ordered.class_names, (std::vector<std::string>{"0", "1", "2", "10"}));
+  uint8_t pixel = 0;
+  for (int64_t i = 0; i < 4; ++i) {
+    const std::string name = data.class_names[static_cast<size_t>(labels[static_cast<size_t>(i)])];
+    const auto label = static_cast<size_t>(ordered.test->get(i, {&pixel, 1}));
+    EXPECT_EQ(ordered.class_names[label], name) << i;
+    const auto whole = [](Extent e) { return Window{0, 0, e.height, e.width}; };
+    EXPECT_EQ(static_cast<size_t>(ordered.test->read_window(i, whole, data.shape, {&pixel, 1})),
+              label);
+  }
+  verify_data_fits(ordered, data.shape, 4, "net", {"0", "1", "2", "10"});
+  // Other classes are not another order of these.
+  DataSplits other = data;
+  order_classes(other, {"0", "1", "2", "3"});
+  EXPECT_EQ(other.class_names, data.class_names);
+  EXPECT_EQ(other.test, data.test);
 }
 
 }  // namespace

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "support/expect_error.h"
 #include "support/networks.h"
 #include "tailor/core/files.h"
@@ -51,6 +53,39 @@ TEST(Checkpoint, RoundTrips) {
   EXPECT_EQ(b.position.best_epoch, 6);
   ASSERT_TRUE(b.witness.has_value());
   EXPECT_EQ(b.witness->source, "1 image");
+}
+
+TEST(Checkpoint, WhatIsNoFiniteNumberIsNotWritten) {
+  Written w;
+  const std::string before = read_file(w.path);
+  const float kNone = std::numeric_limits<float>::quiet_NaN(),
+              kInfinite = std::numeric_limits<float>::infinity();
+  Checkpoint c = small_checkpoint();
+  c.tensors.at("stage2.block0.bn1.running_var").as<float>()[1] = kNone;
+  testing::expect_error(
+      ErrorKind::Data,
+      {w.path, "got nan as value 1 of stage2.block0.bn1.running_var", "nothing was written"},
+      [&] { save_checkpoint(w.path, c); });
+  c = small_checkpoint();
+  c.momentum.at("fc.bias").as<float>()[0] = -kInfinite;
+  testing::expect_error(ErrorKind::Data, {"got -inf as value 0 of fc.bias"},
+                        [&] { save_checkpoint(w.path, c); });
+  c = small_checkpoint();
+  c.witness->outputs.as<float>()[3] = kInfinite;
+  testing::expect_error(ErrorKind::Data, {"got inf as value 3 of the logits"},
+                        [&] { save_checkpoint(w.path, c); });
+  EXPECT_EQ(read_file(w.path), before);
+}
+
+TEST(Checkpoint, WeightsOfADivergedRunAreRefused) {
+  // As older versions could write them.
+  Written w;
+  TensorFile file = load_safetensors(w.path);
+  file.tensors.at("model.stem.bn1.running_var").as<float>()[0] =
+      std::numeric_limits<float>::quiet_NaN();
+  save_safetensors(w.path, file);
+  testing::expect_error(ErrorKind::Data, {w.path, "stem.bn1.running_var", "train again"},
+                        [&] { load_checkpoint(w.path); });
 }
 
 TEST(Checkpoint, TruncatedAnywhereIsRefused) {

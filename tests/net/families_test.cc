@@ -58,16 +58,18 @@ TEST(CifarResnet, NamesItsSkipsInOrderFromTheInput) {
 }
 
 TEST(CifarResnet, OnlyTheStridedBlocksHaveProjectionsOrPads) {
-  for (Shortcut shortcut : {Shortcut::Projection, Shortcut::Pad}) {
+  for (Shortcut shortcut : {Shortcut::Projection, Shortcut::Pad, Shortcut::PadEnd}) {
     for (const Block& block : resnet(20, shortcut).blocks) {
       for (const Skip& skip : block.skips) {
         const bool strided = skip.id == "stage2.block0.skip" || skip.id == "stage3.block0.skip";
-        const SkipKind other = shortcut == Shortcut::Pad ? SkipKind::Pad : SkipKind::Projection;
+        const SkipKind other =
+            shortcut == Shortcut::Projection ? SkipKind::Projection : SkipKind::Pad;
         EXPECT_EQ(skip.kind, strided ? other : SkipKind::Identity) << skip.id;
         EXPECT_EQ(skip.stride, strided ? 2 : 1) << skip.id;
         EXPECT_EQ(skip.tensors, skip.kind == SkipKind::Projection ? skip.id : "");
-        if (skip.kind == SkipKind::Pad) {
-          EXPECT_EQ(skip.channel_offset, skip.id == "stage2.block0.skip" ? 8 : 16);
+        if (skip.kind == SkipKind::Pad) {  // half of the new channels before, or none
+          const int64_t half = skip.id == "stage2.block0.skip" ? 8 : 16;
+          EXPECT_EQ(skip.channel_offset, shortcut == Shortcut::Pad ? half : 0);
         }
         EXPECT_EQ(skip.from, 0);
         EXPECT_EQ(skip.to, 2);

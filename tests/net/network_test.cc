@@ -300,11 +300,44 @@ TEST(InitialTensors, HaveTheRightVariance) {
   EXPECT_NEAR(linear_mean, 0, 5 * 0.125 / std::sqrt(3.0 * 6400));
   EXPECT_NEAR(linear_variance, 0.125 * 0.125 / 3, 5 * 0.125 * 0.125 * std::sqrt(4.0 / 45 / 6400));
   for (float v : linear.as<float>()) EXPECT_LE(std::abs(v), 0.125F);
+  // Biases as PyTorch begins them: uniform in ±1/√fan_in, whatever their layer.
+  for (TensorRole role : {TensorRole::LinearBias, TensorRole::ConvBias}) {
+    const auto [mean, variance] = moments(initial_tensor({"b", {4000}, role, 64}, 1));
+    EXPECT_NEAR(mean, 0, 5 * 0.125 / std::sqrt(3.0 * 4000));
+    EXPECT_NEAR(variance, 0.125 * 0.125 / 3, 5 * 0.125 * 0.125 * std::sqrt(4.0 / 45 / 4000));
+  }
   const std::vector<double> ones(6, 1), zeros(6, 0);
   EXPECT_EQ(initial_tensor({"x", {6}, TensorRole::BnWeight}, 1).to_doubles(), ones);
   EXPECT_EQ(initial_tensor({"x", {6}, TensorRole::BnVariance}, 1).to_doubles(), ones);
   EXPECT_EQ(initial_tensor({"x", {6}, TensorRole::BnBias}, 1).to_doubles(), zeros);
   EXPECT_EQ(initial_tensor({"x", {6}, TensorRole::BnMean}, 1).to_doubles(), zeros);
+}
+
+TEST(InitialTensors, EveryBiasKnowsItsFanIn) {
+  Network network = small();
+  network.blocks[1].stages[0].batch_norm = false;
+  for (const TensorSpec& spec : tensor_specs(network)) {
+    if (spec.role != TensorRole::ConvBias && spec.role != TensorRole::LinearBias) continue;
+    EXPECT_EQ(spec.bias_fan_in, spec.name == "fc.bias" ? 16 : 4 * 9) << spec.name;
+    EXPECT_NO_THROW(initial_tensor(spec, 1)) << spec.name;
+  }
+}
+
+TEST(Counts, ABatchNormOverOnePixelIsFound) {
+  NetworkConfig config;
+  config.family = "resnet_imagenet";
+  config.depth = 18;
+  config.width = 8;
+  EXPECT_EQ(single_pixel_batch_norm(make_network(config, {3, 32, 32}, 10)), "stage4.block0.bn1");
+  EXPECT_EQ(single_pixel_batch_norm(make_network(config, {3, 64, 64}, 10)), "");
+  Network whole = small();  // a convolution over the whole map
+  const MapShape last = block_inputs(whole).back();
+  Stage stage = conv_stage(last.channels, 6, last.height, 1);
+  stage.pad = stage.pad_end = 0;
+  if (last.height == last.width) {
+    whole.blocks.push_back({"whole", {stage}, {}});
+    EXPECT_EQ(single_pixel_batch_norm(whole), "whole.bn1");
+  }
 }
 
 TEST(VerifyTensors, NamesEveryTensorThatDoesNotFit) {

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
+
 #include "support/expect_error.h"
 #include "tailor/core/files.h"
 #include "tailor/core/strings.h"
@@ -365,6 +367,161 @@ TEST(WeightRules, KerasDepthwiseKernelsBecomeGroupedOnes) {
   }
 }
 
+/// Public CIFAR code calls the head "fc" beside "shortcut", or "linear" beside "downsample".
+TEST(WeightRules, NamesOfTwoProgramsInOneFileAreReadByTwoRuleSetsTogether) {
+  const Network network = network_of("resnet_cifar", 20, Shortcut::Projection);
+  const TensorMap tensors = initial_tensors(network, 3);
+  const TensorMap file = renamed(tensors, [](const std::string& ours) {
+    return replaced(torchvision_name(ours), "downsample", "shortcut");  // and fc
+  });
+  const WeightRules shortcut = load_weight_rules("cifar_projection"),
+                    fc = load_weight_rules("cifar_downsample");
+  EXPECT_FALSE(match_weights(file, shortcut, network).complete());
+  EXPECT_FALSE(match_weights(file, fc, network).complete());
+  for (const WeightRules& both : {combined(shortcut, fc), combined(fc, shortcut)}) {
+    const WeightMatch match = match_weights(file, both, network);
+    ASSERT_TRUE(match.complete()) << both.name << ": " << describe_match(match, network);
+    EXPECT_EQ(match.tensors, tensors) << both.name;
+  }
+  EXPECT_EQ(combined(shortcut, fc).name, "cifar_projection+cifar_downsample");
+  EXPECT_EQ(combined(shortcut, fc).preprocessing, shortcut.preprocessing);
+}
+
+/// bn(x + b) with mean m is bn(x) with mean m - b.
+TEST(WeightRules, BiasesBeforeBatchNormsAreFoldedByEveryBuiltInSet) {
+  struct Case {
+    const char* rules;
+    Network network;
+  };
+  const Case cases[] = {
+      {"cifar_downsample", network_of("resnet_cifar", 8, Shortcut::Projection)},
+      {"cifar_projection", network_of("resnet_cifar", 8, Shortcut::Projection)},
+      {"cifar_pad", network_of("resnet_cifar", 8, Shortcut::Pad)},
+      {"tailor_release", network_of("resnet_cifar", 8, Shortcut::Projection)},
+      {"tailor", network_of("resnet_cifar", 8, Shortcut::Projection)},
+      {"torchvision", network_of("resnet_imagenet", 18, Shortcut::Projection)},
+  };
+  for (const Case& c : cases) {
+    const WeightRules rules = load_weight_rules(c.rules);
+    const TensorMap tensors = initial_tensors(c.network, 3);
+    TensorMap file;
+    size_t convolutions = 0;
+    for (const auto& [name, tensor] : tensors) {
+      file.emplace(foreign_name(rules, name), tensor);
+      if (tensor.shape().size() != 4) continue;
+      Tensor bias(DType::F32, {tensor.shape()[0]});
+      for (float& v : bias.as<float>()) v = 0.5F;
+      bias.as<float>()[1] = -2;
+      file.emplace(foreign_name(rules, replaced(name, ".weight", ".bias")), bias);
+      ++convolutions;
+    }
+    const WeightMatch match = match_weights(file, rules, c.network);
+    ASSERT_TRUE(match.complete()) << c.rules << ": " << describe_match(match, c.network);
+    EXPECT_EQ(match.folded.size(), convolutions) << c.rules;
+    for (const auto& [name, tensor] : tensors) {
+      const auto values = match.tensors.at(name).as<float>();
+      const bool mean = name.find("running_mean") != std::string::npos;
+      EXPECT_EQ(values[0], tensor.as<float>()[0] - (mean ? 0.5F : 0)) << name;
+      EXPECT_EQ(values[1], tensor.as<float>()[1] + (mean ? 2 : 0)) << name;
+    }
+  }
+}
+
+/// The paths of weights in Keras' HDF5 files, by .weights.h5 and by whole models of Keras 2 and 3.
+TEST(WeightRules, KerasPathsAreReadAsTheDottedNamesOfItsRules) {
+  NetworkConfig config;
+  config.family = "resnet_mlperf_tiny";
+  const Network network = make_network(config, {3, 32, 32}, 10);
+  const WeightRules rules = load_weight_rules("mlperf_tiny");
+  TensorMap dotted;
+  for (const auto& [name, tensor] : initial_tensors(network, 3)) {
+    const Shape& s = tensor.shape();
+    Shape turned = s;
+    if (s.size() == 4) turned = {s[2], s[3], s[1], s[0]};
+    if (s.size() == 2) turned = {s[1], s[0]};
+    Tensor t(DType::F32, turned);
+    for (int64_t i = 0; i < t.size(); ++i)
+      t.as<float>()[static_cast<size_t>(i)] = static_cast<float>(i);
+    dotted.emplace(foreign_name(rules, name), t);
+  }
+  const TensorMap expected = match_weights(dotted, rules, network).tensors;
+  EXPECT_EQ(expected.size(), 41U);
+  const auto layer = [](const std::string& name) { return name.substr(0, name.find('.')); };
+  const auto variable = [](const std::string& name) { return name.substr(name.find('.') + 1); };
+  const auto number = [&](const std::string& name) {
+    const std::string v = variable(name);
+    return v == "kernel" || v == "gamma" ? 0
+           : v == "bias" || v == "beta"  ? 1
+           : v == "moving_mean"          ? 2
+                                         : 3;
+  };
+  const std::function<std::string(const std::string&)> spellings[] = {
+      [&](const std::string& n) { return fmt::format("{}/{}:0", layer(n), variable(n)); },
+      [&](const std::string& n) {
+        return fmt::format("model_weights/{0}/{0}/{1}:0", layer(n), variable(n));
+      },
+      [&](const std::string& n) {
+        return fmt::format("model_weights/{0}/functional_1/{0}/{1}", layer(n), variable(n));
+      },
+      [&](const std::string& n) { return fmt::format("layers/{}/vars/{}", layer(n), number(n)); },
+  };
+  for (const auto& spelling : spellings) {
+    const TensorMap file = renamed(dotted, spelling);
+    const WeightMatch match = match_weights(file, rules, network);
+    ASSERT_TRUE(match.complete()) << file.begin()->first << "\n" << describe_match(match, network);
+    EXPECT_EQ(match.tensors, expected) << file.begin()->first;
+  }
+  TensorMap more = dotted;  // what is left over keeps the name that the file has
+  more.emplace("conv2d_9/kernel:0", Tensor(DType::F32, {1}));
+  EXPECT_EQ(match_weights(more, rules, network).left_over,
+            std::vector<std::string>{"conv2d_9/kernel:0 [1]"});
+}
+
+TEST(WeightRules, ANetworkThatIsNotInTheFileIsNotThereSeveralTimes) {
+  const Network network = network_of("resnet_cifar", 8, Shortcut::Projection);
+  TensorMap file;  // of another network, whose blocks all have something called bn1
+  for (const char* block : {"a.0", "a.1", "b.0", "b.1"})
+    file.emplace(fmt::format("{}.bn1.weight", block), Tensor(DType::F32, {4}));
+  const WeightMatch match = match_weights(file, load_weight_rules("cifar_downsample"), network);
+  EXPECT_FALSE(match.complete());
+  EXPECT_TRUE(match.rivals.empty());
+}
+
+TEST(WeightRules, OfTwoNetworksThatAreNamedAlikeTheOneThatFitsIsTaken) {
+  const Network network = network_of("resnet_cifar", 8, Shortcut::Projection);
+  Network other = network;
+  other.classes = 100;
+  const TensorMap tensors = initial_tensors(network, 3);
+  TensorMap file = renamed(tensors, torchvision_name, "small.");
+  const TensorMap large = renamed(initial_tensors(other, 4), torchvision_name, "large.");
+  file.insert(large.begin(), large.end());
+  const WeightMatch match = match_weights(file, load_weight_rules("cifar_downsample"), network);
+  EXPECT_EQ(match.prefix, "small.");
+  EXPECT_EQ(match.tensors, tensors);
+  EXPECT_TRUE(match.rivals.empty());
+}
+
+TEST(WeightRules, ANewHeadKeepsTheBodyAndBeginsTheLastLayer) {
+  const Network network = network_of("resnet_imagenet", 18, Shortcut::Projection);
+  Network thousand = network;
+  thousand.classes = 1000;
+  const TensorMap trained = initial_tensors(thousand, 9);
+  const WeightRules rules = load_weight_rules("torchvision");
+  TensorMap file = renamed(trained, torchvision_name);
+  for (const bool headless : {false, true}) {
+    if (headless) file.erase("fc.weight"), file.erase("fc.bias");
+    const WeightMatch match =
+        match_weights(file, rules, network, std::nullopt, false, /*new_head=*/true);
+    ASSERT_TRUE(match.complete()) << describe_match(match, network);
+    EXPECT_EQ(match.begun, (std::vector<std::string>{"fc.weight [7, 32]", "fc.bias [7]"}));
+    EXPECT_EQ(match.dropped.size(), headless ? 0U : 2U);
+    const TensorMap initial = initial_tensors(network, kNewHeadSeed);
+    for (const auto& [name, tensor] : match.tensors)
+      EXPECT_EQ(tensor, name.compare(0, 3, "fc.") == 0 ? initial.at(name) : trained.at(name))
+          << name;
+  }
+}
+
 TEST(WeightRules, AUsersOwnFileIsReadStrictly) {
   TemporaryDirectory folder("weight-rules");
   const auto written = [&](const std::string& text) {
@@ -386,6 +543,8 @@ TEST(WeightRules, AUsersOwnFileIsReadStrictly) {
   });
   expect_error(ErrorKind::Config, {"/mean", "as many numbers as in /deviation"},
                [&] { load_weight_rules(written(R"({"mean": [0, 1], "deviation": [1]})")); });
+  expect_error(ErrorKind::Config, {"/shortcut", "pad_end"},
+               [&] { load_weight_rules(written(R"({"shortcut": "padding"})")); });
   expect_error(ErrorKind::Config, {"/rulez", "unknown key"},
                [&] { load_weight_rules(written(R"({"rulez": []})")); });
   expect_error(ErrorKind::Usage, {"--rules torchvisoin", "did you mean 'torchvision'", "cifar_pad"},

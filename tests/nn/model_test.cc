@@ -164,6 +164,33 @@ TEST(Model, TrainingUpdatesRunningStatisticsAndEvaluationDoesNot) {
   EXPECT_FALSE(model.tensors().at("stem.bn1.running_mean") == before);
 }
 
+TEST(Model, AbsorbedStatisticsAreMeansOverTheBatchesAndNothingElseMoves) {
+  Network network = testing::small_network();
+  const TensorMap start = testing::random_tensors(network, 1);
+  std::vector<float> chw = images(network.input, 6);
+  const auto half = static_cast<std::ptrdiff_t>(3 * network.input.size());
+  std::vector<float> first(chw.begin(), chw.begin() + half), second(chw.begin() + half, chw.end());
+  auto after = [&](std::vector<float>& batch) {
+    Model model(network, start);
+    model.absorb_statistics(as_batch(batch, network.input, 3), 1);
+    return model.tensors();
+  };
+  const TensorMap a = after(first), b = after(second);
+  Model model(network, start);
+  model.absorb_statistics(as_batch(first, network.input, 3), 1);
+  model.absorb_statistics(as_batch(second, network.input, 3), 0.5);
+  const TensorMap both = model.tensors();
+  for (const TensorSpec& spec : tensor_specs(network)) {
+    if (is_parameter(spec.role)) {
+      EXPECT_EQ(both.at(spec.name), start.at(spec.name)) << spec.name;
+      continue;
+    }
+    const auto x = a.at(spec.name).as<float>(), y = b.at(spec.name).as<float>(),
+               z = both.at(spec.name).as<float>();
+    for (size_t i = 0; i < z.size(); ++i) EXPECT_NEAR(z[i], (x[i] + y[i]) / 2, 1e-5) << spec.name;
+  }
+}
+
 TEST(Alter, ErasesAProjectionWithItsMomentumAndKeepsEverythingElse) {
   Network network = testing::small_network();
   Model model(network, testing::random_tensors(network, 2));

@@ -61,6 +61,19 @@ TEST(EmbeddedConfigs, EveryImageExperimentOfThePaperIsThere) {
   EXPECT_EQ(imagenet.surgery.kind, SurgeryKind::Remove);
 }
 
+/// ResNet-34 is the same configuration at another depth.
+TEST(EmbeddedConfigs, AFolderOfPicturesTakesResnet18And34) {
+  for (const auto& [depth, skips] : {std::pair("18", size_t{8}), std::pair("34", size_t{16})}) {
+    const RunConfig c =
+        load_run_config("resnet18_folder", {std::string("network.depth=") + depth}).config;
+    const Network network = network_of(c);
+    const auto edits = plan_edits(c.surgery, network, c.train.epochs, "resnet18_folder");
+    EXPECT_EQ(edits.size(), skips);
+    EXPECT_LE(3 * settled_epoch(c.surgery, edits), 2 * c.train.epochs);
+    EXPECT_EQ(network.input, (MapShape{3, 128, 128}));
+  }
+}
+
 TEST(EmbeddedConfigs, EveryPartSaysItsSource) {
   for (const EmbeddedFile& file : embedded_configs()) {
     const std::string name = file.name;

@@ -460,5 +460,22 @@ TEST(TorchFile, AMissingFileIsNamed) {
             "cannot read weight file /none/m.pt: No such file or directory");
 }
 
+/// Class names of torch 2.13: a scripted module's packed weights, a layer of a whole saved module.
+TEST(TorchFile, QuantisedLayersAreNamedAndNotPassedOver) {
+  for (const auto& [module, name] :
+       {std::pair("__torch__.torch.classes.quantized", "LinearPackedParamsBase"),
+        std::pair("torch.ao.nn.quantized.modules.conv", "Conv2d")}) {
+    const std::string value = testing::dict(
+        {{"w", testing::tensor(testing::storage("FloatStorage", "0", 1), 0, {1}, {1})},
+         {"conv1", testing::made(testing::global(module, name))}});
+    testing::expect_error(
+        ErrorKind::Unsupported,
+        {"'conv1' is quantised (" + std::string(module) + "." + name + ")", "floating point"},
+        [&, bytes = testing::torch_zip(value, {{"0", testing::little(0, 4)}}).bytes()] {
+          parse_torch_file(bytes, "m.pt");
+        });
+  }
+}
+
 }  // namespace
 }  // namespace tailor::torch_file_test

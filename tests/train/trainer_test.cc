@@ -14,6 +14,7 @@
 #include "tailor/core/interrupt.h"
 #include "tailor/core/log.h"
 #include "tailor/core/strings.h"
+#include "tailor/data/batch.h"
 
 namespace tailor {
 namespace {
@@ -143,8 +144,9 @@ TEST(Trainer, EveryEpochSaysWhatFollowsItInTheWholeRun) {
   f.spec.images_after = 1000;
   Places places;
   f.run("run", places);
-  EXPECT_EQ(places.labels, (std::vector<std::string>{"teacher, epoch 1/3", "teacher, epoch 2/3",
-                                                     "teacher, epoch 3/3"}));
+  EXPECT_EQ(places.labels,
+            (std::vector<std::string>{"teacher, epoch 0 (1 of 3)", "teacher, epoch 1 (2 of 3)",
+                                      "teacher, epoch 2 (3 of 3)"}));
   // 120 images less 24 for validation.
   EXPECT_EQ(places.places,
             (std::vector<std::pair<int64_t, int64_t>>{{0, 1192}, {0, 1096}, {0, 1000}}));
@@ -238,8 +240,118 @@ TEST(Trainer, ADivergingRunStopsWithTheRateNamed) {
   config.train.optimizer.lr = 1000;
   config.train.epochs = 30;
   Fixture f(config);
-  testing::expect_error(ErrorKind::Data, {"the loss became", "the learning rate"},
+  testing::expect_error(ErrorKind::Data, {"loss became", "the learning rate"},
                         [&] { f.run("run"); });
+}
+
+/// A ResNet-18 whose last maps are single pixels.
+RunConfig single_pixel_config() {
+  RunConfig c = small_config();
+  c.network.family = "resnet_imagenet";
+  c.network.depth = 18;
+  c.network.width = 2;
+  c.train.epochs = 2;
+  return c;
+}
+
+TEST(Trainer, ALastBatchOfOneImageLeavesFiniteStatistics) {
+  // 121 images less 24 of validation: three batches of 32 and one image, which alone would have no
+  // variance on the last maps.
+  RunConfig config = single_pixel_config();
+  config.data.train_size = 121;
+  Fixture f(config);
+  ASSERT_EQ(f.spec.data.train->size() % config.train.batch_size, 1);
+  const RunResult r = f.run("run");
+  for (const auto& [name, tensor] : r.last.tensors) {
+    for (float v : tensor.as<float>()) ASSERT_TRUE(std::isfinite(v)) << name;
+  }
+  const Json line = Json::parse(testing::read_records(f.path("run/metrics.jsonl"))[1], "line");
+  EXPECT_TRUE(std::isfinite(line.at("validation_loss").as_number()));
+}
+
+TEST(Trainer, BatchesOfOneImageOverOnePixelAreRefusedWithTheLayer) {
+  RunConfig config = single_pixel_config();
+  config.train.batch_size = 1;
+  Fixture f(config);
+  testing::expect_error(ErrorKind::Config,
+                        {"/train/batch_size", "at least 2", "stage4.block0.bn1 sees one pixel"},
+                        [&] { f.run("run"); });
+  config = small_config();  // larger maps have a variance
+  config.train.batch_size = 1;
+  config.train.epochs = 1;
+  Fixture g(config);
+  EXPECT_NO_THROW(g.run("run"));
+}
+
+TEST(EpochBatches, ASingleImageJoinsTheBatchBeforeIt) {
+  const EpochBatches even{96, 32}, rest{98, 32}, one{97, 32}, alone{1, 32}, few{20, 32}, ones{5, 1};
+  EXPECT_EQ(even.count(), 3);
+  EXPECT_EQ(even.size(2), 32);
+  EXPECT_EQ(rest.count(), 4);
+  EXPECT_EQ(rest.size(3), 2);
+  EXPECT_EQ(rest.smallest(), 2);
+  EXPECT_EQ(one.count(), 3);
+  EXPECT_EQ(one.size(1), 32);
+  EXPECT_EQ(one.size(2), 33);
+  EXPECT_EQ(one.largest(), 33);
+  EXPECT_EQ(one.smallest(), 32);
+  EXPECT_EQ(alone.count(), 1);
+  EXPECT_EQ(alone.size(0), 1);
+  EXPECT_EQ(few.smallest(), 20);
+  EXPECT_EQ(ones.count(), 5);
+  EXPECT_EQ(ones.smallest(), 1);
+  for (int64_t images = 1; images < 80; ++images) {
+    for (int64_t size = 1; size < 40; ++size) {
+      const EpochBatches b{images, size};
+      int64_t total = 0;
+      for (int64_t step = 0; step < b.count(); ++step) {
+        EXPECT_EQ(b.first(step), total);
+        total += b.size(step);
+      }
+      EXPECT_EQ(total, images) << size;
+    }
+  }
+}
+
+TEST(Trainer, StatisticsAreEstimatedAgainAfterAnAlterationAndBothFiguresRecorded) {
+  RunConfig config = student_config();
+  config.surgery.at_once = 3;
+  config.train.epochs = 2;
+  config.train.optimizer.lr = 0;  // weights stay: only statistics move
+  config.surgery.statistics_images = 64;
+  Fixture f(config);
+  f.spec.teacher = train_teacher(config);
+  f.run("on");
+  f.spec.config.surgery.statistics_images = 0;
+  f.run("off");
+  const auto on = testing::read_records(f.path("on/alterations.jsonl")),
+             off = testing::read_records(f.path("off/alterations.jsonl"));
+  ASSERT_EQ(on.size(), 3U);
+  const Json with = Json::parse(on[0], "line"), without = Json::parse(off[0], "line");
+  EXPECT_EQ(with.at("statistics_images").as_int(), 64);
+  EXPECT_EQ(without.at("statistics_images").as_int(), 0);
+  EXPECT_EQ(without.at("validation_accuracy_after"), without.at("validation_accuracy_stale"));
+  // The same weights with the statistics of before: the same figure, whether estimated later or
+  // not.
+  EXPECT_EQ(with.at("validation_accuracy_stale"), without.at("validation_accuracy_stale"));
+  // The next edit begins where this one ended.
+  EXPECT_EQ(Json::parse(on[1], "line").at("validation_accuracy_before"),
+            with.at("validation_accuracy_after"));
+}
+
+TEST(Trainer, AWarmUpLosesNoStep) {
+  // One epoch of warm-up of four steps at a rate that is seen in the weights of the first.
+  RunConfig config = small_config();
+  config.train.schedule.warmup_epochs = 1;
+  config.train.epochs = 1;
+  Fixture f(config);
+  Interrupter interrupter(1);
+  EXPECT_THROW(f.run("run", interrupter), Interrupted);
+  set_pending_interrupt(0);
+  const Checkpoint first = load_checkpoint(f.path("run/last.ckpt"));
+  EXPECT_EQ(first.position.step, 1);
+  EXPECT_FALSE(first.tensors.at("fc.weight") ==
+               initial_tensors(first.network, config.train.seed).at("fc.weight"));
 }
 
 TEST(RunFolder, OneProcessAtATime) {

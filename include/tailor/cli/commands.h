@@ -60,10 +60,13 @@ struct InspectOptions : CommonOptions {
 
 struct ImportOptions : CommonOptions {
   std::string file, network, rules, output;
+  std::string shortcut;               // projection, pad, pad_end; empty: as the rules say
+  std::string class_names;            // a file, one name a line
   std::optional<std::string> prefix;  // of the foreign names
   std::optional<int64_t> classes, image_size;
   std::vector<double> mean, deviation;
   std::vector<std::string> set;
+  bool new_head = false;
   bool force = false;
 };
 

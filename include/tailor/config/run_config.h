@@ -14,9 +14,9 @@ namespace tailor {
 /// Where a skip is added: relu(F(x) + x), the standard ResNet, or relu(F(x)) + x, the paper's
 /// Eq. 2.
 enum class Join { BeforeActivation, AfterActivation };
-/// What a skip does where the shape changes: a 1×1 convolution with BN, or a strided slice padded
-/// with zero channels.
-enum class Shortcut { Projection, Pad };
+/// What a skip does where the shape changes: a 1×1 convolution with BN, or a strided slice with
+/// zero channels, half of them before and half behind (Pad) or all behind (PadEnd).
+enum class Shortcut { Projection, Pad, PadEnd };
 /// Which convolution of a strided bottleneck has the stride: the 3×3 (v1.5) or the first 1×1 (v1).
 enum class StrideOn { Conv3x3, First1x1 };
 enum class AlterationKind { Remove, Shorten, Keep };
@@ -30,6 +30,7 @@ enum class HlsBackend { Vitis, Vivado };
 
 const char* to_string(Join join);
 const char* to_string(Shortcut shortcut);
+std::optional<Shortcut> find_shortcut(const std::string& name);
 const char* to_string(AlterationKind kind);
 const char* to_string(Layout layout);
 const char* to_string(HlsBackend backend);
@@ -113,6 +114,7 @@ struct ScheduleConfig {
 };
 
 struct TrainConfig {
+  std::string start;  // checkpoint with the weights to begin with; empty: initial weights
   int64_t epochs = 60;
   int64_t batch_size = 128;
   OptimizerConfig optimizer;
@@ -138,6 +140,7 @@ struct SurgeryConfig {
   int64_t at_once = 1;
   std::optional<int64_t> first_epoch;  // default alpha
   std::vector<SkipPlan> plan;
+  int64_t statistics_images = 512;
   bool allow_partial = false;
 };
 

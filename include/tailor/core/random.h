@@ -27,7 +27,16 @@ inline std::array<uint32_t, 4> philox(uint64_t key, uint64_t counter_high, uint6
 }
 
 /// What a random number is for; part of the counter, so that two uses never share numbers.
-enum class RandomStream : uint32_t { Weights, Shuffle, Split, Augment, Synthetic, Noise, Test };
+enum class RandomStream : uint32_t {
+  Weights,
+  Shuffle,
+  Split,
+  Augment,
+  Synthetic,
+  Noise,
+  Test,
+  Witness
+};
 
 /// A short sequence of numbers for one (seed, stream, a, b), for instance (seed, Augment, epoch,
 /// image).

@@ -3,6 +3,7 @@
 // number of threads cannot change what an image looks like. (mixup alone also looks at the batch.)
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 
@@ -44,6 +45,25 @@ class BatchMaker {
 
   MapShape shape_;
   std::vector<float> scale_, bias_;  // one row of interleaved channels: out = scale · byte + bias
+};
+
+/// Batches of an epoch, in order: as many of `batch_size` as there are images for, and one more of
+/// the remainder. A remainder of one image joins the batch before it: batch norm over one pixel
+/// would have no variance.
+struct EpochBatches {
+  int64_t images = 0, batch_size = 1;
+  int64_t count() const {
+    const int64_t rest = images % batch_size;
+    return images / batch_size + (rest > 1 || (rest == 1 && images == 1) ? 1 : 0);
+  }
+  int64_t first(int64_t step) const { return step * batch_size; }
+  int64_t size(int64_t step) const {
+    return step + 1 < count() ? batch_size : images - first(step);
+  }
+  int64_t smallest() const {
+    return images >= batch_size ? std::min(batch_size, size(count() - 1)) : images;
+  }
+  int64_t largest() const { return std::max(size(0), size(count() - 1)); }
 };
 
 /// Order of the training images in an epoch.

@@ -97,6 +97,11 @@ DataSplits open_test_data(const DataConfig& config);
 /// them, can be run on the data.
 void verify_data_fits(const DataSplits& data, MapShape input, int64_t classes,
                       const std::string& network, const std::vector<std::string>& class_names = {});
+/// Where the set has the classes of `class_names` in another order, its labels become places in
+/// that one, with a warning.
+void order_classes(DataSplits& data, const std::vector<std::string>& class_names);
+/// Mean and deviation of a data set by name; empty where the files say them (packed).
+Preprocessing usual_preprocessing(const std::string& data_name);
 /// sha256 over the names of classes and training images: tells a user's own set from what it was
 /// before pictures or classes came or went.
 std::string names_digest(const DataSplits& data);

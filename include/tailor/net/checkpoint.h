@@ -39,13 +39,17 @@ struct Checkpoint {
   std::string run;                       // name of the run
   std::vector<std::string> class_names;  // in the order of the outputs, where the data names them
   Json metrics;                          // accuracies known when it was written
+  /// Of imported weights: what their file did not say and somebody should know, a sentence each.
+  std::vector<std::string> assumptions;
   TensorMap tensors;   // parameters and buffers, by their names in the description
   TensorMap momentum;  // of the optimiser, by parameter name
   std::optional<CheckpointWitness> witness;
 };
 
+/// Throws Data, and writes nothing, where a weight, statistic or momentum is not a finite number.
 void save_checkpoint(const std::string& path, const Checkpoint& checkpoint);
-/// Throws Data on a truncated or foreign file, Unsupported on another version.
+/// Throws Data on a truncated or foreign file or on weights that are not finite, Unsupported on
+/// another version.
 Checkpoint load_checkpoint(const std::string& path);
 /// sha256 over names, shapes and bytes of parameters and buffers: two runs with equal weights have
 /// equal digests.

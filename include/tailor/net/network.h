@@ -95,6 +95,7 @@ struct TensorSpec {
   std::string name;
   Shape shape;
   TensorRole role;
+  int64_t bias_fan_in = 0;  // of a bias: values that one output of its layer sums
 };
 
 /// Names of stage i (from 1) of a block: "stage2.block0.conv1" (or "stem.pool2"),
@@ -109,7 +110,7 @@ std::vector<TensorSpec> projection_specs(const Skip& skip, int64_t in_channels,
                                          int64_t out_channels);
 
 /// Initial values, a function of (seed, name): convolutions He normal with fan-out (He et al.
-/// 2015), BN 1 and 0, the linear weight uniform in ±1/√fan_in (PyTorch's default), its bias 0.
+/// 2015), BN 1 and 0; the linear weight and every bias uniform in ±1/√fan_in (PyTorch's default).
 TensorMap initial_tensors(const Network& network, int64_t seed);
 Tensor initial_tensor(const TensorSpec& spec, int64_t seed);
 /// Throws Data naming every tensor that is missing, left over or of another shape.
@@ -127,6 +128,9 @@ int64_t head_features(const Network& network, const MapShape& map);
 int64_t parameter_count(const Network& network);
 /// Multiply-accumulates of one image, projections included.
 int64_t mac_count(const Network& network);
+
+/// The first batch norm on a map of 1 x 1, where a batch of one image has no variance; empty: none.
+std::string single_pixel_batch_norm(const Network& network);
 
 /// All findings: shapes that do not fit, skips that run backwards, names that stand twice. Empty:
 /// the network is well-formed.

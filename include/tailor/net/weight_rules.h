@@ -27,8 +27,9 @@ struct WeightRules {
   std::string name, title;
   std::vector<std::string> families;  // of networks that these weights can be
   std::string shortcut;               // of such networks: "projection" or "pad"; empty: as asked
+  std::string data;                   // the data set of `preprocessing`; empty: any
   WeightLayout layout = WeightLayout::Torch;
-  std::vector<WeightRule> rules;  // the first that fits counts
+  std::vector<WeightRule> rules;  // the first that fits and leads to a tensor of the network
   Preprocessing preprocessing;    // with which such weights were trained
 };
 
@@ -36,25 +37,35 @@ std::vector<std::string> weight_rule_names();
 /// A built-in rule set by name, or one from a .json file. Throws Usage or Config.
 WeightRules load_weight_rules(const std::string& name_or_file);
 
+/// The names of `rules`, and for what those lack the names of `others`: stem, shortcut and head are
+/// often called as in two programs. Their layouts must be equal.
+WeightRules combined(const WeightRules& rules, const WeightRules& others);
+
+/// Seed of a head that is begun anew.
+constexpr int64_t kNewHeadSeed = 1;
+
 /// Where every tensor went.
 struct WeightMatch {
   std::string prefix;                // of the foreign names, "state_dict.module."
   TensorMap tensors;                 // those of the network that were found, F32, in our layout
   std::vector<std::string> folded;   // biases of convolutions before a batch norm: into its mean
   std::vector<std::string> neutral;  // not in the file: biases of 0, batch norms' scales of 1
+  std::vector<std::string> begun;    // of a new head: initial values
   std::vector<std::string> dropped;
   std::vector<std::string> outside;  // without the prefix: optimisers, counters
   std::vector<std::string> left_over, missing, misshapen;
-  std::vector<std::string> rivals;  // other prefixes under which as many names match
+  std::vector<std::string> rivals;  // other prefixes under which the network is complete too
   bool complete() const { return left_over.empty() && missing.empty() && misshapen.empty(); }
 };
 
 /// Without a `prefix`, the one under which most names match. A linear layer fits into a convolution
-/// over its whole map. `may_lack_neutral`: a layer without bias and a batch norm without scale and
-/// shift are the same as neutral ones, which then need not be in the file.
+/// over its whole map; Keras' paths (conv2d_1/kernel:0) are read as the dotted names of rules.
+/// `may_lack_neutral`: a layer without bias and a batch norm without scale and shift are the same
+/// as neutral ones, which then need not be in the file. `new_head`: the file's last layer is
+/// dropped and the network's has initial values.
 WeightMatch match_weights(const TensorMap& file, const WeightRules& rules, const Network& network,
                           const std::optional<std::string>& prefix = std::nullopt,
-                          bool may_lack_neutral = false);
+                          bool may_lack_neutral = false, bool new_head = false);
 
 /// What such files call our tensor; "" if no rule leads there.
 std::string foreign_name(const WeightRules& rules, const std::string& ours);

@@ -7,12 +7,24 @@
 
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tailor/net/network.h"
 #include "tailor/tensors/tensor.h"
 
 namespace tailor {
+
+struct ConvGeometry {
+  int64_t stride = 1, pad = 0, pad_end = 0, groups = 1;
+};
+
+/// A convolution as a forward pass made it; an undefined bias is none.
+struct ConvCall {
+  std::string name;  // "stage2.block0.conv1"
+  ConvGeometry geometry;
+  at::Tensor input, weight, bias, output;
+};
 
 class Model {
  public:
@@ -24,7 +36,10 @@ class Model {
 
   /// x: float32 [n, channels, height, width], channels-last. Returns logits [n, classes]. In
   /// training, batch norm uses and updates batch statistics.
-  at::Tensor forward(const at::Tensor& x, bool training);
+  at::Tensor forward(const at::Tensor& x, bool training, std::vector<ConvCall>* calls = nullptr);
+  /// Moves every running statistic to (1 - momentum) · old + momentum · that of x, and nothing
+  /// else: with momenta 1, 1/2, 1/3, … they become the means over the batches.
+  void absorb_statistics(const at::Tensor& x, double momentum);
 
   void zero_gradients();
   /// SGD on the flat buffers: g += wd·p; m = mu·m + g; p -= lr·(nesterov ? g + mu·m : m), as
@@ -49,6 +64,8 @@ class Model {
     at::Tensor value;  // leaf that autograd sees
   };
   void build(const TensorMap& tensors, const TensorMap& momentum);
+  at::Tensor run(const at::Tensor& x, bool training, double bn_momentum,
+                 std::vector<ConvCall>* calls);
 
   Network network_;
   at::Tensor flat_values_, flat_gradients_, flat_momentum_;

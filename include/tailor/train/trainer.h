@@ -24,8 +24,9 @@ struct RunSpec {
   std::string source;  // of the configuration, for errors
   DataSplits data;
   std::optional<Checkpoint> teacher;
-  std::string resume;        // the folder to name when interrupted; empty: the run's own
-  std::string role;          // "teacher, " or "student, " before "epoch 1/60", or empty
+  std::optional<Checkpoint> start;  // without a teacher: the weights to begin with
+  std::string resume;               // the folder to name when interrupted; empty: the run's own
+  std::string role;                 // "teacher, " or "student, " before "epoch 0", or empty
   int64_t images_after = 0;  // training images that follow when this run is done, for the time left
 };
 
@@ -36,6 +37,11 @@ struct RunResult {
   std::optional<double> best_test_accuracy;
   double seconds = 0;
 };
+
+/// A batch norm over one pixel needs batches of two images. Throws Config (or Data, of a single
+/// training image) naming the layer; `pointer` is the training's place in the configuration.
+void verify_batches(const TrainConfig& config, const Network& network, int64_t images,
+                    const std::string& pointer, const std::string& source);
 
 /// Trains, or goes on from folder's last.ckpt, to the end; writes summary.json last. Throws
 /// Interrupted after saving when a signal is pending.

@@ -14,7 +14,9 @@ int torch_evaluate(const EvaluateOptions& options) {
   RunConfig run = read_run_config(c.config, options.checkpoint);
   run.data = evaluation_data(run.data, options);
   const bool validation = options.split == "validation";
-  const DataSplits data = validation ? open_data(run.data) : open_test_data(run.data);
+  DataSplits data = validation ? open_data(run.data) : open_test_data(run.data);
+  warn_of_assumptions(c, options.checkpoint);
+  order_classes(data, c.class_names);
   verify_data_fits(data, c.network.input, c.network.classes, "checkpoint " + options.checkpoint,
                    c.class_names);
   const Images images = validation ? data.validation : data.test;

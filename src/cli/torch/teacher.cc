@@ -30,6 +30,8 @@ std::string teacher_key(const RunConfig& teacher, const DataSplits& data) {
   key.network.file.clear();
   key.runtime = {};
   key.exporting = {};
+  if (!key.train.start.empty())
+    key.train.start = weights_digest(load_checkpoint(key.train.start).tensors);
   std::string text = write_run_config(key).dump();
   if (teacher.network.family == "file")
     text += write_network(make_network(teacher.network, data.shape, data.classes)).dump();
@@ -37,26 +39,26 @@ std::string teacher_key(const RunConfig& teacher, const DataSplits& data) {
   return sha256(text).substr(0, 10);
 }
 
-/// A student must be its teacher's network; says the first field that is not.
+/// A student must be its teacher's network, and a run its start's; says the first field that is
+/// not.
 void check_agreement(const RunConfig& config, const DataSplits& data, const Checkpoint& teacher,
                      const std::string& source, const std::string& teacher_name) {
   const bool same = write_network(make_network(config.network, data.shape, data.classes)) ==
                     write_network(teacher.network);
   if (config.network.family == "file" && !same)
-    fail_config("/network/file", "the description of the teacher " + teacher_name,
-                config.network.file, source);
+    fail_config("/network/file", "the description of " + teacher_name, config.network.file, source);
   const Json mine = write_network_config(config.network);
   const Json* run = teacher.config.find("network");
   for (const auto& [key, value] : mine.as_object()) {
     const Json* theirs = run && !same ? run->find(key) : nullptr;
     if (theirs && *theirs != value)
-      fail_config("/network/" + key,
-                  theirs->dump() + ", as the teacher " + teacher_name + " has it", value.dump(),
-                  source);
+      fail_config("/network/" + key, theirs->dump() + ", as " + teacher_name + " has it",
+                  value.dump(), source);
   }
   if (!config.data.mean.empty() &&
       !(Preprocessing{config.data.mean, config.data.deviation} == teacher.preprocessing))
-    fail_config("/data/mean", "the teacher's preprocessing (leave mean and deviation out)",
+    fail_config("/data/mean",
+                "the preprocessing of " + teacher_name + " (leave mean and deviation out)",
                 Json::array(config.data.mean).dump(), source);
 }
 
@@ -75,9 +77,7 @@ Checkpoint finished_teacher(const RunFolder& folder) {
 }
 
 /// tailor import's: its data section says what it may be used with, not what it was trained on.
-bool is_imported(const Checkpoint& teacher) {
-  return teacher.position.finished && teacher.position.epoch == 0;
-}
+bool is_imported(const Checkpoint& c) { return c.position.epoch == 0 && c.position.step == 0; }
 
 /// Another official set has other images and other classes, even where it has as many.
 void check_same_set(const RunConfig& config, const Checkpoint& teacher, const std::string& source,
@@ -120,61 +120,6 @@ int64_t count_common(const Images& images, const DataSplits& other) {
   return count;
 }
 
-/// Warns where the teacher was trained on images that the run is judged by. The student starts from
-/// the teacher's weights, so what the teacher has seen the student has seen.
-void check_unseen(const RunConfig& config, const DataSplits& data, const Checkpoint& teacher,
-                  const std::string& file) {
-  const DataConfig theirs = read_run_config(teacher.config, file).data, &mine = config.data;
-  const std::string too_high =
-      "the student starts from its weights, so validation accuracy reads too high and best.ckpt is "
-      "chosen by it";
-  if (is_imported(teacher)) {
-    if (data.validation) {
-      log_warn(
-          "train",
-          "teacher {}: it was trained elsewhere; if that was with all of {}'s training images, "
-          "the {} validation images are among them: {}",
-          file, data.name, data.validation->size(), too_high);
-    }
-    return;
-  }
-  if (theirs.name != mine.name || (mine.is_own() && theirs.root != mine.root)) {
-    log_warn("train",
-             "teacher {}: it was trained on {} ({}), the run is on {} ({}): if it has seen the "
-             "run's validation or test images, their accuracy reads too high",
-             file, theirs.name, theirs.root, mine.name, mine.root);
-    return;
-  }
-  if (theirs.name == "synthetic" && theirs.seed != mine.seed) {
-    log_warn("train", "teacher {}: its images are others, made of data.seed {}, the run's of {}",
-             file, theirs.seed, mine.seed);
-    return;
-  }
-  if (theirs.seed == mine.seed && theirs.validation == mine.validation &&
-      theirs.train_size == mine.train_size && theirs.test_size == mine.test_size &&
-      theirs.extra == mine.extra)
-    return;
-  DataConfig there = theirs;
-  there.root = mine.root;
-  const DataSplits seen = open_data(there);
-  if (const int64_t count = count_common(data.validation, seen); count > 0) {
-    log_warn("train",
-             "teacher {}: it was trained on {} of the run's {} validation images (its data.seed is "
-             "{} and its data.validation {}, the run's {} and {}): {}",
-             file, count, data.validation->size(), theirs.seed, theirs.validation, mine.seed,
-             mine.validation, too_high);
-  }
-  // Only a folder's test images may be drawn from the training ones.
-  const int64_t count = mine.name == "folder" ? count_common(data.test, seen) : 0;
-  if (count > 0) {
-    log_warn(
-        "train",
-        "teacher {}: it was trained on {} of the run's {} test images (its data.seed is {} and "
-        "its data.test_size {}, the run's {} and {}): test accuracy reads too high",
-        file, count, data.test->size(), theirs.seed, theirs.test_size, mine.seed, mine.test_size);
-  }
-}
-
 /// A run goes on with the very weights that it began with.
 void check_bound(const RunConfig& config, const Checkpoint& teacher, const std::string& where) {
   const std::string &bound = config.teacher->weights_sha256, is = weights_digest(teacher.tensors);
@@ -215,6 +160,9 @@ Checkpoint trained_teacher(const RunConfig& config, const DataSplits& data,
     log_info("train", "teacher: reusing {}", where);
     return finished_teacher(folder);
   }
+  spec.start = load_start(spec.config, spec.config.train, spec.data, source, folder.last());
+  if (spec.start && !path_exists(folder.last()))
+    check_unseen(config, data, *spec.start, "teacher.start " + spec.config.train.start);
   log_info("train", "teacher: {} {}", path_exists(folder.last()) ? "going on with" : "training",
            where);
   folder.sign(threads);
@@ -242,19 +190,91 @@ void write_config(RunFolder& folder, RunConfig& config, const DataSplits& data) 
   folder.write("config.json", write_run_config(written));
 }
 
-std::string named_teacher_file(const std::string& checkpoint) {
-  if (!path_exists(checkpoint))
-    fail(ErrorKind::Data, "teacher.checkpoint {}: there is no such file or folder", checkpoint);
-  return absolute_path(resolve_checkpoint(checkpoint, "teacher.checkpoint"));
+std::optional<Checkpoint> load_start(const RunConfig& config, const TrainConfig& train,
+                                     DataSplits& data, const std::string& source,
+                                     const std::string& last) {
+  if (train.start.empty()) return std::nullopt;
+  const std::string& file = path_exists(last) ? last : train.start;
+  Checkpoint start = load_checkpoint(file);
+  order_classes(data, start.class_names);
+  verify_data_fits(data, start.network.input, start.network.classes, "the start " + file,
+                   start.class_names);
+  check_agreement(config, data, start, source, "the start " + file);
+  return start;
 }
 
-Checkpoint load_named_teacher(const RunConfig& config, const DataSplits& data,
+void check_unseen(const RunConfig& config, const DataSplits& data, const Checkpoint& before,
+                  const std::string& who) {
+  const DataConfig theirs = read_run_config(before.config, who).data, &mine = config.data;
+  const std::string too_high =
+      "the run starts from its weights, so validation accuracy reads too high and best.ckpt is "
+      "chosen by it";
+  if (is_imported(before)) {
+    if (data.validation && !before.metrics.find("new_head")) {
+      log_warn("train",
+               "{}: it was trained elsewhere; if that was with all of {}'s training images, "
+               "the {} validation images are among them: {}",
+               who, data.name, data.validation->size(), too_high);
+    }
+    return;
+  }
+  if (theirs.name != mine.name || (mine.is_own() && theirs.root != mine.root)) {
+    log_warn("train",
+             "{}: it was trained on {} ({}), the run is on {} ({}): if it has seen the "
+             "run's validation or test images, their accuracy reads too high",
+             who, theirs.name, theirs.root, mine.name, mine.root);
+    return;
+  }
+  if (theirs.name == "synthetic" && theirs.seed != mine.seed) {
+    log_warn("train", "{}: its images are others, made of data.seed {}, the run's of {}", who,
+             theirs.seed, mine.seed);
+    return;
+  }
+  if (theirs.seed == mine.seed && theirs.validation == mine.validation &&
+      theirs.train_size == mine.train_size && theirs.test_size == mine.test_size &&
+      theirs.extra == mine.extra)
+    return;
+  DataConfig there = theirs;
+  there.root = mine.root;
+  const DataSplits seen = open_data(there);
+  if (const int64_t count = count_common(data.validation, seen); count > 0) {
+    log_warn("train",
+             "{}: it was trained on {} of the run's {} validation images (its data.seed is "
+             "{} and its data.validation {}, the run's {} and {}): {}",
+             who, count, data.validation->size(), theirs.seed, theirs.validation, mine.seed,
+             mine.validation, too_high);
+  }
+  // Only a folder's test images may be drawn from the training ones.
+  const int64_t count = mine.name == "folder" ? count_common(data.test, seen) : 0;
+  if (count > 0) {
+    log_warn("train",
+             "{}: it was trained on {} of the run's {} test images (its data.seed is {} and "
+             "its data.test_size {}, the run's {} and {}): test accuracy reads too high",
+             who, count, data.test->size(), theirs.seed, theirs.test_size, mine.seed,
+             mine.test_size);
+  }
+}
+
+std::string named_file(const std::string& key, const std::string& checkpoint) {
+  if (!path_exists(checkpoint))
+    fail(ErrorKind::Data, "{} {}: there is no such file or folder", key, checkpoint);
+  return absolute_path(resolve_checkpoint(checkpoint, key.c_str()));
+}
+
+Checkpoint load_named_teacher(const RunConfig& config, DataSplits& data,
                               const std::string& source) {
   const std::string& file = config.teacher->checkpoint;
   Checkpoint teacher = load_checkpoint(file);
+  if (teacher.metrics.find("new_head")) {
+    fail_config("/teacher/checkpoint",
+                "a trained teacher (to train one from these weights: /teacher/start)",
+                file + ", whose last layer is new", source);
+  }
+  warn_of_assumptions(teacher, file);
+  order_classes(data, teacher.class_names);
   verify_data_fits(data, teacher.network.input, teacher.network.classes, "the teacher " + file,
                    teacher.class_names);
-  check_agreement(config, data, teacher, source, file);
+  check_agreement(config, data, teacher, source, "the teacher " + file);
   check_finished(teacher, file);
   check_bound(config, teacher, file);
   check_same_set(config, teacher, source, file);
@@ -268,7 +288,7 @@ Checkpoint obtain_teacher(RunConfig& config, const DataSplits& data, const std::
                           RunFolder& student, int64_t threads, std::optional<Checkpoint> named,
                           Progress& progress) {
   std::string where = config.teacher->checkpoint;
-  if (named) check_unseen(config, data, *named, where);
+  if (named) check_unseen(config, data, *named, "teacher " + where);
   Checkpoint teacher =
       named ? std::move(*named)
             : trained_teacher(config, data, source, student, threads, progress, where);

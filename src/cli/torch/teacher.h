@@ -19,12 +19,22 @@ void write_config(RunFolder& folder, RunConfig& config, const DataSplits& data);
 /// Name of the copy, as config.json has it.
 constexpr const char* kDescription = "network.json";
 
-/// The checkpoint that teacher.checkpoint names, by itself or by its run's folder.
-std::string named_teacher_file(const std::string& checkpoint);
+/// The weights that training begins with: the run's own so far (`last`), else those that `train`
+/// names; none if it names none. Brings the data's classes into their order.
+std::optional<Checkpoint> load_start(const RunConfig& config, const TrainConfig& train,
+                                     DataSplits& data, const std::string& source,
+                                     const std::string& last);
+
+/// Warns where `before`, whose weights the run starts from, was trained on images that the run is
+/// judged by: what it has seen the run has seen. `who` names it.
+void check_unseen(const RunConfig& config, const DataSplits& data, const Checkpoint& before,
+                  const std::string& who);
+
+/// The checkpoint that a key names, by its file or by its run's folder (best, else last), absolute.
+std::string named_file(const std::string& key, const std::string& checkpoint);
 /// What config.teacher->checkpoint holds. Throws Config unless it is a finished teacher of the
-/// run's network and data; warns where its training images are among the run's validation images.
-Checkpoint load_named_teacher(const RunConfig& config, const DataSplits& data,
-                              const std::string& source);
+/// run's network and data. Brings the data's classes into its order.
+Checkpoint load_named_teacher(const RunConfig& config, DataSplits& data, const std::string& source);
 
 /// Trains, resumes or reuses the teacher of `student`, or takes the `named` one; binds the
 /// student's configuration to its weights, writes that, and links the teacher. Throws Data if it is

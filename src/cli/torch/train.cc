@@ -1,6 +1,7 @@
 // tailor train: resolves the configuration, sees to the teacher, trains the student.
 #include <cstdlib>
 
+#include "cli/source.h"
 #include "cli/torch/plugin.h"
 #include "cli/torch/teacher.h"
 #include "tailor/cli/commands.h"
@@ -168,8 +169,14 @@ Request read_request(const TrainOptions& options) {
   }
   c.data.root = absolute_path(c.data.root);
   if (!c.network.file.empty()) c.network.file = absolute_path(c.network.file);
-  if (c.teacher && !c.teacher->checkpoint.empty())
-    c.teacher->checkpoint = named_teacher_file(c.teacher->checkpoint);
+  auto name_file = [](const char* key, std::string& checkpoint) {
+    if (!checkpoint.empty()) checkpoint = named_file(key, checkpoint);
+  };
+  name_file("train.start", c.train.start);
+  if (c.teacher) {
+    name_file("teacher.checkpoint", c.teacher->checkpoint);
+    name_file("teacher.start", c.teacher->train.start);
+  }
   return there ? same_run(request) : request;
 }
 
@@ -205,13 +212,21 @@ int torch_train(const TrainOptions& options) {
   std::optional<Checkpoint> named;
   if (const auto& teacher = loaded.config.teacher) {
     // What cannot work is said before the teacher's hours and the run's folder.
-    if (!teacher->checkpoint.empty())
+    if (!teacher->checkpoint.empty()) {
       named = load_named_teacher(loaded.config, spec.data, loaded.source);
+    } else if (const auto start =
+                   load_start(loaded.config, teacher->train, spec.data, spec.source, "")) {
+      warn_of_assumptions(*start, teacher->train.start);
+    }
     const Network network =
         named ? named->network
               : make_network(loaded.config.network, spec.data.shape, spec.data.classes);
     plan_edits(loaded.config.surgery, network, loaded.config.train.epochs, spec.source);
     spec.role = "student, ";
+  } else {
+    spec.start = load_start(loaded.config, loaded.config.train, spec.data, spec.source,
+                            request.goes_on ? path_join(output, "last.ckpt") : "");
+    if (spec.start) warn_of_assumptions(*spec.start, loaded.config.train.start);
   }
 
   RunFolder folder(output, /*wait=*/false);
@@ -226,10 +241,14 @@ int torch_train(const TrainOptions& options) {
            loaded.source, spec.data.name, spec.data.train->size(),
            spec.data.validation ? spec.data.validation->size() : 0, spec.data.test->size(),
            threads);
+  if (spec.start && !request.goes_on)
+    check_unseen(loaded.config, spec.data, *spec.start, "train.start " + loaded.config.train.start);
   auto progress = make_stderr_progress();
-  if (spec.config.teacher)
+  if (spec.config.teacher) {
     spec.teacher = obtain_teacher(spec.config, spec.data, loaded.source, folder, threads,
                                   std::move(named), *progress);
+    order_classes(spec.data, spec.teacher->class_names);
+  }
   train_run(spec, folder, *progress);
   set_log_file("");
   print_summary(output, options.json);

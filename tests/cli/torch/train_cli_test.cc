@@ -311,7 +311,8 @@ TEST_F(TrainCli, WeightsFromElsewhereBecomeATeacherAndAProjectAndGoBack) {
   expect_failure(2, {"--mean: expected 3 numbers, one a channel, got 1"},
                  with({"resnet8", "--output", "x", "--mean", "0.5"}));
   expect_failure(4,
-                 {"does not hold the weights of resnet20", "missing: stage1.block1.conv1.weight"},
+                 {"does not hold the weights of resnet20", "missing: stage1.block1.conv1.weight",
+                  "it holds the weights of resnet8: give that --network"},
                  with({"resnet20", "--output", "x"}));
   expect_failure(4, {"fc.weight has shape [10, 64], expected [100, 64]"},
                  with({"resnet8", "--output", "x", "--classes", "100"}));
@@ -337,7 +338,7 @@ TEST_F(TrainCli, WeightsFromElsewhereBecomeATeacherAndAProjectAndGoBack) {
             0);
   EXPECT_EQ(load_checkpoint(file("in3/model.ckpt")).tensors, tensors);
   expect_failure(
-      2, {"--classes, --image-size: r8.json says 10 classes"},
+      2, {"--classes, --image-size, --shortcut: r8.json says 10 classes"},
       {"import", "theirs.safetensors", "--network", "r8.json", "--output", "x", "--classes", "7"});
   // Weights that nobody trained.
   for (const auto& [name, value] :
@@ -366,6 +367,149 @@ TEST_F(TrainCli, WeightsFromElsewhereBecomeATeacherAndAProjectAndGoBack) {
   write_file(file("keras.h5"), std::string("\x89HDF\r\n\x1a\n", 8) + "and more");
   expect_failure(5, {"keras.h5 is an HDF5 file"}, {"import", "keras.h5", "--network", "resnet8"});
   EXPECT_FALSE(path_exists(file("x")));
+}
+
+TEST_F(TrainCli, AnImportSaysWhatTheFileDoesNotAndHowToFindOut) {
+  NetworkConfig config = network_by_name("resnet8").config;
+  config.shortcut = Shortcut::PadEnd;
+  const auto write = [&](const std::string& name, int64_t classes) {
+    TensorFile weights;
+    const WeightRules rules = load_weight_rules("cifar_pad");
+    const Network network = make_network(config, {3, 32, 32}, classes);
+    for (const auto& [ours, tensor] : testing::random_tensors(network, 7))
+      weights.tensors.emplace(foreign_name(rules, ours), tensor);
+    save_safetensors(file(name), weights);
+  };
+  const auto imported = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"import", "pad.safetensors", "--network", "resnet8", "--force"});
+    ProcessResult r = run(more);
+    EXPECT_EQ(r.status, 0) << r.output;
+    return r.output;
+  };
+  write("pad.safetensors", 10);
+  const std::string preprocessing =
+      "the preprocessing of the rules cifar_pad: mean 0.485,0.456,0.406, deviation "
+      "0.229,0.224,0.225";
+  const std::string zeros = "that shortcuts put half of the zero channels before and half behind";
+  testing::expect_words(
+      imported({"--output", "in put"}),
+      {"assumed, because the file does not say it: " + preprocessing,
+       "assumed, because the file does not say it: " + zeros,
+       "tailor import pad.safetensors --network resnet8 --mean 0.4914,0.4822,0.4465 --std "
+       "0.2023,0.1994,0.201 --output 'in put-3' && tailor evaluate --checkpoint 'in put-3'",
+       "--shortcut pad_end --output 'in put-5'"});
+  const Checkpoint both = load_checkpoint(file("in put/model.ckpt"));
+  EXPECT_EQ(both.assumptions.size(), 2U);
+  EXPECT_EQ(both.network.blocks[2].skips[0].channel_offset, 8);
+  testing::expect_words(run({"inspect", "in put"}).output,
+                        {"assumed " + preprocessing, "assumed " + zeros});
+  const std::vector<std::string> synthetic = {"--set", "data.name=synthetic", "--set",
+                                              "data.test_size=40"};
+  for (const char* backend : {"libtorch", "float64"}) {
+    std::vector<std::string> evaluate = {"evaluate", "--checkpoint", "in put", "--backend",
+                                         backend};
+    evaluate.insert(evaluate.end(), synthetic.begin(), synthetic.end());
+    testing::expect_words(run(evaluate).output,
+                          {"in put/model.ckpt: assumed " + preprocessing, "assumed " + zeros});
+  }
+  const ProcessResult trained =
+      run({"train", "--config", "tiny.json", "--output", "runs/s", "--set",
+           "teacher={\"checkpoint\": \"in put/model.ckpt\"}", "--set", "network.width=16", "--set",
+           "network.shortcut=pad", "--set", "train.epochs=4"});
+  EXPECT_EQ(trained.status, 0) << trained.output;
+  testing::expect_words(trained.output, {"model.ckpt: assumed " + preprocessing});
+
+  // What is said is not assumed.
+  imported({"--output", "in", "--shortcut", "pad_end", "--mean", "0.5,0.5,0.5", "--std", "1,1,1"});
+  const Checkpoint said = load_checkpoint(file("in/model.ckpt"));
+  EXPECT_TRUE(said.assumptions.empty());
+  EXPECT_EQ(said.network.blocks[2].skips[0].channel_offset, 0);
+  EXPECT_EQ(said.config.at("network").at("shortcut").as_string(), "pad_end");
+  // Our own files say both.
+  ASSERT_EQ(run({"export", "--checkpoint", "in", "--format", "safetensors", "--output",
+                 "pad.safetensors", "--force"})
+                .status,
+            0);
+  imported({"--output", "again"});
+  const Checkpoint again = load_checkpoint(file("again/model.ckpt"));
+  EXPECT_TRUE(again.assumptions.empty());
+  EXPECT_EQ(write_network(again.network), write_network(said.network));
+  EXPECT_EQ(again.preprocessing, said.preprocessing);
+
+  write("pad.safetensors", 100);
+  testing::expect_words(imported({"--output", "hundred", "--classes", "100"}),
+                        {"data: cifar100",
+                         "the preprocessing of the data set cifar100: mean "
+                         "0.5071,0.4865,0.4409, deviation 0.2673,0.2564,0.2762"});
+  expect_failure(4, {"only the last layer differs: say its --classes", "--new-head"},
+                 {"import", "pad.safetensors", "--network", "resnet8", "--output", "x"});
+  expect_failure(2,
+                 {"--shortcut pad: the rules cifar_projection are of networks with the shortcut"},
+                 {"import", "pad.safetensors", "--network", "resnet8", "--output", "x", "--rules",
+                  "cifar_projection", "--shortcut", "pad"});
+  write_file(file("names.txt"),
+             "\xEF\xBB\xBF"
+             "0\r\n1\r\n2\r\n");
+  expect_failure(4, {"--class-names names.txt: expected 100 names", "got 3"},
+                 {"import", "pad.safetensors", "--network", "resnet8", "--classes", "100",
+                  "--output", "x", "--class-names", "names.txt"});
+  write_file(file("names.txt"), "cat\ndog\ncat\n");
+  expect_failure(4, {"--class-names names.txt: line 3 repeats 'cat'"},
+                 {"import", "pad.safetensors", "--network", "resnet8", "--classes", "100",
+                  "--output", "x", "--class-names", "names.txt"});
+  EXPECT_FALSE(path_exists(file("x")));
+}
+
+TEST_F(TrainCli, ABodyFromElsewhereWithANewHeadIsTheStartOfATeacher) {
+  NetworkConfig config = network_by_name("resnet8").config;
+  const WeightRules rules = load_weight_rules("cifar_downsample");
+  TensorFile weights;  // of seven classes; the data have ten
+  const TensorMap tensors = testing::random_tensors(make_network(config, {3, 32, 32}, 7), 7);
+  for (const auto& [ours, tensor] : tensors)
+    weights.tensors.emplace(foreign_name(rules, ours), tensor);
+  save_safetensors(file("seven.safetensors"), weights);
+  ProcessResult r = run({"import", "seven.safetensors", "--network", "resnet8", "--classes", "10",
+                         "--new-head", "--set", "data.name=synthetic", "--output", "in"});
+  ASSERT_EQ(r.status, 0) << r.output;
+  testing::expect_words(
+      r.output,
+      {"45 of 47 tensors of resnet8 matched", "2 begun anew: fc.weight [10, 64], fc.bias [10]",
+       "2 dropped: fc.bias, fc.weight", "the preprocessing of the rules cifar_downsample",
+       "--set train.start=in/model.ckpt (or teacher.start)"});
+  const Checkpoint start = load_checkpoint(file("in/model.ckpt"));
+
+  // At a rate of 0 the weights stay those that the training began with.
+  const std::vector<std::string> still = {
+      "train", "--config", "tiny.json", "--set", "network.width=16", "--set", "train.epochs=2"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), still.begin(), still.end());
+    return more;
+  };
+  const auto began_as_start = [&](const std::string& path) {
+    const Checkpoint c = load_checkpoint(file(path));
+    EXPECT_EQ(c.preprocessing, start.preprocessing) << path;
+    EXPECT_EQ(c.tensors.at("stage3.block0.conv2.weight"), tensors.at("stage3.block0.conv2.weight"));
+    EXPECT_EQ(c.tensors.at("fc.weight"), start.tensors.at("fc.weight"));
+  };
+  r = run(with({"--output", "runs/plain", "--set", "teacher=null", "--set", "surgery.kind=none",
+                "--set", "train.start=in/model.ckpt", "--set", "train.optimizer.lr=0"}));
+  ASSERT_EQ(r.status, 0) << r.output;
+  began_as_start("runs/plain/last.ckpt");
+  r = run(with({"--output", "runs/student", "--set", "teacher.start=in/model.ckpt", "--set",
+                "teacher.optimizer.lr=0", "--set", "teacher.epochs=1", "--set",
+                "surgery.allow_partial=true"}));
+  ASSERT_EQ(r.status, 0) << r.output;
+  began_as_start("runs/student/teacher/last.ckpt");
+
+  expect_failure(3, {"/teacher/checkpoint: expected a trained teacher", "whose last layer is new"},
+                 with({"--output", "runs/x", "--set", "teacher={\"checkpoint\": \"in/model.ckpt\"}",
+                       "--set", "surgery.allow_partial=true"}));
+  expect_failure(3, {"/train/start: expected no start, because a student begins as its teacher"},
+                 with({"--output", "runs/x", "--set", "train.start=in/model.ckpt"}));
+  expect_failure(3, {"/network/width: expected 16, as the start ", "has it, got 4"},
+                 {"train", "--config", "tiny.json", "--output", "runs/x", "--set",
+                  "teacher.start=in/model.ckpt"});
+  EXPECT_FALSE(path_exists(file("runs/x")));
 }
 
 TEST_F(TrainCli, ANetworkOfOnesOwnIsTrainedAlteredExportedAndChecked) {
@@ -746,12 +890,38 @@ TEST_F(TrainCli, ANamedTeacherIsAFinishedRunOfTheSameImages) {
   testing::expect_words(
       r.output,
       {"it was trained on 25 of the run's 40 validation images (its data.seed is 1 and its "
-       "data.validation 15, the run's 1 and 40): the student starts from its weights, so "
+       "data.validation 15, the run's 1 and 40): the run starts from its weights, so "
        "validation accuracy reads too high and best.ckpt is chosen by it"});
   testing::expect_words(read_file(file("runs/split/train.log")), {"it was trained on 25 of"});
   r = run(student("runs/seed", "runs/t", {"--set", "data.seed=5"}));
   EXPECT_EQ(r.status, 0) << r.output;
   testing::expect_words(r.output, {"its images are others, made of data.seed 1, the run's of 5"});
+}
+
+TEST_F(TrainCli, AStartIsARunsFolderWhoseImagesAreCountedAndForceBeginsFromItAgain) {
+  const std::vector<std::string> plain = {"train",         "--config", "tiny.json",         "--set",
+                                          "teacher=null",  "--set",    "surgery.kind=none", "--set",
+                                          "train.epochs=1"};
+  auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), plain.begin(), plain.end());
+    return more;
+  };
+  ASSERT_EQ(run(with({"--output", "runs/t", "--set", "data.validation=15"})).status, 0);
+  const std::vector<std::string> start =
+      with({"--output", "runs/s", "--set", "train.start=runs/t"});
+  ProcessResult r = run(start);
+  ASSERT_EQ(r.status, 0) << r.output;
+  testing::expect_words(r.output, {"warning train: train.start ",
+                                   "runs/t/best.ckpt: it was trained on 25 of "
+                                   "the run's 40 validation images"});
+  const Json first = summary("runs/s").at("weights_sha256");
+  std::vector<std::string> again = start;
+  again.emplace_back("--force");
+  r = run(again);
+  ASSERT_EQ(r.status, 0) << r.output;
+  EXPECT_EQ(summary("runs/s").at("weights_sha256"), first);
+  expect_failure(4, {"train.start nowhere: there is no such file or folder"},
+                 with({"--output", "runs/x", "--set", "train.start=nowhere"}));
 }
 
 TEST_F(TrainCli, ATeacherOfAnotherDataSetIsRefusedAndOneOfOtherPicturesIsSaid) {
@@ -881,13 +1051,13 @@ TEST_F(TrainCli, TheWholeRunsTimeIsSaidAndOnADumbTerminalWithoutEscapes) {
         .output;
   };
   const std::string coloured = on_terminal("a/run", "xterm", "");
-  testing::expect_words(
-      coloured, {"\x1b[2K", "teacher, epoch 2/2", "student, epoch 1/4", " left of the whole run",
-                 "teacher: done in ", "; the student begins"});
+  testing::expect_words(coloured,
+                        {"\x1b[2K", "teacher, epoch 1 (2 of 2)", "student, epoch 0 (1 of 4)",
+                         " left of the whole run", "teacher: done in ", "; the student begins"});
   for (const auto& [term, no_color] : {std::pair("dumb", ""), std::pair("xterm", "1")}) {
     const std::string plain = on_terminal(fmt::format("{}{}/run", term, no_color), term, no_color);
     EXPECT_EQ(plain.find('\x1b'), std::string::npos) << plain;
-    testing::expect_words(plain, {"student, epoch 4/4: loss"});
+    testing::expect_words(plain, {"student, epoch 3 (4 of 4): loss"});
   }
 }
 

@@ -1,0 +1,96 @@
+#include "tailor/nn/witness.h"
+
+#include <ATen/Context.h>
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/sub.h>
+
+#include <algorithm>
+
+#include "nn/convolution.h"
+#include "tailor/core/random.h"
+
+namespace tailor {
+namespace {
+
+class OneDnnOff {
+ public:
+  OneDnnOff() : was_(at::globalContext().userEnabledMkldnn()) {
+    at::globalContext().setUserEnabledMkldnn(false);
+  }
+  ~OneDnnOff() { at::globalContext().setUserEnabledMkldnn(was_); }
+  OneDnnOff(const OneDnnOff&) = delete;
+  OneDnnOff& operator=(const OneDnnOff&) = delete;
+
+ private:
+  bool was_;
+};
+
+using Convolve = at::Tensor (*)(const at::Tensor&, const ConvGeometry&, const at::Tensor&,
+                                const at::Tensor&);
+
+LayerPass layer_pass(const ConvCall& call, const at::Tensor& output_gradient,
+                     at::MemoryFormat format, Convolve kernel) {
+  auto leaf = [](const at::Tensor& t) {
+    return t.defined() ? t.detach().set_requires_grad(true) : at::Tensor();
+  };
+  const at::Tensor input = leaf(call.input.detach().contiguous(format)),
+                   weight = leaf(call.weight.detach().contiguous(format)), bias = leaf(call.bias);
+  const at::Tensor output = kernel(input, call.geometry, weight, bias);
+  output.backward(output_gradient.contiguous(format));
+  return {output.detach(), input.grad(), weight.grad(),
+          bias.defined() ? bias.grad() : at::Tensor()};
+}
+
+}  // namespace
+
+WitnessErrors compare_layer(const std::string& layer, const LayerPass& fast,
+                            const LayerPass& plain) {
+  auto error = [&](const char* what, const at::Tensor& a, const at::Tensor& b) {
+    const double size = b.to(at::kDouble).norm().item<double>(),
+                 difference = at::sub(a.to(at::kDouble), b.to(at::kDouble)).norm().item<double>();
+    const double relative = difference / std::max(size, 1e-30);
+    if (!(relative <= kWitnessTolerance)) {  // so that a NaN is a fault
+      fail(ErrorKind::Mismatch,
+           "LibTorch computes {} wrongly on this machine: its {} differs from plain convolutions "
+           "by {:.3g} of its size, expected at most {}; try another instruction set "
+           "(ONEDNN_MAX_CPU_ISA=SSE41 DNNL_MAX_CPU_ISA=SSE41 in the environment) or another "
+           "LibTorch",
+           layer, what, relative, kWitnessTolerance);
+    }
+    return relative;
+  };
+  WitnessErrors errors;
+  errors.output = error("output", fast.output, plain.output);
+  errors.gradient = std::max(error("input gradient", fast.input_gradient, plain.input_gradient),
+                             error("weight gradient", fast.weight_gradient, plain.weight_gradient));
+  if (plain.bias_gradient.defined())
+    errors.gradient =
+        std::max(errors.gradient, error("bias gradient", fast.bias_gradient, plain.bias_gradient));
+  return errors;
+}
+
+WitnessErrors verify_kernels(const Network& network, const TensorMap& tensors,
+                             const at::Tensor& x) {
+  Model model(network, tensors);
+  model.zero_gradients();
+  std::vector<ConvCall> calls;
+  const at::Tensor logits = model.forward(x, /*training=*/true, &calls);
+  for (const ConvCall& call : calls) call.output.retain_grad();
+  CounterRandom random(1, RandomStream::Witness, 0);
+  std::vector<float> direction(static_cast<size_t>(logits.numel()));
+  for (float& v : direction) v = static_cast<float>(random.uniform(-1, 1));
+  logits.backward(at::from_blob(direction.data(), logits.sizes(), at::kFloat));
+  WitnessErrors largest;
+  for (const ConvCall& call : calls) {
+    const at::Tensor gradient = call.output.grad();
+    const LayerPass fast = layer_pass(call, gradient, at::MemoryFormat::ChannelsLast, convolve);
+    const OneDnnOff guard;
+    const WitnessErrors errors = compare_layer(
+        call.name, fast, layer_pass(call, gradient, at::MemoryFormat::Contiguous, plain_convolve));
+    largest.output = std::max(largest.output, errors.output);
+    largest.gradient = std::max(largest.gradient, errors.gradient);
+  }
+  return largest;
+}
+
+}  // namespace tailor
