@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <iostream>
+#include <sstream>
 
 #include "tailor/cli/commands.h"
 #include "tailor/core/error.h"
@@ -385,7 +385,10 @@ static int run_command(int argc, const char* const* argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& e) {  // --help, --version
-    return app.exit(e);
+    std::ostringstream text;
+    const int status = app.exit(e, text, text);
+    std::fputs(text.str().c_str(), stdout);
+    return status;
   } catch (const CLI::ParseError& e) {
     complain("tailor: usage: {}{}\n", e.what(), usage_hint(app, argc, argv));
     const bool has_command = !app.get_subcommands().empty();
@@ -450,7 +453,7 @@ int run_cli(int argc, const char* const* argv) {
   hold_standard_descriptors();
   const int status = run_command(argc, argv);
   errno = 0;
-  const bool written = std::fflush(stdout) == 0 && std::ferror(stdout) == 0 && std::cout.good();
+  const bool written = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
   if (written) return status;
   std::fprintf(stderr, "tailor: data: cannot write to standard output%s%s\n",
                errno != 0 ? ": " : "", errno != 0 ? std::strerror(errno) : "");
