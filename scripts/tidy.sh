@@ -24,12 +24,13 @@ if [ -z "$base" ] || [ -n "$(changed .clang-tidy scripts/tidy.sh)" ]; then
   mapfile -t files < <(git ls-files -co --exclude-standard 'src/*.cc' | grep -Ev '^src/hls/(library|native|skeleton)/')
   echo "tidy: all ${#files[@]} sources"
 else
-  # A header is seen through the sources that include it.
+  # A header is seen through the sources that include it, or else through its room's.
   mapfile -t files < <(
     for file in $(changed "${sources[@]}"); do
       case "$file" in
         *.cc) echo "$file" ;;
-        *) name=${file#include/}; git grep -lF "#include \"${name#src/}\"" -- 'src/*.cc' || true ;;
+        *) name=${file#include/}; room=$(dirname "${file#*include/tailor/}")
+           git grep -lF "#include \"${name#src/}\"" -- 'src/*.cc' || git ls-files "src/${room#src/}/*.cc" ;;
       esac
     done | sort -u)
   echo "tidy: ${#files[@]} sources changed, or with a changed header, since $(git log -1 --format='%h (%cs)' "$base")"
