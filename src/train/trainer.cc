@@ -148,11 +148,12 @@ class Run {
     if (path_exists(folder_.last())) {
       Checkpoint c = load_checkpoint(folder_.last());
       if (c.position.epoch > config_.epochs ||
-          c.position.edits_applied > static_cast<int64_t>(edits_.size()))
+          c.position.edits_applied > static_cast<int64_t>(edits_.size())) {
         fail(ErrorKind::Data,
              "{}: it stands at epoch {} after {} alterations, the configuration has {} and {}",
              folder_.last(), c.position.epoch, c.position.edits_applied, config_.epochs,
              edits_.size());
+      }
       position_ = c.position;
       model_.emplace(c.network, c.tensors, c.momentum);
       folder_.truncate("metrics.jsonl", position_.epoch);
@@ -206,14 +207,16 @@ class Run {
                         {"validation_accuracy_before", before ? Json(to_percent(*before)) : Json()},
                         {"validation_accuracy_after", after ? Json(to_percent(*after)) : Json()}}));
       std::string effect;
-      if (before)
+      if (before) {
         effect = fmt::format("; validation {:.2f} % before, {:.2f} % after", 100 * *before,
                              100 * *after);
+      }
       if (alteration.added_parameters > 0)
         effect += fmt::format("; {} parameters of new projections", alteration.added_parameters);
-      if (alteration.erased_parameters > 0)
+      if (alteration.erased_parameters > 0) {
         effect +=
             fmt::format("; {} parameters of its projection are gone", alteration.erased_parameters);
+      }
       log_info("train", "epoch {}: {}{}", position_.epoch, text, effect);
       before = after;
     }
@@ -245,9 +248,10 @@ class Run {
       model_->zero_gradients();
       at::Tensor logits = model_->forward(batch.pixels(), /*training=*/true);
       at::Tensor loss = batch.cross_entropy(logits);
-      if (beta > 0)
+      if (beta > 0) {
         loss = at::add(loss.mul(1 - beta), at::mse_loss(logits, teacher_->forward(batch.pixels())),
                        beta);
+      }
       loss.backward();
       model_->sgd_step(rate, sgd.momentum, sgd.weight_decay, sgd.nesterov);
 
@@ -312,9 +316,10 @@ class Run {
   template <class Stamp>
   void finish_epoch(const Stamp& stamp) {
     std::optional<Evaluation> validation;
-    if (spec_.data.validation)
+    if (spec_.data.validation) {
       validation = evaluate_model(*model_, *spec_.data.validation, 0, shape(), preprocessing(),
                                   progress_, "validation");
+    }
     const double count = static_cast<double>(std::max<int64_t>(position_.images, 1));
     const double train_loss = position_.loss_sum / count,
                  train_accuracy = to_percent(static_cast<double>(position_.correct) / count);
@@ -446,11 +451,12 @@ class Run {
          {"images_per_s", static_cast<double>(spec_.data.train->size() * config_.epochs) /
                               std::max(result.seconds, 1e-9)},
          {"weights_sha256", weights_digest(result.last.tensors)}});
-    if (result.best_test_accuracy)
+    if (result.best_test_accuracy) {
       summary.set("best",
                   Json::object({{"epoch", position_.best_epoch},
                                 {"validation_accuracy", accuracy(result.best_validation_accuracy)},
                                 {"test_accuracy", accuracy(result.best_test_accuracy)}}));
+    }
     folder_.write("summary.json", summary);
     return result;
   }

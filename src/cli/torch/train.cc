@@ -56,22 +56,25 @@ void check_agreement(const RunConfig& config, const DataSplits& data, const Chec
                      const std::string& source, const std::string& teacher_name) {
   const bool same = write_network(make_network(config.network, data.shape, data.classes)) ==
                     write_network(teacher.network);
-  if (config.network.family == "file" && !same)
+  if (config.network.family == "file" && !same) {
     fail_config("/network/file", "the description of the teacher " + teacher_name,
                 config.network.file, source);
+  }
   const Json mine = write_network_config(config.network);
   const Json* run = teacher.config.find("network");
   for (const auto& [key, value] : mine.as_object()) {
     const Json* theirs = run && !same ? run->find(key) : nullptr;
-    if (theirs && *theirs != value)
+    if (theirs && *theirs != value) {
       fail_config("/network/" + key,
                   theirs->dump() + ", as the teacher " + teacher_name + " has it", value.dump(),
                   source);
+    }
   }
   if (!config.data.mean.empty() &&
-      !(Preprocessing{config.data.mean, config.data.deviation} == teacher.preprocessing))
+      !(Preprocessing{config.data.mean, config.data.deviation} == teacher.preprocessing)) {
     fail_config("/data/mean", "the teacher's preprocessing (leave mean and deviation out)",
                 Json::array(config.data.mean).dump(), source);
+  }
 }
 
 Checkpoint finished_teacher(const RunFolder& folder) {
@@ -143,9 +146,10 @@ void print_summary(const RunFolder& folder, bool json) {
   }
   for (const char* part : {"last", "best"}) {
     const Json& p = summary.at(part);
-    if (!p.is_null())
+    if (!p.is_null()) {
       fmt::print("{}     validation {}  test {}\n", part, percent(p.at("validation_accuracy")),
                  percent(p.at("test_accuracy")));
+    }
   }
   fmt::print("next: tailor export --checkpoint {}\n", folder.path());
 }
@@ -156,36 +160,42 @@ int torch_train(const TrainOptions& options) {
   LoadedConfig loaded;
   std::string output;
   if (!options.resume.empty()) {
-    if (!options.config.empty() || !options.set.empty() || !options.output.empty() || options.force)
+    if (!options.config.empty() || !options.set.empty() || !options.output.empty() ||
+        options.force) {
       fail(ErrorKind::Usage,
            "--resume {}: the run knows its configuration; leave --config, --set, --output and "
            "--force out",
            options.resume);
+    }
     output = options.resume;
     while (output.size() > 1 && output.back() == '/') output.pop_back();
     const std::string file = path_join(output, "config.json");
-    if (!path_exists(file))
+    if (!path_exists(file)) {
       fail(ErrorKind::Usage, "--resume {}: there is no config.json: not a run folder",
            options.resume);
+    }
     loaded = load_run_config(file, {});
     loaded.name = file_name(output);
     if (std::string& description = loaded.config.network.file; description == kDescription)
       description = absolute_path(path_join(output, description));
   } else {
-    if (options.config.empty())
+    if (options.config.empty()) {
       fail(ErrorKind::Usage, "expected --config NAME or FILE ({}), or --resume RUN",
            join(embedded_config_names(), ", "));
+    }
     loaded = load_run_config(options.config, options.set);
     output = options.output.empty() ? path_join("runs", loaded.name) : options.output;
     while (output.size() > 1 && output.back() == '/') output.pop_back();
     if (path_exists(output) && !is_empty_directory(output)) {
-      if (!options.force)
+      if (!options.force) {
         fail(ErrorKind::Usage,
              "{}: the folder is not empty; go on with --resume {}, or begin again with --force",
              output, output);
-      if (!path_exists(path_join(output, "config.json")))
+      }
+      if (!path_exists(path_join(output, "config.json"))) {
         fail(ErrorKind::Usage,
              "--force {}: the folder is no run (it has no config.json) and is left alone", output);
+      }
       remove_all(output);
     }
     // The folder may be resumed from anywhere.
