@@ -20,9 +20,10 @@ int torch_evaluate(const EvaluateOptions& options) {
   verify_data_fits(data, c.network.input, c.network.classes, "checkpoint " + options.checkpoint,
                    c.class_names);
   const Images images = validation ? data.validation : data.test;
-  if (!images)
+  if (!images) {
     fail(ErrorKind::Usage,
          "--split validation: the run has no validation split (data.validation is 0)");
+  }
   set_torch_threads(run.runtime.threads);
   auto progress = make_stderr_progress();
   const auto start = std::chrono::steady_clock::now();
