@@ -34,6 +34,9 @@ struct EvaluateOptions : CommonOptions {
   std::string engine = "libtorch";  // or emulator, float64
   std::string split = "test";       // or validation
   int64_t limit = 0;
+  std::vector<std::string> images;     // single pictures instead of a data set
+  std::string confusion, predictions;  // files: .csv or .svg, .csv
+  bool per_class = false, force = false;
   HardwareOptions hardware;
 };
 
