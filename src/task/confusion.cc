@@ -49,13 +49,6 @@ SvgName svg_name(const std::string& name, size_t longest) {
   return out;
 }
 
-/// 0 for nothing, 1 for whatever little there is, kShades for the whole row.
-int64_t shade_of(int64_t count, int64_t row) {
-  if (count == 0) return 0;
-  const double share = static_cast<double>(count) / static_cast<double>(row);
-  return std::clamp<int64_t>(std::lround(std::sqrt(share) * kShades), 1, kShades);
-}
-
 std::string percent_text(int64_t part, int64_t whole) {
   return whole == 0 ? "–"
                     : fmt::format("{:.1f} %",
@@ -144,6 +137,14 @@ class ConfusionDrawing {
 
  private:
   bool counted() const { return classes_ <= kMostCounted; }
+  /// 0 for nothing, 1 for whatever little there is, kShades for the whole row: the root of the
+  /// share, or its fourth root where a cell is too small to be seen in a light grey.
+  int64_t shade_of(int64_t count, int64_t row) const {
+    if (count == 0) return 0;
+    const double share = std::sqrt(static_cast<double>(count) / static_cast<double>(row));
+    const double shade = cell_ >= kLeastNamed ? share : std::sqrt(share);
+    return std::clamp<int64_t>(std::lround(shade * kShades), 1, kShades);
+  }
 
   void add_axes(std::string& svg) const {
     svg += fmt::format("<g class=\"ink\" font-size=\"{}\" text-anchor=\"end\">\n", type_);

@@ -40,8 +40,9 @@ std::string emit_confusion_csv(const ConfusionMatrix& matrix,
                                const std::vector<std::string>& names);
 
 /// A self-contained picture in one ink on paper, which change places where the viewer is dark. A
-/// cell is as dark as the root of its share of the row's images. Up to 20 classes have their counts
-/// in the cells, up to 125 their names on the axes, more than that their numbers at ticks.
+/// cell is the darker the larger its share of the row's images is (a legend says how). Up to 20
+/// classes have their counts in the cells, up to 125 their names on the axes, more than that their
+/// numbers at ticks.
 std::string emit_confusion_svg(const ConfusionMatrix& matrix, const std::vector<std::string>& names,
                                const std::string& title);
 
