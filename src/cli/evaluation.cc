@@ -18,6 +18,13 @@ namespace {
 using Names = std::vector<std::string>;
 constexpr size_t kWorstClasses = 3;
 
+/// Names of the classes, which are their numbers where nothing names them.
+struct ClassNames {
+  Names names;
+  bool named = false;
+  const std::string& operator[](int64_t c) const { return names.at(static_cast<size_t>(c)); }
+};
+
 Images choose_images(const Evaluator& e, const EvaluateOptions& options, std::string& name,
                      Names& names) {
   if (!e.data) {
@@ -25,7 +32,7 @@ Images choose_images(const Evaluator& e, const EvaluateOptions& options, std::st
          "{}: it does not say which data set it belongs to; evaluate a checkpoint", e.title);
   }
   const DataConfig config = evaluation_data(*e.data, options);
-  const bool test = options.split == "test";
+  const bool test = options.split != "validation";
   const DataSplits data = test ? open_test_data(config) : open_data(config);
   verify_data_fits(data, e.input, e.classes, e.title, e.class_names);
   name = data.name;
@@ -38,14 +45,33 @@ Images choose_images(const Evaluator& e, const EvaluateOptions& options, std::st
   return data.validation;
 }
 
-/// The checkpoint's names, else the data set's, else numbers; `named` says which.
-Names name_classes(Names names, const std::string& data_name, int64_t classes, bool& named) {
-  if (names.empty()) names = official_class_names(data_name);
-  named = static_cast<int64_t>(names.size()) == classes;
-  if (named) return names;
-  names.clear();
-  for (int64_t c = 0; c < classes; ++c) names.push_back(std::to_string(c));
-  return names;
+/// `known`: the checkpoint's or the data set's own.
+ClassNames name_classes(Names known, const std::string& data_name, int64_t classes) {
+  if (known.empty()) known = official_class_names(data_name);
+  if (static_cast<int64_t>(known.size()) == classes) return {std::move(known), true};
+  ClassNames numbers;
+  for (int64_t c = 0; c < classes; ++c) numbers.names.push_back(std::to_string(c));
+  return numbers;
+}
+
+/// Calls `use` with every image's logits and label, in order; a Data error in it gets the image's
+/// name.
+void for_each_image(
+    Evaluator& e, const ImageDataset& images, int64_t count, Progress& progress,
+    const std::function<void(int64_t index, Span<const double> logits, int64_t label)>& use) {
+  const auto row = static_cast<size_t>(e.classes);
+  int64_t index = 0;
+  e.run(images, count, progress, [&](Span<const double> logits, Span<const int64_t> labels) {
+    TAILOR_CHECK(logits.size() == labels.size() * row, "{} logits", logits.size());
+    for (size_t i = 0; i < labels.size(); ++i, ++index) {
+      try {
+        use(index, logits.subspan(i * row, row), labels[i]);
+      } catch (const Error& error) {
+        if (error.kind() != ErrorKind::Data) throw;
+        fail(ErrorKind::Data, "{}: {}: {}", e.title, images.name(index), error.what());
+      }
+    }
+  });
 }
 
 bool is_svg(const std::string& path) {
@@ -68,14 +94,19 @@ void check_outputs(const EvaluateOptions& options) {
            "{} {}: it exists already; name another file, or add --force to replace it", flag, path);
     }
   }
+  if (!options.predictions.empty() && options.predictions == options.confusion) {
+    fail(ErrorKind::Usage, "--predictions {}: it is --confusion's file too; name another",
+         options.predictions);
+  }
 }
 
 /// A line an image, whole or not there.
 class Predictions {
  public:
-  Predictions(const std::string& path, const Names& names) : file_(path), names_(names) {
+  Predictions(const std::string& path, const ClassNames& names) : file_(path), names_(names) {
     std::string header = "index,image,label,label_name,prediction,prediction_name,probability";
-    for (int64_t k = 2; k <= EvaluationMeter::kTop && k <= static_cast<int64_t>(names.size()); ++k)
+    for (int64_t k = 2; k <= EvaluationMeter::kTop && k <= static_cast<int64_t>(names.names.size());
+         ++k)
       header += fmt::format(",class_{0},probability_{0}", k);
     file_.write(header + "\n");
   }
@@ -91,9 +122,9 @@ class Predictions {
   void commit() { file_.commit(); }
 
  private:
-  std::string name(int64_t c) const { return csv_field(names_[static_cast<size_t>(c)]); }
+  std::string name(int64_t c) const { return csv_field(names_[c]); }
   AtomicFile file_;
-  const Names& names_;
+  const ClassNames& names_;
 };
 
 double class_percent(const ConfusionMatrix& m, int64_t c) {
@@ -113,32 +144,30 @@ std::vector<int64_t> worst_classes(const ConfusionMatrix& m) {
   return worst;
 }
 
-std::string class_rows(const ConfusionMatrix& m, const Names& names, bool named,
+std::string class_rows(const ConfusionMatrix& m, const ClassNames& names,
                        const std::vector<int64_t>& classes) {
   Names header = {"class", "images", "right", "most often taken for"};
-  if (named) header.insert(header.begin() + 1, "name");
+  if (names.named) header.insert(header.begin() + 1, "name");
   Table table(header);
   for (int64_t c : classes) {
     const auto [other, times] = m.most_taken_for(c);
-    Names row = {
-        std::to_string(c), with_commas(m.images(c)),
-        m.images(c) == 0 ? "" : fmt::format("{:.2f}%", class_percent(m, c)),
-        times == 0
-            ? ""
-            : fmt::format("{} ({})", (named ? "" : "class ") + names[static_cast<size_t>(other)],
-                          with_commas(times))};
-    if (named) row.insert(row.begin() + 1, names[static_cast<size_t>(c)]);
+    Names row = {std::to_string(c), with_commas(m.images(c)),
+                 m.images(c) == 0 ? "" : fmt::format("{:.2f}%", class_percent(m, c)),
+                 times == 0 ? ""
+                            : fmt::format("{}{} ({})", names.named ? "" : "class ", names[other],
+                                          with_commas(times))};
+    if (names.named) row.insert(row.begin() + 1, names[c]);
     table.add(row);
   }
   return table.text();
 }
 
-Json per_class_json(const ConfusionMatrix& m, const Names& names) {
+Json per_class_json(const ConfusionMatrix& m, const ClassNames& names) {
   Json out = Json::Array();
   for (int64_t c = 0; c < m.classes(); ++c) {
     out.push_back(
         Json::object({{"class", c},
-                      {"name", names[static_cast<size_t>(c)]},
+                      {"name", names[c]},
                       {"images", m.images(c)},
                       {"correct", m.correct(c)},
                       {"predicted", m.predicted(c)},
@@ -157,86 +186,87 @@ Json confusion_json(const ConfusionMatrix& m) {
   return rows;
 }
 
-int evaluate_set(Evaluator& e, const EvaluateOptions& options) {
-  check_outputs(options);
-  std::string data_name;
-  bool named = false;
-  Names names = e.class_names;
-  const Images images = choose_images(e, options, data_name, names);
-  names = name_classes(names, data_name, e.classes, named);
-  const int64_t count =
-      options.limit > 0 ? std::min(options.limit, images->size()) : images->size();
-  EvaluationMeter meter(e.classes);
-  std::optional<Predictions> predictions;
-  if (!options.predictions.empty()) predictions.emplace(options.predictions, names);
+/// What an evaluation on a data set found.
+struct SetAnswer {
+  EvaluationMeter meter;
+  ClassNames names;
+  std::string data, split;
+  double seconds = 0;
+  bool has_top() const { return meter.confusion().classes() > EvaluationMeter::kTop; }
+  /// "1000 test images of cifar10"
+  std::string on() const { return fmt::format("{} {} images of {}", meter.images(), split, data); }
+};
 
-  const auto progress = make_stderr_progress();
-  const auto start = std::chrono::steady_clock::now();
-  e.run(*images, count, *progress, [&](Span<const double> logits, Span<const int64_t> labels) {
-    const auto row = static_cast<size_t>(e.classes);
-    TAILOR_CHECK(logits.size() == labels.size() * row, "{} logits", logits.size());
-    for (size_t i = 0; i < labels.size(); ++i) {
-      const int64_t index = meter.images();
-      const auto one = logits.subspan(i * row, row);
-      try {
-        meter.add(one, labels[i]);
-      } catch (const Error& error) {
-        if (error.kind() != ErrorKind::Data) throw;
-        fail(ErrorKind::Data, "{}: {}: {}", e.title, images->name(index), error.what());
-      }
-      if (predictions) predictions->add(index, images->name(index), labels[i], one);
-    }
-    progress->note(fmt::format("accuracy {:.2f} %", 100 * meter.accuracy_frac()));
-  });
-  const double seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  const ConfusionMatrix& confusion = meter.confusion();
-  if (predictions) predictions->commit();
-  const std::string on =
-      fmt::format("{} {} images of {}", meter.images(), options.split, data_name);
-  if (!options.confusion.empty()) {
-    const std::string caption = fmt::format("{} on {} ({}): accuracy {:.2f} %", e.title, on, e.how,
-                                            100 * meter.accuracy_frac());
-    write_file(options.confusion, is_svg(options.confusion)
-                                      ? emit_confusion_svg(confusion, names, caption)
-                                      : emit_confusion_csv(confusion, names));
-  }
+Json set_json(const Evaluator& e, const SetAnswer& a) {
+  Json answer = Json::object({{"checkpoint", e.title},
+                              {"data", a.data},
+                              {"split", a.split},
+                              {"images", a.meter.images()},
+                              {"accuracy", to_percent(a.meter.accuracy_frac())}});
+  if (a.has_top()) answer.set("top5_accuracy", to_percent(a.meter.top_accuracy_frac()));
+  answer.set("loss", a.meter.mean_loss());
+  answer.set("backend", e.backend);
+  answer.set("seconds", a.seconds);
+  e.describe(answer);
+  answer.set("per_class", per_class_json(a.meter.confusion(), a.names));
+  answer.set("confusion", confusion_json(a.meter.confusion()));
+  return answer;
+}
 
-  const bool top = e.classes > EvaluationMeter::kTop;
-  if (options.json) {
-    Json answer = Json::object({{"checkpoint", e.title},
-                                {"data", data_name},
-                                {"split", options.split},
-                                {"images", meter.images()},
-                                {"accuracy", to_percent(meter.accuracy_frac())}});
-    if (top) answer.set("top5_accuracy", to_percent(meter.top_accuracy_frac()));
-    answer.set("loss", meter.mean_loss());
-    answer.set("backend", e.backend);
-    answer.set("seconds", seconds);
-    e.describe(answer);
-    answer.set("per_class", per_class_json(confusion, names));
-    answer.set("confusion", confusion_json(confusion));
-    fmt::print("{}\n", answer.dump(2));
-    return 0;
-  }
-  fmt::print("accuracy {:.2f} % on {} ({}; {:.1f} s)\n", 100 * meter.accuracy_frac(), on, e.how,
-             seconds);
-  fmt::print("{}loss {:.4f}\n",
-             top ? fmt::format("top-5 {:.2f} %, ", 100 * meter.top_accuracy_frac()) : "",
-             meter.mean_loss());
-  if (const std::string remark = e.remark(meter.images()); !remark.empty())
-    fmt::print("{}\n", remark);
-  std::vector<int64_t> shown = worst_classes(confusion);
-  if (options.per_class) {
+std::string set_text(const Evaluator& e, const SetAnswer& a, bool per_class) {
+  const EvaluationMeter& m = a.meter;
+  std::string text = fmt::format("accuracy {:.2f} % on {} ({}; {:.1f} s)\n",
+                                 100 * m.accuracy_frac(), a.on(), e.how, a.seconds);
+  if (a.has_top()) text += fmt::format("top-5 {:.2f} %, ", 100 * m.top_accuracy_frac());
+  text += fmt::format("loss {:.4f}\n", m.mean_loss());
+  if (const std::string remark = e.remark(m.images()); !remark.empty()) text += remark + "\n";
+  std::vector<int64_t> shown = worst_classes(m.confusion());
+  if (per_class) {
     shown.resize(static_cast<size_t>(e.classes));
     std::iota(shown.begin(), shown.end(), int64_t{0});
   }
-  if (!shown.empty()) {
-    fmt::print("\n{}\n{}", options.per_class ? "every class:" : "worst classes (all: --per-class):",
-               class_rows(confusion, names, named, shown));
+  if (shown.empty()) return text;
+  return text + (per_class ? "\nevery class:\n" : "\nworst classes (all: --per-class):\n") +
+         class_rows(m.confusion(), a.names, shown);
+}
+
+int evaluate_set(Evaluator& e, const EvaluateOptions& options) {
+  check_outputs(options);
+  SetAnswer a{EvaluationMeter(e.classes), {}, "", options.split.empty() ? "test" : options.split};
+  Names known = e.class_names;
+  const Images images = choose_images(e, options, a.data, known);
+  a.names = name_classes(std::move(known), a.data, e.classes);
+  const int64_t count =
+      options.limit > 0 ? std::min(options.limit, images->size()) : images->size();
+  std::optional<Predictions> predictions;
+  std::optional<AtomicFile> confusion;
+  if (!options.predictions.empty()) predictions.emplace(options.predictions, a.names);
+  if (!options.confusion.empty()) confusion.emplace(options.confusion);
+
+  const auto progress = make_stderr_progress();
+  const auto start = std::chrono::steady_clock::now();
+  for_each_image(e, *images, count, *progress,
+                 [&](int64_t index, Span<const double> logits, int64_t label) {
+                   a.meter.add(logits, label);
+                   if (predictions) predictions->add(index, images->name(index), label, logits);
+                   progress->note(fmt::format("accuracy {:.2f} %", 100 * a.meter.accuracy_frac()));
+                 });
+  a.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  if (predictions) predictions->commit();
+  if (confusion) {
+    const ConfusionMatrix& m = a.meter.confusion();
+    const std::string caption = fmt::format("{} on {} ({}): accuracy {:.2f} %", e.title, a.on(),
+                                            e.how, 100 * a.meter.accuracy_frac());
+    confusion->write(is_svg(options.confusion) ? emit_confusion_svg(m, a.names.names, caption)
+                                               : emit_confusion_csv(m, a.names.names));
+    confusion->commit();
   }
-  if (!options.confusion.empty() || predictions) fmt::print("\n");
-  if (!options.confusion.empty()) {
+  if (options.json) {
+    fmt::print("{}\n", set_json(e, a).dump(2));
+    return 0;
+  }
+  fmt::print("{}{}", set_text(e, a, options.per_class), confusion || predictions ? "\n" : "");
+  if (confusion) {
     fmt::print("confusion matrix: {} (a row a class, a column what it was taken for)\n",
                options.confusion);
   }
@@ -256,79 +286,80 @@ int64_t resize_rule(const Evaluator& e, const std::optional<DataConfig>& data) {
   return data->resize_or_default();
 }
 
-Json picture_json(const std::vector<RankedClass>& top, const Names& names) {
+Json picture_json(const std::vector<RankedClass>& top, const ClassNames& names) {
   Json out = Json::Array();
   for (const RankedClass& c : top) {
     out.push_back(Json::object({{"class", c.index},
-                                {"name", names[static_cast<size_t>(c.index)]},
+                                {"name", names[c.index]},
                                 {"probability", c.probability},
                                 {"logit", c.logit}}));
   }
   return out;
 }
 
-std::string picture_text(const std::vector<RankedClass>& top, const Names& names, bool named) {
+std::string picture_text(const std::vector<RankedClass>& top, const ClassNames& names) {
   Names parts;
   for (const RankedClass& c : top) {
-    parts.push_back(fmt::format("{}{} {:.2f} %", named ? "" : "class ",
-                                names[static_cast<size_t>(c.index)], 100 * c.probability));
+    parts.push_back(fmt::format("{}{} {:.2f} %", names.named ? "" : "class ", names[c.index],
+                                100 * c.probability));
   }
   return join(parts, ", ");
 }
 
+/// Flags of a data set with labels.
+void refuse_set_flags(const EvaluateOptions& o) {
+  for (const auto& [given, flag] : {std::pair(!o.split.empty(), "--split"),
+                                    {o.limit > 0, "--limit"},
+                                    {o.per_class, "--per-class"},
+                                    {!o.confusion.empty(), "--confusion"},
+                                    {!o.predictions.empty(), "--predictions"},
+                                    {!o.data.empty(), "--data"}}) {
+    if (given) {
+      fail(ErrorKind::Usage,
+           "--images: single pictures have no label and no data set; leave out {}", flag);
+    }
+  }
+}
+
 int evaluate_pictures(Evaluator& e, const EvaluateOptions& options) {
+  refuse_set_flags(options);
   std::optional<DataConfig> data;
   if (e.data) data = evaluation_data(*e.data, options);
   const int64_t resize = resize_rule(e, data);
-  bool named = false;
-  const Names names = name_classes(e.class_names, data ? data->name : "", e.classes, named);
+  const ClassNames names = name_classes(e.class_names, data ? data->name : "", e.classes);
   log_info("cli", "{} ({}): pictures' short side scaled to {}, centre {} x {}; {}", e.title, e.how,
            resize, e.input.width, e.input.height, write_preprocessing(e.preprocessing).dump());
   const Images pictures = open_pictures(options.images, e.input, resize);
-  std::vector<std::vector<double>> rows;
-  const auto progress = make_stderr_progress();
-  e.run(*pictures, pictures->size(), *progress,
-        [&](Span<const double> logits, Span<const int64_t> labels) {
-          const size_t row = logits.size() / labels.size();
-          for (size_t i = 0; i < labels.size(); ++i) {
-            const auto one = logits.subspan(i * row, row);
-            rows.emplace_back(one.begin(), one.end());
-          }
-        });
+  std::vector<std::vector<RankedClass>> tops;
+  for_each_image(e, *pictures, pictures->size(), *make_stderr_progress(),
+                 [&](int64_t, Span<const double> logits, int64_t) {
+                   tops.push_back(top_classes(logits, EvaluationMeter::kTop));
+                 });
 
   const FileReport report = pictures->report();
-  const std::map<std::string, std::string> unreadable(report.left_out.begin(),
-                                                      report.left_out.end()),
+  using Reasons = std::map<std::string, std::string>;
+  const Reasons unreadable(report.left_out.begin(), report.left_out.end()),
       damaged(report.damaged.begin(), report.damaged.end());
   Json answers = Json::Array();
   std::string text;
   int64_t bad = 0;
-  for (size_t i = 0; i < rows.size(); ++i) {
+  for (size_t i = 0; i < tops.size(); ++i) {
     const std::string& file = options.images[i];
     Json answer = Json::object({{"file", file}});
     if (const auto why = unreadable.find(file); why != unreadable.end()) {
       ++bad;
       text += fmt::format("{}: cannot be read: {}\n", file, why->second);
       answer.set("error", why->second);
-      answers.push_back(std::move(answer));
-      continue;
+    } else {
+      text += fmt::format("{}: {}", file, picture_text(tops[i], names));
+      if (const auto what = damaged.find(file); what != damaged.end()) {
+        ++bad;
+        text += fmt::format(" (damaged: {})", what->second);
+        answer.set("damaged", what->second);
+      }
+      text += "\n";
+      answer.set("top", picture_json(tops[i], names));
     }
-    std::vector<RankedClass> top;
-    try {
-      top = top_classes(rows[i], EvaluationMeter::kTop);
-    } catch (const Error& error) {
-      if (error.kind() != ErrorKind::Data) throw;
-      fail(ErrorKind::Data, "{}: {}: {}", e.title, file, error.what());
-    }
-    const auto damage = damaged.find(file);
-    if (damage != damaged.end()) {
-      ++bad;
-      answer.set("damaged", damage->second);
-    }
-    text +=
-        fmt::format("{}: {}{}\n", file, picture_text(top, names, named),
-                    damage == damaged.end() ? "" : fmt::format(" (damaged: {})", damage->second));
-    answer.set("top", picture_json(top, names));
     answers.push_back(std::move(answer));
   }
   if (options.json) {
@@ -340,12 +371,14 @@ int evaluate_pictures(Evaluator& e, const EvaluateOptions& options) {
     e.describe(answer);
     answer.set("pictures", std::move(answers));
     text = answer.dump(2) + "\n";
+  } else if (const std::string remark = e.remark(pictures->size()); !remark.empty()) {
+    text += remark + "\n";
   }
   fmt::print("{}", text);
   if (bad > 0) {
     fail(ErrorKind::Data,
          "{} of {} files could not be read as they should be; the answer names them", bad,
-         rows.size());
+         tops.size());
   }
   return 0;
 }

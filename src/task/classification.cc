@@ -60,10 +60,11 @@ std::vector<RankedClass> top_classes(Span<const double> logits, int64_t k) {
       order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count), order.end(),
       [&](size_t a, size_t b) { return logits[a] != logits[b] ? logits[a] > logits[b] : a < b; });
   std::vector<RankedClass> top;
+  if (count == 0) return top;
+  const double largest = logits[order[0]], log_of_sum = log_sum(logits, largest);
   for (size_t i = 0; i < count; ++i) {
-    const double largest = logits[order[0]], logit = logits[order[i]];
-    top.push_back({static_cast<int64_t>(order[i]), logit,
-                   std::exp(logit - largest - log_sum(logits, largest))});
+    const double logit = logits[order[i]];
+    top.push_back({static_cast<int64_t>(order[i]), logit, std::exp(logit - largest - log_of_sum)});
   }
   return top;
 }

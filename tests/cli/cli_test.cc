@@ -327,6 +327,26 @@ TEST_F(Cli, EvaluateSaysWhichClassesAreTakenForWhich) {
       {"evaluate", "--checkpoint", "tiny.ckpt", "--backend", "float64", "--predictions", "p.json"});
 }
 
+TEST_F(Cli, EvaluateFindsOutThatItCannotWriteBeforeItEvaluates) {
+  write_checkpoint("tiny.ckpt");
+  write_file(file("plain"), "a file");
+  auto expect_refused = [&](int status, std::initializer_list<std::string> words,
+                            std::vector<std::string> more) {
+    more.insert(more.begin(), {"evaluate", "--checkpoint", "tiny.ckpt", "--backend", "float64"});
+    const ProcessResult r = run(more);
+    EXPECT_EQ(r.status, status) << r.output;
+    testing::expect_words(r.output, words);
+    EXPECT_EQ(r.output.find("accuracy"), std::string::npos);
+  };
+  expect_refused(4, {"cannot create folder plain: Not a directory"},
+                 {"--confusion", "plain/c.svg"});
+  expect_refused(4, {"cannot create folder plain: Not a directory"},
+                 {"--predictions", "plain/p.csv"});
+  expect_refused(2, {"--predictions a.csv: it is --confusion's file too"},
+                 {"--confusion", "a.csv", "--predictions", "a.csv"});
+  EXPECT_EQ(list_directory(folder.path()), (std::vector<std::string>{"plain", "tiny.ckpt"}));
+}
+
 TEST_F(Cli, EvaluateSaysWhatSinglePicturesAre) {
   write_checkpoint("tiny.ckpt");
   // A folder of the ten classes' names, as a set and picture by picture: the answers are the same.
@@ -391,8 +411,18 @@ TEST_F(Cli, EvaluateSaysWhatSinglePicturesAre) {
   text = evaluate(4, {"--json", "--images", "no.png", "set/test/c0/x.png"});
   testing::expect_words(text, {"\"error\": \"there is no such file\"", "\"probability\""});
 
-  expect_failure(2, {"--images excludes --limit"},
-                 {"evaluate", "--images", "x.png", "--limit", "3"});
+  for (const std::vector<std::string>& flag :
+       std::vector<std::vector<std::string>>{{"--limit", "3"},
+                                             {"--split", "test"},
+                                             {"--per-class"},
+                                             {"--confusion", "c.svg"},
+                                             {"--predictions", "p.csv"},
+                                             {"--data", "set"}}) {
+    std::vector<std::string> all = {"evaluate", "--checkpoint", "tiny.ckpt",        "--backend",
+                                    "float64",  "--images",     "set/test/c0/x.png"};
+    all.insert(all.end(), flag.begin(), flag.end());
+    expect_failure(2, {"--images: single pictures have no label", "leave out " + flag[0]}, all);
+  }
   expect_failure(2, {"data.image_size: expected 32, which tiny.ckpt takes, got 48"},
                  {"evaluate", "--checkpoint", "tiny.ckpt", "--backend", "float64", "--images",
                   "x.png", "--set", "data.name=folder", "--set", "data.image_size=48"});
