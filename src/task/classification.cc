@@ -40,7 +40,6 @@ int64_t rank_of(Span<const double> logits, size_t label) {
 
 }  // namespace
 
-int64_t predicted_class(Span<const double> logits) { return argmax(logits); }
 int64_t predicted_class(Span<const float> logits) { return argmax(logits); }
 
 void ClassificationMeter::add(Span<const float> logits, Span<const int64_t> labels) {

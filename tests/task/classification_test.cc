@@ -12,10 +12,10 @@ namespace {
 
 TEST(PredictedClass, IsTheLargestAndTheFirstOnTies) {
   EXPECT_EQ(predicted_class(std::vector<float>{-3, -1, -2}), 1);
-  EXPECT_EQ(predicted_class(std::vector<double>{1, 5, 5, 2, 5}), 1);
+  EXPECT_EQ(predicted_class(std::vector<float>{1, 5, 5, 2, 5}), 1);
   EXPECT_EQ(predicted_class(std::vector<float>{0, 0, 0}), 0);
-  EXPECT_EQ(predicted_class(std::vector<double>{1, 2, 3, 3.0000000000000004}), 3);
-  EXPECT_EQ(predicted_class(std::vector<double>{7}), 0);
+  EXPECT_EQ(predicted_class(std::vector<float>{1, 2, 3, 3.0000002F}), 3);
+  EXPECT_EQ(predicted_class(std::vector<float>{7}), 0);
 }
 
 TEST(ClassificationMeter, CountsRightAnswersOverBatches) {

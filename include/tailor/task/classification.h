@@ -10,7 +10,6 @@
 
 namespace tailor {
 
-int64_t predicted_class(Span<const double> logits);
 int64_t predicted_class(Span<const float> logits);
 
 /// Counts of right answers; adding two meters is adding their images.
