@@ -133,8 +133,7 @@ std::vector<std::string> official_class_names(const std::string& data_name) {
         ' ');
   }
   if (data_name == "synthetic")
-    return {"disc", "ring",  "square",  "frame", "triangle",
-            "plus", "cross", "columns", "rows",  "checks"};
+    return split("disc ring square frame triangle plus cross columns rows checks", ' ');
   return {};
 }
 
