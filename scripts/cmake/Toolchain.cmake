@@ -10,7 +10,7 @@ set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
 set(CMAKE_CXX_FLAGS_RELEASE "-O1" CACHE STRING "" FORCE)
 set(CMAKE_CXX_FLAGS_DEBUG "-Og -g1" CACHE STRING "" FORCE)
 
-# The presets dev and tidy compile file by file, so that none forgets an #include.
+# The preset dev compiles file by file, so that none forgets an #include.
 set(CMAKE_UNITY_BUILD ${TAILOR_UNITY})
 set(CMAKE_UNITY_BUILD_BATCH_SIZE 6)
 

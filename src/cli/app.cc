@@ -108,11 +108,23 @@ void setup_evaluate(CLI::App& app, EvaluateOptions& o) {
   add_set(app, o.set, "Evaluate on other data: --set data.name=folder (data.* only; repeatable)");
   app.add_option("--backend", o.engine, "libtorch (default), emulator (fixed point) or float64")
       ->check(CLI::IsMember({"libtorch", "emulator", "float64"}));
+  app.add_option("--images", o.images,
+                 "What the network says about single pictures instead: JPEG, PNG or .npy")
+      ->type_name("FILE")
+      ->expected(1, -1);
   app.add_option("--split", o.split, "test (default) or validation")
       ->check(CLI::IsMember({"test", "validation"}));
   app.add_option("--limit", o.limit, "Only the first N images")
       ->check(at_least_one())
       ->type_name("N");
+  app.add_flag("--per-class", o.per_class, "Accuracy of every class, not only of the worst");
+  app.add_option("--confusion", o.confusion,
+                 "Write which class was taken for which: a table (.csv) or a picture (.svg)")
+      ->type_name("FILE");
+  app.add_option("--predictions", o.predictions,
+                 "Write a line an image: label, prediction and the five likeliest (.csv)")
+      ->type_name("FILE");
+  app.add_flag("--force", o.force, "Replace these files if they exist");
   add_precision(app, o.hardware);
   add_json(app, o);
 }

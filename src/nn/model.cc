@@ -121,9 +121,10 @@ at::Tensor walk_network(const Network& network, const at::Tensor& input, const C
       const bool before = network.join == Join::BeforeActivation;
       if (stage.relu && !before) x = at::relu(x);
       for (const Skip& skip : block.skips) {
-        if (skip.to == static_cast<int64_t>(i))
+        if (skip.to == static_cast<int64_t>(i)) {
           x = at::add(x, skip_term(skip, points[static_cast<size_t>(skip.from)], stage.out_channels,
                                    conv_bn));
+        }
       }
       if (stage.relu && before) x = at::relu(x);
       points.push_back(x);
@@ -165,9 +166,10 @@ void Model::build(const TensorMap& tensors, const TensorMap& momentum) {
     at::Tensor view = at::as_strided(flat_values_, entry.shape, strides, entry.offset);
     view.copy_(host_view(tensors.at(entry.name)));
     if (auto found = momentum.find(entry.name); found != momentum.end()) {
-      if (found->second.shape() != entry.shape)
+      if (found->second.shape() != entry.shape) {
         fail(ErrorKind::Data, "the momentum of {} has shape {}, expected {}", entry.name,
              to_string(found->second.shape()), to_string(entry.shape));
+      }
       at::as_strided(flat_momentum_, entry.shape, strides, entry.offset)
           .copy_(host_view(found->second));
     }
@@ -244,10 +246,11 @@ TensorMap Model::tensors() const {
 TensorMap Model::momentum() const {
   at::NoGradGuard no_grad;
   TensorMap result;
-  for (const Entry& entry : parameters_)
+  for (const Entry& entry : parameters_) {
     result.emplace(entry.name,
                    to_host(at::as_strided(flat_momentum_, entry.shape,
                                           parameter_strides(entry.shape), entry.offset)));
+  }
   return result;
 }
 

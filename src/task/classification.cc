@@ -1,6 +1,8 @@
 #include "tailor/task/classification.h"
 
 #include <algorithm>
+#include <cmath>
+#include <numeric>
 
 namespace tailor {
 namespace {
@@ -10,9 +12,34 @@ int64_t argmax(Span<const T> logits) {
   return std::max_element(logits.begin(), logits.end()) - logits.begin();
 }
 
+void verify_finite(Span<const double> logits) {
+  for (size_t c = 0; c < logits.size(); ++c) {
+    if (std::isfinite(logits[c])) continue;
+    fail(ErrorKind::Data,
+         "the network's output {} of {} is {}, expected a finite number: its weights or batch norm "
+         "statistics are damaged (tailor inspect); take another checkpoint, or train it again",
+         c, logits.size(), logits[c]);
+  }
+}
+
+/// log of the sum of exp(logit - largest).
+double log_sum(Span<const double> logits, double largest) {
+  double sum = 0;
+  for (double v : logits) sum += std::exp(v - largest);
+  return std::log(sum);
+}
+
+/// How many classes stand before one: larger, or equal and earlier.
+int64_t rank_of(Span<const double> logits, size_t label) {
+  int64_t rank = 0;
+  for (size_t c = 0; c < logits.size(); ++c) {
+    if (logits[c] > logits[label] || (logits[c] == logits[label] && c < label)) ++rank;
+  }
+  return rank;
+}
+
 }  // namespace
 
-int64_t predicted_class(Span<const double> logits) { return argmax(logits); }
 int64_t predicted_class(Span<const float> logits) { return argmax(logits); }
 
 void ClassificationMeter::add(Span<const float> logits, Span<const int64_t> labels) {
@@ -21,6 +48,39 @@ void ClassificationMeter::add(Span<const float> logits, Span<const int64_t> labe
   size_t classes = logits.size() / labels.size();
   for (size_t i = 0; i < labels.size(); ++i)
     add_one(predicted_class(logits.subspan(i * classes, classes)), labels[i]);
+}
+
+std::vector<RankedClass> top_classes(Span<const double> logits, int64_t k) {
+  verify_finite(logits);
+  std::vector<size_t> order(logits.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  const size_t count = std::min(logits.size(), static_cast<size_t>(std::max<int64_t>(k, 0)));
+  std::partial_sort(
+      order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count), order.end(),
+      [&](size_t a, size_t b) { return logits[a] != logits[b] ? logits[a] > logits[b] : a < b; });
+  std::vector<RankedClass> top;
+  if (count == 0) return top;
+  const double largest = logits[order[0]], log_of_sum = log_sum(logits, largest);
+  for (size_t i = 0; i < count; ++i) {
+    const double logit = logits[order[i]];
+    top.push_back({static_cast<int64_t>(order[i]), logit, std::exp(logit - largest - log_of_sum)});
+  }
+  return top;
+}
+
+void EvaluationMeter::add(Span<const double> logits, int64_t label) {
+  TAILOR_CHECK(static_cast<int64_t>(logits.size()) == confusion_.classes() && label >= 0 &&
+                   label < confusion_.classes(),
+               "{} logits and label {} for {} classes", logits.size(), label, confusion_.classes());
+  verify_finite(logits);
+  const int64_t predicted = argmax(logits);
+  const auto right = static_cast<size_t>(label);
+  confusion_.add(label, predicted);
+  ++images_;
+  correct_ += predicted == label ? 1 : 0;
+  top_correct_ += rank_of(logits, right) < kTop ? 1 : 0;
+  const double largest = logits[static_cast<size_t>(predicted)];
+  loss_sum_ += log_sum(logits, largest) + (largest - logits[right]);
 }
 
 }  // namespace tailor

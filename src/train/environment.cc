@@ -30,10 +30,11 @@ bool is_reference_blas(const std::string& library) {
 int set_torch_threads(int64_t threads) {
   const int count = threads > 0 ? static_cast<int>(threads) : available_threads();
   at::set_num_threads(count);
-  if (is_reference_blas(blas_library()))
+  if (is_reference_blas(blas_library())) {
     log_warn("train",
              "LibTorch uses the reference BLAS, 5 to 7 times slower on matrix products: install "
              "libopenblas0-pthread (scripts/setup.sh)");
+  }
   return count;
 }
 
@@ -46,10 +47,11 @@ Json describe_torch() {
                             {"cuda", at::globalContext().hasCUDA()},
                             {"onednn", at::globalContext().hasMKLDNN()}});
   Json::Array advice;
-  if (is_reference_blas(blas))
+  if (is_reference_blas(blas)) {
     advice.emplace_back(
         "libopenblas0-pthread: matrix products are 5 to 7 times slower without it "
         "(scripts/setup.sh)");
+  }
   if (!at::globalContext().hasMKLDNN())
     advice.emplace_back("this LibTorch has no oneDNN: convolutions are several times slower");
   json.set("advice", advice);

@@ -149,10 +149,11 @@ void RunFolder::append(const char* name, const Json& line) {
                                               static_cast<ssize_t>(text.size());
   const int error = errno;
   if (descriptor >= 0) ::close(descriptor);
-  if (!written)
+  if (!written) {
     fail(ErrorKind::Data,
          "cannot write {}: {} (free some space and go on with tailor train --resume {})", path,
          std::strerror(error), shell_quote(path_));
+  }
 }
 
 void RunFolder::truncate(const char* name, int64_t lines) {
@@ -161,9 +162,10 @@ void RunFolder::truncate(const char* name, int64_t lines) {
   size_t end = 0;
   for (int64_t i = 0; i < lines; ++i) {
     end = text.find('\n', end);
-    if (end == std::string::npos)
+    if (end == std::string::npos) {
       fail(ErrorKind::Data, "{}: expected at least {} lines, got {}; the run cannot be resumed",
            path, lines, i);
+    }
     ++end;
   }
   if (end < text.size()) write_file(path, text.substr(0, end));

@@ -84,11 +84,18 @@ Span<const float> values(const at::Tensor& contiguous) {
   return {contiguous.data_ptr<float>(), static_cast<size_t>(contiguous.numel())};
 }
 
+/// Share of right answers and mean cross-entropy.
+struct Evaluation {
+  int64_t images = 0;
+  double accuracy_frac = 0, loss = 0;
+};
+
 /// A run goes through its evaluations, which are part of a step that is saved as a whole; on its
-/// own one `stops` at a signal.
+/// own, with a `sink`, one stops at a signal.
 Evaluation evaluate_model(Model& model, const ImageDataset& images, int64_t limit,
                           const MapShape& shape, const Preprocessing& preprocessing,
-                          Progress& progress, const std::string& label, bool stops = false) {
+                          Progress& progress, const std::string& label,
+                          const LogitsSink& sink = {}) {
   at::NoGradGuard no_grad;
   const int64_t count = limit > 0 ? std::min(limit, images.size()) : images.size();
   const int64_t at_once =
@@ -98,7 +105,7 @@ Evaluation evaluate_model(Model& model, const ImageDataset& images, int64_t limi
   std::vector<int64_t> indices;
   progress.begin(label, count, "image");
   for (int64_t first = 0; first < count; first += at_once) {
-    if (stops) throw_if_interrupted();
+    if (sink) throw_if_interrupted();
     indices.clear();
     for (int64_t i = first; i < std::min(first + at_once, count); ++i) indices.push_back(i);
     batch.fill(images, indices, std::nullopt, 0);
@@ -107,6 +114,7 @@ Evaluation evaluate_model(Model& model, const ImageDataset& images, int64_t limi
     meter.loss_sum +=
         batch.cross_entropy(logits).item<double>() * static_cast<double>(indices.size());
     progress.advance(static_cast<int64_t>(indices.size()));
+    if (sink) sink(values(logits), batch.label_values());
   }
   progress.end();
   return {count, meter.accuracy_frac(), meter.mean_loss()};
@@ -575,12 +583,11 @@ RunResult train_run(const RunSpec& spec, RunFolder& folder, Progress& progress) 
   return Run(spec, folder, progress).train();
 }
 
-Evaluation evaluate_network(const Network& network, const TensorMap& tensors,
-                            const ImageDataset& images, int64_t limit, const MapShape& shape,
-                            const Preprocessing& preprocessing, Progress& progress) {
+void evaluate_network(const Network& network, const TensorMap& tensors, const ImageDataset& images,
+                      int64_t limit, const MapShape& shape, const Preprocessing& preprocessing,
+                      Progress& progress, const LogitsSink& sink) {
   Model model(network, tensors);
-  return evaluate_model(model, images, limit, shape, preprocessing, progress, "evaluating",
-                        /*stops=*/true);
+  evaluate_model(model, images, limit, shape, preprocessing, progress, "evaluating", sink);
 }
 
 }  // namespace tailor

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <limits>
+
 #include "support/expect_error.h"
 
 namespace tailor {
@@ -9,10 +12,10 @@ namespace {
 
 TEST(PredictedClass, IsTheLargestAndTheFirstOnTies) {
   EXPECT_EQ(predicted_class(std::vector<float>{-3, -1, -2}), 1);
-  EXPECT_EQ(predicted_class(std::vector<double>{1, 5, 5, 2, 5}), 1);
+  EXPECT_EQ(predicted_class(std::vector<float>{1, 5, 5, 2, 5}), 1);
   EXPECT_EQ(predicted_class(std::vector<float>{0, 0, 0}), 0);
-  EXPECT_EQ(predicted_class(std::vector<double>{1, 2, 3, 3.0000000000000004}), 3);
-  EXPECT_EQ(predicted_class(std::vector<double>{7}), 0);
+  EXPECT_EQ(predicted_class(std::vector<float>{1, 2, 3, 3.0000002F}), 3);
+  EXPECT_EQ(predicted_class(std::vector<float>{7}), 0);
 }
 
 TEST(ClassificationMeter, CountsRightAnswersOverBatches) {
@@ -49,6 +52,84 @@ TEST(ClassificationMeter, RefusesRowsOfUnequalLength) {
   testing::expect_error(ErrorKind::Internal, {"7 logits for 0 labels"},
                         [&] { meter.add(logits, {}); });
   EXPECT_EQ(meter.images, 0);
+}
+
+TEST(TopClasses, AreInOrderTheFirstOnTiesWithSoftmaxProbabilities) {
+  const double ln2 = std::log(2.0);
+  // Weights 1, 4, 2, 4, 1, 4: probabilities of sixteenths.
+  const std::vector<double> logits = {0, 2 * ln2, ln2, 2 * ln2, 0, 2 * ln2};
+  const std::vector<RankedClass> top = top_classes(logits, 5);
+  ASSERT_EQ(top.size(), 5U);
+  const int64_t order[] = {1, 3, 5, 2, 0};
+  const double sixteenths[] = {4, 4, 4, 2, 1};
+  for (size_t i = 0; i < 5; ++i) {
+    EXPECT_EQ(top[i].index, order[i]);
+    EXPECT_EQ(top[i].logit, logits[static_cast<size_t>(order[i])]);
+    EXPECT_NEAR(top[i].probability, sixteenths[i] / 16, 1e-15);
+  }
+  EXPECT_EQ(top_classes(std::vector<double>{3, 4}, 5).size(), 2U);
+  // Logits whose exponentials are beyond a double's.
+  const std::vector<RankedClass> wild = top_classes(std::vector<double>{2000, -3000, 1999}, 2);
+  EXPECT_NEAR(wild[0].probability, 1 / (1 + std::exp(-1.0)), 1e-15);
+  EXPECT_NEAR(wild[1].probability, 1 / (1 + std::exp(1.0)), 1e-15);
+}
+
+TEST(EvaluationMeter, CountsByHand) {
+  EvaluationMeter meter(7);
+  EXPECT_EQ(meter.accuracy_frac(), 0);
+  EXPECT_EQ(meter.mean_loss(), 0);
+  const std::vector<double> rising = {0, 1, 2, 3, 4, 5, 6};
+  meter.add(rising, 6);  // right
+  meter.add(rising, 2);  // fifth
+  meter.add(rising, 1);  // sixth
+  // All equal: the prediction is class 0, and the earlier ones of equals stand before a label.
+  const std::vector<double> flat(7, 0.25);
+  meter.add(flat, 0);  // right
+  meter.add(flat, 4);  // fifth
+  meter.add(flat, 5);  // sixth
+  EXPECT_EQ(meter.images(), 6);
+  EXPECT_EQ(meter.correct(), 2);
+  EXPECT_EQ(meter.top_correct(), 4);
+  EXPECT_DOUBLE_EQ(meter.accuracy_frac(), 2.0 / 6);
+  EXPECT_DOUBLE_EQ(meter.top_accuracy_frac(), 4.0 / 6);
+  const std::map<std::pair<int64_t, int64_t>, int64_t> cells = {
+      {{0, 0}, 1}, {{1, 6}, 1}, {{2, 6}, 1}, {{4, 0}, 1}, {{5, 0}, 1}, {{6, 6}, 1}};
+  EXPECT_EQ(meter.confusion().cells(), cells);
+  double log_sum = 0;
+  for (double v : rising) log_sum += std::exp(v);
+  log_sum = std::log(log_sum);
+  const double loss = (log_sum - 6) + (log_sum - 2) + (log_sum - 1) + 3 * std::log(7.0);
+  EXPECT_NEAR(meter.mean_loss(), loss / 6, 1e-14);
+}
+
+TEST(EvaluationMeter, ALossBeyondADoublesExponentIsFinite) {
+  EvaluationMeter meter(2);
+  meter.add(std::vector<double>{-5000, 5000}, 0);
+  EXPECT_DOUBLE_EQ(meter.mean_loss(), 10000);
+}
+
+TEST(EvaluationMeter, AnOutputThatIsNotFiniteIsAnErrorAndNoClass) {
+  EvaluationMeter meter(3);
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const double infinity = std::numeric_limits<double>::infinity();
+  testing::expect_error(ErrorKind::Data, {"the network's output 1 of 3 is nan, expected a finite"},
+                        [&] {
+                          meter.add(std::vector<double>{0, nan, 5}, 2);
+                        });
+  testing::expect_error(ErrorKind::Data, {"output 2 of 3 is inf"}, [&] {
+    meter.add(std::vector<double>{0, 1, infinity}, 2);
+  });
+  testing::expect_error(ErrorKind::Data, {"output 0 of 3 is -inf"}, [&] {
+    top_classes(std::vector<double>{-infinity, 1, 2}, 1);
+  });
+  EXPECT_EQ(meter.images(), 0);
+  EXPECT_TRUE(meter.confusion().cells().empty());
+  testing::expect_error(ErrorKind::Internal, {"2 logits and label 0 for 3 classes"}, [&] {
+    meter.add(std::vector<double>{0, 1}, 0);
+  });
+  testing::expect_error(ErrorKind::Internal, {"3 logits and label 3 for 3 classes"}, [&] {
+    meter.add(std::vector<double>{0, 1, 2}, 3);
+  });
 }
 
 }  // namespace

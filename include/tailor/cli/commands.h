@@ -33,8 +33,11 @@ struct EvaluateOptions : CommonOptions {
   std::string checkpoint, graph, data;
   std::vector<std::string> set;     // of data.* only
   std::string engine = "libtorch";  // or emulator, float64
-  std::string split = "test";       // or validation
+  std::string split;                // test (also if empty) or validation
   int64_t limit = 0;
+  std::vector<std::string> images;     // single pictures instead of a data set
+  std::string confusion, predictions;  // files: .csv or .svg, .csv
+  bool per_class = false, force = false;
   HardwareOptions hardware;
 };
 

@@ -3,6 +3,7 @@
 // bit on the CPU.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -47,15 +48,12 @@ void verify_batches(const TrainConfig& config, const Network& network, int64_t i
 /// Interrupted after saving when a signal is pending.
 RunResult train_run(const RunSpec& spec, RunFolder& folder, Progress& progress);
 
-/// Share of right answers of a checkpoint's network on images, in eval mode; and the mean
-/// cross-entropy.
-struct Evaluation {
-  int64_t images = 0;
-  double accuracy_frac = 0, loss = 0;
-};
-Evaluation evaluate_network(const Network& network, const TensorMap& tensors,
-                            const ImageDataset& images, int64_t limit, const MapShape& shape,
-                            const Preprocessing& preprocessing, Progress& progress);
+/// Logits of a batch, a row an image, and its labels.
+using LogitsSink = std::function<void(Span<const float> logits, Span<const int64_t> labels)>;
+/// Runs a checkpoint's network on the first `limit` images (0: all), in their order, in eval mode.
+void evaluate_network(const Network& network, const TensorMap& tensors, const ImageDataset& images,
+                      int64_t limit, const MapShape& shape, const Preprocessing& preprocessing,
+                      Progress& progress, const LogitsSink& sink);
 
 /// LibTorch's threads: `threads`, or all that affinity and quota allow. Returns the number.
 int set_torch_threads(int64_t threads);

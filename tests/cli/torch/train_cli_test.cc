@@ -218,6 +218,47 @@ TEST_F(TrainCli, EvaluateAgreesWithTheSummaryAndTheEmulator) {
                    summary("runs/a").at("last").at("validation_accuracy").as_number());
 }
 
+TEST_F(TrainCli, EveryBackendCountsTheSameMistakesAndSaysTheSameOfAPicture) {
+  ASSERT_EQ(run({"train", "--config", "tiny.json", "--output", "runs/a"}).status, 0);
+  save_png(file("x.png"), {20, 30}, std::vector<uint8_t>(20 * 30 * 3, 90));
+  auto answer = [&](const std::string& backend, std::vector<std::string> more) {
+    more.insert(more.begin(), {"evaluate", "--checkpoint", "runs/a/last.ckpt", "--backend", backend,
+                               "--json", "--log", "off"});
+    const ProcessResult r = run(more);
+    EXPECT_EQ(r.status, 0) << r.output;
+    return Json::parse(r.output, "answer");
+  };
+  const Json torch = answer("libtorch", {}), float64 = answer("float64", {}),
+             wide = answer("emulator", {"--precision", "24,10"});
+  for (const Json* other : {&float64, &wide}) {
+    EXPECT_EQ(other->at("confusion"), torch.at("confusion"));
+    EXPECT_EQ(other->at("per_class"), torch.at("per_class"));
+    EXPECT_EQ(other->at("top5_accuracy"), torch.at("top5_accuracy"));
+    EXPECT_NEAR(other->at("loss").as_number(), torch.at("loss").as_number(), 1e-3);
+  }
+  EXPECT_NEAR(float64.at("loss").as_number(), torch.at("loss").as_number(), 1e-5);
+  auto likeliest = [&](const std::string& backend) {
+    const Json said = answer(backend, {"--images", "x.png"});
+    return said.at("pictures").as_array().at(0).at("top").as_array().at(0);
+  };
+  for (const char* backend : {"float64", "emulator"}) {
+    EXPECT_EQ(likeliest(backend).at("name"), likeliest("libtorch").at("name"));
+    EXPECT_NEAR(likeliest(backend).at("probability").as_number(),
+                likeliest("libtorch").at("probability").as_number(), 0.02);
+  }
+
+  // Weights whose outputs are beyond float32 have no class.
+  Checkpoint c = load_checkpoint(file("runs/a/last.ckpt"));
+  for (float& w : c.tensors.at("fc.weight").as<float>()) w = 3e38F;
+  save_checkpoint(file("wild.ckpt"), c);
+  expect_failure(
+      4, {"wild.ckpt: image 0: the network's output 0 of 10 is ", "expected a finite number"},
+      {"evaluate", "--checkpoint", "wild.ckpt", "--predictions", "p.csv"});
+  EXPECT_FALSE(path_exists(file("p.csv")));
+  expect_failure(4, {"wild.ckpt: x.png: the network's output 0 of 10 is "},
+                 {"evaluate", "--checkpoint", "wild.ckpt", "--images", "x.png"});
+}
+
 TEST_F(TrainCli, WrongWordsAndImpossiblePlansAreSaidAtOnce) {
   expect_failure(2, {"expected --config NAME or FILE", "resnet20_remove"}, {"train"});
   expect_failure(2, {"there is no config.json: not a run folder"},

@@ -1,0 +1,22 @@
+// Single pictures without labels, and the names of the official sets' classes: what a network's
+// answer about a picture is read with.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "tailor/data/images.h"
+
+namespace tailor {
+
+/// JPEG, PNG (by content) and .npy files (U8 [rows, columns, channels] or [rows, columns]) as
+/// evaluation sees a folder's pictures: short side scaled to `resize` pixels, then the centre of
+/// `shape`. Files are read when they are got; one that cannot be is black and stands in
+/// report().left_out with its path and the reason, one that breaks off in report().damaged.
+Images open_pictures(std::vector<std::string> paths, MapShape shape, int64_t resize);
+
+/// In the order of the labels: CIFAR-10's (and MLPerf Tiny's), CIFAR-100's fine ones, the synthetic
+/// set's. Empty for sets that name none.
+std::vector<std::string> official_class_names(const std::string& data_name);
+
+}  // namespace tailor
