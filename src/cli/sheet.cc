@@ -130,7 +130,10 @@ void draw_sheet(const std::string& path, const DataSplits& data, const DataConfi
   Canvas canvas(
       {static_cast<int64_t>(rows.size()) * row_height + kTextHeight + 2 * kMargin, width});
   const int64_t augmented_left = kMargin + kPlainColumns * tile_width + kSheetGap;
-  canvas.text(kMargin, kMargin, "as they are", kPlainColumns * tile_width);
+  const bool shown_whole = shape.channels == 1 || shape.channels == 3;
+  canvas.text(kMargin, kMargin,
+              shown_whole ? "as they are" : fmt::format("channel 0 of {}", shape.channels),
+              kPlainColumns * tile_width);
   canvas.text(kMargin, augmented_left,
               config.augment.empty() ? "not augmented" : join(config.augment, " "),
               kAugmentedColumns * tile_width);

@@ -1,6 +1,7 @@
 #include "tailor/tensors/numpy_pickle.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "tailor/core/files.h"
 #include "tensors/elements.h"
@@ -22,17 +23,25 @@ class NumpyPickleReader {
     if (root.kind != Kind::Dict) bad("it holds a " + type_name(root) + ", expected a dict");
     TensorMap out;
     for (const auto& [key, value] : root.entries) {
-      if (key->kind != Kind::String && key->kind != Kind::Bytes) continue;
+      const auto name = text_of(*key);
+      if (!name) continue;
       const auto& items = value->items;
-      if (value->kind == Kind::Object && value->callable->kind == Kind::Global &&
-          ends_with(value->callable->text, "multiarray._reconstruct")) {
-        out[std::string(key->text)] = array(*value);
+      if (is_call(*value, "multiarray._reconstruct")) {
+        if (!is_tuple(value->state, 5)) bad("an array is not described as NumPy does it");
+        const auto& state = value->state->items;  // (version, shape, dtype, Fortran order, bytes)
+        if (state[3]->kind != Kind::Bool && state[3]->kind != Kind::Int)
+          bad("an array's order is not described as NumPy does it");
+        out[*name] = array(*state[1], *state[2], *state[4], state[3]->integer != 0);
+      } else if (is_call(*value, "numeric._frombuffer")) {
+        if (!is_tuple(value->arguments, 4)) bad("an array is not described as NumPy does it");
+        const auto& given = value->arguments->items;  // (bytes, dtype, shape, order)
+        out[*name] = array(*given[2], *given[1], *given[0], text_of(*given[3]) == "F");
       } else if (value->kind == Kind::List && !items.empty() &&
                  std::all_of(items.begin(), items.end(),
                              [](const PickleValue* v) { return v->kind == Kind::Int; })) {
         std::vector<int64_t> numbers;
         for (const PickleValue* v : items) numbers.push_back(v->integer);
-        out[std::string(key->text)] = Tensor::from({static_cast<int64_t>(numbers.size())}, numbers);
+        out[*name] = Tensor::from({static_cast<int64_t>(numbers.size())}, numbers);
       }
     }
     return out;
@@ -42,33 +51,53 @@ class NumpyPickleReader {
   [[noreturn]] void bad(const std::string& why) const {
     fail(ErrorKind::Data, "{}: {}; the file is damaged or no pickle of NumPy arrays", where_, why);
   }
-  static bool ends_with(std::string_view text, std::string_view end) {
-    return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
+  static bool is_call(const PickleValue& value, std::string_view end) {
+    if (value.kind != Kind::Object || value.callable->kind != Kind::Global) return false;
+    const std::string_view name = value.callable->text;
+    return name.size() >= end.size() && name.substr(name.size() - end.size()) == end;
+  }
+  static bool is_tuple(const PickleValue* value, size_t size) {
+    return value != nullptr && value->kind == Kind::Tuple && value->items.size() == size;
+  }
+  /// Bytes or a string; Python 3 writes bytes in protocol 2 as encode(text, 'latin1'), UTF-8 that
+  /// stands for one byte a letter.
+  static std::optional<std::string> text_of(const PickleValue& value) {
+    if (value.kind == Kind::Bytes || value.kind == Kind::String) return std::string(value.text);
+    if (!is_call(value, "_codecs.encode") || !is_tuple(value.arguments, 2)) return std::nullopt;
+    const PickleValue& text = *value.arguments->items[0];
+    if (text.kind != Kind::String) return std::nullopt;
+    std::string out;
+    for (size_t i = 0; i < text.text.size(); ++i) {
+      const auto first = static_cast<uint8_t>(text.text[i]);
+      if (first < 0x80) {
+        out += text.text[i];
+      } else if ((first == 0xC2 || first == 0xC3) && i + 1 < text.text.size()) {
+        out += static_cast<char>((first & 3) << 6 | (text.text[++i] & 0x3F));
+      } else {
+        return std::nullopt;
+      }
+    }
+    return out;
   }
 
-  /// The state that ndarray.__setstate__ takes: (version, shape, dtype, Fortran order, bytes).
-  Tensor array(const PickleValue& object) const {
-    const PickleValue* state = object.state;
-    if (state == nullptr || state->kind != Kind::Tuple || state->items.size() != 5 ||
-        state->items[1]->kind != Kind::Tuple || state->items[2]->kind != Kind::Object ||
-        (state->items[3]->kind != Kind::Bool && state->items[3]->kind != Kind::Int) ||
-        (state->items[4]->kind != Kind::Bytes && state->items[4]->kind != Kind::String))
+  Tensor array(const PickleValue& sizes, const PickleValue& dtype, const PickleValue& content,
+               bool fortran_order) const {
+    const auto bytes = text_of(content);
+    if (sizes.kind != Kind::Tuple || dtype.kind != Kind::Object || !bytes)
       bad("an array is not described as NumPy does it");
     Shape shape;
-    for (const PickleValue* size : state->items[1]->items) {
+    for (const PickleValue* size : sizes.items) {
       if (size->kind != Kind::Int) bad("a shape is not of whole numbers");
       shape.push_back(size->integer);
     }
-    const auto [element, big_endian] = element_of(*state->items[2]);
-    const std::string_view bytes = state->items[4]->text;
+    const auto [element, big_endian] = element_of(dtype);
     const auto count = checked_element_count(shape);
-    if (!count || static_cast<uint64_t>(*count) * element_size(element) != bytes.size()) {
+    if (!count || static_cast<uint64_t>(*count) * element_size(element) != bytes->size()) {
       bad(fmt::format("an array of shape {} and {}-byte elements has {} bytes", to_string(shape),
-                      element_size(element), bytes.size()));
+                      element_size(element), bytes->size()));
     }
-    const bool fortran_order = state->items[3]->integer != 0;
     return read_elements(
-        {element, bytes, shape, dense_strides(shape, fortran_order), 0, big_endian}, where_);
+        {element, *bytes, shape, dense_strides(shape, fortran_order), 0, big_endian}, where_);
   }
 
   /// dtype('u1', …) with the state (version, byte order, …).

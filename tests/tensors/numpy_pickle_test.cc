@@ -27,6 +27,33 @@ TEST(NumpyPickle, ArraysAndListsHaveTheirKeys) {
   EXPECT_EQ(read.at("columns"), Tensor::from<int16_t>({2, 2}, {1, 3, 2, -2}));
 }
 
+TEST(NumpyPickle, WhatPython3WritesIsReadToo) {
+  const std::string dtype = call(global("numpy", "dtype"), {text("u1"), "\x89", "\x88"}) +
+                            tuple({number(3), text("|"), "N"}) + "b";
+  const std::string ndarray = global("numpy", "ndarray");
+  // Protocol 2: bytes as encode('ÈA', 'latin1'), keys too.
+  const std::string encode = global("_codecs", "encode");
+  const std::string old =
+      raw("\x80\x02") + "}(" + call(encode, {text("data"), text("latin1")}) +
+      call(global("numpy._core.multiarray", "_reconstruct"),
+           {ndarray, tuple({number(0)}), call(encode, {text("b"), text("latin1")})}) +
+      tuple({number(1), sizes({3}), dtype, "\x89",
+             call(encode, {text("\xC3\x88"
+                                "A"
+                                "\xC2\x80"),
+                           text("latin1")})}) +
+      "bu.";
+  EXPECT_EQ(parse_numpy_pickle(old, "x").at("data"), Tensor::from<uint8_t>({3}, {200, 65, 128}));
+  // Protocol 5: _frombuffer(bytearray, dtype, shape, order).
+  const std::string recent =
+      raw("\x80\x05") + "}(" + text("data") +
+      call(global("numpy._core.numeric", "_frombuffer"),
+           {"\x96" + little(4, 8) + "abcd", dtype, sizes({2, 2}), text("F")}) +
+      "u.";
+  EXPECT_EQ(parse_numpy_pickle(recent, "x").at("data"),
+            Tensor::from<uint8_t>({2, 2}, {'a', 'c', 'b', 'd'}));
+}
+
 TEST(NumpyPickle, NothingIsRunAndWhatIsNoneSaysSo) {
   auto refuses = [](ErrorKind kind, std::initializer_list<std::string> words_,
                     const std::string& bytes) {
