@@ -159,20 +159,22 @@ int run_import(const ImportOptions& options) {
            what, chosen.network.input.channels, values->size(), flag);
     }
   }
+  Json config = Json::object(
+      {{"network", write_network_config(chosen.config)}, {"data", usual_data(chosen.network)}});
+  override_data(config, options.set);
+  const RunConfig run = read_run_config(config, "tailor import");
+  // The floats of an array are what they are.
+  const bool pixels = run.data.name != "npy" && run.data.name != "packed";
   for (double m : c.preprocessing.mean) {
-    if (!(m >= 0 && m <= 1)) {
+    if (!std::isfinite(m) || (pixels && !(m >= 0 && m <= 1))) {
       fail(ErrorKind::Usage, "{}: expected pixels in 0..1, got {} (of 0..255: divide by 255)",
            mean_is, m);
     }
   }
   for (double d : c.preprocessing.deviation) {
-    if (!(d > 0 && d <= 10))
+    if (!(d > 0) || !std::isfinite(d) || (pixels && d > 10))
       fail(ErrorKind::Usage, "{}: expected deviations of pixels in 0..1, got {}", std_is, d);
   }
-  Json config = Json::object(
-      {{"network", write_network_config(chosen.config)}, {"data", usual_data(chosen.network)}});
-  override_data(config, options.set);
-  const RunConfig run = read_run_config(config, "tailor import");
   c.config = write_run_config(run);
   c.run = file_name(output);
   c.position.finished = true;

@@ -11,7 +11,7 @@ struct ArrayPart {
   MapShape shape;
   int64_t classes = 0;       // the largest label and one
   std::string type;          // the file's, "u2"
-  double low = 0, high = 1;  // of the values
+  double low = 0, high = 1;  // of the values; of 8 bits the type's
 };
 /// PART_images.npy, N×H×W×C or N×H×W (grey, made RGB), and PART_labels.npy, N whole numbers from 0.
 /// Integers of 8 and 16 bits and b1 are 0..1 over their type's range (u1 and u2 from 0, i1 and i2

@@ -12,7 +12,7 @@ namespace tailor {
 
 struct Preprocessing {
   std::vector<double> mean, deviation;
-  double low = 0, high = 1;  // of the values: of float arrays what was found
+  double low = 0, high = 1;  // of the values; of arrays beyond 8 bits what was found
 
   /// Largest magnitude an input value can have.
   double magnitude() const {
