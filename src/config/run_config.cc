@@ -75,10 +75,10 @@ void describe(RecordVisitor& v, NetworkConfig& c) {
 void describe(RecordVisitor& v, DataConfig& c) {
   text_choice(
       v, "name", c.name, kData,
-      "Data set: the official files of CIFAR-10, CIFAR-100 (binary or Python) or SVHN (.mat); folder, "
-      "any JPEG and PNG files in class folders (ImageNet's layout, Tiny ImageNet's, or one "
-      "folder a class); packed, what tailor data pack made; npy, NumPy arrays of 8 bits, 16 bits or "
-      "floats with any number of channels; or the procedural ten-class set made in memory.");
+      "Data set: the official files of CIFAR-10, CIFAR-100 (binary or Python) or SVHN (.mat); "
+      "folder, any JPEG and PNG files in class folders (ImageNet's layout, Tiny ImageNet's, or one "
+      "folder a class); packed, what tailor data pack made; npy, NumPy arrays of 8 bits, 16 bits "
+      "or floats with any number of channels; or the procedural ten-class set made in memory.");
   v.text(
       "root", c.root,
       "Folder with the data set's files (cifar-10-batches-bin is also looked for inside it); for "
