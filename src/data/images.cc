@@ -434,8 +434,15 @@ void verify_data_fits(const DataSplits& data, MapShape input, int64_t classes,
          data.class_names.empty() ? "" : "; set data.image_size");
   }
   if (data.more_classes ? data.classes > classes : data.classes != classes) {
-    fail(ErrorKind::Data, "{}: it tells {} classes apart, the data set {} has {}", network, classes,
-         data.name, data.classes);
+    std::vector<std::string> lacking;
+    for (const std::string& name : class_names) {
+      const auto& there = data.class_names;
+      if (!there.empty() && std::find(there.begin(), there.end(), name) == there.end())
+        lacking.push_back(name);
+    }
+    fail(ErrorKind::Data, "{}: it tells {} classes apart, the data set {} has {}{}", network,
+         classes, data.name, data.classes,
+         lacking.empty() ? "" : ", without a picture of " + join(lacking, ", "));
   }
   if (data.class_names.empty()) return;
   for (size_t i = 0; i < class_names.size(); ++i) {

@@ -379,6 +379,11 @@ TEST(ImageFolder, ATestSetAloneIsEnoughToEvaluate) {
     EXPECT_EQ(data.test->size(), static_cast<int64_t>(files.size())) << part;
     EXPECT_EQ(data.class_names.front(), "n01");
     EXPECT_EQ(open_any_data(config).train, nullptr);
+    expect_error(ErrorKind::Data,
+                 {"it tells 4 classes apart, the data set folder has 3, without a picture of n02b"},
+                 [&] {
+                   verify_data_fits(data, data.shape, 4, "x", {"n01", "n02", "n02b", "n03"});
+                 });
     expect_error(ErrorKind::Data, {"it has pictures to test only", "expected train/ beside it"},
                  [&] { open_data(config); });
     const std::string tar = path_join(folder.path(), "a.tar");
