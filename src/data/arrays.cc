@@ -86,7 +86,7 @@ Images make_images(const Tensor& t, size_t copies, const std::string& path, Arra
     // Few sensors use all of their 16 bits: an export should know which.
     const auto count = static_cast<size_t>(t.size()) * copies;
     const auto [low, high] = std::minmax_element(pixels.get(), pixels.get() + count);
-    part.low = *low / 65535.0, part.high = *high / 65535.0;
+    part.low = static_cast<float>(*low) / 65535.F, part.high = static_cast<float>(*high) / 65535.F;
     return make_memory_images(part.shape, std::shared_ptr<const uint16_t>(pixels), labels);
   };
   auto floats = [&](auto pixels) {

@@ -137,6 +137,11 @@ TEST_F(NpySensor, SixteenBitsAreKeptToTheLast) {
   EXPECT_EQ(data.train->pixel_type(), PixelType::U16);
   EXPECT_EQ(values(data.train, 0, data.shape), (std::vector<float>{0, 1 / 65535.F}));
   EXPECT_EQ(values(data.train, 1, data.shape), (std::vector<float>{0x1234 / 65535.F, 1}));
+  // The range that is said holds every value, in the float32 that they have.
+  EXPECT_EQ(data.preprocessing.high, 1);
+  save_words("<u2", 1, 1, {7, 0x0909});
+  EXPECT_EQ(open_data(config_).preprocessing.low, 7 / 65535.F);
+  EXPECT_EQ(open_data(config_).preprocessing.high, 0x0909 / 65535.F);
   // What the network sees tells neighbours apart: a step is 1 / 65,535 / deviation.
   const std::vector<float> seen =
       normalised_chw(*data.test, 0, data.shape, {{0.000015}, {0.00001}}, nullptr);
