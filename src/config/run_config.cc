@@ -94,7 +94,8 @@ void describe(RecordVisitor& v, DataConfig& c) {
   v.integer(
       "channels", c.channels, 0, 3,
       "folder: channels that the network sees: 3, RGB (grey is repeated), or 1, grey (colours "
-      "become their ITU-R 601 luma). 0: 3. The other data sets have channels of their own.");
+      "become their ITU-R 601 luma). 0: 3. packed: 0, or as many as the cache has. The other "
+      "data sets have channels of their own.");
   v.boolean("extra", c.extra, "svhn: train on extra_32x32.mat too.");
   v.enumeration("unreadable", c.unreadable, names(kUnreadable),
                 "folder: files that are no readable picture are left out and named in the log "
@@ -313,10 +314,10 @@ void check(const DataConfig& c, const std::string& source) {
       fail_config("/data/deviation" + at, "at most 10, of pixels in 0..1",
                   fmt::format("{}", c.deviation[i]), source);
   }
-  if (c.channels != 0 && (c.name != "folder" || c.channels == 2)) {
+  if (c.channels != 0 && (!c.any_size() || c.channels == 2)) {
     fail_config("/data/channels",
-                c.name == "folder" ? "3 (RGB) or 1 (grey)"
-                                   : fmt::format("0, because {}'s images have their own", c.name),
+                c.any_size() ? "3 (RGB) or 1 (grey)"
+                             : fmt::format("0, because {}'s images have their own", c.name),
                 number(c.channels), source);
   }
   if (c.any_size()) {

@@ -381,6 +381,11 @@ DataSplits open_packed(const std::string& path, const DataConfig& config) {
   if (!inside)
     fail(ErrorKind::Data, "packed cache {}: its index contradicts itself; pack it again", path);
   cache->checked = std::vector<std::atomic<bool>>(cache->records.size());
+  if (config.channels != 0 && config.channels != channels) {
+    fail(ErrorKind::Data,
+         "packed cache {}: /data/channels: expected 0 or the cache's {}, got {}; pack it again",
+         path, channels, config.channels);
+  }
   cache->view = centre_view(config);
   cache->view.shape.channels = channels;
   if (cache->view.shape.size() > kMaxMapElements) {

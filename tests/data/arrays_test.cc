@@ -294,6 +294,10 @@ TEST_F(NpySensor, ThePackedCacheHoldsThemAsTheyAre) {
       EXPECT_EQ(got, values(source.test, i, source.shape));
     }
   }
+  packed.channels = 3;
+  expect_error(ErrorKind::Data, {"/data/channels: expected 0 or the cache's 5, got 3"},
+               [&] { open_data(packed); });
+  packed.channels = 0;
   packed.mean = {0.5}, packed.deviation = {1};
   expect_error(ErrorKind::Data, {"expected 5 numbers in each", "are 5x1x1, got 1"},
                [&] { open_data(packed); });
