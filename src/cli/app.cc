@@ -264,8 +264,9 @@ void setup_data(CLI::App& app, DataOptions& o) {
   app.add_option("--config", o.config, "Take the \"data\" section from this configuration")
       ->type_name("NAME|FILE");
   add_set(app, o.set);
-  app.add_option("--output", o.output,
-                 "check: contact sheet of augmented samples (PNG); pack: the cache")
+  app.add_option(
+         "--output", o.output,
+         "check: contact sheet, pictures of each class under its name (PNG); pack: the cache")
       ->type_name("FILE");
   app.add_flag("--force", o.force, "Replace the output file if it exists");
   app.add_option("--short-side", o.short_side,

@@ -1,6 +1,7 @@
 // tailor data: check looks at a data set and draws a contact sheet of it, pack makes a cache of it.
 #include <cmath>
 
+#include "cli/sheet.h"
 #include "cli/source.h"
 #include "cli/table.h"
 #include "tailor/cli/commands.h"
@@ -10,8 +11,6 @@
 #include "tailor/core/progress.h"
 #include "tailor/core/strings.h"
 #include "tailor/core/threads.h"
-#include "tailor/data/batch.h"
-#include "tailor/data/codec.h"
 #include "tailor/data/packed.h"
 
 namespace tailor {
@@ -20,7 +19,6 @@ namespace {
 constexpr int64_t kDefaultSide = 224;
 /// Longer class tables show their ends.
 constexpr size_t kClassRows = 20;
-constexpr int64_t kSheetColumns = 8, kSheetRows = 8, kSheetGap = 4;
 
 DataConfig data_config(const DataOptions& options) {
   RunConfig run;
@@ -93,16 +91,32 @@ StoredSides stored_sides(const DataSplits& data, const DataConfig& config) {
   return s;
 }
 
-/// Exact sums of an image's bytes, so that their order cannot matter.
+/// Sums over an image's values by channel; of bytes they are exact, so that order cannot matter.
 struct ImageSums {
   int64_t label = 0;
-  int64_t sum[3] = {0, 0, 0}, squares[3] = {0, 0, 0};  // by channel, of which there are 1 or 3
+  std::vector<double> sum, squares;
+  float low = 0, high = 0;
 };
+
+template <class T>
+ImageSums sum_image(int64_t label, const std::vector<T>& pixels, size_t channels) {
+  const auto [low, high] = std::minmax_element(pixels.begin(), pixels.end());
+  ImageSums s{label, std::vector<double>(channels, 0), std::vector<double>(channels, 0),
+              static_cast<float>(*low), static_cast<float>(*high)};
+  for (size_t at = 0; at < pixels.size(); at += channels) {
+    for (size_t c = 0; c < channels; ++c) {
+      const auto v = static_cast<double>(pixels[at + c]);
+      s.sum[c] += v;
+      s.squares[c] += v * v;
+    }
+  }
+  return s;
+}
 
 std::vector<ImageSums> read_all(const ImageDataset& images, MapShape shape, Progress& progress,
                                 const std::string& label) {
-  TAILOR_CHECK(shape.channels == 3 || shape.channels == 1, "images of {}", to_string(shape));
-  const auto channels = static_cast<size_t>(shape.channels);
+  const auto channels = static_cast<size_t>(shape.channels),
+             values = static_cast<size_t>(shape.size());
   std::vector<ImageSums> sums(static_cast<size_t>(images.size()));
   constexpr int64_t kGroup = 256;
   progress.begin(label, images.size(), "image");
@@ -110,12 +124,15 @@ std::vector<ImageSums> read_all(const ImageDataset& images, MapShape shape, Prog
     throw_if_interrupted();
     const int64_t count = std::min(kGroup, images.size() - first);
     parallel_for(count, 0, [&](int64_t i) {
-      std::vector<uint8_t> pixels(static_cast<size_t>(shape.size()));
       ImageSums& s = sums[static_cast<size_t>(first + i)];
-      s.label = images.get(first + i, pixels);
-      for (size_t at = 0; at < pixels.size(); ++at) {
-        s.sum[at % channels] += pixels[at];
-        s.squares[at % channels] += int64_t{pixels[at]} * pixels[at];
+      if (images.pixel_type() == PixelType::U8) {
+        std::vector<uint8_t> pixels(values);
+        const int64_t of = images.get(first + i, pixels);
+        s = sum_image(of, pixels, channels);
+      } else {
+        std::vector<float> pixels(values);
+        const int64_t of = images.get_values(first + i, pixels);
+        s = sum_image(of, pixels, channels);
       }
     });
     progress.advance(count);
@@ -124,61 +141,52 @@ std::vector<ImageSums> read_all(const ImageDataset& images, MapShape shape, Prog
   return sums;
 }
 
-Preprocessing statistics(const std::vector<ImageSums>& sums, MapShape shape) {
+/// To four digits behind the point; of other than bytes small numbers to four digits.
+double rounded(double v, PixelType type) {
+  double unit = 1e4;
+  for (double size = std::abs(v); type != PixelType::U8 && size > 0 && size < 0.1 && unit < 1e12;
+       size *= 10)
+    unit *= 10;
+  return std::round(v * unit) / unit;
+}
+
+Preprocessing statistics(const std::vector<ImageSums>& sums, MapShape shape, PixelType type) {
   Preprocessing p;
   const double n = static_cast<double>(sums.size()) * static_cast<double>(shape.pixels());
+  const double unit = type == PixelType::U8 ? 255 : 1;
   for (size_t c = 0; c < static_cast<size_t>(shape.channels); ++c) {
     double sum = 0, squares = 0;
-    for (const ImageSums& s : sums) {
-      sum += static_cast<double>(s.sum[c]);
-      squares += static_cast<double>(s.squares[c]);
-    }
+    for (const ImageSums& s : sums) sum += s.sum[c], squares += s.squares[c];
     const double mean = sum / n;
-    auto rounded = [](double v) { return std::round(v / 255 * 1e4) / 1e4; };
-    p.mean.push_back(rounded(mean));
-    p.deviation.push_back(rounded(std::sqrt(std::max(0.0, squares / n - mean * mean))));
+    p.mean.push_back(rounded(mean / unit, type));
+    p.deviation.push_back(
+        rounded(std::sqrt(std::max(0.0, squares / n - mean * mean)) / unit, type));
   }
   return p;
+}
+
+/// ", 1 channel of 16 bits", or "" of the usual RGB bytes.
+std::string seen_text(MapShape shape, PixelType type) {
+  if (shape.channels == 3 && type == PixelType::U8) return "";
+  return fmt::format(", {} channel{} of {}", shape.channels, shape.channels == 1 ? "" : "s",
+                     type == PixelType::U8    ? "8 bits"
+                     : type == PixelType::U16 ? "16 bits"
+                                              : "float32");
+}
+
+/// "in 0..1", or what numbers there are.
+std::string range_text(const std::vector<ImageSums>& sums, PixelType type) {
+  if (type == PixelType::U8) return "in 0..1";
+  float low = sums[0].low, high = sums[0].high;
+  for (const ImageSums& s : sums) low = std::min(low, s.low), high = std::max(high, s.high);
+  return fmt::format("{}, which are {:.6g} to {:.6g}",
+                     type == PixelType::U16 ? "in 0..1 (of 65,535)" : "as they are", low, high);
 }
 
 std::vector<int64_t> class_counts(const std::vector<ImageSums>& sums, int64_t classes) {
   std::vector<int64_t> counts(static_cast<size_t>(classes), 0);
   for (const ImageSums& s : sums) ++counts.at(static_cast<size_t>(s.label));
   return counts;
-}
-
-/// A row an image: as it is, then as the first epochs see it.
-void draw_sheet(const std::string& path, const DataSplits& data, const DataConfig& config) {
-  const MapShape shape = data.shape;
-  const ImageDataset& images = data.train ? *data.train : *data.test;
-  const int64_t rows = std::min(kSheetRows, images.size());
-  const Extent extent{rows * (shape.height + kSheetGap) - kSheetGap,
-                      kSheetColumns * (shape.width + kSheetGap) - kSheetGap};
-  std::vector<uint8_t> sheet(static_cast<size_t>(extent.height * extent.width * 3), 255);
-  const BatchMaker maker(shape, data.preprocessing);
-  const Augmentation augmentation = make_augmentation(config, config.seed);
-  std::vector<int64_t> indices, labels(static_cast<size_t>(rows));
-  for (int64_t i = 0; i < rows; ++i) indices.push_back(i);
-  std::vector<float> batch(static_cast<size_t>(rows * shape.size()));
-  for (int64_t column = 0; column < kSheetColumns; ++column) {
-    const auto how = column == 0 ? std::nullopt : std::optional(augmentation);
-    maker.fill(images, indices, how, column - 1, batch, labels);
-    const float* in = batch.data();
-    for (int64_t row = 0; row < rows; ++row) {
-      for (int64_t y = 0; y < shape.height; ++y) {
-        uint8_t* out = sheet.data() + ((row * (shape.height + kSheetGap) + y) * extent.width +
-                                       column * (shape.width + kSheetGap)) *
-                                          3;
-        for (int64_t x = 0; x < shape.width * shape.channels; ++x, ++in) {
-          const auto c = static_cast<size_t>(x % shape.channels);
-          const double v = *in * data.preprocessing.deviation[c] + data.preprocessing.mean[c];
-          const auto byte = static_cast<uint8_t>(std::clamp(std::lround(v * 255), 0L, 255L));
-          out = std::fill_n(out, shape.channels == 1 ? 3 : 1, byte);
-        }
-      }
-    }
-  }
-  save_png(path, extent, sheet);
 }
 
 Json findings_json(const std::vector<std::pair<std::string, std::string>>& findings) {
@@ -214,7 +222,7 @@ std::string class_table(const DataSplits& data, const std::vector<int64_t>& trai
 int check_data(const DataOptions& options) {
   if (!options.output.empty()) check_output(options);
   const DataConfig config = data_config(options);
-  const DataSplits data = has_training_images(config) ? open_data(config) : open_test_data(config);
+  const DataSplits data = open_any_data(config);
   auto progress = make_stderr_progress();
   std::vector<ImageSums> train_sums;
   if (data.train)
@@ -225,16 +233,23 @@ int check_data(const DataOptions& options) {
   // A set of test images alone is looked at as they are.
   const char* part = data.train ? "training" : "test";
   const int64_t training = data.train ? data.train->size() : 0;
-  const Preprocessing measured = statistics(data.train ? train_sums : test_sums, data.shape);
+  const std::vector<ImageSums>& looked_at = data.train ? train_sums : test_sums;
+  const PixelType type = (data.train ? data.train : data.test)->pixel_type();
+  const Preprocessing measured = statistics(looked_at, data.shape, type);
   FileReport report = data.train ? data.train->report() : FileReport{};
   const FileReport other = data.test->report();
   report.jpeg += other.jpeg, report.png += other.png, report.greyscale += other.greyscale;
+  report.sixteen_bits += other.sixteen_bits;
   report.cmyk += other.cmyk, report.misnamed += other.misnamed;
   for (const auto& f : other.left_out) report.left_out.push_back(f);
   for (const auto& f : other.damaged) report.damaged.push_back(f);
   report.passed_over = other.passed_over;
   const StoredSides sides = config.any_size() ? stored_sides(data, config) : StoredSides{};
-  if (!options.output.empty()) draw_sheet(options.output, data, config);
+  if (!options.output.empty()) {
+    std::vector<int64_t> labels;
+    for (const ImageSums& s : looked_at) labels.push_back(s.label);
+    draw_sheet(options.output, data, config, labels);
+  }
   const std::vector<int64_t>& counts = data.train ? train : test;
   const auto [least, most] = std::minmax_element(counts.begin(), counts.end());
 
@@ -246,12 +261,15 @@ int check_data(const DataOptions& options) {
                                 {"class_names", Json::array(data.class_names)},
                                 {"training_of_class", Json::array(train)},
                                 {"test_of_class", Json::array(test)},
+                                {"channels", data.shape.channels},
+                                {"pixels", pixel_type_name(type)},
                                 {"mean", Json::array(measured.mean)},
                                 {"deviation", Json::array(measured.deviation)},
                                 {"files", Json::object({{"jpeg", report.jpeg},
                                                         {"png", report.png},
                                                         {"greyscale", report.greyscale},
                                                         {"cmyk", report.cmyk},
+                                                        {"sixteen_bits", report.sixteen_bits},
                                                         {"misnamed", report.misnamed}})},
                                 {"left_out", findings_json(report.left_out)},
                                 {"damaged", findings_json(report.damaged)},
@@ -264,18 +282,21 @@ int check_data(const DataOptions& options) {
     fmt::print("{}\n", answer.dump(2));
     return 0;
   }
-  fmt::print("{}: {} training and {} test images in {} classes, seen as {} x {}\n\n{}\n", data.name,
-             with_commas(training), with_commas(data.test->size()), data.classes, data.shape.width,
-             data.shape.height, class_table(data, train, test));
+  fmt::print("{}: {} training and {} test images in {} classes, seen as {} x {}{}\n\n{}\n",
+             data.name, with_commas(training), with_commas(data.test->size()), data.classes,
+             data.shape.width, data.shape.height, seen_text(data.shape, type),
+             class_table(data, train, test));
   fmt::print("classes of the {} images: {} to {} images{}\n", part, with_commas(*least),
              with_commas(*most),
              *least == 0 || *most > 2 * *least ? " (unbalanced: accuracy alone will mislead)" : "");
-  fmt::print("mean {}  deviation {} of the {} images in 0..1\n", Json::array(measured.mean).dump(),
-             Json::array(measured.deviation).dump(), part);
+  fmt::print("mean {}  deviation {} of the {} images {}\n", Json::array(measured.mean).dump(),
+             Json::array(measured.deviation).dump(), part, range_text(looked_at, type));
   if (report.jpeg + report.png > 0) {
-    fmt::print("files: {} JPEG, {} PNG; {} greyscale, {} CMYK, {} with the other one's name\n",
-               with_commas(report.jpeg), with_commas(report.png), with_commas(report.greyscale),
-               with_commas(report.cmyk), with_commas(report.misnamed));
+    fmt::print(
+        "files: {} JPEG, {} PNG; {} greyscale, {} CMYK, {} of 16 bits, {} with the other "
+        "one's name\n",
+        with_commas(report.jpeg), with_commas(report.png), with_commas(report.greyscale),
+        with_commas(report.cmyk), with_commas(report.sixteen_bits), with_commas(report.misnamed));
   }
   if (config.any_size())
     fmt::print("pictures with {}\n", sides_text(sides.smallest, sides.largest));
@@ -291,8 +312,10 @@ int check_data(const DataOptions& options) {
   for (const auto& [file, what] : report.left_out) fmt::print("left out: {}: {}\n", file, what);
   for (const auto& [file, what] : report.damaged) fmt::print("damaged: {}: {}\n", file, what);
   if (!options.output.empty()) {
-    fmt::print("contact sheet: {} (a row an image: as it is, then augmented: {})\n", options.output,
-               config.augment.empty() ? "not at all" : join(config.augment, ", "));
+    fmt::print(
+        "contact sheet: {} (a row a class: pictures as they are, then one of them "
+        "augmented: {})\n",
+        options.output, config.augment.empty() ? "not at all" : join(config.augment, ", "));
   }
   return 0;
 }

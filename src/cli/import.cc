@@ -232,14 +232,16 @@ PreprocessingChoice choose_preprocessing(const ImportOptions& options, const Wei
            what, channels, values->size(), flag);
     }
   }
+  // The floats of an array are what they are.
+  const bool pixels = data_name != "npy" && data_name != "packed";
   for (double m : p.mean) {
-    if (!(m >= 0 && m <= 1)) {
+    if (!std::isfinite(m) || (pixels && !(m >= 0 && m <= 1))) {
       fail(ErrorKind::Usage, "{}: expected pixels in 0..1, got {} (of 0..255: divide by 255)",
            choice.mean_from, m);
     }
   }
   for (double d : p.deviation) {
-    if (!(d > 0 && d <= 10)) {
+    if (!std::isfinite(d) || !(d > 0) || (pixels && d > 10)) {
       fail(ErrorKind::Usage, "{}: expected deviations of pixels in 0..1, got {}",
            choice.deviation_from, d);
     }

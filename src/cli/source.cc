@@ -102,7 +102,7 @@ std::vector<double> noise_image(const MapShape& shape, const Preprocessing& p, i
   std::vector<double> image;
   for (int64_t c = 0; c < shape.channels; ++c) {
     for (int64_t i = 0; i < shape.pixels(); ++i) {
-      const double pixel = static_cast<double>(random.below(256)) / 255;
+      const double pixel = p.low + (p.high - p.low) * static_cast<double>(random.below(256)) / 255;
       const auto channel = static_cast<size_t>(c) % p.mean.size();
       image.push_back((pixel - p.mean[channel]) / p.deviation[channel]);
     }
@@ -208,7 +208,7 @@ void override_data(Json& config, const std::vector<std::string>& assignments) {
   DataConfig now;
   if (data) now.name = data->get_string("name", now.name);
   if (!named || sized || now.any_size()) return;
-  for (const char* size : {"image_size", "resize"}) data->erase(size);
+  for (const char* size : {"image_size", "resize", "channels"}) data->erase(size);
 }
 
 void warn_of_unread_keys(const std::vector<std::string>& assignments, const std::string& command,

@@ -76,10 +76,10 @@ void describe(RecordVisitor& v, NetworkConfig& c) {
 void describe(RecordVisitor& v, DataConfig& c) {
   text_choice(
       v, "name", c.name, kData,
-      "Data set: the official files of CIFAR-10, CIFAR-100 (binary) or SVHN (.mat); folder, "
-      "any JPEG and PNG files in class folders (ImageNet's layout, Tiny ImageNet's, or one "
-      "folder a class); packed, what tailor data pack made; npy, NumPy arrays; or the procedural "
-      "ten-class set made in memory.");
+      "Data set: the official files of CIFAR-10, CIFAR-100 (binary or Python) or SVHN (.mat); "
+      "folder, any JPEG and PNG files in class folders (ImageNet's layout, Tiny ImageNet's, or one "
+      "folder a class); packed, what tailor data pack made; npy, NumPy arrays of 8 bits, 16 bits "
+      "or floats with any number of channels; or the procedural ten-class set made in memory.");
   v.text(
       "root", c.root,
       "Folder with the data set's files (cifar-10-batches-bin is also looked for inside it); for "
@@ -92,6 +92,11 @@ void describe(RecordVisitor& v, DataConfig& c) {
             "folder, packed: evaluation scales the short side to this, then cuts out the centre. "
             "0: 8/7 of "
             "image_size (256 for 224).");
+  v.integer(
+      "channels", c.channels, 0, 3,
+      "folder: channels that the network sees: 3, RGB (grey is repeated), or 1, grey (colours "
+      "become their ITU-R 601 luma). 0: 3. packed: 0, or as many as the cache has. The other "
+      "data sets have channels of their own.");
   v.boolean("extra", c.extra, "svhn: train on extra_32x32.mat too.");
   v.enumeration("unreadable", c.unreadable, names(kUnreadable),
                 "folder: files that are no readable picture are left out and named in the log "
@@ -147,9 +152,10 @@ void describe(RecordVisitor& v, DataConfig& c) {
   v.integer(
       "seed", c.seed, 0, INT32_MAX,
       "Seed of the validation split and of the synthetic images. Runs to be compared share it.");
-  v.numbers("mean", c.mean, 0, 1,
-            "Mean of the pixels in 0..1, one number a channel. Empty: the data set's.");
-  v.numbers("deviation", c.deviation, 1e-6, 10,
+  v.numbers("mean", c.mean, -1e9, 1e9,
+            "Mean of the pixels in 0..1 (npy's floats: of the numbers as they are), one number a "
+            "channel. Empty: the data set's.");
+  v.numbers("deviation", c.deviation, 1e-6, 1e9,
             "Per-channel standard deviation. Empty: the data set's.");
 }
 
@@ -301,15 +307,33 @@ void describe(RecordVisitor& v, RunConfig& c) {
 }
 
 void check(const DataConfig& c, const std::string& source) {
-  const bool one = c.name == "npy" && c.mean.size() == 1;  // images of one channel
-  if (c.mean.size() != c.deviation.size() || (!c.mean.empty() && c.mean.size() != 3 && !one)) {
+  auto number = [](int64_t n) { return std::to_string(n); };
+  // Arrays show how many channels and which range they have when they are opened.
+  const bool arrays = c.name == "npy" || c.name == "packed";
+  const size_t channels = c.name == "folder" && c.channels == 1 ? 1 : 3;
+  if (c.mean.size() != c.deviation.size() ||
+      (!arrays && !c.mean.empty() && c.mean.size() != channels)) {
     fail_config("/data/mean",
-                c.name == "npy" ? "three numbers, or one for images of one channel, and as many in "
-                                  "/data/deviation (or both empty)"
+                arrays ? "one number a channel, and as many in /data/deviation (or both empty)"
+                : channels == 1 ? "one number, and one in /data/deviation (or both empty)"
                                 : "three numbers, and three in /data/deviation (or both empty)",
                 fmt::format("{} and {}", c.mean.size(), c.deviation.size()), source);
   }
-  auto number = [](int64_t n) { return std::to_string(n); };
+  for (size_t i = 0; i < c.mean.size() && !arrays; ++i) {
+    const std::string at = fmt::format("/{}", i);
+    if (c.mean[i] < 0 || c.mean[i] > 1)
+      fail_config("/data/mean" + at, "0 to 1, because pixels are", fmt::format("{}", c.mean[i]),
+                  source);
+    if (c.deviation[i] > 10)
+      fail_config("/data/deviation" + at, "at most 10, of pixels in 0..1",
+                  fmt::format("{}", c.deviation[i]), source);
+  }
+  if (c.channels != 0 && (!c.any_size() || c.channels == 2)) {
+    fail_config("/data/channels",
+                c.any_size() ? "3 (RGB) or 1 (grey)"
+                             : fmt::format("0, because {}'s images have their own", c.name),
+                number(c.channels), source);
+  }
   if (c.any_size()) {
     if (c.image_size < 1) {
       fail_config("/data/image_size",

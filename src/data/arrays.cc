@@ -1,7 +1,9 @@
 #include "data/arrays.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "tailor/core/files.h"
 #include "tailor/core/strings.h"
@@ -13,8 +15,9 @@ namespace {
 constexpr int64_t kMlperfClasses = 10;
 constexpr size_t kMlperfBytes = 32 * 32 * 3;
 
-std::shared_ptr<uint8_t> new_pixels(size_t bytes) {
-  return {new uint8_t[bytes], std::default_delete<uint8_t[]>()};
+template <class T>
+std::shared_ptr<T> new_pixels(size_t count) {
+  return {new T[count], std::default_delete<T[]>()};
 }
 
 template <class T>
@@ -44,33 +47,88 @@ std::vector<int64_t> read_labels(const std::string& path, int64_t count) {
   return labels;
 }
 
+/// Each element of the array, as often as `copies` says, as what `convert` makes of it.
+template <class From, class To, class Convert>
+std::shared_ptr<To> convert_pixels(const Tensor& t, size_t copies, const Convert& convert) {
+  const Span<const From> in = t.as<From>();
+  const auto pixels = new_pixels<To>(copies * in.size());
+  To* out = pixels.get();
+  for (const From v : in) out = std::fill_n(out, copies, static_cast<To>(convert(v)));
+  return pixels;
+}
+
+/// Floats as they are, all of them finite, and their range.
+template <class From>
+std::shared_ptr<float> convert_floats(const Tensor& t, size_t copies, const std::string& path,
+                                      ArrayPart& part) {
+  part.low = std::numeric_limits<double>::infinity(), part.high = -part.low;
+  size_t at = 0;
+  return convert_pixels<From, float>(t, copies, [&](From v) {
+    const auto value = static_cast<float>(v);
+    if (!std::isfinite(value)) {
+      const auto image = at / (t.as<From>().size() / static_cast<size_t>(t.shape()[0]));
+      fail(ErrorKind::Data, "images {}: image {}: expected numbers that float32 has, got {}", path,
+           image, v);
+    }
+    ++at;
+    part.low = std::min<double>(part.low, value), part.high = std::max<double>(part.high, value);
+    return value;
+  });
+}
+
+/// `t` as the file's type says, and not as the tensor's: u2 comes as I32.
+Images make_images(const Tensor& t, size_t copies, const std::string& path, ArrayPart& part,
+                   std::vector<int64_t> labels) {
+  auto bytes = [&](auto pixels) {
+    return make_memory_images(part.shape, std::shared_ptr<const uint8_t>(pixels), labels);
+  };
+  auto words = [&](const std::shared_ptr<uint16_t>& pixels) {
+    // Few sensors use all of their 16 bits: an export should know which.
+    const auto count = static_cast<size_t>(t.size()) * copies;
+    const auto [low, high] = std::minmax_element(pixels.get(), pixels.get() + count);
+    part.low = static_cast<float>(*low) / 65535.F, part.high = static_cast<float>(*high) / 65535.F;
+    return make_memory_images(part.shape, std::shared_ptr<const uint16_t>(pixels), labels);
+  };
+  auto floats = [&](auto pixels) {
+    return make_memory_images(part.shape, std::shared_ptr<const float>(pixels), labels);
+  };
+  const std::string& type = part.type;
+  if (type == "u1")
+    return bytes(convert_pixels<uint8_t, uint8_t>(t, copies, [](uint8_t v) { return v; }));
+  if (type == "b1")
+    return bytes(convert_pixels<uint8_t, uint8_t>(t, copies, [](uint8_t v) { return v * 255; }));
+  if (type == "i1")
+    return bytes(convert_pixels<int8_t, uint8_t>(t, copies, [](int8_t v) { return v + 128; }));
+  if (type == "u2")
+    return words(convert_pixels<int32_t, uint16_t>(t, copies, [](int32_t v) { return v; }));
+  if (type == "i2")
+    return words(convert_pixels<int16_t, uint16_t>(t, copies, [](int16_t v) { return v + 32768; }));
+  if (type == "f8") return floats(convert_floats<double>(t, copies, path, part));
+  TAILOR_CHECK(t.dtype() == DType::F32, "pixels of {}", type);
+  return floats(convert_floats<float>(t, copies, path, part));
+}
+
 }  // namespace
 
 ArrayPart load_npy_images(const std::string& folder, const std::string& part) {
   const std::string path = path_join(folder, part + "_images.npy");
-  const Tensor t = load_npy(path, "images");
+  ArrayPart out;
+  const Tensor t = load_npy(path, "images", &out.type);
   const Shape& s = t.shape();
-  const bool channels = s.size() == 4 && (s[3] == 3 || s[3] == 1), grey = s.size() == 3;
-  if (t.dtype() != DType::U8 || !(channels || grey) || element_count(s) == 0 ||
-      s[1] > kMaxMapSide || s[2] > kMaxMapSide) {
-    fail(
-        ErrorKind::Data,
-        "images {}: expected U8 of shape [images, rows, columns, 3] (RGB), [images, rows, columns, "
-        "1] (one channel) or [images, rows, columns] (grey, made RGB), got {} of shape {}",
-        path, dtype_name(t.dtype()), to_string(s));
+  const bool grey = s.size() == 3, wide = t.dtype() == DType::I64 || out.type == "i4";
+  if (wide || !(s.size() == 4 || grey) || element_count(s) == 0 || s[1] > kMaxMapSide ||
+      s[2] > kMaxMapSide || element_count(s) / s[0] > kMaxMapElements) {
+    fail(ErrorKind::Data,
+         "images {}: expected u1, u2, i1, i2, b1 (the range of the type becomes 0..1) or f2, f4, "
+         "f8 (as they are) of shape [images, rows, columns, channels] or [images, rows, columns] "
+         "(grey, made RGB), got {} of shape {}{}",
+         path, out.type, to_string(s),
+         wide ? "; convert the array with astype(), to float32 if unsure" : "");
   }
   std::vector<int64_t> labels = read_labels(path_join(folder, part + "_labels.npy"), s[0]);
-  ArrayPart out;
   out.shape = {grey ? 3 : s[3], s[1], s[2]};
   out.classes = *std::max_element(labels.begin(), labels.end()) + 1;
-  const Span<const uint8_t> in = t.as<uint8_t>();
-  const auto pixels = new_pixels(grey ? 3 * in.size() : in.size());
-  if (grey) {
-    for (size_t i = 0; i < in.size(); ++i) std::fill_n(pixels.get() + 3 * i, 3, in[i]);
-  } else {
-    std::memcpy(pixels.get(), in.data(), in.size());
-  }
-  out.images = make_memory_images(out.shape, pixels, std::move(labels));
+  out.images = make_images(t, grey ? 3 : 1, path, out, std::move(labels));
   return out;
 }
 
@@ -98,10 +156,10 @@ Images load_mlperf_tiny(const std::string& folder) {
     labels.push_back(*label);
   }
   if (labels.empty()) fail(ErrorKind::Data, "{}: it names no image", list);
-  const auto pixels = new_pixels(labels.size() * kMlperfBytes);
+  const auto pixels = new_pixels<uint8_t>(labels.size() * kMlperfBytes);
   for (size_t i = 0; i < bytes.size(); ++i)
     std::memcpy(pixels.get() + i * kMlperfBytes, bytes[i].data(), kMlperfBytes);
-  return make_memory_images({3, 32, 32}, pixels, std::move(labels));
+  return make_memory_images({3, 32, 32}, std::shared_ptr<const uint8_t>(pixels), std::move(labels));
 }
 
 }  // namespace tailor

@@ -9,10 +9,13 @@ namespace tailor {
 struct ArrayPart {
   Images images;
   MapShape shape;
-  int64_t classes = 0;  // the largest label and one
+  int64_t classes = 0;       // the largest label and one
+  std::string type;          // the file's, "u2"
+  double low = 0, high = 1;  // of the values; of 8 bits the type's
 };
-/// PART_images.npy, uint8, N×H×W×3, N×H×W×1 (images of one channel) or N×H×W (grey, made RGB), and
-/// PART_labels.npy, N whole numbers from 0.
+/// PART_images.npy, N×H×W×C or N×H×W (grey, made RGB), and PART_labels.npy, N whole numbers from 0.
+/// Integers of 8 and 16 bits and b1 are 0..1 over their type's range (u1 and u2 from 0, i1 and i2
+/// from their smallest); f2, f4 and f8 are as they are, in float32, and must be finite.
 /// Throws Data with path, expected and found.
 ArrayPart load_npy_images(const std::string& folder, const std::string& part);
 

@@ -10,35 +10,75 @@ namespace {
 
 uint8_t to_byte(double v) { return static_cast<uint8_t>(std::clamp(v + 0.5, 0.0, 255.0)); }
 
-/// ITU-R 601 luma, as everyone's greyscale.
-double luma(const uint8_t* p) { return 0.299 * p[0] + 0.587 * p[1] + 0.114 * p[2]; }
+float to_value(double v) { return static_cast<float>(std::clamp(v, 0.0, 1.0)); }
 
-template <size_t kChannels>
-void jitter(Span<uint8_t> hwc, double brightness, double contrast, double saturation) {
-  auto grey_of = [](const uint8_t* p) {
-    if constexpr (kChannels == 3) {
-      return luma(p);
-    } else {
-      return static_cast<double>(*p);
-    }
+/// ITU-R 601 luma, as everyone's greyscale.
+template <size_t kChannels, class T>
+double grey_of(const T* p) {
+  if constexpr (kChannels == 3) {
+    return 0.299 * p[0] + 0.587 * p[1] + 0.114 * p[2];
+  } else {
+    return static_cast<double>(*p);
+  }
+}
+
+/// f(v) for every byte, looked up, or for a value.
+template <class F>
+struct ByteTable {
+  uint8_t table[256];
+  explicit ByteTable(const F& f) {
+    for (int v = 0; v < 256; ++v) table[v] = to_byte(f(v));
+  }
+  uint8_t operator()(uint8_t v) const { return table[v]; }
+};
+template <class F>
+struct ValueFunction {
+  const F& f;
+  explicit ValueFunction(const F& function) : f(function) {}
+  float operator()(float v) const { return to_value(f(v)); }
+};
+
+template <size_t kChannels, class T>
+void jitter(Span<T> hwc, double brightness, double contrast, double saturation) {
+  constexpr bool kBytes = sizeof(T) == 1;
+  auto mapped = [](const auto& f) {
+    using F = std::decay_t<decltype(f)>;
+    return std::conditional_t<kBytes, ByteTable<F>, ValueFunction<F>>(f);
   };
-  uint8_t bright[256];
-  for (int v = 0; v < 256; ++v) bright[v] = to_byte(v * brightness);
+  const auto brighten = [&](double v) { return v * brightness; };
+  const auto bright = mapped(brighten);
   double grey = 0;
   for (size_t i = 0; i + kChannels <= hwc.size(); i += kChannels) {
-    for (size_t c = 0; c < kChannels; ++c) hwc[i + c] = bright[hwc[i + c]];
-    grey += grey_of(&hwc[i]);
+    for (size_t c = 0; c < kChannels; ++c) hwc[i + c] = bright(hwc[i + c]);
+    grey += grey_of<kChannels>(&hwc[i]);
   }
   grey /= static_cast<double>(std::max<size_t>(hwc.size() / kChannels, 1));
-  uint8_t contrasted[256];
-  for (int v = 0; v < 256; ++v) contrasted[v] = to_byte(grey + (v - grey) * contrast);
+  const auto stretch = [&](double v) { return grey + (v - grey) * contrast; };
+  const auto contrasted = mapped(stretch);
   for (size_t i = 0; i + kChannels <= hwc.size(); i += kChannels) {
-    for (size_t c = 0; c < kChannels; ++c) hwc[i + c] = contrasted[hwc[i + c]];
+    for (size_t c = 0; c < kChannels; ++c) hwc[i + c] = contrasted(hwc[i + c]);
     if (kChannels == 1) continue;
-    const double own = grey_of(&hwc[i]);
-    for (size_t c = 0; c < kChannels; ++c)
-      hwc[i + c] = to_byte(own + (hwc[i + c] - own) * saturation);
+    const double own = grey_of<kChannels>(&hwc[i]);
+    for (size_t c = 0; c < kChannels; ++c) {
+      const double v = own + (static_cast<double>(hwc[i + c]) - own) * saturation;
+      if constexpr (kBytes) {
+        hwc[i + c] = to_byte(v);
+      } else {
+        hwc[i + c] = to_value(v);
+      }
+    }
   }
+}
+
+template <class T>
+void jitter_all(Span<T> hwc, int64_t channels, const ColorJitterConfig& config,
+                const AugmentationKey& key) {
+  TAILOR_CHECK(channels == 3 || channels == 1, "colours of {} channels", channels);
+  CounterRandom random = key.random(AugmentationUse::Color);
+  auto factor = [&](double most) { return random.uniform(1 - most, 1 + most); };
+  const double brightness = factor(config.brightness), contrast = factor(config.contrast),
+               saturation = factor(config.saturation);
+  (channels == 3 ? jitter<3, T> : jitter<1, T>)(hwc, brightness, contrast, saturation);
 }
 
 }  // namespace
@@ -79,12 +119,11 @@ Window random_window(Extent extent, MapShape shape, int64_t resize, const Augmen
 
 void jitter_colors(Span<uint8_t> hwc, int64_t channels, const ColorJitterConfig& config,
                    const AugmentationKey& key) {
-  TAILOR_CHECK(channels == 3 || channels == 1, "colours of {} channels", channels);
-  CounterRandom random = key.random(AugmentationUse::Color);
-  auto factor = [&](double most) { return random.uniform(1 - most, 1 + most); };
-  const double brightness = factor(config.brightness), contrast = factor(config.contrast),
-               saturation = factor(config.saturation);
-  (channels == 3 ? jitter<3> : jitter<1>)(hwc, brightness, contrast, saturation);
+  jitter_all(hwc, channels, config, key);
+}
+void jitter_colors(Span<float> hwc, int64_t channels, const ColorJitterConfig& config,
+                   const AugmentationKey& key) {
+  jitter_all(hwc, channels, config, key);
 }
 
 void cut_out(Span<float> hwc, MapShape shape, const CutoutConfig& config,

@@ -26,8 +26,10 @@ Window random_resized_window(Extent extent, MapShape shape, const RandomResizedC
 /// centre_window, but anywhere.
 Window random_window(Extent extent, MapShape shape, int64_t resize, const AugmentationKey& key);
 /// Brightness, contrast, saturation, in this order, in place: of RGB, or of one channel, which has
-/// no saturation.
+/// no saturation. Bytes, or values in 0..1.
 void jitter_colors(Span<uint8_t> hwc, int64_t channels, const ColorJitterConfig& config,
+                   const AugmentationKey& key);
+void jitter_colors(Span<float> hwc, int64_t channels, const ColorJitterConfig& config,
                    const AugmentationKey& key);
 /// Sets a square of the normalised image to 0, the mean; its part inside the image counts.
 void cut_out(Span<float> hwc, MapShape shape, const CutoutConfig& config,

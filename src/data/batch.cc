@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <cstring>
 
 #include "data/augment.h"
 #include "tailor/core/random.h"
@@ -16,21 +15,31 @@ constexpr int64_t kPad = 4;
 /// Starting threads for less than this is slower than not.
 constexpr int64_t kBytesWorthThreads = 4'000'000;
 
-void normalise_row(const uint8_t* in, const float* scale, const float* bias, float* out,
-                   int64_t n) {
-  for (int64_t i = 0; i < n; ++i) out[i] = scale[i] * static_cast<float>(in[i]) + bias[i];
+int64_t read_whole(const ImageDataset& images, int64_t index, std::vector<uint8_t>& image) {
+  return images.get(index, image);
+}
+int64_t read_whole(const ImageDataset& images, int64_t index, std::vector<float>& image) {
+  return images.get_values(index, image);
+}
+int64_t read_part(const ImageDataset& images, int64_t index, const WindowChooser& choose,
+                  MapShape shape, std::vector<uint8_t>& image) {
+  return images.read_window(index, choose, shape, image);
+}
+int64_t read_part(const ImageDataset& images, int64_t index, const WindowChooser& choose,
+                  MapShape shape, std::vector<float>& image) {
+  return images.read_window_values(index, choose, shape, image);
 }
 
-/// One row, shifted by dx and mirrored; black where it comes from outside.
-void shift_row(const uint8_t* from, int64_t width, int64_t channels, int64_t dx, bool flip,
-               std::vector<uint8_t>& row) {
-  const auto pixel_bytes = static_cast<size_t>(channels);
+/// One row, shifted by dx and mirrored; 0 where it comes from outside.
+template <class T>
+void shift_row(const T* from, int64_t width, int64_t channels, int64_t dx, bool flip,
+               std::vector<T>& row) {
   if (!flip) {
     const int64_t first = std::max<int64_t>(0, -dx), last = std::min(width, width - dx);
-    std::memset(row.data(), 0, row.size());
+    std::fill(row.begin(), row.end(), T{0});
     if (first < last) {  // an image narrower than the pad can be cropped to nothing
-      std::memcpy(row.data() + first * channels, from + (first + dx) * channels,
-                  static_cast<size_t>(last - first) * pixel_bytes);
+      std::copy_n(from + (first + dx) * channels, (last - first) * channels,
+                  row.data() + first * channels);
     }
     return;
   }
@@ -38,9 +47,9 @@ void shift_row(const uint8_t* from, int64_t width, int64_t channels, int64_t dx,
     const int64_t n = decltype(constant)::value > 0 ? decltype(constant)::value : channels;
     for (int64_t x = 0; x < width; ++x) {
       const int64_t from_x = width - 1 - x + dx;
-      uint8_t* pixel = row.data() + x * n;
+      T* pixel = row.data() + x * n;
       const bool inside = from_x >= 0 && from_x < width;
-      for (int64_t c = 0; c < n; ++c) pixel[c] = inside ? from[from_x * n + c] : uint8_t{0};
+      for (int64_t c = 0; c < n; ++c) pixel[c] = inside ? from[from_x * n + c] : T{0};
     }
   };
   if (channels == 3) {
@@ -73,31 +82,46 @@ BatchMaker::BatchMaker(MapShape shape, const Preprocessing& preprocessing) : sha
     for (size_t c = 0; c < static_cast<size_t>(shape.channels); ++c) {
       scale_.push_back(static_cast<float>(1 / (255 * preprocessing.deviation[c])));
       bias_.push_back(static_cast<float>(-preprocessing.mean[c] / preprocessing.deviation[c]));
+      mean_.push_back(preprocessing.mean[c]);
+      inverse_.push_back(1 / preprocessing.deviation[c]);
     }
   }
 }
 
+void BatchMaker::normalise_row(const uint8_t* in, float* out) const {
+  const size_t n = scale_.size();
+  const float *scale = scale_.data(), *bias = bias_.data();
+  for (size_t i = 0; i < n; ++i) out[i] = scale[i] * static_cast<float>(in[i]) + bias[i];
+}
+
+void BatchMaker::normalise_row(const float* in, float* out) const {
+  // In float64: a sensor's values may be large and close to one another.
+  for (size_t i = 0; i < mean_.size(); ++i)
+    out[i] = static_cast<float>((static_cast<double>(in[i]) - mean_[i]) * inverse_[i]);
+}
+
+template <class T>
 int64_t BatchMaker::fill_one(const ImageDataset& images, int64_t index,
                              const std::optional<Augmentation>& augmentation, int64_t epoch,
-                             float* out, Buffers& buffers) const {
-  std::vector<uint8_t>& image = buffers.image;
+                             float* out, Buffers<T>& buffers) const {
+  std::vector<T>& image = buffers.image;
   int64_t dy = 0, dx = 0, label = 0;
   bool flip = false;
   const AugmentationKey key{augmentation ? augmentation->seed : 0, epoch, images.id(index)};
   if (augmentation && augmentation->random_resized_crop) {
-    label = images.read_window(
-        index,
+    label = read_part(
+        images, index,
         [&](Extent e) {
           return random_resized_window(e, shape_, *augmentation->random_resized_crop, key);
         },
         shape_, image);
   } else if (augmentation && augmentation->random_crop_resize > 0) {
-    label = images.read_window(
-        index,
+    label = read_part(
+        images, index,
         [&](Extent e) { return random_window(e, shape_, augmentation->random_crop_resize, key); },
         shape_, image);
   } else {
-    label = images.get(index, image);
+    label = read_whole(images, index, image);
   }
   if (augmentation) {
     CounterRandom random = key.random(AugmentationUse::PadCropAndFlip);
@@ -108,26 +132,44 @@ int64_t BatchMaker::fill_one(const ImageDataset& images, int64_t index,
     if (augmentation->pad_crop) dy = crop_y, dx = crop_x;
     flip = augmentation->flip && mirrored;
     if (augmentation->color_jitter)
-      jitter_colors(image, shape_.channels, *augmentation->color_jitter, key);
+      jitter_colors(Span<T>(image), shape_.channels, *augmentation->color_jitter, key);
   }
   const int64_t row_size = shape_.width * shape_.channels;
   float* at = out;
   for (int64_t y = 0; y < shape_.height; ++y, at += row_size) {
     const int64_t from_y = y + dy;
-    const uint8_t* in = buffers.row.data();
+    const T* in = buffers.row.data();
     if (from_y < 0 || from_y >= shape_.height) {
-      std::memset(buffers.row.data(), 0, buffers.row.size());
+      std::fill(buffers.row.begin(), buffers.row.end(), T{0});
     } else if (dx == 0 && !flip) {
       in = image.data() + from_y * row_size;
     } else {
       shift_row(image.data() + from_y * row_size, shape_.width, shape_.channels, dx, flip,
                 buffers.row);
     }
-    normalise_row(in, scale_.data(), bias_.data(), at, row_size);
+    normalise_row(in, at);
   }
   if (augmentation && augmentation->cutout)
     cut_out({out, static_cast<size_t>(shape_.size())}, shape_, *augmentation->cutout, key);
   return label;
+}
+
+template <class T>
+void BatchMaker::fill_all(const ImageDataset& images, Span<const int64_t> indices,
+                          const std::optional<Augmentation>& augmentation, int64_t epoch,
+                          Span<float> nhwc, Span<int64_t> labels, int threads) const {
+  const auto count = static_cast<int64_t>(indices.size());
+  // Each worker takes the next image until there is none; which one that is changes nothing.
+  std::atomic<int64_t> next{0};
+  parallel_for(std::min<int64_t>(threads, count), threads, [&](int64_t) {
+    Buffers<T> buffers{std::vector<T>(static_cast<size_t>(shape_.size())),
+                       std::vector<T>(static_cast<size_t>(shape_.width * shape_.channels))};
+    for (int64_t n = next++; n < count; n = next++) {
+      const auto at = static_cast<size_t>(n);
+      labels[at] = fill_one(images, indices[at], augmentation, epoch,
+                            nhwc.data() + n * shape_.size(), buffers);
+    }
+  });
 }
 
 double BatchMaker::fill(const ImageDataset& images, Span<const int64_t> indices,
@@ -141,17 +183,11 @@ double BatchMaker::fill(const ImageDataset& images, Span<const int64_t> indices,
     threads =
         images.decodes() || count * shape_.size() > kBytesWorthThreads ? available_threads() : 1;
   }
-  // Each worker takes the next image until there is none; which one that is changes nothing.
-  std::atomic<int64_t> next{0};
-  parallel_for(std::min<int64_t>(threads, count), threads, [&](int64_t) {
-    Buffers buffers{std::vector<uint8_t>(static_cast<size_t>(shape_.size())),
-                    std::vector<uint8_t>(static_cast<size_t>(shape_.width * shape_.channels))};
-    for (int64_t n = next++; n < count; n = next++) {
-      const auto at = static_cast<size_t>(n);
-      labels[at] = fill_one(images, indices[at], augmentation, epoch,
-                            nhwc.data() + n * shape_.size(), buffers);
-    }
-  });
+  if (images.pixel_type() == PixelType::U8) {
+    fill_all<uint8_t>(images, indices, augmentation, epoch, nhwc, labels, threads);
+  } else {
+    fill_all<float>(images, indices, augmentation, epoch, nhwc, labels, threads);
+  }
   if (!augmentation || !augmentation->mixup || count == 0) return 1;
   const double share =
       mixup_share(*augmentation->mixup, {augmentation->seed, epoch, images.id(indices[0])});

@@ -7,6 +7,7 @@
 #include <csetjmp>
 #include <cstdio>
 #include <cstring>
+#include <limits>
 
 #include <jpeglib.h>  // wants size_t and FILE
 
@@ -153,17 +154,90 @@ bool begins_with(Span<const uint8_t> bytes, std::initializer_list<uint8_t> magic
   return bytes.size() >= magic.size() && std::equal(magic.begin(), magic.end(), bytes.begin());
 }
 
-struct PngImage {
-  png_image image{};
-  explicit PngImage(Span<const uint8_t> bytes) {
-    image.version = PNG_IMAGE_VERSION;
-    if (!png_image_begin_read_from_memory(&image, bytes.data(), bytes.size()))
-      fail(ErrorKind::Data, "its PNG header is damaged ({})", image.message);
-    image.flags |= PNG_IMAGE_FLAG_16BIT_sRGB;
+/// libpng's reader of one picture. Only what says where the pixels are is read: gAMA, sRGB, iCCP,
+/// cHRM, sBIT and bKGD say how to show them, and change nothing.
+class PngReader {
+ public:
+  /// Reads the header. Throws Data. `bytes` must stay until decode() is done.
+  explicit PngReader(Span<const uint8_t> bytes) : rest_(bytes) {
+    png_ = png_create_read_struct(
+        PNG_LIBPNG_VER_STRING, this,
+        [](png_structp png, png_const_charp text) {
+          auto& self = *static_cast<PngReader*>(png_get_error_ptr(png));
+          std::snprintf(self.message_, sizeof self.message_, "%s", text);
+          std::longjmp(self.jump_, 1);
+        },
+        [](png_structp, png_const_charp) {});
+    if (png_) info_ = png_create_info_struct(png_);
+    if (!info_) std::snprintf(message_, sizeof message_, "no memory");
+    const bool begun =
+        info_ && guarded([&] {
+          png_set_keep_unknown_chunks(png_, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
+          png_set_benign_errors(png_, 1);
+          png_set_read_fn(png_, this, [](png_structp png, png_bytep out, size_t size) {
+            auto& rest = static_cast<PngReader*>(png_get_io_ptr(png))->rest_;
+            if (size > rest.size()) png_error(png, "read beyond end of data");
+            std::memcpy(out, rest.data(), size);
+            rest = {rest.data() + size, rest.size() - size};
+          });
+          png_read_info(png_, info_);
+        });
+    if (begun) return;
+    png_destroy_read_struct(&png_, &info_, nullptr);
+    fail(ErrorKind::Data, "its PNG header is damaged ({})", message_);
   }
-  PngImage(const PngImage&) = delete;
-  PngImage& operator=(const PngImage&) = delete;
-  ~PngImage() { png_image_free(&image); }
+  PngReader(const PngReader&) = delete;
+  PngReader& operator=(const PngReader&) = delete;
+  ~PngReader() { png_destroy_read_struct(&png_, &info_, nullptr); }
+
+  ImageInfo info() const {
+    const bool colour = (png_get_color_type(png_, info_) & PNG_COLOR_MASK_COLOR) != 0;
+    return {ImageFormat::Png,
+            colour ? ImageColour::Rgb : ImageColour::Grey,
+            {png_get_image_height(png_, info_), png_get_image_width(png_, info_)},
+            png_get_bit_depth(png_, info_) == 16 ? 16 : 8};
+  }
+
+  /// The picture in its own one or three channels, as uint8_t (16 bits are rounded to 8) or
+  /// uint16_t (of a file of 16 bits). Transparency is dropped, as PIL's convert("RGB") does.
+  /// Returns what was wrong with it, or "": rows that are not there are `kMissing`.
+  template <class T>
+  std::string decode(std::vector<T>& pixels) {
+    const auto [height, width] = info().extent;
+    const int64_t row = width * (info().colour == ImageColour::Grey ? 1 : 3);
+    pixels.assign(static_cast<size_t>(height * row),
+                  static_cast<T>(kMissing * (std::numeric_limits<T>::max() / 255)));
+    std::vector<png_bytep> rows;
+    for (int64_t y = 0; y < height; ++y)
+      rows.push_back(reinterpret_cast<png_bytep>(pixels.data() + y * row));
+    const auto row_bytes = static_cast<size_t>(row) * sizeof(T);
+    const bool whole = guarded([&] {
+      png_set_palette_to_rgb(png_);
+      if (png_get_bit_depth(png_, info_) < 8) png_set_expand_gray_1_2_4_to_8(png_);
+      sizeof(T) == 2 ? png_set_swap(png_) : png_set_scale_16(png_);
+      png_set_strip_alpha(png_);
+      png_set_interlace_handling(png_);
+      png_read_update_info(png_, info_);
+      if (png_get_rowbytes(png_, info_) != row_bytes) png_error(png_, "rows of another length");
+      png_read_image(png_, rows.data());
+    });
+    return whole ? "" : message_;
+  }
+
+ private:
+  /// False if libpng gave up. `work` is left by a jump: nothing in it may need a destructor.
+  template <typename Work>
+  bool guarded(const Work& work) {
+    if (setjmp(jump_)) return false;
+    work();
+    return true;
+  }
+
+  Span<const uint8_t> rest_;
+  png_structp png_ = nullptr;
+  png_infop info_ = nullptr;
+  std::jmp_buf jump_{};
+  char message_[128] = {};
 };
 
 ImageInfo check_size(ImageInfo info) {
@@ -224,19 +298,60 @@ std::string decode_jpeg(Window window, Extent size, Extent& decoded, RealWindow&
   return s.jpeg.finish();
 }
 
-/// Colours as they are stored: transparency is dropped, as PIL's convert("RGB") does.
-std::string decode_png(Span<const uint8_t> bytes, std::vector<uint8_t>& rgb) {
-  PngImage png(bytes);
-  const bool alpha = (png.image.format & PNG_FORMAT_FLAG_ALPHA) != 0;
-  png.image.format = alpha ? PNG_FORMAT_RGBA : PNG_FORMAT_RGB;
-  rgb.assign(PNG_IMAGE_SIZE(png.image), kMissing);
-  const bool whole = png_image_finish_read(&png.image, nullptr, rgb.data(), 0, nullptr) != 0;
-  if (alpha) {
-    const size_t pixels = rgb.size() / 4;
-    for (size_t i = 1; i < pixels; ++i) std::memmove(&rgb[3 * i], &rgb[4 * i], 3);
-    rgb.resize(3 * pixels);
+/// Pixels of one or three channels as one or three: grey is repeated, and colours become grey by
+/// ITU-R 601 in 16 bits of fraction, as PIL's convert("L") does.
+template <class T>
+void copy_channels(const T* in, int64_t from, int64_t to, int64_t pixels, T* out) {
+  constexpr int32_t kLuma[] = {19595, 38470, 7471};
+  for (; pixels > 0; --pixels, in += from, out += to) {
+    if (to == 3) {
+      std::fill_n(out, 3, *in);
+    } else if constexpr (std::is_integral_v<T>) {
+      const int32_t sum = kLuma[0] * in[0] + kLuma[1] * in[1] + kLuma[2] * in[2];
+      *out = static_cast<T>((sum + 0x8000) >> 16);
+    } else {
+      const double sum =
+          double{in[0]} * kLuma[0] + double{in[1]} * kLuma[1] + double{in[2]} * kLuma[2];
+      *out = static_cast<T>(sum / 65536);
+    }
   }
-  return whole ? "" : png.image.message;
+}
+
+/// resample() from `channels` to those of the shape.
+template <class From, class To>
+void resample_to(const From* pixels, Extent extent, int64_t channels, RealWindow window,
+                 MapShape shape, To* out_hwc) {
+  const Extent size{shape.height, shape.width};
+  if (channels == shape.channels) return resample(pixels, extent, channels, window, size, out_hwc);
+  std::vector<To> scaled(static_cast<size_t>(shape.pixels() * channels));
+  resample(pixels, extent, channels, window, size, scaled.data());
+  copy_channels(scaled.data(), channels, shape.channels, shape.pixels(), out_hwc);
+}
+
+Window checked_window(const ImageInfo& info, const WindowChooser& choose, MapShape shape,
+                      size_t values) {
+  TAILOR_CHECK(
+      (shape.channels == 3 || shape.channels == 1) && values == static_cast<size_t>(shape.size()),
+      "{} values for {}", values, to_string(shape));
+  const Window window = choose(info.extent);
+  TAILOR_CHECK(window.top >= 0 && window.left >= 0 && window.height >= 1 && window.width >= 1 &&
+                   window.top + window.height <= info.extent.height &&
+                   window.left + window.width <= info.extent.width,
+               "window {}+{} x {}+{} of {} x {}", window.top, window.height, window.left,
+               window.width, info.extent.height, info.extent.width);
+  return window;
+}
+
+RealWindow whole_pixels(Window w) {
+  return {static_cast<double>(w.top), static_cast<double>(w.left), static_cast<double>(w.height),
+          static_cast<double>(w.width)};
+}
+
+/// One panorama must not be paid for until the end of the run.
+template <class T>
+void give_back(std::vector<T>& pixels) {
+  constexpr size_t kKeptBytes = size_t{1} << 25;
+  if (pixels.capacity() * sizeof(T) > kKeptBytes) std::vector<T>().swap(pixels);
 }
 
 }  // namespace
@@ -244,13 +359,8 @@ std::string decode_png(Span<const uint8_t> bytes, std::vector<uint8_t>& rgb) {
 ImageInfo probe_image(Span<const uint8_t> bytes) {
   if (bytes.empty()) fail(ErrorKind::Data, "it has zero bytes");
   if (begins_with(bytes, {0xFF, 0xD8, 0xFF})) return probe_jpeg(bytes);
-  if (begins_with(bytes, {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'})) {
-    const PngImage png(bytes);
-    const bool colour = (png.image.format & PNG_FORMAT_FLAG_COLOR) != 0;
-    return check_size({ImageFormat::Png,
-                       colour ? ImageColour::Rgb : ImageColour::Grey,
-                       {png.image.height, png.image.width}});
-  }
+  if (begins_with(bytes, {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'}))
+    return check_size(PngReader(bytes).info());
   std::string start;
   for (size_t i = 0; i < std::min<size_t>(4, bytes.size()); ++i)
     start += fmt::format("{}{:02x}", i ? " " : "", bytes[i]);
@@ -259,31 +369,39 @@ ImageInfo probe_image(Span<const uint8_t> bytes) {
 
 std::string decode_window(Span<const uint8_t> bytes, const WindowChooser& choose, MapShape shape,
                           Span<uint8_t> pixels_hwc) {
-  TAILOR_CHECK(shape.channels == 3 && pixels_hwc.size() == static_cast<size_t>(shape.size()),
-               "{} bytes for {}", pixels_hwc.size(), to_string(shape));
   const ImageInfo info = probe_image(bytes);
-  const Window window = choose(info.extent);
-  TAILOR_CHECK(window.top >= 0 && window.left >= 0 && window.height >= 1 && window.width >= 1 &&
-                   window.top + window.height <= info.extent.height &&
-                   window.left + window.width <= info.extent.width,
-               "window {}+{} x {}+{} of {} x {}", window.top, window.height, window.left,
-               window.width, info.extent.height, info.extent.width);
-  const Extent size{shape.height, shape.width};
+  const Window window = checked_window(info, choose, shape, pixels_hwc.size());
   Extent decoded = info.extent;
-  RealWindow where{static_cast<double>(window.top), static_cast<double>(window.left),
-                   static_cast<double>(window.height), static_cast<double>(window.width)};
+  RealWindow where = whole_pixels(window);
+  int64_t channels = 3;
   std::string problem;
   std::vector<uint8_t>& pixels = scratch().pixels;
   if (info.format == ImageFormat::Jpeg) {
-    problem = decode_jpeg(window, size, decoded, where);
+    problem = decode_jpeg(window, {shape.height, shape.width}, decoded, where);
   } else {
-    problem = decode_png(bytes, pixels);
+    problem = PngReader(bytes).decode(pixels);
+    channels = info.colour == ImageColour::Grey ? 1 : 3;
   }
-  resample(pixels.data(), decoded, 3, where, size, pixels_hwc.data());
-  // One panorama must not be paid for until the end of the run.
-  constexpr size_t kKeptBytes = size_t{1} << 25;
-  if (pixels.capacity() > kKeptBytes) std::vector<uint8_t>().swap(pixels);
-  if (scratch().cmyk.capacity() > kKeptBytes) std::vector<uint8_t>().swap(scratch().cmyk);
+  resample_to(pixels.data(), decoded, channels, where, shape, pixels_hwc.data());
+  give_back(pixels);
+  give_back(scratch().cmyk);
+  return problem;
+}
+
+std::string decode_window(Span<const uint8_t> bytes, const WindowChooser& choose, MapShape shape,
+                          Span<float> pixels_hwc) {
+  const ImageInfo info = probe_image(bytes);
+  if (info.bits == 8) {
+    std::vector<uint8_t> eight(pixels_hwc.size());
+    const std::string problem = decode_window(bytes, choose, shape, eight);
+    for (size_t i = 0; i < eight.size(); ++i) pixels_hwc[i] = static_cast<float>(eight[i]) / 255;
+    return problem;
+  }
+  const Window window = checked_window(info, choose, shape, pixels_hwc.size());
+  std::vector<uint16_t> pixels;
+  const std::string problem = PngReader(bytes).decode(pixels);
+  resample_to(pixels.data(), info.extent, info.colour == ImageColour::Grey ? 1 : 3,
+              whole_pixels(window), shape, pixels_hwc.data());
   return problem;
 }
 

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <map>
 #include <set>
 #include <system_error>
 
@@ -189,6 +190,7 @@ class Archive : public FileSet {
       Member member;
     };
     std::vector<Found> found;
+    std::map<std::string, Member> members;  // what a hard link can be to
     std::set<std::string> folders, hidden;
     Reader reader(path_);
     int64_t spooled = 0;
@@ -208,10 +210,23 @@ class Archive : public FileSet {
            !above.empty() && folders.insert(above).second;)
         above = parent_path(above);
       if (is_folder) continue;
-      if (archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry)) {
-        passed_over_["link in an archive"].add(name);
+      const char* target = archive_entry_hardlink(entry);
+      if (target && archive_entry_size(entry) == 0) {  // to an earlier member
+        const auto member = members.find(inside_name(target, path_));
+        if (!wanted(name)) {
+          passed_over_[kind_of(name)].add(name);
+        } else if (member == members.end()) {
+          passed_over_["hard link to no picture in front of it"].add(name);
+        } else {
+          const Member same = member->second;
+          members[name] = same;
+          found.push_back({name, same});
+        }
+      } else if (!target && archive_entry_filetype(entry) != AE_IFREG) {
+        passed_over_["symbolic link in an archive"].add(name);
       } else if (wanted(name)) {
-        found.push_back({std::move(name), locate(reader, entry, spooled)});
+        found.push_back({name, locate(reader, entry, spooled)});
+        members[name] = found.back().member;
       } else {
         passed_over_[kind_of(name)].add(name);
       }

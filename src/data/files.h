@@ -32,8 +32,9 @@ class FileSet {
 
 /// The regular files whose name `wanted` accepts: below a folder, where links are followed and one
 /// that leads nowhere is an error when it is read; or in an archive (.tar, .tar.gz, .zip, whatever
-/// libarchive knows), where links are passed over. Stored members are read in place, compressed
-/// ones from a spool file in $TMPDIR that has no name and ends with the process. Throws Data.
+/// libarchive knows), where hard links to earlier members are those, and symbolic ones passed over.
+/// Stored members are read in place, compressed ones from a spool file in $TMPDIR that has no name
+/// and ends with the process. Throws Data.
 std::shared_ptr<const FileSet> open_files(
     const std::string& path, const std::function<bool(const std::string& name)>& wanted);
 

@@ -48,24 +48,23 @@ class FolderImages : public ImageDataset {
   }
 
   int64_t size() const override { return static_cast<int64_t>(items_.size()); }
+  PixelType pixel_type() const override {
+    return report_.sixteen_bits > 0 ? PixelType::U16 : PixelType::U8;
+  }
   int64_t get(int64_t index, Span<uint8_t> pixels_hwc) const override {
-    return read_window(
-        index, [&](Extent e) { return centre_window(e, view_.shape, view_.resize); }, view_.shape,
-        pixels_hwc);
+    return read_window(index, centre(), view_.shape, pixels_hwc);
+  }
+  int64_t get_values(int64_t index, Span<float> values_hwc) const override {
+    return read_window_values(index, centre(), view_.shape, values_hwc);
   }
   int64_t read_window(int64_t index, const WindowChooser& choose, MapShape shape,
                       Span<uint8_t> pixels_hwc) const override {
-    const Item& item = at(index);
-    std::string problem;
-    try {
-      problem = decode_window(as_bytes(files_->read(item.file)), choose, shape, pixels_hwc);
-    } catch (const Error& e) {
-      if (e.kind() != ErrorKind::Data) throw;
-      fail(ErrorKind::Data, "image {}: {}; it was readable when the data set was opened",
-           files_->title(item.file), e.what());
-    }
-    if (!problem.empty()) note_damage(item.file, problem);
-    return item.label;
+    TAILOR_CHECK(pixel_type() == PixelType::U8, "pictures of 16 bits read as bytes");
+    return decode(index, choose, shape, pixels_hwc);
+  }
+  int64_t read_window_values(int64_t index, const WindowChooser& choose, MapShape shape,
+                             Span<float> values_hwc) const override {
+    return decode(index, choose, shape, values_hwc);
   }
   Extent extent(int64_t index) const override { return at(index).extent; }
   std::string name(int64_t index) const override { return files_->names()[at(index).file]; }
@@ -101,6 +100,7 @@ class FolderImages : public ImageDataset {
       const bool png = infos[i].format == ImageFormat::Png;
       ++(png ? report_.png : report_.jpeg);
       report_.misnamed += png != (extension_of(name) == ".png") ? 1 : 0;
+      report_.sixteen_bits += infos[i].bits == 16 ? 1 : 0;
       report_.greyscale += infos[i].colour == ImageColour::Grey ? 1 : 0;
       report_.cmyk += infos[i].colour == ImageColour::Cmyk ? 1 : 0;
       readable.push_back({items_[i].file, items_[i].label, infos[i].extent});
@@ -112,6 +112,23 @@ class FolderImages : public ImageDataset {
   const Item& at(int64_t index) const {
     TAILOR_CHECK(index >= 0 && index < size(), "image {} of {}", index, size());
     return items_[static_cast<size_t>(index)];
+  }
+  WindowChooser centre() const {
+    return [this](Extent e) { return centre_window(e, view_.shape, view_.resize); };
+  }
+  template <class T>
+  int64_t decode(int64_t index, const WindowChooser& choose, MapShape shape, Span<T> out) const {
+    const Item& item = at(index);
+    std::string problem;
+    try {
+      problem = decode_window(as_bytes(files_->read(item.file)), choose, shape, out);
+    } catch (const Error& e) {
+      if (e.kind() != ErrorKind::Data) throw;
+      fail(ErrorKind::Data, "image {}: {}; it was readable when the data set was opened",
+           files_->title(item.file), e.what());
+    }
+    if (!problem.empty()) note_damage(item.file, problem);
+    return item.label;
   }
   ImageInfo probe(size_t file) const {
     const std::string start = files_->read(file, kHeaderBytes);
@@ -252,6 +269,7 @@ struct FolderLayout {
   std::string wrapper;          // "imagenette2-160/"
   std::string train, test;      // names of their folders; "" without one
   std::string without_picture;  // a val/ or test/ that is there in vain
+  bool test_alone = false;      // there is nothing but val/ or test/
 
   /// Whether a folder at the top is for classes, if there is no folder to train.
   static bool is_class(const std::string& top) {
@@ -286,7 +304,14 @@ FolderLayout find_layout(const FileSet& files, const std::string& root) {
       hold(first_part(name.substr(layout.wrapper.size()) + "/"), false);
   }
   layout.train = held[0];
-  if (!layout.train.empty()) layout.test = held[held[1].empty() ? 2 : 1];
+  layout.test_alone =
+      layout.train.empty() && !files.names().empty() &&
+      std::all_of(files.names().begin(), files.names().end(), [&](const auto& name) {
+        const std::string top = first_part(name.substr(layout.wrapper.size()));
+        return split_part(top) != SplitPart::None || top.empty();
+      });
+  if (!layout.train.empty() || layout.test_alone) layout.test = held[held[1].empty() ? 2 : 1];
+  layout.test_alone = layout.test_alone && !layout.test.empty();
   if (!layout.test.empty()) layout.without_picture.clear();
   return layout;
 }
@@ -297,23 +322,53 @@ void pass_over_empty_classes(const FileSet& files, const FolderLayout& layout,
   for (const std::string& folder : files.folders()) {
     if (!is_below(folder, layout.wrapper)) continue;
     const std::string name = folder.substr(layout.wrapper.size()), top = first_part(name);
-    const bool is_class_folder =
-        layout.train.empty() ? top.empty() && FolderLayout::is_class(name)
-                             : (top == layout.train || (top == layout.test && !top.empty())) &&
-                                   name.find('/', top.size() + 1) == std::string::npos;
+    const bool is_class_folder = layout.train.empty() && !layout.test_alone
+                                     ? top.empty() && FolderLayout::is_class(name)
+                                     : !top.empty() &&
+                                           (top == layout.train || top == layout.test) &&
+                                           name.find('/', top.size() + 1) == std::string::npos;
     if (is_class_folder && seen.count(name) == 0)
       passed_over["class folder without a picture"].add(folder + "/");
   }
 }
 
+/// Classes named by numbers are sorted as text: who numbered them may have meant another order.
+void warn_of_number_names(const std::vector<std::string>& classes, const std::string& root) {
+  std::vector<std::pair<int64_t, std::string>> by_number;
+  for (const std::string& name : classes) {
+    const size_t digits = name.find_last_not_of("0123456789") + 1;  // "class_10" too
+    const auto number = parse_int(name.substr(digits));
+    if (!number || name.substr(0, digits) != classes[0].substr(0, digits)) return;
+    by_number.emplace_back(*number, name);
+  }
+  std::stable_sort(by_number.begin(), by_number.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<std::string> numeric;
+  for (const auto& n : by_number) numeric.push_back(n.second);
+  if (numeric == classes) return;
+  auto start = [](const std::vector<std::string>& names) {
+    constexpr size_t kShown = 12;
+    const bool all = names.size() <= kShown;
+    return join({names.begin(), all ? names.end() : names.begin() + kShown}, ", ") +
+           (all ? "" : ", …");
+  };
+  log_warn("data",
+           "{}: the classes' names are numbers, which are sorted as text, as torchvision does: "
+           "output 0, 1, 2 … is {}; in the order of their numbers it would be {}; weights from "
+           "elsewhere may have that order (then import them with --class-names FILE; to change the "
+           "order, rename the folders 00, 01, …)",
+           root, start(classes), start(numeric));
+}
+
 }  // namespace
 
 CentreView centre_view(const DataConfig& config) {
-  const int64_t side = config.image_size;
-  return {{3, side, side}, config.resize_or_default()};
+  const int64_t side = config.image_size, channels = config.channels == 0 ? 3 : config.channels;
+  return {{channels, side, side}, config.resize_or_default()};
 }
 
-FolderParts open_image_folder(const std::string& root, const DataConfig& config, bool with_train) {
+FolderParts open_image_folder(const std::string& root, const DataConfig& config, bool with_train,
+                              bool test_alone) {
   if (!path_exists(root)) {
     fail(ErrorKind::Data, "data.root {}: expected a folder or an archive of images, found nothing",
          root);
@@ -344,14 +399,14 @@ FolderParts open_image_folder(const std::string& root, const DataConfig& config,
       continue;
     }
     const std::string group = first_part(top.empty() ? name : name.substr(top.size() + 1));
-    if (layout.train.empty()) {
+    if (layout.train.empty() && !layout.test_alone) {
       if (FolderLayout::is_class(top)) {
         train.push_back({i, name, top});
         seen.insert(top);
       } else {
         passed_over["in " + top + "/, without train/"].add(files->names()[i]);
       }
-    } else if (top == layout.train) {
+    } else if (!layout.train.empty() && top == layout.train) {
       train.push_back({i, name, group});
       seen.insert(top + "/" + group);
     } else if (top == layout.test && !top.empty()) {
@@ -364,19 +419,27 @@ FolderParts open_image_folder(const std::string& root, const DataConfig& config,
       test.back().group = found->second;
     } else {
       const std::string beside =
-          layout.train + "/" + (layout.test.empty() ? "" : " and " + layout.test + "/");
+          layout.test_alone
+              ? layout.test + "/"
+              : layout.train + "/" + (layout.test.empty() ? "" : " and " + layout.test + "/");
       passed_over["beside " + beside].add(files->names()[i]);
     }
   }
   pass_over_empty_classes(*files, layout, seen, passed_over);
   const std::string others = passed_over.empty() ? "" : "; passed over: " + to_string(passed_over);
   std::set<std::string> groups;
-  for (const File& f : train) groups.insert(f.group);
+  for (const File& f : layout.test_alone ? test : train) groups.insert(f.group);
+  if (layout.test_alone && !test_alone) {
+    fail(ErrorKind::Data,
+         "{}: it has pictures to test only, in {}/; expected train/ beside it to train with; "
+         "tailor evaluate and tailor data check take it as it is",
+         root, layout.test);
+  }
   if (groups.count("") != 0 || groups.size() < 2) {
     fail(ErrorKind::Data,
          "{}: expected train/CLASS/*.jpg and val/CLASS/*.jpg, Tiny ImageNet's layout, or "
          "CLASS/*.jpg, with two classes or more; found {} image files in {} classes{}{}",
-         root, train.size(), groups.size(),
+         root, train.size() + (layout.test_alone ? test.size() : 0), groups.size(),
          groups.count("") != 0 ? ", some of them in no class's folder" : "", others);
   }
   if (!layout.train.empty() && !layout.without_picture.empty()) {
@@ -390,10 +453,12 @@ FolderParts open_image_folder(const std::string& root, const DataConfig& config,
              to_string(passed_over));
   }
   FolderParts parts;
+  warn_of_number_names({groups.begin(), groups.end()}, root);
   // Without images to test it is one folder a class, or train/ alone: the split is ours.
   parts.drawn_test = layout.test.empty();
   parts.classes.assign(groups.begin(), groups.end());
-  std::vector<Item> train_items = interleave(train, parts.classes, "training", root), test_items;
+  std::vector<Item> train_items, test_items;
+  if (!layout.test_alone) train_items = interleave(train, parts.classes, "training", root);
   if (parts.drawn_test) {
     const auto count = static_cast<int64_t>(train_items.size());
     if (config.test_size < 1 || config.test_size >= count) {
@@ -415,7 +480,7 @@ FolderParts open_image_folder(const std::string& root, const DataConfig& config,
     test_items = interleave(test, parts.classes, "testing (val/ or test/)", root);
   }
   parts.test = open_items(files, std::move(test_items), config, root, "test", passed_over);
-  if (with_train) {
+  if (with_train && !layout.test_alone) {
     parts.train = open_items(files, std::move(train_items), config, root, "training", passed_over);
   }
   return parts;

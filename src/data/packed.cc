@@ -55,6 +55,30 @@ uint32_t crc_of(const void* bytes, size_t size, uint32_t before = 0) {
   return static_cast<uint32_t>(crc32_z(before, static_cast<const Bytef*>(bytes), size));
 }
 
+uint64_t pixel_bytes(PixelType type) {
+  return type == PixelType::U8 ? 1 : type == PixelType::U16 ? sizeof(uint16_t) : sizeof(float);
+}
+
+/// The whole image at this size, as bytes of the type; returns its label.
+int64_t read_packed_image(const ImageDataset& images, int64_t index, MapShape shape, PixelType type,
+                          std::vector<uint8_t>& out) {
+  const WindowChooser whole = [](Extent x) { return Window{0, 0, x.height, x.width}; };
+  const auto count = static_cast<size_t>(shape.size());
+  out.resize(count * pixel_bytes(type));
+  if (type == PixelType::U8) return images.read_window(index, whole, shape, out);
+  std::vector<float> values(count);
+  const int64_t label = images.read_window_values(index, whole, shape, values);
+  if (type == PixelType::F32) {
+    std::memcpy(out.data(), values.data(), out.size());
+  } else {
+    std::vector<uint16_t> words(count);
+    for (size_t i = 0; i < count; ++i)
+      words[i] = static_cast<uint16_t>(std::lround(std::clamp(values[i], 0.F, 1.F) * 65535.F));
+    std::memcpy(out.data(), words.data(), out.size());
+  }
+  return label;
+}
+
 Extent scaled(Extent e, int64_t short_side) {
   const int64_t side = std::min(e.height, e.width);
   if (side <= short_side) return e;
@@ -106,6 +130,7 @@ struct Cache {
   std::vector<Record> records;
   std::vector<std::atomic<bool>> checked;  // images whose checksum has been seen to be right
   CentreView view;
+  PixelType type = PixelType::U8;
   explicit Cache(const std::string& p) : path(p), file(p) {}
 };
 
@@ -114,21 +139,49 @@ class PackedImages : public ImageDataset {
   PackedImages(std::shared_ptr<Cache> cache, size_t first, int64_t size)
       : cache_(std::move(cache)), first_(first), size_(size) {}
   int64_t size() const override { return size_; }
+  PixelType pixel_type() const override { return cache_->type; }
   int64_t get(int64_t index, Span<uint8_t> pixels_hwc) const override {
-    const CentreView& view = cache_->view;
-    return read_window(
-        index, [&](Extent e) { return centre_window(e, view.shape, view.resize); }, view.shape,
-        pixels_hwc);
+    return read_window(index, centre(), cache_->view.shape, pixels_hwc);
+  }
+  int64_t get_values(int64_t index, Span<float> values_hwc) const override {
+    return read_window_values(index, centre(), cache_->view.shape, values_hwc);
   }
   int64_t read_window(int64_t index, const WindowChooser& choose, MapShape shape,
                       Span<uint8_t> pixels_hwc) const override {
-    TAILOR_CHECK(pixels_hwc.size() == static_cast<size_t>(shape.size()), "{} bytes for {}",
-                 pixels_hwc.size(), to_string(shape));
+    TAILOR_CHECK(cache_->type == PixelType::U8, "values read as bytes");
+    return scale(checked_pixels(index), index, choose, shape, pixels_hwc);
+  }
+  int64_t read_window_values(int64_t index, const WindowChooser& choose, MapShape shape,
+                             Span<float> values_hwc) const override {
+    const uint8_t* pixels = checked_pixels(index);
+    if (cache_->type == PixelType::U16)
+      return scale(reinterpret_cast<const uint16_t*>(pixels), index, choose, shape, values_hwc);
+    if (cache_->type == PixelType::F32)
+      return scale(reinterpret_cast<const float*>(pixels), index, choose, shape, values_hwc);
+    std::vector<uint8_t> bytes(values_hwc.size());
+    const int64_t label = read_window(index, choose, shape, bytes);
+    for (size_t i = 0; i < bytes.size(); ++i) values_hwc[i] = static_cast<float>(bytes[i]) / 255;
+    return label;
+  }
+  Extent extent(int64_t index) const override { return {at(index).height, at(index).width}; }
+
+ private:
+  const Record& at(int64_t index) const {
+    TAILOR_CHECK(index >= 0 && index < size_, "image {} of {}", index, size_);
+    return cache_->records[first_ + static_cast<size_t>(index)];
+  }
+  WindowChooser centre() const {
+    const CentreView& view = cache_->view;
+    return [&view](Extent e) { return centre_window(e, view.shape, view.resize); };
+  }
+  const uint8_t* checked_pixels(int64_t index) const {
     const Record& r = at(index);
     const uint8_t* pixels = cache_->file.data() + r.offset;
     std::atomic<bool>& checked = cache_->checked[first_ + static_cast<size_t>(index)];
     if (!checked.load(std::memory_order_relaxed)) {
-      if (const uint32_t crc = crc_of(pixels, size_t{3} * r.height * r.width);
+      const uint64_t values =
+          static_cast<uint64_t>(cache_->view.shape.channels) * r.height * r.width;
+      if (const uint32_t crc = crc_of(pixels, values * pixel_bytes(cache_->type));
           kChecksums && crc != r.crc) {
         fail(
             ErrorKind::Data,
@@ -138,20 +191,21 @@ class PackedImages : public ImageDataset {
       }
       checked.store(true, std::memory_order_relaxed);
     }
+    return pixels;
+  }
+  template <class From, class To>
+  int64_t scale(const From* pixels, int64_t index, const WindowChooser& choose, MapShape shape,
+                Span<To> out_hwc) const {
+    TAILOR_CHECK(out_hwc.size() == static_cast<size_t>(shape.size()) &&
+                     shape.channels == cache_->view.shape.channels,
+                 "{} values for {}", out_hwc.size(), to_string(shape));
     const Extent e = extent(index);
     const Window w = choose(e);
-    resample(pixels, e, 3,
+    resample(pixels, e, shape.channels,
              {static_cast<double>(w.top), static_cast<double>(w.left),
               static_cast<double>(w.height), static_cast<double>(w.width)},
-             {shape.height, shape.width}, pixels_hwc.data());
-    return r.label;
-  }
-  Extent extent(int64_t index) const override { return {at(index).height, at(index).width}; }
-
- private:
-  const Record& at(int64_t index) const {
-    TAILOR_CHECK(index >= 0 && index < size_, "image {} of {}", index, size_);
-    return cache_->records[first_ + static_cast<size_t>(index)];
+             {shape.height, shape.width}, out_hwc.data());
+    return at(index).label;
   }
   std::shared_ptr<Cache> cache_;
   size_t first_;
@@ -164,14 +218,13 @@ PackSummary write_packed(const std::string& path, const DataSplits& data, int64_
                          Progress& progress) {
   TAILOR_CHECK(data.train && data.test && !data.validation && short_side > 0,
                "a data set without a validation split");
-  if (data.shape.channels != 3) {
-    fail(ErrorKind::Unsupported,
-         "data pack: the cache holds RGB, the images of {} are {}; use them as they are", data.name,
-         to_string(data.shape));
-  }
+  // One type for all: that of the part that needs more.
+  const PixelType type = std::max(data.train->pixel_type(), data.test->pixel_type());
+  const int64_t channels = data.shape.channels;
+  const bool plain = type == PixelType::U8 && channels == 3;
   Preamble preamble{};
   std::memcpy(preamble.magic, kMagic, sizeof kMagic);
-  preamble.version = kPackedVersion;
+  preamble.version = plain ? 1 : kPackedVersion;
   AtomicFile file(path);
   file.write(&preamble, sizeof preamble);
   uint64_t offset = sizeof preamble;
@@ -191,13 +244,8 @@ PackSummary write_packed(const std::string& path, const DataSplits& data, int64_
         if (whole.height == 0) whole = {data.shape.height, data.shape.width};
         const Extent e = scaled(whole, short_side);
         std::vector<uint8_t>& out = pixels[static_cast<size_t>(i)];
-        out.resize(static_cast<size_t>(3 * e.height * e.width));
-        const int64_t label = images->read_window(
-            first + i,
-            [](Extent x) {
-              return Window{0, 0, x.height, x.width};
-            },
-            {3, e.height, e.width}, out);
+        const int64_t label =
+            read_packed_image(*images, first + i, {channels, e.height, e.width}, type, out);
         records[base + static_cast<size_t>(i)] = {
             0, static_cast<uint32_t>(e.height), static_cast<uint32_t>(e.width),
             static_cast<uint32_t>(label), crc_of(out.data(), out.size())};
@@ -212,14 +260,18 @@ PackSummary write_packed(const std::string& path, const DataSplits& data, int64_
     }
   }
   progress.end();
-  const std::string json = Json::object({{"name", data.name},
-                                         {"short_side", short_side},
-                                         {"classes", data.classes},
-                                         {"class_names", Json::array(data.class_names)},
-                                         {"preprocessing", write_preprocessing(data.preprocessing)},
-                                         {"train", data.train->size()},
-                                         {"test", data.test->size()}})
-                               .dump();
+  Json description = Json::object({{"name", data.name},
+                                   {"short_side", short_side},
+                                   {"classes", data.classes},
+                                   {"class_names", Json::array(data.class_names)},
+                                   {"preprocessing", write_preprocessing(data.preprocessing)},
+                                   {"train", data.train->size()},
+                                   {"test", data.test->size()}});
+  if (!plain) {
+    description.set("channels", channels);
+    description.set("pixels", pixel_type_name(type));
+  }
+  const std::string json = description.dump();
   Trailer trailer{};
   std::memcpy(trailer.magic, kEndMagic, sizeof kEndMagic);
   trailer.index_offset = offset;
@@ -262,8 +314,8 @@ DataSplits open_packed(const std::string& path, const DataConfig& config) {
     fail(ErrorKind::Data, "packed cache {}: it is none; expected a file that tailor data pack made",
          path);
   }
-  if (preamble.version != kPackedVersion) {
-    fail(ErrorKind::Unsupported, "packed cache {}: expected version {}, got {}; pack it again",
+  if (preamble.version < 1 || preamble.version > kPackedVersion) {
+    fail(ErrorKind::Unsupported, "packed cache {}: expected version 1 to {}, got {}; pack it again",
          path, kPackedVersion, preamble.version);
   }
   if (size >= sizeof preamble + sizeof trailer)
@@ -307,16 +359,40 @@ DataSplits open_packed(const std::string& path, const DataConfig& config) {
                 count = static_cast<int64_t>(cache->records.size());
   // A right checksum does not make a file ours: nothing that is read later may lie outside.
   bool inside = train >= 0 && test >= 0 && train <= count && test == count - train;
+  int64_t channels = 3;
+  if (preamble.version > 1) {
+    channels = json.at("channels").as_int();
+    const std::string pixels = json.at("pixels").as_string();
+    for (PixelType type : {PixelType::U16, PixelType::F32})
+      if (pixels == pixel_type_name(type)) cache->type = type;
+    inside &=
+        channels >= 1 && channels <= kMaxMapElements && pixels == pixel_type_name(cache->type);
+    if (!inside) channels = 1;
+  }
+  inside &= static_cast<int64_t>(data.preprocessing.mean.size()) == channels;
+  const uint64_t value_bytes = pixel_bytes(cache->type),
+                 bytes_each = static_cast<uint64_t>(channels) * value_bytes;
   for (const Record& r : cache->records) {
     const uint64_t pixels = uint64_t{r.height} * r.width;
     inside &= pixels >= 1 && pixels <= uint64_t{kMaxPixels} && r.label < data.classes &&
               r.offset >= sizeof preamble && r.offset <= trailer.index_offset &&
-              3 * pixels <= trailer.index_offset - r.offset;
+              pixels <= (trailer.index_offset - r.offset) / bytes_each &&
+              r.offset % value_bytes == 0;
   }
   if (!inside)
     fail(ErrorKind::Data, "packed cache {}: its index contradicts itself; pack it again", path);
   cache->checked = std::vector<std::atomic<bool>>(cache->records.size());
+  if (config.channels != 0 && config.channels != channels) {
+    fail(ErrorKind::Data,
+         "packed cache {}: /data/channels: expected 0 or the cache's {}, got {}; pack it again",
+         path, channels, config.channels);
+  }
   cache->view = centre_view(config);
+  cache->view.shape.channels = channels;
+  if (cache->view.shape.size() > kMaxMapElements) {
+    fail(ErrorKind::Data, "packed cache {}: its images have {} channels, too many at {} x {}", path,
+         channels, config.image_size, config.image_size);
+  }
   data.shape = cache->view.shape;
   data.train = std::make_shared<PackedImages>(cache, 0, train);
   data.test = std::make_shared<PackedImages>(cache, static_cast<size_t>(train), test);

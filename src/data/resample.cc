@@ -17,8 +17,44 @@ constexpr int kWeightBits = 14;
 constexpr int kRowBits = 7;  // fraction bits between the two passes: 255 · 128 fits an int16
 constexpr int64_t kRowPadding = 8;
 
-/// For each output position the first input position and `taps` weights, padded with a 0 to an even
-/// number, so that they can be read in pairs.
+/// For each output position the first input position and `taps` weights, and their sum.
+struct RealFilter {
+  int64_t taps = 0;
+  std::vector<int64_t> first;
+  std::vector<double> weights, sums;
+};
+
+RealFilter real_filter(double start, double length, int64_t limit, int64_t size) {
+  // Only whole positions that the window touches are read.
+  const auto low =
+      std::clamp<int64_t>(static_cast<int64_t>(std::floor(start + 1e-9)), 0, limit - 1);
+  const auto high =
+      std::clamp<int64_t>(static_cast<int64_t>(std::ceil(start + length - 1e-9)), low + 1, limit);
+  const double step = length / static_cast<double>(size), support = std::max(1.0, step);
+  RealFilter f;
+  f.taps = std::min<int64_t>(static_cast<int64_t>(std::ceil(2 * support)), high - low);
+  f.first.resize(static_cast<size_t>(size));
+  f.weights.resize(static_cast<size_t>(size * f.taps));
+  const double slope = 1 / support;
+  for (int64_t i = 0; i < size; ++i) {
+    const double centre = start + (static_cast<double>(i) + 0.5) * step;
+    int64_t first = static_cast<int64_t>(std::ceil(centre - support - 0.5));
+    first = std::clamp(first, low, high - f.taps);
+    double* row = f.weights.data() + i * f.taps;
+    double sum = 0;
+    for (int64_t t = 0; t < f.taps; ++t) {
+      const double distance = std::abs(static_cast<double>(first + t) + 0.5 - centre) * slope;
+      row[t] = std::max(0.0, 1 - distance);
+      sum += row[t];
+    }
+    if (sum <= 0) std::fill_n(row, f.taps, 1.0), sum = static_cast<double>(f.taps);
+    f.sums.push_back(sum);
+    f.first[static_cast<size_t>(i)] = first;
+  }
+  return f;
+}
+
+/// The same in fixed point; taps are padded with a 0 to an even number, to be read in pairs.
 struct Filter {
   int64_t taps = 0, padded_taps = 0;
   std::vector<int64_t> first;
@@ -26,41 +62,24 @@ struct Filter {
 };
 
 Filter make_filter(double start, double length, int64_t limit, int64_t size) {
-  // Only whole positions that the window touches are read.
-  const auto low =
-      std::clamp<int64_t>(static_cast<int64_t>(std::floor(start + 1e-9)), 0, limit - 1);
-  const auto high =
-      std::clamp<int64_t>(static_cast<int64_t>(std::ceil(start + length - 1e-9)), low + 1, limit);
-  const double step = length / static_cast<double>(size), support = std::max(1.0, step);
+  RealFilter real = real_filter(start, length, limit, size);
   Filter f;
-  f.taps = std::min<int64_t>(static_cast<int64_t>(std::ceil(2 * support)), high - low);
-  f.first.resize(static_cast<size_t>(size));
+  f.taps = real.taps;
   f.padded_taps = (f.taps + 1) / 2 * 2;
   f.weights.assign(static_cast<size_t>(size * f.padded_taps), 0);
-  std::vector<double> row(static_cast<size_t>(f.taps));
-  const double slope = 1 / support;
   for (int64_t i = 0; i < size; ++i) {
-    const double centre = start + (static_cast<double>(i) + 0.5) * step;
-    int64_t first = static_cast<int64_t>(std::ceil(centre - support - 0.5));
-    first = std::clamp(first, low, high - f.taps);
-    double sum = 0;
-    for (int64_t t = 0; t < f.taps; ++t) {
-      const double distance = std::abs(static_cast<double>(first + t) + 0.5 - centre) * slope;
-      row[static_cast<size_t>(t)] = std::max(0.0, 1 - distance);
-      sum += row[static_cast<size_t>(t)];
-    }
-    if (sum <= 0) row.assign(row.size(), 1), sum = static_cast<double>(f.taps);
+    const double* row = real.weights.data() + i * f.taps;
     int16_t* out = f.weights.data() + i * f.padded_taps;
     int64_t left = 1 << kWeightBits;
-    const double unit = (1 << kWeightBits) / sum;
+    const double unit = (1 << kWeightBits) / real.sums[static_cast<size_t>(i)];
     for (int64_t t = 0; t < f.taps; ++t) {
-      out[t] = static_cast<int16_t>(row[static_cast<size_t>(t)] * unit + 0.5);
+      out[t] = static_cast<int16_t>(row[t] * unit + 0.5);
       left -= out[t];
     }
     int16_t* largest = std::max_element(out, out + f.taps);
     *largest = static_cast<int16_t>(*largest + left);
-    f.first[static_cast<size_t>(i)] = first;
   }
+  f.first = std::move(real.first);
   return f;
 }
 
@@ -227,7 +246,46 @@ TAILOR_AVX2 size_t blend_rgb_avx2(const int16_t* in, const RgbFilter& f, size_t 
 }
 #endif
 
+/// Both passes in float64; `unit`: what becomes 1.
+template <class T>
+void resample_real(const T* in_hwc, Extent extent, int64_t channels, RealWindow window, Extent size,
+                   float unit, float* out_hwc) {
+  const RealFilter rows = real_filter(window.top, window.height, extent.height, size.height),
+                   columns = real_filter(window.left, window.width, extent.width, size.width);
+  const int64_t stride = extent.width * channels;
+  std::vector<double> row(static_cast<size_t>(stride));
+  for (int64_t y = 0; y < size.height; ++y) {
+    const T* in = in_hwc + rows.first[static_cast<size_t>(y)] * stride;
+    std::fill(row.begin(), row.end(), 0);
+    for (int64_t t = 0; t < rows.taps; ++t, in += stride) {
+      const double weight = rows.weights[static_cast<size_t>(y * rows.taps + t)];
+      for (size_t x = 0; x < row.size(); ++x) row[x] += weight * static_cast<double>(in[x]);
+    }
+    for (double& v : row) v /= rows.sums[static_cast<size_t>(y)];
+    for (int64_t x = 0; x < size.width; ++x) {
+      const double* from = row.data() + columns.first[static_cast<size_t>(x)] * channels;
+      for (int64_t c = 0; c < channels; ++c) {
+        double sum = 0;
+        for (int64_t t = 0; t < columns.taps; ++t)
+          sum +=
+              columns.weights[static_cast<size_t>(x * columns.taps + t)] * from[t * channels + c];
+        *out_hwc++ = static_cast<float>(sum / columns.sums[static_cast<size_t>(x)]) / unit;
+      }
+    }
+  }
+}
+
 }  // namespace
+
+void resample(const float* pixels_hwc, Extent extent, int64_t channels, RealWindow window,
+              Extent size, float* out_hwc) {
+  resample_real(pixels_hwc, extent, channels, window, size, 1, out_hwc);
+}
+
+void resample(const uint16_t* pixels_hwc, Extent extent, int64_t channels, RealWindow window,
+              Extent size, float* out_hwc) {
+  resample_real(pixels_hwc, extent, channels, window, size, 65535, out_hwc);
+}
 
 void resample_with(bool avx2, const uint8_t* pixels_hwc, Extent extent, int64_t channels,
                    RealWindow window, Extent size, uint8_t* out_hwc) {

@@ -129,7 +129,8 @@ Images load_svhn(const std::vector<std::string>& paths) {
     for (size_t i = 0; i < part.labels.size(); ++i, in += kImage, out += kImage) transpose(in, out);
     part.pixels.reset();
   }
-  return make_memory_images({3, kSide, kSide}, std::move(pixels), std::move(labels));
+  return make_memory_images({3, kSide, kSide}, std::shared_ptr<const uint8_t>(pixels),
+                            std::move(labels));
 }
 
 }  // namespace tailor

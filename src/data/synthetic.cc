@@ -99,8 +99,8 @@ Images make_synthetic(int64_t count, int64_t first_index, int64_t seed) {
   parallel_for(count, 0, [&](int64_t i) {
     labels[static_cast<size_t>(i)] = draw(first_index + i, seed, pixels.get() + i * kImage);
   });
-  return make_memory_images({3, kSyntheticSide, kSyntheticSide}, std::move(pixels),
-                            std::move(labels));
+  return make_memory_images({3, kSyntheticSide, kSyntheticSide},
+                            std::shared_ptr<const uint8_t>(pixels), std::move(labels));
 }
 
 }  // namespace tailor

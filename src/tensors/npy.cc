@@ -113,7 +113,8 @@ class HeaderParser {
 
 }  // namespace
 
-Tensor parse_npy(std::string_view bytes, const std::string& path, const std::string& what) {
+Tensor parse_npy(std::string_view bytes, const std::string& path, const std::string& what,
+                 std::string* own_type) {
   auto bad = [&](const std::string& why) {
     fail(ErrorKind::Data, "{} {}: {}; the file is damaged or not a .npy file", what, path, why);
   };
@@ -147,6 +148,7 @@ Tensor parse_npy(std::string_view bytes, const std::string& path, const std::str
     bad(fmt::format("its header is '{}', expected a dict of 'descr', 'fortran_order' and 'shape'",
                     printable(trim(text))));
   }
+  if (own_type) *own_type = type->name;
   const char order = header->descr[0];
   const size_t size = element_size(type->element);
   if (order != '<' && order != '>' && !(order == '|' && size == 1))
@@ -165,8 +167,8 @@ Tensor parse_npy(std::string_view bytes, const std::string& path, const std::str
                        what + " " + path);
 }
 
-Tensor load_npy(const std::string& path, const std::string& what) {
-  return parse_npy(read_file(path, what), path, what);
+Tensor load_npy(const std::string& path, const std::string& what, std::string* type) {
+  return parse_npy(read_file(path, what), path, what, type);
 }
 
 std::string print_npy(const Tensor& tensor) {

@@ -647,7 +647,8 @@ TEST_F(Cli, DataCheckAndPackOfAFolder) {
   EXPECT_EQ(answer.at("deviation").dump(), "[0.0,0.0,0.0877]");
   const std::string png = read_file(file("sheet.png"));
   EXPECT_EQ(probe_image({reinterpret_cast<const uint8_t*>(png.data()), png.size()}).extent,
-            (Extent{4 * 20 - 4, 8 * 20 - 4}));
+            // Two classes: a line with the name over eight pictures four times their size.
+            (Extent{2 * (22 + 68) + 22 + 16, 8 * 68 + 4 + 16}));
   r = run(with({"data", "check"}));
   testing::expect_words(r.output,
                         {"4 training and 2 test images in 2 classes", "1 to 3 images (unbalanced",
@@ -743,12 +744,15 @@ TEST_F(Cli, ImagesOfOneChannelAreCheckedAndDrawnGrey) {
   decode_window(
       {reinterpret_cast<const uint8_t*>(png.data()), png.size()},
       [](Extent) {
-        return Window{4, 5, 1, 1};
+        return Window{53, 9, 1, 1};
       },
       {3, 1, 1}, rgb);
   EXPECT_EQ(rgb, (std::vector<uint8_t>{204, 204, 204}));
-  expect_failure(5, {"the cache holds RGB, the images of npy are 1x5x6"},
-                 {"data", "pack", "--name", "npy", "--data", ".", "--output", "cache"});
+  r = run({"data", "pack", "--name", "npy", "--data", ".", "--output", "cache"});
+  ASSERT_EQ(r.status, 0) << r.output;
+  r = run({"data", "check", "--name", "packed", "--data", "cache", "--set", "data.image_size=5",
+           "--set", "data.resize=5"});
+  testing::expect_words(r.output, {"seen as 5 x 5, 1 channel of 8 bits", "mean [0.5]"});
   expect_failure(4, {"/data/mean and /data/deviation: expected one number in each"},
                  {"data", "check", "--name", "npy", "--data", ".", "--set",
                   "data.mean=[0.5,0.5,0.5]", "--set", "data.deviation=[1,1,1]"});

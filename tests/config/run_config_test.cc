@@ -69,8 +69,21 @@ TEST(RunConfig, CrossChecks) {
   EXPECT_NO_THROW(read(R"({"data": {"name": "npy", "mean": [0.5], "deviation": [1]}})"));
   EXPECT_NE(refusal(R"({"data": {"name": "svhn", "mean": [0.5], "deviation": [1]}})"), "");
   testing::expect_words(
-      refusal(R"({"data": {"name": "npy", "mean": [0.5, 0.5], "deviation": [1, 1]}})"),
-      {"/data/mean: expected three numbers, or one for images of one channel", "got 2 and 2"});
+      refusal(R"({"data": {"name": "npy", "mean": [0.5, 0.5], "deviation": [1]}})"),
+      {"/data/mean: expected one number a channel, and as many in /data/deviation", "got 2 and 1"});
+  // Floats of an array are what they are; pixels are in 0..1.
+  EXPECT_NO_THROW(read(R"({"data": {"name": "npy", "mean": [-7, 900], "deviation": [12, 1]}})"));
+  testing::expect_words(refusal(R"({"data": {"mean": [0.5, 125, 0.5], "deviation": [1, 1, 1]}})"),
+                        {"/data/mean/1: expected 0 to 1, because pixels are, got 125"});
+  const std::string grey = R"("name": "folder", "image_size": 8, "channels": )";
+  EXPECT_NO_THROW(read("{\"data\": {" + grey + R"(1, "mean": [0.5], "deviation": [1]}})"));
+  testing::expect_words(refusal("{\"data\": {" + grey + "2}}"),
+                        {"/data/channels: expected 3 (RGB) or 1 (grey), got 2"});
+  testing::expect_words(
+      refusal("{\"data\": {" + grey + R"(1, "mean": [0, 0, 0], "deviation": [1, 1, 1]}})"),
+      {"/data/mean: expected one number", "got 3 and 3"});
+  testing::expect_words(refusal(R"({"data": {"name": "npy", "channels": 1}})"),
+                        {"/data/channels: expected 0, because npy's images have their own, got 1"});
   EXPECT_EQ(
       refusal(R"({"train": {"epochs": 5, "schedule": {"warmup_epochs": 5}}})"),
       "config: /train/schedule/warmup_epochs: expected less than the 5 epochs, got 5 in r20.json");

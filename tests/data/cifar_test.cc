@@ -5,6 +5,7 @@
 #include "support/expect_error.h"
 #include "tailor/core/files.h"
 #include "tailor/data/images.h"
+#include "tensors/torch_bytes.h"
 
 namespace tailor {
 namespace {
@@ -54,6 +55,49 @@ void expect_image(const Images& images, int64_t index, int64_t label) {
     }
   }
   EXPECT_EQ(wrong, 0) << "image " << index;
+}
+
+TEST_F(Cifar, PythonBatchesAreTheSameImages) {
+  auto batch = [](const std::vector<int64_t>& labels, int64_t first, const char* key) {
+    std::string planes = records(labels, 1, first), rows;
+    for (size_t n = 0; n < labels.size(); ++n) rows += planes.substr(n * 3073 + 1, 3072);
+    return testing::old_dict_pickle(
+        {{"batch_label", testing::old_text("training batch 1 of 5")},
+         {key, testing::list(labels)},
+         {"data", testing::numpy_array("u1", "|", {static_cast<int64_t>(labels.size()), 3072},
+                                       false, rows)}});
+  };
+  const std::string a = write("a", batch({3, 9, 0}, 0, "labels")),
+                    b = write("b", batch({7}, 3, "labels"));
+  const Images images = load_cifar_python({{a, 3}, {b, 1}}, "labels", 10);
+  ASSERT_EQ(images->size(), 4);
+  const int64_t labels[] = {3, 9, 0, 7};
+  for (int64_t i = 0; i < 4; ++i) expect_image(images, i, labels[i]);
+  testing::expect_error(ErrorKind::Data, {"'fine_labels' is missing from CIFAR file " + a}, [&] {
+    load_cifar_python({{a, 3}}, "fine_labels", 100);
+  });
+  testing::expect_error(ErrorKind::Data, {"expected data of U8 [4, 3072]", "got U8 [3, 3072]"},
+                        [&] {
+                          load_cifar_python({{a, 4}}, "labels", 10);
+                        });
+  testing::expect_error(ErrorKind::Data, {"record 1: expected a label 0..8, got 9"}, [&] {
+    load_cifar_python({{a, 3}}, "labels", 9);
+  });
+  // The test batch alone is found by its name, in the root or in the official folder.
+  std::vector<int64_t> ten_thousand(10000);
+  for (size_t i = 0; i < ten_thousand.size(); ++i) ten_thousand[i] = static_cast<int64_t>(i % 10);
+  write("cifar-10-batches-py/test_batch", batch(ten_thousand, 0, "labels"));
+  DataConfig config;
+  config.name = "cifar10";
+  config.root = folder_.path();
+  const DataSplits data = open_test_data(config);
+  ASSERT_EQ(data.test->size(), 10000);
+  expect_image(data.test, 9876, 6);
+  EXPECT_EQ(open_any_data(config).train, nullptr);
+  config.root = path_join(folder_.path(), "cifar-10-batches-py");
+  EXPECT_EQ(open_test_data(config).test->size(), 10000);
+  testing::expect_error(ErrorKind::Data, {"data_batch_1.bin", "scripts/fetch_data.sh cifar10"},
+                        [&] { open_data(config); });
 }
 
 TEST_F(Cifar, TenIsTurnedToRowsColumnsChannels) {

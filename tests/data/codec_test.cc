@@ -23,6 +23,7 @@ using testing::expect_error;
 using testing::gradient;
 using testing::jpeg_picture;
 using testing::png_picture;
+using testing::raw_png;
 
 std::vector<uint8_t> decode(const std::string& bytes, Window window, Extent size,
                             std::string* problem = nullptr) {
@@ -186,6 +187,99 @@ TEST(DecodeWindow, AlphaIsDroppedAndTheColoursStay) {
   }
   EXPECT_EQ(decode(encode(PNG_FORMAT_RGBA, rgba), {0, 0, 9, 7}, extent), rgb);
   EXPECT_EQ(decode(encode(PNG_FORMAT_GA, grey_alpha), {0, 0, 9, 7}, extent), grey);
+}
+
+/// Chunks that say how to show pixels: with each alone and with all, the pixels stay.
+std::vector<std::vector<std::pair<std::string, std::string>>> colour_chunks(int colour_type) {
+  auto text = [](std::initializer_list<int> bytes) {
+    return std::string(bytes.begin(), bytes.end());
+  };
+  const std::pair<std::string, std::string> linear{"gAMA", text({0, 1, 0x86, 0xA0})},  // 1.0
+      old{"gAMA", text({0, 0, 0xB1, 0x8F})},                                           // 1 / 2.2
+      srgb{"sRGB", text({0})}, profile{"iCCP", "x" + text({0, 0}) + "no profile at all"},
+      primaries{"cHRM",
+                text({0, 0, 0x7A, 0x26, 0, 0, 0x80, 0x84, 0, 0, 0xFA, 0,    0, 0, 0x80, 0xE8,
+                      0, 0, 0x75, 0x30, 0, 0, 0xEA, 0x60, 0, 0, 0x3A, 0x98, 0, 0, 0x17, 0x70})};
+  const bool colour = (colour_type & 2) != 0, palette = colour_type == 3;
+  const std::pair<std::string, std::string> significant{"sBIT",
+                                                        colour ? text({3, 4, 5}) : text({4})},
+      background{"bKGD", palette  ? text({0})
+                         : colour ? text({0, 9, 0, 8, 0, 7})
+                                  : text({0, 9})};
+  return {{},          {linear},    {old},         {srgb},
+          {profile},   {primaries}, {significant}, {linear, significant, primaries},
+          {background}};
+}
+
+TEST(DecodeWindow, AChunkAboutColoursLeavesThePixelsAsTheyAre) {
+  const Extent extent{2, 3};
+  auto file = [&](int bits, int type, const std::string& rows, auto chunks) {
+    // A palette stands before bKGD and behind the rest.
+    if (type == 3) {
+      const bool behind = !chunks.empty() && chunks[0].first == "bKGD";
+      chunks.insert(behind ? chunks.begin() : chunks.end(),
+                    {"PLTE", std::string("\1\2\3\x64\xC8\x0A", 6)});
+    }
+    return raw_png(extent, bits, type, rows, chunks);
+  };
+  const std::string grey = "\x64\x05\xFF\x80\x01\x63",
+                    colours = grey + "\x10\xEE\x64" + grey + "abc";
+  std::string grey16, colours16;  // v, v: the same in 16 bits
+  for (char c : grey) grey16 += {c, c};
+  for (char c : colours) colours16 += {c, c};
+  const std::vector<uint8_t> rgb(colours.begin(), colours.end());
+  std::vector<uint8_t> thrice;
+  for (char c : grey) thrice.insert(thrice.end(), 3, static_cast<uint8_t>(c));
+  const Window all{0, 0, 2, 3};
+  for (const auto& chunks : colour_chunks(0)) {
+    EXPECT_EQ(decode(file(8, 0, grey, chunks), all, extent), thrice);
+    EXPECT_EQ(decode(file(16, 0, grey16, chunks), all, extent), thrice);
+  }
+  for (const auto& chunks : colour_chunks(2)) {
+    EXPECT_EQ(decode(file(8, 2, colours, chunks), all, extent), rgb);
+    EXPECT_EQ(decode(file(16, 2, colours16, chunks), all, extent), rgb);
+  }
+  for (const auto& chunks : colour_chunks(3)) {
+    const std::vector<uint8_t> a = {1, 2, 3}, b = {100, 200, 10};
+    std::vector<uint8_t> expected;
+    for (bool second : {true, false, true, false, false, true})
+      expected.insert(expected.end(), (second ? b : a).begin(), (second ? b : a).end());
+    EXPECT_EQ(decode(file(8, 3, std::string("\1\0\1\0\0\1", 6), chunks), all, extent), expected);
+    EXPECT_EQ(decode(file(1, 3, "\xA0\x20", chunks), all, extent), expected);
+  }
+  // Few bits are spread over 0..255.
+  EXPECT_EQ(decode(file(2, 0, "\x1B\xE4", colour_chunks(0)[1]), {0, 0, 2, 3}, extent),
+            (std::vector<uint8_t>{0, 0, 0, 85, 85, 85, 170, 170, 170, 255, 255, 255, 170, 170, 170,
+                                  85, 85, 85}));
+}
+
+TEST(DecodeWindow, SixteenBitsStayAndAPictureCanHaveOneChannel) {
+  const Extent extent{1, 4};
+  const WindowChooser all = [](Extent e) { return Window{0, 0, e.height, e.width}; };
+  const std::string grey =
+      raw_png(extent, 16, 0, std::string("\x12\x34\x00\x01\xFF\xFE\x80\x00", 8));
+  EXPECT_EQ(probe_image(as_span(grey)).bits, 16);
+  std::vector<float> one(4), three(12);
+  EXPECT_EQ(decode_window(as_span(grey), all, {1, 1, 4}, Span<float>(one)), "");
+  EXPECT_EQ(one,
+            (std::vector<float>{0x1234 / 65535.F, 1 / 65535.F, 65534 / 65535.F, 32768 / 65535.F}));
+  decode_window(as_span(grey), all, {3, 1, 4}, Span<float>(three));
+  for (size_t i = 0; i < 12; ++i) EXPECT_EQ(three[i], one[i / 3]);
+  // The mean of two neighbours lies between two bytes, and between two of 16 bits.
+  std::vector<float> half(2);
+  decode_window(
+      as_span(grey),
+      [](Extent) {
+        return Window{0, 0, 1, 2};
+      },
+      {1, 1, 1}, Span<float>(half.data(), 1));
+  EXPECT_FLOAT_EQ(half[0], (0x1234 + 1) / 2.F / 65535);
+  const std::string colours = raw_png({1, 2}, 8, 2, "\xFF\x01\x02\x10\x20\x30");
+  std::vector<uint8_t> luma(2);
+  EXPECT_EQ(decode_window(as_span(colours), all, {1, 1, 2}, Span<uint8_t>(luma)), "");
+  EXPECT_EQ(luma, (std::vector<uint8_t>{77, 29}));  // PIL's convert("L")
+  decode_window(as_span(colours), all, {1, 1, 2}, Span<float>(half));
+  EXPECT_EQ(half[1], 29 / 255.F);
 }
 
 TEST(DecodeWindow, AJpegThatBreaksOffIsUsedAsFarAsItGoesAndSaysSo) {

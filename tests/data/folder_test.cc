@@ -10,6 +10,7 @@
 #include "support/expect_error.h"
 #include "support/pictures.h"
 #include "tailor/core/files.h"
+#include "tailor/core/log.h"
 #include "tailor/data/batch.h"
 
 namespace tailor {
@@ -362,6 +363,136 @@ TEST(ImageFolder, NoPictureAtAllSaysWhatIsThere) {
   expect_error(ErrorKind::Data,
                {"found 0 image files in 0 classes; passed over: 7 .gif, 1 class folder without"},
                [&] { open_data(folder_config(folder.path())); });
+}
+
+TEST(ImageFolder, ATestSetAloneIsEnoughToEvaluate) {
+  for (const char* part : {"val/", "test/", "set/valid/"}) {
+    TemporaryDirectory folder;
+    Files files;
+    for (const auto& [name, bytes] : imagenet_files()) {
+      if (name.rfind("val/", 0) == 0) files[part + name.substr(4)] = bytes;
+    }
+    ASSERT_FALSE(files.empty());
+    write_files(folder.path(), files);
+    const DataConfig config = folder_config(folder.path());
+    const DataSplits data = open_test_data(config);
+    EXPECT_EQ(data.test->size(), static_cast<int64_t>(files.size())) << part;
+    EXPECT_EQ(data.class_names.front(), "n01");
+    EXPECT_EQ(open_any_data(config).train, nullptr);
+    expect_error(ErrorKind::Data,
+                 {"it tells 4 classes apart, the data set folder has 3, without a picture of n02b"},
+                 [&] {
+                   verify_data_fits(data, data.shape, 4, "x", {"n01", "n02", "n02b", "n03"});
+                 });
+    expect_error(ErrorKind::Data, {"it has pictures to test only", "expected train/ beside it"},
+                 [&] { open_data(config); });
+    const std::string tar = path_join(folder.path(), "a.tar");
+    write_archive(tar, {files.begin(), files.end()}, ARCHIVE_FORMAT_TAR_USTAR);
+    EXPECT_EQ(open_test_data(folder_config(tar)).test->size(), data.test->size());
+  }
+}
+
+TEST(ImageFolder, SixteenBitsAndOneChannelStay) {
+  TemporaryDirectory folder;
+  for (const char* part : {"train", "val"}) {
+    for (const char* group : {"a", "b"}) {
+      write_file(fmt::format("{}/{}/{}/0.png", folder.path(), part, group),
+                 testing::raw_png({2, 2}, 16, 0, std::string("\x12\x34\0\1\xFF\xFF\0\2", 8),
+                                  {{"gAMA", std::string("\0\1\x86\xA0", 4)}}));
+    }
+  }
+  write_file(folder.path() + "/train/a/1.png", png_picture({2, 2}, 255));
+  DataConfig config = folder_config(folder.path());
+  config.image_size = config.resize = 2, config.channels = 1;
+  const DataSplits data = open_data(config);
+  EXPECT_EQ(data.shape, (MapShape{1, 2, 2}));
+  EXPECT_EQ(data.train->pixel_type(), PixelType::U16);
+  EXPECT_EQ(data.train->report().sixteen_bits, 2);
+  EXPECT_EQ(data.preprocessing, (Preprocessing{{0.5}, {0.5}}));
+  std::vector<float> got(4);
+  for (const Images& images : {data.train, data.test}) {
+    EXPECT_EQ(images->get_values(1, got), 1);
+    EXPECT_EQ(got, (std::vector<float>{0x1234 / 65535.F, 1 / 65535.F, 1, 2 / 65535.F}));
+  }
+  data.train->get_values(2, got);
+  // Luma of (20, 20, 255), then of (20, 120, 255): PIL's convert("L").
+  EXPECT_EQ(got[0], 47 / 255.F);
+  EXPECT_EQ(got[1], 105 / 255.F);
+}
+
+TEST(ImageFolder, ClassesNamedByNumbersAreSortedAsTextAndItIsSaid) {
+  TemporaryDirectory folder;
+  for (const char* group : {"0", "1", "2", "10"}) {
+    for (const char* part : {"train", "val"})
+      write_file(fmt::format("{}/{}/{}/x.png", folder.path(), part, group), png_picture({4, 4}));
+  }
+  std::string said;
+  const auto warned = [&](const std::string& root) {
+    const std::string log = path_join(folder.path(), "log");
+    set_log_levels("warn");
+    set_log_file(log);
+    const auto names = open_data(folder_config(root)).class_names;
+    set_log_file("");
+    set_log_levels("off");
+    said = read_file(log);
+    return names;
+  };
+  EXPECT_EQ(warned(folder.path()), (std::vector<std::string>{"0", "1", "10", "2"}));
+  testing::expect_words(said,
+                        {"is 0, 1, 10, 2; in the order of their numbers it would be 0, 1, 2, 10"});
+}
+
+/// A .tar whose `links` are hard links to members before them.
+void write_linked(const std::string& path, const Files& files,
+                  const std::vector<std::pair<std::string, std::string>>& links, int filter) {
+  archive* a = archive_write_new();
+  archive_write_set_format_ustar(a);
+  archive_write_add_filter(a, filter);
+  ASSERT_EQ(archive_write_open_filename(a, path.c_str()), ARCHIVE_OK);
+  std::vector<std::tuple<std::string, std::string, bool>> entries;
+  for (const auto& [name, bytes] : files) entries.emplace_back(name, bytes, false);
+  for (const auto& [name, target] : links) entries.emplace_back(name, target, true);
+  for (const auto& [name, content, link] : entries) {
+    archive_entry* entry = archive_entry_new();
+    archive_entry_set_pathname(entry, name.c_str());
+    archive_entry_set_filetype(entry, AE_IFREG);
+    archive_entry_set_perm(entry, 0644);
+    archive_entry_set_size(entry, link ? 0 : static_cast<la_int64_t>(content.size()));
+    if (link) archive_entry_set_hardlink(entry, content.c_str());
+    ASSERT_EQ(archive_write_header(a, entry), ARCHIVE_OK);
+    if (!link) archive_write_data(a, content.data(), content.size());
+    archive_entry_free(entry);
+  }
+  ASSERT_EQ(archive_write_close(a), ARCHIVE_OK);
+  archive_write_free(a);
+}
+
+TEST(ImageArchive, HardLinksAreTheFilesBeforeThem) {
+  TemporaryDirectory folder;
+  const Files files = imagenet_files();
+  const std::string first = files.begin()->first;
+  for (int filter : {ARCHIVE_FILTER_NONE, ARCHIVE_FILTER_GZIP}) {
+    const std::string path = path_join(folder.path(), "a.tar");
+    write_linked(path, files,
+                 {{"train/n01/zz.jpg", first},
+                  {"train/n02/zz.jpg", "./train/n01/zz.jpg"},
+                  {"train/n02/lost.jpg", "train/n09/nothing.jpg"}},
+                 filter);
+    const DataSplits data = open_data(folder_config(path));
+    std::map<std::string, std::vector<uint8_t>> pixels;
+    for (int64_t i = 0; i < data.train->size(); ++i) {
+      std::vector<uint8_t>& out = pixels[data.train->name(i)];
+      out.resize(3 * 16 * 16);
+      data.train->get(i, out);
+    }
+    ASSERT_EQ(pixels.count(first), 1U) << first;
+    EXPECT_EQ(pixels.at("train/n01/zz.jpg"), pixels.at(first));
+    EXPECT_EQ(pixels.at("train/n02/zz.jpg"), pixels.at(first));
+    EXPECT_EQ(pixels.count("train/n02/lost.jpg"), 0U);
+    const PassedOverFiles passed = data.train->report().passed_over;
+    EXPECT_EQ(passed.at("hard link to no picture in front of it").first,
+              (std::vector<std::string>{"train/n02/lost.jpg"}));
+  }
 }
 
 TEST(ImageArchive, TarTarGzAndZipHoldTheSameImagesAsTheFolder) {

@@ -121,7 +121,7 @@ TEST_F(PackedCache, AnotherVersionIsSaid) {
   std::string bytes = read_file(cache_);
   bytes[32] = 7;
   write_file(cache_, bytes);
-  expect_error(ErrorKind::Unsupported, {"expected version 1, got 7; pack it again"},
+  expect_error(ErrorKind::Unsupported, {"expected version 1 to 2, got 7; pack it again"},
                [&] { open_data(packed()); });
 }
 

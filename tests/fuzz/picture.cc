@@ -14,5 +14,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     tailor::decode_window(
         bytes, [&](tailor::Extent e) { return tailor::centre_window(e, shape, 11); }, shape,
         pixels);
+    // As values, of one channel: 16 bits take another way.
+    const tailor::MapShape grey{1, 9, 13};
+    std::vector<float> values(static_cast<size_t>(grey.size()));
+    tailor::decode_window(
+        bytes, [&](tailor::Extent e) { return tailor::centre_window(e, grey, 11); }, grey,
+        tailor::Span<float>(values));
+    for (const float v : values) {
+      if (!(v >= 0 && v <= 1)) std::abort();
+    }
   });
 }

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # Runs a fuzz target on one core: tests/fuzz/run.sh TARGET [SECONDS] [BUILD]. The corpus is kept in BUILD/corpus/TARGET and begins with the fixtures of
-# tests/tensors and the pickles in them, or pictures and a packed cache made here and the files of $TAILOR_CORPUS; a finding is written to BUILD/findings/TARGET and ends the run with an error.
+# tests/tensors and the pickles in them, or pictures, archives and packed caches made here and the files of $TAILOR_CORPUS; a finding is written to BUILD/findings/TARGET and ends the run with an error.
 set -euo pipefail
-target=${1:?"run.sh: name a target: npy, safetensors, torch_file, packed or picture"}
+target=${1:?"run.sh: name a target: npy, safetensors, torch_file, numpy_pickle, packed, picture, archive or arrays"}
 seconds=${2:-600}
 source=$(cd "$(dirname "$0")/../.." && pwd)
 build=$(realpath "${3:-$source/build/fuzz}")
 mkdir -p "$build/corpus/$target" "$build/findings/$target"
 case $target in
-  npy) cp "$source"/tests/tensors/fixtures/*.npy "$build/corpus/$target" ;;
+  npy | arrays) cp "$source"/tests/tensors/fixtures/*.npy "$build/corpus/$target" ;;
   safetensors) cp "$source"/tests/tensors/fixtures/*.safetensors "$build/corpus/$target" ;;
   packed | picture)  # a few pictures of our own, and a cache of them
     python3 - "$build/corpus/picture" "$build/corpus/packed" <<'PYTHON'
@@ -17,7 +17,7 @@ folder = pathlib.Path(sys.argv[1])
 folder.mkdir(parents=True, exist_ok=True)
 def chunk(kind, data):
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-for depth, colour, channels in [(8, 2, 3), (8, 0, 1), (16, 6, 4), (1, 0, 1)]:
+for depth, colour, channels in [(8, 2, 3), (8, 0, 1), (16, 6, 4), (16, 0, 1), (1, 0, 1)]:
     width, height = 19, 13
     row = b"\0" + bytes(i * 7 % 256 for i in range((width * channels * depth + 7) // 8))
     (folder / f"{depth}-{colour}.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
@@ -31,10 +31,50 @@ for label, (h, w) in enumerate(shapes):
 json = b'{"name":"own","short_side":4,"classes":3,"class_names":["a","b","c"],"preprocessing":{"mean":[0.5,0.5,0.5],"deviation":[0.25,0.25,0.25]},"train":2,"test":1}'
 caches = pathlib.Path(sys.argv[2])
 caches.mkdir(parents=True, exist_ok=True)
-(caches / "three").write_bytes(b"tailor packed images\n".ljust(32, b"\0") + struct.pack("<I28x", 1) + pixels + records + json
-    + b"end of tailor packed images\n".ljust(32, b"\0") + struct.pack("<QQQII", offset, len(records), len(json), 0, 0))
+def cache(name, version, pixels, records, json):
+    offset = 64 + len(pixels)
+    (caches / name).write_bytes(b"tailor packed images\n".ljust(32, b"\0") + struct.pack("<I28x", version) + pixels + records + json
+        + b"end of tailor packed images\n".ljust(32, b"\0") + struct.pack("<QQQII", offset, len(records), len(json), 0, 0))
+cache("three", 1, pixels, records, json)
+# Version 2: two channels of 16 bits or floats.
+for kind, size in (("U16", 2), ("F32", 4)):
+    records = b"".join(struct.pack("<QIIII", 64 + i * 2 * 12 * size, 3, 4, i, 0) for i in range(2))
+    json = b'{"name":"own","short_side":4,"classes":3,"class_names":[],"preprocessing":{"mean":[0.5,0.5],"deviation":[0.25,0.25],"range":[-1,2]},"train":1,"test":1,"channels":2,"pixels":"%s"}' % kind.encode()
+    cache(kind, 2, bytes(i * 3 % 64 for i in range(2 * 2 * 12 * size)), records, json)
 PYTHON
     if [ -n "${TAILOR_CORPUS:-}" ]; then cp "$TAILOR_CORPUS"/* "$build/corpus/$target"; fi ;;
+  archive)
+    python3 - "$build/corpus/archive" <<'PYTHON'
+import io, pathlib, sys, tarfile, zipfile
+folder = pathlib.Path(sys.argv[1])
+for name, mode in (("a.tar", "w"), ("a.tar.gz", "w:gz")):
+    with tarfile.open(folder / name, mode, format=tarfile.USTAR_FORMAT) as archive:
+        for path, link in (("train/a/0.png", None), ("train/b/1.png", "train/a/0.png"), ("train/b/2.png", "nowhere")):
+            info = tarfile.TarInfo(path)
+            if link:
+                info.type, info.linkname = tarfile.LNKTYPE, link
+                archive.addfile(info)
+            else:
+                info.size = 700
+                archive.addfile(info, io.BytesIO(bytes(i * 7 % 251 for i in range(700))))
+with zipfile.ZipFile(folder / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+    archive.writestr("a/0.png", b"x" * 600)
+    archive.writestr("b/0.png", bytes(range(200)))
+PYTHON
+    ;;
+  numpy_pickle)
+    python3 - "$build/corpus/numpy_pickle" <<'PYTHON'
+import pathlib, struct, sys
+folder = pathlib.Path(sys.argv[1])
+text = lambda s: b"U" + bytes([len(s)]) + s
+for name, kind, order, size in (("bytes", b"u1", b"|", 1), ("words", b"i2", b">", 2), ("floats", b"f4", b"<", 4)):
+    dtype = b"cnumpy\ndtype\n(" + text(kind) + b"K\0K\1tR(K\3" + text(order) + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\0tb"
+    array = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(K\0t" + text(b"b") + b"tR(K\1(K\2K\3t" + dtype + b"\x89" + text(bytes(range(6 * size))) + b"tb"
+    (folder / name).write_bytes(b"\x80\x02}(" + text(b"labels") + b"](K\1K\5e" + text(b"data") + array + b"u.")
+    recent = b"cnumpy.core.numeric\n_frombuffer\n(\x96" + struct.pack("<Q", 6 * size) + bytes(range(6 * size)) + dtype + b"(K\2K\3t" + text(b"F") + b"tR"
+    (folder / (name + "5")).write_bytes(b"\x80\x05}(" + text(b"data") + recent + b"u.")
+PYTHON
+    ;;
   torch_file)
     cp "$source"/tests/tensors/fixtures/*.pt "$build/corpus/$target"
     python3 - "$source/tests/tensors/fixtures" "$build/corpus/$target" <<'PYTHON'

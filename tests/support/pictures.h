@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 #include <turbojpeg.h>
+#include <zlib.h>
 
 #include <cstdlib>
 #include <string>
@@ -49,6 +50,39 @@ inline std::string png_picture(Extent extent, int blue = 60) {
   const std::string path = path_join(folder.path(), "x.png");
   save_png(path, extent, gradient(extent, blue));
   return read_file(path);
+}
+
+/// A PNG of any kind, chunk by chunk. `rows`: the samples as they lie in the file, without filter
+/// bytes; `chunks`: kind and content of what stands before them, without checks.
+inline std::string raw_png(Extent extent, int bits, int colour_type, const std::string& rows,
+                           const std::vector<std::pair<std::string, std::string>>& chunks = {}) {
+  auto big_endian = [](uint64_t v) {
+    std::string out;
+    for (int shift = 24; shift >= 0; shift -= 8) out += static_cast<char>(v >> shift & 255);
+    return out;
+  };
+  std::string file = "\x89PNG\r\n\x1a\n";
+  auto add = [&](const std::string& kind, const std::string& content) {
+    const std::string body = kind + content;
+    const auto crc =
+        crc32(0, reinterpret_cast<const Bytef*>(body.data()), static_cast<uInt>(body.size()));
+    file += big_endian(content.size()) + body + big_endian(crc);
+  };
+  add("IHDR", big_endian(static_cast<uint64_t>(extent.width)) +
+                  big_endian(static_cast<uint64_t>(extent.height)) + static_cast<char>(bits) +
+                  static_cast<char>(colour_type) + std::string(3, '\0'));
+  for (const auto& [kind, content] : chunks) add(kind, content);
+  std::string filtered;
+  const size_t row = rows.size() / static_cast<size_t>(extent.height);
+  for (size_t at = 0; at < rows.size(); at += row) filtered += '\0' + rows.substr(at, row);
+  std::string packed(filtered.size() + 100, '\0');
+  uLongf size = packed.size();
+  EXPECT_EQ(compress(reinterpret_cast<Bytef*>(packed.data()), &size,
+                     reinterpret_cast<const Bytef*>(filtered.data()), filtered.size()),
+            Z_OK);
+  add("IDAT", packed.substr(0, size));
+  add("IEND", "");
+  return file;
 }
 
 inline Span<const uint8_t> as_span(const std::string& bytes) {

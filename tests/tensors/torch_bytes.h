@@ -47,6 +47,35 @@ inline std::string dict(const std::vector<std::pair<std::string, std::string>>& 
   for (const auto& [key, value] : entries) out += text(key) + value;
   return out + "u";
 }
+/// Python 2's strings, which are bytes.
+inline std::string old_text(const std::string& value) {
+  return value.size() < 256 ? "U" + little(value.size(), 1) + value
+                            : "T" + little(value.size(), 4) + value;
+}
+/// A NumPy array as Python 2 pickles it.
+inline std::string numpy_array(const std::string& type, const std::string& order,
+                               const std::vector<int64_t>& shape, bool fortran_order,
+                               const std::string& bytes) {
+  const std::string dtype =
+      call(global("numpy", "dtype"), {old_text(type), number(0), number(1)}) +
+      tuple({number(3), old_text(order), "N", "N", "N", number(-1), number(-1), number(0)}) + "b";
+  return call(global("numpy.core.multiarray", "_reconstruct"),
+              {global("numpy", "ndarray"), tuple({number(0)}), old_text("b")}) +
+         tuple({number(1), sizes(shape), dtype, fortran_order ? "\x88" : "\x89", old_text(bytes)}) +
+         "b";
+}
+/// A dict with Python 2's keys, in a whole pickle.
+inline std::string old_dict_pickle(
+    const std::vector<std::pair<std::string, std::string>>& entries) {
+  std::string out = raw("\x80\x02") + "}(";
+  for (const auto& [key, value] : entries) out += old_text(key) + value;
+  return out + "u.";
+}
+inline std::string list(const std::vector<int64_t>& values) {
+  std::string out = "](";
+  for (int64_t v : values) out += number(v);
+  return out + "e";
+}
 inline std::string storage(const std::string& type, const std::string& key, int64_t elements,
                            const std::string& view = "") {
   return tuple({text("storage"), global("torch", type), text(key), text("cpu"), number(elements),

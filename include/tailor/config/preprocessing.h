@@ -1,5 +1,5 @@
-// What a network's input is made of: (pixel / 255 - mean) / deviation, by channel. It belongs to
-// the weights and travels with them.
+// What a network's input is made of: (value - mean) / deviation, by channel; a pixel's value is in
+// 0..1, a float array's what it is. It belongs to the weights and travels with them.
 #pragma once
 
 #include <algorithm>
@@ -12,13 +12,14 @@ namespace tailor {
 
 struct Preprocessing {
   std::vector<double> mean, deviation;
+  double low = 0, high = 1;  // of the values; of arrays beyond 8 bits what was found
 
   /// Largest magnitude an input value can have.
   double magnitude() const {
     double largest = 0;
     for (size_t c = 0; c < mean.size(); ++c) {
-      largest = std::max(
-          {largest, std::abs(mean[c] / deviation[c]), std::abs((1 - mean[c]) / deviation[c])});
+      largest = std::max({largest, std::abs((low - mean[c]) / deviation[c]),
+                          std::abs((high - mean[c]) / deviation[c])});
     }
     return largest;
   }

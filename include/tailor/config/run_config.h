@@ -82,6 +82,7 @@ struct DataConfig {
   std::vector<double> mean, deviation;  // empty: the data set's own
   int64_t image_size = 0;               // side of the network's input; 0: the data set's own
   int64_t resize = 0;                   // 0: 8/7 of image_size
+  int64_t channels = 0;                 // of a folder's pictures as the network sees them; 0: 3
   bool extra = false;                   // SVHN's extra images too
   Unreadable unreadable = Unreadable::Skip;
   RandomResizedCropConfig random_resized_crop;

@@ -1,4 +1,4 @@
-// Batches: uint8 images → crop, colour, flip, normalise → float32 NHWC into the caller's buffer.
+// Batches: images → crop, colour, flip, normalise → float32 NHWC into the caller's buffer.
 // The augmentation is a function of (seed, epoch, image id): the batch size, an interruption or the
 // number of threads cannot change what an image looks like. (mixup alone also looks at the batch.)
 #pragma once
@@ -36,15 +36,26 @@ class BatchMaker {
               Span<int64_t> labels, int threads = 0) const;
 
  private:
+  /// Of bytes, or (float) of values.
+  template <class T>
   struct Buffers {
-    std::vector<uint8_t> image, row;
+    std::vector<T> image, row;
   };
+  template <class T>
+  void fill_all(const ImageDataset& images, Span<const int64_t> indices,
+                const std::optional<Augmentation>& augmentation, int64_t epoch, Span<float> nhwc,
+                Span<int64_t> labels, int threads) const;
+  template <class T>
   int64_t fill_one(const ImageDataset& images, int64_t index,
                    const std::optional<Augmentation>& augmentation, int64_t epoch, float* out,
-                   Buffers& buffers) const;
+                   Buffers<T>& buffers) const;
+  void normalise_row(const uint8_t* in, float* out) const;
+  void normalise_row(const float* in, float* out) const;
 
   MapShape shape_;
-  std::vector<float> scale_, bias_;  // one row of interleaved channels: out = scale · byte + bias
+  // One row of interleaved channels: out = scale · byte + bias, or (value - mean) · inverse.
+  std::vector<float> scale_, bias_;
+  std::vector<double> mean_, inverse_;
 };
 
 /// Batches of an epoch, in order: as many of `batch_size` as there are images for, and one more of

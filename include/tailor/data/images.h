@@ -1,6 +1,6 @@
 // Image data sets as views: every read goes into the caller's buffer and is const and thread-safe.
-// Pixels are uint8 in 0..255, RGB or (.npy) one channel, rows × columns × channels (HWC); opening a
-// data set checks its files, so that nothing fails at epoch 7.
+// Pixels are rows × columns × channels (HWC), uint8 or (of more bits) float32; opening a data set
+// checks its files, so that nothing fails at epoch 7.
 #pragma once
 
 #include <cstdint>
@@ -46,22 +46,34 @@ std::string to_string(const PassedOverFiles& files);
 struct FileReport {
   int64_t jpeg = 0, png = 0;                                  // by content, not by name
   int64_t greyscale = 0, cmyk = 0, misnamed = 0;              // read like any other
+  int64_t sixteen_bits = 0;                                   // PNGs: with one, a set is U16
   std::vector<std::pair<std::string, std::string>> left_out;  // unreadable, not part of the set
   std::vector<std::pair<std::string, std::string>> damaged;   // broke off while they were decoded
   PassedOverFiles passed_over;  // of the whole root, the same in each of its parts
 };
 
+/// What the numbers of a set's images are. As values U8 is byte / 255, U16 is word / 65,535, and
+/// F32 what the numbers are.
+enum class PixelType { U8, U16, F32 };
+const char* pixel_type_name(PixelType type);  // "U16"
+
+/// Images of U8 are read as bytes, which is fast, or as values; all others as values only.
 class ImageDataset {
  public:
   virtual ~ImageDataset() = default;
   virtual int64_t size() const = 0;
+  virtual PixelType pixel_type() const { return PixelType::U8; }
   /// Writes the image as evaluation sees it (images of other sizes: short side resized, then the
   /// centre), in the shape of its DataSplits, HWC; returns the label.
   virtual int64_t get(int64_t index, Span<uint8_t> pixels_hwc) const = 0;
+  /// The same as values. What stands here is for sets of U8.
+  virtual int64_t get_values(int64_t index, Span<float> values_hwc) const;
   /// Writes the chosen window scaled to shape, HWC; returns the label. What stands here is for sets
   /// whose images all have `shape`.
   virtual int64_t read_window(int64_t index, const WindowChooser& choose, MapShape shape,
                               Span<uint8_t> pixels_hwc) const;
+  virtual int64_t read_window_values(int64_t index, const WindowChooser& choose, MapShape shape,
+                                     Span<float> values_hwc) const;
   /// Size of the image as it is stored; {0, 0} in sets whose images all have one shape.
   virtual Extent extent(int64_t /*index*/) const { return {}; }
   /// A number that names the image whatever view it is seen through; the key of its augmentation.
@@ -80,6 +92,7 @@ struct DataSplits {
   MapShape shape{3, 32, 32};
   int64_t classes = 0;
   std::vector<std::string> class_names;  // of folders; else empty
+  bool more_classes = false;  // `classes` is the largest label of test images alone, and one
   Preprocessing preprocessing;
   Images train;
   Images validation;  // null without a validation split
@@ -89,10 +102,10 @@ struct DataSplits {
 /// Opens a data set. Throws Data with path, expected and found; the message of a missing set names
 /// the command that fetches it.
 DataSplits open_data(const DataConfig& config);
-/// False for a set of test images alone (MLPerf Tiny's), which open_data refuses.
-bool has_training_images(const DataConfig& config);
-/// The test images alone.
+/// The test images alone; there need not be others.
 DataSplits open_test_data(const DataConfig& config);
+/// What there is: `train` is null where there are test images alone, which open_data refuses.
+DataSplits open_any_data(const DataConfig& config);
 /// Throws Data unless a network with this input and so many classes, of these names where both know
 /// them, can be run on the data.
 void verify_data_fits(const DataSplits& data, MapShape input, int64_t classes,
@@ -109,8 +122,12 @@ std::string names_digest(const DataSplits& data);
 /// The images `indices` of another set, in that order.
 Images make_subset(Images base, std::vector<int64_t> indices);
 
-/// Images of one shape in memory: count × H × W × C bytes that the set keeps alive.
+/// Images of one shape in memory: count × H × W × C numbers that the set keeps alive.
 Images make_memory_images(MapShape shape, std::shared_ptr<const uint8_t> pixels,
+                          std::vector<int64_t> labels);
+Images make_memory_images(MapShape shape, std::shared_ptr<const uint16_t> pixels,
+                          std::vector<int64_t> labels);
+Images make_memory_images(MapShape shape, std::shared_ptr<const float> pixels,
                           std::vector<int64_t> labels);
 
 /// One of the official binary files: records of `label_bytes` label bytes (the last one counts) and
@@ -121,6 +138,10 @@ struct CifarFile {
   int64_t count;
 };
 Images load_cifar(const std::vector<CifarFile>& files, int64_t label_bytes, int64_t classes);
+/// The same from the official "python version": pickles of a dict with `data`, count × 3,072 bytes,
+/// and a list of labels under `label_key`. No code in them is run.
+Images load_cifar_python(const std::vector<CifarFile>& files, const std::string& label_key,
+                         int64_t classes);
 
 /// Ten classes of shapes and patterns (disc, ring, square, frame, triangle, plus, cross, stripes
 /// two ways, checks), each with random place, size, colours and noise, as a function of (seed,

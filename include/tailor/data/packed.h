@@ -9,7 +9,8 @@
 
 namespace tailor {
 
-constexpr uint32_t kPackedVersion = 1;
+/// 1 holds RGB bytes; 2 says how many channels of which PixelType.
+constexpr uint32_t kPackedVersion = 2;
 
 struct PackSummary {
   int64_t train = 0, test = 0, bytes = 0;

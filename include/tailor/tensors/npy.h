@@ -12,10 +12,11 @@ namespace tailor {
 /// The array as a row-major tensor: Fortran order is transposed, big-endian bytes are turned.
 /// Types: f8 f4 i8 i4 i2 i1 u1 as they are, f2 becomes F32, u2 I32, u4 I64, b1 U8 (0 or 1). Throws
 /// Data naming `what`, the path and the reason; Unsupported for an element type that is not a
-/// number.
-Tensor load_npy(const std::string& path, const std::string& what = ".npy file");
+/// number. `type` is set to the file's own, "u2".
+Tensor load_npy(const std::string& path, const std::string& what = ".npy file",
+                std::string* type = nullptr);
 Tensor parse_npy(std::string_view bytes, const std::string& path,
-                 const std::string& what = ".npy file");
+                 const std::string& what = ".npy file", std::string* type = nullptr);
 /// Version 1.0, C order, little-endian; written whole or not at all.
 void save_npy(const std::string& path, const Tensor& tensor);
 /// The file's bytes: the same input gives the same bytes.
