@@ -16,8 +16,13 @@
 #include "hls/native/ap_fixed.h"
 #include "tailor/fixed/fixed_type.h"
 
-// libsystemc's own main() asks for it; GoogleTest's main() is the one that runs.
+// libsystemc has a main() of its own, which asks for sc_main() and runs no test: where it comes
+// first it wins over GoogleTest's. Only one of the program itself is sure to run.
 int sc_main(int, char**) { return 0; }
+int main(int argc, char** argv) {
+  ::testing::InitGoogleTest(&argc, argv);
+  return RUN_ALL_TESTS();
+}
 
 namespace tailor {
 namespace {

@@ -1,7 +1,6 @@
 // Part of tailor. You may use, copy and change this file without condition.
-// ap_fixed and ap_ufixed of 1 to 128 bits for a host compiler, as the vendor's header has them (N =
-// 0). The value is raw * 2^(I - W), rounded and brought into range exactly, whatever it is made
-// from.
+// ap_fixed and ap_ufixed of 1 to 128 bits for a host compiler, as the vendor has them (N = 0). The
+// value is raw * 2^(I - W), rounded and brought into range exactly, whatever it is made from.
 #ifndef TAILOR_NATIVE_AP_FIXED_H_
 #define TAILOR_NATIVE_AP_FIXED_H_
 
