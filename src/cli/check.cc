@@ -14,7 +14,11 @@ int run_check(const CheckCommandOptions& options) {
     fmt::print("{}\n", report.to_json().dump(2));
   } else {
     for (const CheckStep& step : report.steps)
-      fmt::print("{}  {:12}  {}\n", step.passed ? "pass" : "FAIL", step.name, step.detail);
+      fmt::print("{}  {:12}  {}\n",
+                 !step.passed ? "FAIL"
+                 : step.warns ? "warn"
+                              : "pass",
+                 step.name, step.detail);
     fmt::print("{}: {}\n", report.project, report.passed() ? "pass" : "FAIL");
   }
   return report.passed() ? 0 : exit_code(ErrorKind::Mismatch);

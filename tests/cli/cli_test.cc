@@ -125,6 +125,15 @@ TEST_F(Cli, WrongWordsExitWith2AndAHint) {
   expect_failure(2, {"--untrained: expected --network NAME"}, {"export", "--untrained"});
   expect_failure(2, {"expected one of --checkpoint, --graph and --network, got several"},
                  {"export", "--checkpoint", "a", "--graph", "b"});
+  // One multiplier a product: 77,360 DSPs of 6,840.
+  expect_failure(
+      5, {"resnet8 cannot be built so", "77360 DSP slices, the u200 has 6840", "--allow-oversize"},
+      {"export", "--network", "resnet8", "--untrained", "--reuse-factor", "1"});
+  const ProcessResult look =
+      run({"inspect", "--network", "resnet8", "--reuse-factor", "1", "--precision", "8,3"});
+  EXPECT_EQ(look.status, 0) << look.output;
+  testing::expect_words(look.output,
+                        {"cannot be built: the multipliers do not fit: below 10 bits"});
   expect_failure(2, {"there is no finished run in ./runs"}, {"export"});
   expect_failure(2, {"--limit: expected an integer of at least 1, got '-1'"},
                  {"evaluate", "--backend", "emulator", "--limit", "-1"});

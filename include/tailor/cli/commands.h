@@ -43,7 +43,7 @@ struct ExportOptions : CommonOptions {
   std::string rules;
   bool zero_biases = false;  // of convolutions in front of a batch norm, too
   std::vector<std::string> set;
-  bool untrained = false, force = false;
+  bool untrained = false, force = false, allow_oversize = false;
   HardwareOptions hardware;
 };
 
@@ -55,6 +55,7 @@ struct CheckCommandOptions : CommonOptions {
 struct InspectOptions : CommonOptions {
   std::string file, network;
   bool as_json = false;  // the description alone
+  HardwareOptions hardware;
 };
 
 struct ImportOptions : CommonOptions {

@@ -1,6 +1,7 @@
 // tailor train: resolves the configuration, sees to the teacher, trains the student.
 #include <filesystem>
 
+#include "cli/source.h"
 #include "cli/torch/plugin.h"
 #include "tailor/cli/commands.h"
 #include "tailor/core/files.h"
@@ -233,6 +234,9 @@ int torch_train(const TrainOptions& options) {
            loaded.source, spec.data.name, spec.data.train->size(),
            spec.data.validation ? spec.data.validation->size() : 0, spec.data.test->size(),
            threads);
+  for (const Limit& limit : network_limits(
+           make_network(config.network, spec.data.shape, spec.data.classes), config.exporting))
+    log_warn("train", "exported with the settings of \"export\": {}", limit.text);
   auto progress = make_stderr_progress();
   if (config.teacher) {
     const std::string runs = parent_path(output).empty() ? "." : parent_path(output);
