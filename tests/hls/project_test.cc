@@ -278,6 +278,24 @@ TEST(Tcl, AStepThatIsNotZeroOrOneIsAnError) {
   EXPECT_EQ(right.output.find("config_array_partition"), std::string::npos);
 }
 
+TEST(Tcl, VivadoHlsIsToldOfRegisterArraysBeyond1024Elements) {
+  TemporaryDirectory folder("tailor-hls-test");
+  testing::GraphBuilder b("wide", {128, 3, 3});
+  ConvAttributes a;
+  a.kernel = 3;
+  a.pad_top = a.pad_left = a.pad_bottom = a.pad_right = 1;
+  b.conv("conv", b.at, a, 2, 1e-3);
+  testing::ProjectParts parts = testing::project_parts(b.finish(2), {}, 2);
+  auto script = [&](HlsBackend backend, const char* name) {
+    parts.options.backend = backend;
+    testing::write_parts(parts, path_join(folder.path(), name));
+    return read_file(path_join(folder.path(), std::string(name) + "/build_prj.tcl"));
+  };
+  EXPECT_NE(script(HlsBackend::Vivado, "a").find("\nconfig_array_partition -maximum_size 1152\n"),
+            std::string::npos);
+  EXPECT_EQ(script(HlsBackend::Vitis, "b").find("config_array_partition"), std::string::npos);
+}
+
 TEST(Project, SourcesFindTheirHeadersWithoutFlags) {
   TemporaryDirectory folder("tailor hls test");
   const std::string path = folder.path() + "/p q";
