@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <map>
 #include <optional>
+#include <set>
 
 #include "check/process.h"
 #include "tailor/core/files.h"
@@ -13,6 +14,7 @@
 #include "tailor/core/threads.h"
 #include "tailor/emulate/float64.h"
 #include "tailor/emulate/integer.h"
+#include "tailor/emulate/liveness.h"
 #include "tailor/emulate/noise.h"
 #include "tailor/emulate/streams.h"
 #include "tailor/emulate/witness.h"
@@ -67,20 +69,32 @@ std::vector<std::vector<double>> read_inputs(const std::string& path, const MapS
   return rows;
 }
 
+/// The graphs are what everything is compared with: changed, they fail. Of any other file the steps
+/// that follow say what it computes now, so that a tuned pragma is a warning.
 CheckStep check_files(const Project& p) {
-  std::vector<std::string> findings;
+  std::vector<std::string> changed, failures;
   size_t count = 0;
   for (const auto& [name, hash] : p.manifest.at("files").as_object()) {
     ++count;
     const std::string path = path_join(p.folder, name);
+    const bool reference = name == "graph.safetensors" || name == "design.safetensors";
     if (!path_exists(path)) {
-      findings.push_back(name + " is missing");
+      failures.push_back(name + " is missing");
     } else if (sha256(read_file(path)) != hash.as_string()) {
-      findings.push_back(name + " was changed since the export");
+      if (reference)
+        failures.push_back(name + " was changed since the export");
+      else
+        changed.push_back(name);
     }
   }
+  std::vector<std::string> findings = failures;
+  if (!changed.empty()) {
+    findings.push_back(fmt::format(
+        "{} of {} files changed since the export: {}; the other steps are of the files as they are",
+        changed.size(), count, join(changed, ", ")));
+  }
   if (findings.empty()) return {"files", true, fmt::format("{} files as exported", count)};
-  return {"files", false, join(findings, "; ")};
+  return {"files", failures.empty(), join(findings, "; "), !changed.empty()};
 }
 
 CheckStep check_witness(const Project& p) {
@@ -192,6 +206,37 @@ CheckStep check_quantisation(const Project& p, const std::vector<std::vector<dou
           fmt::format("integers against float64 on {} vectors: rms {:.3g} (largest {:.3g}), bound "
                       "{:.3g}; {} overflows",
                       exact.size(), rms, worst, bound, overflows)};
+}
+
+/// A network that answers the same to everything agrees with itself at every other step.
+CheckStep check_answers(const Project& p, const std::vector<std::vector<double>>& exact,
+                        const std::vector<IntegerResult>& integers) {
+  std::vector<std::vector<int64_t>> raw;
+  for (const IntegerResult& r : integers) raw.push_back(r.logits_raw);
+  const InputDependence d = input_dependence(p.inputs_chw, raw, exact);
+  int64_t lost = 0, nonzero = 0;
+  for (const Underflow& u : count_underflows(*p.design)) lost += u.weights, nonzero += u.nonzero;
+  const std::string underflows = fmt::format(
+      "{} of {} weights became 0 ({:.1f} %)", lost, nonzero,
+      nonzero > 0 ? 100.0 * static_cast<double>(lost) / static_cast<double>(nonzero) : 0);
+  if (!d.known)
+    return {"answers", true, "the vectors do not differ, so nothing is known; " + underflows};
+  if (d.depends) {
+    const std::set<std::vector<int64_t>> different(raw.begin(), raw.end());
+    return {"answers", true,
+            fmt::format("{} different logits for {} vectors; {}", different.size(), raw.size(),
+                        underflows)};
+  }
+  if (!d.expected) {
+    return {"answers", true,
+            fmt::format("all {} vectors give the same logits, in float64 too; {}", raw.size(),
+                        underflows)};
+  }
+  return {"answers", false,
+          fmt::format("all {} vectors give the same logits and in float64 they do not: the design "
+                      "does not depend on its input; {}. Export with more bits behind the point "
+                      "(--precision)",
+                      raw.size(), underflows)};
 }
 
 std::vector<std::string> compiler_command(const CheckOptions& options) {
@@ -382,7 +427,8 @@ bool CheckReport::passed() const {
 Json CheckReport::to_json() const {
   Json::Array list;
   for (const CheckStep& s : steps)
-    list.push_back(Json::object({{"step", s.name}, {"passed", s.passed}, {"detail", s.detail}}));
+    list.push_back(Json::object(
+        {{"step", s.name}, {"passed", s.passed}, {"warning", s.warns}, {"detail", s.detail}}));
   return Json::object({{"project", project},
                        {"passed", passed()},
                        {"vectors", vectors},
@@ -407,6 +453,7 @@ CheckReport check_project(const std::string& folder, const CheckOptions& options
   });
   throw_if_interrupted();
   report.steps.push_back(check_quantisation(p, exact, integers));
+  report.steps.push_back(check_answers(p, exact, integers));
   report.steps.push_back(check_fifos(p));
   if (options.compile) report.steps.push_back(check_compiled(p, integers, options, progress));
   return report;

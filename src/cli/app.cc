@@ -82,6 +82,15 @@ void add_precision(CLI::App& app, HardwareOptions& h) {
       ->type_name("LAYOUT");
 }
 
+void add_card(CLI::App& app, HardwareOptions& h) {
+  app.add_option("--fpga", h.fpga, "Card: u200 (default)")->type_name("CARD");
+  app.add_option("--reuse-factor", h.reuse_factor,
+                 "Multiplications per multiplier for every layer, nearest valid (default: balanced "
+                 "per layer)")
+      ->type_name("N");
+  app.add_option("--backend", h.backend, "vitis (default) or vivado")->type_name("TOOL");
+}
+
 void setup_train(CLI::App& app, TrainOptions& o) {
   app.add_option("--config", o.config,
                  "Configuration: a file, or the name of an embedded one (tailor config list)")
@@ -154,14 +163,11 @@ void setup_export(CLI::App& app, ExportOptions& o) {
                  "Project folder (default projects/RUN-wWiI-LAYOUT), or RUN.safetensors")
       ->type_name("DIR");
   app.add_flag("--force", o.force, "Replace the project folder if it exists");
+  app.add_flag("--allow-oversize", o.allow_oversize,
+               "Write a project that the card or its tool cannot build");
   add_precision(app, o.hardware);
-  app.add_option("--fpga", o.hardware.fpga, "Card: u200 (default)")->type_name("CARD");
-  app.add_option("--reuse-factor", o.hardware.reuse_factor,
-                 "Multiplications per multiplier for every layer, nearest valid (default: balanced "
-                 "per layer)")
-      ->type_name("N");
+  add_card(app, o.hardware);
   app.add_option("--clock-ns", o.hardware.clock_ns, "Clock period (default 5)")->type_name("NS");
-  app.add_option("--backend", o.hardware.backend, "vitis (default) or vivado")->type_name("TOOL");
   app.add_option("--vectors", o.hardware.vectors, "Test vectors (default 16)")->type_name("N");
   app.add_option("--data", o.data,
                  "Folder of the data set for the vectors (default: as in the run)")
@@ -191,6 +197,8 @@ void setup_inspect(CLI::App& app, InspectOptions& o) {
       ->type_name("NAME");
   app.add_flag("--as-json", o.as_json,
                "Print the network's description, to edit and use as --network FILE.json");
+  add_precision(app, o.hardware);
+  add_card(app, o.hardware);
   add_json(app, o);
 }
 

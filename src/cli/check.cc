@@ -7,11 +7,11 @@
 namespace tailor {
 namespace {
 
-/// "pass" or "FAIL", green or red on a terminal.
-std::string verdict(bool passed) {
-  const char* word = passed ? "pass" : "FAIL";
+/// "pass", "warn" or "FAIL", green, yellow or red on a terminal.
+std::string verdict(bool passed, bool warns = false) {
+  const char* word = !passed ? "FAIL" : warns ? "warn" : "pass";
   if (!takes_escapes(STDOUT_FILENO)) return word;
-  return fmt::format("\x1b[{}m{}\x1b[0m", passed ? 32 : 31, word);
+  return fmt::format("\x1b[{}m{}\x1b[0m", !passed ? 31 : warns ? 33 : 32, word);
 }
 
 }  // namespace
@@ -26,8 +26,10 @@ int run_check(const CheckCommandOptions& options) {
     fmt::print("{}\n", report.to_json().dump(2));
   } else {
     for (const CheckStep& step : report.steps)
-      fmt::print("{}  {:12}  {}\n", verdict(step.passed), step.name, step.detail);
-    fmt::print("{}: {}\n", report.project, verdict(report.passed()));
+      fmt::print("{}  {:12}  {}
+", verdict(step.passed, step.warns), step.name, step.detail);
+    fmt::print("{}: {}
+", report.project, verdict(report.passed()));
   }
   return report.passed() ? 0 : exit_code(ErrorKind::Mismatch);
 }

@@ -10,6 +10,7 @@
 #include "tailor/core/threads.h"
 #include "tailor/emulate/float64.h"
 #include "tailor/emulate/integer.h"
+#include "tailor/emulate/liveness.h"
 #include "tailor/emulate/noise.h"
 #include "tailor/hls/project.h"
 #include "tailor/ir/identifier.h"
@@ -64,6 +65,69 @@ std::string fifo_table(const Graph& design) {
   return table.text() + fmt::format("and {} FIFOs of 2 tokens\n", plain);
 }
 
+/// Whoever wants the project all the same says so.
+void refuse_oversize(const std::vector<Limit>& limits, const std::string& name) {
+  std::string list;
+  for (const Limit& limit : limits) {
+    if (limit.oversize) list += "\n  " + limit.text;
+  }
+  if (list.empty()) return;
+  fail(ErrorKind::Unsupported,
+       "{} cannot be built so:{}\n  --allow-oversize writes it all the same", name, list);
+}
+
+struct Quantisation {
+  Json json;  // members of the manifest's `quantisation`
+  std::vector<std::string> warnings;
+  int64_t underflows = 0, weights = 0;
+};
+
+/// What became 0 or stands still, and what of it should worry.
+Quantisation look_for_underflow(const Graph& design, const TestVectors& vectors,
+                                const std::vector<std::vector<double>>& float64) {
+  Quantisation q;
+  Json lost = Json::object(), kernels = Json::object(), constant = Json::object();
+  const std::vector<Underflow> underflows = count_underflows(design);
+  const std::vector<int64_t> still = count_constant_channels(design, vectors.inputs_chw);
+  std::vector<std::string> layers, stages;
+  for (size_t n = 0; n < design.nodes.size(); ++n) {
+    const Node& node = design.nodes[n];
+    const Underflow& u = underflows[n];
+    q.underflows += u.weights;
+    q.weights += u.nonzero;
+    if (u.weights > 0) lost.set(node.name, u.weights);
+    if (u.kernels > 0) kernels.set(node.name, u.kernels);
+    if (still[n] > 0) constant.set(node.name, still[n]);
+    const int64_t outputs = node.outputs.empty() ? 0 : design.value(node.outputs[0]).shape.channels;
+    if (u.kernels > 0)
+      layers.push_back(fmt::format("{} ({} of {})", node.name, u.kernels, outputs));
+    if (still[n] > 0) stages.push_back(fmt::format("{} ({} of {})", node.name, still[n], outputs));
+  }
+  const InputDependence d = input_dependence(vectors.inputs_chw, vectors.expected, float64);
+  if (d.known && !d.depends && d.expected) {
+    q.warnings.push_back(fmt::format(
+        "all {} vectors give the same logits, and in float64 they do not: the design does not "
+        "depend on its input; ask for more bits behind the point (--precision)",
+        vectors.expected.size()));
+  }
+  if (!layers.empty()) {
+    q.warnings.push_back("outputs whose weights all became 0: " + join(layers, ", ") +
+                         "; ask for more bits behind the point (--precision)");
+  }
+  if (!stages.empty()) {
+    q.warnings.push_back(
+        "outputs that are the same for every pixel of every vector, and are not in "
+        "float64: " +
+        join(stages, ", "));
+  }
+  q.json = Json::object({{"weight_underflows", std::move(lost)},
+                         {"lost_kernels", std::move(kernels)},
+                         {"constant_channels", std::move(constant)},
+                         {"depends_on_input", d.known ? Json(d.depends) : Json()}});
+  if (!q.warnings.empty()) q.json.set("warnings", Json::array(q.warnings));
+  return q;
+}
+
 }  // namespace
 
 int run_export(const ExportOptions& options) {
@@ -82,14 +146,11 @@ int run_export(const ExportOptions& options) {
   }
   const ExportConfig config = apply_hardware(source.exporting, options.hardware);
 
-  DesignOptions design_options;
-  design_options.type = config.type("--precision");
-  design_options.input_magnitude = source.preprocessing.magnitude();
-  design_options.layout = config.layout;
-  design_options.reuse_factor = config.reuse_factor;
-  design_options.card = config.fpga;
+  const DesignOptions how = design_options(config, source.preprocessing.magnitude());
   const Card& card = find_card(config.fpga);
-  const Graph design = make_design(source.graph, design_options);
+  const Graph design = make_design(source.graph, how);
+  const std::vector<Limit> limits = design_limits(design, config.backend);
+  if (!options.allow_oversize) refuse_oversize(limits, design.name);
 
   SampleImages samples = sample_images(source, options.data, config.vectors);
   TestVectors vectors{samples.source, samples.images_chw, {}};
@@ -138,6 +199,9 @@ int run_export(const ExportOptions& options) {
     overflow_total += overflows[n];
     weight_overflows += emulator.weight_overflows()[n];
   }
+  const Quantisation q = look_for_underflow(design, vectors, float64);
+  std::vector<std::string> limit_texts;
+  for (const Limit& limit : limits) limit_texts.push_back(limit.text);
   ProjectOptions project;
   project.top = make_identifier(design.name);
   project.part = card.part;
@@ -160,21 +224,24 @@ int run_export(const ExportOptions& options) {
                               {"multipliers", summary.multipliers},
                               {"dsp", summary.dsp},
                               {"dsp_available", card.dsp},
+                              {"lut_multipliers", summary.lut_multipliers},
                               {"weights", summary.weights},
                               {"fifo_bits", summary.fifo_bits},
                               {"skip_fifo_tokens", summary.skip_fifo_tokens},
                               {"latency_cycles_model", summary.latency_cycles},
                               {"interval_cycles_model", summary.interval_cycles},
                               {"images_per_s_model", digits(images_per_s)}})}});
-  if (!summary.warnings.empty())
-    project.manifest_extras.find("cost")->set("warnings", Json::array(summary.warnings));
+  if (!limit_texts.empty())
+    project.manifest_extras.find("cost")->set("warnings", Json::array(limit_texts));
+  for (const auto& [key, value] : q.json.as_object())
+    project.manifest_extras.find("quantisation")->set(key, value);
   project.manifest_extras.find("source")->erase("config");
   project.manifest_extras.find("source")->erase("preprocessing");
 
   std::string output = options.output;
   if (output.empty()) {
-    output = fmt::format("projects/{}-w{}i{}-{}", source.name, design_options.type.width,
-                         design_options.type.integer, to_string(config.layout));
+    output = fmt::format("projects/{}-w{}i{}-{}", source.name, how.type.width, how.type.integer,
+                         to_string(config.layout));
   }
   write_project(source.graph, design, vectors, project, output);
 
@@ -183,7 +250,7 @@ int run_export(const ExportOptions& options) {
                                 {"top", project.top},
                                 {"source", source.title},
                                 {"layout", to_string(config.layout)},
-                                {"type", to_string(design_options.type)},
+                                {"type", to_string(how.type)},
                                 {"vectors", vectors.source}});
     answer.set("cost", *project.manifest_extras.find("cost"));
     answer.set("quantisation", *project.manifest_extras.find("quantisation"));
@@ -191,14 +258,16 @@ int run_export(const ExportOptions& options) {
     return 0;
   }
   fmt::print("{}: {} of {}, streams of {}\n\n{}\n{}\n", output, to_string(config.layout),
-             source.title, to_string(design_options.type), layer_table(design, overflows),
-             fifo_table(design));
+             source.title, to_string(how.type), layer_table(design, overflows), fifo_table(design));
   const auto dsp_share = 100.0 * static_cast<double>(summary.dsp) / static_cast<double>(card.dsp);
-  fmt::print("multipliers {} ({}), DSP {} of {} ({:.0f} %), weights {}, FIFOs {} bits\n",
+  fmt::print("multipliers {} ({}), DSP {} of {} ({:.0f} %){}, weights {}, FIFOs {} bits\n",
              with_commas(summary.multipliers),
              config.reuse_factor ? fmt::format("reuse factor {}", *config.reuse_factor)
                                  : "reuse factors balanced within 70 % of the DSPs",
              with_commas(summary.dsp), with_commas(card.dsp), dsp_share,
+             summary.lut_multipliers > 0
+                 ? fmt::format(", {} multipliers of LUTs", with_commas(summary.lut_multipliers))
+                 : "",
              with_commas(summary.weights), with_commas(summary.fifo_bits));
   fmt::print(
       "one image every {} cycles, {} cycles from first pixel to logits (model): {:.0f} images/s at "
@@ -207,9 +276,12 @@ int run_export(const ExportOptions& options) {
       config.clock_ns);
   fmt::print(
       "quantisation error of the logits: rms {:.2g} measured, {:.2g} predicted; {} outputs "
-      "overflowed, {} weights\n",
-      measured, predicted, with_commas(overflow_total), with_commas(weight_overflows));
-  for (const std::string& text : summary.warnings) fmt::print("warning: {}\n", text);
+      "overflowed, {} weights; {} of {} weights became 0\n",
+      measured, predicted, with_commas(overflow_total), with_commas(weight_overflows),
+      with_commas(q.underflows), with_commas(q.weights));
+  for (const auto& list : {limit_texts, q.warnings}) {
+    for (const std::string& text : list) fmt::print("warning: {}\n", text);
+  }
   fmt::print("vectors: {}\nnext: tailor check {}\n", vectors.source, shell_quote(output));
   return 0;
 }

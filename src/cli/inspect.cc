@@ -112,11 +112,13 @@ int run_inspect(const InspectOptions& options) {
     fail(ErrorKind::Usage, "expected a file, or --network NAME");
   std::string text;
   Json json, description;
+  std::vector<Limit> limits;
   if (!options.network.empty()) {
     Network network = network_by_name(options.network).network;
     text = network_text(network);
     json = network_json(network);
     description = write_network(network);
+    limits = network_limits(network, apply_hardware({}, options.hardware));
   } else {
     const std::string file = resolve_checkpoint(options.file);
     const std::string format = load_safetensors(file, "file").metadata["format"];
@@ -124,10 +126,14 @@ int run_inspect(const InspectOptions& options) {
       Graph graph = load_graph(file);
       text = graph_text(graph);
       json = graph_json(graph);
+      if (graph.state == "lowered")
+        limits = graph_limits(graph, apply_hardware({}, options.hardware));
     } else {
       Checkpoint c = load_checkpoint(file);
       json = network_json(c.network);
       description = write_network(c.network);
+      const ExportConfig exporting = read_run_config(c.config, file).exporting;
+      limits = network_limits(c.network, apply_hardware(exporting, options.hardware));
       json.set("run", c.run);
       json.set("epoch", c.position.epoch);
       json.set("finished", c.position.finished);
@@ -147,6 +153,13 @@ int run_inspect(const InspectOptions& options) {
           write_preprocessing(c.preprocessing).dump(), assumed, network_text(c.network));
     }
   }
+  Json::Array list;
+  for (const Limit& limit : limits) {
+    text += fmt::format("{}: {}\n", limit.oversize ? "cannot be built" : "warning", limit.text);
+    list.push_back(
+        Json::object({{"what", limit.what}, {"oversize", limit.oversize}, {"text", limit.text}}));
+  }
+  json.set("limits", std::move(list));
   if (options.as_json && description.is_null()) {
     fail(ErrorKind::Usage, "--as-json: expected a checkpoint or --network, got the graph file {}",
          options.file);

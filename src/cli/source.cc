@@ -197,6 +197,34 @@ ExportConfig apply_hardware(ExportConfig c, const HardwareOptions& flags) {
   return c;
 }
 
+DesignOptions design_options(const ExportConfig& config, double magnitude) {
+  DesignOptions options;
+  options.type = config.type("--precision");
+  options.input_magnitude = magnitude;
+  options.layout = config.layout;
+  options.reuse_factor = config.reuse_factor;
+  options.card = config.fpga;
+  return options;
+}
+
+std::vector<Limit> graph_limits(const Graph& lowered, const ExportConfig& config) {
+  DesignOptions options = design_options(config, 0);
+  options.quiet = true;
+  try {
+    return design_limits(plan_design(lowered, options), config.backend);
+  } catch (const Error& e) {
+    if (e.kind() != ErrorKind::Unsupported) throw;
+    return {{"unsupported", true, e.what()}};
+  }
+}
+
+std::vector<Limit> network_limits(const Network& network, const ExportConfig& config) {
+  TensorMap zeros;
+  for (const TensorSpec& spec : tensor_specs(network))
+    zeros.emplace(spec.name, Tensor(DType::F32, spec.shape));
+  return graph_limits(lower_network(network, zeros, network.name), config);
+}
+
 void override_data(Json& config, const std::vector<std::string>& assignments) {
   bool named = false, sized = false;
   for (const std::string& assignment : assignments) {

@@ -132,7 +132,8 @@ int64_t quantise(double value, const FixedType& to, bool* overflowed) {
   if (!std::isfinite(value))
     fail(ErrorKind::Data, "cannot quantise {} to {}: not a finite number", value, to_string(to));
   double scaled = std::ldexp(value, to.fraction());  // exact: a power of two
-  double q = std::floor(scaled);
+  const double floor = std::floor(scaled);
+  double q = floor;
   double rest = scaled - q;  // exact: both have the same exponent or q is smaller
   using fixed_detail::Remainder;
   Remainder remainder = rest == 0     ? Remainder::Zero
@@ -142,17 +143,20 @@ int64_t quantise(double value, const FixedType& to, bool* overflowed) {
   // Whether q is odd matters to a half only, which a double of 2^53 or more has not.
   const bool odd = remainder == Remainder::Half && static_cast<int64_t>(q) % 2 != 0;
   if (fixed_detail::rounds_up(to.rounding, remainder, value < 0, odd)) q += 1;
-  if (std::abs(q) < 0x1p62) return fixed_detail::fit(static_cast<int64_t>(q), to, overflowed);
+  if (std::abs(q) < 0x1p62) {
+    return fixed_detail::fit(static_cast<int64_t>(q), static_cast<int64_t>(floor), to, overflowed);
+  }
   // Beyond 2^120 only the low bits (all zero in a double) would matter to a wrap; saturation sees
   // the sign.
   if (std::abs(q) >= 0x1p120) {
-    if (to.overflow == Overflow::Wrap || to.overflow == Overflow::WrapSm) {
+    if (to.overflow == Overflow::Wrap || (to.overflow == Overflow::WrapSm && to.is_signed)) {
       if (overflowed) *overflowed = true;
       return 0;
     }
     q = q < 0 ? -0x1p120 : 0x1p120;
   }
-  return fixed_detail::fit(static_cast<Int128>(q), to, overflowed);
+  const auto whole = static_cast<Int128>(q);  // nothing to round at 2^62 and beyond
+  return fixed_detail::fit(whole, whole, to, overflowed);
 }
 
 FixedType accumulator_type(const FixedType& a, const FixedType& b, int64_t count) {

@@ -484,12 +484,12 @@ std::string emit_test_bench_header(const Graph& design, const std::string& top,
                  Alias{"input_t", type_name(in)},
                  Alias{"input_token", token_name(in)},
                  Alias{"output_token", token_name(out)},
-                 constant("kInputPixels", in.shape.pixels()),
-                 constant("kInputChannels", in.shape.channels),
-                 constant("kInputBits", in.type->width),
-                 constant("kOutputs", out.shape.channels),
-                 constant("kOutputBits", out.type->width),
-                 constant("kOutputFraction", out.type->fraction())};
+                 Define{"TAILOR_INPUT_PIXELS", num(in.shape.pixels())},
+                 Define{"TAILOR_INPUT_CHANNELS", num(in.shape.channels)},
+                 Define{"TAILOR_INPUT_BITS", num(in.type->width)},
+                 Define{"TAILOR_OUTPUTS", num(out.shape.channels)},
+                 Define{"TAILOR_OUTPUT_BITS", num(out.type->width)},
+                 Define{"TAILOR_OUTPUT_FRACTION", num(out.type->fraction())}};
   return print(with_banner(banner, "What the test bench needs to know of this project.",
                            {Guard{guard_name("test_bench"), items}}));
 }

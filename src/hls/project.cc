@@ -130,6 +130,12 @@ Json fifos_json(const Graph& design) {
   return fifos;
 }
 
+/// Vivado HLS partitions at most 1,024 elements unless told otherwise (hls.md section 12).
+std::string partition_limit(const Graph& design) {
+  const int64_t elements = largest_register_array(design);
+  return elements > 1024 ? fmt::format("config_array_partition -maximum_size {}\n", elements) : "";
+}
+
 }  // namespace
 
 bool is_project(const std::string& folder) {
@@ -176,6 +182,7 @@ void write_project(const Graph& lowered, const Graph& design, const TestVectors&
                  {"tool", vitis ? "vitis_hls -f" : "vivado_hls -f"},
                  {"cxx_standard", vitis ? "c++14" : "c++0x"},
                  {"flow", vitis ? " -flow_target vivado" : ""},
+                 {"partition", vitis ? std::string() : partition_limit(design)},
                  {"description",
                   fmt::format("{} for {}, laid out {}, streams of {}.", design.name, options.part,
                               design.provenance.at("design").at("layout").as_string(),

@@ -222,4 +222,15 @@ std::vector<std::vector<int>> consumers(const Graph& graph) {
   return result;
 }
 
+int64_t largest_register_array(const Graph& design) {
+  int64_t largest = 0;
+  for (const Node& node : design.nodes) {
+    for (int id : node.outputs) largest = std::max(largest, design.value(id).shape.channels);
+    if (node.op != Op::Conv2d) continue;
+    const int64_t kernel = node.conv().kernel;
+    largest = std::max(largest, kernel * kernel * design.value(node.inputs[0]).shape.channels);
+  }
+  return largest;
+}
+
 }  // namespace tailor

@@ -50,7 +50,7 @@ void assign_identifiers(Graph& graph) {
   }
 }
 
-Graph make_design(const Graph& lowered, const DesignOptions& options) {
+Graph plan_design(const Graph& lowered, const DesignOptions& options) {
   if (lowered.state != "lowered") {
     fail(ErrorKind::Usage,
          "graph {}: expected a lowered graph, got a {}; use graph.safetensors of the project",
@@ -83,15 +83,6 @@ Graph make_design(const Graph& lowered, const DesignOptions& options) {
   verify(graph, "insert_clones");
   infer_types(graph, options);
   choose_reuse_factors(graph, options);
-  size_fifos(graph);
-  assign_identifiers(graph);
-  const auto findings = verify_design(graph);
-  TAILOR_CHECK(findings.empty(), "{}", join(findings, "; "));
-  // Folded weights are float64, and stay so in the file: whoever quantises them must get the same
-  // integers.
-  for (auto& [name, tensor] : graph.tensors) {
-    if (tensor.dtype() != DType::F64) tensor = Tensor::from(tensor.shape(), tensor.to_doubles());
-  }
   Json design = Json::object(
       {{"layout", to_string(options.layout)},
        {"type", to_string(options.type)},
@@ -102,45 +93,19 @@ Graph make_design(const Graph& lowered, const DesignOptions& options) {
   return graph;
 }
 
-namespace {
-
-/// Vitis HLS's widest integer (UG1399, AP_INT_MAX_W).
-constexpr int64_t kWidestToken = 4096;
-/// One RAMB18 and one URAM288.
-constexpr int64_t kRamb18Bits = 18 * 1024, kUramBits = 288 * 1024;
-
-std::vector<std::string> limits(const Graph& design, int64_t memory_bits) {
-  std::vector<std::string> warnings;
-  const Json* options = design.provenance.is_object() ? design.provenance.find("design") : nullptr;
-  const std::string name = options ? options->get_string("card", "") : "";
-  if (!name.empty()) {
-    const Card& card = find_card(name);
-    auto mbit = [](int64_t bits) { return static_cast<double>(bits) * 1e-6; };
-    if (memory_bits > card.ramb18 * kRamb18Bits) {
-      warnings.push_back(fmt::format(
-          "the weights do not fit: with the FIFOs they take {:.0f} Mbit or more of block RAM, the "
-          "{} has {:.0f}; its {:.0f} Mbit of UltraRAM power up as 0 and hold no compiled-in "
-          "weights. Ask for fewer bits (--precision) or a smaller network",
-          mbit(memory_bits), card.name, mbit(card.ramb18 * kRamb18Bits),
-          mbit(card.uram * kUramBits)));
-    }
+Graph make_design(const Graph& lowered, const DesignOptions& options) {
+  Graph graph = plan_design(lowered, options);
+  size_fifos(graph);
+  assign_identifiers(graph);
+  const auto findings = verify_design(graph);
+  TAILOR_CHECK(findings.empty(), "{}", join(findings, "; "));
+  // Folded weights are float64, and stay so in the file: whoever quantises them must get the same
+  // integers.
+  for (auto& [name, tensor] : graph.tensors) {
+    if (tensor.dtype() != DType::F64) tensor = Tensor::from(tensor.shape(), tensor.to_doubles());
   }
-  const Value* widest = nullptr;
-  auto bits = [](const Value& v) { return v.type->width * v.shape.channels; };
-  for (const Value& v : design.values) {
-    if (!widest || bits(v) > bits(*widest)) widest = &v;
-  }
-  if (widest && bits(*widest) > kWidestToken) {
-    warnings.push_back(fmt::format(
-        "the tokens of {} are {} bits wide ({} channels of {}), and Vitis HLS's integers end at "
-        "{}: "
-        "the project compiles and can be checked, the tool will refuse it",
-        widest->name, bits(*widest), widest->shape.channels, widest->type->width, kWidestToken));
-  }
-  return warnings;
+  return graph;
 }
-
-}  // namespace
 
 DesignSummary summarise_design(const Graph& design) {
   DesignSummary summary;
@@ -148,13 +113,11 @@ DesignSummary summarise_design(const Graph& design) {
     if (node.op != Op::Input && node.op != Op::Output) ++summary.stages;
     if (node.op == Op::Conv2d || node.op == Op::Dense) {
       summary.multipliers += node.hardware.multipliers;
-      summary.dsp +=
-          node.hardware.multipliers *
+      const int64_t dsp =
           dsp_of_multiplier(design.value(node.inputs[0]).type->width, node.hardware.weight->width);
-      const int64_t weights = design.tensor(node, "weight").size();
-      summary.weights += weights;
-      if (node.hardware.reuse_factor > 1)
-        summary.memory_bits += weights * node.hardware.weight->width;
+      summary.dsp += node.hardware.multipliers * dsp;
+      if (dsp == 0) summary.lut_multipliers += node.hardware.multipliers;
+      summary.weights += design.tensor(node, "weight").size();
     }
   }
   for (const Node& node : design.nodes) {
@@ -162,9 +125,7 @@ DesignSummary summarise_design(const Graph& design) {
     for (int id : node.outputs) {
       const Value& v = design.value(id);
       if (id == design.nodes.back().inputs[0]) continue;
-      const int64_t bits = v.fifo_depth * v.type->width * v.shape.channels;
-      summary.fifo_bits += bits;
-      if (v.fifo_storage == FifoStorage::Bram) summary.memory_bits += bits;
+      summary.fifo_bits += v.fifo_depth * v.type->width * v.shape.channels;
     }
   }
   for (const SkipDepth& depth : skip_depths(design))
@@ -172,7 +133,7 @@ DesignSummary summarise_design(const Graph& design) {
   StreamResult run = simulate_streams(design, fifo_depths(design), 2);
   summary.latency_cycles = run.latency_cycles;
   summary.interval_cycles = run.interval_cycles;
-  summary.warnings = limits(design, summary.memory_bits);
+  summary.memory_bits = memory_bits(design);
   return summary;
 }
 

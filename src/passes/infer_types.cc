@@ -74,7 +74,7 @@ void infer_types(Graph& graph, const DesignOptions& options) {
             ++type.integer;
             type.width = std::max(type.width, type.integer);  // raw pixels of 8 bits take 9
           }
-        } else if (options.input_magnitude > type.max_value()) {
+        } else if (options.input_magnitude > type.max_value() && !options.quiet) {
           log_warn("passes",
                    "the input reaches {:g} and is itself added to a stream, so that it has the "
                    "streams' type: {} ends at {:g}, larger values overflow; normalise the input or "

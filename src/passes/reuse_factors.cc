@@ -96,7 +96,7 @@ void choose_reuse_factors(Graph& graph, const DesignOptions& options) {
   if (options.reuse_factor) {
     for (size_t l = 0; l < layers.size(); ++l) {
       chosen[l] = nearest_reuse_factor(layers[l].n_in, layers[l].n_out, *options.reuse_factor);
-      if (chosen[l] != *options.reuse_factor) {
+      if (chosen[l] != *options.reuse_factor && !options.quiet) {
         log_warn("passes", "{}: reuse factor {} is not valid for {} x {} products, using {}",
                  graph.nodes[layers[l].node].name, *options.reuse_factor, layers[l].n_in,
                  layers[l].n_out, chosen[l]);

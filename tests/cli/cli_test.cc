@@ -128,6 +128,15 @@ TEST_F(Cli, WrongWordsExitWith2AndAHint) {
   expect_failure(2, {"--untrained: expected --network NAME"}, {"export", "--untrained"});
   expect_failure(2, {"expected one of --checkpoint, --graph and --network, got several"},
                  {"export", "--checkpoint", "a", "--graph", "b"});
+  // One multiplier a product: 77,360 DSPs of 6,840.
+  expect_failure(
+      5, {"resnet8 cannot be built so", "77360 DSP slices, the u200 has 6840", "--allow-oversize"},
+      {"export", "--network", "resnet8", "--untrained", "--reuse-factor", "1"});
+  const ProcessResult look =
+      run({"inspect", "--network", "resnet8", "--reuse-factor", "1", "--precision", "8,3"});
+  EXPECT_EQ(look.status, 0) << look.output;
+  testing::expect_words(look.output,
+                        {"cannot be built: the multipliers do not fit: below 10 bits"});
   expect_failure(2, {"there is no finished run in ./runs"}, {"export"});
   expect_failure(2, {"--limit: expected an integer of at least 1, got '-1'"},
                  {"evaluate", "--backend", "emulator", "--limit", "-1"});
@@ -476,13 +485,18 @@ TEST_F(Cli, AGraphFileOfAnotherVersionExitsWith5) {
                  {"export", "--graph", "other.graph"});
 }
 
-TEST_F(Cli, AChangedProjectExitsWith6AndABrokenCompilerWith7) {
+TEST_F(Cli, AChangedFileWarnsAMissingOneExitsWith6AndABrokenCompilerWith7) {
   write_checkpoint("x.ckpt");
   ASSERT_EQ(run({"export", "--checkpoint", "x.ckpt", "--output", "p", "--vectors", "1"}).status, 0);
   expect_failure(7, {"cannot run no-such-compiler"},
                  {"check", "p", "--compiler", "no-such-compiler"});
   write_file(file("p/README.md"), "changed");
-  expect_failure(6, {"FAIL  files", "README.md was changed since the export", "p: FAIL"},
+  const ProcessResult changed = run({"check", "p"});
+  EXPECT_EQ(changed.status, 0) << changed.output;
+  testing::expect_words(changed.output, {"warn  files", "changed since the export: README.md",
+                                         "pass  compiled", "p: pass"});
+  remove_all(file("p/README.md"));
+  expect_failure(6, {"FAIL  files", "README.md is missing", "pass  compiled", "p: FAIL"},
                  {"check", "p"});
 }
 

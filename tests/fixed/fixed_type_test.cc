@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace tailor {
@@ -65,6 +66,43 @@ TEST(FixedType, OverflowsAsDefined) {
   EXPECT_EQ(cast(Overflow::WrapSm, 15), 0);
   EXPECT_EQ(cast(Overflow::WrapSm, 16), -1);
   EXPECT_EQ(cast(Overflow::WrapSm, -9), -8);
+}
+
+/// The vendor's AP_WRAP_SM on the real line: the digit above the kept ones is read from the value
+/// cut (floored) to the last place, the kept digits from the rounded value; an unsigned type
+/// saturates.
+int64_t wrap_sm_by_definition(double scaled, const FixedType& to) {
+  const double rounded = round_by_definition(scaled, to.rounding);
+  const double span = std::ldexp(1.0, to.width), half = span / 2;
+  if (!to.is_signed) return static_cast<int64_t>(std::min(std::max(rounded, 0.0), span - 1));
+  if (rounded >= -half && rounded < half) return static_cast<int64_t>(rounded);
+  auto modulo = [](double x, double n) { return x - n * std::floor(x / n); };
+  const bool deleted = modulo(std::floor(std::floor(scaled) / span), 2) == 1;
+  const double kept = modulo(rounded, span);
+  const double digits = deleted == (kept >= half) ? kept : span - 1 - kept;  // inverted
+  return static_cast<int64_t>(deleted ? digits - span : digits);
+}
+
+TEST(FixedType, SignMagnitudeWrapReadsTheDeletedBitBeforeRounding) {
+  FixedType to{6, 2, true, Rounding::Rnd, Overflow::WrapSm};
+  EXPECT_EQ(cast_raw(-3080, 8, to),
+            0);  // -192.5: cut to -193 the deleted bit is 0, rounded it is 1
+  EXPECT_EQ(quantise(-3080.0 / 256, to), 0);
+  EXPECT_EQ(cast_raw(-3081, 8, to), 0);  // rounds to -193: nothing carries
+  EXPECT_EQ(cast_raw(1016, 8, to), 0);   // 63.5 rounds to 64, whose deleted bit is 1; cut it is 0
+  for (Rounding rounding : kRoundings) {
+    for (bool is_signed : {true, false}) {
+      for (int integer : {-2, 2, 5}) {
+        to = {6, integer, is_signed, rounding, Overflow::WrapSm};
+        for (int64_t raw = -(1 << 13); raw < 1 << 13; ++raw) {  // ap_fixed<14,6>
+          const double x = static_cast<double>(raw) / 256;
+          const int64_t want = wrap_sm_by_definition(std::ldexp(x, to.fraction()), to);
+          ASSERT_EQ(cast_raw(raw, 8, to), want) << x << " to " << to_string(to);
+          ASSERT_EQ(quantise(x, to), want) << x << " to " << to_string(to);
+        }
+      }
+    }
+  }
 }
 
 TEST(FixedType, CountsAnOverflowOnceAndNeverClearsTheFlag) {

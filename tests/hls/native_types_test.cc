@@ -107,6 +107,29 @@ TEST(NativeFixed, CastsAsTheEmulatorInEveryMode) {
   }
 }
 
+template <ap_q_mode Q>
+void expect_wrap_sm_as_the_emulator(Rounding rounding) {
+  const FixedType to{6, 2, true, rounding, Overflow::WrapSm};
+  for (int64_t raw = -(1 << 13); raw < 1 << 13; ++raw) {
+    const int64_t want = cast_raw(raw, 8, to);
+    ASSERT_EQ((cast_ap<ap_fixed<6, 2, Q, AP_WRAP_SM>, ap_fixed<14, 6>>(raw)), want) << raw;
+    ASSERT_EQ((quantise_ap<ap_fixed<6, 2, Q, AP_WRAP_SM>>(static_cast<double>(raw) / 256)), want)
+        << raw;
+  }
+}
+
+TEST(NativeFixed, SignMagnitudeWrapReadsTheDeletedBitBeforeRounding) {
+  EXPECT_EQ((cast_ap<ap_fixed<6, 2, AP_RND, AP_WRAP_SM>, ap_fixed<14, 6>>(-3080)), 0);
+  EXPECT_EQ((cast_ap<ap_fixed<6, 2, AP_RND, AP_WRAP_SM>, ap_fixed<14, 6>>(1016)), 0);
+  expect_wrap_sm_as_the_emulator<AP_TRN>(Rounding::Trn);
+  expect_wrap_sm_as_the_emulator<AP_TRN_ZERO>(Rounding::TrnZero);
+  expect_wrap_sm_as_the_emulator<AP_RND>(Rounding::Rnd);
+  expect_wrap_sm_as_the_emulator<AP_RND_ZERO>(Rounding::RndZero);
+  expect_wrap_sm_as_the_emulator<AP_RND_INF>(Rounding::RndInf);
+  expect_wrap_sm_as_the_emulator<AP_RND_MIN_INF>(Rounding::RndMinInf);
+  expect_wrap_sm_as_the_emulator<AP_RND_CONV>(Rounding::RndConv);
+}
+
 TEST(NativeFixed, QuantisesAsTheEmulatorInEveryMode) {
   std::vector<double> values = {1e-300,
                                 -1e-300,

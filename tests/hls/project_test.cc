@@ -4,7 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cctype>
 #include <cstdlib>
+#include <set>
 
 #include "check/process.h"
 #include "hls/cpp_document.h"
@@ -250,7 +252,106 @@ TEST(Tcl, ScriptsRunTheStepsTheyAreAskedFor) {
                         {"unknown step 'simulate', expected one of cosim csim export reset synth"});
 }
 
+TEST(Tcl, AStepThatIsNotZeroOrOneIsAnError) {
+  if (std::system("tclsh </dev/null >/dev/null 2>&1") != 0)
+    GTEST_SKIP() << "tclsh is not installed";
+  TemporaryDirectory folder("tailor hls test");  // with blanks
+  const std::string path = folder.path() + "/p";
+  testing::write_parts(testing::project_parts(testing::block_network()), path);
+  const std::string stubs =
+      "proc unknown {name args} { puts \"$name [llength [lindex $args end]]: $args\" }\n";
+  auto run = [&](const std::string& arguments) {
+    write_file(path + "/stubs.tcl",
+               stubs + "set argv [list " + arguments + "]\nsource build_prj.tcl\n");
+    return run_process({"tclsh", "stubs.tcl"}, path);
+  };
+  for (const char* argument : {"cosim=yes", "cosim=", "cosim=2", "cosim"}) {
+    const ProcessResult wrong = run(argument);
+    EXPECT_NE(wrong.status, 0) << argument;
+    testing::expect_words(wrong.output, {"step 'cosim': expected"});
+  }
+  const ProcessResult right = run("-f build_prj.tcl cosim=1");
+  EXPECT_EQ(right.status, 0) << right.output;
+  // A path with blanks stays one word, and no flag holds a path.
+  testing::expect_words(right.output, {"add_files 1: -tb", "cosim_design"});
+  EXPECT_EQ(right.output.find("-I"), std::string::npos) << right.output;
+  EXPECT_EQ(right.output.find("config_array_partition"), std::string::npos);
+}
+
+TEST(Tcl, VivadoHlsIsToldOfRegisterArraysBeyond1024Elements) {
+  TemporaryDirectory folder("tailor-hls-test");
+  testing::GraphBuilder b("wide", {128, 3, 3});
+  ConvAttributes a;
+  a.kernel = 3;
+  a.pad_top = a.pad_left = a.pad_bottom = a.pad_right = 1;
+  b.conv("conv", b.at, a, 2, 1e-3);
+  testing::ProjectParts parts = testing::project_parts(b.finish(2), {}, 2);
+  auto script = [&](HlsBackend backend, const char* name) {
+    parts.options.backend = backend;
+    testing::write_parts(parts, path_join(folder.path(), name));
+    return read_file(path_join(folder.path(), std::string(name) + "/build_prj.tcl"));
+  };
+  EXPECT_NE(script(HlsBackend::Vivado, "a").find("\nconfig_array_partition -maximum_size 1152\n"),
+            std::string::npos);
+  EXPECT_EQ(script(HlsBackend::Vitis, "b").find("config_array_partition"), std::string::npos);
+}
+
+TEST(Project, SourcesFindTheirHeadersWithoutFlags) {
+  TemporaryDirectory folder("tailor hls test");
+  const std::string path = folder.path() + "/p q";
+  testing::write_parts(testing::project_parts(testing::block_network()), path);
+  for (const char* file : {"firmware/block.cpp", "block_test.cpp"}) {
+    const ProcessResult compiled = run_process({"c++", "-std=c++11", "-fsyntax-only", "-idirafter",
+                                                path + "/firmware/native", path + "/" + file},
+                                               folder.path());
+    EXPECT_EQ(compiled.status, 0) << compiled.output;
+  }
+  const ProcessResult bench = run_process({"sh", path + "/build_native.sh"}, folder.path());
+  EXPECT_EQ(bench.status, 0) << bench.output;
+}
+
+/// Every word in the files that a project brings with it, as the name of a top function.
+TEST(TopName, NoNameOfTheBenchOrTheLibraryIsTaken) {
+  TemporaryDirectory folder("tailor-hls-test");
+  const std::string path = folder.path() + "/p";
+  testing::write_parts(testing::project_parts(testing::block_network()), path);
+  std::set<std::string> names = {"kOutputs", "size_t", "FILE", "EOF", "pow", "read", "printf"};
+  for (const std::string& file : list_files_recursively(path)) {
+    const bool library = file.find("firmware/tailor/") == 0 || file.find("firmware/native/") == 0;
+    if (!library && file != "block_test.cpp" && file != "test_bench.h") continue;
+    std::string word;
+    for (char c : read_file(path + "/" + file) + " ") {
+      if (std::isalnum(static_cast<unsigned char>(c)) || c == '_') {
+        word += c;
+      } else {
+        names.insert(make_identifier(word));
+        word.clear();
+      }
+    }
+  }
+  ASSERT_GT(names.size(), 300U);
+  std::string text = "#include \"test_bench.h\"\n";
+  for (const std::string& raw : names) {
+    const std::string name = make_identifier(raw);
+    EXPECT_TRUE(is_identifier(name)) << name;
+    if (name == "block" || name.find("input_") == 0 || name.find("_token") != std::string::npos)
+      continue;  // what this project itself has
+    text += "void " + name + "(hls::stream<input_token>&, hls::stream<output_token>&);\n";
+  }
+  write_file(path + "/all.cpp", text + "#include \"block_test.cpp\"\n");
+  const ProcessResult compiled =
+      run_process({"c++", "-std=c++11", "-fsyntax-only", "-I.", "-Ifirmware", "-idirafter",
+                   "firmware/native", "all.cpp"},
+                  path);
+  EXPECT_EQ(compiled.status, 0) << compiled.output;
+}
+
 TEST(TopName, IsAlwaysLegal) {
+  EXPECT_EQ(make_identifier("8net"), "n8net");  // as formats.md says
+  EXPECT_EQ(make_identifier("size_t"), "size_t_net");
+  EXPECT_EQ(make_identifier("RESNET"), "RESNET_net");
+  EXPECT_EQ(make_identifier("TAILOR_OUTPUTS"), "TAILOR_OUTPUTS_net");
+  EXPECT_EQ(make_identifier("ap_int"), "n_ap_int");
   EXPECT_EQ(make_identifier("resnet20"), "resnet20");
   EXPECT_EQ(make_identifier("20-layers"), "n20_layers");
   EXPECT_EQ(make_identifier(""), "n");

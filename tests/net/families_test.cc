@@ -141,11 +141,12 @@ TEST(MlperfTinyResnet, HasKerasPadsAndShortcutsWithoutBatchNorm) {
   EXPECT_EQ(block_inputs(network).back(), (MapShape{64, 8, 8}));
 }
 
-TEST(ResidualBlock, HasOneSkipOverThreeConvolutions) {
+TEST(ResidualBlock, IsAConvolutionAndASkipOverTwo) {
   for (int64_t width : {16, 32, 64}) {
     const Network network = network_by_name(fmt::format("residual_block{}", width)).network;
-    ASSERT_EQ(network.blocks.size(), 1U);
-    EXPECT_EQ(network.blocks[0].stages.size(), 3U);
+    ASSERT_EQ(network.blocks.size(), 2U);
+    EXPECT_EQ(network.blocks[0].stages.size(), 1U);
+    EXPECT_EQ(network.blocks[1].stages.size(), 2U);
     EXPECT_EQ(skip_ids(network), std::vector<std::string>{"block.skip"});
     EXPECT_EQ(parameter_count(network), 3 * (9 * width * width + 2 * width) + 10 * width + 10);
     EXPECT_EQ(network.input, (MapShape{width, 32, 32}));

@@ -252,15 +252,105 @@ TEST(FoldIdentitySkips, KeepASkipWhoseChannelsLieInAnotherGroup) {
 
 TEST(HandMadeGraphs, ADesignBeyondTheCardSaysSo) {
   const Graph large = testing::bottleneck_graph({3, 32, 32}, {1, 1, 1, 1}, 64, 10);
-  const DesignSummary s = summarise_design(make_design(large, options(Layout::Fused)));
+  const Graph design = make_design(large, options(Layout::Fused));
+  const DesignSummary s = summarise_design(design);
   EXPECT_GT(s.memory_bits, 4320 * 18432);
-  ASSERT_EQ(s.warnings.size(), 2U);
-  testing::expect_words(s.warnings[0], {"the weights do not fit", "80", "283 Mbit of UltraRAM"});
-  testing::expect_words(s.warnings[1], {"32768 bits wide (2048 channels of 16)", "end at 4096"});
+  const auto limits = design_limits(design, HlsBackend::Vitis);
+  ASSERT_EQ(limits.size(), 2U);
+  testing::expect_words(limits[0].text, {"the weights do not fit", "80", "283 Mbit of UltraRAM"});
+  testing::expect_words(limits[1].text, {"32768 bits wide (2048 channels of 16)", "end at 4096",
+                                         "At most 256 channels of that width fit"});
+  EXPECT_TRUE(limits[0].oversize && limits[1].oversize);
   EXPECT_LE(s.dsp, 4788);
-  const DesignSummary small =
-      summarise_design(make_design(testing::windows_graph(9, 12, false), options(Layout::Fused)));
-  EXPECT_TRUE(small.warnings.empty());
+  EXPECT_TRUE(
+      design_limits(make_design(testing::windows_graph(9, 12, false), options(Layout::Fused)),
+                    HlsBackend::Vivado)
+          .empty());
+}
+
+Graph resnet8_plan(const FixedType& type, std::optional<int64_t> reuse) {
+  const Network network = network_by_name("resnet8").network;
+  TensorMap zeros;
+  for (const TensorSpec& spec : tensor_specs(network))
+    zeros.emplace(spec.name, Tensor(DType::F32, spec.shape));
+  return plan_design(lower_network(network, zeros, "test"),
+                     {type, 2.1, Layout::Fused, reuse, "u200", /*quiet=*/true});
+}
+
+const Limit* limit_of(const std::vector<Limit>& limits, const std::string& what) {
+  for (const Limit& limit : limits) {
+    if (limit.what == what) return &limit;
+  }
+  return nullptr;
+}
+
+TEST(Limits, OneMultiplierForEveryProductOfAResNet8IsSaidWithWhatFits) {
+  const auto limits = design_limits(resnet8_plan({16, 6}, 1), HlsBackend::Vivado);
+  const Limit* dsp = limit_of(limits, "dsp");
+  ASSERT_NE(dsp, nullptr);
+  EXPECT_TRUE(dsp->oversize);
+  testing::expect_words(dsp->text, {"take 77360 DSP slices, the u200 has 6840", "--reuse-factor",
+                                    "no --reuse-factor at all"});
+  // The factor that it names fits, and half of it does not.
+  const size_t at = dsp->text.find("--reuse-factor ") + 15;
+  const int64_t factor = std::stol(dsp->text.substr(at));
+  EXPECT_EQ(limit_of(design_limits(resnet8_plan({16, 6}, factor), HlsBackend::Vivado), "dsp"),
+            nullptr);
+  EXPECT_NE(limit_of(design_limits(resnet8_plan({16, 6}, factor / 2), HlsBackend::Vivado), "dsp"),
+            nullptr);
+  // 3x3x64 to 64: 36,864 products of 16 bits in one word.
+  const Limit* word = limit_of(limits, "weight_word");
+  ASSERT_NE(word, nullptr);
+  EXPECT_TRUE(word->oversize);
+  testing::expect_words(
+      word->text, {"words of 589824 bits (36864 multipliers of 16)", "Vivado HLS stops at 65536"});
+  const auto vitis = design_limits(resnet8_plan({16, 6}, 1), HlsBackend::Vitis);
+  EXPECT_FALSE(limit_of(vitis, "weight_word")->oversize);  // nobody has tried
+  EXPECT_TRUE(limit_of(vitis, "dsp")->oversize);
+}
+
+TEST(ResidualBlock, HasThePapersMultipliersAndSkipFifo) {  // tables 5 and 6
+  int64_t expected = 12;
+  for (const char* name : {"residual_block16", "residual_block32", "residual_block64"}) {
+    const Network network = network_by_name(name).network;
+    const Graph design = make_design(lower_network(network, initial_tensors(network, 1), "test"),
+                                     {FixedType{16, 6}, 2.1, Layout::Fused, 576, "u200"});
+    int64_t multipliers = 0;
+    for (const Node& node : design.nodes)
+      multipliers += node.op == Op::Conv2d ? node.hardware.multipliers : 0;
+    EXPECT_EQ(multipliers, expected) << name;
+    expected *= 4;
+    const auto skips = skip_depths(design);
+    ASSERT_EQ(skips.size(), 1U);
+    EXPECT_EQ(design.value(skips[0].value).fifo_depth, 69) << name;
+  }
+}
+
+TEST(Limits, MultipliersOfLutsAreHeldAgainstTheCardsLuts) {
+  const auto limits = design_limits(resnet8_plan({8, 3}, 1), HlsBackend::Vitis);
+  EXPECT_EQ(limit_of(limits, "dsp"), nullptr);
+  const Limit* lut = limit_of(limits, "lut");
+  ASSERT_NE(lut, nullptr);
+  EXPECT_TRUE(lut->oversize);
+  testing::expect_words(lut->text, {"77360 of them of about", "the u200 has 1182240"});
+  EXPECT_TRUE(design_limits(resnet8_plan({8, 3}, std::nullopt), HlsBackend::Vitis).empty());
+  EXPECT_TRUE(design_limits(resnet8_plan({16, 6}, std::nullopt), HlsBackend::Vitis).empty());
+}
+
+TEST(Limits, ALoopUnrolledTooOftenAndALargeRegisterArrayAreNamed) {
+  testing::GraphBuilder b("wide", {1200, 3, 3});
+  b.conv("conv", b.at, conv_attributes(3, 1, 1), 4, 1e-3);
+  DesignOptions o = options(Layout::Fused);
+  o.type = FixedType{3, 2};
+  o.reuse_factor = 1;
+  const auto limits = design_limits(make_design(b.finish(3), o), HlsBackend::Vivado);
+  const Limit* unroll = limit_of(limits, "unroll");
+  ASSERT_NE(unroll, nullptr);
+  testing::expect_words(unroll->text, {"conv unrolls a loop 10800 times", "stops at 4096"});
+  const Limit* partition = limit_of(limits, "partition");
+  ASSERT_NE(partition, nullptr);
+  EXPECT_FALSE(partition->oversize);
+  testing::expect_words(partition->text, {"an array of 10800 elements", "config_array_partition"});
 }
 
 TEST(HandMadeGraphs, RawPixelsGetTheIntegerBitsTheyNeed) {

@@ -22,6 +22,7 @@ struct CheckStep {
   std::string name;
   bool passed = false;
   std::string detail;
+  bool warns = false;  // passed, with something to look at
 };
 
 struct CheckReport {

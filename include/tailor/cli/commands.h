@@ -47,7 +47,7 @@ struct ExportOptions : CommonOptions {
   std::string rules;
   bool zero_biases = false;  // of convolutions in front of a batch norm, too
   std::vector<std::string> set;
-  bool untrained = false, force = false;
+  bool untrained = false, force = false, allow_oversize = false;
   HardwareOptions hardware;
 };
 
@@ -59,6 +59,7 @@ struct CheckCommandOptions : CommonOptions {
 struct InspectOptions : CommonOptions {
   std::string file, network;
   bool as_json = false;  // the description alone
+  HardwareOptions hardware;
 };
 
 struct ImportOptions : CommonOptions {

@@ -17,7 +17,9 @@ __extension__ using Int128 = __int128;
 /// AP_TRN (floor), AP_TRN_ZERO, AP_RND (half up), AP_RND_ZERO, AP_RND_INF, AP_RND_MIN_INF,
 /// AP_RND_CONV (half to even).
 enum class Rounding { Trn, TrnZero, Rnd, RndZero, RndInf, RndMinInf, RndConv };
-/// AP_SAT, AP_SAT_ZERO, AP_SAT_SYM, AP_WRAP, AP_WRAP_SM (sign-magnitude wrap, N = 0).
+/// AP_SAT, AP_SAT_ZERO, AP_SAT_SYM, AP_WRAP, AP_WRAP_SM (sign-magnitude wrap, N = 0). AP_WRAP_SM is
+/// the vendor's: it reads the deleted bit before rounding (SystemC after), and an unsigned type
+/// saturates (SystemC has none).
 enum class Overflow { Sat, SatZero, SatSym, Wrap, WrapSm };
 
 /// "AP_RND" …; the short form of flags and configs is "rnd", "sat", "wrap_sm", …
@@ -90,9 +92,9 @@ inline bool rounds_up(Rounding mode, Remainder remainder, bool negative, bool od
   return false;
 }
 
-/// Brings a rounded integer into the type's range.
+/// Brings a rounded integer into the type's range; `floor` is what it was before rounding.
 template <class Int>
-int64_t fit(Int q, const FixedType& to, bool* overflowed) {
+int64_t fit(Int q, Int floor, const FixedType& to, bool* overflowed) {
   int64_t low = to.min_raw(), high = to.max_raw();
   if (q >= low && q <= high) return static_cast<int64_t>(q);
   if (overflowed) *overflowed = true;
@@ -102,8 +104,10 @@ int64_t fit(Int q, const FixedType& to, bool* overflowed) {
       return q < low ? low : high;
     case Overflow::SatZero:
       return 0;
-    case Overflow::Wrap:
     case Overflow::WrapSm:
+      if (!to.is_signed) return q < low ? low : high;
+      break;
+    case Overflow::Wrap:
       break;
   }
   const uint64_t mask = (uint64_t{1} << to.width) - 1;
@@ -111,9 +115,9 @@ int64_t fit(Int q, const FixedType& to, bool* overflowed) {
   if (!to.is_signed) return static_cast<int64_t>(bits);
   const uint64_t sign = uint64_t{1} << (to.width - 1);
   if (to.overflow == Overflow::WrapSm) {
-    // The lowest deleted bit becomes the sign; if it differs from the kept sign bit, all other bits
-    // are inverted.
-    bool deleted = (static_cast<uint64_t>(q >> to.width) & 1) != 0;
+    // The lowest deleted bit, as it was before rounding, becomes the sign; if it differs from the
+    // kept sign bit, all other bits are inverted.
+    bool deleted = (static_cast<uint64_t>(floor >> to.width) & 1) != 0;
     if (deleted != ((bits & sign) != 0)) bits = ~bits & mask;
   }
   return static_cast<int64_t>((bits & sign) != 0 ? bits | ~mask : bits);
@@ -126,8 +130,10 @@ int64_t fit(Int q, const FixedType& to, bool* overflowed) {
 template <class Int>
 int64_t cast_raw(Int raw, int fraction, const FixedType& to, bool* overflowed = nullptr) {
   int shift = fraction - to.fraction();
-  if (shift <= 0)
-    return fixed_detail::fit(static_cast<Int128>(raw) * (Int128{1} << -shift), to, overflowed);
+  if (shift <= 0) {
+    const Int128 exact = static_cast<Int128>(raw) * (Int128{1} << -shift);
+    return fixed_detail::fit(exact, exact, to, overflowed);
+  }
   constexpr int kBits = 8 * sizeof(Int);
   if (shift >= kBits - 1) {  // every bit is fraction and lies below the half
     if constexpr (sizeof(Int) < sizeof(Int128)) {
@@ -136,20 +142,20 @@ int64_t cast_raw(Int raw, int fraction, const FixedType& to, bool* overflowed = 
     auto remainder = raw == 0  ? fixed_detail::Remainder::Zero
                      : raw < 0 ? fixed_detail::Remainder::AboveHalf
                                : fixed_detail::Remainder::BelowHalf;
-    Int q = raw < 0 ? -1 : 0;
-    if (fixed_detail::rounds_up(to.rounding, remainder, raw < 0, raw < 0)) q += 1;
-    return fixed_detail::fit(q, to, overflowed);
+    const Int floor = raw < 0 ? -1 : 0;
+    const bool up = fixed_detail::rounds_up(to.rounding, remainder, raw < 0, raw < 0);
+    return fixed_detail::fit(static_cast<Int>(floor + (up ? 1 : 0)), floor, to, overflowed);
   }
-  Int q = raw >> shift;
-  Int rest = raw - q * (Int{1} << shift);
+  const Int floor = raw >> shift;
+  Int rest = raw - floor * (Int{1} << shift);
   const Int half = Int{1} << (shift - 1);
   using fixed_detail::Remainder;
   Remainder remainder = rest == 0      ? Remainder::Zero
                         : rest < half  ? Remainder::BelowHalf
                         : rest == half ? Remainder::Half
                                        : Remainder::AboveHalf;
-  if (fixed_detail::rounds_up(to.rounding, remainder, raw < 0, (q & 1) != 0)) q += 1;
-  return fixed_detail::fit(q, to, overflowed);
+  const bool up = fixed_detail::rounds_up(to.rounding, remainder, raw < 0, (floor & 1) != 0);
+  return fixed_detail::fit(static_cast<Int>(floor + (up ? 1 : 0)), floor, to, overflowed);
 }
 
 /// Rounds a real number to a type's raw value, exactly. Throws Data on NaN and infinity.

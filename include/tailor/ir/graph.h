@@ -152,6 +152,9 @@ MapShape infer_shape(Op op, const std::string& name, const std::vector<MapShape>
 /// Node that writes a value, nodes that read it (a node stands twice if it reads twice); by index.
 std::vector<int> producers(const Graph& graph);
 std::vector<std::vector<int>> consumers(const Graph& graph);
+/// Elements of the largest array that a design's C++ keeps in registers, element by element: a
+/// convolution's window, or the channels of a pixel.
+int64_t largest_register_array(const Graph& design);
 
 /// All findings: order, shapes, missing tensors, values without producer, in a design also values
 /// not read exactly once.

@@ -26,6 +26,7 @@ struct DesignOptions {
   Layout layout = Layout::Fused;
   std::optional<int64_t> reuse_factor;
   std::string card = "u200";
+  bool quiet = false;  // no log lines: a look ahead, not the design itself
 };
 
 /// conv – BN → conv with bias, in float64: w · γ/√(σ² + ε), β − μ · γ/√(σ² + ε). Every convolution
@@ -76,21 +77,33 @@ void size_fifos(Graph& graph);
 /// of them.
 void assign_identifiers(Graph& graph);
 
-/// All of them, in order; verifies the graph after each. The design's `provenance` gains the
+/// The passes up to the reuse factors: what is known of a design without running the stream
+/// simulator, in milliseconds, from weights of any value. The graph's `provenance` gains the
 /// options.
+Graph plan_design(const Graph& lowered, const DesignOptions& options);
+/// All of them, in order; verifies the graph after each.
 Graph make_design(const Graph& lowered, const DesignOptions& options);
 
 /// What a design needs, as the export prints it.
 struct DesignSummary {
-  int64_t stages = 0, multipliers = 0, dsp = 0, weights = 0;
+  int64_t stages = 0, multipliers = 0, dsp = 0, lut_multipliers = 0, weights = 0;
   int64_t fifo_bits = 0, skip_fifo_tokens = 0;
   int64_t interval_cycles = 0, latency_cycles = 0;  // (model): stream simulator, one image
-  /// At least: weights that share multipliers, and the FIFOs in block RAM.
-  int64_t memory_bits = 0;
-  /// What the card or its tool cannot do with this design, each a sentence; empty if nothing is
-  /// known.
-  std::vector<std::string> warnings;
+  int64_t memory_bits = 0;                          // memory_bits()
 };
 DesignSummary summarise_design(const Graph& design);
+/// Bits of block RAM, at least: weights that share multipliers, and the FIFOs that lie there.
+int64_t memory_bits(const Graph& design);
+
+/// Something that the card or its tool cannot do with a design.
+struct Limit {
+  std::string what;  // dsp, lut, memory, token_bits, weight_word, unroll, partition
+  bool oversize;     // it cannot be built; otherwise nobody knows
+  std::string text;  // a sentence: what, how much there is, what would make it fit
+};
+/// All of them, from a design or from what plan_design returns; empty where nothing is known.
+/// Limits of the card: AMD DS962; of the tools: UG1399, and Vivado HLS's error texts (hls.md
+/// section 12).
+std::vector<Limit> design_limits(const Graph& design, HlsBackend backend);
 
 }  // namespace tailor

@@ -243,6 +243,9 @@ int torch_train(const TrainOptions& options) {
            threads);
   if (spec.start && !request.goes_on)
     check_unseen(loaded.config, spec.data, *spec.start, "train.start " + loaded.config.train.start);
+  for (const Limit& limit : network_limits(
+           make_network(config.network, spec.data.shape, spec.data.classes), config.exporting))
+    log_warn("train", "exported with the settings of \"export\": {}", limit.text);
   auto progress = make_stderr_progress();
   if (spec.config.teacher) {
     spec.teacher = obtain_teacher(spec.config, spec.data, loaded.source, folder, threads,

@@ -1,6 +1,6 @@
 // Part of tailor. You may use, copy and change this file without condition.
-// ap_fixed and ap_ufixed of 1 to 128 bits for a host compiler, as UG1399 and IEEE 1666 say (N = 0).
-// The value is raw * 2^(I - W), rounded and brought into range exactly, whatever it is made from.
+// ap_fixed and ap_ufixed of 1 to 128 bits for a host compiler, as the vendor has them (N = 0). The
+// value is raw * 2^(I - W), rounded and brought into range exactly, whatever it is made from.
 #ifndef TAILOR_NATIVE_AP_FIXED_H_
 #define TAILOR_NATIVE_AP_FIXED_H_
 
@@ -308,14 +308,17 @@ class Fixed {
           negative ? static_cast<U>(U(0) - static_cast<U>(value)) : static_cast<U>(value);
       const U limit = !negative ? top : !S ? U(0) : O == AP_SAT_SYM ? top : static_cast<U>(top + 1);
       if (magnitude > (left < bits ? static_cast<U>(limit >> left) : U(0))) {
-        if (O == AP_SAT || O == AP_SAT_SYM) {
+        if (O == AP_SAT || O == AP_SAT_SYM || (O == AP_WRAP_SM && !S)) {
           result = negative ? static_cast<U>(U(0) - limit) : limit;
         } else if (O == AP_SAT_ZERO) {
           result = 0;
-        } else if (S) {  // the lowest deleted bit becomes the sign; where the kept sign differs,
-                         // the other bits are inverted
-          const int at = W - left;
-          const bool deleted = at < 0 ? false : at < bits ? ((value >> at) & 1) != 0 : negative;
+        } else {  // the lowest deleted bit, as it was before rounding, becomes the sign; where the
+                  // kept sign differs, the other bits are inverted
+          const int at = W - left + (shift > 0 ? shift : 0);
+          const V unrounded = static_cast<V>(x);
+          const bool deleted = at < 0      ? false
+                               : at < bits ? ((unrounded >> at) & 1) != 0
+                                           : Sign<S2>::negative(unrounded);
           if (deleted != (((result >> (W - 1)) & 1) != 0)) result = static_cast<U>(~result);
         }
       }

@@ -7,24 +7,29 @@ array set step {reset 1 csim 1 synth 1 cosim 0 export 0}
 set arguments {}
 if {[info exists argv]} { set arguments $argv }
 foreach argument $arguments {
-  if {[regexp {^([a-z]+)=([01])$} $argument -> name value]} {
-    if {![info exists step($name)]} { error "unknown step '$name', expected one of [lsort [array names step]]" }
-    set step($name) $value
+  # The tool's own arguments (-f build_prj.tcl) are no assignments.
+  if {![regexp {^([^=]+)=(.*)$} $argument -> name value]} {
+    if {[info exists step($argument)]} { error "step '$argument': expected $argument=0 or $argument=1" }
+    continue
   }
+  if {![info exists step($name)]} { error "unknown step '$name', expected one of [lsort [array names step]]" }
+  if {$value ne "0" && $value ne "1"} { error "step '$name': expected 0 or 1, got '$value'" }
+  set step($name) $value
 }
 
 if {$step(reset)} { open_project -reset $project_dir } else { open_project $project_dir }
 set_top $top
-set flags "-std=@{cxx_standard} -I$root -I$root/firmware"
-add_files [file join $root firmware $top.cpp] -cflags $flags
-add_files -tb [file join $root ${top}_test.cpp] -cflags $flags
-add_files -tb [file join $root firmware weights]
-add_files -tb [file join $root tb_data]
+# Every #include is found beside the file that asks for it: flags are split at blanks, and a path may have some.
+set flags "-std=@{cxx_standard}"
+add_files [list [file join $root firmware $top.cpp]] -cflags $flags
+add_files -tb [list [file join $root ${top}_test.cpp]] -cflags $flags
+add_files -tb [list [file join $root firmware weights]]
+add_files -tb [list [file join $root tb_data]]
 if {$step(reset)} { open_solution -reset solution1@{flow} } else { open_solution solution1@{flow} }
 set_part $part
 create_clock -period $clock_ns -name default
 set_clock_uncertainty $clock_uncertainty default
-
+@{partition}
 if {$step(csim)} { csim_design }
 if {$step(synth)} { csynth_design }
 if {$step(cosim)} { cosim_design -rtl verilog -trace_level none }

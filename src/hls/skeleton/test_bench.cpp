@@ -44,28 +44,28 @@ int main(int argc, char** argv) {
     hls::stream<input_token> in("in");
     hls::stream<output_token> out("out");
     std::istringstream values(inputs[static_cast<std::size_t>(n)]);
-    for (int p = 0; p < kInputPixels; ++p) {
-      input_t pixel[kInputChannels];
-      for (int c = 0; c < kInputChannels; ++c) {
+    for (int p = 0; p < TAILOR_INPUT_PIXELS; ++p) {
+      input_t pixel[TAILOR_INPUT_CHANNELS];
+      for (int c = 0; c < TAILOR_INPUT_CHANNELS; ++c) {
         double value = 0;
         if (!(values >> value)) tailor::host_error("tb_data/inputs.dat: a line is too short");
         pixel[c] = input_t(value);
       }
-      in.write(tailor::pack<kInputChannels, kInputBits, input_token>(pixel));
+      in.write(tailor::pack<TAILOR_INPUT_CHANNELS, TAILOR_INPUT_BITS, input_token>(pixel));
     }
     ::TAILOR_TOP(in, out);
     const output_token token = out.read();
     std::istringstream wanted(expected[static_cast<std::size_t>(n)]);
     bool equal = in.empty() && out.empty();
-    for (int k = 0; k < kOutputs; ++k) {
-      ap_int<kOutputBits> raw;
-      raw.range(kOutputBits - 1, 0) = token.range((k + 1) * kOutputBits - 1, k * kOutputBits);
+    for (int k = 0; k < TAILOR_OUTPUTS; ++k) {
+      ap_int<TAILOR_OUTPUT_BITS> raw;
+      raw.range(TAILOR_OUTPUT_BITS - 1, 0) = token.range((k + 1) * TAILOR_OUTPUT_BITS - 1, k * TAILOR_OUTPUT_BITS);
       const long long value = raw.to_int64();
       long long want = 0;
       if (!(wanted >> want)) tailor::host_error("tb_data/expected.dat: a line is too short");
       std::fprintf(log, k == 0 ? "%lld" : " %lld", value);
       if (value != want) {
-        if (equal && wrong < 10) std::printf("sample %ld, output %d: expected %lld / 2^%d, got %lld / 2^%d\n", n, k, want, kOutputFraction, value, kOutputFraction);
+        if (equal && wrong < 10) std::printf("sample %ld, output %d: expected %lld / 2^%d, got %lld / 2^%d\n", n, k, want, TAILOR_OUTPUT_FRACTION, value, TAILOR_OUTPUT_FRACTION);
         equal = false;
       }
     }

@@ -5,7 +5,7 @@
 #ifndef TAILOR_CONV2D_H_
 #define TAILOR_CONV2D_H_
 
-#include "tailor/dot_product.h"
+#include "dot_product.h"
 
 namespace tailor {
 

@@ -3,7 +3,7 @@
 #ifndef TAILOR_DENSE_H_
 #define TAILOR_DENSE_H_
 
-#include "tailor/dot_product.h"
+#include "dot_product.h"
 
 namespace tailor {
 

@@ -4,7 +4,7 @@
 #ifndef TAILOR_DOT_PRODUCT_H_
 #define TAILOR_DOT_PRODUCT_H_
 
-#include "tailor/tokens.h"
+#include "tokens.h"
 
 namespace tailor {
 

@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-#include "tailor/tokens.h"
+#include "tokens.h"
 
 namespace tailor {
 

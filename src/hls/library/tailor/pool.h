@@ -4,7 +4,7 @@
 #ifndef TAILOR_POOL_H_
 #define TAILOR_POOL_H_
 
-#include "tailor/tokens.h"
+#include "tokens.h"
 
 namespace tailor {
 

@@ -4,7 +4,7 @@
 #ifndef TAILOR_STREAM_OPS_H_
 #define TAILOR_STREAM_OPS_H_
 
-#include "tailor/tokens.h"
+#include "tokens.h"
 
 namespace tailor {
 

@@ -7,7 +7,7 @@
 #include "ap_fixed.h"
 #include "ap_int.h"
 #include "hls_stream.h"
-#include "tailor/profile.h"
+#include "profile.h"
 
 namespace tailor {
 
