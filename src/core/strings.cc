@@ -5,6 +5,25 @@
 #include <cmath>
 
 namespace tailor {
+namespace {
+
+/// Levenshtein's.
+size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  for (size_t j = 0; j < row.size(); ++j) row[j] = j;
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j < row.size(); ++j) {
+      const size_t above = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      diagonal = above;
+    }
+  }
+  return row.back();
+}
+
+}  // namespace
 
 std::vector<std::string> split(std::string_view text, char separator) {
   std::vector<std::string> parts;
@@ -54,22 +73,10 @@ std::optional<std::string> nearest_name(std::string_view name,
                                         const std::vector<std::string>& candidates) {
   std::optional<std::string> best;
   size_t best_distance = 2 + name.size() / 4;
-  std::vector<size_t> row;
   for (const std::string& candidate : candidates) {
-    row.resize(candidate.size() + 1);
-    for (size_t j = 0; j < row.size(); ++j) row[j] = j;
-    for (size_t i = 1; i <= name.size(); ++i) {
-      size_t diagonal = row[0];
-      row[0] = i;
-      for (size_t j = 1; j < row.size(); ++j) {
-        size_t above = row[j];
-        row[j] = std::min(
-            {row[j] + 1, row[j - 1] + 1, diagonal + (name[i - 1] == candidate[j - 1] ? 0 : 1)});
-        diagonal = above;
-      }
-    }
-    if (row.back() < best_distance) {
-      best_distance = row.back();
+    const size_t distance = edit_distance(name, candidate);
+    if (distance < best_distance) {
+      best_distance = distance;
       best = candidate;
     }
   }
@@ -79,6 +86,24 @@ std::optional<std::string> nearest_name(std::string_view name,
 std::string did_you_mean(std::string_view name, const std::vector<std::string>& candidates) {
   auto nearest = nearest_name(name, candidates);
   return nearest ? " (did you mean '" + *nearest + "'?)" : "";
+}
+
+std::string offer_names(std::string_view name, const std::vector<std::string>& candidates,
+                        std::string_view listing) {
+  constexpr size_t kAll = 8, kNearest = 5;
+  if (candidates.size() <= kAll)
+    return did_you_mean(name, candidates) + "; there are " + join(candidates, ", ");
+  std::vector<std::pair<size_t, std::string>> ranked;
+  for (const std::string& candidate : candidates) {
+    const bool part = !name.empty() && candidate.find(name) != std::string::npos;
+    ranked.emplace_back(part ? 0 : edit_distance(name, candidate), candidate);
+  }
+  std::stable_sort(ranked.begin(), ranked.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<std::string> nearest;
+  for (size_t i = 0; i < kNearest; ++i) nearest.push_back(ranked[i].second);
+  return did_you_mean(name, nearest) + "; the nearest of " + std::to_string(candidates.size()) +
+         " are " + join(nearest, ", ") + " (" + std::string(listing) + " prints all)";
 }
 
 double to_percent(double frac) { return std::round(frac * 1e8) / 1e6; }

@@ -173,8 +173,9 @@ int torch_train(const TrainOptions& options) {
       description = absolute_path(path_join(output, description));
   } else {
     if (options.config.empty())
-      fail(ErrorKind::Usage, "expected --config NAME or FILE ({}), or --resume RUN",
-           join(embedded_config_names(), ", "));
+      fail(ErrorKind::Usage,
+           "expected --config NAME or FILE (such as quickstart; tailor config list prints all), or "
+           "--resume RUN");
     loaded = load_run_config(options.config, options.set);
     output = options.output.empty() ? path_join("runs", loaded.name) : options.output;
     while (output.size() > 1 && output.back() == '/') output.pop_back();
