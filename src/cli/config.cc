@@ -1,16 +1,27 @@
 // tailor config: the embedded configurations, the schema and the reference page.
 #include "tailor/cli/commands.h"
 #include "tailor/config/run_config.h"
+#include "tailor/core/strings.h"
+#include "tailor/net/network.h"
+#include "tailor/net/weight_rules.h"
 
 namespace tailor {
+namespace {
+
+void print_names(const std::vector<std::string>& names, bool json) {
+  if (json) fmt::print("{}\n", Json::array(names).dump(2));
+  if (!json) fmt::print("{}\n", join(names, "\n"));
+}
+
+}  // namespace
 
 int run_config(const ConfigOptions& options) {
   if (options.action == "list") {
-    if (options.json) {
-      fmt::print("{}\n", Json::array(embedded_config_names()).dump(2));
-    } else {
-      for (const std::string& name : embedded_config_names()) fmt::print("{}\n", name);
-    }
+    print_names(embedded_config_names(), options.json);
+  } else if (options.action == "networks") {
+    print_names(network_names(), options.json);
+  } else if (options.action == "rules") {
+    print_names(weight_rule_names(), options.json);
   } else if (options.action == "show") {
     if (options.name.empty()) fail(ErrorKind::Usage, "config show: expected --config NAME or FILE");
     fmt::print("{}\n", write_run_config(load_run_config(options.name, options.set).config).dump(2));
