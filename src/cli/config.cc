@@ -24,7 +24,8 @@ int run_config(const ConfigOptions& options) {
     print_names(weight_rule_names(), options.json);
   } else if (options.action == "show") {
     if (options.name.empty()) fail(ErrorKind::Usage, "config show: expected --config NAME or FILE");
-    fmt::print("{}\n", write_run_config(load_run_config(options.name, options.set).config).dump(2));
+    const Json config = write_run_config(load_run_config(options.name, options.set).config);
+    fmt::print("{}\n", config.dump_to_width(80));
   } else if (options.action == "schema") {
     fmt::print("{}\n", run_config_schema().dump(2));
   } else {

@@ -329,18 +329,38 @@ TEST_F(Cli, InspectShowsSkipsAndCounts) {
   ProcessResult r = run({"inspect", "--network", "resnet20"});
   EXPECT_EQ(r.status, 0);
   testing::expect_words(
-      r.output, {"9 skips, 272,474 parameters, 40,", "stage2.block0.skip", "projection, stride 2",
-                 "linear 64 to 10, behind global average pooling  10x1x1           650"});
+      r.output, {"\n  skips         9, join before_activation\n", "\n  parameters    272,474\n",
+                 "stage2.block0.skip  stage2.block0  0 to 2  projection, stride 2         576\n",
+                 "average pool, linear 64 to 10  10x1x1           650\n"});
+  for (const std::string& name :
+       split(std::string(trim(run({"config", "networks"}).output)), '\n')) {
+    // Parameters by stage and skip add up to the whole; no line is wider than a terminal.
+    int64_t sum = 0, whole = 0;
+    for (const std::string& line : split(run({"inspect", "--network", name}).output, '\n')) {
+      EXPECT_LE(line.size(), 80u) << line;
+      std::string number = line.substr(line.rfind(' ') + 1);
+      number.erase(std::remove(number.begin(), number.end(), ','), number.end());
+      const int64_t n = parse_int(number).value_or(0);
+      if (line.compare(0, 13, "  parameters ") == 0) {
+        whole = n;
+      } else if (line.compare(0, 2, "  ") != 0) {
+        sum += n;
+      }
+    }
+    EXPECT_EQ(sum, whole) << name;
+  }
   write_checkpoint("x.ckpt");
-  testing::expect_words(run({"inspect", "x.ckpt"}).output,
-                        {"run tiny", "witness: 1 image", "3 skips"});
+  testing::expect_words(
+      run({"inspect", "x.ckpt"}).output,
+      {"\n  run           tiny\n", "\n  witness       1 image\n", "\n  skips         3, join"});
   Json json = Json::parse(run({"inspect", "x.ckpt", "--json"}).output, "answer");
   EXPECT_EQ(json.at("skips").as_array().size(), 3U);
   ASSERT_EQ(run({"export", "--checkpoint", "x.ckpt", "--output", "p", "--vectors", "1"}).status, 0);
   testing::expect_words(run({"inspect", "p/graph.safetensors"}).output,
-                        {"a lowered graph", "stage2.block0.skip.conv"});
+                        {"a lowered graph", "stage2.block0.skip.conv", "  .bn2, .skip"});
   testing::expect_words(run({"inspect", "p/design.safetensors"}).output,
-                        {"a design graph", "ap_fixed<16,6,AP_RND,AP_SAT>"});
+                        {"a design graph", "ap_fixed<W,I,AP_RND,AP_SAT> unless named", "  16,6\n",
+                         " AP_TRN,AP_WRAP\n"});
 }
 
 TEST_F(Cli, AGraphFileOfAnotherVersionExitsWith5) {
