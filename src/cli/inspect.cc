@@ -54,7 +54,7 @@ std::string facts_text(const std::vector<std::pair<std::string, std::string>>& f
 std::string network_text(const Network& n) {
   Table table({"block", "stage", "layer", "output", "parameters"});
   std::vector<MapShape> inputs = block_inputs(n);
-  Table skips({"skip", "block", "points", "kind", "parameters"});
+  Table skips({"skip", "points", "kind", "parameters"});
   for (size_t b = 0; b < n.blocks.size(); ++b) {
     const Block& block = n.blocks[b];
     auto points = point_shapes(block, inputs[b]);
@@ -68,8 +68,9 @@ std::string network_text(const Network& n) {
                               ? skip_parameters(s, points[static_cast<size_t>(s.from)].channels,
                                                 points[static_cast<size_t>(s.to)].channels)
                               : 0;
-      skips.add(
-          {s.id, block.id, fmt::format("{} to {}", s.from, s.to), skip_text(s), with_commas(own)});
+      const bool named = s.id.compare(0, block.id.size() + 1, block.id + ".") == 0;
+      skips.add({s.id, fmt::format("{}{} to {}", named ? "" : block.id + " ", s.from, s.to),
+                 skip_text(s), with_commas(own)});
     }
   }
   const int64_t features = head_features(n, inputs.back());

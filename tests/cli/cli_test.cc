@@ -330,7 +330,7 @@ TEST_F(Cli, InspectShowsSkipsAndCounts) {
   EXPECT_EQ(r.status, 0);
   testing::expect_words(
       r.output, {"\n  skips         9, join before_activation\n", "\n  parameters    272,474\n",
-                 "stage2.block0.skip  stage2.block0  0 to 2  projection, stride 2         576\n",
+                 "stage2.block0.skip  0 to 2  projection, stride 2         576\n",
                  "average pool, linear 64 to 10  10x1x1           650\n"});
   for (const std::string& name :
        split(std::string(trim(run({"config", "networks"}).output)), '\n')) {
