@@ -128,8 +128,7 @@ std::string zsh_action(const ProgramFlag& flag, const std::string& command) {
                                                                       : "_files -/";
   if (flag.values.empty()) return paths.empty() ? " " : paths;
   if (paths.empty()) return "(" + join(flag.values, " ") + ")";
-  return fmt::format("{{_alternative \"names:name:({})\" \"files:file:{}\"}}",
-                     join(flag.values, " "), paths);
+  return " _tailor_names_or_files " + join(flag.values, " ");
 }
 
 std::string zsh_flag(const ProgramFlag& flag, const std::string& command) {
@@ -165,8 +164,11 @@ std::string zsh_script(const ProgramDescription& program) {
     }
     cases += "\n      ;;\n";
   }
-  return fmt::format(R"(#compdef tailor
+  return fmt::format(R"zsh(#compdef tailor
 # zsh completion for tailor: tailor completion zsh > _tailor, in a folder of $fpath
+_tailor_names_or_files() {{
+  _alternative "names:name:($*)" "files:file:_files"
+}}
 {}_tailor() {{
   local -a commands
   commands=(
@@ -182,7 +184,7 @@ std::string zsh_script(const ProgramDescription& program) {
 {}  esac
 }}
 if [[ $zsh_eval_context[-1] == loadautofunc ]]; then _tailor "$@"; else compdef _tailor tailor; fi
-)",
+)zsh",
                      sets, commands, cases);
 }
 

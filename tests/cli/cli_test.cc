@@ -475,6 +475,22 @@ TEST_F(Cli, ZshAndFishScriptsAreWellFormedAndKnowEveryFlag) {
   }
   if (is_installed("zsh")) {
     EXPECT_EQ(run_process({"zsh", "-n", "_tailor"}, folder.path()).output, "");
+    // zsh's own functions in the places of its completion system's: what they are called with.
+    auto called = [&](const std::string& words) {
+      return run_process(
+                 {"zsh", "-f", "-c",
+                  "compdef() { }; _alternative() { print -rl -- $@ }; compset() { PREFIX=${PREFIX#"
+                  "$~2} }; compadd() { shift; print -r -- $@ }; source ./_tailor; " +
+                      words},
+                 folder.path())
+          .output;
+    };
+    EXPECT_EQ(called("_tailor_names_or_files a b"), "names:name:(a b)\nfiles:file:_files\n");
+    EXPECT_EQ(called("PREFIX=network.join=b; _tailor_set_train"),
+              "before_activation after_activation\n");
+    testing::expect_words(called("_arguments() { print -rl -- $@ }; words=(tailor inspect ''); "
+                                 "CURRENT=3; _tailor"),
+                          {"NAME: _tailor_names_or_files resnet8 resnet20 ", "\n::file:_files\n"});
   }
   if (is_installed("fish")) {
     EXPECT_EQ(run_process({"fish", "-n", "tailor.fish"}, folder.path()).output, "");
