@@ -21,6 +21,7 @@ std::vector<ConfigKey> keys_of(const ProgramCommand& command) {
 
 std::vector<std::string> names_with_equals(const std::vector<ConfigKey>& keys) {
   std::vector<std::string> names;
+  names.reserve(keys.size());
   for (const ConfigKey& key : keys) names.push_back(key.name + "=");
   return names;
 }
@@ -155,9 +156,10 @@ std::string zsh_script(const ProgramDescription& program) {
       if (flag.name != "--set") continue;
       sets += fmt::format("_tailor_set_{}() {{\n  case $PREFIX in\n", command.name);
       for (const ConfigKey& key : keys_of(command)) {
-        if (!key.values.empty())
+        if (!key.values.empty()) {
           sets += fmt::format("    {0}=*) compset -P '{0}='; compadd -- {1}; return ;;\n", key.name,
                               join(key.values, " "));
+        }
       }
       sets += fmt::format("  esac\n  compadd -S '' -- {}\n}}\n",
                           join(names_with_equals(keys_of(command)), " "));

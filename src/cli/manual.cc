@@ -34,24 +34,22 @@ std::string roff(const std::string& text) {
   return out;
 }
 
-/// A tagged paragraph: `bold`, then `value` in italics, over the text.
-std::string item(const std::string& bold, const std::string& value, const std::string& about) {
-  return fmt::format(".TP\n\\fB{}\\fR{}\n{}\n", roff(bold),
-                     value.empty() ? "" : " \\fI" + roff(value) + "\\fR", roff(about));
+/// A tagged paragraph: `bold` and `italic`, of which one may be empty, over the text.
+std::string item(const std::string& bold, const std::string& italic, const std::string& about) {
+  std::string tag = bold.empty() ? "" : "\\fB" + roff(bold) + "\\fR";
+  if (!italic.empty()) tag += (tag.empty() ? "" : " ") + ("\\fI" + roff(italic) + "\\fR");
+  return fmt::format(".TP\n{}\n{}\n", tag, roff(about));
 }
 
 std::string command_section(const ProgramCommand& command) {
-  std::string arguments, out;
+  std::string synopsis = "\\fBtailor " + roff(command.name) + "\\fR [\\fIflags\\fR]", items;
   for (const ProgramFlag& flag : command.flags) {
-    std::string about = flag.about;
-    if (!flag.values.empty() && flag.value.empty() && !flag.positional)
-      about += ": " + join(flag.values, ", ");
-    if (flag.positional) arguments += flag.required ? " " + flag.value : " [" + flag.value + "]";
-    out += item(flag.positional ? "" : flag.name, flag.value, about);
+    if (flag.positional)
+      synopsis += fmt::format(flag.required ? " \\fI{}\\fR" : " [\\fI{}\\fR]", roff(flag.value));
+    items += item(flag.positional ? "" : flag.name, flag.value, flag.about);
   }
-  return fmt::format(".SS \"tailor {}\"\n\\fBtailor {}\\fR [\\fIflags\\fR]\\fI{}\\fR\n.PP\n{}.\n{}",
-                     roff(command.name), roff(command.name), roff(arguments), roff(command.about),
-                     out);
+  return fmt::format(".SS \"tailor {}\"\n{}\n.PP\n{}.\n{}", roff(command.name), synopsis,
+                     roff(command.about), items);
 }
 
 }  // namespace

@@ -508,7 +508,9 @@ void append_keys(std::vector<ConfigKey>& keys, const std::string& prefix, const 
     }
     ConfigKey key{prefix + name, field.at("description").as_string(), {}};
     if (const Json* names = field.find("enum")) {
-      for (const Json& value : names->as_array()) key.values.push_back(value.as_string());
+      for (const Json& value : names->as_array()) {
+        if (value.is_string()) key.values.push_back(value.as_string());
+      }
     } else if (const Json* type = field.find("type"); type && *type == Json("boolean")) {
       key.values = {"true", "false"};
     }
