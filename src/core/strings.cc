@@ -23,6 +23,20 @@ size_t edit_distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
+constexpr size_t kAllNames = 8, kNearestNames = 5;
+
+/// Those with `name` in them first, then by edit distance.
+std::vector<std::string> rank_names(std::string_view name, std::vector<std::string> candidates) {
+  auto distance = [&](const std::string& candidate) {
+    const bool part = !name.empty() && candidate.find(name) != std::string::npos;
+    return part ? 0 : edit_distance(name, candidate);
+  };
+  std::stable_sort(
+      candidates.begin(), candidates.end(),
+      [&](const std::string& a, const std::string& b) { return distance(a) < distance(b); });
+  return candidates;
+}
+
 }  // namespace
 
 std::vector<std::string> split(std::string_view text, char separator) {
@@ -88,22 +102,20 @@ std::string did_you_mean(std::string_view name, const std::vector<std::string>& 
   return nearest ? " (did you mean '" + *nearest + "'?)" : "";
 }
 
+std::string list_names(std::string_view name, const std::vector<std::string>& candidates,
+                       std::string_view listing) {
+  if (candidates.empty()) return "there are none";
+  if (candidates.size() <= kAllNames) return "there are " + join(candidates, ", ");
+  std::vector<std::string> nearest = rank_names(name, candidates);
+  nearest.resize(kNearestNames);
+  return "the nearest of " + std::to_string(candidates.size()) + " are " + join(nearest, ", ") +
+         " (" + std::string(listing) + " prints all)";
+}
+
 std::string offer_names(std::string_view name, const std::vector<std::string>& candidates,
                         std::string_view listing) {
-  constexpr size_t kAll = 8, kNearest = 5;
-  if (candidates.size() <= kAll)
-    return did_you_mean(name, candidates) + "; there are " + join(candidates, ", ");
-  std::vector<std::pair<size_t, std::string>> ranked;
-  for (const std::string& candidate : candidates) {
-    const bool part = !name.empty() && candidate.find(name) != std::string::npos;
-    ranked.emplace_back(part ? 0 : edit_distance(name, candidate), candidate);
-  }
-  std::stable_sort(ranked.begin(), ranked.end(),
-                   [](const auto& a, const auto& b) { return a.first < b.first; });
-  std::vector<std::string> nearest;
-  for (size_t i = 0; i < kNearest; ++i) nearest.push_back(ranked[i].second);
-  return did_you_mean(name, nearest) + "; the nearest of " + std::to_string(candidates.size()) +
-         " are " + join(nearest, ", ") + " (" + std::string(listing) + " prints all)";
+  return did_you_mean(name, rank_names(name, candidates)) + "; " +
+         list_names(name, candidates, listing);
 }
 
 double to_percent(double frac) { return std::round(frac * 1e8) / 1e6; }

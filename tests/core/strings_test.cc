@@ -69,6 +69,7 @@ TEST(Strings, OffersAllOfAFewNamesAndTheNearestOfMany) {
       " (tailor x prints all)");
   EXPECT_EQ(offer_names("net2", many, "tailor x").substr(0, 45),
             " (did you mean 'net20'?); the nearest of 9 ar");
+  EXPECT_EQ(list_names("x", {}, "tailor x"), "there are none");
 }
 
 TEST(ToPercent, PrintsAsFewDigitsAsThereAre) {
