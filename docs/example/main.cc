@@ -3,6 +3,7 @@
 // weights are initial ones, so the logits say nothing, but what is counted does.
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "tailor/core/random.h"
@@ -10,6 +11,7 @@
 #include "tailor/emulate/integer.h"
 #include "tailor/emulate/streams.h"
 #include "tailor/lower/lower.h"
+#include "tailor/net/network.h"
 #include "tailor/passes/passes.h"
 
 namespace {
