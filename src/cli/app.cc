@@ -10,16 +10,24 @@
 #include <cstring>
 #include <sstream>
 
+#include "cli/program.h"
 #include "tailor/cli/commands.h"
+#include "tailor/config/run_config.h"
 #include "tailor/core/error.h"
 #include "tailor/core/interrupt.h"
 #include "tailor/core/log.h"
 #include "tailor/core/progress.h"
 #include "tailor/core/strings.h"
 #include "tailor/core/version.h"
+#include "tailor/net/network.h"
+#include "tailor/net/weight_rules.h"
 
 namespace tailor {
 namespace {
+
+constexpr const char* kExitCodes =
+    "0 done, 1 internal, 2 usage, 3 configuration, 4 data or file, 5 unsupported, 6 mismatch, 7 "
+    "external tool, 130 Ctrl-C, 143 SIGTERM";
 
 struct AllOptions {
   std::string log;
@@ -32,7 +40,7 @@ struct AllOptions {
   ConfigOptions config;
   DataOptions data;
   CommonOptions version, env;
-  std::string shell = "bash";
+  std::string shell = "bash", help;
 };
 
 /// To stderr; where that cannot be written either, the exit code alone says it.
@@ -249,10 +257,11 @@ void setup_import(CLI::App& app, ImportOptions& o) {
 
 void setup_config(CLI::App& app, ConfigOptions& o) {
   app.add_option("action", o.action,
-                 "list (embedded configurations), show (a resolved one), schema (JSON Schema), "
-                 "reference (docs/configuration.md)")
+                 "list (embedded configurations), show (a resolved one), networks (names for "
+                 "--network), rules (names for --rules), schema (JSON Schema), reference "
+                 "(docs/configuration.md)")
       ->required()
-      ->check(CLI::IsMember({"list", "show", "schema", "reference"}));
+      ->check(CLI::IsMember({"list", "show", "networks", "rules", "schema", "reference"}));
   app.add_option("--config", o.name, "With show: a file or the name of an embedded one")
       ->type_name("NAME|FILE");
   add_set(app, o.set);
@@ -284,71 +293,61 @@ void setup_data(CLI::App& app, DataOptions& o) {
   add_json(app, o);
 }
 
-/// Completion generated from the very flags that are parsed.
-std::string bash_completion(const CLI::App& app) {
-  std::string commands, cases;
-  for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; })) {
-    commands += (commands.empty() ? "" : " ") + sub->get_name();
-    std::string flags = "--help --log";
-    for (const CLI::Option* option : sub->get_options()) {
-      for (const std::string& name : option->get_lnames()) {
-        if (name != "help") flags += " --" + name;
-      }
+std::vector<std::string> texts(RecordVisitor::Names names) { return {names.begin(), names.end()}; }
+
+/// What a flag takes by name. CLI11 prints the sets that it checks itself as "TEXT:{a,b}".
+std::vector<std::string> flag_values(const std::string& name, const std::string& type) {
+  const size_t open = type.find('{'), close = type.rfind('}');
+  if (open != std::string::npos && close != std::string::npos)
+    return split(type.substr(open + 1, close - open - 1), ',');
+  if (name == "--config") return embedded_config_names();
+  if (name == "--network") return network_names();
+  if (name == "--rules") return weight_rule_names();
+  if (name == "--layout") return texts(layout_names());
+  if (name == "--backend") return texts(backend_names());
+  if (name == "--rounding") return texts(rounding_names());
+  if (name == "--overflow") return texts(overflow_names());
+  if (name == "--fpga") return {ExportConfig().fpga};
+  if (name == "--log") return {"trace", "debug", "info", "warn", "error", "off"};
+  if (name == "--name") {
+    for (const ConfigKey& key : config_keys()) {
+      if (key.name == "data.name") return key.values;
     }
-    cases += fmt::format("    {}) words=\"{}\" ;;\n", sub->get_name(), flags);
   }
-  return fmt::format(
-      "# bash completion for tailor; install with: tailor completion bash > "
-      "/etc/bash_completion.d/tailor\n"
-      "_tailor() {{\n"
-      "  local current=${{COMP_WORDS[COMP_CWORD]}} previous=${{COMP_WORDS[COMP_CWORD-1]}} "
-      "words=\"\"\n"
-      "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n    COMPREPLY=($(compgen -W \"{} --help --version\" "
-      "-- \"$current\")); return\n  fi\n"
-      "  case \"$previous\" in\n"
-      "    --config) COMPREPLY=($(compgen -W \"$(tailor config list 2>/dev/null)\" -- "
-      "\"$current\") $(compgen -f -X '!*.json' -- \"$current\")); return ;;\n"
-      "    --layout) COMPREPLY=($(compgen -W \"fused stock\" -- \"$current\")); return ;;\n"
-      "    --rounding) COMPREPLY=($(compgen -W \"rnd trn trn_zero rnd_zero rnd_inf rnd_min_inf "
-      "rnd_conv\" -- \"$current\")); return ;;\n"
-      "    --overflow) COMPREPLY=($(compgen -W \"sat sat_zero sat_sym wrap wrap_sm\" -- "
-      "\"$current\")); return ;;\n"
-      "    --fpga) COMPREPLY=($(compgen -W \"u200\" -- \"$current\")); return ;;\n"
-      "    --network) COMPREPLY=($(compgen -W \"resnet8 resnet20 resnet32 resnet44 resnet56 "
-      "resnet110\" -- \"$current\")); return ;;\n"
-      "    --log) COMPREPLY=($(compgen -W \"trace debug info warn error off\" -- \"$current\")); "
-      "return ;;\n"
-      "    --checkpoint|--graph|--output|--data|--resume) COMPREPLY=($(compgen -f -- "
-      "\"$current\")); return ;;\n"
-      "  esac\n"
-      "  case \"${{COMP_WORDS[1]}}\" in\n{}  esac\n"
-      "  case \"$current\" in\n    -*) COMPREPLY=($(compgen -W \"$words\" -- \"$current\")) ;;\n   "
-      " *) COMPREPLY=($(compgen -f -- \"$current\")) ;;\n  esac\n"
-      "}}\n"
-      "complete -o filenames -F _tailor tailor\n",
-      commands, cases);
+  return {};
 }
 
-/// Adds "did you mean" for a misspelt flag or command.
-std::string usage_hint(const CLI::App& app, int argc, const char* const* argv) {
-  std::vector<std::string> known;
-  const CLI::App* command = nullptr;
+ProgramFlag::Paths flag_paths(const std::string& name, const std::string& type) {
+  if (type == "DIR" || type == "RUN") return ProgramFlag::Paths::Folders;
+  const bool by_name = name == "--network" || name == "--rules";  // or in a .json file
+  return by_name || type == "F" || type.find("FILE") != std::string::npos
+             ? ProgramFlag::Paths::Files
+             : ProgramFlag::Paths::None;
+}
+
+ProgramDescription describe_program(const CLI::App& app) {
+  ProgramDescription program{app.get_description(), kExitCodes, {}};
+  std::replace(program.about.begin(), program.about.end(), '\n', ' ');
   for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; })) {
-    known.push_back(sub->get_name());
-    if (argc > 1 && sub->get_name() == argv[1]) command = sub;
+    ProgramCommand command{sub->get_name(), sub->get_description(), {}, sub->get_group().empty()};
+    for (const CLI::Option* option : sub->get_options()) {
+      ProgramFlag flag;
+      flag.positional = option->nonpositional() ? false : option->get_positional();
+      flag.name = flag.positional ? option->get_name() : "--" + option->get_lnames().front();
+      flag.about = option->get_description();
+      flag.required = option->get_required();
+      if (option->get_expected_max() > 0) {
+        const std::string type = option->get_type_name();
+        flag.value = type.substr(0, type.find(':'));
+        if (flag.value == "TEXT") flag.value = "VALUE";
+        flag.values = flag_values(flag.name, type);
+        flag.paths = flag_paths(flag.name, type);
+      }
+      command.flags.push_back(std::move(flag));
+    }
+    program.commands.push_back(std::move(command));
   }
-  if (!command) return argc > 1 && argv[1][0] != '-' ? did_you_mean(argv[1], known) : "";
-  known.clear();
-  for (const CLI::Option* option : command->get_options()) {
-    for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
-  }
-  for (int i = 2; i < argc; ++i) {
-    std::string word = argv[i];
-    word = word.substr(0, word.find('='));
-    if (word.compare(0, 2, "--") == 0 && std::find(known.begin(), known.end(), word) == known.end())
-      return did_you_mean(word, known);
-  }
-  return "";
+  return program;
 }
 
 }  // namespace
@@ -363,9 +362,7 @@ static int run_command(int argc, const char* const* argv) {
   app.set_version_flag("--version", std::string("tailor ") + version());
   app.require_subcommand(1);
   app.get_formatter()->column_width(34);
-  app.footer(
-      "Exit codes: 0 done, 1 internal, 2 usage, 3 configuration, 4 data or file, 5 unsupported, 6 "
-      "mismatch, 7 external tool, 130 Ctrl-C, 143 SIGTERM.");
+  app.footer(fmt::format("Exit codes: {}.", kExitCodes));
   auto sub = [&](const char* name, const char* what) {
     CLI::App* s = app.add_subcommand(name, what);
     s->add_option("--log", o.log,
@@ -400,8 +397,18 @@ static int run_command(int argc, const char* const* argv) {
       sub("env",
           "CPU, threads, LibTorch, BLAS, GPU: what is there, what is missing and what that costs");
   add_json(*env, o.env);
-  CLI::App* completion = sub("completion", "Shell completion: tailor completion bash");
-  completion->add_option("shell", o.shell, "bash")->check(CLI::IsMember({"bash"}));
+  CLI::App* completion = sub("completion", "Completion for a shell: bash, zsh or fish");
+  completion->add_option("shell", o.shell, "bash (default), zsh, fish")
+      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+  CLI::App* manual = sub("man", "The manual page, tailor(1)")->group("");
+  std::vector<std::string> names;
+  for (const CLI::App* s : app.get_subcommands([](const CLI::App*) { return true; })) {
+    if (!s->get_group().empty()) names.push_back(s->get_name());
+  }
+  CLI::App* help = sub("help", "This list, or what a command takes");
+  help->add_option("command", o.help, "The command")->check(CLI::IsMember(names));
+
+  const std::string top_help = app.help();  // afterwards CLI11 gives the chosen command's
 
   try {
     app.parse(argc, argv);
@@ -411,11 +418,12 @@ static int run_command(int argc, const char* const* argv) {
     std::fputs(text.str().c_str(), stdout);
     return status;
   } catch (const CLI::ParseError& e) {
-    complain("tailor: usage: {}{}\n", e.what(), usage_hint(app, argc, argv));
-    const bool has_command = !app.get_subcommands().empty();
-    complain("see tailor {}--help\n",
-             has_command ? app.get_subcommands()[0]->get_name() + " " : "");
+    complain("{}", explain_usage(describe_program(app), e.what(), {argv, argv + argc}));
     return exit_code(ErrorKind::Usage);
+  }
+  if (*help) {
+    fmt::print("{}", o.help.empty() ? top_help : app.get_subcommand(o.help)->help("tailor"));
+    return 0;
   }
 
   install_interrupt_handlers();
@@ -436,7 +444,11 @@ static int run_command(int argc, const char* const* argv) {
     if (*data) return run_data(o.data);
     if (*version_command) return run_version(o.version);
     if (*env) return run_env(o.env);
-    fmt::print("{}", bash_completion(app));
+    if (*manual) {
+      fmt::print("{}", manual_page(describe_program(app)));
+    } else {
+      fmt::print("{}", completion_script(describe_program(app), o.shell));
+    }
     return 0;
   } catch (const Interrupted& e) {
     clear_progress_line();

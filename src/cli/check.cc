@@ -26,10 +26,8 @@ int run_check(const CheckCommandOptions& options) {
     fmt::print("{}\n", report.to_json().dump(2));
   } else {
     for (const CheckStep& step : report.steps)
-      fmt::print("{}  {:12}  {}
-", verdict(step.passed, step.warns), step.name, step.detail);
-    fmt::print("{}: {}
-", report.project, verdict(report.passed()));
+      fmt::print("{}  {:12}  {}\n", verdict(step.passed, step.warns), step.name, step.detail);
+    fmt::print("{}: {}\n", report.project, verdict(report.passed()));
   }
   return report.passed() ? 0 : exit_code(ErrorKind::Mismatch);
 }

@@ -2,21 +2,32 @@
 #include "tailor/cli/commands.h"
 #include "tailor/config/run_config.h"
 #include "tailor/core/log.h"
+#include "tailor/core/strings.h"
+#include "tailor/net/network.h"
+#include "tailor/net/weight_rules.h"
 
 namespace tailor {
+namespace {
+
+void print_names(const std::vector<std::string>& names, bool json) {
+  if (json) fmt::print("{}\n", Json::array(names).dump(2));
+  if (!json) fmt::print("{}\n", join(names, "\n"));
+}
+
+}  // namespace
 
 int run_config(const ConfigOptions& options) {
   if (options.action == "list") {
-    if (options.json) {
-      fmt::print("{}\n", Json::array(embedded_config_names()).dump(2));
-    } else {
-      for (const std::string& name : embedded_config_names()) fmt::print("{}\n", name);
-    }
+    print_names(embedded_config_names(), options.json);
+  } else if (options.action == "networks") {
+    print_names(network_names(), options.json);
+  } else if (options.action == "rules") {
+    print_names(weight_rule_names(), options.json);
   } else if (options.action == "show") {
     if (options.name.empty()) fail(ErrorKind::Usage, "config show: expected --config NAME or FILE");
     const LoadedConfig loaded = load_run_config(options.name, options.set);
     for (const std::string& text : loaded.without_effect) log_warn("config", "{}", text);
-    fmt::print("{}\n", write_run_config(loaded.config).dump(2));
+    fmt::print("{}\n", write_run_config(loaded.config).dump_to_width(80));
   } else if (options.action == "schema") {
     fmt::print("{}\n", run_config_schema().dump(2));
   } else {

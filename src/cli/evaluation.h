@@ -36,7 +36,7 @@ class Evaluator {
   std::vector<std::string> class_names;  // where the data set names them
   Preprocessing preprocessing;
   std::vector<std::string> assumptions;  // of an import, which say what nobody knows
-  std::optional<DataConfig> data;  // of the run
+  std::optional<DataConfig> data;        // of the run
 };
 
 /// The images that are asked for, through the evaluator; prints the answer and writes the files.

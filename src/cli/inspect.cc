@@ -27,10 +27,34 @@ int64_t stage_parameters(const Stage& s) {
   return s.out_channels * (s.in_channels / s.groups * s.kernel * s.kernel + (s.batch_norm ? 2 : 1));
 }
 
+int64_t skip_parameters(const Skip& s, int64_t in_channels, int64_t out_channels) {
+  int64_t count = 0;
+  for (const TensorSpec& spec : projection_specs(s, in_channels, out_channels)) {
+    int64_t size = 1;
+    for (int64_t extent : spec.shape) size *= extent;
+    if (is_parameter(spec.role)) count += size;
+  }
+  return count;
+}
+
+std::string skip_text(const Skip& s) {
+  if (s.kind == SkipKind::Identity) return "identity";
+  const bool bare = s.kind == SkipKind::Projection && !s.batch_norm;
+  return fmt::format("{}, stride {}{}", to_string(s.kind), s.stride, bare ? ", no batch norm" : "");
+}
+
+/// "  key          value" for each pair.
+std::string facts_text(const std::vector<std::pair<std::string, std::string>>& facts) {
+  std::string out;
+  for (const auto& [key, value] : facts) out += fmt::format("  {:14}{}\n", key, value);
+  return out;
+}
+
+/// Fits into 80 columns for every built-in network: parameters stand on the right and add up.
 std::string network_text(const Network& n) {
   Table table({"block", "stage", "layer", "output", "parameters"});
   std::vector<MapShape> inputs = block_inputs(n);
-  Table skips({"skip", "from", "to", "kind"});
+  Table skips({"skip", "points", "kind", "parameters"});
   for (size_t b = 0; b < n.blocks.size(); ++b) {
     const Block& block = n.blocks[b];
     auto points = point_shapes(block, inputs[b]);
@@ -39,29 +63,31 @@ std::string network_text(const Network& n) {
                  to_string(points[i + 1]), with_commas(stage_parameters(block.stages[i]))});
     }
     for (const Skip& s : block.skips) {
-      skips.add(
-          {s.id, fmt::format("{}.{}", block.id, s.from), fmt::format("{}.{}", block.id, s.to),
-           s.kind == SkipKind::Identity
-               ? "identity"
-               : fmt::format(
-                     "{}, stride {}{}", to_string(s.kind), s.stride,
-                     s.kind == SkipKind::Projection && !s.batch_norm ? ", no batch norm" : "")});
+      const bool projects = s.kind == SkipKind::Projection;
+      const int64_t own = projects
+                              ? skip_parameters(s, points[static_cast<size_t>(s.from)].channels,
+                                                points[static_cast<size_t>(s.to)].channels)
+                              : 0;
+      const bool named = s.id.compare(0, block.id.size() + 1, block.id + ".") == 0;
+      skips.add({s.id, fmt::format("{}{} to {}", named ? "" : block.id + " ", s.from, s.to),
+                 skip_text(s), with_commas(own)});
     }
   }
   const int64_t features = head_features(n, inputs.back());
   table.add({"head", "",
-             fmt::format("linear {} to {}, {}", with_commas(features), n.classes,
-                         n.head_pooling == HeadPooling::Average
-                             ? "behind global average pooling"
-                             : "on the flattened " + to_string(inputs.back())),
+             fmt::format("{}, linear {} to {}",
+                         n.head_pooling == HeadPooling::Average ? "average pool" : "flattened",
+                         features, n.classes),
              fmt::format("{}x1x1", n.classes), with_commas((features + 1) * n.classes)});
   const size_t count = skip_ids(n).size();
   return fmt::format(
-      "{}: input {}, {} classes, skips join {}\n\n{}\n{}\n{} skips, {} parameters, {} "
-      "multiply-accumulates an image\n",
-      n.name, to_string(n.input), n.classes, to_string(n.join), table.text(),
-      count > 0 ? skips.text() : std::string("no skip connections\n"), count,
-      with_commas(parameter_count(n)), with_commas(mac_count(n)));
+      "{}\n{}\n{}\n{}", n.name,
+      facts_text({{"input", to_string(n.input)},
+                  {"classes", std::to_string(n.classes)},
+                  {"skips", count > 0 ? fmt::format("{}, join {}", count, to_string(n.join)) : "0"},
+                  {"parameters", with_commas(parameter_count(n))},
+                  {"cost", with_commas(mac_count(n)) + " multiply-accumulates an image"}}),
+      table.text(), count > 0 ? skips.text() : std::string("no skip connections\n"));
 }
 
 Json network_json(const Network& n) {
@@ -88,21 +114,87 @@ Json graph_json(const Graph& g) {
                        {"provenance", g.provenance}});
 }
 
+/// "16,6" of ap_fixed<16,6,AP_RND,AP_SAT>; other modes than `usual` are named.
+std::string type_text(const FixedType& type, const FixedType& usual) {
+  const std::string size = fmt::format("{},{}", type.width, type.integer);
+  if (type.rounding == usual.rounding && type.overflow == usual.overflow) return size;
+  const std::string full = to_string(type);
+  const size_t modes = full.find(',', full.find(',') + 1);
+  return size + " " + full.substr(modes + 1, full.size() - modes - 2);
+}
+
+/// Names of the inputs; nothing where it is the node above, and ".conv1" within the own block.
+std::string inputs_text(const Graph& g, size_t index) {
+  const Node& n = g.nodes[index];
+  const std::string block = n.name.substr(0, n.name.rfind('.') + 1);
+  if (n.inputs.size() == 1 && index > 0 && g.nodes[index - 1].outputs.size() == 1 &&
+      n.inputs[0] == g.nodes[index - 1].outputs[0])
+    return "";
+  std::vector<std::string> names;
+  for (int id : n.inputs) {
+    const std::string& name = g.value(id).name;
+    const bool inside = !block.empty() && name.compare(0, block.size(), block) == 0;
+    names.push_back(inside ? name.substr(block.size() - 1) : name);
+  }
+  return join(names, ", ");
+}
+
 std::string graph_text(const Graph& g) {
   Table table({"node", "op", "inputs", "output", "type"});
   int64_t values = 0;
+  std::optional<FixedType> usual;
   for (const Node& n : g.nodes) {
-    std::vector<std::string> inputs;
-    for (int id : n.inputs) inputs.push_back(g.value(id).name);
+    if (!usual && !n.outputs.empty()) usual = g.value(n.outputs[0]).type;
+  }
+  for (size_t i = 0; i < g.nodes.size(); ++i) {
+    const Node& n = g.nodes[i];
     const Value* v = n.outputs.empty() ? nullptr : &g.value(n.outputs[0]);
-    table.add({n.name, to_string(n.op), join(inputs, ", "), v ? to_string(v->shape) : "",
-               v && v->type ? to_string(*v->type) : ""});
+    table.add({n.name, to_string(n.op), inputs_text(g, i), v ? to_string(v->shape) : "",
+               v && v->type && usual ? type_text(*v->type, *usual) : ""});
   }
   for (const auto& [name, tensor] : g.tensors) values += tensor.size();
-  return fmt::format("{}: a {} graph of {} nodes, {} values in tensors, {}\n\n{}", g.name, g.state,
-                     g.nodes.size(), with_commas(values),
-                     g.witness ? "witness: " + g.witness->source : std::string("no witness"),
-                     table.text());
+  std::vector<std::pair<std::string, std::string>> facts = {
+      {"nodes", std::to_string(g.nodes.size())},
+      {"values", with_commas(values) + " in tensors"},
+      {"witness", g.witness ? g.witness->source : "none"},
+      {"inputs", "the node above, or as named; .NAME is of the same block"}};
+  if (usual) {
+    const std::string full = to_string(*usual);
+    const size_t modes = full.find(',', full.find(',') + 1);
+    facts.emplace_back("types", "ap_fixed<W,I" + full.substr(modes) + " unless named");
+  }
+  return fmt::format("{}, a {} graph\n{}\n{}", g.name, g.state, facts_text(facts), table.text());
+}
+
+/// {"a": {"b": 1}} as "a.b" and "1", a pair a value.
+void append_facts(std::vector<std::pair<std::string, std::string>>& facts, const std::string& name,
+                  const Json& value) {
+  if (!value.is_object()) {
+    facts.emplace_back(name, value.is_string() ? value.as_string() : value.dump());
+    return;
+  }
+  for (const auto& [key, inner] : value.as_object())
+    append_facts(facts, name.empty() ? key : name + "." + key, inner);
+}
+
+std::string checkpoint_text(const Checkpoint& c, const std::string& file) {
+  Table metrics({"metric", "value"});
+  std::vector<std::pair<std::string, std::string>> values;
+  append_facts(values, "", c.metrics);
+  std::string assumed;
+  for (const std::string& sentence : c.assumptions)
+    assumed += fmt::format("assumed {}\n", sentence);
+  for (const auto& [name, value] : values) metrics.add({name, value});
+  return fmt::format(
+      "{}\n{}{}\n{}{}", file,
+      facts_text({{"run", c.run},
+                  {"epochs done",
+                   fmt::format("{}{}", c.position.epoch, c.position.finished ? ", finished" : "")},
+                  {"weights", "sha256 " + weights_digest(c.tensors).substr(0, 12)},
+                  {"witness", c.witness ? c.witness->source : "none"},
+                  {"mean", Json::array(c.preprocessing.mean).dump()},
+                  {"deviation", Json::array(c.preprocessing.deviation).dump()}}),
+      assumed, values.empty() ? "" : metrics.text() + "\n", network_text(c.network));
 }
 
 }  // namespace
@@ -142,15 +234,7 @@ int run_inspect(const InspectOptions& options) {
       json.set("class_names", Json::array(c.class_names));
       json.set("assumptions", Json::array(c.assumptions));
       json.set("weights_sha256", weights_digest(c.tensors));
-      std::string assumed;
-      for (const std::string& sentence : c.assumptions)
-        assumed += fmt::format("assumed {}\n", sentence);
-      text = fmt::format(
-          "{}: run {}, {} epochs done{}, metrics {}\nweights {}, {}\npreprocessing {}\n{}\n{}",
-          file, c.run, c.position.epoch, c.position.finished ? ", finished" : "", c.metrics.dump(),
-          weights_digest(c.tensors).substr(0, 12),
-          c.witness ? "witness: " + c.witness->source : "no witness",
-          write_preprocessing(c.preprocessing).dump(), assumed, network_text(c.network));
+      text = checkpoint_text(c, file);
     }
   }
   Json::Array list;

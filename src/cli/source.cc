@@ -126,8 +126,8 @@ std::string newest_finished_checkpoint(const std::string& runs) {
   }
   if (newest.empty()) {
     fail(ErrorKind::Usage,
-         "there is no finished run in ./{}; train one, or name a network with --checkpoint F, "
-         "--graph F or --network NAME --untrained",
+         "there is no finished run in ./{}; train one, or give --checkpoint F (a network without "
+         "weights is looked at with tailor export --network NAME --untrained)",
          runs);
   }
   return resolve_checkpoint(newest);
@@ -144,10 +144,12 @@ std::string resolve_checkpoint(const std::string& path, const char* what) {
 
 GraphSource open_graph_source(const std::string& checkpoint, const std::string& graph,
                               const std::string& network, bool untrained) {
-  if (static_cast<int>(!checkpoint.empty()) + static_cast<int>(!graph.empty()) +
-          static_cast<int>(!network.empty()) >
-      1)
-    fail(ErrorKind::Usage, "expected one of --checkpoint, --graph and --network, got several");
+  std::vector<std::string> given;
+  if (!checkpoint.empty()) given.emplace_back("--checkpoint");
+  if (!graph.empty()) given.emplace_back("--graph");
+  if (!network.empty()) given.emplace_back("--network");
+  if (given.size() > 1)
+    fail(ErrorKind::Usage, "{}: each names a network; give one of them", join(given, " and "));
   if (!network.empty() && !untrained) {
     fail(ErrorKind::Usage,
          "--network {}: it has no trained weights; add --untrained to look at its shape, or give "

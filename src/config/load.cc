@@ -66,10 +66,9 @@ LoadedConfig load_run_config(const std::string& name_or_path,
     loaded.source = std::string("embedded:") + embedded->name;
     text = embedded->text;
   } else {
-    fail(ErrorKind::Usage,
-         "--config: no file '{}' and no configuration of that name{}; there are {}", name_or_path,
-         did_you_mean(without_json(name_or_path), embedded_config_names()),
-         join(embedded_config_names(), ", "));
+    fail(ErrorKind::Usage, "--config: no file '{}' and no configuration of that name{}",
+         name_or_path,
+         offer_names(without_json(name_or_path), embedded_config_names(), "tailor config list"));
   }
   Json json;
   try {

@@ -557,7 +557,32 @@ void append_reference(std::string& out, const std::string& path, const Json& sch
   for (const auto& [name, record] : nested) append_reference(out, name, *record);
 }
 
+void append_keys(std::vector<ConfigKey>& keys, const std::string& prefix, const Json& schema) {
+  for (const auto& [name, field] : schema.at("properties").as_object()) {
+    if (name == "comment" || name == "$schema") continue;
+    if (field.find("properties")) {
+      append_keys(keys, prefix + name + ".", field);
+      continue;
+    }
+    ConfigKey key{prefix + name, field.at("description").as_string(), {}};
+    if (const Json* names = field.find("enum")) {
+      for (const Json& value : names->as_array()) {
+        if (value.is_string()) key.values.push_back(value.as_string());
+      }
+    } else if (const Json* type = field.find("type"); type && *type == Json("boolean")) {
+      key.values = {"true", "false"};
+    }
+    keys.push_back(std::move(key));
+  }
+}
+
 }  // namespace
+
+std::vector<ConfigKey> config_keys() {
+  std::vector<ConfigKey> keys;
+  append_keys(keys, "", run_config_schema());
+  return keys;
+}
 
 std::string run_config_reference() {
   std::string out =

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "tailor/core/strings.h"
+
 namespace tailor {
 namespace {
 
@@ -204,6 +206,47 @@ Json Json::parse(std::string_view text, std::string_view source) {
   Nlohmann::sax_parse(text.begin(), text.end(), &builder);
   return builder.take();
 }
+
+namespace {
+
+/// "[1, 2]" and {"a": 1} with blanks, as people write it.
+std::string one_line(const Json& json) {
+  std::vector<std::string> parts;
+  if (json.is_array()) {
+    for (const Json& item : json.as_array()) parts.push_back(one_line(item));
+    return "[" + join(parts, ", ") + "]";
+  }
+  if (!json.is_object()) return json.dump();
+  for (const auto& [key, value] : json.as_object())
+    parts.push_back(Json(key).dump() + ": " + one_line(value));
+  return "{" + join(parts, ", ") + "}";
+}
+
+/// `before` columns of the first line are taken, and one behind it by a comma.
+std::string lines_of(const Json& json, size_t width, size_t indent, size_t before) {
+  std::string line = one_line(json);
+  const bool empty = (json.is_array() && json.as_array().empty()) ||
+                     (json.is_object() && json.as_object().empty());
+  if (empty || !(json.is_array() || json.is_object()) || before + line.size() + 1 <= width)
+    return line;
+  const std::string margin(indent + 2, ' ');
+  std::vector<std::string> parts;
+  if (json.is_array()) {
+    for (const Json& item : json.as_array())
+      parts.push_back(margin + lines_of(item, width, indent + 2, indent + 2));
+  } else {
+    for (const auto& [key, value] : json.as_object()) {
+      const std::string name = margin + Json(key).dump() + ": ";
+      parts.push_back(name + lines_of(value, width, indent + 2, name.size()));
+    }
+  }
+  const char *open = json.is_array() ? "[\n" : "{\n", *close = json.is_array() ? "]" : "}";
+  return open + join(parts, ",\n") + "\n" + std::string(indent, ' ') + close;
+}
+
+}  // namespace
+
+std::string Json::dump_to_width(size_t width) const { return lines_of(*this, width, 0, 0); }
 
 std::string Json::dump(int indent) const {
   return to_nlohmann(*this).dump(indent, ' ', false, Nlohmann::error_handler_t::replace);

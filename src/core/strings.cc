@@ -5,6 +5,39 @@
 #include <cmath>
 
 namespace tailor {
+namespace {
+
+/// Levenshtein's.
+size_t edit_distance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  for (size_t j = 0; j < row.size(); ++j) row[j] = j;
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j < row.size(); ++j) {
+      const size_t above = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      diagonal = above;
+    }
+  }
+  return row.back();
+}
+
+constexpr size_t kAllNames = 8, kNearestNames = 5;
+
+/// Those with `name` in them first, then by edit distance.
+std::vector<std::string> rank_names(std::string_view name, std::vector<std::string> candidates) {
+  auto distance = [&](const std::string& candidate) {
+    const bool part = !name.empty() && candidate.find(name) != std::string::npos;
+    return part ? 0 : edit_distance(name, candidate);
+  };
+  std::stable_sort(
+      candidates.begin(), candidates.end(),
+      [&](const std::string& a, const std::string& b) { return distance(a) < distance(b); });
+  return candidates;
+}
+
+}  // namespace
 
 std::vector<std::string> split(std::string_view text, char separator) {
   std::vector<std::string> parts;
@@ -54,22 +87,10 @@ std::optional<std::string> nearest_name(std::string_view name,
                                         const std::vector<std::string>& candidates) {
   std::optional<std::string> best;
   size_t best_distance = 2 + name.size() / 4;
-  std::vector<size_t> row;
   for (const std::string& candidate : candidates) {
-    row.resize(candidate.size() + 1);
-    for (size_t j = 0; j < row.size(); ++j) row[j] = j;
-    for (size_t i = 1; i <= name.size(); ++i) {
-      size_t diagonal = row[0];
-      row[0] = i;
-      for (size_t j = 1; j < row.size(); ++j) {
-        size_t above = row[j];
-        row[j] = std::min(
-            {row[j] + 1, row[j - 1] + 1, diagonal + (name[i - 1] == candidate[j - 1] ? 0 : 1)});
-        diagonal = above;
-      }
-    }
-    if (row.back() < best_distance) {
-      best_distance = row.back();
+    const size_t distance = edit_distance(name, candidate);
+    if (distance < best_distance) {
+      best_distance = distance;
       best = candidate;
     }
   }
@@ -95,6 +116,22 @@ std::string shell_quote(std::string_view word) {
     }
   }
   return quoted + "'";
+}
+
+std::string list_names(std::string_view name, const std::vector<std::string>& candidates,
+                       std::string_view listing) {
+  if (candidates.empty()) return "there are none";
+  if (candidates.size() <= kAllNames) return "there are " + join(candidates, ", ");
+  std::vector<std::string> nearest = rank_names(name, candidates);
+  nearest.resize(kNearestNames);
+  return "the nearest of " + std::to_string(candidates.size()) + " are " + join(nearest, ", ") +
+         " (" + std::string(listing) + " prints all)";
+}
+
+std::string offer_names(std::string_view name, const std::vector<std::string>& candidates,
+                        std::string_view listing) {
+  return did_you_mean(name, rank_names(name, candidates)) + "; " +
+         list_names(name, candidates, listing);
 }
 
 double to_percent(double frac) { return std::round(frac * 1e8) / 1e6; }

@@ -227,9 +227,8 @@ NamedNetwork network_by_name(const std::string& name_or_file) {
     config.join = network.join;
     return {config, std::move(network)};
   }
-  fail(ErrorKind::Usage,
-       "--network: unknown network '{}'{}; there are {}, or a description in a .json file",
-       name_or_file, did_you_mean(name_or_file, network_names()), join(network_names(), ", "));
+  fail(ErrorKind::Usage, "--network: unknown network '{}'{}, or give a description in a .json file",
+       name_or_file, offer_names(name_or_file, network_names(), "tailor config networks"));
 }
 
 }  // namespace tailor

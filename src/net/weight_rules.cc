@@ -270,9 +270,8 @@ WeightRules load_weight_rules(const std::string& name_or_file) {
   }
   if (path_exists(name_or_file))
     return read_weight_rules(read_file(name_or_file), file_name(name_or_file), name_or_file);
-  fail(ErrorKind::Usage, "--rules {}: there is no such file and no such rule set{}; there are {}",
-       name_or_file, did_you_mean(name_or_file, weight_rule_names()),
-       join(weight_rule_names(), ", "));
+  fail(ErrorKind::Usage, "--rules {}: there is no such file and no such rule set{}", name_or_file,
+       offer_names(name_or_file, weight_rule_names(), "tailor config rules"));
 }
 
 namespace {

@@ -8,8 +8,8 @@
 namespace tailor {
 namespace {
 
-std::string ids_text(const std::vector<std::string>& ids) {
-  return ids.empty() ? "there are none" : "there are " + join(ids, ", ");
+std::string ids_text(const std::string& id, const std::vector<std::string>& ids) {
+  return list_names(id, ids, "tailor inspect");
 }
 
 Json skips_json(const Block& block) {
@@ -56,7 +56,7 @@ std::vector<PlannedEdit> plan_edits(const SurgeryConfig& policy, const Network& 
     const std::string& id = policy.plan[i].skip;
     std::string pointer = fmt::format("/surgery/plan/{}/skip", i);
     if (std::find(ids.begin(), ids.end(), id) == ids.end()) {
-      fail_config(pointer, "the id of a skip (" + ids_text(ids) + ")",
+      fail_config(pointer, "the id of a skip (" + ids_text(id, ids) + ")",
                   fmt::format("\"{}\"{}", id, did_you_mean(id, ids)), source);
     }
     for (size_t j = 0; j < i; ++j) {
@@ -125,7 +125,7 @@ Alteration apply_alteration(Network& network, const std::string& skip_id, Altera
   }
   if (!block) {
     fail(ErrorKind::Config, "cannot alter the skip '{}': the network has no such skip; {}", skip_id,
-         ids_text(skip_ids(network)));
+         ids_text(skip_id, skip_ids(network)));
   }
   TAILOR_CHECK(kind != AlterationKind::Keep, "keeping a skip is no alteration");
 

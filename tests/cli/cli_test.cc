@@ -39,6 +39,27 @@ struct Cli : public ::testing::Test {
     ProcessResult r = run(arguments);
     EXPECT_EQ(r.status, status) << r.output;
     testing::expect_words(r.output, words);
+    expect_known_flags(arguments, r.output);
+  }
+  /// An advised flag is one that the command takes; "tailor export --network" speaks of another.
+  void expect_known_flags(const std::vector<std::string>& arguments, const std::string& output) {
+    const std::string given = join(arguments, " ");
+    std::string about = arguments[0];
+    std::string text = output;
+    std::replace(text.begin(), text.end(), '\n', ' ');
+    const std::vector<std::string> words = split(text, ' ');
+    for (size_t i = 0; i < words.size(); ++i) {
+      const bool names_program = words[i] == "tailor" || words[i] == "(tailor";
+      if (names_program && i + 1 < words.size()) about = words[i + 1];
+      const size_t dashes = words[i].find("--");
+      if (dashes == std::string::npos || dashes > 1) continue;
+      const std::string word = words[i].substr(
+          dashes, words[i].find_first_not_of("-abcdefghijklmnopqrstuvwxyz", dashes) - dashes);
+      if (word == "--help" || word == "--" || given.find(word) != std::string::npos) continue;
+      EXPECT_NE(run({about, "--help"}).output.find("  " + word + " "), std::string::npos)
+          << "tailor " << about << " has no " << word << ", which is advised: " << output;
+      if (words[i].find_first_of(";)") != std::string::npos) about = arguments[0];
+    }
   }
   std::string file(const std::string& name) const { return path_join(folder.path(), name); }
 
@@ -126,7 +147,7 @@ TEST_F(Cli, WrongWordsExitWith2AndAHint) {
   expect_failure(2, {"--network resnet8: it has no trained weights; add --untrained"},
                  {"export", "--network", "resnet8"});
   expect_failure(2, {"--untrained: expected --network NAME"}, {"export", "--untrained"});
-  expect_failure(2, {"expected one of --checkpoint, --graph and --network, got several"},
+  expect_failure(2, {"--checkpoint and --graph: each names a network; give one of them"},
                  {"export", "--checkpoint", "a", "--graph", "b"});
   // One multiplier a product: 77,360 DSPs of 6,840.
   expect_failure(
@@ -137,7 +158,9 @@ TEST_F(Cli, WrongWordsExitWith2AndAHint) {
   EXPECT_EQ(look.status, 0) << look.output;
   testing::expect_words(look.output,
                         {"cannot be built: the multipliers do not fit: below 10 bits"});
-  expect_failure(2, {"there is no finished run in ./runs"}, {"export"});
+  for (const char* command : {"export", "evaluate"})
+    expect_failure(2, {"there is no finished run in ./runs", "give --checkpoint F"}, {command});
+  expect_failure(2, {"there is no finished run in ./runs"}, {"evaluate", "--backend", "emulator"});
   expect_failure(2, {"--limit: expected an integer of at least 1, got '-1'"},
                  {"evaluate", "--backend", "emulator", "--limit", "-1"});
   expect_failure(2, {"--vectors: expected an integer of at least 1, got 'many'"},
@@ -153,6 +176,54 @@ TEST_F(Cli, WrongWordsExitWith2AndAHint) {
   expect_failure(2, {"expected a file, or --network NAME"}, {"inspect"});
   expect_failure(2, {"--vectors"}, {"check", "x", "--vectors", "-1"});
   expect_failure(2, {"need --backend emulator"}, {"evaluate", "--precision", "8,3"});
+}
+
+TEST_F(Cli, NoCommandAndAnUnknownOneListAllCommands) {
+  const std::vector<std::string> commands = {"\n  train   ", "\n  evaluate   ", "\n  import   ",
+                                             "\n  completion   ", "\n  help   "};
+  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
+           {}, {"frobnicate"}, {"exprt"}, {"--frobnicate"}, {"help", "frobnicate"}}) {
+    ProcessResult r = run(words);
+    EXPECT_EQ(r.status, 2) << r.output;
+    for (const std::string& command : commands)
+      EXPECT_NE(r.output.find(command), std::string::npos) << command << " in: " << r.output;
+    EXPECT_EQ(r.output.find("\n  man   "), std::string::npos);
+  }
+  testing::expect_words(run({"exprt"}).output, {"there is no command exprt", "mean 'export'?"});
+  testing::expect_words(run({"help", "chekc"}).output, {"mean 'check'?"});
+  EXPECT_EQ(run({"help"}).output, run({"--help"}).output);
+  EXPECT_EQ(run({"help"}).status, 0);
+  EXPECT_EQ(run({"help", "export"}).output, run({"export", "--help"}).output);
+  EXPECT_EQ(run({"help", "export"}).status, 0);
+}
+
+TEST_F(Cli, AKeyOfTheConfigurationGivenAsAFlagPointsToSet) {
+  expect_failure(2, {"train has no flag --epochs", "--set train.epochs=3 (or teacher.epochs)"},
+                 {"train", "--config", "quickstart", "--epochs", "3"});
+  expect_failure(2, {"--set train.batch_size=64"}, {"train", "--batch-size=64"});
+  expect_failure(2, {"--set surgery.alpha=VALUE"}, {"train", "--alpha"});
+  expect_failure(2, {"--set network.family=VALUE"}, {"train", "--network.family"});
+  expect_failure(2, {"--set data.test_size=9"}, {"evaluate", "--test-size", "9"});
+  // Only what the command's own --set takes.
+  for (const char* command : {"evaluate", "check"}) {
+    ProcessResult r = run({command, "--epochs", "3"});
+    EXPECT_EQ(r.status, 2);
+    EXPECT_EQ(r.output.find("--set"), std::string::npos) << r.output;
+  }
+}
+
+TEST_F(Cli, AnUnknownNameIsAnsweredWithTheNearestAndWhereAllAre) {
+  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
+           {"config", "show", "--config", "nosuch"}, {"inspect", "--network", "nosuch"}}) {
+    ProcessResult r = run(words);
+    EXPECT_EQ(r.status, 2);
+    EXPECT_LT(r.output.size(), 250u) << r.output;
+    const std::string listing =
+        r.output.find("config list") != std::string::npos ? "list" : "networks";
+    testing::expect_words(r.output, {"the nearest of ", "(tailor config " + listing + " prints"});
+    EXPECT_GT(split(run({"config", listing}).output, '\n').size(), 15u);
+  }
+  testing::expect_words(run({"config", "rules"}).output, {"cifar_pad\n", "torchvision\n"});
 }
 
 TEST_F(Cli, BadConfigurationsExitWith3) {
@@ -460,18 +531,38 @@ TEST_F(Cli, InspectShowsSkipsAndCounts) {
   ProcessResult r = run({"inspect", "--network", "resnet20"});
   EXPECT_EQ(r.status, 0);
   testing::expect_words(
-      r.output, {"9 skips, 272,474 parameters, 40,", "stage2.block0.skip", "projection, stride 2",
-                 "linear 64 to 10, behind global average pooling  10x1x1           650"});
+      r.output, {"\n  skips         9, join before_activation\n", "\n  parameters    272,474\n",
+                 "stage2.block0.skip  0 to 2  projection, stride 2         576\n",
+                 "average pool, linear 64 to 10  10x1x1           650\n"});
+  for (const std::string& name :
+       split(std::string(trim(run({"config", "networks"}).output)), '\n')) {
+    // Parameters by stage and skip add up to the whole; no line is wider than a terminal.
+    int64_t sum = 0, whole = 0;
+    for (const std::string& line : split(run({"inspect", "--network", name}).output, '\n')) {
+      EXPECT_LE(line.size(), 80u) << line;
+      std::string number = line.substr(line.rfind(' ') + 1);
+      number.erase(std::remove(number.begin(), number.end(), ','), number.end());
+      const int64_t n = parse_int(number).value_or(0);
+      if (line.compare(0, 13, "  parameters ") == 0) {
+        whole = n;
+      } else if (line.compare(0, 2, "  ") != 0) {
+        sum += n;
+      }
+    }
+    EXPECT_EQ(sum, whole) << name;
+  }
   write_checkpoint("x.ckpt");
-  testing::expect_words(run({"inspect", "x.ckpt"}).output,
-                        {"run tiny", "witness: 1 image", "3 skips"});
+  testing::expect_words(
+      run({"inspect", "x.ckpt"}).output,
+      {"\n  run           tiny\n", "\n  witness       1 image\n", "\n  skips         3, join"});
   Json json = Json::parse(run({"inspect", "x.ckpt", "--json"}).output, "answer");
   EXPECT_EQ(json.at("skips").as_array().size(), 3U);
   ASSERT_EQ(run({"export", "--checkpoint", "x.ckpt", "--output", "p", "--vectors", "1"}).status, 0);
   testing::expect_words(run({"inspect", "p/graph.safetensors"}).output,
-                        {"a lowered graph", "stage2.block0.skip.conv"});
+                        {"a lowered graph", "stage2.block0.skip.conv", "  .bn2, .skip"});
   testing::expect_words(run({"inspect", "p/design.safetensors"}).output,
-                        {"a design graph", "ap_fixed<16,6,AP_RND,AP_SAT>"});
+                        {"a design graph", "ap_fixed<W,I,AP_RND,AP_SAT> unless named", "  16,6\n",
+                         " AP_TRN,AP_WRAP\n"});
 }
 
 TEST_F(Cli, AGraphFileOfAnotherVersionExitsWith5) {
@@ -606,21 +697,133 @@ TEST_F(Cli, PathsInPrintedCommandsAreQuoted) {
   testing::expect_words(r.output, {"next: tailor check 'my Größe'\\''s p'\n"});
 }
 
-TEST_F(Cli, VersionEnvAndCompletion) {
+TEST_F(Cli, VersionAndEnv) {
   EXPECT_NE(run({"version"}).output.find(std::string("tailor ") + version()), std::string::npos);
   EXPECT_EQ(run({"--version"}).output, std::string("tailor ") + version() + "\n");
   ProcessResult env = run({"env", "--json"});
   ASSERT_EQ(env.status, 0) << env.output;
   EXPECT_GE(Json::parse(env.output.substr(env.output.find("{\n")), "env").at("threads").as_int(),
             1);
-  ProcessResult completion = run({"completion", "bash"});
-  write_file(file("tailor.bash"), completion.output);
-  ProcessResult bash = run_process({"bash", "-c",
-                                    "source ./tailor.bash; COMP_WORDS=(tailor ex); COMP_CWORD=1; "
-                                    "_tailor; echo \"${COMPREPLY[@]}\"; COMP_WORDS=(tailor export "
-                                    "--lay); COMP_CWORD=2; _tailor; echo \"${COMPREPLY[@]}\""},
-                                   folder.path());
-  EXPECT_EQ(bash.output, "export\n--layout\n");
+}
+
+/// Whether a program of that name can be started at all.
+bool is_installed(const std::string& program) {
+  return run_process({"sh", "-c", "command -v " + program}, ".").status == 0;
+}
+
+TEST_F(Cli, BashCompletesFlagsNamesKeysAndValues) {
+  write_file(file("tailor.bash"), run({"completion", "bash"}).output);
+  write_file(file("my net.json"), "{}");
+  create_directories(file("folder"));
+  EXPECT_EQ(run_process({"bash", "-n", "tailor.bash"}, folder.path()).output, "");
+  auto completed = [&](const std::string& words) {
+    ProcessResult r = run_process({"bash", "-c",
+                                   "source ./tailor.bash; COMP_WORDS=(" + words +
+                                       "); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _tailor; IFS=,; "
+                                       "echo -n \"${COMPREPLY[*]}\""},
+                                  folder.path());
+    return r.output;
+  };
+  EXPECT_EQ(completed("tailor ex"), "export");
+  EXPECT_EQ(completed("tailor export --lay"), "--layout");
+  EXPECT_EQ(completed("tailor export --layout ''"), "fused,stock");
+  EXPECT_EQ(completed("tailor export --layout = s"), "stock");
+  EXPECT_EQ(completed("tailor export --format ''"), "hls,safetensors");
+  EXPECT_EQ(completed("tailor export --backend v"), "vitis,vivado");
+  EXPECT_EQ(completed("tailor evaluate --backend ''"), "libtorch,emulator,float64");
+  EXPECT_EQ(completed("tailor import --rules cifar_p"), "cifar_pad,cifar_projection");
+  EXPECT_EQ(completed("tailor train --set train.ep"), "train.epochs=");
+  EXPECT_EQ(completed("tailor train --set network.family = residual"), "residual_block");
+  EXPECT_EQ(completed("tailor evaluate --set train"), "");  // takes data.* only
+  EXPECT_EQ(completed("tailor data check --name s"), "svhn,synthetic");
+  EXPECT_EQ(completed("tailor completion ''"), "bash,zsh,fish");
+  EXPECT_EQ(completed("tailor help insp"), "inspect");
+  EXPECT_EQ(completed("tailor check fol"), "folder");
+  EXPECT_EQ(completed("tailor inspect --network my"), "my net.json");
+  for (const std::string& name : split(std::string(trim(run({"config", "networks"}).output)), '\n'))
+    EXPECT_NE(("," + completed("tailor inspect --network ''") + ",").find("," + name + ","),
+              std::string::npos)
+        << name;
+}
+
+TEST_F(Cli, ZshAndFishScriptsAreWellFormedAndKnowEveryFlag) {
+  const std::string zsh = run({"completion", "zsh"}).output,
+                    fish = run({"completion", "fish"}).output;
+  write_file(file("_tailor"), zsh);
+  write_file(file("tailor.fish"), fish);
+  for (const std::string& command :
+       split("train,evaluate,export,check,inspect,import,config,data", ',')) {
+    for (const std::string& line : split(run({command, "--help"}).output, '\n')) {
+      const std::string flag(trim(line.substr(0, line.find(' ', 2))));
+      if (flag.compare(0, 2, "--") != 0) continue;
+      EXPECT_NE(zsh.find(flag), std::string::npos) << command << " " << flag;
+      EXPECT_NE(fish.find("'__tailor_command " + command + "' -l " + flag.substr(2) + " "),
+                std::string::npos)
+          << command << " " << flag;
+    }
+  }
+  // Without the shells at least: quotes close on every line of fish, and in the whole of zsh.
+  for (const std::string& line : split(fish, '\n')) {
+    size_t quotes = 0;
+    for (size_t i = 0; i < line.size(); ++i) {
+      if (line[i] == '\'' && (i == 0 || line[i - 1] != '\\')) ++quotes;
+    }
+    EXPECT_EQ(quotes % 2, 0u) << line;
+  }
+  if (is_installed("zsh")) {
+    EXPECT_EQ(run_process({"zsh", "-n", "_tailor"}, folder.path()).output, "");
+    // zsh's own functions in the places of its completion system's: what they are called with.
+    auto called = [&](const std::string& words) {
+      return run_process(
+                 {"zsh", "-f", "-c",
+                  "compdef() { }; _alternative() { print -rl -- $@ }; compset() { PREFIX=${PREFIX#"
+                  "$~2} }; compadd() { shift; print -r -- $@ }; source ./_tailor; " +
+                      words},
+                 folder.path())
+          .output;
+    };
+    EXPECT_EQ(called("_tailor_names_or_files a b"), "names:name:(a b)\nfiles:file:_files\n");
+    EXPECT_EQ(called("PREFIX=network.join=b; _tailor_set_train"),
+              "before_activation after_activation\n");
+    testing::expect_words(called("_arguments() { print -rl -- $@ }; words=(tailor inspect ''); "
+                                 "CURRENT=3; _tailor"),
+                          {"NAME: _tailor_names_or_files resnet8 resnet20 ", "\n::file:_files\n"});
+  }
+  if (is_installed("fish")) {
+    EXPECT_EQ(run_process({"fish", "-n", "tailor.fish"}, folder.path()).output, "");
+    const std::string completed =
+        run_process({"fish", "--no-config", "-c",
+                     "source tailor.fish; complete -C 'tailor ex'; complete -C 'tailor export "
+                     "--layout '; complete -C 'tailor train --set network.join=b'"},
+                    folder.path())
+            .output;
+    testing::expect_words(completed,
+                          {"export\t", "fused\t", "stock\t", "network.join=before_activation\t"});
+  }
+}
+
+TEST_F(Cli, TheManualPageRendersAndSaysWhatHelpSays) {
+  const std::string page = run({"man"}).output;
+  EXPECT_EQ(page.compare(0, 3, ".\\\""), 0);
+  write_file(file("tailor.1"), page);
+  if (!is_installed("groff")) GTEST_SKIP() << "groff is not there";
+  for (const char* device : {"-Tascii", "-Tutf8", "-Tps"})
+    EXPECT_EQ(run_process({"groff", "-man", device, "-ww", "-z", "tailor.1"}, folder.path()).output,
+              "");
+  ProcessResult r =
+      run_process({"groff", "-man", "-Tascii", "-P-cbou", "-rLL=100n", "tailor.1"}, folder.path());
+  EXPECT_EQ(r.status, 0);
+  testing::expect_words(
+      r.output,
+      {"NAME", "COMMANDS", "tailor export [flags]", "--reuse-factor N", "tailor check [flags] DIR",
+       "CONFIGURATION", "train.optimizer.lr", "EXIT STATUS", "143    SIGTERM", "TAILOR_DATA"});
+  for (const char* command : {"train", "export", "inspect", "import"}) {
+    for (const std::string& line : split(run({command, "--help"}).output, '\n')) {
+      const std::string flag(trim(line.substr(0, line.find(' ', 2))));
+      if (flag.compare(0, 2, "--") != 0) continue;
+      EXPECT_NE(r.output.find("       " + flag), std::string::npos) << flag;
+    }
+  }
 }
 
 TEST_F(Cli, FetchDataChecksTheArchive) {

@@ -75,16 +75,17 @@ TEST(LoadRunConfig, AppliesOverridesInOrder) {
       "with --set");
 }
 
-TEST(LoadRunConfig, AnUnknownNameListsTheNames) {
+TEST(LoadRunConfig, AnUnknownNameIsAnsweredWithTheNearestAndWhereAllAre) {
   const std::string message =
       message_of(ErrorKind::Usage, [] { load_run_config("resnet20_remov", {}); });
   EXPECT_EQ(
       message.find(
           "--config: no file 'resnet20_remov' and no configuration of that name (did you mean "
-          "'resnet20_remove'?); there are "),
+          "'resnet20_remove'?); the nearest of "),
       0U)
       << message;
-  for (const std::string& name : embedded_config_names()) testing::expect_words(message, {name});
+  testing::expect_words(message, {"resnet20_remove_paper", "(tailor config list prints all)"});
+  EXPECT_EQ(message.find("quickstart"), std::string::npos) << message;
 }
 
 TEST(LoadRunConfig, NamesTheFileThatIsBroken) {

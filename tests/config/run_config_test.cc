@@ -225,5 +225,35 @@ TEST(RunConfig, DataOptionsThatDoNotGoTogetherAreRefused) {
             "r20.json");
 }
 
+TEST(ConfigKeys, AreEveryKeyThatSetTakesWithItsNames) {
+  std::set<std::string> names;
+  for (const ConfigKey& key : config_keys()) {
+    EXPECT_TRUE(names.insert(key.name).second) << key.name;
+    EXPECT_FALSE(key.about.empty()) << key.name;
+    // Each is settable: a key of the configuration, which an object's value is not.
+    for (const std::string& value : key.values) {
+      Json json = Json::object();
+      apply_override(json, key.name + "=" + value);
+      if (key.name.compare(0, 7, "network") != 0 && key.name.compare(0, 8, "surgery.") != 0 &&
+          key.name.compare(0, 5, "data.") != 0) {
+        EXPECT_NO_THROW(read_run_config(json, "test")) << key.name << "=" << value;
+      }
+    }
+  }
+  for (const char* name : {"train.epochs", "train.optimizer.lr", "teacher.epochs", "network.family",
+                           "data.cutout.side", "export.reuse_factor"})
+    EXPECT_EQ(names.count(name), 1u) << name;
+  for (const char* name : {"train", "train.comment", "comment", "train.optimizer"})
+    EXPECT_EQ(names.count(name), 0u) << name;
+  for (const ConfigKey& key : config_keys()) {
+    if (key.name == "network.join") {
+      EXPECT_EQ(key.values, (std::vector<std::string>{"before_activation", "after_activation"}));
+    }
+    if (key.name == "data.extra") {
+      EXPECT_EQ(key.values, (std::vector<std::string>{"true", "false"}));
+    }
+  }
+}
+
 }  // namespace
 }  // namespace tailor::run_config_test

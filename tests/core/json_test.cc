@@ -128,5 +128,27 @@ TEST(Json, SetsReplacesAndErases) {
   EXPECT_EQ(json.get_string("a", "fallback"), "new");
 }
 
+TEST(Json, PrintsToAWidthWhatFitsOnOneLine) {
+  const Json json = Json::parse(
+      R"({"a":{"b":1,"c":[1,2,3]},"long":["aaaaaaaa","bbbbbbbb"],"none":{},"text":"x: y"})",
+      "test");
+  EXPECT_EQ(json.dump_to_width(26),
+            "{\n"
+            "  \"a\": {\n"
+            "    \"b\": 1,\n"
+            "    \"c\": [1, 2, 3]\n"
+            "  },\n"
+            "  \"long\": [\n"
+            "    \"aaaaaaaa\",\n"
+            "    \"bbbbbbbb\"\n"
+            "  ],\n"
+            "  \"none\": {},\n"
+            "  \"text\": \"x: y\"\n"
+            "}");
+  EXPECT_EQ(json.dump_to_width(200).find('\n'), std::string::npos);
+  for (size_t width : {10u, 28u, 40u, 200u})
+    EXPECT_EQ(Json::parse(json.dump_to_width(width), "test"), json) << width;
+}
+
 }  // namespace
 }  // namespace tailor

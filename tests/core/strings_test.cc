@@ -72,6 +72,22 @@ TEST(ShellQuote, AShellReadsBackWhatWasPrinted) {
   }
 }
 
+TEST(Strings, OffersAllOfAFewNamesAndTheNearestOfMany) {
+  EXPECT_EQ(offer_names("sed", {"seed", "epochs"}, "tailor x"),
+            " (did you mean 'seed'?); there are seed, epochs");
+  EXPECT_EQ(offer_names("momentum", {"seed", "epochs"}, "tailor x"), "; there are seed, epochs");
+  const Parts many = {"net8",   "net20",   "net32",   "net44",  "net56",
+                      "net110", "block16", "block24", "block32"};
+  // The part of a name stands before what is merely as long.
+  EXPECT_EQ(
+      offer_names("block", many, "tailor x"),
+      " (did you mean 'block16'?); the nearest of 9 are block16, block24, block32, net8, net20"
+      " (tailor x prints all)");
+  EXPECT_EQ(offer_names("net2", many, "tailor x").substr(0, 45),
+            " (did you mean 'net20'?); the nearest of 9 ar");
+  EXPECT_EQ(list_names("x", {}, "tailor x"), "there are none");
+}
+
 TEST(ToPercent, PrintsAsFewDigitsAsThereAre) {
   EXPECT_EQ(to_percent(0.8624), 86.24);
   EXPECT_EQ(to_percent(291.0 / 1000), 29.1);

@@ -18,7 +18,7 @@ source, binary = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()
 SMALL = ("network.depth=8 network.width=4 data.name=synthetic data.image_size=0 data.train_size=160 data.validation=32 data.test_size=40 teacher.epochs=1 "
          "teacher.schedule={\"kind\":\"cosine\"} surgery.alpha=1 surgery.first_epoch=0 train.epochs=4 train.schedule={\"kind\":\"constant\"} runtime.threads=1").split()
 # At the start of a line: run elsewhere (.ci/run), or not on a machine without network or vendor tool.
-ELSEWHERE = re.compile(r"(scripts/\w+\.sh|\.ci/run|cmake |git clone|vitis_hls|vivado)")
+ELSEWHERE = re.compile(r"(scripts/\w+\.sh|\.ci/run|cmake |apptainer |docker |git clone|vitis_hls|vivado)")
 WRAPPER = f"""#!/usr/bin/env bash
 # tailor, but a training is a small one
 if [ "$1" = train ] && [[ " $* " != *" --resume "* ]]; then exec {shlex.quote(str(binary))} "$@" {' '.join('--set ' + shlex.quote(s) for s in SMALL)}; fi

@@ -163,11 +163,11 @@ TEST(NetworkNames, BuildByNameOrListTheNames) {
     EXPECT_EQ(network_by_name(name).network.name, name);
   expect_error(
       ErrorKind::Usage,
-      {"--network: unknown network 'resnet21' (did you mean 'resnet20'?); there are resnet8, "
-       "resnet20",
-       "residual_block64, or a description in a .json file"},
+      {"--network: unknown network 'resnet21' (did you mean 'resnet20'?); the nearest of 16 are "
+       "resnet20, ",
+       "(tailor config networks prints all), or give a description in a .json file"},
       [] { network_by_name("resnet21"); });
-  expect_error(ErrorKind::Usage, {"unknown network 'vgg'; there are resnet8"},
+  expect_error(ErrorKind::Usage, {"unknown network 'vgg'; the nearest of 16 are resnet8, "},
                [] { network_by_name("vgg"); });
   expect_error(ErrorKind::Usage, {"--network nowhere.json: there is no such file"},
                [] { network_by_name("nowhere.json"); });

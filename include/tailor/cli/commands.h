@@ -75,7 +75,7 @@ struct ImportOptions : CommonOptions {
 };
 
 struct ConfigOptions : CommonOptions {
-  std::string action, name;  // list, show, schema, reference
+  std::string action, name;  // list, show, networks, rules, schema, reference
   std::vector<std::string> set;
 };
 

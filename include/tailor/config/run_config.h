@@ -185,6 +185,13 @@ RunConfig read_run_config(const Json& json, const std::string& source);
 Json write_run_config(const RunConfig& config);
 Json write_network_config(const NetworkConfig& config);
 Json run_config_schema();
+/// A key as --set takes it: "train.optimizer.lr", and the names that its value can be.
+struct ConfigKey {
+  std::string name, about;
+  std::vector<std::string> values;
+};
+/// Every key that holds a value, in the order of the schema; what lies in lists is left out.
+std::vector<ConfigKey> config_keys();
 /// docs/configuration.md.
 std::string run_config_reference();
 

@@ -83,6 +83,8 @@ class Json {
   static Json parse(std::string_view text, std::string_view source);
   /// indent < 0: one line. Numbers print shortest-round-trip, so parse(dump) is the identity.
   std::string dump(int indent = -1) const;
+  /// For reading: what fits into `width` columns stands on one line, the rest is indented by two.
+  std::string dump_to_width(size_t width) const;
 
  private:
   std::variant<std::monostate, bool, int64_t, double, std::string, Array, Object> value_;

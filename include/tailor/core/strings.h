@@ -26,5 +26,12 @@ std::optional<std::string> nearest_name(std::string_view name,
                                         const std::vector<std::string>& candidates);
 /// " (did you mean 'X'?)" or "".
 std::string did_you_mean(std::string_view name, const std::vector<std::string>& candidates);
+/// What there is instead of an unknown name: "there are A, B", and of more than eight the five
+/// nearest and `listing`, the command that prints all.
+std::string list_names(std::string_view name, const std::vector<std::string>& candidates,
+                       std::string_view listing);
+/// " (did you mean 'X'?); " before that list.
+std::string offer_names(std::string_view name, const std::vector<std::string>& candidates,
+                        std::string_view listing);
 
 }  // namespace tailor

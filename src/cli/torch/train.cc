@@ -153,8 +153,9 @@ Request read_request(const TrainOptions& options) {
     return stored_run(options.resume);
   }
   if (options.config.empty())
-    fail(ErrorKind::Usage, "expected --config NAME or FILE ({}), or --resume RUN",
-         join(embedded_config_names(), ", "));
+    fail(ErrorKind::Usage,
+         "expected --config NAME or FILE (such as quickstart; tailor config list prints all), or "
+         "--resume RUN");
   Request request;
   request.loaded = load_run_config(options.config, options.set);
   request.output = without_slash(options.output.empty() ? path_join("runs", request.loaded.name)
@@ -243,8 +244,9 @@ int torch_train(const TrainOptions& options) {
            threads);
   if (spec.start && !request.goes_on)
     check_unseen(loaded.config, spec.data, *spec.start, "train.start " + loaded.config.train.start);
-  for (const Limit& limit : network_limits(
-           make_network(config.network, spec.data.shape, spec.data.classes), config.exporting))
+  for (const Limit& limit :
+       network_limits(make_network(loaded.config.network, spec.data.shape, spec.data.classes),
+                      loaded.config.exporting))
     log_warn("train", "exported with the settings of \"export\": {}", limit.text);
   auto progress = make_stderr_progress();
   if (spec.config.teacher) {

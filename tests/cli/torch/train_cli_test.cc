@@ -260,7 +260,7 @@ TEST_F(TrainCli, EveryBackendCountsTheSameMistakesAndSaysTheSameOfAPicture) {
 }
 
 TEST_F(TrainCli, WrongWordsAndImpossiblePlansAreSaidAtOnce) {
-  expect_failure(2, {"expected --config NAME or FILE", "resnet20_remove"}, {"train"});
+  expect_failure(2, {"expected --config NAME or FILE", "tailor config list"}, {"train"});
   expect_failure(2, {"there is no config.json: not a run folder"},
                  {"train", "--resume", "nowhere"});
   expect_failure(2, {"--resume x: the run knows its configuration"},
