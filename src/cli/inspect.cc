@@ -239,7 +239,9 @@ int run_inspect(const InspectOptions& options) {
   }
   Json::Array list;
   for (const Limit& limit : limits) {
-    text += fmt::format("{}: {}\n", limit.oversize ? "cannot be built" : "warning", limit.text);
+    text += wrap(fmt::format("{}: {}", limit.oversize ? "cannot be built" : "warning", limit.text),
+                 80) +
+            "\n";
     list.push_back(
         Json::object({{"what", limit.what}, {"oversize", limit.oversize}, {"text", limit.text}}));
   }

@@ -655,6 +655,9 @@ TEST_F(Cli, PassAndFailAreColouredOnATerminalThatTakesIt) {
         .output;
   };
   write_file(file("p/README.md"), "changed");
+  testing::expect_words(check("xterm-256color", ""),
+                        {"\x1b[33mwarn\x1b[0m  files", "p: \x1b[32mpass\x1b[0m"});
+  remove_all(file("p/README.md"));
   testing::expect_words(
       check("xterm-256color", ""),
       {"\x1b[31mFAIL\x1b[0m  files", "\x1b[32mpass\x1b[0m  compiled", "p: \x1b[31mFAIL\x1b[0m"});

@@ -58,6 +58,13 @@ TEST(Strings, SuggestsTheNearestNameWithinAQuarterOfItsLength) {
   EXPECT_EQ(nearest_name("ab", {}), std::nullopt);
 }
 
+TEST(Strings, WrapsAtBlanksAndLosesNoWord) {
+  EXPECT_EQ(wrap("one two three four", 9), "one two\n  three\n  four");
+  EXPECT_EQ(wrap("one two", 7), "one two");
+  EXPECT_EQ(wrap("immeasurable word", 5), "immeasurable\n  word");
+  EXPECT_EQ(wrap("", 5), "");
+}
+
 TEST(ShellQuote, AShellReadsBackWhatWasPrinted) {
   EXPECT_EQ(shell_quote("runs/a-1.5_b"), "runs/a-1.5_b");
   EXPECT_EQ(shell_quote("data.root=/data/x"), "data.root=/data/x");
