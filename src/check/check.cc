@@ -81,10 +81,11 @@ CheckStep check_files(const Project& p) {
     if (!path_exists(path)) {
       failures.push_back(name + " is missing");
     } else if (sha256(read_file(path)) != hash.as_string()) {
-      if (reference)
+      if (reference) {
         failures.push_back(name + " was changed since the export");
-      else
+      } else {
         changed.push_back(name);
+      }
     }
   }
   std::vector<std::string> findings = failures;
@@ -212,6 +213,7 @@ CheckStep check_quantisation(const Project& p, const std::vector<std::vector<dou
 CheckStep check_answers(const Project& p, const std::vector<std::vector<double>>& exact,
                         const std::vector<IntegerResult>& integers) {
   std::vector<std::vector<int64_t>> raw;
+  raw.reserve(integers.size());
   for (const IntegerResult& r : integers) raw.push_back(r.logits_raw);
   const InputDependence d = input_dependence(p.inputs_chw, raw, exact);
   int64_t lost = 0, nonzero = 0;
@@ -426,9 +428,10 @@ bool CheckReport::passed() const {
 
 Json CheckReport::to_json() const {
   Json::Array list;
-  for (const CheckStep& s : steps)
+  for (const CheckStep& s : steps) {
     list.push_back(Json::object(
         {{"step", s.name}, {"passed", s.passed}, {"warning", s.warns}, {"detail", s.detail}}));
+  }
   return Json::object({{"project", project},
                        {"passed", passed()},
                        {"vectors", vectors},

@@ -33,6 +33,7 @@ ProcessResult run_process(const std::vector<std::string>& argv, const std::strin
   }
   for (const auto& [name, value] : environment) named[name] = name + "=" + value;
   std::vector<char*> variable_pointers;
+  variable_pointers.reserve(named.size() + 1);
   for (auto& [name, variable] : named) variable_pointers.push_back(variable.data());
   variable_pointers.push_back(nullptr);
   int output[2], failure[2];

@@ -247,6 +247,7 @@ int check_data(const DataOptions& options) {
   const StoredSides sides = config.any_size() ? stored_sides(data, config) : StoredSides{};
   if (!options.output.empty()) {
     std::vector<int64_t> labels;
+    labels.reserve(looked_at.size());
     for (const ImageSums& s : looked_at) labels.push_back(s.label);
     draw_sheet(options.output, data, config, labels);
   }

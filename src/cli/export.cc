@@ -201,6 +201,7 @@ int run_export(const ExportOptions& options) {
   }
   const Quantisation q = look_for_underflow(design, vectors, float64);
   std::vector<std::string> limit_texts;
+  limit_texts.reserve(limits.size());
   for (const Limit& limit : limits) limit_texts.push_back(limit.text);
   ProjectOptions project;
   project.top = make_identifier(design.name);

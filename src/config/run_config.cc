@@ -321,12 +321,14 @@ void check(const DataConfig& c, const std::string& source) {
   }
   for (size_t i = 0; i < c.mean.size() && !arrays; ++i) {
     const std::string at = fmt::format("/{}", i);
-    if (c.mean[i] < 0 || c.mean[i] > 1)
+    if (c.mean[i] < 0 || c.mean[i] > 1) {
       fail_config("/data/mean" + at, "0 to 1, because pixels are", fmt::format("{}", c.mean[i]),
                   source);
-    if (c.deviation[i] > 10)
+    }
+    if (c.deviation[i] > 10) {
       fail_config("/data/deviation" + at, "at most 10, of pixels in 0..1",
                   fmt::format("{}", c.deviation[i]), source);
+    }
   }
   if (c.channels != 0 && (!c.any_size() || c.channels == 2)) {
     fail_config("/data/channels",

@@ -344,6 +344,7 @@ void warn_of_number_names(const std::vector<std::string>& classes, const std::st
   std::stable_sort(by_number.begin(), by_number.end(),
                    [](const auto& a, const auto& b) { return a.first < b.first; });
   std::vector<std::string> numeric;
+  numeric.reserve(by_number.size());
   for (const auto& n : by_number) numeric.push_back(n.second);
   if (numeric == classes) return;
   auto start = [](const std::vector<std::string>& names) {

@@ -266,9 +266,10 @@ void resample_real(const T* in_hwc, Extent extent, int64_t channels, RealWindow 
       const double* from = row.data() + columns.first[static_cast<size_t>(x)] * channels;
       for (int64_t c = 0; c < channels; ++c) {
         double sum = 0;
-        for (int64_t t = 0; t < columns.taps; ++t)
+        for (int64_t t = 0; t < columns.taps; ++t) {
           sum +=
               columns.weights[static_cast<size_t>(x * columns.taps + t)] * from[t * channels + c];
+        }
         *out_hwc++ = static_cast<float>(sum / columns.sums[static_cast<size_t>(x)]) / unit;
       }
     }

@@ -63,9 +63,10 @@ WitnessErrors compare_layer(const std::string& layer, const LayerPass& fast,
   errors.output = error("output", fast.output, plain.output);
   errors.gradient = std::max(error("input gradient", fast.input_gradient, plain.input_gradient),
                              error("weight gradient", fast.weight_gradient, plain.weight_gradient));
-  if (plain.bias_gradient.defined())
+  if (plain.bias_gradient.defined()) {
     errors.gradient =
         std::max(errors.gradient, error("bias gradient", fast.bias_gradient, plain.bias_gradient));
+  }
   return errors;
 }
 

@@ -40,6 +40,7 @@ class NumpyPickleReader {
                  std::all_of(items.begin(), items.end(),
                              [](const PickleValue* v) { return v->kind == Kind::Int; })) {
         std::vector<int64_t> numbers;
+        numbers.reserve(items.size());
         for (const PickleValue* v : items) numbers.push_back(v->integer);
         out[*name] = Tensor::from({static_cast<int64_t>(numbers.size())}, numbers);
       }

@@ -163,11 +163,12 @@ class Run {
     if (path_exists(folder_.last())) {
       Checkpoint c = load_checkpoint(folder_.last());
       if (c.position.epoch > config_.epochs ||
-          c.position.edits_applied > static_cast<int64_t>(edits_.size()))
+          c.position.edits_applied > static_cast<int64_t>(edits_.size())) {
         fail(ErrorKind::Data,
              "{}: it stands at epoch {} after {} alterations, the configuration has {} and {}",
              folder_.last(), c.position.epoch, c.position.edits_applied, config_.epochs,
              edits_.size());
+      }
       position_ = c.position;
       model_.emplace(c.network, c.tensors, c.momentum);
       folder_.truncate("metrics.jsonl", position_.epoch);
@@ -270,17 +271,20 @@ class Run {
                         {"statistics_images", statistics_images},
                         {"validation_accuracy_after", after ? Json(to_percent(*after)) : Json()}}));
       std::string effect;
-      if (before)
+      if (before) {
         effect = fmt::format("; validation {:.2f} % before, {:.2f} % after", 100 * *before,
                              100 * *after);
-      if (before && statistics_images > 0)
+      }
+      if (before && statistics_images > 0) {
         effect += fmt::format(" ({:.2f} % before statistics were estimated on {} images)",
                               100 * *stale, statistics_images);
+      }
       if (alteration.added_parameters > 0)
         effect += fmt::format("; {} parameters of new projections", alteration.added_parameters);
-      if (alteration.erased_parameters > 0)
+      if (alteration.erased_parameters > 0) {
         effect +=
             fmt::format("; {} parameters of its projection are gone", alteration.erased_parameters);
+      }
       log_info("train", "epoch {}: {}{}", position_.epoch, text, effect);
       before = after;
     }
@@ -309,9 +313,10 @@ class Run {
       model_->zero_gradients();
       at::Tensor logits = model_->forward(batch.pixels(), /*training=*/true);
       at::Tensor loss = batch.cross_entropy(logits);
-      if (beta > 0)
+      if (beta > 0) {
         loss = at::add(loss.mul(1 - beta), at::mse_loss(logits, teacher_->forward(batch.pixels())),
                        beta);
+      }
       loss.backward();
       model_->sgd_step(rate, sgd.momentum, sgd.weight_decay, sgd.nesterov);
 
@@ -533,11 +538,12 @@ class Run {
          {"images_per_s", static_cast<double>(spec_.data.train->size() * config_.epochs) /
                               std::max(result.seconds, 1e-9)},
          {"weights_sha256", weights_digest(result.last.tensors)}});
-    if (result.best_test_accuracy)
+    if (result.best_test_accuracy) {
       summary.set("best",
                   Json::object({{"epoch", position_.best_epoch},
                                 {"validation_accuracy", accuracy(result.best_validation_accuracy)},
                                 {"test_accuracy", accuracy(result.best_test_accuracy)}}));
+    }
     folder_.write("summary.json", summary);
     return result;
   }
@@ -567,11 +573,12 @@ void verify_batches(const TrainConfig& config, const Network& network, int64_t i
   const int64_t smallest = EpochBatches{images, config.batch_size}.smallest();
   const std::string layer = smallest == 1 ? single_pixel_batch_norm(network) : "";
   if (layer.empty()) return;
-  if (images == 1)
+  if (images == 1) {
     fail(ErrorKind::Data,
          "{}: expected at least 2 training images, got 1: {} sees one pixel of an image, and one "
          "value has no variance",
          source, layer);
+  }
   fail_config(
       pointer + "/batch_size",
       fmt::format("at least 2: {} sees one pixel of an image, and one value has no variance",

@@ -51,15 +51,17 @@ void check_agreement(const RunConfig& config, const DataSplits& data, const Chec
   const Json* run = teacher.config.find("network");
   for (const auto& [key, value] : mine.as_object()) {
     const Json* theirs = run && !same ? run->find(key) : nullptr;
-    if (theirs && *theirs != value)
+    if (theirs && *theirs != value) {
       fail_config("/network/" + key, theirs->dump() + ", as " + teacher_name + " has it",
                   value.dump(), source);
+    }
   }
   if (!config.data.mean.empty() &&
-      !(Preprocessing{config.data.mean, config.data.deviation} == teacher.preprocessing))
+      !(Preprocessing{config.data.mean, config.data.deviation} == teacher.preprocessing)) {
     fail_config("/data/mean",
                 "the preprocessing of " + teacher_name + " (leave mean and deviation out)",
                 Json::array(config.data.mean).dump(), source);
+  }
 }
 
 /// The best, else the last, with what is known of its accuracy.

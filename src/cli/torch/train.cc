@@ -36,9 +36,10 @@ void print_summary(const std::string& folder, bool json) {
   }
   for (const char* part : {"last", "best"}) {
     const Json& p = summary.at(part);
-    if (!p.is_null())
+    if (!p.is_null()) {
       fmt::print("{}     validation {}  test {}\n", part, percent(p.at("validation_accuracy")),
                  percent(p.at("test_accuracy")));
+    }
   }
   fmt::print("next: tailor export --checkpoint {}\n", shell_quote(folder));
 }
@@ -62,17 +63,19 @@ void check_place(const std::string& output, bool force) {
   if (!is_directory(output))
     fail(ErrorKind::Usage, "{}: it is a file, expected a folder; name another --output", output);
   if (!RunFolder::is_run(output)) {
-    if (force)
+    if (force) {
       fail(ErrorKind::Usage,
            "--force {}: the folder is no run (it has no config.json) and is left alone", output);
+    }
     fail(ErrorKind::Usage,
          "{}: the folder is not empty and no run (it has no config.json); name another --output",
          output);
   }
-  if (!force)
+  if (!force) {
     fail(ErrorKind::Usage,
          "{}: the folder is not empty; go on with --resume {}, or begin again with --force", output,
          shell_quote(output));
+  }
 }
 
 /// The run in a folder as it was begun.
@@ -145,17 +148,20 @@ Request read_request(const TrainOptions& options) {
   if (options.auto_resume && (options.force || !options.resume.empty()))
     fail(ErrorKind::Usage, "--auto-resume: leave --resume and --force out: it begins or goes on");
   if (!options.resume.empty()) {
-    if (!options.config.empty() || !options.set.empty() || !options.output.empty() || options.force)
+    if (!options.config.empty() || !options.set.empty() || !options.output.empty() ||
+        options.force) {
       fail(ErrorKind::Usage,
            "--resume {}: the run knows its configuration; leave --config, --set, --output and "
            "--force out",
            options.resume);
+    }
     return stored_run(options.resume);
   }
-  if (options.config.empty())
+  if (options.config.empty()) {
     fail(ErrorKind::Usage,
          "expected --config NAME or FILE (such as quickstart; tailor config list prints all), or "
          "--resume RUN");
+  }
   Request request;
   request.loaded = load_run_config(options.config, options.set);
   request.output = without_slash(options.output.empty() ? path_join("runs", request.loaded.name)
