@@ -108,14 +108,36 @@ Images make_images(const Tensor& t, size_t copies, const std::string& path, Arra
   return floats(convert_floats<float>(t, copies, path, part));
 }
 
+/// Neither 8 nor 16 bits nor floats: what a value's range is nobody knows.
+bool is_wide(const Tensor& t, const std::string& type) {
+  return t.dtype() == DType::I64 || type == "i4";
+}
+
 }  // namespace
+
+ArrayPart make_array_images(const Tensor& t, const std::string& type, size_t copies,
+                            const std::string& path, std::vector<int64_t> labels) {
+  const Shape& s = t.shape();
+  if (is_wide(t, type) || s.size() != 4 || element_count(s) == 0) {
+    fail(
+        ErrorKind::Data,
+        "{}: expected u1, u2, i1, i2, b1, f2, f4 or f8 of shape [images, rows, columns, channels], "
+        "got {} of shape {}",
+        path, type, to_string(s));
+  }
+  ArrayPart part;
+  part.type = type;
+  part.shape = {s[3] * static_cast<int64_t>(copies), s[1], s[2]};
+  part.images = make_images(t, copies, path, part, std::move(labels));
+  return part;
+}
 
 ArrayPart load_npy_images(const std::string& folder, const std::string& part) {
   const std::string path = path_join(folder, part + "_images.npy");
   ArrayPart out;
   const Tensor t = load_npy(path, "images", &out.type);
   const Shape& s = t.shape();
-  const bool grey = s.size() == 3, wide = t.dtype() == DType::I64 || out.type == "i4";
+  const bool grey = s.size() == 3, wide = is_wide(t, out.type);
   if (wide || !(s.size() == 4 || grey) || element_count(s) == 0 || s[1] > kMaxMapSide ||
       s[2] > kMaxMapSide || element_count(s) / s[0] > kMaxMapElements) {
     fail(ErrorKind::Data,

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <mutex>
+#include <type_traits>
 
+#include "data/arrays.h"
 #include "tailor/core/files.h"
 #include "tailor/core/strings.h"
 #include "tailor/data/codec.h"
@@ -15,33 +17,41 @@ Span<const uint8_t> picture_bytes(const std::string& text) {
   return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
 }
 
+bool is_npy(const std::string& bytes) { return bytes.compare(0, 6, "\x93NUMPY") == 0; }
+
+/// Whether bytes cannot hold the file's values: an array of other than u1, a PNG of 16 bits. What
+/// cannot be read is found again when it is asked for.
+bool needs_floats(const std::string& path) {
+  try {
+    const std::string bytes = read_file(path, "picture");
+    if (!is_npy(bytes)) return probe_image(picture_bytes(bytes)).bits > 8;
+    std::string type;
+    parse_npy(bytes, path, "picture", &type);
+    return type != "u1";
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 class PictureFiles : public ImageDataset {
  public:
   PictureFiles(std::vector<std::string> paths, MapShape shape, int64_t resize)
-      : paths_(std::move(paths)), shape_(shape), resize_(resize), problems_(paths_.size()) {}
+      : paths_(std::move(paths)),
+        shape_(shape),
+        resize_(resize),
+        floats_(std::any_of(paths_.begin(), paths_.end(), needs_floats)),
+        problems_(paths_.size()) {}
 
   int64_t size() const override { return static_cast<int64_t>(paths_.size()); }
+  PixelType pixel_type() const override { return floats_ ? PixelType::F32 : PixelType::U8; }
   std::string name(int64_t index) const override { return paths_.at(static_cast<size_t>(index)); }
   bool decodes() const override { return true; }
   int64_t get(int64_t index, Span<uint8_t> pixels_hwc) const override {
-    Problem problem;
-    try {
-      if (!path_exists(name(index))) fail(ErrorKind::Data, "there is no such file");
-      if (is_directory(name(index))) fail(ErrorKind::Data, "it is a folder, expected a picture");
-      const std::string bytes = read_file(name(index), "picture");
-      if (bytes.compare(0, 6, "\x93NUMPY") == 0) {
-        read_array(bytes, name(index), pixels_hwc);
-      } else {
-        problem.damage = read_picture(picture_bytes(bytes), pixels_hwc);
-      }
-    } catch (const Error& e) {
-      if (e.kind() != ErrorKind::Data && e.kind() != ErrorKind::Unsupported) throw;
-      problem.unreadable = e.what();
-      std::fill(pixels_hwc.begin(), pixels_hwc.end(), uint8_t{0});
-    }
-    std::lock_guard lock(mutex_);
-    problems_[static_cast<size_t>(index)] = std::move(problem);
-    return 0;
+    TAILOR_CHECK(!floats_, "values read as bytes");
+    return read(index, pixels_hwc);
+  }
+  int64_t get_values(int64_t index, Span<float> values_hwc) const override {
+    return floats_ ? read(index, values_hwc) : ImageDataset::get_values(index, values_hwc);
   }
   FileReport report() const override {
     FileReport report;
@@ -59,52 +69,72 @@ class PictureFiles : public ImageDataset {
     std::string unreadable, damage;
   };
 
-  std::string read_picture(Span<const uint8_t> bytes, Span<uint8_t> out) const {
-    const ImageInfo info = probe_image(bytes);
-    const bool grey = info.colour == ImageColour::Grey;
-    if (shape_.channels != 3 && !(shape_.channels == 1 && grey)) {
-      fail(ErrorKind::Data, "it is a {} picture, the network takes {} channel{}; give it as .npy",
-           grey ? "grey" : "colour", shape_.channels, shape_.channels == 1 ? "" : "s");
+  template <class T>
+  int64_t read(int64_t index, Span<T> out) const {
+    Problem problem;
+    try {
+      if (!path_exists(name(index))) fail(ErrorKind::Data, "there is no such file");
+      if (is_directory(name(index))) fail(ErrorKind::Data, "it is a folder, expected a picture");
+      const std::string bytes = read_file(name(index), "picture");
+      if (is_npy(bytes)) {
+        read_array(bytes, name(index), out);
+      } else {
+        problem.damage = read_picture(picture_bytes(bytes), out);
+      }
+    } catch (const Error& e) {
+      if (e.kind() != ErrorKind::Data && e.kind() != ErrorKind::Unsupported) throw;
+      problem.unreadable = e.what();
+      std::fill(out.begin(), out.end(), T{0});
     }
-    const MapShape rgb{3, shape_.height, shape_.width};
-    std::vector<uint8_t> pixels(static_cast<size_t>(rgb.size()));
-    const std::string damage = decode_window(
-        bytes, [&](Extent e) { return centre_window(e, rgb, resize_); }, rgb, pixels);
-    const auto step = static_cast<size_t>(3 / shape_.channels);
-    for (size_t i = 0; i < out.size(); ++i) out[i] = pixels[i * step];
-    return damage;
+    std::lock_guard lock(mutex_);
+    problems_[static_cast<size_t>(index)] = std::move(problem);
+    return 0;
   }
 
-  void read_array(const std::string& bytes, const std::string& path, Span<uint8_t> out) const {
-    const Tensor t = parse_npy(bytes, path, "picture");
-    const Shape& s = t.shape();
+  template <class T>
+  std::string read_picture(Span<const uint8_t> bytes, Span<T> out) const {
+    if (shape_.channels != 3 && shape_.channels != 1) {
+      probe_image(bytes);  // says what is no picture at all
+      fail(ErrorKind::Data, "a picture has 3 channels or 1, the network takes {}; give it as .npy",
+           shape_.channels);
+    }
+    return decode_window(
+        bytes, [&](Extent e) { return centre_window(e, shape_, resize_); }, shape_, out);
+  }
+
+  /// A set of one example, so that its values are those of the sets that networks train on.
+  template <class T>
+  void read_array(const std::string& bytes, const std::string& path, Span<T> out) const {
+    std::string type;
+    const Tensor array = parse_npy(bytes, path, "picture", &type);
+    Shape s = array.shape();
     const bool grey = s.size() == 2;
-    if (t.dtype() != DType::U8 || element_count(s) == 0 ||
-        !((grey && (shape_.channels == 3 || shape_.channels == 1)) ||
-          (s.size() == 3 && s[2] == shape_.channels))) {
-      fail(ErrorKind::Data, "expected U8 of shape [rows, columns, {}]{}, got {} of shape {}",
-           shape_.channels, shape_.channels <= 3 ? " or [rows, columns]" : "",
-           dtype_name(t.dtype()), to_string(s));
+    if (grey) s.push_back(1);
+    const size_t copies = grey && shape_.channels == 3 ? 3 : 1;
+    if (s.size() != 3 || s[2] * static_cast<int64_t>(copies) != shape_.channels) {
+      fail(ErrorKind::Data, "expected the shape [rows, columns, {}]{}, got {}", shape_.channels,
+           shape_.channels == 3 || shape_.channels == 1 ? " or [rows, columns]" : "",
+           to_string(array.shape()));
     }
-    const Extent extent{s[0], s[1]};
-    if (extent.height > kMaxPixels / extent.width) {
-      fail(ErrorKind::Data, "expected at most {} pixels, got {} x {}", kMaxPixels, extent.width,
-           extent.height);
+    if (element_count(s) > 0 && s[0] > kMaxPixels / s[1]) {
+      fail(ErrorKind::Data, "expected at most {} pixels, got {} x {}", kMaxPixels, s[1], s[0]);
     }
-    const Window w = centre_window(extent, shape_, resize_);
-    const int64_t channels = grey ? 1 : shape_.channels;
-    std::vector<uint8_t> seen(static_cast<size_t>(shape_.pixels() * channels));
-    resample(t.as<uint8_t>().data(), extent, channels,
-             {static_cast<double>(w.top), static_cast<double>(w.left),
-              static_cast<double>(w.height), static_cast<double>(w.width)},
-             {shape_.height, shape_.width}, seen.data());
-    const size_t repeat = out.size() / seen.size();
-    for (size_t i = 0; i < out.size(); ++i) out[i] = seen[i / repeat];
+    s.insert(s.begin(), 1);
+    Tensor example(array.dtype(), s);
+    std::copy(array.bytes().begin(), array.bytes().end(), example.bytes().begin());
+    const Images one = make_array_images(example, type, copies, "the array", {0}).images;
+    const auto centre = [&](Extent e) { return centre_window(e, shape_, resize_); };
+    if constexpr (std::is_same_v<T, float>) {
+      one->read_window_values(0, centre, shape_, out);
+    } else {
+      one->read_window(0, centre, shape_, out);
+    }
   }
 
   std::vector<std::string> paths_;
   MapShape shape_;
   int64_t resize_;
+  bool floats_;
   mutable std::mutex mutex_;
   mutable std::vector<Problem> problems_;
 };

@@ -9,10 +9,11 @@
 
 namespace tailor {
 
-/// JPEG, PNG (by content) and .npy files (U8 [rows, columns, channels] or [rows, columns]) as
-/// evaluation sees a folder's pictures: short side scaled to `resize` pixels, then the centre of
-/// `shape`. Files are read when they are got; one that cannot be is black and stands in
-/// report().left_out with its path and the reason, one that breaks off in report().damaged.
+/// JPEG, PNG (by content) and .npy files ([rows, columns, channels] or [rows, columns], of the
+/// types and with the values of an npy set's images) as evaluation sees a folder's pictures: short
+/// side scaled to `resize` pixels, then the centre of `shape`. Files are read when they are got;
+/// one that cannot be is black and stands in report().left_out with its path and the reason, one
+/// that breaks off in report().damaged.
 Images open_pictures(std::vector<std::string> paths, MapShape shape, int64_t resize);
 
 /// In the order of the labels: CIFAR-10's (and MLPerf Tiny's), CIFAR-100's fine ones, the synthetic
