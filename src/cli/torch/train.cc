@@ -229,6 +229,7 @@ int torch_train(const TrainOptions& options) {
         named ? named->network
               : make_network(loaded.config.network, spec.data.shape, spec.data.classes);
     plan_edits(loaded.config.surgery, network, loaded.config.train.epochs, spec.source);
+    verify_batches(loaded.config.train, network, spec.data.train->size(), "/train", spec.source);
     spec.role = "student, ";
   } else {
     spec.start = load_start(loaded.config, loaded.config.train, spec.data, spec.source,

@@ -274,6 +274,12 @@ TEST_F(TrainCli, WrongWordsAndImpossiblePlansAreSaidAtOnce) {
       3, {"config: /surgery/plan/0/skip: expected the id of a skip (there are stage1.block0.skip"},
       {"train", "--config", "tiny.json", "--output", "runs/x", "--set",
        "surgery.plan=[{\"skip\": \"stage9.block0.skip\", \"kind\": \"keep\"}]"});
+  // The student's batches, before the teacher's hours: a ResNet-18 ends on single pixels.
+  expect_failure(3, {"/train/batch_size: expected at least 2: stage4.block0.bn1 sees one pixel"},
+                 {"train", "--config", "tiny.json", "--output", "runs/x", "--set",
+                  "network.family=resnet_imagenet", "--set", "network.depth=18", "--set",
+                  "surgery.kind=none", "--set", "train.batch_size=1"});
+  EXPECT_FALSE(path_exists(file("runs/teachers")));
   expect_failure(4, {"CIFAR-10 is not in", "scripts/fetch_data.sh cifar10"},
                  {"train", "--config", "resnet20_remove", "--set", "data.root=nothing-here"});
   expect_failure(4, {"/data/validation: expected less than the 240 training images, got 240"},
