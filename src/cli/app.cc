@@ -460,9 +460,9 @@ static int run_command(int argc, const char* const* argv) {
     return exit_code(e.kind());
   } catch (const std::bad_alloc&) {
     clear_progress_line();
-    fmt::print(stderr,
-               "tailor: unsupported: out of memory; what was asked for needs more than this "
-               "machine gives\n");
+    complain(
+        "tailor: unsupported: out of memory; what was asked for needs more than this "
+        "machine gives\n");
     return exit_code(ErrorKind::Unsupported);
   } catch (const std::exception& e) {
     clear_progress_line();

@@ -115,6 +115,7 @@ int evaluate_emulated(const EvaluateOptions& options) {
     return evaluate_images(evaluator, options);
   }
   DesignOptions design;
+  if (source.data) widen_value_range(source, evaluation_data(*source.data, options));
   design.type = config.type("--precision");
   design.input_magnitude = source.preprocessing.magnitude();
   design.layout = config.layout;

@@ -146,6 +146,11 @@ int run_export(const ExportOptions& options) {
   }
   const ExportConfig config = apply_hardware(source.exporting, options.hardware);
 
+  if (source.data) {
+    DataConfig data = *source.data;
+    if (!options.data.empty()) data.root = options.data;
+    widen_value_range(source, data);
+  }
   const DesignOptions how = design_options(config, source.preprocessing.magnitude());
   const Card& card = find_card(config.fpga);
   const Graph design = make_design(source.graph, how);

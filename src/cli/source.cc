@@ -278,6 +278,20 @@ DataConfig evaluation_data(const DataConfig& run, const EvaluateOptions& options
   return data;
 }
 
+void widen_value_range(GraphSource& source, const DataConfig& config) {
+  Preprocessing& p = source.preprocessing;
+  if ((config.name != "npy" && config.name != "packed") || p.low != 0 || p.high != 1) return;
+  try {
+    const Preprocessing found = open_test_data(config).preprocessing;
+    p.low = std::min(p.low, found.low);
+    p.high = std::max(p.high, found.high);
+  } catch (const Error& e) {
+    if (e.kind() != ErrorKind::Data) throw;
+    log_warn("cli", "{}: the range of its input values is not known, 0..1 is assumed: {}",
+             source.title, e.what());
+  }
+}
+
 SampleImages sample_images(const GraphSource& source, const std::string& data_root, int64_t count) {
   SampleImages samples;
   const MapShape shape = source.graph.input_shape();

@@ -29,6 +29,11 @@ struct GraphSource {
 GraphSource open_graph_source(const std::string& checkpoint, const std::string& graph,
                               const std::string& network, bool untrained);
 
+/// An import knows no range of its arrays' values, which the set itself does: the source's range is
+/// widened to the test images'. A set that is not there is a warning: then values are taken for
+/// 0..1.
+void widen_value_range(GraphSource& source, const DataConfig& config);
+
 /// best.ckpt, else last.ckpt, of the newest run under `runs` that has a summary.json. Throws Usage
 /// when there is none.
 std::string newest_finished_checkpoint(const std::string& runs);

@@ -59,6 +59,7 @@ std::string make_identifier(std::string_view text) {
     name += is_letter(c) || is_digit(c) ? c : '_';
   }
   if (name.empty()) name = "n";
+  if (name.back() == '_') name += 'n';  // so that nothing that is appended makes a "__"
   while (name.find("__") != std::string::npos) name.erase(name.find("__"), 1);
   if (name.compare(0, 3, "ap_") == 0) name.insert(0, "n_");
   if (is_reserved(name)) return name + "_0";

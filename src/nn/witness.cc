@@ -49,13 +49,13 @@ WitnessErrors compare_layer(const std::string& layer, const LayerPass& fast,
     const double size = b.to(at::kDouble).norm().item<double>(),
                  difference = at::sub(a.to(at::kDouble), b.to(at::kDouble)).norm().item<double>();
     const double relative = difference / std::max(size, 1e-30);
-    if (!(relative <= kWitnessTolerance)) {  // so that a NaN is a fault
+    if (!(relative <= kKernelTolerance)) {  // so that a NaN is a fault
       fail(ErrorKind::Mismatch,
            "LibTorch computes {} wrongly on this machine: its {} differs from plain convolutions "
            "by {:.3g} of its size, expected at most {}; try another instruction set "
            "(ONEDNN_MAX_CPU_ISA=SSE41 DNNL_MAX_CPU_ISA=SSE41 in the environment) or another "
            "LibTorch",
-           layer, what, relative, kWitnessTolerance);
+           layer, what, relative, kKernelTolerance);
     }
     return relative;
   };

@@ -144,9 +144,15 @@ class Run {
 
  private:
   const MapShape& shape() const { return spec_.data.shape; }
-  const Preprocessing& preprocessing() const {
-    if (spec_.teacher) return spec_.teacher->preprocessing;
-    return spec_.start ? spec_.start->preprocessing : spec_.data.preprocessing;
+  /// Mean and deviation belong to the weights, the range of the values to the data: an import knows
+  /// none.
+  Preprocessing preprocessing() const {
+    Preprocessing p = spec_.teacher ? spec_.teacher->preprocessing
+                      : spec_.start ? spec_.start->preprocessing
+                                    : spec_.data.preprocessing;
+    p.low = spec_.data.preprocessing.low;
+    p.high = spec_.data.preprocessing.high;
+    return p;
   }
 
   void start() {

@@ -349,6 +349,8 @@ TEST(TopName, NoNameOfTheBenchOrTheLibraryIsTaken) {
 TEST(TopName, IsAlwaysLegal) {
   EXPECT_EQ(make_identifier("8net"), "n8net");  // as formats.md says
   EXPECT_EQ(make_identifier("size_t"), "size_t_net");
+  for (const char* raw : {"A-", "A--", "EOF_", "_", "-", "ap_", "int_", "x_t_", "__", "a__b_"})
+    EXPECT_TRUE(is_identifier(make_identifier(raw))) << raw << ": " << make_identifier(raw);
   EXPECT_EQ(make_identifier("RESNET"), "RESNET_net");
   EXPECT_EQ(make_identifier("TAILOR_OUTPUTS"), "TAILOR_OUTPUTS_net");
   EXPECT_EQ(make_identifier("ap_int"), "n_ap_int");

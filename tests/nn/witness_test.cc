@@ -26,8 +26,8 @@ at::Tensor image_batch(const MapShape& shape, int64_t n) {
 void expect_agreement_of_kernels(const Network& network, int64_t n) {
   const WitnessErrors errors =
       verify_kernels(network, testing::random_tensors(network, 3), image_batch(network.input, n));
-  EXPECT_LT(errors.output, kWitnessTolerance / 10);
-  EXPECT_LT(errors.gradient, kWitnessTolerance / 10);
+  EXPECT_LT(errors.output, kKernelTolerance / 10);
+  EXPECT_LT(errors.gradient, kKernelTolerance / 10);
   EXPECT_GT(errors.gradient, 0);  // two kernels, not one compared with itself
 }
 

@@ -334,6 +334,13 @@ TEST(Trainer, StatisticsAreEstimatedAgainAfterAnAlterationAndBothFiguresRecorded
   // The same weights with the statistics of before: the same figure, whether estimated later or
   // not.
   EXPECT_EQ(with.at("validation_accuracy_stale"), without.at("validation_accuracy_stale"));
+  // Nothing else moved, so that what differs was estimated.
+  const TensorMap estimated = load_checkpoint(f.path("on/last.ckpt")).tensors,
+                  stale = load_checkpoint(f.path("off/last.ckpt")).tensors;
+  for (const auto& [name, tensor] : estimated) {
+    const bool statistic = name.find("running_") != std::string::npos;
+    EXPECT_EQ(tensor == stale.at(name), !statistic) << name;
+  }
   // The next edit begins where this one ended.
   EXPECT_EQ(Json::parse(on[1], "line").at("validation_accuracy_before"),
             with.at("validation_accuracy_after"));
@@ -352,6 +359,22 @@ TEST(Trainer, AWarmUpLosesNoStep) {
   EXPECT_EQ(first.position.step, 1);
   EXPECT_FALSE(first.tensors.at("fc.weight") ==
                initial_tensors(first.network, config.train.seed).at("fc.weight"));
+}
+
+TEST(Trainer, TheRangeOfTheValuesIsTheDatasWhateverTheTeacherKnows) {
+  // An imported teacher knows its mean and deviation, and of the range nothing.
+  RunConfig config = student_config();
+  config.surgery.kind = SurgeryKind::None;
+  config.train.epochs = 1;
+  Fixture f(config);
+  f.spec.teacher = train_teacher(config);
+  f.spec.teacher->preprocessing.mean = {0.25, 0.5, 0.75};
+  f.spec.data.preprocessing.low = -485;
+  f.spec.data.preprocessing.high = 428;
+  const Preprocessing written = f.run("run").last.preprocessing;
+  EXPECT_EQ(written.mean, f.spec.teacher->preprocessing.mean);
+  EXPECT_EQ(written.low, -485);
+  EXPECT_EQ(written.high, 428);
 }
 
 TEST(RunFolder, OneProcessAtATime) {

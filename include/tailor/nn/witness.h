@@ -19,7 +19,7 @@ struct WitnessErrors {
   double output = 0, gradient = 0;
 };
 /// Float32 rounding stays a hundredfold below; a wrong kernel is off by its whole result.
-constexpr double kWitnessTolerance = 1e-3;
+constexpr double kKernelTolerance = 1e-3;
 
 /// Throws Mismatch naming the layer and what of it differs.
 WitnessErrors compare_layer(const std::string& layer, const LayerPass& fast,
