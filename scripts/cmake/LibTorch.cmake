@@ -31,6 +31,14 @@ if(NOT torch_folder_count EQUAL 1)
     "Set CMAKE_PREFIX_PATH to the folder of one LibTorch itself (for a wheel: python -c 'import torch; print(torch.__path__[0])') and configure in an empty build folder.")
 endif()
 
+# The installed library looks there, unless the loader does so anyway (a link path inside our own tree CMake would leave out).
+file(REAL_PATH "/usr/lib/${CMAKE_LIBRARY_ARCHITECTURE}" system_folder)
+if(torch_folders STREQUAL system_folder)
+  set(TAILOR_TORCH_FOLDER "" CACHE INTERNAL "")
+else()
+  set(TAILOR_TORCH_FOLDER ${torch_folders} CACHE INTERNAL "")
+endif()
+
 set(torch_version "")
 find_file(torch_version_file torch/headeronly/version.h PATHS ${TORCH_INSTALL_PREFIX}/include NO_DEFAULT_PATH NO_CACHE)
 if(NOT torch_version_file)

@@ -130,7 +130,9 @@ std::string newest_finished_checkpoint(const std::string& runs) {
          "weights is looked at with tailor export --network NAME --untrained)",
          runs);
   }
-  return resolve_checkpoint(newest);
+  newest = resolve_checkpoint(newest);
+  log_info("cli", "newest finished run: {}", newest);
+  return newest;
 }
 
 std::string resolve_checkpoint(const std::string& path, const char* what) {
@@ -139,7 +141,11 @@ std::string resolve_checkpoint(const std::string& path, const char* what) {
     const std::string file = path_join(path, name);
     if (path_exists(file)) return file;
   }
-  fail(ErrorKind::Data, "{} {}: the folder has no best.ckpt, last.ckpt or model.ckpt", what, path);
+  const bool begun = path_exists(path_join(path, "config.json"));
+  fail(ErrorKind::Data, "{} {}: the folder has no best.ckpt, last.ckpt or model.ckpt{}", what, path,
+       begun ? "; the run has not come to its own first epoch (go on with tailor train --resume " +
+                   shell_quote(path) + ")"
+             : "");
 }
 
 GraphSource open_graph_source(const std::string& checkpoint, const std::string& graph,
@@ -161,9 +167,7 @@ GraphSource open_graph_source(const std::string& checkpoint, const std::string& 
   if (!graph.empty()) return from_graph(graph);
   if (!network.empty()) return from_name(network);
   if (!checkpoint.empty()) return from_checkpoint(resolve_checkpoint(checkpoint));
-  std::string newest = newest_finished_checkpoint("runs");
-  log_info("cli", "newest finished run: {}", newest);
-  return from_checkpoint(newest);
+  return from_checkpoint(newest_finished_checkpoint("runs"));
 }
 
 ExportConfig apply_hardware(ExportConfig c, const HardwareOptions& flags) {

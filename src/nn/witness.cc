@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "nn/convolution.h"
+#include "tailor/core/interrupt.h"
 #include "tailor/core/random.h"
 
 namespace tailor {
@@ -41,18 +42,32 @@ LayerPass layer_pass(const ConvCall& call, const at::Tensor& output_gradient,
           bias.defined() ? bias.grad() : at::Tensor()};
 }
 
+/// The call on magnitudes: each result is the sum of the magnitudes that the call's own sums.
+ConvCall magnitudes_of(const ConvCall& call) {
+  auto magnitude = [](const at::Tensor& t) {
+    return t.defined() ? t.detach().abs() : at::Tensor();
+  };
+  return {call.name,
+          call.geometry,
+          magnitude(call.input),
+          magnitude(call.weight),
+          magnitude(call.bias),
+          at::Tensor()};
+}
+
 }  // namespace
 
-WitnessErrors compare_layer(const std::string& layer, const LayerPass& fast,
-                            const LayerPass& plain) {
-  auto error = [&](const char* what, const at::Tensor& a, const at::Tensor& b) {
-    const double size = b.to(at::kDouble).norm().item<double>(),
-                 difference = at::sub(a.to(at::kDouble), b.to(at::kDouble)).norm().item<double>();
-    const double relative = difference / std::max(size, 1e-30);
+WitnessErrors compare_layer(const std::string& layer, const LayerPass& fast, const LayerPass& plain,
+                            const LayerPass& magnitudes) {
+  auto error = [&](const char* what, const at::Tensor& a, const at::Tensor& b,
+                   const at::Tensor& size) {
+    const double difference =
+        at::sub(a.to(at::kDouble), b.to(at::kDouble)).norm().item<double>();
+    const double relative = difference / std::max(size.to(at::kDouble).norm().item<double>(), 1e-30);
     if (!(relative <= kKernelTolerance)) {  // so that a NaN is a fault
       fail(ErrorKind::Mismatch,
            "LibTorch computes {} wrongly on this machine: its {} differs from plain convolutions "
-           "by {:.3g} of its size, expected at most {}; try another instruction set "
+           "by {:.3g} of what is summed, expected at most {}; try another instruction set "
            "(ONEDNN_MAX_CPU_ISA=SSE41 DNNL_MAX_CPU_ISA=SSE41 in the environment) or another "
            "LibTorch",
            layer, what, relative, kKernelTolerance);
@@ -60,12 +75,15 @@ WitnessErrors compare_layer(const std::string& layer, const LayerPass& fast,
     return relative;
   };
   WitnessErrors errors;
-  errors.output = error("output", fast.output, plain.output);
-  errors.gradient = std::max(error("input gradient", fast.input_gradient, plain.input_gradient),
-                             error("weight gradient", fast.weight_gradient, plain.weight_gradient));
+  errors.output = error("output", fast.output, plain.output, magnitudes.output);
+  errors.gradient = std::max(error("input gradient", fast.input_gradient, plain.input_gradient,
+                                   magnitudes.input_gradient),
+                             error("weight gradient", fast.weight_gradient, plain.weight_gradient,
+                                   magnitudes.weight_gradient));
   if (plain.bias_gradient.defined()) {
     errors.gradient =
-        std::max(errors.gradient, error("bias gradient", fast.bias_gradient, plain.bias_gradient));
+        std::max(errors.gradient, error("bias gradient", fast.bias_gradient, plain.bias_gradient,
+                                        magnitudes.bias_gradient));
   }
   return errors;
 }
@@ -83,11 +101,15 @@ WitnessErrors verify_kernels(const Network& network, const TensorMap& tensors,
   logits.backward(at::from_blob(direction.data(), logits.sizes(), at::kFloat));
   WitnessErrors largest;
   for (const ConvCall& call : calls) {
+    throw_if_interrupted();
     const at::Tensor gradient = call.output.grad();
     const LayerPass fast = layer_pass(call, gradient, at::MemoryFormat::ChannelsLast, convolve);
     const OneDnnOff guard;
-    const WitnessErrors errors = compare_layer(
-        call.name, fast, layer_pass(call, gradient, at::MemoryFormat::Contiguous, plain_convolve));
+    auto plain = [&](const ConvCall& c, const at::Tensor& g) {
+      return layer_pass(c, g, at::MemoryFormat::Contiguous, plain_convolve);
+    };
+    const WitnessErrors errors = compare_layer(call.name, fast, plain(call, gradient),
+                                               plain(magnitudes_of(call), gradient.abs()));
     largest.output = std::max(largest.output, errors.output);
     largest.gradient = std::max(largest.gradient, errors.gradient);
   }

@@ -28,7 +28,17 @@ bool is_reference_blas(const std::string& library) {
 }  // namespace
 
 int set_torch_threads(int64_t threads) {
-  const int count = threads > 0 ? static_cast<int>(threads) : available_threads();
+  // Threads of LibTorch's spin while they wait: far more than there are processors stand still.
+  constexpr int64_t kMostPerProcessor = 4;
+  const int available = available_threads();
+  const bool far_too_many = threads > kMostPerProcessor * available;
+  const int count = threads > 0 && !far_too_many ? static_cast<int>(threads) : available;
+  if (threads > available) {
+    log_warn("train",
+             "runtime.threads is {}, and this process may use {} (affinity mask, cgroup quota): {}",
+             threads, available,
+             far_too_many ? fmt::format("{} are started", available) : "training will be slower");
+  }
   at::set_num_threads(count);
   if (is_reference_blas(blas_library())) {
     log_warn("train",

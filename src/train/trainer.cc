@@ -166,6 +166,12 @@ class Run {
     hold_epochs_ =
         resolve_hold_epochs(config_.schedule, config_.epochs,
                             settled_epoch(spec_.config.surgery, edits_), !edits_.empty());
+    if (spec_.config.surgery.kind != SurgeryKind::None && edits_.empty()) {
+      log_warn("train",
+               "surgery.kind is {}, but there is nothing to alter: {} begins with {} skips, and "
+               "none of them is due",
+               spec_.config.surgery.kind == SurgeryKind::Remove ? "remove" : "shorten", network.name, total_skips_);
+    }
     if (path_exists(folder_.last())) {
       Checkpoint c = load_checkpoint(folder_.last());
       if (c.position.epoch > config_.epochs ||

@@ -370,11 +370,42 @@ TEST_F(Faults, AMissingFileIsNamed) {
   EXPECT_EQ(step(check(), "files").detail, "firmware/tailor/pool.h is missing");
 }
 
-TEST_F(Faults, ACompilerErrorIsAnExternalToolError) {
+TEST_F(Faults, AChangedFileThatDoesNotCompileFailsItsStepAndNoOther) {
   write();
   replace_in(project(), "firmware/block.cpp", "void block(", "void block(nonsense ");
-  testing::expect_error(ErrorKind::ExternalTool, {"could not compile", "nonsense"},
-                        [&] { check(/*compile=*/true); });
+  const CheckReport report = check(/*compile=*/true);
+  testing::expect_words(step(report, "files").detail, {"firmware/block.cpp"});
+  testing::expect_words(step(report, "compiled").detail, {"could not compile", "nonsense"});
+  for (const CheckStep& s : report.steps) EXPECT_EQ(s.passed, s.name != "compiled") << s.name;
+}
+
+TEST_F(Faults, AMissingHeaderIsNamedBeforeTheCompilerMissesIt) {
+  write();
+  remove_all(path_join(project(), "firmware/tailor/conv2d.h"));
+  const CheckReport report = check(/*compile=*/true);
+  EXPECT_EQ(step(report, "files").detail, "firmware/tailor/conv2d.h is missing");
+  EXPECT_TRUE(step(report, "quantisation").passed);
+  testing::expect_words(step(report, "compiled").detail, {"could not compile"});
+}
+
+TEST_F(Faults, AMissingGraphIsALineAndNothingIsCompared) {
+  for (const char* file : {"graph.safetensors", "design.safetensors", "tb_data/inputs.dat"}) {
+    remove_all(project());
+    write();
+    remove_all(path_join(project(), file));
+    const CheckReport report = check(/*compile=*/true);
+    EXPECT_FALSE(report.passed());
+    EXPECT_EQ(step(report, "files").detail, std::string(file) + " is missing");
+    testing::expect_words(step(report, "graphs").detail, {file, "nothing can be compared"});
+  }
+}
+
+TEST_F(Faults, ACompilerErrorIsAnExternalToolError) {
+  write();
+  CheckOptions refused;
+  refused.compiler = "c++ --no-such-flag";
+  testing::expect_error(ErrorKind::ExternalTool, {"could not compile", "no-such-flag"},
+                        [&] { check_project(project(), refused); });
   CheckOptions options;
   options.compiler = "no-such-compiler";
   testing::expect_error(ErrorKind::ExternalTool, {"cannot run no-such-compiler"},
