@@ -1,5 +1,5 @@
-// Texts compared with committed files. TAILOR_UPDATE_GOLDENS=1 rewrites them and then fails, so
-// that the difference is looked at.
+// Texts compared with committed files. TAILOR_UPDATE_GOLDENS=1 (or another variable) rewrites them
+// and then fails, so that the difference is looked at.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -12,20 +12,22 @@
 
 namespace tailor::testing {
 
-/// The file tests/<path>; the first differing line is shown.
-inline void expect_golden(const std::string& path, const std::string& text) {
+/// The file tests/<path>; the first differing line is shown. `variable` set in the environment
+/// rewrites it.
+inline void expect_golden(const std::string& path, const std::string& text,
+                          const std::string& variable = "TAILOR_UPDATE_GOLDENS") {
   const std::string file = path_join(TAILOR_TEST_SOURCE, path);
-  if (std::getenv("TAILOR_UPDATE_GOLDENS")) {
+  if (std::getenv(variable.c_str())) {
     write_file(file, text);
     ADD_FAILURE() << "updated " << file << ", review the difference";
     return;
   }
-  ASSERT_TRUE(path_exists(file)) << file << " is missing; TAILOR_UPDATE_GOLDENS=1 writes it";
+  ASSERT_TRUE(path_exists(file)) << file << " is missing; " << variable << "=1 writes it";
   const auto expected = split(read_file(file), '\n'), got = split(text, '\n');
   for (size_t i = 0; i < std::max(expected.size(), got.size()); ++i) {
     const std::string a = i < expected.size() ? expected[i] : "(end)",
                       b = i < got.size() ? got[i] : "(end)";
-    ASSERT_EQ(b, a) << path << ", line " << i + 1 << " (TAILOR_UPDATE_GOLDENS=1 rewrites it)";
+    ASSERT_EQ(b, a) << path << ", line " << i + 1 << " (" << variable << "=1 rewrites it)";
   }
 }
 

@@ -123,6 +123,36 @@ TEST_F(TrainCli, KilledAtAnyMomentAndResumedIsTheSameRun) {
   }
 }
 
+TEST_F(TrainCli, ARunOfVersion1IsGoneOnWithFromTheMiddleOfAnEpoch) {
+  const std::string archive = path_join(TAILOR_TEST_SOURCE, "frozen/v1/runs.tar.xz");
+  ASSERT_EQ(run_process({"tar", "xJf", archive}, folder.path()).status, 0);
+  const auto metrics = records("runs/stopped/metrics.jsonl"),
+             alterations = records("runs/stopped/alterations.jsonl");
+  ASSERT_EQ(metrics.size(), 1U);
+  ASSERT_EQ(alterations.size(), 1U);
+  const ProcessResult r = run({"train", "--resume", "runs/stopped"});
+  ASSERT_EQ(r.status, 0) << r.output;
+  testing::expect_words(
+      r.output,
+      {"teacher: reusing runs/teachers/frozen-synthetic-teacher-6a89a1e097",
+       "runs/stopped: going on at epoch 1, step 22", "epoch 2: removed gone.skip (0 of 2 left)"});
+  // What was written stays, and the end is the one of the run that was not stopped.
+  const auto all_metrics = records("runs/stopped/metrics.jsonl"),
+             all_alterations = records("runs/stopped/alterations.jsonl");
+  ASSERT_EQ(all_metrics.size(), 4U);
+  ASSERT_EQ(all_alterations.size(), 2U);
+  EXPECT_EQ(all_metrics[0], metrics[0]);
+  EXPECT_EQ(all_alterations[0], alterations[0]);
+  const Json now = summary("runs/stopped"), whole = summary("runs/finished");
+  for (const char* key : {"network", "join", "alterations", "skips", "parameters", "epochs"})
+    EXPECT_EQ(now.at(key), whole.at(key)) << key;
+  EXPECT_EQ(now.at("teacher").at("weights_sha256"), whole.at("teacher").at("weights_sha256"));
+  EXPECT_EQ(write_network(load_checkpoint(file("runs/stopped/last.ckpt")).network),
+            write_network(load_checkpoint(file("runs/finished/last.ckpt")).network));
+  testing::expect_words(run({"train", "--resume", "runs/finished"}).output,
+                        {"runs/finished is finished already"});
+}
+
 TEST_F(TrainCli, CtrlCAndTermSaveAndSayHowToGoOn) {
   const std::vector<std::string> train = {
       "train", "--config", "tiny.json", "--set", "train.epochs=5000", "--set", "teacher.epochs=1"};
