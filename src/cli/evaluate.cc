@@ -92,7 +92,7 @@ class IntegerEvaluator : public EmulatorEvaluator {
   }
   std::string remark(int64_t images) const override {
     if (overflows_ == 0) return "";
-    return fmt::format("{} outputs overflowed their type, {:.2g} an image", overflows_.load(),
+    return fmt::format("{} outputs overflowed their type, {:.1f} an image", overflows_.load(),
                        static_cast<double>(overflows_) / static_cast<double>(images));
   }
 

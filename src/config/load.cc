@@ -50,6 +50,21 @@ void apply_override(Json& json, const std::string& assignment) {
   }
 }
 
+/// "epochs=3": the last word of keys, and no key itself.
+static void refuse_last_word(const std::string& assignment) {
+  const std::string word = assignment.substr(0, assignment.find('='));
+  if (word.find('.') != std::string::npos) return;
+  std::vector<std::string> meant;
+  for (const ConfigKey& key : config_keys()) {
+    const size_t dot = key.name.rfind('.');
+    if (key.name.substr(0, key.name.find('.')) == word) return;
+    if (dot != std::string::npos && key.name.substr(dot + 1) == word) meant.push_back(key.name);
+  }
+  if (meant.empty()) return;
+  fail(ErrorKind::Usage, "--set {}: there is no key '{}'; keys are whole paths: {}", assignment,
+       word, join(meant, ", "));
+}
+
 LoadedConfig load_run_config(const std::string& name_or_path,
                              const std::vector<std::string>& overrides) {
   LoadedConfig loaded;
@@ -79,6 +94,7 @@ LoadedConfig load_run_config(const std::string& name_or_path,
   const bool own = loaded.source == name_or_path;
   Json given = own ? json : Json::object();
   for (const std::string& assignment : overrides) {
+    refuse_last_word(assignment);
     apply_override(json, assignment);
     apply_override(given, assignment);
   }

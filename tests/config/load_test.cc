@@ -88,6 +88,15 @@ TEST(LoadRunConfig, AnUnknownNameIsAnsweredWithTheNearestAndWhereAllAre) {
   EXPECT_EQ(message.find("quickstart"), std::string::npos) << message;
 }
 
+TEST(LoadRunConfig, TheLastWordOfAKeyIsAnsweredWithTheKeys) {
+  testing::expect_error(ErrorKind::Usage,
+                        {"--set epochs=3", "whole paths: teacher.epochs, train.epochs"},
+                        [] { load_run_config("quickstart", {"epochs=3"}); });
+  // What is no key's word is the record's to refuse.
+  testing::expect_error(ErrorKind::Config, {"/nonsense: unknown key"},
+                        [] { load_run_config("quickstart", {"nonsense=3"}); });
+}
+
 TEST(LoadRunConfig, NamesTheFileThatIsBroken) {
   TemporaryDirectory folder;
   const std::string path = path_join(folder.path(), "mine.json");
