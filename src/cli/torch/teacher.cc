@@ -64,6 +64,33 @@ void check_agreement(const RunConfig& config, const DataSplits& data, const Chec
   }
 }
 
+std::string skips_text(const Network& network) {
+  constexpr size_t kNamed = 3;
+  std::vector<std::string> ids = skip_ids(network);
+  const size_t count = ids.size();
+  if (count == 0) return "no skips";
+  if (count > kNamed) {
+    ids.resize(kNamed);
+    ids.emplace_back("...");
+  }
+  return fmt::format("{} skips ({})", count, join(ids, ", "));
+}
+
+/// An altered run's weights fit the unaltered network, whose skips they have learnt to do without.
+void check_same_skips(const RunConfig& config, const DataSplits& data, const Network& start,
+                      const std::string& file, const std::string& source) {
+  const Network mine = make_network(config.network, data.shape, data.classes);
+  if (write_network(mine) == write_network(start)) return;
+  fail_config(config.teacher ? "/teacher/start" : "/train/start",
+              fmt::format("a start with the network of the configuration, {} with {}", mine.name,
+                          skips_text(mine)),
+              fmt::format("{}, which is altered and has {}", file, skips_text(start)),
+              fmt::format("{} (to train the altered network: tailor inspect {} --as-json > "
+                          "altered.json, with network.family=file and network.file=altered.json; "
+                          "else start from an unaltered run, such as its teacher)",
+                          source, shell_quote(file)));
+}
+
 /// The best, else the last, with what is known of its accuracy.
 Checkpoint finished_teacher(const RunFolder& folder) {
   const std::string path = path_exists(folder.best()) ? folder.best() : folder.last();
@@ -202,6 +229,7 @@ std::optional<Checkpoint> load_start(const RunConfig& config, const TrainConfig&
   verify_data_fits(data, start.network.input, start.network.classes, "the start " + file,
                    start.class_names);
   check_agreement(config, data, start, source, "the start " + file);
+  if (file != last) check_same_skips(config, data, start.network, file, source);
   return start;
 }
 

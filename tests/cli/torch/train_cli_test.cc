@@ -971,6 +971,46 @@ TEST_F(TrainCli, AStartIsARunsFolderWhoseImagesAreCountedAndForceBeginsFromItAga
                  with({"--output", "runs/x", "--set", "train.start=nowhere"}));
 }
 
+TEST_F(TrainCli, AnAlteredRunIsNoStartOfItsUnalteredNetwork) {
+  ASSERT_EQ(run({"train", "--config", "tiny.json", "--output", "runs/a", "--set", "teacher.epochs=1",
+                 "--set", "train.epochs=4", "--set", "network.shortcut=pad"})
+                .status,
+            0);
+  const std::vector<std::string> plain = {
+      "train",   "--config",         "tiny.json", "--set",          "surgery.kind=none",
+      "--set",   "train.epochs=1",   "--set",     "teacher.epochs=1",
+      "--set",   "network.shortcut=pad"};
+  auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), plain.begin(), plain.end());
+    return more;
+  };
+  // Pads have no parameters: every tensor is the same.
+  const std::string said =
+      "expected a start with the network of the configuration, resnet8 with 3 skips "
+      "(stage1.block0.skip, stage2.block0.skip, stage3.block0.skip), got " +
+      file("runs/a/best.ckpt") + ", which is altered and has no skips in tiny.json with --set";
+  expect_failure(3, {"config: /train/start: " + said, "tailor inspect " + file("runs/a/best.ckpt")},
+                 with({"--output", "runs/x", "--set", "teacher=null", "--set",
+                       "train.start=runs/a"}));
+  expect_failure(3, {"config: /teacher/start: " + said},
+                 with({"--output", "runs/x", "--set", "teacher.start=runs/a"}));
+  EXPECT_FALSE(path_exists(file("runs/x")));
+  // What the error says works.
+  const ProcessResult described = run({"inspect", "runs/a/best.ckpt", "--as-json", "--log", "off"});
+  ASSERT_EQ(described.status, 0) << described.output;
+  write_file(file("altered.json"), described.output);
+  ASSERT_EQ(run(with({"--output", "runs/b", "--set", "teacher=null", "--set", "train.start=runs/a",
+                      "--set", "network.family=file", "--set", "network.file=altered.json"}))
+                .status,
+            0);
+  EXPECT_EQ(summary("runs/b").at("skips").as_int(), 0);
+  EXPECT_EQ(run(with({"--output", "runs/c", "--set", "teacher=null", "--set",
+                      "train.start=runs/a/teacher"}))
+                .status,
+            0);
+  EXPECT_EQ(summary("runs/c").at("skips").as_int(), 3);
+}
+
 TEST_F(TrainCli, ATeacherOfAnotherDataSetIsRefusedAndOneOfOtherPicturesIsSaid) {
   for (const char* root : {"pictures", "others"}) {
     for (const char* name : {"cat", "dog"}) {
