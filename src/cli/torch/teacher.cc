@@ -22,6 +22,19 @@ RunConfig teacher_config(const RunConfig& config) {
   return teacher;
 }
 
+/// Without what says the same as `defaults`: a key that a later version adds changes no name.
+Json without_defaults(const Json& value, const Json& defaults) {
+  Json rest = Json::object({});
+  for (const auto& [key, member] : value.as_object()) {
+    const Json* other = defaults.find(key);
+    if (other && *other == member) continue;
+    rest.set(key, other && other->is_object() && member.is_object()
+                      ? without_defaults(member, *other)
+                      : member);
+  }
+  return rest;
+}
+
 /// Names the teacher by what decides its weights: of a described network the description, of a
 /// user's own data set the place and the names in it; where an official set lies says nothing.
 std::string teacher_key(const RunConfig& teacher, const DataSplits& data) {
@@ -32,7 +45,7 @@ std::string teacher_key(const RunConfig& teacher, const DataSplits& data) {
   key.exporting = {};
   if (!key.train.start.empty())
     key.train.start = weights_digest(load_checkpoint(key.train.start).tensors);
-  std::string text = write_run_config(key).dump();
+  std::string text = without_defaults(write_run_config(key), write_run_config({})).dump();
   if (teacher.network.family == "file")
     text += write_network(make_network(teacher.network, data.shape, data.classes)).dump();
   if (key.data.is_own()) text += names_digest(data);
@@ -159,9 +172,22 @@ void check_bound(const RunConfig& config, const Checkpoint& teacher, const std::
        where, bound, is);
 }
 
-/// Beside the run, named by what decides its weights.
+/// The one that the run has begun with, whatever its name; else beside the run, named by what
+/// decides its weights.
+std::string teacher_folder(const RunConfig& config, const RunConfig& teacher,
+                           const DataSplits& data, const RunFolder& student) {
+  const std::string linked = student.linked_teacher();
+  if (!linked.empty() && RunFolder::is_run(linked)) return linked;
+  const std::string parent = parent_path(student.path());
+  return path_join(
+      path_join(parent.empty() ? "." : parent, "teachers"),
+      fmt::format("{}-{}-teacher-{}", make_network(config.network, data.shape, data.classes).name,
+                  config.data.name, teacher_key(teacher, data)));
+}
+
+/// Trains it, goes on with it or reuses it; `where` is its folder.
 Checkpoint trained_teacher(const RunConfig& config, const DataSplits& data,
-                           const std::string& source, const RunFolder& student, int64_t threads,
+                           const std::string& source, RunFolder& student, int64_t threads,
                            Progress& progress, std::string& where) {
   RunSpec spec;
   spec.config = teacher_config(config);
@@ -170,11 +196,8 @@ Checkpoint trained_teacher(const RunConfig& config, const DataSplits& data,
   spec.resume = student.path();
   spec.role = "teacher, ";
   spec.images_after = student_images(config, data);
-  spec.name =
-      fmt::format("{}-{}-teacher-{}", make_network(config.network, data.shape, data.classes).name,
-                  config.data.name, teacher_key(spec.config, data));
-  const std::string parent = parent_path(student.path());
-  where = path_join(path_join(parent.empty() ? "." : parent, "teachers"), spec.name);
+  where = teacher_folder(config, spec.config, data, student);
+  spec.name = file_name(where);
   const bool begun = path_exists(student.last()) || !config.teacher->weights_sha256.empty();
   if (begun && !path_exists(path_join(where, "summary.json"))) {
     fail(ErrorKind::Data,
@@ -196,6 +219,7 @@ Checkpoint trained_teacher(const RunConfig& config, const DataSplits& data,
            where);
   folder.sign(threads);
   write_config(folder, spec.config, data);
+  student.link_teacher(where);
   const RunResult result = train_run(spec, folder, progress);
   log_info("train", "teacher: done in {:.0f} s, {}test {:.2f} %; the student begins",
            result.seconds,

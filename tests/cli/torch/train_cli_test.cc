@@ -22,6 +22,8 @@
 namespace tailor {
 namespace {
 
+using Lines = std::vector<std::string>;
+
 struct TrainCli : public ::testing::Test {
   TemporaryDirectory folder{"tailor-train-cli"};
 
@@ -884,6 +886,55 @@ TEST_F(TrainCli, ARunIsBoundToItsTeacher) {
   expect_failure(3, {"config: /teacher/weights_sha256: expected 64 digits 0 to f"},
                  {"train", "--config", "tiny.json", "--output", "runs/c", "--set",
                   "teacher.weights_sha256=abc"});
+}
+
+TEST_F(TrainCli, ABegunRunFindsItsTeacherUnderTheNameOfAnotherVersion) {
+  const std::vector<std::string> train = {"train", "--config", "tiny.json", "--output", "runs/a",
+                                          "--set", "teacher.epochs=1"};
+  // Interrupted as a student, and while its teacher is trained.
+  for (const char* phase : {"runs/a/metrics.jsonl", "runs/teachers/*/last.ckpt"}) {
+    std::vector<std::string> command = train;
+    command.emplace_back("--force");
+    if (phase[5] == 't') {
+      remove_all(file("runs/teachers"));
+      command.insert(command.end(), {"--set", "teacher.epochs=40"});
+    }
+    ASSERT_EQ(run_until_written("KILL", phase, command).status, 128 + SIGKILL);
+    EXPECT_EQ(path_exists(file("runs/a/last.ckpt")), phase[5] == 'a');
+    const std::string name = list_directory(file("runs/teachers"))[0];
+    std::filesystem::rename(file("runs/teachers/" + name), file("runs/teachers/older"));
+    std::filesystem::remove(file("runs/a/teacher"));
+    std::filesystem::create_symlink("../teachers/older", file("runs/a/teacher"));
+    const ProcessResult r = run({"train", "--resume", "runs/a"});
+    ASSERT_EQ(r.status, 0) << r.output;
+    testing::expect_words(r.output, {phase[5] == 'a' ? "teacher: reusing runs/teachers/older"
+                                                     : "teacher: going on with runs/teachers/older"});
+    EXPECT_EQ(list_directory(file("runs/teachers")), Lines{"older"});
+    EXPECT_EQ(summary("runs/a").at("teacher").at("weights_sha256").as_string(),
+              weights_digest(load_checkpoint(file("runs/teachers/older/best.ckpt")).tensors));
+  }
+  // The digest is checked there too.
+  remove_all(file("runs/a/summary.json"));
+  Checkpoint other = load_checkpoint(file("runs/teachers/older/best.ckpt"));
+  other.tensors.at("fc.bias").as<float>()[0] += 1;
+  save_checkpoint(file("runs/teachers/older/best.ckpt"), other);
+  expect_failure(4, {"the teacher runs/teachers/older is not the one that the run is bound to"},
+                 {"train", "--resume", "runs/a"});
+}
+
+TEST_F(TrainCli, ATeachersNameSaysNothingOfKeysAtTheirDefaults) {
+  write_file(file("short.json"), R"({
+    "network": {"depth": 8, "width": 4},
+    "data": {"name": "synthetic", "train_size": 60, "validation": 10, "test_size": 10},
+    "teacher": {"epochs": 1}, "train": {"epochs": 1}, "runtime": {"threads": 1}})");
+  const std::vector<std::string> train = {"train", "--config", "short.json", "--output", "runs/a"};
+  ASSERT_EQ(run(train).status, 0);
+  // Whatever keys a version has: these are all that its teacher does not leave as they are.
+  const std::string key = sha256(
+      R"({"network":{"depth":8,"width":4},"data":{"name":"synthetic","validation":10,)"
+      R"("train_size":60,"test_size":10},"distill":{"beta":0.0},"train":{"epochs":1}})");
+  EXPECT_EQ(list_directory(file("runs/teachers")),
+            Lines{"resnet8-synthetic-teacher-" + key.substr(0, 10)});
 }
 
 TEST_F(TrainCli, ANamedTeacherIsAFinishedRunOfTheSameImages) {
