@@ -168,7 +168,7 @@ void check_bound(const RunConfig& config, const Checkpoint& teacher, const std::
   if (bound.empty() || bound == is) return;
   fail(ErrorKind::Data,
        "the teacher {} is not the one that the run is bound to: teacher.weights_sha256 is {}, the "
-       "teacher there has {}; put that one back, or begin again with --force",
+       "teacher there has {}; put that one back, or begin again with --force and without that key",
        where, bound, is);
 }
 
@@ -198,7 +198,8 @@ Checkpoint trained_teacher(const RunConfig& config, const DataSplits& data,
   spec.images_after = student_images(config, data);
   where = teacher_folder(config, spec.config, data, student);
   spec.name = file_name(where);
-  const bool begun = path_exists(student.last()) || !config.teacher->weights_sha256.empty();
+  const bool bound = !config.teacher->weights_sha256.empty() && !student.linked_teacher().empty();
+  const bool begun = path_exists(student.last()) || (bound && !RunFolder::is_run(where));
   if (begun && !path_exists(path_join(where, "summary.json"))) {
     fail(ErrorKind::Data,
          "the teacher of {} is not in {}, or not finished there: the run was copied or moved "
@@ -247,7 +248,9 @@ std::optional<Checkpoint> load_start(const RunConfig& config, const TrainConfig&
                                      DataSplits& data, const std::string& source,
                                      const std::string& last) {
   if (train.start.empty()) return std::nullopt;
-  const std::string& file = path_exists(last) ? last : train.start;
+  const std::string file =
+      path_exists(last) ? last
+                        : named_file(config.teacher ? "teacher.start" : "train.start", train.start);
   Checkpoint start = load_checkpoint(file);
   order_classes(data, start.class_names);
   verify_data_fits(data, start.network.input, start.network.classes, "the start " + file,

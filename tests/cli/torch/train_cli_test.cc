@@ -889,8 +889,8 @@ TEST_F(TrainCli, ARunIsBoundToItsTeacher) {
 }
 
 TEST_F(TrainCli, ABegunRunFindsItsTeacherUnderTheNameOfAnotherVersion) {
-  const std::vector<std::string> train = {"train", "--config", "tiny.json", "--output", "runs/a",
-                                          "--set", "teacher.epochs=1"};
+  const std::vector<std::string> train = {"train",  "--config", "tiny.json",       "--output",
+                                          "runs/a", "--set",    "teacher.epochs=1"};
   // Interrupted as a student, and while its teacher is trained.
   for (const char* phase : {"runs/a/metrics.jsonl", "runs/teachers/*/last.ckpt"}) {
     std::vector<std::string> command = train;
@@ -907,8 +907,9 @@ TEST_F(TrainCli, ABegunRunFindsItsTeacherUnderTheNameOfAnotherVersion) {
     std::filesystem::create_symlink("../teachers/older", file("runs/a/teacher"));
     const ProcessResult r = run({"train", "--resume", "runs/a"});
     ASSERT_EQ(r.status, 0) << r.output;
-    testing::expect_words(r.output, {phase[5] == 'a' ? "teacher: reusing runs/teachers/older"
-                                                     : "teacher: going on with runs/teachers/older"});
+    testing::expect_words(r.output,
+                          {phase[5] == 'a' ? "teacher: reusing runs/teachers/older"
+                                           : "teacher: going on with runs/teachers/older"});
     EXPECT_EQ(list_directory(file("runs/teachers")), Lines{"older"});
     EXPECT_EQ(summary("runs/a").at("teacher").at("weights_sha256").as_string(),
               weights_digest(load_checkpoint(file("runs/teachers/older/best.ckpt")).tensors));
@@ -930,11 +931,97 @@ TEST_F(TrainCli, ATeachersNameSaysNothingOfKeysAtTheirDefaults) {
   const std::vector<std::string> train = {"train", "--config", "short.json", "--output", "runs/a"};
   ASSERT_EQ(run(train).status, 0);
   // Whatever keys a version has: these are all that its teacher does not leave as they are.
-  const std::string key = sha256(
-      R"({"network":{"depth":8,"width":4},"data":{"name":"synthetic","validation":10,)"
-      R"("train_size":60,"test_size":10},"distill":{"beta":0.0},"train":{"epochs":1}})");
+  const std::string key =
+      sha256(R"({"network":{"depth":8,"width":4},"data":{"name":"synthetic","validation":10,)"
+             R"("train_size":60,"test_size":10},"distill":{"beta":0.0},"train":{"epochs":1}})");
   EXPECT_EQ(list_directory(file("runs/teachers")),
             Lines{"resnet8-synthetic-teacher-" + key.substr(0, 10)});
+}
+
+TEST_F(TrainCli, ARunsOwnConfigurationBeginsTheSameRunElsewhere) {
+  const std::string own = TAILOR_TEST_SOURCE "/../configs/networks/unequal.json";
+  write_file(file("own.json"), read_file(own));
+  ASSERT_EQ(run({"train", "--config", "tiny.json", "--output", "runs/a", "--set",
+                 "network={\"family\": \"file\", \"file\": \"own.json\"}", "--set",
+                 "teacher.epochs=1", "--set", "data.train_size=120", "--set", "train.epochs=5"})
+                .status,
+            0);
+  remove_all(file("own.json"));
+  const ProcessResult r = run({"train", "--config", "runs/a/config.json", "--output", "other/y"});
+  ASSERT_EQ(r.status, 0) << r.output;
+  EXPECT_EQ(r.output.find("warning config:"), std::string::npos) << r.output;
+  EXPECT_EQ(list_directory(file("other/teachers")), list_directory(file("runs/teachers")));
+  EXPECT_EQ(summary("other/y").at("weights_sha256"), summary("runs/a").at("weights_sha256"));
+  // Whose teacher comes out as another one is told, and how to have that.
+  expect_failure(4,
+                 {"the teacher third/teachers/unequal-synthetic-teacher-",
+                  "is not the one that the run is bound to",
+                  "put that one back, or begin again with --force and without that key"},
+                 {"train", "--config", "runs/a/config.json", "--output", "third/y", "--set",
+                  "teacher.seed=9"});
+  EXPECT_EQ(run({"train", "--config", "runs/a/config.json", "--output", "third/y", "--set",
+                 "teacher.seed=9", "--set", "teacher.weights_sha256=", "--force"})
+                .status,
+            0);
+}
+
+TEST_F(TrainCli, WhatARunNoLongerNeedsMayGoBeforeItGoesOn) {
+  const Lines plain = {"--set", "teacher=null", "--set", "surgery.kind=none"};
+  auto train = [&](const std::string& output, Lines more) {
+    more.insert(more.begin(), {"train", "--config", "tiny.json", "--output", output});
+    return more;
+  };
+  auto begin = [&] {
+    Lines one = plain;
+    one.insert(one.end(), {"--set", "train.epochs=1", "--force"});
+    ASSERT_EQ(run(train("runs/t", one)).status, 0);
+  };
+  auto expect_end = [&](const Lines& command, const std::string& text) {
+    const ProcessResult r = run(command);
+    EXPECT_EQ(r.status, 0) << r.output;
+    testing::expect_words(r.output, {text});
+  };
+  // A plain run and a student, each from runs/t, which is then no more.
+  Lines from = plain;
+  from.insert(from.end(),
+              {"--set", "train.start=runs/t", "--set", "train.epochs=15", "--auto-resume"});
+  const Lines student = {"--set", "teacher.start=runs/t/", "--set",        "teacher.epochs=1",
+                         "--set", "train.epochs=15",       "--auto-resume"};
+  for (const auto& [output, more] : {std::pair("runs/a", from), std::pair("runs/b", student)}) {
+    begin();
+    const Lines command = train(output, more);
+    ASSERT_EQ(run_until_written("KILL", std::string(output) + "/last.ckpt", command).status,
+              128 + SIGKILL);
+    remove_all(file("runs/t"));
+    expect_end(command, std::string(output) + ": going on at epoch ");
+    expect_end(command, std::string(output) + " is finished already");
+    expect_end({"train", "--resume", output}, std::string(output) + " is finished already");
+  }
+  // Another file is another run, there or not; and a new run needs its file.
+  from[from.size() - 4] = "train.start=elsewhere";
+  expect_failure(3,
+                 {"config: /train/start: expected \"" + file("runs/t/best.ckpt") +
+                  "\", as the run runs/a was begun with, got \"" + file("elsewhere") + "\""},
+                 train("runs/a", from));
+  expect_failure(4, {"train.start elsewhere: there is no such file or folder"},
+                 train("runs/c", from));
+  // While its teacher is trained from them, the weights go.
+  begin();
+  const Lines early = train("runs/d", {"--set", "teacher.start=runs/t", "--set",
+                                       "teacher.epochs=15", "--set", "train.epochs=4"});
+  remove_all(file("runs/teachers"));
+  ASSERT_EQ(run_until_written("KILL", "runs/teachers/*/last.ckpt", early).status, 128 + SIGKILL);
+  remove_all(file("runs/t"));
+  expect_end({"train", "--resume", "runs/d"}, "teacher: going on with runs/teachers/");
+  // A description: the run has its own.
+  write_file(file("own.json"), read_file(TAILOR_TEST_SOURCE "/../configs/networks/unequal.json"));
+  Lines described = plain;
+  described.insert(described.end(),
+                   {"--set", "network={\"family\": \"file\", \"file\": \"own.json\"}", "--set",
+                    "train.epochs=1", "--auto-resume"});
+  ASSERT_EQ(run(train("runs/e", described)).status, 0);
+  remove_all(file("own.json"));
+  expect_end(train("runs/e", described), "runs/e is finished already");
 }
 
 TEST_F(TrainCli, ANamedTeacherIsAFinishedRunOfTheSameImages) {
@@ -1023,14 +1110,13 @@ TEST_F(TrainCli, AStartIsARunsFolderWhoseImagesAreCountedAndForceBeginsFromItAga
 }
 
 TEST_F(TrainCli, AnAlteredRunIsNoStartOfItsUnalteredNetwork) {
-  ASSERT_EQ(run({"train", "--config", "tiny.json", "--output", "runs/a", "--set", "teacher.epochs=1",
-                 "--set", "train.epochs=4", "--set", "network.shortcut=pad"})
+  ASSERT_EQ(run({"train", "--config", "tiny.json", "--output", "runs/a", "--set",
+                 "teacher.epochs=1", "--set", "train.epochs=4", "--set", "network.shortcut=pad"})
                 .status,
             0);
   const std::vector<std::string> plain = {
-      "train",   "--config",         "tiny.json", "--set",          "surgery.kind=none",
-      "--set",   "train.epochs=1",   "--set",     "teacher.epochs=1",
-      "--set",   "network.shortcut=pad"};
+      "train",          "--config", "tiny.json",        "--set", "surgery.kind=none",   "--set",
+      "train.epochs=1", "--set",    "teacher.epochs=1", "--set", "network.shortcut=pad"};
   auto with = [&](std::vector<std::string> more) {
     more.insert(more.begin(), plain.begin(), plain.end());
     return more;
@@ -1040,9 +1126,9 @@ TEST_F(TrainCli, AnAlteredRunIsNoStartOfItsUnalteredNetwork) {
       "expected a start with the network of the configuration, resnet8 with 3 skips "
       "(stage1.block0.skip, stage2.block0.skip, stage3.block0.skip), got " +
       file("runs/a/best.ckpt") + ", which is altered and has no skips in tiny.json with --set";
-  expect_failure(3, {"config: /train/start: " + said, "tailor inspect " + file("runs/a/best.ckpt")},
-                 with({"--output", "runs/x", "--set", "teacher=null", "--set",
-                       "train.start=runs/a"}));
+  expect_failure(
+      3, {"config: /train/start: " + said, "tailor inspect " + file("runs/a/best.ckpt")},
+      with({"--output", "runs/x", "--set", "teacher=null", "--set", "train.start=runs/a"}));
   expect_failure(3, {"config: /teacher/start: " + said},
                  with({"--output", "runs/x", "--set", "teacher.start=runs/a"}));
   EXPECT_FALSE(path_exists(file("runs/x")));
