@@ -185,6 +185,27 @@ std::string teacher_folder(const RunConfig& config, const RunConfig& teacher,
                   config.data.name, teacher_key(teacher, data)));
 }
 
+/// A name leaves defaults out, so a teacher of a version with another default may have the same.
+void check_same_teacher(const RunConfig& teacher, const RunFolder& folder) {
+  if (!RunFolder::is_run(folder.path())) return;
+  const std::string file = folder.file("config.json");
+  auto deciding = [](RunConfig c) {
+    c.runtime = {};
+    c.exporting = {};
+    c.data.root.clear();
+    c.network.file.clear();
+    c.train.start.clear();
+    return write_run_config(c);
+  };
+  const Json rest = without_defaults(
+      deciding(read_run_config(Json::parse(read_file(file), file), file)), deciding(teacher));
+  if (rest.as_object().empty()) return;
+  fail(ErrorKind::Data,
+       "{}: expected the teacher that the run asks for, got one with {}; move it away, and it is "
+       "trained anew",
+       folder.path(), rest.dump());
+}
+
 /// Trains it, goes on with it or reuses it; `where` is its folder.
 Checkpoint trained_teacher(const RunConfig& config, const DataSplits& data,
                            const std::string& source, RunFolder& student, int64_t threads,
@@ -209,6 +230,7 @@ Checkpoint trained_teacher(const RunConfig& config, const DataSplits& data,
          student.path(), where);
   }
   RunFolder folder(where, /*wait=*/true);
+  check_same_teacher(spec.config, folder);
   if (folder.finished()) {
     log_info("train", "teacher: reusing {}", where);
     return finished_teacher(folder);

@@ -936,6 +936,15 @@ TEST_F(TrainCli, ATeachersNameSaysNothingOfKeysAtTheirDefaults) {
              R"("train_size":60,"test_size":10},"distill":{"beta":0.0},"train":{"epochs":1}})");
   EXPECT_EQ(list_directory(file("runs/teachers")),
             Lines{"resnet8-synthetic-teacher-" + key.substr(0, 10)});
+  // So one of a version with another default has that name, and is not taken for ours.
+  const std::string teacher = "runs/teachers/resnet8-synthetic-teacher-" + key.substr(0, 10);
+  Json config = Json::parse(read_file(file(teacher + "/config.json")), teacher);
+  config.find("train")->find("optimizer")->set("momentum", 0.8);
+  write_file(file(teacher + "/config.json"), config.dump());
+  expect_failure(4,
+                 {teacher + ": expected the teacher that the run asks for, got one with "
+                            R"({"train":{"optimizer":{"momentum":0.8}}}; move it away)"},
+                 {"train", "--config", "short.json", "--output", "runs/b"});
 }
 
 TEST_F(TrainCli, ARunsOwnConfigurationBeginsTheSameRunElsewhere) {
