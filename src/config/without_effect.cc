@@ -1,5 +1,6 @@
 // Keys that say nothing in a given run, because another key decides that they are not read. A key
-// that a kind, a family, a data set or an augmentation needs has its row here.
+// that a kind, a family, a data set or an augmentation needs has its row here. Defaults are not
+// reported: a configuration in full, such as a run's config.json, has them all.
 #include "tailor/config/run_config.h"
 
 namespace tailor {
@@ -31,12 +32,25 @@ const Json* section_of(const Json& given, const std::string& path) {
   return at && at->is_object() ? at : nullptr;
 }
 
-void find_unread(const Json& given, const std::string& section, const std::vector<Rule>& rules,
+/// Of every key, what it is when nobody says it; a network's width is its family's.
+Json defaults_of(const RunConfig& config) {
+  RunConfig defaults;
+  defaults.network.family = config.network.family;
+  defaults.network = resolve_network_config(defaults.network);
+  if (config.teacher) defaults.teacher = TeacherConfig();
+  return write_run_config(defaults);
+}
+
+/// The keys of a section that `given` has, `config` holds at another value than `defaults`, and no
+/// rule lets anybody read.
+void find_unread(const Json& given, const Json& config, const Json& defaults,
+                 const std::string& section, const std::vector<Rule>& rules,
                  std::vector<std::string>& findings) {
   const Json* object = section_of(given, section);
   if (!object) return;
+  const Json &values = *section_of(config, section), &usual = *section_of(defaults, section);
   for (const auto& [key, value] : object->as_object()) {
-    if (is_neutral(value)) continue;
+    if (is_neutral(value) || key == "comment" || values.at(key) == usual.at(key)) continue;
     for (const Rule& rule : rules) {
       if (!rule.unread || fmt::format(" {} ", rule.keys).find(" " + key + " ") == std::string::npos)
         continue;
@@ -75,8 +89,9 @@ std::vector<Rule> schedule_rules(const ScheduleConfig& c, const std::string& sec
 
 std::vector<std::string> keys_without_effect(const RunConfig& c, const Json& given) {
   std::vector<std::string> findings;
+  const Json config = write_run_config(c), defaults = defaults_of(c);
   auto find = [&](const std::string& section, const std::vector<Rule>& rules) {
-    find_unread(given, section, rules, findings);
+    find_unread(given, config, defaults, section, rules, findings);
   };
   find("network", network_rules(c.network));
   find("data", data_rules(c.data));

@@ -178,11 +178,21 @@ void RunFolder::write(const char* name, const Json& json) {
 void RunFolder::link_teacher(const std::string& target) {
   std::error_code error;
   const fs::path link = fs::path(absolute_path(path_)) / "teacher";
-  fs::remove(link, error);
   const fs::path relative = fs::path(absolute_path(target)).lexically_relative(link.parent_path());
+  if (fs::read_symlink(link, error) == relative) return;
+  fs::remove(link, error);
   fs::create_symlink(relative, link, error);
   if (error)
     fail(ErrorKind::Data, "cannot link {} to {}: {}", link.string(), target, error.message());
+}
+
+std::string RunFolder::linked_teacher() const {
+  std::error_code error;
+  const fs::path target = fs::read_symlink(file("teacher"), error);
+  if (error) return "";
+  const std::string plain = (fs::path(path_) / target).lexically_normal().string();
+  const std::string real = absolute_path(file("teacher"));  // beside a folder that is a link itself
+  return absolute_path(plain) == real ? plain : real;
 }
 
 }  // namespace tailor

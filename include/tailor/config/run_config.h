@@ -208,7 +208,7 @@ struct LoadedConfig {
 LoadedConfig load_run_config(const std::string& name_or_path,
                              const std::vector<std::string>& overrides);
 /// One sentence for each key in `given`, a configuration or a part of one, that `config` does not
-/// read. Keys that say "nothing" (null, false, empty) say so truly.
+/// read. Keys that say "nothing" (null, false, empty) say so truly, and so do defaults.
 std::vector<std::string> keys_without_effect(const RunConfig& config, const Json& given);
 /// Sets a.b.c in a JSON document; the value is JSON if it parses, else a string.
 void apply_override(Json& json, const std::string& assignment);

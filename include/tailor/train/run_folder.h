@@ -42,6 +42,8 @@ class RunFolder {
   void write(const char* name, const Json& json);
   /// Makes `teacher` a relative link to another run's folder, or to a checkpoint file.
   void link_teacher(const std::string& target);
+  /// What it links to, whether or not that is there; empty without a link.
+  std::string linked_teacher() const;
 
  private:
   std::string path_;

@@ -22,6 +22,19 @@ RunConfig teacher_config(const RunConfig& config) {
   return teacher;
 }
 
+/// Without what says the same as `defaults`: a key that a later version adds changes no name.
+Json without_defaults(const Json& value, const Json& defaults) {
+  Json rest = Json::object({});
+  for (const auto& [key, member] : value.as_object()) {
+    const Json* other = defaults.find(key);
+    if (other && *other == member) continue;
+    rest.set(key, other && other->is_object() && member.is_object()
+                      ? without_defaults(member, *other)
+                      : member);
+  }
+  return rest;
+}
+
 /// Names the teacher by what decides its weights: of a described network the description, of a
 /// user's own data set the place and the names in it; where an official set lies says nothing.
 std::string teacher_key(const RunConfig& teacher, const DataSplits& data) {
@@ -32,7 +45,7 @@ std::string teacher_key(const RunConfig& teacher, const DataSplits& data) {
   key.exporting = {};
   if (!key.train.start.empty())
     key.train.start = weights_digest(load_checkpoint(key.train.start).tensors);
-  std::string text = write_run_config(key).dump();
+  std::string text = without_defaults(write_run_config(key), write_run_config({})).dump();
   if (teacher.network.family == "file")
     text += write_network(make_network(teacher.network, data.shape, data.classes)).dump();
   if (key.data.is_own()) text += names_digest(data);
@@ -62,6 +75,33 @@ void check_agreement(const RunConfig& config, const DataSplits& data, const Chec
                 "the preprocessing of " + teacher_name + " (leave mean and deviation out)",
                 Json::array(config.data.mean).dump(), source);
   }
+}
+
+std::string skips_text(const Network& network) {
+  constexpr size_t kNamed = 3;
+  std::vector<std::string> ids = skip_ids(network);
+  const size_t count = ids.size();
+  if (count == 0) return "no skips";
+  if (count > kNamed) {
+    ids.resize(kNamed);
+    ids.emplace_back("...");
+  }
+  return fmt::format("{} skips ({})", count, join(ids, ", "));
+}
+
+/// An altered run's weights fit the unaltered network, whose skips they have learnt to do without.
+void check_same_skips(const RunConfig& config, const DataSplits& data, const Network& start,
+                      const std::string& file, const std::string& source) {
+  const Network mine = make_network(config.network, data.shape, data.classes);
+  if (write_network(mine) == write_network(start)) return;
+  fail_config(config.teacher ? "/teacher/start" : "/train/start",
+              fmt::format("a start with the network of the configuration, {} with {}", mine.name,
+                          skips_text(mine)),
+              fmt::format("{}, which is altered and has {}", file, skips_text(start)),
+              fmt::format("{} (to train the altered network: tailor inspect {} --as-json > "
+                          "altered.json, with network.family=file and network.file=altered.json; "
+                          "else start from an unaltered run, such as its teacher)",
+                          source, shell_quote(file)));
 }
 
 /// The best, else the last, with what is known of its accuracy.
@@ -128,13 +168,47 @@ void check_bound(const RunConfig& config, const Checkpoint& teacher, const std::
   if (bound.empty() || bound == is) return;
   fail(ErrorKind::Data,
        "the teacher {} is not the one that the run is bound to: teacher.weights_sha256 is {}, the "
-       "teacher there has {}; put that one back, or begin again with --force",
+       "teacher there has {}; put that one back, or begin again with --force and without that key",
        where, bound, is);
 }
 
-/// Beside the run, named by what decides its weights.
+/// The one that the run has begun with, whatever its name; else beside the run, named by what
+/// decides its weights.
+std::string teacher_folder(const RunConfig& config, const RunConfig& teacher,
+                           const DataSplits& data, const RunFolder& student) {
+  const std::string linked = student.linked_teacher();
+  if (!linked.empty() && RunFolder::is_run(linked)) return linked;
+  const std::string parent = parent_path(student.path());
+  return path_join(
+      path_join(parent.empty() ? "." : parent, "teachers"),
+      fmt::format("{}-{}-teacher-{}", make_network(config.network, data.shape, data.classes).name,
+                  config.data.name, teacher_key(teacher, data)));
+}
+
+/// A name leaves defaults out, so a teacher of a version with another default may have the same.
+void check_same_teacher(const RunConfig& teacher, const RunFolder& folder) {
+  if (!RunFolder::is_run(folder.path())) return;
+  const std::string file = folder.file("config.json");
+  auto deciding = [](RunConfig c) {
+    c.runtime = {};
+    c.exporting = {};
+    c.data.root.clear();
+    c.network.file.clear();
+    c.train.start.clear();
+    return write_run_config(c);
+  };
+  const Json rest = without_defaults(
+      deciding(read_run_config(Json::parse(read_file(file), file), file)), deciding(teacher));
+  if (rest.as_object().empty()) return;
+  fail(ErrorKind::Data,
+       "{}: expected the teacher that the run asks for, got one with {}; move it away, and it is "
+       "trained anew",
+       folder.path(), rest.dump());
+}
+
+/// Trains it, goes on with it or reuses it; `where` is its folder.
 Checkpoint trained_teacher(const RunConfig& config, const DataSplits& data,
-                           const std::string& source, const RunFolder& student, int64_t threads,
+                           const std::string& source, RunFolder& student, int64_t threads,
                            Progress& progress, std::string& where) {
   RunSpec spec;
   spec.config = teacher_config(config);
@@ -143,12 +217,10 @@ Checkpoint trained_teacher(const RunConfig& config, const DataSplits& data,
   spec.resume = student.path();
   spec.role = "teacher, ";
   spec.images_after = student_images(config, data);
-  spec.name =
-      fmt::format("{}-{}-teacher-{}", make_network(config.network, data.shape, data.classes).name,
-                  config.data.name, teacher_key(spec.config, data));
-  const std::string parent = parent_path(student.path());
-  where = path_join(path_join(parent.empty() ? "." : parent, "teachers"), spec.name);
-  const bool begun = path_exists(student.last()) || !config.teacher->weights_sha256.empty();
+  where = teacher_folder(config, spec.config, data, student);
+  spec.name = file_name(where);
+  const bool bound = !config.teacher->weights_sha256.empty() && !student.linked_teacher().empty();
+  const bool begun = path_exists(student.last()) || (bound && !RunFolder::is_run(where));
   if (begun && !path_exists(path_join(where, "summary.json"))) {
     fail(ErrorKind::Data,
          "the teacher of {} is not in {}, or not finished there: the run was copied or moved "
@@ -158,6 +230,7 @@ Checkpoint trained_teacher(const RunConfig& config, const DataSplits& data,
          student.path(), where);
   }
   RunFolder folder(where, /*wait=*/true);
+  check_same_teacher(spec.config, folder);
   if (folder.finished()) {
     log_info("train", "teacher: reusing {}", where);
     return finished_teacher(folder);
@@ -169,6 +242,7 @@ Checkpoint trained_teacher(const RunConfig& config, const DataSplits& data,
            where);
   folder.sign(threads);
   write_config(folder, spec.config, data);
+  student.link_teacher(where);
   const RunResult result = train_run(spec, folder, progress);
   log_info("train", "teacher: done in {:.0f} s, {}test {:.2f} %; the student begins",
            result.seconds,
@@ -196,12 +270,15 @@ std::optional<Checkpoint> load_start(const RunConfig& config, const TrainConfig&
                                      DataSplits& data, const std::string& source,
                                      const std::string& last) {
   if (train.start.empty()) return std::nullopt;
-  const std::string& file = path_exists(last) ? last : train.start;
+  const std::string file =
+      path_exists(last) ? last
+                        : named_file(config.teacher ? "teacher.start" : "train.start", train.start);
   Checkpoint start = load_checkpoint(file);
   order_classes(data, start.class_names);
   verify_data_fits(data, start.network.input, start.network.classes, "the start " + file,
                    start.class_names);
   check_agreement(config, data, start, source, "the start " + file);
+  if (file != last) check_same_skips(config, data, start.network, file, source);
   return start;
 }
 

@@ -20,7 +20,8 @@ void write_config(RunFolder& folder, RunConfig& config, const DataSplits& data);
 constexpr const char* kDescription = "network.json";
 
 /// The weights that training begins with: the run's own so far (`last`), else those that `train`
-/// names; none if it names none. Brings the data's classes into their order.
+/// names; none if it names none. Throws Config unless those are of the run's network, skip by skip.
+/// Brings the data's classes into their order.
 std::optional<Checkpoint> load_start(const RunConfig& config, const TrainConfig& train,
                                      DataSplits& data, const std::string& source,
                                      const std::string& last);

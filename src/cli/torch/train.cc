@@ -78,6 +78,12 @@ void check_place(const std::string& output, bool force) {
   }
 }
 
+/// A run's config.json names the description beside it.
+void find_description(NetworkConfig& network, const std::string& folder) {
+  const std::string beside = path_join(folder, kDescription);
+  if (network.file == kDescription && path_exists(beside)) network.file = absolute_path(beside);
+}
+
 /// The run in a folder as it was begun.
 Request stored_run(const std::string& folder) {
   Request request;
@@ -91,8 +97,7 @@ Request stored_run(const std::string& folder) {
   loaded = load_run_config(file, {});
   loaded.name = file_name(request.output);
   loaded.without_effect.clear();  // every key is in there, set by the user or not
-  if (std::string& description = loaded.config.network.file; description == kDescription)
-    description = absolute_path(path_join(request.output, description));
+  find_description(loaded.config.network, request.output);
   return request;
 }
 
@@ -125,10 +130,27 @@ Json experiment(RunConfig config) {
   return json;
 }
 
+/// A folder stands for the checkpoint that it had when the run began; the run may need neither now.
+void settle_checkpoint(const char* key, std::string& asked, const std::string& stored) {
+  if (asked.empty()) return;
+  if (parent_path(stored) == asked) asked = stored;
+  if (path_exists(asked)) asked = named_file(key, asked);
+}
+
 /// The stored run, if the command asks for the very same; else throws Config with the first key.
 Request same_run(const Request& asked) {
   Request run = stored_run(asked.output);
   RunConfig &mine = run.loaded.config, now = asked.loaded.config;
+  settle_checkpoint("train.start", now.train.start, mine.train.start);
+  if (now.teacher && mine.teacher) {
+    settle_checkpoint("teacher.checkpoint", now.teacher->checkpoint, mine.teacher->checkpoint);
+    settle_checkpoint("teacher.start", now.teacher->train.start, mine.teacher->train.start);
+  }
+  if (std::string& file = now.network.file; !file.empty() && !path_exists(file)) {
+    log_warn("train", "network.file {}: it is gone, and so not compared with the run's own copy",
+             file);
+    file = mine.network.file;
+  }
   if (now.teacher && mine.teacher && now.teacher->weights_sha256.empty())
     now.teacher->weights_sha256 = mine.teacher->weights_sha256;
   const Difference d = first_difference(experiment(now), experiment(mine), "");
@@ -170,14 +192,17 @@ Request read_request(const TrainOptions& options) {
   if (!there) check_place(request.output, options.force);
   // The folder may be resumed from anywhere.
   RunConfig& c = request.loaded.config;
-  if (c.data.root.empty()) {
+  if (c.data.root.empty() && c.data.name != "synthetic") {
     const char* environment = std::getenv("TAILOR_DATA");
     c.data.root = environment && *environment ? environment : "data";
   }
   c.data.root = absolute_path(c.data.root);
+  if (file_name(options.config) == "config.json")
+    find_description(c.network, parent_path(options.config));
   if (!c.network.file.empty()) c.network.file = absolute_path(c.network.file);
-  auto name_file = [](const char* key, std::string& checkpoint) {
-    if (!checkpoint.empty()) checkpoint = named_file(key, checkpoint);
+  auto name_file = [&](const char* key, std::string& checkpoint) {
+    if (!checkpoint.empty())
+      checkpoint = there ? absolute_path(checkpoint) : named_file(key, checkpoint);
   };
   name_file("train.start", c.train.start);
   if (c.teacher) {
@@ -222,7 +247,8 @@ int torch_train(const TrainOptions& options) {
     if (!teacher->checkpoint.empty()) {
       named = load_named_teacher(loaded.config, spec.data, loaded.source);
     } else if (const auto start =
-                   load_start(loaded.config, teacher->train, spec.data, spec.source, "")) {
+                   load_start(loaded.config, teacher->train, spec.data, spec.source,
+                              request.goes_on ? path_join(output, "teacher/last.ckpt") : "")) {
       warn_of_assumptions(*start, teacher->train.start);
     }
     const Network network =

@@ -22,6 +22,8 @@
 namespace tailor {
 namespace {
 
+using Lines = std::vector<std::string>;
+
 struct TrainCli : public ::testing::Test {
   TemporaryDirectory folder{"tailor-train-cli"};
 
@@ -916,6 +918,151 @@ TEST_F(TrainCli, ARunIsBoundToItsTeacher) {
                   "teacher.weights_sha256=abc"});
 }
 
+TEST_F(TrainCli, ABegunRunFindsItsTeacherUnderTheNameOfAnotherVersion) {
+  const std::vector<std::string> train = {"train",  "--config", "tiny.json",       "--output",
+                                          "runs/a", "--set",    "teacher.epochs=1"};
+  // Interrupted as a student, and while its teacher is trained.
+  for (const char* phase : {"runs/a/metrics.jsonl", "runs/teachers/*/last.ckpt"}) {
+    std::vector<std::string> command = train;
+    command.emplace_back("--force");
+    if (phase[5] == 't') {
+      remove_all(file("runs/teachers"));
+      command.insert(command.end(), {"--set", "teacher.epochs=40"});
+    }
+    ASSERT_EQ(run_until_written("KILL", phase, command).status, 128 + SIGKILL);
+    EXPECT_EQ(path_exists(file("runs/a/last.ckpt")), phase[5] == 'a');
+    const std::string name = list_directory(file("runs/teachers"))[0];
+    std::filesystem::rename(file("runs/teachers/" + name), file("runs/teachers/older"));
+    std::filesystem::remove(file("runs/a/teacher"));
+    std::filesystem::create_symlink("../teachers/older", file("runs/a/teacher"));
+    const ProcessResult r = run({"train", "--resume", "runs/a"});
+    ASSERT_EQ(r.status, 0) << r.output;
+    testing::expect_words(r.output,
+                          {phase[5] == 'a' ? "teacher: reusing runs/teachers/older"
+                                           : "teacher: going on with runs/teachers/older"});
+    EXPECT_EQ(list_directory(file("runs/teachers")), Lines{"older"});
+    EXPECT_EQ(summary("runs/a").at("teacher").at("weights_sha256").as_string(),
+              weights_digest(load_checkpoint(file("runs/teachers/older/best.ckpt")).tensors));
+  }
+  // The digest is checked there too.
+  remove_all(file("runs/a/summary.json"));
+  Checkpoint other = load_checkpoint(file("runs/teachers/older/best.ckpt"));
+  other.tensors.at("fc.bias").as<float>()[0] += 1;
+  save_checkpoint(file("runs/teachers/older/best.ckpt"), other);
+  expect_failure(4, {"the teacher runs/teachers/older is not the one that the run is bound to"},
+                 {"train", "--resume", "runs/a"});
+}
+
+TEST_F(TrainCli, ATeachersNameSaysNothingOfKeysAtTheirDefaults) {
+  write_file(file("short.json"), R"({
+    "network": {"depth": 8, "width": 4},
+    "data": {"name": "synthetic", "train_size": 60, "validation": 10, "test_size": 10},
+    "teacher": {"epochs": 1}, "train": {"epochs": 1}, "runtime": {"threads": 1}})");
+  const std::vector<std::string> train = {"train", "--config", "short.json", "--output", "runs/a"};
+  ASSERT_EQ(run(train).status, 0);
+  // Whatever keys a version has: these are all that its teacher does not leave as they are.
+  const std::string key =
+      sha256(R"({"network":{"depth":8,"width":4},"data":{"name":"synthetic","validation":10,)"
+             R"("train_size":60,"test_size":10},"distill":{"beta":0.0},"train":{"epochs":1}})");
+  EXPECT_EQ(list_directory(file("runs/teachers")),
+            Lines{"resnet8-synthetic-teacher-" + key.substr(0, 10)});
+  // So one of a version with another default has that name, and is not taken for ours.
+  const std::string teacher = "runs/teachers/resnet8-synthetic-teacher-" + key.substr(0, 10);
+  Json config = Json::parse(read_file(file(teacher + "/config.json")), teacher);
+  config.find("train")->find("optimizer")->set("momentum", 0.8);
+  write_file(file(teacher + "/config.json"), config.dump());
+  expect_failure(4,
+                 {teacher + ": expected the teacher that the run asks for, got one with "
+                            R"({"train":{"optimizer":{"momentum":0.8}}}; move it away)"},
+                 {"train", "--config", "short.json", "--output", "runs/b"});
+}
+
+TEST_F(TrainCli, ARunsOwnConfigurationBeginsTheSameRunElsewhere) {
+  const std::string own = TAILOR_TEST_SOURCE "/../configs/networks/unequal.json";
+  write_file(file("own.json"), read_file(own));
+  ASSERT_EQ(run({"train", "--config", "tiny.json", "--output", "runs/a", "--set",
+                 "network={\"family\": \"file\", \"file\": \"own.json\"}", "--set",
+                 "teacher.epochs=1", "--set", "data.train_size=120", "--set", "train.epochs=5"})
+                .status,
+            0);
+  remove_all(file("own.json"));
+  const ProcessResult r = run({"train", "--config", "runs/a/config.json", "--output", "other/y"});
+  ASSERT_EQ(r.status, 0) << r.output;
+  EXPECT_EQ(r.output.find("warning config:"), std::string::npos) << r.output;
+  EXPECT_EQ(list_directory(file("other/teachers")), list_directory(file("runs/teachers")));
+  EXPECT_EQ(summary("other/y").at("weights_sha256"), summary("runs/a").at("weights_sha256"));
+  // Whose teacher comes out as another one is told, and how to have that.
+  expect_failure(4,
+                 {"the teacher third/teachers/unequal-synthetic-teacher-",
+                  "is not the one that the run is bound to",
+                  "put that one back, or begin again with --force and without that key"},
+                 {"train", "--config", "runs/a/config.json", "--output", "third/y", "--set",
+                  "teacher.seed=9"});
+  EXPECT_EQ(run({"train", "--config", "runs/a/config.json", "--output", "third/y", "--set",
+                 "teacher.seed=9", "--set", "teacher.weights_sha256=", "--force"})
+                .status,
+            0);
+}
+
+TEST_F(TrainCli, WhatARunNoLongerNeedsMayGoBeforeItGoesOn) {
+  const Lines plain = {"--set", "teacher=null", "--set", "surgery.kind=none"};
+  auto train = [&](const std::string& output, Lines more) {
+    more.insert(more.begin(), {"train", "--config", "tiny.json", "--output", output});
+    return more;
+  };
+  auto begin = [&] {
+    Lines one = plain;
+    one.insert(one.end(), {"--set", "train.epochs=1", "--force"});
+    ASSERT_EQ(run(train("runs/t", one)).status, 0);
+  };
+  auto expect_end = [&](const Lines& command, const std::string& text) {
+    const ProcessResult r = run(command);
+    EXPECT_EQ(r.status, 0) << r.output;
+    testing::expect_words(r.output, {text});
+  };
+  // A plain run and a student, each from runs/t, which is then no more.
+  Lines from = plain;
+  from.insert(from.end(),
+              {"--set", "train.start=runs/t", "--set", "train.epochs=15", "--auto-resume"});
+  const Lines student = {"--set", "teacher.start=runs/t/", "--set",        "teacher.epochs=1",
+                         "--set", "train.epochs=15",       "--auto-resume"};
+  for (const auto& [output, more] : {std::pair("runs/a", from), std::pair("runs/b", student)}) {
+    begin();
+    const Lines command = train(output, more);
+    ASSERT_EQ(run_until_written("KILL", std::string(output) + "/last.ckpt", command).status,
+              128 + SIGKILL);
+    remove_all(file("runs/t"));
+    expect_end(command, std::string(output) + ": going on at epoch ");
+    expect_end(command, std::string(output) + " is finished already");
+    expect_end({"train", "--resume", output}, std::string(output) + " is finished already");
+  }
+  // Another file is another run, there or not; and a new run needs its file.
+  from[from.size() - 4] = "train.start=elsewhere";
+  expect_failure(3,
+                 {"config: /train/start: expected \"" + file("runs/t/best.ckpt") +
+                  "\", as the run runs/a was begun with, got \"" + file("elsewhere") + "\""},
+                 train("runs/a", from));
+  expect_failure(4, {"train.start elsewhere: there is no such file or folder"},
+                 train("runs/c", from));
+  // While its teacher is trained from them, the weights go.
+  begin();
+  const Lines early = train("runs/d", {"--set", "teacher.start=runs/t", "--set",
+                                       "teacher.epochs=15", "--set", "train.epochs=4"});
+  remove_all(file("runs/teachers"));
+  ASSERT_EQ(run_until_written("KILL", "runs/teachers/*/last.ckpt", early).status, 128 + SIGKILL);
+  remove_all(file("runs/t"));
+  expect_end({"train", "--resume", "runs/d"}, "teacher: going on with runs/teachers/");
+  // A description: the run has its own.
+  write_file(file("own.json"), read_file(TAILOR_TEST_SOURCE "/../configs/networks/unequal.json"));
+  Lines described = plain;
+  described.insert(described.end(),
+                   {"--set", "network={\"family\": \"file\", \"file\": \"own.json\"}", "--set",
+                    "train.epochs=1", "--auto-resume"});
+  ASSERT_EQ(run(train("runs/e", described)).status, 0);
+  remove_all(file("own.json"));
+  expect_end(train("runs/e", described), "runs/e is finished already");
+}
+
 TEST_F(TrainCli, ANamedTeacherIsAFinishedRunOfTheSameImages) {
   auto teacher = [](const std::string& path) {
     return "teacher={\"checkpoint\": \"" + path + "\"}";
@@ -999,6 +1146,45 @@ TEST_F(TrainCli, AStartIsARunsFolderWhoseImagesAreCountedAndForceBeginsFromItAga
   EXPECT_EQ(summary("runs/s").at("weights_sha256"), first);
   expect_failure(4, {"train.start nowhere: there is no such file or folder"},
                  with({"--output", "runs/x", "--set", "train.start=nowhere"}));
+}
+
+TEST_F(TrainCli, AnAlteredRunIsNoStartOfItsUnalteredNetwork) {
+  ASSERT_EQ(run({"train", "--config", "tiny.json", "--output", "runs/a", "--set",
+                 "teacher.epochs=1", "--set", "train.epochs=4", "--set", "network.shortcut=pad"})
+                .status,
+            0);
+  const std::vector<std::string> plain = {
+      "train",          "--config", "tiny.json",        "--set", "surgery.kind=none",   "--set",
+      "train.epochs=1", "--set",    "teacher.epochs=1", "--set", "network.shortcut=pad"};
+  auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), plain.begin(), plain.end());
+    return more;
+  };
+  // Pads have no parameters: every tensor is the same.
+  const std::string said =
+      "expected a start with the network of the configuration, resnet8 with 3 skips "
+      "(stage1.block0.skip, stage2.block0.skip, stage3.block0.skip), got " +
+      file("runs/a/best.ckpt") + ", which is altered and has no skips in tiny.json with --set";
+  expect_failure(
+      3, {"config: /train/start: " + said, "tailor inspect " + file("runs/a/best.ckpt")},
+      with({"--output", "runs/x", "--set", "teacher=null", "--set", "train.start=runs/a"}));
+  expect_failure(3, {"config: /teacher/start: " + said},
+                 with({"--output", "runs/x", "--set", "teacher.start=runs/a"}));
+  EXPECT_FALSE(path_exists(file("runs/x")));
+  // What the error says works.
+  const ProcessResult described = run({"inspect", "runs/a/best.ckpt", "--as-json", "--log", "off"});
+  ASSERT_EQ(described.status, 0) << described.output;
+  write_file(file("altered.json"), described.output);
+  ASSERT_EQ(run(with({"--output", "runs/b", "--set", "teacher=null", "--set", "train.start=runs/a",
+                      "--set", "network.family=file", "--set", "network.file=altered.json"}))
+                .status,
+            0);
+  EXPECT_EQ(summary("runs/b").at("skips").as_int(), 0);
+  EXPECT_EQ(run(with({"--output", "runs/c", "--set", "teacher=null", "--set",
+                      "train.start=runs/a/teacher"}))
+                .status,
+            0);
+  EXPECT_EQ(summary("runs/c").at("skips").as_int(), 3);
 }
 
 TEST_F(TrainCli, ATeacherOfAnotherDataSetIsRefusedAndOneOfOtherPicturesIsSaid) {
