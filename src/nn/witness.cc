@@ -61,9 +61,9 @@ WitnessErrors compare_layer(const std::string& layer, const LayerPass& fast, con
                             const LayerPass& magnitudes) {
   auto error = [&](const char* what, const at::Tensor& a, const at::Tensor& b,
                    const at::Tensor& size) {
-    const double difference =
-        at::sub(a.to(at::kDouble), b.to(at::kDouble)).norm().item<double>();
-    const double relative = difference / std::max(size.to(at::kDouble).norm().item<double>(), 1e-30);
+    const double difference = at::sub(a.to(at::kDouble), b.to(at::kDouble)).norm().item<double>();
+    const double relative =
+        difference / std::max(size.to(at::kDouble).norm().item<double>(), 1e-30);
     if (!(relative <= kKernelTolerance)) {  // so that a NaN is a fault
       fail(ErrorKind::Mismatch,
            "LibTorch computes {} wrongly on this machine: its {} differs from plain convolutions "
@@ -76,14 +76,14 @@ WitnessErrors compare_layer(const std::string& layer, const LayerPass& fast, con
   };
   WitnessErrors errors;
   errors.output = error("output", fast.output, plain.output, magnitudes.output);
-  errors.gradient = std::max(error("input gradient", fast.input_gradient, plain.input_gradient,
-                                   magnitudes.input_gradient),
-                             error("weight gradient", fast.weight_gradient, plain.weight_gradient,
-                                   magnitudes.weight_gradient));
+  errors.gradient = std::max(
+      error("input gradient", fast.input_gradient, plain.input_gradient, magnitudes.input_gradient),
+      error("weight gradient", fast.weight_gradient, plain.weight_gradient,
+            magnitudes.weight_gradient));
   if (plain.bias_gradient.defined()) {
-    errors.gradient =
-        std::max(errors.gradient, error("bias gradient", fast.bias_gradient, plain.bias_gradient,
-                                        magnitudes.bias_gradient));
+    errors.gradient = std::max(
+        errors.gradient,
+        error("bias gradient", fast.bias_gradient, plain.bias_gradient, magnitudes.bias_gradient));
   }
   return errors;
 }

@@ -170,7 +170,8 @@ class Run {
       log_warn("train",
                "surgery.kind is {}, but there is nothing to alter: {} begins with {} skips, and "
                "none of them is due",
-               spec_.config.surgery.kind == SurgeryKind::Remove ? "remove" : "shorten", network.name, total_skips_);
+               spec_.config.surgery.kind == SurgeryKind::Remove ? "remove" : "shorten",
+               network.name, total_skips_);
     }
     if (path_exists(folder_.last())) {
       Checkpoint c = load_checkpoint(folder_.last());

@@ -72,10 +72,11 @@ TEST(Witness, NamesTheLayerAndWhatOfItIsWrong) {
                          std::numeric_limits<double>::infinity()}) {
       LayerPass fast = some_pass();
       (fast.*fault.part).mul_(wrong);
-      testing::expect_error(ErrorKind::Mismatch,
-                            {"LibTorch computes stage2.block0.skip.conv wrongly", fault.text,
-                             "expected at most", "ONEDNN_MAX_CPU_ISA"},
-                            [&] { compare_layer("stage2.block0.skip.conv", fast, some_pass(), some_pass()); });
+      testing::expect_error(
+          ErrorKind::Mismatch,
+          {"LibTorch computes stage2.block0.skip.conv wrongly", fault.text, "expected at most",
+           "ONEDNN_MAX_CPU_ISA"},
+          [&] { compare_layer("stage2.block0.skip.conv", fast, some_pass(), some_pass()); });
     }
   }
   const WitnessErrors none = compare_layer("x", some_pass(), some_pass(), some_pass());
@@ -88,8 +89,8 @@ TEST(Witness, AGradientThatIsNothingButRoundingIsNoFault) {
   // scale of its weight changes nothing.
   Network network = testing::small_network(Join::BeforeActivation, Shortcut::Projection, 1);
   for (int64_t seed = 1; seed <= 12; ++seed) {
-    EXPECT_NO_THROW(verify_kernels(network, initial_tensors(network, seed),
-                                   image_batch(network.input, 8)))
+    EXPECT_NO_THROW(
+        verify_kernels(network, initial_tensors(network, seed), image_batch(network.input, 8)))
         << seed;
   }
   Network grouped = testing::small_network();
@@ -99,8 +100,8 @@ TEST(Witness, AGradientThatIsNothingButRoundingIsNoFault) {
   grouped.blocks[0].stages.push_back(pointwise);
   ASSERT_TRUE(verify_network(grouped).empty());
   for (int64_t seed = 1; seed <= 12; ++seed) {
-    EXPECT_NO_THROW(verify_kernels(grouped, initial_tensors(grouped, seed),
-                                   image_batch(grouped.input, 8)))
+    EXPECT_NO_THROW(
+        verify_kernels(grouped, initial_tensors(grouped, seed), image_batch(grouped.input, 8)))
         << seed;
   }
 }
