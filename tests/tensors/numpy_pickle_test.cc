@@ -44,7 +44,8 @@ TEST(NumpyPickle, WhatPython3WritesIsReadToo) {
                                 "\xC2\x80"),
                            text("latin1")})}) +
       "bu.";
-  EXPECT_EQ(parse_numpy_pickle(old, "x", {"data"}).at("data"), Tensor::from<uint8_t>({3}, {200, 65, 128}));
+  EXPECT_EQ(parse_numpy_pickle(old, "x", {"data"}).at("data"),
+            Tensor::from<uint8_t>({3}, {200, 65, 128}));
   // Protocol 5: _frombuffer(bytearray, dtype, shape, order).
   const std::string recent =
       raw("\x80\x05") + "}(" + text("data") +
@@ -58,7 +59,9 @@ TEST(NumpyPickle, WhatPython3WritesIsReadToo) {
 TEST(NumpyPickle, NothingIsRunAndWhatIsNoneSaysSo) {
   auto refuses = [](ErrorKind kind, std::initializer_list<std::string> words_,
                     const std::string& bytes) {
-    expect_error(kind, words_, [&] { parse_numpy_pickle(bytes, "batch", {"data", "labels"}, "CIFAR file"); });
+    expect_error(kind, words_, [&] {
+      parse_numpy_pickle(bytes, "batch", {"data", "labels"}, "CIFAR file");
+    });
   };
   refuses(ErrorKind::Data, {"CIFAR file batch", "asks to call posix.system"},
           old_dict_pickle({{"data", call(global("posix", "system"), {old_text("true")})}}));
