@@ -177,14 +177,12 @@ Json per_class_json(const ConfusionMatrix& m, const ClassNames& names) {
   return out;
 }
 
+/// [label, prediction, images] in order; what never occurred is not there.
 Json confusion_json(const ConfusionMatrix& m) {
-  Json rows = Json::Array();
-  for (int64_t label = 0; label < m.classes(); ++label) {
-    Json row = Json::Array();
-    for (int64_t c = 0; c < m.classes(); ++c) row.push_back(m.count(label, c));
-    rows.push_back(std::move(row));
-  }
-  return rows;
+  Json cells = Json::Array();
+  for (const auto& [where, count] : m.cells())
+    cells.push_back(Json::array(std::vector<int64_t>{where.first, where.second, count}));
+  return cells;
 }
 
 /// What an evaluation on a data set found.

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <limits>
 #include <system_error>
 
 #include "tailor/core/error.h"
@@ -39,6 +40,10 @@ void write_all(int descriptor, const void* data, size_t size, const std::string&
 }  // namespace
 
 std::string read_file(const std::string& path, std::string_view what) {
+  return read_beginning(path, std::numeric_limits<size_t>::max(), what);
+}
+
+std::string read_beginning(const std::string& path, size_t most, std::string_view what) {
   int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (descriptor < 0) fail(ErrorKind::Data, "cannot read {} {}: {}", what, path, errno_text(errno));
   struct stat info {};
@@ -47,10 +52,12 @@ std::string read_file(const std::string& path, std::string_view what) {
     fail(ErrorKind::Data, "cannot read {} {}: it is a {}, expected a file", what, path,
          S_ISDIR(info.st_mode) ? "folder" : "device");
   }
-  std::string bytes(static_cast<size_t>(std::max<off_t>(info.st_size, 0)), '\0');
+  const auto stated = static_cast<size_t>(std::max<off_t>(info.st_size, 0));
+  std::string bytes(std::min(stated, most), '\0');
   size_t done = 0;
-  for (;;) {
-    if (done == bytes.size()) bytes.resize(bytes.size() + 4096);  // grown meanwhile, or a pipe
+  while (done < most) {
+    if (done == bytes.size())  // grown meanwhile, or a pipe
+      bytes.resize(bytes.size() + std::min<size_t>(most - done, 4096));
     ssize_t n = ::read(descriptor, bytes.data() + done, bytes.size() - done);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) {

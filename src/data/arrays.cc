@@ -37,7 +37,6 @@ std::vector<int64_t> read_labels(const std::string& path, int64_t count) {
                                 : t.dtype() == DType::I16 ? widen(t.as<int16_t>())
                                 : t.dtype() == DType::I8  ? widen(t.as<int8_t>())
                                                           : widen(t.as<uint8_t>());
-  constexpr int64_t kMostClasses = 1'000'000;
   for (size_t i = 0; i < labels.size(); ++i) {
     if (labels[i] < 0 || labels[i] >= kMostClasses) {
       fail(ErrorKind::Data, "labels {}: element {}: expected a class from 0 to {}, got {}", path, i,

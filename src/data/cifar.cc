@@ -66,7 +66,7 @@ Images load_cifar_python(const std::vector<CifarFile>& files, const std::string&
                          int64_t classes) {
   CifarImages out(files, classes);
   for (const CifarFile& file : files) {
-    const TensorMap arrays = load_numpy_pickle(file.path, "CIFAR file");
+    const TensorMap arrays = load_numpy_pickle(file.path, {"data", label_key}, "CIFAR file");
     const std::string where = "CIFAR file " + file.path;
     const Tensor &data = find_tensor(arrays, "data", where),
                  &labels = find_tensor(arrays, label_key, where);

@@ -13,6 +13,7 @@
 #include "tailor/core/strings.h"
 #include "tailor/data/codec.h"
 #include "tailor/data/packed.h"
+#include "tailor/data/pictures.h"
 
 namespace tailor {
 namespace {
@@ -460,6 +461,18 @@ int64_t ImageDataset::read_window_values(int64_t index, const WindowChooser& cho
                               [&](std::vector<float>& whole) { return get_values(index, whole); });
 }
 
+namespace {
+
+/// The names of the labels: the set's own, else the official ones. Empty where nothing names them.
+std::vector<std::string> label_names(const DataSplits& data) {
+  if (!data.class_names.empty()) return data.class_names;
+  std::vector<std::string> names = official_class_names(data.name);
+  if (static_cast<int64_t>(names.size()) != data.classes) names.clear();
+  return names;
+}
+
+}  // namespace
+
 void verify_data_fits(const DataSplits& data, MapShape input, int64_t classes,
                       const std::string& network, const std::vector<std::string>& class_names) {
   if (data.shape != input) {
@@ -478,18 +491,25 @@ void verify_data_fits(const DataSplits& data, MapShape input, int64_t classes,
          classes, data.name, data.classes,
          lacking.empty() ? "" : ", without a picture of " + join(lacking, ", "));
   }
-  if (data.class_names.empty()) return;
+  const std::vector<std::string> there = label_names(data);
+  if (there.empty()) return;
   for (size_t i = 0; i < class_names.size(); ++i) {
-    if (class_names[i] == data.class_names.at(i)) continue;
-    fail(ErrorKind::Data,
-         "{}: its class {} is '{}', in the data set {} it is '{}'; the classes are the folders' "
-         "names, which must be those that it was trained with",
-         network, i, class_names[i], data.name, data.class_names[i]);
+    const std::string& name = class_names[i];
+    if (name == there.at(i)) continue;
+    const char* remedy =
+        "the classes are the folders' names, which must be those that it was trained with";
+    if (data.class_names.empty()) {
+      // Another word for an official class ("plane") contradicts nothing, unless it is another's.
+      if (std::find(there.begin(), there.end(), name) == there.end()) continue;
+      remedy = "import its weights again with a --class-names that has each of the set's names";
+    }
+    fail(ErrorKind::Data, "{}: its class {} is '{}', in the data set {} it is '{}'; {}", network, i,
+         name, data.name, there[i], remedy);
   }
 }
 
 void order_classes(DataSplits& data, const std::vector<std::string>& class_names) {
-  const std::vector<std::string>& old = data.class_names;
+  const std::vector<std::string> old = label_names(data);
   if (old == class_names ||
       !std::is_permutation(old.begin(), old.end(), class_names.begin(), class_names.end()))
     return;

@@ -359,6 +359,9 @@ DataSplits open_packed(const std::string& path, const DataConfig& config) {
                 count = static_cast<int64_t>(cache->records.size());
   // A right checksum does not make a file ours: nothing that is read later may lie outside.
   bool inside = train >= 0 && test >= 0 && train <= count && test == count - train;
+  inside &=
+      data.classes >= 1 && data.classes <= kMostClasses &&
+      (data.class_names.empty() || static_cast<int64_t>(data.class_names.size()) == data.classes);
   int64_t channels = 3;
   if (preamble.version > 1) {
     channels = json.at("channels").as_int();

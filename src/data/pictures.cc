@@ -19,15 +19,15 @@ Span<const uint8_t> picture_bytes(const std::string& text) {
 
 bool is_npy(const std::string& bytes) { return bytes.compare(0, 6, "\x93NUMPY") == 0; }
 
-/// Whether bytes cannot hold the file's values: an array of other than u1, a PNG of 16 bits. What
-/// cannot be read is found again when it is asked for.
+/// Whether bytes cannot hold the file's values: an array of other than u1, a PNG of 16 bits. Its
+/// beginning says so; what cannot be read is found again when it is asked for.
 bool needs_floats(const std::string& path) {
+  // The first chunk of a PNG, behind eight bytes of signature: length, name, width, height, bits.
+  constexpr size_t kPngBits = 24;
   try {
-    const std::string bytes = read_file(path, "picture");
-    if (!is_npy(bytes)) return probe_image(picture_bytes(bytes)).bits > 8;
-    std::string type;
-    parse_npy(bytes, path, "picture", &type);
-    return type != "u1";
+    const std::string start = read_beginning(path, kPngBits + 1, "picture");
+    if (is_npy(start)) return load_npy_type(path, "picture") != "u1";
+    return start.compare(0, 4, "\x89PNG") == 0 && start.size() > kPngBits && start[kPngBits] == 16;
   } catch (const Error&) {
     return false;
   }

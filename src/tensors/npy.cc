@@ -111,26 +111,39 @@ class HeaderParser {
   std::string_view text_;
 };
 
-}  // namespace
+[[noreturn]] void bad(const std::string& what, const std::string& path, const std::string& why) {
+  fail(ErrorKind::Data, "{} {}: {}; the file is damaged or not a .npy file", what, path, why);
+}
 
-Tensor parse_npy(std::string_view bytes, const std::string& path, const std::string& what,
-                 std::string* own_type) {
-  auto bad = [&](const std::string& why) {
-    fail(ErrorKind::Data, "{} {}: {}; the file is damaged or not a .npy file", what, path, why);
-  };
+/// Where the header's text begins and how long it says that it is.
+constexpr size_t kPreamble = 12;
+std::pair<size_t, size_t> header_place(std::string_view bytes, const std::string& path,
+                                       const std::string& what) {
   if (bytes.size() < 10 || bytes.substr(0, kMagic.size()) != kMagic)
-    bad("it does not begin as a .npy file does");
+    bad(what, path, "it does not begin as a .npy file does");
   const auto major = static_cast<uint8_t>(bytes[6]), minor = static_cast<uint8_t>(bytes[7]);
-  if (major < 1 || major > 3 || minor != 0)
-    bad(fmt::format("its version is {}.{}, expected 1.0, 2.0 or 3.0", major, minor));
+  if (major < 1 || major > 3 || minor != 0) {
+    bad(what, path, fmt::format("its version is {}.{}, expected 1.0, 2.0 or 3.0", major, minor));
+  }
   const size_t begin = major == 1 ? 10 : 12;
-  size_t header_size = 0;
+  size_t size = 0;
   for (size_t i = begin; i-- > 8 && begin <= bytes.size();)
-    header_size = header_size << 8 | static_cast<uint8_t>(bytes[i]);
-  if (begin > bytes.size() || header_size > bytes.size() - begin)
-    bad(fmt::format("its header claims {} bytes, the file has {}", header_size, bytes.size()));
-  const std::string_view text = bytes.substr(begin, header_size);
+    size = size << 8 | static_cast<uint8_t>(bytes[i]);
+  return {begin, size};
+}
 
+/// The header, where `data` begins behind it, and its element type.
+struct Preface {
+  Header header;
+  size_t data = 0;
+  const NumpyType* type = nullptr;
+};
+Preface read_preface(std::string_view bytes, const std::string& path, const std::string& what) {
+  const auto [begin, size] = header_place(bytes, path, what);
+  if (begin > bytes.size() || size > bytes.size() - begin) {
+    bad(what, path, fmt::format("its header claims {} bytes, the file has {}", size, bytes.size()));
+  }
+  const std::string_view text = bytes.substr(begin, size);
   bool structured = false;
   const auto header = HeaderParser(text).parse(structured);
   const NumpyType* type = nullptr;
@@ -145,30 +158,46 @@ Tensor parse_npy(std::string_view bytes, const std::string& path, const std::str
          what, path, structured ? "records" : "'" + printable(header->descr) + "'");
   }
   if (!header) {
-    bad(fmt::format("its header is '{}', expected a dict of 'descr', 'fortran_order' and 'shape'",
+    bad(what, path,
+        fmt::format("its header is '{}', expected a dict of 'descr', 'fortran_order' and 'shape'",
                     printable(trim(text))));
   }
+  return {*header, begin + size, type};
+}
+
+}  // namespace
+
+Tensor parse_npy(std::string_view bytes, const std::string& path, const std::string& what,
+                 std::string* own_type) {
+  const auto [header, begin, type] = read_preface(bytes, path, what);
   if (own_type) *own_type = type->name;
-  const char order = header->descr[0];
+  const char order = header.descr[0];
   const size_t size = element_size(type->element);
   if (order != '<' && order != '>' && !(order == '|' && size == 1))
-    bad(fmt::format("its elements are '{}', whose byte order is unknown", header->descr));
+    bad(what, path,
+        fmt::format("its elements are '{}', whose byte order is unknown", header.descr));
 
-  const std::string_view data = bytes.substr(begin + header_size);
-  const auto count = checked_element_count(header->shape);
+  const std::string_view data = bytes.substr(begin);
+  const auto count = checked_element_count(header.shape);
   if (!count || static_cast<uint64_t>(*count) * size != data.size()) {
-    bad(fmt::format("it has {} bytes of data, its shape {} of '{}' needs {}", data.size(),
-                    to_string(header->shape), header->descr,
+    bad(what, path,
+        fmt::format("it has {} bytes of data, its shape {} of '{}' needs {}", data.size(),
+                    to_string(header.shape), header.descr,
                     count ? std::to_string(static_cast<uint64_t>(*count) * size)
                           : std::string("more than any file has")));
   }
-  return read_elements({type->element, data, header->shape,
-                        dense_strides(header->shape, header->fortran_order), 0, order == '>'},
+  return read_elements({type->element, data, header.shape,
+                        dense_strides(header.shape, header.fortran_order), 0, order == '>'},
                        what + " " + path);
 }
 
 Tensor load_npy(const std::string& path, const std::string& what, std::string* type) {
   return parse_npy(read_file(path, what), path, what, type);
+}
+
+std::string load_npy_type(const std::string& path, const std::string& what) {
+  const auto [begin, size] = header_place(read_beginning(path, kPreamble, what), path, what);
+  return std::string(read_preface(read_beginning(path, begin + size, what), path, what).type->name);
 }
 
 std::string print_npy(const Tensor& tensor) {

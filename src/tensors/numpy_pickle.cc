@@ -15,16 +15,18 @@ using Kind = PickleValue::Kind;
 
 class NumpyPickleReader {
  public:
-  explicit NumpyPickleReader(std::string where) : where_(std::move(where)) {}
+  NumpyPickleReader(std::string where, const std::vector<std::string>& keys)
+      : where_(std::move(where)), keys_(keys) {}
 
-  TensorMap read(std::string_view bytes) const {
+  TensorMap read(std::string_view bytes) {
+    left_ = kMostMade * bytes.size();
     const Pickle pickle(bytes, where_);
     const PickleValue& root = pickle.root();
     if (root.kind != Kind::Dict) bad("it holds a " + type_name(root) + ", expected a dict");
     TensorMap out;
     for (const auto& [key, value] : root.entries) {
       const auto name = text_of(*key);
-      if (!name) continue;
+      if (!name || std::find(keys_.begin(), keys_.end(), *name) == keys_.end()) continue;
       const auto& items = value->items;
       if (is_call(*value, "multiarray._reconstruct")) {
         if (!is_tuple(value->state, 5)) bad("an array is not described as NumPy does it");
@@ -36,9 +38,11 @@ class NumpyPickleReader {
         if (!is_tuple(value->arguments, 4)) bad("an array is not described as NumPy does it");
         const auto& given = value->arguments->items;  // (bytes, dtype, shape, order)
         out[*name] = array(*given[2], *given[1], *given[0], text_of(*given[3]) == "F");
-      } else if (value->kind == Kind::List && !items.empty() &&
-                 std::all_of(items.begin(), items.end(),
-                             [](const PickleValue* v) { return v->kind == Kind::Int; })) {
+      } else if (value->kind == Kind::List && !items.empty()) {
+        spend(items.size() * sizeof(int64_t));
+        if (!std::all_of(items.begin(), items.end(),
+                         [](const PickleValue* v) { return v->kind == Kind::Int; }))
+          continue;
         std::vector<int64_t> numbers;
         numbers.reserve(items.size());
         for (const PickleValue* v : items) numbers.push_back(v->integer);
@@ -52,6 +56,12 @@ class NumpyPickleReader {
   [[noreturn]] void bad(const std::string& why) const {
     fail(ErrorKind::Data, "{}: {}; the file is damaged or no pickle of NumPy arrays", where_, why);
   }
+  /// Values may be recalled any number of times, so that a small file may ask for any amount.
+  void spend(size_t bytes) {
+    if (bytes > left_)
+      bad(fmt::format("its arrays are more than {} times as large as it is", kMostMade));
+    left_ -= bytes;
+  }
   static bool is_call(const PickleValue& value, std::string_view end) {
     if (value.kind != Kind::Object || value.callable->kind != Kind::Global) return false;
     const std::string_view name = value.callable->text;
@@ -62,11 +72,15 @@ class NumpyPickleReader {
   }
   /// Bytes or a string; Python 3 writes bytes in protocol 2 as encode(text, 'latin1'), UTF-8 that
   /// stands for one byte a letter.
-  static std::optional<std::string> text_of(const PickleValue& value) {
-    if (value.kind == Kind::Bytes || value.kind == Kind::String) return std::string(value.text);
+  std::optional<std::string> text_of(const PickleValue& value) {
+    if (value.kind == Kind::Bytes || value.kind == Kind::String) {
+      spend(value.text.size());
+      return std::string(value.text);
+    }
     if (!is_call(value, "_codecs.encode") || !is_tuple(value.arguments, 2)) return std::nullopt;
     const PickleValue& text = *value.arguments->items[0];
     if (text.kind != Kind::String) return std::nullopt;
+    spend(text.text.size());
     std::string out;
     for (size_t i = 0; i < text.text.size(); ++i) {
       const auto first = static_cast<uint8_t>(text.text[i]);
@@ -82,7 +96,7 @@ class NumpyPickleReader {
   }
 
   Tensor array(const PickleValue& sizes, const PickleValue& dtype, const PickleValue& content,
-               bool fortran_order) const {
+               bool fortran_order) {
     const auto bytes = text_of(content);
     if (sizes.kind != Kind::Tuple || dtype.kind != Kind::Object || !bytes)
       bad("an array is not described as NumPy does it");
@@ -97,6 +111,7 @@ class NumpyPickleReader {
       bad(fmt::format("an array of shape {} and {}-byte elements has {} bytes", to_string(shape),
                       element_size(element), bytes->size()));
     }
+    spend(2 * bytes->size());
     return read_elements(
         {element, *bytes, shape, dense_strides(shape, fortran_order), 0, big_endian}, where_);
   }
@@ -129,17 +144,20 @@ class NumpyPickleReader {
   }
 
   std::string where_;
+  const std::vector<std::string>& keys_;
+  size_t left_ = 0;  // bytes that may yet be made
 };
 
 }  // namespace
 
 TensorMap parse_numpy_pickle(std::string_view bytes, const std::string& path,
-                             const std::string& what) {
-  return NumpyPickleReader(what + " " + path).read(bytes);
+                             const std::vector<std::string>& keys, const std::string& what) {
+  return NumpyPickleReader(what + " " + path, keys).read(bytes);
 }
 
-TensorMap load_numpy_pickle(const std::string& path, const std::string& what) {
-  return parse_numpy_pickle(read_file(path, what), path, what);
+TensorMap load_numpy_pickle(const std::string& path, const std::vector<std::string>& keys,
+                            const std::string& what) {
+  return parse_numpy_pickle(read_file(path, what), path, keys, what);
 }
 
 }  // namespace tailor

@@ -8,6 +8,7 @@
 #include "support/expect_error.h"
 #include "tailor/core/files.h"
 #include "tailor/core/log.h"
+#include "tailor/data/pictures.h"
 
 namespace tailor {
 namespace {
@@ -190,6 +191,40 @@ TEST(Images, LabelsFollowTheOrderOfTheWeightsClasses) {
   order_classes(other, {"0", "1", "2", "3"});
   EXPECT_EQ(other.class_names, data.class_names);
   EXPECT_EQ(other.test, data.test);
+}
+
+/// Weights of elsewhere may have an official set's classes in another order.
+TEST(Images, LabelsOfAnOfficialSetFollowTheOrderOfTheWeightsClasses) {
+  DataConfig config;
+  config.name = "synthetic";
+  config.test_size = 40;
+  const DataSplits data = open_test_data(config);
+  EXPECT_TRUE(data.class_names.empty());
+  const std::vector<std::string> official = official_class_names("synthetic");
+  const std::vector<std::string> reversed(official.rbegin(), official.rend());
+  expect_error(ErrorKind::Data,
+               {"its class 0 is 'checks', in the data set synthetic it is 'disc'", "--class-names"},
+               [&] { verify_data_fits(data, data.shape, 10, "net", reversed); });
+  DataSplits ordered = data;
+  order_classes(ordered, reversed);
+  verify_data_fits(ordered, data.shape, 10, "net", reversed);
+  EXPECT_EQ(ordered.class_names, reversed);
+  std::vector<uint8_t> pixels(3072);
+  for (int64_t i = 0; i < 40; ++i)
+    EXPECT_EQ(ordered.test->get(i, pixels), 9 - data.test->get(i, pixels)) << i;
+  // The official order is none that a checkpoint needs to write down.
+  DataSplits same = data;
+  order_classes(same, official);
+  verify_data_fits(same, data.shape, 10, "net", official);
+  EXPECT_TRUE(same.class_names.empty());
+  EXPECT_EQ(same.test, data.test);
+  // Other words are no other order; one name of the set at another's place is.
+  std::vector<std::string> words = official;
+  words[0] = "dot";
+  verify_data_fits(data, data.shape, 10, "net", words);
+  words[1] = "disc";
+  expect_error(ErrorKind::Data, {"its class 1 is 'disc'", "it is 'ring'"},
+               [&] { verify_data_fits(data, data.shape, 10, "net", words); });
 }
 
 }  // namespace

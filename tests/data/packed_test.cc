@@ -148,31 +148,76 @@ TEST_F(PackedCache, EveryDamagedByteIsNoticed) {
   }
 }
 
-TEST_F(PackedCache, WithoutImagesIsAnError) {
-  pack(14);
-  const std::string whole = read_file(cache_);
-  // Preamble and JSON alone, and an end that says so: its checksum is zlib's.
-  uint64_t index_offset = 0, index_bytes = 0, json_bytes = 0;
-  const size_t end = whole.size() - 64;
-  std::memcpy(&index_offset, &whole[end + 32], 8);
-  std::memcpy(&index_bytes, &whole[end + 40], 8);
-  std::memcpy(&json_bytes, &whole[end + 48], 8);
-  ASSERT_EQ(index_bytes, 18U * 24);
-  std::string bytes = whole.substr(0, 64) + whole.substr(index_offset + index_bytes, json_bytes);
+/// zlib's.
+uint32_t crc_of(const std::string& bytes) {
   uint32_t crc = ~0U;
   for (char c : bytes) {
     crc ^= static_cast<uint8_t>(c);
     for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ (crc & 1) * 0xEDB88320U;
   }
-  crc = ~crc;
-  std::string trailer = whole.substr(end);
-  index_offset = 64, index_bytes = 0;
-  std::memcpy(&trailer[32], &index_offset, 8);
-  std::memcpy(&trailer[40], &index_bytes, 8);
-  std::memcpy(&trailer[56], &crc, 4);
-  write_file(cache_, bytes + trailer);
+  return ~crc;
+}
+
+/// A cache cut into its parts, and one of other parts with an end that fits them.
+struct CacheParts {
+  std::string preamble, images, index, json, trailer;
+  explicit CacheParts(const std::string& whole) {
+    uint64_t offset = 0, index_bytes = 0, json_bytes = 0;
+    trailer = whole.substr(whole.size() - 64);
+    std::memcpy(&offset, &trailer[32], 8);
+    std::memcpy(&index_bytes, &trailer[40], 8);
+    std::memcpy(&json_bytes, &trailer[48], 8);
+    preamble = whole.substr(0, 64);
+    images = whole.substr(64, offset - 64);
+    index = whole.substr(offset, index_bytes);
+    json = whole.substr(offset + index_bytes, json_bytes);
+  }
+  std::string whole() const {
+    const uint64_t offset = 64 + images.size(), index_bytes = index.size(),
+                   json_bytes = json.size();
+    const uint32_t crc = crc_of(preamble + index + json);
+    std::string end = trailer;
+    std::memcpy(&end[32], &offset, 8);
+    std::memcpy(&end[40], &index_bytes, 8);
+    std::memcpy(&end[48], &json_bytes, 8);
+    std::memcpy(&end[56], &crc, 4);
+    return preamble + images + index + json + end;
+  }
+};
+
+TEST_F(PackedCache, WithoutImagesIsAnError) {
+  pack(14);
+  CacheParts parts(read_file(cache_));
+  ASSERT_EQ(parts.index.size(), 18U * 24);
+  parts.images.clear(), parts.index.clear();
+  write_file(cache_, parts.whole());
   expect_error(ErrorKind::Data, {"packed cache " + cache_ + ": it holds no images; pack it again"},
                [&] { open_data(packed()); });
+}
+
+TEST_F(PackedCache, AsManyNamesAsClassesOrNoneAndNoMoreThanAMillion) {
+  pack(14);
+  const CacheParts good(read_file(cache_));
+  auto with = [&](const std::vector<std::string>& names, int64_t classes) {
+    CacheParts parts = good;
+    Json json = Json::parse(parts.json, "the cache's");
+    json.set("class_names", Json::array(names));
+    json.set("classes", classes);
+    parts.json = json.dump();
+    write_file(cache_, parts.whole());
+  };
+  with({}, kMostClasses);
+  EXPECT_EQ(open_data(packed()).classes, 1'000'000);
+  with({"ant", "bee", "cow", "dog"}, 4);
+  EXPECT_EQ(open_data(packed()).class_names.size(), 4U);
+  for (const auto& [names, classes] : {std::pair(std::vector<std::string>{"ant", "bee"}, 3),
+                                       {{"ant", "bee", "cow", "dog"}, 3},
+                                       {{}, 1'000'001},
+                                       {{}, 0}}) {
+    with(names, classes);
+    expect_error(ErrorKind::Data, {"its index contradicts itself; pack it again"},
+                 [&] { open_data(packed()); });
+  }
 }
 
 TEST_F(PackedCache, ADamagedImageIsNamedWhenItIsRead) {

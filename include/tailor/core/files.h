@@ -13,6 +13,8 @@ namespace tailor {
 
 /// Whole file as bytes. Throws Data with `what` ("checkpoint") and the path.
 std::string read_file(const std::string& path, std::string_view what = "file");
+/// Its first `most` bytes, or all if there are fewer.
+std::string read_beginning(const std::string& path, size_t most, std::string_view what = "file");
 /// Writes and renames; creates missing parent folders.
 void write_file(const std::string& path, std::string_view bytes);
 void create_directories(const std::string& path);

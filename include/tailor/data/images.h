@@ -87,11 +87,16 @@ class ImageDataset {
 };
 using Images = std::shared_ptr<const ImageDataset>;
 
+/// More than this no set may tell apart: a label beyond is a damaged one.
+constexpr int64_t kMostClasses = 1'000'000;
+
 struct DataSplits {
   std::string name;
   MapShape shape{3, 32, 32};
   int64_t classes = 0;
-  std::vector<std::string> class_names;  // of folders; else empty
+  /// Of folders, or the order that order_classes gave the labels; empty where the labels are
+  /// numbers or those of an official set.
+  std::vector<std::string> class_names;
   bool more_classes = false;  // `classes` is the largest label of test images alone, and one
   Preprocessing preprocessing;
   Images train;
@@ -107,11 +112,12 @@ DataSplits open_test_data(const DataConfig& config);
 /// What there is: `train` is null where there are test images alone, which open_data refuses.
 DataSplits open_any_data(const DataConfig& config);
 /// Throws Data unless a network with this input and so many classes, of these names where both know
-/// them, can be run on the data.
+/// them, can be run on the data. A set without names has the official ones (official_class_names),
+/// for which the network may have other words, but not at each other's places.
 void verify_data_fits(const DataSplits& data, MapShape input, int64_t classes,
                       const std::string& network, const std::vector<std::string>& class_names = {});
-/// Where the set has the classes of `class_names` in another order, its labels become places in
-/// that one, with a warning.
+/// Where the set has the classes of `class_names` in another order, be they its own or the official
+/// ones, its labels become places in that one, with a warning.
 void order_classes(DataSplits& data, const std::vector<std::string>& class_names);
 /// Mean and deviation of a data set by name; empty where the files say them (packed).
 Preprocessing usual_preprocessing(const std::string& data_name);

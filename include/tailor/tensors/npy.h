@@ -17,6 +17,8 @@ Tensor load_npy(const std::string& path, const std::string& what = ".npy file",
                 std::string* type = nullptr);
 Tensor parse_npy(std::string_view bytes, const std::string& path,
                  const std::string& what = ".npy file", std::string* type = nullptr);
+/// The file's own element type, "u2": its header alone is read, and nothing said of the rest.
+std::string load_npy_type(const std::string& path, const std::string& what = ".npy file");
 /// Version 1.0, C order, little-endian; written whole or not at all.
 void save_npy(const std::string& path, const Tensor& tensor);
 /// The file's bytes: the same input gives the same bytes.
