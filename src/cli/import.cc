@@ -255,10 +255,12 @@ std::string numbers(const std::vector<double>& values) {
   return text;
 }
 
-/// What images of the data set are commonly normalised by, but for `taken` and its near kin.
+/// What images of the data set are commonly normalised by, but for `taken` and its near kin; with
+/// the mean or the deviation that the user says.
 std::vector<Preprocessing> other_preprocessings(const std::string& family,
                                                 const std::string& data_name,
-                                                const Preprocessing& taken) {
+                                                const Preprocessing& taken,
+                                                const ImportOptions& options) {
   constexpr double kSame = 0.003;
   std::vector<Preprocessing> known = {usual_preprocessing(data_name)}, others;
   for (const std::string& name : weight_rule_names()) {
@@ -276,10 +278,13 @@ std::vector<Preprocessing> other_preprocessings(const std::string& family,
   auto same = [&](const Preprocessing& a, const Preprocessing& b) {
     return near(a.mean, b.mean) && near(a.deviation, b.deviation);
   };
-  for (const Preprocessing& p : known) {
+  for (Preprocessing& p : known) {
+    if (p.mean.size() != taken.mean.size()) continue;
+    if (!options.mean.empty()) p.mean = taken.mean;
+    if (!options.deviation.empty()) p.deviation = taken.deviation;
     const bool seen = std::any_of(others.begin(), others.end(),
                                   [&](const Preprocessing& other) { return same(p, other); });
-    if (p.mean.size() == taken.mean.size() && !same(p, taken) && !seen) others.push_back(p);
+    if (!same(p, taken) && !seen) others.push_back(p);
   }
   return others;
 }
@@ -306,7 +311,8 @@ std::vector<std::string> read_class_names(const std::string& path, const Network
   return names;
 }
 
-/// The command again, but for another output folder, and the evaluation of its result.
+/// The command again, but for another output folder, and the evaluation of its result, unless its
+/// head is new: that has learnt nothing yet.
 std::string try_command(const ImportOptions& o, const std::string& changes,
                         const std::string& output, const std::string& data_flag) {
   std::string text = "tailor import " + shell_quote(o.file);
@@ -323,11 +329,13 @@ std::string try_command(const ImportOptions& o, const std::string& changes,
     flag("--mean", numbers(o.mean));
     flag("--std", numbers(o.deviation));
   }
+  if (o.new_head) text += " --new-head";
   flag("--class-names", o.class_names);
   for (const std::string& set : o.set) flag("--set", set);
   const std::string folder = shell_quote(output);
-  return fmt::format("{} {} --output {} && tailor evaluate --checkpoint {}{}", text, changes,
-                     folder, folder, data_flag);
+  text += fmt::format(" {} --output {}", changes, folder);
+  if (o.new_head) return text;
+  return fmt::format("{} && tailor evaluate --checkpoint {}{}", text, folder, data_flag);
 }
 
 /// Our own safetensors files say of which network they are, and with which preprocessing.
@@ -392,18 +400,23 @@ std::vector<std::string> note_assumptions(Checkpoint& c, const Candidate& chosen
         options, changes, fmt::format("{}-{}", to.output, commands.size() + 2), to.data_flag));
   };
   if (!preprocessing.assumed.empty()) {
-    c.assumptions.push_back(fmt::format("the preprocessing of {}: mean {}, deviation {}",
-                                        preprocessing.assumed, numbers(c.preprocessing.mean),
-                                        numbers(c.preprocessing.deviation)));
+    std::vector<std::string> taken;
+    if (options.mean.empty()) taken.push_back("mean " + numbers(c.preprocessing.mean));
+    if (options.deviation.empty())
+      taken.push_back("deviation " + numbers(c.preprocessing.deviation));
+    c.assumptions.push_back(
+        fmt::format("the preprocessing of {}: {}", preprocessing.assumed, join(taken, ", ")));
     for (const Preprocessing& p :
-         other_preprocessings(chosen.config.family, to.data.name, c.preprocessing))
+         other_preprocessings(chosen.config.family, to.data.name, c.preprocessing, options))
       also(fmt::format("--mean {} --std {}", numbers(p.mean), numbers(p.deviation)));
   }
   if (!shortcut_known) {
-    c.assumptions.push_back(
-        "that shortcuts put half of the zero channels before and half behind (pad), which has the "
-        "same tensors as all behind (pad_end)");
-    also("--shortcut pad_end");
+    const bool end = chosen.config.shortcut == Shortcut::PadEnd;  // by rules of the user's own
+    const char *half = "half of the zero channels before and half behind (pad)",
+               *all = "all of the zero channels behind (pad_end)";
+    c.assumptions.push_back(fmt::format("that shortcuts put {}, which has the same tensors as {}",
+                                        end ? all : half, end ? half : all));
+    also(end ? "--shortcut pad" : "--shortcut pad_end");
   }
   if (chosen.config.family == "resnet_imagenet" && chosen.config.depth >= 50) {
     NetworkConfig other = chosen.config;  // of the same tensors

@@ -16,9 +16,15 @@ namespace {
 constexpr int64_t kCalibrationImages = 4;
 constexpr int64_t kNoiseSeed = 1;
 
-const Preprocessing& default_preprocessing() {
-  static const Preprocessing cifar10{{0.4914, 0.4822, 0.4465}, {0.2470, 0.2435, 0.2616}};
-  return cifar10;
+Preprocessing default_preprocessing(int64_t channels) {
+  const Preprocessing cifar10 = usual_preprocessing("cifar10");
+  Preprocessing p;
+  for (int64_t c = 0; c < channels; ++c) {
+    const auto as = static_cast<size_t>(c) % cifar10.mean.size();
+    p.mean.push_back(cifar10.mean[as]);
+    p.deviation.push_back(cifar10.deviation[as]);
+  }
+  return p;
 }
 
 GraphSource from_checkpoint(const std::string& path) {
@@ -61,8 +67,8 @@ GraphSource from_graph(const std::string& path) {
   source.name = provenance.get_string("run", source.graph.name);
   source.title = path;
   const Json* preprocessing = provenance.find("preprocessing");
-  source.preprocessing =
-      preprocessing ? read_preprocessing(*preprocessing) : default_preprocessing();
+  source.preprocessing = preprocessing ? read_preprocessing(*preprocessing)
+                                       : default_preprocessing(source.graph.input_shape().channels);
   if (const Json* config = provenance.find("config"); config && config->is_object()) {
     RunConfig run = read_run_config(*config, path);
     source.data = run.data;
@@ -77,7 +83,7 @@ GraphSource from_name(const std::string& name) {
   GraphSource source;
   source.name = network.name + "-untrained";
   source.title = network.name + " with initial weights";
-  source.preprocessing = default_preprocessing();
+  source.preprocessing = default_preprocessing(network.input.channels);
   source.graph = lower_network(network, initial_tensors(network, 1), name);
   std::vector<std::vector<double>> images;
   for (int64_t i = 0; i < kCalibrationImages; ++i)
@@ -103,7 +109,7 @@ std::vector<double> noise_image(const MapShape& shape, const Preprocessing& p, i
   for (int64_t c = 0; c < shape.channels; ++c) {
     for (int64_t i = 0; i < shape.pixels(); ++i) {
       const double pixel = p.low + (p.high - p.low) * static_cast<double>(random.below(256)) / 255;
-      const auto channel = static_cast<size_t>(c) % p.mean.size();
+      const auto channel = static_cast<size_t>(c) % p.mean.size();  // older files have three means
       image.push_back((pixel - p.mean[channel]) / p.deviation[channel]);
     }
   }

@@ -53,7 +53,7 @@ void apply_override(Json& json, const std::string& assignment) {
 /// "epochs=3": the last word of keys, and no key itself.
 static void refuse_last_word(const std::string& assignment) {
   const std::string word = assignment.substr(0, assignment.find('='));
-  if (word.find('.') != std::string::npos) return;
+  if (word.size() == assignment.size() || word.find('.') != std::string::npos) return;
   std::vector<std::string> meant;
   for (const ConfigKey& key : config_keys()) {
     const size_t dot = key.name.rfind('.');

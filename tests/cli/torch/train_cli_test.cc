@@ -498,6 +498,32 @@ TEST_F(TrainCli, AnImportSaysWhatTheFileDoesNotAndHowToFindOut) {
   EXPECT_EQ(trained.status, 0) << trained.output;
   testing::expect_words(trained.output, {"model.ckpt: assumed " + preprocessing});
 
+  // Rules that say the other kind of pad are not contradicted.
+  Json rules = Json::parse(
+      std::string(read_file(TAILOR_TEST_SOURCE "/../configs/rules/cifar_pad.json")), "rules");
+  rules.set("shortcut", "pad_end");
+  write_file(file("end.json"), rules.dump());
+  testing::expect_words(
+      imported({"--output", "end", "--rules", "end.json"}),
+      {"assumed, because the file does not say it: that shortcuts put all of the zero channels "
+       "behind (pad_end), which has the same tensors as half",
+       "--rules end.json --shortcut pad --output end-"});
+  EXPECT_EQ(load_checkpoint(file("end/model.ckpt")).network.blocks[2].skips[0].channel_offset, 0);
+  // A mean that is said is neither assumed nor changed.
+  const std::string mean = imported({"--output", "mean", "--mean", "0.5,0.5,0.5"});
+  testing::expect_words(mean, {"the preprocessing of the rules cifar_pad: deviation 0.229,0.224,"
+                               "0.225\n",
+                               "--mean 0.5,0.5,0.5 --std 0.2023,0.1994,0.201"});
+  EXPECT_EQ(mean.find("0.4914"), std::string::npos) << mean;
+  // A command to find out with is of the same import; a new head has nothing to evaluate yet.
+  const Json head =
+      Json::parse(imported({"--output", "head", "--new-head", "--json", "--log", "off"}), "answer");
+  ASSERT_FALSE(head.at("find_out").as_array().empty());
+  for (const Json& command : head.at("find_out").as_array()) {
+    testing::expect_words(command.as_string(), {"--network resnet8 --new-head "});
+    EXPECT_EQ(command.as_string().find("evaluate"), std::string::npos);
+  }
+
   // What is said is not assumed.
   imported({"--output", "in", "--shortcut", "pad_end", "--mean", "0.5,0.5,0.5", "--std", "1,1,1"});
   const Checkpoint said = load_checkpoint(file("in/model.ckpt"));
