@@ -446,6 +446,28 @@ CheckpointWitness make_witness(const Checkpoint& c, const std::string& file) {
   return witness;
 }
 
+/// The training that a new head waits for, whole: what differs from an embedded configuration is
+/// set. DIR is the reader's.
+std::string start_command(const Candidate& chosen, const Network& network, const Destination& to) {
+  const std::string base = to.data.is_own() ? "resnet18_folder" : "resnet20_remove";
+  const RunConfig run = load_run_config(base, {}).config;
+  std::string text =
+      fmt::format("tailor train --config {} --set teacher.start={}", base, shell_quote(to.path));
+  auto set = [&](const std::string& key, const Json& value) {
+    text +=
+        " --set " + shell_quote(key + "=" + (value.is_string() ? value.as_string() : value.dump()));
+  };
+  const Json theirs = write_network_config(run.network);
+  const Json mine = write_network_config(chosen.config);
+  for (const auto& [key, value] : mine.as_object()) {
+    if (theirs.at(key) != value) set("network." + key, value);
+  }
+  if (to.data.name != run.data.name) set("data.name", to.data.name);
+  if (to.data.is_own()) set("data.root", to.data.root.empty() ? "DIR" : to.data.root);
+  if (to.data.any_size()) set("data.image_size", network.input.height);
+  return text;
+}
+
 void print_import(const Checkpoint& c, const Candidate& chosen, const WeightFile& file,
                   const Destination& to, const std::vector<std::string>& commands,
                   const ImportOptions& options) {
@@ -476,8 +498,7 @@ void print_import(const Checkpoint& c, const Candidate& chosen, const WeightFile
   for (const std::string& text : c.assumptions)
     fmt::print("assumed, because the file does not say it: {}\n", text);
   if (options.new_head) {
-    fmt::print("next: tailor train --config CONFIG --set train.start={} (or teacher.start)\n",
-               shell_quote(to.path));
+    fmt::print("next: {}\n", start_command(chosen, c.network, to));
     return;
   }
   fmt::print("next: tailor evaluate --checkpoint {}{}\n", shell_quote(to.output), to.data_flag);

@@ -580,7 +580,18 @@ TEST_F(TrainCli, ABodyFromElsewhereWithANewHeadIsTheStartOfATeacher) {
       r.output,
       {"45 of 47 tensors of resnet8 matched", "2 begun anew: fc.weight [10, 64], fc.bias [10]",
        "2 dropped: fc.bias, fc.weight", "the preprocessing of the rules cifar_downsample",
-       "--set train.start=in/model.ckpt (or teacher.start)"});
+       "next: tailor train --config resnet20_remove --set teacher.start=in/model.ckpt --set "
+       "network.depth=8 --set data.name=synthetic\n"});
+  // The command is whole: with less to train, it trains.
+  const std::string next = r.output.substr(r.output.find("next: tailor train") + 13);
+  r = run_process(
+      {"sh", "-c",
+       shell_quote(TAILOR_BINARY) + " " + next.substr(0, next.find('\n')) +
+           " --output runs/next --set teacher.epochs=1 --set train.epochs=1 --set "
+           "surgery.allow_partial=true --set data.train_size=90 --set data.validation=30 --set "
+           "data.test_size=20 --set 'data.augment=[]'"},
+      folder.path());
+  EXPECT_EQ(r.status, 0) << r.output;
   const Checkpoint start = load_checkpoint(file("in/model.ckpt"));
 
   // At a rate of 0 the weights stay those that the training began with.
