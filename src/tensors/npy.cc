@@ -173,9 +173,10 @@ Tensor parse_npy(std::string_view bytes, const std::string& path, const std::str
   if (own_type) *own_type = type->name;
   const char order = header.descr[0];
   const size_t size = element_size(type->element);
-  if (order != '<' && order != '>' && !(order == '|' && size == 1))
+  if (order != '<' && order != '>' && !(order == '|' && size == 1)) {
     bad(what, path,
         fmt::format("its elements are '{}', whose byte order is unknown", header.descr));
+  }
 
   const std::string_view data = bytes.substr(begin);
   const auto count = checked_element_count(header.shape);
