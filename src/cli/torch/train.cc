@@ -189,6 +189,8 @@ Request read_request(const TrainOptions& options) {
   request.output = without_slash(options.output.empty() ? path_join("runs", request.loaded.name)
                                                         : options.output);
   const bool there = options.auto_resume && RunFolder::is_run(request.output);
+  // Before --resume or --force is advised: neither is for a run that another process is training.
+  if (!there && RunFolder::is_run(request.output)) RunFolder(request.output, /*wait=*/false);
   if (!there) check_place(request.output, options.force);
   // The folder may be resumed from anywhere.
   RunConfig& c = request.loaded.config;
