@@ -12,6 +12,7 @@
 #include "tailor/core/strings.h"
 #include "tailor/core/threads.h"
 #include "tailor/data/packed.h"
+#include "tailor/data/pictures.h"
 
 namespace tailor {
 namespace {
@@ -222,7 +223,8 @@ std::string class_table(const DataSplits& data, const std::vector<int64_t>& trai
 int check_data(const DataOptions& options) {
   if (!options.output.empty()) check_output(options);
   const DataConfig config = data_config(options);
-  const DataSplits data = open_any_data(config);
+  DataSplits data = open_any_data(config);
+  if (data.class_names.empty()) data.class_names = official_class_names(data.name);
   auto progress = make_stderr_progress();
   std::vector<ImageSums> train_sums;
   if (data.train)

@@ -133,7 +133,7 @@ class Run {
                network.name, total_skips_);
     }
     if (path_exists(folder_.last())) {
-      Checkpoint c = load_checkpoint(folder_.last());
+      Checkpoint c = load_last();
       if (c.position.epoch > config_.epochs ||
           c.position.edits_applied > static_cast<int64_t>(edits_.size())) {
         fail(ErrorKind::Data,
@@ -158,6 +158,17 @@ class Run {
       teacher_.emplace(spec_.teacher->network, spec_.teacher->tensors);
     verify_batches(config_, network, spec_.data.train->size(), "/train", spec_.source);
     if (position_.epoch < config_.epochs) testify();
+  }
+
+  Checkpoint load_last() const {
+    try {
+      return load_checkpoint(folder_.last());
+    } catch (const Error& e) {
+      fail(e.kind(),
+           "{}; the run cannot go on from it: copy it back from where it is whole, or begin again "
+           "with tailor train --force",
+           e.what());
+    }
   }
 
   /// The witness of training, on the network as it stands and, once altered, on its teacher.

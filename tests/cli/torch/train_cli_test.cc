@@ -800,7 +800,7 @@ TEST_F(TrainCli, ADamagedCheckpointIsRefusedOnResume) {
   const std::string last = file("run/last.ckpt");
   ASSERT_TRUE(path_exists(last));
   write_file(last, read_file(last).substr(0, 9999));
-  expect_failure(4, {"checkpoint", "last.ckpt", "the file is damaged"},
+  expect_failure(4, {"checkpoint", "last.ckpt", "the file is damaged", "train --force"},
                  {"train", "--resume", "run"});
 }
 
