@@ -50,7 +50,8 @@ class StderrProgress : public Progress {
     done_ = before_ = after_ = 0;
     start_ = drawn_ = Clock::now();
     placed_ = false;
-    draw();
+    first_ = terminal_;
+    if (!terminal_) draw();
   }
 
   void place(int64_t done, int64_t after) override {
@@ -91,8 +92,11 @@ class StderrProgress : public Progress {
 
   void draw() {
     auto now = Clock::now();
-    if (std::chrono::duration<double>(now - drawn_).count() < (terminal_ ? 0.1 : line_seconds_))
+    // On a terminal the first piece of work is shown at once, however quick the rest will be.
+    if (!first_ &&
+        std::chrono::duration<double>(now - drawn_).count() < (terminal_ ? 0.1 : line_seconds_))
       return;
+    first_ = false;
     drawn_ = now;
     const int64_t here = done_ - before_;
     const double rate = per_second(here, start_),
@@ -122,7 +126,7 @@ class StderrProgress : public Progress {
     bar_on_screen = true;
   }
 
-  bool terminal_;
+  bool terminal_, first_ = false;
   double line_seconds_;
   std::string label_, unit_, note_;
   int64_t total_ = 0, done_ = 0, before_ = 0, after_ = 0;
