@@ -861,7 +861,7 @@ TEST_F(TrainCli, OneCommandBeginsGoesOnAndSaysThatItIsFinished) {
   const std::vector<std::string> command = {"train",  "--config",       "tiny.json",
                                             "--set",  "train.epochs=7", "--output",
                                             "runs/a", "--auto-resume"};
-  ProcessResult r = run_until_written("KILL", "runs/a/metrics.jsonl", command);
+  ProcessResult r = run_until_written("KILL", "runs/a/last.ckpt", command);
   EXPECT_EQ(r.status, 128 + SIGKILL) << r.output;
   r = run(command);
   EXPECT_EQ(r.status, 0) << r.output;
