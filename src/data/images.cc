@@ -432,7 +432,7 @@ int64_t read_window_of_whole(Extent stored, const WindowChooser& choose, MapShap
   if (stored.height == 0) stored = {shape.height, shape.width};
   std::vector<T> whole(static_cast<size_t>(stored.height * stored.width * shape.channels));
   const int64_t label = get(whole);
-  const Window w = choose(stored);
+  const CropWindow w = choose(stored);
   resample(whole.data(), stored, shape.channels,
            {static_cast<double>(w.top), static_cast<double>(w.left), static_cast<double>(w.height),
             static_cast<double>(w.width)},

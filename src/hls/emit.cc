@@ -81,6 +81,17 @@ class Emitter {
       add_type("bias_raw", raw_type(*h.bias));
       add_type("acc_t", cpp_type(*h.accumulator));
     };
+    auto add_window = [&](const Window& w) {
+      const Size2 square{w.kernel.height, w.kernel.height}, step{w.stride.height, w.stride.height};
+      if (w.kernel != square || w.stride != step || w.dilation.size() != 1) {
+        fail(ErrorKind::Unsupported, "{}: a window of {} is not in the C++ library yet", node.name,
+             to_string(w));
+      }
+      add("kernel", w.kernel.height);
+      add("stride", w.stride.height);
+      add("pad_top", w.pads.top);
+      add("pad_left", w.pads.left);
+    };
     switch (node.op) {
       case Op::Conv2d: {
         const ConvAttributes& a = node.conv();
@@ -90,17 +101,15 @@ class Emitter {
         add("out_height", out.shape.height);
         add("out_width", out.shape.width);
         add("out_channels", out.shape.channels);
-        add("kernel", a.kernel);
-        add("stride", a.stride);
-        add("pad_top", a.pad_top);
-        add("pad_left", a.pad_left);
-        add("scan_height", in.shape.height + std::max(a.pad_top, a.pad_bottom));
-        add("scan_width", in.shape.width + std::max(a.pad_left, a.pad_right));
+        const Pads& pads = a.window.pads;
+        add_window(a.window);
+        add("scan_height", in.shape.height + std::max(pads.top, pads.bottom));
+        add("scan_width", in.shape.width + std::max(pads.left, pads.right));
         add_flag("relu", a.activation == Activation::Relu);
         add("window_skips", static_cast<int64_t>(a.window_skips.size()));
         add_flag("skips_after_activation", a.skip_position == SkipPosition::AfterActivation);
         in_out();
-        products(a.kernel * a.kernel * in.shape.channels / a.groups, out.shape.channels);
+        products(a.window.taps() * in.shape.channels / a.groups, out.shape.channels);
         const Value& skip = node.inputs.size() > 1 ? g_.value(node.inputs[1]) : out;
         add("skip_bits", skip.type->width);
         add_type("skip_t", type_name(skip));
@@ -130,12 +139,9 @@ class Emitter {
         add("channels", in.shape.channels);
         add("out_height", out.shape.height);
         add("out_width", out.shape.width);
-        add("kernel", a.kernel);
-        add("stride", a.stride);
-        add("pad_top", a.pad_top);
-        add("pad_left", a.pad_left);
-        add("scan_height", in.shape.height + a.pad_bottom);
-        add("scan_width", in.shape.width + a.pad_right);
+        add_window(a.window);
+        add("scan_height", in.shape.height + a.window.pads.bottom);
+        add("scan_width", in.shape.width + a.window.pads.right);
         add("bits", in.type->width);
         add_type("value_t", type_name(out));
         add_type("in_token", token_name(in));
@@ -160,10 +166,10 @@ class Emitter {
         const auto& a = std::get<ZeroPadAttributes>(node.attributes);
         add("in_height", in.shape.height);
         add("in_width", in.shape.width);
-        add("top", a.top);
-        add("left", a.left);
-        add("bottom", a.bottom);
-        add("right", a.right);
+        add("top", a.pads.top);
+        add("left", a.pads.left);
+        add("bottom", a.pads.bottom);
+        add("right", a.pads.right);
         if (a.lowest) {
           add("channels", in.shape.channels);
           add("bits", in.type->width);

@@ -16,7 +16,7 @@ int lower_skip(Graph& graph, const Skip& skip, int from, int64_t out_channels, d
       return from;
     case SkipKind::Projection: {
       ConvAttributes conv;
-      conv.stride = skip.stride;
+      conv.window.stride = {skip.stride, skip.stride};
       int x = output_of(
           graph, graph.add_node(Op::Conv2d, skip.tensors + ".conv", {from}, conv, out_channels));
       if (!skip.batch_norm) return x;
@@ -45,16 +45,13 @@ void add_mean_weights(Graph& graph, const std::string& name, const Stage& stage)
 int lower_stage(Graph& graph, const Block& block, size_t i, int from, double bn_epsilon) {
   const Stage& stage = block.stages[i - 1];
   if (stage.kind == StageKind::MaxPool) {
-    const MaxPoolAttributes pool{stage.kernel, stage.stride,  stage.pad,
-                                 stage.pad,    stage.pad_end, stage.pad_end};
+    const MaxPoolAttributes pool{
+        square_window(stage.kernel, stage.stride, stage.pad, stage.pad_end)};
     return output_of(graph, graph.add_node(Op::MaxPool2d, conv_name(block, i), {from}, pool));
   }
   ConvAttributes conv;
-  conv.kernel = stage.kernel;
+  conv.window = square_window(stage.kernel, stage.stride, stage.pad, stage.pad_end);
   conv.groups = stage.kind == StageKind::AvgPool ? stage.out_channels : stage.groups;
-  conv.stride = stage.stride;
-  conv.pad_top = conv.pad_left = stage.pad;
-  conv.pad_bottom = conv.pad_right = stage.pad_end;
   if (stage.kind == StageKind::AvgPool) add_mean_weights(graph, conv_name(block, i), stage);
   int x = output_of(
       graph, graph.add_node(Op::Conv2d, conv_name(block, i), {from}, conv, stage.out_channels));

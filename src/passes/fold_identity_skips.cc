@@ -33,15 +33,14 @@ void fold_identity_skips(Graph& graph, const FixedType& weight_type) {
       continue;  // not linear
     const int64_t in = graph.value(conv.inputs[0]).shape.channels,
                   out = graph.value(conv.outputs[0]).shape.channels;
-    if (a.pad_top >= a.kernel || a.pad_left >= a.kernel) continue;  // no tap reads the skip's pixel
-    const int64_t read = in / a.groups, outputs = out / a.groups;   // of a group
+    if (!has_centre_tap(a.window)) continue;                       // no tap reads the skip's pixel
+    const int64_t read = in / a.groups, outputs = out / a.groups;  // of a group
 
     auto fold = [&](const std::string& id, const TapTerm& term) {
       std::vector<double> weight = graph.tensor(conv, "weight").to_doubles(),
                           bias = graph.tensor(conv, "bias").to_doubles();
       auto at = [&](int64_t o, int64_t i) {
-        return static_cast<size_t>(((o * read + i % read) * a.kernel + a.pad_top) * a.kernel +
-                                   a.pad_left);
+        return static_cast<size_t>((o * read + i % read) * a.window.taps() + centre_tap(a.window));
       };
       for (int64_t o = 0; o < out; ++o) {
         for (int64_t i = 0; i < in; ++i) {
@@ -87,13 +86,12 @@ void fold_identity_skips(Graph& graph, const FixedType& weight_type) {
       bool linear = false;
       if (same_pixels && skip.op == Op::ShortcutPad) {
         const auto& pad = std::get<ShortcutPadAttributes>(skip.attributes);
-        linear = pad.stride == a.stride;
+        linear = Size2{pad.stride, pad.stride} == a.window.stride;
         for (int64_t i = 0; linear && i < in; ++i)
           term.weight[static_cast<size_t>((i + pad.channel_offset) * in + i)] = 1;
       } else if (same_pixels && skip.op == Op::Conv2d) {
         const ConvAttributes& p = skip.conv();
-        linear = p.kernel == 1 && p.stride == a.stride &&
-                 p.pad_top + p.pad_left + p.pad_bottom + p.pad_right == 0 &&
+        linear = p.window.is_pointwise() && p.window.stride == a.window.stride &&
                  p.activation == Activation::None && skip.inputs.size() == 1 &&
                  p.window_skips.empty();
         if (linear) {

@@ -23,11 +23,13 @@ void fuse_stages(Graph& graph) {
     if (graph.nodes[n].op != Op::Conv2d || done[n]) continue;
     Node conv = graph.nodes[n];
     ConvAttributes& a = conv.conv();
-    if (a.pad_top >= a.kernel || a.pad_left >= a.kernel) {
+    const Pads& pads = a.window.pads;
+    const Size2 extent = a.window.extent();
+    if (pads.top >= extent.height || pads.left >= extent.width) {
       fail(ErrorKind::Unsupported,
            "{}: pads of {} and {} before a kernel of {}: the fused stage takes pads below the "
            "kernel; export with --layout stock",
-           conv.name, a.pad_top, a.pad_left, a.kernel);
+           conv.name, pads.top, pads.left, to_string(a.window));
     }
     TAILOR_CHECK(a.stream_skips.empty() && a.activation == Activation::None, "{} is fused already",
                  conv.name);
@@ -59,7 +61,8 @@ void fuse_stages(Graph& graph) {
     }
     // An identity over this convolution alone is in the window already.
     for (size_t s = conv.inputs.size(); s-- > 1;) {
-      if (conv.inputs[s] != conv.inputs[0] || a.stride != 1 ||
+      if (conv.inputs[s] != conv.inputs[0] || a.window.stride.size() != 1 ||
+          !has_centre_tap(a.window) ||
           graph.value(conv.inputs[0]).shape != graph.value(conv.outputs[0]).shape)
         continue;
       a.window_skips.insert(a.window_skips.begin(), a.stream_skips[s - 1]);
@@ -76,21 +79,19 @@ void fuse_stages(Graph& graph) {
 
 namespace {
 
-/// A pad stage of its own in front of the node, whose pads become 0. A is a convolution's or a max
-/// pool's.
-template <class A>
-void split_pads(Graph& graph, Node& node, A& a, bool lowest, std::vector<Node>& nodes) {
-  if (a.pad_top + a.pad_left + a.pad_bottom + a.pad_right == 0) return;
+/// A pad stage of its own in front of the node, whose pads become 0.
+void split_pads(Graph& graph, Node& node, Pads& pads, bool lowest, std::vector<Node>& nodes) {
+  if (!pads.any()) return;
   Node pad;
   pad.op = Op::ZeroPad;
   pad.name = node.name + ".pad";
-  pad.attributes = ZeroPadAttributes{a.pad_top, a.pad_left, a.pad_bottom, a.pad_right, lowest};
+  pad.attributes = ZeroPadAttributes{pads, lowest};
   pad.inputs = {node.inputs[0]};
   pad.outputs = {graph.add_value(
       pad.name,
       infer_shape(Op::ZeroPad, pad.name, {graph.value(node.inputs[0]).shape}, pad.attributes, 0))};
   node.inputs[0] = pad.outputs[0];
-  a.pad_top = a.pad_left = a.pad_bottom = a.pad_right = 0;
+  pads = {};
   nodes.push_back(std::move(pad));
 }
 
@@ -100,9 +101,9 @@ void split_stages(Graph& graph) {
   std::vector<Node> nodes;
   for (Node& node : graph.nodes) {
     if (auto* conv = std::get_if<ConvAttributes>(&node.attributes))
-      split_pads(graph, node, *conv, /*lowest=*/false, nodes);
+      split_pads(graph, node, conv->window.pads, /*lowest=*/false, nodes);
     if (auto* pool = std::get_if<MaxPoolAttributes>(&node.attributes))
-      split_pads(graph, node, *pool, /*lowest=*/true, nodes);
+      split_pads(graph, node, pool->window.pads, /*lowest=*/true, nodes);
     nodes.push_back(std::move(node));
   }
   graph.nodes = std::move(nodes);

@@ -79,7 +79,8 @@ int64_t longest_unrolled(const Graph& design, const Product& p) {
                                     : std::max(p.n_out, p.n_in / std::max<int64_t>(factor, 1));
   if (p.node->op == Op::Conv2d) {
     const ConvAttributes& a = p.node->conv();
-    longest = std::max(longest, (a.kernel - 1) * design.value(p.node->inputs[0]).shape.channels);
+    longest = std::max(
+        longest, (a.window.kernel.width - 1) * design.value(p.node->inputs[0]).shape.channels);
     if (a.groups > 1) longest = std::max(longest, a.groups * p.n_in);
   }
   return longest;

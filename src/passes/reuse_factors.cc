@@ -40,10 +40,10 @@ std::vector<Layer> layers_of(const Graph& graph) {
     Layer layer{n, shape[1], shape[0], in.pixels(), graph.value(node.outputs[0]).shape.pixels(),
                 {}};
     if (node.op == Op::Conv2d) {
-      const ConvAttributes& a = node.conv();
+      const Pads& pads = node.conv().window.pads;
       layer.n_in *= shape[2] * shape[3];
-      layer.steps = (in.height + std::max(a.pad_top, a.pad_bottom)) *
-                    (in.width + std::max(a.pad_left, a.pad_right));
+      layer.steps = (in.height + std::max(pads.top, pads.bottom)) *
+                    (in.width + std::max(pads.left, pads.right));
     }
     layer.factors = valid_reuse_factors(layer.n_in, layer.n_out);
     layers.push_back(std::move(layer));

@@ -969,7 +969,7 @@ TEST_F(Cli, ImagesOfOneChannelAreCheckedAndDrawnGrey) {
   decode_window(
       {reinterpret_cast<const uint8_t*>(png.data()), png.size()},
       [](Extent) {
-        return Window{53, 9, 1, 1};
+        return CropWindow{53, 9, 1, 1};
       },
       {3, 1, 1}, rgb);
   EXPECT_EQ(rgb, (std::vector<uint8_t>{204, 204, 204}));

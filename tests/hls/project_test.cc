@@ -282,8 +282,7 @@ TEST(Tcl, VivadoHlsIsToldOfRegisterArraysBeyond1024Elements) {
   TemporaryDirectory folder("tailor-hls-test");
   testing::GraphBuilder b("wide", {128, 3, 3});
   ConvAttributes a;
-  a.kernel = 3;
-  a.pad_top = a.pad_left = a.pad_bottom = a.pad_right = 1;
+  a.window = square_window(3, 1, 1);
   b.conv("conv", b.at, a, 2, 1e-3);
   testing::ProjectParts parts = testing::project_parts(b.finish(2), {}, 2);
   auto script = [&](HlsBackend backend, const char* name) {

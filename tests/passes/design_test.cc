@@ -162,8 +162,8 @@ Graph one_conv(MapShape input, const ConvAttributes& attributes) {
       t.as<float>()[i] = 0.0625F * static_cast<float>(i % 11) - 0.25F;
     return t;
   };
-  g.tensors["conv.weight"] =
-      ramp({input.channels, input.channels, attributes.kernel, attributes.kernel});
+  g.tensors["conv.weight"] = ramp({input.channels, input.channels, attributes.window.kernel.height,
+                                   attributes.window.kernel.width});
   g.tensors["fc.weight"] = ramp({3, input.channels});
   g.tensors["fc.bias"] = ramp({3});
   EXPECT_EQ(verify_graph(g), std::vector<std::string>{});
@@ -172,9 +172,7 @@ Graph one_conv(MapShape input, const ConvAttributes& attributes) {
 
 ConvAttributes conv_attributes(int64_t kernel, int64_t stride, int64_t pad) {
   ConvAttributes a;
-  a.kernel = kernel;
-  a.stride = stride;
-  a.pad_top = a.pad_left = a.pad_bottom = a.pad_right = pad;
+  a.window = square_window(kernel, stride, pad);
   return a;
 }
 

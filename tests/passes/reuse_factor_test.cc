@@ -76,7 +76,7 @@ TEST(ReuseFactors, BalancedStaysWithin70PercentAndNoStageIsNeedlesslySlow) {
   // Each convolution's next larger valid factor would make it the slowest: none has more
   // multipliers than it needs.
   for (const Node& n : design.nodes) {
-    if (n.op != Op::Conv2d || n.conv().kernel == 1) continue;
+    if (n.op != Op::Conv2d || n.conv().window.taps() == 1) continue;
     const Shape& shape = design.tensor(n, "weight").shape();
     auto factors = valid_reuse_factors(shape[1] * 9, shape[0]);
     auto next = std::upper_bound(factors.begin(), factors.end(), n.hardware.reuse_factor);

@@ -25,11 +25,11 @@ struct Extent {
   friend bool operator==(Extent a, Extent b) { return a.height == b.height && a.width == b.width; }
 };
 /// A rectangle inside a picture, in that picture's pixels.
-struct Window {
+struct CropWindow {
   int64_t top = 0, left = 0, height = 0, width = 0;
 };
 /// Chooses the window once the picture's size is known, which is before its pixels are decoded.
-using WindowChooser = std::function<Window(Extent)>;
+using WindowChooser = std::function<CropWindow(Extent)>;
 
 /// Files (and folders, which end in a slash) of one kind that are no part of a set.
 struct PassedOver {
