@@ -47,13 +47,13 @@ Candidate try_rules(const WeightRules& rules, const NamedNetwork& named,
     fail(ErrorKind::Usage,
          "--classes, --image-size, --shortcut: {} says {} classes, the input {} and its skips "
          "itself; change it there",
-         options.network, named.network.classes, to_string(named.network.input));
+         options.network, named.network.classes(), to_string(named.network.input));
   }
   const std::string& shortcut = options.shortcut.empty() ? rules.shortcut : options.shortcut;
   c.config.shortcut = find_shortcut(shortcut).value_or(c.config.shortcut);
   MapShape input = named.network.input;
   if (options.image_size) input.height = input.width = *options.image_size;
-  c.network = make_network(c.config, input, options.classes.value_or(named.network.classes));
+  c.network = make_network(c.config, input, options.classes.value_or(named.network.classes()));
   c.match = match_weights(file, rules, c.network, options.prefix, own, options.new_head);
   return c;
 }
@@ -119,7 +119,7 @@ std::vector<std::string> networks_in(const TensorMap& file, const ImportOptions&
     pad.shortcut = Shortcut::Pad;
     if (name == options.network ||
         !(may_hold(named.network) ||
-          may_hold(make_network(pad, named.network.input, named.network.classes))))
+          may_hold(make_network(pad, named.network.input, named.network.classes()))))
       continue;
     ImportOptions other;
     other.network = name;
@@ -154,9 +154,9 @@ std::string advice(const Candidate& c, const TensorMap& file, const ImportOption
 /// The data set that such images and classes are known from; the user may say another.
 Json usual_data(const Network& network) {
   const MapShape& input = network.input;
-  if (input == MapShape{3, 32, 32} && network.classes == 10)
+  if (input == MapShape{3, 32, 32} && network.classes() == 10)
     return Json::object({{"name", "cifar10"}});
-  if (input == MapShape{3, 32, 32} && network.classes == 100)
+  if (input == MapShape{3, 32, 32} && network.classes() == 100)
     return Json::object({{"name", "cifar100"}});
   if (input.channels == 3 && input.height == input.width && input.height <= kLargestImageSize)
     return Json::object({{"name", "folder"}, {"image_size", input.height}});
@@ -304,9 +304,9 @@ std::vector<std::string> read_class_names(const std::string& path, const Network
            path, i + 1, names[i].empty() ? "is empty" : "repeats '" + names[i] + "'");
     }
   }
-  if (static_cast<int64_t>(names.size()) != network.classes) {
+  if (static_cast<int64_t>(names.size()) != network.classes()) {
     fail(ErrorKind::Data, "--class-names {}: expected {} names, one for each output of {}, got {}",
-         path, network.classes, network.name, names.size());
+         path, network.classes(), network.name, names.size());
   }
   return names;
 }
@@ -374,7 +374,7 @@ bool settle_shortcut(Candidate& chosen, const ImportOptions& options,
   for (const Shortcut shortcut : {Shortcut::Pad, Shortcut::PadEnd}) {
     NetworkConfig config = chosen.config;
     config.shortcut = shortcut;
-    const Network network = make_network(config, chosen.network.input, chosen.network.classes);
+    const Network network = make_network(config, chosen.network.input, chosen.network.classes());
     if (!in_file || write_network(network) != *in_file) continue;
     chosen.config = config, chosen.network = network;
     return true;
@@ -422,7 +422,7 @@ std::vector<std::string> note_assumptions(Checkpoint& c, const Candidate& chosen
     NetworkConfig other = chosen.config;  // of the same tensors
     other.stride_on =
         other.stride_on == StrideOn::First1x1 ? StrideOn::Conv3x3 : StrideOn::First1x1;
-    also("--network " + make_network(other, c.network.input, c.network.classes).name);
+    also("--network " + make_network(other, c.network.input, c.network.classes()).name);
   }
   if (to.data.any_size() && c.class_names.empty() && !options.new_head) {
     c.assumptions.push_back(

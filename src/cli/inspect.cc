@@ -7,40 +7,92 @@
 namespace tailor {
 namespace {
 
-std::string stage_text(const Stage& s) {
-  std::string text = fmt::format("{}x{} ", s.kernel, s.kernel);
-  if (is_pool(s)) {
-    text += s.kind == StageKind::MaxPool ? "max pooling" : "average pooling";
-  } else {
-    text += fmt::format("{} to {}", s.in_channels, s.out_channels);
-  }
-  if (s.stride > 1) text += fmt::format(", stride {}", s.stride);
-  if (s.groups > 1) text += fmt::format(", {} groups", s.groups);
-  if (s.pad != s.pad_end) text += fmt::format(", pads {} and {}", s.pad, s.pad_end);
-  if (s.kind == StageKind::Conv && !s.batch_norm) text += ", no batch norm";
-  if (s.kind == StageKind::Conv && !s.relu) text += ", no ReLU";
+std::string size_text(const Size2& s) {
+  return s.height == s.width ? std::to_string(s.height)
+                             : fmt::format("{}x{}", s.height, s.width);
+}
+
+/// "3x3 16 to 32, stride 2", "2x2 max pooling".
+std::string window_text(const Window& w, const std::string& what, int64_t groups) {
+  std::string text = fmt::format("{}x{} {}", w.kernel.height, w.kernel.width, what);
+  if (w.stride.size() > 1) text += ", stride " + size_text(w.stride);
+  if (w.dilation.size() > 1) text += ", dilation " + size_text(w.dilation);
+  if (groups > 1) text += fmt::format(", {} groups", groups);
+  const Size2 begin{w.pads.top, w.pads.left}, end{w.pads.bottom, w.pads.right};
+  if (begin != end) text += fmt::format(", pads {} and {}", size_text(begin), size_text(end));
   return text;
 }
 
-int64_t stage_parameters(const Stage& s) {
-  if (is_pool(s)) return 0;
-  return s.out_channels * (s.in_channels / s.groups * s.kernel * s.kernel + (s.batch_norm ? 2 : 1));
+std::string layer_text(const Layer& layer) {
+  if (const auto* conv = std::get_if<ConvLayer>(&layer))
+    return window_text(conv->window, fmt::format("{} to {}", conv->in, conv->out), conv->groups);
+  if (const auto* pool = std::get_if<PoolLayer>(&layer)) {
+    if (pool->kind == PoolKind::GlobalAverage) return "average pool";
+    return window_text(
+        pool->window, pool->kind == PoolKind::Max ? "max pooling" : "average pooling", 1);
+  }
+  if (const auto* pick = std::get_if<PickLayer>(&layer))
+    return "pad, stride " + size_text(pick->stride);
+  return std::holds_alternative<ReluLayer>(layer) ? "ReLU" : "batch norm";
 }
 
-int64_t skip_parameters(const Skip& s, int64_t in_channels, int64_t out_channels) {
+/// In a stage of convolutions, batch norm and ReLU go without saying where they end it.
+std::string stage_text(const Stage& s) {
+  std::vector<std::string> parts;
+  bool convolves = false, norm = false, relu = false;
+  for (const Layer& layer : s.layers) {
+    const bool is_norm = std::holds_alternative<BatchNormLayer>(layer),
+               is_relu = std::holds_alternative<ReluLayer>(layer);
+    if (convolves && is_norm && !norm && !relu) {
+      norm = true;
+    } else if (convolves && is_relu && !relu) {
+      relu = true;
+    } else {
+      convolves |= std::holds_alternative<ConvLayer>(layer);
+      parts.push_back(layer_text(layer));
+    }
+  }
+  std::string text = join(parts, "; ");
+  if (convolves && !norm) text += ", no batch norm";
+  if (convolves && !relu) text += ", no ReLU";
+  return text;
+}
+
+int64_t parameters_of(const std::vector<NamedLayer>& layers, MapShape at) {
   int64_t count = 0;
-  for (const TensorSpec& spec : projection_specs(s, in_channels, out_channels)) {
-    int64_t size = 1;
-    for (int64_t extent : spec.shape) size *= extent;
-    if (is_parameter(spec.role)) count += size;
+  for (const NamedLayer& layer : layers) {
+    count += parameter_count(layer_specs(layer, at));
+    at = output_of(*layer.layer, at);
   }
   return count;
 }
 
 std::string skip_text(const Skip& s) {
-  if (s.kind == SkipKind::Identity) return "identity";
-  const bool bare = s.kind == SkipKind::Projection && !s.batch_norm;
-  return fmt::format("{}, stride {}{}", to_string(s.kind), s.stride, bare ? ", no batch norm" : "");
+  const std::string kind = kind_of(s);
+  if (kind == "identity") return kind;
+  if (kind == "layers") {
+    std::vector<std::string> parts;
+    for (const Layer& layer : s.layers) parts.push_back(layer_text(layer));
+    return join(parts, "; ");
+  }
+  const bool bare = kind == "projection" && s.layers.size() == 1;
+  return fmt::format("{}, stride {}{}", kind, size_text(stride_of(s.layers)),
+                     bare ? ", no batch norm" : "");
+}
+
+/// "average pool, linear 64 to 10", "flattened, linear 192 to 10", "1x1 32 to 5".
+std::string head_text(const Network& n, MapShape at) {
+  std::vector<std::string> parts;
+  for (const Layer& layer : n.head) {
+    if (const auto* linear = std::get_if<LinearLayer>(&layer)) {
+      if (parts.empty()) parts.emplace_back("flattened");
+      parts.push_back(fmt::format("linear {} to {}", at.size(), linear->out));
+    } else {
+      parts.push_back(layer_text(layer));
+    }
+    at = output_of(layer, at);
+  }
+  return join(parts, ", ");
 }
 
 /// "  key          value" for each pair.
@@ -60,30 +112,23 @@ std::string network_text(const Network& n) {
     auto points = point_shapes(block, inputs[b]);
     for (size_t i = 0; i < block.stages.size(); ++i) {
       table.add({block.id, std::to_string(i + 1), stage_text(block.stages[i]),
-                 to_string(points[i + 1]), with_commas(stage_parameters(block.stages[i]))});
+                 to_string(points[i + 1]),
+                 with_commas(parameters_of(stage_layers(block, i + 1), points[i]))});
     }
     for (const Skip& s : block.skips) {
-      const bool projects = s.kind == SkipKind::Projection;
-      const int64_t own = projects
-                              ? skip_parameters(s, points[static_cast<size_t>(s.from)].channels,
-                                                points[static_cast<size_t>(s.to)].channels)
-                              : 0;
       const bool named = s.id.compare(0, block.id.size() + 1, block.id + ".") == 0;
+      const auto specs = skip_specs(s, points[static_cast<size_t>(s.from)]);
       skips.add({s.id, fmt::format("{}{} to {}", named ? "" : block.id + " ", s.from, s.to),
-                 skip_text(s), with_commas(own)});
+                 skip_text(s), with_commas(parameter_count(specs))});
     }
   }
-  const int64_t features = head_features(n, inputs.back());
-  table.add({"head", "",
-             fmt::format("{}, linear {} to {}",
-                         n.head_pooling == HeadPooling::Average ? "average pool" : "flattened",
-                         features, n.classes),
-             fmt::format("{}x1x1", n.classes), with_commas((features + 1) * n.classes)});
+  table.add({"head", "", head_text(n, inputs.back()), to_string(output_shape(n)),
+             with_commas(parameters_of(head_layers(n), inputs.back()))});
   const size_t count = skip_ids(n).size();
   return fmt::format(
       "{}\n{}\n{}\n{}", n.name,
       facts_text({{"input", to_string(n.input)},
-                  {"classes", std::to_string(n.classes)},
+                  {"classes", std::to_string(n.classes())},
                   {"skips", count > 0 ? fmt::format("{}, join {}", count, to_string(n.join)) : "0"},
                   {"parameters", with_commas(parameter_count(n))},
                   {"cost", with_commas(mac_count(n)) + " multiply-accumulates an image"}}),

@@ -68,6 +68,19 @@ class Reader : public RecordVisitor {
       value = read_int(key, *v, min, max);
     }
   }
+  void pair(const char* key, int64_t& rows, int64_t& columns, int64_t min, int64_t max,
+            const char* /*doc*/) override {
+    const Json* v = take(key);
+    if (!v) return;
+    if (!v->is_array()) {
+      rows = columns = read_int(key, *v, min, max);
+    } else if (v->as_array().size() == 2) {
+      rows = read_int(fmt::format("{}/0", key), v->as_array()[0], min, max);
+      columns = read_int(fmt::format("{}/1", key), v->as_array()[1], min, max);
+    } else {
+      fail_at(key, range_text(min, max) + " or [rows, columns]", *v);
+    }
+  }
   void number(const char* key, double& value, double min, double max,
               const char* /*doc*/) override {
     if (const Json* v = take(key)) value = read_number(key, *v, min, max);
@@ -176,6 +189,10 @@ class Writer : public RecordVisitor {
                         int64_t /*max*/, const char* /*doc*/) override {
     json.set(key, value ? Json(*value) : Json());
   }
+  void pair(const char* key, int64_t& rows, int64_t& columns, int64_t /*min*/, int64_t /*max*/,
+            const char* /*doc*/) override {
+    json.set(key, rows == columns ? Json(rows) : Json(Json::Array{rows, columns}));
+  }
   void number(const char* key, double& value, double /*min*/, double /*max*/,
               const char* /*doc*/) override {
     json.set(key, value);
@@ -230,6 +247,18 @@ class Schema : public RecordVisitor {
     Json field = Json::object({{"type", Json::Array{"integer", "null"}}});
     bounds(field, min, max);
     field.set("default", Json());
+    add(key, std::move(field), doc);
+  }
+  void pair(const char* key, int64_t& rows, int64_t& columns, int64_t min, int64_t max,
+            const char* doc) override {
+    Json one = Json::object({{"type", "integer"}});
+    bounds(one, min, max);
+    const Json both = Json::object({{"type", "array"},
+                                    {"items", one},
+                                    {"minItems", 2},
+                                    {"maxItems", 2}});
+    Json field = Json::object({{"anyOf", Json::Array{one, both}}});
+    field.set("default", rows == columns ? Json(rows) : Json(Json::Array{rows, columns}));
     add(key, std::move(field), doc);
   }
   void number(const char* key, double& value, double min, double max, const char* doc) override {

@@ -6,60 +6,6 @@
 namespace tailor {
 namespace {
 
-int output_of(const Graph& graph, size_t node) { return graph.nodes[node].outputs[0]; }
-
-/// The value a skip brings to its join: the start point, through the projection or the pad if there
-/// is one.
-int lower_skip(Graph& graph, const Skip& skip, int from, int64_t out_channels, double bn_epsilon) {
-  switch (skip.kind) {
-    case SkipKind::Identity:
-      return from;
-    case SkipKind::Projection: {
-      ConvAttributes conv;
-      conv.window.stride = {skip.stride, skip.stride};
-      int x = output_of(
-          graph, graph.add_node(Op::Conv2d, skip.tensors + ".conv", {from}, conv, out_channels));
-      if (!skip.batch_norm) return x;
-      return output_of(graph, graph.add_node(Op::BatchNorm, skip.tensors + ".bn", {x},
-                                             BatchNormAttributes{bn_epsilon}));
-    }
-    case SkipKind::Pad:
-      return output_of(
-          graph,
-          graph.add_node(Op::ShortcutPad, skip.id + ".pad", {from},
-                         ShortcutPadAttributes{skip.stride, skip.channel_offset}, out_channels));
-  }
-  fail(ErrorKind::Internal, "unknown skip kind of {}", skip.id);
-}
-
-/// What makes a convolution of each channel the mean over its windows.
-void add_mean_weights(Graph& graph, const std::string& name, const Stage& stage) {
-  Tensor weight(DType::F32, {stage.out_channels, 1, stage.kernel, stage.kernel});
-  const auto share = static_cast<float>(1.0 / static_cast<double>(stage.kernel * stage.kernel));
-  for (float& w : weight.as<float>()) w = share;
-  graph.tensors.emplace(name + ".weight", std::move(weight));
-  graph.tensors.emplace(name + ".bias", Tensor(DType::F32, {stage.out_channels}));
-}
-
-/// Convolution and batch norm, or pooling, of stage i.
-int lower_stage(Graph& graph, const Block& block, size_t i, int from, double bn_epsilon) {
-  const Stage& stage = block.stages[i - 1];
-  if (stage.kind == StageKind::MaxPool) {
-    const MaxPoolAttributes pool{
-        square_window(stage.kernel, stage.stride, stage.pad, stage.pad_end)};
-    return output_of(graph, graph.add_node(Op::MaxPool2d, conv_name(block, i), {from}, pool));
-  }
-  ConvAttributes conv;
-  conv.window = square_window(stage.kernel, stage.stride, stage.pad, stage.pad_end);
-  conv.groups = stage.kind == StageKind::AvgPool ? stage.out_channels : stage.groups;
-  if (stage.kind == StageKind::AvgPool) add_mean_weights(graph, conv_name(block, i), stage);
-  int x = output_of(
-      graph, graph.add_node(Op::Conv2d, conv_name(block, i), {from}, conv, stage.out_channels));
-  if (!stage.batch_norm) return x;
-  return output_of(graph, graph.add_node(Op::BatchNorm, bn_name(block, i), {x},
-                                         BatchNormAttributes{bn_epsilon}));
-}
-
 /// [out, channels of all pixels] → [out, pixels with all their channels], the order of tokens.
 Tensor by_pixel(const Tensor& weight, const MapShape& map) {
   Tensor result(DType::F32, weight.shape());
@@ -77,6 +23,120 @@ Tensor by_pixel(const Tensor& weight, const MapShape& map) {
   return result;
 }
 
+/// Adds nodes one behind the other.
+class Lowering {
+ public:
+  Lowering(const Network& network, Graph& graph) : network_(network), graph_(graph) {}
+
+  void run() {
+    int at = add(Op::Input, "input", {});
+    graph_.value(at).shape = network_.input;
+    for (const Block& block : network_.blocks) at = add_block(block, at);
+    at = add_chain(head_layers(network_), at);
+    graph_.add_node(Op::Output, "output", {at});
+  }
+
+ private:
+  int add(Op op, const std::string& name, const std::vector<int>& inputs,
+          const Attributes& attributes = {}, int64_t out_channels = 0) {
+    const size_t node = graph_.add_node(op, name, inputs, attributes, out_channels);
+    return graph_.nodes[node].outputs[0];
+  }
+
+  int add_chain(const std::vector<NamedLayer>& layers, int at) {
+    behind_conv_ = false;
+    for (const NamedLayer& layer : layers) {
+      at = std::visit([&](const auto& l) { return add_layer(layer.name, l, at); }, *layer.layer);
+      behind_conv_ = layer.as<ConvLayer>() != nullptr;
+    }
+    return at;
+  }
+  int add_layer(const std::string& name, const ConvLayer& conv, int from) {
+    return add(Op::Conv2d, name, {from}, conv_attributes(conv.window, conv.groups), conv.out);
+  }
+  /// One that stands behind no convolution gets one that changes nothing, into which it then folds.
+  int add_layer(const std::string& name, const BatchNormLayer& /*norm*/, int from) {
+    if (!behind_conv_) from = add_channel_conv(name + ".scale", square_window(1), 1, from);
+    return add(Op::BatchNorm, name, {from}, BatchNormAttributes{network_.bn_epsilon});
+  }
+  int add_layer(const std::string& name, const ReluLayer& /*relu*/, int from) {
+    return add(Op::Relu, name, {from});
+  }
+  int add_layer(const std::string& name, const PoolLayer& pool, int from) {
+    if (pool.kind == PoolKind::GlobalAverage) return add(Op::GlobalAvgPool, name, {from});
+    const Window& w = pool.window;
+    if (pool.kind == PoolKind::Average)
+      return add_channel_conv(name, w, 1.0 / static_cast<double>(w.taps()), from);
+    return add(Op::MaxPool2d, name, {from}, MaxPoolAttributes{w});
+  }
+  int add_layer(const std::string& name, const PickLayer& pick, int from) {
+    const bool one_row = graph_.value(from).shape.height == 1;
+    if (!one_row && pick.stride.height != pick.stride.width) {
+      fail(ErrorKind::Unsupported,
+           "{}: a graph takes every n-th row and column alike, expected equal strides, got {}x{}",
+           name, pick.stride.height, pick.stride.width);
+    }
+    return add(Op::ShortcutPad, name, {from},
+               ShortcutPadAttributes{pick.stride.width, pick.channel_offset}, pick.out);
+  }
+  int add_layer(const std::string& name, const LinearLayer& linear, int from) {
+    Tensor& weight = graph_.tensors.at(name + ".weight");
+    weight = by_pixel(weight, graph_.value(from).shape);
+    return add(Op::Dense, name, {from}, {}, linear.out);
+  }
+
+  static ConvAttributes conv_attributes(const Window& window, int64_t groups) {
+    ConvAttributes conv;
+    conv.window = window;
+    conv.groups = groups;
+    return conv;
+  }
+
+  /// A convolution of each channel whose weights are all the same: the mean over windows, or
+  /// nothing.
+  int add_channel_conv(const std::string& name, const Window& w, double weight, int from) {
+    const int64_t channels = graph_.value(from).shape.channels;
+    Tensor weights(DType::F32, {channels, 1, w.kernel.height, w.kernel.width});
+    for (float& v : weights.as<float>()) v = static_cast<float>(weight);
+    graph_.tensors.emplace(name + ".weight", std::move(weights));
+    graph_.tensors.emplace(name + ".bias", Tensor(DType::F32, {channels}));
+    return add(Op::Conv2d, name, {from}, conv_attributes(w, channels), channels);
+  }
+
+  /// What the skips that end at point i bring, added to `at`.
+  int add_skips(const Block& block, size_t i, const std::vector<int>& points, int at) {
+    std::vector<int> inputs = {at};
+    AddAttributes ids;
+    for (const Skip& skip : block.skips) {
+      if (skip.to != static_cast<int64_t>(i)) continue;
+      inputs.push_back(add_chain(skip_layers(skip), points[static_cast<size_t>(skip.from)]));
+      ids.skips.push_back(skip.id);
+    }
+    if (inputs.size() == 1) return at;
+    return add(Op::Add, fmt::format("{}.add{}", block.id, i), inputs, ids);
+  }
+
+  int add_block(const Block& block, int at) {
+    std::vector<int> points = {at};
+    for (size_t i = 1; i <= block.stages.size(); ++i) {
+      std::vector<NamedLayer> layers = stage_layers(block, i), behind;
+      if (network_.join == Join::BeforeActivation && ends_in_relu(block.stages[i - 1].layers)) {
+        behind = {layers.back()};
+        layers.pop_back();
+      }
+      at = add_chain(layers, at);
+      at = add_skips(block, i, points, at);
+      at = add_chain(behind, at);
+      points.push_back(at);
+    }
+    return at;
+  }
+
+  const Network& network_;
+  Graph& graph_;
+  bool behind_conv_ = false;  // whether the layer before, in the same chain, is a convolution
+};
+
 }  // namespace
 
 Graph lower_network(const Network& network, const TensorMap& tensors, const std::string& where) {
@@ -85,53 +145,7 @@ Graph lower_network(const Network& network, const TensorMap& tensors, const std:
   graph.name = network.name;
   graph.state = "lowered";
   graph.tensors = tensors;
-  size_t input = graph.add_node(Op::Input, "input", {});
-  int at = output_of(graph, input);
-  graph.value(at).shape = network.input;
-
-  for (const Block& block : network.blocks) {
-    std::vector<int> points = {at};
-    for (size_t i = 1; i <= block.stages.size(); ++i) {
-      const Stage& stage = block.stages[i - 1];
-      at = lower_stage(graph, block, i, at, network.bn_epsilon);
-      auto add_relu = [&] {
-        if (stage.relu) {
-          at = output_of(graph,
-                         graph.add_node(Op::Relu, fmt::format("{}.relu{}", block.id, i), {at}));
-        }
-      };
-      auto add_skips = [&] {
-        std::vector<int> inputs = {at};
-        AddAttributes ids;
-        for (const Skip& skip : block.skips) {
-          if (skip.to != static_cast<int64_t>(i)) continue;
-          inputs.push_back(lower_skip(graph, skip, points[static_cast<size_t>(skip.from)],
-                                      stage.out_channels, network.bn_epsilon));
-          ids.skips.push_back(skip.id);
-        }
-        if (inputs.size() > 1) {
-          at = output_of(
-              graph, graph.add_node(Op::Add, fmt::format("{}.add{}", block.id, i), inputs, ids));
-        }
-      };
-      if (network.join == Join::BeforeActivation) {
-        add_skips();
-        add_relu();
-      } else {
-        add_relu();
-        add_skips();
-      }
-      points.push_back(at);
-    }
-  }
-  if (network.head_pooling == HeadPooling::Average) {
-    at = output_of(graph, graph.add_node(Op::GlobalAvgPool, "pool", {at}));
-  } else {
-    Tensor& weight = graph.tensors.at("fc.weight");
-    weight = by_pixel(weight, graph.value(at).shape);
-  }
-  at = output_of(graph, graph.add_node(Op::Dense, "fc", {at}, {}, network.classes));
-  graph.add_node(Op::Output, "output", {at});
+  Lowering(network, graph).run();
   auto findings = verify_graph(graph);
   TAILOR_CHECK(findings.empty(), "{}", join(findings, "; "));
   return graph;

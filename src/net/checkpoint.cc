@@ -113,8 +113,8 @@ Checkpoint load_checkpoint(const std::string& path) {
     c.config = document.at("config");
     if (const Json* names = document.find("class_names")) {
       for (const Json& name : names->as_array()) c.class_names.push_back(name.as_string());
-      if (static_cast<int64_t>(c.class_names.size()) != c.network.classes) {
-        fail(ErrorKind::Data, "expected {} class_names, got {}", c.network.classes,
+      if (static_cast<int64_t>(c.class_names.size()) != c.network.classes()) {
+        fail(ErrorKind::Data, "expected {} class_names, got {}", c.network.classes(),
              c.class_names.size());
       }
     }

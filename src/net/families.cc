@@ -12,22 +12,23 @@ constexpr int64_t kBlockWidths[] = {16, 32, 64};
 
 /// The skip around a whole block: identity where the shapes agree, else the family's shortcut.
 void add_block_skip(Block& block, Shortcut shortcut, bool batch_norm = true) {
-  const Stage &first = block.stages.front(), &last = block.stages.back();
+  const int64_t in = std::get<ConvLayer>(block.stages.front().layers.front()).in,
+                out = std::get<ConvLayer>(block.stages.back().layers.front()).out;
   Skip skip;
   skip.id = block.id + ".skip";
   skip.to = static_cast<int64_t>(block.stages.size());
-  for (const Stage& stage : block.stages) skip.stride *= stage.stride;
-  if (skip.stride != 1 || first.in_channels != last.out_channels) {
+  Layers all;
+  for (const Stage& stage : block.stages)
+    all.insert(all.end(), stage.layers.begin(), stage.layers.end());
+  const Size2 stride = stride_of(all);
+  if (stride.size() != 1 || in != out) {
     if (shortcut == Shortcut::Projection) {
-      skip.kind = SkipKind::Projection;
+      skip.layers = projection(in, out, stride, batch_norm);
       skip.tensors = skip.id;
-      skip.batch_norm = batch_norm;
     } else {
       // Half of the new channels before the old ones, half behind (the common option A), or all
       // behind.
-      skip.kind = SkipKind::Pad;
-      if (shortcut == Shortcut::Pad)
-        skip.channel_offset = (last.out_channels - first.in_channels) / 2;
+      skip.layers = {PickLayer{out, stride, shortcut == Shortcut::Pad ? (out - in) / 2 : 0}};
     }
   }
   block.skips.push_back(skip);
@@ -72,7 +73,7 @@ std::string imagenet_name(int64_t depth, StrideOn stride_on) {
 void add_resnet_imagenet(Network& network, const NetworkConfig& config) {
   network.name = imagenet_name(config.depth, config.stride_on);
   Block stem{"stem", {conv_stage(network.input.channels, config.width, 7, 2)}, {}};
-  stem.stages.push_back(max_pool_stage(config.width, 3, 2, 1));
+  stem.stages.push_back(max_pool_stage(3, 2, 1));
   network.blocks.push_back(std::move(stem));
   int64_t channels = config.width;
   for (const ImagenetDepth& row : kImagenetDepths) {
@@ -113,7 +114,10 @@ void add_resnet_mlperf_tiny(Network& network, const NetworkConfig& config) {
         fmt::format("stage{}.block0", s + 1),
         {conv_stage(channels, filters, 3, s > 0 ? 2 : 1), conv_stage(filters, filters, 3, 1)},
         {}};
-    if (s > 0) block.stages[0].pad = 0;
+    if (s > 0) {
+      Pads& pads = std::get<ConvLayer>(block.stages[0].layers[0]).window.pads;
+      pads.top = pads.left = 0;
+    }
     add_block_skip(block, config.shortcut, /*batch_norm=*/false);
     network.blocks.push_back(std::move(block));
     channels = filters;
@@ -173,14 +177,14 @@ Network make_network(const NetworkConfig& given, const MapShape& input, int64_t 
   const NetworkConfig config = resolve_network_config(given);
   Network network;
   network.input = input;
-  network.classes = classes;
+  network.head = linear_head(classes);
   network.join = config.join;
   if (config.family == "file") {
     network = read_network_file(config.file);
-    if (network.input != input || network.classes != classes) {
+    if (network.input != input || network.classes() != classes) {
       fail(ErrorKind::Config,
            "the network in {} takes {} and has {} classes, the data are {} with {}", config.file,
-           to_string(network.input), network.classes, to_string(input), classes);
+           to_string(network.input), network.classes(), to_string(input), classes);
     }
     return network;
   }

@@ -174,19 +174,12 @@ Tensor converted(const Tensor& given, WeightLayout layout) {
 /// that have one window, without pads. There a linear layer is the same as a convolution.
 std::map<std::string, MapShape> whole_map_layers(const Network& network) {
   std::map<std::string, MapShape> layers;
-  const std::vector<MapShape> inputs = block_inputs(network);
-  for (size_t b = 0; b < network.blocks.size(); ++b) {
-    const Block& block = network.blocks[b];
-    const std::vector<MapShape> points = point_shapes(block, inputs[b]);
-    for (size_t i = 0; i < block.stages.size(); ++i) {
-      const Stage& s = block.stages[i];
-      if (!is_pool(s) && s.groups == 1 && s.pad == 0 && s.pad_end == 0 &&
-          points[i].height == s.kernel && points[i].width == s.kernel)
-        layers[conv_name(block, i + 1) + ".weight"] = points[i];
-    }
+  for (const PlacedLayer& layer : placed_layers(network)) {
+    const auto* conv = layer.as<ConvLayer>();
+    const bool whole = conv && conv->groups == 1 && !conv->window.pads.any() &&
+                       conv->window.kernel == Size2{layer.in.height, layer.in.width};
+    if (whole || layer.as<LinearLayer>()) layers[layer.name + ".weight"] = layer.in;
   }
-  MapShape& head = layers["fc.weight"] = inputs.back();
-  if (network.head_pooling == HeadPooling::Average) head.height = head.width = 1;
   return layers;
 }
 
@@ -246,12 +239,16 @@ std::optional<Tensor> neutral_tensor(const TensorSpec& spec, const TensorMap& fo
   return tensor;
 }
 
-/// "stem.conv1.bias" → "stem.bn1.running_mean"; "" for any other name.
-std::string mean_of_bias(const std::string& name) {
-  constexpr std::string_view kBias = ".bias";
-  const size_t conv = name.rfind(".conv"), dot = name.rfind('.');
-  if (conv == std::string::npos || name.substr(dot) != kBias) return "";
-  return name.substr(0, conv) + ".bn" + name.substr(conv + 5, dot - conv - 5) + ".running_mean";
+/// "stem.conv1.bias" → "stem.bn1.running_mean" for every convolution in front of a batch norm.
+std::map<std::string, std::string> means_of_biases(const std::vector<PlacedLayer>& layers) {
+  std::map<std::string, std::string> means;
+  for (size_t i = 0; i + 1 < layers.size(); ++i) {
+    const PlacedLayer &conv = layers[i], &norm = layers[i + 1];
+    const auto* c = conv.as<ConvLayer>();
+    if (c && !c->bias && norm.as<BatchNormLayer>() && conv.chain == norm.chain)
+      means[conv.name + ".bias"] = norm.name + ".running_mean";
+  }
+  return means;
 }
 
 }  // namespace
@@ -308,6 +305,7 @@ class Matcher {
       : rules_(rules),
         specs_(tensor_specs(network)),
         whole_map_(whole_map_layers(network)),
+        means_(means_of_biases(placed_layers(network))),
         may_lack_neutral_(may_lack_neutral),
         new_head_(new_head) {
     const bool keras = rules.layout == WeightLayout::Keras;
@@ -316,6 +314,10 @@ class Matcher {
                              parse_pattern(rule.to));
     }
     for (const TensorSpec& spec : specs_) wanted_[spec.name] = &spec;
+    for (const PlacedLayer& layer : placed_layers(network)) {
+      if (!layer.is_head) continue;
+      for (const TensorSpec& spec : layer_specs(layer, layer.in)) head_.insert(spec.name);
+    }
     for (const auto& [name, tensor] : file) {
       std::string plain = keras ? keras_name(name) : name;
       if (file_.count(plain) > 0) plain = name;
@@ -375,7 +377,7 @@ class Matcher {
       const auto words = match_pattern(from, name);
       if (!words) continue;
       const std::string ours = fill_pattern(to, *words);
-      if (ours.empty() || wanted_.count(ours) + wanted_.count(mean_of_bias(ours)) > 0) return ours;
+      if (ours.empty() || wanted_.count(ours) + means_.count(ours) > 0) return ours;
       if (!first) first = ours;
     }
     return first;
@@ -398,7 +400,7 @@ class Matcher {
   void take(const std::string& name, const Tensor& tensor, const std::optional<std::string>& ours,
             WeightMatch& match, Biases& biases) const {
     const auto spec = wanted_.find(ours.value_or(""));
-    if (ours && (ours->empty() || (new_head_ && ours->compare(0, 3, "fc.") == 0))) {
+    if (ours && (ours->empty() || (new_head_ && head_.count(*ours) > 0))) {
       match.dropped.push_back(name);
     } else if (spec != wanted_.end()) {
       Tensor value =
@@ -414,8 +416,8 @@ class Matcher {
       }
       if (!match.tensors.emplace(*ours, std::move(value)).second)
         match.left_over.push_back(fmt::format("{} ({} came already)", name, *ours));
-    } else if (ours && wanted_.count(mean_of_bias(*ours)) > 0) {
-      biases[mean_of_bias(*ours)] = {name, converted(tensor, rules_.layout)};
+    } else if (ours && means_.count(*ours) > 0) {
+      biases[means_.at(*ours)] = {name, converted(tensor, rules_.layout)};
     } else {
       match.left_over.push_back(fmt::format("{} {}{}", name, to_string(tensor.shape()),
                                             ours ? " (would be " + *ours + ")" : ""));
@@ -440,7 +442,7 @@ class Matcher {
     const TensorMap found = match.tensors;
     for (const TensorSpec& spec : specs_) {
       if (found.count(spec.name) > 0) continue;
-      if (new_head_ && spec.name.compare(0, 3, "fc.") == 0) {
+      if (new_head_ && head_.count(spec.name) > 0) {
         match.tensors.emplace(spec.name, initial_tensor(spec, kNewHeadSeed));
         match.begun.push_back(fmt::format("{} {}", spec.name, to_string(spec.shape)));
       } else if (auto neutral = may_lack_neutral_ ? neutral_tensor(spec, found) : std::nullopt) {
@@ -455,6 +457,8 @@ class Matcher {
   const WeightRules& rules_;
   std::vector<TensorSpec> specs_;
   std::map<std::string, MapShape> whole_map_;
+  std::map<std::string, std::string> means_;
+  std::set<std::string> head_;  // tensors of the head
   bool may_lack_neutral_, new_head_;
   std::vector<std::pair<std::vector<Placeholder>, std::vector<Placeholder>>> patterns_;
   std::map<std::string, const TensorSpec*> wanted_;

@@ -6,13 +6,16 @@
 
 namespace tailor {
 
-/// x: [n, channels, height, width], channels-last; weight [out, channels / groups, kernel, kernel];
-/// an undefined bias is none. `pad` zeros above and left, `pad_end` below and right.
+/// x: [n, channels, height, width], channels-last; weight [out, channels / groups, kernel rows,
+/// kernel columns]; an undefined bias is none.
 at::Tensor convolve(const at::Tensor& x, const ConvGeometry& geometry, const at::Tensor& weight,
                     const at::Tensor& bias);
 
 /// The same as one plain ATen convolution, strides and all; with oneDNN off, the reference.
 at::Tensor plain_convolve(const at::Tensor& x, const ConvGeometry& geometry,
                           const at::Tensor& weight, const at::Tensor& bias);
+
+/// Every stride-th row and column.
+at::Tensor pick_pixels(const at::Tensor& x, const Size2& stride);
 
 }  // namespace tailor

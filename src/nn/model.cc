@@ -12,8 +12,9 @@
 #include <ATen/ops/linear.h>
 #include <ATen/ops/max_pool2d.h>
 #include <ATen/ops/mean.h>
+#include <ATen/ops/mul.h>
 #include <ATen/ops/relu.h>
-#include <ATen/ops/slice.h>
+#include <ATen/ops/reshape.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
 
@@ -47,92 +48,66 @@ Tensor to_host(const at::Tensor& tensor) {
   return host;
 }
 
-/// One convolution of a description, by the names of its tensors.
-struct ConvSpec {
-  std::string conv, bn;  // no BN: empty, and the convolution has a bias
-  ConvGeometry geometry;
-};
-ConvSpec stage_spec(const Block& block, size_t i) {
-  const Stage& s = block.stages[i - 1];
-  return {conv_name(block, i),
-          s.batch_norm ? bn_name(block, i) : "",
-          {s.stride, s.pad, s.pad_end, s.groups}};
-}
-ConvSpec projection_spec(const Skip& skip) {
-  return {skip.tensors + ".conv", skip.batch_norm ? skip.tensors + ".bn" : "", {skip.stride}};
-}
-std::vector<ConvSpec> conv_specs(const Network& network) {
-  std::vector<ConvSpec> specs;
-  for (const Block& block : network.blocks) {
-    for (size_t i = 1; i <= block.stages.size(); ++i) {
-      if (block.stages[i - 1].kind == StageKind::Conv) specs.push_back(stage_spec(block, i));
-    }
-    for (const Skip& skip : block.skips) {
-      if (skip.kind == SkipKind::Projection) specs.push_back(projection_spec(skip));
-    }
-  }
-  return specs;
-}
-
-at::Tensor pool(const at::Tensor& x, const Stage& s) {
-  const int64_t p = s.pad;
-  if (s.kind == StageKind::AvgPool) {
-    const at::Tensor padded =
-        p + s.pad_end > 0 ? at::constant_pad_nd(x, {p, s.pad_end, p, s.pad_end}, 0) : x;
-    return at::avg_pool2d(padded, {s.kernel, s.kernel}, {s.stride, s.stride});
-  }
-  if (p == s.pad_end && 2 * p <= s.kernel)
-    return at::max_pool2d(x, {s.kernel, s.kernel}, {s.stride, s.stride}, {p, p});
+at::Tensor pool(const at::Tensor& x, const PoolLayer& layer) {
+  if (layer.kind == PoolKind::GlobalAverage) return at::mean(x, {2, 3}, /*keepdim=*/true);
+  const auto& [kernel, stride, dilation, p] = layer.window;
+  const int64_t size[] = {kernel.height, kernel.width}, step[] = {stride.height, stride.width},
+                pads[] = {p.left, p.right, p.top, p.bottom};
+  if (layer.kind == PoolKind::Average)
+    return at::avg_pool2d(p.any() ? at::constant_pad_nd(x, pads, 0) : x, size, step);
+  const bool even = p.top == p.bottom && p.left == p.right && 2 * p.top <= kernel.height &&
+                    2 * p.left <= kernel.width;
+  if (even) return at::max_pool2d(x, size, step, {p.top, p.left});
   constexpr double kNever = -std::numeric_limits<double>::infinity();
-  return at::max_pool2d(at::constant_pad_nd(x, {p, s.pad_end, p, s.pad_end}, kNever),
-                        {s.kernel, s.kernel}, {s.stride, s.stride});
+  return at::max_pool2d(at::constant_pad_nd(x, pads, kNever), size, step);
 }
 
-using ConvBn = std::function<at::Tensor(const at::Tensor& x, const ConvSpec& spec)>;
+at::Tensor pick(const at::Tensor& x, const PickLayer& layer) {
+  const int64_t before = layer.channel_offset, behind = layer.out - before - x.size(1);
+  return at::constant_pad_nd(pick_pixels(x, layer.stride), {0, 0, 0, 0, before, behind}, 0);
+}
 
-at::Tensor skip_term(const Skip& skip, const at::Tensor& from, int64_t out_channels,
-                     const ConvBn& conv_bn) {
-  switch (skip.kind) {
-    case SkipKind::Identity:
-      return from;
-    case SkipKind::Projection:
-      return conv_bn(from, projection_spec(skip));
-    case SkipKind::Pad: {
-      at::Tensor x = from;
-      for (int64_t dimension : {2, 3})
-        x = at::slice(x, dimension, 0, x.size(dimension), skip.stride);
-      const int64_t before = skip.channel_offset, behind = out_channels - before - from.size(1);
-      return at::constant_pad_nd(x, {0, 0, 0, 0, before, behind}, 0);
-    }
-  }
-  return from;
+/// What a layer with tensors makes: a convolution, a batch norm or a linear layer.
+using Weighted = std::function<at::Tensor(const at::Tensor& x, const NamedLayer& layer)>;
+
+at::Tensor run_layer(const at::Tensor& x, const NamedLayer& layer, const Weighted& weighted) {
+  if (layer.as<ReluLayer>()) return at::relu(x);
+  if (const auto* p = layer.as<PoolLayer>()) return pool(x, *p);
+  if (const auto* p = layer.as<PickLayer>()) return pick(x, *p);
+  return weighted(layer.as<LinearLayer>() ? at::flatten(x, 1) : x, layer);
+}
+
+at::Tensor run_chain(at::Tensor x, const std::vector<NamedLayer>& layers,
+                     const Weighted& weighted) {
+  for (const NamedLayer& layer : layers) x = run_layer(x, layer, weighted);
+  return x;
 }
 
 /// Walks the chain of every block and adds the skips that end at each point: the one definition of
 /// what a description computes in LibTorch.
-at::Tensor walk_network(const Network& network, const at::Tensor& input, const ConvBn& conv_bn,
-                        const at::Tensor& fc_weight, const at::Tensor& fc_bias) {
+at::Tensor walk_network(const Network& network, const at::Tensor& input,
+                        const Weighted& weighted) {
   at::Tensor x = input;
   for (const Block& block : network.blocks) {
     std::vector<at::Tensor> points = {x};
     for (size_t i = 1; i <= block.stages.size(); ++i) {
-      const Stage& stage = block.stages[i - 1];
-      x = is_pool(stage) ? pool(x, stage) : conv_bn(x, stage_spec(block, i));
-      const bool before = network.join == Join::BeforeActivation;
-      if (stage.relu && !before) x = at::relu(x);
+      std::vector<NamedLayer> layers = stage_layers(block, i);
+      const bool relu_last =
+          network.join == Join::BeforeActivation && ends_in_relu(block.stages[i - 1].layers);
+      if (relu_last) layers.pop_back();
+      x = run_chain(x, layers, weighted);
       for (const Skip& skip : block.skips) {
-        if (skip.to == static_cast<int64_t>(i)) {
-          x = at::add(x, skip_term(skip, points[static_cast<size_t>(skip.from)], stage.out_channels,
-                                   conv_bn));
-        }
+        if (skip.to != static_cast<int64_t>(i)) continue;
+        x = at::add(x, run_chain(points[static_cast<size_t>(skip.from)], skip_layers(skip),
+                                 weighted));
       }
-      if (stage.relu && before) x = at::relu(x);
+      if (relu_last) x = at::relu(x);
       points.push_back(x);
     }
   }
-  const at::Tensor features =
-      network.head_pooling == HeadPooling::Average ? at::mean(x, {2, 3}) : at::flatten(x, 1);
-  return at::linear(features, fc_weight, fc_bias);
+  x = run_chain(x, head_layers(network), weighted);
+  if (!network.answers_per_position()) return at::flatten(x, 1);
+  return at::flatten(x.permute({0, 2, 3, 1}), 1, 2);
 }
 
 }  // namespace
@@ -194,18 +169,23 @@ at::Tensor Model::run(const at::Tensor& x, bool training, double bn_momentum,
   auto parameter = [&](const std::string& name) -> const at::Tensor& {
     return parameters_[index_.at(name)].value;
   };
-  auto conv_bn = [&](const at::Tensor& in, const ConvSpec& spec) {
-    const at::Tensor& weight = parameter(spec.conv + ".weight");
-    const at::Tensor bias = spec.bn.empty() ? parameter(spec.conv + ".bias") : at::Tensor();
-    const at::Tensor y = convolve(in, spec.geometry, weight, bias);
-    if (calls) calls->push_back({spec.conv, spec.geometry, in, weight, bias, y});
-    if (spec.bn.empty()) return y;
-    return at::batch_norm(y, parameter(spec.bn + ".weight"), parameter(spec.bn + ".bias"),
-                          buffers_.at(spec.bn + ".running_mean"),
-                          buffers_.at(spec.bn + ".running_var"), training, bn_momentum,
+  auto weighted = [&](const at::Tensor& in, const NamedLayer& layer) {
+    const std::string& name = layer.name;
+    const at::Tensor& weight = parameter(name + ".weight");
+    if (const auto* conv = layer.as<ConvLayer>()) {
+      const ConvGeometry geometry{conv->window, conv->groups};
+      const at::Tensor bias = conv->bias ? parameter(name + ".bias") : at::Tensor();
+      const at::Tensor y = convolve(in, geometry, weight, bias);
+      if (calls) calls->push_back({name, geometry, in, weight, bias, y});
+      return y;
+    }
+    const at::Tensor& bias = parameter(name + ".bias");
+    if (layer.as<LinearLayer>()) return at::linear(in, weight, bias);
+    return at::batch_norm(in, weight, bias, buffers_.at(name + ".running_mean"),
+                          buffers_.at(name + ".running_var"), training, bn_momentum,
                           network_.bn_epsilon, /*cudnn_enabled=*/false);
   };
-  return walk_network(network_, x, conv_bn, parameter("fc.weight"), parameter("fc.bias"));
+  return walk_network(network_, x, weighted);
 }
 
 void Model::zero_gradients() { flat_gradients_.zero_(); }
@@ -265,46 +245,87 @@ Tensor run_network(const Network& network, const TensorMap& tensors, const Tenso
   return to_host(Model(network, tensors).forward(host_view(inputs), /*training=*/false));
 }
 
+namespace {
+
+/// What a batch norm does in eval mode: channel c becomes scale[c] · x + shift[c].
+struct ScaleShift {
+  std::vector<double> scale, shift;
+};
+ScaleShift scale_and_shift(const TensorMap& tensors, const std::string& bn, double epsilon) {
+  const auto gamma = tensors.at(bn + ".weight").as<float>(),
+             beta = tensors.at(bn + ".bias").as<float>(),
+             mean = tensors.at(bn + ".running_mean").as<float>(),
+             variance = tensors.at(bn + ".running_var").as<float>();
+  ScaleShift result;
+  for (size_t c = 0; c < gamma.size(); ++c) {
+    const double scale = gamma[c] / std::sqrt(static_cast<double>(variance[c]) + epsilon);
+    result.scale.push_back(scale);
+    result.shift.push_back(beta[c] - mean[c] * scale);
+  }
+  return result;
+}
+
+/// A convolution's weight and bias with the batch norm behind it.
+void fold(const ScaleShift& bn, Tensor& weight, Tensor& bias) {
+  auto w = weight.as<float>(), b = bias.as<float>();
+  const size_t per_output = w.size() / b.size();
+  for (size_t o = 0; o < b.size(); ++o) {
+    for (size_t i = o * per_output; i < (o + 1) * per_output; ++i)
+      w[i] = static_cast<float>(w[i] * bn.scale[o]);
+    b[o] = static_cast<float>(b[o] * bn.scale[o] + bn.shift[o]);
+  }
+}
+
+/// One value a channel, as it multiplies and adds to a map.
+at::Tensor by_channel(const std::vector<double>& values) {
+  const auto n = static_cast<int64_t>(values.size());
+  return at::from_blob(const_cast<double*>(values.data()), {1, n, 1, 1}, at::kDouble)
+      .to(at::kFloat);
+}
+
+}  // namespace
+
 FrozenModel::FrozenModel(const Network& network, const TensorMap& tensors) : network_(network) {
   verify_tensors(network, tensors, "the frozen model");
   c10::InferenceMode guard;
-  for (const ConvSpec& spec : conv_specs(network)) {
-    const Tensor& weight = tensors.at(spec.conv + ".weight");
-    Tensor folded = weight, bias(DType::F32, {weight.shape()[0]});
-    if (spec.bn.empty()) {
-      bias = tensors.at(spec.conv + ".bias");
-    } else {
-      const auto gamma = tensors.at(spec.bn + ".weight").as<float>(),
-                 beta = tensors.at(spec.bn + ".bias").as<float>();
-      const auto mean = tensors.at(spec.bn + ".running_mean").as<float>(),
-                 variance = tensors.at(spec.bn + ".running_var").as<float>();
-      auto w = folded.as<float>(), b = bias.as<float>();
-      const size_t per_output = w.size() / b.size();
-      for (size_t o = 0; o < b.size(); ++o) {
-        const double scale =
-            gamma[o] / std::sqrt(static_cast<double>(variance[o]) + network.bn_epsilon);
-        for (size_t i = 0; i < per_output; ++i)
-          w[o * per_output + i] = static_cast<float>(w[o * per_output + i] * scale);
-        b[o] = static_cast<float>(beta[o] - mean[o] * scale);
-      }
+  const std::vector<PlacedLayer> layers = placed_layers(network);
+  for (size_t i = 0; i < layers.size(); ++i) {
+    const PlacedLayer& layer = layers[i];
+    const std::string &name = layer.name, weight = name + ".weight", bias = name + ".bias";
+    if (const auto* conv = layer.as<ConvLayer>()) {
+      Tensor w = tensors.at(weight),
+             b = conv->bias ? tensors.at(bias) : Tensor(DType::F32, {conv->out});
+      const bool has_norm = i + 1 < layers.size() && layers[i + 1].chain == layer.chain &&
+                            layers[i + 1].as<BatchNormLayer>();
+      if (has_norm) fold(scale_and_shift(tensors, layers[++i].name, network.bn_epsilon), w, b);
+      weights_[weight] = host_view(w).contiguous(at::MemoryFormat::ChannelsLast).clone();
+      weights_[bias] = host_view(b).clone();
+    } else if (layer.as<BatchNormLayer>()) {
+      const ScaleShift bn = scale_and_shift(tensors, name, network.bn_epsilon);
+      weights_[weight] = by_channel(bn.scale);
+      weights_[bias] = by_channel(bn.shift);
+    } else if (layer.as<LinearLayer>()) {
+      weights_[weight] = host_view(tensors.at(weight)).clone();
+      weights_[bias] = host_view(tensors.at(bias)).clone();
     }
-    weights_[spec.conv + ".weight"] =
-        host_view(folded).contiguous(at::MemoryFormat::ChannelsLast).clone();
-    weights_[spec.conv + ".bias"] = host_view(bias).clone();
   }
-  for (const char* name : {"fc.weight", "fc.bias"})
-    weights_[name] = host_view(tensors.at(name)).clone();
 }
 
 at::Tensor FrozenModel::forward(const at::Tensor& x) const {
   at::Tensor logits;
   {
     c10::InferenceMode guard;
-    auto conv_bn = [&](const at::Tensor& in, const ConvSpec& spec) {
-      return convolve(in, spec.geometry, weights_.at(spec.conv + ".weight"),
-                      weights_.at(spec.conv + ".bias"));
+    auto weighted = [&](const at::Tensor& in, const NamedLayer& layer) -> at::Tensor {
+      const auto found = weights_.find(layer.name + ".weight");
+      if (found == weights_.end()) return in;  // a batch norm that is in the convolution before it
+      const at::Tensor &weight = found->second, &bias = weights_.at(layer.name + ".bias");
+      if (const auto* conv = layer.as<ConvLayer>())
+        return convolve(in, {conv->window, conv->groups}, weight, bias);
+      if (layer.as<LinearLayer>()) return at::linear(in, weight, bias);
+      const at::Tensor map = in.dim() == 4 ? in : at::reshape(in, {in.size(0), -1, 1, 1});
+      return at::add(at::mul(map, weight), bias);
     };
-    logits = walk_network(network_, x, conv_bn, weights_.at("fc.weight"), weights_.at("fc.bias"));
+    logits = walk_network(network_, x, weighted);
   }
   return logits.clone();  // an inference tensor cannot be kept for a backward pass
 }

@@ -16,26 +16,16 @@ Json skips_json(const Block& block) {
   Json::Array skips;
   for (const Skip& skip : block.skips) {
     skips.push_back(Json::object(
-        {{"id", skip.id}, {"from", skip.from}, {"to", skip.to}, {"kind", to_string(skip.kind)}}));
+        {{"id", skip.id}, {"from", skip.from}, {"to", skip.to}, {"kind", kind_of(skip)}}));
   }
   return skips;
 }
 
-int64_t parameters_of(const std::vector<TensorSpec>& specs) {
-  int64_t count = 0;
-  for (const TensorSpec& spec : specs) {
-    if (is_parameter(spec.role)) count += element_count(spec.shape);
-  }
-  return count;
-}
-
-/// Whether the long skip's operation turns `from` into `to` as it stands.
-bool operation_fits(const Skip& skip, const MapShape& skip_from, const MapShape& skip_to,
-                    const MapShape& from, const MapShape& to) {
-  if (skip.kind == SkipKind::Identity) return false;
-  return from.channels == skip_from.channels && to.channels == skip_to.channels &&
-         (from.height + skip.stride - 1) / skip.stride == to.height &&
-         (from.width + skip.stride - 1) / skip.stride == to.width;
+/// Whether the long skip's layers turn `from` into `to` as they stand.
+bool layers_fit(const Skip& skip, const MapShape& skip_from, const MapShape& skip_to,
+                const MapShape& from, const MapShape& to) {
+  return !skip.layers.empty() && from.channels == skip_from.channels &&
+         to.channels == skip_to.channels && output_of(skip.layers, from) == to;
 }
 
 bool spans_one_stage(const Network& network, const std::string& id) {
@@ -111,93 +101,116 @@ int64_t settled_epoch(const SurgeryConfig& policy, const std::vector<PlannedEdit
   return edits.empty() ? 0 : edits.back().epoch + policy.alpha;
 }
 
-Alteration apply_alteration(Network& network, const std::string& skip_id, AlterationKind kind) {
+namespace {
+
+/// A skip of a network: its block, the index there, and the shapes of the block's points.
+struct Place {
   Block* block = nullptr;
-  size_t block_index = 0, skip_index = 0;
+  size_t index = 0;
+  std::vector<MapShape> points;
+
+  const MapShape& at(int64_t point) const { return points[static_cast<size_t>(point)]; }
+};
+
+Place find_skip(Network& network, const std::string& id) {
+  const std::vector<MapShape> inputs = block_inputs(network);
   for (size_t b = 0; b < network.blocks.size(); ++b) {
-    for (size_t s = 0; s < network.blocks[b].skips.size(); ++s) {
-      if (network.blocks[b].skips[s].id == skip_id) {
-        block = &network.blocks[b];
-        block_index = b;
-        skip_index = s;
-      }
+    Block& block = network.blocks[b];
+    for (size_t s = 0; s < block.skips.size(); ++s) {
+      if (block.skips[s].id == id) return {&block, s, point_shapes(block, inputs[b])};
     }
   }
-  if (!block) {
-    fail(ErrorKind::Config, "cannot alter the skip '{}': the network has no such skip; {}", skip_id,
-         ids_text(skip_id, skip_ids(network)));
+  fail(ErrorKind::Config, "cannot alter the skip '{}': the network has no such skip; {}", id,
+       ids_text(id, skip_ids(network)));
+}
+
+/// Every name that a new skip must not have.
+std::set<std::string> names_beside(const Network& network, const Skip& old) {
+  std::set<std::string> names = {old.tensors};
+  for (const Block& block : network.blocks) {
+    names.insert(block.id);
+    for (const Skip& s : block.skips) {
+      if (s.id != old.id) names.insert({s.id, s.tensors});
+    }
   }
+  return names;
+}
+
+/// A new 1×1 convolution and batch norm over stage p + 1.
+void add_projection(Skip& step, const Place& place, const std::string& old_id) {
+  const MapShape &from = place.at(step.from), &to = place.at(step.to);
+  const Size2 stride = stride_of(place.block->stages[static_cast<size_t>(step.from)].layers);
+  step.layers = projection(from.channels, to.channels, stride);
+  step.tensors = step.id;
+  if (output_of(step.layers, from) == to) return;
+  fail(ErrorKind::Unsupported,
+       "cannot shorten the skip '{}': no strided 1x1 projection turns {} into {} at stage {}",
+       old_id, to_string(from), to_string(to), step.to);
+}
+
+struct Steps {
+  std::vector<Skip> skips;
+  std::vector<TensorSpec> added;
+  bool have_old_layers = false;
+};
+
+/// The single steps in the place of a skip.
+Steps short_steps(const Network& network, const Place& place) {
+  const Skip& old = place.block->skips[place.index];
+  if (old.to - old.from == 1)
+    fail(ErrorKind::Config, "cannot shorten the skip '{}': it spans one stage only", old.id);
+  std::set<std::string> names = names_beside(network, old);
+  Steps steps;
+  for (int64_t p = old.from; p < old.to; ++p) {
+    const auto& skips = place.block->skips;
+    const bool exists = std::any_of(skips.begin(), skips.end(), [&](const Skip& s) {
+      return s.from == p && s.to == p + 1;
+    });
+    if (exists) continue;
+    Skip step;
+    for (int64_t n = p - old.from;; ++n) {
+      step.id = fmt::format("{}.{}", old.id, n);
+      if (names.insert(step.id).second) break;
+    }
+    step.from = p;
+    step.to = p + 1;
+    const bool fit =
+        layers_fit(old, place.at(old.from), place.at(old.to), place.at(p), place.at(p + 1));
+    if (place.at(p) == place.at(p + 1)) {
+      // the identity
+    } else if (!steps.have_old_layers && fit) {
+      step.layers = old.layers;
+      step.tensors = old.tensors;
+      steps.have_old_layers = true;
+    } else {
+      add_projection(step, place, old.id);
+      const auto specs = skip_specs(step, place.at(p));
+      steps.added.insert(steps.added.end(), specs.begin(), specs.end());
+    }
+    steps.skips.push_back(std::move(step));
+  }
+  return steps;
+}
+
+}  // namespace
+
+Alteration apply_alteration(Network& network, const std::string& skip_id, AlterationKind kind) {
+  const Place place = find_skip(network, skip_id);
   TAILOR_CHECK(kind != AlterationKind::Keep, "keeping a skip is no alteration");
-
-  Alteration alteration{kind, skip_id, skips_json(*block), {}, {}, {}, 0, 0};
-  const Skip old = block->skips[skip_index];
-  std::vector<MapShape> points = point_shapes(*block, block_inputs(network)[block_index]);
-  auto at = [&](int64_t point) -> const MapShape& { return points[static_cast<size_t>(point)]; };
-  bool operation_used = false;
-  block->skips.erase(block->skips.begin() + static_cast<std::ptrdiff_t>(skip_index));
-
-  if (kind == AlterationKind::Shorten) {
-    if (old.to - old.from == 1) {
-      block->skips.insert(block->skips.begin() + static_cast<std::ptrdiff_t>(skip_index), old);
-      fail(ErrorKind::Config, "cannot shorten the skip '{}': it spans one stage only", skip_id);
-    }
-    std::set<std::string> names;
-    for (const Block& b : network.blocks) {
-      names.insert(b.id);
-      for (const Skip& s : b.skips) names.insert({s.id, s.tensors});
-    }
-    names.insert(old.tensors);
-    std::vector<Skip> steps;
-    for (int64_t p = old.from; p < old.to; ++p) {
-      bool exists = std::any_of(block->skips.begin(), block->skips.end(),
-                                [&](const Skip& s) { return s.from == p && s.to == p + 1; });
-      if (exists) continue;
-      Skip step;
-      for (int64_t n = p - old.from;; ++n) {
-        step.id = fmt::format("{}.{}", old.id, n);
-        if (names.insert(step.id).second) break;
-      }
-      step.from = p;
-      step.to = p + 1;
-      if (at(p) == at(p + 1)) {
-        step.kind = SkipKind::Identity;
-      } else if (!operation_used &&
-                 operation_fits(old, at(old.from), at(old.to), at(p), at(p + 1))) {
-        step.kind = old.kind;
-        step.stride = old.stride;
-        step.channel_offset = old.channel_offset;
-        step.tensors = old.tensors;
-        step.batch_norm = old.batch_norm;
-        operation_used = true;
-      } else {
-        step.kind = SkipKind::Projection;
-        step.stride = block->stages[static_cast<size_t>(p)].stride;
-        step.tensors = step.id;
-        MapShape reached{at(p + 1).channels, (at(p).height + step.stride - 1) / step.stride,
-                         (at(p).width + step.stride - 1) / step.stride};
-        if (reached != at(p + 1)) {
-          block->skips.insert(block->skips.begin() + static_cast<std::ptrdiff_t>(skip_index), old);
-          fail(ErrorKind::Unsupported,
-               "cannot shorten the skip '{}': no strided 1x1 projection turns {} into {} at stage "
-               "{}",
-               skip_id, to_string(at(p)), to_string(at(p + 1)), p + 1);
-        }
-        auto specs = projection_specs(step, at(p).channels, at(p + 1).channels);
-        alteration.added.insert(alteration.added.end(), specs.begin(), specs.end());
-      }
-      steps.push_back(step);
-    }
-    block->skips.insert(block->skips.begin() + static_cast<std::ptrdiff_t>(skip_index),
-                        steps.begin(), steps.end());
-  }
-
-  if (old.kind == SkipKind::Projection && !operation_used) {
-    auto specs = projection_specs(old, at(old.from).channels, at(old.to).channels);
+  std::vector<Skip>& skips = place.block->skips;
+  Alteration alteration{kind, skip_id, skips_json(*place.block), {}, {}, {}, 0, 0};
+  Steps steps;
+  if (kind == AlterationKind::Shorten) steps = short_steps(network, place);
+  if (const Skip& old = skips[place.index]; !steps.have_old_layers) {
+    const auto specs = skip_specs(old, place.at(old.from));
     for (const TensorSpec& spec : specs) alteration.erased.push_back(spec.name);
-    alteration.erased_parameters = parameters_of(specs);
+    alteration.erased_parameters = parameter_count(specs);
   }
-  alteration.added_parameters = parameters_of(alteration.added);
-  alteration.after = skips_json(*block);
+  const auto at = skips.erase(skips.begin() + static_cast<std::ptrdiff_t>(place.index));
+  skips.insert(at, steps.skips.begin(), steps.skips.end());
+  alteration.added = std::move(steps.added);
+  alteration.added_parameters = parameter_count(alteration.added);
+  alteration.after = skips_json(*place.block);
   const auto findings = verify_network(network);
   TAILOR_CHECK(findings.empty(), "after the alteration of {}: {}", skip_id, join(findings, "; "));
   return alteration;

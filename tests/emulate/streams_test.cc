@@ -21,15 +21,14 @@ Graph block_design(int64_t width, Layout layout, int64_t kernel = 3, int64_t str
   Network n;
   n.name = "block";
   n.input = {2, width, width};
-  n.classes = 3;
+  n.head = linear_head(3);
   n.join = join;
   n.blocks.push_back({"stem", {conv_stage(2, 2, kernel, 1)}, {}});
   Skip skip;
   skip.id = "b.skip";
   skip.to = 2;
-  skip.stride = stride;
   if (stride > 1) {
-    skip.kind = SkipKind::Projection;
+    skip.layers = projection(2, 2, {stride, stride});
     skip.tensors = "b.skip";
   }
   n.blocks.push_back(

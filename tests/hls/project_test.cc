@@ -11,6 +11,7 @@
 #include "check/process.h"
 #include "hls/cpp_document.h"
 #include "hls/emit.h"
+#include "support/layers.h"
 #include "support/expect_error.h"
 #include "support/golden.h"
 #include "support/graphs.h"
@@ -78,8 +79,9 @@ TEST(Emit, StatementsAreTheThreeThatHaveNoNodeOfTheirOwn) {
 
 TEST(Emit, VendorIntegersAreWidenedBeforeTheirHeader) {
   Network wide = testing::block_network();
-  wide.blocks[0].stages[0].out_channels = 80;  // 80 × 16 bits: more than the vendor's 1,024
-  wide.blocks[1].stages[0].in_channels = 80;
+  testing::conv_of(wide.blocks[0].stages[0]).out = 80;  // 80 × 16 bits: more than the vendor's 1,024
+  testing::conv_of(wide.blocks[1].stages[0]).in = 80;
+  testing::layer_of<ConvLayer>(wide.blocks[1].skips[0].layers).in = 80;
   const auto parts = testing::project_parts(wide, options(Layout::Fused), 1);
   const std::string defines = emit_defines(parts.design, "banner");
   EXPECT_LT(defines.find("#define AP_INT_MAX_W 1280"), defines.find("#include \"ap_fixed.h\""));

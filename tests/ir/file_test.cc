@@ -44,7 +44,7 @@ Graph tiny_design() {
   Network network;
   network.name = "tiny";
   network.input = {2, 5, 4};
-  network.classes = 3;
+  network.head = linear_head(3);
   network.blocks.push_back({"b", {conv_stage(2, 2, 3, 1)}, {}});
   DesignOptions options;
   options.type = FixedType{12, 5};

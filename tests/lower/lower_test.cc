@@ -29,14 +29,14 @@ Graph with_witness(const Network& network, const TensorMap& tensors) {
   Witness w{
       "3 random images",
       Tensor(DType::F32, {3, network.input.channels, network.input.height, network.input.width}),
-      Tensor(DType::F32, {3, network.classes})};
+      Tensor(DType::F32, {3, network.classes()})};
   Float64Emulator emulator(g);
   for (int64_t i = 0; i < 3; ++i) {
     auto image = testing::random_image(network.input, i);
     for (double& v : image) v = static_cast<float>(v);
     auto logits = emulator.run(image);
     std::copy(image.begin(), image.end(), w.inputs.as<float>().data() + i * size);
-    std::copy(logits.begin(), logits.end(), w.outputs.as<float>().data() + i * network.classes);
+    std::copy(logits.begin(), logits.end(), w.outputs.as<float>().data() + i * network.classes());
   }
   g.witness = w;
   return g;

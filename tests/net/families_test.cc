@@ -3,12 +3,15 @@
 #include <gtest/gtest.h>
 
 #include "support/expect_error.h"
+#include "support/layers.h"
 #include "tailor/net/network.h"
 
 namespace tailor {
 namespace {
 
+using testing::conv_of;
 using testing::expect_error;
+using testing::layer_of;
 
 Network resnet(int64_t depth, Shortcut shortcut = Shortcut::Projection) {
   NetworkConfig config;
@@ -62,14 +65,15 @@ TEST(CifarResnet, OnlyTheStridedBlocksHaveProjectionsOrPads) {
     for (const Block& block : resnet(20, shortcut).blocks) {
       for (const Skip& skip : block.skips) {
         const bool strided = skip.id == "stage2.block0.skip" || skip.id == "stage3.block0.skip";
-        const SkipKind other =
-            shortcut == Shortcut::Projection ? SkipKind::Projection : SkipKind::Pad;
-        EXPECT_EQ(skip.kind, strided ? other : SkipKind::Identity) << skip.id;
-        EXPECT_EQ(skip.stride, strided ? 2 : 1) << skip.id;
-        EXPECT_EQ(skip.tensors, skip.kind == SkipKind::Projection ? skip.id : "");
-        if (skip.kind == SkipKind::Pad) {  // half of the new channels before, or none
+        const std::string other = shortcut == Shortcut::Projection ? "projection" : "pad",
+                          kind = kind_of(skip);
+        EXPECT_EQ(kind, strided ? other : "identity") << skip.id;
+        EXPECT_EQ(stride_of(skip.layers), (strided ? Size2{2, 2} : Size2{1, 1})) << skip.id;
+        EXPECT_EQ(skip.tensors, kind == "projection" ? skip.id : "");
+        if (kind == "pad") {  // half of the new channels before, or none
           const int64_t half = skip.id == "stage2.block0.skip" ? 8 : 16;
-          EXPECT_EQ(skip.channel_offset, shortcut == Shortcut::Pad ? half : 0);
+          EXPECT_EQ(layer_of<PickLayer>(skip.layers).channel_offset,
+                    shortcut == Shortcut::Pad ? half : 0);
         }
         EXPECT_EQ(skip.from, 0);
         EXPECT_EQ(skip.to, 2);
@@ -109,7 +113,7 @@ TEST(ImagenetResnet, HasThePublishedParametersAndMacs) {
     EXPECT_EQ(static_cast<int64_t>(skip_ids(network).size()), row.skips) << row.name;
     int64_t projections = 0;
     for (const Block& block : network.blocks) {
-      for (const Skip& skip : block.skips) projections += skip.kind == SkipKind::Projection ? 1 : 0;
+      for (const Skip& skip : block.skips) projections += kind_of(skip) == std::string("projection") ? 1 : 0;
     }
     EXPECT_EQ(projections, row.projections) << row.name;
   }
@@ -119,7 +123,7 @@ TEST(ImagenetResnet, StrideSitsWhereTheVersionSays) {
   const auto strides = [](const char* name) {
     std::vector<int64_t> result;
     const Network network = network_by_name(name).network;
-    for (const Stage& s : network.blocks[4].stages) result.push_back(s.stride);
+    for (const Stage& s : network.blocks[4].stages) result.push_back(stride_of(s.layers).height);
     return result;
   };
   EXPECT_EQ(network_by_name("resnet50").network.blocks[4].id, "stage2.block0");
@@ -133,10 +137,9 @@ TEST(MlperfTinyResnet, HasKerasPadsAndShortcutsWithoutBatchNorm) {
   // batch norm swallows.
   EXPECT_EQ(parameter_count(network), 78666 - 2 * 240 - 240);
   const Block& strided = network.blocks[2];
-  EXPECT_EQ(strided.stages[0].pad, 0);
-  EXPECT_EQ(strided.stages[0].pad_end, 1);
-  EXPECT_EQ(strided.skips[0].kind, SkipKind::Projection);
-  EXPECT_FALSE(strided.skips[0].batch_norm);
+  EXPECT_EQ(conv_of(strided.stages[0]).window.pads, (Pads{0, 0, 1, 1}));
+  EXPECT_STREQ(kind_of(strided.skips[0]), "projection");
+  EXPECT_FALSE(testing::has<BatchNormLayer>(strided.skips[0].layers));
   EXPECT_EQ(network.bn_epsilon, 1e-3);
   EXPECT_EQ(block_inputs(network).back(), (MapShape{64, 8, 8}));
 }

@@ -6,12 +6,15 @@
 #include <functional>
 
 #include "support/expect_error.h"
+#include "support/layers.h"
 #include "tailor/core/strings.h"
 
 namespace tailor {
 namespace {
 
+using testing::conv_of;
 using testing::expect_error;
+using testing::layer_of;
 using testing::message_of;
 
 Network small(Join join = Join::BeforeActivation, Shortcut shortcut = Shortcut::Projection) {
@@ -56,10 +59,10 @@ TEST(Counts, OfACustomBlock) {
   Network network;
   network.name = "custom";
   network.input = {3, 10, 13};
-  network.classes = 5;
+  network.head = linear_head(5);
   // 3x10x13 → 7x4x6 (kernel 3, stride 2, no pad) → 11x4x6 (kernel 1).
   Stage first = conv_stage(3, 7, 3, 2);
-  first.pad = first.pad_end = 0;
+  conv_of(first).window.pads = {};
   network.blocks.push_back({"b", {first, conv_stage(7, 11, 1, 1, /*relu=*/false)}, {}});
   EXPECT_EQ(verify_network(network), std::vector<std::string>{});
   EXPECT_EQ(block_inputs(network).back(), (MapShape{11, 4, 6}));
@@ -71,14 +74,12 @@ TEST(Counts, OfGroupsPoolingAndConvolutionsWithoutBatchNorm) {
   Network network;
   network.name = "grouped";
   network.input = {6, 10, 13};
-  network.classes = 5;
-  Stage grouped = conv_stage(6, 4, 3, 1);
-  grouped.groups = 2;
-  grouped.batch_norm = false;
-  network.blocks.push_back({"b", {grouped, max_pool_stage(4, 3, 2, 1)}, {}});
+  network.head = linear_head(5);
+  const Stage grouped{{ConvLayer{6, 4, square_window(3, 1, 1), 2, /*bias=*/true}, ReluLayer{}}};
+  network.blocks.push_back({"b", {grouped, max_pool_stage(3, 2, 1)}, {}});
   EXPECT_EQ(verify_network(network), std::vector<std::string>{});
   EXPECT_EQ(block_inputs(network).back(), (MapShape{4, 5, 7}));
-  EXPECT_EQ(conv_name(network.blocks[0], 2), "b.pool2");
+  EXPECT_EQ(stage_layers(network.blocks[0], 2)[0].name, "b.pool2");
   EXPECT_EQ(parameter_count(network), 4 * 3 * 9 + 4 + 4 * 5 + 5);
   EXPECT_EQ(mac_count(network), 130 * 4 * 3 * 9 + 4 * 5);
   std::vector<std::string> names;
@@ -116,15 +117,13 @@ TEST(Description, WhatFollowsFromTheRestMayBeLeftOut) {
            "skips": [{"from": 0, "to": 3, "kind": "projection"}, {"from": 1, "to": 2}]}]})",
                   "own.json"),
       "own.json");
-  EXPECT_EQ(n.blocks[0].stages[0].pad, 2);
-  EXPECT_EQ(n.blocks[0].stages[0].pad_end, 2);
-  EXPECT_EQ(n.blocks[0].stages[1].out_channels, 4);
-  EXPECT_EQ(n.blocks[0].stages[1].pad, 0);
-  EXPECT_EQ(n.blocks[1].stages[1].in_channels, 6);
+  EXPECT_EQ(conv_of(n.blocks[0].stages[0]).window.pads, (Pads{2, 2, 2, 2}));
+  EXPECT_EQ(layer_of<PoolLayer>(n.blocks[0].stages[1].layers).window.pads, Pads{});
+  EXPECT_EQ(conv_of(n.blocks[1].stages[1]).in, 6);
   EXPECT_EQ(skip_ids(n), (std::vector<std::string>{"b.skip0", "b.skip1"}));
-  EXPECT_EQ(n.blocks[1].skips[0].stride, 2);
+  EXPECT_EQ(stride_of(n.blocks[1].skips[0].layers), (Size2{2, 2}));
   EXPECT_EQ(n.blocks[1].skips[0].tensors, "b.skip0");
-  EXPECT_EQ(n.blocks[1].skips[1].stride, 1);
+  EXPECT_EQ(n.blocks[1].skips[1].layers.size(), 0U);
   EXPECT_EQ(block_inputs(n).back(), (MapShape{6, 3, 3}));
 }
 
@@ -179,16 +178,14 @@ TEST(NetworkJson, IsReadStrictly) {
 TEST(VerifyNetwork, FindsWhatIsBroken) {
   using Break = std::function<void(Network&)>;
   const std::pair<Break, const char*> cases[] = {
-      {[](Network& n) { n.blocks[1].stages[1].in_channels = 5; },
+      {[](Network& n) { conv_of(n.blocks[1].stages[1]).in = 5; },
        "stage1.block0.conv2 takes 5 channels, its input has 4"},
-      {[](Network& n) { n.blocks[1].stages[0].kernel = 13; },
+      {[](Network& n) { conv_of(n.blocks[1].stages[0]).window.kernel = {13, 13}; },
        "stage1.block0.conv1: a kernel of 13 does not fit on 4x10x13"},
-      {[](Network& n) { n.blocks[1].stages[0].stride = 0; },
+      {[](Network& n) { conv_of(n.blocks[1].stages[0]).window.stride = {0, 1}; },
        "stage1.block0.conv1: kernel and stride must be positive"},
-      {[](Network& n) { n.blocks[1].stages[0].out_channels = 0; },
+      {[](Network& n) { conv_of(n.blocks[1].stages[0]).out = 0; },
        "stage1.block0.conv1 has 0 out_channels, expected at least 1"},
-      {[](Network& n) { n.blocks[1].skips[0].channel_offset = 2; },
-       "stage1.block0.skip is an identity with a channel_offset, which only a pad has"},
       {[](Network& n) { n.blocks[1].skips[0].from = 2, n.blocks[1].skips[0].to = 0; },
        "stage1.block0.skip runs from point 2 to 0, expected 0 <= from < to <= 2"},
       {[](Network& n) { n.blocks[1].skips[0].from = 2; },
@@ -197,20 +194,20 @@ TEST(VerifyNetwork, FindsWhatIsBroken) {
        "stage1.block0.skip runs from point 0 to 3, expected 0 <= from < to <= 2"},
       {[](Network& n) { n.blocks[1].skips[0].from = -1; },
        "stage1.block0.skip runs from point -1 to 2, expected 0 <= from < to <= 2"},
-      {[](Network& n) { n.blocks[2].skips[0].kind = SkipKind::Identity; },
-       "stage2.block0.skip (identity, stride 2) turns 4x10x13 into 4x5x7, but joins at 8x5x7"},
-      {[](Network& n) { n.blocks[2].skips[0].stride = 1; },
+      {[](Network& n) { n.blocks[2].skips[0].layers.clear(); },
+       "stage2.block0.skip (identity, stride 1) turns 4x10x13 into 4x10x13, but joins at 8x5x7"},
+      {[](Network& n) { n.blocks[2].skips[0].layers = projection(4, 8, {1, 1}); },
        "stage2.block0.skip (projection, stride 1) turns 4x10x13 into 8x10x13, but joins at 8x5x7"},
-      {[](Network& n) { n.blocks[2].skips[0].stride = 0; },
-       "stage2.block0.skip has the stride 0, expected at least 1"},
+      {[](Network& n) { n.blocks[2].skips[0].layers = {PickLayer{8, {0, 2}, 0}}; },
+       "stage2.block0.skip has the stride 0x2, expected at least 1"},
       {[](Network& n) { n.blocks[2].skips[0].tensors = ""; },
        "stage2.block0.skip is a projection without a name for its tensors"},
       {[](Network& n) {
-         n.blocks[2].skips[0].kind = SkipKind::Pad, n.blocks[2].skips[0].channel_offset = 5;
+         n.blocks[2].skips[0].layers = {PickLayer{8, {2, 2}, 5}};
        },
        "stage2.block0.skip sets 4 channels at offset 5, the join has 8"},
       {[](Network& n) {
-         n.blocks[2].skips[0].kind = SkipKind::Pad, n.blocks[2].skips[0].channel_offset = -1;
+         n.blocks[2].skips[0].layers = {PickLayer{8, {2, 2}, -1}};
        },
        "stage2.block0.skip sets 4 channels at offset -1, the join has 8"},
       {[](Network& n) { n.blocks[3].id = "stage1.block0"; },
@@ -221,7 +218,7 @@ TEST(VerifyNetwork, FindsWhatIsBroken) {
        "the name 'stage2.block0.skip.conv' stands twice"},
       {[](Network& n) { n.blocks[0].stages.clear(); }, "stem has no stages"},
       {[](Network& n) { n.blocks.clear(); }, "there are no blocks"},
-      {[](Network& n) { n.classes = 0; }, "0 classes, expected at least 1"},
+      {[](Network& n) { n.head = linear_head(0); }, "0 classes, expected at least 1"},
       {[](Network& n) { n.input.height = 0; }, "the input shape 3x0x13 is empty"},
       {[](Network& n) { n.name = "../up"; },
        "the name '../up' is not a folder's, and folders are named by it"},
@@ -252,8 +249,8 @@ TEST(VerifyNetwork, RefusesWhatNoIntegerCounts) {
 
 TEST(VerifyNetwork, ReportsAllFindingsOfABlock) {
   Network network = small();
-  network.classes = 0;
-  network.blocks[0].stages[0].in_channels = 9;
+  network.head = linear_head(0);
+  conv_of(network.blocks[0].stages[0]).in = 9;
   EXPECT_EQ(join(verify_network(network), "; "),
             "0 classes, expected at least 1; stem.conv1 takes 9 channels, its input has 3");
 }
@@ -315,7 +312,7 @@ TEST(InitialTensors, HaveTheRightVariance) {
 
 TEST(InitialTensors, EveryBiasKnowsItsFanIn) {
   Network network = small();
-  network.blocks[1].stages[0].batch_norm = false;
+  network.blocks[1].stages[0] = {{ConvLayer{4, 4, square_window(3, 1, 1), 1, true}}};
   for (const TensorSpec& spec : tensor_specs(network)) {
     if (spec.role != TensorRole::ConvBias && spec.role != TensorRole::LinearBias) continue;
     EXPECT_EQ(spec.bias_fan_in, spec.name == "fc.bias" ? 16 : 4 * 9) << spec.name;
@@ -333,7 +330,7 @@ TEST(Counts, ABatchNormOverOnePixelIsFound) {
   Network whole = small();  // a convolution over the whole map
   const MapShape last = block_inputs(whole).back();
   Stage stage = conv_stage(last.channels, 6, last.height, 1);
-  stage.pad = stage.pad_end = 0;
+  conv_of(stage).window.pads = {};
   if (last.height == last.width) {
     whole.blocks.push_back({"whole", {stage}, {}});
     EXPECT_EQ(single_pixel_batch_norm(whole), "whole.bn1");

@@ -228,7 +228,7 @@ TEST(WeightRules, LinearLayersOnAFlattenedMapFitInEitherOrder) {
       "flat");
   Network last = network;  // the same map, read by the last layer itself
   last.blocks.pop_back();
-  last.head_pooling = HeadPooling::None;
+  last.head = linear_head(network.classes(), /*average=*/false);
   WeightRules rules = load_weight_rules("tailor");
   auto linear = [](int64_t out, int64_t in) {
     Tensor t(DType::F32, {out, in});
@@ -490,7 +490,7 @@ TEST(WeightRules, ANetworkThatIsNotInTheFileIsNotThereSeveralTimes) {
 TEST(WeightRules, OfTwoNetworksThatAreNamedAlikeTheOneThatFitsIsTaken) {
   const Network network = network_of("resnet_cifar", 8, Shortcut::Projection);
   Network other = network;
-  other.classes = 100;
+  other.head = linear_head(100);
   const TensorMap tensors = initial_tensors(network, 3);
   TensorMap file = renamed(tensors, torchvision_name, "small.");
   const TensorMap large = renamed(initial_tensors(other, 4), torchvision_name, "large.");
@@ -504,7 +504,7 @@ TEST(WeightRules, OfTwoNetworksThatAreNamedAlikeTheOneThatFitsIsTaken) {
 TEST(WeightRules, ANewHeadKeepsTheBodyAndBeginsTheLastLayer) {
   const Network network = network_of("resnet_imagenet", 18, Shortcut::Projection);
   Network thousand = network;
-  thousand.classes = 1000;
+  thousand.head = linear_head(1000);
   const TensorMap trained = initial_tensors(thousand, 9);
   const WeightRules rules = load_weight_rules("torchvision");
   TensorMap file = renamed(trained, torchvision_name);

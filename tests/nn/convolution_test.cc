@@ -16,24 +16,29 @@ namespace tailor {
 namespace {
 
 struct Case {
-  int64_t batch = 2, channels = 3, height = 7, width = 9, filters = 5, kernel = 3;
+  int64_t batch = 2, channels = 3, height = 7, width = 9, filters = 5;
   ConvGeometry geometry;
-  int64_t out(int64_t n) const {
-    return (n + geometry.pad + geometry.pad_end - kernel) / geometry.stride + 1;
-  }
+  Size2 kernel() const { return geometry.window.kernel; }
+  Size2 out() const { return count_windows(geometry.window, {channels, height, width}); }
   int64_t macs() const {
-    return batch * filters * out(height) * out(width) * channels / geometry.groups * kernel *
-           kernel;
+    return batch * filters * out().size() * channels / geometry.groups * kernel().size();
   }
   std::string name() const {
-    return fmt::format("{}x{}x{}x{} to {} channels, kernel {}, stride {}, pads {} {}, {} groups",
-                       batch, channels, height, width, filters, kernel, geometry.stride,
-                       geometry.pad, geometry.pad_end, geometry.groups);
+    const Pads& p = geometry.window.pads;
+    return fmt::format("{}x{}x{}x{} to {} channels, kernel {}, pads {} {} {} {}, {} groups", batch,
+                       channels, height, width, filters, to_string(geometry.window), p.top, p.left,
+                       p.bottom, p.right, geometry.groups);
   }
 };
 
-/// What a convolution gives and, for a gradient of its output, gives back; NHWC and [out, kernel,
-/// kernel, in / groups].
+/// Square windows, as most are; a pad_end of -1 is as pad.
+ConvGeometry square(int64_t kernel, int64_t stride = 1, int64_t pad = 0, int64_t pad_end = -1,
+                    int64_t groups = 1) {
+  return {square_window(kernel, stride, pad, pad_end), groups};
+}
+
+/// What a convolution gives and, for a gradient of its output, gives back; NHWC and [out, kernel
+/// rows, kernel columns, in / groups].
 struct ConvPasses {
   std::vector<double> output, input_gradient, weight_gradient, bias_gradient;
 };
@@ -49,15 +54,16 @@ struct Operands {
   std::vector<double> input, weight, bias, output_gradient;
   explicit Operands(const Case& c)
       : input(random_values(c.batch * c.height * c.width * c.channels, 1)),
-        weight(random_values(c.filters * c.kernel * c.kernel * c.channels / c.geometry.groups, 2)),
+        weight(random_values(c.filters * c.kernel().size() * c.channels / c.geometry.groups, 2)),
         bias(random_values(c.filters, 3)),
-        output_gradient(random_values(c.batch * c.out(c.height) * c.out(c.width) * c.filters, 4)) {}
+        output_gradient(random_values(c.batch * c.out().size() * c.filters, 4)) {}
 };
 
 /// The definition, written as a sum over (output pixel, tap); nothing of LibTorch's is in it.
 ConvPasses by_definition(const Case& c, const Operands& o) {
   const ConvGeometry& g = c.geometry;
-  const int64_t oh = c.out(c.height), ow = c.out(c.width), in = c.channels / g.groups,
+  const Size2 k = c.kernel(), s = g.window.stride, d = g.window.dilation;
+  const int64_t oh = c.out().height, ow = c.out().width, in = c.channels / g.groups,
                 out = c.filters / g.groups;
   ConvPasses p{std::vector<double>(o.output_gradient.size()), std::vector<double>(o.input.size()),
                std::vector<double>(o.weight.size()), std::vector<double>(o.bias.size())};
@@ -69,19 +75,19 @@ ConvPasses by_definition(const Case& c, const Operands& o) {
           const double dy = o.output_gradient[static_cast<size_t>(at + f)];
           double sum = o.bias[static_cast<size_t>(f)];
           p.bias_gradient[static_cast<size_t>(f)] += dy;
-          for (int64_t ky = 0; ky < c.kernel; ++ky) {
-            const int64_t iy = y * g.stride + ky - g.pad;
+          for (int64_t ky = 0; ky < k.height; ++ky) {
+            const int64_t iy = y * s.height + ky * d.height - g.window.pads.top;
             if (iy < 0 || iy >= c.height) continue;
-            for (int64_t kx = 0; kx < c.kernel; ++kx) {
-              const int64_t ix = x * g.stride + kx - g.pad;
+            for (int64_t kx = 0; kx < k.width; ++kx) {
+              const int64_t ix = x * s.width + kx * d.width - g.window.pads.left;
               if (ix < 0 || ix >= c.width) continue;
               const auto i0 = static_cast<size_t>(
                              ((n * c.height + iy) * c.width + ix) * c.channels + f / out * in),
-                         w0 = static_cast<size_t>(((f * c.kernel + ky) * c.kernel + kx) * in);
-              for (size_t k = 0; k < static_cast<size_t>(in); ++k) {
-                sum += o.input[i0 + k] * o.weight[w0 + k];
-                p.input_gradient[i0 + k] += dy * o.weight[w0 + k];
-                p.weight_gradient[w0 + k] += dy * o.input[i0 + k];
+                         w0 = static_cast<size_t>(((f * k.height + ky) * k.width + kx) * in);
+              for (size_t i = 0; i < static_cast<size_t>(in); ++i) {
+                sum += o.input[i0 + i] * o.weight[w0 + i];
+                p.input_gradient[i0 + i] += dy * o.weight[w0 + i];
+                p.weight_gradient[w0 + i] += dy * o.input[i0 + i];
               }
             }
           }
@@ -113,13 +119,14 @@ std::vector<double> nhwc_values(const at::Tensor& t) {
 ConvPasses by_libtorch(const Case& c, const Operands& o, at::ScalarType type) {
   const ConvGeometry& g = c.geometry;
   at::Tensor x = leaf(o.input, c.batch, c.height, c.width, c.channels, type),
-             weight = leaf(o.weight, c.filters, c.kernel, c.kernel, c.channels / g.groups, type);
+             weight = leaf(o.weight, c.filters, c.kernel().height, c.kernel().width,
+                           c.channels / g.groups, type);
   at::Tensor bias =
       at::from_blob(const_cast<double*>(o.bias.data()), {c.filters}, at::kDouble).to(type).clone();
   bias.set_requires_grad(true);
   at::Tensor y = convolve(x, g, weight, bias);
   y.backward(
-      leaf(o.output_gradient, c.batch, c.out(c.height), c.out(c.width), c.filters, type).detach());
+      leaf(o.output_gradient, c.batch, c.out().height, c.out().width, c.filters, type).detach());
   return {nhwc_values(y.detach()), nhwc_values(x.grad()), nhwc_values(weight.grad()),
           nhwc_values(bias.grad())};
 }
@@ -155,9 +162,9 @@ TEST(Convolution, StridedPointwiseOfNarrowNetworksIsRight) {
   // Maps on which oneDNN's kernel crashed, hung or, at 24, 28, 32 and 56, was silently wrong.
   for (int64_t channels : {1, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17}) {
     for (int64_t size : {2, 8, 13, 24, 28, 32, 56}) {
-      for (int64_t stride : {2, 3}) check({2, channels, size, size, 8, 1, {stride}});
+      for (int64_t stride : {2, 3}) check({2, channels, size, size, 8, square(1, stride)});
     }
-    check({32, channels, 32, 32, 2 * channels, 1, {2}});
+    check({32, channels, 32, 32, 2 * channels, square(1, 2)});
   }
 }
 
@@ -167,8 +174,8 @@ TEST(Convolution, NarrowAndOddShapesAreRight) {
       for (int64_t kernel : {1, 2, 3, 5, 7}) {
         for (int64_t stride : {1, 2, 3}) {
           const int64_t pad = (kernel - 1) / 2;
-          check({2, in, 9, 11, out, kernel, {stride, pad, pad}});
-          if (kernel == 3) check({3, in, 14, 6, out, kernel, {stride, 0, 1}});
+          check({2, in, 9, 11, out, square(kernel, stride, pad)});
+          if (kernel == 3) check({3, in, 14, 6, out, square(kernel, stride, 0, 1)});
         }
       }
     }
@@ -180,13 +187,31 @@ TEST(Convolution, GroupsUnequalPadsAndSinglePixelsAreRight) {
     for (int64_t stride : {1, 2}) {
       for (int64_t kernel : {1, 3, 5}) {
         const int64_t pad = kernel / 2;
-        check({2, channels, 10, 7, channels, kernel, {stride, pad, pad, channels}});  // depthwise
-        check({2, channels, 10, 7, 2 * channels, kernel, {stride, pad, 0, channels}});
-        check({5, channels, 1, 1, 6, kernel, {stride, pad, pad}});
-        check({1, channels, 1, 1, 6, kernel, {stride, pad, pad}});
-        check({2, channels, kernel, kernel, 6, kernel, {stride, 0, 0}});  // over the whole map
-        if (channels % 2 == 0) check({2, channels, 11, 8, 6, kernel, {stride, pad, pad, 2}});
+        check({2, channels, 10, 7, channels, square(kernel, stride, pad, pad, channels)});  // depthwise
+        check({2, channels, 10, 7, 2 * channels, square(kernel, stride, pad, 0, channels)});
+        check({5, channels, 1, 1, 6, square(kernel, stride, pad)});
+        check({1, channels, 1, 1, 6, square(kernel, stride, pad)});
+        check({2, channels, kernel, kernel, 6, square(kernel, stride)});  // over the whole map
+        if (channels % 2 == 0) check({2, channels, 11, 8, 6, square(kernel, stride, pad, pad, 2)});
       }
+    }
+  }
+}
+
+TEST(Convolution, RectangularStridedDilatedWindowsOfAllPadsAreRight) {
+  const Window windows[] = {
+      {{1, 5}, {1, 1}, {1, 1}, {0, 2, 0, 2}}, {{1, 33}, {1, 2}, {1, 1}, {0, 16, 0, 16}},
+      {{1, 7}, {1, 1}, {1, 2}, {0, 6, 0, 6}}, {{3, 1}, {2, 1}, {2, 1}, {2, 0, 2, 0}},
+      {{2, 3}, {1, 2}, {3, 2}, {1, 4, 2, 0}}, {{3, 3}, {2, 2}, {2, 2}, {2, 2, 2, 2}},
+      {{1, 1}, {1, 2}, {1, 1}, {0, 0, 0, 0}}, {{1, 1}, {3, 2}, {1, 1}, {0, 0, 0, 0}},
+      {{1, 1}, {2, 1}, {1, 1}, {0, 0, 1, 0}}, {{1, 2}, {1, 3}, {1, 1}, {0, 0, 0, 1}}};
+  for (const Window& window : windows) {
+    for (int64_t channels : {1, 3, 4, 8, 12, 16, 17}) {
+      const int64_t height = window.kernel.height == 1 && window.stride.height == 1 ? 1 : 9;
+      check({2, channels, height, 37, 6, {window, 1}});
+      check({2, channels, height, 37, channels, {window, channels}});
+      check({2, channels, height, 37, 2 * channels, {window, channels}});
+      if (channels % 4 == 0) check({2, channels, height, 37, 8, {window, 4}});
     }
   }
 }
@@ -194,21 +219,10 @@ TEST(Convolution, GroupsUnequalPadsAndSinglePixelsAreRight) {
 /// Every convolution of a network, projections included, as it meets it.
 std::vector<Case> cases_of(const Network& network, int64_t batch) {
   std::vector<Case> cases;
-  const std::vector<MapShape> inputs = block_inputs(network);
-  for (size_t b = 0; b < network.blocks.size(); ++b) {
-    const Block& block = network.blocks[b];
-    const std::vector<MapShape> points = point_shapes(block, inputs[b]);
-    auto add = [&](size_t from, size_t to, int64_t kernel, ConvGeometry geometry) {
-      cases.push_back({batch, points[from].channels, points[from].height, points[from].width,
-                       points[to].channels, kernel, geometry});
-    };
-    for (size_t i = 0; i < block.stages.size(); ++i) {
-      const Stage& s = block.stages[i];
-      if (!is_pool(s)) add(i, i + 1, s.kernel, {s.stride, s.pad, s.pad_end, s.groups});
-    }
-    for (const Skip& s : block.skips) {
-      if (s.kind == SkipKind::Projection)
-        add(static_cast<size_t>(s.from), static_cast<size_t>(s.to), 1, {s.stride});
+  for (const PlacedLayer& layer : placed_layers(network)) {
+    if (const auto* conv = layer.as<ConvLayer>()) {
+      cases.push_back({batch, conv->in, layer.in.height, layer.in.width, conv->out,
+                       {conv->window, conv->groups}});
     }
   }
   return cases;
@@ -246,8 +260,9 @@ TEST(Convolution, EveryShapeOfEveryFamilyIsRight) {
 }
 
 TEST(Convolution, AtensFloat64AgreesWithTheDefinition) {
-  for (const Case& c : {Case{2, 9, 12, 11, 10, 3, {2, 1, 1}}, Case{2, 6, 13, 8, 4, 1, {2}},
-                        Case{2, 4, 9, 7, 6, 5, {3, 2, 0, 2}}}) {
+  for (const Case& c : {Case{2, 9, 12, 11, 10, square(3, 2, 1)}, Case{2, 6, 13, 8, 4, square(1, 2)},
+                        Case{2, 4, 9, 7, 6, square(5, 3, 2, 0, 2)},
+                        Case{2, 4, 9, 17, 6, {{{2, 5}, {3, 2}, {4, 3}, {1, 5, 3, 2}}, 2}}}) {
     SCOPED_TRACE(c.name());
     const Operands o(c);
     expect_equal(by_libtorch(c, o, at::kDouble), by_definition(c, o), 1e-12);

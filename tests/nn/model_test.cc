@@ -9,6 +9,7 @@
 
 #include <cmath>
 
+#include "support/layers.h"
 #include "support/networks.h"
 #include "tailor/emulate/float64.h"
 #include "tailor/lower/lower.h"
@@ -48,7 +49,7 @@ void expect_agreement(const Network& network, double tolerance = 2e-5) {
         chw.begin() + static_cast<std::ptrdiff_t>(static_cast<size_t>(i) * size),
         chw.begin() + static_cast<std::ptrdiff_t>(static_cast<size_t>(i + 1) * size));
     const auto expected = emulator.run(image);
-    for (int64_t k = 0; k < network.classes; ++k) {
+    for (int64_t k = 0; k < network.classes(); ++k) {
       const double value = expected[static_cast<size_t>(k)],
                    allowed = tolerance * (1 + std::abs(value));
       EXPECT_NEAR(logits[i][k].item<double>(), value, allowed);
@@ -223,7 +224,8 @@ TEST(Alter, ANewProjectionStartsAsNothingWithoutMomentum) {
   // A bottleneck: 1×1, 3×3, 1×1 with a projection; its short skips need two projections more.
   Network network = testing::small_network();
   Block& block = network.blocks[2];
-  const int64_t in = block.stages[0].in_channels, out = block.stages[1].out_channels;
+  const int64_t in = testing::conv_of(block.stages[0]).in,
+                out = testing::conv_of(block.stages[1]).out;
   block.stages = {conv_stage(in, 3, 1, 1), conv_stage(3, 5, 3, 2), conv_stage(5, out, 1, 1)};
   block.skips[0].to = 3;
   ASSERT_TRUE(verify_network(network).empty());

@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "support/expect_error.h"
+#include "support/layers.h"
 #include "support/networks.h"
 
 namespace tailor {
@@ -94,9 +95,9 @@ TEST(Witness, AGradientThatIsNothingButRoundingIsNoFault) {
         << seed;
   }
   Network grouped = testing::small_network();
-  Stage pointwise = conv_stage(grouped.blocks[0].stages[0].out_channels,
-                               grouped.blocks[0].stages[0].out_channels, 1, 1);
-  pointwise.groups = pointwise.in_channels;
+  const int64_t channels = testing::conv_of(grouped.blocks[0].stages[0]).out;
+  Stage pointwise = conv_stage(channels, channels, 1, 1);
+  testing::conv_of(pointwise).groups = channels;
   grouped.blocks[0].stages.push_back(pointwise);
   ASSERT_TRUE(verify_network(grouped).empty());
   for (int64_t seed = 1; seed <= 12; ++seed) {

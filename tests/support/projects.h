@@ -21,18 +21,18 @@ inline Network block_network(Surgery surgery = Surgery::Traditional,
   Network n;
   n.name = "block";
   n.input = {2, 6, 7};
-  n.classes = 5;
+  n.head = linear_head(5);
   n.join = join;
   n.blocks.push_back({"stem", {conv_stage(2, 3, 3, 1)}, {}});
   const int64_t out = stride > 1 ? 4 : 3;
   Skip skip;
   skip.id = "b0.skip";
   skip.to = 2;
-  skip.stride = stride;
-  if (stride > 1) {
-    skip.kind = shortcut == Shortcut::Projection ? SkipKind::Projection : SkipKind::Pad;
-    if (shortcut == Shortcut::Projection) skip.tensors = skip.id;
-    skip.channel_offset = shortcut == Shortcut::Pad ? 1 : 0;
+  if (stride > 1 && shortcut == Shortcut::Projection) {
+    skip.layers = projection(3, out, {stride, stride});
+    skip.tensors = skip.id;
+  } else if (stride > 1) {
+    skip.layers = {PickLayer{out, {stride, stride}, shortcut == Shortcut::Pad ? 1 : 0}};
   }
   n.blocks.push_back({"b0", {conv_stage(3, out, 3, stride), conv_stage(out, out, 3, 1)}, {skip}});
   alter(n, surgery);

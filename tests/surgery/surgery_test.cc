@@ -7,6 +7,7 @@
 #include <set>
 
 #include "support/expect_error.h"
+#include "support/layers.h"
 #include "tailor/core/strings.h"
 
 namespace tailor {
@@ -216,8 +217,8 @@ TEST(Shorten, TheLongProjectionBecomesTheFirstShortSkip) {
                             R"({"id":"stage2.block0.skip.1","from":1,"to":2,"kind":"identity"}])");
   const Block& block = network.blocks[2];
   EXPECT_EQ(block.skips[0].tensors, "stage2.block0.skip");  // the weights stay where they are
-  EXPECT_EQ(block.skips[0].stride, 2);
-  EXPECT_EQ(block.skips[1].stride, 1);
+  EXPECT_EQ(stride_of(block.skips[0].layers), (Size2{2, 2}));
+  EXPECT_TRUE(block.skips[1].layers.empty());
   EXPECT_NO_THROW(verify_tensors(network, initial_tensors(resnet(8), 1), "x"));
 }
 
@@ -225,11 +226,11 @@ TEST(Shorten, TheLongPadBecomesTheFirstShortSkip) {
   Network network = resnet(8, Shortcut::Pad);
   apply_alteration(network, "stage3.block0.skip", AlterationKind::Shorten);
   const Skip& skip = network.blocks[3].skips[0];
-  EXPECT_EQ(skip.kind, SkipKind::Pad);
+  EXPECT_STREQ(kind_of(skip), "pad");
   EXPECT_EQ(skip.to, 1);
-  EXPECT_EQ(skip.stride, 2);
-  EXPECT_EQ(skip.channel_offset, 16);
-  EXPECT_EQ(network.blocks[3].skips[1].kind, SkipKind::Identity);
+  EXPECT_EQ(stride_of(skip.layers), (Size2{2, 2}));
+  EXPECT_EQ(testing::layer_of<PickLayer>(skip.layers).channel_offset, 16);
+  EXPECT_STREQ(kind_of(network.blocks[3].skips[1]), "identity");
 }
 
 TEST(Shorten, AProjectionWithoutBatchNormStaysOne) {
@@ -238,7 +239,7 @@ TEST(Shorten, AProjectionWithoutBatchNormStaysOne) {
   const Network whole = make_network(config, {3, 32, 32}, 10);
   Network network = whole;
   apply_alteration(network, "stage2.block0.skip", AlterationKind::Shorten);
-  EXPECT_FALSE(network.blocks[2].skips[0].batch_norm);
+  EXPECT_FALSE(testing::has<BatchNormLayer>(network.blocks[2].skips[0].layers));
   EXPECT_NO_THROW(verify_tensors(network, initial_tensors(whole, 1), "x"));
 }
 
@@ -262,8 +263,7 @@ TEST(Shorten, DoesNotAddAnEdgeThatExists) {
 
   // Where the existing edge takes the place of the long projection, that one goes.
   extra.id = extra.tensors = "stage2.block0.extra";
-  extra.kind = SkipKind::Projection;
-  extra.stride = 2;
+  extra.layers = projection(16, 32, {2, 2});
   network.blocks[2].skips.push_back(extra);
   const Alteration b = apply_alteration(network, "stage2.block0.skip", AlterationKind::Shorten);
   EXPECT_EQ(network.blocks[2].skips.size(), 2U);
@@ -278,12 +278,8 @@ Network bottleneck() {
   Network network;
   network.name = "bottleneck";
   network.input = {24, 10, 13};
-  network.classes = 7;
-  Skip skip;
-  skip.id = skip.tensors = "b.skip";
-  skip.to = 3;
-  skip.kind = SkipKind::Projection;
-  skip.stride = 2;
+  network.head = linear_head(7);
+  const Skip skip{"b.skip", 0, 3, projection(24, 32, {2, 2}), "b.skip"};
   network.blocks.push_back(
       {"b", {conv_stage(24, 8, 1, 1), conv_stage(8, 8, 3, 2), conv_stage(8, 32, 1, 1)}, {skip}});
   return network;
@@ -315,8 +311,8 @@ TEST(Shorten, ABottleneckGetsNewProjectionsThatStartAsNothing) {
                             R"({"id":"b.skip.1","from":1,"to":2,"kind":"projection"},)"
                             R"({"id":"b.skip.2","from":2,"to":3,"kind":"projection"}])");
   EXPECT_EQ(verify_network(network), std::vector<std::string>{});
-  EXPECT_EQ(network.blocks[0].skips[0].stride, 1);
-  EXPECT_EQ(network.blocks[0].skips[1].stride, 2);
+  EXPECT_EQ(stride_of(network.blocks[0].skips[0].layers), (Size2{1, 1}));
+  EXPECT_EQ(stride_of(network.blocks[0].skips[1].layers), (Size2{2, 2}));
   EXPECT_EQ(a.erased.size(), 5U);
   EXPECT_EQ(a.erased[0], "b.skip.conv.weight");
   EXPECT_EQ(a.erased_parameters, 24 * 32 + 2 * 32);
@@ -342,8 +338,8 @@ TEST(Shorten, ABottleneckGetsNewProjectionsThatStartAsNothing) {
 
 TEST(Shorten, ABottleneckTakesTheOldProjectionWhereItFits) {
   Network network = bottleneck();
-  network.blocks[0].stages[0].out_channels = network.blocks[0].stages[1].in_channels = 24;
-  network.blocks[0].stages[1].out_channels = network.blocks[0].stages[2].in_channels = 32;
+  network.blocks[0].stages = {conv_stage(24, 24, 1, 1), conv_stage(24, 32, 3, 2),
+                              conv_stage(32, 32, 1, 1)};
   const Alteration a = apply_alteration(network, "b.skip", AlterationKind::Shorten);
   EXPECT_EQ(a.after.dump(), R"([{"id":"b.skip.0","from":0,"to":1,"kind":"identity"},)"
                             R"({"id":"b.skip.1","from":1,"to":2,"kind":"projection"},)"
@@ -381,13 +377,13 @@ TEST(ApplyAlteration, RefusesAStageThatNoProjectionMatches) {
   Network network;
   network.name = "valid-then-full";
   network.input = {4, 10, 13};
-  network.classes = 7;
+  network.head = linear_head(7);
   Skip skip;
   skip.id = "b.skip";
   skip.to = 2;
   Stage shrinks = conv_stage(4, 4, 3, 1), grows = shrinks;
-  shrinks.pad = shrinks.pad_end = 0;
-  grows.pad = grows.pad_end = 2;
+  testing::conv_of(shrinks).window.pads = {};
+  testing::conv_of(grows).window.pads = {2, 2, 2, 2};
   network.blocks.push_back({"b", {shrinks, grows}, {skip}});
   ASSERT_EQ(verify_network(network), std::vector<std::string>{});
   const std::string before = write_network(network).dump();

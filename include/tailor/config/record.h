@@ -26,6 +26,9 @@ class RecordVisitor {
   /// Absent or null means "decided by the program"; doc says how.
   virtual void optional_integer(const char* key, std::optional<int64_t>& value, int64_t min,
                                 int64_t max, const char* doc) = 0;
+  /// Rows and columns: one integer for both, or [rows, columns].
+  virtual void pair(const char* key, int64_t& rows, int64_t& columns, int64_t min, int64_t max,
+                    const char* doc) = 0;
   virtual void number(const char* key, double& value, double min, double max, const char* doc) = 0;
   virtual void numbers(const char* key, std::vector<double>& values, double min, double max,
                        const char* doc) = 0;

@@ -1,56 +1,75 @@
-// A network as data: blocks of stages (conv, BN, activation) with skips between points. Point 0 is
+// A network as data: blocks of stages, each a chain of layers, with skips between points. Point 0 is
 // a block's input, point i the output of stage i with every skip that ends there. Stages count from
 // 1, blocks from 0; names and ids never change but by surgery.
 #pragma once
 
 #include <cstdint>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "tailor/config/run_config.h"
 #include "tailor/core/json.h"
 #include "tailor/tensors/map_shape.h"
 #include "tailor/tensors/tensor.h"
+#include "tailor/tensors/window.h"
 
 namespace tailor {
 
-enum class StageKind { Conv, MaxPool, AvgPool };
-
-/// conv – batch norm – activation, the weight [out, in / groups, kernel, kernel]; without batch
-/// norm the convolution has a bias. Or a pooling of as many channels: in a maximum padding never
-/// wins, in a mean it counts as zeros (PyTorch's count_include_pad).
-struct Stage {
-  StageKind kind = StageKind::Conv;
-  int64_t in_channels = 0, out_channels = 0;
-  int64_t kernel = 3, stride = 1;
-  int64_t pad = 1;      // zero pixels above and left
-  int64_t pad_end = 1;  // below and right
+/// out filters over windows of the map, the weight [out, in / groups, kernel rows, kernel columns].
+/// groups = in is a depthwise convolution.
+struct ConvLayer {
+  int64_t in = 0, out = 0;
+  Window window;
   int64_t groups = 1;
-  bool batch_norm = true;
-  bool relu = true;
+  bool bias = false;
 };
-inline bool is_pool(const Stage& s) { return s.kind != StageKind::Conv; }
-/// A stage with equal pads of (kernel - 1) / 2: the output is as large as the input over the
-/// stride.
-Stage conv_stage(int64_t in_channels, int64_t out_channels, int64_t kernel, int64_t stride,
-                 bool relu = true);
-Stage max_pool_stage(int64_t channels, int64_t kernel, int64_t stride, int64_t pad);
+/// Over the channels that come in; behind a convolution it folds into it.
+struct BatchNormLayer {};
+struct ReluLayer {};
+/// Of as many channels: in a maximum padding never wins, in a mean it counts as zeros (PyTorch's
+/// count_include_pad). GlobalAverage is the mean of the whole map and has no window.
+enum class PoolKind { Max, Average, GlobalAverage };
+struct PoolLayer {
+  PoolKind kind = PoolKind::Max;
+  Window window;
+};
+/// Every stride-th pixel, its channels from `channel_offset` on among `out`, the others 0 (the
+/// parameter-free shortcut, option A).
+struct PickLayer {
+  int64_t out = 0;
+  Size2 stride;
+  int64_t channel_offset = 0;
+};
+/// Reads the whole map, flattened channel by channel (PyTorch's order); has a bias. In heads only.
+struct LinearLayer {
+  int64_t out = 0;
+};
+using Layer =
+    std::variant<ConvLayer, BatchNormLayer, ReluLayer, PoolLayer, PickLayer, LinearLayer>;
+using Layers = std::vector<Layer>;
 
-enum class SkipKind { Identity, Projection, Pad };
-const char* to_string(SkipKind kind);
+/// A chain between two points of a block. Where its last layer is a ReLU, the network's `join` says
+/// on which side of it skips are added.
+struct Stage {
+  Layers layers;
+};
+/// A convolution with equal pads of (kernel - 1) / 2, so that the output is as large as the input
+/// over the stride; batch norm; and a ReLU if `relu`.
+Stage conv_stage(int64_t in, int64_t out, int64_t kernel, int64_t stride, bool relu = true);
+Stage max_pool_stage(int64_t kernel, int64_t stride, int64_t pad);
 
-/// An edge of a block from one point to a later one. A projection is a strided 1×1 conv – BN whose
-/// tensors are `tensors`.conv.weight and `tensors`.bn.* (without batch norm: `tensors`.conv.bias);
-/// a pad takes every stride-th pixel and sets the channels at `channel_offset`.
+/// An edge of a block from one point to a later one: no layers are the identity.
 struct Skip {
   std::string id;  // "stage2.block0.skip", after shortening "stage2.block0.skip.0", ".1"
   int64_t from = 0, to = 0;
-  SkipKind kind = SkipKind::Identity;
-  int64_t stride = 1;
-  int64_t channel_offset = 0;  // pad
-  std::string tensors;         // projection
-  bool batch_norm = true;      // projection
+  Layers layers;
+  std::string tensors;  // prefix of its layers' tensors; stays when another skip takes the layers
 };
+/// A strided 1×1 convolution and a batch norm; without batch norm it has a bias.
+Layers projection(int64_t in, int64_t out, const Size2& stride, bool batch_norm = true);
+/// "identity", "projection", "pad" (one pick) or "layers": the words of records and messages.
+const char* kind_of(const Skip& skip);
 
 struct Block {
   std::string id;  // "stem", "stage2.block0"
@@ -58,22 +77,59 @@ struct Block {
   std::vector<Skip> skips;
 };
 
-/// What the last layer reads: the mean of each channel, or the whole map, flattened channel by
-/// channel (PyTorch's order).
-enum class HeadPooling { Average, None };
+/// The mean of each channel (or the whole map, flattened) and a linear layer "fc".
+Layers linear_head(int64_t classes, bool average = true);
 
-/// Blocks in a row, and a linear layer "fc" with bias on what the head's pooling leaves of the last
-/// map.
+/// Blocks in a row and a chain of layers behind them, the head. A head with a linear layer or a
+/// global pooling answers once; any other one at every position of its map.
 struct Network {
   std::string name;  // "resnet20"
   MapShape input;
-  int64_t classes = 0;
   Join join = Join::BeforeActivation;
   double bn_epsilon = 1e-5;
   double bn_momentum = 0.1;
   std::vector<Block> blocks;
-  HeadPooling head_pooling = HeadPooling::Average;
+  Layers head;
+
+  /// Numbers in an answer: the filters of the head's last convolution or linear layer; 0: none.
+  int64_t classes() const;
+  bool answers_per_position() const;
 };
+
+// ---- layers by name
+// --------------------------------------------------------------------------------------------------------
+
+/// Where it has tensors, they are `name`.weight and so on.
+struct NamedLayer {
+  std::string name;
+  const Layer* layer = nullptr;
+  template <class L>
+  const L* as() const {
+    return std::get_if<L>(layer);
+  }
+};
+/// Of stage i (from 1): "stage2.block0.conv1", "….bn1", "….relu1", "….pool1"; the second of a kind
+/// in a stage is "….conv1b", the third "….conv1c".
+std::vector<NamedLayer> stage_layers(const Block& block, size_t stage);
+/// "stage2.block0.skip.conv", "….bn", and by the skip's id "….pad".
+std::vector<NamedLayer> skip_layers(const Skip& skip);
+/// "pool" and "fc", "head.conv" …
+std::vector<NamedLayer> head_layers(const Network& network);
+
+/// A layer where it stands, with the maps before and behind it.
+struct PlacedLayer : NamedLayer {
+  MapShape in, out;
+  size_t chain = 0;  // the same number: of one stage, skip or head
+  bool is_head = false;
+};
+/// Every layer of a well-formed network: block by block its stages and then its skips; the head.
+std::vector<PlacedLayer> placed_layers(const Network& network);
+
+/// Product of the strides of a chain.
+Size2 stride_of(const Layers& layers);
+bool ends_in_relu(const Layers& layers);
+MapShape output_of(const Layer& layer, const MapShape& in);
+MapShape output_of(const Layers& layers, const MapShape& in);
 
 // ---- tensors
 // -------------------------------------------------------------------------------------------------------------
@@ -98,16 +154,12 @@ struct TensorSpec {
   int64_t bias_fan_in = 0;  // of a bias: values that one output of its layer sums
 };
 
-/// Names of stage i (from 1) of a block: "stage2.block0.conv1" (or "stem.pool2"),
-/// "stage2.block0.bn1".
-std::string conv_name(const Block& block, size_t stage);
-std::string bn_name(const Block& block, size_t stage);
-
 /// Every tensor of a network, in order from the input.
 std::vector<TensorSpec> tensor_specs(const Network& network);
-/// The tensors of one projection; channels as the skip's ends have them.
-std::vector<TensorSpec> projection_specs(const Skip& skip, int64_t in_channels,
-                                         int64_t out_channels);
+/// Those of one layer on a map of so many channels.
+std::vector<TensorSpec> layer_specs(const NamedLayer& layer, const MapShape& in);
+std::vector<TensorSpec> skip_specs(const Skip& skip, const MapShape& from);
+int64_t parameter_count(const std::vector<TensorSpec>& specs);
 
 /// Initial values, a function of (seed, name): convolutions He normal with fan-out (He et al.
 /// 2015), BN 1 and 0; the linear weight and every bias uniform in ±1/√fan_in (PyTorch's default).
@@ -123,10 +175,11 @@ void verify_tensors(const Network& network, const TensorMap& tensors, const std:
 std::vector<MapShape> point_shapes(const Block& block, const MapShape& input);
 /// Input shape of each block, and behind the last one the head's.
 std::vector<MapShape> block_inputs(const Network& network);
-/// Values that the linear layer reads of the head's map.
-int64_t head_features(const Network& network, const MapShape& map);
+/// What the head makes: {classes, 1, 1}, or a map with the answer of each position.
+MapShape output_shape(const Network& network);
 int64_t parameter_count(const Network& network);
-/// Multiply-accumulates of one image, projections included.
+/// Multiply-accumulates of a layer, and of one image with its skips.
+int64_t mac_count(const PlacedLayer& layer);
 int64_t mac_count(const Network& network);
 
 /// The first batch norm on a map of 1 x 1, where a batch of one image has no variance; empty: none.
@@ -155,9 +208,11 @@ struct NamedNetwork {
 NamedNetwork network_by_name(const std::string& name_or_file);
 std::vector<std::string> network_names();
 
+/// Version 2 has `layers`, rectangles and dilations; what needs none of them is written as version 1.
+constexpr int kDescriptionVersion = 2;
 Json write_network(const Network& network);
 /// Strict, like a configuration; the result is well-formed. What follows from the rest may be left
-/// out: input channels, pads (as conv_stage has them), ids and strides of skips. Throws Config.
+/// out: input channels, pads, ids and strides of skips (docs/formats.md). Throws Config.
 Network read_network(const Json& json, const std::string& source);
 
 }  // namespace tailor

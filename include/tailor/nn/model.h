@@ -16,7 +16,8 @@
 namespace tailor {
 
 struct ConvGeometry {
-  int64_t stride = 1, pad = 0, pad_end = 0, groups = 1;
+  Window window;
+  int64_t groups = 1;
 };
 
 /// A convolution as a forward pass made it; an undefined bias is none.
@@ -34,8 +35,9 @@ class Model {
 
   const Network& network() const { return network_; }
 
-  /// x: float32 [n, channels, height, width], channels-last. Returns logits [n, classes]. In
-  /// training, batch norm uses and updates batch statistics.
+  /// x: float32 [n, channels, height, width], channels-last. Returns logits [n, classes], or
+  /// [n, positions, classes] row by row where the head answers per position. In training, batch
+  /// norm uses and updates batch statistics.
   at::Tensor forward(const at::Tensor& x, bool training, std::vector<ConvCall>* calls = nullptr);
   /// Moves every running statistic to (1 - momentum) · old + momentum · that of x, and nothing
   /// else: with momenta 1, 1/2, 1/3, … they become the means over the batches.
@@ -74,7 +76,7 @@ class Model {
   std::map<std::string, at::Tensor> buffers_;  // running statistics
 };
 
-/// Logits [n, classes] of inputs [n, channels, height, width], both F32, in eval mode.
+/// Logits, as of Model::forward, of inputs [n, channels, height, width], both F32, in eval mode.
 Tensor run_network(const Network& network, const TensorMap& tensors, const Tensor& inputs);
 
 /// A frozen network for inference: eval mode, batch norm folded into the convolutions (in float64),

@@ -15,7 +15,7 @@ class TorchEvaluator : public Evaluator {
     title = path;
     backend = "libtorch", how = "LibTorch, float32";
     input = checkpoint_.network.input;
-    classes = checkpoint_.network.classes;
+    classes = checkpoint_.network.classes();
     class_names = checkpoint_.class_names;
     preprocessing = checkpoint_.preprocessing;
     data = run.data;

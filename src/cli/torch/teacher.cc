@@ -275,7 +275,7 @@ std::optional<Checkpoint> load_start(const RunConfig& config, const TrainConfig&
                         : named_file(config.teacher ? "teacher.start" : "train.start", train.start);
   Checkpoint start = load_checkpoint(file);
   order_classes(data, start.class_names);
-  verify_data_fits(data, start.network.input, start.network.classes, "the start " + file,
+  verify_data_fits(data, start.network.input, start.network.classes(), "the start " + file,
                    start.class_names);
   check_agreement(config, data, start, source, "the start " + file);
   if (file != last) check_same_skips(config, data, start.network, file, source);
@@ -351,7 +351,7 @@ Checkpoint load_named_teacher(const RunConfig& config, DataSplits& data,
   }
   warn_of_assumptions(teacher, file);
   order_classes(data, teacher.class_names);
-  verify_data_fits(data, teacher.network.input, teacher.network.classes, "the teacher " + file,
+  verify_data_fits(data, teacher.network.input, teacher.network.classes(), "the teacher " + file,
                    teacher.class_names);
   check_agreement(config, data, teacher, source, "the teacher " + file);
   check_finished(teacher, file);
