@@ -49,11 +49,13 @@ void expect_agreement(const Network& network, double tolerance = 2e-5) {
         chw.begin() + static_cast<std::ptrdiff_t>(static_cast<size_t>(i) * size),
         chw.begin() + static_cast<std::ptrdiff_t>(static_cast<size_t>(i + 1) * size));
     const auto expected = emulator.run(image);
-    for (int64_t k = 0; k < network.classes(); ++k) {
+    const at::Tensor given = logits[i].flatten(), given_folded = folded[i].flatten();
+    ASSERT_EQ(given.numel(), output_shape(network).size());
+    for (int64_t k = 0; k < given.numel(); ++k) {
       const double value = expected[static_cast<size_t>(k)],
                    allowed = tolerance * (1 + std::abs(value));
-      EXPECT_NEAR(logits[i][k].item<double>(), value, allowed);
-      EXPECT_NEAR(folded[i][k].item<double>(), value, allowed);
+      EXPECT_NEAR(given[k].item<double>(), value, allowed);
+      EXPECT_NEAR(given_folded[k].item<double>(), value, allowed);
     }
   }
 }
@@ -105,6 +107,31 @@ TEST(OtherNetworks, LibTorchAndTheGraphAgree) {
       expect_agreement(network, 5e-4);
     }
   }
+}
+
+TEST(RandomNetworks, LibTorchAndTheGraphAgreeBeforeAndAfterSurgery) {
+  for (int64_t seed = 0; seed < 60; ++seed) {
+    const Network given = testing::random_network(seed);
+    SCOPED_TRACE(given.name);
+    expect_agreement(given, 1e-4);
+    Network removed = given;
+    for (const std::string& id : skip_ids(given))
+      apply_alteration(removed, id, AlterationKind::Remove);
+    if (!skip_ids(given).empty()) expect_agreement(removed, 1e-4);
+  }
+}
+
+TEST(RandomNetworks, AnswerPerPositionInRowsOfClasses) {
+  Network network;
+  network.name = "positions";
+  network.input = {2, 3, 5};
+  network.blocks.push_back({"a", {conv_stage(2, 3, 1, 1)}, {}});
+  network.head = {ConvLayer{3, 4, square_window(1), 1, true}};
+  const TensorMap tensors = testing::random_tensors(network, 1);
+  std::vector<float> chw = images(network.input, 2);
+  const at::Tensor logits =
+      Model(network, tensors).forward(as_batch(chw, network.input, 2), false);
+  EXPECT_EQ(logits.sizes().vec(), (std::vector<int64_t>{2, 15, 4}));
 }
 
 INSTANTIATE_TEST_SUITE_P(Model, EveryVariant, ::testing::ValuesIn(testing::all_variants()),

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "support/random_networks.h"
 #include "tailor/core/random.h"
 #include "tailor/lower/lower.h"
 #include "tailor/net/network.h"
