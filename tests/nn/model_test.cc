@@ -10,8 +10,8 @@
 #include <cmath>
 
 #include "support/networks.h"
+#include "tailor/design/lower.h"
 #include "tailor/emulate/float64.h"
-#include "tailor/lower/lower.h"
 #include "tailor/surgery/surgery.h"
 
 namespace tailor {
