@@ -18,10 +18,10 @@ for candidate in "${candidates[@]}"; do
   base=$(git merge-base "$candidate" HEAD 2>/dev/null) && break || base=
 done
 changed() { git diff --name-only --diff-filter=d "$base" -- "$@"; git ls-files -o --exclude-standard -- "$@"; }
-sources=('src/*.cc' 'include/*.h' 'src/*.h' ':!src/hls/library' ':!src/hls/native' ':!src/hls/skeleton')
+sources=('src/*.cc' 'include/*.h' 'src/*.h' ':!src/target/hls/library' ':!src/target/hls/native' ':!src/target/hls/skeleton')
 if [ -n "$base" ] && [ "$(git rev-parse HEAD)" = "$base" ] && [ -z "$(changed .)" ]; then base=; fi  # main itself
 if [ -z "$base" ] || [ -n "$(changed .clang-tidy scripts/tidy.sh)" ]; then
-  mapfile -t files < <(git ls-files -co --exclude-standard 'src/*.cc' | grep -Ev '^src/hls/(library|native|skeleton)/')
+  mapfile -t files < <(git ls-files -co --exclude-standard 'src/*.cc' | grep -Ev '^src/target/hls/(library|native|skeleton)/')
   echo "tidy: all ${#files[@]} sources"
 else
   # A header is seen through the sources that include it, or else through its room's.

@@ -5,8 +5,10 @@ set_property(GLOBAL PROPERTY TAILOR_ROOMS "")
 
 function(tailor_room name)
   cmake_parse_arguments(ARG "TORCH" "" "DEPS" ${ARGN})
-  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cc)
-  file(GLOB headers CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/include/tailor/${name}/*.h)
+  # A room may have folders (target/hls); cli/torch is built with LibTorch.
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cc ${CMAKE_SOURCE_DIR}/src/${name}/*/*.cc)
+  list(FILTER sources EXCLUDE REGEX /cli/torch/)
+  file(GLOB_RECURSE headers CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/include/tailor/${name}/*.h)
   foreach(dep IN LISTS ARG_DEPS)
     if(NOT TARGET tailor_${dep})
       message(FATAL_ERROR "room ${name} depends on ${dep}, which is not a room declared before it")

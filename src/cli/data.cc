@@ -5,7 +5,6 @@
 #include "cli/source.h"
 #include "cli/table.h"
 #include "tailor/cli/commands.h"
-#include "tailor/config/run_config.h"
 #include "tailor/core/files.h"
 #include "tailor/core/interrupt.h"
 #include "tailor/core/progress.h"
@@ -13,6 +12,7 @@
 #include "tailor/core/threads.h"
 #include "tailor/data/packed.h"
 #include "tailor/data/pictures.h"
+#include "tailor/run/run_config.h"
 
 namespace tailor {
 namespace {

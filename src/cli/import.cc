@@ -50,7 +50,7 @@ Candidate try_rules(const WeightRules& rules, const NamedNetwork& named,
          options.network, named.network.classes(), to_string(named.network.input));
   }
   const std::string& shortcut = options.shortcut.empty() ? rules.shortcut : options.shortcut;
-  c.config.shortcut = find_shortcut(shortcut).value_or(c.config.shortcut);
+  c.config.shortcut = find_enumerator<Shortcut>(shortcut).value_or(c.config.shortcut);
   MapShape input = named.network.input;
   if (options.image_size) input.height = input.width = *options.image_size;
   c.network = make_network(c.config, input, options.classes.value_or(named.network.classes()));

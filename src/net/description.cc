@@ -7,7 +7,7 @@
 #include "tailor/net/network.h"
 
 namespace tailor {
-namespace {
+namespace description {
 
 enum class LayerKind {
   Conv,
@@ -20,15 +20,20 @@ enum class LayerKind {
   Pick,
   Linear
 };
-constexpr const char* kLayerKinds[] = {"conv",     "depthwise",       "batch_norm",
-                                       "relu",     "max_pool",        "avg_pool",
-                                       "global_avg_pool", "pick",     "linear"};
+TAILOR_ENUMERATORS(LayerKind, "conv", "depthwise", "batch_norm", "relu", "max_pool", "avg_pool",
+                   "global_avg_pool", "pick", "linear")
 enum class StageKind { Conv, MaxPool, AvgPool };
-constexpr const char* kStageKinds[] = {"conv", "max_pool", "avg_pool"};
+TAILOR_ENUMERATORS(StageKind, "conv", "max_pool", "avg_pool")
 enum class SkipKind { Identity, Projection, Pad };
-constexpr const char* kSkipKinds[] = {"identity", "projection", "pad"};
+TAILOR_ENUMERATORS(SkipKind, "identity", "projection", "pad")
 enum class HeadPooling { Average, None };
-constexpr const char* kHeadPoolings[] = {"average", "none"};
+TAILOR_ENUMERATORS(HeadPooling, "average", "none")
+
+}  // namespace description
+
+namespace {
+
+using namespace description;
 
 constexpr int64_t kMost = 1 << 20;
 
@@ -94,7 +99,7 @@ class Describer {
         },
         "Shape of one image.");
     v.integer("classes", f.classes, 1, kMost, "Outputs.");
-    v.enumeration("join", n.join, join_names(), "Where skips are added.");
+    v.enumeration("join", n.join, "Where skips are added.");
     v.number("bn_epsilon", n.bn_epsilon, 0, 1, "Batch norm's epsilon.");
     v.number("bn_momentum", n.bn_momentum, 0, 1, "Batch norm's momentum.");
     v.list(
@@ -105,7 +110,7 @@ class Describer {
         [&](RecordVisitor& r) {
           layers(r, f.head_has_layers, f.head);
           if (f.head_has_layers) return;
-          r.enumeration("pooling", f.pooling, {kHeadPoolings, 2},
+          r.enumeration("pooling", f.pooling,
                         "average: the mean of each channel; none: the whole map, flattened.");
         },
         "What stands behind the last block; in short a pooling and a linear layer with bias.");
@@ -132,7 +137,7 @@ class Describer {
   void stage(RecordVisitor& v, StageForm& s) const {
     layers(v, s.has_layers, s.layers);
     if (s.has_layers) return;
-    v.enumeration("kind", s.kind, {kStageKinds, 3},
+    v.enumeration("kind", s.kind,
                   "conv (batch norm, activation), max_pool or avg_pool.");
     // A pooling has neither; saying so otherwise is found.
     if (s.kind != StageKind::Conv) s.batch_norm = s.relu = false;
@@ -150,7 +155,7 @@ class Describer {
     v.integer("to", s.to, 0, kMost, "Point where it joins.");
     layers(v, s.has_layers, s.layers);
     if (!s.has_layers) {
-      v.enumeration("kind", s.kind, {kSkipKinds, 3}, "identity, projection (1x1 conv, BN) or pad.");
+      v.enumeration("kind", s.kind, "identity, projection (1x1 conv, BN) or pad.");
       v.pair("stride", s.stride.height, s.stride.width, 0, 255,
              "Pixels taken: every stride-th. 0: the product of the strides it spans.");
       v.integer("channel_offset", s.channel_offset, 0, kMost, "pad: first channel set.");
@@ -161,7 +166,7 @@ class Describer {
   }
 
   void layer(RecordVisitor& v, LayerForm& l) const {
-    v.enumeration("kind", l.kind, {kLayerKinds, std::size(kLayerKinds)}, "What the layer does.");
+    v.enumeration("kind", l.kind, "What the layer does.");
     switch (l.kind) {
       case LayerKind::Conv:
         channels(v, l);
@@ -374,7 +379,6 @@ class Completion {
     }
     if (stride.height == 0) stride.height = spanned.height;
     if (stride.width == 0) stride.width = spanned.width;
-    const char* kind = kSkipKinds[static_cast<size_t>(form.kind)];
     const std::string name = form.id.empty() ? b.id + ".skip" : form.id;
     if (form.kind == SkipKind::Projection)
       s.layers = projection(channels_, channels_at(form.to), stride, form.batch_norm);
@@ -386,7 +390,8 @@ class Completion {
     }
     if (form.kind != SkipKind::Pad && form.channel_offset != 0) {
       findings.push_back(fmt::format("{} is {} {} with a channel_offset, which only a pad has",
-                                     name, form.kind == SkipKind::Identity ? "an" : "a", kind));
+                                     name, form.kind == SkipKind::Identity ? "an" : "a",
+                                     to_string(form.kind)));
     }
     return s;
   }

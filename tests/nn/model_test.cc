@@ -11,8 +11,8 @@
 
 #include "support/layers.h"
 #include "support/networks.h"
+#include "tailor/design/lower.h"
 #include "tailor/emulate/float64.h"
-#include "tailor/lower/lower.h"
 #include "tailor/surgery/surgery.h"
 
 namespace tailor {

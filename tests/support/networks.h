@@ -8,7 +8,7 @@
 
 #include "support/random_networks.h"
 #include "tailor/core/random.h"
-#include "tailor/lower/lower.h"
+#include "tailor/design/lower.h"
 #include "tailor/net/network.h"
 #include "tailor/surgery/surgery.h"
 

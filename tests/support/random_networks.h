@@ -94,7 +94,7 @@ class RandomNetwork {
     const int64_t multiplier = one_in(4) ? 2 : 1, in = at_.channels;
     const int64_t out = filters();
     add(s.layers, ConvLayer{in, in * multiplier, window(), in, one_in(4)});
-    add(s.layers, ConvLayer{at_.channels, out, square_window(1), 1, false});
+    add(s.layers, ConvLayer{at_.channels, out, tailor::square_window(1), 1, false});
     add(s.layers, BatchNormLayer{});
     if (!one_in(4)) add(s.layers, ReluLayer{});
     return s;
@@ -171,7 +171,7 @@ class RandomNetwork {
       Window depthwise{{1, from.width > 2 ? 3 : 1}, stride, {1, 1}, {}};
       depthwise.pads.left = depthwise.pads.right = depthwise.kernel.width / 2;
       layers = {ConvLayer{from.channels, from.channels, depthwise, from.channels, one_in(2)},
-                ReluLayer{}, ConvLayer{from.channels, to.channels, square_window(1), 1, false},
+                ReluLayer{}, ConvLayer{from.channels, to.channels, tailor::square_window(1), 1, false},
                 BatchNormLayer{}};
     } else {
       layers = projection(from.channels, to.channels, stride, !one_in(3));
@@ -190,7 +190,7 @@ class RandomNetwork {
       add(layers, BatchNormLayer{});
       add(layers, ReluLayer{});
     }
-    add(layers, ConvLayer{at_.channels, classes, square_window(1), 1, true});
+    add(layers, ConvLayer{at_.channels, classes, tailor::square_window(1), 1, true});
     return layers;
   }
 

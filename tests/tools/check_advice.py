@@ -47,7 +47,7 @@ def texts(code):
 failures, seen = [], 0
 for file in sorted((source / "src").rglob("*.cc")):
     name = file.relative_to(source / "src").as_posix()
-    if name.startswith(("hls/library", "hls/native", "hls/skeleton")):
+    if name.startswith(("target/hls/library", "target/hls/native", "target/hls/skeleton")):
         continue
     code = re.sub(r"//[^\n]*", "", file.read_text()) if '"//' not in file.read_text() else file.read_text()
     for text in texts(code):

@@ -11,11 +11,11 @@
 #include <utility>
 #include <vector>
 
-#include "tailor/config/preprocessing.h"
-#include "tailor/config/run_config.h"
 #include "tailor/core/json.h"
 #include "tailor/core/span.h"
+#include "tailor/data/config.h"
 #include "tailor/tensors/map_shape.h"
+#include "tailor/tensors/preprocessing.h"
 
 namespace tailor {
 

@@ -8,8 +8,8 @@
 #include <variant>
 #include <vector>
 
-#include "tailor/config/run_config.h"
 #include "tailor/core/json.h"
+#include "tailor/net/config.h"
 #include "tailor/tensors/map_shape.h"
 #include "tailor/tensors/tensor.h"
 #include "tailor/tensors/window.h"

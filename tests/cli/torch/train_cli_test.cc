@@ -15,8 +15,9 @@
 #include "tailor/core/json.h"
 #include "tailor/core/strings.h"
 #include "tailor/data/codec.h"
-#include "tailor/net/checkpoint.h"
 #include "tailor/net/weight_rules.h"
+#include "tailor/run/checkpoint.h"
+#include "tailor/run/run_config.h"
 #include "tailor/tensors/safetensors.h"
 
 namespace tailor {
