@@ -1,20 +1,22 @@
 #include "tailor/net/config.h"
 
+#include "tailor/core/strings.h"
+#include "tailor/net/family.h"
+
 namespace tailor {
-namespace {
 
-constexpr const char* kFamilies[] = {"resnet_cifar", "resnet_imagenet", "resnet_mlperf_tiny",
-                                     "residual_block", "file"};
-
-}  // namespace
-
-Names family_names() { return {kFamilies, std::size(kFamilies)}; }
+std::vector<const char*> family_names() {
+  std::vector<const char*> names;
+  for (const NetworkFamily* family : network_families()) names.push_back(family->name);
+  return names;
+}
 
 void describe(RecordVisitor& v, NetworkConfig& c) {
-  v.text_choice("family", c.family, family_names(),
-                "Network family: resnet_cifar is the ResNet for 32x32 images of He et al. 2015, "
-                "section 4.2; resnet_imagenet the one of its table 1; resnet_mlperf_tiny MLPerf "
-                "Tiny's ResNet-8; residual_block the paper's block study; file your own.");
+  std::vector<std::string> abouts;
+  for (const NetworkFamily* family : network_families()) abouts.emplace_back(family->about);
+  const std::string about = "Network family: " + join(abouts, "; ") + ".";
+  const std::vector<const char*> names = family_names();
+  v.text_choice("family", c.family, {names.data(), names.size()}, about.c_str());
   v.text("file", c.file,
          "family file: the JSON description of the network (tailor inspect --as-json prints one); "
          "depth, width, stride_on, shortcut and join are not used.");
@@ -38,26 +40,15 @@ void describe(RecordVisitor& v, NetworkConfig& c) {
 }
 
 void verify_config(const NetworkConfig& c, const std::string& source) {
-  const std::string depth = std::to_string(c.depth);
-  if (c.family == "resnet_cifar" && (c.depth - 2) % 6 != 0)
-    fail_config("/network/depth", "6n + 2 (8, 20, 32, 44, 56, 110, …)", depth, source);
-  if (c.family == "resnet_imagenet" && c.depth != 18 && c.depth != 34 && c.depth != 50 &&
-      c.depth != 101)
-    fail_config("/network/depth", "18, 34, 50 or 101 (family resnet_imagenet)", depth, source);
-  if (c.family == "resnet_imagenet" && c.stride_on == StrideOn::First1x1 && c.depth < 50) {
-    fail_config("/network/stride_on", "\"3x3\": ResNet-18 and 34 have no bottlenecks", "\"1x1\"",
+  find_family(c.family).verify(c, source);
+  if (c.family != "file" && !c.file.empty()) {
+    fail_config("/network/file", "no file, or family \"file\"", fmt::format("\"{}\"", c.file),
                 source);
-  }
-  if ((c.family == "file") == c.file.empty()) {
-    fail_config("/network/file",
-                c.file.empty() ? "the description of the network (family file)"
-                               : "no file, or family \"file\"",
-                fmt::format("\"{}\"", c.file), source);
   }
 }
 
 NetworkConfig resolve_network_config(NetworkConfig config) {
-  if (config.width == 0) config.width = config.family == "resnet_imagenet" ? 64 : 16;
+  if (config.width == 0) config.width = find_family(config.family).width;
   return config;
 }
 

@@ -99,7 +99,9 @@ void verify_rule(const WeightRule& rule, size_t index, const std::string& source
 
 void describe(RecordVisitor& v, WeightRules& r) {
   v.text("title", r.title, "What such files are.");
-  v.choices("families", r.families, family_names(), "Network families they can be.");
+  const std::vector<const char*> families = family_names();
+  v.choices("families", r.families, {families.data(), families.size()},
+            "Network families they can be.");
   v.text("shortcut", r.shortcut, "Shortcut of these networks. Empty: as asked.");
   v.enumeration("layout", r.layout,
                 "torch: kernels as [out, in, rows, columns]; keras: [rows, columns, in, out].");

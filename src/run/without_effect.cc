@@ -1,14 +1,15 @@
 // Keys that say nothing in a given run, because another key decides that they are not read. A key
 // that a kind, a family, a data set or an augmentation needs has its row here. Defaults are not
 // reported: a configuration in full, such as a run's config.json, has them all.
+#include "tailor/net/family.h"
 #include "tailor/run/run_config.h"
 
 namespace tailor {
 namespace {
 
 struct Rule {
-  bool unread;       // in this configuration
-  const char* keys;  // of the section, separated by blanks
+  bool unread;  // in this configuration
+  std::string keys;  // of the section, separated by blanks
   std::string why;
 };
 
@@ -61,15 +62,10 @@ void find_unread(const Json& given, const Json& config, const Json& defaults,
 }
 
 std::vector<Rule> network_rules(const NetworkConfig& c) {
-  const bool bottlenecks = c.family == "resnet_imagenet" && c.depth >= 50;
-  return {{c.family == "file", "depth width stride_on shortcut join",
-           "the description in network.file says it (network.family is file)"},
-          {c.family != "resnet_cifar" && c.family != "resnet_imagenet", "depth",
-           "the family " + c.family + " has one depth"},
-          {!bottlenecks, "stride_on",
-           "only the bottlenecks of resnet_imagenet 50 and 101 have a choice"},
-          {c.family == "residual_block", "shortcut",
-           "the shape does not change in the family residual_block"}};
+  std::vector<Rule> rules;
+  for (const NetworkFamily::Unread& unread : find_family(c.family).unread(c))
+    rules.push_back({true, unread.keys, unread.why});
+  return rules;
 }
 
 std::vector<Rule> data_rules(const DataConfig& c) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "tailor/core/record.h"
 
@@ -19,8 +20,8 @@ TAILOR_ENUMERATORS(Shortcut, "projection", "pad", "pad_end")
 enum class StrideOn { Conv3x3, First1x1 };
 TAILOR_ENUMERATORS(StrideOn, "3x3", "1x1")
 
-/// Kinds of networks, as `family` has them.
-Names family_names();
+/// Kinds of networks, as `family` has them (net/family.h).
+std::vector<const char*> family_names();
 
 struct NetworkConfig {
   std::string family = "resnet_cifar";
