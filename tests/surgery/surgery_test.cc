@@ -349,6 +349,80 @@ TEST(Shorten, ABottleneckTakesTheOldProjectionWhereItFits) {
   EXPECT_TRUE(a.erased.empty());
 }
 
+/// Two separable stages on one row, the first of stride 2, with a chain of layers over both.
+Network separable_block() {
+  const Window strided{{1, 5}, {1, 2}, {1, 1}, {0, 2, 0, 2}};
+  Window same = strided;
+  same.stride = {1, 1};
+  Network n;
+  n.name = "separable";
+  n.input = {4, 1, 24};
+  n.head = {ConvLayer{6, 3, square_window(1), 1, true}};
+  auto stage = [](int64_t in, int64_t out, const Window& w) {
+    return Stage{{ConvLayer{in, in, w, in}, ConvLayer{in, out, square_window(1)}, BatchNormLayer{},
+                  ReluLayer{}}};
+  };
+  n.blocks = {{"b",
+               {stage(4, 6, strided), stage(6, 6, same)},
+               {{"b.skip",
+                 0,
+                 2,
+                 {ConvLayer{4, 4, strided, 4}, ReluLayer{}, ConvLayer{4, 6, square_window(1)},
+                  BatchNormLayer{}},
+                 "b.skip"}}}};
+  return n;
+}
+
+TEST(Remove, ErasesEveryLayerOfAChain) {
+  Network network = separable_block();
+  ASSERT_EQ(verify_network(network), std::vector<std::string>{});
+  const Alteration a = apply_alteration(network, "b.skip", AlterationKind::Remove);
+  EXPECT_EQ(a.before.dump(), R"([{"id":"b.skip","from":0,"to":2,"kind":"layers"}])");
+  EXPECT_EQ(a.erased, (std::vector<std::string>{"b.skip.conv.weight", "b.skip.convb.weight",
+                                                "b.skip.bn.weight", "b.skip.bn.bias",
+                                                "b.skip.bn.running_mean",
+                                                "b.skip.bn.running_var"}));
+  EXPECT_EQ(a.erased_parameters, 4 * 5 + 4 * 6 + 2 * 6);
+}
+
+TEST(Shorten, AChainOfLayersGoesWhereItFits) {
+  Network network = separable_block();
+  const Alteration a = apply_alteration(network, "b.skip", AlterationKind::Shorten);
+  EXPECT_EQ(a.after.dump(), R"([{"id":"b.skip.0","from":0,"to":1,"kind":"layers"},)"
+                            R"({"id":"b.skip.1","from":1,"to":2,"kind":"identity"}])");
+  EXPECT_TRUE(a.erased.empty());
+  EXPECT_TRUE(a.added.empty());
+  EXPECT_NO_THROW(verify_tensors(network, initial_tensors(separable_block(), 1), "x"));
+}
+
+TEST(Shorten, AStageOfSeveralConvolutionsGetsAProjectionOfTheirStride) {
+  Network network = separable_block();
+  network.blocks[0].stages.push_back(conv_stage(6, 9, 1, 1));  // no longer where the chain ends
+  network.head = {ConvLayer{9, 3, square_window(1), 1, true}};
+  network.blocks[0].skips[0] = {"b.skip", 0, 3, projection(4, 9, {1, 2}), "b.skip"};
+  const Alteration a = apply_alteration(network, "b.skip", AlterationKind::Shorten);
+  EXPECT_EQ(stride_of(network.blocks[0].skips[0].layers), (Size2{1, 2}));
+  EXPECT_EQ(a.erased[0], "b.skip.conv.weight");
+  EXPECT_EQ(a.added[0].name, "b.skip.0.conv.weight");
+  EXPECT_EQ(a.added[0].shape, (Shape{6, 4, 1, 1}));
+  EXPECT_EQ(a.added_parameters, 4 * 6 + 12 + 6 * 9 + 18);
+  EXPECT_EQ(verify_network(network), std::vector<std::string>{});
+}
+
+TEST(Shorten, ALoneBatchNormBecomesIdentities) {
+  Network network = separable_block();
+  network.blocks[0].stages.erase(network.blocks[0].stages.begin());
+  network.input = {6, 1, 24};
+  network.blocks[0].stages.push_back(network.blocks[0].stages[0]);
+  network.blocks[0].skips[0] = {"b.skip", 0, 2, {BatchNormLayer{}}, "b.skip"};
+  ASSERT_EQ(verify_network(network), std::vector<std::string>{});
+  const Alteration a = apply_alteration(network, "b.skip", AlterationKind::Shorten);
+  EXPECT_EQ(a.erased.size(), 4U);
+  EXPECT_EQ(a.erased_parameters, 12);
+  EXPECT_STREQ(kind_of(network.blocks[0].skips[0]), "identity");
+  EXPECT_STREQ(kind_of(network.blocks[0].skips[1]), "identity");
+}
+
 TEST(ApplyAlteration, ErrorsLeaveTheNetworkAsItWas) {
   Network network = resnet(8);
   apply_alteration(network, "stage2.block0.skip", AlterationKind::Shorten);
