@@ -278,6 +278,8 @@ void describe(RecordVisitor& v, ExportConfig& c) {
   v.integer("vectors", c.vectors, 1, 10000, "Test vectors in the project's test bench.");
 }
 
+}  // namespace
+
 void describe(RecordVisitor& v, RunConfig& c) {
   v.record(
       "network", [&](RecordVisitor& r) { describe(r, c.network); }, "The network.");
@@ -305,6 +307,8 @@ void describe(RecordVisitor& v, RunConfig& c) {
       "export", [&](RecordVisitor& r) { describe(r, c.exporting); },
       "Defaults of `tailor export` for this run.");
 }
+
+namespace {
 
 void check(const DataConfig& c, const std::string& source) {
   auto number = [](int64_t n) { return std::to_string(n); };
