@@ -9,7 +9,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 root=${TAILOR_CUDA_ROOT:-$HOME/.cache/tailor/cuda} build=build/cuda download=no
-packages=(torch==2.11.0 nvidia-cuda-{nvcc,crt}==13.0.88 nvidia-nvvm==13.0.88)
+packages=(torch==2.11.0 nvidia-cuda-{nvcc,crt}==13.0.88 nvidia-nvvm==13.0.88
+          nvidia-cuda-cccl==13.0.85)
 while [ $# -gt 0 ]; do
   case "$1" in
     --download) download=yes; shift ;;
@@ -40,10 +41,12 @@ fi
 torch=$("$root/venv/bin/python" -c 'import torch; print(torch.__path__[0])')
 toolkit=$(dirname "$torch")/nvidia/cu13
 ln -sfn lib "$toolkit/lib64"
-for library in "$toolkit"/lib/*.so.*; do ln -sf "$(basename "$library")" "${library%%.so.*}.so"; done
+for library in "$toolkit"/lib/*.so.*; do
+  ln -sf "$(basename "$library")" "${library%%.so.*}.so"
+done
 
 # As system headers, so that their warnings are not ours.
-export C_INCLUDE_PATH=$toolkit/include CPLUS_INCLUDE_PATH=$toolkit/include
+export CPLUS_INCLUDE_PATH=$toolkit/include:$toolkit/include/cccl
 export LIBRARY_PATH=$toolkit/lib CUDACXX=$toolkit/bin/nvcc TORCH_CUDA_ARCH_LIST=9.0
 cmake --preset release -B "$build" -DCMAKE_PREFIX_PATH="$torch" -DCUDA_TOOLKIT_ROOT_DIR="$toolkit" \
   -DCUDAToolkit_ROOT="$toolkit" -DTAILOR_BUILD_TESTS=OFF -Wno-dev
