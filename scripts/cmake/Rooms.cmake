@@ -1,5 +1,6 @@
-# tailor_room(NAME [TORCH] DEPS rooms...): a room is src/NAME (sources, private headers), include/tailor/NAME (public headers)
-# and tests/NAME. Its declared dependencies are checked here (they must exist) and by tests/tools/check_includes.py (every #include).
+# tailor_room(NAME [TORCH] DEPS rooms...): a room is src/NAME (sources, private headers),
+# include/tailor/NAME (public headers) and tests/NAME. Its declared dependencies are checked here
+# (they must exist) and by tests/tools/check_includes.py (every #include).
 define_property(GLOBAL PROPERTY TAILOR_ROOMS)
 set_property(GLOBAL PROPERTY TAILOR_ROOMS "")
 
@@ -20,7 +21,8 @@ function(tailor_room name)
     target_link_libraries(tailor_${name} PRIVATE tailor_libtorch)
   endif()
   if(TAILOR_VERIFY_HEADERS AND NOT ARG_TORCH AND headers)
-    target_sources(tailor_${name} PUBLIC FILE_SET HEADERS BASE_DIRS ${CMAKE_SOURCE_DIR}/include FILES ${headers})
+    target_sources(tailor_${name} PUBLIC FILE_SET HEADERS BASE_DIRS ${CMAKE_SOURCE_DIR}/include
+      FILES ${headers})
     set_target_properties(tailor_${name} PROPERTIES VERIFY_INTERFACE_HEADER_SETS ON)
   endif()
   set_property(GLOBAL APPEND PROPERTY TAILOR_ROOMS ${name})
