@@ -15,7 +15,7 @@ while [ $# -gt 0 ]; do
   case "$1" in
     --download) download=yes; shift ;;
     --build) build=${2:?"cuda_check.sh: --build needs a folder"}; shift 2 ;;
-    -h|--help) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h|--help) sed -n '2,/^set /s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "cuda_check.sh: unknown argument '$1' (see --help)" >&2; exit 2 ;;
   esac
 done
