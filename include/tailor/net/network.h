@@ -77,8 +77,7 @@ struct Network {
   HeadPooling head_pooling = HeadPooling::Average;
 };
 
-// ---- tensors
-// -------------------------------------------------------------------------------------------------------------
+// ---- tensors ------------------------------------------------------------------------------------
 
 enum class TensorRole {
   ConvWeight,
@@ -118,8 +117,7 @@ Tensor initial_tensor(const TensorSpec& spec, int64_t seed);
 /// Throws Data naming every tensor that is missing, left over or of another shape.
 void verify_tensors(const Network& network, const TensorMap& tensors, const std::string& where);
 
-// ---- shapes and counts
-// ---------------------------------------------------------------------------------------------------
+// ---- shapes and counts --------------------------------------------------------------------------
 
 /// Shapes of the points 0 … n of a block, given its input.
 std::vector<MapShape> point_shapes(const Block& block, const MapShape& input);
@@ -141,8 +139,7 @@ std::vector<std::string> verify_network(const Network& network);
 /// Ids of all skips, from the input.
 std::vector<std::string> skip_ids(const Network& network);
 
-// ---- families and files
-// --------------------------------------------------------------------------------------------------
+// ---- families and files -------------------------------------------------------------------------
 
 /// Builds a network from its configuration; classes and input from the data set. Family "file"
 /// reads the description in `config.file`, which must have that input and as many classes.
