@@ -7,6 +7,7 @@
 #include "tailor/core/random.h"
 #include "tailor/core/strings.h"
 #include "tailor/data/batch.h"
+#include "tailor/data/source.h"
 #include "tailor/design/lower.h"
 #include "tailor/emulate/float64.h"
 
@@ -287,7 +288,7 @@ DataConfig evaluation_data(const DataConfig& run, const EvaluateOptions& options
 
 void widen_value_range(GraphSource& source, const DataConfig& config) {
   Preprocessing& p = source.preprocessing;
-  if ((config.name != "npy" && config.name != "packed") || p.low != 0 || p.high != 1) return;
+  if (!traits_of(config).arrays || p.low != 0 || p.high != 1) return;
   try {
     const Preprocessing found = open_test_data(config).preprocessing;
     p.low = std::min(p.low, found.low);

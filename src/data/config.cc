@@ -2,11 +2,11 @@
 
 #include <algorithm>
 
+#include "tailor/data/source.h"
+
 namespace tailor {
 namespace {
 
-constexpr const char* kData[] = {"cifar10", "cifar100", "svhn",        "folder",
-                                 "packed",  "npy",      "mlperf_tiny", "synthetic"};
 constexpr const char* kAugmentations[] = {
     "pad_crop", "random_crop", "random_resized_crop", "flip", "color_jitter", "cutout", "mixup"};
 
@@ -15,12 +15,12 @@ constexpr const char* kAugmentations[] = {
 bool DataConfig::augments(const char* wanted) const {
   return std::find(augment.begin(), augment.end(), wanted) != augment.end();
 }
-bool DataConfig::is_own() const { return any_size() || name == "npy"; }
-bool DataConfig::any_size() const { return name == "folder" || name == "packed"; }
+bool DataConfig::is_own() const { return traits_of(*this).own; }
+bool DataConfig::any_size() const { return traits_of(*this).any_size; }
 
 void describe(RecordVisitor& v, DataConfig& c) {
   v.text_choice(
-      "name", c.name, {kData, std::size(kData)},
+      "name", c.name, data_source_names(),
       "Data set: the official files of CIFAR-10, CIFAR-100 (binary or Python) or SVHN (.mat); "
       "folder, any JPEG and PNG files in class folders (ImageNet's layout, Tiny ImageNet's, or one "
       "folder a class); packed, what tailor data pack made; npy, NumPy arrays of 8 bits, 16 bits "
@@ -107,8 +107,9 @@ void describe(RecordVisitor& v, DataConfig& c) {
 void verify_config(const DataConfig& c, const std::string& source) {
   auto number = [](int64_t n) { return std::to_string(n); };
   // Arrays show how many channels and which range they have when they are opened.
-  const bool arrays = c.name == "npy" || c.name == "packed";
-  const size_t channels = c.name == "folder" && c.channels == 1 ? 1 : 3;
+  const SourceTraits& traits = traits_of(c);
+  const bool arrays = traits.arrays;
+  const size_t channels = traits.pictures && c.channels == 1 ? 1 : 3;
   if (c.mean.size() != c.deviation.size() ||
       (!arrays && !c.mean.empty() && c.mean.size() != channels)) {
     fail_config("/data/mean",
@@ -161,7 +162,7 @@ void verify_config(const DataConfig& c, const std::string& source) {
                   "\"random_crop\"", source);
     }
   }
-  if (c.extra && c.name != "svhn")
+  if (c.extra && !traits.extra)
     fail_config("/data/extra", "false, because only svhn has extra images", "true", source);
   std::string crops;
   for (const char* name : {"pad_crop", "random_crop", "random_resized_crop"}) {
@@ -171,7 +172,7 @@ void verify_config(const DataConfig& c, const std::string& source) {
     crops = name;
   }
   const int64_t side = c.any_size() ? c.image_size : 32;
-  if (c.name != "npy" && c.augments("cutout") && c.cutout.side > 2 * side) {
+  if ((!arrays || c.any_size()) && c.augments("cutout") && c.cutout.side > 2 * side) {
     fail_config("/data/cutout/side", fmt::format("at most twice the image's {} pixels", side),
                 number(c.cutout.side), source);
   }

@@ -1,7 +1,10 @@
 // Finds a configuration by path or by name, applies --set, and reads it.
+#include <algorithm>
+
 #include "tailor/core/embedded.h"
 #include "tailor/core/files.h"
 #include "tailor/core/strings.h"
+#include "tailor/run/matrix.h"
 #include "tailor/run/run_config.h"
 
 namespace tailor {
@@ -13,11 +16,94 @@ std::string without_json(std::string name) {
   return name;
 }
 
+/// A configuration as it was written.
+struct WrittenConfig {
+  std::string name, source;  // the source for errors
+  Json json;
+  bool own;  // the user's, not one inside the program
+};
+
+Json parse_config(std::string_view text, const std::string& source) {
+  try {
+    return Json::parse(text, source);
+  } catch (const Error& e) {
+    throw Error(ErrorKind::Config, fmt::format("config: {}", e.what()));
+  }
+}
+
+/// Those of configs/*.json, sorted by name.
+std::vector<WrittenConfig> written_configs() {
+  std::vector<WrittenConfig> configs;
+  auto add = [&](const std::string& name, Json json) {
+    configs.push_back({name, "embedded:" + name + ".json", std::move(json), false});
+  };
+  for (const EmbeddedFile& file : embedded_configs()) {
+    const std::string source = std::string("embedded:") + file.name;
+    Json json = parse_config(file.text, source);
+    if (is_matrix(json)) {
+      for (MatrixMember& member : matrix_members(json, source))
+        add(member.name, std::move(member.config));
+    } else {
+      add(without_json(file.name), std::move(json));
+    }
+  }
+  std::sort(configs.begin(), configs.end(),
+            [](const WrittenConfig& a, const WrittenConfig& b) { return a.name < b.name; });
+  return configs;
+}
+
+std::vector<std::string> names_of(const std::vector<MatrixMember>& members) {
+  std::vector<std::string> names;
+  for (const MatrixMember& member : members) names.push_back(member.name);
+  return names;
+}
+
+/// The file at `path`; of a matrix its member, which is empty where none was asked for.
+WrittenConfig config_of_file(const std::string& path, const std::string& member) {
+  Json json = parse_config(read_file(path, "configuration"), path);
+  if (!is_matrix(json)) {
+    if (member.empty()) return {without_json(file_name(path)), path, std::move(json), true};
+    fail(ErrorKind::Usage, "--config: {} is one configuration, not a matrix: expected no ':{}'",
+         path, member);
+  }
+  std::vector<MatrixMember> members = matrix_members(json, path);
+  for (MatrixMember& m : members) {
+    if (m.name == without_json(member))
+      return {m.name, path + ":" + m.name, std::move(m.config), true};
+  }
+  const std::vector<std::string> names = names_of(members);
+  fail(ErrorKind::Usage, "--config: {} is a matrix{}; give {}:NAME, which is one of {}", path,
+       member.empty() ? "" : fmt::format(" without '{}'{}", member, did_you_mean(member, names)),
+       path, join(names, ", "));
+}
+
+/// Where a matrix's path ends in "PATH:MEMBER", or nothing.
+std::optional<size_t> end_of_path(const std::string& text) {
+  const size_t colon = text.rfind(':');
+  if (colon == std::string::npos || !path_exists(text.substr(0, colon))) return std::nullopt;
+  return colon;
+}
+
+WrittenConfig find_config(const std::string& name_or_path) {
+  std::vector<WrittenConfig> embedded = written_configs();
+  WrittenConfig* named = nullptr;
+  for (WrittenConfig& config : embedded) {
+    if (config.name == without_json(name_or_path)) named = &config;
+  }
+  if (path_exists(name_or_path) && !(named && is_directory(name_or_path)))
+    return config_of_file(name_or_path, "");
+  if (named) return std::move(*named);
+  if (const auto end = end_of_path(name_or_path))
+    return config_of_file(name_or_path.substr(0, *end), name_or_path.substr(*end + 1));
+  fail(ErrorKind::Usage, "--config: no file '{}' and no configuration of that name{}", name_or_path,
+       offer_names(without_json(name_or_path), embedded_config_names(), "tailor config list"));
+}
+
 }  // namespace
 
 std::vector<std::string> embedded_config_names() {
   std::vector<std::string> names;
-  for (const EmbeddedFile& file : embedded_configs()) names.push_back(without_json(file.name));
+  for (WrittenConfig& config : written_configs()) names.push_back(std::move(config.name));
   return names;
 }
 
@@ -67,32 +153,12 @@ static void refuse_last_word(const std::string& assignment) {
 
 LoadedConfig load_run_config(const std::string& name_or_path,
                              const std::vector<std::string>& overrides) {
+  WrittenConfig written = find_config(name_or_path);
   LoadedConfig loaded;
-  loaded.name = without_json(file_name(name_or_path));
-  const EmbeddedFile* embedded = nullptr;
-  for (const EmbeddedFile& file : embedded_configs()) {
-    if (without_json(file.name) == without_json(name_or_path)) embedded = &file;
-  }
-  std::string text;
-  if (path_exists(name_or_path) && !(embedded && is_directory(name_or_path))) {
-    loaded.source = name_or_path;
-    text = read_file(name_or_path, "configuration");
-  } else if (embedded) {
-    loaded.source = std::string("embedded:") + embedded->name;
-    text = embedded->text;
-  } else {
-    fail(ErrorKind::Usage, "--config: no file '{}' and no configuration of that name{}",
-         name_or_path,
-         offer_names(without_json(name_or_path), embedded_config_names(), "tailor config list"));
-  }
-  Json json;
-  try {
-    json = Json::parse(text, loaded.source);
-  } catch (const Error& e) {
-    throw Error(ErrorKind::Config, fmt::format("config: {}", e.what()));
-  }
-  const bool own = loaded.source == name_or_path;
-  Json given = own ? json : Json::object();
+  loaded.name = std::move(written.name);
+  loaded.source = std::move(written.source);
+  Json json = std::move(written.json);
+  Json given = written.own ? json : Json::object();
   for (const std::string& assignment : overrides) {
     refuse_last_word(assignment);
     apply_override(json, assignment);

@@ -1,6 +1,7 @@
 // Keys that say nothing in a given run, because another key decides that they are not read. A key
 // that a kind, a family, a data set or an augmentation needs has its row here. Defaults are not
 // reported: a configuration in full, such as a run's config.json, has them all.
+#include "tailor/data/source.h"
 #include "tailor/net/family.h"
 #include "tailor/run/run_config.h"
 
@@ -69,9 +70,10 @@ std::vector<Rule> network_rules(const NetworkConfig& c) {
 }
 
 std::vector<Rule> data_rules(const DataConfig& c) {
-  return {{c.name == "synthetic", "root", "the synthetic set is made in memory"},
-          {c.name != "folder", "unreadable", "only the data set folder has pictures to read"},
-          {c.validation == 0 && c.name != "synthetic" && c.name != "folder", "seed",
+  const SourceTraits& traits = traits_of(c);
+  return {{traits.in_memory, "root", "the synthetic set is made in memory"},
+          {!traits.pictures, "unreadable", "only the data set folder has pictures to read"},
+          {c.validation == 0 && !traits.in_memory && !traits.pictures, "seed",
            "nothing is drawn from " + c.name + " without a validation split"}};
 }
 

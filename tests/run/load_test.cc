@@ -3,6 +3,7 @@
 #include "support/expect_error.h"
 #include "tailor/core/embedded.h"
 #include "tailor/core/files.h"
+#include "tailor/run/matrix.h"
 #include "tailor/run/run_config.h"
 
 namespace tailor::load_test {
@@ -10,6 +11,7 @@ namespace {
 
 using testing::expect_error;
 using testing::message_of;
+using Lines = std::vector<std::string>;
 
 std::string overridden(const std::string& text, const std::string& assignment) {
   Json json = Json::parse(text, "");
@@ -61,6 +63,33 @@ TEST(LoadRunConfig, FindsByNameWithAndWithoutJsonAndByPath) {
   EXPECT_EQ(by_path.name, "mine");
   EXPECT_EQ(by_path.source, path);
   EXPECT_EQ(by_path.config.train.epochs, 7);
+}
+
+TEST(LoadRunConfig, TakesAMemberOfTheUsersMatrix) {
+  TemporaryDirectory folder;
+  const std::string path = path_join(folder.path(), "mine.json");
+  write_file(path, R"({"names": "run_{seed}", "base": {"distill": {"beta": 0.5}}, "axes": {
+      "seed": {"a": {"train": {"seed": 7}}, "b": {"train": {"seed": 8}}}}})");
+  for (const char* member : {":run_b", ":run_b.json"}) {
+    const LoadedConfig loaded = load_run_config(path + member, {"train.epochs=3"});
+    EXPECT_EQ(loaded.name, "run_b");
+    EXPECT_EQ(loaded.source, path + ":run_b with --set");
+    EXPECT_EQ(loaded.config.train.seed, 8);
+    EXPECT_EQ(loaded.config.train.epochs, 3);
+    // It is the user's, as any file of his.
+    EXPECT_EQ(loaded.without_effect, Lines{"distill.beta has no effect: there is no teacher"});
+  }
+  EXPECT_EQ(
+      message_of(ErrorKind::Usage, [&] { load_run_config(path, {}); }),
+      fmt::format("--config: {0} is a matrix; give {0}:NAME, which is one of run_a, run_b", path));
+  EXPECT_EQ(message_of(ErrorKind::Usage, [&] { load_run_config(path + ":run_c", {}); }),
+            fmt::format("--config: {0} is a matrix without 'run_c' (did you mean 'run_a'?); give "
+                        "{0}:NAME, which is one of run_a, run_b",
+                        path));
+  write_file(path, "{}");
+  EXPECT_EQ(
+      message_of(ErrorKind::Usage, [&] { load_run_config(path + ":run_a", {}); }),
+      fmt::format("--config: {} is one configuration, not a matrix: expected no ':run_a'", path));
 }
 
 TEST(LoadRunConfig, AppliesOverridesInOrder) {
@@ -119,8 +148,6 @@ TEST(LoadRunConfig, TheResolvedDumpLoadsAsTheSameConfig) {
     EXPECT_EQ(write_run_config(load_run_config(path, {}).config).dump(2), resolved.dump(2)) << name;
   }
 }
-
-using Lines = std::vector<std::string>;
 
 /// What the keys of `mine` lack an effect for, on top of an embedded configuration or alone.
 Lines without_effect(const std::string& mine) {
@@ -197,7 +224,10 @@ TEST(KeysWithoutEffect, AreNoneWhereEachSaysSomething) {
   }
   for (const EmbeddedFile& file : embedded_configs()) {
     const Json json = Json::parse(file.text, file.name);
-    EXPECT_EQ(keys_without_effect(read_run_config(json, file.name), json), Lines{}) << file.name;
+    std::vector<MatrixMember> members = {{file.name, json}};
+    if (is_matrix(json)) members = matrix_members(json, file.name);
+    for (const auto& [name, config] : members)
+      EXPECT_EQ(keys_without_effect(read_run_config(config, name), config), Lines{}) << name;
   }
 }
 

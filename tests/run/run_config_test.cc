@@ -120,15 +120,19 @@ TEST(RunConfig, DefaultsAreThePapers) {
 TEST(RunConfig, ReadsEveryPart) {
   const RunConfig c = read(R"({
     "comment": "x", "$schema": "y",
-    "network": {"depth": 8, "width": 4, "shortcut": "pad", "join": "after_activation", "comment": 3},
+    "network": {"depth": 8, "width": 4, "shortcut": "pad", "join": "after_activation",
+                "comment": 3},
     "data": {"name": "synthetic", "validation": 7, "augment": [], "train_size": 100, "seed": 5,
              "mean": [0.1, 0.2, 0.3], "deviation": [1, 2, 3]},
-    "teacher": {"checkpoint": "t.ckpt", "epochs": 9, "schedule": {"kind": "step", "step_epochs": 4}},
-    "surgery": {"kind": "shorten", "alpha": 2, "order": "output_first", "at_once": 3, "first_epoch": 0,
-                "plan": [{"skip": "stage1.block0.skip", "kind": "remove"}, {"skip": "s"}], "allow_partial": true},
+    "teacher": {"checkpoint": "t.ckpt", "epochs": 9,
+                "schedule": {"kind": "step", "step_epochs": 4}},
+    "surgery": {"kind": "shorten", "alpha": 2, "order": "output_first", "at_once": 3,
+                "first_epoch": 0, "allow_partial": true,
+                "plan": [{"skip": "stage1.block0.skip", "kind": "remove"}, {"skip": "s"}]},
     "distill": {"beta": 0}, "runtime": {"threads": 2, "checkpoint_minutes": 0.5},
-    "export": {"precision": "8,3", "rounding": "trn", "overflow": "wrap", "backend": "vivado", "layout": "stock",
-               "reuse_factor": 72, "vectors": 1, "clock_ns": 10}})");
+    "export": {"precision": "8,3", "rounding": "trn", "overflow": "wrap",
+               "backend": "vivado", "layout": "stock", "reuse_factor": 72, "vectors": 1,
+               "clock_ns": 10}})");
   EXPECT_EQ(c.network.shortcut, Shortcut::Pad);
   EXPECT_EQ(c.network.join, Join::AfterActivation);
   EXPECT_EQ(c.data.name, "synthetic");

@@ -96,8 +96,7 @@ struct Network {
   bool answers_per_position() const;
 };
 
-// ---- layers by name
-// --------------------------------------------------------------------------------------------------------
+// ---- layers by name -----------------------------------------------------------------------------
 
 /// Where it has tensors, they are `name`.weight and so on.
 struct NamedLayer {
@@ -131,8 +130,7 @@ bool ends_in_relu(const Layers& layers);
 MapShape output_of(const Layer& layer, const MapShape& in);
 MapShape output_of(const Layers& layers, const MapShape& in);
 
-// ---- tensors
-// -------------------------------------------------------------------------------------------------------------
+// ---- tensors ------------------------------------------------------------------------------------
 
 enum class TensorRole {
   ConvWeight,
@@ -168,8 +166,7 @@ Tensor initial_tensor(const TensorSpec& spec, int64_t seed);
 /// Throws Data naming every tensor that is missing, left over or of another shape.
 void verify_tensors(const Network& network, const TensorMap& tensors, const std::string& where);
 
-// ---- shapes and counts
-// ---------------------------------------------------------------------------------------------------
+// ---- shapes and counts --------------------------------------------------------------------------
 
 /// Shapes of the points 0 … n of a block, given its input.
 std::vector<MapShape> point_shapes(const Block& block, const MapShape& input);
@@ -192,8 +189,7 @@ std::vector<std::string> verify_network(const Network& network);
 /// Ids of all skips, from the input.
 std::vector<std::string> skip_ids(const Network& network);
 
-// ---- families and files
-// --------------------------------------------------------------------------------------------------
+// ---- families and files -------------------------------------------------------------------------
 
 /// Builds a network from its configuration; classes and input from the data set. Family "file"
 /// reads the description in `config.file`, which must have that input and as many classes.

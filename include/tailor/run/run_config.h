@@ -68,6 +68,8 @@ struct RunConfig {
   ExportConfig exporting;
 };
 
+/// The keys, each with its type and range; what they say together is read_run_config's to check.
+void describe(RecordVisitor& v, RunConfig& c);
 /// Reads and checks what one record cannot check alone. `source` names the file in errors.
 RunConfig read_run_config(const Json& json, const std::string& source);
 Json write_run_config(const RunConfig& config);
@@ -84,14 +86,14 @@ std::string run_config_reference();
 
 struct LoadedConfig {
   RunConfig config;
-  std::string name;    // file name without folder and .json
+  std::string name;    // file name without folder and .json, or a matrix's member
   std::string source;  // path, or "embedded:NAME"
   /// "distill.beta has no effect: there is no teacher", of the keys that the user has set: those of
   /// his file and of the overrides, not those of an embedded configuration.
   std::vector<std::string> without_effect;
 };
-/// An existing path, else a name (".json" optional) among the embedded configs; then "a.b=value"
-/// overrides.
+/// An existing path, a matrix's path with ":" and a member, else a name (".json" optional) among
+/// the embedded configurations; then "a.b=value" overrides.
 LoadedConfig load_run_config(const std::string& name_or_path,
                              const std::vector<std::string>& overrides);
 /// One sentence for each key in `given`, a configuration or a part of one, that `config` does not
@@ -99,6 +101,7 @@ LoadedConfig load_run_config(const std::string& name_or_path,
 std::vector<std::string> keys_without_effect(const RunConfig& config, const Json& given);
 /// Sets a.b.c in a JSON document; the value is JSON if it parses, else a string.
 void apply_override(Json& json, const std::string& assignment);
+/// The configurations inside the program by name, sorted; those of a matrix among them.
 std::vector<std::string> embedded_config_names();
 
 }  // namespace tailor
