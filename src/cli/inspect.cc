@@ -8,8 +8,7 @@ namespace tailor {
 namespace {
 
 std::string size_text(const Size2& s) {
-  return s.height == s.width ? std::to_string(s.height)
-                             : fmt::format("{}x{}", s.height, s.width);
+  return s.height == s.width ? std::to_string(s.height) : fmt::format("{}x{}", s.height, s.width);
 }
 
 /// "3x3 16 to 32, stride 2", "2x2 max pooling".
@@ -28,8 +27,8 @@ std::string layer_text(const Layer& layer) {
     return window_text(conv->window, fmt::format("{} to {}", conv->in, conv->out), conv->groups);
   if (const auto* pool = std::get_if<PoolLayer>(&layer)) {
     if (pool->kind == PoolKind::GlobalAverage) return "average pool";
-    return window_text(
-        pool->window, pool->kind == PoolKind::Max ? "max pooling" : "average pooling", 1);
+    return window_text(pool->window,
+                       pool->kind == PoolKind::Max ? "max pooling" : "average pooling", 1);
   }
   if (const auto* pick = std::get_if<PickLayer>(&layer))
     return "pad, stride " + size_text(pick->stride);

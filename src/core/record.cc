@@ -253,10 +253,8 @@ class Schema : public RecordVisitor {
             const char* doc) override {
     Json one = Json::object({{"type", "integer"}});
     bounds(one, min, max);
-    const Json both = Json::object({{"type", "array"},
-                                    {"items", one},
-                                    {"minItems", 2},
-                                    {"maxItems", 2}});
+    const Json both =
+        Json::object({{"type", "array"}, {"items", one}, {"minItems", 2}, {"maxItems", 2}});
     Json field = Json::object({{"anyOf", Json::Array{one, both}}});
     field.set("default", rows == columns ? Json(rows) : Json(Json::Array{rows, columns}));
     add(key, std::move(field), doc);

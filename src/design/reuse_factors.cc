@@ -37,8 +37,8 @@ std::vector<SizedLayer> layers_of(const Graph& graph) {
     if (node.op != Op::Conv2d && node.op != Op::Dense) continue;
     const Shape& shape = graph.tensor(node, "weight").shape();
     const MapShape& in = graph.value(node.inputs[0]).shape;
-    SizedLayer layer{n, shape[1], shape[0], in.pixels(), graph.value(node.outputs[0]).shape.pixels(),
-                {}};
+    SizedLayer layer{
+        n, shape[1], shape[0], in.pixels(), graph.value(node.outputs[0]).shape.pixels(), {}};
     if (node.op == Op::Conv2d) {
       const Pads& pads = node.conv().window.pads;
       layer.n_in *= shape[2] * shape[3];

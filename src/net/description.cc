@@ -1,6 +1,6 @@
 // A network as JSON (docs/formats.md, section 2). A stage, a skip and the head are `layers`, or in
 // short what most networks consist of: convolution, batch norm and ReLU; identity, projection or
-// pad; pooling and linear layer. Version 1 knew the short forms only, so its files are read as such.
+// pad; pooling and linear layer. Version 1 has the short forms only, so one reader reads both.
 #include <algorithm>
 
 #include "tailor/core/strings.h"
@@ -137,15 +137,13 @@ class Describer {
   void stage(RecordVisitor& v, StageForm& s) const {
     layers(v, s.has_layers, s.layers);
     if (s.has_layers) return;
-    v.enumeration("kind", s.kind,
-                  "conv (batch norm, activation), max_pool or avg_pool.");
+    v.enumeration("kind", s.kind, "conv (batch norm, activation), max_pool or avg_pool.");
     // A pooling has neither; saying so otherwise is found.
     if (s.kind != StageKind::Conv) s.batch_norm = s.relu = false;
     channels(v, s.layer);
     window(v, s.layer, /*dilates=*/!write_ || s.layer.dilation.size() != 1);
     groups(v, s.layer);
-    v.boolean("batch_norm", s.batch_norm,
-              "Batch norm behind the convolution; else it has a bias.");
+    v.boolean("batch_norm", s.batch_norm, "Batch norm behind the convolution; else it has a bias.");
     v.boolean("relu", s.relu, "Whether a ReLU follows.");
   }
 
@@ -199,8 +197,9 @@ class Describer {
   }
 
   static void out_channels(RecordVisitor& v, LayerForm& l) {
-    v.integer("out_channels", l.out, 0, kMost, "Filters. 0: as many as come in; of a head's last "
-                                               "layer the classes.");
+    v.integer("out_channels", l.out, 0, kMost,
+              "Filters. 0: as many as come in; of a head's last "
+              "layer the classes.");
   }
   static void channels(RecordVisitor& v, LayerForm& l) {
     v.integer("in_channels", l.in, 0, kMost, "Input channels. 0: as many as come in.");
@@ -313,12 +312,13 @@ class Completion {
       first.bias = !s.batch_norm;
     } else {
       first.kind = s.kind == StageKind::MaxPool ? LayerKind::MaxPool : LayerKind::AvgPool;
-      const bool same = (first.in == 0 || first.in == channels_) &&
-                        (first.out == 0 || first.out == channels_);
+      const bool same =
+          (first.in == 0 || first.in == channels_) && (first.out == 0 || first.out == channels_);
       if (!same || first.groups != 1 || s.batch_norm || s.relu) {
-        findings.push_back(fmt::format("{}: a pooling keeps its {} channels and has no groups, "
-                                       "batch norm or ReLU",
-                                       name, channels_));
+        findings.push_back(
+            fmt::format("{}: a pooling keeps its {} channels and has no groups, "
+                        "batch norm or ReLU",
+                        name, channels_));
       }
     }
     stage.layers.push_back(layer(first, 0));
@@ -444,8 +444,8 @@ std::vector<LayerForm> forms_of(const Layers& layers) {
 
 bool is_square(const Size2& s) { return s.height == s.width; }
 bool is_square(const LayerForm& f) {
-  return is_square(f.kernel) && is_square(f.stride) && f.dilation.size() == 1 &&
-         is_square(f.pad) && is_square(f.pad_end);
+  return is_square(f.kernel) && is_square(f.stride) && f.dilation.size() == 1 && is_square(f.pad) &&
+         is_square(f.pad_end);
 }
 
 /// In short where that says all; `channels`: as many as come in.
@@ -538,8 +538,7 @@ Json write_network(const Network& network) {
 
 Network read_network(const Json& json, const std::string& source) {
   NetworkForm form;
-  read_record(json, source,
-              [&](RecordVisitor& v) { Describer(/*write=*/false).network(v, form); });
+  read_record(json, source, [&](RecordVisitor& v) { Describer(/*write=*/false).network(v, form); });
   Completion completion;
   Network network = completion.run(form);
   std::vector<std::string> findings = completion.findings;

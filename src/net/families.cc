@@ -17,9 +17,9 @@ const NetworkFamily& file_family();
 namespace {
 
 std::vector<const NetworkFamily*>& families() {
-  static std::vector<const NetworkFamily*> all = {
-      &resnet_cifar_family(), &resnet_imagenet_family(), &resnet_mlperf_tiny_family(),
-      &residual_block_family(), &file_family()};
+  static std::vector<const NetworkFamily*> all = {&resnet_cifar_family(), &resnet_imagenet_family(),
+                                                  &resnet_mlperf_tiny_family(),
+                                                  &residual_block_family(), &file_family()};
   return all;
 }
 

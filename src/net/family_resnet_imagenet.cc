@@ -1,5 +1,5 @@
 // He et al. 2015, table 1: stem conv7x7 s2 and max pooling, four stages. A bottleneck (expansion 4)
-// has its stride on the 3x3 convolution (v1.5, torchvision's) or on the first 1x1 (v1, the paper's).
+// has its stride on the 3x3 convolution (v1.5, torchvision's) or on the first 1x1 (v1, paper's).
 #include "tailor/net/family.h"
 
 namespace tailor {

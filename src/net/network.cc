@@ -198,9 +198,8 @@ std::vector<TensorSpec> layer_specs(const NamedLayer& layer, const MapShape& in)
   if (const auto* conv = layer.as<ConvLayer>()) {
     const int64_t read = conv->in / conv->groups;
     const Size2& kernel = conv->window.kernel;
-    std::vector<TensorSpec> specs = {{name + ".weight",
-                                      {conv->out, read, kernel.height, kernel.width},
-                                      TensorRole::ConvWeight}};
+    std::vector<TensorSpec> specs = {
+        {name + ".weight", {conv->out, read, kernel.height, kernel.width}, TensorRole::ConvWeight}};
     if (conv->bias)
       specs.push_back({name + ".bias", {conv->out}, TensorRole::ConvBias, read * kernel.size()});
     return specs;

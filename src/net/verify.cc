@@ -96,8 +96,8 @@ class Verifier {
     const Size2 extent = w.extent();
     const Pads& p = w.pads;
     const size_t before = findings_.size();
-    if (!is_positive(w.kernel) || !is_positive(w.stride) || !is_positive(w.dilation) ||
-        p.top < 0 || p.left < 0 || p.bottom < 0 || p.right < 0) {
+    if (!is_positive(w.kernel) || !is_positive(w.stride) || !is_positive(w.dilation) || p.top < 0 ||
+        p.left < 0 || p.bottom < 0 || p.right < 0) {
       find("{}: kernel and stride must be positive", where);
     } else if (!is_window(w)) {
       find("{}: a kernel of {}, expected sizes up to {}", where, kernel_text(w), kMaxMapSide);
@@ -167,8 +167,8 @@ class Verifier {
               static_cast<double>(at.pixels()));
       }
       if (layer.as<LinearLayer>()) {
-        count("the last layer",
-              static_cast<double>(in.size()) * static_cast<double>(at.channels), 1);
+        count("the last layer", static_cast<double>(in.size()) * static_cast<double>(at.channels),
+              1);
       }
     }
   }
@@ -202,8 +202,8 @@ class Verifier {
     check_chain(layers, reached);
     if (reached != to && findings_.size() == before) {
       const Size2 s = stride_of(skip.layers);
-      const std::string stride = s.height == s.width ? std::to_string(s.height)
-                                                     : fmt::format("{}x{}", s.height, s.width);
+      const std::string stride =
+          s.height == s.width ? std::to_string(s.height) : fmt::format("{}x{}", s.height, s.width);
       find("{} ({}, stride {}) turns {} into {}, but joins at {}", skip.id, kind, stride,
            to_string(from), to_string(reached), to_string(to));
     }

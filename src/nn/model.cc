@@ -85,8 +85,7 @@ at::Tensor run_chain(at::Tensor x, const std::vector<NamedLayer>& layers,
 
 /// Walks the chain of every block and adds the skips that end at each point: the one definition of
 /// what a description computes in LibTorch.
-at::Tensor walk_network(const Network& network, const at::Tensor& input,
-                        const Weighted& weighted) {
+at::Tensor walk_network(const Network& network, const at::Tensor& input, const Weighted& weighted) {
   at::Tensor x = input;
   for (const Block& block : network.blocks) {
     std::vector<at::Tensor> points = {x};
@@ -98,8 +97,8 @@ at::Tensor walk_network(const Network& network, const at::Tensor& input,
       x = run_chain(x, layers, weighted);
       for (const Skip& skip : block.skips) {
         if (skip.to != static_cast<int64_t>(i)) continue;
-        x = at::add(x, run_chain(points[static_cast<size_t>(skip.from)], skip_layers(skip),
-                                 weighted));
+        x = at::add(x,
+                    run_chain(points[static_cast<size_t>(skip.from)], skip_layers(skip), weighted));
       }
       if (relu_last) x = at::relu(x);
       points.push_back(x);

@@ -9,7 +9,7 @@ namespace tailor {
 namespace {
 
 struct Rule {
-  bool unread;  // in this configuration
+  bool unread;       // in this configuration
   std::string keys;  // of the section, separated by blanks
   std::string why;
 };

@@ -163,9 +163,8 @@ Steps short_steps(const Network& network, const Place& place) {
   Steps steps;
   for (int64_t p = old.from; p < old.to; ++p) {
     const auto& skips = place.block->skips;
-    const bool exists = std::any_of(skips.begin(), skips.end(), [&](const Skip& s) {
-      return s.from == p && s.to == p + 1;
-    });
+    const bool exists = std::any_of(skips.begin(), skips.end(),
+                                    [&](const Skip& s) { return s.from == p && s.to == p + 1; });
     if (exists) continue;
     Skip step;
     for (int64_t n = p - old.from;; ++n) {

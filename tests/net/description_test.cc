@@ -28,7 +28,8 @@ constexpr const char* kQuartz = R"({"version": 2, "name": "quartz", "classes": 5
      "skips": [{"from": 0, "to": 1, "kind": "projection"},
                {"from": 0, "to": 1, "layers": [
                  {"kind": "conv", "kernel": [1, 3], "out_channels": 4}, {"kind": "batch_norm"},
-                 {"kind": "relu"}, {"kind": "conv", "kernel": 1, "out_channels": 8, "bias": true}]}]}
+                 {"kind": "relu"},
+                 {"kind": "conv", "kernel": 1, "out_channels": 8, "bias": true}]}]}
   ],
   "head": {"layers": [{"kind": "conv", "kernel": 1, "bias": true}]}})";
 
@@ -73,8 +74,8 @@ TEST(Version2, NamesAndCountsEveryLayer) {
             "b1.skip0.conv.weight [8, 6, 1, 1]\nb1.skip0.bn.weight [8]\n"
             "b1.skip1.conv.weight [4, 6, 1, 3]\nb1.skip1.bn.weight [4]\n"
             "b1.skip1.convb.weight [8, 4, 1, 1]\nhead.conv.weight [5, 8, 1, 1]\n");
-  EXPECT_EQ(parameter_count(quartz()), (3 * 33 + 18 + 12) + (42 + 48 + 16) + (48 + 16) +
-                                           (72 + 8 + 32 + 8) + (40 + 5));
+  EXPECT_EQ(parameter_count(quartz()),
+            (3 * 33 + 18 + 12) + (42 + 48 + 16) + (48 + 16) + (72 + 8 + 32 + 8) + (40 + 5));
   EXPECT_EQ(mac_count(quartz()), 20 * (3 * 33 + 18 + 42 + 48 + 48 + 72 + 32 + 40));
 }
 
@@ -106,16 +107,15 @@ TEST(Version2, WhatVersion1CanSayIsWrittenAsVersion1) {
 }
 
 TEST(Version2, ShortFormsTakeRectanglesAndDilations) {
-  const Network n = read_network(
-      Json::parse(R"({"name": "n", "input": {"channels": 2, "height": 6, "width": 12},
+  const Network n =
+      read_network(Json::parse(R"({"name": "n", "input": {"channels": 2, "height": 6, "width": 12},
         "classes": 4, "blocks": [{"id": "a", "stages": [
           {"out_channels": 3, "kernel": [1, 5], "dilation": [1, 2], "pad": [0, 3],
            "pad_end": [0, 5]},
           {"kind": "max_pool", "kernel": [1, 2], "stride": [1, 2]}]}]})",
-                  "x"),
-      "x");
-  EXPECT_EQ(conv_of(n.blocks[0].stages[0]).window,
-            (Window{{1, 5}, {1, 1}, {1, 2}, {0, 3, 0, 5}}));
+                               "x"),
+                   "x");
+  EXPECT_EQ(conv_of(n.blocks[0].stages[0]).window, (Window{{1, 5}, {1, 1}, {1, 2}, {0, 3, 0, 5}}));
   EXPECT_EQ(block_inputs(n).back(), (MapShape{3, 6, 6}));
   const Json json = write_network(n);
   EXPECT_EQ(json.at("version").as_int(), 2);
@@ -133,9 +133,9 @@ TEST(Version2, IsReadStrictly) {
   expect_error(ErrorKind::Config,
                {"/blocks/0/stages/0/layers/0/kernel/1: expected an integer 1..255, got 256"},
                read(changed("[1, 33]", "[1, 256]")));
-  expect_error(ErrorKind::Config, {"/layers/2/kernel: unknown key"},
-               read(changed("{\"kind\": \"batch_norm\"}",
-                            "{\"kind\": \"batch_norm\", \"kernel\": 3}")));
+  expect_error(
+      ErrorKind::Config, {"/layers/2/kernel: unknown key"},
+      read(changed("{\"kind\": \"batch_norm\"}", "{\"kind\": \"batch_norm\", \"kernel\": 3}")));
   expect_error(ErrorKind::Config, {"/layers/0/kind: expected one of \"conv\", \"depthwise\","},
                read(changed("depthwise", "deepwise")));
   expect_error(ErrorKind::Config, {"/blocks/0/stages/0/stride: unknown key"},
@@ -148,8 +148,7 @@ TEST(Version2, FindsChainsThatDoNotFit) {
                {"the network in q.json is not well-formed: c1.conv1: pads of 0, 40, 0 and 40 on a "
                 "kernel of 1x33, expected less"},
                read(changed("\"stride\": [1, 2]", "\"stride\": [1, 2], \"pad\": [0, 40]")));
-  expect_error(ErrorKind::Config,
-               {"b1.conv1: a kernel of 1x7 over 1x43 does not fit on 6x1x20"},
+  expect_error(ErrorKind::Config, {"b1.conv1: a kernel of 1x7 over 1x43 does not fit on 6x1x20"},
                read(changed("\"dilation\": [1, 2]", "\"dilation\": [1, 7], \"pad\": 0")));
   expect_error(ErrorKind::Config,
                {"b1.skip1 (layers, stride 1) turns 6x1x20 into 7x1x20, but joins at 8x1x20"},
@@ -160,13 +159,12 @@ TEST(Version2, FindsChainsThatDoNotFit) {
   expect_error(ErrorKind::Config, {"b1.fc1: linear layers stand in the head only"},
                read(changed("{\"kind\": \"conv\", \"kernel\": 1, \"out_channels\": 8},",
                             "{\"kind\": \"linear\", \"out_channels\": 8},")));
-  expect_error(ErrorKind::Config,
-               {"c1.pool1: a pooling has no dilation"}, [] {
-                 Network n = quartz();
-                 n.blocks[0].stages = {{{PoolLayer{PoolKind::Max, {{1, 2}, {1, 1}, {1, 2}, {}}}}}};
-                 const auto findings = verify_network(n);
-                 fail(ErrorKind::Config, "{}", findings.at(0));
-               });
+  expect_error(ErrorKind::Config, {"c1.pool1: a pooling has no dilation"}, [] {
+    Network n = quartz();
+    n.blocks[0].stages = {{{PoolLayer{PoolKind::Max, {{1, 2}, {1, 1}, {1, 2}, {}}}}}};
+    const auto findings = verify_network(n);
+    fail(ErrorKind::Config, "{}", findings.at(0));
+  });
 }
 
 TEST(Version1, SaysOfIdentitiesWhatTheyCannotDo) {
@@ -175,7 +173,8 @@ TEST(Version1, SaysOfIdentitiesWhatTheyCannotDo) {
       read_network(Json::parse(fmt::format(R"({{"name": "n", "classes": 4,
         "input": {{"channels": 3, "height": 8, "width": 8}},
         "blocks": [{{"id": "a", "stages": [{{"out_channels": 3, "stride": 2}}],
-        "skips": [{}]}}]}})", skip),
+        "skips": [{}]}}]}})",
+                                           skip),
                                "x"),
                    "x");
     };

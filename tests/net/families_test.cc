@@ -113,7 +113,8 @@ TEST(ImagenetResnet, HasThePublishedParametersAndMacs) {
     EXPECT_EQ(static_cast<int64_t>(skip_ids(network).size()), row.skips) << row.name;
     int64_t projections = 0;
     for (const Block& block : network.blocks) {
-      for (const Skip& skip : block.skips) projections += kind_of(skip) == std::string("projection") ? 1 : 0;
+      for (const Skip& skip : block.skips)
+        projections += kind_of(skip) == std::string("projection") ? 1 : 0;
     }
     EXPECT_EQ(projections, row.projections) << row.name;
   }

@@ -66,8 +66,7 @@ TEST_F(OwnFamily, IsAChoiceOfTheConfigurationAndItsReference) {
               [&](RecordVisitor& v) { describe(v, config); });
   EXPECT_EQ(config.family, "tiny_quartz");
   EXPECT_NO_THROW(verify_config(config, "x"));
-  const std::string schema =
-      record_schema([&](RecordVisitor& v) { describe(v, config); }).dump();
+  const std::string schema = record_schema([&](RecordVisitor& v) { describe(v, config); }).dump();
   EXPECT_NE(schema.find("tiny_quartz a test's"), std::string::npos);
   config.depth = 20;
   testing::expect_error(ErrorKind::Config, {"config: /network/depth: expected 8 or 9, got 20 in x"},

@@ -182,9 +182,13 @@ TEST(VerifyNetwork, FindsWhatIsBroken) {
   const std::pair<Break, const char*> cases[] = {
       {[](Network& n) { conv_of(n.blocks[1].stages[1]).in = 5; },
        "stage1.block0.conv2 takes 5 channels, its input has 4"},
-      {[](Network& n) { conv_of(n.blocks[1].stages[0]).window.kernel = {13, 13}; },
+      {[](Network& n) {
+         conv_of(n.blocks[1].stages[0]).window.kernel = {13, 13};
+       },
        "stage1.block0.conv1: a kernel of 13 does not fit on 4x10x13"},
-      {[](Network& n) { conv_of(n.blocks[1].stages[0]).window.stride = {0, 1}; },
+      {[](Network& n) {
+         conv_of(n.blocks[1].stages[0]).window.stride = {0, 1};
+       },
        "stage1.block0.conv1: kernel and stride must be positive"},
       {[](Network& n) { conv_of(n.blocks[1].stages[0]).out = 0; },
        "stage1.block0.conv1 has 0 out_channels, expected at least 1"},
@@ -198,9 +202,13 @@ TEST(VerifyNetwork, FindsWhatIsBroken) {
        "stage1.block0.skip runs from point -1 to 2, expected 0 <= from < to <= 2"},
       {[](Network& n) { n.blocks[2].skips[0].layers.clear(); },
        "stage2.block0.skip (identity, stride 1) turns 4x10x13 into 4x10x13, but joins at 8x5x7"},
-      {[](Network& n) { n.blocks[2].skips[0].layers = projection(4, 8, {1, 1}); },
+      {[](Network& n) {
+         n.blocks[2].skips[0].layers = projection(4, 8, {1, 1});
+       },
        "stage2.block0.skip (projection, stride 1) turns 4x10x13 into 8x10x13, but joins at 8x5x7"},
-      {[](Network& n) { n.blocks[2].skips[0].layers = {PickLayer{8, {0, 2}, 0}}; },
+      {[](Network& n) {
+         n.blocks[2].skips[0].layers = {PickLayer{8, {0, 2}, 0}};
+       },
        "stage2.block0.skip has the stride 0x2, expected at least 1"},
       {[](Network& n) { n.blocks[2].skips[0].tensors = ""; },
        "stage2.block0.skip is a projection without a name for its tensors"},

@@ -56,10 +56,9 @@ TEST(RandomNetworks, HaveEveryFeatureOften) {
     }
     for (const auto& [what, seen] : in_network) count[what] += seen ? 1 : 0;
   }
-  for (const char* what :
-       {"1-D", "answers per position", "joins behind the activation", "dilated", "rectangular",
-        "strided", "unequal pads", "separable", "pools", "skip identity", "skip projection",
-        "skip pad", "skip layers"})
+  for (const char* what : {"1-D", "answers per position", "joins behind the activation", "dilated",
+                           "rectangular", "strided", "unequal pads", "separable", "pools",
+                           "skip identity", "skip projection", "skip pad", "skip layers"})
     EXPECT_GE(count[what], 4) << what;
 }
 

@@ -187,7 +187,8 @@ TEST(Convolution, GroupsUnequalPadsAndSinglePixelsAreRight) {
     for (int64_t stride : {1, 2}) {
       for (int64_t kernel : {1, 3, 5}) {
         const int64_t pad = kernel / 2;
-        check({2, channels, 10, 7, channels, square(kernel, stride, pad, pad, channels)});  // depthwise
+        check({2, channels, 10, 7, channels,
+               square(kernel, stride, pad, pad, channels)});  // depthwise
         check({2, channels, 10, 7, 2 * channels, square(kernel, stride, pad, 0, channels)});
         check({5, channels, 1, 1, 6, square(kernel, stride, pad)});
         check({1, channels, 1, 1, 6, square(kernel, stride, pad)});
@@ -221,7 +222,11 @@ std::vector<Case> cases_of(const Network& network, int64_t batch) {
   std::vector<Case> cases;
   for (const PlacedLayer& layer : placed_layers(network)) {
     if (const auto* conv = layer.as<ConvLayer>()) {
-      cases.push_back({batch, conv->in, layer.in.height, layer.in.width, conv->out,
+      cases.push_back({batch,
+                       conv->in,
+                       layer.in.height,
+                       layer.in.width,
+                       conv->out,
                        {conv->window, conv->groups}});
     }
   }

@@ -130,8 +130,7 @@ TEST(RandomNetworks, AnswerPerPositionInRowsOfClasses) {
   network.head = {ConvLayer{3, 4, square_window(1), 1, true}};
   const TensorMap tensors = testing::random_tensors(network, 1);
   std::vector<float> chw = images(network.input, 2);
-  const at::Tensor logits =
-      Model(network, tensors).forward(as_batch(chw, network.input, 2), false);
+  const at::Tensor logits = Model(network, tensors).forward(as_batch(chw, network.input, 2), false);
   EXPECT_EQ(logits.sizes().vec(), (std::vector<int64_t>{2, 15, 4}));
 }
 

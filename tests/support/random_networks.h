@@ -171,7 +171,7 @@ class RandomNetwork {
       Window depthwise{{1, from.width > 2 ? 3 : 1}, stride, {1, 1}, {}};
       depthwise.pads.left = depthwise.pads.right = depthwise.kernel.width / 2;
       layers = {ConvLayer{from.channels, from.channels, depthwise, from.channels, one_in(2)},
-                ReluLayer{}, ConvLayer{from.channels, to.channels, tailor::square_window(1), 1, false},
+                ReluLayer{}, ConvLayer{from.channels, to.channels, tailor::square_window(1), 1},
                 BatchNormLayer{}};
     } else {
       layers = projection(from.channels, to.channels, stride, !one_in(3));

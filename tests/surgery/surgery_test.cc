@@ -378,10 +378,9 @@ TEST(Remove, ErasesEveryLayerOfAChain) {
   ASSERT_EQ(verify_network(network), std::vector<std::string>{});
   const Alteration a = apply_alteration(network, "b.skip", AlterationKind::Remove);
   EXPECT_EQ(a.before.dump(), R"([{"id":"b.skip","from":0,"to":2,"kind":"layers"}])");
-  EXPECT_EQ(a.erased, (std::vector<std::string>{"b.skip.conv.weight", "b.skip.convb.weight",
-                                                "b.skip.bn.weight", "b.skip.bn.bias",
-                                                "b.skip.bn.running_mean",
-                                                "b.skip.bn.running_var"}));
+  EXPECT_EQ(a.erased, (std::vector<std::string>{
+                          "b.skip.conv.weight", "b.skip.convb.weight", "b.skip.bn.weight",
+                          "b.skip.bn.bias", "b.skip.bn.running_mean", "b.skip.bn.running_var"}));
   EXPECT_EQ(a.erased_parameters, 4 * 5 + 4 * 6 + 2 * 6);
 }
 

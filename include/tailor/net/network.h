@@ -1,6 +1,6 @@
-// A network as data: blocks of stages, each a chain of layers, with skips between points. Point 0 is
-// a block's input, point i the output of stage i with every skip that ends there. Stages count from
-// 1, blocks from 0; names and ids never change but by surgery.
+// A network as data: blocks of stages, each a chain of layers, with skips between points. Point 0
+// is a block's input, point i the output of stage i with every skip that ends there. Stages count
+// from 1, blocks from 0; names and ids never change but by surgery.
 #pragma once
 
 #include <cstdint>
@@ -45,8 +45,7 @@ struct PickLayer {
 struct LinearLayer {
   int64_t out = 0;
 };
-using Layer =
-    std::variant<ConvLayer, BatchNormLayer, ReluLayer, PoolLayer, PickLayer, LinearLayer>;
+using Layer = std::variant<ConvLayer, BatchNormLayer, ReluLayer, PoolLayer, PickLayer, LinearLayer>;
 using Layers = std::vector<Layer>;
 
 /// A chain between two points of a block. Where its last layer is a ReLU, the network's `join` says
@@ -204,7 +203,7 @@ struct NamedNetwork {
 NamedNetwork network_by_name(const std::string& name_or_file);
 std::vector<std::string> network_names();
 
-/// Version 2 has `layers`, rectangles and dilations; what needs none of them is written as version 1.
+/// Version 2 has `layers`, rectangles and dilations; without one it is written as version 1.
 constexpr int kDescriptionVersion = 2;
 Json write_network(const Network& network);
 /// Strict, like a configuration; the result is well-formed. What follows from the rest may be left

@@ -79,7 +79,8 @@ TEST(Emit, StatementsAreTheThreeThatHaveNoNodeOfTheirOwn) {
 
 TEST(Emit, VendorIntegersAreWidenedBeforeTheirHeader) {
   Network wide = testing::block_network();
-  testing::conv_of(wide.blocks[0].stages[0]).out = 80;  // 80 × 16 bits: more than the vendor's 1,024
+  testing::conv_of(wide.blocks[0].stages[0]).out =
+      80;  // 80 × 16 bits: more than the vendor's 1,024
   testing::conv_of(wide.blocks[1].stages[0]).in = 80;
   testing::layer_of<ConvLayer>(wide.blocks[1].skips[0].layers).in = 80;
   const auto parts = testing::project_parts(wide, options(Layout::Fused), 1);
