@@ -130,10 +130,10 @@ Json fifos_json(const Graph& design) {
   return fifos;
 }
 
-/// Vivado HLS partitions at most 1,024 elements unless told otherwise (hls.md section 12).
 std::string partition_limit(const Graph& design) {
   const int64_t elements = largest_register_array(design);
-  return elements > 1024 ? fmt::format("config_array_partition -maximum_size {}\n", elements) : "";
+  if (elements <= kMostPartitioned) return "";
+  return fmt::format("config_array_partition -maximum_size {}\n", elements);
 }
 
 }  // namespace

@@ -226,9 +226,18 @@ int64_t largest_register_array(const Graph& design) {
   int64_t largest = 0;
   for (const Node& node : design.nodes) {
     for (int id : node.outputs) largest = std::max(largest, design.value(id).shape.channels);
-    if (node.op != Op::Conv2d) continue;
-    largest =
-        std::max(largest, node.conv().window.taps() * design.value(node.inputs[0]).shape.channels);
+    const Window* window = nullptr;
+    if (const auto* a = std::get_if<MaxPoolAttributes>(&node.attributes)) window = &a->window;
+    if (node.op == Op::Conv2d) {
+      window = &node.conv().window;
+      largest = std::max(largest, window->taps() * design.value(node.inputs[0]).shape.channels);
+    }
+    if (window) {
+      const Size2 extent = window->extent();
+      largest = std::max({largest, window->kernel.height * extent.width, extent.height});
+    }
+    if (node.op == Op::Dense)
+      largest = std::max(largest, design.value(node.inputs[0]).shape.size());
   }
   return largest;
 }

@@ -152,8 +152,11 @@ MapShape infer_shape(Op op, const std::string& name, const std::vector<MapShape>
 std::vector<int> producers(const Graph& graph);
 std::vector<std::vector<int>> consumers(const Graph& graph);
 /// Elements of the largest array that a design's C++ keeps in registers, element by element: a
-/// convolution's window, or the channels of a pixel.
+/// convolution's window, the tokens that a window waits for, the channels of a pixel, or all values
+/// that a dense layer takes.
 int64_t largest_register_array(const Graph& design);
+/// Where Vivado HLS stops unless told otherwise, as its error text says (hls.md section 12).
+constexpr int64_t kMostPartitioned = 1024;
 
 /// All findings: order, shapes, missing tensors, values without producer, in a design also values
 /// not read exactly once.
