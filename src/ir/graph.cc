@@ -185,6 +185,11 @@ MapShape infer_shape(Op op, const std::string& name, const std::vector<MapShape>
       need(std::max(p.top, p.bottom) < extent.height && std::max(p.left, p.right) < extent.width,
            fmt::format("pads must be below the kernel of {}, or a window holds nothing",
                        kernel_text(a->window)));
+      const Size2 &kernel = a->window.kernel, &dilation = a->window.dilation;
+      need((kernel.height == 1 || dilation.height <= x.height) &&
+               (kernel.width == 1 || dilation.width <= x.width),
+           fmt::format("a window of {} steps over {}, so that one may hold nothing",
+                       to_string(a->window), to_string(x)));
       const MapShape y = window_map(a->window, x, x.channels);
       need(y.height > 0, window_too_large(a->window, x));
       return y;

@@ -223,7 +223,7 @@ TEST(Dilation, GivesTheNumbersThatArithmeticGives) {
   DesignOptions options;
   options.type = FixedType{24, 16};
   auto parts = testing::project_parts(graph, options, 1, 6);
-  parts.vectors.inputs_chw = {image, image};  // the second finds what the first has left behind
+  parts.vectors.inputs = {image, image};  // the second finds what the first has left behind
   const FixedType& type = *parts.design.value(parts.design.nodes.back().inputs[0]).type;
   std::vector<int64_t> raw;
   for (int64_t sum : sums) raw.push_back(sum << type.fraction());
@@ -319,7 +319,7 @@ TEST_F(Faults, ADroppedSkipInTheGraphContradictsTheWitness) {
   Network with = testing::block_network(), without = testing::block_network(Surgery::Removed);
   TensorMap tensors = testing::random_tensors(with, 3);
   Graph right = lower_network(with, tensors, "test");
-  Witness witness{"2 images", Tensor(DType::F32, {2, 2, 6, 7}), Tensor(DType::F32, {2, 5})};
+  Witness witness{"2 images", Tensor(DType::F32, {2, 6, 7, 2}), Tensor(DType::F32, {2, 5})};
   Float64Emulator reference(right);
   for (int64_t i = 0; i < 2; ++i) {
     auto image = testing::random_image(with.input, i);

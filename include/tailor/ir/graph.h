@@ -117,7 +117,7 @@ struct Value {
 /// A few inputs with the outputs that LibTorch gave for them.
 struct Witness {
   std::string source;  // what the inputs are: "8 validation images of cifar10"
-  Tensor inputs;       // F32 [n, channels, height, width]
+  Tensor inputs;       // F32 [n, height, width, channels]
   Tensor outputs;      // F32 [n, classes]
 };
 
@@ -172,6 +172,7 @@ std::string print_graph(const Graph& graph);
 /// Throws Data on a damaged file, Unsupported on another version.
 Graph load_graph(const std::string& path);
 
-constexpr int kGraphVersion = 1;
+/// Version 1 has the witness's images as [n, channels, height, width].
+constexpr int kGraphVersion = 2;
 
 }  // namespace tailor
