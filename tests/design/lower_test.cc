@@ -29,17 +29,29 @@ Graph with_witness(const Network& network, const TensorMap& tensors) {
   Witness w{
       "3 random images",
       Tensor(DType::F32, {3, network.input.height, network.input.width, network.input.channels}),
-      Tensor(DType::F32, {3, network.classes()})};
+      Tensor(DType::F32, {3, output_shape(network).size()})};
   Float64Emulator emulator(g);
   for (int64_t i = 0; i < 3; ++i) {
     auto image = testing::random_image(network.input, i);
     for (double& v : image) v = static_cast<float>(v);
     auto logits = emulator.run(image);
     std::copy(image.begin(), image.end(), w.inputs.as<float>().data() + i * size);
-    std::copy(logits.begin(), logits.end(), w.outputs.as<float>().data() + i * network.classes());
+    std::copy(logits.begin(), logits.end(),
+              w.outputs.as<float>().data() + i * output_shape(network).size());
   }
   g.witness = w;
   return g;
+}
+
+TEST(Lower, RandomNetworksAgreeWithTheirWitnessAtEveryPosition) {
+  for (int64_t seed = 0; seed < 40; ++seed) {
+    const Network network = testing::random_network(seed);
+    Graph g = with_witness(network, testing::random_tensors(network, seed));
+    EXPECT_LT(witness_error(g), 1e-6) << seed;
+    const auto outputs = g.witness->outputs.as<float>();
+    outputs[outputs.size() - 1] += 1;
+    EXPECT_GT(witness_error(g), 1e-4) << seed;
+  }
 }
 
 TEST(Lower, NodesCarryTheNamesOfTheDescription) {
