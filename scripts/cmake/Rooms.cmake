@@ -5,7 +5,7 @@ set_property(GLOBAL PROPERTY TAILOR_ROOMS "")
 
 function(tailor_room name)
   cmake_parse_arguments(ARG "TORCH" "" "DEPS" ${ARGN})
-  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cc)
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cc ${CMAKE_SOURCE_DIR}/src/${name}/operations/*.cc)
   file(GLOB headers CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/include/tailor/${name}/*.h)
   foreach(dep IN LISTS ARG_DEPS)
     if(NOT TARGET tailor_${dep})

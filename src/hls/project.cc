@@ -6,6 +6,7 @@
 #include <map>
 
 #include "hls/emit.h"
+#include "hls/printer.h"
 #include "tailor/core/embedded.h"
 #include "tailor/core/files.h"
 #include "tailor/core/strings.h"
@@ -49,7 +50,7 @@ std::string exact_decimal(int64_t raw, const FixedType& type) {
 }
 
 std::string inputs_text(const Graph& design, const TestVectors& vectors) {
-  const Value& in = design.value(input_value(design));
+  const Value& in = design.value(design.input());
   std::string text = fmt::format("# {}; one sample a line, {} values: rows x columns x channels\n",
                                  vectors.source, in.shape.size());
   for (const auto& image : vectors.inputs_chw) {
@@ -66,7 +67,7 @@ std::string inputs_text(const Graph& design, const TestVectors& vectors) {
 }
 
 std::string expected_text(const Graph& design, const TestVectors& vectors) {
-  const Value& out = design.value(output_value(design));
+  const Value& out = design.value(design.output());
   std::string text = fmt::format("# raw logits of {}: value = raw / 2^{}\n", to_string(*out.type),
                                  out.type->fraction());
   for (const auto& sample : vectors.expected) {
@@ -76,7 +77,7 @@ std::string expected_text(const Graph& design, const TestVectors& vectors) {
   return text;
 }
 
-Json port_json(const Graph& design, const char* name, int id) {
+Json port_json(const Graph& design, const char* name, ValueId id) {
   const Value& v = design.value(id);
   return Json::object(
       {{"name", name},
@@ -90,7 +91,7 @@ Json port_json(const Graph& design, const char* name, int id) {
 Json layers_json(const Graph& design) {
   Json::Array layers;
   for (const Node& node : design.nodes) {
-    if (node.op == Op::Input || node.op == Op::Output) continue;
+    if (node.traits().port) continue;
     const Value& out = design.value(node.outputs[0]);
     Json layer = Json::object({{"name", node.name},
                                {"stage", node.identifier},
@@ -103,13 +104,15 @@ Json layers_json(const Graph& design) {
       layer.set("reuse_factor", node.hardware.reuse_factor);
       layer.set("multipliers", node.hardware.multipliers);
     }
-    if (node.op == Op::Conv2d) {
+    if (const auto* conv = node.op.get_if<ops::Conv2d>()) {
       auto list = [&](const char* key, const std::vector<std::string>& ids) {
         if (!ids.empty()) layer.set(key, Json::array(ids));
       };
-      list("stream_skips", node.conv().stream_skips);
-      list("window_skips", node.conv().window_skips);
-      list("folded_skips", node.conv().folded_skips);
+      std::vector<std::string> streams;
+      for (size_t i = 1; i < node.inputs.size(); ++i) streams.push_back(node.inputs[i].skip);
+      list("stream_skips", streams);
+      list("window_skips", conv->window_skips);
+      list("folded_skips", conv->folded_skips);
     }
     layers.push_back(std::move(layer));
   }
@@ -118,13 +121,12 @@ Json layers_json(const Graph& design) {
 
 Json fifos_json(const Graph& design) {
   Json::Array fifos;
-  const int first = input_value(design), last = output_value(design);
-  for (size_t id = 0; id < design.values.size(); ++id) {
-    if (static_cast<int>(id) == first || static_cast<int>(id) == last) continue;
-    const Value& v = design.values[id];
+  for (ValueId id : design.value_ids()) {
+    if (id == design.input() || id == design.output()) continue;
+    const Value& v = design.value(id);
     fifos.push_back(Json::object({{"name", v.identifier},
                                   {"depth", v.fifo_depth},
-                                  {"bits", token_bits(design, static_cast<int>(id))},
+                                  {"bits", token_bits(design, id)},
                                   {"storage", to_string(v.fifo_storage)}}));
   }
   return fifos;
@@ -150,8 +152,8 @@ bool is_project(const std::string& folder) {
 
 void write_project(const Graph& lowered, const Graph& design, const TestVectors& vectors,
                    const ProjectOptions& options, const std::string& output) {
-  TAILOR_CHECK(design.state == "design" && lowered.state == "lowered", "{} and {}", lowered.state,
-               design.state);
+  TAILOR_CHECK(design.state == GraphState::Design && lowered.state == GraphState::Lowered,
+               "{} and {}", to_string(lowered.state), to_string(design.state));
   TAILOR_CHECK(vectors.inputs_chw.size() == vectors.expected.size() && !vectors.expected.empty(),
                "{} vectors", vectors.inputs_chw.size());
   if (path_exists(output) && !is_empty_directory(output)) {
@@ -213,6 +215,8 @@ void write_project(const Graph& lowered, const Graph& design, const TestVectors&
       name = "tailor/profile.h";
     write("firmware/" + name, file.text);
   }
+  for (const LibraryHeader& header : own_headers(design))
+    write("firmware/" + header.name, header.text);
   for (const EmbeddedFile& file : embedded_hls_native())
     write(std::string("firmware/native/") + file.name, file.text);
   write("test_bench.h", emit_test_bench_header(design, top, banner));
@@ -238,8 +242,8 @@ void write_project(const Graph& lowered, const Graph& design, const TestVectors&
        {"backend", to_string(options.backend)},
        {"graph_sha256", graph_hash},
        {"design", design.provenance.at("design")},
-       {"ports", Json::Array{port_json(design, "in", input_value(design)),
-                             port_json(design, "out", output_value(design))}},
+       {"ports", Json::Array{port_json(design, "in", design.input()),
+                             port_json(design, "out", design.output())}},
        {"vectors", Json::object({{"source", vectors.source}, {"count", vectors.expected.size()}})},
        {"layers", layers_json(design)},
        {"fifos", fifos_json(design)}});

@@ -30,68 +30,56 @@ std::vector<std::string> verify_graph(const Graph& graph) {
     }
   }
   if (!findings.empty()) return findings;  // what is computed from them would be meaningless
-  const auto count = static_cast<int>(graph.values.size());
-  std::vector<int> written(graph.values.size(), 0), read(graph.values.size(), 0);
+  const size_t count = graph.values.size();
+  ByValue<int> written(count, 0), read(count, 0);
   std::set<std::string> names, owned;
-  std::vector<bool> lowest(graph.values.size(), false);  // padded for a max pool
+  ByValue<char> lowest(count, 0);  // padded for a max pool
   int inputs = 0, outputs = 0;
   for (const Node& node : graph.nodes) {
-    for (const char* part : {"weight", "bias", "running_mean", "running_var"})
-      owned.insert(node.name + "." + part);
+    const Traits& traits = node.traits();
+    for (const char* part : node.op.rules().parts()) owned.insert(node.name + "." + part);
     if (!names.insert(node.name).second) add(fmt::format("two nodes are named {}", node.name));
-    inputs += node.op == Op::Input ? 1 : 0;
-    outputs += node.op == Op::Output ? 1 : 0;
+    inputs += node.is<ops::Input>() ? 1 : 0;
+    outputs += node.is<ops::Output>() ? 1 : 0;
     bool in_range = true;
-    for (int id : node.inputs) {
-      if (id < 0 || id >= count) {
-        add(fmt::format("{} reads value {} of {}", node.name, id, count));
+    for (ValueId id : node.inputs) {
+      if (!id.valid() || id.index() >= count) {
+        add(fmt::format("{} reads value {} of {}", node.name, id.number(), count));
         in_range = false;
         continue;
       }
-      if (written[static_cast<size_t>(id)] == 0)
+      if (written[id] == 0)
         add(fmt::format("{} reads {} before it is written", node.name, graph.value(id).name));
-      ++read[static_cast<size_t>(id)];
-      if (lowest[static_cast<size_t>(id)] && node.op != Op::MaxPool2d) {
+      ++read[id];
+      if (lowest[id] && !node.is<ops::MaxPool2d>()) {
         add(fmt::format("{} ({}) reads {}, whose pads are for a max pool", node.name,
                         to_string(node.op), graph.value(id).name));
       }
     }
-    const auto* pad = std::get_if<ZeroPadAttributes>(&node.attributes);
-    size_t wanted = node.op == Op::Output ? 0 : 1;
-    if (node.op == Op::Clone ? node.outputs.size() < 2 : node.outputs.size() != wanted) {
-      add(fmt::format("{} ({}) has {} outputs", node.name, to_string(node.op),
-                      node.outputs.size()));
-    }
-    for (int id : node.outputs) {
-      if (id < 0 || id >= count) {
-        add(fmt::format("{} writes value {} of {}", node.name, id, count));
+    const auto* pad = node.op.get_if<ops::ZeroPad>();
+    const auto writes = static_cast<int64_t>(node.outputs.size());
+    if (writes < traits.min_outputs || writes > traits.max_outputs)
+      add(fmt::format("{} ({}) has {} outputs", node.name, to_string(node.op), writes));
+    for (ValueId id : node.outputs) {
+      if (!id.valid() || id.index() >= count) {
+        add(fmt::format("{} writes value {} of {}", node.name, id.number(), count));
         in_range = false;
         continue;
       }
-      if (written[static_cast<size_t>(id)]++ != 0)
-        add(fmt::format("{} is written twice", graph.value(id).name));
-      lowest[static_cast<size_t>(id)] = pad && pad->lowest;
+      if (written[id]++ != 0) add(fmt::format("{} is written twice", graph.value(id).name));
+      lowest[id] = pad && pad->lowest ? 1 : 0;
     }
     if (!in_range) continue;
-    if (node.op == Op::Input) {
+    if (node.is<ops::Input>()) {
       if (!node.inputs.empty()) add(node.name + " (input) has inputs");
       continue;
     }
-    // Tensors, then shapes.
-    int64_t out_channels = node.outputs.empty() ? 0 : graph.value(node.outputs[0]).shape.channels;
-    auto expect = [&](const char* part, const Shape& shape) {
-      if (!graph.has_tensor(node, part)) {
-        add(fmt::format("the tensor {}.{} is missing", node.name, part));
-      } else if (graph.tensor(node, part).shape() != shape) {
-        add(fmt::format("the tensor {}.{} has shape {}, expected {}", node.name, part,
-                        to_string(graph.tensor(node, part).shape()), to_string(shape)));
-      }
-    };
-    std::vector<MapShape> shapes;
-    for (int id : node.inputs) shapes.push_back(graph.value(id).shape);
+    // Shapes, then tensors.
     try {
-      MapShape shape = infer_shape(node.op, node.name, shapes, node.attributes, out_channels);
-      for (int id : node.outputs) {
+      const int64_t channels =
+          node.outputs.empty() ? 0 : graph.value(node.outputs[0]).shape.channels;
+      const MapShape shape = infer_shape(graph, node, channels);
+      for (ValueId id : node.outputs) {
         if (graph.value(id).shape != shape) {
           add(fmt::format("{} has shape {}, expected {}", graph.value(id).name,
                           to_string(graph.value(id).shape), to_string(shape)));
@@ -101,17 +89,16 @@ std::vector<std::string> verify_graph(const Graph& graph) {
       add(e.what());
       continue;
     }
-    if (node.op == Op::Conv2d) {
-      const ConvAttributes& a = node.conv();
-      expect("weight", {out_channels, shapes[0].channels / a.groups, a.window.kernel.height,
-                        a.window.kernel.width});
-      if (graph.has_tensor(node, "bias")) expect("bias", {out_channels});
-    } else if (node.op == Op::Dense) {
-      expect("weight", {out_channels, shapes[0].size()});
-      expect("bias", {out_channels});
-    } else if (node.op == Op::BatchNorm) {
-      for (const char* part : {"weight", "bias", "running_mean", "running_var"})
-        expect(part, {shapes[0].channels});
+    if (node.outputs.empty()) continue;
+    for (const OwnedTensor& tensor : node.op.rules().tensors(graph, node)) {
+      if (!graph.has_tensor(node, tensor.part)) {
+        if (tensor.required)
+          add(fmt::format("the tensor {}.{} is missing", node.name, tensor.part));
+      } else if (graph.tensor(node, tensor.part).shape() != tensor.shape) {
+        add(fmt::format("the tensor {}.{} has shape {}, expected {}", node.name, tensor.part,
+                        to_string(graph.tensor(node, tensor.part).shape()),
+                        to_string(tensor.shape)));
+      }
     }
   }
   for (const auto& [tensor_name, tensor] : graph.tensors) {
@@ -120,10 +107,10 @@ std::vector<std::string> verify_graph(const Graph& graph) {
   }
   if (inputs != 1 || outputs != 1)
     add(fmt::format("{} inputs and {} outputs, expected one of each", inputs, outputs));
-  for (size_t id = 0; id < graph.values.size(); ++id) {
-    if (written[id] == 0) add(graph.values[id].name + " is never written");
-    if (graph.state == "design" ? read[id] != 1 : read[id] == 0)
-      add(fmt::format("{} is read {} times", graph.values[id].name, read[id]));
+  for (ValueId id : graph.value_ids()) {
+    if (written[id] == 0) add(graph.value(id).name + " is never written");
+    if (graph.state == GraphState::Design ? read[id] != 1 : read[id] == 0)
+      add(fmt::format("{} is read {} times", graph.value(id).name, read[id]));
   }
   return findings;
 }
@@ -134,27 +121,23 @@ std::vector<std::string> verify_design(const Graph& graph) {
   auto need = [&](bool ok, const std::string& name, const char* what) {
     if (!ok) findings.push_back(name + what);
   };
-  int logits = -1;
-  for (const Node& n : graph.nodes) {
-    if (n.op == Op::Output) logits = n.inputs[0];
-  }
-  for (size_t id = 0; id < graph.values.size(); ++id) {
-    const Value& v = graph.values[id];
-    need(static_cast<int>(id) == logits ? is_wide(v.type) : is_narrow(v.type), v.name,
-         " has no usable type");
+  const ValueId logits = graph.output();
+  for (ValueId id : graph.value_ids()) {
+    const Value& v = graph.value(id);
+    need(id == logits ? is_wide(v.type) : is_narrow(v.type), v.name, " has no usable type");
     need(v.fifo_depth >= 1 && v.fifo_depth <= kMost, v.name, " has no reasonable FIFO depth");
     need(is_identifier(v.identifier), v.name, " has no C++ identifier");
   }
   if (!findings.empty()) return findings;
   for (const Node& n : graph.nodes) {
     const NodeHardware& h = n.hardware;
-    const bool layer = n.op == Op::Conv2d || n.op == Op::Dense, pool = n.op == Op::GlobalAvgPool;
-    need(n.op != Op::BatchNorm, n.name, " is a batch norm, which a design never has");
-    need(!layer || (is_narrow(h.weight) && is_wide(h.bias)), n.name,
+    const Traits& traits = n.traits();
+    need(!traits.lowered_only, n.name, " is a batch norm, which a design never has");
+    need(!traits.has_weights || (is_narrow(h.weight) && is_wide(h.bias)), n.name,
          " has no usable weight or bias type");
-    need(!(layer || n.op == Op::Add || pool) || is_wide(h.accumulator), n.name,
+    need(!traits.has_accumulator || is_wide(h.accumulator), n.name,
          " has no usable accumulator type");
-    need(!pool || is_wide(h.reciprocal), n.name, " has no usable reciprocal type");
+    need(!traits.has_reciprocal || is_wide(h.reciprocal), n.name, " has no usable reciprocal type");
     need(h.reuse_factor >= 1 && h.reuse_factor <= kMost && h.multipliers >= 0 &&
              h.multipliers <= kMost,
          n.name, " has no reasonable reuse factor");
@@ -163,25 +146,22 @@ std::vector<std::string> verify_design(const Graph& graph) {
          n.name, " has no reasonable number of cycles");
     need(is_identifier(n.identifier), n.name, " has no C++ identifier");
     if (!findings.empty()) return findings;
-    if (n.op == Op::Relu || n.op == Op::ShortcutPad || n.op == Op::MaxPool2d ||
-        n.op == Op::ZeroPad || n.op == Op::Clone) {
-      for (int id : n.outputs) {
+    if (traits.keeps_type) {
+      for (ValueId id : n.outputs) {
         need(graph.value(id).type == graph.value(n.inputs[0]).type, n.name,
              " writes another type than it reads, and it casts nothing");
       }
     }
     // Everything that is summed is brought to the accumulator's fraction, which must be the finest.
-    if (layer || n.op == Op::Add) {
+    if (traits.has_weights) {
       const int fraction = h.accumulator->fraction();
-      if (layer) {
-        need(fraction >= graph.value(n.inputs[0]).type->fraction() + h.weight->fraction() &&
-                 fraction >= h.bias->fraction(),
-             n.name, " has an accumulator coarser than its products");
-      }
-      for (size_t i = layer ? 1 : 0; i < n.inputs.size(); ++i) {
-        need(fraction >= graph.value(n.inputs[i]).type->fraction(), n.name,
-             " has an accumulator coarser than what it adds");
-      }
+      need(fraction >= graph.value(n.inputs[0]).type->fraction() + h.weight->fraction() &&
+               fraction >= h.bias->fraction(),
+           n.name, " has an accumulator coarser than its products");
+    }
+    for (auto i = static_cast<size_t>(traits.first_summand); i < n.inputs.size(); ++i) {
+      need(h.accumulator->fraction() >= graph.value(n.inputs[i]).type->fraction(), n.name,
+           " has an accumulator coarser than what it adds");
     }
   }
   return findings;

@@ -36,11 +36,9 @@ struct Product {
 std::vector<Product> products_of(const Graph& design) {
   std::vector<Product> products;
   for (const Node& node : design.nodes) {
-    if (node.op != Op::Conv2d && node.op != Op::Dense) continue;
-    const Shape& shape = design.tensor(node, "weight").shape();
-    int64_t n_in = 1;
-    for (size_t d = 1; d < shape.size(); ++d) n_in *= shape[d];
-    products.push_back({&node, n_in, shape[0], design.value(node.inputs[0]).type->width,
+    const StageLoop loop = stage_loop(design, node);
+    if (!loop.multiplies()) continue;
+    products.push_back({&node, loop.n_in, loop.n_out, design.value(node.inputs[0]).type->width,
                         node.hardware.weight->width});
   }
   return products;
@@ -77,11 +75,10 @@ int64_t longest_unrolled(const Graph& design, const Product& p) {
   const int64_t factor = p.node->hardware.reuse_factor;
   int64_t longest = factor > p.n_in ? p.node->hardware.multipliers
                                     : std::max(p.n_out, p.n_in / std::max<int64_t>(factor, 1));
-  if (p.node->op == Op::Conv2d) {
-    const ConvAttributes& a = p.node->conv();
+  if (const auto* conv = p.node->op.get_if<ops::Conv2d>()) {
     longest = std::max(
-        longest, (a.window.kernel.width - 1) * design.value(p.node->inputs[0]).shape.channels);
-    if (a.groups > 1) longest = std::max(longest, a.groups * p.n_in);
+        longest, (conv->window.kernel.width - 1) * design.value(p.node->inputs[0]).shape.channels);
+    if (conv->groups > 1) longest = std::max(longest, conv->groups * p.n_in);
   }
   return longest;
 }
@@ -93,10 +90,10 @@ int64_t memory_bits(const Graph& design) {
   for (const Node& node : design.nodes) {
     if (node.hardware.weight && node.hardware.reuse_factor > 1)
       bits += design.tensor(node, "weight").size() * node.hardware.weight->width;
-    if (node.op == Op::Input) continue;  // the two ports are not FIFOs of the design
-    for (int id : node.outputs) {
+    if (node.traits().port) continue;  // the two ports are not FIFOs of the design
+    for (ValueId id : node.outputs) {
       const Value& v = design.value(id);
-      if (id != design.nodes.back().inputs[0] && v.fifo_storage == FifoStorage::Bram)
+      if (id != design.output() && v.fifo_storage == FifoStorage::Bram)
         bits += v.fifo_depth * v.type->width * v.shape.channels;
     }
   }

@@ -117,7 +117,7 @@ std::vector<int64_t> checked_logits(const Graph& design, const IntegerEmulator& 
   }
   std::vector<std::vector<int64_t>> raw(design.values.size());
   std::vector<std::vector<double>> real(design.values.size());
-  const IntegerResult result = emulator.run(image, [&](int id, Span<const int64_t> hwc) {
+  const IntegerResult result = emulator.run(image, [&](ValueId id, Span<const int64_t> hwc) {
     raw[static_cast<size_t>(id)].assign(hwc.begin(), hwc.end());
     for (int64_t v : hwc)
       real[static_cast<size_t>(id)].push_back(design.value(id).type->to_double(v));
@@ -125,7 +125,7 @@ std::vector<int64_t> checked_logits(const Graph& design, const IntegerEmulator& 
   const Float64Emulator exact(quantised);
   for (size_t n = 0; n < design.nodes.size(); ++n) {
     const Node& node = design.nodes[n];
-    if (node.op == Op::Output) continue;
+    if (node.is<ops::Output>()) continue;
     std::vector<const std::vector<double>*> inputs;
     for (int id : node.inputs) inputs.push_back(&real[static_cast<size_t>(id)]);
     const std::vector<double> expected = exact.evaluate(n, inputs, image);
@@ -154,7 +154,7 @@ void check_design(const Graph& lowered, const Graph& design, const std::string& 
   int64_t convolutions = 0, weights = 0, multipliers = 0;
   for (const Node& node : design.nodes) {
     if (!node.hardware.weight) continue;
-    convolutions += node.op == Op::Conv2d ? 1 : 0;
+    convolutions += node.is<ops::Conv2d>() ? 1 : 0;
     const int64_t size = design.tensor(node, "weight").size();
     require(size == node.hardware.reuse_factor * node.hardware.multipliers,
             node.name + ": multipliers and reuse factor do not cover the weights");
@@ -163,7 +163,7 @@ void check_design(const Graph& lowered, const Graph& design, const std::string& 
   }
   int64_t trained = 0;
   for (const Node& node : lowered.nodes) {
-    if (node.op == Op::Conv2d || node.op == Op::Dense)
+    if (node.is<ops::Conv2d>() || node.is<ops::Dense>())
       trained += lowered.tensor(node, "weight").size();
   }
   require(convolutions == 1 + 2 * blocks_of(network) + 2,
