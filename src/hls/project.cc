@@ -215,8 +215,9 @@ void write_project(const Graph& lowered, const Graph& design, const TestVectors&
       name = "tailor/profile.h";
     write("firmware/" + name, file.text);
   }
-  for (const LibraryHeader& header : own_headers(design))
-    write("firmware/" + header.name, header.text);
+  for (const LibraryHeader& header : own_headers(design)) {
+    if (!header.text.empty()) write("firmware/" + header.name, header.text);
+  }
   for (const EmbeddedFile& file : embedded_hls_native())
     write(std::string("firmware/native/") + file.name, file.text);
   write("test_bench.h", emit_test_bench_header(design, top, banner));

@@ -160,6 +160,56 @@ TEST_F(GraphFile, RefusesAnotherVersion) {
                         [&] { load(file); });
 }
 
+/// The same file as version 1 has it: the skips' ids among the attributes.
+TensorFile file_of_version_1(const Graph& graph) {
+  TensorFile file = file_of(graph);
+  file.metadata["version"] = "1";
+  Json document = Json::parse(file.metadata.at("document"), "");
+  for (Json& node : document.find("nodes")->items()) {
+    Json::Array skips;
+    for (Json& input : node.find("inputs")->items()) {
+      if (!input.is_object()) continue;
+      skips.push_back(input.at("skip"));
+      input = Json(input.at("value"));
+    }
+    const std::string& op = node.at("op").as_string();
+    if (op == "add") node.find("attributes")->set("skips", std::move(skips));
+    if (op == "conv2d") node.find("attributes")->set("stream_skips", std::move(skips));
+  }
+  file.metadata["document"] = document.dump();
+  return file;
+}
+
+TEST_F(GraphFile, OfVersion1IsReadWithItsSkipsBesideTheirValues) {
+  DesignOptions options;
+  const Graph lowered =
+      testing::lowered_variant({testing::Surgery::Mixed, Join::AfterActivation, Shortcut::Pad});
+  for (const Graph& graph : {every_op_graph(), lowered, make_design(lowered, options)})
+    EXPECT_EQ(print_graph(load(file_of_version_1(graph))), print_graph(graph));
+  TensorFile file = file_of_version_1(every_op_graph());
+  std::string& document = file.metadata["document"];
+  document.replace(document.find(R"(["t.skip"])"), 10, "[]");
+  EXPECT_EQ(refusal(file),
+            "graph file " + path_ + ": graph: twice (add): 1 skip inputs, 0 skip ids");
+}
+
+TEST_F(GraphFile, RefusesMembersThatNobodyReads) {
+  TensorFile file = file_of(every_op_graph());
+  const std::string good = file.metadata.at("document");
+  auto with = [&](const std::string& from, const std::string& to) {
+    std::string& document = file.metadata["document"] = good;
+    document.replace(document.find(from), from.size(), to);
+    return refusal(file);
+  };
+  const std::string start = "graph file " + path_ + ": ";
+  EXPECT_EQ(with(R"("epsilon":)", R"("sigma":1,"epsilon":)"),
+            start + "a batch_norm has no attribute 'sigma'");
+  EXPECT_EQ(with(R"("skip":"s.skip")", R"("skip":"s.skip","via":3)"),
+            start + "an input has no member 'via'");
+  EXPECT_EQ(with(R"(,"skip":"s.skip")", ""),
+            start + R"(JSON: expected the key "skip" in an object, it is not there)");
+}
+
 TEST_F(GraphFile, RefusesForeignFiles) {
   TensorFile file;
   file.tensors["conv.weight"] = Tensor(DType::F32, {3});
