@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <set>
 
-#include "tailor/core/strings.h"
 #include "tailor/ir/graph.h"
 #include "tailor/ir/identifier.h"
 
@@ -17,103 +16,147 @@ bool is_wide(const std::optional<FixedType>& t) {
   return t && t->fraction() >= 0 && t->fraction() <= 62;
 }
 
-}  // namespace
+/// Goes through a graph once, node by node.
+class Verifier {
+ public:
+  explicit Verifier(const Graph& graph)
+      : graph_(graph),
+        written_(graph.values.size(), 0),
+        read_(graph.values.size(), 0),
+        lowest_(graph.values.size(), 0) {}
 
-std::vector<std::string> verify_graph(const Graph& graph) {
-  std::vector<std::string> findings;
-  auto add = [&](const std::string& text) { findings.push_back(text); };
-  for (const Value& v : graph.values) {
-    if (!is_map_side(v.shape.channels) || !is_map_side(v.shape.height) ||
-        !is_map_side(v.shape.width) || v.shape.size() > kMaxMapElements) {
-      add(fmt::format("{} has the shape {}, expected sizes 1..{} and at most {} elements", v.name,
-                      to_string(v.shape), kMaxMapSide, kMaxMapElements));
+  std::vector<std::string> run() {
+    for (const Value& v : graph_.values) verify_size(v);
+    // What is computed from unreasonable sizes would be meaningless.
+    if (!findings_.empty()) return std::move(findings_);
+    for (const Node& node : graph_.nodes) {
+      for (const char* part : node.op.rules().parts()) owned_.insert(node.name + "." + part);
+      if (!names_.insert(node.name).second) add("two nodes are named {}", node.name);
+      const bool reads = verify_inputs(node), writes = verify_outputs(node);
+      if (node.is<ops::Input>()) {
+        if (reads && writes && !node.inputs.empty()) add("{} (input) has inputs", node.name);
+      } else if (reads && writes && verify_shape(node)) {
+        verify_tensors(node);
+      }
     }
+    verify_whole();
+    return std::move(findings_);
   }
-  if (!findings.empty()) return findings;  // what is computed from them would be meaningless
-  const size_t count = graph.values.size();
-  ByValue<int> written(count, 0), read(count, 0);
-  std::set<std::string> names, owned;
-  ByValue<char> lowest(count, 0);  // padded for a max pool
-  int inputs = 0, outputs = 0;
-  for (const Node& node : graph.nodes) {
-    const Traits& traits = node.traits();
-    for (const char* part : node.op.rules().parts()) owned.insert(node.name + "." + part);
-    if (!names.insert(node.name).second) add(fmt::format("two nodes are named {}", node.name));
-    inputs += node.is<ops::Input>() ? 1 : 0;
-    outputs += node.is<ops::Output>() ? 1 : 0;
-    bool in_range = true;
+
+ private:
+  template <class... Args>
+  void add(fmt::format_string<Args...> text, Args&&... args) {
+    findings_.push_back(fmt::format(text, std::forward<Args>(args)...));
+  }
+  bool exists(ValueId id) const { return id.valid() && id.index() < graph_.values.size(); }
+
+  void verify_size(const Value& v) {
+    const MapShape& s = v.shape;
+    if (is_map_side(s.channels) && is_map_side(s.height) && is_map_side(s.width) &&
+        s.size() <= kMaxMapElements)
+      return;
+    add("{} has the shape {}, expected sizes 1..{} and at most {} elements", v.name, to_string(s),
+        kMaxMapSide, kMaxMapElements);
+  }
+
+  /// Whether all of them exist.
+  bool verify_inputs(const Node& node) {
+    bool exist = true;
     for (ValueId id : node.inputs) {
-      if (!id.valid() || id.index() >= count) {
-        add(fmt::format("{} reads value {} of {}", node.name, id.number(), count));
-        in_range = false;
+      if (!exists(id)) {
+        add("{} reads value {} of {}", node.name, id.number(), graph_.values.size());
+        exist = false;
         continue;
       }
-      if (written[id] == 0)
-        add(fmt::format("{} reads {} before it is written", node.name, graph.value(id).name));
-      ++read[id];
-      if (lowest[id] && !node.is<ops::MaxPool2d>()) {
-        add(fmt::format("{} ({}) reads {}, whose pads are for a max pool", node.name,
-                        to_string(node.op), graph.value(id).name));
-      }
+      const std::string& name = graph_.value(id).name;
+      if (written_[id] == 0) add("{} reads {} before it is written", node.name, name);
+      ++read_[id];
+      if (lowest_[id] && !node.is<ops::MaxPool2d>())
+        add("{} ({}) reads {}, whose pads are for a max pool", node.name, to_string(node.op), name);
     }
+    return exist;
+  }
+
+  bool verify_outputs(const Node& node) {
+    const auto count = static_cast<int64_t>(node.outputs.size());
+    if (count < node.traits().min_outputs || count > node.traits().max_outputs)
+      add("{} ({}) has {} outputs", node.name, to_string(node.op), count);
     const auto* pad = node.op.get_if<ops::ZeroPad>();
-    const auto writes = static_cast<int64_t>(node.outputs.size());
-    if (writes < traits.min_outputs || writes > traits.max_outputs)
-      add(fmt::format("{} ({}) has {} outputs", node.name, to_string(node.op), writes));
+    bool exist = true;
     for (ValueId id : node.outputs) {
-      if (!id.valid() || id.index() >= count) {
-        add(fmt::format("{} writes value {} of {}", node.name, id.number(), count));
-        in_range = false;
+      if (!exists(id)) {
+        add("{} writes value {} of {}", node.name, id.number(), graph_.values.size());
+        exist = false;
         continue;
       }
-      if (written[id]++ != 0) add(fmt::format("{} is written twice", graph.value(id).name));
-      lowest[id] = pad && pad->lowest ? 1 : 0;
+      if (written_[id]++ != 0) add("{} is written twice", graph_.value(id).name);
+      lowest_[id] = pad && pad->lowest ? 1 : 0;
     }
-    if (!in_range) continue;
-    if (node.is<ops::Input>()) {
-      if (!node.inputs.empty()) add(node.name + " (input) has inputs");
-      continue;
-    }
-    // Shapes, then tensors.
+    return exist;
+  }
+
+  /// Whether it has one.
+  bool verify_shape(const Node& node) {
     try {
       const int64_t channels =
-          node.outputs.empty() ? 0 : graph.value(node.outputs[0]).shape.channels;
-      const MapShape shape = infer_shape(graph, node, channels);
+          node.outputs.empty() ? 0 : graph_.value(node.outputs[0]).shape.channels;
+      const MapShape shape = infer_shape(graph_, node, channels);
       for (ValueId id : node.outputs) {
-        if (graph.value(id).shape != shape) {
-          add(fmt::format("{} has shape {}, expected {}", graph.value(id).name,
-                          to_string(graph.value(id).shape), to_string(shape)));
-        }
+        const Value& v = graph_.value(id);
+        if (v.shape != shape)
+          add("{} has shape {}, expected {}", v.name, to_string(v.shape), to_string(shape));
       }
+      return true;
     } catch (const Error& e) {
-      add(e.what());
-      continue;
+      findings_.emplace_back(e.what());
+      return false;
     }
-    if (node.outputs.empty()) continue;
-    for (const OwnedTensor& tensor : node.op.rules().tensors(graph, node)) {
-      if (!graph.has_tensor(node, tensor.part)) {
-        if (tensor.required)
-          add(fmt::format("the tensor {}.{} is missing", node.name, tensor.part));
-      } else if (graph.tensor(node, tensor.part).shape() != tensor.shape) {
-        add(fmt::format("the tensor {}.{} has shape {}, expected {}", node.name, tensor.part,
-                        to_string(graph.tensor(node, tensor.part).shape()),
-                        to_string(tensor.shape)));
+  }
+
+  void verify_tensors(const Node& node) {
+    if (node.outputs.empty()) return;
+    for (const OwnedTensor& tensor : node.op.rules().tensors(graph_, node)) {
+      if (!graph_.has_tensor(node, tensor.part)) {
+        if (tensor.required) add("the tensor {}.{} is missing", node.name, tensor.part);
+        continue;
+      }
+      const Shape& shape = graph_.tensor(node, tensor.part).shape();
+      if (shape != tensor.shape) {
+        add("the tensor {}.{} has shape {}, expected {}", node.name, tensor.part, to_string(shape),
+            to_string(tensor.shape));
       }
     }
   }
-  for (const auto& [tensor_name, tensor] : graph.tensors) {
-    if (owned.count(tensor_name) == 0)
-      add(fmt::format("the tensor {} belongs to no node", tensor_name));
+
+  void verify_whole() {
+    for (const auto& [name, tensor] : graph_.tensors) {
+      if (owned_.count(name) == 0) add("the tensor {} belongs to no node", name);
+    }
+    int inputs = 0, outputs = 0;
+    for (const Node& node : graph_.nodes) {
+      inputs += node.is<ops::Input>() ? 1 : 0;
+      outputs += node.is<ops::Output>() ? 1 : 0;
+    }
+    if (inputs != 1 || outputs != 1)
+      add("{} inputs and {} outputs, expected one of each", inputs, outputs);
+    for (ValueId id : graph_.value_ids()) {
+      const std::string& name = graph_.value(id).name;
+      if (written_[id] == 0) add("{} is never written", name);
+      if (graph_.state == GraphState::Design ? read_[id] != 1 : read_[id] == 0)
+        add("{} is read {} times", name, read_[id]);
+    }
   }
-  if (inputs != 1 || outputs != 1)
-    add(fmt::format("{} inputs and {} outputs, expected one of each", inputs, outputs));
-  for (ValueId id : graph.value_ids()) {
-    if (written[id] == 0) add(graph.value(id).name + " is never written");
-    if (graph.state == GraphState::Design ? read[id] != 1 : read[id] == 0)
-      add(fmt::format("{} is read {} times", graph.value(id).name, read[id]));
-  }
-  return findings;
-}
+
+  const Graph& graph_;
+  ByValue<int> written_, read_;
+  ByValue<char> lowest_;  // padded for a max pool
+  std::set<std::string> names_, owned_;
+  std::vector<std::string> findings_;
+};
+
+}  // namespace
+
+std::vector<std::string> verify_graph(const Graph& graph) { return Verifier(graph).run(); }
 
 std::vector<std::string> verify_design(const Graph& graph) {
   constexpr int64_t kMost = INT32_MAX;  // within it no sum of cycles or bits overflows

@@ -119,8 +119,7 @@ std::vector<int64_t> checked_logits(const Graph& design, const IntegerEmulator& 
   ByValue<std::vector<double>> real(design.values.size());
   const IntegerResult result = emulator.run(image, [&](ValueId id, Span<const int64_t> hwc) {
     raw[id].assign(hwc.begin(), hwc.end());
-    for (int64_t v : hwc)
-      real[id].push_back(design.value(id).type->to_double(v));
+    for (int64_t v : hwc) real[id].push_back(design.value(id).type->to_double(v));
   });
   const Float64Emulator exact(quantised);
   for (size_t n = 0; n < design.nodes.size(); ++n) {
