@@ -113,6 +113,15 @@ TEST(Witness, AcceptsTheGraphThatMadeItAndRefusesAnother) {
   verify_witness(close, "test");
 }
 
+TEST(Witness, ImagesOfAnotherLayoutAreRefused) {
+  Network network = testing::small_network();
+  Graph g = with_witness(network, testing::random_tensors(network, 1));
+  g.witness->inputs = Tensor(DType::F32, {3, 3, 10, 13});
+  testing::expect_error(ErrorKind::Data,
+                        {"witness of inputs [3, 3, 10, 13]", "expected [n, 10, 13, 3] and n x 7"},
+                        [&] { witness_error(g); });
+}
+
 TEST(Witness, NotANumberIsRefused) {
   Network network = testing::small_network();
   Graph g = with_witness(network, testing::random_tensors(network, 1));
