@@ -3,7 +3,6 @@
 // checked like the built-in ones.
 #include <gtest/gtest.h>
 
-#include "hls/printer.h"
 #include "support/graphs.h"
 #include "support/projects.h"
 #include "tailor/check/check.h"
@@ -11,6 +10,7 @@
 #include "tailor/core/strings.h"
 #include "tailor/emulate/kernels.h"
 #include "tailor/emulate/streams.h"
+#include "target/hls/printer.h"
 
 namespace tailor {
 namespace {

@@ -8,7 +8,7 @@
 
 #include "support/graphs.h"
 #include "support/networks.h"
-#include "tailor/passes/passes.h"
+#include "tailor/design/passes.h"
 
 namespace tailor {
 namespace {

@@ -10,7 +10,7 @@
 #include "support/networks.h"
 #include "tailor/core/files.h"
 #include "tailor/core/strings.h"
-#include "tailor/passes/passes.h"
+#include "tailor/design/passes.h"
 #include "tailor/tensors/safetensors.h"
 
 namespace tailor {

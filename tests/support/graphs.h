@@ -218,6 +218,13 @@ inline Graph bottleneck_graph(const MapShape& input,
   return b.finish(classes);
 }
 
+/// Nodes of one operation.
+template <class A>
+int count_ops(const Graph& graph) {
+  return static_cast<int>(std::count_if(graph.nodes.begin(), graph.nodes.end(),
+                                        [](const Node& node) { return node.is<A>(); }));
+}
+
 /// The node of this name.
 inline Node& node_of(Graph& graph, const std::string& name) {
   for (Node& node : graph.nodes) {

@@ -57,8 +57,8 @@ class Conv2dRules : public OperationOf<ops::Conv2d> {
         static_cast<int64_t>(node.inputs.size() - 1 + node.as<ops::Conv2d>().window_skips.size()));
   }
 
-  /// src/hls/library/tailor/conv2d.h: zero rows and columns behind the image pad both of their
-  /// sides.
+  /// src/target/hls/library/tailor/conv2d.h: zero rows and columns behind the image pad both of
+  /// their sides.
   StageLoop loop(const Graph& graph, const Node& node) const override {
     const auto& a = node.as<ops::Conv2d>();
     const MapShape& in = input_shape(graph, node);

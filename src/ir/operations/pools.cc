@@ -34,7 +34,7 @@ class MaxPool2dRules : public OperationOf<ops::MaxPool2d> {
     const MapShape& x = input_shape(graph, node);
     return window_map(window, x, x.channels, node);
   }
-  /// src/hls/library/tailor/pool.h, one token a cycle.
+  /// src/target/hls/library/tailor/pool.h, one token a cycle.
   StageLoop loop(const Graph& graph, const Node& node) const override {
     const Window& window = node.as<ops::MaxPool2d>().window;
     const MapShape& in = input_shape(graph, node);

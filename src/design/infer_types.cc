@@ -1,0 +1,45 @@
+// Decision 8: every stream W bits, weights W bits, accumulators as wide as the products need, one
+// cast a stage, logits uncast.
+#include "tailor/core/log.h"
+#include "tailor/design/passes.h"
+
+namespace tailor {
+namespace {
+
+/// Whether the input itself, not through a convolution, is added to a stream of the model's type.
+bool input_joins(const Graph& graph) {
+  ByValue<char> raw(graph.values.size(), 0);
+  for (const Node& node : graph.nodes) {
+    for (auto i = static_cast<size_t>(node.traits().first_summand); i < node.inputs.size(); ++i) {
+      if (raw[node.inputs[i]]) return true;
+    }
+    for (ValueId id : node.outputs)
+      raw[id] = node.is<ops::Input>() || (node.traits().keeps_type && raw[node.inputs[0]]);
+  }
+  return false;
+}
+
+}  // namespace
+
+void infer_types(Graph& graph, const DesignOptions& options) {
+  TypeRequest request;
+  request.model = options.type;
+  request.input_magnitude = options.input_magnitude;
+  request.input_joins = input_joins(graph);
+  if (request.input_joins && options.input_magnitude > options.type.max_value() && !options.quiet) {
+    log_warn("passes",
+             "the input reaches {:g} and is itself added to a stream, so that it has the "
+             "streams' type: {} ends at {:g}, larger values overflow; normalise the input or "
+             "ask for more integer bits (--precision)",
+             options.input_magnitude, to_string(options.type), options.type.max_value());
+  }
+  const ValueId logits = graph.output();
+  for (Node& node : graph.nodes) {
+    if (node.outputs.empty()) continue;
+    request.logits = node.outputs[0] == logits;
+    const FixedType type = node.op.rules().types(graph, node, request);
+    for (ValueId id : node.outputs) graph.value(id).type = type;
+  }
+}
+
+}  // namespace tailor

@@ -1,0 +1,31 @@
+#include "design/rewrite.h"
+
+namespace tailor {
+
+void remove_nodes(Graph& graph, const ByNode<bool>& dead) {
+  std::vector<Node> nodes;
+  for (NodeId n : graph.node_ids()) {
+    if (n.index() >= dead.size() || !dead[n]) nodes.push_back(std::move(graph.node(n)));
+  }
+  graph.nodes = std::move(nodes);
+  ByValue<ValueId> number(graph.values.size());
+  std::vector<Value> values;
+  for (const Node& node : graph.nodes) {
+    for (ValueId id : node.outputs) {
+      number[id] = ValueId(values.size());
+      values.push_back(graph.value(id));
+    }
+  }
+  graph.values = std::move(values);
+  for (Node& node : graph.nodes) {
+    for (Operand& operand : node.inputs) operand.value = number[operand];
+    for (ValueId& id : node.outputs) id = number[id];
+  }
+}
+
+void set_tensor(Graph& graph, const Node& node, const char* part, const Shape& shape,
+                const std::vector<double>& values) {
+  graph.tensors[node.name + "." + part] = Tensor::from(shape, values);
+}
+
+}  // namespace tailor
