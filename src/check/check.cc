@@ -117,26 +117,26 @@ std::map<std::string, int64_t> stated_depths(const Project& p) {
 CheckStep check_fifos(const Project& p) {
   const Graph& g = *p.design;
   const auto stated = stated_depths(p);
-  std::vector<int64_t> depths = fifo_depths(g);
-  for (size_t v = 0; v < depths.size(); ++v) {
-    auto found = stated.find(g.values[v].identifier);
+  ByValue<int64_t> depths = fifo_depths(g);
+  for (ValueId v : g.value_ids()) {
+    auto found = stated.find(g.value(v).identifier);
     if (found != stated.end()) depths[v] = found->second;
     if (depths[v] < 1) {
       return {"fifos", false,
-              fmt::format("the FIFO {} has depth {}", g.values[v].identifier, depths[v])};
+              fmt::format("the FIFO {} has depth {}", g.value(v).identifier, depths[v])};
     }
   }
-  StreamResult unbounded = simulate_streams(g, std::vector<int64_t>(depths.size(), 0));
+  StreamResult unbounded = simulate_streams(g, ByValue<int64_t>(depths.size(), 0));
   StreamResult run = simulate_streams(g, depths);
   if (run.deadlock) return {"fifos", false, "the design deadlocks: " + run.deadlock_text};
   if (run.latency_cycles > unbounded.latency_cycles) {
     std::string culprits;
-    for (size_t v = 0; v < depths.size(); ++v) {
-      std::vector<int64_t> alone(depths.size(), 0);
+    for (ValueId v : g.value_ids()) {
+      ByValue<int64_t> alone(depths.size(), 0);
       alone[v] = depths[v];
       if (simulate_streams(g, alone).latency_cycles > unbounded.latency_cycles) {
         culprits += fmt::format("{}{} (depth {}, exported with {})", culprits.empty() ? "" : ", ",
-                                g.values[v].identifier, depths[v], g.values[v].fifo_depth);
+                                g.value(v).identifier, depths[v], g.value(v).fifo_depth);
       }
     }
     return {"fifos", false,
@@ -278,12 +278,12 @@ std::string first_difference(const Project& p, const CheckOptions& options,
               scratch, {{"TAILOR_PROJECT", absolute_path(p.folder)}, {"TAILOR_TRACE_DIR", traces}});
   const Graph& g = *p.design;
   std::string found;
-  std::vector<int> writer = producers(g);
+  const ByValue<NodeId> writer = producers(g);
   IntegerEmulator emulator(g);
-  emulator.run(p.inputs[sample], [&](int id, Span<const int64_t> expected) {
+  emulator.run(p.inputs[sample], [&](ValueId id, Span<const int64_t> expected) {
     const Value& v = g.value(id);
-    const Node& node = g.nodes[static_cast<size_t>(writer[static_cast<size_t>(id)])];
-    if (!found.empty() || node.op == Op::Input) return;
+    const Node& node = g.node(writer[id]);
+    if (!found.empty() || node.is<ops::Input>()) return;
     const std::string path = path_join(traces, v.identifier + ".txt");
     if (!path_exists(path)) {
       found = fmt::format("the stage {} wrote nothing", node.identifier);
@@ -402,7 +402,7 @@ void open_reference(Project& p, const CheckOptions& options) {
   const std::string& folder = p.folder;
   p.lowered = load_graph(path_join(folder, "graph.safetensors"));
   p.design = load_graph(path_join(folder, "design.safetensors"));
-  if (p.lowered->state != "lowered" || p.design->state != "design")
+  if (p.lowered->state != GraphState::Lowered || p.design->state != GraphState::Design)
     fail(ErrorKind::Data, "{}: graph.safetensors and design.safetensors are exchanged", folder);
   if (p.lowered->input_shape() != p.design->input_shape() ||
       p.lowered->classes() != p.design->classes()) {

@@ -58,10 +58,10 @@ GraphSource from_checkpoint(const std::string& path) {
 GraphSource from_graph(const std::string& path) {
   GraphSource source;
   source.graph = load_graph(path);
-  if (source.graph.state != "lowered") {
+  if (source.graph.state != GraphState::Lowered) {
     fail(ErrorKind::Usage,
          "--graph {}: expected a lowered graph, got a {}; use graph.safetensors of the project",
-         path, source.graph.state);
+         path, to_string(source.graph.state));
   }
   if (source.graph.witness) verify_witness(source.graph, "graph file " + path);
   const Json& provenance = source.graph.provenance;

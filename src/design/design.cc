@@ -51,15 +51,15 @@ void assign_identifiers(Graph& graph) {
 }
 
 Graph plan_design(const Graph& lowered, const DesignOptions& options) {
-  if (lowered.state != "lowered") {
+  if (lowered.state != GraphState::Lowered) {
     fail(ErrorKind::Usage,
          "graph {}: expected a lowered graph, got a {}; use graph.safetensors of the project",
-         lowered.name, lowered.state);
+         lowered.name, to_string(lowered.state));
   }
   for (const Node& node : lowered.nodes) {
-    const auto* a = std::get_if<ConvAttributes>(&node.attributes);
-    if (a && (a->activation != Activation::None || !a->stream_skips.empty() ||
-              !a->window_skips.empty() || !a->folded_skips.empty())) {
+    const auto* a = node.op.get_if<ops::Conv2d>();
+    if (a && (a->relu || node.inputs.size() > 1 || !a->window_skips.empty() ||
+              !a->folded_skips.empty())) {
       fail(ErrorKind::Unsupported,
            "graph {}: {} has a ReLU or skips of its own, which only a design's convolutions have; "
            "write them as nodes",
@@ -79,7 +79,7 @@ Graph plan_design(const Graph& lowered, const DesignOptions& options) {
     verify(graph, "split_stages");
   }
   insert_clones(graph);
-  graph.state = "design";
+  graph.state = GraphState::Design;
   verify(graph, "insert_clones");
   infer_types(graph, options);
   choose_reuse_factors(graph, options);
@@ -110,8 +110,8 @@ Graph make_design(const Graph& lowered, const DesignOptions& options) {
 DesignSummary summarise_design(const Graph& design) {
   DesignSummary summary;
   for (const Node& node : design.nodes) {
-    if (node.op != Op::Input && node.op != Op::Output) ++summary.stages;
-    if (node.op == Op::Conv2d || node.op == Op::Dense) {
+    if (!node.traits().port) ++summary.stages;
+    if (node.traits().has_weights) {
       summary.multipliers += node.hardware.multipliers;
       const int64_t dsp =
           dsp_of_multiplier(design.value(node.inputs[0]).type->width, node.hardware.weight->width);
@@ -121,10 +121,10 @@ DesignSummary summarise_design(const Graph& design) {
     }
   }
   for (const Node& node : design.nodes) {
-    if (node.op == Op::Input) continue;  // the two ports are not FIFOs of the design
-    for (int id : node.outputs) {
+    if (node.traits().port) continue;  // the two ports are not FIFOs of the design
+    for (ValueId id : node.outputs) {
       const Value& v = design.value(id);
-      if (id == design.nodes.back().inputs[0]) continue;
+      if (id == design.output()) continue;
       summary.fifo_bits += v.fifo_depth * v.type->width * v.shape.channels;
     }
   }

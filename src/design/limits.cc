@@ -35,11 +35,9 @@ struct Product {
 std::vector<Product> products_of(const Graph& design) {
   std::vector<Product> products;
   for (const Node& node : design.nodes) {
-    if (node.op != Op::Conv2d && node.op != Op::Dense) continue;
-    const Shape& shape = design.tensor(node, "weight").shape();
-    int64_t n_in = 1;
-    for (size_t d = 1; d < shape.size(); ++d) n_in *= shape[d];
-    products.push_back({&node, n_in, shape[0], design.value(node.inputs[0]).type->width,
+    const StageLoop loop = stage_loop(design, node);
+    if (!loop.multiplies()) continue;
+    products.push_back({&node, loop.n_in, loop.n_out, design.value(node.inputs[0]).type->width,
                         node.hardware.weight->width});
   }
   return products;
@@ -79,11 +77,12 @@ int64_t longest_unrolled(const Graph& design, const Product& p) {
   int64_t longest =
       factor > p.n_in ? p.node->hardware.multipliers : p.n_in / std::max<int64_t>(factor, 1);
   longest = std::max({longest, p.n_out, in.channels});
-  if (p.node->op == Op::Dense) return std::max(longest, p.n_in - in.channels);
-  const ConvAttributes& a = p.node->conv();
-  const Size2 extent = a.window.extent();
-  longest = std::max({longest, a.window.taps(), extent.height - 1, extent.width - 1});
-  return a.groups > 1 ? std::max(longest, a.groups * p.n_in) : longest;
+  if (p.node->is<ops::Dense>()) return std::max(longest, p.n_in - in.channels);
+  const auto* conv = p.node->op.get_if<ops::Conv2d>();
+  if (!conv) return longest;
+  const Size2 extent = conv->window.extent();
+  longest = std::max({longest, conv->window.taps(), extent.height - 1, extent.width - 1});
+  return conv->groups > 1 ? std::max(longest, conv->groups * p.n_in) : longest;
 }
 
 }  // namespace
@@ -93,10 +92,10 @@ int64_t memory_bits(const Graph& design) {
   for (const Node& node : design.nodes) {
     if (node.hardware.weight && node.hardware.reuse_factor > 1)
       bits += design.tensor(node, "weight").size() * node.hardware.weight->width;
-    if (node.op == Op::Input) continue;  // the two ports are not FIFOs of the design
-    for (int id : node.outputs) {
+    if (node.traits().port) continue;  // the two ports are not FIFOs of the design
+    for (ValueId id : node.outputs) {
       const Value& v = design.value(id);
-      if (id != design.nodes.back().inputs[0] && v.fifo_storage == FifoStorage::Bram)
+      if (id != design.output() && v.fifo_storage == FifoStorage::Bram)
         bits += v.fifo_depth * v.type->width * v.shape.channels;
     }
   }

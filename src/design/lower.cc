@@ -29,21 +29,15 @@ class Lowering {
   Lowering(const Network& network, Graph& graph) : network_(network), graph_(graph) {}
 
   void run() {
-    int at = add(Op::Input, "input", {});
+    ValueId at = graph_.add_node(ops::Input{}, "input", {});
     graph_.value(at).shape = network_.input;
     for (const Block& block : network_.blocks) at = add_block(block, at);
     at = add_chain(head_layers(network_), at);
-    graph_.add_node(Op::Output, "output", {at});
+    graph_.add_node(ops::Output{}, "output", {at});
   }
 
  private:
-  int add(Op op, const std::string& name, const std::vector<int>& inputs,
-          const Attributes& attributes = {}, int64_t out_channels = 0) {
-    const size_t node = graph_.add_node(op, name, inputs, attributes, out_channels);
-    return graph_.nodes[node].outputs[0];
-  }
-
-  int add_chain(const std::vector<NamedLayer>& layers, int at) {
+  ValueId add_chain(const std::vector<NamedLayer>& layers, ValueId at) {
     behind_conv_ = false;
     for (const NamedLayer& layer : layers) {
       at = std::visit([&](const auto& l) { return add_layer(layer.name, l, at); }, *layer.layer);
@@ -51,42 +45,43 @@ class Lowering {
     }
     return at;
   }
-  int add_layer(const std::string& name, const ConvLayer& conv, int from) {
-    return add(Op::Conv2d, name, {from}, conv_attributes(conv.window, conv.groups), conv.out);
+  ValueId add_layer(const std::string& name, const ConvLayer& conv, ValueId from) {
+    return graph_.add_node(conv_of(conv.window, conv.groups), name, {from}, conv.out);
   }
   /// One that stands behind no convolution gets one that changes nothing, into which it then folds.
-  int add_layer(const std::string& name, const BatchNormLayer& /*norm*/, int from) {
+  ValueId add_layer(const std::string& name, const BatchNormLayer& /*norm*/, ValueId from) {
     if (!behind_conv_) from = add_channel_conv(name + ".scale", square_window(1), 1, from);
-    return add(Op::BatchNorm, name, {from}, BatchNormAttributes{network_.bn_epsilon});
+    return graph_.add_node(ops::BatchNorm{network_.bn_epsilon}, name, {from});
   }
-  int add_layer(const std::string& name, const ReluLayer& /*relu*/, int from) {
-    return add(Op::Relu, name, {from});
+  ValueId add_layer(const std::string& name, const ReluLayer& /*relu*/, ValueId from) {
+    return graph_.add_node(ops::Relu{}, name, {from});
   }
-  int add_layer(const std::string& name, const PoolLayer& pool, int from) {
-    if (pool.kind == PoolKind::GlobalAverage) return add(Op::GlobalAvgPool, name, {from});
+  ValueId add_layer(const std::string& name, const PoolLayer& pool, ValueId from) {
+    if (pool.kind == PoolKind::GlobalAverage)
+      return graph_.add_node(ops::GlobalAvgPool{}, name, {from});
     const Window& w = pool.window;
     if (pool.kind == PoolKind::Average)
       return add_channel_conv(name, w, 1.0 / static_cast<double>(w.taps()), from);
-    return add(Op::MaxPool2d, name, {from}, MaxPoolAttributes{w});
+    return graph_.add_node(ops::MaxPool2d{w}, name, {from});
   }
-  int add_layer(const std::string& name, const PickLayer& pick, int from) {
+  ValueId add_layer(const std::string& name, const PickLayer& pick, ValueId from) {
     const bool one_row = graph_.value(from).shape.height == 1;
     if (!one_row && pick.stride.height != pick.stride.width) {
       fail(ErrorKind::Unsupported,
            "{}: a graph takes every n-th row and column alike, expected equal strides, got {}x{}",
            name, pick.stride.height, pick.stride.width);
     }
-    return add(Op::ShortcutPad, name, {from},
-               ShortcutPadAttributes{pick.stride.width, pick.channel_offset}, pick.out);
+    return graph_.add_node(ops::ShortcutPad{pick.stride.width, pick.channel_offset}, name, {from},
+                           pick.out);
   }
-  int add_layer(const std::string& name, const LinearLayer& linear, int from) {
+  ValueId add_layer(const std::string& name, const LinearLayer& linear, ValueId from) {
     Tensor& weight = graph_.tensors.at(name + ".weight");
     weight = by_pixel(weight, graph_.value(from).shape);
-    return add(Op::Dense, name, {from}, {}, linear.out);
+    return graph_.add_node(ops::Dense{}, name, {from}, linear.out);
   }
 
-  static ConvAttributes conv_attributes(const Window& window, int64_t groups) {
-    ConvAttributes conv;
+  static ops::Conv2d conv_of(const Window& window, int64_t groups) {
+    ops::Conv2d conv;
     conv.window = window;
     conv.groups = groups;
     return conv;
@@ -94,30 +89,29 @@ class Lowering {
 
   /// A convolution of each channel whose weights are all the same: the mean over windows, or
   /// nothing.
-  int add_channel_conv(const std::string& name, const Window& w, double weight, int from) {
+  ValueId add_channel_conv(const std::string& name, const Window& w, double weight, ValueId from) {
     const int64_t channels = graph_.value(from).shape.channels;
     Tensor weights(DType::F32, {channels, 1, w.kernel.height, w.kernel.width});
     for (float& v : weights.as<float>()) v = static_cast<float>(weight);
     graph_.tensors.emplace(name + ".weight", std::move(weights));
     graph_.tensors.emplace(name + ".bias", Tensor(DType::F32, {channels}));
-    return add(Op::Conv2d, name, {from}, conv_attributes(w, channels), channels);
+    return graph_.add_node(conv_of(w, channels), name, {from}, channels);
   }
 
   /// What the skips that end at point i bring, added to `at`.
-  int add_skips(const Block& block, size_t i, const std::vector<int>& points, int at) {
-    std::vector<int> inputs = {at};
-    AddAttributes ids;
+  ValueId add_skips(const Block& block, size_t i, const std::vector<ValueId>& points, ValueId at) {
+    std::vector<Operand> inputs = {at};
     for (const Skip& skip : block.skips) {
       if (skip.to != static_cast<int64_t>(i)) continue;
-      inputs.push_back(add_chain(skip_layers(skip), points[static_cast<size_t>(skip.from)]));
-      ids.skips.push_back(skip.id);
+      const ValueId from = points[static_cast<size_t>(skip.from)];
+      inputs.emplace_back(add_chain(skip_layers(skip), from), skip.id);
     }
     if (inputs.size() == 1) return at;
-    return add(Op::Add, fmt::format("{}.add{}", block.id, i), inputs, ids);
+    return graph_.add_node(ops::Add{}, fmt::format("{}.add{}", block.id, i), inputs);
   }
 
-  int add_block(const Block& block, int at) {
-    std::vector<int> points = {at};
+  ValueId add_block(const Block& block, ValueId at) {
+    std::vector<ValueId> points = {at};
     for (size_t i = 1; i <= block.stages.size(); ++i) {
       std::vector<NamedLayer> layers = stage_layers(block, i), behind;
       if (network_.join == Join::BeforeActivation && ends_in_relu(block.stages[i - 1].layers)) {
@@ -143,7 +137,6 @@ Graph lower_network(const Network& network, const TensorMap& tensors, const std:
   verify_tensors(network, tensors, where);
   Graph graph;
   graph.name = network.name;
-  graph.state = "lowered";
   graph.tensors = tensors;
   Lowering(network, graph).run();
   auto findings = verify_graph(graph);

@@ -11,20 +11,16 @@ namespace {
 
 constexpr Card kCards[] = {{"u200", "xcu200-fsgd2104-2-e", 6840, 4320, 1182240, 2364480, 960}};
 constexpr double kDspShare = 0.70;
-/// Cycles of an output beyond its reuse factor (hls.md section 7, model): filling the
-/// multiply-accumulate pipeline.
-constexpr int64_t kPipelineCycles = 3;
 
 struct SizedLayer {
-  size_t node;
-  int64_t n_in, n_out, steps, outputs;
+  NodeId node;
+  StageLoop loop;
   std::vector<int64_t> factors;  // valid, ascending
-  int64_t cycles(int64_t factor) const { return steps + outputs * (factor + kPipelineCycles); }
   /// The largest valid factor that meets the target; 0 if none does.
   int64_t factor_within(int64_t target) const {
     int64_t best = 0;
     for (int64_t factor : factors) {
-      if (cycles(factor) <= target) best = factor;
+      if (loop.image_cycles(factor) <= target) best = factor;
     }
     return best;
   }
@@ -32,21 +28,9 @@ struct SizedLayer {
 
 std::vector<SizedLayer> layers_of(const Graph& graph) {
   std::vector<SizedLayer> layers;
-  for (size_t n = 0; n < graph.nodes.size(); ++n) {
-    const Node& node = graph.nodes[n];
-    if (node.op != Op::Conv2d && node.op != Op::Dense) continue;
-    const Shape& shape = graph.tensor(node, "weight").shape();
-    const MapShape& in = graph.value(node.inputs[0]).shape;
-    SizedLayer layer{
-        n, shape[1], shape[0], in.pixels(), graph.value(node.outputs[0]).shape.pixels(), {}};
-    if (node.op == Op::Conv2d) {
-      const Pads& pads = node.conv().window.pads;
-      layer.n_in *= shape[2] * shape[3];
-      layer.steps = (in.height + std::max(pads.top, pads.bottom)) *
-                    (in.width + std::max(pads.left, pads.right));
-    }
-    layer.factors = valid_reuse_factors(layer.n_in, layer.n_out);
-    layers.push_back(std::move(layer));
+  for (NodeId n : graph.node_ids()) {
+    const StageLoop loop = stage_loop(graph, graph.node(n));
+    if (loop.multiplies()) layers.push_back({n, loop, valid_reuse_factors(loop.n_in, loop.n_out)});
   }
   return layers;
 }
@@ -95,11 +79,12 @@ void choose_reuse_factors(Graph& graph, const DesignOptions& options) {
   std::vector<int64_t> chosen(layers.size(), 1);
   if (options.reuse_factor) {
     for (size_t l = 0; l < layers.size(); ++l) {
-      chosen[l] = nearest_reuse_factor(layers[l].n_in, layers[l].n_out, *options.reuse_factor);
+      chosen[l] =
+          nearest_reuse_factor(layers[l].loop.n_in, layers[l].loop.n_out, *options.reuse_factor);
       if (chosen[l] != *options.reuse_factor && !options.quiet) {
         log_warn("passes", "{}: reuse factor {} is not valid for {} x {} products, using {}",
-                 graph.nodes[layers[l].node].name, *options.reuse_factor, layers[l].n_in,
-                 layers[l].n_out, chosen[l]);
+                 graph.node(layers[l].node).name, *options.reuse_factor, layers[l].loop.n_in,
+                 layers[l].loop.n_out, chosen[l]);
       }
     }
   } else {
@@ -109,7 +94,7 @@ void choose_reuse_factors(Graph& graph, const DesignOptions& options) {
     const auto budget = static_cast<int64_t>(kDspShare * static_cast<double>(card.dsp));
     std::vector<int64_t> targets;
     for (const SizedLayer& layer : layers) {
-      for (int64_t factor : layer.factors) targets.push_back(layer.cycles(factor));
+      for (int64_t factor : layer.factors) targets.push_back(layer.loop.image_cycles(factor));
     }
     std::sort(targets.begin(), targets.end());
     targets.erase(std::unique(targets.begin(), targets.end()), targets.end());
@@ -119,9 +104,9 @@ void choose_reuse_factors(Graph& graph, const DesignOptions& options) {
         const int64_t factor = layer.factor_within(target);
         if (factor == 0) return INT64_MAX;
         const int64_t dsp = std::max<int64_t>(
-            1, dsp_of_multiplier(graph.value(graph.nodes[layer.node].inputs[0]).type->width,
-                                 graph.nodes[layer.node].hardware.weight->width));
-        sum += layer.n_in * layer.n_out / factor * dsp;
+            1, dsp_of_multiplier(graph.value(graph.node(layer.node).inputs[0]).type->width,
+                                 graph.node(layer.node).hardware.weight->width));
+        sum += layer.loop.n_in * layer.loop.n_out / factor * dsp;
       }
       return sum;
     };
@@ -140,10 +125,10 @@ void choose_reuse_factors(Graph& graph, const DesignOptions& options) {
     node.hardware.cycles_per_output = 1;
   }
   for (size_t l = 0; l < layers.size(); ++l) {
-    NodeHardware& h = graph.nodes[layers[l].node].hardware;
+    NodeHardware& h = graph.node(layers[l].node).hardware;
     h.reuse_factor = chosen[l];
-    h.multipliers = layers[l].n_in * layers[l].n_out / chosen[l];
-    h.cycles_per_output = chosen[l] + kPipelineCycles;
+    h.multipliers = layers[l].loop.n_in * layers[l].loop.n_out / chosen[l];
+    h.cycles_per_output = StageLoop::output_cycles(chosen[l]);
   }
 }
 

@@ -10,6 +10,7 @@
 #include "tailor/core/strings.h"
 #include "tailor/core/version.h"
 #include "target/hls/emit.h"
+#include "target/hls/printer.h"
 
 namespace tailor {
 namespace {
@@ -49,7 +50,7 @@ std::string exact_decimal(int64_t raw, const FixedType& type) {
 }
 
 std::string inputs_text(const Graph& design, const TestVectors& vectors) {
-  const Value& in = design.value(input_value(design));
+  const Value& in = design.value(design.input());
   std::string text = fmt::format("# {}; one sample a line, {} values: rows x columns x channels\n",
                                  vectors.source, in.shape.size());
   for (const auto& image : vectors.inputs) {
@@ -63,7 +64,7 @@ std::string inputs_text(const Graph& design, const TestVectors& vectors) {
 }
 
 std::string expected_text(const Graph& design, const TestVectors& vectors) {
-  const Value& out = design.value(output_value(design));
+  const Value& out = design.value(design.output());
   std::string text = fmt::format("# raw logits of {}: value = raw / 2^{}\n", to_string(*out.type),
                                  out.type->fraction());
   for (const auto& sample : vectors.expected) {
@@ -73,7 +74,7 @@ std::string expected_text(const Graph& design, const TestVectors& vectors) {
   return text;
 }
 
-Json port_json(const Graph& design, const char* name, int id) {
+Json port_json(const Graph& design, const char* name, ValueId id) {
   const Value& v = design.value(id);
   return Json::object(
       {{"name", name},
@@ -87,7 +88,7 @@ Json port_json(const Graph& design, const char* name, int id) {
 Json layers_json(const Graph& design) {
   Json::Array layers;
   for (const Node& node : design.nodes) {
-    if (node.op == Op::Input || node.op == Op::Output) continue;
+    if (node.traits().port) continue;
     const Value& out = design.value(node.outputs[0]);
     Json layer = Json::object({{"name", node.name},
                                {"stage", node.identifier},
@@ -100,13 +101,15 @@ Json layers_json(const Graph& design) {
       layer.set("reuse_factor", node.hardware.reuse_factor);
       layer.set("multipliers", node.hardware.multipliers);
     }
-    if (node.op == Op::Conv2d) {
+    if (const auto* conv = node.op.get_if<ops::Conv2d>()) {
       auto list = [&](const char* key, const std::vector<std::string>& ids) {
         if (!ids.empty()) layer.set(key, Json::array(ids));
       };
-      list("stream_skips", node.conv().stream_skips);
-      list("window_skips", node.conv().window_skips);
-      list("folded_skips", node.conv().folded_skips);
+      std::vector<std::string> streams;
+      for (size_t i = 1; i < node.inputs.size(); ++i) streams.push_back(node.inputs[i].skip);
+      list("stream_skips", streams);
+      list("window_skips", conv->window_skips);
+      list("folded_skips", conv->folded_skips);
     }
     layers.push_back(std::move(layer));
   }
@@ -115,13 +118,12 @@ Json layers_json(const Graph& design) {
 
 Json fifos_json(const Graph& design) {
   Json::Array fifos;
-  const int first = input_value(design), last = output_value(design);
-  for (size_t id = 0; id < design.values.size(); ++id) {
-    if (static_cast<int>(id) == first || static_cast<int>(id) == last) continue;
-    const Value& v = design.values[id];
+  for (ValueId id : design.value_ids()) {
+    if (id == design.input() || id == design.output()) continue;
+    const Value& v = design.value(id);
     fifos.push_back(Json::object({{"name", v.identifier},
                                   {"depth", v.fifo_depth},
-                                  {"bits", token_bits(design, static_cast<int>(id))},
+                                  {"bits", token_bits(design, id)},
                                   {"storage", to_string(v.fifo_storage)}}));
   }
   return fifos;
@@ -147,8 +149,8 @@ bool is_project(const std::string& folder) {
 
 void write_project(const Graph& lowered, const Graph& design, const TestVectors& vectors,
                    const ProjectOptions& options, const std::string& output) {
-  TAILOR_CHECK(design.state == "design" && lowered.state == "lowered", "{} and {}", lowered.state,
-               design.state);
+  TAILOR_CHECK(design.state == GraphState::Design && lowered.state == GraphState::Lowered,
+               "{} and {}", to_string(lowered.state), to_string(design.state));
   TAILOR_CHECK(vectors.inputs.size() == vectors.expected.size() && !vectors.expected.empty(),
                "{} vectors", vectors.inputs.size());
   if (path_exists(output) && !is_empty_directory(output)) {
@@ -210,6 +212,9 @@ void write_project(const Graph& lowered, const Graph& design, const TestVectors&
       name = "tailor/profile.h";
     write("firmware/" + name, file.text);
   }
+  for (const LibraryHeader& header : own_headers(design)) {
+    if (!header.text.empty()) write("firmware/" + header.name, header.text);
+  }
   for (const EmbeddedFile& file : embedded_hls_native())
     write(std::string("firmware/native/") + file.name, file.text);
   write("test_bench.h", emit_test_bench_header(design, top, banner));
@@ -235,8 +240,8 @@ void write_project(const Graph& lowered, const Graph& design, const TestVectors&
        {"backend", to_string(options.backend)},
        {"graph_sha256", graph_hash},
        {"design", design.provenance.at("design")},
-       {"ports", Json::Array{port_json(design, "in", input_value(design)),
-                             port_json(design, "out", output_value(design))}},
+       {"ports", Json::Array{port_json(design, "in", design.input()),
+                             port_json(design, "out", design.output())}},
        {"vectors", Json::object({{"source", vectors.source}, {"count", vectors.expected.size()}})},
        {"layers", layers_json(design)},
        {"fifos", fifos_json(design)}});
