@@ -10,7 +10,6 @@ namespace {
 constexpr const char* kJoins[] = {"before_activation", "after_activation"};
 constexpr const char* kShortcuts[] = {"projection", "pad", "pad_end"};
 constexpr const char* kAlterations[] = {"remove", "shorten", "keep"};
-constexpr const char* kSchedules[] = {"constant", "hold_then_cosine", "cosine", "step"};
 constexpr const char* kOrders[] = {"input_first", "output_first"};
 constexpr const char* kSurgeries[] = {"none", "remove", "shorten"};
 constexpr const char* kLayouts[] = {"fused", "stock"};
@@ -26,7 +25,6 @@ constexpr const char* kData[] = {"cifar10", "cifar100", "svhn",        "folder",
 constexpr const char* kAugmentations[] = {
     "pad_crop", "random_crop", "random_resized_crop", "flip", "color_jitter", "cutout", "mixup"};
 constexpr const char* kUnreadable[] = {"skip", "error"};
-constexpr const char* kOptimizers[] = {"sgd"};
 constexpr const char* kFpgas[] = {"u200"};
 
 template <size_t N>
@@ -35,15 +33,19 @@ RecordVisitor::Names names(const char* const (&array)[N]) {
 }
 
 /// A choice kept as text in the record.
+void text_choice(RecordVisitor& v, const char* key, std::string& value, RecordVisitor::Names kinds,
+                 const char* doc) {
+  int index = 0;
+  for (size_t i = 0; i < kinds.size(); ++i) {
+    if (value == kinds[i]) index = static_cast<int>(i);
+  }
+  v.choice(key, index, kinds, doc);
+  value = kinds[static_cast<size_t>(index)];
+}
 template <size_t N>
 void text_choice(RecordVisitor& v, const char* key, std::string& value,
                  const char* const (&array)[N], const char* doc) {
-  int index = 0;
-  for (size_t i = 0; i < N; ++i) {
-    if (value == array[i]) index = static_cast<int>(i);
-  }
-  v.choice(key, index, names(array), doc);
-  value = array[static_cast<size_t>(index)];
+  text_choice(v, key, value, names(array), doc);
 }
 
 void describe(RecordVisitor& v, NetworkConfig& c) {
@@ -160,18 +162,27 @@ void describe(RecordVisitor& v, DataConfig& c) {
 }
 
 void describe(RecordVisitor& v, OptimizerConfig& c) {
-  std::string kind = "sgd";
-  text_choice(v, "kind", kind, kOptimizers, "Stochastic gradient descent.");
+  text_choice(v, "kind", c.kind, {optimizer_kinds().data(), optimizer_kinds().size()},
+              "sgd: stochastic gradient descent with momentum; adamw (Loshchilov and Hutter 2019); "
+              "novograd (Ginsburg et al. 2019).");
   v.number("lr", c.lr, 0, 1000, "Base learning rate.");
-  v.number("momentum", c.momentum, 0, 0.999999, "Momentum; kept over every alteration.");
-  v.boolean("nesterov", c.nesterov, "Nesterov momentum.");
+  v.number("momentum", c.momentum, 0, 0.999999, "sgd: momentum; kept over every alteration.");
+  v.boolean("nesterov", c.nesterov, "sgd: Nesterov momentum.");
   v.number("weight_decay", c.weight_decay, 0, 1,
-           "L2 penalty on every parameter, batch norm and bias included.");
+           "Of every parameter, batch norm and bias included. sgd: L2 penalty; adamw: decoupled; "
+           "novograd: added to the normalised gradient.");
+  v.numbers("betas", c.betas, 0, 0.999999,
+            "adamw, novograd: decay of the first and of the second moment. []: 0.9 and 0.999 "
+            "(adamw), 0.95 and 0.98 (novograd).");
+  v.number("epsilon", c.epsilon, 0, 1, "adamw, novograd: added to the root of the second moment.");
+  v.number("clip_norm", c.clip_norm, 0, 1e9,
+           "Gradients whose L2 norm over all parameters is larger are scaled to this norm; 0: none "
+           "are.");
 }
 
 void describe(RecordVisitor& v, ScheduleConfig& c) {
-  v.enumeration(
-      "kind", c.kind, names(kSchedules),
+  text_choice(
+      v, "kind", c.kind, {schedule_kinds().data(), schedule_kinds().size()},
       "Learning rate over the epochs: constant; hold_then_cosine (constant until alpha epochs "
       "after the last edit, then a cosine to 0); cosine; step (times gamma every step_epochs).");
   v.integer(
@@ -254,6 +265,10 @@ void describe(RecordVisitor& v, RuntimeConfig& c) {
             "for bit needs the same number.");
   v.number("checkpoint_minutes", c.checkpoint_minutes, 0, 1e6,
            "Also saves last.ckpt in the middle of an epoch this often; 0: only at its end.");
+  v.text(
+      "device", c.device,
+      "Where the network runs: cpu, cuda (the first GPU), cuda:N, or auto: cuda if LibTorch finds "
+      "a GPU, else cpu. tailor env lists what there is.");
 }
 
 void describe(RecordVisitor& v, ExportConfig& c) {
@@ -422,7 +437,10 @@ void check(const RunConfig& c, const std::string& source) {
       fail_config(at + "/schedule/hold_epochs", fmt::format("at most the {} epochs", t.epochs),
                   number(*t.schedule.hold_epochs), source);
     }
-    if (t.optimizer.nesterov && t.optimizer.momentum == 0)
+    if (!t.optimizer.betas.empty() && t.optimizer.betas.size() != 2)
+      fail_config(at + "/optimizer/betas", "two numbers, or none",
+                  number(static_cast<int64_t>(t.optimizer.betas.size())), source);
+    if (t.optimizer.kind == "sgd" && t.optimizer.nesterov && t.optimizer.momentum == 0)
       fail_config(at + "/optimizer/momentum", "more than 0 with nesterov", "0", source);
   };
   if (c.teacher && !c.teacher->weights_sha256.empty() &&
@@ -450,6 +468,15 @@ void check(const RunConfig& c, const std::string& source) {
 }
 
 }  // namespace
+
+std::vector<const char*>& optimizer_kinds() {
+  static std::vector<const char*> kinds = {"sgd", "adamw", "novograd"};
+  return kinds;
+}
+std::vector<const char*>& schedule_kinds() {
+  static std::vector<const char*> kinds = {"constant", "hold_then_cosine", "cosine", "step"};
+  return kinds;
+}
 
 const char* to_string(Join v) { return kJoins[static_cast<size_t>(v)]; }
 const char* to_string(Shortcut v) { return kShortcuts[static_cast<size_t>(v)]; }

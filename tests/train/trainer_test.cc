@@ -125,14 +125,15 @@ TEST(Trainer, ResumesBitForBitFromAnyStep) {
     ASSERT_TRUE(interrupted) << after;
     const RunResult resumed = f.run(name);
     EXPECT_EQ(weights_digest(resumed.last.tensors), digest) << "interrupted after " << after;
-    EXPECT_EQ(resumed.last.momentum, whole.last.momentum) << after;
+    EXPECT_EQ(resumed.last.slots, whole.last.slots) << after;
     EXPECT_EQ(testing::read_records(f.path(name + "/metrics.jsonl")),
               testing::read_records(f.path("whole/metrics.jsonl")))
         << after;
     EXPECT_EQ(testing::read_records(f.path(name + "/alterations.jsonl")),
               testing::read_records(f.path("whole/alterations.jsonl")))
         << after;
-    EXPECT_EQ(resumed.best_validation_accuracy, whole.best_validation_accuracy);
+    ASSERT_TRUE(resumed.best_validation.has_value());
+    EXPECT_EQ(resumed.best_validation->value, whole.best_validation->value);
   }
 }
 
@@ -202,7 +203,7 @@ TEST(Trainer, WithoutAValidationSplitThereIsNoBest) {
   config.train.epochs = 1;
   Fixture f(config);
   const RunResult r = f.run("run");
-  EXPECT_FALSE(r.validation_accuracy.has_value());
+  EXPECT_FALSE(r.validation.has_value());
   EXPECT_FALSE(path_exists(f.path("run/best.ckpt")));
   EXPECT_TRUE(Json::parse(read_file(f.path("run/summary.json")), "summary").at("best").is_null());
 }

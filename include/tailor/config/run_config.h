@@ -20,7 +20,6 @@ enum class Shortcut { Projection, Pad, PadEnd };
 /// Which convolution of a strided bottleneck has the stride: the 3×3 (v1.5) or the first 1×1 (v1).
 enum class StrideOn { Conv3x3, First1x1 };
 enum class AlterationKind { Remove, Shorten, Keep };
-enum class ScheduleKind { Constant, HoldThenCosine, Cosine, Step };
 enum class EditOrder { InputFirst, OutputFirst };
 enum class SurgeryKind { None, Remove, Shorten };
 enum class Layout { Fused, Stock };
@@ -98,15 +97,24 @@ struct DataConfig {
   int64_t resize_or_default() const { return resize > 0 ? resize : (image_size * 8 + 3) / 7; }
 };
 
+/// Names of optimisers and of learning-rate schedules; `train` has the makers, and whoever
+/// registers another one there adds its name here.
+std::vector<const char*>& optimizer_kinds();
+std::vector<const char*>& schedule_kinds();
+
 struct OptimizerConfig {
+  std::string kind = "sgd";
   double lr = 0.1;
   double momentum = 0.9;
   bool nesterov = true;
   double weight_decay = 1e-4;
+  std::vector<double> betas;  // two; empty: the kind's own
+  double epsilon = 1e-8;
+  double clip_norm = 0;  // 0: gradients are not clipped
 };
 
 struct ScheduleConfig {
-  ScheduleKind kind = ScheduleKind::HoldThenCosine;
+  std::string kind = "hold_then_cosine";
   int64_t warmup_epochs = 0;
   std::optional<int64_t>
       hold_epochs;  // hold_then_cosine: default ends alpha epochs after the last edit
@@ -152,6 +160,7 @@ struct DistillConfig {
 struct RuntimeConfig {
   int64_t threads = 0;
   double checkpoint_minutes = 10;
+  std::string device = "auto";
 };
 
 struct ExportConfig {

@@ -1265,7 +1265,7 @@ TEST_F(TrainCli, ATeacherOfAnotherDataSetIsRefusedAndOneOfOtherPicturesIsSaid) {
   c.config = write_run_config(config);
   c.network = make_network(config.network, {3, 32, 32}, 10);
   c.tensors = testing::random_tensors(c.network, 3);
-  c.momentum.clear();
+  c.slots.clear();
   c.class_names.clear();
   save_checkpoint(file("svhn.ckpt"), c);
   expect_failure(3, {"config: /data/name: expected \"svhn\", as the teacher", "got \"synthetic\""},
