@@ -63,6 +63,37 @@ void verify_finite(const TensorMap& tensors, const std::string& path, const char
   }
 }
 
+/// Fills what the document says; returns the names of the slots.
+std::vector<std::string> read_document(const Json& document, const TensorMap& tensors,
+                                       const std::string& path, Checkpoint& c) {
+  std::vector<std::string> slots = {kOnlySlot};
+  c.run = document.at("run").as_string();
+  c.network = read_network(document.at("network"), path);
+  c.preprocessing = read_preprocessing(document.at("preprocessing"));
+  c.position = read_position(document.at("position"));
+  c.metrics = document.at("metrics");
+  c.config = document.at("config");
+  if (const Json* names = document.find("slots")) {
+    slots.clear();
+    for (const Json& slot : names->as_array()) slots.push_back(slot.as_string());
+  }
+  if (const Json* names = document.find("class_names")) {
+    for (const Json& name : names->as_array()) c.class_names.push_back(name.as_string());
+    if (static_cast<int64_t>(c.class_names.size()) != c.network.classes) {
+      fail(ErrorKind::Data, "expected {} class_names, got {}", c.network.classes,
+           c.class_names.size());
+    }
+  }
+  if (const Json* assumptions = document.find("assumptions")) {
+    for (const Json& text : assumptions->as_array()) c.assumptions.push_back(text.as_string());
+  }
+  if (const Json* source = document.find("witness")) {
+    c.witness = CheckpointWitness{source->as_string(), find_tensor(tensors, "witness.inputs", path),
+                                  find_tensor(tensors, "witness.outputs", path)};
+  }
+  return slots;
+}
+
 }  // namespace
 
 void save_checkpoint(const std::string& path, const Checkpoint& c) {
@@ -122,34 +153,9 @@ Checkpoint load_checkpoint(const std::string& path) {
          path, kCheckpointVersion, file.metadata["version"]);
   }
   Checkpoint c;
-  std::vector<std::string> slots = {kOnlySlot};
+  std::vector<std::string> slots;
   try {
-    Json document = Json::parse(file.metadata["document"], path);
-    c.run = document.at("run").as_string();
-    c.network = read_network(document.at("network"), path);
-    c.preprocessing = read_preprocessing(document.at("preprocessing"));
-    c.position = read_position(document.at("position"));
-    c.metrics = document.at("metrics");
-    c.config = document.at("config");
-    if (const Json* names = document.find("slots")) {
-      slots.clear();
-      for (const Json& slot : names->as_array()) slots.push_back(slot.as_string());
-    }
-    if (const Json* names = document.find("class_names")) {
-      for (const Json& name : names->as_array()) c.class_names.push_back(name.as_string());
-      if (static_cast<int64_t>(c.class_names.size()) != c.network.classes) {
-        fail(ErrorKind::Data, "expected {} class_names, got {}", c.network.classes,
-             c.class_names.size());
-      }
-    }
-    if (const Json* assumptions = document.find("assumptions")) {
-      for (const Json& text : assumptions->as_array()) c.assumptions.push_back(text.as_string());
-    }
-    if (const Json* source = document.find("witness")) {
-      c.witness =
-          CheckpointWitness{source->as_string(), find_tensor(file.tensors, "witness.inputs", path),
-                            find_tensor(file.tensors, "witness.outputs", path)};
-    }
+    slots = read_document(Json::parse(file.metadata["document"], path), file.tensors, path, c);
   } catch (const Error& e) {
     fail(ErrorKind::Data, "checkpoint {}: {}", path, e.what());
   }

@@ -43,6 +43,7 @@ Session::Session(const RunSpec& s, RunFolder& f, Progress& p)
                         s.data, preprocessing(),
                         make_augmentation(s.config.data, s.config.train.seed))),
       device(resolve_device(s.config.runtime.device, s.source)) {
+  if (!device.is_cpu()) current_.reset_device(device);
   const Network network =
       spec.teacher ? spec.teacher->network
                    : make_network(spec.config.network, spec.data.shape, spec.data.classes);

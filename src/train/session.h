@@ -2,6 +2,8 @@
 // from the specification and from what the checkpoint brought.
 #pragma once
 
+#include <c10/core/DeviceGuard.h>
+
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -65,6 +67,7 @@ class Session {
   void go_on();
   void testify();
 
+  c10::OptionalDeviceGuard current_;
   Clock::time_point began_ = Clock::now();
   double seconds_before_ = 0;  // of the processes before this one
 };

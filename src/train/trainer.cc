@@ -46,6 +46,17 @@ std::optional<std::vector<Figure>> validate_epoch(Session& run) {
   return figures;
 }
 
+/// Throws Data if a loss that was read is no number; `last_step` is the last one that was taken.
+void expect_finite(Session& run, Observer& observers, const std::optional<BadLoss>& bad,
+                   int64_t last_step) {
+  if (!bad) return;
+  observers.steps_end();
+  Position& at = run.position;
+  at.step = last_step - bad->steps_back;
+  run.diverged("the loss", bad->value, run.rate(at.step),
+               fmt::format("epoch {}, step {}", at.epoch, at.step));
+}
+
 }  // namespace
 
 RunResult train_run(const RunSpec& spec, RunFolder& folder, Progress& progress) {
@@ -72,26 +83,19 @@ RunResult train_run(const RunSpec& spec, RunFolder& folder, Progress& progress) 
         {run.title(), run.task->unit(), batches.images, batches.first(at.step),
          (run.config.epochs - at.epoch - 1) * batches.images + spec.images_after});
     int64_t seen = 0;
-    auto expect_finite = [&](const std::optional<BadLoss>& bad, int64_t last_step) {
-      if (!bad) return;
-      observers.steps_end();
-      at.step = last_step - bad->steps_back;
-      run.diverged("the loss", bad->value, run.rate(at.step),
-                   fmt::format("epoch {}, step {}", at.epoch, at.step));
-    };
     while (at.step < batches.count()) {
       const Batch& batch = ahead.next();
       const StepResult result = run.learner->step(batch, run.rate(at.step));
-      expect_finite(score.add(result, batch), at.step);
+      expect_finite(run, observers, score.add(result, batch), at.step);
       ++at.step;
       seen += batch.count;
       observers.stepped(batch.count, *meter);
       if (!saver.due()) continue;
-      expect_finite(score.read(), at.step - 1);
+      expect_finite(run, observers, score.read(), at.step - 1);
       at.meter = meter->state();
       saver.save_within_epoch(observers);
     }
-    expect_finite(score.read(), at.step - 1);
+    expect_finite(run, observers, score.read(), at.step - 1);
     observers.steps_end();
     const double seconds = seconds_since(began);
 

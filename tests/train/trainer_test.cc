@@ -137,6 +137,29 @@ TEST(Trainer, ResumesBitForBitFromAnyStep) {
   }
 }
 
+TEST(Trainer, EveryOptimiserResumesBitForBitAcrossAlterations) {
+  for (const char* kind : {"adamw", "novograd"}) {
+    RunConfig config = student_config();
+    config.train.epochs = 4;
+    config.train.optimizer.kind = kind;
+    config.train.optimizer.lr = 0.01;
+    config.train.optimizer.clip_norm = 1;
+    Fixture f(config);
+    f.spec.teacher = train_teacher(config);
+    const RunResult whole = f.run("whole");
+    EXPECT_EQ(skip_ids(whole.last.network).size(), 0U);
+    for (int64_t after : {2, 5}) {
+      const std::string name = fmt::format("cut{}", after);
+      Interrupter interrupter(after);
+      EXPECT_THROW(f.run(name, interrupter), Interrupted);
+      set_pending_interrupt(0);
+      const RunResult resumed = f.run(name);
+      EXPECT_EQ(resumed.last.tensors, whole.last.tensors) << kind << ", cut after " << after;
+      EXPECT_EQ(resumed.last.slots, whole.last.slots) << kind << ", cut after " << after;
+    }
+  }
+}
+
 TEST(Trainer, EveryEpochSaysWhatFollowsItInTheWholeRun) {
   RunConfig config = small_config();
   config.train.epochs = 3;

@@ -1362,5 +1362,18 @@ TEST_F(TrainCli, TheWholeRunsTimeIsSaidAndOnADumbTerminalWithoutEscapes) {
   }
 }
 
+TEST_F(TrainCli, ADeviceThatIsNotThereIsSaidBeforeAnythingIsWritten) {
+  expect_failure(3,
+                 {"config: /runtime/device: expected auto, or one of what there is: cpu",
+                  "got \"cuda:97\""},
+                 {"train", "--config", "tiny.json", "--output", "runs/x", "--set",
+                  "runtime.device=cuda:97"});
+  EXPECT_FALSE(path_exists(file("runs/x")));
+  const std::string env = run({"env", "--json"}).output;
+  const Json devices =
+      Json::parse(env.substr(env.find("{\n")), "env").at("libtorch").at("devices");
+  EXPECT_EQ(devices.as_array().at(0).as_string(), "cpu");
+}
+
 }  // namespace
 }  // namespace tailor
