@@ -18,7 +18,7 @@
 #include "tailor/emulate/noise.h"
 #include "tailor/emulate/streams.h"
 #include "tailor/emulate/witness.h"
-#include "tailor/hls/project.h"
+#include "tailor/target/hls/project.h"
 
 namespace tailor {
 namespace {

@@ -8,13 +8,13 @@
 #include "tailor/core/log.h"
 #include "tailor/core/strings.h"
 #include "tailor/core/threads.h"
+#include "tailor/design/passes.h"
 #include "tailor/emulate/float64.h"
 #include "tailor/emulate/integer.h"
 #include "tailor/emulate/liveness.h"
 #include "tailor/emulate/noise.h"
-#include "tailor/hls/project.h"
 #include "tailor/ir/identifier.h"
-#include "tailor/passes/passes.h"
+#include "tailor/target/hls/project.h"
 
 namespace tailor {
 namespace {

@@ -7,11 +7,11 @@
 #include <vector>
 
 #include "tailor/cli/commands.h"
-#include "tailor/config/preprocessing.h"
-#include "tailor/config/run_config.h"
+#include "tailor/design/passes.h"
 #include "tailor/ir/graph.h"
-#include "tailor/net/checkpoint.h"
-#include "tailor/passes/passes.h"
+#include "tailor/run/checkpoint.h"
+#include "tailor/run/run_config.h"
+#include "tailor/tensors/preprocessing.h"
 
 namespace tailor {
 

@@ -83,8 +83,9 @@ void jitter_all(Span<T> hwc, int64_t channels, const ColorJitterConfig& config,
 
 }  // namespace
 
-Window random_resized_window(Extent extent, MapShape shape, const RandomResizedCropConfig& config,
-                             const AugmentationKey& key) {
+CropWindow random_resized_window(Extent extent, MapShape shape,
+                                 const RandomResizedCropConfig& config,
+                                 const AugmentationKey& key) {
   CounterRandom random = key.random(AugmentationUse::Crop);
   const double height = static_cast<double>(extent.height),
                width = static_cast<double>(extent.width), log_aspect = std::log(config.max_aspect);
@@ -109,9 +110,10 @@ Window random_resized_window(Extent extent, MapShape shape, const RandomResizedC
   return {(extent.height - h) / 2, (extent.width - w) / 2, h, w};
 }
 
-Window random_window(Extent extent, MapShape shape, int64_t resize, const AugmentationKey& key) {
+CropWindow random_window(Extent extent, MapShape shape, int64_t resize,
+                         const AugmentationKey& key) {
   CounterRandom random = key.random(AugmentationUse::Crop);
-  Window w = centre_window(extent, shape, resize);
+  CropWindow w = centre_window(extent, shape, resize);
   w.top = random.below(extent.height - w.height + 1);
   w.left = random.below(extent.width - w.width + 1);
   return w;

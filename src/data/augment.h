@@ -21,10 +21,10 @@ struct AugmentationKey {
 /// Area uniform in [min_area, 1] of the picture's, log of the aspect ratio uniform, place uniform
 /// (Szegedy et al. 2015); after ten that do not fit, the largest centred window of an allowed
 /// aspect.
-Window random_resized_window(Extent extent, MapShape shape, const RandomResizedCropConfig& config,
-                             const AugmentationKey& key);
+CropWindow random_resized_window(Extent extent, MapShape shape,
+                                 const RandomResizedCropConfig& config, const AugmentationKey& key);
 /// centre_window, but anywhere.
-Window random_window(Extent extent, MapShape shape, int64_t resize, const AugmentationKey& key);
+CropWindow random_window(Extent extent, MapShape shape, int64_t resize, const AugmentationKey& key);
 /// Brightness, contrast, saturation, in this order, in place: of RGB, or of one channel, which has
 /// no saturation. Bytes, or values in 0..1.
 void jitter_colors(Span<uint8_t> hwc, int64_t channels, const ColorJitterConfig& config,

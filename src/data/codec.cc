@@ -273,7 +273,7 @@ void cmyk_to_rgb(const std::vector<uint8_t>& cmyk, std::vector<uint8_t>& rgb) {
 /// The picture behind the header just read, decoded at the smallest of 1, 1/2, 1/4, 1/8 that still
 /// has the window at `size` (the steps between have no fast inverse DCT), and only around the
 /// window. `where` is the window in what was decoded.
-std::string decode_jpeg(Window window, Extent size, Extent& decoded, RealWindow& where) {
+std::string decode_jpeg(CropWindow window, Extent size, Extent& decoded, RealWindow& where) {
   Scratch& s = scratch();
   int eighths = 8;
   while (eighths > 1 && window.height * eighths / 2 >= 8 * size.height &&
@@ -328,12 +328,12 @@ void resample_to(const From* pixels, Extent extent, int64_t channels, RealWindow
   copy_channels(scaled.data(), channels, shape.channels, shape.pixels(), out_hwc);
 }
 
-Window checked_window(const ImageInfo& info, const WindowChooser& choose, MapShape shape,
-                      size_t values) {
+CropWindow checked_window(const ImageInfo& info, const WindowChooser& choose, MapShape shape,
+                          size_t values) {
   TAILOR_CHECK(
       (shape.channels == 3 || shape.channels == 1) && values == static_cast<size_t>(shape.size()),
       "{} values for {}", values, to_string(shape));
-  const Window window = choose(info.extent);
+  const CropWindow window = choose(info.extent);
   TAILOR_CHECK(window.top >= 0 && window.left >= 0 && window.height >= 1 && window.width >= 1 &&
                    window.top + window.height <= info.extent.height &&
                    window.left + window.width <= info.extent.width,
@@ -342,7 +342,7 @@ Window checked_window(const ImageInfo& info, const WindowChooser& choose, MapSha
   return window;
 }
 
-RealWindow whole_pixels(Window w) {
+RealWindow whole_pixels(CropWindow w) {
   return {static_cast<double>(w.top), static_cast<double>(w.left), static_cast<double>(w.height),
           static_cast<double>(w.width)};
 }
@@ -370,7 +370,7 @@ ImageInfo probe_image(Span<const uint8_t> bytes) {
 std::string decode_window(Span<const uint8_t> bytes, const WindowChooser& choose, MapShape shape,
                           Span<uint8_t> pixels_hwc) {
   const ImageInfo info = probe_image(bytes);
-  const Window window = checked_window(info, choose, shape, pixels_hwc.size());
+  const CropWindow window = checked_window(info, choose, shape, pixels_hwc.size());
   Extent decoded = info.extent;
   RealWindow where = whole_pixels(window);
   int64_t channels = 3;
@@ -397,7 +397,7 @@ std::string decode_window(Span<const uint8_t> bytes, const WindowChooser& choose
     for (size_t i = 0; i < eight.size(); ++i) pixels_hwc[i] = static_cast<float>(eight[i]) / 255;
     return problem;
   }
-  const Window window = checked_window(info, choose, shape, pixels_hwc.size());
+  const CropWindow window = checked_window(info, choose, shape, pixels_hwc.size());
   std::vector<uint16_t> pixels;
   const std::string problem = PngReader(bytes).decode(pixels);
   resample_to(pixels.data(), info.extent, info.colour == ImageColour::Grey ? 1 : 3,
@@ -405,7 +405,7 @@ std::string decode_window(Span<const uint8_t> bytes, const WindowChooser& choose
   return problem;
 }
 
-Window centre_window(Extent extent, MapShape shape, int64_t resize) {
+CropWindow centre_window(Extent extent, MapShape shape, int64_t resize) {
   // One step of evaluation's scale is `unit` of the picture's pixels.
   const double unit =
       static_cast<double>(std::min(extent.height, extent.width)) / static_cast<double>(resize);

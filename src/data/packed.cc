@@ -62,7 +62,7 @@ uint64_t pixel_bytes(PixelType type) {
 /// The whole image at this size, as bytes of the type; returns its label.
 int64_t read_packed_image(const ImageDataset& images, int64_t index, MapShape shape, PixelType type,
                           std::vector<uint8_t>& out) {
-  const WindowChooser whole = [](Extent x) { return Window{0, 0, x.height, x.width}; };
+  const WindowChooser whole = [](Extent x) { return CropWindow{0, 0, x.height, x.width}; };
   const auto count = static_cast<size_t>(shape.size());
   out.resize(count * pixel_bytes(type));
   if (type == PixelType::U8) return images.read_window(index, whole, shape, out);
@@ -200,7 +200,7 @@ class PackedImages : public ImageDataset {
                      shape.channels == cache_->view.shape.channels,
                  "{} values for {}", out_hwc.size(), to_string(shape));
     const Extent e = extent(index);
-    const Window w = choose(e);
+    const CropWindow w = choose(e);
     resample(pixels, e, shape.channels,
              {static_cast<double>(w.top), static_cast<double>(w.left),
               static_cast<double>(w.height), static_cast<double>(w.width)},

@@ -69,26 +69,29 @@ std::vector<double> tile_weights(const std::vector<double>& w, int64_t out, int6
 
 Map conv(const ConvAttributes& a, const MapShape& in, const MapShape& out, const Map& x,
          const std::vector<double>& weight, const std::vector<double>& bias) {
-  // A padded copy makes every window runs of consecutive elements: rows, or with groups taps.
-  const int64_t pitch = (in.width + a.pad_left + a.pad_right) * in.channels;
-  Map padded(static_cast<size_t>((in.height + a.pad_top + a.pad_bottom) * pitch), 0.0);
+  // A padded copy makes every window runs of consecutive elements: rows, or with groups or dilation
+  // taps.
+  const Window& w = a.window;
+  const int64_t pitch = (in.width + w.pads.left + w.pads.right) * in.channels;
+  Map padded(static_cast<size_t>((in.height + w.pads.top + w.pads.bottom) * pitch), 0.0);
   for (int64_t row = 0; row < in.height; ++row) {
     const double* from = x.data() + row * in.width * in.channels;
     std::copy(from, from + in.width * in.channels,
-              padded.data() + (row + a.pad_top) * pitch + a.pad_left * in.channels);
+              padded.data() + (row + w.pads.top) * pitch + w.pads.left * in.channels);
   }
   const int64_t read = in.channels / a.groups, outputs = out.channels / a.groups;
-  const int64_t length = a.groups == 1 ? a.kernel * read : read;
+  const bool rows = a.groups == 1 && w.dilation.width == 1;
+  const int64_t length = rows ? w.kernel.width * read : read;
   std::vector<int64_t> runs;
-  for (int64_t ky = 0; ky < a.kernel; ++ky) {
-    for (int64_t at = 0; at < a.kernel * in.channels; at += a.groups == 1 ? length : in.channels)
-      runs.push_back(ky * pitch + at);
+  for (int64_t ky = 0; ky < w.kernel.height; ++ky) {
+    for (int64_t kx = 0; kx < (rows ? 1 : w.kernel.width); ++kx)
+      runs.push_back(ky * w.dilation.height * pitch + kx * w.dilation.width * in.channels);
   }
   const auto count = static_cast<int64_t>(runs.size());
   Map y(static_cast<size_t>(out.size()), 0.0);
   for (int64_t first = 0; first < out.pixels(); first += kBatch) {
     const int64_t last = std::min(first + kBatch, out.pixels());
-    const double* w = weight.data();
+    const double* tile = weight.data();
     for (int64_t o = 0; o < out.channels;) {
       const int64_t group = o / outputs, lanes = std::min(kTile, (group + 1) * outputs - o);
       for (int64_t p = first; p < last; p += kBlock) {
@@ -96,30 +99,31 @@ Map conv(const ConvAttributes& a, const MapShape& in, const MapShape& out, const
         double sums[kBlock * kTile] = {};
         for (int64_t i = 0; i < kBlock; ++i) {
           const int64_t pixel = std::min(p + i, last - 1);
-          windows[i] = padded.data() + pixel / out.width * a.stride * pitch +
-                       pixel % out.width * a.stride * in.channels + group * read;
+          windows[i] = padded.data() + pixel / out.width * w.stride.height * pitch +
+                       pixel % out.width * w.stride.width * in.channels + group * read;
           if (!bias.empty()) std::copy_n(bias.begin() + o, lanes, sums + i * kTile);
         }
-        tile_sums(windows, runs.data(), count, length, w, sums);
+        tile_sums(windows, runs.data(), count, length, tile, sums);
         for (int64_t i = 0; i < std::min(kBlock, last - p); ++i)
           std::copy_n(sums + i * kTile, lanes, y.data() + (p + i) * out.channels + o);
       }
-      w += count * length * kTile;
+      tile += count * length * kTile;
       o += lanes;
     }
   }
   return y;
 }
 
-Map max_pool(const MaxPoolAttributes& a, const MapShape& in, const MapShape& out, const Map& x) {
+Map max_pool(const Window& w, const MapShape& in, const MapShape& out, const Map& x) {
   Map y(static_cast<size_t>(out.size()), -INFINITY);
   for (int64_t p = 0; p < out.pixels(); ++p) {
-    const int64_t top = p / out.width * a.stride - a.pad_top,
-                  left = p % out.width * a.stride - a.pad_left;
+    const int64_t top = p / out.width * w.stride.height - w.pads.top,
+                  left = p % out.width * w.stride.width - w.pads.left;
     double* best = y.data() + p * out.channels;
-    for (int64_t iy = std::max<int64_t>(top, 0); iy < std::min(top + a.kernel, in.height); ++iy) {
-      for (int64_t ix = std::max<int64_t>(left, 0); ix < std::min(left + a.kernel, in.width);
-           ++ix) {
+    for (int64_t ky = 0; ky < w.kernel.height; ++ky) {
+      for (int64_t kx = 0; kx < w.kernel.width; ++kx) {
+        const int64_t iy = top + ky * w.dilation.height, ix = left + kx * w.dilation.width;
+        if (iy < 0 || iy >= in.height || ix < 0 || ix >= in.width) continue;
         const double* pixel = x.data() + (iy * in.width + ix) * in.channels;
         for (int64_t c = 0; c < in.channels; ++c) best[c] = std::max(best[c], pixel[c]);
       }
@@ -228,7 +232,7 @@ std::vector<double> Float64Emulator::evaluate(size_t n, const std::vector<const 
       return y;
     }
     case Op::MaxPool2d:
-      return max_pool(std::get<MaxPoolAttributes>(node.attributes), in, out, input(0));
+      return max_pool(std::get<MaxPoolAttributes>(node.attributes).window, in, out, input(0));
     case Op::GlobalAvgPool:
       y.assign(static_cast<size_t>(out.channels), 0.0);
       for (size_t i = 0; i < input(0).size(); ++i) y[i % y.size()] += input(0)[i];
@@ -238,11 +242,12 @@ std::vector<double> Float64Emulator::evaluate(size_t n, const std::vector<const 
       return conv({}, {in.size(), 1, 1}, out, input(0), weights_[n], biases_[n]);
     case Op::ZeroPad: {
       const auto& a = std::get<ZeroPadAttributes>(node.attributes);
+      const Pads& p = a.pads;
       y.assign(static_cast<size_t>(out.size()), a.lowest ? -INFINITY : 0.0);
       for (int64_t row = 0; row < in.height; ++row) {
         const double* from = input(0).data() + row * in.width * in.channels;
         std::copy(from, from + in.width * in.channels,
-                  y.data() + ((row + a.top) * out.width + a.left) * out.channels);
+                  y.data() + ((row + p.top) * out.width + p.left) * out.channels);
       }
       return y;
     }

@@ -54,6 +54,9 @@ int64_t aligned(int64_t raw, int from_fraction, int to_fraction) {
   return raw * (int64_t{1} << (to_fraction - from_fraction));
 }
 
+/// Whether a window is rows of consecutive elements of a padded map, and not single taps.
+bool reads_rows(const ConvAttributes& a) { return a.groups == 1 && a.window.dilation.width == 1; }
+
 struct NodePlan {
   std::vector<WindowWeights> weights;  // by group
   std::vector<int64_t> bias;           // at the accumulator's fraction
@@ -108,13 +111,13 @@ IntegerEmulator::IntegerEmulator(const Graph& design) : plan_(std::make_unique<P
       const Shape& shape = design.tensor(node, "weight").shape();
       // Of a window, a group reads whole rows if it is alone, else its channels of every tap.
       const bool conv = node.op == Op::Conv2d;
-      const int64_t groups = conv ? node.conv().groups : 1, kernel = conv ? shape[2] : 1;
-      const int64_t runs = groups == 1 ? kernel : kernel * kernel;
+      const int64_t groups = conv ? node.conv().groups : 1, taps = conv ? shape[2] * shape[3] : 1;
+      const int64_t runs = !conv ? 1 : reads_rows(node.conv()) ? shape[2] : taps;
       const size_t size = raw.size() / static_cast<size_t>(groups);
       for (size_t first = 0; first < raw.size(); first += size) {
-        np.weights.push_back(pack_window_weights(
-            Span<const int64_t>(raw).subspan(first, size), runs, kernel * kernel / runs * shape[1],
-            shape[0] / groups, std::max(x.max_raw(), -x.min_raw()), plan.narrow));
+        np.weights.push_back(pack_window_weights(Span<const int64_t>(raw).subspan(first, size),
+                                                 runs, taps / runs * shape[1], shape[0] / groups,
+                                                 std::max(x.max_raw(), -x.min_raw()), plan.narrow));
       }
       np.bias = quantised_bias(design, node, &plan.weight_overflows[n]);
       TAILOR_CHECK(acc.fraction() >= x.fraction() + node.hardware.weight->fraction(),
@@ -156,24 +159,25 @@ std::vector<T> IntegerEmulator::Plan::conv(size_t n,
   const Value& yv = graph.value(node.outputs[0]);
   const MapShape &in = xv.shape, &out = yv.shape;
   const int fraction = node.hardware.accumulator->fraction();
-  // A padded copy makes every window `kernel` runs of consecutive elements; one spare element for
+  // A padded copy makes every window runs of consecutive elements; one spare element for
   // the pairwise kernel.
-  const int64_t pitch = (in.width + a.pad_left + a.pad_right) * in.channels;
-  const int64_t rows = in.height + a.pad_top + a.pad_bottom;
+  const Window& w = a.window;
+  const int64_t pitch = (in.width + w.pads.left + w.pads.right) * in.channels;
+  const int64_t rows = in.height + w.pads.top + w.pads.bottom;
   std::vector<T> padded(static_cast<size_t>(rows * pitch + 2), T{0});
   for (int64_t y = 0; y < in.height; ++y) {
     const T* from = inputs[0]->data() + y * in.width * in.channels;
     std::copy(from, from + in.width * in.channels,
-              padded.data() + (y + a.pad_top) * pitch + a.pad_left * in.channels);
+              padded.data() + (y + w.pads.top) * pitch + w.pads.left * in.channels);
   }
   std::vector<T> result(static_cast<size_t>(out.size()));
   // So many pixels share one pass over the weights that the largest layers' stay in the cache.
   const int64_t batch = std::min<int64_t>(256, out.pixels());
   std::vector<int64_t> sums(static_cast<size_t>(batch * out.channels)), starts, runs;
   const int64_t read = in.channels / a.groups, outputs = out.channels / a.groups;
-  for (int64_t ky = 0; ky < a.kernel; ++ky) {
-    for (int64_t kx = 0; kx < (a.groups == 1 ? 1 : a.kernel); ++kx)
-      runs.push_back(ky * pitch + kx * in.channels);
+  for (int64_t ky = 0; ky < w.kernel.height; ++ky) {
+    for (int64_t kx = 0; kx < (reads_rows(a) ? 1 : w.kernel.width); ++kx)
+      runs.push_back(ky * w.dilation.height * pitch + kx * w.dilation.width * in.channels);
   }
   const bool relu = a.activation == Activation::Relu;
   const bool before = a.skip_position == SkipPosition::BeforeActivation;
@@ -182,7 +186,8 @@ std::vector<T> IntegerEmulator::Plan::conv(size_t n,
     const int64_t last = std::min(first + batch, out.pixels());
     starts.clear();
     for (int64_t p = first; p < last; ++p) {
-      starts.push_back(p / out.width * a.stride * pitch + p % out.width * a.stride * in.channels);
+      starts.push_back(p / out.width * w.stride.height * pitch +
+                       p % out.width * w.stride.width * in.channels);
     }
     for (int64_t g = 0; g < a.groups; ++g) {
       window_sums(np.weights[static_cast<size_t>(g)], padded.data() + g * read, starts, runs,
@@ -291,17 +296,17 @@ IntegerResult IntegerEmulator::Plan::run(Span<const double> input_chw,
         break;
       }
       case Op::MaxPool2d: {
-        const auto& a = std::get<MaxPoolAttributes>(node.attributes);
+        const Window& w = std::get<MaxPoolAttributes>(node.attributes).window;
         cast_each([&](size_t i) {
           const auto index = static_cast<int64_t>(i);
           const int64_t c = index % out.channels,
-                        left = index / out.channels % out.width * a.stride - a.pad_left,
-                        top = index / out.channels / out.width * a.stride - a.pad_top;
+                        left = index / out.channels % out.width * w.stride.width - w.pads.left,
+                        top = index / out.channels / out.width * w.stride.height - w.pads.top;
           int64_t best = std::numeric_limits<int64_t>::min();
-          for (int64_t y0 = std::max<int64_t>(top, 0); y0 < std::min(top + a.kernel, in.height);
-               ++y0) {
-            for (int64_t x0 = std::max<int64_t>(left, 0); x0 < std::min(left + a.kernel, in.width);
-                 ++x0) {
+          for (int64_t ky = 0; ky < w.kernel.height; ++ky) {
+            for (int64_t kx = 0; kx < w.kernel.width; ++kx) {
+              const int64_t y0 = top + ky * w.dilation.height, x0 = left + kx * w.dilation.width;
+              if (y0 < 0 || y0 >= in.height || x0 < 0 || x0 >= in.width) continue;
               best = std::max<int64_t>(
                   best, (*inputs[0])[static_cast<size_t>((y0 * in.width + x0) * in.channels + c)]);
             }
@@ -335,8 +340,9 @@ IntegerResult IntegerEmulator::Plan::run(Span<const double> input_chw,
         const int64_t fill = a.lowest ? graph.value(node.inputs[0]).type->min_raw() : 0;
         cast_each([&](size_t i) -> int64_t {
           const auto index = static_cast<int64_t>(i);
-          const int64_t c = index % out.channels, x = index / out.channels % out.width - a.left,
-                        row = index / out.channels / out.width - a.top;
+          const int64_t c = index % out.channels,
+                        x = index / out.channels % out.width - a.pads.left,
+                        row = index / out.channels / out.width - a.pads.top;
           if (x < 0 || x >= in.width || row < 0 || row >= in.height) return fill;
           return (*inputs[0])[static_cast<size_t>((row * in.width + x) * in.channels + c)];
         });

@@ -10,30 +10,33 @@ using Kind = StreamAction::Kind;
 
 /// Whether a window, a convolution's or a max pool's, is complete when its stage has come to (y,
 /// x).
-template <class A>
-bool emits(const A& a, const MapShape& out, int64_t y, int64_t x) {
-  const int64_t oy = y - (a.kernel - 1 - a.pad_top), ox = x - (a.kernel - 1 - a.pad_left);
-  return oy >= 0 && ox >= 0 && oy % a.stride == 0 && ox % a.stride == 0 &&
-         oy / a.stride < out.height && ox / a.stride < out.width;
+bool emits(const Window& w, const MapShape& out, int64_t y, int64_t x) {
+  const Size2 extent = w.extent();
+  const int64_t oy = y - (extent.height - 1 - w.pads.top),
+                ox = x - (extent.width - 1 - w.pads.left);
+  return oy >= 0 && ox >= 0 && oy % w.stride.height == 0 && ox % w.stride.width == 0 &&
+         oy / w.stride.height < out.height && ox / w.stride.width < out.width;
 }
 
 /// Whether a stage still computes on one token when it takes the next ones: a convolution of
 /// windows.
-bool holds_token(const Node& node) { return node.op == Op::Conv2d && node.conv().kernel > 1; }
+bool holds_token(const Node& node) {
+  return node.op == Op::Conv2d && node.conv().window.taps() > 1;
+}
 
 std::vector<StreamAction> conv_program(const Graph& g, const Node& node) {
-  const ConvAttributes& a = node.conv();
+  const Window& w = node.conv().window;
   const MapShape& in = g.value(node.inputs[0]).shape;
   const MapShape& out = g.value(node.outputs[0]).shape;
-  // The stage's own loop (src/hls/library/tailor/conv2d.h): zero columns and rows behind the image
-  // pad both of their sides.
-  const int64_t rows = in.height + std::max(a.pad_top, a.pad_bottom),
-                columns = in.width + std::max(a.pad_left, a.pad_right);
+  // The stage's own loop (src/target/hls/library/tailor/conv2d.h): zero columns and rows behind the
+  // image pad both of their sides.
+  const int64_t rows = in.height + std::max(w.pads.top, w.pads.bottom),
+                columns = in.width + std::max(w.pads.left, w.pads.right);
   std::vector<StreamAction> program;
   for (int64_t y = 0; y < rows; ++y) {
     for (int64_t x = 0; x < columns; ++x) {
       if (y < in.height && x < in.width) program.push_back({Kind::Read, node.inputs[0], 0});
-      if (!emits(a, out, y, x)) {
+      if (!emits(w, out, y, x)) {
         program.push_back({Kind::Wait, -1, node.hardware.cycles_per_step});
         continue;
       }
@@ -110,13 +113,13 @@ std::vector<StreamAction> stream_program(const Graph& g, const Node& node) {
       break;
     }
     case Op::MaxPool2d: {
-      // The stage's own loop (src/hls/library/tailor/pool.h), one token a cycle.
-      const auto& a = std::get<MaxPoolAttributes>(node.attributes);
-      for (int64_t y = 0; y < in.height + a.pad_bottom; ++y) {
-        for (int64_t x = 0; x < in.width + a.pad_right; ++x) {
+      // The stage's own loop (src/target/hls/library/tailor/pool.h), one token a cycle.
+      const Window& w = std::get<MaxPoolAttributes>(node.attributes).window;
+      for (int64_t y = 0; y < in.height + w.pads.bottom; ++y) {
+        for (int64_t x = 0; x < in.width + w.pads.right; ++x) {
           if (y < in.height && x < in.width) read(node.inputs[0]);
           wait(step);
-          if (emits(a, out, y, x)) write();
+          if (emits(w, out, y, x)) write();
         }
       }
       break;
@@ -130,10 +133,10 @@ std::vector<StreamAction> stream_program(const Graph& g, const Node& node) {
       read(node.inputs[0]), wait(node.hardware.cycles_per_output), write();
       break;
     case Op::ZeroPad: {
-      const auto& a = std::get<ZeroPadAttributes>(node.attributes);
+      const Pads& p = std::get<ZeroPadAttributes>(node.attributes).pads;
       for (int64_t y = 0; y < out.height; ++y) {
         for (int64_t x = 0; x < out.width; ++x) {
-          if (y >= a.top && y < a.top + in.height && x >= a.left && x < a.left + in.width)
+          if (y >= p.top && y < p.top + in.height && x >= p.left && x < p.left + in.width)
             read(node.inputs[0]);
           wait(step);
           write();

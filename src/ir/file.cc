@@ -47,36 +47,43 @@ std::vector<int> read_ids(const Json& json) {
   return out;
 }
 
-/// Of a convolution or a max pool.
-template <class A>
-Json write_pads(const A& a) {
-  return Json::Array{a.pad_top, a.pad_left, a.pad_bottom, a.pad_right};
-}
-const Json::Array& read_pads(const Json& json) {
+Json write_pads(const Pads& p) { return Json::Array{p.top, p.left, p.bottom, p.right}; }
+Pads read_pads(const Json& json) {
   const auto& pads = json.at("pads").as_array();
   if (pads.size() != 4) fail(ErrorKind::Data, "expected 4 pads, got {}", pads.size());
-  return pads;
+  return {pads[0].as_int(), pads[1].as_int(), pads[2].as_int(), pads[3].as_int()};
 }
-template <class A>
-void read_window(A& a, const Json& json) {
-  a.kernel = json.at("kernel").as_int();
-  a.stride = json.at("stride").as_int();
-  const auto& pads = read_pads(json);
-  a.pad_top = pads[0].as_int(), a.pad_left = pads[1].as_int(), a.pad_bottom = pads[2].as_int(),
-  a.pad_right = pads[3].as_int();
+/// 3 of a square, [1, 33] otherwise.
+Json write_size(const Size2& s) {
+  return s.height == s.width ? Json(s.height) : Json(Json::Array{s.height, s.width});
+}
+Size2 read_size(const Json& json) {
+  if (!json.is_array()) return {json.as_int(), json.as_int()};
+  const auto& sides = json.as_array();
+  if (sides.size() != 2) fail(ErrorKind::Data, "expected rows and columns, got {}", sides.size());
+  return {sides[0].as_int(), sides[1].as_int()};
+}
+Window read_window(const Json& json) {
+  const Json* dilation = json.find("dilation");
+  return {read_size(json.at("kernel")), read_size(json.at("stride")),
+          dilation ? read_size(*dilation) : Size2{}, read_pads(json)};
+}
+void write_window(Json& json, const Window& w) {
+  json.set("kernel", write_size(w.kernel));
+  json.set("stride", write_size(w.stride));
+  if (w.dilation.size() != 1) json.set("dilation", write_size(w.dilation));
+  json.set("pads", write_pads(w.pads));
 }
 
 Json write_attributes(const Node& node) {
   if (const auto* a = std::get_if<ConvAttributes>(&node.attributes)) {
-    Json json =
-        Json::object({{"kernel", a->kernel},
-                      {"stride", a->stride},
-                      {"pads", write_pads(*a)},
-                      {"relu", a->activation == Activation::Relu},
-                      {"skips_after_activation", a->skip_position == SkipPosition::AfterActivation},
-                      {"stream_skips", Json::array(a->stream_skips)},
-                      {"window_skips", Json::array(a->window_skips)},
-                      {"folded_skips", Json::array(a->folded_skips)}});
+    Json json = Json::object();
+    write_window(json, a->window);
+    json.set("relu", a->activation == Activation::Relu);
+    json.set("skips_after_activation", a->skip_position == SkipPosition::AfterActivation);
+    json.set("stream_skips", Json::array(a->stream_skips));
+    json.set("window_skips", Json::array(a->window_skips));
+    json.set("folded_skips", Json::array(a->folded_skips));
     if (a->groups != 1) json.set("groups", a->groups);
     return json;
   }
@@ -87,10 +94,12 @@ Json write_attributes(const Node& node) {
   if (const auto* a = std::get_if<ShortcutPadAttributes>(&node.attributes))
     return Json::object({{"stride", a->stride}, {"channel_offset", a->channel_offset}});
   if (const auto* a = std::get_if<MaxPoolAttributes>(&node.attributes)) {
-    return Json::object({{"kernel", a->kernel}, {"stride", a->stride}, {"pads", write_pads(*a)}});
+    Json json = Json::object();
+    write_window(json, a->window);
+    return json;
   }
   if (const auto* a = std::get_if<ZeroPadAttributes>(&node.attributes)) {
-    Json json = Json::object({{"pads", Json::Array{a->top, a->left, a->bottom, a->right}}});
+    Json json = Json::object({{"pads", write_pads(a->pads)}});
     if (a->lowest) json.set("lowest", true);
     return json;
   }
@@ -101,7 +110,7 @@ Attributes read_attributes(Op op, const Json& json) {
   switch (op) {
     case Op::Conv2d: {
       ConvAttributes a;
-      read_window(a, json);
+      a.window = read_window(json);
       a.groups = json.get_int("groups", 1);
       a.activation = json.at("relu").as_bool() ? Activation::Relu : Activation::None;
       a.skip_position = json.at("skips_after_activation").as_bool()
@@ -119,16 +128,11 @@ Attributes read_attributes(Op op, const Json& json) {
     case Op::ShortcutPad:
       return ShortcutPadAttributes{json.at("stride").as_int(), json.at("channel_offset").as_int()};
     case Op::ZeroPad: {
-      const auto& pads = read_pads(json);
       const Json* lowest = json.find("lowest");
-      return ZeroPadAttributes{pads[0].as_int(), pads[1].as_int(), pads[2].as_int(),
-                               pads[3].as_int(), lowest && lowest->as_bool()};
+      return ZeroPadAttributes{read_pads(json), lowest && lowest->as_bool()};
     }
-    case Op::MaxPool2d: {
-      MaxPoolAttributes a;
-      read_window(a, json);
-      return a;
-    }
+    case Op::MaxPool2d:
+      return MaxPoolAttributes{read_window(json)};
     case Op::Input:
     case Op::Relu:
     case Op::GlobalAvgPool:

@@ -5,25 +5,23 @@
 namespace tailor {
 namespace {
 
-bool is_pad(int64_t n) { return n >= 0 && n <= kMaxMapSide; }
-
-/// Whether kernel, stride and pads are sizes at all; A is a convolution's or a max pool's.
-template <class A>
-bool is_window(const A& a) {
-  return is_map_side(a.kernel) && is_map_side(a.stride) && is_pad(a.pad_top) &&
-         is_pad(a.pad_left) && is_pad(a.pad_bottom) && is_pad(a.pad_right);
-}
 std::string window_sizes() {
-  return fmt::format("kernel and stride must be 1..{}, pads 0..{}", kMaxMapSide, kMaxMapSide);
+  return fmt::format("kernel, stride and dilation must be 1..{}, pads 0..{}", kMaxMapSide,
+                     kMaxMapSide);
 }
 
-/// Rows and columns of windows on a map; at least one of each, or a size of 0.
-template <class A>
-MapShape count_windows(const A& a, const MapShape& x, int64_t channels) {
-  const int64_t rows = x.height + a.pad_top + a.pad_bottom - a.kernel,
-                columns = x.width + a.pad_left + a.pad_right - a.kernel;
-  if (rows < 0 || columns < 0) return {};
-  return {channels, rows / a.stride + 1, columns / a.stride + 1};
+/// "3", or "1x33" where it is no square.
+std::string kernel_text(const Window& window) {
+  const Size2& k = window.kernel;
+  return k.height == k.width ? std::to_string(k.height) : fmt::format("{}x{}", k.height, k.width);
+}
+std::string window_too_large(const Window& window, const MapShape& x) {
+  return fmt::format("a kernel of {} does not fit on {}", kernel_text(window), to_string(x));
+}
+
+MapShape window_map(const Window& window, const MapShape& x, int64_t channels) {
+  const Size2 places = count_windows(window, x);
+  return {channels, places.height, places.width};
 }
 
 }  // namespace
@@ -139,13 +137,13 @@ MapShape infer_shape(Op op, const std::string& name, const std::vector<MapShape>
     case Op::Conv2d: {
       const auto* a = std::get_if<ConvAttributes>(&attributes);
       need(a && !inputs.empty(), "expected convolution attributes and an input");
-      need(is_window(*a), window_sizes());
+      need(is_window(a->window), window_sizes());
       const MapShape& x = inputs[0];
       need(a->groups >= 1 && x.channels % a->groups == 0 && out_channels % a->groups == 0,
            fmt::format("{} groups do not divide {} channels in and {} out", a->groups, x.channels,
                        out_channels));
-      const MapShape y = count_windows(*a, x, out_channels);
-      need(y.height > 0, fmt::format("a kernel of {} does not fit on {}", a->kernel, to_string(x)));
+      const MapShape y = window_map(a->window, x, out_channels);
+      need(y.height > 0, window_too_large(a->window, x));
       need(inputs.size() == 1 + a->stream_skips.size(),
            fmt::format("{} skip inputs, {} skip ids", inputs.size() - 1, a->stream_skips.size()));
       for (size_t i = 1; i < inputs.size(); ++i) {
@@ -154,7 +152,7 @@ MapShape infer_shape(Op op, const std::string& name, const std::vector<MapShape>
                          to_string(inputs[i]), to_string(y)));
       }
       need(a->window_skips.empty() ||
-               (y == x && a->stride == 1 && a->pad_top < a->kernel && a->pad_left < a->kernel),
+               (y == x && a->window.stride.size() == 1 && has_centre_tap(a->window)),
            "a skip read from the window needs stride 1 and equal shapes");
       return y;
     }
@@ -172,8 +170,8 @@ MapShape infer_shape(Op op, const std::string& name, const std::vector<MapShape>
     case Op::ShortcutPad: {
       const auto* a = std::get_if<ShortcutPadAttributes>(&attributes);
       const MapShape& x = one_input();
-      need(a && is_map_side(a->stride) && is_pad(a->channel_offset) &&
-               a->channel_offset + x.channels <= out_channels,
+      need(a && is_map_side(a->stride) && a->channel_offset >= 0 &&
+               a->channel_offset <= kMaxMapSide && a->channel_offset + x.channels <= out_channels,
            "channels do not fit");
       return {out_channels, (x.height + a->stride - 1) / a->stride,
               (x.width + a->stride - 1) / a->stride};
@@ -181,12 +179,14 @@ MapShape infer_shape(Op op, const std::string& name, const std::vector<MapShape>
     case Op::MaxPool2d: {
       const auto* a = std::get_if<MaxPoolAttributes>(&attributes);
       const MapShape& x = one_input();
-      need(a && is_window(*a), window_sizes());
-      need(
-          std::max({a->pad_top, a->pad_left, a->pad_bottom, a->pad_right}) < a->kernel,
-          fmt::format("pads must be below the kernel of {}, or a window holds nothing", a->kernel));
-      const MapShape y = count_windows(*a, x, x.channels);
-      need(y.height > 0, fmt::format("a kernel of {} does not fit on {}", a->kernel, to_string(x)));
+      need(a && is_window(a->window), window_sizes());
+      const Pads& p = a->window.pads;
+      const Size2 extent = a->window.extent();
+      need(std::max(p.top, p.bottom) < extent.height && std::max(p.left, p.right) < extent.width,
+           fmt::format("pads must be below the kernel of {}, or a window holds nothing",
+                       kernel_text(a->window)));
+      const MapShape y = window_map(a->window, x, x.channels);
+      need(y.height > 0, window_too_large(a->window, x));
       return y;
     }
     case Op::GlobalAvgPool:
@@ -197,9 +197,9 @@ MapShape infer_shape(Op op, const std::string& name, const std::vector<MapShape>
     case Op::ZeroPad: {
       const auto* a = std::get_if<ZeroPadAttributes>(&attributes);
       const MapShape& x = one_input();
-      need(a && is_pad(a->top) && is_pad(a->left) && is_pad(a->bottom) && is_pad(a->right),
-           fmt::format("pads must be 0..{}", kMaxMapSide));
-      return {x.channels, x.height + a->top + a->bottom, x.width + a->left + a->right};
+      need(a && is_window({{}, {}, {}, a->pads}), fmt::format("pads must be 0..{}", kMaxMapSide));
+      const Pads& p = a->pads;
+      return {x.channels, x.height + p.top + p.bottom, x.width + p.left + p.right};
     }
   }
   fail(ErrorKind::Internal, "no shape rule for {}", to_string(op));
@@ -227,8 +227,8 @@ int64_t largest_register_array(const Graph& design) {
   for (const Node& node : design.nodes) {
     for (int id : node.outputs) largest = std::max(largest, design.value(id).shape.channels);
     if (node.op != Op::Conv2d) continue;
-    const int64_t kernel = node.conv().kernel;
-    largest = std::max(largest, kernel * kernel * design.value(node.inputs[0]).shape.channels);
+    largest =
+        std::max(largest, node.conv().window.taps() * design.value(node.inputs[0]).shape.channels);
   }
   return largest;
 }

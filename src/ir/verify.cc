@@ -103,7 +103,8 @@ std::vector<std::string> verify_graph(const Graph& graph) {
     }
     if (node.op == Op::Conv2d) {
       const ConvAttributes& a = node.conv();
-      expect("weight", {out_channels, shapes[0].channels / a.groups, a.kernel, a.kernel});
+      expect("weight", {out_channels, shapes[0].channels / a.groups, a.window.kernel.height,
+                        a.window.kernel.width});
       if (graph.has_tensor(node, "bias")) expect("bias", {out_channels});
     } else if (node.op == Op::Dense) {
       expect("weight", {out_channels, shapes[0].size()});

@@ -4,7 +4,7 @@
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <dlfcn.h>
 
-#include "tailor/config/record.h"
+#include "tailor/core/record.h"
 #include "tailor/core/strings.h"
 
 namespace tailor {

@@ -7,9 +7,9 @@
 #include "tailor/core/files.h"
 #include "tailor/core/log.h"
 #include "tailor/nn/witness.h"
+#include "tailor/run/schedule.h"
 #include "tailor/task/classification.h"
 #include "tailor/train/device.h"
-#include "tailor/train/schedule.h"
 
 namespace tailor {
 namespace {

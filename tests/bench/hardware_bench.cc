@@ -15,13 +15,13 @@
 #include "tailor/core/log.h"
 #include "tailor/core/strings.h"
 #include "tailor/core/version.h"
+#include "tailor/design/passes.h"
 #include "tailor/emulate/float64.h"
 #include "tailor/emulate/integer.h"
 #include "tailor/emulate/streams.h"
 #include "tailor/emulate/witness.h"
-#include "tailor/hls/project.h"
 #include "tailor/ir/identifier.h"
-#include "tailor/passes/passes.h"
+#include "tailor/target/hls/project.h"
 
 namespace tailor {
 namespace {
@@ -52,8 +52,7 @@ auto guarded(Body body) {
   };
 }
 
-// ---- subjects: made once a program, never timed
-// -------------------------------------------------------------------------------
+// ---- subjects: made once a program, never timed -------------------------------------------------
 
 struct Subject {
   GraphSource source;  // initial weights, batch norm calibrated: what `tailor export --network NAME
@@ -94,8 +93,7 @@ const Graph& design_of(const DesignCase& c) {
   return at->second;
 }
 
-// ---- checks
-// --------------------------------------------------------------------------------------------------------------------
+// ---- checks -------------------------------------------------------------------------------------
 
 /// The integer emulator, node by node, against the float64 emulator on quantised weights: products
 /// and sums of up to 53 bits are exact in float64, so that one cast at a node's output must give
@@ -196,8 +194,7 @@ void check_project(const std::string& folder, const Graph& lowered, const Graph&
           "design.safetensors is another design");
 }
 
-// ---- cases
-// ---------------------------------------------------------------------------------------------------------------------
+// ---- cases --------------------------------------------------------------------------------------
 
 void emulate(benchmark::State& state, const DesignCase& c) {
   const std::vector<double>& image = subject(c.network).image;

@@ -17,7 +17,8 @@
 #include "tailor/data/codec.h"
 #include "tailor/emulate/float64.h"
 #include "tailor/ir/graph.h"
-#include "tailor/net/checkpoint.h"
+#include "tailor/run/checkpoint.h"
+#include "tailor/run/run_config.h"
 #include "tailor/tensors/npy.h"
 
 namespace tailor {
@@ -969,7 +970,7 @@ TEST_F(Cli, ImagesOfOneChannelAreCheckedAndDrawnGrey) {
   decode_window(
       {reinterpret_cast<const uint8_t*>(png.data()), png.size()},
       [](Extent) {
-        return Window{53, 9, 1, 1};
+        return CropWindow{53, 9, 1, 1};
       },
       {3, 1, 1}, rgb);
   EXPECT_EQ(rgb, (std::vector<uint8_t>{204, 204, 204}));

@@ -288,7 +288,7 @@ TEST_F(NpySensor, ThePackedCacheHoldsThemAsTheyAre) {
     EXPECT_EQ(data.train->pixel_type(), floats ? PixelType::F32 : PixelType::U16);
     EXPECT_EQ(data.preprocessing.high, source.preprocessing.high);
     std::vector<float> got(10);
-    const WindowChooser all = [](Extent e) { return Window{0, 0, e.height, e.width}; };
+    const WindowChooser all = [](Extent e) { return CropWindow{0, 0, e.height, e.width}; };
     for (int64_t i = 0; i < 3; ++i) {
       EXPECT_EQ(data.test->read_window_values(i, all, {5, 1, 2}, got), i % 2);
       EXPECT_EQ(got, values(source.test, i, source.shape));
@@ -373,7 +373,7 @@ TEST(MemoryImages, AWindowCanHaveAnotherSizeThanTheImages) {
   images->read_window(
       1,
       [](Extent e) {
-        return Window{e.height - 5, 3, 5, 9};
+        return CropWindow{e.height - 5, 3, 5, 9};
       },
       {3, 5, 9}, part);
   for (size_t y = 0; y < 5; ++y) {

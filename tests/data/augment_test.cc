@@ -20,7 +20,7 @@ TEST(RandomResizedWindow, StaysInsideWithItsAreaAndAspect) {
   double area = 0, least = 1, most = 0;
   constexpr int kCount = 3000;
   for (int64_t id = 0; id < kCount; ++id) {
-    const Window w = random_resized_window(extent, {3, 8, 8}, config, {1, 2, id});
+    const CropWindow w = random_resized_window(extent, {3, 8, 8}, config, {1, 2, id});
     ASSERT_GE(w.top, 0);
     ASSERT_GE(w.left, 0);
     ASSERT_LE(w.top + w.height, 200);
@@ -38,7 +38,7 @@ TEST(RandomResizedWindow, StaysInsideWithItsAreaAndAspect) {
 }
 
 TEST(RandomResizedWindow, APictureThatNoAspectFitsGivesItsCentre) {
-  const Window w = random_resized_window({3, 3000}, {3, 8, 8}, {0.9, 1.2}, {1, 0, 5});
+  const CropWindow w = random_resized_window({3, 3000}, {3, 8, 8}, {0.9, 1.2}, {1, 0, 5});
   EXPECT_EQ(w.top, 0);
   EXPECT_EQ(w.height, 3);
   EXPECT_EQ(w.width, 4);  // 3 · 1.2
@@ -48,7 +48,7 @@ TEST(RandomResizedWindow, APictureThatNoAspectFitsGivesItsCentre) {
 TEST(RandomWindow, IsOfTheCentresSizeAndReachesEveryPlace) {
   std::vector<int> tops(7), lefts(17);
   for (int64_t id = 0; id < 2000; ++id) {
-    const Window w = random_window({36, 36}, {3, 30, 20}, 36, {7, 1, id});
+    const CropWindow w = random_window({36, 36}, {3, 30, 20}, 36, {7, 1, id});
     ASSERT_EQ(w.height, 30);
     ASSERT_EQ(w.width, 20);
     ++tops.at(static_cast<size_t>(w.top));

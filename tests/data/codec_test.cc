@@ -25,7 +25,7 @@ using testing::jpeg_picture;
 using testing::png_picture;
 using testing::raw_png;
 
-std::vector<uint8_t> decode(const std::string& bytes, Window window, Extent size,
+std::vector<uint8_t> decode(const std::string& bytes, CropWindow window, Extent size,
                             std::string* problem = nullptr) {
   std::vector<uint8_t> out(static_cast<size_t>(size.height * size.width * 3));
   const std::string found = decode_window(
@@ -38,7 +38,7 @@ std::vector<uint8_t> decode(const std::string& bytes, Window window, Extent size
 }
 
 /// The gradient's colour at the centre of output pixel (y, x) of a window.
-void expect_gradient(const std::vector<uint8_t>& got, Extent picture, Window w, Extent size,
+void expect_gradient(const std::vector<uint8_t>& got, Extent picture, CropWindow w, Extent size,
                      double tolerance, int blue = 60) {
   double worst = 0;
   for (int64_t y = 0; y < size.height; ++y) {
@@ -64,7 +64,7 @@ TEST(DecodeWindow, PngIsExactWithoutScaling) {
   const Extent extent{13, 29};
   const auto all = gradient(extent);
   EXPECT_EQ(decode(png_picture(extent), {0, 0, 13, 29}, extent), all);
-  const Window w{2, 5, 7, 11};
+  const CropWindow w{2, 5, 7, 11};
   std::vector<uint8_t> expected;
   for (int64_t y = 2; y < 9; ++y)
     expected.insert(expected.end(), all.begin() + (y * 29 + 5) * 3,
@@ -76,7 +76,8 @@ TEST(DecodeWindow, WindowsAreWhereTheyWereChosenAtEveryScale) {
   const Extent extent{311, 487};
   const std::string jpeg = jpeg_picture(extent), png = png_picture(extent);
   for (Extent size : {Extent{300, 400}, Extent{100, 130}, Extent{61, 43}, Extent{17, 23}}) {
-    for (Window w : {Window{0, 0, 311, 487}, Window{101, 53, 200, 333}, Window{3, 290, 155, 197}}) {
+    for (CropWindow w : {CropWindow{0, 0, 311, 487}, CropWindow{101, 53, 200, 333},
+                         CropWindow{3, 290, 155, 197}}) {
       // The edges of a filter that is cut off at the window lie one step of the gradient inside.
       const double edge = 200.0 / static_cast<double>(std::min(size.height, size.width)) / 2 *
                               static_cast<double>(w.width) / 487 +
@@ -112,8 +113,9 @@ TEST(DecodeWindow, APartOfAJpegIsWhatTheWholeHasThere) {
                               height, TJPF_RGB, 0),
                 0)
           << tjGetErrorStr2(handle);
-      for (Window w : {Window{0, 0, 309, 427}, Window{101, 53, 143, 211}, Window{17, 33, 131, 379},
-                       Window{7, 300, 302, 120}, Window{150, 0, 159, 173}}) {
+      for (CropWindow w :
+           {CropWindow{0, 0, 309, 427}, CropWindow{101, 53, 143, 211}, CropWindow{17, 33, 131, 379},
+            CropWindow{7, 300, 302, 120}, CropWindow{150, 0, 159, 173}}) {
         const Extent size{w.height * eighths / 8, w.width * eighths / 8};
         const double scale = eighths / 8.0;
         std::vector<uint8_t> expected(static_cast<size_t>(size.height * size.width * 3));
@@ -133,7 +135,7 @@ TEST(DecodeWindow, AJpegThatBreaksOffBelowTheWindowSaysSo) {
   const Extent extent{320, 96};
   const std::string whole = jpeg_picture(extent);
   std::string problem;
-  const Window top{0, 0, 48, 96};
+  const CropWindow top{0, 0, 48, 96};
   const auto got = decode(whole.substr(0, whole.size() - 40), top, {48, 96}, &problem);
   EXPECT_EQ(problem, "Premature end of JPEG file");
   EXPECT_EQ(got, decode(whole, top, {48, 96}));
@@ -230,7 +232,7 @@ TEST(DecodeWindow, AChunkAboutColoursLeavesThePixelsAsTheyAre) {
   const std::vector<uint8_t> rgb(colours.begin(), colours.end());
   std::vector<uint8_t> thrice;
   for (char c : grey) thrice.insert(thrice.end(), 3, static_cast<uint8_t>(c));
-  const Window all{0, 0, 2, 3};
+  const CropWindow all{0, 0, 2, 3};
   for (const auto& chunks : colour_chunks(0)) {
     EXPECT_EQ(decode(file(8, 0, grey, chunks), all, extent), thrice);
     EXPECT_EQ(decode(file(16, 0, grey16, chunks), all, extent), thrice);
@@ -255,7 +257,7 @@ TEST(DecodeWindow, AChunkAboutColoursLeavesThePixelsAsTheyAre) {
 
 TEST(DecodeWindow, SixteenBitsStayAndAPictureCanHaveOneChannel) {
   const Extent extent{1, 4};
-  const WindowChooser all = [](Extent e) { return Window{0, 0, e.height, e.width}; };
+  const WindowChooser all = [](Extent e) { return CropWindow{0, 0, e.height, e.width}; };
   const std::string grey =
       raw_png(extent, 16, 0, std::string("\x12\x34\x00\x01\xFF\xFE\x80\x00", 8));
   EXPECT_EQ(probe_image(as_span(grey)).bits, 16);
@@ -270,7 +272,7 @@ TEST(DecodeWindow, SixteenBitsStayAndAPictureCanHaveOneChannel) {
   decode_window(
       as_span(grey),
       [](Extent) {
-        return Window{0, 0, 1, 2};
+        return CropWindow{0, 0, 1, 2};
       },
       {1, 1, 1}, Span<float>(half.data(), 1));
   EXPECT_FLOAT_EQ(half[0], (0x1234 + 1) / 2.F / 65535);
@@ -315,7 +317,7 @@ TEST(DecodeWindow, APictureOf60000ColumnsCostsItsOwnPixelsOnly) {
   const Extent extent{11, 60000};
   const std::string jpeg = jpeg_picture(extent);
   EXPECT_EQ(probe_image(as_span(jpeg)).extent, extent);
-  const Window w = centre_window(extent, {3, 32, 32}, 36);
+  const CropWindow w = centre_window(extent, {3, 32, 32}, 36);
   EXPECT_EQ(w.height, 10);
   EXPECT_EQ(w.width, 10);
   EXPECT_EQ(w.left, 29995);
@@ -385,7 +387,7 @@ TEST(DecodeWindow, NoDamageOfOneByteIsACrash) {
         decode_window(
             as_span(bytes),
             [](Extent e) {
-              return Window{0, 0, e.height, e.width};
+              return CropWindow{0, 0, e.height, e.width};
             },
             {3, 8, 8}, out);
         ++decoded;
@@ -438,7 +440,7 @@ TEST(Resample, HalvingAveragesTheTriangleOfFour) {
 
 TEST(CentreWindow, IsTheCentreOfTheScaledPicture) {
   // Short side 300 to 256, then 224: 262.5 of the picture's pixels.
-  const Window w = centre_window({300, 500}, {3, 224, 224}, 256);
+  const CropWindow w = centre_window({300, 500}, {3, 224, 224}, 256);
   EXPECT_EQ(w.height, 263);
   EXPECT_EQ(w.width, 263);
   EXPECT_EQ(w.top, 18);

@@ -181,7 +181,7 @@ TEST(Images, LabelsFollowTheOrderOfTheWeightsClasses) {
     const std::string name = data.class_names[static_cast<size_t>(labels[static_cast<size_t>(i)])];
     const auto label = static_cast<size_t>(ordered.test->get(i, {&pixel, 1}));
     EXPECT_EQ(ordered.class_names[label], name) << i;
-    const auto whole = [](Extent e) { return Window{0, 0, e.height, e.width}; };
+    const auto whole = [](Extent e) { return CropWindow{0, 0, e.height, e.width}; };
     EXPECT_EQ(static_cast<size_t>(ordered.test->read_window(i, whole, data.shape, {&pixel, 1})),
               label);
   }

@@ -17,8 +17,8 @@ TEST(Float64Emulator, GroupsAndOneSidedPadsAreTheDefinition) {
     for (int64_t stride : {1, 2}) {
       testing::GraphBuilder b("conv", {4, 7, 9});
       ConvAttributes a;
-      a.kernel = 3, a.stride = stride, a.groups = groups;
-      a.pad_top = 0, a.pad_left = 2, a.pad_bottom = 1, a.pad_right = 1;
+      a.window = {{3, 3}, {stride, stride}, {1, 1}, {0, 2, 1, 1}};
+      a.groups = groups;
       b.conv("conv", b.at, a, 20);
       const Graph g = b.finish(3);
       const std::vector<double> image = testing::random_image({4, 7, 9}, 6),
@@ -55,7 +55,7 @@ TEST(Float64Emulator, GroupsAndOneSidedPadsAreTheDefinition) {
 TEST(Float64Emulator, PaddingNeverWinsAMaximum) {
   testing::GraphBuilder b("pool", {1, 3, 4});
   MaxPoolAttributes a;
-  a.kernel = 2, a.stride = 2, a.pad_top = 1, a.pad_right = 1;
+  a.window = {{2, 2}, {2, 2}, {1, 1}, {1, 0, 0, 1}};
   b.at = b.add(Op::MaxPool2d, "p", {b.at}, a);
   const Graph g = b.finish(2);
   const std::vector<double> image = {-5, -3,  -9,  -8,  //
@@ -67,8 +67,8 @@ TEST(Float64Emulator, PaddingNeverWinsAMaximum) {
   });
   // As a stage of its own: pads that are -infinity, not 0.
   testing::GraphBuilder split("split", {1, 3, 4});
-  split.at = split.add(Op::ZeroPad, "pad", {split.at}, ZeroPadAttributes{1, 0, 0, 1, true});
-  a.pad_top = a.pad_right = 0;
+  split.at = split.add(Op::ZeroPad, "pad", {split.at}, ZeroPadAttributes{{1, 0, 0, 1}, true});
+  a.window.pads = {};
   split.at = split.add(Op::MaxPool2d, "p", {split.at}, a);
   const Graph h = split.finish(2);
   Float64Emulator(h).run(image, [&](int value, Span<const double> hwc) {

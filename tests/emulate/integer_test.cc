@@ -11,8 +11,8 @@
 #include "emulate/integer_kernels.h"
 #include "support/graphs.h"
 #include "support/networks.h"
+#include "tailor/design/passes.h"
 #include "tailor/ir/weights.h"
-#include "tailor/passes/passes.h"
 
 namespace tailor {
 namespace {
@@ -72,19 +72,20 @@ std::vector<std::vector<int64_t>> slow_run(const Graph& g, const std::vector<dou
                               node.hardware.bias->fraction());
                 break;
               }
-              const int64_t kernel = w.shape()[2];
               const ConvAttributes& a = node.conv();
+              const Window& win = a.window;
               const int64_t read = in.channels / a.groups,
                             first = o / (out.channels / a.groups) * read;
-              for (int64_t ky = 0; ky < kernel; ++ky) {
-                for (int64_t kx = 0; kx < kernel; ++kx) {
+              for (int64_t ky = 0; ky < win.kernel.height; ++ky) {
+                for (int64_t kx = 0; kx < win.kernel.width; ++kx) {
                   for (int64_t c = 0; c < read; ++c) {
-                    const int64_t raw = quantise(
-                        weights[static_cast<size_t>(((o * read + c) * kernel + ky) * kernel + kx)],
-                        *node.hardware.weight);
-                    value += fine(at(0, oy * a.stride + ky - a.pad_top,
-                                     ox * a.stride + kx - a.pad_left, first + c) *
-                                      raw,
+                    const int64_t index =
+                        ((o * read + c) * win.kernel.height + ky) * win.kernel.width + kx;
+                    const int64_t raw =
+                        quantise(weights[static_cast<size_t>(index)], *node.hardware.weight);
+                    const int64_t iy = oy * win.stride.height + ky * win.dilation.height,
+                                  ix = ox * win.stride.width + kx * win.dilation.width;
+                    value += fine(at(0, iy - win.pads.top, ix - win.pads.left, first + c) * raw,
                                   fraction(0) + node.hardware.weight->fraction());
                   }
                 }
@@ -114,10 +115,9 @@ std::vector<std::vector<int64_t>> slow_run(const Graph& g, const std::vector<dou
               break;
             case Op::ZeroPad: {
               const auto& a = std::get<ZeroPadAttributes>(node.attributes);
-              const bool inside =
-                  oy >= a.top && oy < a.top + in.height && ox >= a.left && ox < a.left + in.width;
-              value = fine(a.lowest && !inside ? Int128{ov.type->min_raw()}
-                                               : at(0, oy - a.top, ox - a.left, o),
+              const int64_t iy = oy - a.pads.top, ix = ox - a.pads.left;
+              const bool inside = iy >= 0 && iy < in.height && ix >= 0 && ix < in.width;
+              value = fine(a.lowest && !inside ? Int128{ov.type->min_raw()} : at(0, iy, ix, o),
                            fraction(0));
               break;
             }
@@ -127,13 +127,15 @@ std::vector<std::vector<int64_t>> slow_run(const Graph& g, const std::vector<dou
               break;
             }
             case Op::MaxPool2d: {
-              const auto& a = std::get<MaxPoolAttributes>(node.attributes);
+              const Window& win = std::get<MaxPoolAttributes>(node.attributes).window;
               std::vector<Int128> window;
               for (int64_t py = 0; py < in.height; ++py) {
                 for (int64_t px = 0; px < in.width; ++px) {
-                  const int64_t ky = py + a.pad_top - oy * a.stride,
-                                kx = px + a.pad_left - ox * a.stride;
-                  if (ky >= 0 && ky < a.kernel && kx >= 0 && kx < a.kernel)
+                  const int64_t dy = py + win.pads.top - oy * win.stride.height,
+                                dx = px + win.pads.left - ox * win.stride.width;
+                  const Size2 extent = win.extent();
+                  if (dy >= 0 && dy < extent.height && dx >= 0 && dx < extent.width &&
+                      dy % win.dilation.height == 0 && dx % win.dilation.width == 0)
                     window.push_back(at(0, py, px, o));
                 }
               }
@@ -216,7 +218,7 @@ TEST(IntegerEmulator, EqualsTheDefinitionForEveryMode) {
                             Rounding::RndInf, Rounding::RndMinInf, Rounding::RndConv}) {
     for (Overflow overflow :
          {Overflow::Sat, Overflow::SatZero, Overflow::SatSym, Overflow::Wrap, Overflow::WrapSm}) {
-      SCOPED_TRACE(std::string(rounding_name(rounding)) + overflow_name(overflow));
+      SCOPED_TRACE(std::string(vendor_name(rounding)) + vendor_name(overflow));
       expect_equal_to_definition(
           make_design(lowered, options({7, 2, true, rounding, overflow}, Layout::Fused)),
           3);  // 2 integer bits: it overflows

@@ -8,7 +8,7 @@
 
 #include "support/graphs.h"
 #include "support/networks.h"
-#include "tailor/passes/passes.h"
+#include "tailor/design/passes.h"
 
 namespace tailor {
 namespace {
@@ -98,9 +98,7 @@ Graph one_sided_design(int64_t width, int64_t kernel, int64_t top, int64_t left)
   b.conv("stem", b.at, ConvAttributes{}, 2);
   const int from = b.at;
   ConvAttributes a;
-  a.kernel = kernel;
-  a.pad_top = top, a.pad_bottom = kernel - 1 - top;
-  a.pad_left = left, a.pad_right = kernel - 1 - left;
+  a.window = {{kernel, kernel}, {}, {}, {top, left, kernel - 1 - top, kernel - 1 - left}};
   b.conv("conv", from, a, 2);
   b.relu("relu");
   b.skip("skip", from);

@@ -10,7 +10,7 @@
 #include "support/networks.h"
 #include "tailor/core/files.h"
 #include "tailor/core/strings.h"
-#include "tailor/passes/passes.h"
+#include "tailor/design/passes.h"
 #include "tailor/tensors/safetensors.h"
 
 namespace tailor {
@@ -70,7 +70,7 @@ TEST_F(GraphFile, RoundTripsEveryOperation) {
     EXPECT_EQ(back.nodes[n].op, graph.nodes[n].op);
     EXPECT_EQ(back.nodes[n].attributes.index(), graph.nodes[n].attributes.index());
   }
-  const auto& pads = std::get<ZeroPadAttributes>(back.nodes[1].attributes);
+  const Pads& pads = std::get<ZeroPadAttributes>(back.nodes[1].attributes).pads;
   EXPECT_EQ(pads.top + 10 * pads.left + 100 * pads.bottom + 1000 * pads.right, 1111);
 }
 
@@ -86,10 +86,8 @@ TEST_F(GraphFile, KeepsGroupsAndMaxPools) {
     EXPECT_EQ(testing::node_of(back, "b0.conv1").conv().groups, 3);
     EXPECT_EQ(testing::node_of(back, "b1.conv1").conv().groups, 1);
     const auto& pool = std::get<MaxPoolAttributes>(testing::node_of(back, "last.pool").attributes);
-    EXPECT_EQ((std::vector<int64_t>{pool.kernel, pool.stride, pool.pad_top, pool.pad_left,
-                                    pool.pad_bottom, pool.pad_right}),
-              layout == Layout::Fused ? (std::vector<int64_t>{2, 1, 1, 0, 0, 1})
-                                      : (std::vector<int64_t>{2, 1, 0, 0, 0, 0}));
+    const Pads kept = layout == Layout::Fused ? Pads{1, 0, 0, 1} : Pads{};
+    EXPECT_EQ(pool.window, (Window{{2, 2}, {1, 1}, {1, 1}, kept}));
     if (layout == Layout::Fused) continue;
     auto is_lowest = [&](const char* name) {
       return std::get<ZeroPadAttributes>(testing::node_of(back, name).attributes).lowest;
@@ -103,23 +101,21 @@ TEST_F(GraphFile, KeepsGroupsAndMaxPools) {
 
 TEST_F(GraphFile, KeepsEveryConvolutionAttribute) {
   Graph graph = every_op_graph();
-  testing::node_of(graph, "zeropad").attributes = ZeroPadAttributes{1, 0, 2, 3};
+  testing::node_of(graph, "zeropad").attributes = ZeroPadAttributes{{1, 0, 2, 3}};
   graph.values[1].shape = {2, 9, 8};
   ConvAttributes& conv = testing::node_of(graph, "conv").conv();
-  conv.pad_top = 3, conv.pad_left = 4, conv.pad_bottom = 1, conv.pad_right = 2, conv.stride = 5;
+  conv.window = {{3, 3}, {5, 5}, {1, 1}, {3, 4, 1, 2}};
   conv.activation = Activation::Relu;
   conv.skip_position = SkipPosition::AfterActivation;
   conv.folded_skips = {"f.skip", "g.skip"};
   ASSERT_EQ(verify_graph(graph), std::vector<std::string>{});
   const Graph back = reload(graph);
   const ConvAttributes& a = back.nodes[2].conv();
-  EXPECT_EQ(
-      (std::vector<int64_t>{a.pad_top, a.pad_left, a.pad_bottom, a.pad_right, a.stride, a.kernel}),
-      (std::vector<int64_t>{3, 4, 1, 2, 5, 3}));
+  EXPECT_EQ(a.window, conv.window);
   EXPECT_EQ(a.activation, Activation::Relu);
   EXPECT_EQ(a.skip_position, SkipPosition::AfterActivation);
   EXPECT_EQ(a.folded_skips, conv.folded_skips);
-  const auto& pads = std::get<ZeroPadAttributes>(back.nodes[1].attributes);
+  const Pads& pads = std::get<ZeroPadAttributes>(back.nodes[1].attributes).pads;
   EXPECT_EQ((std::vector<int64_t>{pads.top, pads.left, pads.bottom, pads.right}),
             (std::vector<int64_t>{1, 0, 2, 3}));
 }
@@ -206,8 +202,10 @@ TEST_F(GraphFile, RefusesABrokenDocument) {
             start + "relu reads value 99 of 12; bn is read 0 times");
   EXPECT_EQ(refusal(with(R"("name":"every-op",)", "")),
             start + "JSON: expected the key \"name\" in an object, it is not there");
-  EXPECT_EQ(refusal(with(R"("kernel":3)", R"("kernel":4611686018427387904)")),
-            start + "graph: conv (conv2d): kernel and stride must be 1..1048576, pads 0..1048576");
+  EXPECT_EQ(
+      refusal(with(R"("kernel":3)", R"("kernel":4611686018427387904)")),
+      start +
+          "graph: conv (conv2d): kernel, stride and dilation must be 1..1048576, pads 0..1048576");
   EXPECT_EQ(refusal(with("{", "")).substr(0, start.size() + path_.size()), start + path_);
   TensorFile file = good;
   file.metadata.erase("document");

@@ -50,8 +50,7 @@ TEST(InferShape, OfConvolutions) {
   ConvAttributes a;
   auto shape = [&](int64_t kernel, int64_t stride, int64_t top, int64_t left, int64_t bottom,
                    int64_t right) {
-    a.kernel = kernel, a.stride = stride, a.pad_top = top, a.pad_left = left, a.pad_bottom = bottom,
-    a.pad_right = right;
+    a.window = {{kernel, kernel}, {stride, stride}, {1, 1}, {top, left, bottom, right}};
     return infer_shape(Op::Conv2d, "c", {{3, 10, 13}}, a, 5);
   };
   EXPECT_EQ(shape(3, 1, 1, 1, 1, 1), (MapShape{5, 10, 13}));
@@ -70,9 +69,9 @@ TEST(InferShape, OfMaxPools) {
   EXPECT_EQ(shape(9, 12, stem), (MapShape{3, 5, 6}));
   MaxPoolAttributes a = testing::square_window<MaxPoolAttributes>(2, 2, 0);
   EXPECT_EQ(shape(9, 12, a), (MapShape{3, 4, 6}));
-  a.pad_right = 1;
+  a.window.pads.right = 1;
   EXPECT_EQ(shape(9, 12, a), (MapShape{3, 4, 6}));
-  a.stride = 1;
+  a.window.stride = {1, 1};
   EXPECT_EQ(shape(9, 12, a), (MapShape{3, 8, 12}));
 }
 
@@ -97,20 +96,24 @@ TEST(InferShape, RefusesWhatDoesNotFitAndNamesTheNode) {
       {Op::Conv2d, {}, conv, "graph: n (conv2d): expected convolution attributes and an input"},
       {Op::Conv2d,
        {x},
-       changed([](auto& a) { a.kernel = 6; }),
+       changed([](auto& a) {
+         a.window.kernel = {6, 6};
+       }),
        "graph: n (conv2d): a kernel of 6 does not fit on 2x6x5"},
       {Op::Conv2d,
        {x},
-       changed([](auto& a) { a.stride = 0; }),
-       "graph: n (conv2d): kernel and stride must be 1..1048576, pads 0..1048576"},
+       changed([](auto& a) {
+         a.window.stride = {0, 1};
+       }),
+       "graph: n (conv2d): kernel, stride and dilation must be 1..1048576, pads 0..1048576"},
       {Op::Conv2d,
        {x},
-       changed([](auto& a) { a.pad_left = -1; }),
-       "graph: n (conv2d): kernel and stride must be 1..1048576, pads 0..1048576"},
+       changed([](auto& a) { a.window.pads.left = -1; }),
+       "graph: n (conv2d): kernel, stride and dilation must be 1..1048576, pads 0..1048576"},
       {Op::Conv2d,
        {x},
-       changed([](auto& a) { a.pad_bottom = INT64_MAX; }),
-       "graph: n (conv2d): kernel and stride must be 1..1048576, pads 0..1048576"},
+       changed([](auto& a) { a.window.pads.bottom = INT64_MAX; }),
+       "graph: n (conv2d): kernel, stride and dilation must be 1..1048576, pads 0..1048576"},
       {Op::Conv2d,
        {x},
        changed([](auto& a) { a.groups = 2; }),
@@ -161,15 +164,15 @@ TEST(InferShape, RefusesWhatDoesNotFitAndNamesTheNode) {
       {Op::MaxPool2d,
        {x},
        {},
-       "graph: n (max_pool2d): kernel and stride must be 1..1048576, pads 0..1048576"},
+       "graph: n (max_pool2d): kernel, stride and dilation must be 1..1048576, pads 0..1048576"},
       {Op::Dense, {x, x}, {}, "graph: n (dense): expected 1 input, got 2"},
       {Op::ZeroPad,
        {x},
-       ZeroPadAttributes{0, 0, -1, 0},
+       ZeroPadAttributes{{0, 0, -1, 0}},
        "graph: n (zero_pad): pads must be 0..1048576"},
       {Op::ZeroPad,
        {x},
-       ZeroPadAttributes{INT64_MAX, 0, 0, 0},
+       ZeroPadAttributes{{INT64_MAX, 0, 0, 0}},
        "graph: n (zero_pad): pads must be 0..1048576"},
       {Op::ZeroPad, {x}, {}, "graph: n (zero_pad): pads must be 0..1048576"},
   };
@@ -179,7 +182,7 @@ TEST(InferShape, RefusesWhatDoesNotFitAndNamesTheNode) {
         c.message);
   EXPECT_EQ(infer_shape(Op::ShortcutPad, "n", {x}, ShortcutPadAttributes{4, 1}, 3),
             (MapShape{3, 2, 2}));
-  EXPECT_EQ(infer_shape(Op::ZeroPad, "n", {x}, ZeroPadAttributes{1, 2, 3, 4}, 0),
+  EXPECT_EQ(infer_shape(Op::ZeroPad, "n", {x}, ZeroPadAttributes{{1, 2, 3, 4}}, 0),
             (MapShape{2, 10, 11}));
 }
 
@@ -217,11 +220,15 @@ TEST(VerifyGraph, FindsWhatIsBroken) {
        "the tensor fc.weight has shape [3, 4], expected [4, 3]"},
       {[](Graph& g) { g.tensors["conv.bias"] = Tensor(DType::F32, {2}); },
        "the tensor conv.bias has shape [2], expected [3]"},
-      {[](Graph& g) { node_of(g, "conv").conv().kernel = 4; },
+      {[](Graph& g) {
+         node_of(g, "conv").conv().window.kernel = {4, 4};
+       },
        "conv has shape 3x3x3, expected 3x3x2; the tensor conv.weight has shape [3, 2, 3, 3], "
        "expected [3, 2, 4, 4]"},
-      {[](Graph& g) { node_of(g, "conv").conv().stride = 0; },
-       "graph: conv (conv2d): kernel and stride must be 1..1048576, pads 0..1048576"},
+      {[](Graph& g) {
+         node_of(g, "conv").conv().window.stride = {0, 0};
+       },
+       "graph: conv (conv2d): kernel, stride and dilation must be 1..1048576, pads 0..1048576"},
       {[](Graph& g) { node_of(g, "relu").name = "bn"; }, "two nodes are named bn"},
       {[](Graph& g) { node_of(g, "relu").inputs = {12}; },
        "relu reads value 12 of 12; bn is read 0 times"},

@@ -31,10 +31,9 @@ inline Graph every_op_graph() {
   const int input = out(g.add_node(Op::Input, "input", {}));
   g.value(input).shape = {2, 6, 5};
   const int padded =
-      out(g.add_node(Op::ZeroPad, "zeropad", {input}, ZeroPadAttributes{1, 1, 1, 1}));
+      out(g.add_node(Op::ZeroPad, "zeropad", {input}, ZeroPadAttributes{{1, 1, 1, 1}}));
   ConvAttributes conv;
-  conv.kernel = 3;
-  conv.stride = 2;
+  conv.window = tailor::square_window(3, 2);
   int x = out(g.add_node(Op::Conv2d, "conv", {padded}, conv, 3));
   x = out(g.add_node(Op::BatchNorm, "bn", {x}, BatchNormAttributes{1e-3}));
   x = out(g.add_node(Op::Relu, "relu", {x}));
@@ -81,7 +80,7 @@ class GraphBuilder {
   int conv(const std::string& name, int from, const ConvAttributes& a, int64_t out,
            double gain = 2) {
     const int64_t in = graph.value(from).shape.channels / a.groups;
-    fill(name + ".weight", {out, in, a.kernel, a.kernel}, gain);
+    fill(name + ".weight", {out, in, a.window.kernel.height, a.window.kernel.width}, gain);
     fill(name + ".bias", {out}, 0.1);
     return at = add(Op::Conv2d, name, {from}, a, out);
   }
@@ -134,17 +133,17 @@ A same_window(const MapShape& x, int64_t kernel, int64_t stride) {
     return std::max<int64_t>(((n + stride - 1) / stride - 1) * stride + kernel - n, 0);
   };
   A a;
-  a.kernel = kernel, a.stride = stride;
-  a.pad_top = sum(x.height) / 2, a.pad_bottom = sum(x.height) - a.pad_top;
-  a.pad_left = sum(x.width) / 2, a.pad_right = sum(x.width) - a.pad_left;
+  a.window = tailor::square_window(kernel, stride);
+  Pads& pads = a.window.pads;
+  pads.top = sum(x.height) / 2, pads.bottom = sum(x.height) - pads.top;
+  pads.left = sum(x.width) / 2, pads.right = sum(x.width) - pads.left;
   return a;
 }
 /// The same pads on all sides.
 template <class A>
 A square_window(int64_t kernel, int64_t stride, int64_t pad) {
   A a;
-  a.kernel = kernel, a.stride = stride;
-  a.pad_top = a.pad_left = a.pad_bottom = a.pad_right = pad;
+  a.window = tailor::square_window(kernel, stride, pad);
   return a;
 }
 
@@ -173,7 +172,7 @@ inline Graph windows_graph(int64_t height, int64_t width, bool shortened) {
   // Stride 2, a projection without batch norm; the skip's pixel is tap (pad_top, pad_left).
   int x = from = b.at;
   ConvAttributes one;
-  one.stride = 2;
+  one.window.stride = {2, 2};
   from = b.conv("b1.projection", from, one, 8);
   b.conv("b1.conv1", x, same_window<ConvAttributes>(shape(x), 3, 2), 8);
   end("b1.conv1", false);
@@ -188,7 +187,7 @@ inline Graph windows_graph(int64_t height, int64_t width, bool shortened) {
   b.conv("b2.conv2", b.at, same_window<ConvAttributes>(shape(b.at), 3, 1), 10);
   end("b2.conv2", true);
   MaxPoolAttributes last;
-  last.kernel = 2, last.pad_top = last.pad_right = 1;
+  last.window = {{2, 2}, {}, {}, {1, 0, 0, 1}};
   b.at = b.add(Op::MaxPool2d, "last.pool", {b.at}, last);
   return b.finish(5, /*pooled=*/!shortened);
 }
@@ -210,9 +209,9 @@ inline Graph bottleneck_graph(const MapShape& input,
       int skip = from;
       ConvAttributes one;
       if (block == 0) {
-        one.stride = stride;
+        one.window.stride = {stride, stride};
         skip = b.conv_bn(id + ".skip", from, one, 4 * width);
-        one.stride = 1;
+        one.window.stride = {1, 1};
       }
       b.conv_bn(id + ".conv1", from, one, width);
       b.relu(id + ".relu1");

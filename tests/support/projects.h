@@ -5,11 +5,11 @@
 #include <vector>
 
 #include "support/networks.h"
+#include "tailor/design/passes.h"
 #include "tailor/emulate/integer.h"
 #include "tailor/emulate/noise.h"
-#include "tailor/hls/project.h"
 #include "tailor/ir/identifier.h"
-#include "tailor/passes/passes.h"
+#include "tailor/target/hls/project.h"
 
 namespace tailor::testing {
 

@@ -40,7 +40,7 @@ std::string decode_window(Span<const uint8_t> bytes, const WindowChooser& choose
 
 /// The centre of a picture: the largest window of shape's aspect, times shape's short side over
 /// `resize` (the side that evaluation first scales the picture's short side to).
-Window centre_window(Extent extent, MapShape shape, int64_t resize);
+CropWindow centre_window(Extent extent, MapShape shape, int64_t resize);
 
 /// Scales a window of a picture of `extent` and `channels` interleaved bytes to height × width.
 /// The window is in the picture's pixels and may be fractional; nothing outside of it is read.

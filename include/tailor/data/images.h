@@ -11,11 +11,11 @@
 #include <utility>
 #include <vector>
 
-#include "tailor/config/preprocessing.h"
-#include "tailor/config/run_config.h"
 #include "tailor/core/json.h"
 #include "tailor/core/span.h"
+#include "tailor/data/config.h"
 #include "tailor/tensors/map_shape.h"
+#include "tailor/tensors/preprocessing.h"
 
 namespace tailor {
 
@@ -25,11 +25,11 @@ struct Extent {
   friend bool operator==(Extent a, Extent b) { return a.height == b.height && a.width == b.width; }
 };
 /// A rectangle inside a picture, in that picture's pixels.
-struct Window {
+struct CropWindow {
   int64_t top = 0, left = 0, height = 0, width = 0;
 };
 /// Chooses the window once the picture's size is known, which is before its pixels are decoded.
-using WindowChooser = std::function<Window(Extent)>;
+using WindowChooser = std::function<CropWindow(Extent)>;
 
 /// Files (and folders, which end in a slash) of one kind that are no part of a set.
 struct PassedOver {
@@ -121,6 +121,8 @@ void verify_data_fits(const DataSplits& data, MapShape input, int64_t classes,
 void order_classes(DataSplits& data, const std::vector<std::string>& class_names);
 /// Mean and deviation of a data set by name; empty where the files say them (packed).
 Preprocessing usual_preprocessing(const std::string& data_name);
+/// In the order of the labels; empty for sets that name none, and for no set ("").
+std::vector<std::string> official_class_names(const std::string& data_name);
 /// sha256 over the names of classes and training images: tells a user's own set from what it was
 /// before pictures or classes came or went.
 std::string names_digest(const DataSplits& data);

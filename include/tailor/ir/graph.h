@@ -13,13 +13,14 @@
 #include "tailor/fixed/fixed_type.h"
 #include "tailor/tensors/map_shape.h"
 #include "tailor/tensors/tensor.h"
+#include "tailor/tensors/window.h"
 
 namespace tailor {
 
 enum class Op {
-  Input,  // 0 → 1
-  Conv2d,  // x, skip… → y; tensors NAME.weight [out, in / groups, kernel, kernel] and, once BN is
-           // folded, NAME.bias [out]
+  Input,   // 0 → 1
+  Conv2d,  // x, skip… → y; tensors NAME.weight [out, in / groups, rows, columns] and, once BN
+           // is folded, NAME.bias [out]
   BatchNorm,    // x → y; NAME.weight, .bias, .running_mean, .running_var [channels]
   Relu,         // x → y
   Add,          // x, skip… → y
@@ -40,8 +41,7 @@ enum class Activation { None, Relu };
 enum class SkipPosition { BeforeActivation, AfterActivation };
 
 struct ConvAttributes {
-  int64_t kernel = 1, stride = 1;
-  int64_t pad_top = 0, pad_left = 0, pad_bottom = 0, pad_right = 0;
+  Window window;
   /// Channels are cut into so many runs, inputs and outputs alike; a run of outputs reads its own
   /// run of inputs only.
   int64_t groups = 1;
@@ -66,11 +66,10 @@ struct ShortcutPadAttributes {
 };
 /// Padding never wins: it is -infinity, or what is the same, left out of the window.
 struct MaxPoolAttributes {
-  int64_t kernel = 1, stride = 1;
-  int64_t pad_top = 0, pad_left = 0, pad_bottom = 0, pad_right = 0;  // each below the kernel
+  Window window;  // pads below its extent
 };
 struct ZeroPadAttributes {
-  int64_t top = 0, left = 0, bottom = 0, right = 0;
+  Pads pads;
   /// Pads with the lowest value there is (-infinity; in integers the type's) instead of 0: for a
   /// max pool, its only reader.
   bool lowest = false;

@@ -54,6 +54,17 @@ inline Window square_window(int64_t kernel, int64_t stride = 1, int64_t pad = 0,
   return {{kernel, kernel}, {stride, stride}, {1, 1}, {pad, pad, end, end}};
 }
 
+/// Whether a tap reads the pixel at (y · stride, x · stride): (pads.top, pads.left) / dilation.
+inline bool has_centre_tap(const Window& w) {
+  return w.pads.top % w.dilation.height == 0 && w.pads.left % w.dilation.width == 0 &&
+         w.pads.top / w.dilation.height < w.kernel.height &&
+         w.pads.left / w.dilation.width < w.kernel.width;
+}
+/// Its index ky · kernel.width + kx.
+inline int64_t centre_tap(const Window& w) {
+  return w.pads.top / w.dilation.height * w.kernel.width + w.pads.left / w.dilation.width;
+}
+
 /// Whether sizes are 1 … kMaxMapSide and pads 0 … kMaxMapSide.
 bool is_window(const Window& window);
 

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "tailor/core/progress.h"
+#include "tailor/run/run_folder.h"
 #include "tailor/task/task.h"
-#include "tailor/train/run_folder.h"
 
 namespace tailor {
 

@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
-#include "tailor/config/run_config.h"
-#include "tailor/net/checkpoint.h"
 #include "tailor/nn/parameters.h"
+#include "tailor/run/checkpoint.h"
+#include "tailor/run/run_config.h"
 
 namespace tailor {
 
