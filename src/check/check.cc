@@ -30,7 +30,7 @@ struct Project {
   std::string folder, top;
   Json manifest;
   std::optional<Graph> lowered, design;
-  std::vector<std::vector<double>> inputs_chw;
+  std::vector<std::vector<double>> inputs;  // HWC
 };
 
 template <class Parse>
@@ -50,21 +50,6 @@ auto read_rows(const std::string& path, size_t width, Parse parse) {
     if (row.size() != width)
       fail(ErrorKind::Data, "{}: line {}: {} values, expected {}", path, number, row.size(), width);
     rows.push_back(std::move(row));
-  }
-  return rows;
-}
-
-std::vector<std::vector<double>> read_inputs(const std::string& path, const MapShape& shape) {
-  auto rows = read_rows(path, static_cast<size_t>(shape.size()), parse_number);
-  for (auto& hwc : rows) {
-    std::vector<double> chw(hwc.size());
-    for (int64_t p = 0; p < shape.pixels(); ++p) {
-      for (int64_t c = 0; c < shape.channels; ++c) {
-        chw[static_cast<size_t>(c * shape.pixels() + p)] =
-            hwc[static_cast<size_t>(p * shape.channels + c)];
-      }
-    }
-    hwc = std::move(chw);
   }
   return rows;
 }
@@ -168,10 +153,10 @@ CheckStep check_fifos(const Project& p) {
 std::vector<std::vector<double>> float64_logits(const Project& p, const Graph& graph,
                                                 const CheckOptions& options) {
   const Float64Emulator emulator(graph);
-  std::vector<std::vector<double>> logits(std::min(p.inputs_chw.size(), kQuantisationImages));
+  std::vector<std::vector<double>> logits(std::min(p.inputs.size(), kQuantisationImages));
   parallel_for(static_cast<int64_t>(logits.size()), options.threads, [&](int64_t i) {
     if (pending_interrupt() == 0)
-      logits[static_cast<size_t>(i)] = emulator.run(p.inputs_chw[static_cast<size_t>(i)]);
+      logits[static_cast<size_t>(i)] = emulator.run(p.inputs[static_cast<size_t>(i)]);
   });
   throw_if_interrupted();
   return logits;
@@ -215,7 +200,7 @@ CheckStep check_answers(const Project& p, const std::vector<std::vector<double>>
   std::vector<std::vector<int64_t>> raw;
   raw.reserve(integers.size());
   for (const IntegerResult& r : integers) raw.push_back(r.logits_raw);
-  const InputDependence d = input_dependence(p.inputs_chw, raw, exact);
+  const InputDependence d = input_dependence(p.inputs, raw, exact);
   int64_t lost = 0, nonzero = 0;
   for (const Underflow& u : count_underflows(*p.design)) lost += u.weights, nonzero += u.nonzero;
   const std::string underflows = fmt::format(
@@ -295,7 +280,7 @@ std::string first_difference(const Project& p, const CheckOptions& options,
   std::string found;
   std::vector<int> writer = producers(g);
   IntegerEmulator emulator(g);
-  emulator.run(p.inputs_chw[sample], [&](int id, Span<const int64_t> expected) {
+  emulator.run(p.inputs[sample], [&](int id, Span<const int64_t> expected) {
     const Value& v = g.value(id);
     const Node& node = g.nodes[static_cast<size_t>(writer[static_cast<size_t>(id)])];
     if (!found.empty() || node.op == Op::Input) return;
@@ -338,7 +323,7 @@ CheckStep check_compiled(const Project& p, const std::vector<IntegerResult>& int
   progress.end();
   if (!error.empty() && as_exported) fail(ErrorKind::ExternalTool, "{}", error);
   if (!error.empty()) return {"compiled", false, error};
-  const auto count = static_cast<int64_t>(p.inputs_chw.size());
+  const auto count = static_cast<int64_t>(p.inputs.size());
   const int threads = options.threads > 0 ? options.threads : available_threads();
   const int64_t parts = std::min<int64_t>(threads, count);
   std::vector<ProcessResult> results(static_cast<size_t>(parts));
@@ -365,7 +350,7 @@ CheckStep check_compiled(const Project& p, const std::vector<IntegerResult>& int
                           static_cast<size_t>(p.design->classes()), parse_int);
     rows.insert(rows.end(), more.begin(), more.end());
   }
-  if (rows.size() != p.inputs_chw.size()) {
+  if (rows.size() != p.inputs.size()) {
     return {"compiled", false,
             fmt::format("the compiled project gave {} results, expected {}", rows.size(), count)};
   }
@@ -424,10 +409,11 @@ void open_reference(Project& p, const CheckOptions& options) {
     fail(ErrorKind::Data, "{}: graph.safetensors and design.safetensors are of different networks",
          folder);
   }
-  p.inputs_chw = read_inputs(path_join(folder, "tb_data/inputs.dat"), p.design->input_shape());
-  if (p.inputs_chw.empty()) fail(ErrorKind::Data, "{}: tb_data/inputs.dat has no vectors", folder);
-  if (options.vectors > 0 && static_cast<size_t>(options.vectors) < p.inputs_chw.size())
-    p.inputs_chw.resize(static_cast<size_t>(options.vectors));
+  p.inputs = read_rows(path_join(folder, "tb_data/inputs.dat"),
+                       static_cast<size_t>(p.design->input_shape().size()), parse_number);
+  if (p.inputs.empty()) fail(ErrorKind::Data, "{}: tb_data/inputs.dat has no vectors", folder);
+  if (options.vectors > 0 && static_cast<size_t>(options.vectors) < p.inputs.size())
+    p.inputs.resize(static_cast<size_t>(options.vectors));
 }
 
 }  // namespace
@@ -463,15 +449,15 @@ CheckReport check_project(const std::string& folder, const CheckOptions& options
     report.steps.push_back({"graphs", false, std::string(e.what()) + "; nothing can be compared"});
     return report;
   }
-  report.vectors = static_cast<int64_t>(p.inputs_chw.size());
+  report.vectors = static_cast<int64_t>(p.inputs.size());
   report.steps.push_back(check_witness(p));
   const auto exact = float64_logits(p, *p.design, options);
   report.steps.push_back(check_layout(float64_logits(p, *p.lowered, options), exact));
-  std::vector<IntegerResult> integers(p.inputs_chw.size());
+  std::vector<IntegerResult> integers(p.inputs.size());
   IntegerEmulator emulator(*p.design);
   parallel_for(report.vectors, options.threads, [&](int64_t i) {
     if (pending_interrupt() == 0)
-      integers[static_cast<size_t>(i)] = emulator.run(p.inputs_chw[static_cast<size_t>(i)]);
+      integers[static_cast<size_t>(i)] = emulator.run(p.inputs[static_cast<size_t>(i)]);
   });
   throw_if_interrupted();
   report.steps.push_back(check_quantisation(p, exact, integers));

@@ -88,7 +88,7 @@ Quantisation look_for_underflow(const Graph& design, const TestVectors& vectors,
   Quantisation q;
   Json lost = Json::object(), kernels = Json::object(), constant = Json::object();
   const std::vector<Underflow> underflows = count_underflows(design);
-  const std::vector<int64_t> still = count_constant_channels(design, vectors.inputs_chw);
+  const std::vector<int64_t> still = count_constant_channels(design, vectors.inputs);
   std::vector<std::string> layers, stages;
   for (size_t n = 0; n < design.nodes.size(); ++n) {
     const Node& node = design.nodes[n];
@@ -103,7 +103,7 @@ Quantisation look_for_underflow(const Graph& design, const TestVectors& vectors,
       layers.push_back(fmt::format("{} ({} of {})", node.name, u.kernels, outputs));
     if (still[n] > 0) stages.push_back(fmt::format("{} ({} of {})", node.name, still[n], outputs));
   }
-  const InputDependence d = input_dependence(vectors.inputs_chw, vectors.expected, float64);
+  const InputDependence d = input_dependence(vectors.inputs, vectors.expected, float64);
   if (d.known && !d.depends && d.expected) {
     q.warnings.push_back(fmt::format(
         "all {} vectors give the same logits, and in float64 they do not: the design does not "
@@ -158,13 +158,13 @@ int run_export(const ExportOptions& options) {
   if (!options.allow_oversize) refuse_oversize(limits, design.name);
 
   SampleImages samples = sample_images(source, options.data, config.vectors);
-  TestVectors vectors{samples.source, samples.images_chw, {}};
+  TestVectors vectors{samples.source, samples.images, {}};
   std::vector<int64_t> overflows(design.nodes.size(), 0);
   IntegerEmulator emulator(design);
-  std::vector<IntegerResult> results(samples.images_chw.size());
+  std::vector<IntegerResult> results(samples.images.size());
   parallel_for(static_cast<int64_t>(results.size()), 0, [&](int64_t i) {
     if (pending_interrupt() == 0)
-      results[static_cast<size_t>(i)] = emulator.run(samples.images_chw[static_cast<size_t>(i)]);
+      results[static_cast<size_t>(i)] = emulator.run(samples.images[static_cast<size_t>(i)]);
   });
   throw_if_interrupted();
   for (const IntegerResult& r : results) {
@@ -173,9 +173,9 @@ int run_export(const ExportOptions& options) {
   }
 
   std::vector<std::vector<double>> few(
-      samples.images_chw.begin(),
-      samples.images_chw.begin() +
-          static_cast<std::ptrdiff_t>(std::min(kQuantisationImages, samples.images_chw.size())));
+      samples.images.begin(),
+      samples.images.begin() +
+          static_cast<std::ptrdiff_t>(std::min(kQuantisationImages, samples.images.size())));
   const double predicted = predict_rms_error(design, few);
   double squares = 0, count = 0;
   Float64Emulator exact(design);

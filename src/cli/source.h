@@ -44,7 +44,7 @@ std::string resolve_checkpoint(const std::string& path, const char* what = "--ch
 /// Warns of what was assumed when the weights were imported.
 void warn_of_assumptions(const Checkpoint& checkpoint, const std::string& path);
 
-/// Uniform random pixels, preprocessed, CHW: what a network without data is looked at with.
+/// Uniform random pixels, preprocessed, HWC: what a network without data is looked at with.
 std::vector<double> noise_image(const MapShape& shape, const Preprocessing& p, int64_t index);
 
 /// tailor export --format safetensors.
@@ -77,7 +77,7 @@ DataConfig evaluation_data(const DataConfig& run, const EvaluateOptions& options
 /// Images for test vectors: the test set's first ones, else seeded noise; `source` says which.
 struct SampleImages {
   std::string source;
-  std::vector<std::vector<double>> images_chw;
+  std::vector<std::vector<double>> images;  // HWC
 };
 SampleImages sample_images(const GraphSource& source, const std::string& data_root, int64_t count);
 

@@ -13,10 +13,9 @@ namespace {
 constexpr int64_t kWidestToken = 4096;
 /// One RAMB18 and one URAM288.
 constexpr int64_t kRamb18Bits = 18 * 1024, kUramBits = 288 * 1024;
-/// Where Vivado HLS stops, as its error texts say (hls.md section 12): bits of a word, iterations
-/// of an unrolled loop, and elements of a partitioned array unless told otherwise. Whether Vitis
-/// HLS stops there too is not known.
-constexpr int64_t kWidestWord = 65536, kMostUnrolled = 4096, kMostPartitioned = 1024;
+/// Where Vivado HLS stops, as its error texts say (hls.md section 12): bits of a word, and
+/// iterations of an unrolled loop. Whether Vitis HLS stops there too is not known.
+constexpr int64_t kWidestWord = 65536, kMostUnrolled = 4096;
 /// LUTs of a multiplier of 8 x 8 bits, fitted on the published blocks (estimator.md section 4, uL);
 /// others by the number of partial products.
 constexpr double kLutsOf8x8 = 40;
@@ -72,18 +71,19 @@ std::string advice(int64_t factor, bool balanced) {
   return text;
 }
 
-/// Iterations of the longest loop that the library unrolls for a stage (conv2d.h, dot_product.h).
+/// Iterations of the longest loop that the library unrolls for a stage (conv2d.h, window.h,
+/// dense.h, dot_product.h).
 int64_t longest_unrolled(const Graph& design, const Product& p) {
   const int64_t factor = p.node->hardware.reuse_factor;
-  int64_t longest = factor > p.n_in ? p.node->hardware.multipliers
-                                    : std::max(p.n_out, p.n_in / std::max<int64_t>(factor, 1));
-  if (p.node->op == Op::Conv2d) {
-    const ConvAttributes& a = p.node->conv();
-    longest = std::max(
-        longest, (a.window.kernel.width - 1) * design.value(p.node->inputs[0]).shape.channels);
-    if (a.groups > 1) longest = std::max(longest, a.groups * p.n_in);
-  }
-  return longest;
+  const MapShape& in = design.value(p.node->inputs[0]).shape;
+  int64_t longest =
+      factor > p.n_in ? p.node->hardware.multipliers : p.n_in / std::max<int64_t>(factor, 1);
+  longest = std::max({longest, p.n_out, in.channels});
+  if (p.node->op == Op::Dense) return std::max(longest, p.n_in - in.channels);
+  const ConvAttributes& a = p.node->conv();
+  const Size2 extent = a.window.extent();
+  longest = std::max({longest, a.window.taps(), extent.height - 1, extent.width - 1});
+  return a.groups > 1 ? std::max(longest, a.groups * p.n_in) : longest;
 }
 
 }  // namespace

@@ -26,7 +26,7 @@ CheckpointWitness make_witness(Session& run) {
   const at::Tensor inputs = to_device(batch, run.device).inputs;
   return {fmt::format("{} {} {}s of {}", indices.size(), validation ? "validation" : "training",
                       run.task->unit(), run.spec.data.name),
-          to_host(inputs), to_host(run.model().forward(inputs, /*training=*/false))};
+          batch.inputs, to_host(run.model().forward(inputs, /*training=*/false))};
 }
 
 }  // namespace

@@ -65,7 +65,7 @@ const Subject& subject(const std::string& network) {
   auto [at, is_new] = subjects.try_emplace(network);
   if (is_new) {
     at->second.source = open_graph_source("", "", network, /*untrained=*/true);
-    at->second.image = sample_images(at->second.source, "", 1).images_chw[0];
+    at->second.image = sample_images(at->second.source, "", 1).images[0];
   }
   return at->second;
 }

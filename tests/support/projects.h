@@ -55,16 +55,16 @@ inline ProjectParts project_parts(Graph graph, DesignOptions options = {}, int64
   IntegerEmulator emulator(p.design);
   p.vectors.source = "random images";
   for (int64_t i = 0; i < vectors; ++i) {
-    p.vectors.inputs_chw.push_back(random_image(p.lowered.input_shape(), i));
-    for (double& v : p.vectors.inputs_chw.back()) v *= scale;
-    p.vectors.expected.push_back(emulator.run(p.vectors.inputs_chw.back()).logits_raw);
+    p.vectors.inputs.push_back(random_image(p.lowered.input_shape(), i));
+    for (double& v : p.vectors.inputs.back()) v *= scale;
+    p.vectors.expected.push_back(emulator.run(p.vectors.inputs.back()).logits_raw);
   }
   p.options.top = make_identifier(p.lowered.name);
   p.options.part = "xcu200-fsgd2104-2-e";
   p.options.manifest_extras = Json::object(
       {{"quantisation",
-        Json::object({{"rms_bound", kQuantisationSafety *
-                                        predict_rms_error(p.design, p.vectors.inputs_chw)}})}});
+        Json::object({{"rms_bound",
+                       kQuantisationSafety * predict_rms_error(p.design, p.vectors.inputs)}})}});
   return p;
 }
 

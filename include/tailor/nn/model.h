@@ -58,7 +58,7 @@ class Model {
   Parameters parameters_;
 };
 
-/// Logits [n, classes] of inputs [n, channels, height, width], both F32, in eval mode on the CPU.
+/// Logits [n, classes] of inputs [n, height, width, channels], both F32, in eval mode on the CPU.
 Tensor run_network(const Network& network, const TensorMap& tensors, const Tensor& inputs);
 
 /// A frozen network for inference: eval mode, batch norm folded into the convolutions (in float64),

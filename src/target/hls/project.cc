@@ -52,13 +52,10 @@ std::string inputs_text(const Graph& design, const TestVectors& vectors) {
   const Value& in = design.value(input_value(design));
   std::string text = fmt::format("# {}; one sample a line, {} values: rows x columns x channels\n",
                                  vectors.source, in.shape.size());
-  for (const auto& image : vectors.inputs_chw) {
-    for (int64_t p = 0; p < in.shape.pixels(); ++p) {
-      for (int64_t c = 0; c < in.shape.channels; ++c) {
-        if (p + c > 0) text += ' ';
-        text += exact_decimal(
-            quantise(image[static_cast<size_t>(c * in.shape.pixels() + p)], *in.type), *in.type);
-      }
+  for (const auto& image : vectors.inputs) {
+    for (size_t i = 0; i < image.size(); ++i) {
+      if (i > 0) text += ' ';
+      text += exact_decimal(quantise(image[i], *in.type), *in.type);
     }
     text += '\n';
   }
@@ -130,10 +127,10 @@ Json fifos_json(const Graph& design) {
   return fifos;
 }
 
-/// Vivado HLS partitions at most 1,024 elements unless told otherwise (hls.md section 12).
 std::string partition_limit(const Graph& design) {
   const int64_t elements = largest_register_array(design);
-  return elements > 1024 ? fmt::format("config_array_partition -maximum_size {}\n", elements) : "";
+  if (elements <= kMostPartitioned) return "";
+  return fmt::format("config_array_partition -maximum_size {}\n", elements);
 }
 
 }  // namespace
@@ -152,8 +149,8 @@ void write_project(const Graph& lowered, const Graph& design, const TestVectors&
                    const ProjectOptions& options, const std::string& output) {
   TAILOR_CHECK(design.state == "design" && lowered.state == "lowered", "{} and {}", lowered.state,
                design.state);
-  TAILOR_CHECK(vectors.inputs_chw.size() == vectors.expected.size() && !vectors.expected.empty(),
-               "{} vectors", vectors.inputs_chw.size());
+  TAILOR_CHECK(vectors.inputs.size() == vectors.expected.size() && !vectors.expected.empty(),
+               "{} vectors", vectors.inputs.size());
   if (path_exists(output) && !is_empty_directory(output)) {
     if (!options.force) {
       fail(ErrorKind::Usage,

@@ -12,9 +12,9 @@ namespace tailor {
 
 /// Vectors for the test bench, with the emulator's answers.
 struct TestVectors {
-  std::string source;                           // "16 test images of cifar10"
-  std::vector<std::vector<double>> inputs_chw;  // after preprocessing
-  std::vector<std::vector<int64_t>> expected;   // raw logits
+  std::string source;                          // "16 test images of cifar10"
+  std::vector<std::vector<double>> inputs;     // HWC, after preprocessing
+  std::vector<std::vector<int64_t>> expected;  // raw logits
 };
 
 struct ProjectOptions {
