@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Training throughput of one build of tailor over that of another: `compare_training.sh A B [ROUNDS]`
-# trains ResNet-20 on the synthetic set with each in turn and prints the median of the ratios.
+# Training throughput of one build of tailor over that of another (ResNet-20, synthetic set):
+# `compare_training.sh A B [ROUNDS]` trains with each in turn and prints the median of the ratios.
 set -euo pipefail
 a=$(realpath "$1") b=$(realpath "$2") rounds=${3:-5}
 work=$(mktemp -d) && trap 'rm -rf "$work"' EXIT
@@ -16,4 +16,5 @@ rate() {  # program: images a second in one epoch
 for _ in $(seq "$rounds"); do
   first=$(rate "$a") second=$(rate "$b")
   echo "$first $second" | awk '{printf "%.1f images/s, %.1f images/s: %.3f\n", $1, $2, $2 / $1}'
-done | tee /dev/stderr | sed 's/.*: //' | sort -n | awk '{r[NR] = $1} END {print "median", r[int((NR + 1) / 2)]}'
+done | tee /dev/stderr | sed 's/.*: //' | sort -n |
+  awk '{r[NR] = $1} END {print "median", r[int((NR + 1) / 2)]}'

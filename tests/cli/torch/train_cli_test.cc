@@ -1367,15 +1367,13 @@ TEST_F(TrainCli, TheWholeRunsTimeIsSaidAndOnADumbTerminalWithoutEscapes) {
 }
 
 TEST_F(TrainCli, ADeviceThatIsNotThereIsSaidBeforeAnythingIsWritten) {
-  expect_failure(3,
-                 {"config: /runtime/device: expected auto, or one of what there is: cpu",
-                  "got \"cuda:97\""},
-                 {"train", "--config", "tiny.json", "--output", "runs/x", "--set",
-                  "runtime.device=cuda:97"});
+  expect_failure(
+      3,
+      {"config: /runtime/device: expected auto, or one of what there is: cpu", "got \"cuda:97\""},
+      {"train", "--config", "tiny.json", "--output", "runs/x", "--set", "runtime.device=cuda:97"});
   EXPECT_FALSE(path_exists(file("runs/x")));
   const std::string env = run({"env", "--json"}).output;
-  const Json devices =
-      Json::parse(env.substr(env.find("{\n")), "env").at("libtorch").at("devices");
+  const Json devices = Json::parse(env.substr(env.find("{\n")), "env").at("libtorch").at("devices");
   EXPECT_EQ(devices.as_array().at(0).as_string(), "cpu");
 }
 
