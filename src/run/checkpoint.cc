@@ -9,7 +9,8 @@
 namespace tailor {
 namespace {
 
-const std::string kBest = "best_", kBestEpoch = "best_epoch";
+constexpr std::string_view kBest = "best_";
+constexpr const char* kBestEpoch = "best_epoch";
 /// Files of before there was a choice of optimisers do not list their slots.
 constexpr const char* kOnlySlot = "momentum";
 
@@ -19,7 +20,7 @@ Json write_position(const Position& p) {
                             {"edits_applied", p.edits_applied},
                             {"finished", p.finished}});
   for (const auto& [key, value] : p.meter.as_object()) json.set(key, value);
-  json.set(kBest + p.figure, p.best);
+  json.set(std::string(kBest) + p.figure, p.best);
   json.set(kBestEpoch, p.best_epoch);
   json.set("seconds", p.seconds);
   return json;

@@ -69,11 +69,11 @@ void ClassificationMeter::restore(const Json& state) {
 }
 
 Classification::Classification(const DataSplits& data, const Preprocessing& preprocessing,
-                               Augmentation augmentation)
+                               const Augmentation& augmentation)
     : images_{data.train, data.validation, data.test},
       shape_(data.shape),
       maker_(data.shape, preprocessing),
-      augmentation_(std::move(augmentation)) {}
+      augmentation_(augmentation) {}
 
 int64_t Classification::size(Split split) const {
   const Images& images = images_[static_cast<size_t>(split)];

@@ -36,7 +36,7 @@ class Classification : public Task {
   /// The sets of `data` (a null one is a split that there is not), augmented as `augmentation`
   /// says.
   Classification(const DataSplits& data, const Preprocessing& preprocessing,
-                 Augmentation augmentation);
+                 const Augmentation& augmentation);
 
   const char* unit() const override { return "image"; }
   int64_t size(Split split) const override;
