@@ -39,6 +39,12 @@ bool in_path(const std::string& program) {
   return false;
 }
 
+std::vector<std::string> strings_of(const Json& array) {
+  std::vector<std::string> strings;
+  for (const Json& item : array.as_array()) strings.push_back(item.as_string());
+  return strings;
+}
+
 }  // namespace
 
 int run_version(const CommonOptions& options) {
@@ -81,8 +87,11 @@ int run_env(const CommonOptions& options) {
         "(scripts/setup.sh, then cmake --workflow --preset release)");
   }
   const bool gpu = path_exists("/dev/nvidia0") || path_exists("/proc/driver/nvidia/version");
-  env.set("gpu",
-          gpu ? "an NVIDIA driver is there; this version of tailor trains on the CPU" : "none");
+  const Json* cuda = env.at("libtorch").is_object() ? env.at("libtorch").find("cuda") : nullptr;
+  env.set("gpu", !gpu ? "none"
+                 : cuda && cuda->as_bool()
+                     ? "an NVIDIA driver is there"
+                     : "an NVIDIA driver is there, and no LibTorch with CUDA");
   const char* cxx = std::getenv("CXX");
   const std::string compiler_name = cxx && *cxx ? cxx : "c++";
   env.set("host_compiler",
@@ -106,9 +115,10 @@ int run_env(const CommonOptions& options) {
         self(self, value, indent + "  ");
       } else {
         fmt::print("{}{:20} {}\n", indent, key,
-                   value.is_string() ? value.as_string()
-                   : value.is_null() ? "none"
-                                     : value.dump());
+                   value.is_string()  ? value.as_string()
+                   : value.is_array() ? join(strings_of(value), ", ")
+                   : value.is_null()  ? "none"
+                                      : value.dump());
       }
     }
   };

@@ -2,11 +2,9 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/add.h>
-#include <ATen/ops/as_strided.h>
 #include <ATen/ops/avg_pool2d.h>
 #include <ATen/ops/batch_norm.h>
 #include <ATen/ops/constant_pad_nd.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/flatten.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/linear.h>
@@ -15,7 +13,6 @@
 #include <ATen/ops/mul.h>
 #include <ATen/ops/relu.h>
 #include <ATen/ops/reshape.h>
-#include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
 
 #include <cmath>
@@ -23,30 +20,10 @@
 #include <limits>
 
 #include "nn/convolution.h"
+#include "tailor/nn/host.h"
 
 namespace tailor {
 namespace {
-
-constexpr int64_t kAlignment = 16;  // floats: one cache line
-
-/// Strides of a parameter in the flat buffer: channels-last for convolutions, plain otherwise.
-std::vector<int64_t> parameter_strides(const Shape& shape) {
-  if (shape.size() == 4) return {shape[1] * shape[2] * shape[3], 1, shape[3] * shape[1], shape[1]};
-  std::vector<int64_t> strides(shape.size(), 1);
-  for (size_t i = shape.size(); i-- > 1;) strides[i - 1] = strides[i] * shape[i];
-  return strides;
-}
-
-/// A view of a host tensor; the host tensor must outlive it.
-at::Tensor host_view(const Tensor& tensor) {
-  return at::from_blob(const_cast<float*>(tensor.as<float>().data()), tensor.shape(), at::kFloat);
-}
-
-Tensor to_host(const at::Tensor& tensor) {
-  Tensor host(DType::F32, Shape(tensor.sizes().begin(), tensor.sizes().end()));
-  host_view(host).copy_(tensor);
-  return host;
-}
 
 at::Tensor pool(const at::Tensor& x, const PoolLayer& layer) {
   if (layer.kind == PoolKind::GlobalAverage) return at::mean(x, {2, 3}, /*keepdim=*/true);
@@ -111,47 +88,10 @@ at::Tensor walk_network(const Network& network, const at::Tensor& input, const W
 
 }  // namespace
 
-Model::Model(Network network, const TensorMap& tensors, const TensorMap& momentum)
+Model::Model(Network network, const TensorMap& tensors, at::Device device)
     : network_(std::move(network)) {
   verify_tensors(network_, tensors, "the model");
-  build(tensors, momentum);
-}
-
-void Model::build(const TensorMap& tensors, const TensorMap& momentum) {
-  at::NoGradGuard no_grad;
-  parameters_.clear();
-  index_.clear();
-  buffers_.clear();
-  int64_t size = 0;
-  for (const TensorSpec& spec : tensor_specs(network_)) {
-    if (is_parameter(spec.role)) {
-      index_[spec.name] = parameters_.size();
-      parameters_.push_back({spec.name, spec.shape, size, {}});
-      size += (element_count(spec.shape) + kAlignment - 1) / kAlignment * kAlignment;
-    } else {
-      buffers_[spec.name] = host_view(tensors.at(spec.name)).clone();
-    }
-  }
-  flat_values_ = at::zeros({size}, at::kFloat);
-  flat_gradients_ = at::zeros({size}, at::kFloat);
-  flat_momentum_ = at::zeros({size}, at::kFloat);
-  for (Entry& entry : parameters_) {
-    const std::vector<int64_t> strides = parameter_strides(entry.shape);
-    at::Tensor view = at::as_strided(flat_values_, entry.shape, strides, entry.offset);
-    view.copy_(host_view(tensors.at(entry.name)));
-    if (auto found = momentum.find(entry.name); found != momentum.end()) {
-      if (found->second.shape() != entry.shape) {
-        fail(ErrorKind::Data, "the momentum of {} has shape {}, expected {}", entry.name,
-             to_string(found->second.shape()), to_string(entry.shape));
-      }
-      at::as_strided(flat_momentum_, entry.shape, strides, entry.offset)
-          .copy_(host_view(found->second));
-    }
-    entry.value = view.detach();
-    entry.value.set_requires_grad(true);
-    entry.value.mutable_grad() =
-        at::as_strided(flat_gradients_, entry.shape, strides, entry.offset);
-  }
+  parameters_ = Parameters(tensor_specs(network_), tensors, device);
 }
 
 at::Tensor Model::forward(const at::Tensor& x, bool training, std::vector<ConvCall>* calls) {
@@ -165,12 +105,10 @@ void Model::absorb_statistics(const at::Tensor& x, double momentum) {
 
 at::Tensor Model::run(const at::Tensor& x, bool training, double bn_momentum,
                       std::vector<ConvCall>* calls) {
-  auto parameter = [&](const std::string& name) -> const at::Tensor& {
-    return parameters_[index_.at(name)].value;
-  };
+  auto parameter = [&](const std::string& name) { return parameters_.parameter(name); };
   auto weighted = [&](const at::Tensor& in, const NamedLayer& layer) {
     const std::string& name = layer.name;
-    const at::Tensor& weight = parameter(name + ".weight");
+    const at::Tensor weight = parameter(name + ".weight");
     if (const auto* conv = layer.as<ConvLayer>()) {
       const ConvGeometry geometry{conv->window, conv->groups};
       const at::Tensor bias = conv->bias ? parameter(name + ".bias") : at::Tensor();
@@ -178,65 +116,22 @@ at::Tensor Model::run(const at::Tensor& x, bool training, double bn_momentum,
       if (calls) calls->push_back({name, geometry, in, weight, bias, y});
       return y;
     }
-    const at::Tensor& bias = parameter(name + ".bias");
+    const at::Tensor bias = parameter(name + ".bias");
     if (layer.as<LinearLayer>()) return at::linear(in, weight, bias);
-    return at::batch_norm(in, weight, bias, buffers_.at(name + ".running_mean"),
-                          buffers_.at(name + ".running_var"), training, bn_momentum,
-                          network_.bn_epsilon, /*cudnn_enabled=*/false);
+    return at::batch_norm(in, weight, bias, parameters_.buffer(name + ".running_mean"),
+                          parameters_.buffer(name + ".running_var"), training, bn_momentum,
+                          network_.bn_epsilon, /*cudnn_enabled=*/in.is_cuda());
   };
   return walk_network(network_, x, weighted);
 }
 
-void Model::zero_gradients() { flat_gradients_.zero_(); }
-
-void Model::sgd_step(double lr, double momentum, double weight_decay, bool nesterov) {
-  auto* p = flat_values_.data_ptr<float>();
-  const auto* gradient = flat_gradients_.data_ptr<float>();
-  auto* m = flat_momentum_.data_ptr<float>();
-  const int64_t n = flat_values_.numel();
-  const auto rate = static_cast<float>(lr), mu = static_cast<float>(momentum),
-             decay = static_cast<float>(weight_decay);
-  for (int64_t i = 0; i < n; ++i) {
-    const float g = gradient[i] + decay * p[i];
-    m[i] = mu * m[i] + g;
-    p[i] -= rate * (nesterov ? g + mu * m[i] : m[i]);
-  }
-}
-
 void Model::alter(Network network, const TensorMap& added) {
   TensorMap values = tensors();
-  const TensorMap old_momentum = momentum();
   for (const auto& [name, tensor] : added) values[name] = tensor;
   network_ = std::move(network);
-  TensorMap kept;
-  for (const TensorSpec& spec : tensor_specs(network_))
-    kept.emplace(spec.name, find_tensor(values, spec.name, "the altered model"));
-  build(kept, old_momentum);
-}
-
-TensorMap Model::tensors() const {
-  at::NoGradGuard no_grad;
-  TensorMap result;
-  for (const Entry& entry : parameters_) result.emplace(entry.name, to_host(entry.value));
-  for (const auto& [name, buffer] : buffers_) result.emplace(name, to_host(buffer));
-  return result;
-}
-
-TensorMap Model::momentum() const {
-  at::NoGradGuard no_grad;
-  TensorMap result;
-  for (const Entry& entry : parameters_) {
-    result.emplace(entry.name,
-                   to_host(at::as_strided(flat_momentum_, entry.shape,
-                                          parameter_strides(entry.shape), entry.offset)));
-  }
-  return result;
-}
-
-int64_t Model::parameter_count() const {
-  int64_t count = 0;
-  for (const Entry& entry : parameters_) count += element_count(entry.shape);
-  return count;
+  const std::vector<TensorSpec> specs = tensor_specs(network_);
+  for (const TensorSpec& spec : specs) find_tensor(values, spec.name, "the altered model");
+  parameters_ = Parameters(specs, values, device());
 }
 
 Tensor run_network(const Network& network, const TensorMap& tensors, const Tensor& inputs) {
@@ -285,7 +180,8 @@ at::Tensor by_channel(const std::vector<double>& values) {
 
 }  // namespace
 
-FrozenModel::FrozenModel(const Network& network, const TensorMap& tensors) : network_(network) {
+FrozenModel::FrozenModel(const Network& network, const TensorMap& tensors, at::Device device)
+    : network_(network) {
   verify_tensors(network, tensors, "the frozen model");
   c10::InferenceMode guard;
   const std::vector<PlacedLayer> layers = placed_layers(network);
@@ -298,15 +194,15 @@ FrozenModel::FrozenModel(const Network& network, const TensorMap& tensors) : net
       const bool has_norm = i + 1 < layers.size() && layers[i + 1].chain == layer.chain &&
                             layers[i + 1].as<BatchNormLayer>();
       if (has_norm) fold(scale_and_shift(tensors, layers[++i].name, network.bn_epsilon), w, b);
-      weights_[weight] = host_view(w).contiguous(at::MemoryFormat::ChannelsLast).clone();
-      weights_[bias] = host_view(b).clone();
+      weights_[weight] = host_view(w).contiguous(at::MemoryFormat::ChannelsLast).clone().to(device);
+      weights_[bias] = host_view(b).clone().to(device);
     } else if (layer.as<BatchNormLayer>()) {
       const ScaleShift bn = scale_and_shift(tensors, name, network.bn_epsilon);
-      weights_[weight] = by_channel(bn.scale);
-      weights_[bias] = by_channel(bn.shift);
+      weights_[weight] = by_channel(bn.scale).to(device);
+      weights_[bias] = by_channel(bn.shift).to(device);
     } else if (layer.as<LinearLayer>()) {
-      weights_[weight] = host_view(tensors.at(weight)).clone();
-      weights_[bias] = host_view(tensors.at(bias)).clone();
+      weights_[weight] = host_view(tensors.at(weight)).clone().to(device);
+      weights_[bias] = host_view(tensors.at(bias)).clone().to(device);
     }
   }
 }

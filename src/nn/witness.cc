@@ -13,17 +13,24 @@
 namespace tailor {
 namespace {
 
-class OneDnnOff {
+/// Without oneDNN and cuDNN.
+class PlainKernels {
  public:
-  OneDnnOff() : was_(at::globalContext().userEnabledMkldnn()) {
-    at::globalContext().setUserEnabledMkldnn(false);
+  PlainKernels()
+      : one_dnn_(at::globalContext().userEnabledMkldnn()),
+        cu_dnn_(at::globalContext().userEnabledCuDNN()) {
+    set(false, false);
   }
-  ~OneDnnOff() { at::globalContext().setUserEnabledMkldnn(was_); }
-  OneDnnOff(const OneDnnOff&) = delete;
-  OneDnnOff& operator=(const OneDnnOff&) = delete;
+  ~PlainKernels() { set(one_dnn_, cu_dnn_); }
+  PlainKernels(const PlainKernels&) = delete;
+  PlainKernels& operator=(const PlainKernels&) = delete;
 
  private:
-  bool was_;
+  static void set(bool one_dnn, bool cu_dnn) {
+    at::globalContext().setUserEnabledMkldnn(one_dnn);
+    at::globalContext().setUserEnabledCuDNN(cu_dnn);
+  }
+  bool one_dnn_, cu_dnn_;
 };
 
 using Convolve = at::Tensor (*)(const at::Tensor&, const ConvGeometry&, const at::Tensor&,
@@ -90,21 +97,20 @@ WitnessErrors compare_layer(const std::string& layer, const LayerPass& fast, con
 
 WitnessErrors verify_kernels(const Network& network, const TensorMap& tensors,
                              const at::Tensor& x) {
-  Model model(network, tensors);
-  model.zero_gradients();
+  Model model(network, tensors, x.device());
   std::vector<ConvCall> calls;
   const at::Tensor logits = model.forward(x, /*training=*/true, &calls);
   for (const ConvCall& call : calls) call.output.retain_grad();
   CounterRandom random(1, RandomStream::Witness, 0);
   std::vector<float> direction(static_cast<size_t>(logits.numel()));
   for (float& v : direction) v = static_cast<float>(random.uniform(-1, 1));
-  logits.backward(at::from_blob(direction.data(), logits.sizes(), at::kFloat));
+  logits.backward(at::from_blob(direction.data(), logits.sizes(), at::kFloat).to(x.device()));
   WitnessErrors largest;
   for (const ConvCall& call : calls) {
     throw_if_interrupted();
     const at::Tensor gradient = call.output.grad();
     const LayerPass fast = layer_pass(call, gradient, at::MemoryFormat::ChannelsLast, convolve);
-    const OneDnnOff guard;
+    const PlainKernels guard;
     auto plain = [&](const ConvCall& c, const at::Tensor& g) {
       return layer_pass(c, g, at::MemoryFormat::Contiguous, plain_convolve);
     };

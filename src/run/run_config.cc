@@ -9,22 +9,30 @@
 namespace tailor {
 namespace {
 
-constexpr const char* kOptimizers[] = {"sgd"};
+Names names_in(const std::vector<const char*>& kinds) { return {kinds.data(), kinds.size()}; }
 
 void describe(RecordVisitor& v, OptimizerConfig& c) {
-  std::string kind = "sgd";
-  v.text_choice("kind", kind, {kOptimizers, std::size(kOptimizers)},
-                "Stochastic gradient descent.");
+  v.text_choice("kind", c.kind, names_in(optimizer_kinds()),
+                "sgd: stochastic gradient descent with momentum; adamw (Loshchilov and Hutter "
+                "2019); novograd (Ginsburg et al. 2019).");
   v.number("lr", c.lr, 0, 1000, "Base learning rate.");
-  v.number("momentum", c.momentum, 0, 0.999999, "Momentum; kept over every alteration.");
-  v.boolean("nesterov", c.nesterov, "Nesterov momentum.");
+  v.number("momentum", c.momentum, 0, 0.999999, "sgd: momentum; kept over every alteration.");
+  v.boolean("nesterov", c.nesterov, "sgd: Nesterov momentum.");
   v.number("weight_decay", c.weight_decay, 0, 1,
-           "L2 penalty on every parameter, batch norm and bias included.");
+           "Of every parameter, batch norm and bias included. sgd: L2 penalty; adamw: decoupled; "
+           "novograd: added to the normalised gradient.");
+  v.numbers("betas", c.betas, 0, 0.999999,
+            "adamw, novograd: decay of the first and of the second moment. []: 0.9 and 0.999 "
+            "(adamw), 0.95 and 0.98 (novograd).");
+  v.number("epsilon", c.epsilon, 0, 1, "adamw, novograd: added to the root of the second moment.");
+  v.number("clip_norm", c.clip_norm, 0, 1e9,
+           "Gradients whose L2 norm over all parameters is larger are scaled to this norm; 0: none "
+           "are.");
 }
 
 void describe(RecordVisitor& v, ScheduleConfig& c) {
-  v.enumeration(
-      "kind", c.kind,
+  v.text_choice(
+      "kind", c.kind, names_in(schedule_kinds()),
       "Learning rate over the epochs: constant; hold_then_cosine (constant until alpha epochs "
       "after the last edit, then a cosine to 0); cosine; step (times gamma every step_epochs).");
   v.integer(
@@ -77,9 +85,22 @@ void describe(RecordVisitor& v, RuntimeConfig& c) {
             "for bit needs the same number.");
   v.number("checkpoint_minutes", c.checkpoint_minutes, 0, 1e6,
            "Also saves last.ckpt in the middle of an epoch this often; 0: only at its end.");
+  v.text(
+      "device", c.device,
+      "Where the network runs: cpu, cuda (the first GPU), cuda:N, or auto: cuda if LibTorch finds "
+      "a GPU, else cpu. tailor env lists what there is.");
 }
 
 }  // namespace
+
+std::vector<const char*>& optimizer_kinds() {
+  static std::vector<const char*> kinds = {"sgd", "adamw", "novograd"};
+  return kinds;
+}
+std::vector<const char*>& schedule_kinds() {
+  static std::vector<const char*> kinds = {"constant", "hold_then_cosine", "cosine", "step"};
+  return kinds;
+}
 
 void describe(RecordVisitor& v, RunConfig& c) {
   v.record(
@@ -135,7 +156,11 @@ void check(const RunConfig& c, const std::string& source) {
       fail_config(at + "/schedule/hold_epochs", fmt::format("at most the {} epochs", t.epochs),
                   number(*t.schedule.hold_epochs), source);
     }
-    if (t.optimizer.nesterov && t.optimizer.momentum == 0)
+    if (!t.optimizer.betas.empty() && t.optimizer.betas.size() != 2) {
+      fail_config(at + "/optimizer/betas", "two numbers, or none",
+                  std::to_string(t.optimizer.betas.size()), source);
+    }
+    if (t.optimizer.kind == "sgd" && t.optimizer.nesterov && t.optimizer.momentum == 0)
       fail_config(at + "/optimizer/momentum", "more than 0 with nesterov", "0", source);
   };
   if (c.teacher && !c.teacher->weights_sha256.empty() &&

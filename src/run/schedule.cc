@@ -2,32 +2,58 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+
+#include "tailor/core/strings.h"
 
 namespace tailor {
+namespace {
+
+/// From 1 at epoch `from` to 0 at the end.
+double cosine_from(double from, const SchedulePoint& at) {
+  const double length = static_cast<double>(at.epochs) - from;
+  const double share = length > 0 ? std::clamp((at.position - from) / length, 0.0, 1.0) : 1.0;
+  return 0.5 * (1 + std::cos(3.14159265358979323846 * share));
+}
+
+double constant(const ScheduleConfig&, const SchedulePoint&) { return 1; }
+
+double hold_then_cosine(const ScheduleConfig&, const SchedulePoint& at) {
+  const auto hold = static_cast<double>(at.hold_epochs);
+  return at.position < hold ? 1 : cosine_from(hold, at);
+}
+
+double cosine(const ScheduleConfig&, const SchedulePoint& at) { return cosine_from(0, at); }
+
+double stepwise(const ScheduleConfig& schedule, const SchedulePoint& at) {
+  return std::pow(schedule.gamma,
+                  std::floor(at.position / static_cast<double>(schedule.step_epochs)));
+}
+
+std::map<std::string, Schedule>& schedules() {
+  static std::map<std::string, Schedule> schedules = {{"constant", constant},
+                                                      {"hold_then_cosine", hold_then_cosine},
+                                                      {"cosine", cosine},
+                                                      {"step", stepwise}};
+  return schedules;
+}
+
+}  // namespace
+
+void register_schedule(const char* kind, Schedule schedule) {
+  if (schedules().count(kind) == 0) schedule_kinds().push_back(kind);
+  schedules()[kind] = std::move(schedule);
+}
 
 double learning_rate(const ScheduleConfig& schedule, double base, double position, double step,
                      int64_t epochs, int64_t hold_epochs) {
-  auto cosine = [&](double from) {
-    const double length = static_cast<double>(epochs) - from;
-    const double at = length > 0 ? std::clamp((position - from) / length, 0.0, 1.0) : 1.0;
-    return base * 0.5 * (1 + std::cos(3.14159265358979323846 * at));
-  };
-  double rate = base;
-  switch (schedule.kind) {
-    case ScheduleKind::Constant:
-      break;
-    case ScheduleKind::HoldThenCosine:
-      rate = position < static_cast<double>(hold_epochs) ? base
-                                                         : cosine(static_cast<double>(hold_epochs));
-      break;
-    case ScheduleKind::Cosine:
-      rate = cosine(0);
-      break;
-    case ScheduleKind::Step:
-      rate = base * std::pow(schedule.gamma,
-                             std::floor(position / static_cast<double>(schedule.step_epochs)));
-      break;
+  const auto found = schedules().find(schedule.kind);
+  if (found == schedules().end()) {
+    const auto& kinds = schedule_kinds();
+    fail(ErrorKind::Config, "schedule.kind: expected one of {}, got {}",
+         join(std::vector<std::string>(kinds.begin(), kinds.end()), ", "), schedule.kind);
   }
+  const double rate = base * found->second(schedule, {position, epochs, hold_epochs});
   const auto warmup = static_cast<double>(schedule.warmup_epochs);
   return position < warmup ? rate * std::min(1.0, (position + step) / warmup) : rate;
 }

@@ -79,8 +79,14 @@ std::vector<Rule> data_rules(const DataConfig& c) {
 
 std::vector<Rule> schedule_rules(const ScheduleConfig& c, const std::string& section) {
   const std::string needs = "it is of " + section + ".kind ";
-  return {{c.kind != ScheduleKind::Step, "step_epochs gamma", needs + "step"},
-          {c.kind != ScheduleKind::HoldThenCosine, "hold_epochs", needs + "hold_then_cosine"}};
+  return {{c.kind != "step", "step_epochs gamma", needs + "step"},
+          {c.kind != "hold_then_cosine", "hold_epochs", needs + "hold_then_cosine"}};
+}
+
+std::vector<Rule> optimizer_rules(const OptimizerConfig& c, const std::string& section) {
+  const std::string needs = "it is of " + section + ".kind ";
+  return {{c.kind != "sgd", "momentum nesterov", needs + "sgd"},
+          {c.kind == "sgd", "betas epsilon", needs + "adamw and novograd"}};
 }
 
 }  // namespace
@@ -105,8 +111,10 @@ std::vector<std::string> keys_without_effect(const RunConfig& c, const Json& giv
     find("teacher", {{true, "epochs batch_size optimizer schedule seed",
                       "teacher.checkpoint names a teacher that is trained already"}});
   } else if (c.teacher) {
+    find("teacher.optimizer", optimizer_rules(c.teacher->train.optimizer, "teacher.optimizer"));
     find("teacher.schedule", schedule_rules(c.teacher->train.schedule, "teacher.schedule"));
   }
+  find("train.optimizer", optimizer_rules(c.train.optimizer, "train.optimizer"));
   find("train.schedule", schedule_rules(c.train.schedule, "train.schedule"));
   find("surgery", {{c.surgery.kind == SurgeryKind::None,
                     "alpha order at_once first_epoch statistics_images allow_partial",

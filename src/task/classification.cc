@@ -42,12 +42,68 @@ int64_t rank_of(Span<const double> logits, size_t label) {
 
 int64_t predicted_class(Span<const float> logits) { return argmax(logits); }
 
-void ClassificationMeter::add(Span<const float> logits, Span<const int64_t> labels) {
+void ClassificationMeter::add(int64_t examples, double loss, Span<const double> tally) {
+  TAILOR_CHECK(tally.size() == 1, "{} counts of right answers", tally.size());
+  images_ += examples;
+  correct_ += static_cast<int64_t>(tally[0]);
+  loss_sum_ += loss * static_cast<double>(examples);
+}
+
+std::vector<Figure> ClassificationMeter::summary() const {
+  const double count = static_cast<double>(std::max<int64_t>(images_, 1));
+  return {{"loss", loss_sum_ / count},
+          {"accuracy", static_cast<double>(correct_) / count, /*higher_is_better=*/true,
+           /*is_share=*/true}};
+}
+
+Json ClassificationMeter::state() const {
+  return Json::object({{"images", images_}, {"correct", correct_}, {"loss_sum", loss_sum_}});
+}
+
+void ClassificationMeter::restore(const Json& state) {
+  *this = {};
+  if (state.as_object().empty()) return;
+  images_ = state.at("images").as_int();
+  correct_ = state.at("correct").as_int();
+  loss_sum_ = state.at("loss_sum").as_number();
+}
+
+Classification::Classification(const DataSplits& data, const Preprocessing& preprocessing,
+                               const Augmentation& augmentation)
+    : images_{data.train, data.validation, data.test},
+      shape_(data.shape),
+      maker_(data.shape, preprocessing),
+      augmentation_(augmentation) {}
+
+int64_t Classification::size(Split split) const {
+  const Images& images = images_[static_cast<size_t>(split)];
+  return images ? images->size() : 0;
+}
+
+void Classification::collate(Split split, Span<const int64_t> indices, std::optional<int64_t> epoch,
+                             Batch& batch) const {
+  batch.count = static_cast<int64_t>(indices.size());
+  prepare_buffer(batch.inputs, DType::F32,
+                 {batch.count, shape_.height, shape_.width, shape_.channels});
+  prepare_buffer(batch.targets, DType::I64, {batch.count});
+  batch.share = maker_.fill(*images_[static_cast<size_t>(split)], indices,
+                            epoch ? std::optional(augmentation_) : std::nullopt, epoch.value_or(0),
+                            batch.inputs.as<float>(), batch.targets.as<int64_t>());
+}
+
+std::vector<double> Classification::tally(Span<const float> logits, const Batch& batch) const {
+  const auto labels = batch.targets.as<int64_t>();
   TAILOR_CHECK(!labels.empty() && logits.size() % labels.size() == 0, "{} logits for {} labels",
                logits.size(), labels.size());
-  size_t classes = logits.size() / labels.size();
+  const size_t classes = logits.size() / labels.size();
+  int64_t correct = 0;
   for (size_t i = 0; i < labels.size(); ++i)
-    add_one(predicted_class(logits.subspan(i * classes, classes)), labels[i]);
+    correct += predicted_class(logits.subspan(i * classes, classes)) == labels[i] ? 1 : 0;
+  return {static_cast<double>(correct)};
+}
+
+std::unique_ptr<Meter> Classification::meter() const {
+  return std::make_unique<ClassificationMeter>();
 }
 
 std::vector<RankedClass> top_classes(Span<const double> logits, int64_t k) {

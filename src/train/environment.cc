@@ -7,6 +7,7 @@
 #include "tailor/core/strings.h"
 #include "tailor/core/threads.h"
 #include "tailor/nn/torch_compat.h"
+#include "tailor/train/device.h"
 #include "tailor/train/trainer.h"
 
 namespace tailor {
@@ -50,11 +51,22 @@ int set_torch_threads(int64_t threads) {
 
 Json describe_torch() {
   const std::string blas = blas_library();
+  Json::Array devices;
+  for (const DeviceInfo& device : list_devices()) {
+    std::string text = device.name;
+    if (!device.model.empty()) text += " (" + device.model;
+    if (device.memory_bytes > 0) {
+      text += fmt::format("{}{:.0f} GiB", device.model.empty() ? " (" : ", ",
+                          static_cast<double>(device.memory_bytes) / (1024.0 * 1024 * 1024));
+    }
+    devices.emplace_back(text + (text == device.name ? "" : ")"));
+  }
   Json json = Json::object({{"version", TORCH_VERSION},
                             {"blas", blas},
                             {"cpu_capability", torch_cpu_capability()},
                             {"threads", at::get_num_threads()},
                             {"cuda", at::globalContext().hasCUDA()},
+                            {"devices", devices},
                             {"onednn", at::globalContext().hasMKLDNN()}});
   Json::Array advice;
   if (is_reference_blas(blas)) {

@@ -142,43 +142,16 @@ INSTANTIATE_TEST_SUITE_P(Model, EveryVariant, ::testing::ValuesIn(testing::all_v
 void backward(Model& model, const Network& network) {
   std::vector<float> hwc = images(network.input, 4);
   std::vector<int64_t> labels = {0, 3, 6, 1};
-  model.zero_gradients();
+  model.parameters().zero_gradients();
   at::cross_entropy_loss(model.forward(as_batch(hwc, network.input, 4), true),
                          at::from_blob(labels.data(), {4}, at::kLong))
       .backward();
 }
 
-TEST(Model, StepIsPyTorchsSgd) {
-  Network network = testing::small_network();
-  const TensorMap start = testing::random_tensors(network, 1);
-  // With momentum 0 and decay 0, the difference of two steps' weights is the gradient; from it the
-  // rule can be followed by hand.
-  Model probe(network, start);
-  backward(probe, network);
-  probe.sgd_step(1, 0, 0, false);
-  const TensorMap moved = probe.tensors();
-  TensorMap momentum;
-  for (const auto& spec : tensor_specs(network)) {
-    if (!is_parameter(spec.role)) continue;
-    Tensor m(DType::F32, spec.shape);
-    for (float& v : m.as<float>()) v = 0.25F;
-    momentum.emplace(spec.name, m);
-  }
-  Model model(network, start, momentum);
-  backward(model, network);
-  model.sgd_step(0.1, 0.9, 0.01, true);
-  const TensorMap stepped = model.tensors(), new_momentum = model.momentum();
-  for (const auto& [name, m] : new_momentum) {
-    const auto p0 = start.at(name).as<float>(), p1 = moved.at(name).as<float>(),
-               p2 = stepped.at(name).as<float>();
-    const auto v = m.as<float>();
-    for (size_t i = 0; i < v.size(); ++i) {
-      const double g = static_cast<double>(p0[i]) - p1[i] + 0.01 * p0[i];
-      const double expected = 0.9 * 0.25 + g;
-      ASSERT_NEAR(v[i], expected, 1e-5) << name;
-      ASSERT_NEAR(p2[i], p0[i] - 0.1 * (g + 0.9 * expected), 1e-5) << name;
-    }
-  }
+/// The values take a step against their gradients.
+void descend(Model& model) {
+  at::NoGradGuard no_grad;
+  model.parameters().values.sub_(model.parameters().gradients, 0.05);
 }
 
 TEST(Model, TrainingUpdatesRunningStatisticsAndEvaluationDoesNot) {
@@ -220,35 +193,31 @@ TEST(Model, AbsorbedStatisticsAreMeansOverTheBatchesAndNothingElseMoves) {
   }
 }
 
-TEST(Alter, ErasesAProjectionWithItsMomentumAndKeepsEverythingElse) {
+TEST(Alter, ErasesAProjectionAndKeepsEverythingElse) {
   Network network = testing::small_network();
   Model model(network, testing::random_tensors(network, 2));
   for (int i = 0; i < 3; ++i) {
     backward(model, network);
-    model.sgd_step(0.05, 0.9, 1e-4, true);
+    descend(model);
   }
-  const TensorMap values = model.tensors(), momentum = model.momentum();
-  ASSERT_EQ(momentum.count("stage2.block0.skip.conv.weight"), 1U);
-  const int64_t parameters = model.parameter_count();
+  const TensorMap values = model.tensors();
+  ASSERT_EQ(values.count("stage2.block0.skip.conv.weight"), 1U);
+  const int64_t parameters = model.parameters().count();
   Alteration a = apply_alteration(network, "stage2.block0.skip", AlterationKind::Remove);
   model.alter(network, added_tensors(a, 1));
-  EXPECT_EQ(model.parameter_count(), parameters - a.erased_parameters);
-  EXPECT_EQ(model.parameter_count(), parameter_count(network));
-  const TensorMap after = model.tensors(), momentum_after = model.momentum();
+  EXPECT_EQ(model.parameters().count(), parameters - a.erased_parameters);
+  EXPECT_EQ(model.parameters().count(), parameter_count(network));
+  const TensorMap after = model.tensors();
   EXPECT_EQ(after.size() + a.erased.size(), values.size());
-  for (const std::string& name : a.erased) {
-    EXPECT_EQ(after.count(name), 0U);
-    EXPECT_EQ(momentum_after.count(name), 0U);
-  }
+  for (const std::string& name : a.erased) EXPECT_EQ(after.count(name), 0U);
   for (const auto& [name, tensor] : after) EXPECT_EQ(tensor, values.at(name)) << name;
-  for (const auto& [name, tensor] : momentum_after) EXPECT_EQ(tensor, momentum.at(name)) << name;
   backward(model, network);  // and it still trains
-  model.sgd_step(0.05, 0.9, 1e-4, true);
+  descend(model);
   EXPECT_FALSE(model.tensors().at("stage2.block0.conv1.weight") ==
                after.at("stage2.block0.conv1.weight"));
 }
 
-TEST(Alter, ANewProjectionStartsAsNothingWithoutMomentum) {
+TEST(Alter, ANewProjectionStartsAsNothing) {
   // A bottleneck: 1×1, 3×3, 1×1 with a projection; its short skips need two projections more.
   Network network = testing::small_network();
   Block& block = network.blocks[2];
@@ -259,14 +228,12 @@ TEST(Alter, ANewProjectionStartsAsNothingWithoutMomentum) {
   ASSERT_TRUE(verify_network(network).empty());
   Model model(network, testing::random_tensors(network, 2));
   backward(model, network);
-  model.sgd_step(0.05, 0.9, 1e-4, true);
+  descend(model);
   Alteration a = apply_alteration(network, block.skips[0].id, AlterationKind::Shorten);
   ASSERT_FALSE(a.added.empty());
   model.alter(network, added_tensors(a, 1));
-  const TensorMap values = model.tensors(), momentum = model.momentum();
+  const TensorMap values = model.tensors();
   for (const TensorSpec& spec : a.added) {
-    if (!is_parameter(spec.role)) continue;
-    for (float v : momentum.at(spec.name).as<float>()) EXPECT_EQ(v, 0.0F);
     if (spec.role == TensorRole::BnWeight) {
       for (float v : values.at(spec.name).as<float>()) EXPECT_EQ(v, 0.0F);
     }

@@ -17,13 +17,20 @@ Checkpoint small_checkpoint() {
   Checkpoint c;
   c.network = testing::small_network(Join::AfterActivation, Shortcut::Projection, 2);
   c.preprocessing = {{0.1, 0.2, 0.3}, {0.4, 0.5, 0.6}};
-  c.position = {7, 3, 2, false, 96, 40, 1.25, 0.5, 6, 12.5};
+  c.position.epoch = 7;
+  c.position.step = 3;
+  c.position.edits_applied = 2;
+  c.position.meter = Json::object({{"images", 96}, {"correct", 40}, {"loss_sum", 1.25}});
+  c.position.best = 0.5;
+  c.position.best_epoch = 6;
+  c.position.seconds = 12.5;
   c.config = Json::object({{"train", Json::object({{"epochs", 9}})}});
   c.run = "test-run";
   c.metrics = Json::object({{"validation_accuracy", 50.0}});
   c.tensors = testing::random_tensors(c.network, 4);
   for (const TensorSpec& spec : tensor_specs(c.network)) {
-    if (is_parameter(spec.role)) c.momentum.emplace(spec.name, Tensor(DType::F32, spec.shape));
+    if (is_parameter(spec.role))
+      c.slots["momentum"].emplace(spec.name, Tensor(DType::F32, spec.shape));
   }
   c.witness =
       CheckpointWitness{"1 image", Tensor(DType::F32, {1, 10, 13, 3}), Tensor(DType::F32, {1, 7})};
@@ -42,17 +49,46 @@ TEST(Checkpoint, RoundTrips) {
   EXPECT_EQ(write_network(a.network), write_network(b.network));
   EXPECT_EQ(a.preprocessing, b.preprocessing);
   EXPECT_EQ(a.tensors, b.tensors);
-  EXPECT_EQ(a.momentum, b.momentum);
+  EXPECT_EQ(a.slots, b.slots);
   EXPECT_EQ(a.config, b.config);
   EXPECT_EQ(a.metrics, b.metrics);
   EXPECT_EQ(b.run, "test-run");
   EXPECT_EQ(b.position.epoch, 7);
   EXPECT_EQ(b.position.step, 3);
   EXPECT_EQ(b.position.edits_applied, 2);
-  EXPECT_EQ(b.position.loss_sum, 1.25);
+  EXPECT_EQ(b.position.meter, a.position.meter);
+  EXPECT_EQ(b.position.figure, "accuracy");
+  EXPECT_EQ(b.position.best, 0.5);
   EXPECT_EQ(b.position.best_epoch, 6);
+  EXPECT_EQ(b.position.seconds, 12.5);
   ASSERT_TRUE(b.witness.has_value());
   EXPECT_EQ(b.witness->source, "1 image");
+}
+
+TEST(Checkpoint, SlotsAndMeterAreThoseOfWhateverTrains) {
+  Written w;
+  Checkpoint a = small_checkpoint();
+  const TensorMap moments = a.slots.at("momentum");
+  a.slots = {{"exp_avg", moments}, {"steps", {{"fc.bias", Tensor(DType::F32, {1})}}}};
+  a.position.meter = Json::object({{"words", 31}, {"errors", 4}});
+  a.position.figure = "word_error";
+  a.position.best = 0.125;
+  save_checkpoint(w.path, a);
+  const Checkpoint b = load_checkpoint(w.path);
+  EXPECT_EQ(b.slots, a.slots);
+  EXPECT_EQ(b.position.meter, a.position.meter);
+  EXPECT_EQ(b.position.figure, "word_error");
+  EXPECT_EQ(b.position.best, 0.125);
+  EXPECT_EQ(b.tensors, a.tensors);
+}
+
+TEST(Checkpoint, AFileThatListsNoSlotsHasMomentum) {
+  // All files of before there was a choice of optimisers; and those of sgd are as they were.
+  Written w;
+  const TensorFile file = load_safetensors(w.path);
+  EXPECT_EQ(file.metadata.at("document").find("slots"), std::string::npos);
+  EXPECT_EQ(file.tensors.count("momentum.fc.bias"), 1U);
+  EXPECT_EQ(load_checkpoint(w.path).slots.count("momentum"), 1U);
 }
 
 TEST(Checkpoint, WhatIsNoFiniteNumberIsNotWritten) {
@@ -67,7 +103,7 @@ TEST(Checkpoint, WhatIsNoFiniteNumberIsNotWritten) {
       {w.path, "got nan as value 1 of stage2.block0.bn1.running_var", "nothing was written"},
       [&] { save_checkpoint(w.path, c); });
   c = small_checkpoint();
-  c.momentum.at("fc.bias").as<float>()[0] = -kInfinite;
+  c.slots.at("momentum").at("fc.bias").as<float>()[0] = -kInfinite;
   testing::expect_error(ErrorKind::Data, {"got -inf as value 0 of fc.bias"},
                         [&] { save_checkpoint(w.path, c); });
   c = small_checkpoint();

@@ -140,7 +140,7 @@ TEST(RunConfig, ReadsEveryPart) {
   EXPECT_TRUE(c.data.augment.empty());
   EXPECT_EQ(c.teacher->checkpoint, "t.ckpt");
   EXPECT_EQ(c.teacher->train.epochs, 9);
-  EXPECT_EQ(c.teacher->train.schedule.kind, ScheduleKind::Step);
+  EXPECT_EQ(c.teacher->train.schedule.kind, "step");
   EXPECT_EQ(c.train.epochs, 60);
   EXPECT_EQ(c.surgery.order, EditOrder::OutputFirst);
   EXPECT_EQ(c.surgery.first_epoch, 0);

@@ -2,19 +2,23 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
+#include "support/expect_error.h"
+
 namespace tailor {
 namespace {
 
 constexpr double kStep = 0.25;  // four steps an epoch
 
-ScheduleConfig schedule(ScheduleKind kind) {
+ScheduleConfig schedule(const char* kind) {
   ScheduleConfig s;
   s.kind = kind;
   return s;
 }
 
 TEST(LearningRate, HoldsThenFallsAsACosine) {
-  const ScheduleConfig s = schedule(ScheduleKind::HoldThenCosine);
+  const ScheduleConfig s = schedule("hold_then_cosine");
   EXPECT_DOUBLE_EQ(learning_rate(s, 0.1, 0, kStep, 60, 30), 0.1);
   EXPECT_DOUBLE_EQ(learning_rate(s, 0.1, 29.99, kStep, 60, 30), 0.1);
   EXPECT_DOUBLE_EQ(learning_rate(s, 0.1, 45, kStep, 60, 30), 0.05);
@@ -22,25 +26,45 @@ TEST(LearningRate, HoldsThenFallsAsACosine) {
 }
 
 TEST(LearningRate, StepsAndStaysConstant) {
-  ScheduleConfig s = schedule(ScheduleKind::Step);
+  ScheduleConfig s = schedule("step");
   s.step_epochs = 30;
   s.gamma = 0.1;
   EXPECT_DOUBLE_EQ(learning_rate(s, 0.1, 29.5, kStep, 120, 0), 0.1);
   EXPECT_DOUBLE_EQ(learning_rate(s, 0.1, 30, kStep, 120, 0), 0.1 * 0.1);
   EXPECT_NEAR(learning_rate(s, 0.1, 119, kStep, 120, 0), 1e-4, 1e-12);
-  EXPECT_DOUBLE_EQ(learning_rate(schedule(ScheduleKind::Constant), 0.1, 119, kStep, 120, 0), 0.1);
+  EXPECT_DOUBLE_EQ(learning_rate(schedule("constant"), 0.1, 119, kStep, 120, 0), 0.1);
 }
 
 TEST(LearningRate, CosineAndWarmUp) {
-  ScheduleConfig s = schedule(ScheduleKind::Cosine);
+  ScheduleConfig s = schedule("cosine");
   EXPECT_DOUBLE_EQ(learning_rate(s, 0.2, 0, kStep, 10, 0), 0.2);
   EXPECT_DOUBLE_EQ(learning_rate(s, 0.2, 5, kStep, 10, 0), 0.1);
-  s = schedule(ScheduleKind::Constant);
+  s = schedule("constant");
   s.warmup_epochs = 2;
   // Eight steps: no step is lost at rate 0, and the last has the whole rate.
   for (int n = 0; n < 8; ++n)
     EXPECT_DOUBLE_EQ(learning_rate(s, 0.2, n * kStep, kStep, 10, 0), 0.2 * (n + 1) / 8);
   EXPECT_DOUBLE_EQ(learning_rate(s, 0.2, 2, kStep, 10, 0), 0.2);
+}
+
+TEST(LearningRate, AnotherKindIsOneFunction) {
+  register_schedule("halves", [](const ScheduleConfig&, const SchedulePoint& at) {
+    return std::pow(0.5, std::floor(at.position));
+  });
+  const RunConfig c = read_run_config(
+      Json::parse(R"({"train": {"schedule": {"kind": "halves", "warmup_epochs": 1}}})", ""), "");
+  const ScheduleConfig& s = c.train.schedule;
+  EXPECT_EQ(s.kind, "halves");
+  EXPECT_DOUBLE_EQ(learning_rate(s, 0.4, 2.5, kStep, 10, 0), 0.1);
+  EXPECT_DOUBLE_EQ(learning_rate(s, 0.4, 0, kStep, 10, 0), 0.1);  // the warm-up is everyone's
+  EXPECT_EQ(write_run_config(c).at("train").at("schedule").at("kind").as_string(), "halves");
+}
+
+TEST(LearningRate, EveryKindOfTheConfigurationHasAFunction) {
+  for (const char* kind : schedule_kinds())
+    EXPECT_GE(learning_rate(schedule(kind), 0.1, 1, kStep, 10, 5), 0) << kind;
+  testing::expect_error(ErrorKind::Config, {"schedule.kind", "hold_then_cosine", "got none"},
+                        [] { learning_rate(schedule("none"), 0.1, 1, kStep, 10, 5); });
 }
 
 TEST(HoldEpochs, EndAlphaEpochsAfterTheLastEdit) {

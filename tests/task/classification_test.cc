@@ -18,40 +18,80 @@ TEST(PredictedClass, IsTheLargestAndTheFirstOnTies) {
   EXPECT_EQ(predicted_class(std::vector<float>{7}), 0);
 }
 
-TEST(ClassificationMeter, CountsRightAnswersOverBatches) {
-  ClassificationMeter meter;
+/// Two channels on one row of three pixels, and a label each.
+DataSplits small_data() {
+  DataSplits data;
+  data.shape = {2, 1, 3};
+  data.classes = 3;
+  data.preprocessing = {{0, 0}, {1.0 / 255, 1.0 / 255}};
+  std::vector<uint8_t> pixels;
+  for (uint8_t i = 0; i < 24; ++i) pixels.push_back(i);
+  auto owned = std::make_shared<std::vector<uint8_t>>(pixels);
+  data.train = make_memory_images(data.shape, {owned, owned->data()}, {2, 0, 1, 1});
+  return data;
+}
+Batch labelled(const std::vector<int64_t>& labels) {
+  Batch batch;
+  batch.count = static_cast<int64_t>(labels.size());
+  batch.targets = Tensor::from<int64_t>({batch.count}, labels);
+  return batch;
+}
+
+TEST(Classification, ABatchIsRowsColumnsChannels) {
+  const DataSplits data = small_data();
+  const Classification task(data, data.preprocessing, {});
+  EXPECT_EQ(task.size(Split::Train), 4);
+  EXPECT_EQ(task.size(Split::Validation), 0);
+  Batch batch;
+  task.collate(Split::Train, std::vector<int64_t>{3, 0}, std::nullopt, batch);
+  EXPECT_EQ(batch.inputs.shape(), (Shape{2, 1, 3, 2}));
+  for (int i = 0; i < 6; ++i) {
+    EXPECT_NEAR(batch.inputs.as<float>()[static_cast<size_t>(i)], 18 + i, 1e-4);
+    EXPECT_NEAR(batch.inputs.as<float>()[static_cast<size_t>(6 + i)], i, 1e-4);
+  }
+  EXPECT_EQ(batch.targets, Tensor::from<int64_t>({2}, {1, 2}));
+  EXPECT_EQ(batch.share, 1);
+  const std::byte* memory = batch.inputs.bytes().data();
+  task.collate(Split::Train, std::vector<int64_t>{1, 2}, 5, batch);
+  EXPECT_EQ(batch.inputs.bytes().data(), memory);  // filled again where it was
+}
+
+TEST(Classification, CountsRightAnswersTheFirstOnTies) {
+  const DataSplits data = small_data();
+  const Classification task(data, data.preprocessing, {});
   const std::vector<float> logits = {1, 3, 2,   // 1
                                      4, 4, 0,   // 0: the first on ties
                                      0, 1, 2};  // 2
-  const std::vector<int64_t> labels = {1, 1, 2};
-  meter.add(logits, labels);
-  EXPECT_EQ(meter.images, 3);
-  EXPECT_EQ(meter.correct, 2);
-  meter.add(Span<const float>(logits.data(), 3), Span<const int64_t>(labels.data(), 1));
-  meter.add_one(5, 4);
-  EXPECT_EQ(meter.images, 5);
-  EXPECT_EQ(meter.correct, 3);
-  EXPECT_DOUBLE_EQ(meter.accuracy_frac(), 0.6);
-}
-
-TEST(ClassificationMeter, MeanLossIsOverImages) {
-  ClassificationMeter meter;
-  EXPECT_EQ(meter.accuracy_frac(), 0);
-  EXPECT_EQ(meter.mean_loss(), 0);
-  meter.images = 4;
-  meter.loss_sum = 3 * 0.5 + 1 * 2.5;
-  EXPECT_DOUBLE_EQ(meter.mean_loss(), 1);
-}
-
-TEST(ClassificationMeter, RefusesRowsOfUnequalLength) {
-  ClassificationMeter meter;
-  const std::vector<float> logits(7);
-  const std::vector<int64_t> labels(2);
-  testing::expect_error(ErrorKind::Internal, {"7 logits for 2 labels"},
-                        [&] { meter.add(logits, labels); });
+  EXPECT_EQ(task.tally(logits, labelled({1, 1, 2})), std::vector<double>{2});
+  EXPECT_EQ(task.tally(logits, labelled({1, 0, 2})), std::vector<double>{3});
+  testing::expect_error(ErrorKind::Internal, {"7 logits for 2 labels"}, [&] {
+    task.tally(std::vector<float>(7), labelled({0, 1}));
+  });
   testing::expect_error(ErrorKind::Internal, {"7 logits for 0 labels"},
-                        [&] { meter.add(logits, {}); });
-  EXPECT_EQ(meter.images, 0);
+                        [&] { task.tally(std::vector<float>(7), labelled({})); });
+}
+
+TEST(ClassificationMeter, ItsFiguresAreMeansOverImagesAndItsStateComesBack) {
+  ClassificationMeter meter;
+  EXPECT_EQ(find_figure(meter.summary(), "loss").value, 0);
+  EXPECT_EQ(judged_by(meter.summary()).value, 0);
+  meter.add(3, 0.5, std::vector<double>{2});
+  meter.add(1, 2.5, std::vector<double>{1});
+  EXPECT_EQ(meter.examples(), 4);
+  EXPECT_DOUBLE_EQ(find_figure(meter.summary(), "loss").value, 1);
+  const Figure accuracy = judged_by(meter.summary());
+  EXPECT_EQ(accuracy.name, "accuracy");
+  EXPECT_DOUBLE_EQ(accuracy.value, 0.75);
+  EXPECT_DOUBLE_EQ(accuracy.recorded(), 75);
+  EXPECT_EQ(accuracy.text(2), "75.00 %");
+  EXPECT_EQ(find_figure(meter.summary(), "loss").text(2), "1.0000");
+  EXPECT_EQ(meter.state(),
+            Json::object({{"images", 4}, {"correct", 3}, {"loss_sum", 3 * 0.5 + 1 * 2.5}}));
+  ClassificationMeter other;
+  other.restore(meter.state());
+  EXPECT_EQ(other.state(), meter.state());
+  other.restore(Json::object({}));
+  EXPECT_EQ(other.examples(), 0);
 }
 
 TEST(TopClasses, AreInOrderTheFirstOnTiesWithSoftmaxProbabilities) {

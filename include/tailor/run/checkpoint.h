@@ -3,6 +3,7 @@
 // there (docs/formats.md).
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 
@@ -16,14 +17,19 @@ struct Position {
   int64_t epoch = 0, step = 0;
   int64_t edits_applied = 0;
   bool finished = false;
-  // Running sums of the unfinished epoch.
-  int64_t images = 0, correct = 0;
-  double loss_sum = 0;
-  // Best validation accuracy since the final topology, and its epoch; -1: none yet.
-  double best_accuracy = -1;
+  /// State of the task's meter over the unfinished epoch (task/task.h): in the file its keys stand
+  /// beside those of the position.
+  Json meter = Json::object({});
+  // Best validation figure since the final topology ("best_accuracy" in the file), and its epoch;
+  // -1: none yet.
+  std::string figure = "accuracy";
+  double best = -1;
   int64_t best_epoch = -1;
   double seconds = 0;  // spent so far
 };
+
+/// What an optimiser remembers, by the slot's name ("momentum") and the parameter's.
+using OptimizerSlots = std::map<std::string, TensorMap>;
 
 struct CheckpointWitness {
   std::string source;
@@ -41,12 +47,12 @@ struct Checkpoint {
   Json metrics;                          // accuracies known when it was written
   /// Of imported weights: what their file did not say and somebody should know, a sentence each.
   std::vector<std::string> assumptions;
-  TensorMap tensors;   // parameters and buffers, by their names in the description
-  TensorMap momentum;  // of the optimiser, by parameter name
+  TensorMap tensors;  // parameters and buffers, by their names in the description
+  OptimizerSlots slots;
   std::optional<CheckpointWitness> witness;
 };
 
-/// Throws Data, and writes nothing, where a weight, statistic or momentum is not a finite number.
+/// Throws Data, and writes nothing, where a weight, statistic or slot is not a finite number.
 void save_checkpoint(const std::string& path, const Checkpoint& checkpoint);
 /// Throws Data on a truncated or foreign file or on weights that are not finite, Unsupported on
 /// another version.

@@ -14,18 +14,24 @@
 
 namespace tailor {
 
-enum class ScheduleKind { Constant, HoldThenCosine, Cosine, Step };
-TAILOR_ENUMERATORS(ScheduleKind, "constant", "hold_then_cosine", "cosine", "step")
+/// Names of optimisers and of learning-rate schedules: whoever registers another one
+/// (train/optimizer.h, run/schedule.h) adds its name.
+std::vector<const char*>& optimizer_kinds();
+std::vector<const char*>& schedule_kinds();
 
 struct OptimizerConfig {
+  std::string kind = "sgd";
   double lr = 0.1;
   double momentum = 0.9;
   bool nesterov = true;
   double weight_decay = 1e-4;
+  std::vector<double> betas;  // two; empty: the kind's own
+  double epsilon = 1e-8;
+  double clip_norm = 0;  // 0: gradients are not clipped
 };
 
 struct ScheduleConfig {
-  ScheduleKind kind = ScheduleKind::HoldThenCosine;
+  std::string kind = "hold_then_cosine";
   int64_t warmup_epochs = 0;
   std::optional<int64_t>
       hold_epochs;  // hold_then_cosine: default ends alpha epochs after the last edit
@@ -55,6 +61,7 @@ struct DistillConfig {
 struct RuntimeConfig {
   int64_t threads = 0;
   double checkpoint_minutes = 10;
+  std::string device = "auto";
 };
 
 struct RunConfig {

@@ -6,28 +6,51 @@
 #include <vector>
 
 #include "tailor/core/span.h"
+#include "tailor/data/batch.h"
 #include "tailor/task/confusion.h"
+#include "tailor/task/task.h"
 
 namespace tailor {
 
 int64_t predicted_class(Span<const float> logits);
 
-/// Counts of right answers; adding two meters is adding their images.
-struct ClassificationMeter {
-  int64_t images = 0;
-  int64_t correct = 0;
-  double loss_sum = 0;  // of the mean loss of each batch times its images
+/// Images, right answers and the loss.
+class ClassificationMeter : public Meter {
+ public:
+  /// tally: {right answers}.
+  void add(int64_t examples, double loss, Span<const double> tally) override;
+  int64_t examples() const override { return images_; }
+  /// "loss", "accuracy".
+  std::vector<Figure> summary() const override;
+  Json state() const override;
+  void restore(const Json& state) override;
 
-  /// logits: labels.size() rows of equal length.
-  void add(Span<const float> logits, Span<const int64_t> labels);
-  void add_one(int64_t predicted, int64_t label) {
-    ++images;
-    correct += predicted == label ? 1 : 0;
-  }
-  double accuracy_frac() const {
-    return images > 0 ? static_cast<double>(correct) / static_cast<double>(images) : 0;
-  }
-  double mean_loss() const { return images > 0 ? loss_sum / static_cast<double>(images) : 0; }
+ private:
+  int64_t images_ = 0, correct_ = 0;
+  double loss_sum_ = 0;  // of the mean loss of each batch times its images
+};
+
+/// Splits of one shape, labelled with classes; mixed images have mixed targets (Batch::share).
+class Classification : public Task {
+ public:
+  /// The sets of `data` (a null one is a split that there is not), augmented as `augmentation`
+  /// says.
+  Classification(const DataSplits& data, const Preprocessing& preprocessing,
+                 const Augmentation& augmentation);
+
+  const char* unit() const override { return "image"; }
+  int64_t size(Split split) const override;
+  void collate(Split split, Span<const int64_t> indices, std::optional<int64_t> epoch,
+               Batch& batch) const override;
+  std::string objective() const override { return "cross_entropy"; }
+  std::vector<double> tally(Span<const float> logits, const Batch& batch) const override;
+  std::unique_ptr<Meter> meter() const override;
+
+ private:
+  Images images_[3];  // by Split
+  MapShape shape_;
+  BatchMaker maker_;
+  Augmentation augmentation_;
 };
 
 /// A class with its logit and its softmax probability.

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "tailor/run/run_config.h"
 #include "tailor/run/run_folder.h"
 #include "tailor/surgery/surgery.h"
+#include "tailor/task/task.h"
 
 namespace tailor {
 
@@ -25,17 +27,19 @@ struct RunSpec {
   std::string source;  // of the configuration, for errors
   DataSplits data;
   std::optional<Checkpoint> teacher;
-  std::optional<Checkpoint> start;  // without a teacher: the weights to begin with
-  std::string resume;               // the folder to name when interrupted; empty: the run's own
-  std::string role;                 // "teacher, " or "student, " before "epoch 0", or empty
+  std::optional<Checkpoint> start;   // without a teacher: the weights to begin with
+  std::shared_ptr<const Task> task;  // null: classification of `data`
+  std::string resume;                // the folder to name when interrupted; empty: the run's own
+  std::string role;                  // "teacher, " or "student, " before "epoch 0", or empty
   int64_t images_after = 0;  // training images that follow when this run is done, for the time left
 };
 
+/// The figures that count of the last network and of the best.
 struct RunResult {
   Checkpoint last;
-  std::optional<double> validation_accuracy, best_validation_accuracy;  // fractions
-  double test_accuracy = 0;
-  std::optional<double> best_test_accuracy;
+  std::optional<Figure> validation, best_validation;
+  Figure test;
+  std::optional<Figure> best_test;
   double seconds = 0;
 };
 
@@ -51,15 +55,16 @@ RunResult train_run(const RunSpec& spec, RunFolder& folder, Progress& progress);
 /// Logits of a batch, a row an image, and its labels.
 using LogitsSink = std::function<void(Span<const float> logits, Span<const int64_t> labels)>;
 /// Runs a checkpoint's network on the first `limit` images (0: all), in their order, in eval mode.
+/// `device` is what the network was trained with: unless that is cpu, the best that there is.
 void evaluate_network(const Network& network, const TensorMap& tensors, const ImageDataset& images,
                       int64_t limit, const MapShape& shape, const Preprocessing& preprocessing,
-                      Progress& progress, const LogitsSink& sink);
+                      const std::string& device, Progress& progress, const LogitsSink& sink);
 
 /// LibTorch's threads: `threads`, or all that affinity and quota allow. Returns the number.
 int set_torch_threads(int64_t threads);
 
-/// Version, BLAS, threads and parallel back end of the loaded LibTorch; "advice" lists what is
-/// missing and what that costs.
+/// Version, BLAS, threads and devices of the loaded LibTorch; "advice" lists what is missing and
+/// what that costs.
 Json describe_torch();
 
 }  // namespace tailor

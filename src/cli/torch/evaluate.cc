@@ -21,6 +21,7 @@ class TorchEvaluator : public Evaluator {
     data = run.data;
     assumptions = checkpoint_.assumptions;
     warn_of_assumptions(checkpoint_, path);
+    device_ = run.runtime.device;
     set_torch_threads(run.runtime.threads);
   }
 
@@ -28,7 +29,7 @@ class TorchEvaluator : public Evaluator {
            const Sink& sink) override {
     std::vector<double> logits;
     evaluate_network(checkpoint_.network, checkpoint_.tensors, images, count, input, preprocessing,
-                     progress, [&](Span<const float> batch, Span<const int64_t> labels) {
+                     device_, progress, [&](Span<const float> batch, Span<const int64_t> labels) {
                        logits.assign(batch.begin(), batch.end());
                        sink(logits, labels);
                      });
@@ -36,6 +37,7 @@ class TorchEvaluator : public Evaluator {
 
  private:
   Checkpoint checkpoint_;
+  std::string device_;
 };
 
 }  // namespace

@@ -245,12 +245,9 @@ Checkpoint trained_teacher(const RunConfig& config, const DataSplits& data,
   write_config(folder, spec.config, data);
   student.link_teacher(where);
   const RunResult result = train_run(spec, folder, progress);
-  log_info("train", "teacher: done in {:.0f} s, {}test {:.2f} %; the student begins",
-           result.seconds,
-           result.validation_accuracy
-               ? fmt::format("validation {:.2f} %, ", 100 * *result.validation_accuracy)
-               : "",
-           100 * result.test_accuracy);
+  log_info("train", "teacher: done in {:.0f} s, {}test {}; the student begins", result.seconds,
+           result.validation ? "validation " + result.validation->text(2) + ", " : "",
+           result.test.text(2));
   return finished_teacher(folder);
 }
 

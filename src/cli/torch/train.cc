@@ -9,6 +9,7 @@
 #include "tailor/core/log.h"
 #include "tailor/core/strings.h"
 #include "tailor/data/source.h"
+#include "tailor/train/device.h"
 #include "tailor/train/trainer.h"
 
 namespace tailor {
@@ -243,6 +244,7 @@ int torch_train(const TrainOptions& options) {
   spec.name = file_name(output);
   spec.config = loaded.config;
   spec.source = loaded.source;
+  const c10::Device device = resolve_device(loaded.config.runtime.device, loaded.source);
   spec.data = open_data(loaded.config.data);
   std::optional<Checkpoint> named;
   if (const auto& teacher = loaded.config.teacher) {
@@ -274,10 +276,10 @@ int torch_train(const TrainOptions& options) {
   for (const std::string& text : loaded.without_effect) log_warn("config", "{}", text);
   const int threads = set_torch_threads(loaded.config.runtime.threads);
   folder.sign(threads);
-  log_info("train", "{}: {} on {}, {} training, {} validation, {} test images, {} threads", output,
-           loaded.source, spec.data.name, spec.data.train->size(),
-           spec.data.validation ? spec.data.validation->size() : 0, spec.data.test->size(),
-           threads);
+  log_info("train", "{}: {} on {}, {} training, {} validation, {} test images, {} threads{}",
+           output, loaded.source, spec.data.name, spec.data.train->size(),
+           spec.data.validation ? spec.data.validation->size() : 0, spec.data.test->size(), threads,
+           device.is_cpu() ? "" : ", " + device.str());
   if (spec.start && !request.goes_on)
     check_unseen(loaded.config, spec.data, *spec.start, "train.start " + loaded.config.train.start);
   for (const Limit& limit :

@@ -91,6 +91,15 @@ struct TrainCli : public ::testing::Test {
   }
 };
 
+/// Of the option A shortcut of the third block.
+int64_t pad_offset(const Checkpoint& c) {
+  return std::get<PickLayer>(c.network.blocks[2].skips[0].layers[0]).channel_offset;
+}
+/// Of the first block's second stage, both ways.
+int64_t second_stride(const Checkpoint& c) {
+  return stride_of(c.network.blocks[0].stages[1].layers).height;
+}
+
 TEST_F(TrainCli, KilledAtAnyMomentAndResumedIsTheSameRun) {
   ProcessResult whole = run({"train", "--config", "tiny.json", "--output", "whole/run"});
   ASSERT_EQ(whole.status, 0) << whole.output;
@@ -482,7 +491,7 @@ TEST_F(TrainCli, AnImportSaysWhatTheFileDoesNotAndHowToFindOut) {
        "--shortcut pad_end --output 'in put-5'"});
   const Checkpoint both = load_checkpoint(file("in put/model.ckpt"));
   EXPECT_EQ(both.assumptions.size(), 2U);
-  EXPECT_EQ(both.network.blocks[2].skips[0].channel_offset, 8);
+  EXPECT_EQ(pad_offset(both), 8);
   testing::expect_words(run({"inspect", "in put"}).output,
                         {"assumed " + preprocessing, "assumed " + zeros});
   const std::vector<std::string> synthetic = {"--set", "data.name=synthetic", "--set",
@@ -511,7 +520,7 @@ TEST_F(TrainCli, AnImportSaysWhatTheFileDoesNotAndHowToFindOut) {
       {"assumed, because the file does not say it: that shortcuts put all of the zero channels "
        "behind (pad_end), which has the same tensors as half",
        "--rules end.json --shortcut pad --output end-"});
-  EXPECT_EQ(load_checkpoint(file("end/model.ckpt")).network.blocks[2].skips[0].channel_offset, 0);
+  EXPECT_EQ(pad_offset(load_checkpoint(file("end/model.ckpt"))), 0);
   // A mean that is said is neither assumed nor changed.
   const std::string mean = imported({"--output", "mean", "--mean", "0.5,0.5,0.5"});
   testing::expect_words(mean, {"the preprocessing of the rules cifar_pad: deviation 0.229,0.224,"
@@ -531,7 +540,7 @@ TEST_F(TrainCli, AnImportSaysWhatTheFileDoesNotAndHowToFindOut) {
   imported({"--output", "in", "--shortcut", "pad_end", "--mean", "0.5,0.5,0.5", "--std", "1,1,1"});
   const Checkpoint said = load_checkpoint(file("in/model.ckpt"));
   EXPECT_TRUE(said.assumptions.empty());
-  EXPECT_EQ(said.network.blocks[2].skips[0].channel_offset, 0);
+  EXPECT_EQ(pad_offset(said), 0);
   EXPECT_EQ(said.config.at("network").at("shortcut").as_string(), "pad_end");
   // Our own files say both.
   ASSERT_EQ(run({"export", "--checkpoint", "in", "--format", "safetensors", "--output",
@@ -736,7 +745,7 @@ TEST_F(TrainCli, AChangedDescriptionIsAnotherTeacherAndAMovedOneIsNotMissed) {
   describe(2);
   ASSERT_EQ(train("runs/b").status, 0);
   EXPECT_EQ(list_directory(file("runs/teachers")).size(), 2U);
-  EXPECT_EQ(load_checkpoint(file("runs/b/last.ckpt")).network.blocks[0].stages[1].stride, 2);
+  EXPECT_EQ(second_stride(load_checkpoint(file("runs/b/last.ckpt"))), 2);
   ASSERT_EQ(run({"export", "--checkpoint", "runs/b", "--output", "p", "--vectors", "3"}).status, 0);
   const ProcessResult checked = run({"check", "p"});
   EXPECT_EQ(checked.status, 0) << checked.output;
@@ -744,7 +753,7 @@ TEST_F(TrainCli, AChangedDescriptionIsAnotherTeacherAndAMovedOneIsNotMissed) {
   remove_all(file("runs/a/summary.json"));
   const ProcessResult r = run({"train", "--resume", "runs/a"});
   EXPECT_EQ(r.status, 0) << r.output;
-  EXPECT_EQ(load_checkpoint(file("runs/a/last.ckpt")).network.blocks[0].stages[1].stride, 4);
+  EXPECT_EQ(second_stride(load_checkpoint(file("runs/a/last.ckpt"))), 4);
 }
 
 TEST_F(TrainCli, PicturesThatChangedAreAnotherTeacherAndOtherClassesAreRefused) {
@@ -1263,13 +1272,13 @@ TEST_F(TrainCli, ATeacherOfAnotherDataSetIsRefusedAndOneOfOtherPicturesIsSaid) {
   // An official set has images and classes of its own.
   Checkpoint c = load_checkpoint(file("runs/same/last.ckpt"));
   c.network.input = {3, 32, 32};
-  c.network.classes = 10;
+  c.network.head = linear_head(10);
   RunConfig config = read_run_config(
       Json::parse(R"({"network": {"depth": 8, "width": 4}, "data": {"name": "svhn"}})", ""), "");
   c.config = write_run_config(config);
   c.network = make_network(config.network, {3, 32, 32}, 10);
   c.tensors = testing::random_tensors(c.network, 3);
-  c.momentum.clear();
+  c.slots.clear();
   c.class_names.clear();
   save_checkpoint(file("svhn.ckpt"), c);
   expect_failure(3, {"config: /data/name: expected \"svhn\", as the teacher", "got \"synthetic\""},
@@ -1364,6 +1373,17 @@ TEST_F(TrainCli, TheWholeRunsTimeIsSaidAndOnADumbTerminalWithoutEscapes) {
     EXPECT_EQ(plain.find('\x1b'), std::string::npos) << plain;
     testing::expect_words(plain, {"student, epoch 3 (4 of 4): loss"});
   }
+}
+
+TEST_F(TrainCli, ADeviceThatIsNotThereIsSaidBeforeAnythingIsWritten) {
+  expect_failure(
+      3,
+      {"config: /runtime/device: expected auto, or one of what there is: cpu", "got \"cuda:97\""},
+      {"train", "--config", "tiny.json", "--output", "runs/x", "--set", "runtime.device=cuda:97"});
+  EXPECT_FALSE(path_exists(file("runs/x")));
+  const std::string env = run({"env", "--json"}).output;
+  const Json devices = Json::parse(env.substr(env.find("{\n")), "env").at("libtorch").at("devices");
+  EXPECT_EQ(devices.as_array().at(0).as_string(), "cpu");
 }
 
 }  // namespace

@@ -1,0 +1,54 @@
+// The tensors of a network on a device. Parameters and gradients are one flat buffer each, in which
+// every tensor is a range; what autograd sees are views of them, so that an optimiser's step is a
+// few operations on whole buffers. Running statistics lie beside, each on its own.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "tailor/net/network.h"
+#include "tailor/tensors/tensor.h"
+
+namespace tailor {
+
+/// A parameter's place in a flat buffer: elements from `offset` on, 4-D ones channels-last. Between
+/// ranges are zeros, so that each begins on a cache line.
+struct ParameterRange {
+  std::string name;
+  Shape shape;
+  int64_t offset = 0;
+
+  int64_t size() const { return element_count(shape); }
+  /// Its part of a flat buffer, in its shape.
+  at::Tensor view(const at::Tensor& flat) const;
+};
+
+class Parameters {
+ public:
+  at::Tensor values, gradients;  // float32 [size], on one device
+  std::vector<ParameterRange> ranges;
+  at::Tensor places;  // int64 [ranges], on the device: of each range up to where the next begins
+
+  Parameters() = default;
+  /// `tensors` has one of every spec's name and shape.
+  Parameters(const std::vector<TensorSpec>& specs, const TensorMap& tensors, at::Device device);
+
+  at::Device device() const { return values.device(); }
+  /// The leaf that autograd sees; its gradient is a view of `gradients`.
+  const at::Tensor& parameter(const std::string& name) const { return leaves_.at(name); }
+  /// A running statistic.
+  const at::Tensor& buffer(const std::string& name) const { return buffers_.at(name); }
+  void zero_gradients() const { gradients.zero_(); }
+  /// Elements of all ranges.
+  int64_t count() const;
+  /// Host copies of parameters and running statistics, by name.
+  TensorMap tensors() const;
+
+ private:
+  std::map<std::string, at::Tensor> leaves_, buffers_;
+};
+
+}  // namespace tailor

@@ -1,0 +1,85 @@
+// What an example and an answer are: all that the trainer, the emulator and the report know of it.
+// Without LibTorch: a task says which objective is minimised by its name, and train/objective.h has
+// the function.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tailor/core/json.h"
+#include "tailor/core/span.h"
+#include "tailor/tensors/tensor.h"
+
+namespace tailor {
+
+/// The examples of a step in host memory; whoever fills it again uses the same memory.
+struct Batch {
+  int64_t count = 0;
+  Tensor inputs;   // F32 [count, rows, columns, channels]
+  Tensor targets;  // what the objective wants: I64 [count] of classes, F32 [count, ...] of numbers
+  std::vector<int64_t> lengths, target_lengths;  // of each, where they differ; else empty
+  /// Of mixed examples: the targets of example n count by this, those of example count-1-n by the
+  /// rest.
+  double share = 1;
+};
+/// The tensor with this type and shape, its numbers to be written; it stays where it is if it can.
+void prepare_buffer(Tensor& tensor, DType dtype, const Shape& shape);
+
+/// A named number that says how good a network is.
+struct Figure {
+  std::string name;  // "accuracy"
+  double value = 0;
+  bool higher_is_better = false;
+  bool is_share = false;  // 0 to 1, shown and recorded in per cent
+
+  double recorded() const;  // in per cent, if it is a share
+  /// "93.21 %", or "0.1234": a share with `decimals`, another number with two more.
+  std::string text(int decimals) const;
+  bool better_than(const Figure& other) const {
+    return higher_is_better ? value > other.value : value < other.value;
+  }
+};
+/// The figure that a network is judged by: the last.
+inline const Figure& judged_by(const std::vector<Figure>& figures) { return figures.back(); }
+/// The named one. Throws Internal where there is none.
+const Figure& find_figure(const std::vector<Figure>& figures, const std::string& name);
+
+/// Running sums over batches. Its state goes into a checkpoint's position.
+class Meter {
+ public:
+  virtual ~Meter() = default;
+  /// A batch: how many examples, their mean loss, and what Task::tally says of them.
+  virtual void add(int64_t examples, double loss, Span<const double> tally) = 0;
+  virtual int64_t examples() const = 0;
+  /// The mean loss first, the figure that counts last; they may be one.
+  virtual std::vector<Figure> summary() const = 0;
+  virtual Json state() const = 0;
+  /// An empty state is the beginning's.
+  virtual void restore(const Json& state) = 0;
+};
+
+enum class Split { Train, Validation, Test };
+
+class Task {
+ public:
+  virtual ~Task() = default;
+  /// One example, in words: "image".
+  virtual const char* unit() const = 0;
+  /// Examples of a split; 0: there is none.
+  virtual int64_t size(Split split) const = 0;
+  /// Fills `batch` with these examples. With an epoch they are augmented as in that one, as a
+  /// function of (seed, epoch, index) alone; without one they come as they are. May be called from
+  /// several threads, each with its own batch.
+  virtual void collate(Split split, Span<const int64_t> indices, std::optional<int64_t> epoch,
+                       Batch& batch) const = 0;
+  /// Name of the loss that is minimised: "cross_entropy".
+  virtual std::string objective() const = 0;
+  /// What the network's answers to a batch add to a meter, besides their loss. `outputs` are
+  /// batch.count rows of equal length.
+  virtual std::vector<double> tally(Span<const float> outputs, const Batch& batch) const = 0;
+  virtual std::unique_ptr<Meter> meter() const = 0;
+};
+
+}  // namespace tailor

@@ -1,0 +1,53 @@
+// One step of training: a network, its frozen teacher, what is minimised and how, on one device.
+// Surgery changes weights, gradients and the optimiser's slots here, and nowhere else.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "tailor/nn/model.h"
+#include "tailor/surgery/surgery.h"
+#include "tailor/train/objective.h"
+#include "tailor/train/optimizer.h"
+
+namespace tailor {
+
+/// On the device, without a graph.
+struct StepResult {
+  at::Tensor loss;     // float32 scalar: what was minimised, the teacher's term included
+  at::Tensor tally;    // of the objective; undefined where it has none
+  at::Tensor outputs;  // of the network before the step
+};
+
+class Learner {
+ public:
+  /// `saved`: slots to go on with. `objective` and `optimizer` are looked up by name.
+  Learner(Model model, const std::string& objective, const OptimizerConfig& optimizer,
+          const OptimizerSlots& saved = {});
+
+  /// From now on beta · MSE to the teacher's outputs + (1 - beta) · objective is minimised.
+  void follow(FrozenModel teacher, double beta);
+
+  /// Nothing waits for the device.
+  StepResult step(const Batch& batch, double lr);
+  /// Erased tensors are gone with gradient and slots, added ones come with slots of 0, all others
+  /// keep both. `seed` is that of the initial weights.
+  Alteration alter(const std::string& skip_id, AlterationKind kind, int64_t seed);
+
+  Model& model() { return model_; }
+  const Model& model() const { return model_; }
+  const Objective& objective() const { return objective_; }
+  const FrozenModel* teacher() const { return teacher_ ? &*teacher_ : nullptr; }
+  OptimizerSlots slots() const { return optimizer_->slots(model_.parameters()); }
+
+ private:
+  Model model_;
+  std::optional<FrozenModel> teacher_;
+  double beta_ = 0;
+  Objective objective_;
+  double clip_norm_ = 0;
+  std::unique_ptr<Optimizer> optimizer_;
+};
+
+}  // namespace tailor

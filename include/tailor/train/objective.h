@@ -1,0 +1,34 @@
+// What is minimised, by name: the half of a task that needs LibTorch.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <string>
+#include <vector>
+
+#include "tailor/task/task.h"
+
+namespace tailor {
+
+/// A batch as LibTorch sees it: on the CPU a view of the host's buffers, elsewhere a copy.
+struct DeviceBatch {
+  int64_t count = 0;
+  at::Tensor inputs;   // float32 [count, channels, rows, columns], channels-last
+  at::Tensor targets;  // in the type and shape of Batch::targets
+  std::vector<int64_t> lengths, target_lengths;
+  double share = 1;
+};
+/// Does not wait for the device; `batch` may be filled again at once unless `device` is the CPU.
+DeviceBatch to_device(const Batch& batch, at::Device device);
+
+struct Objective {
+  /// Mean over the batch of what is minimised, a scalar that autograd can go back from.
+  at::Tensor (*loss)(const at::Tensor& outputs, const DeviceBatch& batch) = nullptr;
+  /// Task::tally on the device, a vector; null: the outputs go to the host and the task counts.
+  at::Tensor (*tally)(const at::Tensor& outputs, const DeviceBatch& batch) = nullptr;
+};
+void register_objective(const std::string& name, Objective objective);
+/// Throws Internal for a name that nobody registered.
+const Objective& find_objective(const std::string& name);
+
+}  // namespace tailor

@@ -1,0 +1,83 @@
+#include "tailor/nn/parameters.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/as_strided.h>
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
+
+#include "tailor/nn/host.h"
+
+namespace tailor {
+namespace {
+
+constexpr int64_t kAlignment = 16;  // floats: one cache line
+
+/// Strides of a parameter in the flat buffer: channels-last for convolutions, plain otherwise.
+std::vector<int64_t> parameter_strides(const Shape& shape) {
+  if (shape.size() == 4) return {shape[1] * shape[2] * shape[3], 1, shape[3] * shape[1], shape[1]};
+  std::vector<int64_t> strides(shape.size(), 1);
+  for (size_t i = shape.size(); i-- > 1;) strides[i - 1] = strides[i] * shape[i];
+  return strides;
+}
+
+}  // namespace
+
+at::Tensor host_view(const Tensor& tensor) {
+  return at::from_blob(const_cast<float*>(tensor.as<float>().data()), tensor.shape(), at::kFloat);
+}
+
+Tensor to_host(const at::Tensor& tensor) {
+  Tensor host(DType::F32, Shape(tensor.sizes().begin(), tensor.sizes().end()));
+  host_view(host).copy_(tensor);
+  return host;
+}
+
+at::Tensor ParameterRange::view(const at::Tensor& flat) const {
+  return at::as_strided(flat, shape, parameter_strides(shape), offset);
+}
+
+Parameters::Parameters(const std::vector<TensorSpec>& specs, const TensorMap& tensors,
+                       at::Device device) {
+  at::NoGradGuard no_grad;
+  int64_t size = 0;
+  std::vector<int64_t> lengths;
+  for (const TensorSpec& spec : specs) {
+    if (is_parameter(spec.role)) {
+      ranges.push_back({spec.name, spec.shape, size});
+      lengths.push_back((element_count(spec.shape) + kAlignment - 1) / kAlignment * kAlignment);
+      size += lengths.back();
+    } else {
+      buffers_[spec.name] = host_view(tensors.at(spec.name))
+                                .to(device, at::kFloat, /*non_blocking=*/false,
+                                    /*copy=*/true);
+    }
+  }
+  const auto options = at::TensorOptions(at::kFloat).device(device);
+  values = at::zeros({size}, options);
+  gradients = at::zeros({size}, options);
+  places = at::tensor(lengths, at::kLong).to(device);
+  for (const ParameterRange& range : ranges) {
+    at::Tensor view = range.view(values);
+    view.copy_(host_view(tensors.at(range.name)));
+    at::Tensor& leaf = leaves_[range.name] = view.detach();
+    leaf.set_requires_grad(true);
+    leaf.mutable_grad() = range.view(gradients);
+  }
+}
+
+int64_t Parameters::count() const {
+  int64_t count = 0;
+  for (const ParameterRange& range : ranges) count += range.size();
+  return count;
+}
+
+TensorMap Parameters::tensors() const {
+  at::NoGradGuard no_grad;
+  TensorMap result;
+  for (const auto& [name, leaf] : leaves_) result.emplace(name, to_host(leaf));
+  for (const auto& [name, buffer] : buffers_) result.emplace(name, to_host(buffer));
+  return result;
+}
+
+}  // namespace tailor

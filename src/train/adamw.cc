@@ -1,0 +1,45 @@
+// AdamW (Loshchilov and Hutter 2019, algorithm 2), as PyTorch's: the decay is decoupled from the
+// moments. Steps are counted for each parameter, so that one that surgery adds begins at its first.
+#include <ATen/ops/pow.h>
+#include <ATen/ops/sqrt.h>
+
+#include "train/optimizers.h"
+
+namespace tailor {
+namespace {
+
+class AdamW : public Optimizer {
+ public:
+  explicit AdamW(const OptimizerConfig& config)
+      : Optimizer({{"exp_avg"}, {"exp_avg_sq"}, {"steps", /*of_parameter=*/true}}),
+        config_(config) {
+    if (config_.betas.empty()) config_.betas = {0.9, 0.999};
+  }
+  void step(Parameters& parameters, double lr) override {
+    const double beta1 = config_.betas[0], beta2 = config_.betas[1];
+    at::Tensor &first = slot("exp_avg"), &second = slot("exp_avg_sq"), &steps = slot("steps");
+    const at::Tensor& g = parameters.gradients;
+    steps.add_(1);
+    first.mul_(beta1).add_(g, 1 - beta1);
+    second.mul_(beta2).addcmul_(g, g, 1 - beta2);
+    auto correction = [&](double beta) {  // 1 - beta^steps, in float64
+      return at::pow(beta, steps.to(at::kDouble)).neg_().add_(1);
+    };
+    const at::Tensor size = spread(parameters, correction(beta1).reciprocal_().mul_(lr)),
+                     scale = spread(parameters, at::sqrt(correction(beta2)).reciprocal_());
+    const at::Tensor denominator = at::sqrt(second).mul_(scale).add_(config_.epsilon);
+    parameters.values.mul_(1 - lr * config_.weight_decay)
+        .addcdiv_(first.mul(size), denominator, -1);
+  }
+
+ private:
+  OptimizerConfig config_;
+};
+
+}  // namespace
+
+std::unique_ptr<Optimizer> make_adamw(const OptimizerConfig& config) {
+  return std::make_unique<AdamW>(config);
+}
+
+}  // namespace tailor

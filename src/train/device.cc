@@ -1,0 +1,71 @@
+#include "tailor/train/device.h"
+
+#include <ATen/Context.h>
+#include <c10/core/impl/DeviceGuardImplInterface.h>
+#include <dlfcn.h>
+
+#include "tailor/core/record.h"
+#include "tailor/core/strings.h"
+
+namespace tailor {
+namespace {
+
+int64_t cuda_devices() {
+  if (!at::globalContext().hasCUDA() || !c10::impl::hasDeviceGuardImpl(at::kCUDA)) return 0;
+  return c10::impl::getDeviceGuardImpl(at::kCUDA)->deviceCount();
+}
+
+/// Name and memory as the driver says them: a LibTorch for the CPU alone has no functions for it,
+/// and so none can be linked.
+void describe_cuda(int index, DeviceInfo& info) {
+  void* driver = ::dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
+  if (!driver) return;
+  const auto initialise = reinterpret_cast<int (*)(unsigned)>(::dlsym(driver, "cuInit"));
+  const auto get_name =
+      reinterpret_cast<int (*)(char*, int, int)>(::dlsym(driver, "cuDeviceGetName"));
+  const auto get_memory =
+      reinterpret_cast<int (*)(size_t*, int)>(::dlsym(driver, "cuDeviceTotalMem_v2"));
+  char name[256] = {};
+  size_t bytes = 0;
+  if (initialise && initialise(0) == 0) {
+    if (get_name && get_name(name, sizeof name - 1, index) == 0) info.model = name;
+    if (get_memory && get_memory(&bytes, index) == 0)
+      info.memory_bytes = static_cast<int64_t>(bytes);
+  }
+  ::dlclose(driver);
+}
+
+}  // namespace
+
+std::vector<DeviceInfo> list_devices() {
+  std::vector<DeviceInfo> devices = {{"cpu", "", 0}};
+  for (int64_t i = 0; i < cuda_devices(); ++i) {
+    devices.push_back({fmt::format("cuda:{}", i), "", 0});
+    describe_cuda(static_cast<int>(i), devices.back());
+  }
+  return devices;
+}
+
+c10::Device resolve_device(const std::string& device, const std::string& source) {
+  const int64_t count = cuda_devices();
+  at::globalContext().setAllowTF32CuBLAS(false);
+  at::globalContext().setAllowTF32CuDNN(false);
+  if (device == "cpu" || (device == "auto" && count == 0)) return at::kCPU;
+  const std::string prefix = "cuda:";
+  std::optional<int64_t> index;
+  if (device == "auto" || device == "cuda") index = 0;
+  if (device.compare(0, prefix.size(), prefix) == 0)
+    index = parse_int(device.substr(prefix.size()));
+  if (!index || *index < 0 || *index >= count) {
+    std::vector<std::string> names;
+    for (const DeviceInfo& info : list_devices()) names.push_back(info.name);
+    const char* why = at::globalContext().hasCUDA() ? "LibTorch finds no other"
+                                                    : "this LibTorch is built without CUDA";
+    fail_config("/runtime/device",
+                fmt::format("auto, or one of what there is: {} ({})", join(names, ", "), why),
+                Json(device).dump(), source);
+  }
+  return {at::kCUDA, static_cast<c10::DeviceIndex>(*index)};
+}
+
+}  // namespace tailor

@@ -1,0 +1,51 @@
+#include "tailor/train/learner.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/add.h>
+#include <ATen/ops/mse_loss.h>
+
+namespace tailor {
+
+Learner::Learner(Model model, const std::string& objective, const OptimizerConfig& optimizer,
+                 const OptimizerSlots& saved)
+    : model_(std::move(model)),
+      objective_(find_objective(objective)),
+      clip_norm_(optimizer.clip_norm),
+      optimizer_(make_optimizer(optimizer)) {
+  optimizer_->bind(model_.parameters(), saved);
+}
+
+void Learner::follow(FrozenModel teacher, double beta) {
+  teacher_.emplace(std::move(teacher));
+  beta_ = beta;
+}
+
+StepResult Learner::step(const Batch& batch, double lr) {
+  const DeviceBatch examples = to_device(batch, model_.device());
+  Parameters& parameters = model_.parameters();
+  parameters.zero_gradients();
+  const at::Tensor outputs = model_.forward(examples.inputs, /*training=*/true);
+  at::Tensor loss = objective_.loss(outputs, examples);
+  if (beta_ > 0) {
+    loss = at::add(loss.mul(1 - beta_), at::mse_loss(outputs, teacher_->forward(examples.inputs)),
+                   beta_);
+  }
+  loss.backward();
+  const at::NoGradGuard no_grad;
+  if (clip_norm_ > 0) clip_gradients(parameters, clip_norm_);
+  optimizer_->step(parameters, lr);
+  const at::Tensor answers = outputs.detach();
+  return {loss.detach(), objective_.tally ? objective_.tally(answers, examples) : at::Tensor(),
+          answers};
+}
+
+Alteration Learner::alter(const std::string& skip_id, AlterationKind kind, int64_t seed) {
+  Network network = model_.network();
+  Alteration alteration = apply_alteration(network, skip_id, kind);
+  const OptimizerSlots kept = slots();
+  model_.alter(std::move(network), added_tensors(alteration, seed));
+  optimizer_->bind(model_.parameters(), kept);
+  return alteration;
+}
+
+}  // namespace tailor

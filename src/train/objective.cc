@@ -1,0 +1,69 @@
+#include "tailor/train/objective.h"
+
+#include <ATen/ops/add.h>
+#include <ATen/ops/argmax.h>
+#include <ATen/ops/cross_entropy_loss.h>
+#include <ATen/ops/eq.h>
+#include <ATen/ops/from_blob.h>
+
+#include <map>
+
+#include "tailor/core/error.h"
+
+namespace tailor {
+namespace {
+
+/// Cross-entropy; of mixed images the two labels' by their shares.
+at::Tensor cross_entropy(const at::Tensor& logits, const DeviceBatch& batch) {
+  at::Tensor own = at::cross_entropy_loss(logits, batch.targets);
+  if (batch.share == 1) return own;
+  return at::add(own.mul(batch.share), at::cross_entropy_loss(logits, batch.targets.flip(0)),
+                 1 - batch.share);
+}
+
+/// Right answers; the first of equal logits is the answer.
+at::Tensor right_answers(const at::Tensor& logits, const DeviceBatch& batch) {
+  return at::eq(at::argmax(logits, 1), batch.targets).sum(at::kDouble).reshape({1});
+}
+
+std::map<std::string, Objective>& objectives() {
+  static std::map<std::string, Objective> objectives = {
+      {"cross_entropy", {cross_entropy, right_answers}}};
+  return objectives;
+}
+
+at::Tensor view_of(const Tensor& tensor) {
+  const at::ScalarType type = tensor.dtype() == DType::I64 ? at::kLong : at::kFloat;
+  TAILOR_CHECK(tensor.dtype() == DType::I64 || tensor.dtype() == DType::F32, "a batch of {}",
+               dtype_name(tensor.dtype()));
+  return at::from_blob(const_cast<std::byte*>(tensor.bytes().data()), tensor.shape(), type);
+}
+
+/// A copy from memory that is not pinned would wait for what the device still has to do.
+at::Tensor send(const at::Tensor& host, at::Device device) {
+  return device.is_cpu() ? host : host.pin_memory().to(device, host.scalar_type(), true);
+}
+
+}  // namespace
+
+DeviceBatch to_device(const Batch& batch, at::Device device) {
+  return {batch.count,
+          send(view_of(batch.inputs), device).permute({0, 3, 1, 2}),
+          send(view_of(batch.targets), device),
+          batch.lengths,
+          batch.target_lengths,
+          batch.share};
+}
+
+void register_objective(const std::string& name, Objective objective) {
+  objectives()[name] = objective;
+}
+
+const Objective& find_objective(const std::string& name) {
+  const auto found = objectives().find(name);
+  if (found == objectives().end())
+    fail(ErrorKind::Internal, "there is no objective {} (train/objective.h)", name);
+  return found->second;
+}
+
+}  // namespace tailor

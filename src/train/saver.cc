@@ -1,0 +1,90 @@
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+
+#include "tailor/core/interrupt.h"
+#include "tailor/core/log.h"
+#include "tailor/core/strings.h"
+#include "tailor/nn/host.h"
+#include "train/session.h"
+
+namespace tailor {
+namespace {
+
+constexpr int64_t kWitnessImages = 4;
+
+/// A few inputs with the network's own outputs.
+CheckpointWitness make_witness(Session& run) {
+  at::NoGradGuard no_grad;
+  const bool validation = run.task->size(Split::Validation) > 0;
+  const Split split = validation ? Split::Validation : Split::Train;
+  std::vector<int64_t> indices;
+  for (int64_t i = 0; i < std::min(kWitnessImages, run.task->size(split)); ++i)
+    indices.push_back(i);
+  Batch batch;
+  run.task->collate(split, indices, std::nullopt, batch);
+  const at::Tensor inputs = to_device(batch, run.device).inputs;
+  return {fmt::format("{} {} {}s of {}", indices.size(), validation ? "validation" : "training",
+                      run.task->unit(), run.spec.data.name),
+          batch.inputs, to_host(run.model().forward(inputs, /*training=*/false))};
+}
+
+}  // namespace
+
+Checkpoint Saver::checkpoint() {
+  Checkpoint c;
+  c.network = run_.model().network();
+  c.preprocessing = run_.preprocessing();
+  c.position = run_.position;
+  c.config = write_run_config(run_.spec.config);
+  c.run = run_.spec.name;
+  c.class_names = run_.spec.data.class_names;
+  c.metrics = Json::object({{"validation_" + judged_by(run_.task->meter()->summary()).name,
+                             run_.validation ? Json(run_.validation->recorded()) : Json()}});
+  c.tensors = run_.model().tensors();
+  c.slots = run_.learner->slots();
+  c.witness = make_witness(run_);
+  return c;
+}
+
+void Saver::save(const std::string& path) {
+  save_checkpoint(path, checkpoint());
+  last_saved_ = Clock::now();
+}
+
+bool Saver::due() const {
+  const double minutes = run_.spec.config.runtime.checkpoint_minutes;
+  return pending_interrupt() != 0 || (minutes > 0 && seconds_since(last_saved_) > 60 * minutes);
+}
+
+void Saver::save_within_epoch(Observer& observers) {
+  const int signal = pending_interrupt();
+  if (signal != 0) observers.steps_end();
+  run_.stamp();
+  save(run_.folder.last());
+  if (signal == 0) return;
+  log_info("train",
+           "stopped by signal {} at epoch {}, step {}; go on with: tailor train --resume {}",
+           signal, run_.position.epoch, run_.position.step,
+           shell_quote(run_.spec.resume.empty() ? run_.folder.path() : run_.spec.resume));
+  throw Interrupted(signal);
+}
+
+void Saver::save_epoch(const std::optional<Figure>& validation) {
+  Position& at = run_.position;
+  const bool settled = at.edits_applied == static_cast<int64_t>(run_.edits.size());
+  if (validation) at.figure = validation->name;
+  const auto is_best = [&] {
+    Figure best = *validation;
+    best.value = at.best;
+    return at.best_epoch < 0 || validation->better_than(best);
+  };
+  if (validation && settled && is_best()) {
+    at.best = validation->value;
+    at.best_epoch = at.epoch - 1;
+    save(run_.folder.best());
+  }
+  save(run_.folder.last());
+}
+
+}  // namespace tailor

@@ -1,0 +1,42 @@
+// Feeds a meter with the results of steps. On the CPU each is read at once. A device would have to
+// be waited for, so there several are read together.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "tailor/train/learner.h"
+
+namespace tailor {
+
+/// A loss that is no finite number.
+struct BadLoss {
+  double value = 0;
+  int64_t steps_back = 0;  // how many results came after it
+};
+
+class Score {
+ public:
+  /// Results that wait on a device until they are read.
+  static constexpr size_t kWaiting = 20;
+
+  Score(const Task& task, Meter& meter, at::Device device, size_t waiting = kWaiting)
+      : task_(task), meter_(meter), waiting_(device.is_cpu() ? 1 : waiting) {}
+
+  /// Says the first loss that was read now and is no finite number.
+  std::optional<BadLoss> add(const StepResult& result, const Batch& batch);
+  /// Reads what waits.
+  std::optional<BadLoss> read();
+
+ private:
+  struct Waiting {
+    at::Tensor loss, tally;
+    int64_t count;
+  };
+  const Task& task_;
+  Meter& meter_;
+  size_t waiting_;
+  std::vector<Waiting> results_;
+};
+
+}  // namespace tailor

@@ -1,0 +1,171 @@
+#include "train/session.h"
+
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+
+#include "tailor/core/files.h"
+#include "tailor/core/log.h"
+#include "tailor/nn/witness.h"
+#include "tailor/run/schedule.h"
+#include "tailor/task/classification.h"
+#include "tailor/train/device.h"
+
+namespace tailor {
+namespace {
+
+/// The training witness takes this many images, fewer where a network has many
+/// multiply-accumulates: it is to cost a fraction of a second.
+constexpr int64_t kTrainingWitnessImages = 16, kTrainingWitnessMacs = 600'000'000;
+/// Logits beyond this are of no trained network.
+constexpr double kWildLogit = 1e5;
+
+Checkpoint load_last(const std::string& path) {
+  try {
+    return load_checkpoint(path);
+  } catch (const Error& e) {
+    fail(e.kind(),
+         "{}; the run cannot go on from it: copy it back from where it is whole, or begin again "
+         "with tailor train --force",
+         e.what());
+  }
+}
+
+}  // namespace
+
+Session::Session(const RunSpec& s, RunFolder& f, Progress& p)
+    : spec(s),
+      folder(f),
+      progress(p),
+      config(s.config.train),
+      task(s.task ? s.task
+                  : std::make_shared<Classification>(
+                        s.data, preprocessing(),
+                        make_augmentation(s.config.data, s.config.train.seed))),
+      device(resolve_device(s.config.runtime.device, s.source)) {
+  if (!device.is_cpu()) current_.reset_device(device);
+  const Network network =
+      spec.teacher ? spec.teacher->network
+                   : make_network(spec.config.network, spec.data.shape, spec.data.classes);
+  total_skips = static_cast<int64_t>(skip_ids(network).size());
+  edits = plan_edits(spec.config.surgery, network, config.epochs, spec.source);
+  hold_epochs = resolve_hold_epochs(config.schedule, config.epochs,
+                                    settled_epoch(spec.config.surgery, edits), !edits.empty());
+  if (spec.config.surgery.kind != SurgeryKind::None && edits.empty()) {
+    log_warn("train",
+             "surgery.kind is {}, but there is nothing to alter: {} begins with {} skips, and "
+             "none of them is due",
+             spec.config.surgery.kind == SurgeryKind::Remove ? "remove" : "shorten", network.name,
+             total_skips);
+  }
+  if (path_exists(folder.last())) {
+    go_on();
+  } else {
+    learner.emplace(Model(network,
+                          spec.teacher ? spec.teacher->tensors
+                          : spec.start ? spec.start->tensors
+                                       : initial_tensors(network, config.seed),
+                          device),
+                    task->objective(), config.optimizer);
+    folder.truncate("metrics.jsonl", 0);
+    folder.truncate("alterations.jsonl", 0);
+  }
+  if (spec.teacher && spec.config.distill.beta > 0) {
+    learner->follow(FrozenModel(spec.teacher->network, spec.teacher->tensors, device),
+                    spec.config.distill.beta);
+  }
+  verify_batches(config, network, task->size(Split::Train), "/train", spec.source);
+  if (position.epoch < config.epochs) testify();
+  seconds_before_ = position.seconds;
+  began_ = Clock::now();
+}
+
+void Session::go_on() {
+  Checkpoint c = load_last(folder.last());
+  if (c.position.epoch > config.epochs ||
+      c.position.edits_applied > static_cast<int64_t>(edits.size())) {
+    fail(ErrorKind::Data,
+         "{}: it stands at epoch {} after {} alterations, the configuration has {} and {}",
+         folder.last(), c.position.epoch, c.position.edits_applied, config.epochs, edits.size());
+  }
+  position = c.position;
+  learner.emplace(Model(c.network, c.tensors, device), task->objective(), config.optimizer,
+                  c.slots);
+  folder.truncate("metrics.jsonl", position.epoch);
+  folder.truncate("alterations.jsonl", position.edits_applied);
+  log_info("train", "{}: going on at epoch {}, step {}", folder.path(), position.epoch,
+           position.step);
+}
+
+/// The witness of training, on the network as it stands and, once altered, on its teacher.
+void Session::testify() {
+  const auto began = Clock::now();
+  const int64_t most = std::clamp<int64_t>(kTrainingWitnessMacs / mac_count(model().network()), 4,
+                                           kTrainingWitnessImages);
+  const EpochBatches first{std::min(task->size(Split::Train), most), most};
+  Batch batch;
+  examples(first).collate(0, batch);
+  const at::Tensor inputs = to_device(batch, device).inputs;
+  const WitnessErrors errors = verify_kernels(model().network(), model().tensors(), inputs);
+  if (learner->teacher() && position.edits_applied > 0)
+    verify_kernels(spec.teacher->network, spec.teacher->tensors, inputs);
+  log_info("train",
+           "every convolution checked against plain ones on {} {}s: outputs within {:.1e}, "
+           "gradients within {:.1e} ({:.2f} s)",
+           first.images, task->unit(), errors.output, errors.gradient, seconds_since(began));
+}
+
+Preprocessing Session::preprocessing() const {
+  Preprocessing p = spec.teacher ? spec.teacher->preprocessing
+                    : spec.start ? spec.start->preprocessing
+                                 : spec.data.preprocessing;
+  p.low = spec.data.preprocessing.low;
+  p.high = spec.data.preprocessing.high;
+  return p;
+}
+
+std::string Session::title() const {
+  return fmt::format("{}epoch {} ({} of {})", spec.role, position.epoch, position.epoch + 1,
+                     config.epochs);
+}
+
+double Session::rate(int64_t step) const {
+  const double step_epochs = 1.0 / static_cast<double>(batches().count());
+  const double at = static_cast<double>(position.epoch) + static_cast<double>(step) * step_epochs;
+  return learning_rate(config.schedule, config.optimizer.lr, at, step_epochs, config.epochs,
+                       hold_epochs);
+}
+
+std::vector<Figure> Session::evaluate(Split split, const std::string& label) {
+  return evaluate_split(model(), *task, split, 0, progress, label);
+}
+
+std::optional<Figure> Session::validate() {
+  if (task->size(Split::Validation) == 0) return std::nullopt;
+  return judged_by(evaluate(Split::Validation, "validation"));
+}
+
+void Session::diverged(const std::string& what, double value, double rate,
+                       const std::string& where) {
+  std::string why = fmt::format("the learning rate {} is too high for this network", rate);
+  if (const FrozenModel* teacher = learner->teacher()) {
+    at::NoGradGuard no_grad;
+    Batch batch;
+    examples({std::min(config.batch_size, task->size(Split::Train)), config.batch_size})
+        .collate(0, batch);
+    const double largest =
+        teacher->forward(to_device(batch, device).inputs).abs().max().item<double>();
+    if (!(largest < kWildLogit)) {
+      why = fmt::format(
+          "the teacher's outputs reach {:.3g}, so it has not learnt; train it longer or at a "
+          "lower learning rate",
+          largest);
+    }
+  } else if (position.epoch == 0 && position.step == 0) {
+    why = "the weights that it began with are at fault";
+  }
+  fail(ErrorKind::Data, "{} became {} at {}: {}{}", what, value, where, why,
+       path_exists(folder.last()) ? "; " + folder.last() + " is as it was last saved" : "");
+}
+
+}  // namespace tailor

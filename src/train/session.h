@@ -1,0 +1,101 @@
+// A run under way: what its parts share. The position says where it stands; everything else follows
+// from the specification and from what the checkpoint brought.
+#pragma once
+
+#include <c10/core/DeviceGuard.h>
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tailor/task/task.h"
+#include "tailor/train/learner.h"
+#include "tailor/train/observers.h"
+#include "tailor/train/trainer.h"
+#include "train/evaluation.h"
+
+namespace tailor {
+
+using Clock = std::chrono::steady_clock;
+inline double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+class Session {
+ public:
+  const RunSpec& spec;
+  RunFolder& folder;
+  Progress& progress;
+  const TrainConfig& config;
+  std::shared_ptr<const Task> task;
+  at::Device device;
+  /// Planned from the topology that the run begins with, whatever has been applied since.
+  std::vector<PlannedEdit> edits;
+  int64_t total_skips = 0, hold_epochs = 0;
+  std::optional<Learner> learner;
+  Position position;
+  std::optional<Figure> validation;  // what the network was last judged by
+
+  /// Begins, or goes on from the folder's last.ckpt.
+  Session(const RunSpec& spec, RunFolder& folder, Progress& progress);
+
+  Model& model() { return learner->model(); }
+  /// Mean and deviation belong to the weights, the range of the values to the data: an import knows
+  /// none.
+  Preprocessing preprocessing() const;
+  /// "epoch 2 (3 of 16)": epochs count from 0 in every file and every message.
+  std::string title() const;
+  EpochBatches batches() const { return {task->size(Split::Train), config.batch_size}; }
+  EpochExamples examples(EpochBatches batches) const {
+    return {*task, config.seed, position.epoch, batches};
+  }
+  /// Learning rate of this epoch's step.
+  double rate(int64_t step) const;
+  /// Brings position.seconds up to date.
+  void stamp() { position.seconds = seconds_before_ + seconds_since(began_); }
+  std::vector<Figure> evaluate(Split split, const std::string& label);
+  /// The figure that counts, of the validation split; nothing without one.
+  std::optional<Figure> validate();
+  /// Says why a loss is no number. Until the first step it is of the weights that the run began
+  /// with.
+  [[noreturn]] void diverged(const std::string& what, double value, double rate,
+                             const std::string& where);
+
+ private:
+  void go_on();
+  void testify();
+
+  c10::OptionalDeviceGuard current_;
+  Clock::time_point began_ = Clock::now();
+  double seconds_before_ = 0;  // of the processes before this one
+};
+
+/// Applies the edits that are due before this epoch, estimates statistics again and writes a line
+/// of alterations.jsonl for each.
+void alter_due_skips(Session& run);
+
+/// When and what is saved.
+class Saver {
+ public:
+  explicit Saver(Session& run) : run_(run) {}
+  Checkpoint checkpoint();
+  /// A signal is pending, or runtime.checkpoint_minutes are over.
+  bool due() const;
+  /// In the middle of an epoch. Throws Interrupted, having saved, if a signal is pending.
+  void save_within_epoch(Observer& observers);
+  /// last.ckpt, and best.ckpt if this epoch's validation is the best since the last alteration.
+  void save_epoch(const std::optional<Figure>& validation);
+
+ private:
+  void save(const std::string& path);
+
+  Session& run_;
+  Clock::time_point last_saved_ = Clock::now();
+};
+
+/// Tests, saves the finished checkpoint and writes summary.json.
+RunResult summarise(Session& run, Saver& saver);
+
+}  // namespace tailor

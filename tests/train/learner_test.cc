@@ -1,0 +1,128 @@
+// One step on its own, and that surgery changes weights, gradients and slots in one go.
+#include "tailor/train/learner.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/cross_entropy_loss.h>
+#include <ATen/ops/mse_loss.h>
+#include <gtest/gtest.h>
+
+#include "support/networks.h"
+#include "tailor/nn/host.h"
+
+namespace tailor {
+namespace {
+
+/// Four random images with labels.
+Batch small_batch(const Network& network) {
+  const MapShape& s = network.input;
+  Batch batch;
+  batch.count = 4;
+  batch.inputs = Tensor(DType::F32, {4, s.height, s.width, s.channels});
+  auto pixels = batch.inputs.as<float>();
+  for (int64_t i = 0; i < 4; ++i) {
+    const std::vector<double> chw = testing::random_image(s, i);
+    const int64_t area = s.height * s.width;
+    for (int64_t p = 0; p < area; ++p) {
+      for (int64_t c = 0; c < s.channels; ++c) {
+        pixels[static_cast<size_t>((i * area + p) * s.channels + c)] =
+            static_cast<float>(chw[static_cast<size_t>(c * area + p)]);
+      }
+    }
+  }
+  batch.targets = Tensor::from<int64_t>({4}, {0, 3, 6, 1});
+  return batch;
+}
+
+Learner make_learner(const Network& network, const char* optimizer = "sgd") {
+  OptimizerConfig config;
+  config.kind = optimizer;
+  return {Model(network, testing::random_tensors(network, 2)), "cross_entropy", config};
+}
+
+TEST(Learner, AStepLowersTheLossOfItsBatch) {
+  const Network network = testing::small_network();
+  for (const char* kind : {"sgd", "adamw", "novograd"}) {
+    Learner learner = make_learner(network, kind);
+    const Batch batch = small_batch(network);
+    const double first = learner.step(batch, 0.01).loss.item<double>();
+    for (int i = 0; i < 8; ++i) learner.step(batch, 0.01);
+    EXPECT_LT(learner.step(batch, 0.01).loss.item<double>(), first) << kind;
+  }
+}
+
+TEST(Learner, OfMixedImagesBothLabelsCountByTheirShares) {
+  const Network network = testing::small_network();
+  Batch batch = small_batch(network);
+  const auto loss = [&] { return make_learner(network).step(batch, 0).loss.item<double>(); };
+  const double own = loss();
+  batch.targets = Tensor::from<int64_t>({4}, {1, 6, 3, 0});  // the other way round
+  const double other = loss();
+  batch.share = 0.25;
+  EXPECT_NEAR(loss(), 0.25 * other + 0.75 * own, 1e-6);
+}
+
+TEST(Learner, FollowsItsTeacherAsMuchAsBetaSays) {
+  const Network network = testing::small_network();
+  const Batch batch = small_batch(network);
+  const TensorMap other = testing::random_tensors(network, 9);
+  const StepResult alone = make_learner(network).step(batch, 0);
+  const double apart =
+      at::mse_loss(alone.outputs,
+                   FrozenModel(network, other).forward(to_device(batch, at::kCPU).inputs))
+          .item<double>();
+  Learner student = make_learner(network);
+  student.follow(FrozenModel(network, other), 0.4);
+  EXPECT_NEAR(student.step(batch, 0).loss.item<double>(),
+              0.6 * alone.loss.item<double>() + 0.4 * apart, 1e-4);
+}
+
+TEST(Learner, AnAlterationErasesSlotsWithTheirParametersAndKeepsTheRest) {
+  const Network network = testing::small_network();
+  for (const char* kind : {"sgd", "adamw", "novograd"}) {
+    Learner learner = make_learner(network, kind);
+    const Batch batch = small_batch(network);
+    for (int i = 0; i < 3; ++i) learner.step(batch, 0.01);
+    const TensorMap values = learner.model().tensors();
+    const OptimizerSlots slots = learner.slots();
+    const Alteration a = learner.alter("stage2.block0.skip", AlterationKind::Remove, 1);
+    ASSERT_FALSE(a.erased.empty());
+    EXPECT_EQ(learner.model().parameters().gradients.abs().max().item<double>(), 0);
+    for (const auto& [name, tensor] : learner.model().tensors())
+      EXPECT_EQ(tensor, values.at(name)) << name;
+    for (const auto& [slot, tensors] : learner.slots()) {
+      for (const std::string& name : a.erased) EXPECT_EQ(tensors.count(name), 0U);
+      for (const auto& [name, tensor] : tensors)
+        EXPECT_EQ(tensor, slots.at(slot).at(name)) << slot << " of " << name;
+    }
+    const TensorMap before = learner.model().tensors();
+    learner.step(batch, 0.01);  // and it still learns
+    EXPECT_FALSE(learner.model().tensors().at("fc.weight") == before.at("fc.weight"));
+  }
+}
+
+TEST(Learner, WhatAnAlterationAddsComesWithSlotsOfZero) {
+  // A bottleneck: 1×1, 3×3, 1×1 with a projection; its short skips need two projections more.
+  Network network = testing::small_network();
+  Block& block = network.blocks[2];
+  const std::vector<MapShape> points = point_shapes(block, block_inputs(network)[2]);
+  const int64_t in = points[0].channels, out = points[2].channels;
+  block.stages = {conv_stage(in, 3, 1, 1), conv_stage(3, 5, 3, 2), conv_stage(5, out, 1, 1)};
+  block.skips[0].to = 3;
+  ASSERT_TRUE(verify_network(network).empty());
+  Learner learner = make_learner(network, "adamw");
+  const Batch batch = small_batch(network);
+  learner.step(batch, 0.01);
+  const Alteration a = learner.alter(block.skips[0].id, AlterationKind::Shorten, 1);
+  ASSERT_FALSE(a.added.empty());
+  const OptimizerSlots slots = learner.slots();
+  for (const TensorSpec& spec : a.added) {
+    if (!is_parameter(spec.role)) continue;
+    for (const auto& [slot, tensors] : slots) {
+      for (float v : tensors.at(spec.name).as<float>()) EXPECT_EQ(v, 0.0F) << slot;
+    }
+  }
+  learner.step(batch, 0.01);
+}
+
+}  // namespace
+}  // namespace tailor
