@@ -14,7 +14,7 @@
 #include "tailor/emulate/noise.h"
 #include "tailor/hls/project.h"
 #include "tailor/ir/identifier.h"
-#include "tailor/passes/passes.h"
+#include "tailor/passes/design.h"
 
 namespace tailor {
 namespace {
@@ -151,10 +151,12 @@ int run_export(const ExportOptions& options) {
     if (!options.data.empty()) data.root = options.data;
     widen_value_range(source, data);
   }
-  const DesignOptions how = design_options(config, source.preprocessing.magnitude());
-  const Card& card = find_card(config.fpga);
-  const Graph design = make_design(source.graph, how);
-  const std::vector<Limit> limits = design_limits(design, config.backend);
+  const Budget budget = budget_of(config);
+  const Device& card = budget.device;
+  const Plan plan = plan_export(source.lowered, config, source.preprocessing.magnitude());
+  const Design realised = realise(plan, size(plan, budget), card);
+  const Graph& design = realised.graph();
+  const std::vector<Limit> limits = tailor::limits(plan, realised.sizing(), card, config.backend);
   if (!options.allow_oversize) refuse_oversize(limits, design.name);
 
   SampleImages samples = sample_images(source, options.data, config.vectors);
@@ -193,7 +195,7 @@ int run_export(const ExportOptions& options) {
   }
   const double measured = std::sqrt(squares / count);
 
-  const DesignSummary summary = summarise_design(design);
+  const Cost summary = cost(plan, realised.sizing(), card);
   auto digits = [](double v) { return *parse_number(fmt::format("{:.6g}", v)); };
   Json overflow_json = Json::object(), weight_overflow_json = Json::object();
   int64_t overflow_total = 0, weight_overflows = 0;
@@ -219,7 +221,7 @@ int run_export(const ExportOptions& options) {
           ? 1e9 / (config.clock_ns * static_cast<double>(summary.interval_cycles))
           : 0;
   project.manifest_extras = Json::object(
-      {{"source", source.graph.provenance},
+      {{"source", source.lowered.graph().provenance},
        {"preprocessing", write_preprocessing(source.preprocessing)},
        {"quantisation", Json::object({{"rms_predicted", digits(predicted)},
                                       {"rms_measured", digits(measured)},
@@ -246,17 +248,17 @@ int run_export(const ExportOptions& options) {
 
   std::string output = options.output;
   if (output.empty()) {
-    output = fmt::format("projects/{}-w{}i{}-{}", source.name, how.type.width, how.type.integer,
+    output = fmt::format("projects/{}-w{}i{}-{}", source.name, plan.precision().type.width, plan.precision().type.integer,
                          to_string(config.layout));
   }
-  write_project(source.graph, design, vectors, project, output);
+  write_project(source.lowered, design, vectors, project, output);
 
   if (options.json) {
     Json answer = Json::object({{"project", output},
                                 {"top", project.top},
                                 {"source", source.title},
                                 {"layout", to_string(config.layout)},
-                                {"type", to_string(how.type)},
+                                {"type", to_string(plan.precision().type)},
                                 {"vectors", vectors.source}});
     answer.set("cost", *project.manifest_extras.find("cost"));
     answer.set("quantisation", *project.manifest_extras.find("quantisation"));
@@ -264,7 +266,7 @@ int run_export(const ExportOptions& options) {
     return 0;
   }
   fmt::print("{}: {} of {}, streams of {}\n\n{}\n{}\n", output, to_string(config.layout),
-             source.title, to_string(how.type), layer_table(design, overflows), fifo_table(design));
+             source.title, to_string(plan.precision().type), layer_table(design, overflows), fifo_table(design));
   const auto dsp_share = 100.0 * static_cast<double>(summary.dsp) / static_cast<double>(card.dsp);
   fmt::print("multipliers {} ({}), DSP {} of {} ({:.0f} %){}, weights {}, FIFOs {} bits\n",
              with_commas(summary.multipliers),

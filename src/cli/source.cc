@@ -30,69 +30,66 @@ Preprocessing default_preprocessing(int64_t channels) {
 GraphSource from_checkpoint(const std::string& path) {
   Checkpoint c = load_checkpoint(path);
   warn_of_assumptions(c, path);
-  GraphSource source;
-  source.graph = lower_network(c.network, c.tensors, "checkpoint " + path);
+  Graph graph = lower(c.network, c.tensors, "checkpoint " + path).take();
   if (!c.witness) {
     fail(ErrorKind::Data, "checkpoint {}: it has no witness; let tailor train finish, or resume it",
          path);
   }
-  source.graph.witness = Witness{c.witness->source, c.witness->inputs, c.witness->outputs};
-  verify_witness(source.graph, "checkpoint " + path);
+  graph.witness = Witness{c.witness->source, c.witness->inputs, c.witness->outputs};
+  verify_witness(graph, "checkpoint " + path);
+  graph.provenance = Json::object({{"run", c.run},
+                                   {"weights_sha256", weights_digest(c.tensors)},
+                                   {"preprocessing", write_preprocessing(c.preprocessing)},
+                                   {"config", c.config}});
+  if (!c.assumptions.empty()) graph.provenance.set("assumptions", Json::array(c.assumptions));
   RunConfig config = read_run_config(c.config, path);
+  GraphSource source(Lowered(std::move(graph), "checkpoint " + path));
   source.name = c.run;
   source.title = path;
   source.preprocessing = c.preprocessing;
   source.class_names = c.class_names;
   source.data = config.data;
   source.exporting = config.exporting;
-  source.graph.provenance = Json::object({{"run", c.run},
-                                          {"weights_sha256", weights_digest(c.tensors)},
-                                          {"preprocessing", write_preprocessing(c.preprocessing)},
-                                          {"config", c.config}});
-  if (!c.assumptions.empty())
-    source.graph.provenance.set("assumptions", Json::array(c.assumptions));
   return source;
 }
 
 GraphSource from_graph(const std::string& path) {
-  GraphSource source;
-  source.graph = load_graph(path);
-  if (source.graph.state != "lowered") {
-    fail(ErrorKind::Usage,
-         "--graph {}: expected a lowered graph, got a {}; use graph.safetensors of the project",
-         path, source.graph.state);
-  }
-  if (source.graph.witness) verify_witness(source.graph, "graph file " + path);
-  const Json& provenance = source.graph.provenance;
-  source.name = provenance.get_string("run", source.graph.name);
+  Graph graph = load_graph(path);
+  const Json provenance = graph.provenance;
+  graph.provenance.erase("design");
+  GraphSource source(Lowered(std::move(graph), "--graph " + path));
+  if (source.lowered.graph().witness) verify_witness(source.lowered, "graph file " + path);
+  source.name = provenance.get_string("run", source.lowered.graph().name);
   source.title = path;
   const Json* preprocessing = provenance.find("preprocessing");
-  source.preprocessing = preprocessing ? read_preprocessing(*preprocessing)
-                                       : default_preprocessing(source.graph.input_shape().channels);
+  source.preprocessing =
+      preprocessing ? read_preprocessing(*preprocessing)
+                    : default_preprocessing(source.lowered.graph().input_shape().channels);
   if (const Json* config = provenance.find("config"); config && config->is_object()) {
     RunConfig run = read_run_config(*config, path);
     source.data = run.data;
     source.exporting = run.exporting;
   }
-  source.graph.provenance.erase("design");
   return source;
 }
 
 GraphSource from_name(const std::string& name) {
   Network network = network_by_name(name).network;
-  GraphSource source;
-  source.name = network.name + "-untrained";
-  source.title = network.name + " with initial weights";
-  source.preprocessing = default_preprocessing(network.input.channels);
-  source.graph = lower_network(network, initial_tensors(network, 1), name);
+  const std::string run = network.name + "-untrained";
+  const Preprocessing preprocessing = default_preprocessing(network.input.channels);
+  Graph graph = lower(network, initial_tensors(network, 1), name).take();
   std::vector<std::vector<double>> images;
   for (int64_t i = 0; i < kCalibrationImages; ++i)
-    images.push_back(noise_image(network.input, source.preprocessing, 1000 + i));
-  calibrate_batch_norm(source.graph, images);
-  source.graph.provenance =
-      Json::object({{"run", source.name},
+    images.push_back(noise_image(network.input, preprocessing, 1000 + i));
+  calibrate_batch_norm(graph, images);
+  graph.provenance =
+      Json::object({{"run", run},
                     {"untrained", "initial weights, batch norm statistics from seeded noise"},
-                    {"preprocessing", write_preprocessing(source.preprocessing)}});
+                    {"preprocessing", write_preprocessing(preprocessing)}});
+  GraphSource source(Lowered(std::move(graph), name));
+  source.name = run;
+  source.title = network.name + " with initial weights";
+  source.preprocessing = preprocessing;
   return source;
 }
 
@@ -209,21 +206,11 @@ ExportConfig apply_hardware(ExportConfig c, const HardwareOptions& flags) {
   return c;
 }
 
-DesignOptions design_options(const ExportConfig& config, double magnitude) {
-  DesignOptions options;
-  options.type = config.type("--precision");
-  options.input_magnitude = magnitude;
-  options.layout = config.layout;
-  options.reuse_factor = config.reuse_factor;
-  options.card = config.fpga;
-  return options;
-}
-
-std::vector<Limit> graph_limits(const Graph& lowered, const ExportConfig& config) {
-  DesignOptions options = design_options(config, 0);
-  options.quiet = true;
+std::vector<Limit> graph_limits(const Lowered& lowered, const ExportConfig& config) {
   try {
-    return design_limits(plan_design(lowered, options), config.backend);
+    const Plan plan = plan_export(lowered, config, 0);
+    const Budget budget = budget_of(config);
+    return limits(plan, size(plan, budget), budget.device, config.backend);
   } catch (const Error& e) {
     if (e.kind() != ErrorKind::Unsupported) throw;
     return {{"unsupported", true, e.what()}};
@@ -234,7 +221,7 @@ std::vector<Limit> network_limits(const Network& network, const ExportConfig& co
   TensorMap zeros;
   for (const TensorSpec& spec : tensor_specs(network))
     zeros.emplace(spec.name, Tensor(DType::F32, spec.shape));
-  return graph_limits(lower_network(network, zeros, network.name), config);
+  return graph_limits(lower(network, zeros, network.name), config);
 }
 
 void override_data(Json& config, const std::vector<std::string>& assignments) {
@@ -304,13 +291,13 @@ void widen_value_range(GraphSource& source, const DataConfig& config) {
 
 SampleImages sample_images(const GraphSource& source, const std::string& data_root, int64_t count) {
   SampleImages samples;
-  const MapShape shape = source.graph.input_shape();
+  const MapShape shape = source.lowered.graph().input_shape();
   if (source.data) {
     DataConfig config = *source.data;
     if (!data_root.empty()) config.root = data_root;
     try {
       DataSplits data = open_test_data(config);
-      verify_data_fits(data, shape, source.graph.classes(), source.title);
+      verify_data_fits(data, shape, source.lowered.graph().classes(), source.title);
       count = std::min(count, data.test->size());
       for (int64_t i = 0; i < count; ++i) {
         std::vector<float> chw = normalised_chw(*data.test, i, shape, source.preprocessing);

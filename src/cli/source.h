@@ -11,12 +11,13 @@
 #include "tailor/config/run_config.h"
 #include "tailor/ir/graph.h"
 #include "tailor/net/checkpoint.h"
-#include "tailor/passes/passes.h"
+#include "tailor/passes/design.h"
 
 namespace tailor {
 
 struct GraphSource {
-  Graph graph;        // lowered, checked against its witness
+  explicit GraphSource(Lowered graph) : lowered(std::move(graph)) {}
+  Lowered lowered;    // checked against its witness
   std::string name;   // of the run or network, for default output folders
   std::string title;  // "runs/x/best.ckpt"
   Preprocessing preprocessing;
@@ -53,13 +54,11 @@ int export_weights(const ExportOptions& options);
 /// The run's export section with the flags on top.
 ExportConfig apply_hardware(ExportConfig base, const HardwareOptions& flags);
 
-/// The design options that an export section stands for. `magnitude` as in DesignOptions.
-DesignOptions design_options(const ExportConfig& config, double magnitude);
 /// What the card and its tool could not do with a network, before it is trained: its design from
 /// weights of 0, without FIFOs. An export that would be refused outright is one limit with its
 /// error.
 std::vector<Limit> network_limits(const Network& network, const ExportConfig& config);
-std::vector<Limit> graph_limits(const Graph& lowered, const ExportConfig& config);
+std::vector<Limit> graph_limits(const Lowered& lowered, const ExportConfig& config);
 
 /// --set on a configuration with a `data` section. A picture's size belongs to the sets that have
 /// pictures of any size: naming another set without one drops it.

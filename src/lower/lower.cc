@@ -79,7 +79,27 @@ Tensor by_pixel(const Tensor& weight, const MapShape& map) {
 
 }  // namespace
 
-Graph lower_network(const Network& network, const TensorMap& tensors, const std::string& where) {
+Lowered::Lowered(Graph graph, const std::string& where) : graph_(std::move(graph)) {
+  if (graph_.state != "lowered") {
+    fail(ErrorKind::Usage,
+         "{}: expected a lowered graph, got a {}; use graph.safetensors of the project", where,
+         graph_.state);
+  }
+  const auto findings = verify_graph(graph_);
+  if (!findings.empty()) fail(ErrorKind::Data, "{}: {}", where, join(findings, "; "));
+  for (const Node& node : graph_.nodes) {
+    const auto* a = std::get_if<ConvAttributes>(&node.attributes);
+    if (a && (a->activation != Activation::None || !a->stream_skips.empty() ||
+              !a->window_skips.empty() || !a->folded_skips.empty())) {
+      fail(ErrorKind::Unsupported,
+           "graph {}: {} has a ReLU or skips of its own, which only a design's convolutions have; "
+           "write them as nodes",
+           graph_.name, node.name);
+    }
+  }
+}
+
+Lowered lower(const Network& network, const TensorMap& tensors, const std::string& where) {
   verify_tensors(network, tensors, where);
   Graph graph;
   graph.name = network.name;
@@ -132,9 +152,7 @@ Graph lower_network(const Network& network, const TensorMap& tensors, const std:
   }
   at = output_of(graph, graph.add_node(Op::Dense, "fc", {at}, {}, network.classes));
   graph.add_node(Op::Output, "output", {at});
-  auto findings = verify_graph(graph);
-  TAILOR_CHECK(findings.empty(), "{}", join(findings, "; "));
-  return graph;
+  return Lowered(std::move(graph), where);
 }
 
 void verify_witness(const Graph& graph, const std::string& where) {

@@ -22,12 +22,13 @@ bool fits(double value, const FixedType& type) {
 
 }  // namespace
 
-void fold_identity_skips(Graph& graph, const FixedType& weight_type) {
+void fold_identity_skips(Graph& graph, const Precision& precision) {
   const std::vector<int> writer = producers(graph);
   const auto readers = consumers(graph);
   std::vector<bool> dead(graph.nodes.size(), false);
   for (Node& conv : graph.nodes) {
     if (conv.op != Op::Conv2d) continue;
+    const FixedType& weight_type = precision.weight(conv.name);
     ConvAttributes& a = conv.conv();
     if (a.activation == Activation::Relu && a.skip_position == SkipPosition::AfterActivation)
       continue;  // not linear

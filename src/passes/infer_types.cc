@@ -48,14 +48,13 @@ bool input_joins(const Graph& graph) {
 
 }  // namespace
 
-void infer_types(Graph& graph, const DesignOptions& options) {
-  const FixedType& model = options.type;
+void infer_types(Graph& graph, const Precision& precision, double input_magnitude) {
   auto check_width = [&](const FixedType& type, const Node& node) {
     if (type.width > kMaxAccumulator) {
       fail(ErrorKind::Unsupported,
            "--precision {},{}: {} would need an accumulator of {} bits, at most {} are supported; "
            "ask for fewer bits",
-           model.width, model.integer, node.name, type.width, kMaxAccumulator);
+           precision.type.width, precision.type.integer, node.name, type.width, kMaxAccumulator);
     }
   };
   int logits = -1;
@@ -63,6 +62,8 @@ void infer_types(Graph& graph, const DesignOptions& options) {
     if (node.op == Op::Output) logits = node.inputs[0];
   }
   for (Node& node : graph.nodes) {
+    const FixedType &model = precision.activation(node.name),
+                    &weight = precision.weight(node.name);
     auto in_type = [&](size_t i) { return *graph.value(node.inputs[i]).type; };
     std::optional<FixedType> out;
     switch (node.op) {
@@ -70,16 +71,16 @@ void infer_types(Graph& graph, const DesignOptions& options) {
         FixedType type = model;
         if (!input_joins(graph)) {
           type.integer = 1;
-          while (options.input_magnitude > type.max_value() && type.integer < kMaxInput) {
+          while (input_magnitude > type.max_value() && type.integer < kMaxInput) {
             ++type.integer;
             type.width = std::max(type.width, type.integer);  // raw pixels of 8 bits take 9
           }
-        } else if (options.input_magnitude > type.max_value() && !options.quiet) {
+        } else if (input_magnitude > type.max_value()) {
           log_warn("passes",
                    "the input reaches {:g} and is itself added to a stream, so that it has the "
                    "streams' type: {} ends at {:g}, larger values overflow; normalise the input or "
                    "ask for more integer bits (--precision)",
-                   options.input_magnitude, to_string(type), type.max_value());
+                   input_magnitude, to_string(type), type.max_value());
         }
         out = type;
         break;
@@ -96,7 +97,7 @@ void infer_types(Graph& graph, const DesignOptions& options) {
           for (size_t s = 1; s < node.inputs.size(); ++s)
             fraction = std::max(fraction, in_type(s).fraction());
         }
-        FixedType sum = accumulator_type(x, model, products);
+        FixedType sum = accumulator_type(x, weight, products);
         sum.rounding = model.rounding;
         sum.overflow = model.overflow;
         const int more = std::max(0, fraction - sum.fraction());
@@ -112,7 +113,7 @@ void infer_types(Graph& graph, const DesignOptions& options) {
             Rounding::Trn;  // exact by construction: no rounding or saturation logic in the loop
         accumulator.overflow = Overflow::Wrap;
         check_width(accumulator, node);
-        node.hardware.weight = model;
+        node.hardware.weight = weight;
         node.hardware.bias = sum;
         node.hardware.accumulator = accumulator;
         out = node.op == Op::Dense && node.outputs[0] == logits ? accumulator : model;

@@ -9,6 +9,7 @@
 #include <functional>
 #include <string>
 
+#include "support/designs.h"
 #include "support/graphs.h"
 #include "tailor/check/check.h"
 #include "tailor/core/files.h"
@@ -20,7 +21,6 @@
 #include "tailor/emulate/witness.h"
 #include "tailor/hls/project.h"
 #include "tailor/ir/identifier.h"
-#include "tailor/passes/passes.h"
 
 namespace tailor {
 namespace {
@@ -59,9 +59,9 @@ int run(int64_t side, Layout layout, bool compile, const std::string& output) {
   Graph lowered, design;
   std::vector<double> image, exact;
   IntegerResult integers;
-  DesignSummary summary;
+  Cost summary;
   std::vector<std::string> warnings;
-  DesignOptions options;
+  testing::DesignOptions options;
   options.layout = layout;
   options.input_magnitude = 2.7;
   double predicted = 0;
@@ -71,11 +71,14 @@ int run(int64_t side, Layout layout, bool compile, const std::string& output) {
     image.resize(static_cast<size_t>(lowered.input_shape().size()));
     for (double& v : image) v = random.uniform(-2, 2.6);
   });
-  step("design", [&] { design = make_design(lowered, options); });
-  step("summary", [&] {
-    summary = summarise_design(design);
-    for (const Limit& limit : design_limits(design, HlsBackend::Vitis))
+  step("design, cost and limits", [&] {
+    const Device device = find_device("u200");
+    const Plan plan = testing::make_plan(lowered, options);
+    const Design made = realise(plan, testing::make_sizing(plan, options), device);
+    summary = cost(plan, made.sizing(), device);
+    for (const Limit& limit : limits(plan, made.sizing(), device, HlsBackend::Vitis))
       warnings.push_back(limit.text);
+    design = made;
   });
   step("float64, one image", [&] { exact = Float64Emulator(design).run(image); });
   {
@@ -89,7 +92,7 @@ int run(int64_t side, Layout layout, bool compile, const std::string& output) {
   TestVectors vectors{"one image of seeded noise", {image}, {integers.logits_raw}};
   ProjectOptions project;
   project.top = make_identifier(design.name);
-  project.part = find_card("u200").part;
+  project.part = find_device("u200").part;
   project.force = true;
   project.manifest_extras = Json::object(
       {{"quantisation", Json::object({{"rms_bound", kQuantisationSafety * predicted}})}});

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "support/designs.h"
 #include "support/expect_error.h"
 #include "support/graphs.h"
 #include "support/projects.h"
@@ -150,7 +151,7 @@ std::vector<Case> cases() {
 TEST_P(Compiled, AgreesBitForBit) {
   const Case c = cases()[static_cast<size_t>(GetParam())];
   TemporaryDirectory folder("tailor-check-test");
-  DesignOptions options;
+  testing::DesignOptions options;
   options.type = c.type;
   options.layout = c.layout;
   options.reuse_factor = c.reuse;
@@ -225,7 +226,7 @@ TEST_F(Faults, ADroppedSkipInTheGraphContradictsTheWitness) {
   // the graph, only LibTorch does not.
   Network with = testing::block_network(), without = testing::block_network(Surgery::Removed);
   TensorMap tensors = testing::random_tensors(with, 3);
-  Graph right = lower_network(with, tensors, "test");
+  Graph right = lower(with, tensors, "test");
   Witness witness{"2 images", Tensor(DType::F32, {2, 2, 6, 7}), Tensor(DType::F32, {2, 5})};
   Float64Emulator reference(right);
   for (int64_t i = 0; i < 2; ++i) {
@@ -240,10 +241,10 @@ TEST_F(Faults, ADroppedSkipInTheGraphContradictsTheWitness) {
   TensorMap fewer;
   for (const TensorSpec& spec : tensor_specs(without))
     fewer.emplace(spec.name, tensors.at(spec.name));
-  parts_.lowered = lower_network(without, fewer, "test");
+  parts_.lowered = lower(without, fewer, "test");
   parts_.lowered.witness = witness;
   parts_.design =
-      make_design(parts_.lowered, {FixedType{16, 6}, 2.1, Layout::Fused, std::nullopt, "u200"});
+      testing::make_design(parts_.lowered, {FixedType{16, 6}, 2.1, Layout::Fused, std::nullopt});
   parts_.options.force = true;
   write();
   CheckReport report = check();
@@ -267,8 +268,8 @@ TEST_F(Faults, ASkipDroppedInTheDesignContradictsTheGraph) {
   write();
   TensorMap tensors = testing::random_tensors(testing::block_network(Surgery::Removed), 3);
   Graph without =
-      make_design(lower_network(testing::block_network(Surgery::Removed), tensors, "test"),
-                  {FixedType{16, 6}, 2.1, Layout::Fused, std::nullopt, "u200"});
+      testing::make_design(lower(testing::block_network(Surgery::Removed), tensors, "test"),
+                  {FixedType{16, 6}, 2.1, Layout::Fused, std::nullopt});
   write_design(without);
   EXPECT_FALSE(step(check(), "design").passed);
 }
@@ -276,7 +277,7 @@ TEST_F(Faults, ASkipDroppedInTheDesignContradictsTheGraph) {
 TEST_F(Faults, ATooCoarseTypeLeavesTheBound) {
   write();
   Graph coarse =
-      make_design(parts_.lowered, {FixedType{8, 6}, 2.1, Layout::Fused, std::nullopt, "u200"});
+      testing::make_design(parts_.lowered, {FixedType{8, 6}, 2.1, Layout::Fused, std::nullopt});
   write_design(coarse);
   CheckReport report = check();
   EXPECT_TRUE(step(report, "design").passed);
@@ -286,11 +287,11 @@ TEST_F(Faults, ATooCoarseTypeLeavesTheBound) {
 TEST_F(Faults, AFifoOneTooShallowDeadlocksOrStalls) {
   parts_ = testing::project_parts(
       testing::block_network(Surgery::Traditional, Join::BeforeActivation, Shortcut::Projection, 1),
-      {FixedType{16, 6}, 2.1, Layout::Fused, 27, "u200"});
+      {FixedType{16, 6}, 2.1, Layout::Fused, 27});
   write();
   EXPECT_TRUE(step(check(), "fifos").passed);
   int64_t depth = 0;
-  for (const Value& v : parts_.design.values) {
+  for (const Value& v : parts_.design.graph().values) {
     if (v.identifier == "b0_skip") depth = v.fifo_depth;
   }
   ASSERT_EQ(depth, 2 * 8 + 3);

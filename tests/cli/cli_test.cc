@@ -80,7 +80,7 @@ struct Cli : public ::testing::Test {
     c.metrics = Json::object();
     c.tensors = testing::random_tensors(c.network, 3);
     if (witness) {
-      Float64Emulator emulator(lower_network(c.network, c.tensors, "test"));
+      Float64Emulator emulator(lower(c.network, c.tensors, "test"));
       CheckpointWitness w{"1 image", Tensor(DType::F32, {1, 3, 32, 32}),
                           Tensor(DType::F32, {1, 10})};
       auto image = testing::random_image({3, 32, 32}, 1);

@@ -11,6 +11,7 @@
 #include "check/process.h"
 #include "hls/cpp_document.h"
 #include "hls/emit.h"
+#include "support/designs.h"
 #include "support/expect_error.h"
 #include "support/golden.h"
 #include "support/graphs.h"
@@ -22,8 +23,8 @@ namespace {
 
 using testing::Surgery;
 
-DesignOptions options(Layout layout) {
-  DesignOptions o;
+testing::DesignOptions options(Layout layout) {
+  testing::DesignOptions o;
   o.layout = layout;
   o.reuse_factor = 27;
   return o;
@@ -190,7 +191,7 @@ TEST(Project, PragmasReadAsEachToolWantsThem) {
     return r.output;
   };
   const std::string depth =
-      std::to_string(parts.design.value(skip_depths(parts.design)[0].value).fifo_depth);
+      std::to_string(parts.design.graph().value(skip_depths(parts.design)[0].value).fifo_depth);
   testing::expect_words(synthesis_view(HlsBackend::Vitis),
                         {"#pragma HLS INTERFACE mode=axis port=in depth=42", "#pragma HLS DATAFLOW",
                          "#pragma HLS STREAM variable=b0_skip_conv_out depth=" + depth,

@@ -4,12 +4,12 @@
 #include <string>
 #include <vector>
 
+#include "support/designs.h"
 #include "support/networks.h"
 #include "tailor/emulate/integer.h"
 #include "tailor/emulate/noise.h"
 #include "tailor/hls/project.h"
 #include "tailor/ir/identifier.h"
-#include "tailor/passes/passes.h"
 
 namespace tailor::testing {
 
@@ -40,7 +40,8 @@ inline Network block_network(Surgery surgery = Surgery::Traditional,
 }
 
 struct ProjectParts {
-  Graph lowered, design;
+  Graph lowered;
+  Design design;
   TestVectors vectors;
   ProjectOptions options;
 };
@@ -48,10 +49,9 @@ struct ProjectParts {
 /// Images are uniform in [-2, 2.1] times `scale`.
 inline ProjectParts project_parts(Graph graph, DesignOptions options = {}, int64_t vectors = 5,
                                   double scale = 1) {
-  ProjectParts p;
-  p.lowered = std::move(graph);
   options.input_magnitude = 2.1 * scale;
-  p.design = make_design(p.lowered, options);
+  Design design = make_design(graph, options);
+  ProjectParts p{std::move(graph), std::move(design), {}, {}};
   IntegerEmulator emulator(p.design);
   p.vectors.source = "random images";
   for (int64_t i = 0; i < vectors; ++i) {
@@ -69,7 +69,7 @@ inline ProjectParts project_parts(Graph graph, DesignOptions options = {}, int64
 }
 
 inline Graph lowered(const Network& network) {
-  Graph graph = lower_network(network, random_tensors(network, 3), "test");
+  Graph graph = lower(network, random_tensors(network, 3), "test");
   graph.provenance = Json::object({{"untrained", "random weights"}});  // so no witness is expected
   return graph;
 }
