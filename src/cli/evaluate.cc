@@ -114,8 +114,8 @@ int evaluate_emulated(const EvaluateOptions& options) {
     return evaluate_images(evaluator, options);
   }
   if (source.data) widen_value_range(source, evaluation_data(*source.data, options));
-  IntegerEvaluator evaluator(
-      source, plan_export(source.lowered, config, source.preprocessing.magnitude()));
+  IntegerEvaluator evaluator(source,
+                             plan_export(source.lowered, config, source.preprocessing.magnitude()));
   return evaluate_images(evaluator, options);
 }
 

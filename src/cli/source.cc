@@ -62,9 +62,9 @@ GraphSource from_graph(const std::string& path) {
   source.name = provenance.get_string("run", source.lowered.graph().name);
   source.title = path;
   const Json* preprocessing = provenance.find("preprocessing");
-  source.preprocessing =
-      preprocessing ? read_preprocessing(*preprocessing)
-                    : default_preprocessing(source.lowered.graph().input_shape().channels);
+  source.preprocessing = preprocessing
+                             ? read_preprocessing(*preprocessing)
+                             : default_preprocessing(source.lowered.graph().input_shape().channels);
   if (const Json* config = provenance.find("config"); config && config->is_object()) {
     RunConfig run = read_run_config(*config, path);
     source.data = run.data;
@@ -206,22 +206,11 @@ ExportConfig apply_hardware(ExportConfig c, const HardwareOptions& flags) {
   return c;
 }
 
-std::vector<Limit> graph_limits(const Lowered& lowered, const ExportConfig& config) {
-  try {
-    const Plan plan = plan_export(lowered, config, 0);
-    const Budget budget = budget_of(config);
-    return limits(plan, size(plan, budget), budget.device, config.backend);
-  } catch (const Error& e) {
-    if (e.kind() != ErrorKind::Unsupported) throw;
-    return {{"unsupported", true, e.what()}};
-  }
-}
-
 std::vector<Limit> network_limits(const Network& network, const ExportConfig& config) {
   TensorMap zeros;
   for (const TensorSpec& spec : tensor_specs(network))
     zeros.emplace(spec.name, Tensor(DType::F32, spec.shape));
-  return graph_limits(lower(network, zeros, network.name), config);
+  return limits_of_export(lower(network, zeros, network.name), config);
 }
 
 void override_data(Json& config, const std::vector<std::string>& assignments) {
@@ -289,8 +278,8 @@ void widen_value_range(GraphSource& source, const DataConfig& config) {
   }
 }
 
-SampleImages sample_images(const GraphSource& source, const std::string& data_root, int64_t count) {
-  SampleImages samples;
+TestVectors sample_vectors(const GraphSource& source, const std::string& data_root, int64_t count) {
+  TestVectors samples;
   const MapShape shape = source.lowered.graph().input_shape();
   if (source.data) {
     DataConfig config = *source.data;
@@ -301,7 +290,7 @@ SampleImages sample_images(const GraphSource& source, const std::string& data_ro
       count = std::min(count, data.test->size());
       for (int64_t i = 0; i < count; ++i) {
         std::vector<float> chw = normalised_chw(*data.test, i, shape, source.preprocessing);
-        samples.images_chw.emplace_back(chw.begin(), chw.end());
+        samples.inputs_chw.emplace_back(chw.begin(), chw.end());
       }
       samples.source = fmt::format("the first {} test images of {}", count, config.name);
       return samples;
@@ -314,7 +303,7 @@ SampleImages sample_images(const GraphSource& source, const std::string& data_ro
          data_root);
   }
   for (int64_t i = 0; i < count; ++i)
-    samples.images_chw.push_back(noise_image(shape, source.preprocessing, i));
+    samples.inputs_chw.push_back(noise_image(shape, source.preprocessing, i));
   samples.source = fmt::format("{} images of seeded noise", count);
   return samples;
 }

@@ -11,7 +11,7 @@
 #include "tailor/config/run_config.h"
 #include "tailor/ir/graph.h"
 #include "tailor/net/checkpoint.h"
-#include "tailor/passes/design.h"
+#include "tailor/passes/export.h"
 
 namespace tailor {
 
@@ -58,7 +58,6 @@ ExportConfig apply_hardware(ExportConfig base, const HardwareOptions& flags);
 /// weights of 0, without FIFOs. An export that would be refused outright is one limit with its
 /// error.
 std::vector<Limit> network_limits(const Network& network, const ExportConfig& config);
-std::vector<Limit> graph_limits(const Lowered& lowered, const ExportConfig& config);
 
 /// --set on a configuration with a `data` section. A picture's size belongs to the sets that have
 /// pictures of any size: naming another set without one drops it.
@@ -73,11 +72,7 @@ void warn_of_unread_keys(const std::vector<std::string>& assignments, const std:
 /// data.*.
 DataConfig evaluation_data(const DataConfig& run, const EvaluateOptions& options);
 
-/// Images for test vectors: the test set's first ones, else seeded noise; `source` says which.
-struct SampleImages {
-  std::string source;
-  std::vector<std::vector<double>> images_chw;
-};
-SampleImages sample_images(const GraphSource& source, const std::string& data_root, int64_t count);
+/// Test vectors' inputs: the test set's first ones, else seeded noise; `source` says which.
+TestVectors sample_vectors(const GraphSource& source, const std::string& data_root, int64_t count);
 
 }  // namespace tailor

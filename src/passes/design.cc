@@ -167,15 +167,4 @@ Design realise(const Plan& plan, const Sizing& sizing, const Device& device) {
   return design;
 }
 
-Plan plan_export(const Lowered& lowered, const ExportConfig& config, double input_magnitude) {
-  return plan(lowered, config.layout, config.type("--precision"), input_magnitude);
-}
-
-Budget budget_of(const ExportConfig& config) {
-  Budget budget;
-  budget.device = find_device(config.fpga);
-  budget.reuse_factor = config.reuse_factor;
-  return budget;
-}
-
 }  // namespace tailor

@@ -62,8 +62,7 @@ void infer_types(Graph& graph, const Precision& precision, double input_magnitud
     if (node.op == Op::Output) logits = node.inputs[0];
   }
   for (Node& node : graph.nodes) {
-    const FixedType &model = precision.activation(node.name),
-                    &weight = precision.weight(node.name);
+    const FixedType &model = precision.activation(node.name), &weight = precision.weight(node.name);
     auto in_type = [&](size_t i) { return *graph.value(node.inputs[i]).type; };
     std::optional<FixedType> out;
     switch (node.op) {

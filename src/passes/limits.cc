@@ -86,11 +86,11 @@ void limit_multipliers(const Sized& s, Limits& limits) {
   if (s.cost.dsp > s.device.dsp) {
     const int64_t factor = s.factor_within(
         [](const ProductStage& p) { return static_cast<double>(p.dsp); }, s.device.dsp);
-    limits.push_back({"dsp", true,
-                      fmt::format("the multipliers do not fit: they take {} DSP slices, the {} has "
-                                  "{}. {}",
-                                  s.cost.dsp, s.device.name, s.device.dsp,
-                                  advice(factor, s.balanced()))});
+    limits.push_back(
+        {"dsp", true,
+         fmt::format("the multipliers do not fit: they take {} DSP slices, the {} has "
+                     "{}. {}",
+                     s.cost.dsp, s.device.name, s.device.dsp, advice(factor, s.balanced()))});
   }
   if (s.cost.luts_model > static_cast<double>(s.device.lut)) {
     const int64_t factor = s.factor_within(luts_of, s.device.lut);
@@ -134,19 +134,20 @@ void limit_tokens(const Sized& s, Limits& limits) {
 
 void limit_words(const Sized& s, Limits& limits) {
   size_t widest = 0;
-  auto bits = [&](size_t i) { return s.sizing.products[i].multipliers * s.products()[i].weight_bits; };
+  auto bits = [&](size_t i) {
+    return s.sizing.products[i].multipliers * s.products()[i].weight_bits;
+  };
   for (size_t i = 1; i < s.products().size(); ++i) {
     if (bits(i) > bits(widest)) widest = i;
   }
   if (s.products().empty() || bits(widest) <= kWidestWord) return;
-  const int64_t factor =
-      smallest_fitting(s.products(), [&](const std::vector<int64_t>& factors) {
-        for (size_t i = 0; i < factors.size(); ++i) {
-          const ProductStage& p = s.products()[i];
-          if (p.multipliers(factors[i]) * p.weight_bits > kWidestWord) return false;
-        }
-        return true;
-      });
+  const int64_t factor = smallest_fitting(s.products(), [&](const std::vector<int64_t>& factors) {
+    for (size_t i = 0; i < factors.size(); ++i) {
+      const ProductStage& p = s.products()[i];
+      if (p.multipliers(factors[i]) * p.weight_bits > kWidestWord) return false;
+    }
+    return true;
+  });
   limits.push_back(
       {"weight_word", s.vivado,
        fmt::format("the weights of {} are read in words of {} bits ({} multipliers of {}); {}. {}",
@@ -198,7 +199,8 @@ Cost cost(const Plan& plan, const Sizing& sizing, const Device& device) {
   for (const Node& node : graph.nodes) {
     if (node.op == Op::Input || sizing.fifo_depths.empty()) continue;
     for (int id : node.outputs) {
-      if (id == graph.nodes.back().inputs[0]) continue;  // the two ports are not FIFOs of the design
+      if (id == graph.nodes.back().inputs[0])
+        continue;  // the two ports are not FIFOs of the design
       const Value& v = graph.value(id);
       const int64_t depth = sizing.fifo_depths[static_cast<size_t>(id)],
                     bits = depth * v.type->width * v.shape.channels;

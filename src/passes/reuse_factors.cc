@@ -84,9 +84,8 @@ int64_t ProductStage::cycles(int64_t factor) const {
 }
 
 int64_t ProductStage::factor_within(int64_t target) const {
-  const auto above = std::partition_point(factors.begin(), factors.end(), [&](int64_t factor) {
-    return cycles(factor) <= target;
-  });
+  const auto above = std::partition_point(factors.begin(), factors.end(),
+                                          [&](int64_t factor) { return cycles(factor) <= target; });
   return above == factors.begin() ? 0 : *std::prev(above);
 }
 

@@ -20,8 +20,7 @@
 #include "tailor/emulate/integer.h"
 #include "tailor/emulate/streams.h"
 #include "tailor/emulate/witness.h"
-#include "tailor/hls/project.h"
-#include "tailor/ir/identifier.h"
+#include "tailor/hls/target.h"
 
 namespace tailor {
 namespace {
@@ -56,7 +55,7 @@ auto guarded(Body body) {
 struct Subject {
   explicit Subject(const std::string& network)
       : source(open_graph_source("", "", network, /*untrained=*/true)),
-        image(sample_images(source, "", 1).images_chw[0]) {}
+        image(sample_vectors(source, "", 1).inputs_chw[0]) {}
   GraphSource source;  // initial weights, batch norm calibrated: what `tailor export --network NAME
                        // --untrained` has
   std::vector<double> image;
@@ -88,8 +87,8 @@ const Graph& design_of(const DesignCase& c) {
   auto at = designs.find(c.network + c.label());
   if (at == designs.end()) {
     at = designs
-             .emplace(c.network + c.label(), testing::make_design(subject(c.network).source.lowered,
-                                                                  design_options(c)))
+             .emplace(c.network + c.label(),
+                      testing::make_design(subject(c.network).source.lowered, design_options(c)))
              .first;
   }
   return at->second;
@@ -286,21 +285,21 @@ void size_many(benchmark::State& state, const DesignCase& c) {
 /// running vectors.
 void write(benchmark::State& state, const DesignCase& c, bool with_design) {
   const Subject& s = subject(c.network);
-  TestVectors vectors{"one image of seeded noise",
-                      {s.image},
-                      {IntegerEmulator(design_of(c)).run(s.image).logits_raw}};
-  ProjectOptions options;
-  options.top = make_identifier(c.network);
-  options.part = find_device("u200").part;
+  const testing::DesignOptions options = design_options(c);
+  ProjectContents contents{s.source.lowered,
+                           {testing::make_design(s.source.lowered, options),
+                            find_device("u200"),
+                            testing::cost_of(s.source.lowered, options),
+                            {}},
+                           {"one image of seeded noise", {s.image}, {}},
+                           {},
+                           Json::object()};
+  contents.quantisation = measure(contents.design.design, contents.vectors);
   const TemporaryDirectory folder("tailor_bench");
   const std::string project = path_join(folder.path(), "project");
   for (auto _ : state) {
-    if (with_design) {
-      const Design made = testing::make_design(s.source.lowered, design_options(c));
-      write_project(s.source.lowered, made, vectors, options, project);
-    } else {
-      write_project(s.source.lowered, design_of(c), vectors, options, project);
-    }
+    if (with_design) contents.design.design = testing::make_design(s.source.lowered, options);
+    write_project(find_target("hls"), contents, project);
     state.PauseTiming();
     check_project(project, s.source.lowered, design_of(c));
     remove_all(project);

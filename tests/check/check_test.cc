@@ -156,7 +156,7 @@ TEST_P(Compiled, AgreesBitForBit) {
   options.layout = c.layout;
   options.reuse_factor = c.reuse;
   auto parts = testing::project_parts(c.lowered, options, 5, c.scale);
-  parts.options.backend = c.backend;
+  parts.backend = c.backend;
   testing::write_parts(parts, folder.path() + "/p");
   CheckReport report = check_project(folder.path() + "/p", quick_options());
   for (const CheckStep& s : report.steps)
@@ -245,7 +245,7 @@ TEST_F(Faults, ADroppedSkipInTheGraphContradictsTheWitness) {
   parts_.lowered.witness = witness;
   parts_.design =
       testing::make_design(parts_.lowered, {FixedType{16, 6}, 2.1, Layout::Fused, std::nullopt});
-  parts_.options.force = true;
+  parts_.force = true;
   write();
   CheckReport report = check();
   EXPECT_FALSE(step(report, "libtorch").passed);
@@ -269,7 +269,7 @@ TEST_F(Faults, ASkipDroppedInTheDesignContradictsTheGraph) {
   TensorMap tensors = testing::random_tensors(testing::block_network(Surgery::Removed), 3);
   Graph without =
       testing::make_design(lower(testing::block_network(Surgery::Removed), tensors, "test"),
-                  {FixedType{16, 6}, 2.1, Layout::Fused, std::nullopt});
+                           {FixedType{16, 6}, 2.1, Layout::Fused, std::nullopt});
   write_design(without);
   EXPECT_FALSE(step(check(), "design").passed);
 }

@@ -7,11 +7,11 @@
 #include <cmath>
 #include <set>
 
-#include "check/process.h"
 #include "support/expect_error.h"
 #include "support/golden.h"
 #include "support/networks.h"
 #include "tailor/core/json.h"
+#include "tailor/core/process.h"
 #include "tailor/core/strings.h"
 #include "tailor/core/version.h"
 #include "tailor/data/codec.h"

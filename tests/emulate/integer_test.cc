@@ -206,7 +206,8 @@ TEST(IntegerEmulator, EqualsTheDefinitionForPoolsGroupsAndOneSidedPads) {
       for (FixedType type : {FixedType{16, 6}, FixedType{18, 5}, FixedType{7, 3}}) {
         SCOPED_TRACE(to_string(layout) + to_string(type));
         expect_equal_to_definition(
-            testing::make_design(testing::windows_graph(9, 12, shortened), options(type, layout)), 7);
+            testing::make_design(testing::windows_graph(9, 12, shortened), options(type, layout)),
+            7);
       }
     }
   }
@@ -245,8 +246,9 @@ TEST(IntegerEmulator, CountsOverflowsWhereTheyHappen) {
   int64_t total = 0;
   for (int64_t n : r.overflows) total += n;
   EXPECT_GT(total, 0);
-  IntegerResult wide = IntegerEmulator(testing::make_design(lowered, options({16, 8}, Layout::Fused)))
-                           .run(testing::random_image(g.input_shape(), 1));
+  IntegerResult wide =
+      IntegerEmulator(testing::make_design(lowered, options({16, 8}, Layout::Fused)))
+          .run(testing::random_image(g.input_shape(), 1));
   for (int64_t n : wide.overflows) EXPECT_EQ(n, 0);
 }
 

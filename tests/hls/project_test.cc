@@ -1,6 +1,7 @@
 // The written project: its text for two tiny graphs (goldens), its determinism, and what is
 // refused. That it computes the right thing is tests/check.
-#include "tailor/hls/project.h"
+#include "tailor/hls/target.h"
+#include "tailor/ir/identifier.h"
 
 #include <gtest/gtest.h>
 
@@ -8,7 +9,6 @@
 #include <cstdlib>
 #include <set>
 
-#include "check/process.h"
 #include "hls/cpp_document.h"
 #include "hls/emit.h"
 #include "support/designs.h"
@@ -16,6 +16,7 @@
 #include "support/golden.h"
 #include "support/graphs.h"
 #include "support/projects.h"
+#include "tailor/core/process.h"
 #include "tailor/emulate/streams.h"
 
 namespace tailor {
@@ -133,7 +134,7 @@ TEST(Project, AnExistingFolderIsRefusedAndForceReplacesIt) {
                         [&] { testing::write_parts(parts, path); });
   EXPECT_EQ(read_file(path + "/mine.txt"), "keep");
   // --force replaces what tailor wrote, never what somebody else did.
-  parts.options.force = true;
+  parts.force = true;
   testing::expect_error(ErrorKind::Usage, {path, "--force replaces projects only"},
                         [&] { testing::write_parts(parts, path); });
   EXPECT_EQ(read_file(path + "/mine.txt"), "keep");
@@ -173,10 +174,10 @@ TEST(Project, WeightsCompiledInGiveTheSameResults) {
 TEST(Project, PragmasReadAsEachToolWantsThem) {
   TemporaryDirectory folder("tailor-hls-test");
   auto parts = testing::project_parts(testing::block_network());
-  parts.options.force = true;
+  parts.force = true;
   const std::string path = folder.path() + "/p";
   auto synthesis_view = [&](HlsBackend backend) {
-    parts.options.backend = backend;
+    parts.backend = backend;
     testing::write_parts(parts, path);
     ProcessResult r =
         run_process({"c++", "-std=c++11", "-E", "-P", "-D__SYNTHESIS__", "-I.", "-Ifirmware",
@@ -287,7 +288,7 @@ TEST(Tcl, VivadoHlsIsToldOfRegisterArraysBeyond1024Elements) {
   b.conv("conv", b.at, a, 2, 1e-3);
   testing::ProjectParts parts = testing::project_parts(b.finish(2), {}, 2);
   auto script = [&](HlsBackend backend, const char* name) {
-    parts.options.backend = backend;
+    parts.backend = backend;
     testing::write_parts(parts, path_join(folder.path(), name));
     return read_file(path_join(folder.path(), std::string(name) + "/build_prj.tcl"));
   };

@@ -262,7 +262,8 @@ TEST_F(GraphFile, RefusesADesignWithoutItsAnnotations) {
   }
   testing::DesignOptions options;
   options.layout = Layout::Stock;
-  const Graph windows = testing::make_design(testing::windows_graph(8, 9, /*shortened=*/false), options);
+  const Graph windows =
+      testing::make_design(testing::windows_graph(8, 9, /*shortened=*/false), options);
   for (const char* name : {"last.pool", "stem.pool.pad", "b0.conv1.relu"}) {
     Graph wider = windows;
     wider.value(testing::node_of(wider, name).outputs[0]).type->width = 20;

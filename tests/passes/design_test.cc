@@ -66,9 +66,9 @@ TEST(FoldIdentitySkips, ShortenedBeforeActivationIsAPlainChain) {
     Graph shortened = testing::make_design(
         testing::lowered_variant({Surgery::Shortened, Join::BeforeActivation, shortcut}),
         options(Layout::Fused));
-    Graph removed =
-        testing::make_design(testing::lowered_variant({Surgery::Removed, Join::BeforeActivation, shortcut}),
-                    options(Layout::Fused));
+    Graph removed = testing::make_design(
+        testing::lowered_variant({Surgery::Removed, Join::BeforeActivation, shortcut}),
+        options(Layout::Fused));
     ASSERT_EQ(shortened.nodes.size(), removed.nodes.size());
     for (size_t n = 0; n < shortened.nodes.size(); ++n) {
       EXPECT_EQ(shortened.nodes[n].op, removed.nodes[n].op);
@@ -204,7 +204,8 @@ TEST(HandMadeGraphs, PoolsGroupsAndOneSidedPadsAreKept) {
         expect_same_function(testing::windows_graph(height, width, shortened), o);
       }
     }
-    const Graph design = testing::make_design(testing::windows_graph(9, 12, false), options(layout));
+    const Graph design =
+        testing::make_design(testing::windows_graph(9, 12, false), options(layout));
     EXPECT_EQ(count(design, Op::MaxPool2d), 2);
     EXPECT_EQ(count(design, Op::ZeroPad), layout == Layout::Fused ? 0 : 9);
   }
@@ -260,10 +261,9 @@ TEST(HandMadeGraphs, ADesignBeyondTheCardSaysSo) {
                                          "At most 256 channels of that width fit"});
   EXPECT_TRUE(limits[0].oversize && limits[1].oversize);
   EXPECT_LE(s.dsp, 4788);
-  EXPECT_TRUE(
-      testing::limits_of(testing::windows_graph(9, 12, false), options(Layout::Fused),
-                         HlsBackend::Vivado)
-          .empty());
+  EXPECT_TRUE(testing::limits_of(testing::windows_graph(9, 12, false), options(Layout::Fused),
+                                 HlsBackend::Vivado)
+                  .empty());
 }
 
 /// As `tailor inspect` asks: a sizing, no design.
@@ -273,7 +273,8 @@ std::vector<Limit> resnet8_limits(const FixedType& type, std::optional<int64_t> 
   TensorMap zeros;
   for (const TensorSpec& spec : tensor_specs(network))
     zeros.emplace(spec.name, Tensor(DType::F32, spec.shape));
-  const Plan plan = testing::make_plan(lower(network, zeros, "test"), {type, 2.1, Layout::Fused, reuse});
+  const Plan plan =
+      testing::make_plan(lower(network, zeros, "test"), {type, 2.1, Layout::Fused, reuse});
   const Device device = find_device("u200");
   return limits(plan, size(plan, {device, reuse}), device, backend);
 }
@@ -295,10 +296,8 @@ TEST(Limits, OneMultiplierForEveryProductOfAResNet8IsSaidWithWhatFits) {
   // The factor that it names fits, and half of it does not.
   const size_t at = dsp->text.find("--reuse-factor ") + 15;
   const int64_t factor = std::stol(dsp->text.substr(at));
-  EXPECT_EQ(limit_of(resnet8_limits({16, 6}, factor, HlsBackend::Vivado), "dsp"),
-            nullptr);
-  EXPECT_NE(limit_of(resnet8_limits({16, 6}, factor / 2, HlsBackend::Vivado), "dsp"),
-            nullptr);
+  EXPECT_EQ(limit_of(resnet8_limits({16, 6}, factor, HlsBackend::Vivado), "dsp"), nullptr);
+  EXPECT_NE(limit_of(resnet8_limits({16, 6}, factor / 2, HlsBackend::Vivado), "dsp"), nullptr);
   // 3x3x64 to 64: 36,864 products of 16 bits in one word.
   const Limit* word = limit_of(limits, "weight_word");
   ASSERT_NE(word, nullptr);
@@ -315,7 +314,7 @@ TEST(ResidualBlock, HasThePapersMultipliersAndSkipFifo) {  // tables 5 and 6
   for (const char* name : {"residual_block16", "residual_block32", "residual_block64"}) {
     const Network network = network_by_name(name).network;
     const Graph design = testing::make_design(lower(network, initial_tensors(network, 1), "test"),
-                                     {FixedType{16, 6}, 2.1, Layout::Fused, 576});
+                                              {FixedType{16, 6}, 2.1, Layout::Fused, 576});
     int64_t multipliers = 0;
     for (const Node& node : design.nodes)
       multipliers += node.op == Op::Conv2d ? node.hardware.multipliers : 0;

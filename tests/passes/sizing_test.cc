@@ -8,6 +8,7 @@
 #include "support/networks.h"
 #include "tailor/core/files.h"
 #include "tailor/emulate/integer.h"
+#include "tailor/passes/export.h"
 
 namespace tailor {
 namespace {
@@ -41,8 +42,7 @@ TEST(Sizing, IsWhatTheDesignMadeOfItHas) {
           EXPECT_EQ(node.hardware.cycles_per_output, sizing.products[i].cycles_per_output) << what;
         }
         EXPECT_EQ(sizing.interval_cycles, design.sizing().interval_cycles) << what;
-        const Cost before = cost(plan, sizing, device),
-                   after = cost(plan, design.sizing(), device);
+        const Cost before = cost(plan, sizing, device), after = cost(plan, design.sizing(), device);
         EXPECT_EQ(before.dsp, after.dsp) << what;
         EXPECT_LE(before.skip_fifo_tokens, after.skip_fifo_tokens) << what;
         EXPECT_GT(after.fifo_bits, 0) << what;
@@ -97,8 +97,7 @@ TEST(Precision, OfOneStageIsThatStagesAlone) {
   Precision precision(FixedType{16, 6});
   precision.stages["stage1.block0.conv1"] = {FixedType{6, 2}, FixedType{9, 4}};
   const Graph usual = testing::make_plan(graph, all).graph(),
-              changed =
-                  plan(Lowered(graph, "test"), Layout::Fused, precision, 2.1).graph();
+              changed = plan(Lowered(graph, "test"), Layout::Fused, precision, 2.1).graph();
   ASSERT_EQ(usual.nodes.size(), changed.nodes.size());
   for (size_t n = 0; n < usual.nodes.size(); ++n) {
     const Node &before = usual.nodes[n], &after = changed.nodes[n];

@@ -32,12 +32,12 @@ struct Precision {
 /// A stage of products, a convolution or a dense layer, as sizing sees it.
 struct ProductStage {
   size_t node = 0;
-  int64_t n_in = 0, n_out = 0;         // of one product sum; products are n_in * n_out
+  int64_t n_in = 0, n_out = 0;  // of one product sum; products are n_in * n_out
   int64_t in_bits = 0, weight_bits = 0;
-  int64_t dsp = 0;                     // slices of one multiplier; 0: it is made of LUTs
-  int64_t steps = 0, outputs = 0;      // of its scan, for one image
-  int64_t widest_read = 0;             // values that a step moves at once, whatever the factor
-  std::vector<int64_t> factors;        // valid reuse factors, ascending
+  int64_t dsp = 0;                 // slices of one multiplier; 0: it is made of LUTs
+  int64_t steps = 0, outputs = 0;  // of its scan, for one image
+  int64_t widest_read = 0;         // values that a step moves at once, whatever the factor
+  std::vector<int64_t> factors;    // valid reuse factors, ascending
   int64_t cycles_per_output(int64_t factor) const;
   int64_t cycles(int64_t factor) const;
   int64_t multipliers(int64_t factor) const { return n_in * n_out / factor; }
@@ -131,7 +131,8 @@ struct Limit {
 std::vector<Limit> limits(const Plan& plan, const Sizing& sizing, const Device& device,
                           HlsBackend backend);
 
-/// A design ready to print: sized, its FIFOs as deep as the stream simulator asks, its names frozen.
+/// A design ready to print: sized, its FIFOs as deep as the stream simulator asks, its names
+/// frozen.
 class Design {
  public:
   const Graph& graph() const { return graph_; }
@@ -147,9 +148,5 @@ class Design {
 };
 /// The device is for the record (provenance): the sizes are the sizing's.
 Design realise(const Plan& plan, const Sizing& sizing, const Device& device);
-
-/// What an export section asks for.
-Plan plan_export(const Lowered& lowered, const ExportConfig& config, double input_magnitude);
-Budget budget_of(const ExportConfig& config);
 
 }  // namespace tailor
