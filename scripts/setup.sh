@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# Installs what tailor needs to build, run and test on Debian 12, by package name. Safe to run twice: what is there is left alone.
+# Installs what tailor needs to build, run and test on Debian 12, by package name. Safe to run
+# twice: what is there is left alone.
 # usage: scripts/setup.sh [--torch debian|wheel|none]
-#   debian  Debian's LibTorch 1.13.1 (default)        wheel  also a virtual environment in .venv-torch with torch 2.13.0
+#   debian  Debian's LibTorch 1.13.1 (default)
+#   wheel   also a virtual environment in .venv-torch with torch 2.13.0
 #   none    no LibTorch: export, check and everything else that does not train
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -10,11 +12,14 @@ torch=debian
 while [ $# -gt 0 ]; do
   case "$1" in
     --torch) torch=${2:?"setup.sh: --torch needs a value: debian, wheel or none"}; shift 2 ;;
-    -h|--help) sed -n '2,5s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h|--help) sed -n '2,/^set /s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "setup.sh: unknown argument '$1' (see --help)" >&2; exit 2 ;;
   esac
 done
-case "$torch" in debian|wheel|none) ;; *) echo "setup.sh: --torch takes debian, wheel or none, got '$torch'" >&2; exit 2 ;; esac
+case "$torch" in
+  debian|wheel|none) ;;
+  *) echo "setup.sh: --torch takes debian, wheel or none, got '$torch'" >&2; exit 2 ;;
+esac
 
 packages=(g++ cmake ninja-build ccache lld git pkg-config
           libcli11-dev libspdlog-dev nlohmann-json3-dev libgtest-dev libbenchmark-dev libsystemc-dev
@@ -24,26 +29,33 @@ packages=(g++ cmake ninja-build ccache lld git pkg-config
 
 missing=()
 for package in "${packages[@]}"; do
-  [ "$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null || true)" = installed ] || missing+=("$package")
+  status=$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null || true)
+  [ "$status" = installed ] || missing+=("$package")
 done
 if [ ${#missing[@]} -gt 0 ]; then
   as_root=()
   if [ "$(id -u)" -ne 0 ]; then
-    command -v sudo >/dev/null || { echo "setup.sh: not root and no sudo; as root, run: apt-get install ${missing[*]}" >&2; exit 1; }
+    command -v sudo >/dev/null || {
+      echo "setup.sh: not root and no sudo; as root, run: apt-get install ${missing[*]}" >&2
+      exit 1
+    }
     as_root=(sudo)
   fi
   echo "setup: installing ${missing[*]}"
   "${as_root[@]}" apt-get update -qq
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 else
   echo "setup: all ${#packages[@]} packages are there"
 fi
 
 if [ "$torch" = wheel ]; then
-  if ! .venv-torch/bin/python -c 'import torch, sys; sys.exit(not torch.__version__.startswith("2.13.0"))' 2>/dev/null; then
+  version=$(.venv-torch/bin/python -c 'import torch; print(torch.__version__)' 2>/dev/null || true)
+  if [[ "$version" != 2.13.0* ]]; then
     echo "setup: torch 2.13.0 into .venv-torch"
     python3 -m venv .venv-torch
     .venv-torch/bin/pip install -q --disable-pip-version-check torch==2.13.0 safetensors numpy
   fi
-  echo "setup: configure with -DCMAKE_PREFIX_PATH=$(.venv-torch/bin/python -c 'import torch; print(torch.__path__[0])')"
+  folder=$(.venv-torch/bin/python -c 'import torch; print(torch.__path__[0])')
+  echo "setup: configure with -DCMAKE_PREFIX_PATH=$folder"
 fi

@@ -1,27 +1,39 @@
 #!/usr/bin/env bash
-# Runs clang-tidy 14, and the test of includes, on the C++ sources that changed, LibTorch's rooms included; without a branch to
-# compare with, on all. Nothing is compiled: a configured build/tidy says how each file would be.
-# usage: scripts/tidy.sh [BASE | --all]     BASE: a branch or commit (default: origin/main, else main)
+# Runs clang-tidy 14, and the test of includes, on the C++ sources that changed, LibTorch's rooms
+# included; without a branch to compare with, on all. Nothing is compiled: a configured build/tidy
+# says how each file would be.
+# usage: scripts/tidy.sh [BASE | --all]
+#   BASE  a branch or commit (default: origin/main, else main)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 case "${1:-}" in
-  -h|--help) sed -n '2,4s/^# \{0,1\}//p' "$0"; exit 0 ;;
+  -h|--help) sed -n '2,/^set /s/^# \{0,1\}//p' "$0"; exit 0 ;;
   --all) candidates=() ;;
   -*) echo "tidy.sh: unknown argument '$1' (see --help)" >&2; exit 2 ;;
   "") candidates=(origin/main main) ;;
-  *) candidates=("$1"); git rev-parse --verify -q "$1^{commit}" >/dev/null || { echo "tidy.sh: '$1' is no commit of this clone" >&2; exit 2; } ;;
+  *) candidates=("$1")
+     git rev-parse --verify -q "$1^{commit}" >/dev/null ||
+       { echo "tidy.sh: '$1' is no commit of this clone" >&2; exit 2; } ;;
 esac
 
-# A shallow clone, or one with a single branch, has no merge base: then everything is looked at, never nothing.
+# A shallow clone, or one with a single branch, has no merge base: then everything is looked at,
+# never nothing.
 base=
 for candidate in "${candidates[@]}"; do
   base=$(git merge-base "$candidate" HEAD 2>/dev/null) && break || base=
 done
-changed() { git diff --name-only --diff-filter=d "$base" -- "$@"; git ls-files -o --exclude-standard -- "$@"; }
-sources=('src/*.cc' 'include/*.h' 'src/*.h' ':!src/hls/library' ':!src/hls/native' ':!src/hls/skeleton')
-if [ -n "$base" ] && [ "$(git rev-parse HEAD)" = "$base" ] && [ -z "$(changed .)" ]; then base=; fi  # main itself
+changed() {
+  git diff --name-only --diff-filter=d "$base" -- "$@"
+  git ls-files -o --exclude-standard -- "$@"
+}
+sources=('src/*.cc' 'include/*.h' 'src/*.h'
+         ':!src/target/hls/library' ':!src/target/hls/native' ':!src/target/hls/skeleton')
+if [ -n "$base" ] && [ "$(git rev-parse HEAD)" = "$base" ] && [ -z "$(changed .)" ]; then
+  base=  # main itself
+fi
 if [ -z "$base" ] || [ -n "$(changed .clang-tidy scripts/tidy.sh)" ]; then
-  mapfile -t files < <(git ls-files -co --exclude-standard 'src/*.cc' | grep -Ev '^src/hls/(library|native|skeleton)/')
+  mapfile -t files < <(git ls-files -co --exclude-standard 'src/*.cc' |
+    grep -Ev '^src/target/hls/(library|native|skeleton)/')
   echo "tidy: all ${#files[@]} sources"
 else
   # A header is seen through the sources that include it, or else through its room's.
@@ -30,15 +42,19 @@ else
       case "$file" in
         *.cc) echo "$file" ;;
         *) name=${file#include/}; room=$(dirname "${file#*include/tailor/}")
-           git grep -lF "#include \"${name#src/}\"" -- 'src/*.cc' || git ls-files "src/${room#src/}/*.cc" ;;
+           git grep -lF "#include \"${name#src/}\"" -- 'src/*.cc' ||
+             git ls-files "src/${room#src/}/*.cc" ;;
       esac
     done | sort -u)
-  echo "tidy: ${#files[@]} sources changed, or with a changed header, since $(git log -1 --format='%h (%cs)' "$base")"
+  since=$(git log -1 --format='%h (%cs)' "$base")
+  echo "tidy: ${#files[@]} sources changed, or with a changed header, since $since"
 fi
 python3 tests/tools/check_includes.py .
 [ ${#files[@]} -gt 0 ] || exit 0
 
 cmake --preset tidy --log-level=WARNING >/dev/null
 cmake --build --preset tidy >/dev/null
-printf '%s\0' "${files[@]}" | xargs -0 -n 1 -P "$(nproc)" clang-tidy-14 --quiet -p build/tidy 2> >(grep -Ev '^[0-9]+ warnings? generated' >&2)
+printf '%s\0' "${files[@]}" |
+  xargs -0 -n 1 -P "$(nproc)" clang-tidy-14 --quiet -p build/tidy \
+    2> >(grep -Ev '^[0-9]+ warnings? generated' >&2)
 echo "tidy: nothing found"

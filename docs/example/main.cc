@@ -7,12 +7,12 @@
 #include <cmath>
 
 #include "tailor/core/random.h"
+#include "tailor/design/lower.h"
+#include "tailor/design/passes.h"
 #include "tailor/emulate/float64.h"
 #include "tailor/emulate/integer.h"
 #include "tailor/emulate/streams.h"
-#include "tailor/lower/lower.h"
 #include "tailor/net/network.h"
-#include "tailor/passes/passes.h"
 
 namespace {
 

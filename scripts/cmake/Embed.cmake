@@ -1,4 +1,5 @@
-# tailor_embed(TARGET NAME FUNCTION NAMESPACE ... ROOT DIR FILES ...): the files' bytes as a table in a generated source.
+# tailor_embed(TARGET NAME FUNCTION NAMESPACE ... ROOT DIR FILES ...): the files' bytes as a table
+# in a generated source.
 # The table is `Span<const EmbeddedFile> FUNCTION()`; paths are relative to ROOT.
 function(tailor_embed)
   cmake_parse_arguments(ARG "" "TARGET;FUNCTION;ROOT" "FILES" ${ARGN})

@@ -1,5 +1,6 @@
-# cmake --install PREFIX: the program, its libraries beside it (../lib, whatever the prefix), the manual page, the shells' completion, and
-# for other CMake projects the package tailor: the target tailor::tailor, every room without LibTorch, with its public headers.
+# cmake --install PREFIX: the program, its libraries beside it (../lib, whatever the prefix), the
+# manual page, the shells' completion, and for other CMake projects the package tailor: the target
+# tailor::tailor, every room without LibTorch, with its public headers.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
@@ -26,7 +27,8 @@ install(FILES ${texts}/tailor.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/ven
 set_target_properties(tailor_bin PROPERTIES INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
 set_target_properties(tailor_lib PROPERTIES EXPORT_NAME tailor)
 install(TARGETS tailor_bin RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-install(TARGETS tailor_lib EXPORT tailor LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(TARGETS tailor_lib EXPORT tailor LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+  INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 if(TAILOR_WITH_TORCH)
   set_target_properties(tailor_torch_lib PROPERTIES INSTALL_RPATH "$ORIGIN;${TAILOR_TORCH_FOLDER}")
   install(TARGETS tailor_torch_lib LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
@@ -36,5 +38,7 @@ set(package ${CMAKE_INSTALL_LIBDIR}/cmake/tailor)
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/include/tailor DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
   PATTERN nn EXCLUDE PATTERN train EXCLUDE)
 install(EXPORT tailor NAMESPACE tailor:: FILE tailorTargets.cmake DESTINATION ${package})
-write_basic_package_version_file(${CMAKE_BINARY_DIR}/generated/tailorConfigVersion.cmake COMPATIBILITY SameMinorVersion)
-install(FILES ${CMAKE_SOURCE_DIR}/scripts/cmake/tailorConfig.cmake ${CMAKE_BINARY_DIR}/generated/tailorConfigVersion.cmake DESTINATION ${package})
+write_basic_package_version_file(${CMAKE_BINARY_DIR}/generated/tailorConfigVersion.cmake
+  COMPATIBILITY SameMinorVersion)
+install(FILES ${CMAKE_SOURCE_DIR}/scripts/cmake/tailorConfig.cmake
+  ${CMAKE_BINARY_DIR}/generated/tailorConfigVersion.cmake DESTINATION ${package})

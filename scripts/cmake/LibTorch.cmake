@@ -1,6 +1,8 @@
-# LibTorch as one target, tailor_libtorch, that only the torch rooms link. Debian's 1.13.1 by default, any other (up to 2.13) with
-# CMAKE_PREFIX_PATH=<the torch folder>. Two LibTorches mixed link and then abort at start-up, so a mix is refused here.
-# Global: CMake 3.25 looks a linked target's own libraries up in the folder that links (tests/), not where they were found.
+# LibTorch as one target, tailor_libtorch, that only the torch rooms link. Debian's 1.13.1 by
+# default, any other (up to 2.13) with CMAKE_PREFIX_PATH=<the torch folder>. Two LibTorches mixed
+# link and then abort at start-up, so a mix is refused here.
+# Global: CMake 3.25 looks a linked target's own libraries up in the folder that links (tests/), not
+# where they were found.
 set(CMAKE_FIND_PACKAGE_TARGETS_GLOBAL ON)
 find_package(Torch REQUIRED)
 set(CMAKE_FIND_PACKAGE_TARGETS_GLOBAL OFF)
@@ -28,10 +30,12 @@ list(LENGTH torch_folders torch_folder_count)
 if(NOT torch_folder_count EQUAL 1)
   string(REPLACE ";" "\n  " torch_folders "${torch_folders}")
   message(FATAL_ERROR "Two LibTorches are mixed; their libraries lie in\n  ${torch_folders}\n"
-    "Set CMAKE_PREFIX_PATH to the folder of one LibTorch itself (for a wheel: python -c 'import torch; print(torch.__path__[0])') and configure in an empty build folder.")
+    "Set CMAKE_PREFIX_PATH to the folder of one LibTorch itself (for a wheel: "
+    "python -c 'import torch; print(torch.__path__[0])') and configure in an empty build folder.")
 endif()
 
-# The installed library looks there, unless the loader does so anyway (a link path inside our own tree CMake would leave out).
+# The installed library looks there, unless the loader does so anyway (a link path inside our own
+# tree CMake would leave out).
 file(REAL_PATH "/usr/lib/${CMAKE_LIBRARY_ARCHITECTURE}" system_folder)
 if(torch_folders STREQUAL system_folder)
   set(TAILOR_TORCH_FOLDER "" CACHE INTERNAL "")
@@ -40,7 +44,8 @@ else()
 endif()
 
 set(torch_version "")
-find_file(torch_version_file torch/headeronly/version.h PATHS ${TORCH_INSTALL_PREFIX}/include NO_DEFAULT_PATH NO_CACHE)
+find_file(torch_version_file torch/headeronly/version.h PATHS ${TORCH_INSTALL_PREFIX}/include
+  NO_DEFAULT_PATH NO_CACHE)
 if(NOT torch_version_file)
   set(torch_version_file ${TORCH_INSTALL_PREFIX}/include/torch/csrc/api/include/torch/version.h)
 endif()
@@ -53,7 +58,8 @@ string(REPLACE ";" "." torch_version "${torch_version}")
 message(STATUS "LibTorch ${torch_version} in ${torch_folders}")
 
 add_library(tailor_libtorch INTERFACE)
-# Wheels carry headers of another fmt, whose functions are in no library here: ours come first, alone in a folder.
+# Wheels carry headers of another fmt, whose functions are in no library here: ours come first,
+# alone in a folder.
 get_target_property(fmt_include fmt::fmt INTERFACE_INCLUDE_DIRECTORIES)
 list(GET fmt_include 0 fmt_include)
 file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/generated/fmt_first)

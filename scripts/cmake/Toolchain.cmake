@@ -18,10 +18,12 @@ if(TAILOR_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   find_program(TAILOR_CCACHE_PROGRAM ccache)
   if(TAILOR_CCACHE_PROGRAM)
     # Without this sloppiness files that use the tests' precompiled header are never cached.
-    set(CMAKE_CXX_COMPILER_LAUNCHER env CCACHE_SLOPPINESS=pch_defines,time_macros ${TAILOR_CCACHE_PROGRAM})
+    set(CMAKE_CXX_COMPILER_LAUNCHER env CCACHE_SLOPPINESS=pch_defines,time_macros
+      ${TAILOR_CCACHE_PROGRAM})
   endif()
 endif()
-# The default linker, not lld: lld 14 links g++ 12's cold landing pads so that an exception aborts in _Unwind_Resume (docs/design/0005).
+# The default linker, not lld: lld 14 links g++ 12's cold landing pads so that an exception aborts
+# in _Unwind_Resume (docs/design/0005).
 
 add_library(tailor_compile_options INTERFACE)
 target_compile_options(tailor_compile_options INTERFACE -Wall -Wextra -Wshadow -Wconversion
@@ -34,11 +36,13 @@ if(TAILOR_WERROR)
   target_compile_options(tailor_compile_options INTERFACE -Werror)
 endif()
 if(TAILOR_SANITIZE)
-  add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all
+    -fno-omit-frame-pointer)
   add_link_options(-fsanitize=address,undefined)
 endif()
 if(TAILOR_FUZZ)
-  add_compile_options(-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_compile_options(-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+    -fno-omit-frame-pointer)
   add_link_options(-fsanitize=address,undefined)
 endif()
 
@@ -50,6 +54,7 @@ find_package(CLI11 REQUIRED)
 
 # What the data room reads users' own files with (scripts/setup.sh installs all).
 find_package(PkgConfig REQUIRED)
-pkg_check_modules(TAILOR_IMAGES REQUIRED IMPORTED_TARGET libjpeg libturbojpeg libpng libarchive matio zlib)
+pkg_check_modules(TAILOR_IMAGES REQUIRED IMPORTED_TARGET libjpeg libturbojpeg libpng libarchive
+  matio zlib)
 add_library(tailor_image_libraries INTERFACE)
 target_link_libraries(tailor_image_libraries INTERFACE PkgConfig::TAILOR_IMAGES)

@@ -16,7 +16,7 @@
 #include "tailor/emulate/noise.h"
 #include "tailor/emulate/streams.h"
 #include "tailor/emulate/witness.h"
-#include "tailor/hls/target.h"
+#include "tailor/target/target.h"
 
 namespace tailor {
 namespace {

@@ -12,16 +12,16 @@
 
 #include "cli/program.h"
 #include "tailor/cli/commands.h"
-#include "tailor/config/run_config.h"
 #include "tailor/core/error.h"
 #include "tailor/core/interrupt.h"
 #include "tailor/core/log.h"
 #include "tailor/core/progress.h"
 #include "tailor/core/strings.h"
 #include "tailor/core/version.h"
-#include "tailor/hls/target.h"
+#include "tailor/target/target.h"
 #include "tailor/net/network.h"
 #include "tailor/net/weight_rules.h"
+#include "tailor/run/run_config.h"
 
 namespace tailor {
 namespace {
@@ -297,8 +297,6 @@ void setup_data(CLI::App& app, DataOptions& o) {
   add_json(app, o);
 }
 
-std::vector<std::string> texts(RecordVisitor::Names names) { return {names.begin(), names.end()}; }
-
 /// What a flag takes by name. CLI11 prints the sets that it checks itself as "TEXT:{a,b}".
 std::vector<std::string> flag_values(const std::string& name, const std::string& type) {
   const size_t open = type.find('{'), close = type.rfind('}');
@@ -307,10 +305,10 @@ std::vector<std::string> flag_values(const std::string& name, const std::string&
   if (name == "--config") return embedded_config_names();
   if (name == "--network") return network_names();
   if (name == "--rules") return weight_rule_names();
-  if (name == "--layout") return texts(layout_names());
-  if (name == "--backend") return texts(backend_names());
-  if (name == "--rounding") return texts(rounding_names());
-  if (name == "--overflow") return texts(overflow_names());
+  if (name == "--layout") return texts(enumerator_names<Layout>());
+  if (name == "--backend") return texts(enumerator_names<HlsBackend>());
+  if (name == "--rounding") return texts(enumerator_names<Rounding>());
+  if (name == "--overflow") return texts(enumerator_names<Overflow>());
   if (name == "--fpga") return device_names();
   if (name == "--log") return {"trace", "debug", "info", "warn", "error", "off"};
   if (name == "--name") {

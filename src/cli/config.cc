@@ -1,10 +1,10 @@
 // tailor config: the embedded configurations, the schema and the reference page.
 #include "tailor/cli/commands.h"
-#include "tailor/config/run_config.h"
 #include "tailor/core/log.h"
 #include "tailor/core/strings.h"
 #include "tailor/net/network.h"
 #include "tailor/net/weight_rules.h"
+#include "tailor/run/run_config.h"
 
 namespace tailor {
 namespace {

@@ -5,7 +5,6 @@
 #include "cli/source.h"
 #include "cli/table.h"
 #include "tailor/cli/commands.h"
-#include "tailor/config/run_config.h"
 #include "tailor/core/files.h"
 #include "tailor/core/interrupt.h"
 #include "tailor/core/progress.h"
@@ -13,6 +12,8 @@
 #include "tailor/core/threads.h"
 #include "tailor/data/packed.h"
 #include "tailor/data/pictures.h"
+#include "tailor/data/source.h"
+#include "tailor/run/run_config.h"
 
 namespace tailor {
 namespace {
@@ -32,7 +33,7 @@ DataConfig data_config(const DataOptions& options) {
   } else {
     const std::string name = options.name.empty() ? "folder" : options.name;
     Json data = Json::object({{"name", name}});
-    if (name == "folder" || name == "packed") {
+    if (data_source(name).traits().any_size) {
       data.set("image_size", kDefaultSide);
       data.set("augment", Json::array(std::vector<std::string>{"random_resized_crop", "flip"}));
     }
@@ -327,7 +328,7 @@ int pack_data(const DataOptions& options) {
   if (options.output.empty()) fail(ErrorKind::Usage, "data pack: expected --output FILE");
   check_output(options);
   const DataConfig config = data_config(options);
-  if (config.name == "packed")
+  if (traits_of(config).packed)
     fail(ErrorKind::Usage, "data pack: {} is a packed cache already", config.root);
   const DataSplits data = open_data(config);
   const int64_t side = options.short_side > 0 ? options.short_side

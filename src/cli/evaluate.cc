@@ -9,6 +9,7 @@
 #include "tailor/core/interrupt.h"
 #include "tailor/core/threads.h"
 #include "tailor/data/batch.h"
+#include "tailor/design/passes.h"
 #include "tailor/emulate/float64.h"
 #include "tailor/emulate/integer.h"
 

@@ -15,18 +15,18 @@
 namespace tailor {
 namespace {
 
-using Names = std::vector<std::string>;
+using Texts = std::vector<std::string>;
 constexpr size_t kWorstClasses = 3;
 
 /// Names of the classes, which are their numbers where nothing names them.
 struct ClassNames {
-  Names names;
+  Texts names;
   bool named = false;
   const std::string& operator[](int64_t c) const { return names.at(static_cast<size_t>(c)); }
 };
 
 Images choose_images(const Evaluator& e, const EvaluateOptions& options, std::string& name,
-                     Names& names) {
+                     Texts& names) {
   if (!e.data) {
     fail(ErrorKind::Usage,
          "{}: it does not say which data set it belongs to; evaluate a checkpoint", e.title);
@@ -47,7 +47,7 @@ Images choose_images(const Evaluator& e, const EvaluateOptions& options, std::st
 }
 
 /// `known`: the checkpoint's or the data set's own.
-ClassNames name_classes(Names known, const std::string& data_name, int64_t classes) {
+ClassNames name_classes(Texts known, const std::string& data_name, int64_t classes) {
   if (known.empty()) known = official_class_names(data_name);
   if (static_cast<int64_t>(known.size()) == classes) return {std::move(known), true};
   ClassNames numbers;
@@ -147,12 +147,12 @@ std::vector<int64_t> worst_classes(const ConfusionMatrix& m) {
 
 std::string class_rows(const ConfusionMatrix& m, const ClassNames& names,
                        const std::vector<int64_t>& classes) {
-  Names header = {"class", "images", "right", "most often taken for"};
+  Texts header = {"class", "images", "right", "most often taken for"};
   if (names.named) header.insert(header.begin() + 1, "name");
   Table table(header);
   for (int64_t c : classes) {
     const auto [other, times] = m.most_taken_for(c);
-    Names row = {std::to_string(c), with_commas(m.images(c)),
+    Texts row = {std::to_string(c), with_commas(m.images(c)),
                  m.images(c) == 0 ? "" : fmt::format("{:.2f}%", class_percent(m, c)),
                  times == 0 ? ""
                             : fmt::format("{}{} ({})", names.named ? "" : "class ", names[other],
@@ -233,7 +233,7 @@ std::string set_text(const Evaluator& e, const SetAnswer& a, bool per_class) {
 int evaluate_set(Evaluator& e, const EvaluateOptions& options) {
   check_outputs(options);
   SetAnswer a{EvaluationMeter(e.classes), {}, "", options.split.empty() ? "test" : options.split};
-  Names known = e.class_names;
+  Texts known = e.class_names;
   const Images images = choose_images(e, options, a.data, known);
   a.names = name_classes(std::move(known), a.data, e.classes);
   const int64_t count =
@@ -298,7 +298,7 @@ Json picture_json(const std::vector<RankedClass>& top, const ClassNames& names) 
 }
 
 std::string picture_text(const std::vector<RankedClass>& top, const ClassNames& names) {
-  Names parts;
+  Texts parts;
   for (const RankedClass& c : top) {
     parts.push_back(fmt::format("{}{} {:.2f} %", names.named ? "" : "class ", names[c.index],
                                 100 * c.probability));

@@ -8,10 +8,10 @@
 #include <vector>
 
 #include "tailor/cli/commands.h"
-#include "tailor/config/preprocessing.h"
-#include "tailor/config/run_config.h"
 #include "tailor/core/progress.h"
 #include "tailor/data/images.h"
+#include "tailor/run/run_config.h"
+#include "tailor/tensors/preprocessing.h"
 
 namespace tailor {
 

@@ -4,7 +4,7 @@
 #include "cli/source.h"
 #include "cli/table.h"
 #include "tailor/core/strings.h"
-#include "tailor/hls/target.h"
+#include "tailor/target/target.h"
 
 namespace tailor {
 namespace {

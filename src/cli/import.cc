@@ -11,6 +11,7 @@
 #include "tailor/core/log.h"
 #include "tailor/core/strings.h"
 #include "tailor/data/images.h"
+#include "tailor/data/source.h"
 #include "tailor/net/weight_rules.h"
 #include "tailor/tensors/safetensors.h"
 #include "tailor/tensors/weight_file.h"
@@ -50,7 +51,7 @@ Candidate try_rules(const WeightRules& rules, const NamedNetwork& named,
          options.network, named.network.classes, to_string(named.network.input));
   }
   const std::string& shortcut = options.shortcut.empty() ? rules.shortcut : options.shortcut;
-  c.config.shortcut = find_shortcut(shortcut).value_or(c.config.shortcut);
+  c.config.shortcut = find_enumerator<Shortcut>(shortcut).value_or(c.config.shortcut);
   MapShape input = named.network.input;
   if (options.image_size) input.height = input.width = *options.image_size;
   c.network = make_network(c.config, input, options.classes.value_or(named.network.classes));
@@ -213,7 +214,7 @@ PreprocessingChoice choose_preprocessing(const ImportOptions& options, const Wei
       p = usual;
       from = "the data set " + data_name;
       // An array's channels are as many as it has, and their numbers are equal.
-      if (data_name == "npy") {
+      if (data_source(data_name).traits().arrays) {
         p.mean.resize(static_cast<size_t>(channels), usual.mean[0]);
         p.deviation.resize(static_cast<size_t>(channels), usual.deviation[0]);
       }
@@ -233,7 +234,7 @@ PreprocessingChoice choose_preprocessing(const ImportOptions& options, const Wei
     }
   }
   // The floats of an array are what they are.
-  const bool pixels = data_name != "npy" && data_name != "packed";
+  const bool pixels = !data_source(data_name).traits().arrays;
   for (double m : p.mean) {
     if (!std::isfinite(m) || (pixels && !(m >= 0 && m <= 1))) {
       fail(ErrorKind::Usage, "{}: expected pixels in 0..1, got {} (of 0..255: divide by 255)",
@@ -539,7 +540,7 @@ int run_import(const ImportOptions& options) {
   const RunConfig run = read_run_config(config, "tailor import");
   c.config = write_run_config(run);
   to.data = run.data;
-  if (to.data.root.empty() && (to.data.is_own() || to.data.name == "mlperf_tiny"))
+  if (to.data.root.empty() && (to.data.is_own() || !traits_of(to.data).fetched))
     to.data_flag = " --data DIR";
   const PreprocessingChoice preprocessing = choose_preprocessing(
       options, chosen.rules, own_metadata(ours, "tailor.preprocessing", options.file), to.data.name,

@@ -1,9 +1,9 @@
 // tailor(1), printed from the description of the program: every command and flag as --help has
 // them, every key of the configuration as its record has it.
 #include "cli/program.h"
-#include "tailor/config/run_config.h"
 #include "tailor/core/strings.h"
 #include "tailor/core/version.h"
+#include "tailor/run/run_config.h"
 
 namespace tailor {
 namespace {

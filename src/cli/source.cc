@@ -7,8 +7,9 @@
 #include "tailor/core/random.h"
 #include "tailor/core/strings.h"
 #include "tailor/data/batch.h"
+#include "tailor/data/source.h"
+#include "tailor/design/lower.h"
 #include "tailor/emulate/float64.h"
-#include "tailor/lower/lower.h"
 
 namespace tailor {
 namespace {
@@ -174,25 +175,22 @@ GraphSource open_graph_source(const std::string& checkpoint, const std::string& 
 }
 
 ExportConfig apply_hardware(ExportConfig c, const HardwareOptions& flags) {
-  auto choose = [](const char* flag, const std::string& text, RecordVisitor::Names names) {
-    std::vector<std::string> list;
-    for (size_t i = 0; i < names.size(); ++i) {
-      if (text == names[i]) return i;
-      list.emplace_back(names[i]);
+  auto choose = [](const char* flag, const std::string& text, auto& value) {
+    using E = std::decay_t<decltype(value)>;
+    if (auto found = find_enumerator<E>(text)) {
+      value = *found;
+      return;
     }
+    const std::vector<std::string> list = texts(enumerator_names<E>());
     fail(ErrorKind::Usage, "{}: expected one of {}; got '{}'{}", flag, join(list, ", "), text,
          did_you_mean(text, list));
   };
   if (flags.precision) c.precision = *flags.precision;
   if (flags.fpga) c.fpga = *flags.fpga;
-  if (flags.rounding)
-    c.rounding = static_cast<Rounding>(choose("--rounding", *flags.rounding, rounding_names()));
-  if (flags.overflow)
-    c.overflow = static_cast<Overflow>(choose("--overflow", *flags.overflow, overflow_names()));
-  if (flags.backend)
-    c.backend = static_cast<HlsBackend>(choose("--backend", *flags.backend, backend_names()));
-  if (flags.layout)
-    c.layout = static_cast<Layout>(choose("--layout", *flags.layout, layout_names()));
+  if (flags.rounding) choose("--rounding", *flags.rounding, c.rounding);
+  if (flags.overflow) choose("--overflow", *flags.overflow, c.overflow);
+  if (flags.backend) choose("--backend", *flags.backend, c.backend);
+  if (flags.layout) choose("--layout", *flags.layout, c.layout);
   if (flags.clock_ns) c.clock_ns = *flags.clock_ns;
   if (flags.reuse_factor) c.reuse_factor = *flags.reuse_factor;
   if (flags.vectors) c.vectors = *flags.vectors;
@@ -266,7 +264,7 @@ DataConfig evaluation_data(const DataConfig& run, const EvaluateOptions& options
 
 void widen_value_range(GraphSource& source, const DataConfig& config) {
   Preprocessing& p = source.preprocessing;
-  if ((config.name != "npy" && config.name != "packed") || p.low != 0 || p.high != 1) return;
+  if (!traits_of(config).arrays || p.low != 0 || p.high != 1) return;
   try {
     const Preprocessing found = open_test_data(config).preprocessing;
     p.low = std::min(p.low, found.low);

@@ -7,11 +7,12 @@
 #include <vector>
 
 #include "tailor/cli/commands.h"
-#include "tailor/config/preprocessing.h"
-#include "tailor/config/run_config.h"
+#include "tailor/design/passes.h"
 #include "tailor/ir/graph.h"
-#include "tailor/net/checkpoint.h"
-#include "tailor/passes/export.h"
+#include "tailor/design/export.h"
+#include "tailor/run/checkpoint.h"
+#include "tailor/run/run_config.h"
+#include "tailor/tensors/preprocessing.h"
 
 namespace tailor {
 

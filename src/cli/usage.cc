@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "cli/program.h"
-#include "tailor/config/run_config.h"
 #include "tailor/core/strings.h"
+#include "tailor/run/run_config.h"
 
 namespace tailor {
 namespace {

@@ -102,13 +102,13 @@ std::string did_you_mean(std::string_view name, const std::vector<std::string>& 
   return nearest ? " (did you mean '" + *nearest + "'?)" : "";
 }
 
-std::string wrap(std::string_view text, size_t columns) {
+std::string wrap(std::string_view text, size_t columns, size_t indent) {
   std::string out;
   size_t used = 0;
   for (const std::string& word : split(text, ' ')) {
     const bool fits = used + 1 + word.size() <= columns;
-    if (used > 0) out += fits ? " " : "\n  ";
-    used = (used == 0 ? 0 : fits ? used + 1 : 2) + word.size();
+    if (used > 0) out += fits ? " " : "\n" + std::string(indent, ' ');
+    used = (used == 0 ? 0 : fits ? used + 1 : indent) + word.size();
     out += word;
   }
   return out;

@@ -145,26 +145,4 @@ Images open_pictures(std::vector<std::string> paths, MapShape shape, int64_t res
   return std::make_shared<PictureFiles>(std::move(paths), shape, resize);
 }
 
-std::vector<std::string> official_class_names(const std::string& data_name) {
-  // batches.meta.txt of CIFAR-10, fine_label_names.txt of CIFAR-100 (sorted, as the labels are).
-  if (data_name == "cifar10" || data_name == "mlperf_tiny")
-    return split("airplane automobile bird cat deer dog frog horse ship truck", ' ');
-  if (data_name == "cifar100") {
-    return split(
-        "apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus "
-        "butterfly camel can castle caterpillar cattle chair chimpanzee clock cloud cockroach "
-        "couch crab crocodile cup dinosaur dolphin elephant flatfish forest fox girl hamster house "
-        "kangaroo keyboard lamp lawn_mower leopard lion lizard lobster man maple_tree motorcycle "
-        "mountain mouse mushroom oak_tree orange orchid otter palm_tree pear pickup_truck "
-        "pine_tree plain plate poppy porcupine possum rabbit raccoon ray road rocket rose sea seal "
-        "shark shrew skunk skyscraper snail snake spider squirrel streetcar sunflower sweet_pepper "
-        "table tank telephone television tiger tractor train trout tulip turtle wardrobe whale "
-        "willow_tree wolf woman worm",
-        ' ');
-  }
-  if (data_name == "synthetic")
-    return split("disc ring square frame triangle plus cross columns rows checks", ' ');
-  return {};
-}
-
 }  // namespace tailor

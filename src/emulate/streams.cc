@@ -28,8 +28,8 @@ std::vector<StreamAction> conv_program(const Graph& g, const Node& node) {
   const Window& w = node.conv().window;
   const MapShape& in = g.value(node.inputs[0]).shape;
   const MapShape& out = g.value(node.outputs[0]).shape;
-  // The stage's own loop (src/hls/library/tailor/conv2d.h): zero columns and rows behind the image
-  // pad both of their sides.
+  // The stage's own loop (src/target/hls/library/tailor/conv2d.h): zero columns and rows behind the
+  // image pad both of their sides.
   const int64_t rows = in.height + std::max(w.pads.top, w.pads.bottom),
                 columns = in.width + std::max(w.pads.left, w.pads.right);
   std::vector<StreamAction> program;
@@ -113,7 +113,7 @@ std::vector<StreamAction> stream_program(const Graph& g, const Node& node) {
       break;
     }
     case Op::MaxPool2d: {
-      // The stage's own loop (src/hls/library/tailor/pool.h), one token a cycle.
+      // The stage's own loop (src/target/hls/library/tailor/pool.h), one token a cycle.
       const Window& w = std::get<MaxPoolAttributes>(node.attributes).window;
       for (int64_t y = 0; y < in.height + w.pads.bottom; ++y) {
         for (int64_t x = 0; x < in.width + w.pads.right; ++x) {

@@ -8,35 +8,21 @@
 namespace tailor {
 namespace {
 
-struct RoundingNames {
-  Rounding value;
-  const char* name;
-  const char* short_name;
-};
-constexpr RoundingNames kRoundings[] = {
-    {Rounding::Trn, "AP_TRN", "trn"},
-    {Rounding::TrnZero, "AP_TRN_ZERO", "trn_zero"},
-    {Rounding::Rnd, "AP_RND", "rnd"},
-    {Rounding::RndZero, "AP_RND_ZERO", "rnd_zero"},
-    {Rounding::RndInf, "AP_RND_INF", "rnd_inf"},
-    {Rounding::RndMinInf, "AP_RND_MIN_INF", "rnd_min_inf"},
-    {Rounding::RndConv, "AP_RND_CONV", "rnd_conv"},
-};
-struct OverflowNames {
-  Overflow value;
-  const char* name;
-  const char* short_name;
-};
-constexpr OverflowNames kOverflows[] = {
-    {Overflow::Sat, "AP_SAT", "sat"},
-    {Overflow::SatZero, "AP_SAT_ZERO", "sat_zero"},
-    {Overflow::SatSym, "AP_SAT_SYM", "sat_sym"},
-    {Overflow::Wrap, "AP_WRAP", "wrap"},
-    {Overflow::WrapSm, "AP_WRAP_SM", "wrap_sm"},
-};
+std::string vendor(const char* name) {
+  std::string text = "AP_";
+  for (; *name; ++name) text += *name == '_' ? '_' : static_cast<char>(*name - 'a' + 'A');
+  return text;
+}
 
-const RoundingNames& names(Rounding r) { return kRoundings[static_cast<size_t>(r)]; }
-const OverflowNames& names(Overflow o) { return kOverflows[static_cast<size_t>(o)]; }
+/// The enumerator of "AP_RND" or "rnd".
+template <class E>
+std::optional<E> parse_mode(std::string_view text) {
+  for (size_t i = 0; i < enumerator_names<E>().size(); ++i) {
+    if (text == enumerator_names<E>()[i] || text == vendor(enumerator_names<E>()[i]))
+      return static_cast<E>(i);
+  }
+  return std::nullopt;
+}
 
 int ceil_log2(int64_t n) {
   int bits = 0;
@@ -46,30 +32,14 @@ int ceil_log2(int64_t n) {
 
 }  // namespace
 
-const char* rounding_name(Rounding r) { return names(r).name; }
-const char* overflow_name(Overflow o) { return names(o).name; }
-const char* rounding_short_name(Rounding r) { return names(r).short_name; }
-const char* overflow_short_name(Overflow o) { return names(o).short_name; }
-
-std::optional<Rounding> parse_rounding(std::string_view text) {
-  for (const auto& n : kRoundings) {
-    if (text == n.short_name || text == n.name) return n.value;
-  }
-  return std::nullopt;
-}
-
-std::optional<Overflow> parse_overflow(std::string_view text) {
-  for (const auto& n : kOverflows) {
-    if (text == n.short_name || text == n.name) return n.value;
-  }
-  return std::nullopt;
-}
+std::string vendor_name(Rounding r) { return vendor(to_string(r)); }
+std::string vendor_name(Overflow o) { return vendor(to_string(o)); }
 
 double FixedType::step() const { return std::ldexp(1.0, -fraction()); }
 
 std::string to_string(const FixedType& type) {
   return fmt::format("{}<{},{},{},{}>", type.is_signed ? "ap_fixed" : "ap_ufixed", type.width,
-                     type.integer, rounding_name(type.rounding), overflow_name(type.overflow));
+                     type.integer, vendor_name(type.rounding), vendor_name(type.overflow));
 }
 
 FixedType parse_fixed_type(std::string_view text) {
@@ -99,12 +69,12 @@ FixedType parse_fixed_type(std::string_view text) {
   type.width = static_cast<int>(*width);
   type.integer = static_cast<int>(*integer);
   if (parts.size() > 2) {
-    auto rounding = parse_rounding(trim(parts[2]));
+    auto rounding = parse_mode<Rounding>(trim(parts[2]));
     if (!rounding) bad();
     type.rounding = *rounding;
   }
   if (parts.size() > 3) {
-    auto overflow = parse_overflow(trim(parts[3]));
+    auto overflow = parse_mode<Overflow>(trim(parts[3]));
     if (!overflow) bad();
     type.overflow = *overflow;
   }

@@ -11,9 +11,6 @@ namespace tailor {
 
 namespace {
 
-constexpr const char* kSkipKinds[] = {"identity", "projection", "pad"};
-constexpr const char* kStageKinds[] = {"conv", "max_pool", "avg_pool"};
-constexpr const char* kHeadPoolings[] = {"average", "none"};
 // Beyond these no machine of today trains a network, and counts would no longer fit their integers.
 constexpr double kMaxLayerWeights = 1LL << 31, kMaxWeights = 1LL << 33, kMaxMacs = 1LL << 60;
 
@@ -64,8 +61,6 @@ Stage max_pool_stage(int64_t channels, int64_t kernel, int64_t stride, int64_t p
   s.batch_norm = false;
   return s;
 }
-
-const char* to_string(SkipKind kind) { return kSkipKinds[static_cast<size_t>(kind)]; }
 
 bool is_parameter(TensorRole role) {
   return role != TensorRole::BnMean && role != TensorRole::BnVariance;
@@ -421,8 +416,7 @@ void describe(RecordVisitor& v, MapShape& s) {
 }
 
 void describe(RecordVisitor& v, Stage& s) {
-  v.enumeration("kind", s.kind, {kStageKinds, 3},
-                "conv (batch norm, activation), max_pool or avg_pool.");
+  v.enumeration("kind", s.kind, "conv (batch norm, activation), max_pool or avg_pool.");
   // A pooling has neither; saying so otherwise is found by verify_network.
   if (is_pool(s)) s.batch_norm = s.relu = false;
   v.integer("in_channels", s.in_channels, 0, 1 << 20, "Input channels. 0: as many as come in.");
@@ -441,7 +435,7 @@ void describe(RecordVisitor& v, Skip& s) {
   v.text("id", s.id, "Stable id. Empty: BLOCK.skip, with a number if there are several.");
   v.integer("from", s.from, 0, 1 << 20, "Point where it starts.");
   v.integer("to", s.to, 0, 1 << 20, "Point where it joins.");
-  v.enumeration("kind", s.kind, {kSkipKinds, 3}, "identity, projection (1x1 conv, BN) or pad.");
+  v.enumeration("kind", s.kind, "identity, projection (1x1 conv, BN) or pad.");
   v.integer("stride", s.stride, 0, 255,
             "Pixels taken: every stride-th. 0: the product of the strides it spans.");
   v.integer("channel_offset", s.channel_offset, 0, 1 << 20, "pad: first channel set.");
@@ -503,7 +497,7 @@ void describe(RecordVisitor& v, Network& n) {
   v.record(
       "input", [&](RecordVisitor& r) { describe(r, n.input); }, "Shape of one image.");
   v.integer("classes", n.classes, 1, 1 << 20, "Outputs.");
-  v.enumeration("join", n.join, join_names(), "Where skips are added.");
+  v.enumeration("join", n.join, "Where skips are added.");
   v.number("bn_epsilon", n.bn_epsilon, 0, 1, "Batch norm's epsilon.");
   v.number("bn_momentum", n.bn_momentum, 0, 1, "Batch norm's momentum.");
   v.list(
@@ -512,7 +506,7 @@ void describe(RecordVisitor& v, Network& n) {
   v.record(
       "head",
       [&](RecordVisitor& r) {
-        r.enumeration("pooling", n.head_pooling, {kHeadPoolings, 2},
+        r.enumeration("pooling", n.head_pooling,
                       "average: the mean of each channel; none: the whole map, flattened.");
       },
       "What the last layer, linear with bias, reads.");

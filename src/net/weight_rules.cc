@@ -14,7 +14,6 @@ namespace tailor {
 
 namespace {
 
-constexpr const char* kLayouts[] = {"torch", "keras"};
 constexpr const char* kRest = "*";
 using Words = std::map<std::string, std::string>;
 
@@ -102,7 +101,7 @@ void describe(RecordVisitor& v, WeightRules& r) {
   v.text("title", r.title, "What such files are.");
   v.choices("families", r.families, family_names(), "Network families they can be.");
   v.text("shortcut", r.shortcut, "Shortcut of these networks. Empty: as asked.");
-  v.enumeration("layout", r.layout, {kLayouts, 2},
+  v.enumeration("layout", r.layout,
                 "torch: kernels as [out, in, rows, columns]; keras: [rows, columns, in, out].");
   v.list(
       "rules", r.rules.size(), [&](size_t n) { r.rules.resize(n); },
@@ -126,7 +125,7 @@ WeightRules read_weight_rules(const std::string& text, const std::string& name,
   WeightRules rules;
   rules.name = name;
   read_record(Json::parse(text, source), source, [&](RecordVisitor& v) { describe(v, rules); });
-  if (!rules.shortcut.empty() && !find_shortcut(rules.shortcut)) {
+  if (!rules.shortcut.empty() && !find_enumerator<Shortcut>(rules.shortcut)) {
     fail_config("/shortcut", "\"projection\", \"pad\", \"pad_end\" or \"\"",
                 "\"" + rules.shortcut + "\"", source);
   }

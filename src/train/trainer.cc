@@ -15,8 +15,8 @@
 #include "tailor/core/strings.h"
 #include "tailor/nn/model.h"
 #include "tailor/nn/witness.h"
+#include "tailor/run/schedule.h"
 #include "tailor/task/classification.h"
-#include "tailor/train/schedule.h"
 #include "train/batch_buffer.h"
 
 namespace tailor {

@@ -16,11 +16,12 @@
 #include "tailor/core/log.h"
 #include "tailor/core/strings.h"
 #include "tailor/core/version.h"
+#include "tailor/design/passes.h"
 #include "tailor/emulate/float64.h"
 #include "tailor/emulate/integer.h"
 #include "tailor/emulate/streams.h"
 #include "tailor/emulate/witness.h"
-#include "tailor/hls/target.h"
+#include "tailor/target/target.h"
 
 namespace tailor {
 namespace {
@@ -49,8 +50,7 @@ auto guarded(Body body) {
   };
 }
 
-// ---- subjects: made once a program, never timed
-// -------------------------------------------------------------------------------
+// ---- subjects: made once a program, never timed -------------------------------------------------
 
 struct Subject {
   explicit Subject(const std::string& network)
@@ -94,8 +94,7 @@ const Graph& design_of(const DesignCase& c) {
   return at->second;
 }
 
-// ---- checks
-// --------------------------------------------------------------------------------------------------------------------
+// ---- checks -------------------------------------------------------------------------------------
 
 /// The integer emulator, node by node, against the float64 emulator on quantised weights: products
 /// and sums of up to 53 bits are exact in float64, so that one cast at a node's output must give
@@ -193,8 +192,7 @@ void check_project(const std::string& folder, const Graph& lowered, const Graph&
           "design.safetensors is another design");
 }
 
-// ---- cases
-// ---------------------------------------------------------------------------------------------------------------------
+// ---- cases --------------------------------------------------------------------------------------
 
 void emulate(benchmark::State& state, const DesignCase& c) {
   const std::vector<double>& image = subject(c.network).image;

@@ -15,12 +15,12 @@
 #include "tailor/core/files.h"
 #include "tailor/core/log.h"
 #include "tailor/core/strings.h"
+#include "tailor/design/passes.h"
 #include "tailor/emulate/float64.h"
 #include "tailor/emulate/integer.h"
 #include "tailor/emulate/noise.h"
 #include "tailor/emulate/witness.h"
-#include "tailor/hls/target.h"
-#include "tailor/ir/identifier.h"
+#include "tailor/target/target.h"
 
 namespace tailor {
 namespace {

@@ -17,7 +17,8 @@
 #include "tailor/data/codec.h"
 #include "tailor/emulate/float64.h"
 #include "tailor/ir/graph.h"
-#include "tailor/net/checkpoint.h"
+#include "tailor/run/checkpoint.h"
+#include "tailor/run/run_config.h"
 #include "tailor/tensors/npy.h"
 
 namespace tailor {

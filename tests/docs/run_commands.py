@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Runs every command of the documentation: run_commands.py SOURCE_DIR TAILOR_BINARY
 
-All ```sh blocks of a page run in one fresh folder, line by line, in order, each with exit status 0; a ```json NAME block is written to the file NAME
-there. `tailor train` gets overrides that make it small (synthetic set, narrow ResNet-8, few epochs) and is otherwise as written. What needs a network,
-a vendor tool or the whole build is not run here: the script must exist and parse, and .ci/run runs it. Also: every relative link of a page leads to a
-file.
+All ```sh blocks of a page run in one fresh folder, line by line, in order, each with exit status 0;
+a ```json NAME block is written to the file NAME there. `tailor train` gets overrides that make it
+small (synthetic set, narrow ResNet-8, few epochs) and is otherwise as written. What needs a
+network, a vendor tool or the whole build is not run here: the script must exist and parse, and
+.ci/run runs it. Also: every relative link of a page leads to a file.
 """
 import os
 import re
@@ -15,13 +16,21 @@ import tempfile
 from pathlib import Path
 
 source, binary = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()
-SMALL = ("network.depth=8 network.width=4 data.name=synthetic data.image_size=0 data.train_size=160 data.validation=32 data.test_size=40 teacher.epochs=1 "
-         "teacher.schedule={\"kind\":\"cosine\"} surgery.alpha=1 surgery.first_epoch=0 train.epochs=4 train.schedule={\"kind\":\"constant\"} runtime.threads=1").split()
-# At the start of a line: run elsewhere (.ci/run), or not on a machine without network or vendor tool.
-ELSEWHERE = re.compile(r"(scripts/\w+\.sh|\.ci/run|cmake |apptainer |docker |git clone|vitis_hls|vivado)")
+SMALL = (
+    "network.depth=8 network.width=4 data.name=synthetic data.image_size=0 data.train_size=160 "
+    "data.validation=32 data.test_size=40 teacher.epochs=1 teacher.schedule={\"kind\":\"cosine\"} "
+    "surgery.alpha=1 surgery.first_epoch=0 train.epochs=4 train.schedule={\"kind\":\"constant\"} "
+    "runtime.threads=1").split()
+# At the start of a line: run elsewhere (.ci/run), or not on a machine without network or vendor
+# tool.
+ELSEWHERE = re.compile(
+    r"(scripts/\w+\.sh|\.ci/run|cmake |apptainer |docker |git clone|vitis_hls|vivado)")
+SET_SMALL = " ".join("--set " + shlex.quote(s) for s in SMALL)
 WRAPPER = f"""#!/usr/bin/env bash
 # tailor, but a training is a small one
-if [ "$1" = train ] && [[ " $* " != *" --resume "* ]]; then exec {shlex.quote(str(binary))} "$@" {' '.join('--set ' + shlex.quote(s) for s in SMALL)}; fi
+if [ "$1" = train ] && [[ " $* " != *" --resume "* ]]; then
+  exec {shlex.quote(str(binary))} "$@" {SET_SMALL}
+fi
 exec {shlex.quote(str(binary))} "$@"
 """
 
@@ -48,7 +57,8 @@ with tempfile.TemporaryDirectory(prefix="tailor-docs") as scratch:
     tools.mkdir()
     (tools / "tailor").write_text(WRAPPER)
     (tools / "tailor").chmod(0o755)
-    environment = dict(os.environ, PATH=f"{tools}:{os.environ['PATH']}", TAILOR_LOG="warn", OMP_NUM_THREADS="1")
+    environment = dict(os.environ, PATH=f"{tools}:{os.environ['PATH']}", TAILOR_LOG="warn",
+                       OMP_NUM_THREADS="1")
     environment.pop("TAILOR_DATA", None)
     for page in pages:
         text = page.read_text()
@@ -65,11 +75,16 @@ with tempfile.TemporaryDirectory(prefix="tailor-docs") as scratch:
                 if command.startswith(("scripts/", ".ci/")):
                     check = subprocess.run(["bash", "-n", script], capture_output=True, text=True)
                     if check.returncode != 0 or not os.access(script, os.X_OK):
-                        failures.append(f"{page.relative_to(source)}: {command}: {check.stderr or 'not executable'}")
+                        failures.append(f"{page.relative_to(source)}: {command}: "
+                                        f"{check.stderr or 'not executable'}")
                 continue
             ran += 1
-            result = subprocess.run(["bash", "-c", command], cwd=folder, env=environment, capture_output=True, text=True)
+            result = subprocess.run(["bash", "-c", command], cwd=folder, env=environment,
+                                    capture_output=True, text=True)
             if result.returncode != 0:
-                failures.append(f"{page.relative_to(source)}: exit status {result.returncode} of: {command}\n{result.stdout[-800:]}{result.stderr[-800:]}")
-print("\n".join(failures) if failures else f"{ran} commands ran, {elsewhere} belong to .ci/run or another machine, {links} links lead somewhere")
+                failures.append(
+                    f"{page.relative_to(source)}: exit status {result.returncode} of: {command}\n"
+                    f"{result.stdout[-800:]}{result.stderr[-800:]}")
+print("\n".join(failures) if failures else f"{ran} commands ran, {elsewhere} belong to .ci/run or "
+      f"another machine, {links} links lead somewhere")
 sys.exit(bool(failures) or ran < 20)

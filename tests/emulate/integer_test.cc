@@ -12,8 +12,8 @@
 #include "support/designs.h"
 #include "support/graphs.h"
 #include "support/networks.h"
+#include "tailor/design/passes.h"
 #include "tailor/ir/weights.h"
-#include "tailor/passes/passes.h"
 
 namespace tailor {
 namespace {
@@ -220,7 +220,7 @@ TEST(IntegerEmulator, EqualsTheDefinitionForEveryMode) {
                             Rounding::RndInf, Rounding::RndMinInf, Rounding::RndConv}) {
     for (Overflow overflow :
          {Overflow::Sat, Overflow::SatZero, Overflow::SatSym, Overflow::Wrap, Overflow::WrapSm}) {
-      SCOPED_TRACE(std::string(rounding_name(rounding)) + overflow_name(overflow));
+      SCOPED_TRACE(std::string(vendor_name(rounding)) + vendor_name(overflow));
       expect_equal_to_definition(
           testing::make_design(lowered, options({7, 2, true, rounding, overflow}, Layout::Fused)),
           3);  // 2 integer bits: it overflows

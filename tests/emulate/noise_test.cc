@@ -10,9 +10,9 @@
 #include "support/designs.h"
 #include "support/graphs.h"
 #include "support/networks.h"
+#include "tailor/design/passes.h"
 #include "tailor/emulate/float64.h"
 #include "tailor/emulate/integer.h"
-#include "tailor/passes/passes.h"
 
 namespace tailor {
 namespace {

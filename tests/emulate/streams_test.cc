@@ -9,7 +9,7 @@
 #include "support/designs.h"
 #include "support/graphs.h"
 #include "support/networks.h"
-#include "tailor/passes/passes.h"
+#include "tailor/design/passes.h"
 
 namespace tailor {
 namespace {

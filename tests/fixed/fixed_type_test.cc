@@ -44,8 +44,8 @@ TEST(FixedType, RoundsEveryQuarterAsDefined) {
     for (int64_t raw = -300; raw <= 300; ++raw) {
       double x = static_cast<double>(raw) / 8;
       EXPECT_EQ(cast_raw(raw, 3, to), static_cast<int64_t>(round_by_definition(x, mode)))
-          << rounding_name(mode) << " of " << x;
-      EXPECT_EQ(quantise(x, to), cast_raw(raw, 3, to)) << rounding_name(mode) << " of " << x;
+          << vendor_name(mode) << " of " << x;
+      EXPECT_EQ(quantise(x, to), cast_raw(raw, 3, to)) << vendor_name(mode) << " of " << x;
     }
   }
 }

@@ -111,8 +111,10 @@ TEST(Description, WhatFollowsFromTheRestMayBeLeftOut) {
   const Network n = read_network(
       Json::parse(R"({"name": "own", "input": {"channels": 3, "height": 10, "width": 13},
         "classes": 5, "blocks": [
-          {"id": "a", "stages": [{"out_channels": 4, "kernel": 5}, {"kind": "max_pool", "kernel": 2, "stride": 2}]},
-          {"id": "b", "stages": [{"out_channels": 6, "stride": 2}, {"out_channels": 6}, {"out_channels": 6}],
+          {"id": "a", "stages": [{"out_channels": 4, "kernel": 5},
+            {"kind": "max_pool", "kernel": 2, "stride": 2}]},
+          {"id": "b", "stages": [{"out_channels": 6, "stride": 2}, {"out_channels": 6},
+            {"out_channels": 6}],
            "skips": [{"from": 0, "to": 3, "kind": "projection"}, {"from": 1, "to": 2}]}]})",
                   "own.json"),
       "own.json");

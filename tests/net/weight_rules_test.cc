@@ -315,7 +315,8 @@ TEST(WeightRules, ALinearLayerIsExportedAsOneWhereTheRuleSaysSo) {
 TEST(WeightRules, LayersWithoutBiasOrScaleAreNeutralOnesWhereThatIsAllowed) {
   const Network network = read_network(
       Json::parse(R"({"name": "n", "input": {"channels": 2, "height": 3, "width": 3}, "classes": 4,
-        "blocks": [{"id": "b", "stages": [{"out_channels": 5}, {"out_channels": 5, "batch_norm": false}]}]})",
+        "blocks": [{"id": "b", "stages": [{"out_channels": 5},
+          {"out_channels": 5, "batch_norm": false}]}]})",
                   "x"),
       "x");
   const WeightRules rules = load_weight_rules("tailor");
@@ -346,7 +347,8 @@ TEST(WeightRules, LayersWithoutBiasOrScaleAreNeutralOnesWhereThatIsAllowed) {
 TEST(WeightRules, KerasDepthwiseKernelsBecomeGroupedOnes) {
   const Network network = read_network(
       Json::parse(R"({"name": "n", "input": {"channels": 3, "height": 5, "width": 5}, "classes": 4,
-        "blocks": [{"id": "b", "stages": [{"out_channels": 6, "groups": 3, "batch_norm": false}]}]})",
+        "blocks": [{"id": "b", "stages": [
+          {"out_channels": 6, "groups": 3, "batch_norm": false}]}]})",
                   "x"),
       "x");
   WeightRules rules = load_weight_rules("tailor");

@@ -10,8 +10,8 @@
 #include <cmath>
 
 #include "support/networks.h"
+#include "tailor/design/lower.h"
 #include "tailor/emulate/float64.h"
-#include "tailor/lower/lower.h"
 #include "tailor/surgery/surgery.h"
 
 namespace tailor {
@@ -84,7 +84,8 @@ TEST(OtherNetworks, LibTorchAndTheGraphAgree) {
           {"id": "stem", "stages": [{"out_channels": 4},
             {"kind": "avg_pool", "stride": 2, "pad": 0, "pad_end": 2},
             {"kind": "avg_pool", "kernel": 2, "pad": 1}]},
-          {"id": "b", "stages": [{"out_channels": 4}, {"kind": "avg_pool"}], "skips": [{"from": 0, "to": 2}]}],
+          {"id": "b", "stages": [{"out_channels": 4}, {"kind": "avg_pool"}],
+           "skips": [{"from": 0, "to": 2}]}],
         "head": {"pooling": "none"}})",
           "pools"),
       "pools");

@@ -1,7 +1,7 @@
 // Designs for tests in one call: plan, size, realise.
 #pragma once
 
-#include "tailor/passes/design.h"
+#include "tailor/design/design.h"
 
 namespace tailor::testing {
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "tailor/core/random.h"
-#include "tailor/lower/lower.h"
+#include "tailor/design/lower.h"
 #include "tailor/net/network.h"
 #include "tailor/surgery/surgery.h"
 

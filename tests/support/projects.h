@@ -6,7 +6,7 @@
 
 #include "support/designs.h"
 #include "support/networks.h"
-#include "tailor/hls/target.h"
+#include "tailor/target/target.h"
 
 namespace tailor::testing {
 

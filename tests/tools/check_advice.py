@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""Every flag that a message names must be one that the command has: check_advice.py SOURCE_DIR TAILOR_BINARY
+"""A flag that a message names is one that the command has: check_advice.py SOURCE_DIR TAILOR_BINARY
 
-The flags are those of `tailor COMMAND --help`. In a text, "tailor export ... --precision" speaks of export; elsewhere a file of one command speaks of
-that command, and any other file of some command; a bracket or semicolon ends what is said of another command. Texts are the string literals of src/**.cc, adjacent ones joined.
+The flags are those of `tailor COMMAND --help`. In a text, "tailor export ... --precision" speaks of
+export; elsewhere a file of one command speaks of that command, and any other file of some command;
+a bracket or semicolon ends what is said of another command. Texts are the string literals of
+src/**.cc, adjacent ones joined.
 """
 import re
 import subprocess
@@ -10,15 +12,19 @@ import sys
 from pathlib import Path
 
 source, binary = Path(sys.argv[1]), sys.argv[2]
-OWNER = {"cli/check.cc": "check", "cli/config.cc": "config", "cli/data.cc": "data", "cli/evaluate.cc": "evaluate", "cli/export.cc": "export",
-         "cli/export_weights.cc": "export", "cli/import.cc": "import", "cli/inspect.cc": "inspect", "cli/torch/evaluate.cc": "evaluate",
+OWNER = {"cli/check.cc": "check", "cli/config.cc": "config", "cli/data.cc": "data",
+         "cli/evaluate.cc": "evaluate", "cli/export.cc": "export",
+         "cli/export_weights.cc": "export", "cli/import.cc": "import",
+         "cli/inspect.cc": "inspect", "cli/torch/evaluate.cc": "evaluate",
          "cli/torch/train.cc": "train"}
 # Flags of other programs: of the compiled project (check), and of scripts/ named in the same text.
-FOREIGN = {"hls/run.cc": {"--results", "--first", "--count"}, "cli/app.cc": {"--version"}, "cli/completion.cc": {"--version", "--flag"}}
+FOREIGN = {"target/hls/run.cc": {"--results", "--first", "--count"}, "cli/app.cc": {"--version"},
+           "cli/completion.cc": {"--version", "--flag"}}
 
 
 def flags_of(*command):
-    text = subprocess.run([binary, *command, "--help"], capture_output=True, text=True, check=True).stdout
+    text = subprocess.run([binary, *command, "--help"], capture_output=True, text=True,
+                          check=True).stdout
     return set(re.findall(r"^\s+(?:-\w,)?(--[a-z][a-z-]*)", text, re.M)) | {"--help"}
 
 
@@ -47,13 +53,16 @@ def texts(code):
 failures, seen = [], 0
 for file in sorted((source / "src").rglob("*.cc")):
     name = file.relative_to(source / "src").as_posix()
-    if name.startswith(("hls/library", "hls/native", "hls/skeleton")):
+    if name.startswith(("target/hls/library", "target/hls/native", "target/hls/skeleton")):
         continue
-    code = re.sub(r"//[^\n]*", "", file.read_text()) if '"//' not in file.read_text() else file.read_text()
+    code = file.read_text()
+    if '"//' not in code:
+        code = re.sub(r"//[^\n]*", "", code)
     for text in texts(code):
         # A text that begins with a blank and a flag goes on with another one.
         owner = speaks_of = None if text.startswith(" --") else OWNER.get(name)
-        for word in re.finditer(r"(?<![\w-])(?:tailor (\w+)|scripts/\w+\.sh|(--[a-z][a-z-]*))|[;()]", text):
+        for word in re.finditer(
+                r"(?<![\w-])(?:tailor (\w+)|scripts/\w+\.sh|(--[a-z][a-z-]*))|[;()]", text):
             if word.group() in ";()":
                 speaks_of = owner
             elif word.group(1):
@@ -63,6 +72,7 @@ for file in sorted((source / "src").rglob("*.cc")):
             elif word.group(2) not in FOREIGN.get(name, ()):
                 seen += 1
                 if word.group(2) not in (flags[speaks_of] if speaks_of else every):
-                    failures.append(f"src/{name}: {speaks_of or 'no command'} has no {word.group(2)}: \"{text}\"")
+                    failures.append(f"src/{name}: {speaks_of or 'no command'} has no "
+                                    f"{word.group(2)}: \"{text}\"")
 print("\n".join(failures) if failures else f"{seen} flags in messages are flags of their commands")
 sys.exit(bool(failures) or seen < 60)

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Fails on an #include that a room has not declared: check_includes.py SOURCE_DIR
 
-A forbidden include compiles, so something has to look. The declarations are the tailor_room() lines of src/CMakeLists.txt. Public headers
-are "tailor/<room>/x.h", private ones "<room>/x.h"; tests may include every room. Also fails on a LibTorch, CLI11, spdlog, nlohmann or
-iostream header outside the rooms or files that own it.
+A forbidden include compiles, so something has to look. The declarations are the tailor_room() lines
+of src/CMakeLists.txt. Public headers are "tailor/<room>/x.h", private ones "<room>/x.h"; tests may
+include every room. Also fails on a LibTorch, CLI11, spdlog, nlohmann or iostream header outside the
+rooms or files that own it.
 """
 import re
 import sys
@@ -11,7 +12,8 @@ from pathlib import Path
 
 source = Path(sys.argv[1])
 declarations = (source / "src/CMakeLists.txt").read_text()
-rooms = {name: set((deps or "").split()) for name, deps in re.findall(r"tailor_room\((\w+)(?: TORCH)?(?: DEPS ([\w ]+))?\)", declarations)}
+ROOM = re.compile(r"tailor_room\((\w+)(?: TORCH)?(?: DEPS ([\w\s]+))?\)")
+rooms = {name: set((deps or "").split()) for name, deps in ROOM.findall(declarations)}
 assert {"core", "cli", "nn", "train"} <= rooms.keys(), rooms.keys()
 # src/cli/torch is the part of cli that may use the LibTorch rooms.
 torch_commands = rooms["cli"] | {"cli", "nn", "train"}
@@ -21,14 +23,21 @@ owners = {  # third-party headers and the only files that may include them
     r"<spdlog/": ["src/core/log.cc"],
     r"<nlohmann/": ["src/core/json.cc"],
     r"<torch/version.h>": ["include/tailor/nn/torch_compat.h"],
-    r"<(torch/|ATen/|c10/)": ["src/nn/", "src/train/", "include/tailor/nn/", "include/tailor/train/", "src/cli/torch/"],
+    r"<(torch/|ATen/|c10/)": ["src/nn/", "src/train/", "include/tailor/nn/",
+                              "include/tailor/train/", "src/cli/torch/"],
     r"<torch/torch.h>": [],
     r"<iostream>": [],
 }
 findings = []
-for path in sorted([*source.glob("include/tailor/*/*.h"), *source.glob("src/*/*.cc"), *source.glob("src/*/*.h"), *source.glob("src/cli/torch/*")]):
+copied = re.compile("src/target/[a-z]+/(library|native|skeleton)/")  # for projects as it stands
+for path in sorted([*source.glob("include/tailor/*/**/*.h"), *source.glob("src/*/**/*.cc"),
+                    *source.glob("src/*/**/*.h")]):
     name = path.relative_to(source).as_posix()
-    room = path.parent.name if path.parent.name != "torch" else "cli/torch"
+    if copied.match(name):
+        continue
+    room = name.removeprefix("include/tailor/").removeprefix("src/").split("/")[0]
+    if name.startswith("src/cli/torch/"):
+        room = "cli/torch"
     if room not in rooms and room != "cli/torch":
         findings.append(f"{name}: '{room}' is not a room declared in src/CMakeLists.txt")
         continue
@@ -40,9 +49,11 @@ for path in sorted([*source.glob("include/tailor/*/*.h"), *source.glob("src/*/*.
         header = include.group(1)
         own = re.match(r'"(?:tailor/)?([a-z]+)/', header)
         if own and own.group(1) not in allowed:
-            findings.append(f"{name}:{number}: room {room} includes {header}, but declares only: {' '.join(sorted(allowed - {room})) or 'nothing'}")
+            findings.append(f"{name}:{number}: room {room} includes {header}, but declares only: "
+                            f"{' '.join(sorted(allowed - {room})) or 'nothing'}")
         for pattern, files in owners.items():
             if re.match(pattern, header) and not any(name.startswith(f) for f in files):
-                findings.append(f"{name}:{number}: {header} belongs to {', '.join(files) or 'no file'}")
+                findings.append(f"{name}:{number}: {header} belongs to "
+                                f"{', '.join(files) or 'no file'}")
 print("\n".join(findings) if findings else f"{len(rooms)} rooms keep their declared dependencies")
 sys.exit(bool(findings))

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# Runs the steps of the container recipes without a container: on a copy of exactly the files that they copy, as this machine's Debian 12
-# has set itself up. It says whether the copied files are enough; it does not say whether the base image is.
-# usage: tests/tools/container_steps.sh [CMAKE_OPTION...]   (from the top folder; -DTAILOR_WITH_TORCH=OFF is quicker)
+# Runs the steps of the container recipes without a container: on a copy of exactly the files that
+# they copy, as this machine's Debian 12 has set itself up. It says whether the copied files are
+# enough; it does not say whether the base image is.
+# usage: tests/tools/container_steps.sh [CMAKE_OPTION...]
+# From the top folder; -DTAILOR_WITH_TORCH=OFF is quicker.
 set -euo pipefail
 source=$PWD
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/tailor-container.XXXXXX")

@@ -1,6 +1,8 @@
-"""A PyTorch module with what a description can say, imported, computes the same in tailor, and its weights go back: foreign_module.py TAILOR.
+"""A PyTorch module with what a description can say, imported, computes the same in tailor, and its
+weights go back: foreign_module.py TAILOR.
 
-Needs torch and safetensors; the module's own logits on the imported checkpoint's witness are the reference. Fails with the largest difference.
+Needs torch and safetensors; the module's own logits on the imported checkpoint's witness are the
+reference. Fails with the largest difference.
 """
 import json
 import subprocess
@@ -17,13 +19,15 @@ tailor = str(Path(sys.argv[1]).resolve())
 
 
 class Theirs(nn.Module):
-    """A stem with a pool, groups under a skip over three convolutions with one inside it, a strided projection, two linear layers on the flattened map."""
+    """A stem with a pool, groups under a skip over three convolutions with one inside it, a strided
+    projection, two linear layers on the flattened map."""
 
     def __init__(self):
         super().__init__()
         self.stem = nn.Conv2d(3, 6, 3, padding=1)  # with a bias, in front of a batch norm
         self.norm = nn.BatchNorm2d(6)
-        self.a = nn.ModuleList(nn.Sequential(nn.Conv2d(6, 6, 3, padding=1, groups=g, bias=False), nn.BatchNorm2d(6, affine=g != 3)) for g in (1, 3, 2))
+        self.a = nn.ModuleList(nn.Sequential(nn.Conv2d(6, 6, 3, padding=1, groups=g, bias=False),
+                                             nn.BatchNorm2d(6, affine=g != 3)) for g in (1, 3, 2))
         self.b = nn.Sequential(nn.Conv2d(6, 9, 3, 2, 1, bias=False), nn.BatchNorm2d(9))
         self.down = nn.Sequential(nn.Conv2d(6, 9, 1, 2, bias=False), nn.BatchNorm2d(9))
         self.hidden = nn.Linear(9 * 4 * 4, 11)
@@ -43,11 +47,15 @@ description = {
     "input": {"channels": 3, "height": 15, "width": 15},
     "classes": 7,
     "blocks": [
-        {"id": "stem", "stages": [{"out_channels": 6}, {"kind": "max_pool", "stride": 2, "pad": 1}]},
-        {"id": "a", "stages": [{"out_channels": 6}, {"out_channels": 6, "groups": 3}, {"out_channels": 6, "groups": 2}],
+        {"id": "stem", "stages": [{"out_channels": 6},
+                                  {"kind": "max_pool", "stride": 2, "pad": 1}]},
+        {"id": "a", "stages": [{"out_channels": 6}, {"out_channels": 6, "groups": 3},
+                               {"out_channels": 6, "groups": 2}],
          "skips": [{"from": 0, "to": 3}, {"from": 1, "to": 2}]},
-        {"id": "b", "stages": [{"out_channels": 9, "stride": 2}], "skips": [{"id": "b.down", "from": 0, "to": 1, "kind": "projection"}]},
-        {"id": "hidden", "stages": [{"out_channels": 11, "kernel": 4, "pad": 0, "batch_norm": False}]},
+        {"id": "b", "stages": [{"out_channels": 9, "stride": 2}],
+         "skips": [{"id": "b.down", "from": 0, "to": 1, "kind": "projection"}]},
+        {"id": "hidden", "stages": [{"out_channels": 11, "kernel": 4, "pad": 0,
+                                     "batch_norm": False}]},
     ],
 }
 rules = {
@@ -94,24 +102,32 @@ with tempfile.TemporaryDirectory() as folder, torch.no_grad():
     file = Path(folder)
     (file / "theirs.json").write_text(json.dumps(description))
     (file / "rules.json").write_text(json.dumps(rules))
-    wrapped = {"epoch": 3, "state_dict": {"module." + name: tensor for name, tensor in module.state_dict().items()}}
+    state = {"module." + name: tensor for name, tensor in module.state_dict().items()}
+    wrapped = {"epoch": 3, "state_dict": state}
     for name, old in (("new.pt", False), ("old.pt", True)):
         torch.save(wrapped, file / name, _use_new_zipfile_serialization=not old)
-        report = run("import", str(file / name), "--network", str(file / "theirs.json"), "--rules", str(file / "rules.json"), "--output", str(file / "in"), "--force")
+        report = run("import", str(file / name), "--network", str(file / "theirs.json"), "--rules",
+                     str(file / "rules.json"), "--output", str(file / "in"), "--force")
         with safe_open(file / "in" / "model.ckpt", "pt") as checkpoint:
-            images, logits = checkpoint.get_tensor("witness.inputs"), checkpoint.get_tensor("witness.outputs")
+            images = checkpoint.get_tensor("witness.inputs")
+            logits = checkpoint.get_tensor("witness.outputs")
         difference = largest_difference(logits, module(images))
         print(f"{name}: largest relative difference of the logits {difference:.1e}")
         if not difference < 1e-5:
             sys.exit(report + "tailor and PyTorch differ")
-    run("export", "--checkpoint", str(file / "in"), "--precision", "16,6", "--vectors", "2", "--output", str(file / "project"))
+    run("export", "--checkpoint", str(file / "in"), "--precision", "16,6", "--vectors", "2",
+        "--output", str(file / "project"))
     run("check", str(file / "project"))
-    run("export", "--checkpoint", str(file / "in"), "--format", "safetensors", "--rules", str(file / "rules.json"), "--zero-biases", "--output", str(file / "back.safetensors"))
+    run("export", "--checkpoint", str(file / "in"), "--format", "safetensors", "--rules",
+        str(file / "rules.json"), "--zero-biases", "--output", str(file / "back.safetensors"))
     again = Theirs().eval()
     weights = load_file(file / "back.safetensors")
-    # What their module has no place for: the scale of one batch norm, and the last bias, both neutral until they are trained.
+    # What their module has no place for: the scale of one batch norm, and the last bias, both
+    # neutral until they are trained.
     extra = again.load_state_dict(weights, strict=False).unexpected_keys
-    if extra != ["a.1.1.bias", "a.1.1.weight", "out.bias"] or any(weights[name].ne(float(name == "a.1.1.weight")).any() for name in extra):
+    neutral = {name: float(name == "a.1.1.weight") for name in extra}
+    if extra != ["a.1.1.bias", "a.1.1.weight", "out.bias"] or any(
+            weights[name].ne(neutral[name]).any() for name in extra):
         sys.exit(f"back.safetensors: unexpected {extra}")
     images = torch.randn(4, 3, 15, 15)
     difference = largest_difference(again(images), module(images))

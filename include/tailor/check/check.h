@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "tailor/config/record.h"
+#include "tailor/core/record.h"
 #include "tailor/core/progress.h"
 
 namespace tailor {

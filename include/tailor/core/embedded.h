@@ -16,11 +16,11 @@ Span<const EmbeddedFile> embedded_configs();
 Span<const EmbeddedFile> embedded_weight_rules();
 /// configs/devices/*.json.
 Span<const EmbeddedFile> embedded_devices();
-/// src/hls/library: the C++ headers copied into every project.
+/// src/target/hls/library: the C++ headers copied into every project.
 Span<const EmbeddedFile> embedded_hls_library();
-/// src/hls/native: the vendor types for a host compiler.
+/// src/target/hls/native: the vendor types for a host compiler.
 Span<const EmbeddedFile> embedded_hls_native();
-/// src/hls/skeleton: Tcl scripts and other texts with @{slots}.
+/// src/target/hls/skeleton: Tcl scripts and other texts with @{slots}.
 Span<const EmbeddedFile> embedded_hls_skeleton();
 
 }  // namespace tailor

@@ -18,8 +18,8 @@ std::optional<int64_t> parse_int(std::string_view text);
 std::optional<double> parse_number(std::string_view text);
 /// 100 × a fraction, to six decimals: 86.24, where the product would print as 86.24000000000001.
 double to_percent(double frac);
-/// Lines of at most `columns` bytes, broken at blanks; all but the first are indented by two.
-std::string wrap(std::string_view text, size_t columns);
+/// Lines of at most `columns` bytes, broken at blanks; all but the first are indented.
+std::string wrap(std::string_view text, size_t columns, size_t indent = 2);
 /// The word as a POSIX shell reads it back: itself where nothing in it is special to a shell, else
 /// in single quotes. Every command that is printed takes its paths through this.
 std::string shell_quote(std::string_view word);

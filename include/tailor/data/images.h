@@ -11,11 +11,11 @@
 #include <utility>
 #include <vector>
 
-#include "tailor/config/preprocessing.h"
-#include "tailor/config/run_config.h"
 #include "tailor/core/json.h"
 #include "tailor/core/span.h"
+#include "tailor/data/config.h"
 #include "tailor/tensors/map_shape.h"
+#include "tailor/tensors/preprocessing.h"
 
 namespace tailor {
 
@@ -121,6 +121,8 @@ void verify_data_fits(const DataSplits& data, MapShape input, int64_t classes,
 void order_classes(DataSplits& data, const std::vector<std::string>& class_names);
 /// Mean and deviation of a data set by name; empty where the files say them (packed).
 Preprocessing usual_preprocessing(const std::string& data_name);
+/// In the order of the labels; empty for sets that name none, and for no set ("").
+std::vector<std::string> official_class_names(const std::string& data_name);
 /// sha256 over the names of classes and training images: tells a user's own set from what it was
 /// before pictures or classes came or went.
 std::string names_digest(const DataSplits& data);

@@ -16,8 +16,4 @@ namespace tailor {
 /// that breaks off in report().damaged.
 Images open_pictures(std::vector<std::string> paths, MapShape shape, int64_t resize);
 
-/// In the order of the labels: CIFAR-10's (and MLPerf Tiny's), CIFAR-100's fine ones, the synthetic
-/// set's. Empty for sets that name none.
-std::vector<std::string> official_class_names(const std::string& data_name);
-
 }  // namespace tailor

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "tailor/core/enumerators.h"
 #include "tailor/core/error.h"
 
 namespace tailor {
@@ -17,18 +18,17 @@ __extension__ using Int128 = __int128;
 /// AP_TRN (floor), AP_TRN_ZERO, AP_RND (half up), AP_RND_ZERO, AP_RND_INF, AP_RND_MIN_INF,
 /// AP_RND_CONV (half to even).
 enum class Rounding { Trn, TrnZero, Rnd, RndZero, RndInf, RndMinInf, RndConv };
+TAILOR_ENUMERATORS(Rounding, "trn", "trn_zero", "rnd", "rnd_zero", "rnd_inf", "rnd_min_inf",
+                   "rnd_conv")
 /// AP_SAT, AP_SAT_ZERO, AP_SAT_SYM, AP_WRAP, AP_WRAP_SM (sign-magnitude wrap, N = 0). AP_WRAP_SM is
 /// the vendor's: it reads the deleted bit before rounding (SystemC after), and an unsigned type
 /// saturates (SystemC has none).
 enum class Overflow { Sat, SatZero, SatSym, Wrap, WrapSm };
+TAILOR_ENUMERATORS(Overflow, "sat", "sat_zero", "sat_sym", "wrap", "wrap_sm")
 
-/// "AP_RND" …; the short form of flags and configs is "rnd", "sat", "wrap_sm", …
-const char* rounding_name(Rounding rounding);
-const char* overflow_name(Overflow overflow);
-std::optional<Rounding> parse_rounding(std::string_view short_name);
-std::optional<Overflow> parse_overflow(std::string_view short_name);
-const char* rounding_short_name(Rounding rounding);
-const char* overflow_short_name(Overflow overflow);
+/// The vendor's: "AP_RND", "AP_SAT", … of "rnd", "sat", … as files and flags have them.
+std::string vendor_name(Rounding rounding);
+std::string vendor_name(Overflow overflow);
 
 /// ap_fixed<width, integer, …>: width bits in all, `integer` of them before the point (the sign
 /// counts). width is 1 … 63 (unsigned 1 … 62); integer may lie outside 0 … width.

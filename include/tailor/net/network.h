@@ -7,14 +7,15 @@
 #include <string>
 #include <vector>
 
-#include "tailor/config/run_config.h"
 #include "tailor/core/json.h"
+#include "tailor/net/config.h"
 #include "tailor/tensors/map_shape.h"
 #include "tailor/tensors/tensor.h"
 
 namespace tailor {
 
 enum class StageKind { Conv, MaxPool, AvgPool };
+TAILOR_ENUMERATORS(StageKind, "conv", "max_pool", "avg_pool")
 
 /// conv – batch norm – activation, the weight [out, in / groups, kernel, kernel]; without batch
 /// norm the convolution has a bias. Or a pooling of as many channels: in a maximum padding never
@@ -37,7 +38,7 @@ Stage conv_stage(int64_t in_channels, int64_t out_channels, int64_t kernel, int6
 Stage max_pool_stage(int64_t channels, int64_t kernel, int64_t stride, int64_t pad);
 
 enum class SkipKind { Identity, Projection, Pad };
-const char* to_string(SkipKind kind);
+TAILOR_ENUMERATORS(SkipKind, "identity", "projection", "pad")
 
 /// An edge of a block from one point to a later one. A projection is a strided 1×1 conv – BN whose
 /// tensors are `tensors`.conv.weight and `tensors`.bn.* (without batch norm: `tensors`.conv.bias);
@@ -61,6 +62,7 @@ struct Block {
 /// What the last layer reads: the mean of each channel, or the whole map, flattened channel by
 /// channel (PyTorch's order).
 enum class HeadPooling { Average, None };
+TAILOR_ENUMERATORS(HeadPooling, "average", "none")
 
 /// Blocks in a row, and a linear layer "fc" with bias on what the head's pooling leaves of the last
 /// map.
@@ -75,8 +77,7 @@ struct Network {
   HeadPooling head_pooling = HeadPooling::Average;
 };
 
-// ---- tensors
-// -------------------------------------------------------------------------------------------------------------
+// ---- tensors ------------------------------------------------------------------------------------
 
 enum class TensorRole {
   ConvWeight,
@@ -116,8 +117,7 @@ Tensor initial_tensor(const TensorSpec& spec, int64_t seed);
 /// Throws Data naming every tensor that is missing, left over or of another shape.
 void verify_tensors(const Network& network, const TensorMap& tensors, const std::string& where);
 
-// ---- shapes and counts
-// ---------------------------------------------------------------------------------------------------
+// ---- shapes and counts --------------------------------------------------------------------------
 
 /// Shapes of the points 0 … n of a block, given its input.
 std::vector<MapShape> point_shapes(const Block& block, const MapShape& input);
@@ -139,8 +139,7 @@ std::vector<std::string> verify_network(const Network& network);
 /// Ids of all skips, from the input.
 std::vector<std::string> skip_ids(const Network& network);
 
-// ---- families and files
-// --------------------------------------------------------------------------------------------------
+// ---- families and files -------------------------------------------------------------------------
 
 /// Builds a network from its configuration; classes and input from the data set. Family "file"
 /// reads the description in `config.file`, which must have that input and as many classes.

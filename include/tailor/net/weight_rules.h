@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "tailor/config/preprocessing.h"
 #include "tailor/net/network.h"
+#include "tailor/tensors/preprocessing.h"
 
 namespace tailor {
 
@@ -22,6 +22,7 @@ struct WeightRule {
 
 /// How kernels lie in the file: [out, in, rows, columns], or Keras' [rows, columns, in, out].
 enum class WeightLayout { Torch, Keras };
+TAILOR_ENUMERATORS(WeightLayout, "torch", "keras")
 
 struct WeightRules {
   std::string name, title;

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "tailor/config/run_config.h"
 #include "tailor/net/network.h"
+#include "tailor/surgery/config.h"
 
 namespace tailor {
 

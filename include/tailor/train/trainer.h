@@ -8,12 +8,12 @@
 #include <string>
 #include <vector>
 
-#include "tailor/config/run_config.h"
 #include "tailor/core/progress.h"
 #include "tailor/data/images.h"
-#include "tailor/net/checkpoint.h"
+#include "tailor/run/checkpoint.h"
+#include "tailor/run/run_config.h"
+#include "tailor/run/run_folder.h"
 #include "tailor/surgery/surgery.h"
-#include "tailor/train/run_folder.h"
 
 namespace tailor {
 

@@ -2,7 +2,7 @@
 #include "cli/evaluation.h"
 #include "cli/source.h"
 #include "cli/torch/plugin.h"
-#include "tailor/net/checkpoint.h"
+#include "tailor/run/checkpoint.h"
 #include "tailor/train/trainer.h"
 
 namespace tailor {

@@ -6,6 +6,7 @@
 #include "tailor/core/files.h"
 #include "tailor/core/log.h"
 #include "tailor/core/strings.h"
+#include "tailor/data/source.h"
 #include "tailor/train/trainer.h"
 
 namespace tailor {
@@ -304,7 +305,7 @@ void check_unseen(const RunConfig& config, const DataSplits& data, const Checkpo
              who, theirs.name, theirs.root, mine.name, mine.root);
     return;
   }
-  if (theirs.name == "synthetic" && theirs.seed != mine.seed) {
+  if (traits_of(theirs).in_memory && theirs.seed != mine.seed) {
     log_warn("train", "{}: its images are others, made of data.seed {}, the run's of {}", who,
              theirs.seed, mine.seed);
     return;
@@ -324,7 +325,7 @@ void check_unseen(const RunConfig& config, const DataSplits& data, const Checkpo
              mine.validation, too_high);
   }
   // Only a folder's test images may be drawn from the training ones.
-  const int64_t count = mine.name == "folder" ? count_common(data.test, seen) : 0;
+  const int64_t count = traits_of(mine).pictures ? count_common(data.test, seen) : 0;
   if (count > 0) {
     log_warn("train",
              "{}: it was trained on {} of the run's {} test images (its data.seed is {} and "

@@ -8,6 +8,7 @@
 #include "tailor/core/files.h"
 #include "tailor/core/log.h"
 #include "tailor/core/strings.h"
+#include "tailor/data/source.h"
 #include "tailor/train/trainer.h"
 
 namespace tailor {
@@ -194,7 +195,7 @@ Request read_request(const TrainOptions& options) {
   if (!there) check_place(request.output, options.force);
   // The folder may be resumed from anywhere.
   RunConfig& c = request.loaded.config;
-  if (c.data.root.empty() && c.data.name != "synthetic") {
+  if (c.data.root.empty() && !traits_of(c.data).in_memory) {
     const char* environment = std::getenv("TAILOR_DATA");
     c.data.root = environment && *environment ? environment : "data";
   }

@@ -15,8 +15,9 @@
 #include "tailor/core/process.h"
 #include "tailor/core/strings.h"
 #include "tailor/data/codec.h"
-#include "tailor/net/checkpoint.h"
 #include "tailor/net/weight_rules.h"
+#include "tailor/run/checkpoint.h"
+#include "tailor/run/run_config.h"
 #include "tailor/tensors/safetensors.h"
 
 namespace tailor {
@@ -30,8 +31,10 @@ struct TrainCli : public ::testing::Test {
   TrainCli() {
     write_file(file("tiny.json"), R"({
       "network": {"family": "resnet_cifar", "depth": 8, "width": 4},
-      "data": {"name": "synthetic", "train_size": 240, "validation": 40, "test_size": 40, "augment": ["pad_crop", "flip"]},
-      "teacher": {"epochs": 3, "batch_size": 32, "optimizer": {"lr": 0.05}, "schedule": {"kind": "cosine"}},
+      "data": {"name": "synthetic", "train_size": 240, "validation": 40, "test_size": 40,
+               "augment": ["pad_crop", "flip"]},
+      "teacher": {"epochs": 3, "batch_size": 32, "optimizer": {"lr": 0.05},
+                  "schedule": {"kind": "cosine"}},
       "surgery": {"kind": "remove", "alpha": 1},
       "train": {"epochs": 6, "batch_size": 32, "optimizer": {"lr": 0.05}},
       "runtime": {"threads": 1}
@@ -718,7 +721,8 @@ TEST_F(TrainCli, AChangedDescriptionIsAnotherTeacherAndAMovedOneIsNotMissed) {
     write_file(file("own.json"),
                fmt::format(R"({{"name": "own", "input": {{"channels": 3, "height": 32,
       "width": 32}}, "classes": 10, "blocks": [{{"id": "stem", "stages": [{{"out_channels": 4}},
-      {{"kind": "avg_pool", "kernel": {0}, "stride": {0}, "pad": 0}}]}}, {{"id": "b", "stages": [{{"out_channels": 4}}, {{"out_channels": 4}}],
+      {{"kind": "avg_pool", "kernel": {0}, "stride": {0}, "pad": 0}}]}},
+      {{"id": "b", "stages": [{{"out_channels": 4}}, {{"out_channels": 4}}],
       "skips": [{{"from": 0, "to": 2}}]}}]}})",
                            stride));
   };

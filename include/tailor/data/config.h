@@ -1,0 +1,64 @@
+// What a configuration says of the data: which set, how it is split and augmented.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "tailor/core/record.h"
+
+namespace tailor {
+
+/// What happens to a set with image files that cannot be read.
+enum class Unreadable { Skip, Error };
+TAILOR_ENUMERATORS(Unreadable, "skip", "error")
+
+struct RandomResizedCropConfig {
+  double min_area = 0.08;  // of the picture's area
+  double max_aspect = 4.0 / 3;
+};
+/// Largest relative change of each.
+struct ColorJitterConfig {
+  double brightness = 0.4, contrast = 0.4, saturation = 0.4;
+};
+struct CutoutConfig {
+  int64_t side = 16;  // pixels
+};
+struct MixupConfig {
+  double alpha = 0.2;
+};
+
+/// Of data.image_size.
+constexpr int64_t kLargestImageSize = 4096;
+
+struct DataConfig {
+  std::string name = "cifar10";
+  std::string root;
+  int64_t validation = 5000;
+  std::vector<std::string> augment = {"pad_crop", "flip"};
+  int64_t train_size = 0;
+  int64_t test_size = 0;
+  int64_t seed = 1;
+  std::vector<double> mean, deviation;  // empty: the data set's own
+  int64_t image_size = 0;               // side of the network's input; 0: the data set's own
+  int64_t resize = 0;                   // 0: 8/7 of image_size
+  int64_t channels = 0;                 // of a folder's pictures as the network sees them; 0: 3
+  bool extra = false;                   // SVHN's extra images too
+  Unreadable unreadable = Unreadable::Skip;
+  RandomResizedCropConfig random_resized_crop;
+  ColorJitterConfig color_jitter;
+  CutoutConfig cutout;
+  MixupConfig mixup;
+
+  bool augments(const char* name) const;
+  /// Pictures of any size, of which image_size says what the network sees.
+  bool any_size() const;
+  /// The user's own files, which change, and not an official set.
+  bool is_own() const;
+  int64_t resize_or_default() const { return resize > 0 ? resize : (image_size * 8 + 3) / 7; }
+};
+
+void describe(RecordVisitor& v, DataConfig& c);
+/// Throws Config, naming the key as /data/….
+void verify_config(const DataConfig& c, const std::string& source);
+
+}  // namespace tailor

@@ -1,0 +1,34 @@
+// What a configuration says of the hardware: types, layout, card, tool.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "tailor/core/record.h"
+#include "tailor/fixed/fixed_type.h"
+
+namespace tailor {
+
+enum class Layout { Fused, Stock };
+TAILOR_ENUMERATORS(Layout, "fused", "stock")
+enum class HlsBackend { Vitis, Vivado };
+TAILOR_ENUMERATORS(HlsBackend, "vitis", "vivado")
+
+struct ExportConfig {
+  std::string precision = "16,6";
+  std::string fpga = "u200";
+  double clock_ns = 5;
+  Rounding rounding = Rounding::Rnd;
+  Overflow overflow = Overflow::Sat;
+  HlsBackend backend = HlsBackend::Vitis;
+  Layout layout = Layout::Fused;
+  std::optional<int64_t> reuse_factor;
+  int64_t vectors = 16;
+
+  /// precision with the two modes; `where` names it in an error.
+  FixedType type(const std::string& where = "/export/precision") const;
+};
+
+void describe(RecordVisitor& v, ExportConfig& c);
+
+}  // namespace tailor

@@ -1,0 +1,63 @@
+// Graph to graph: each pass asks one question, and together they turn a lowered graph into a design
+// that can be printed as it stands. Every decision about hardware is made here and written on the
+// graph; nothing behind this room decides anything.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tailor/design/design.h"
+#include "tailor/emulate/streams.h"
+#include "tailor/ir/graph.h"
+
+namespace tailor {
+
+/// conv – BN → conv with bias, in float64: w · γ/√(σ² + ε), β − μ · γ/√(σ² + ε). Every convolution
+/// has a bias afterwards.
+void fold_batch_norm(Graph& graph);
+
+/// Pad, convolution, skips and ReLU become one node each (`hls.md` section 5). A skip over one
+/// convolution of equal shape that starts at its input is then read from the window. Adds and ReLUs
+/// disappear.
+void fuse_stages(Graph& graph);
+
+/// With the join before the activation, a skip over one convolution is linear: an identity adds 1
+/// at tap (pad_top, pad_left) of w[o][o], a strided pad likewise, a 1×1 projection of the same
+/// stride adds its weights there and its bias to the bias. Not done where the sum does not fit the
+/// weight type (it saturates) — then the skip stays as it is and a log line says so. Needs
+/// fuse_stages.
+void fold_identity_skips(Graph& graph, const Precision& precision);
+
+/// hls4ml's shape (paper, Fig. 2a): a pad stage before every padded convolution and max pool; adds
+/// and ReLUs stay stages.
+void split_stages(Graph& graph);
+
+/// A value with several readers gets a clone; the copy that a skip takes is named by the skip's id.
+void insert_clones(Graph& graph);
+
+/// Decision 8: streams of the precision's types, an input type that covers `input_magnitude` (wider
+/// than the streams if it must; the streams' own where the input itself is added to one),
+/// full-width accumulators, logits at full width. Throws Unsupported where an accumulator would
+/// need more than 62 bits.
+void infer_types(Graph& graph, const Precision& precision, double input_magnitude);
+
+/// Reuse factors for hls4ml's rule (`hls.md` section 6): valid ones of a layer with n_in inputs and
+/// n_out outputs a product sum.
+std::vector<int64_t> valid_reuse_factors(int64_t n_in, int64_t n_out);
+/// The nearest valid one; the smaller on ties.
+int64_t nearest_reuse_factor(int64_t n_in, int64_t n_out, int64_t wanted);
+/// DSP slices of one multiplier: 0 below 10 bits, else ⌈larger/27⌉ · ⌈smaller/18⌉ (DSP48E2).
+int64_t dsp_of_multiplier(int width_a, int width_b);
+
+/// Depth of every FIFO: 2 tokens, and for each skip what the closed form asks (docs/design/0003),
+/// run in the stream simulator, whose result it returns. Sets storage too.
+StreamResult size_fifos(Graph& graph);
+/// Where a FIFO of so many tokens lies: in shift registers or in block RAM.
+FifoStorage fifo_storage(int64_t depth, const FixedType& type);
+
+/// Freezes the C++ identifiers of stages and streams (ir/identifier.h), unique with all names made
+/// of them.
+void assign_identifiers(Graph& graph);
+
+}  // namespace tailor

@@ -1,0 +1,60 @@
+// The checkpoint file: weights and everything needed to go on with them, readable without LibTorch
+// and by Python's `safetensors`. Topology is in the file (never in flags); a file is whole or not
+// there (docs/formats.md).
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "tailor/net/network.h"
+#include "tailor/tensors/preprocessing.h"
+
+namespace tailor {
+
+/// Where a run stands: epoch and step are the next ones to do.
+struct Position {
+  int64_t epoch = 0, step = 0;
+  int64_t edits_applied = 0;
+  bool finished = false;
+  // Running sums of the unfinished epoch.
+  int64_t images = 0, correct = 0;
+  double loss_sum = 0;
+  // Best validation accuracy since the final topology, and its epoch; -1: none yet.
+  double best_accuracy = -1;
+  int64_t best_epoch = -1;
+  double seconds = 0;  // spent so far
+};
+
+struct CheckpointWitness {
+  std::string source;
+  Tensor inputs;   // F32 [n, channels, height, width]
+  Tensor outputs;  // F32 [n, classes]: LibTorch's own
+};
+
+struct Checkpoint {
+  Network network;
+  Preprocessing preprocessing;
+  Position position;
+  Json config;                           // resolved configuration of the run
+  std::string run;                       // name of the run
+  std::vector<std::string> class_names;  // in the order of the outputs, where the data names them
+  Json metrics;                          // accuracies known when it was written
+  /// Of imported weights: what their file did not say and somebody should know, a sentence each.
+  std::vector<std::string> assumptions;
+  TensorMap tensors;   // parameters and buffers, by their names in the description
+  TensorMap momentum;  // of the optimiser, by parameter name
+  std::optional<CheckpointWitness> witness;
+};
+
+/// Throws Data, and writes nothing, where a weight, statistic or momentum is not a finite number.
+void save_checkpoint(const std::string& path, const Checkpoint& checkpoint);
+/// Throws Data on a truncated or foreign file or on weights that are not finite, Unsupported on
+/// another version.
+Checkpoint load_checkpoint(const std::string& path);
+/// sha256 over names, shapes and bytes of parameters and buffers: two runs with equal weights have
+/// equal digests.
+std::string weights_digest(const TensorMap& tensors);
+
+constexpr int kCheckpointVersion = 1;
+
+}  // namespace tailor

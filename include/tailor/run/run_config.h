@@ -1,0 +1,107 @@
+// The configuration of a run as typed records. docs/configuration.md and docs/config.schema.json
+// are generated from it.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tailor/core/record.h"
+#include "tailor/data/config.h"
+#include "tailor/design/config.h"
+#include "tailor/net/config.h"
+#include "tailor/surgery/config.h"
+
+namespace tailor {
+
+enum class ScheduleKind { Constant, HoldThenCosine, Cosine, Step };
+TAILOR_ENUMERATORS(ScheduleKind, "constant", "hold_then_cosine", "cosine", "step")
+
+struct OptimizerConfig {
+  double lr = 0.1;
+  double momentum = 0.9;
+  bool nesterov = true;
+  double weight_decay = 1e-4;
+};
+
+struct ScheduleConfig {
+  ScheduleKind kind = ScheduleKind::HoldThenCosine;
+  int64_t warmup_epochs = 0;
+  std::optional<int64_t>
+      hold_epochs;  // hold_then_cosine: default ends alpha epochs after the last edit
+  int64_t step_epochs = 30;
+  double gamma = 0.1;
+};
+
+struct TrainConfig {
+  std::string start;  // checkpoint with the weights to begin with; empty: initial weights
+  int64_t epochs = 60;
+  int64_t batch_size = 128;
+  OptimizerConfig optimizer;
+  ScheduleConfig schedule;
+  int64_t seed = 1;
+};
+
+struct TeacherConfig {
+  std::string checkpoint;      // if set, `train` is not used
+  std::string weights_sha256;  // of the teacher that the run is bound to; empty: not yet
+  TrainConfig train;
+};
+
+struct DistillConfig {
+  double beta = 0.35;
+};
+
+struct RuntimeConfig {
+  int64_t threads = 0;
+  double checkpoint_minutes = 10;
+};
+
+struct RunConfig {
+  NetworkConfig network;
+  DataConfig data;
+  std::optional<TeacherConfig> teacher;
+  SurgeryConfig surgery;
+  DistillConfig distill;
+  TrainConfig train;
+  RuntimeConfig runtime;
+  ExportConfig exporting;
+};
+
+/// The keys, each with its type and range; what they say together is read_run_config's to check.
+void describe(RecordVisitor& v, RunConfig& c);
+/// Reads and checks what one record cannot check alone. `source` names the file in errors.
+RunConfig read_run_config(const Json& json, const std::string& source);
+Json write_run_config(const RunConfig& config);
+Json run_config_schema();
+/// A key as --set takes it: "train.optimizer.lr", and the names that its value can be.
+struct ConfigKey {
+  std::string name, about;
+  std::vector<std::string> values;
+};
+/// Every key that holds a value, in the order of the schema; what lies in lists is left out.
+std::vector<ConfigKey> config_keys();
+/// docs/configuration.md.
+std::string run_config_reference();
+
+struct LoadedConfig {
+  RunConfig config;
+  std::string name;    // file name without folder and .json, or a matrix's member
+  std::string source;  // path, or "embedded:NAME"
+  /// "distill.beta has no effect: there is no teacher", of the keys that the user has set: those of
+  /// his file and of the overrides, not those of an embedded configuration.
+  std::vector<std::string> without_effect;
+};
+/// An existing path, a matrix's path with ":" and a member, else a name (".json" optional) among
+/// the embedded configurations; then "a.b=value" overrides.
+LoadedConfig load_run_config(const std::string& name_or_path,
+                             const std::vector<std::string>& overrides);
+/// One sentence for each key in `given`, a configuration or a part of one, that `config` does not
+/// read. Keys that say "nothing" (null, false, empty) say so truly, and so do defaults.
+std::vector<std::string> keys_without_effect(const RunConfig& config, const Json& given);
+/// Sets a.b.c in a JSON document; the value is JSON if it parses, else a string.
+void apply_override(Json& json, const std::string& assignment);
+/// The configurations inside the program by name, sorted; those of a matrix among them.
+std::vector<std::string> embedded_config_names();
+
+}  // namespace tailor

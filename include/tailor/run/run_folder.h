@@ -1,0 +1,53 @@
+// A run's folder: config.json, last.ckpt, best.ckpt, teacher (a link), metrics.jsonl,
+// alterations.jsonl, summary.json, train.log, .lock. One process at a time may write to it; the
+// JSON-lines files never hold more than the checkpoint's position, once the run has been resumed.
+#pragma once
+
+#include <string>
+
+#include "tailor/core/json.h"
+#include "tailor/run/checkpoint.h"
+
+namespace tailor {
+
+class RunFolder {
+ public:
+  /// Creates the folder if need be and locks it; nothing else is touched. Waits for another process
+  /// that holds the lock when `wait` is set, else throws Usage.
+  RunFolder(std::string path, bool wait);
+  ~RunFolder();
+  RunFolder(const RunFolder&) = delete;
+  RunFolder& operator=(const RunFolder&) = delete;
+
+  const std::string& path() const { return path_; }
+  std::string file(const char* name) const;
+  std::string last() const { return file("last.ckpt"); }
+  std::string best() const { return file("best.ckpt"); }
+  bool finished() const;
+
+  /// Writes into the lock who trains here, with how many threads, and warns when a run goes on with
+  /// another number than before.
+  void sign(int64_t threads);
+  /// Removes the run's files, so that another can begin; what else is in the folder stays.
+  void clear();
+  /// A folder without config.json is no run.
+  static bool is_run(const std::string& path);
+  /// Nothing is there, or a folder with nothing but what a process leaves that was killed before it
+  /// began.
+  static bool is_free(const std::string& path);
+
+  void append(const char* name, const Json& line);
+  /// Keeps the first `lines` lines. Throws Data if there are fewer.
+  void truncate(const char* name, int64_t lines);
+  void write(const char* name, const Json& json);
+  /// Makes `teacher` a relative link to another run's folder, or to a checkpoint file.
+  void link_teacher(const std::string& target);
+  /// What it links to, whether or not that is there; empty without a link.
+  std::string linked_teacher() const;
+
+ private:
+  std::string path_;
+  int lock_ = -1;
+};
+
+}  // namespace tailor

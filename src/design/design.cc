@@ -1,0 +1,170 @@
+// The order of the passes: a plan from a lowered graph, a design from a sizing; and the frozen
+// names.
+#include <algorithm>
+#include <set>
+
+#include "design/products.h"
+#include "tailor/core/log.h"
+#include "tailor/core/strings.h"
+#include "tailor/design/passes.h"
+#include "tailor/emulate/streams.h"
+#include "tailor/ir/identifier.h"
+
+namespace tailor {
+namespace {
+
+/// A legal name that is not taken, nor any of the names that the generated code makes of it.
+std::string unique_identifier(const std::string& name, std::set<std::string>& taken) {
+  const std::string base = make_identifier(name);
+  auto derived = [](const std::string& n) {
+    return std::vector<std::string>{
+        n, n + "_t", n + "_token", n + "_config", n + "_weight", n + "_bias"};
+  };
+  std::string unique = base;
+  for (int i = 2;; ++i) {
+    const std::vector<std::string> all = derived(unique);
+    if (std::none_of(all.begin(), all.end(),
+                     [&](const std::string& n) { return taken.count(n) != 0; })) {
+      taken.insert(all.begin(), all.end());
+      return unique;
+    }
+    unique = fmt::format("{}_{}", base, i);
+  }
+}
+
+void verify(const Graph& graph, const char* pass) {
+  auto findings = verify_graph(graph);
+  TAILOR_CHECK(findings.empty(), "after {}: {}", pass, join(findings, "; "));
+}
+
+void verify_exceptions(const Graph& graph, const Precision& precision) {
+  for (const auto& [stage, exception] : precision.stages) {
+    std::vector<std::string> names;
+    bool found = false;
+    for (const Node& node : graph.nodes) {
+      names.push_back(node.name);
+      found |= node.name == stage;
+    }
+    if (!found) {
+      fail(ErrorKind::Usage, "precision: {} has no stage '{}'{}", graph.name, stage,
+           did_you_mean(stage, names));
+    }
+  }
+}
+
+/// Cycles of one image that depend on no sizing, and how often an output is computed.
+Plan::Scan scan_of(const Graph& graph, const Node& node) {
+  Node counted = node;
+  Plan::Scan scan;
+  for (int64_t* cycles : {&scan.passing, &scan.emitting}) {
+    counted.hardware.cycles_per_step = cycles == &scan.passing ? 1 : 0;
+    counted.hardware.cycles_per_output = cycles == &scan.passing ? 0 : 1;
+    for (const StreamAction& action : stream_program(graph, counted)) *cycles += action.cycles;
+  }
+  return scan;
+}
+
+}  // namespace
+
+void assign_identifiers(Graph& graph) {
+  // Stages and streams are names of one scope; a stage's own output is NAME_out.
+  std::set<std::string> taken, stages;
+  unique_identifier(graph.name, taken);  // the top function
+  for (Node& node : graph.nodes) {
+    node.identifier = unique_identifier(node.name, taken);
+    stages.insert(node.name);
+  }
+  for (Value& value : graph.values) {
+    value.identifier =
+        unique_identifier(stages.count(value.name) != 0 ? value.name + "_out" : value.name, taken);
+  }
+}
+
+const FixedType& Precision::weight(const std::string& stage) const {
+  const auto found = stages.find(stage);
+  return found != stages.end() && found->second.weight ? *found->second.weight : type;
+}
+
+const FixedType& Precision::activation(const std::string& stage) const {
+  const auto found = stages.find(stage);
+  return found != stages.end() && found->second.activation ? *found->second.activation : type;
+}
+
+Plan plan(const Lowered& lowered, Layout layout, const Precision& precision,
+          double input_magnitude) {
+  Plan result;
+  result.layout_ = layout;
+  result.precision_ = precision;
+  result.input_magnitude_ = input_magnitude;
+  Graph& graph = result.graph_ = lowered.graph();
+  fold_batch_norm(graph);
+  verify(graph, "fold_batch_norm");
+  if (layout == Layout::Fused) {
+    fuse_stages(graph);
+    verify(graph, "fuse_stages");
+    fold_identity_skips(graph, precision);
+    verify(graph, "fold_identity_skips");
+  } else {
+    split_stages(graph);
+    verify(graph, "split_stages");
+  }
+  insert_clones(graph);
+  graph.state = "design";
+  verify(graph, "insert_clones");
+  verify_exceptions(graph, precision);
+  infer_types(graph, precision, input_magnitude);
+  // Folded weights are float64, and stay so in the file: whoever quantises them must get the same
+  // integers.
+  for (auto& [name, tensor] : graph.tensors) {
+    if (tensor.dtype() != DType::F64) tensor = Tensor::from(tensor.shape(), tensor.to_doubles());
+  }
+  result.products_ = product_stages(graph);
+  for (const Node& node : graph.nodes) result.scans_.push_back(scan_of(graph, node));
+  result.skips_ = skip_depths(graph);
+  for (const ProductStage& p : result.products_) {
+    for (int64_t factor : p.factors) result.targets_.push_back(p.cycles(factor));
+  }
+  std::sort(result.targets_.begin(), result.targets_.end());
+  result.targets_.erase(std::unique(result.targets_.begin(), result.targets_.end()),
+                        result.targets_.end());
+  return result;
+}
+
+Design realise(const Plan& plan, const Sizing& sizing, const Device& device) {
+  Design design;
+  Graph& graph = design.graph_ = plan.graph();
+  design.sizing_ = sizing;
+  for (Node& node : graph.nodes) {
+    node.hardware.cycles_per_step = 1;
+    node.hardware.cycles_per_output = 1;
+  }
+  for (size_t i = 0; i < sizing.products.size(); ++i) {
+    const ProductStage& p = plan.products()[i];
+    const StageSize& stage = sizing.products[i];
+    NodeHardware& h = graph.nodes[p.node].hardware;
+    h.reuse_factor = stage.reuse_factor;
+    h.multipliers = stage.multipliers;
+    h.cycles_per_output = stage.cycles_per_output;
+    if (sizing.wanted && stage.reuse_factor != *sizing.wanted) {
+      log_warn("passes", "{}: reuse factor {} is not valid for {} x {} products, using {}",
+               graph.nodes[p.node].name, *sizing.wanted, p.n_in, p.n_out, stage.reuse_factor);
+    }
+  }
+  graph.provenance.set(
+      "design",
+      Json::object({{"layout", to_string(plan.layout())},
+                    {"type", to_string(plan.precision().type)},
+                    {"input_magnitude", plan.input_magnitude()},
+                    {"card", device.name},
+                    {"reuse_factor", sizing.wanted ? Json(*sizing.wanted) : Json("balanced")}}));
+  const StreamResult run = size_fifos(graph);
+  design.sizing_.fifo_depths = fifo_depths(graph);
+  design.sizing_.latency_cycles = run.latency_cycles;
+  design.sizing_.interval_cycles = run.interval_cycles;
+  assign_identifiers(graph);
+  const auto findings = verify_design(graph);
+  TAILOR_CHECK(findings.empty(), "{}", join(findings, "; "));
+  return design;
+}
+
+}  // namespace tailor

@@ -1,0 +1,57 @@
+//   conv → batch_norm → …        becomes        conv(w', b') → …
+// in float64, before anything is rounded. The BN node goes; its output value becomes the
+// convolution's.
+#include <cmath>
+
+#include "design/rewrite.h"
+#include "tailor/design/passes.h"
+
+namespace tailor {
+
+void fold_batch_norm(Graph& graph) {
+  const std::vector<int> writer = producers(graph);
+  const auto readers = consumers(graph);
+  std::vector<bool> dead(graph.nodes.size(), false);
+  for (size_t n = 0; n < graph.nodes.size(); ++n) {
+    const Node bn = graph.nodes[n];
+    if (bn.op != Op::BatchNorm) continue;
+    const auto c = static_cast<size_t>(writer[static_cast<size_t>(bn.inputs[0])]);
+    Node& conv = graph.nodes[c];
+    if (conv.op != Op::Conv2d || readers[static_cast<size_t>(bn.inputs[0])].size() != 1) {
+      fail(ErrorKind::Unsupported,
+           "{}: a batch norm that does not follow its own convolution cannot be folded", bn.name);
+    }
+    std::vector<double> gamma = graph.tensor(bn, "weight").to_doubles(),
+                        beta = graph.tensor(bn, "bias").to_doubles();
+    std::vector<double> mean = graph.tensor(bn, "running_mean").to_doubles(),
+                        variance = graph.tensor(bn, "running_var").to_doubles();
+    std::vector<double> weight = graph.tensor(conv, "weight").to_doubles();
+    std::vector<double> bias = graph.has_tensor(conv, "bias")
+                                   ? graph.tensor(conv, "bias").to_doubles()
+                                   : std::vector<double>(gamma.size(), 0.0);
+    const double epsilon = std::get<BatchNormAttributes>(bn.attributes).epsilon;
+    const size_t per_output = weight.size() / gamma.size();
+    for (size_t o = 0; o < gamma.size(); ++o) {
+      const double scale = gamma[o] / std::sqrt(variance[o] + epsilon);
+      for (size_t i = 0; i < per_output; ++i) weight[o * per_output + i] *= scale;
+      bias[o] = (bias[o] - mean[o]) * scale + beta[o];
+    }
+    set_tensor(graph, conv, "weight", graph.tensor(conv, "weight").shape(), weight);
+    set_tensor(graph, conv, "bias", {static_cast<int64_t>(bias.size())}, bias);
+    for (const char* part : {"weight", "bias", "running_mean", "running_var"})
+      graph.tensors.erase(bn.name + "." + part);
+    conv.outputs = bn.outputs;
+    graph.value(bn.outputs[0]).name = conv.name;
+    dead[n] = true;
+  }
+  for (const Node& node : graph.nodes) {
+    if (node.op == Op::Conv2d && !graph.has_tensor(node, "bias")) {
+      const int64_t channels = graph.value(node.outputs[0]).shape.channels;
+      set_tensor(graph, node, "bias", {channels},
+                 std::vector<double>(static_cast<size_t>(channels), 0.0));
+    }
+  }
+  remove_nodes(graph, dead);
+}
+
+}  // namespace tailor

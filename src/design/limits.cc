@@ -1,0 +1,235 @@
+// What a sizing needs, and what a device and its tool cannot do of it. A figure without a
+// vendor tool behind it is a lower bound, so that nothing buildable is refused for it.
+#include <algorithm>
+#include <cmath>
+#include <functional>
+
+#include "tailor/design/passes.h"
+
+namespace tailor {
+namespace {
+
+/// Vitis HLS's widest integer (UG1399, AP_INT_MAX_W).
+constexpr int64_t kWidestToken = 4096;
+/// One RAMB18 and one URAM288.
+constexpr int64_t kRamb18Bits = 18 * 1024, kUramBits = 288 * 1024;
+/// Where Vivado HLS stops, as its error texts say (hls.md section 12): bits of a word, iterations
+/// of an unrolled loop, and elements of a partitioned array unless told otherwise. Whether Vitis
+/// HLS stops there too is not known.
+constexpr int64_t kWidestWord = 65536, kMostUnrolled = 4096, kMostPartitioned = 1024;
+/// LUTs of a multiplier of 8 x 8 bits, fitted on the published blocks (estimator.md section 4, uL);
+/// others by the number of partial products.
+constexpr double kLutsOf8x8 = 40;
+
+/// LUTs of one multiplier that is made of them (model).
+double luts_of(const ProductStage& p) {
+  return p.dsp > 0 ? 0 : kLutsOf8x8 * static_cast<double>(p.in_bits * p.weight_bits) / 64;
+}
+
+/// The smallest --reuse-factor with which `fits` holds for the factors that come nearest; 0: none.
+int64_t smallest_fitting(const std::vector<ProductStage>& products,
+                         const std::function<bool(const std::vector<int64_t>&)>& fits) {
+  std::vector<int64_t> candidates;
+  for (const ProductStage& p : products) {
+    candidates.insert(candidates.end(), p.factors.begin(), p.factors.end());
+  }
+  std::sort(candidates.begin(), candidates.end());
+  candidates.erase(std::unique(candidates.begin(), candidates.end()), candidates.end());
+  const auto found = std::partition_point(candidates.begin(), candidates.end(), [&](int64_t f) {
+    std::vector<int64_t> factors;
+    factors.reserve(products.size());
+    for (const ProductStage& p : products) factors.push_back(p.nearest_factor(f));
+    return !fits(factors);
+  });
+  return found == candidates.end() ? 0 : *found;
+}
+
+std::string advice(int64_t factor, bool balanced) {
+  std::string text = factor > 0 ? fmt::format("--reuse-factor {} or more fits", factor)
+                                : "no reuse factor fits: ask for a smaller network";
+  if (!balanced) text += "; so does no --reuse-factor at all, which balances the stages";
+  return text;
+}
+
+double mbit(int64_t bits) { return static_cast<double>(bits) * 1e-6; }
+
+/// Everything that a limit is told from.
+struct Sized {
+  const Plan& plan;
+  const Sizing& sizing;
+  const Device& device;
+  const Cost cost;
+  bool vivado;
+
+  const std::vector<ProductStage>& products() const { return plan.products(); }
+  std::string name(const ProductStage& p) const { return plan.graph().nodes[p.node].name; }
+  bool balanced() const { return !sizing.wanted; }
+  /// The smallest factor with which the sum over the multipliers stays within what there is.
+  template <class Each>
+  int64_t factor_within(Each each, int64_t available) const {
+    return smallest_fitting(products(), [&](const std::vector<int64_t>& factors) {
+      double sum = 0;
+      for (size_t i = 0; i < factors.size(); ++i)
+        sum += static_cast<double>(products()[i].multipliers(factors[i])) * each(products()[i]);
+      return sum <= static_cast<double>(available);
+    });
+  }
+  std::string stops_at(int64_t limit) const {
+    return fmt::format("Vivado HLS stops at {}{}", limit,
+                       vivado ? "" : ", and whether Vitis HLS does is not known");
+  }
+};
+
+using Limits = std::vector<Limit>;
+
+void limit_multipliers(const Sized& s, Limits& limits) {
+  if (s.cost.dsp > s.device.dsp) {
+    const int64_t factor = s.factor_within(
+        [](const ProductStage& p) { return static_cast<double>(p.dsp); }, s.device.dsp);
+    limits.push_back(
+        {"dsp", true,
+         fmt::format("the multipliers do not fit: they take {} DSP slices, the {} has "
+                     "{}. {}",
+                     s.cost.dsp, s.device.name, s.device.dsp, advice(factor, s.balanced()))});
+  }
+  if (s.cost.luts_model > static_cast<double>(s.device.lut)) {
+    const int64_t factor = s.factor_within(luts_of, s.device.lut);
+    limits.push_back(
+        {"lut", true,
+         fmt::format("the multipliers do not fit: below 10 bits they are built of LUTs, {} of them "
+                     "of about {:.0f} LUTs (model), and the {} has {}. {}",
+                     s.cost.lut_multipliers, s.cost.luts_model, s.device.name, s.device.lut,
+                     advice(factor, s.balanced()))});
+  }
+}
+
+void limit_memory(const Sized& s, Limits& limits) {
+  const int64_t available = s.device.ramb18 * kRamb18Bits;
+  if (s.cost.memory_bits <= available) return;
+  limits.push_back(
+      {"memory", true,
+       fmt::format("the weights do not fit: with the FIFOs they take {:.0f} Mbit or more of "
+                   "block RAM, the {} has {:.0f}; its {:.0f} Mbit of UltraRAM power up as 0 and "
+                   "hold no compiled-in weights. Ask for fewer bits (--precision) or a smaller "
+                   "network",
+                   mbit(s.cost.memory_bits), s.device.name, mbit(available),
+                   mbit(s.device.uram * kUramBits))});
+}
+
+void limit_tokens(const Sized& s, Limits& limits) {
+  const Value* widest = nullptr;
+  auto bits = [](const Value& v) { return v.type->width * v.shape.channels; };
+  for (const Value& v : s.plan.graph().values) {
+    if (!widest || bits(v) > bits(*widest)) widest = &v;
+  }
+  if (!widest || bits(*widest) <= kWidestToken) return;
+  limits.push_back(
+      {"token_bits", true,
+       fmt::format("the tokens of {} are {} bits wide ({} channels of {}), and Vitis HLS's "
+                   "integers end at {}: the project compiles and can be checked, the tool will "
+                   "refuse it. At most {} channels of that width fit",
+                   widest->name, bits(*widest), widest->shape.channels, widest->type->width,
+                   kWidestToken, kWidestToken / widest->type->width)});
+}
+
+void limit_words(const Sized& s, Limits& limits) {
+  size_t widest = 0;
+  auto bits = [&](size_t i) {
+    return s.sizing.products[i].multipliers * s.products()[i].weight_bits;
+  };
+  for (size_t i = 1; i < s.products().size(); ++i) {
+    if (bits(i) > bits(widest)) widest = i;
+  }
+  if (s.products().empty() || bits(widest) <= kWidestWord) return;
+  const int64_t factor = smallest_fitting(s.products(), [&](const std::vector<int64_t>& factors) {
+    for (size_t i = 0; i < factors.size(); ++i) {
+      const ProductStage& p = s.products()[i];
+      if (p.multipliers(factors[i]) * p.weight_bits > kWidestWord) return false;
+    }
+    return true;
+  });
+  limits.push_back(
+      {"weight_word", s.vivado,
+       fmt::format("the weights of {} are read in words of {} bits ({} multipliers of {}); {}. {}",
+                   s.name(s.products()[widest]), bits(widest),
+                   s.sizing.products[widest].multipliers, s.products()[widest].weight_bits,
+                   s.stops_at(kWidestWord), advice(factor, s.balanced()))});
+}
+
+void limit_arrays(const Sized& s, Limits& limits) {
+  const ProductStage* longest = nullptr;
+  int64_t unrolled = 0;
+  for (size_t i = 0; i < s.products().size(); ++i) {
+    const ProductStage& p = s.products()[i];
+    const int64_t loop = p.longest_unrolled(s.sizing.products[i].reuse_factor);
+    if (loop > unrolled) longest = &p, unrolled = loop;
+  }
+  if (longest && unrolled > kMostUnrolled) {
+    limits.push_back({"unroll", s.vivado,
+                      fmt::format("{} unrolls a loop {} times; {}. A larger reuse factor "
+                                  "(--reuse-factor) or fewer channels fit",
+                                  s.name(*longest), unrolled, s.stops_at(kMostUnrolled))});
+  }
+  if (const int64_t elements = largest_register_array(s.plan.graph());
+      s.vivado && elements > kMostPartitioned) {
+    limits.push_back({"partition", false,
+                      fmt::format("an array of {} elements is kept in registers, and Vivado HLS "
+                                  "stops at {} unless told otherwise: build_prj.tcl tells it "
+                                  "(config_array_partition), which no vendor tool has confirmed",
+                                  elements, kMostPartitioned)});
+  }
+}
+
+}  // namespace
+
+Cost cost(const Plan& plan, const Sizing& sizing, const Device& device) {
+  const Graph& graph = plan.graph();
+  Cost c;
+  for (const Node& node : graph.nodes) c.stages += node.op != Op::Input && node.op != Op::Output;
+  for (size_t i = 0; i < sizing.products.size(); ++i) {
+    const ProductStage& p = plan.products()[i];
+    const StageSize& stage = sizing.products[i];
+    c.multipliers += stage.multipliers;
+    c.dsp += stage.multipliers * p.dsp;
+    if (p.dsp == 0) c.lut_multipliers += stage.multipliers;
+    c.luts_model += static_cast<double>(stage.multipliers) * luts_of(p);
+    c.weights += p.n_in * p.n_out;
+    if (stage.reuse_factor > 1) c.memory_bits += p.n_in * p.n_out * p.weight_bits;
+  }
+  for (const Node& node : graph.nodes) {
+    if (node.op == Op::Input || sizing.fifo_depths.empty()) continue;
+    for (int id : node.outputs) {
+      if (id == graph.nodes.back().inputs[0])
+        continue;  // the two ports are not FIFOs of the design
+      const Value& v = graph.value(id);
+      const int64_t depth = sizing.fifo_depths[static_cast<size_t>(id)],
+                    bits = depth * v.type->width * v.shape.channels;
+      c.fifo_bits += bits;
+      if (fifo_storage(depth, *v.type) == FifoStorage::Bram) c.memory_bits += bits;
+    }
+  }
+  for (const SkipDepth& skip : plan.skips()) {
+    c.skip_fifo_tokens += sizing.fifo_depths.empty()
+                              ? skip.full_speed
+                              : sizing.fifo_depths[static_cast<size_t>(skip.value)];
+  }
+  c.latency_cycles = sizing.latency_cycles;
+  c.interval_cycles = sizing.interval_cycles;
+  c.dsp_share = static_cast<double>(c.dsp) / static_cast<double>(device.dsp);
+  return c;
+}
+
+std::vector<Limit> limits(const Plan& plan, const Sizing& sizing, const Device& device,
+                          HlsBackend backend) {
+  const Sized sized{plan, sizing, device, cost(plan, sizing, device),
+                    backend == HlsBackend::Vivado};
+  Limits found;
+  limit_multipliers(sized, found);
+  limit_memory(sized, found);
+  limit_tokens(sized, found);
+  limit_words(sized, found);
+  limit_arrays(sized, found);
+  return found;
+}
+
+}  // namespace tailor

@@ -1,0 +1,160 @@
+// Reuse factors: how many products share one multiplier. Validity is hls4ml's rule, so that a
+// factor means the same to our users.
+#include <algorithm>
+#include <cstdlib>
+
+#include "design/products.h"
+#include "tailor/core/error.h"
+#include "tailor/design/passes.h"
+
+namespace tailor {
+namespace {
+
+/// Cycles of an output beyond its reuse factor (hls.md section 7, model): filling the
+/// multiply-accumulate pipeline.
+constexpr int64_t kPipelineCycles = 3;
+
+int64_t nearest_of(const std::vector<int64_t>& factors, int64_t wanted) {
+  int64_t best = 1;
+  for (int64_t factor : factors) {
+    if (std::abs(factor - wanted) < std::abs(best - wanted)) best = factor;
+  }
+  return best;
+}
+
+/// The longest common stage time is the cheapest one, so bisect over all that are attainable.
+/// Returns the factors, or nothing where even the slowest takes more than `dsp` slices.
+std::vector<int64_t> balanced_factors(const Plan& plan, int64_t dsp) {
+  const std::vector<ProductStage>& products = plan.products();
+  auto slices = [&](int64_t target) {
+    int64_t sum = 0;
+    for (const ProductStage& p : products) {
+      const int64_t factor = p.factor_within(target);
+      if (factor == 0) return INT64_MAX;
+      sum += p.multipliers(factor) * std::max<int64_t>(1, p.dsp);
+    }
+    return sum;
+  };
+  const std::vector<int64_t>& targets = plan.targets();
+  const auto found = std::partition_point(targets.begin(), targets.end(),
+                                          [&](int64_t target) { return slices(target) > dsp; });
+  std::vector<int64_t> factors;
+  if (found == targets.end()) return factors;
+  factors.reserve(products.size());
+  for (const ProductStage& p : products) factors.push_back(p.factor_within(*found));
+  return factors;
+}
+
+}  // namespace
+
+std::vector<ProductStage> product_stages(const Graph& graph) {
+  std::vector<ProductStage> stages;
+  for (size_t n = 0; n < graph.nodes.size(); ++n) {
+    const Node& node = graph.nodes[n];
+    if (node.op != Op::Conv2d && node.op != Op::Dense) continue;
+    const Shape& shape = graph.tensor(node, "weight").shape();
+    const Value& in = graph.value(node.inputs[0]);
+    ProductStage stage;
+    stage.node = n;
+    stage.n_in = shape[1];
+    stage.n_out = shape[0];
+    stage.steps = in.shape.pixels();
+    stage.outputs = graph.value(node.outputs[0]).shape.pixels();
+    if (node.op == Op::Conv2d) {
+      const ConvAttributes& a = node.conv();
+      stage.n_in *= shape[2] * shape[3];
+      stage.steps = (in.shape.height + std::max(a.window.pads.top, a.window.pads.bottom)) *
+                    (in.shape.width + std::max(a.window.pads.left, a.window.pads.right));
+      stage.widest_read = (a.window.kernel.width - 1) * in.shape.channels;
+      if (a.groups > 1) stage.widest_read = std::max(stage.widest_read, a.groups * stage.n_in);
+    }
+    stage.in_bits = in.type->width;
+    stage.weight_bits = node.hardware.weight->width;
+    stage.dsp = dsp_of_multiplier(in.type->width, node.hardware.weight->width);
+    stage.factors = valid_reuse_factors(stage.n_in, stage.n_out);
+    stages.push_back(std::move(stage));
+  }
+  return stages;
+}
+
+int64_t ProductStage::cycles_per_output(int64_t factor) const { return factor + kPipelineCycles; }
+
+int64_t ProductStage::cycles(int64_t factor) const {
+  return steps + outputs * cycles_per_output(factor);
+}
+
+int64_t ProductStage::factor_within(int64_t target) const {
+  const auto above = std::partition_point(factors.begin(), factors.end(),
+                                          [&](int64_t factor) { return cycles(factor) <= target; });
+  return above == factors.begin() ? 0 : *std::prev(above);
+}
+
+int64_t ProductStage::nearest_factor(int64_t wanted) const { return nearest_of(factors, wanted); }
+
+int64_t ProductStage::longest_unrolled(int64_t factor) const {
+  const int64_t longest = factor > n_in ? multipliers(factor) : std::max(n_out, n_in / factor);
+  return std::max(longest, widest_read);
+}
+
+int64_t dsp_of_multiplier(int width_a, int width_b) {
+  const int larger = std::max(width_a, width_b), smaller = std::min(width_a, width_b);
+  if (larger < 10) return 0;
+  return static_cast<int64_t>((larger + 26) / 27) * ((smaller + 17) / 18);
+}
+
+std::vector<int64_t> valid_reuse_factors(int64_t n_in, int64_t n_out) {
+  std::vector<int64_t> factors;
+  const int64_t products = n_in * n_out;
+  for (int64_t rf = 1; rf * rf <= products; ++rf) {
+    if (products % rf == 0) factors.insert(factors.end(), {rf, products / rf});
+  }
+  std::sort(factors.begin(), factors.end());
+  factors.erase(std::unique(factors.begin(), factors.end()), factors.end());
+  factors.erase(std::remove_if(factors.begin(), factors.end(),
+                               [&](int64_t rf) {
+                                 return rf >= n_in ? rf % n_in != 0 : (products / rf) % n_out != 0;
+                               }),
+                factors.end());
+  return factors;
+}
+
+int64_t nearest_reuse_factor(int64_t n_in, int64_t n_out, int64_t wanted) {
+  return nearest_of(valid_reuse_factors(n_in, n_out), wanted);
+}
+
+Sizing size(const Plan& plan, const Budget& budget) {
+  const std::vector<ProductStage>& products = plan.products();
+  std::vector<int64_t> factors;
+  if (budget.reuse_factor) {
+    factors.reserve(products.size());
+    for (const ProductStage& p : products)
+      factors.push_back(p.nearest_factor(*budget.reuse_factor));
+  } else {
+    const auto dsp = static_cast<double>(budget.device.dsp);
+    factors = balanced_factors(plan, static_cast<int64_t>(budget.dsp_share * dsp));
+    if (factors.size() != products.size()) {
+      fail(ErrorKind::Unsupported,
+           "--fpga {}: even with one multiplier for every output the network needs more than "
+           "{:.0f} % of the card's {} DSPs",
+           budget.device.name, 100 * budget.dsp_share, budget.device.dsp);
+    }
+  }
+  Sizing sizing;
+  sizing.wanted = budget.reuse_factor;
+  sizing.products.reserve(products.size());
+  sizing.stage_cycles.reserve(plan.scans().size());
+  for (const Plan::Scan& scan : plan.scans())
+    sizing.stage_cycles.push_back(scan.passing + scan.emitting);
+  for (size_t i = 0; i < products.size(); ++i) {
+    const ProductStage& p = products[i];
+    const StageSize stage{factors[i], p.multipliers(factors[i]), p.cycles_per_output(factors[i])};
+    const Plan::Scan& scan = plan.scans()[p.node];
+    sizing.stage_cycles[p.node] = scan.passing + scan.emitting * stage.cycles_per_output;
+    sizing.products.push_back(stage);
+  }
+  for (int64_t cycles : sizing.stage_cycles)
+    sizing.interval_cycles = std::max(sizing.interval_cycles, cycles);
+  return sizing;
+}
+
+}  // namespace tailor

@@ -1,0 +1,154 @@
+#include "tailor/run/checkpoint.h"
+
+#include <cmath>
+
+#include "tailor/core/files.h"
+#include "tailor/tensors/safetensors.h"
+#include "tailor/tensors/torch_file.h"
+
+namespace tailor {
+namespace {
+
+Json write_position(const Position& p) {
+  return Json::object({{"epoch", p.epoch},
+                       {"step", p.step},
+                       {"edits_applied", p.edits_applied},
+                       {"finished", p.finished},
+                       {"images", p.images},
+                       {"correct", p.correct},
+                       {"loss_sum", p.loss_sum},
+                       {"best_accuracy", p.best_accuracy},
+                       {"best_epoch", p.best_epoch},
+                       {"seconds", p.seconds}});
+}
+
+Position read_position(const Json& j) {
+  Position p;
+  p.epoch = j.at("epoch").as_int();
+  p.step = j.at("step").as_int();
+  p.edits_applied = j.at("edits_applied").as_int();
+  p.finished = j.at("finished").as_bool();
+  p.images = j.at("images").as_int();
+  p.correct = j.at("correct").as_int();
+  p.loss_sum = j.at("loss_sum").as_number();
+  p.best_accuracy = j.at("best_accuracy").as_number();
+  p.best_epoch = j.at("best_epoch").as_int();
+  p.seconds = j.at("seconds").as_number();
+  if (p.epoch < 0 || p.step < 0 || p.edits_applied < 0)
+    fail(ErrorKind::Data, "a negative position");
+  return p;
+}
+
+void verify_finite(const TensorMap& tensors, const std::string& path, const char* advice) {
+  for (const auto& [name, tensor] : tensors) {
+    const auto values = tensor.as<float>();
+    for (size_t i = 0; i < values.size(); ++i) {
+      if (std::isfinite(values[i])) continue;
+      fail(ErrorKind::Data, "checkpoint {}: expected finite numbers, got {} as value {} of {}; {}",
+           path, values[i], i, name, advice);
+    }
+  }
+}
+
+}  // namespace
+
+void save_checkpoint(const std::string& path, const Checkpoint& c) {
+  constexpr const char* kAdvice =
+      "nothing was written; the training has diverged (a lower learning rate, larger batches)";
+  verify_finite(c.tensors, path, kAdvice);
+  verify_finite(c.momentum, path, kAdvice);
+  if (c.witness) verify_finite({{"the logits", c.witness->outputs}}, path, kAdvice);
+  TensorFile file;
+  for (const auto& [name, tensor] : c.tensors) file.tensors.emplace("model." + name, tensor);
+  for (const auto& [name, tensor] : c.momentum) file.tensors.emplace("momentum." + name, tensor);
+  Json document = Json::object({{"run", c.run},
+                                {"network", write_network(c.network)},
+                                {"preprocessing", write_preprocessing(c.preprocessing)},
+                                {"position", write_position(c.position)},
+                                {"metrics", c.metrics},
+                                {"config", c.config}});
+  if (!c.class_names.empty()) document.set("class_names", Json::array(c.class_names));
+  if (!c.assumptions.empty()) document.set("assumptions", Json::array(c.assumptions));
+  if (c.witness) {
+    document.set("witness", c.witness->source);
+    file.tensors.emplace("witness.inputs", c.witness->inputs);
+    file.tensors.emplace("witness.outputs", c.witness->outputs);
+  }
+  file.metadata = {{"format", "tailor.checkpoint"},
+                   {"version", std::to_string(kCheckpointVersion)},
+                   {"document", document.dump()}};
+  save_safetensors(path, file);
+}
+
+Checkpoint load_checkpoint(const std::string& path) {
+  constexpr const char* kAdvice = "weights from elsewhere become one with tailor import";
+  TensorFile file;
+  try {
+    file = load_safetensors(path, "checkpoint");
+  } catch (const Error&) {
+    if (path_exists(path) && is_torch_file(read_file(path))) {
+      fail(ErrorKind::Data,
+           "checkpoint {}: expected a checkpoint of tailor's, got a PyTorch file; {}", path,
+           kAdvice);
+    }
+    throw;
+  }
+  if (file.metadata["format"] != "tailor.checkpoint") {
+    fail(ErrorKind::Data, "checkpoint {}: expected the format tailor.checkpoint, got '{}'; {}",
+         path, file.metadata["format"], kAdvice);
+  }
+  if (file.metadata["version"] != std::to_string(kCheckpointVersion)) {
+    fail(ErrorKind::Unsupported,
+         "checkpoint {}: expected version {}, got {}; use the version of tailor that wrote it",
+         path, kCheckpointVersion, file.metadata["version"]);
+  }
+  Checkpoint c;
+  try {
+    Json document = Json::parse(file.metadata["document"], path);
+    c.run = document.at("run").as_string();
+    c.network = read_network(document.at("network"), path);
+    c.preprocessing = read_preprocessing(document.at("preprocessing"));
+    c.position = read_position(document.at("position"));
+    c.metrics = document.at("metrics");
+    c.config = document.at("config");
+    if (const Json* names = document.find("class_names")) {
+      for (const Json& name : names->as_array()) c.class_names.push_back(name.as_string());
+      if (static_cast<int64_t>(c.class_names.size()) != c.network.classes) {
+        fail(ErrorKind::Data, "expected {} class_names, got {}", c.network.classes,
+             c.class_names.size());
+      }
+    }
+    if (const Json* assumptions = document.find("assumptions")) {
+      for (const Json& text : assumptions->as_array()) c.assumptions.push_back(text.as_string());
+    }
+    if (const Json* source = document.find("witness")) {
+      c.witness =
+          CheckpointWitness{source->as_string(), find_tensor(file.tensors, "witness.inputs", path),
+                            find_tensor(file.tensors, "witness.outputs", path)};
+    }
+  } catch (const Error& e) {
+    fail(ErrorKind::Data, "checkpoint {}: {}", path, e.what());
+  }
+  constexpr std::string_view kModel = "model.", kMomentum = "momentum.";
+  for (auto& [name, tensor] : file.tensors) {
+    if (name.compare(0, kModel.size(), kModel) == 0) {
+      c.tensors.emplace(name.substr(kModel.size()), std::move(tensor));
+    } else if (name.compare(0, kMomentum.size(), kMomentum) == 0) {
+      c.momentum.emplace(name.substr(kMomentum.size()), std::move(tensor));
+    }
+  }
+  verify_tensors(c.network, c.tensors, "checkpoint " + path);
+  verify_finite(c.tensors, path, "its training diverged, so train again (train --force)");
+  return c;
+}
+
+std::string weights_digest(const TensorMap& tensors) {
+  std::string text;
+  for (const auto& [name, tensor] : tensors) {
+    text += name + to_string(tensor.shape()) + dtype_name(tensor.dtype());
+    text.append(reinterpret_cast<const char*>(tensor.bytes().data()), tensor.bytes().size());
+  }
+  return sha256(text);
+}
+
+}  // namespace tailor

@@ -1,0 +1,173 @@
+// Finds a configuration by path or by name, applies --set, and reads it.
+#include <algorithm>
+
+#include "tailor/core/embedded.h"
+#include "tailor/core/files.h"
+#include "tailor/core/strings.h"
+#include "tailor/run/matrix.h"
+#include "tailor/run/run_config.h"
+
+namespace tailor {
+namespace {
+
+std::string without_json(std::string name) {
+  if (name.size() > 5 && name.compare(name.size() - 5, 5, ".json") == 0)
+    name.resize(name.size() - 5);
+  return name;
+}
+
+/// A configuration as it was written.
+struct WrittenConfig {
+  std::string name, source;  // the source for errors
+  Json json;
+  bool own;  // the user's, not one inside the program
+};
+
+Json parse_config(std::string_view text, const std::string& source) {
+  try {
+    return Json::parse(text, source);
+  } catch (const Error& e) {
+    throw Error(ErrorKind::Config, fmt::format("config: {}", e.what()));
+  }
+}
+
+/// Those of configs/*.json, sorted by name.
+std::vector<WrittenConfig> written_configs() {
+  std::vector<WrittenConfig> configs;
+  auto add = [&](const std::string& name, Json json) {
+    configs.push_back({name, "embedded:" + name + ".json", std::move(json), false});
+  };
+  for (const EmbeddedFile& file : embedded_configs()) {
+    const std::string source = std::string("embedded:") + file.name;
+    Json json = parse_config(file.text, source);
+    if (is_matrix(json)) {
+      for (MatrixMember& member : matrix_members(json, source))
+        add(member.name, std::move(member.config));
+    } else {
+      add(without_json(file.name), std::move(json));
+    }
+  }
+  std::sort(configs.begin(), configs.end(),
+            [](const WrittenConfig& a, const WrittenConfig& b) { return a.name < b.name; });
+  return configs;
+}
+
+std::vector<std::string> names_of(const std::vector<MatrixMember>& members) {
+  std::vector<std::string> names;
+  for (const MatrixMember& member : members) names.push_back(member.name);
+  return names;
+}
+
+/// The file at `path`; of a matrix its member, which is empty where none was asked for.
+WrittenConfig config_of_file(const std::string& path, const std::string& member) {
+  Json json = parse_config(read_file(path, "configuration"), path);
+  if (!is_matrix(json)) {
+    if (member.empty()) return {without_json(file_name(path)), path, std::move(json), true};
+    fail(ErrorKind::Usage, "--config: {} is one configuration, not a matrix: expected no ':{}'",
+         path, member);
+  }
+  std::vector<MatrixMember> members = matrix_members(json, path);
+  for (MatrixMember& m : members) {
+    if (m.name == without_json(member))
+      return {m.name, path + ":" + m.name, std::move(m.config), true};
+  }
+  const std::vector<std::string> names = names_of(members);
+  fail(ErrorKind::Usage, "--config: {} is a matrix{}; give {}:NAME, which is one of {}", path,
+       member.empty() ? "" : fmt::format(" without '{}'{}", member, did_you_mean(member, names)),
+       path, join(names, ", "));
+}
+
+/// Where a matrix's path ends in "PATH:MEMBER", or nothing.
+std::optional<size_t> end_of_path(const std::string& text) {
+  const size_t colon = text.rfind(':');
+  if (colon == std::string::npos || !path_exists(text.substr(0, colon))) return std::nullopt;
+  return colon;
+}
+
+WrittenConfig find_config(const std::string& name_or_path) {
+  std::vector<WrittenConfig> embedded = written_configs();
+  WrittenConfig* named = nullptr;
+  for (WrittenConfig& config : embedded) {
+    if (config.name == without_json(name_or_path)) named = &config;
+  }
+  if (path_exists(name_or_path) && !(named && is_directory(name_or_path)))
+    return config_of_file(name_or_path, "");
+  if (named) return std::move(*named);
+  if (const auto end = end_of_path(name_or_path))
+    return config_of_file(name_or_path.substr(0, *end), name_or_path.substr(*end + 1));
+  fail(ErrorKind::Usage, "--config: no file '{}' and no configuration of that name{}", name_or_path,
+       offer_names(without_json(name_or_path), embedded_config_names(), "tailor config list"));
+}
+
+}  // namespace
+
+std::vector<std::string> embedded_config_names() {
+  std::vector<std::string> names;
+  for (WrittenConfig& config : written_configs()) names.push_back(std::move(config.name));
+  return names;
+}
+
+void apply_override(Json& json, const std::string& assignment) {
+  size_t equals = assignment.find('=');
+  if (equals == 0 || equals == std::string::npos) {
+    fail(ErrorKind::Usage, "--set: expected key=value (as in train.epochs=3), got '{}'",
+         assignment);
+  }
+  std::string text = assignment.substr(equals + 1);
+  Json value;
+  try {
+    value = Json::parse(text, "--set");
+  } catch (const Error&) {
+    value = Json(text);  // a bare word is a string
+  }
+  Json* at = &json;
+  auto keys = split(std::string_view(assignment).substr(0, equals), '.');
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (!at->is_object() && !at->is_null()) {
+      fail(ErrorKind::Usage, "--set {}: '{}' is not an object", assignment,
+           join({keys.begin(), keys.begin() + static_cast<std::ptrdiff_t>(i)}, "."));
+    }
+    if (i + 1 == keys.size()) {
+      at->set(keys[i], value);
+    } else {
+      Json* next = at->find(keys[i]);
+      at = next ? next : &at->set(keys[i], Json::object());
+    }
+  }
+}
+
+/// "epochs=3": the last word of keys, and no key itself.
+static void refuse_last_word(const std::string& assignment) {
+  const std::string word = assignment.substr(0, assignment.find('='));
+  if (word.size() == assignment.size() || word.find('.') != std::string::npos) return;
+  std::vector<std::string> meant;
+  for (const ConfigKey& key : config_keys()) {
+    const size_t dot = key.name.rfind('.');
+    if (key.name.substr(0, key.name.find('.')) == word) return;
+    if (dot != std::string::npos && key.name.substr(dot + 1) == word) meant.push_back(key.name);
+  }
+  if (meant.empty()) return;
+  fail(ErrorKind::Usage, "--set {}: there is no key '{}'; keys are whole paths: {}", assignment,
+       word, join(meant, ", "));
+}
+
+LoadedConfig load_run_config(const std::string& name_or_path,
+                             const std::vector<std::string>& overrides) {
+  WrittenConfig written = find_config(name_or_path);
+  LoadedConfig loaded;
+  loaded.name = std::move(written.name);
+  loaded.source = std::move(written.source);
+  Json json = std::move(written.json);
+  Json given = written.own ? json : Json::object();
+  for (const std::string& assignment : overrides) {
+    refuse_last_word(assignment);
+    apply_override(json, assignment);
+    apply_override(given, assignment);
+  }
+  if (!overrides.empty()) loaded.source += " with --set";
+  loaded.config = read_run_config(json, loaded.source);
+  loaded.without_effect = keys_without_effect(loaded.config, given);
+  return loaded;
+}
+
+}  // namespace tailor

@@ -1,0 +1,276 @@
+#include "tailor/run/run_config.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "tailor/core/strings.h"
+
+namespace tailor {
+namespace {
+
+constexpr const char* kOptimizers[] = {"sgd"};
+
+void describe(RecordVisitor& v, OptimizerConfig& c) {
+  std::string kind = "sgd";
+  v.text_choice("kind", kind, {kOptimizers, std::size(kOptimizers)},
+                "Stochastic gradient descent.");
+  v.number("lr", c.lr, 0, 1000, "Base learning rate.");
+  v.number("momentum", c.momentum, 0, 0.999999, "Momentum; kept over every alteration.");
+  v.boolean("nesterov", c.nesterov, "Nesterov momentum.");
+  v.number("weight_decay", c.weight_decay, 0, 1,
+           "L2 penalty on every parameter, batch norm and bias included.");
+}
+
+void describe(RecordVisitor& v, ScheduleConfig& c) {
+  v.enumeration(
+      "kind", c.kind,
+      "Learning rate over the epochs: constant; hold_then_cosine (constant until alpha epochs "
+      "after the last edit, then a cosine to 0); cosine; step (times gamma every step_epochs).");
+  v.integer(
+      "warmup_epochs", c.warmup_epochs, 0, 1000000,
+      "Epochs of linear warm-up within the schedule: of its n steps the first has 1/n of the rate, "
+      "the last the whole.");
+  v.optional_integer("hold_epochs", c.hold_epochs, 0, 1000000,
+                     "hold_then_cosine: epochs at the base rate. null: until alpha epochs after "
+                     "the last edit, or half of the epochs if nothing is altered.");
+  v.integer("step_epochs", c.step_epochs, 1, 1000000, "step: epochs between two decays.");
+  v.number("gamma", c.gamma, 0, 1, "step: factor of a decay.");
+}
+
+void describe_train(RecordVisitor& v, TrainConfig& c) {
+  v.text("start", c.start,
+         "A checkpoint whose weights and preprocessing the training begins with (tailor import, "
+         "also with --new-head). Empty: initial weights. A student begins as its teacher.");
+  v.integer("epochs", c.epochs, 1, 1000000, "Epochs in all, counted from 0.");
+  v.integer("batch_size", c.batch_size, 1, 65536,
+            "Images a step; the last batch of an epoch may be smaller.");
+  v.record(
+      "optimizer", [&](RecordVisitor& r) { describe(r, c.optimizer); },
+      "Optimiser; one for the whole run.");
+  v.record(
+      "schedule", [&](RecordVisitor& r) { describe(r, c.schedule); },
+      "Learning-rate schedule; never restarted by an alteration.");
+  v.integer("seed", c.seed, 0, INT32_MAX,
+            "Seed of initial weights, order of images and augmentation.");
+}
+
+void describe(RecordVisitor& v, TeacherConfig& c) {
+  v.text("checkpoint", c.checkpoint,
+         "A finished teacher: its checkpoint, or its run folder (best.ckpt, else last.ckpt). If "
+         "given, no teacher is trained, and the keys of training are not used.");
+  v.text("weights_sha256", c.weights_sha256,
+         "Digest of the teacher's weights; another teacher is then an error. Empty: written into "
+         "the run's config.json once the run has its teacher.");
+  describe_train(v, c.train);
+}
+
+void describe(RecordVisitor& v, DistillConfig& c) {
+  v.number("beta", c.beta, 0, 1,
+           "Weight of the teacher in the loss (1 - beta) * CE(student, label) + beta * MSE(student "
+           "logits, teacher logits) (paper, Eq. 3). 0: no distillation.");
+}
+
+void describe(RecordVisitor& v, RuntimeConfig& c) {
+  v.integer("threads", c.threads, 0, 1024,
+            "Threads of LibTorch. 0: as many as affinity mask and cgroup quota allow. Resuming bit "
+            "for bit needs the same number.");
+  v.number("checkpoint_minutes", c.checkpoint_minutes, 0, 1e6,
+           "Also saves last.ckpt in the middle of an epoch this often; 0: only at its end.");
+}
+
+}  // namespace
+
+void describe(RecordVisitor& v, RunConfig& c) {
+  v.record(
+      "network", [&](RecordVisitor& r) { describe(r, c.network); }, "The network.");
+  v.record(
+      "data", [&](RecordVisitor& r) { describe(r, c.data); }, "Data set, split and augmentation.");
+  bool has_teacher = c.teacher.has_value();
+  TeacherConfig teacher = c.teacher.value_or(TeacherConfig());
+  v.optional_record(
+      "teacher", has_teacher, [&](RecordVisitor& r) { describe(r, teacher); },
+      "The teacher: a run of its own, reused if finished. Absent: the network is trained from its "
+      "initial weights, without distillation or alteration.");
+  c.teacher = has_teacher ? std::optional(teacher) : std::nullopt;
+  v.record(
+      "surgery", [&](RecordVisitor& r) { describe(r, c.surgery); },
+      "Alteration of the skip connections.");
+  v.record(
+      "distill", [&](RecordVisitor& r) { describe(r, c.distill); }, "Knowledge distillation.");
+  v.record(
+      "train", [&](RecordVisitor& r) { describe_train(r, c.train); },
+      "The student's training (or the only one, without a teacher).");
+  v.record(
+      "runtime", [&](RecordVisitor& r) { describe(r, c.runtime); },
+      "What may differ from machine to machine without changing the experiment.");
+  v.record(
+      "export", [&](RecordVisitor& r) { describe(r, c.exporting); },
+      "Defaults of `tailor export` for this run.");
+}
+
+namespace {
+
+void check(const RunConfig& c, const std::string& source) {
+  auto number = [](int64_t n) { return std::to_string(n); };
+  verify_config(c.network, source);
+  verify_config(c.data, source);
+  bool planned = !c.surgery.plan.empty();
+  if (!c.teacher && (c.surgery.kind != SurgeryKind::None || planned)) {
+    fail_config("/teacher",
+                "a teacher, because /surgery alters skips and a student starts from its teacher",
+                "no /teacher", source);
+  }
+  if (c.surgery.kind == SurgeryKind::None && planned) {
+    fail_config("/surgery/kind",
+                "\"remove\" or \"shorten\" with a /surgery/plan (which lists the exceptions)",
+                "\"none\"", source);
+  }
+  auto check_train = [&](const TrainConfig& t, const std::string& at) {
+    if (t.schedule.warmup_epochs >= t.epochs && t.schedule.warmup_epochs > 0) {
+      fail_config(at + "/schedule/warmup_epochs", fmt::format("less than the {} epochs", t.epochs),
+                  number(t.schedule.warmup_epochs), source);
+    }
+    if (t.schedule.hold_epochs && *t.schedule.hold_epochs > t.epochs) {
+      fail_config(at + "/schedule/hold_epochs", fmt::format("at most the {} epochs", t.epochs),
+                  number(*t.schedule.hold_epochs), source);
+    }
+    if (t.optimizer.nesterov && t.optimizer.momentum == 0)
+      fail_config(at + "/optimizer/momentum", "more than 0 with nesterov", "0", source);
+  };
+  if (c.teacher && !c.teacher->weights_sha256.empty() &&
+      (c.teacher->weights_sha256.size() != 64 ||
+       c.teacher->weights_sha256.find_first_not_of("0123456789abcdef") != std::string::npos)) {
+    fail_config("/teacher/weights_sha256", "64 digits 0 to f, or \"\"",
+                fmt::format("\"{}\"", c.teacher->weights_sha256), source);
+  }
+  check_train(c.train, "/train");
+  if (c.teacher && !c.train.start.empty()) {
+    fail_config("/train/start",
+                "no start, because a student begins as its teacher (/teacher/start)",
+                "\"" + c.train.start + "\"", source);
+  }
+  if (c.teacher && !c.teacher->checkpoint.empty() && !c.teacher->train.start.empty()) {
+    fail_config("/teacher/start", "no start, because /teacher/checkpoint is a finished teacher",
+                "\"" + c.teacher->train.start + "\"", source);
+  }
+  if (c.teacher) check_train(c.teacher->train, "/teacher");
+  try {
+    c.exporting.type();
+  } catch (const Error& e) {
+    fail(ErrorKind::Config, "config: {} in {}", e.what(), source);
+  }
+}
+
+}  // namespace
+
+RunConfig read_run_config(const Json& json, const std::string& source) {
+  RunConfig config;
+  read_record(json, source, [&](RecordVisitor& v) { describe(v, config); });
+  check(config, source);
+  config.network = resolve_network_config(config.network);
+  return config;
+}
+
+Json write_run_config(const RunConfig& config) {
+  RunConfig copy = config;
+  return write_record([&](RecordVisitor& v) { describe(v, copy); });
+}
+
+Json run_config_schema() {
+  RunConfig config;
+  Json schema = Json::object({{"$schema", "https://json-schema.org/draft/2020-12/schema"},
+                              {"title", "tailor run configuration"}});
+  Json record = record_schema([&](RecordVisitor& v) { describe(v, config); });
+  for (auto& [key, value] : record.members()) schema.set(key, std::move(value));
+  schema.find("properties")
+      ->set("$schema", Json::object({{"type", "string"},
+                                     {"description", "Path of the schema, for editors."}}));
+  return schema;
+}
+
+namespace {
+
+std::string type_text(const Json& field) {
+  if (const Json* names = field.find("enum")) {
+    std::string text;
+    for (const Json& name : names->as_array())
+      text += (text.empty() ? "`" : ", `") + name.as_string() + "`";
+    return text;
+  }
+  const Json& type = field.at("type");
+  std::string text = type.is_string() ? type.as_string() : type.as_array()[0].as_string();
+  if (text == "array") return "array of " + type_text(field.at("items"));
+  if (const Json* min = field.find("minimum")) {
+    text += " " + min->dump();
+    const Json* max = field.find("maximum");
+    text += max ? " to " + max->dump() : " or more";
+  }
+  if (type.is_array()) text += ", or null";
+  return text;
+}
+
+void append_reference(std::string& out, const std::string& path, const Json& schema) {
+  out += "\n## " + (path.empty() ? std::string("The document") : "`" + path + "`") + "\n\n";
+  if (const Json* doc = schema.find("description")) out += wrap(doc->as_string(), 100, 0) + "\n\n";
+  out += "| key | value | default | meaning |\n|---|---|---|---|\n";
+  std::vector<std::pair<std::string, const Json*>> nested;
+  for (const auto& [key, field] : schema.at("properties").as_object()) {
+    if (key == "comment" || key == "$schema") continue;
+    const Json* items = field.find("items");
+    const Json* record = field.find("properties")             ? &field
+                         : items && items->find("properties") ? items
+                                                              : nullptr;
+    std::string name = path.empty() ? key : path + "." + key;
+    std::string type = record ? (items ? "array of objects" : "object") : type_text(field);
+    const Json* fallback = field.find("default");
+    out += fmt::format("| `{}` | {} | {} | {} |\n", key, type,
+                       fallback && !record ? "`" + fallback->dump() + "`" : "",
+                       field.at("description").as_string());
+    if (record) nested.emplace_back(items ? name + "[]" : name, record);
+  }
+  for (const auto& [name, record] : nested) append_reference(out, name, *record);
+}
+
+void append_keys(std::vector<ConfigKey>& keys, const std::string& prefix, const Json& schema) {
+  for (const auto& [name, field] : schema.at("properties").as_object()) {
+    if (name == "comment" || name == "$schema") continue;
+    if (field.find("properties")) {
+      append_keys(keys, prefix + name + ".", field);
+      continue;
+    }
+    ConfigKey key{prefix + name, field.at("description").as_string(), {}};
+    if (const Json* names = field.find("enum")) {
+      for (const Json& value : names->as_array()) {
+        if (value.is_string()) key.values.push_back(value.as_string());
+      }
+    } else if (const Json* type = field.find("type"); type && *type == Json("boolean")) {
+      key.values = {"true", "false"};
+    }
+    keys.push_back(std::move(key));
+  }
+}
+
+}  // namespace
+
+std::vector<ConfigKey> config_keys() {
+  std::vector<ConfigKey> keys;
+  append_keys(keys, "", run_config_schema());
+  return keys;
+}
+
+std::string run_config_reference() {
+  std::string out =
+      "<!-- Generated by `tailor config reference`; a test diffs it. Do not edit. -->\n"
+      "# Configuration reference\n\n";
+  out += wrap(
+      "A run is described by one JSON document. Every key has a default; unknown keys, wrong types "
+      "and values out of range are errors that name the file and the JSON Pointer. Every object "
+      "also takes a `\"comment\"`. On the command line `--set train.epochs=3` overrides one key. "
+      "The JSON Schema for editors is `config.schema.json`.\n",
+      100, 0);
+  append_reference(out, "", run_config_schema());
+  return out;
+}
+
+}  // namespace tailor

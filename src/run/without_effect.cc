@@ -1,0 +1,124 @@
+// Keys that say nothing in a given run, because another key decides that they are not read. A key
+// that a kind, a family, a data set or an augmentation needs has its row here. Defaults are not
+// reported: a configuration in full, such as a run's config.json, has them all.
+#include "tailor/data/source.h"
+#include "tailor/run/run_config.h"
+
+namespace tailor {
+namespace {
+
+struct Rule {
+  bool unread;       // in this configuration
+  const char* keys;  // of the section, separated by blanks
+  std::string why;
+};
+
+/// Says "nothing" already: null, false, and empty texts, lists and objects.
+bool is_neutral(const Json& value) {
+  if (value.is_bool()) return !value.as_bool();
+  if (value.is_string()) return value.as_string().empty();
+  if (value.is_array()) return value.as_array().empty();
+  if (value.is_object()) return value.as_object().empty();
+  return value.is_null();
+}
+
+/// The object at a.b of what the user wrote, or null.
+const Json* section_of(const Json& given, const std::string& path) {
+  const Json* at = &given;
+  for (size_t start = 0; at && at->is_object() && start < path.size();) {
+    const size_t end = std::min(path.find('.', start), path.size());
+    at = at->find(path.substr(start, end - start));
+    start = end + 1;
+  }
+  return at && at->is_object() ? at : nullptr;
+}
+
+/// Of every key, what it is when nobody says it; a network's width is its family's.
+Json defaults_of(const RunConfig& config) {
+  RunConfig defaults;
+  defaults.network.family = config.network.family;
+  defaults.network = resolve_network_config(defaults.network);
+  if (config.teacher) defaults.teacher = TeacherConfig();
+  return write_run_config(defaults);
+}
+
+/// The keys of a section that `given` has, `config` holds at another value than `defaults`, and no
+/// rule lets anybody read.
+void find_unread(const Json& given, const Json& config, const Json& defaults,
+                 const std::string& section, const std::vector<Rule>& rules,
+                 std::vector<std::string>& findings) {
+  const Json* object = section_of(given, section);
+  if (!object) return;
+  const Json &values = *section_of(config, section), &usual = *section_of(defaults, section);
+  for (const auto& [key, value] : object->as_object()) {
+    if (is_neutral(value) || key == "comment" || values.at(key) == usual.at(key)) continue;
+    for (const Rule& rule : rules) {
+      if (!rule.unread || fmt::format(" {} ", rule.keys).find(" " + key + " ") == std::string::npos)
+        continue;
+      findings.push_back(fmt::format("{}.{} has no effect: {}", section, key, rule.why));
+      break;
+    }
+  }
+}
+
+std::vector<Rule> network_rules(const NetworkConfig& c) {
+  const bool bottlenecks = c.family == "resnet_imagenet" && c.depth >= 50;
+  return {{c.family == "file", "depth width stride_on shortcut join",
+           "the description in network.file says it (network.family is file)"},
+          {c.family != "resnet_cifar" && c.family != "resnet_imagenet", "depth",
+           "the family " + c.family + " has one depth"},
+          {!bottlenecks, "stride_on",
+           "only the bottlenecks of resnet_imagenet 50 and 101 have a choice"},
+          {c.family == "residual_block", "shortcut",
+           "the shape does not change in the family residual_block"}};
+}
+
+std::vector<Rule> data_rules(const DataConfig& c) {
+  const SourceTraits& traits = traits_of(c);
+  return {{traits.in_memory, "root", "the synthetic set is made in memory"},
+          {!traits.pictures, "unreadable", "only the data set folder has pictures to read"},
+          {c.validation == 0 && !traits.in_memory && !traits.pictures, "seed",
+           "nothing is drawn from " + c.name + " without a validation split"}};
+}
+
+std::vector<Rule> schedule_rules(const ScheduleConfig& c, const std::string& section) {
+  const std::string needs = "it is of " + section + ".kind ";
+  return {{c.kind != ScheduleKind::Step, "step_epochs gamma", needs + "step"},
+          {c.kind != ScheduleKind::HoldThenCosine, "hold_epochs", needs + "hold_then_cosine"}};
+}
+
+}  // namespace
+
+std::vector<std::string> keys_without_effect(const RunConfig& c, const Json& given) {
+  std::vector<std::string> findings;
+  const Json config = write_run_config(c), defaults = defaults_of(c);
+  auto find = [&](const std::string& section, const std::vector<Rule>& rules) {
+    find_unread(given, config, defaults, section, rules, findings);
+  };
+  find("network", network_rules(c.network));
+  find("data", data_rules(c.data));
+  auto augmentation = [&](const char* name, const char* keys) {
+    find(std::string("data.") + name,
+         {{!c.data.augments(name), keys, fmt::format("data.augment does not name {}", name)}});
+  };
+  augmentation("random_resized_crop", "min_area max_aspect");
+  augmentation("color_jitter", "brightness contrast saturation");
+  augmentation("cutout", "side");
+  augmentation("mixup", "alpha");
+  if (c.teacher && !c.teacher->checkpoint.empty()) {
+    find("teacher", {{true, "epochs batch_size optimizer schedule seed",
+                      "teacher.checkpoint names a teacher that is trained already"}});
+  } else if (c.teacher) {
+    find("teacher.schedule", schedule_rules(c.teacher->train.schedule, "teacher.schedule"));
+  }
+  find("train.schedule", schedule_rules(c.train.schedule, "train.schedule"));
+  find("surgery", {{c.surgery.kind == SurgeryKind::None,
+                    "alpha order at_once first_epoch statistics_images allow_partial",
+                    "surgery.kind is none"}});
+  const Json* distill = section_of(given, "distill");
+  const bool wanted = distill && distill->get_number("beta", 0) > 0;  // 0: no distillation
+  find("distill", {{wanted && !c.teacher, "beta", "there is no teacher"}});
+  return findings;
+}
+
+}  // namespace tailor

@@ -1,0 +1,38 @@
+#include "tailor/surgery/config.h"
+
+namespace tailor {
+
+namespace {
+
+void describe(RecordVisitor& v, SkipPlan& c) {
+  v.text("skip", c.skip, "Id of a skip (tailor inspect lists them), such as stage2.block0.skip.");
+  v.enumeration("kind", c.kind, "What happens to it: remove, shorten or keep.");
+}
+
+}  // namespace
+
+void describe(RecordVisitor& v, SurgeryConfig& c) {
+  v.enumeration(
+      "kind", c.kind,
+      "What happens to the skips: none, remove (SkipRemover) or shorten (SkipShortener).");
+  v.integer("alpha", c.alpha, 1, 1000000, "Epochs between two alterations (paper, Algorithm 1).");
+  v.enumeration("order", c.order,
+                "Which skip goes first: the one nearest the input, or nearest the output.");
+  v.integer("at_once", c.at_once, 1, 1000000, "Skips altered at each due epoch.");
+  v.optional_integer("first_epoch", c.first_epoch, 0, 1000000,
+                     "First epoch before which an alteration is due. null: alpha (Algorithm 1); "
+                     "alpha + 1 is the authors' release; 0 alters before training.");
+  v.list(
+      "plan", c.plan.size(), [&](size_t n) { c.plan.resize(n); },
+      [&](RecordVisitor& r, size_t i) { describe(r, c.plan[i]); },
+      "Exceptions to kind, skip by skip; skips that are not named follow kind.");
+  v.integer(
+      "statistics_images", c.statistics_images, 0, 1000000,
+      "Training images on which the batch norms' running statistics are estimated again after "
+      "an alteration; those of the network before it say nothing about the one after it. 0: "
+      "they are left as they were.");
+  v.boolean("allow_partial", c.allow_partial,
+            "Accept a run too short to reach every skip; otherwise that is an error.");
+}
+
+}  // namespace tailor

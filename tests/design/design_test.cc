@@ -1,0 +1,416 @@
+// The contract of the whole room: a design computes in float64 what the lowered graph computes,
+// whatever the layout, join, shortcut and surgery; and what a pass claims to remove is gone.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "support/designs.h"
+#include "support/expect_error.h"
+#include "support/graphs.h"
+#include "support/networks.h"
+#include "tailor/design/passes.h"
+#include "tailor/emulate/float64.h"
+#include "tailor/emulate/integer.h"
+#include "tailor/emulate/streams.h"
+
+namespace tailor {
+namespace {
+
+using testing::Surgery;
+using testing::Variant;
+
+testing::DesignOptions options(Layout layout) {
+  testing::DesignOptions o;
+  o.type = FixedType{16, 6};
+  o.input_magnitude = 2.1;
+  o.layout = layout;
+  return o;
+}
+
+int count(const Graph& graph, Op op) {
+  return static_cast<int>(std::count_if(graph.nodes.begin(), graph.nodes.end(),
+                                        [&](const Node& n) { return n.op == op; }));
+}
+
+class EveryVariant : public ::testing::TestWithParam<std::tuple<Variant, Layout>> {};
+
+TEST_P(EveryVariant, DesignComputesTheLoweredGraph) {
+  const auto& [variant, layout] = GetParam();
+  Graph lowered = testing::lowered_variant(variant);
+  Graph design = testing::make_design(lowered, options(layout));
+  Float64Emulator reference(lowered), laid_out(design);
+  IntegerEmulator integers(design);
+  for (int64_t seed = 0; seed < 3; ++seed) {
+    auto image = testing::random_image(lowered.input_shape(), seed);
+    auto expected = reference.run(image), got = laid_out.run(image);
+    auto fixed = integers.run(image);
+    for (size_t k = 0; k < expected.size(); ++k) {
+      EXPECT_NEAR(got[k], expected[k], 1e-9);
+      EXPECT_NEAR(fixed.logits[k], expected[k], 0.05);
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Passes, EveryVariant,
+                         ::testing::Combine(::testing::ValuesIn(testing::all_variants()),
+                                            ::testing::Values(Layout::Fused, Layout::Stock)),
+                         [](const auto& p) {
+                           return std::get<0>(p.param).name() +
+                                  (std::get<1>(p.param) == Layout::Fused ? "Fused" : "Stock");
+                         });
+
+TEST(FoldIdentitySkips, ShortenedBeforeActivationIsAPlainChain) {
+  for (Shortcut shortcut : {Shortcut::Projection, Shortcut::Pad}) {
+    Graph shortened = testing::make_design(
+        testing::lowered_variant({Surgery::Shortened, Join::BeforeActivation, shortcut}),
+        options(Layout::Fused));
+    Graph removed = testing::make_design(
+        testing::lowered_variant({Surgery::Removed, Join::BeforeActivation, shortcut}),
+        options(Layout::Fused));
+    ASSERT_EQ(shortened.nodes.size(), removed.nodes.size());
+    for (size_t n = 0; n < shortened.nodes.size(); ++n) {
+      EXPECT_EQ(shortened.nodes[n].op, removed.nodes[n].op);
+      EXPECT_EQ(shortened.nodes[n].hardware.multipliers, removed.nodes[n].hardware.multipliers);
+    }
+    EXPECT_EQ(count(shortened, Op::Clone), 0);
+    EXPECT_EQ(count(shortened, Op::Conv2d), 7);
+  }
+}
+
+TEST(FoldIdentitySkips, AfterActivationIsReadFromTheWindow) {
+  Graph g = testing::make_design(
+      testing::lowered_variant({Surgery::Shortened, Join::AfterActivation, Shortcut::Projection}),
+      options(Layout::Fused));
+  int windows = 0, streams = 0;
+  for (const Node& node : g.nodes) {
+    if (node.op != Op::Conv2d) continue;
+    windows += static_cast<int>(node.conv().window_skips.size());
+    streams += static_cast<int>(node.conv().stream_skips.size());
+    EXPECT_TRUE(node.conv().folded_skips.empty());
+  }
+  EXPECT_EQ(windows, 4);  // two in stage 1, the second of each strided block
+  EXPECT_EQ(streams, 2);  // the two projections
+}
+
+TEST(FoldIdentitySkips, KeepsASkipWhoseSumWouldSaturate) {
+  Graph lowered =
+      testing::lowered_variant({Surgery::Shortened, Join::BeforeActivation, Shortcut::Pad});
+  testing::DesignOptions o = options(Layout::Fused);
+  o.type = FixedType{8, 1};  // weights below 1: none can take a 1 more, unless it is negative
+  Graph design = testing::make_design(lowered, o);
+  size_t kept = 0;
+  for (const Node& node : design.nodes) {
+    if (node.op == Op::Conv2d)
+      kept += node.conv().window_skips.size() + node.conv().stream_skips.size();
+  }
+  EXPECT_GT(kept, 0U);
+  Float64Emulator reference(lowered), laid_out(design);
+  auto image = testing::random_image(lowered.input_shape(), 5);
+  auto expected = reference.run(image), got = laid_out.run(image);
+  for (size_t k = 0; k < expected.size(); ++k) EXPECT_NEAR(got[k], expected[k], 1e-9);
+}
+
+TEST(FoldIdentitySkips, FoldedAndWindowedAreBitExact) {
+  // The same design with the fold undone by hand: the skip read from the window instead.
+  Graph lowered =
+      testing::lowered_variant({Surgery::Shortened, Join::BeforeActivation, Shortcut::Projection});
+  Graph folded = testing::make_design(lowered, options(Layout::Fused));
+  Graph windowed = folded;
+  int undone = 0;
+  for (Node& node : windowed.nodes) {
+    if (node.op != Op::Conv2d) continue;
+    const MapShape &in = windowed.value(node.inputs[0]).shape,
+                   &out = windowed.value(node.outputs[0]).shape;
+    if (in != out || node.conv().folded_skips.empty()) continue;
+    auto weight = windowed.tensors.at(node.name + ".weight").as<double>();
+    for (int64_t o = 0; o < out.channels; ++o)
+      weight[static_cast<size_t>((o * in.channels + o) * 9 + 4)] -= 1;
+    node.conv().window_skips = node.conv().folded_skips;
+    ++undone;
+  }
+  ASSERT_EQ(undone, 4);
+  IntegerEmulator a(folded), b(windowed);
+  for (int64_t seed = 0; seed < 4; ++seed) {
+    auto image = testing::random_image(lowered.input_shape(), seed);
+    EXPECT_EQ(a.run(image).logits_raw, b.run(image).logits_raw);
+  }
+}
+
+/// A lowered graph by hand: conv (no bias, no batch norm), a skip over it, ReLU, pool, dense.
+Graph one_conv(MapShape input, const ConvAttributes& attributes) {
+  Graph g;
+  g.name = "one_conv";
+  g.state = "lowered";
+  const int in = g.add_value("input", input);
+  Node first;
+  first.op = Op::Input;
+  first.name = "input";
+  first.outputs = {in};
+  g.nodes.push_back(first);
+  auto output_of = [&](size_t node) { return g.nodes[node].outputs[0]; };
+  int at = output_of(g.add_node(Op::Conv2d, "conv", {in}, attributes, input.channels));
+  if (g.value(at).shape == input)
+    at = output_of(g.add_node(Op::Add, "add", {at, in}, AddAttributes{{"skip"}}));
+  at = output_of(g.add_node(Op::Relu, "relu", {at}));
+  at = output_of(g.add_node(Op::GlobalAvgPool, "pool", {at}));
+  at = output_of(g.add_node(Op::Dense, "fc", {at}, {}, 3));
+  g.add_node(Op::Output, "output", {at});
+  auto ramp = [](Shape shape) {
+    Tensor t(DType::F32, std::move(shape));
+    for (size_t i = 0; i < t.as<float>().size(); ++i)
+      t.as<float>()[i] = 0.0625F * static_cast<float>(i % 11) - 0.25F;
+    return t;
+  };
+  g.tensors["conv.weight"] = ramp({input.channels, input.channels, attributes.window.kernel.height,
+                                   attributes.window.kernel.width});
+  g.tensors["fc.weight"] = ramp({3, input.channels});
+  g.tensors["fc.bias"] = ramp({3});
+  EXPECT_EQ(verify_graph(g), std::vector<std::string>{});
+  return g;
+}
+
+ConvAttributes conv_attributes(int64_t kernel, int64_t stride, int64_t pad) {
+  ConvAttributes a;
+  a.window = square_window(kernel, stride, pad);
+  return a;
+}
+
+void expect_same_function(const Graph& lowered, const testing::DesignOptions& o) {
+  Graph design = testing::make_design(lowered, o);
+  Float64Emulator reference(lowered), laid_out(design);
+  IntegerEmulator integers(design);
+  auto image = testing::random_image(lowered.input_shape(), 4);
+  auto expected = reference.run(image), got = laid_out.run(image);
+  auto fixed = integers.run(image);
+  for (size_t k = 0; k < expected.size(); ++k) {
+    EXPECT_NEAR(got[k], expected[k], 1e-9);
+    EXPECT_NEAR(fixed.logits[k], expected[k], 0.05);
+  }
+}
+
+TEST(HandMadeGraphs, AConvolutionNeedsNeitherBiasNorBatchNorm) {
+  for (Layout layout : {Layout::Fused, Layout::Stock})
+    expect_same_function(one_conv({2, 5, 6}, conv_attributes(3, 1, 1)), options(layout));
+}
+
+TEST(HandMadeGraphs, PoolsGroupsAndOneSidedPadsAreKept) {
+  for (Layout layout : {Layout::Fused, Layout::Stock}) {
+    for (bool shortened : {false, true}) {
+      for (const auto& [height, width] : {std::pair{9, 12}, std::pair{10, 11}}) {
+        testing::DesignOptions o = options(layout);
+        o.type = FixedType{20, 7};
+        expect_same_function(testing::windows_graph(height, width, shortened), o);
+      }
+    }
+    const Graph design =
+        testing::make_design(testing::windows_graph(9, 12, false), options(layout));
+    EXPECT_EQ(count(design, Op::MaxPool2d), 2);
+    EXPECT_EQ(count(design, Op::ZeroPad), layout == Layout::Fused ? 0 : 9);
+  }
+}
+
+TEST(HandMadeGraphs, MultipliersOfAGroupedConvolutionAreItsProducts) {
+  testing::DesignOptions o = options(Layout::Fused);
+  o.reuse_factor = 1;
+  Graph design = testing::make_design(testing::windows_graph(9, 12, false), o);
+  auto multipliers = [&](const char* name) {
+    return testing::node_of(design, name).hardware.multipliers;
+  };
+  EXPECT_EQ(multipliers("b0.conv1"), 9 * 2 * 6);
+  EXPECT_EQ(multipliers("b0.conv2"), 9 * 6);
+  EXPECT_EQ(multipliers("b2.conv1"), 9 * 4 * 10);
+}
+
+TEST(FoldIdentitySkips, FoldIntoGroupsAndPastOneSidedPads) {
+  Graph design = testing::make_design(testing::windows_graph(10, 12, true), options(Layout::Fused));
+  EXPECT_EQ(count(design, Op::Clone), 0);
+  auto folded = [&](const char* name) {
+    return testing::node_of(design, name).conv().folded_skips.size();
+  };
+  for (const char* name : {"b0.conv1", "b0.conv2", "b1.conv1", "b1.conv2", "b2.conv1", "b2.conv2"})
+    EXPECT_EQ(folded(name), 1U) << name;
+}
+
+TEST(FoldIdentitySkips, KeepASkipWhoseChannelsLieInAnotherGroup) {
+  for (int64_t offset : {1, 2}) {  // channel 3 of 8 goes to output 4 or 5 of 10: group 0 or 1
+    testing::GraphBuilder b("groups", {8, 5, 6});
+    const int x = b.at;
+    const int skip = b.add(Op::ShortcutPad, "s", {x}, ShortcutPadAttributes{1, offset}, 10);
+    ConvAttributes a = conv_attributes(3, 1, 1);
+    a.groups = 2;
+    b.conv("conv", x, a, 10);
+    b.skip("skip", skip);
+    b.relu("relu");
+    const Graph lowered = b.finish(3);
+    Graph design = testing::make_design(lowered, options(Layout::Fused));
+    EXPECT_EQ(testing::node_of(design, "conv").conv().folded_skips.size(), offset == 1 ? 1U : 0U);
+    expect_same_function(lowered, options(Layout::Fused));
+  }
+}
+
+TEST(HandMadeGraphs, ADesignBeyondTheCardSaysSo) {
+  const Graph large = testing::bottleneck_graph({3, 32, 32}, {1, 1, 1, 1}, 64, 10);
+  const Cost s = testing::cost_of(large, options(Layout::Fused));
+  EXPECT_GT(s.memory_bits, 4320 * 18432);
+  const auto limits = testing::limits_of(large, options(Layout::Fused), HlsBackend::Vitis);
+  ASSERT_EQ(limits.size(), 2U);
+  testing::expect_words(limits[0].text, {"the weights do not fit", "80", "283 Mbit of UltraRAM"});
+  testing::expect_words(limits[1].text, {"32768 bits wide (2048 channels of 16)", "end at 4096",
+                                         "At most 256 channels of that width fit"});
+  EXPECT_TRUE(limits[0].oversize && limits[1].oversize);
+  EXPECT_LE(s.dsp, 4788);
+  EXPECT_TRUE(testing::limits_of(testing::windows_graph(9, 12, false), options(Layout::Fused),
+                                 HlsBackend::Vivado)
+                  .empty());
+}
+
+/// As `tailor inspect` asks: a sizing, no design.
+std::vector<Limit> resnet8_limits(const FixedType& type, std::optional<int64_t> reuse,
+                                  HlsBackend backend) {
+  const Network network = network_by_name("resnet8").network;
+  TensorMap zeros;
+  for (const TensorSpec& spec : tensor_specs(network))
+    zeros.emplace(spec.name, Tensor(DType::F32, spec.shape));
+  const Plan plan =
+      testing::make_plan(lower(network, zeros, "test"), {type, 2.1, Layout::Fused, reuse});
+  const Device device = find_device("u200");
+  return limits(plan, size(plan, {device, reuse}), device, backend);
+}
+
+const Limit* limit_of(const std::vector<Limit>& limits, const std::string& what) {
+  for (const Limit& limit : limits) {
+    if (limit.what == what) return &limit;
+  }
+  return nullptr;
+}
+
+TEST(Limits, OneMultiplierForEveryProductOfAResNet8IsSaidWithWhatFits) {
+  const auto limits = resnet8_limits({16, 6}, 1, HlsBackend::Vivado);
+  const Limit* dsp = limit_of(limits, "dsp");
+  ASSERT_NE(dsp, nullptr);
+  EXPECT_TRUE(dsp->oversize);
+  testing::expect_words(dsp->text, {"take 77360 DSP slices, the u200 has 6840", "--reuse-factor",
+                                    "no --reuse-factor at all"});
+  // The factor that it names fits, and half of it does not.
+  const size_t at = dsp->text.find("--reuse-factor ") + 15;
+  const int64_t factor = std::stol(dsp->text.substr(at));
+  EXPECT_EQ(limit_of(resnet8_limits({16, 6}, factor, HlsBackend::Vivado), "dsp"), nullptr);
+  EXPECT_NE(limit_of(resnet8_limits({16, 6}, factor / 2, HlsBackend::Vivado), "dsp"), nullptr);
+  // 3x3x64 to 64: 36,864 products of 16 bits in one word.
+  const Limit* word = limit_of(limits, "weight_word");
+  ASSERT_NE(word, nullptr);
+  EXPECT_TRUE(word->oversize);
+  testing::expect_words(
+      word->text, {"words of 589824 bits (36864 multipliers of 16)", "Vivado HLS stops at 65536"});
+  const auto vitis = resnet8_limits({16, 6}, 1, HlsBackend::Vitis);
+  EXPECT_FALSE(limit_of(vitis, "weight_word")->oversize);  // nobody has tried
+  EXPECT_TRUE(limit_of(vitis, "dsp")->oversize);
+}
+
+TEST(ResidualBlock, HasThePapersMultipliersAndSkipFifo) {  // tables 5 and 6
+  int64_t expected = 12;
+  for (const char* name : {"residual_block16", "residual_block32", "residual_block64"}) {
+    const Network network = network_by_name(name).network;
+    const Graph design = testing::make_design(lower(network, initial_tensors(network, 1), "test"),
+                                              {FixedType{16, 6}, 2.1, Layout::Fused, 576});
+    int64_t multipliers = 0;
+    for (const Node& node : design.nodes)
+      multipliers += node.op == Op::Conv2d ? node.hardware.multipliers : 0;
+    EXPECT_EQ(multipliers, expected) << name;
+    expected *= 4;
+    const auto skips = skip_depths(design);
+    ASSERT_EQ(skips.size(), 1U);
+    EXPECT_EQ(design.value(skips[0].value).fifo_depth, 69) << name;
+  }
+}
+
+TEST(Limits, MultipliersOfLutsAreHeldAgainstTheCardsLuts) {
+  const auto limits = resnet8_limits({8, 3}, 1, HlsBackend::Vitis);
+  EXPECT_EQ(limit_of(limits, "dsp"), nullptr);
+  const Limit* lut = limit_of(limits, "lut");
+  ASSERT_NE(lut, nullptr);
+  EXPECT_TRUE(lut->oversize);
+  testing::expect_words(lut->text, {"77360 of them of about", "the u200 has 1182240"});
+  EXPECT_TRUE(resnet8_limits({8, 3}, std::nullopt, HlsBackend::Vitis).empty());
+  EXPECT_TRUE(resnet8_limits({16, 6}, std::nullopt, HlsBackend::Vitis).empty());
+}
+
+TEST(Limits, ALoopUnrolledTooOftenAndALargeRegisterArrayAreNamed) {
+  testing::GraphBuilder b("wide", {1200, 3, 3});
+  b.conv("conv", b.at, conv_attributes(3, 1, 1), 4, 1e-3);
+  testing::DesignOptions o = options(Layout::Fused);
+  o.type = FixedType{3, 2};
+  o.reuse_factor = 1;
+  const auto limits = testing::limits_of(b.finish(3), o, HlsBackend::Vivado);
+  const Limit* unroll = limit_of(limits, "unroll");
+  ASSERT_NE(unroll, nullptr);
+  testing::expect_words(unroll->text, {"conv unrolls a loop 10800 times", "stops at 4096"});
+  const Limit* partition = limit_of(limits, "partition");
+  ASSERT_NE(partition, nullptr);
+  EXPECT_FALSE(partition->oversize);
+  testing::expect_words(partition->text, {"an array of 10800 elements", "config_array_partition"});
+}
+
+TEST(HandMadeGraphs, RawPixelsGetTheIntegerBitsTheyNeed) {
+  testing::GraphBuilder b("raw", {3, 5, 6});
+  b.conv("conv", b.at, conv_attributes(3, 1, 1), 4, 1e-4);
+  const Graph lowered = b.finish(3);
+  for (Layout layout : {Layout::Fused, Layout::Stock}) {
+    testing::DesignOptions o = options(layout);
+    o.input_magnitude = 255;
+    const Graph design = testing::make_design(lowered, o);
+    EXPECT_EQ(to_string(*design.values[0].type), "ap_fixed<16,9,AP_RND,AP_SAT>");
+    testing::DesignOptions narrow = o;
+    narrow.type = FixedType{8, 3};
+    EXPECT_EQ(to_string(*testing::make_design(lowered, narrow).graph().values[0].type),
+              "ap_fixed<9,9,AP_RND,AP_SAT>");
+    std::vector<double> image(90);
+    for (size_t i = 0; i < image.size(); ++i) image[i] = static_cast<double>(i % 17 * 15 + i % 2);
+    const IntegerResult r = IntegerEmulator(design).run(image);
+    EXPECT_EQ(r.overflows[0], 0);
+    const std::vector<double> exact = Float64Emulator(lowered).run(image);
+    for (size_t k = 0; k < exact.size(); ++k) EXPECT_NEAR(r.logits[k], exact[k], 0.3);
+  }
+}
+
+TEST(HandMadeGraphs, AStridedConvolutionReadsNoSkipFromItsWindow) {
+  // On a map of one pixel a stride of 2 keeps the shape, but the window's centre is then another
+  // pixel's business.
+  const Graph lowered = one_conv({2, 1, 1}, conv_attributes(3, 2, 1));
+  const Graph design = testing::make_design(lowered, options(Layout::Fused));
+  for (const Node& node : design.nodes) {
+    if (node.op != Op::Conv2d) continue;
+    EXPECT_TRUE(node.conv().window_skips.empty() && node.conv().folded_skips.empty());
+  }
+  expect_same_function(lowered, options(Layout::Fused));
+}
+
+TEST(HandMadeGraphs, PadsBeyondTheKernelAreForTheStockLayout) {
+  const Graph lowered = one_conv({2, 4, 4}, conv_attributes(1, 1, 1));
+  testing::expect_error(ErrorKind::Unsupported,
+                        {"conv: pads of 1 and 1 before a kernel of 1", "--layout stock"},
+                        [&] { testing::make_design(lowered, options(Layout::Fused)); });
+  expect_same_function(lowered, options(Layout::Stock));
+}
+
+TEST(HandMadeGraphs, ADesignsConvolutionIsRefusedInALoweredGraph) {
+  Graph lowered = one_conv({2, 4, 4}, conv_attributes(3, 1, 1));
+  lowered.nodes[1].conv().activation = Activation::Relu;
+  for (Layout layout : {Layout::Fused, Layout::Stock})
+    testing::expect_error(ErrorKind::Unsupported, {"conv has a ReLU or skips of its own"},
+                          [&] { testing::make_design(lowered, options(layout)); });
+}
+
+TEST(HandMadeGraphs, AStageNamedAsTheTopFunctionGetsAnotherName) {
+  Graph lowered = one_conv({2, 4, 4}, conv_attributes(3, 1, 1));
+  lowered.name = "conv";
+  std::set<std::string> names = {"conv"};
+  const Graph design = testing::make_design(lowered, options(Layout::Stock));
+  for (const Node& node : design.nodes)
+    EXPECT_TRUE(names.insert(node.identifier).second) << node.identifier;
+}
+
+}  // namespace
+}  // namespace tailor

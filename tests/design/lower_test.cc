@@ -1,0 +1,150 @@
+// Lowering is node for node; what it computes is compared with LibTorch in tests/nn. Here: the
+// shape of the graph, and that a wrong one is refused.
+#include "tailor/design/lower.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "support/expect_error.h"
+#include "support/networks.h"
+#include "tailor/emulate/float64.h"
+#include "tailor/emulate/witness.h"
+
+namespace tailor {
+namespace {
+
+using testing::Surgery;
+
+int count_ops(const Graph& g, Op op) {
+  return static_cast<int>(
+      std::count_if(g.nodes.begin(), g.nodes.end(), [&](const Node& n) { return n.op == op; }));
+}
+
+Graph with_witness(const Network& network, const TensorMap& tensors) {
+  Graph g = lower(network, tensors, "test");
+  const auto size = network.input.size();
+  Witness w{
+      "3 random images",
+      Tensor(DType::F32, {3, network.input.channels, network.input.height, network.input.width}),
+      Tensor(DType::F32, {3, network.classes})};
+  Float64Emulator emulator(g);
+  for (int64_t i = 0; i < 3; ++i) {
+    auto image = testing::random_image(network.input, i);
+    for (double& v : image) v = static_cast<float>(v);
+    auto logits = emulator.run(image);
+    std::copy(image.begin(), image.end(), w.inputs.as<float>().data() + i * size);
+    std::copy(logits.begin(), logits.end(), w.outputs.as<float>().data() + i * network.classes);
+  }
+  g.witness = w;
+  return g;
+}
+
+TEST(Lower, NodesCarryTheNamesOfTheDescription) {
+  Graph g = testing::lowered_variant(
+      {Surgery::Traditional, Join::BeforeActivation, Shortcut::Projection});
+  EXPECT_EQ(count_ops(g, Op::Conv2d), 9);
+  EXPECT_EQ(count_ops(g, Op::BatchNorm), 9);
+  EXPECT_EQ(count_ops(g, Op::Add), 3);
+  EXPECT_EQ(count_ops(g, Op::Relu), 7);
+  std::vector<std::string> names;
+  for (const Node& n : g.nodes) names.push_back(n.name);
+  for (const char* name :
+       {"input", "stem.conv1", "stage2.block0.skip.conv", "stage2.block0.skip.bn",
+        "stage2.block0.add2", "stage2.block0.relu2", "pool", "fc", "output"})
+    EXPECT_NE(std::find(names.begin(), names.end(), name), names.end()) << name;
+  // Before the activation the sum feeds the ReLU; after it, the ReLU feeds the sum.
+  auto order = [](const Graph& graph) {
+    std::string text;
+    for (const Node& n : graph.nodes) {
+      if (n.name == "stage1.block0.add2" || n.name == "stage1.block0.relu2") text += n.name + " ";
+    }
+    return text;
+  };
+  EXPECT_EQ(order(g), "stage1.block0.add2 stage1.block0.relu2 ");
+  EXPECT_EQ(order(testing::lowered_variant(
+                {Surgery::Traditional, Join::AfterActivation, Shortcut::Projection})),
+            "stage1.block0.relu2 stage1.block0.add2 ");
+}
+
+TEST(Lower, RemovedAndShortenedNetworksHaveTheEdgesOfTheirDescription) {
+  EXPECT_EQ(count_ops(testing::lowered_variant(
+                          {Surgery::Removed, Join::BeforeActivation, Shortcut::Projection}),
+                      Op::Add),
+            0);
+  Graph shortened =
+      testing::lowered_variant({Surgery::Shortened, Join::BeforeActivation, Shortcut::Pad});
+  EXPECT_EQ(count_ops(shortened, Op::Add), 6);
+  EXPECT_EQ(count_ops(shortened, Op::ShortcutPad), 2);
+}
+
+TEST(Lower, TensorsThatDoNotFitAreRefused) {
+  Network network = testing::small_network();
+  TensorMap tensors = testing::random_tensors(network, 1);
+  tensors.erase("fc.bias");
+  testing::expect_error(
+      ErrorKind::Data, {"the tensors in test do not fit the network resnet8", "fc.bias is missing"},
+      [&] { lower(network, tensors, "test"); });
+}
+
+TEST(Witness, AcceptsTheGraphThatMadeItAndRefusesAnother) {
+  Network network = testing::small_network();
+  TensorMap tensors = testing::random_tensors(network, 1);
+  Graph g = with_witness(network, tensors);
+  EXPECT_LT(witness_error(g), 1e-6);
+  verify_witness(g, "test");
+  // A skip less.
+  Network removed = network;
+  Alteration a = apply_alteration(removed, "stage1.block0.skip", AlterationKind::Remove);
+  Graph other = lower(removed, tensors, "test");
+  other.witness = g.witness;
+  testing::expect_error(
+      ErrorKind::Mismatch,
+      {"the graph of test does not compute what LibTorch computed", "expected at most 0.0001"},
+      [&] { verify_witness(other, "test"); });
+  // One weight beyond the tolerance, one within.
+  Graph shifted = g;
+  shifted.tensors.at("fc.bias").as<float>()[2] += 0.01F;
+  EXPECT_THROW(verify_witness(shifted, "test"), Error);
+  Graph close = g;
+  close.tensors.at("fc.bias").as<float>()[2] += 1e-6F;
+  verify_witness(close, "test");
+}
+
+TEST(Witness, NotANumberIsRefused) {
+  Network network = testing::small_network();
+  Graph g = with_witness(network, testing::random_tensors(network, 1));
+  g.tensors.at("fc.bias").as<float>()[0] = NAN;
+  EXPECT_THROW(verify_witness(g, "test"), Error);
+}
+
+TEST(Calibrate, GivesEveryBatchNormUnitOutputOnItsImages) {
+  Network network = testing::small_network();
+  Graph g = lower(network, initial_tensors(network, 1), "test");
+  std::vector<std::vector<double>> images = {testing::random_image(network.input, 1),
+                                             testing::random_image(network.input, 2)};
+  calibrate_batch_norm(g, images);
+  std::vector<int> writer = producers(g);
+  Float64Emulator emulator(g);
+  std::map<int, std::pair<double, double>>
+      sums;  // of value and square, over images, pixels and channels
+  for (const auto& image : images) {
+    emulator.run(image, [&](int id, Span<const double> hwc) {
+      if (g.nodes[static_cast<size_t>(writer[static_cast<size_t>(id)])].op != Op::BatchNorm) return;
+      for (double v : hwc) {
+        sums[id].first += v / static_cast<double>(2 * hwc.size());
+        sums[id].second += v * v / static_cast<double>(2 * hwc.size());
+      }
+    });
+  }
+  EXPECT_EQ(sums.size(), 9U);
+  for (const auto& [id, s] : sums) {
+    EXPECT_NEAR(s.first, 0, 1e-4) << g.value(id).name;
+    EXPECT_NEAR(s.second, 1, 1e-2) << g.value(id).name;
+  }
+}
+
+}  // namespace
+}  // namespace tailor

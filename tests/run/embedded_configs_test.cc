@@ -1,0 +1,175 @@
+// The configurations inside the program: every image experiment of the paper is there, its
+// alterations fit into its epochs, and every value says where it comes from.
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "tailor/core/embedded.h"
+#include "tailor/core/strings.h"
+#include "tailor/run/matrix.h"
+#include "tailor/run/run_config.h"
+#include "tailor/surgery/surgery.h"
+
+namespace tailor {
+namespace {
+
+/// The network as the data set makes it.
+Network network_of(const RunConfig& c) {
+  const std::map<std::string, int64_t> classes = {
+      {"synthetic", 10}, {"cifar10", 10}, {"svhn", 10}, {"cifar100", 100}, {"folder", 1000}};
+  const int64_t side = c.data.any_size() ? c.data.image_size : 32;
+  return make_network(c.network, {3, side, side}, classes.at(c.data.name));
+}
+
+RunConfig embedded(const std::string& name) { return load_run_config(name, {}).config; }
+
+TEST(EmbeddedConfigs, EveryAlterationFitsAndAThirdOfTheRunIsLeftAfterThem) {
+  for (const std::string& name : embedded_config_names()) {
+    SCOPED_TRACE(name);
+    const RunConfig c = embedded(name);
+    const Network network = network_of(c);
+    const std::vector<PlannedEdit> edits =
+        plan_edits(c.surgery, network, c.train.epochs, name + ".json");
+    EXPECT_EQ(edits.size(), skip_ids(network).size());
+    EXPECT_LE(3 * settled_epoch(c.surgery, edits), 2 * c.train.epochs);
+    if (c.train.schedule.kind == ScheduleKind::Step) {  // not at a vanishing rate
+      EXPECT_LT(edits.back().epoch, 2 * c.train.schedule.step_epochs);
+    } else {
+      EXPECT_EQ(c.train.schedule.kind, ScheduleKind::HoldThenCosine);
+    }
+  }
+}
+
+TEST(EmbeddedConfigs, EveryImageExperimentOfThePaperIsThere) {
+  const std::pair<const char*, const char*> sets[] = {
+      {"", "cifar10"}, {"c100_", "cifar100"}, {"svhn_", "svhn"}};
+  for (const int64_t depth : {8, 20, 32, 44, 56, 110}) {
+    for (const auto& [infix, data] : sets) {
+      const std::string name = fmt::format("resnet{}_{}", depth, infix);
+      SCOPED_TRACE(name);
+      const RunConfig removed = embedded(name + "remove");
+      EXPECT_EQ(removed.network.depth, depth);
+      EXPECT_EQ(removed.data.name, data);
+      EXPECT_EQ(removed.surgery.kind, SurgeryKind::Remove);
+      // All else is equal, so that the teacher is the same run.
+      RunConfig shortened = embedded(name + "shorten");
+      EXPECT_EQ(shortened.surgery.kind, SurgeryKind::Shorten);
+      shortened.surgery.kind = SurgeryKind::Remove;
+      EXPECT_EQ(write_run_config(shortened).dump(), write_run_config(removed).dump());
+    }
+  }
+  const RunConfig imagenet = embedded("resnet50_imagenet_remove");
+  EXPECT_EQ(imagenet.network.family, "resnet_imagenet");
+  EXPECT_EQ(parameter_count(network_of(imagenet)), 25'557'032);
+  EXPECT_EQ(imagenet.surgery.kind, SurgeryKind::Remove);
+}
+
+/// ResNet-34 is the same configuration at another depth.
+TEST(EmbeddedConfigs, AFolderOfPicturesTakesResnet18And34) {
+  for (const auto& [depth, skips] : {std::pair("18", size_t{8}), std::pair("34", size_t{16})}) {
+    const RunConfig c =
+        load_run_config("resnet18_folder", {std::string("network.depth=") + depth}).config;
+    const Network network = network_of(c);
+    const auto edits = plan_edits(c.surgery, network, c.train.epochs, "resnet18_folder");
+    EXPECT_EQ(edits.size(), skips);
+    EXPECT_LE(3 * settled_epoch(c.surgery, edits), 2 * c.train.epochs);
+    EXPECT_EQ(network.input, (MapShape{3, 128, 128}));
+  }
+}
+
+/// A comment is a text, or its lines.
+size_t comment_size(const Json& part) {
+  const Json* comment = part.find("comment");
+  if (!comment) return 0;
+  return comment->is_array() ? comment->dump().size() : comment->as_string().size();
+}
+
+TEST(EmbeddedConfigs, EveryPartSaysItsSource) {
+  for (const EmbeddedFile& file : embedded_configs()) {
+    const std::string name = file.name;
+    SCOPED_TRACE(name);
+    const Json json = Json::parse(file.text, name);
+    EXPECT_GT(comment_size(json), 20U);
+    if (name.rfind("quickstart", 0) == 0) continue;  // wholly ours, and says so
+    const Json& parts = is_matrix(json) ? json.at("base") : json;
+    for (const char* part : {"network", "data", "teacher", "surgery", "distill", "train"})
+      EXPECT_GT(comment_size(parts.at(part)), 20U) << part;
+    if (!is_matrix(json)) continue;
+    for (const auto& [axis, values] : json.at("axes").as_object())
+      EXPECT_GT(comment_size(values), 20U) << axis;
+    for (const Json& exception : json.at("exceptions").as_array())
+      EXPECT_GT(comment_size(exception), 20U) << exception.dump();
+  }
+}
+
+/// What its members differ in: join, data, teacher, student, each as epochs x batch and schedule.
+std::string members_of(const Json& matrix) {
+  std::string text = "\n";
+  auto training = [](const Json& t) {
+    return fmt::format("{}x{} {}", t.at("epochs").as_int(), t.at("batch_size").as_int(),
+                       t.at("schedule").at("kind").as_string());
+  };
+  for (const auto& [name, c] : matrix_members(matrix, "the matrix")) {
+    std::vector<std::string> augment;
+    for (const Json& step : c.at("data").at("augment").as_array())
+      augment.push_back(step.as_string());
+    text += fmt::format(
+        "{} {} {} {} {} {} {}\n", name, split(c.at("network").at("join").as_string(), '_')[0],
+        c.at("data").at("name").as_string(), join(augment, "+"), training(c.at("teacher")),
+        c.at("teacher").at("schedule").get_int("warmup_epochs", 0), training(c.at("train")));
+  }
+  return text;
+}
+
+/// As the forty files said it that the matrix replaced.
+TEST(EmbeddedConfigs, TheMatrixSaysWhatAFileForEachMemberSaid) {
+  std::string matrix;
+  for (const EmbeddedFile& file : embedded_configs()) {
+    if (file.name == std::string_view("cifar_matrix.json")) matrix = file.text;
+  }
+  EXPECT_EQ(members_of(Json::parse(matrix, "cifar_matrix.json")), R"(
+resnet110_c100_remove before cifar100 pad_crop+flip 160x128 cosine 2 250x128 hold_then_cosine
+resnet110_c100_shorten before cifar100 pad_crop+flip 160x128 cosine 2 250x128 hold_then_cosine
+resnet110_remove before cifar10 pad_crop+flip 160x128 cosine 2 250x128 hold_then_cosine
+resnet110_shorten before cifar10 pad_crop+flip 160x128 cosine 2 250x128 hold_then_cosine
+resnet110_svhn_remove before svhn pad_crop 80x128 cosine 2 250x128 hold_then_cosine
+resnet110_svhn_shorten before svhn pad_crop 80x128 cosine 2 250x128 hold_then_cosine
+resnet20_c100_remove before cifar100 pad_crop+flip 160x128 cosine 0 60x128 hold_then_cosine
+resnet20_c100_shorten before cifar100 pad_crop+flip 160x128 cosine 0 60x128 hold_then_cosine
+resnet20_remove before cifar10 pad_crop+flip 160x128 cosine 0 60x128 hold_then_cosine
+resnet20_remove_paper before cifar10 pad_crop+flip 200x32 step 0 200x32 step
+resnet20_shorten before cifar10 pad_crop+flip 160x128 cosine 0 60x128 hold_then_cosine
+resnet20_shorten_paper after cifar10 pad_crop+flip 200x32 step 0 200x32 step
+resnet20_svhn_remove before svhn pad_crop 80x128 cosine 0 60x128 hold_then_cosine
+resnet20_svhn_shorten before svhn pad_crop 80x128 cosine 0 60x128 hold_then_cosine
+resnet32_c100_remove before cifar100 pad_crop+flip 160x128 cosine 0 90x128 hold_then_cosine
+resnet32_c100_shorten before cifar100 pad_crop+flip 160x128 cosine 0 90x128 hold_then_cosine
+resnet32_remove before cifar10 pad_crop+flip 160x128 cosine 0 90x128 hold_then_cosine
+resnet32_shorten before cifar10 pad_crop+flip 160x128 cosine 0 90x128 hold_then_cosine
+resnet32_svhn_remove before svhn pad_crop 80x128 cosine 0 90x128 hold_then_cosine
+resnet32_svhn_shorten before svhn pad_crop 80x128 cosine 0 90x128 hold_then_cosine
+resnet44_c100_remove before cifar100 pad_crop+flip 160x128 cosine 0 120x128 hold_then_cosine
+resnet44_c100_shorten before cifar100 pad_crop+flip 160x128 cosine 0 120x128 hold_then_cosine
+resnet44_remove before cifar10 pad_crop+flip 160x128 cosine 0 120x128 hold_then_cosine
+resnet44_shorten before cifar10 pad_crop+flip 160x128 cosine 0 120x128 hold_then_cosine
+resnet44_svhn_remove before svhn pad_crop 80x128 cosine 0 120x128 hold_then_cosine
+resnet44_svhn_shorten before svhn pad_crop 80x128 cosine 0 120x128 hold_then_cosine
+resnet56_c100_remove before cifar100 pad_crop+flip 160x128 cosine 0 140x128 hold_then_cosine
+resnet56_c100_shorten before cifar100 pad_crop+flip 160x128 cosine 0 140x128 hold_then_cosine
+resnet56_remove before cifar10 pad_crop+flip 160x128 cosine 0 140x128 hold_then_cosine
+resnet56_shorten before cifar10 pad_crop+flip 160x128 cosine 0 140x128 hold_then_cosine
+resnet56_svhn_remove before svhn pad_crop 80x128 cosine 0 140x128 hold_then_cosine
+resnet56_svhn_shorten before svhn pad_crop 80x128 cosine 0 140x128 hold_then_cosine
+resnet8_c100_remove before cifar100 pad_crop+flip 160x128 cosine 0 60x128 hold_then_cosine
+resnet8_c100_shorten before cifar100 pad_crop+flip 160x128 cosine 0 60x128 hold_then_cosine
+resnet8_remove before cifar10 pad_crop+flip 160x128 cosine 0 60x128 hold_then_cosine
+resnet8_remove_paper before cifar10 pad_crop+flip 200x32 step 0 200x32 step
+resnet8_shorten before cifar10 pad_crop+flip 160x128 cosine 0 60x128 hold_then_cosine
+resnet8_shorten_paper after cifar10 pad_crop+flip 200x32 step 0 200x32 step
+resnet8_svhn_remove before svhn pad_crop 80x128 cosine 0 60x128 hold_then_cosine
+resnet8_svhn_shorten before svhn pad_crop 80x128 cosine 0 60x128 hold_then_cosine
+)");
+}
+
+}  // namespace
+}  // namespace tailor
