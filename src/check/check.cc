@@ -30,10 +30,10 @@ struct Subject {
   Manifest manifest;
   std::unique_ptr<Project> project;
   Graph lowered, design;
-  std::vector<std::vector<double>> inputs_chw;
+  std::vector<std::vector<double>> inputs;
 
   RunOptions run_options(const CheckOptions& options) const {
-    return {options.compiler, static_cast<int64_t>(inputs_chw.size()), design.classes(),
+    return {options.compiler, static_cast<int64_t>(inputs.size()), design.classes(),
             options.threads};
   }
 };
@@ -122,10 +122,10 @@ CheckStep check_fifos(const Subject& p) {
 std::vector<std::vector<double>> float64_logits(const Subject& p, const Graph& graph,
                                                 const CheckOptions& options) {
   const Float64Emulator emulator(graph);
-  std::vector<std::vector<double>> logits(std::min(p.inputs_chw.size(), kQuantisationImages));
+  std::vector<std::vector<double>> logits(std::min(p.inputs.size(), kQuantisationImages));
   parallel_for(static_cast<int64_t>(logits.size()), options.threads, [&](int64_t i) {
     if (pending_interrupt() == 0)
-      logits[static_cast<size_t>(i)] = emulator.run(p.inputs_chw[static_cast<size_t>(i)]);
+      logits[static_cast<size_t>(i)] = emulator.run(p.inputs[static_cast<size_t>(i)]);
   });
   throw_if_interrupted();
   return logits;
@@ -169,7 +169,7 @@ CheckStep check_answers(const Subject& p, const std::vector<std::vector<double>>
   std::vector<std::vector<int64_t>> raw;
   raw.reserve(integers.size());
   for (const IntegerResult& r : integers) raw.push_back(r.logits_raw);
-  const InputDependence d = input_dependence(p.inputs_chw, raw, exact);
+  const InputDependence d = input_dependence(p.inputs, raw, exact);
   int64_t lost = 0, nonzero = 0;
   for (const Underflow& u : count_underflows(p.design)) lost += u.weights, nonzero += u.nonzero;
   const std::string underflows = fmt::format(
@@ -224,7 +224,7 @@ std::string first_difference(const Subject& p, const CheckOptions& options, size
   const Graph& g = p.design;
   const std::vector<int> writer = producers(g);
   std::string found;
-  IntegerEmulator(g).run(p.inputs_chw[sample], [&](int id, Span<const int64_t> expected) {
+  IntegerEmulator(g).run(p.inputs[sample], [&](int id, Span<const int64_t> expected) {
     const Node& node = g.nodes[static_cast<size_t>(writer[static_cast<size_t>(id)])];
     if (found.empty() && node.op != Op::Input)
       found = difference_at(node, g.value(id), p.project->traced(g.value(id)), expected);
@@ -241,7 +241,7 @@ CheckStep check_compiled(const Subject& p, const std::vector<IntegerResult>& int
   if (!run.build_error.empty()) return {"compiled", false, run.build_error};
   if (!run.run_error.empty()) return {"compiled", false, run.run_error};
   const std::vector<std::vector<int64_t>>& rows = run.logits;
-  const size_t count = p.inputs_chw.size();
+  const size_t count = p.inputs.size();
   if (rows.size() != count) {
     return {"compiled", false,
             fmt::format("the compiled project gave {} results, expected {}", rows.size(), count)};
@@ -279,9 +279,9 @@ void open_reference(Subject& p, const CheckOptions& options) {
     fail(ErrorKind::Data, "{}: graph.safetensors and design.safetensors are of different networks",
          folder);
   }
-  p.inputs_chw = p.project->inputs(p.design.input_shape());
-  if (options.vectors > 0 && static_cast<size_t>(options.vectors) < p.inputs_chw.size())
-    p.inputs_chw.resize(static_cast<size_t>(options.vectors));
+  p.inputs = p.project->inputs(p.design.input_shape());
+  if (options.vectors > 0 && static_cast<size_t>(options.vectors) < p.inputs.size())
+    p.inputs.resize(static_cast<size_t>(options.vectors));
 }
 
 }  // namespace
@@ -330,15 +330,15 @@ CheckReport check_project(const std::string& folder, const CheckOptions& options
     report.steps.push_back({"graphs", false, std::string(e.what()) + "; nothing can be compared"});
     return report;
   }
-  report.vectors = static_cast<int64_t>(p.inputs_chw.size());
+  report.vectors = static_cast<int64_t>(p.inputs.size());
   report.steps.push_back(check_witness(p));
   const auto exact = float64_logits(p, p.design, options);
   report.steps.push_back(check_layout(float64_logits(p, p.lowered, options), exact));
-  std::vector<IntegerResult> integers(p.inputs_chw.size());
+  std::vector<IntegerResult> integers(p.inputs.size());
   IntegerEmulator emulator(p.design);
   parallel_for(report.vectors, options.threads, [&](int64_t i) {
     if (pending_interrupt() == 0)
-      integers[static_cast<size_t>(i)] = emulator.run(p.inputs_chw[static_cast<size_t>(i)]);
+      integers[static_cast<size_t>(i)] = emulator.run(p.inputs[static_cast<size_t>(i)]);
   });
   throw_if_interrupted();
   report.steps.push_back(check_quantisation(p, exact, integers));

@@ -18,10 +18,10 @@
 #include "tailor/core/progress.h"
 #include "tailor/core/strings.h"
 #include "tailor/core/version.h"
-#include "tailor/target/target.h"
 #include "tailor/net/network.h"
 #include "tailor/net/weight_rules.h"
 #include "tailor/run/run_config.h"
+#include "tailor/target/target.h"
 
 namespace tailor {
 namespace {

@@ -43,9 +43,9 @@ class EmulatorEvaluator : public Evaluator {
       std::vector<double> logits(labels.size() * row);
       parallel_for(n, 0, [&](int64_t i) {
         const auto at = static_cast<size_t>(i);
-        const std::vector<float> chw =
-            normalised_chw(images, first + i, input, preprocessing, &labels[at]);
-        const std::vector<double> answer = logits_of({chw.begin(), chw.end()});
+        const std::vector<float> image =
+            normalised_hwc(images, first + i, input, preprocessing, &labels[at]);
+        const std::vector<double> answer = logits_of({image.begin(), image.end()});
         TAILOR_CHECK(answer.size() == row, "{} logits for {} classes", answer.size(), row);
         std::copy(answer.begin(), answer.end(),
                   logits.begin() + static_cast<std::ptrdiff_t>(at * row));
@@ -58,7 +58,7 @@ class EmulatorEvaluator : public Evaluator {
 
  private:
   /// Thread-safe.
-  virtual std::vector<double> logits_of(const std::vector<double>& chw) = 0;
+  virtual std::vector<double> logits_of(const std::vector<double>& image) = 0;
 };
 
 class Float64Evaluator : public EmulatorEvaluator {
@@ -69,8 +69,8 @@ class Float64Evaluator : public EmulatorEvaluator {
   }
 
  private:
-  std::vector<double> logits_of(const std::vector<double>& chw) override {
-    return emulator_.run(chw);
+  std::vector<double> logits_of(const std::vector<double>& image) override {
+    return emulator_.run(image);
   }
   Float64Emulator emulator_;
 };
@@ -97,8 +97,8 @@ class IntegerEvaluator : public EmulatorEvaluator {
   }
 
  private:
-  std::vector<double> logits_of(const std::vector<double>& chw) override {
-    IntegerResult r = emulator_.run(chw);
+  std::vector<double> logits_of(const std::vector<double>& image) override {
+    IntegerResult r = emulator_.run(image);
     for (int64_t count : r.overflows) overflows_ += count;
     return std::move(r.logits);
   }

@@ -181,7 +181,7 @@ void verify_values(const TensorMap& tensors, const std::string& file) {
 
 Tensor noise_inputs(const Network& network, const Preprocessing& preprocessing) {
   const MapShape& shape = network.input;
-  Tensor inputs(DType::F32, {kWitnessImages, shape.channels, shape.height, shape.width});
+  Tensor inputs(DType::F32, {kWitnessImages, shape.height, shape.width, shape.channels});
   float* at = inputs.as<float>().data();
   for (int64_t i = 0; i < kWitnessImages; ++i) {
     for (double v : noise_image(shape, preprocessing, i)) *at++ = static_cast<float>(v);

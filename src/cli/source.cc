@@ -103,12 +103,13 @@ void warn_of_assumptions(const Checkpoint& checkpoint, const std::string& path) 
 
 std::vector<double> noise_image(const MapShape& shape, const Preprocessing& p, int64_t index) {
   CounterRandom random(kNoiseSeed, RandomStream::Noise, static_cast<uint64_t>(index));
-  std::vector<double> image;
-  for (int64_t c = 0; c < shape.channels; ++c) {
+  std::vector<double> image(static_cast<size_t>(shape.size()));
+  for (int64_t c = 0; c < shape.channels; ++c) {  // drawn channel by channel, as always
+    const auto channel = static_cast<size_t>(c) % p.mean.size();  // older files have three means
     for (int64_t i = 0; i < shape.pixels(); ++i) {
       const double pixel = p.low + (p.high - p.low) * static_cast<double>(random.below(256)) / 255;
-      const auto channel = static_cast<size_t>(c) % p.mean.size();  // older files have three means
-      image.push_back((pixel - p.mean[channel]) / p.deviation[channel]);
+      image[static_cast<size_t>(i * shape.channels + c)] =
+          (pixel - p.mean[channel]) / p.deviation[channel];
     }
   }
   return image;
@@ -287,8 +288,8 @@ TestVectors sample_vectors(const GraphSource& source, const std::string& data_ro
       verify_data_fits(data, shape, source.lowered.graph().classes(), source.title);
       count = std::min(count, data.test->size());
       for (int64_t i = 0; i < count; ++i) {
-        std::vector<float> chw = normalised_chw(*data.test, i, shape, source.preprocessing);
-        samples.inputs_chw.emplace_back(chw.begin(), chw.end());
+        std::vector<float> image = normalised_hwc(*data.test, i, shape, source.preprocessing);
+        samples.inputs.emplace_back(image.begin(), image.end());
       }
       samples.source = fmt::format("the first {} test images of {}", count, config.name);
       return samples;
@@ -301,7 +302,7 @@ TestVectors sample_vectors(const GraphSource& source, const std::string& data_ro
          data_root);
   }
   for (int64_t i = 0; i < count; ++i)
-    samples.inputs_chw.push_back(noise_image(shape, source.preprocessing, i));
+    samples.inputs.push_back(noise_image(shape, source.preprocessing, i));
   samples.source = fmt::format("{} images of seeded noise", count);
   return samples;
 }

@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "tailor/cli/commands.h"
+#include "tailor/design/export.h"
 #include "tailor/design/passes.h"
 #include "tailor/ir/graph.h"
-#include "tailor/design/export.h"
 #include "tailor/run/checkpoint.h"
 #include "tailor/run/run_config.h"
 #include "tailor/tensors/preprocessing.h"
@@ -46,7 +46,7 @@ std::string resolve_checkpoint(const std::string& path, const char* what = "--ch
 /// Warns of what was assumed when the weights were imported.
 void warn_of_assumptions(const Checkpoint& checkpoint, const std::string& path);
 
-/// Uniform random pixels, preprocessed, CHW: what a network without data is looked at with.
+/// Uniform random pixels, preprocessed, HWC: what a network without data is looked at with.
 std::vector<double> noise_image(const MapShape& shape, const Preprocessing& p, int64_t index);
 
 /// tailor export --format safetensors.

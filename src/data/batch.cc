@@ -200,19 +200,14 @@ std::vector<int64_t> epoch_order(int64_t count, int64_t seed, int64_t epoch) {
                                                  static_cast<uint64_t>(epoch)));
 }
 
-std::vector<float> normalised_chw(const ImageDataset& images, int64_t index, MapShape shape,
+std::vector<float> normalised_hwc(const ImageDataset& images, int64_t index, MapShape shape,
                                   const Preprocessing& preprocessing, int64_t* label) {
   const BatchMaker maker(shape, preprocessing);
-  std::vector<float> hwc(static_cast<size_t>(shape.size())), chw(hwc.size());
+  std::vector<float> hwc(static_cast<size_t>(shape.size()));
   std::vector<int64_t> indices = {index}, labels = {0};
   maker.fill(images, indices, std::nullopt, 0, hwc, labels);
-  const int64_t pixels = shape.height * shape.width;
-  for (int64_t p = 0; p < pixels; ++p) {
-    for (int64_t c = 0; c < shape.channels; ++c)
-      chw[static_cast<size_t>(c * pixels + p)] = hwc[static_cast<size_t>(p * shape.channels + c)];
-  }
   if (label) *label = labels[0];
-  return chw;
+  return hwc;
 }
 
 }  // namespace tailor

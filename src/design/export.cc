@@ -61,14 +61,14 @@ std::string outputs_text(const Graph& design, const Counts& counts) {
 void look_for_underflow(Quantisation& q, const Graph& design, const TestVectors& vectors,
                         const std::vector<std::vector<double>>& exact) {
   const std::vector<Underflow> underflows = count_underflows(design);
-  const std::vector<int64_t> still = count_constant_channels(design, vectors.inputs_chw);
+  const std::vector<int64_t> still = count_constant_channels(design, vectors.inputs);
   for (size_t n = 0; n < design.nodes.size(); ++n) {
     q.weights += underflows[n].nonzero;
     add_count(q.weight_underflows, design.nodes[n], underflows[n].weights);
     add_count(q.lost_kernels, design.nodes[n], underflows[n].kernels);
     add_count(q.constant_channels, design.nodes[n], still[n]);
   }
-  const InputDependence d = input_dependence(vectors.inputs_chw, vectors.expected, exact);
+  const InputDependence d = input_dependence(vectors.inputs, vectors.expected, exact);
   if (d.known) q.depends_on_input = d.depends;
   if (d.known && !d.depends && d.expected) {
     q.warnings.push_back(fmt::format(
@@ -156,7 +156,7 @@ void Quantisation::describe(RecordVisitor& v) {
 
 Quantisation measure(const Design& design, TestVectors& vectors) {
   const Graph& graph = design.graph();
-  const std::vector<std::vector<double>>& images = vectors.inputs_chw;
+  const std::vector<std::vector<double>>& images = vectors.inputs;
   const IntegerEmulator emulator(graph);
   const auto integers =
       run_all<IntegerResult>(images.size(), [&](size_t i) { return emulator.run(images[i]); });

@@ -28,8 +28,11 @@ void fuse_stages(Graph& graph) {
     if (pads.top >= extent.height || pads.left >= extent.width) {
       fail(ErrorKind::Unsupported,
            "{}: pads of {} and {} before a kernel of {}: the fused stage takes pads below the "
-           "kernel; export with --layout stock",
-           conv.name, pads.top, pads.left, to_string(a.window));
+           "kernel{}; export with --layout stock",
+           conv.name, pads.top, pads.left, to_string(a.window),
+           a.window.dilation.size() == 1
+               ? ""
+               : fmt::format(", which spans {}x{}", extent.height, extent.width));
     }
     TAILOR_CHECK(a.stream_skips.empty() && a.activation == Activation::None, "{} is fused already",
                  conv.name);

@@ -13,10 +13,9 @@ namespace {
 constexpr int64_t kWidestToken = 4096;
 /// One RAMB18 and one URAM288.
 constexpr int64_t kRamb18Bits = 18 * 1024, kUramBits = 288 * 1024;
-/// Where Vivado HLS stops, as its error texts say (hls.md section 12): bits of a word, iterations
-/// of an unrolled loop, and elements of a partitioned array unless told otherwise. Whether Vitis
-/// HLS stops there too is not known.
-constexpr int64_t kWidestWord = 65536, kMostUnrolled = 4096, kMostPartitioned = 1024;
+/// Where Vivado HLS stops, as its error texts say (hls.md section 12): bits of a word, and
+/// iterations of an unrolled loop. Whether Vitis HLS stops there too is not known.
+constexpr int64_t kWidestWord = 65536, kMostUnrolled = 4096;
 /// LUTs of a multiplier of 8 x 8 bits, fitted on the published blocks (estimator.md section 4, uL);
 /// others by the number of partial products.
 constexpr double kLutsOf8x8 = 40;

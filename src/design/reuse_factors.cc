@@ -60,13 +60,18 @@ std::vector<ProductStage> product_stages(const Graph& graph) {
     stage.n_out = shape[0];
     stage.steps = in.shape.pixels();
     stage.outputs = graph.value(node.outputs[0]).shape.pixels();
-    if (node.op == Op::Conv2d) {
+    stage.longest_fixed = std::max(stage.n_out, in.shape.channels);
+    if (node.op == Op::Dense) {
+      stage.longest_fixed = std::max(stage.longest_fixed, stage.n_in - in.shape.channels);
+    } else {
       const ConvAttributes& a = node.conv();
+      const Size2 extent = a.window.extent();
       stage.n_in *= shape[2] * shape[3];
       stage.steps = (in.shape.height + std::max(a.window.pads.top, a.window.pads.bottom)) *
                     (in.shape.width + std::max(a.window.pads.left, a.window.pads.right));
-      stage.widest_read = (a.window.kernel.width - 1) * in.shape.channels;
-      if (a.groups > 1) stage.widest_read = std::max(stage.widest_read, a.groups * stage.n_in);
+      stage.longest_fixed =
+          std::max({stage.longest_fixed, a.window.taps(), extent.height - 1, extent.width - 1});
+      if (a.groups > 1) stage.longest_fixed = std::max(stage.longest_fixed, a.groups * stage.n_in);
     }
     stage.in_bits = in.type->width;
     stage.weight_bits = node.hardware.weight->width;
@@ -92,8 +97,7 @@ int64_t ProductStage::factor_within(int64_t target) const {
 int64_t ProductStage::nearest_factor(int64_t wanted) const { return nearest_of(factors, wanted); }
 
 int64_t ProductStage::longest_unrolled(int64_t factor) const {
-  const int64_t longest = factor > n_in ? multipliers(factor) : std::max(n_out, n_in / factor);
-  return std::max(longest, widest_read);
+  return std::max(longest_fixed, factor > n_in ? multipliers(factor) : n_in / factor);
 }
 
 int64_t dsp_of_multiplier(int width_a, int width_b) {

@@ -184,14 +184,7 @@ std::vector<double> Float64Emulator::evaluate(size_t n, const std::vector<const 
     case Op::Input:
       TAILOR_CHECK(static_cast<int64_t>(image.size()) == out.size(), "input of {} values for {}",
                    image.size(), to_string(out));
-      y.resize(image.size());
-      for (int64_t c = 0; c < out.channels; ++c) {
-        for (int64_t p = 0; p < out.pixels(); ++p) {
-          y[static_cast<size_t>(p * out.channels + c)] =
-              image[static_cast<size_t>(c * out.pixels() + p)];
-        }
-      }
-      return y;
+      return {image.begin(), image.end()};
     case Op::Conv2d: {
       const ConvAttributes& a = node.conv();
       y = conv(a, in, out, input(0), weights_[n], biases_[n]);
@@ -258,7 +251,7 @@ std::vector<double> Float64Emulator::evaluate(size_t n, const std::vector<const 
   return y;
 }
 
-std::vector<double> Float64Emulator::run(Span<const double> input_chw, const Float64Tap& tap,
+std::vector<double> Float64Emulator::run(Span<const double> input, const Float64Tap& tap,
                                          const Float64Change& change) const {
   std::vector<Map> maps(graph_.values.size());
   // A value is dropped after its last reader, so that a deep network needs a few maps only.
@@ -270,7 +263,7 @@ std::vector<double> Float64Emulator::run(Span<const double> input_chw, const Flo
     const Node& node = graph_.nodes[n];
     std::vector<const Map*> inputs;
     for (int id : node.inputs) inputs.push_back(&maps[static_cast<size_t>(id)]);
-    Map y = evaluate(n, inputs, input_chw);
+    Map y = evaluate(n, inputs, input);
     if (node.op == Op::Output) return y;
     if (change) change(n, y);
     for (int id : node.outputs) {

@@ -72,7 +72,7 @@ struct IntegerEmulator::Plan {
   bool narrow = true;  // every map but the logits fits int16
 
   template <class T>
-  IntegerResult run(Span<const double> input_chw, const IntegerTap& tap) const;
+  IntegerResult run(Span<const double> input, const IntegerTap& tap) const;
   template <class T>
   std::vector<T> conv(size_t n, const std::vector<const std::vector<T>*>& inputs,
                       int64_t& overflows) const;
@@ -144,8 +144,8 @@ const std::vector<int64_t>& IntegerEmulator::weight_overflows() const {
   return plan_->weight_overflows;
 }
 
-IntegerResult IntegerEmulator::run(Span<const double> input_chw, const IntegerTap& tap) const {
-  return plan_->narrow ? plan_->run<int16_t>(input_chw, tap) : plan_->run<int32_t>(input_chw, tap);
+IntegerResult IntegerEmulator::run(Span<const double> input, const IntegerTap& tap) const {
+  return plan_->narrow ? plan_->run<int16_t>(input, tap) : plan_->run<int32_t>(input, tap);
 }
 
 template <class T>
@@ -218,8 +218,7 @@ std::vector<T> IntegerEmulator::Plan::conv(size_t n,
 }
 
 template <class T>
-IntegerResult IntegerEmulator::Plan::run(Span<const double> input_chw,
-                                         const IntegerTap& tap) const {
+IntegerResult IntegerEmulator::Plan::run(Span<const double> input, const IntegerTap& tap) const {
   IntegerResult result;
   result.overflows.resize(graph.nodes.size());
   std::vector<std::vector<T>> maps(graph.values.size());
@@ -250,16 +249,12 @@ IntegerResult IntegerEmulator::Plan::run(Span<const double> input_chw,
     switch (node.op) {
       case Op::Input: {
         const FixedType& type = *graph.value(node.outputs[0]).type;
-        TAILOR_CHECK(static_cast<int64_t>(input_chw.size()) == out.size(),
-                     "input of {} values for {}", input_chw.size(), to_string(out));
-        y.resize(input_chw.size());
-        for (int64_t c = 0; c < out.channels; ++c) {
-          for (int64_t p = 0; p < out.pixels(); ++p) {
-            bool overflowed = false;
-            y[static_cast<size_t>(p * out.channels + c)] = static_cast<T>(
-                quantise(input_chw[static_cast<size_t>(c * out.pixels() + p)], type, &overflowed));
-            overflows += overflowed ? 1 : 0;
-          }
+        TAILOR_CHECK(static_cast<int64_t>(input.size()) == out.size(), "input of {} values for {}",
+                     input.size(), to_string(out));
+        for (double v : input) {
+          bool overflowed = false;
+          y.push_back(static_cast<T>(quantise(v, type, &overflowed)));
+          overflows += overflowed ? 1 : 0;
         }
         break;
       }

@@ -99,12 +99,12 @@ std::vector<Underflow> count_underflows(const Graph& design) {
 }
 
 std::vector<int64_t> count_constant_channels(const Graph& design,
-                                             const std::vector<std::vector<double>>& images_chw) {
+                                             const std::vector<std::vector<double>>& images) {
   std::vector<int64_t> counts(design.nodes.size());
-  const size_t images = std::min(images_chw.size(), kQuantisationImages);
-  if (images < 2) return counts;
-  const auto raw = ranges_of<int64_t>(design, IntegerEmulator(design), images_chw, images);
-  const auto exact = ranges_of<double>(design, Float64Emulator(design), images_chw, images);
+  const size_t count = std::min(images.size(), kQuantisationImages);
+  if (count < 2) return counts;
+  const auto raw = ranges_of<int64_t>(design, IntegerEmulator(design), images, count);
+  const auto exact = ranges_of<double>(design, Float64Emulator(design), images, count);
   for (size_t n = 0; n < design.nodes.size(); ++n) {
     const Node& node = design.nodes[n];
     if (node.op == Op::Input || node.op == Op::Clone || node.outputs.empty()) continue;
@@ -115,12 +115,12 @@ std::vector<int64_t> count_constant_channels(const Graph& design,
   return counts;
 }
 
-InputDependence input_dependence(const std::vector<std::vector<double>>& images_chw,
+InputDependence input_dependence(const std::vector<std::vector<double>>& images,
                                  const std::vector<std::vector<int64_t>>& raw,
                                  const std::vector<std::vector<double>>& exact) {
   InputDependence d;
   const std::vector<std::vector<double>> few(
-      images_chw.begin(), images_chw.begin() + static_cast<std::ptrdiff_t>(exact.size()));
+      images.begin(), images.begin() + static_cast<std::ptrdiff_t>(exact.size()));
   d.known = few.size() > 1 && !all_equal(few);
   if (!d.known) return d;
   d.depends = !all_equal(raw);

@@ -178,6 +178,18 @@ NodeHardware read_hardware(const Json& json) {
   return h;
 }
 
+/// 1 … kGraphVersion.
+int file_version(const TensorFile& file, const std::string& path) {
+  const auto found = file.metadata.find("version");
+  const std::string version = found == file.metadata.end() ? "" : found->second;
+  for (int v = 1; v <= kGraphVersion; ++v) {
+    if (version == std::to_string(v)) return v;
+  }
+  fail(ErrorKind::Unsupported,
+       "graph file {}: expected version 1..{}, got {}; export it again with this version of tailor",
+       path, kGraphVersion, version);
+}
+
 }  // namespace
 
 std::string print_graph(const Graph& graph) {
@@ -236,11 +248,7 @@ Graph load_graph(const std::string& path) {
          "(it is graph.safetensors of every project)",
          path, file.metadata["format"]);
   }
-  if (file.metadata["version"] != std::to_string(kGraphVersion)) {
-    fail(ErrorKind::Unsupported,
-         "graph file {}: expected version {}, got {}; export it again with this version of tailor",
-         path, kGraphVersion, file.metadata["version"]);
-  }
+  const int version = file_version(file, path);
   Graph graph;
   try {
     Json document = Json::parse(file.metadata["document"], path);
@@ -282,6 +290,7 @@ Graph load_graph(const std::string& path) {
       Witness witness;
       witness.source = source->as_string();
       witness.inputs = find_tensor(file.tensors, "witness.inputs", path);
+      if (version == 1) witness.inputs = channels_last(witness.inputs);
       witness.outputs = find_tensor(file.tensors, "witness.outputs", path);
       file.tensors.erase("witness.inputs");
       file.tensors.erase("witness.outputs");

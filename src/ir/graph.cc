@@ -185,6 +185,11 @@ MapShape infer_shape(Op op, const std::string& name, const std::vector<MapShape>
       need(std::max(p.top, p.bottom) < extent.height && std::max(p.left, p.right) < extent.width,
            fmt::format("pads must be below the kernel of {}, or a window holds nothing",
                        kernel_text(a->window)));
+      const Size2 &kernel = a->window.kernel, &dilation = a->window.dilation;
+      need((kernel.height == 1 || dilation.height <= x.height) &&
+               (kernel.width == 1 || dilation.width <= x.width),
+           fmt::format("a window of {} steps over {}, so that one may hold nothing",
+                       to_string(a->window), to_string(x)));
       const MapShape y = window_map(a->window, x, x.channels);
       need(y.height > 0, window_too_large(a->window, x));
       return y;
@@ -226,9 +231,18 @@ int64_t largest_register_array(const Graph& design) {
   int64_t largest = 0;
   for (const Node& node : design.nodes) {
     for (int id : node.outputs) largest = std::max(largest, design.value(id).shape.channels);
-    if (node.op != Op::Conv2d) continue;
-    largest =
-        std::max(largest, node.conv().window.taps() * design.value(node.inputs[0]).shape.channels);
+    const Window* window = nullptr;
+    if (const auto* a = std::get_if<MaxPoolAttributes>(&node.attributes)) window = &a->window;
+    if (node.op == Op::Conv2d) {
+      window = &node.conv().window;
+      largest = std::max(largest, window->taps() * design.value(node.inputs[0]).shape.channels);
+    }
+    if (window) {
+      const Size2 extent = window->extent();
+      largest = std::max({largest, window->kernel.height * extent.width, extent.height});
+    }
+    if (node.op == Op::Dense)
+      largest = std::max(largest, design.value(node.inputs[0]).shape.size());
   }
   return largest;
 }

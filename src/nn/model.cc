@@ -262,7 +262,8 @@ int64_t Model::parameter_count() const {
 
 Tensor run_network(const Network& network, const TensorMap& tensors, const Tensor& inputs) {
   at::NoGradGuard no_grad;
-  return to_host(Model(network, tensors).forward(host_view(inputs), /*training=*/false));
+  const at::Tensor planes = host_view(inputs).permute({0, 3, 1, 2}).contiguous();
+  return to_host(Model(network, tensors).forward(planes, /*training=*/false));
 }
 
 FrozenModel::FrozenModel(const Network& network, const TensorMap& tensors) : network_(network) {

@@ -97,10 +97,11 @@ Checkpoint load_checkpoint(const std::string& path) {
     fail(ErrorKind::Data, "checkpoint {}: expected the format tailor.checkpoint, got '{}'; {}",
          path, file.metadata["format"], kAdvice);
   }
-  if (file.metadata["version"] != std::to_string(kCheckpointVersion)) {
+  const std::string version = file.metadata["version"];
+  if (version != "1" && version != std::to_string(kCheckpointVersion)) {
     fail(ErrorKind::Unsupported,
-         "checkpoint {}: expected version {}, got {}; use the version of tailor that wrote it",
-         path, kCheckpointVersion, file.metadata["version"]);
+         "checkpoint {}: expected version 1..{}, got {}; use the version of tailor that wrote it",
+         path, kCheckpointVersion, version);
   }
   Checkpoint c;
   try {
@@ -125,6 +126,7 @@ Checkpoint load_checkpoint(const std::string& path) {
       c.witness =
           CheckpointWitness{source->as_string(), find_tensor(file.tensors, "witness.inputs", path),
                             find_tensor(file.tensors, "witness.outputs", path)};
+      if (version == "1") c.witness->inputs = channels_last(c.witness->inputs);
     }
   } catch (const Error& e) {
     fail(ErrorKind::Data, "checkpoint {}: {}", path, e.what());

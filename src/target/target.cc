@@ -3,11 +3,11 @@
 
 #include <sys/stat.h>
 
-#include "target/hls/project.h"
 #include "tailor/core/files.h"
 #include "tailor/core/strings.h"
 #include "tailor/core/version.h"
 #include "tailor/ir/identifier.h"
+#include "target/hls/project.h"
 
 namespace tailor {
 namespace {
@@ -166,9 +166,9 @@ const Target& find_target(const std::string& name) {
 
 Manifest write_project(const Target& target, const ProjectContents& contents,
                        const std::string& output, bool force) {
-  TAILOR_CHECK(contents.vectors.inputs_chw.size() == contents.vectors.expected.size() &&
+  TAILOR_CHECK(contents.vectors.inputs.size() == contents.vectors.expected.size() &&
                    !contents.vectors.expected.empty(),
-               "{} vectors", contents.vectors.inputs_chw.size());
+               "{} vectors", contents.vectors.inputs.size());
   refuse_existing(output, force);
   Manifest manifest = manifest_of(contents);
   manifest.target = target.name();

@@ -88,6 +88,24 @@ std::vector<double> Tensor::to_doubles() const {
   return {};
 }
 
+Tensor channels_last(const Tensor& planes) {
+  const Shape& s = planes.shape();
+  if (s.size() != 4 || planes.dtype() != DType::F32) {
+    fail(ErrorKind::Data, "expected images [n, channels, height, width] of F32, got {} of {}",
+         to_string(s), dtype_name(planes.dtype()));
+  }
+  Tensor pixels(DType::F32, {s[0], s[2], s[3], s[1]});
+  const float* from = planes.as<float>().data();
+  float* to = pixels.as<float>().data();
+  const int64_t count = s[2] * s[3];
+  for (int64_t n = 0; n < s[0]; ++n, to += count * s[1]) {
+    for (int64_t c = 0; c < s[1]; ++c) {
+      for (int64_t p = 0; p < count; ++p) to[p * s[1] + c] = *from++;
+    }
+  }
+  return pixels;
+}
+
 const Tensor& find_tensor(const TensorMap& tensors, const std::string& name,
                           const std::string& where) {
   auto found = tensors.find(name);

@@ -421,9 +421,9 @@ class Run {
     CheckpointWitness w;
     w.source = fmt::format("{} {} images of {}", n, validation ? "validation" : "training",
                            spec_.data.name);
-    w.inputs = Tensor(DType::F32, {n, shape().channels, shape().height, shape().width});
+    w.inputs = Tensor(DType::F32, {n, shape().height, shape().width, shape().channels});
     w.outputs = Tensor(DType::F32, {n, spec_.data.classes});
-    at::Tensor plain = batch.pixels().contiguous(at::MemoryFormat::Contiguous);
+    at::Tensor plain = batch.pixels().permute({0, 2, 3, 1}).contiguous();
     std::copy_n(plain.data_ptr<float>(), plain.numel(), w.inputs.as<float>().data());
     std::copy_n(logits.data_ptr<float>(), logits.numel(), w.outputs.as<float>().data());
     return w;

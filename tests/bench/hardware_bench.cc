@@ -55,7 +55,7 @@ auto guarded(Body body) {
 struct Subject {
   explicit Subject(const std::string& network)
       : source(open_graph_source("", "", network, /*untrained=*/true)),
-        image(sample_vectors(source, "", 1).inputs_chw[0]) {}
+        image(sample_vectors(source, "", 1).inputs[0]) {}
   GraphSource source;  // initial weights, batch norm calibrated: what `tailor export --network NAME
                        // --untrained` has
   std::vector<double> image;

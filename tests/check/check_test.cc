@@ -4,10 +4,14 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <map>
+
 #include "support/designs.h"
 #include "support/expect_error.h"
 #include "support/graphs.h"
 #include "support/projects.h"
+#include "support/random_graphs.h"
 #include "tailor/core/files.h"
 #include "tailor/core/strings.h"
 #include "tailor/emulate/float64.h"
@@ -168,6 +172,96 @@ TEST_P(Compiled, AgreesBitForBit) {
 INSTANTIATE_TEST_SUITE_P(Check, Compiled, ::testing::Range(0, 12),
                          [](const auto& p) { return cases()[static_cast<size_t>(p.param)].name; });
 
+/// Seeds of random graphs: a few, or as many as $TAILOR_RANDOM_GRAPHS asks for.
+int random_graphs() {
+  const char* asked = std::getenv("TAILOR_RANDOM_GRAPHS");
+  return asked ? std::atoi(asked) : 5;
+}
+
+class Random : public ::testing::TestWithParam<int> {};
+
+TEST_P(Random, GraphsOfEveryKindOfWindowAgreeBitForBitInBothLayouts) {
+  for (Layout layout : {Layout::Fused, Layout::Stock}) {
+    TemporaryDirectory folder("tailor-check-test");
+    testing::DesignOptions options;
+    options.type = GetParam() % 3 == 0 ? FixedType{12, 5} : FixedType{16, 6};
+    options.layout = layout;
+    if (GetParam() % 4 != 0) options.reuse_factor = 1 + 5 * (GetParam() % 4);
+    const auto parts = testing::project_parts(testing::random_graph(GetParam()), options, 3);
+    testing::write_parts(parts, folder.path() + "/p");
+    for (const CheckStep& s : check_project(folder.path() + "/p", quick_options()).steps)
+      EXPECT_TRUE(s.passed) << to_string(layout) << ", " << s.name << ": " << s.detail;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Check, Random, ::testing::Range(0, random_graphs()));
+
+TEST(Dilation, GivesTheNumbersThatArithmeticGives) {
+  //  1  2  3          1   10    The kernel's rows are two apart, and a column of zeros is on the
+  //  4  5  6   with   .    .    left: 10 · 1 + 1000 · 7 = 7010,
+  //  7  8  9        100 1000    1 · 1 + 10 · 2 + 100 · 7 + 1000 · 8 = 8721, …
+  // 10 11 12
+  const std::vector<int64_t> sums = {7010, 8721, 9832, 10040, 12054, 13165};
+  testing::GraphBuilder b("dilated", {1, 4, 3});
+  ConvAttributes a;
+  a.window = {{2, 2}, {1, 1}, {2, 1}, {0, 1, 0, 0}};
+  b.conv("conv", b.at, a, 1);
+  Graph graph = b.finish(6, /*pooled=*/false);
+  auto set = [&](const char* name, const std::vector<float>& values) {
+    Span<float> data = graph.tensors.at(name).as<float>();
+    std::copy(values.begin(), values.end(), data.data());
+  };
+  set("conv.weight", {1, 10, 100, 1000});
+  set("conv.bias", {0});
+  std::vector<float> identity(36, 0.0F);
+  for (size_t i = 0; i < 6; ++i) identity[7 * i] = 1;
+  set("fc.weight", identity);
+  set("fc.bias", {0, 0, 0, 0, 0, 0});
+  const std::vector<double> image = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
+  EXPECT_EQ(Float64Emulator(graph).run(image), std::vector<double>(sums.begin(), sums.end()));
+
+  TemporaryDirectory folder("tailor-check-test");
+  testing::DesignOptions options;
+  options.type = FixedType{24, 16};
+  auto parts = testing::project_parts(graph, options, 1, 6);
+  parts.vectors.inputs = {image, image};  // the second finds what the first has left behind
+  const Graph& design = parts.design;
+  const FixedType& type = *design.value(design.nodes.back().inputs[0]).type;
+  std::vector<int64_t> raw;
+  for (int64_t sum : sums) raw.push_back(sum << type.fraction());
+  parts.vectors.expected = {raw, raw};
+  testing::write_parts(parts, folder.path() + "/p");
+  for (const CheckStep& s : check_project(folder.path() + "/p", quick_options()).steps)
+    EXPECT_TRUE(s.passed) << s.name << ": " << s.detail;
+}
+
+TEST(RandomGraphs, AFewSeedsHoldWindowsAndSkipsOfEveryKind) {
+  std::map<std::string, int64_t> count;
+  for (int64_t seed = 0; seed < 5; ++seed) {
+    const Graph design = testing::project_parts(testing::random_graph(seed), {}, 1).design;
+    for (const Node& node : design.nodes) {
+      const auto* conv = std::get_if<ConvAttributes>(&node.attributes);
+      const auto* pool = std::get_if<MaxPoolAttributes>(&node.attributes);
+      if (!conv && !pool) continue;
+      const Window& w = conv ? conv->window : pool->window;
+      const std::string op = pool ? "pool" : "conv";
+      count[op + " of one row"] += design.value(node.inputs[0]).shape.height == 1;
+      count[op + " dilated"] += w.dilation.size() > 1;
+      count[op + " not square"] += w.kernel.height != w.kernel.width && w.kernel.height > 1;
+      count[op + " of two strides"] += w.stride.height != w.stride.width;
+      count[op + " of two pads"] += w.pads.top != w.pads.bottom || w.pads.left != w.pads.right;
+      if (!conv) continue;
+      count["grouped"] += conv->groups > 1;
+      count["folded"] += !conv->folded_skips.empty() && w.dilation.size() > 1;
+      count["in the window"] += !conv->window_skips.empty() && w.dilation.size() > 1;
+      count["as a stream"] += !conv->stream_skips.empty() && w.dilation.size() > 1;
+      count["a skip's pixel under no tap"] += !conv->stream_skips.empty() && !has_centre_tap(w);
+    }
+  }
+  for (const auto& [what, n] : count) EXPECT_GT(n, 0) << what;
+  EXPECT_EQ(count.size(), 15U);
+}
+
 class Faults : public ::testing::Test {
  protected:
   Faults() : parts_(testing::project_parts(testing::block_network())) {}
@@ -227,7 +321,7 @@ TEST_F(Faults, ADroppedSkipInTheGraphContradictsTheWitness) {
   Network with = testing::block_network(), without = testing::block_network(Surgery::Removed);
   TensorMap tensors = testing::random_tensors(with, 3);
   Graph right = lower(with, tensors, "test");
-  Witness witness{"2 images", Tensor(DType::F32, {2, 2, 6, 7}), Tensor(DType::F32, {2, 5})};
+  Witness witness{"2 images", Tensor(DType::F32, {2, 6, 7, 2}), Tensor(DType::F32, {2, 5})};
   Float64Emulator reference(right);
   for (int64_t i = 0; i < 2; ++i) {
     auto image = testing::random_image(with.input, i);

@@ -52,7 +52,7 @@ class TextTarget : public Target {
   const char* name() const override { return "text"; }
   void write(const ProjectContents& contents, Manifest&, ProjectFiles& files) const override {
     Json images = Json::Array();
-    for (const auto& image : contents.vectors.inputs_chw) images.push_back(Json::array(image));
+    for (const auto& image : contents.vectors.inputs) images.push_back(Json::array(image));
     files.write("vectors.json", images.dump());
     std::string stages;
     for (const Node& node : contents.design.design.graph().nodes) stages += node.name + "\n";

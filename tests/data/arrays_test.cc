@@ -144,7 +144,7 @@ TEST_F(NpySensor, SixteenBitsAreKeptToTheLast) {
   EXPECT_EQ(open_data(config_).preprocessing.high, 0x0909 / 65535.F);
   // What the network sees tells neighbours apart: a step is 1 / 65,535 / deviation.
   const std::vector<float> seen =
-      normalised_chw(*data.test, 0, data.shape, {{0.000015}, {0.00001}}, nullptr);
+      normalised_hwc(*data.test, 0, data.shape, {{0.000015}, {0.00001}}, nullptr);
   EXPECT_NEAR(seen[1] - seen[0], 1 / 65535.0 / 0.00001, 1e-6);
   save_words("<i2", 2, 1, {-32768, 32767, 0, -1});
   const DataSplits with_sign = open_data(config_);

@@ -201,19 +201,19 @@ TEST(EpochOrder, IsAPermutationOfItsSeedAndEpoch) {
   for (int64_t i = 0; i < 100; ++i) EXPECT_EQ(order.at(static_cast<size_t>(i)), i);
 }
 
-TEST(NormalisedChw, IsTheSameImageWithChannelsFirst) {
+TEST(NormalisedHwc, IsTheImagePixelByPixel) {
   const FakeImages images;
   int64_t label = -1;
-  const auto chw = normalised_chw(images, 47, kShape, kPreprocessing, &label);
+  const auto hwc = normalised_hwc(images, 47, kShape, kPreprocessing, &label);
   EXPECT_EQ(label, 7);
   std::vector<double> expected;
-  for (int64_t c = 0; c < kShape.channels; ++c) {
-    for (int64_t y = 0; y < kShape.height; ++y) {
-      for (int64_t x = 0; x < kShape.width; ++x)
+  for (int64_t y = 0; y < kShape.height; ++y) {
+    for (int64_t x = 0; x < kShape.width; ++x) {
+      for (int64_t c = 0; c < kShape.channels; ++c)
         expected.push_back(normalised(source_pixel(47, y, x, c), c));
     }
   }
-  EXPECT_LT(difference(chw, expected), kTolerance);
+  EXPECT_LT(difference(hwc, expected), kTolerance);
 }
 
 }  // namespace

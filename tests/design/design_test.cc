@@ -353,6 +353,18 @@ TEST(Limits, ALoopUnrolledTooOftenAndALargeRegisterArrayAreNamed) {
   testing::expect_words(partition->text, {"an array of 10800 elements", "config_array_partition"});
 }
 
+TEST(Limits, LoopsAndRegistersOfADilatedWindowGoByWhatItSpans) {
+  testing::GraphBuilder b("long", {1, 1, 5000});
+  ConvAttributes a;
+  a.window = {{1, 3}, {1, 1}, {1, 2400}, {}};
+  b.conv("conv", b.at, a, 2);
+  const Graph lowered = b.finish(3);
+  EXPECT_EQ(largest_register_array(testing::make_design(lowered, options(Layout::Fused))), 4801);
+  const auto limits = testing::limits_of(lowered, options(Layout::Fused), HlsBackend::Vivado);
+  ASSERT_NE(limit_of(limits, "unroll"), nullptr);
+  testing::expect_words(limit_of(limits, "unroll")->text, {"conv unrolls a loop 4800 times"});
+}
+
 TEST(HandMadeGraphs, RawPixelsGetTheIntegerBitsTheyNeed) {
   testing::GraphBuilder b("raw", {3, 5, 6});
   b.conv("conv", b.at, conv_attributes(3, 1, 1), 4, 1e-4);
@@ -385,6 +397,19 @@ TEST(HandMadeGraphs, AStridedConvolutionReadsNoSkipFromItsWindow) {
     EXPECT_TRUE(node.conv().window_skips.empty() && node.conv().folded_skips.empty());
   }
   expect_same_function(lowered, options(Layout::Fused));
+}
+
+TEST(HandMadeGraphs, PadsOfADilatedKernelGoUpToWhatItSpans) {
+  ConvAttributes a;
+  a.window = {{1, 3}, {1, 1}, {1, 2}, {0, 4, 0, 0}};
+  expect_same_function(one_conv({2, 1, 9}, a), options(Layout::Fused));
+  a.window.pads.left = 5;
+  const Graph lowered = one_conv({2, 1, 9}, a);
+  testing::expect_error(ErrorKind::Unsupported,
+                        {"conv: pads of 0 and 5 before a kernel of 1x3 dilated 1x2",
+                         "below the kernel, which spans 1x5", "--layout stock"},
+                        [&] { testing::make_design(lowered, options(Layout::Fused)); });
+  expect_same_function(lowered, options(Layout::Stock));
 }
 
 TEST(HandMadeGraphs, PadsBeyondTheKernelAreForTheStockLayout) {

@@ -28,7 +28,7 @@ Graph with_witness(const Network& network, const TensorMap& tensors) {
   const auto size = network.input.size();
   Witness w{
       "3 random images",
-      Tensor(DType::F32, {3, network.input.channels, network.input.height, network.input.width}),
+      Tensor(DType::F32, {3, network.input.height, network.input.width, network.input.channels}),
       Tensor(DType::F32, {3, network.classes})};
   Float64Emulator emulator(g);
   for (int64_t i = 0; i < 3; ++i) {

@@ -7,8 +7,8 @@
 #include "support/graphs.h"
 #include "support/networks.h"
 #include "tailor/core/files.h"
-#include "tailor/emulate/integer.h"
 #include "tailor/design/export.h"
+#include "tailor/emulate/integer.h"
 
 namespace tailor {
 namespace {

@@ -12,43 +12,45 @@
 namespace tailor {
 namespace {
 
-TEST(Float64Emulator, GroupsAndOneSidedPadsAreTheDefinition) {
-  for (int64_t groups : {1, 2, 4}) {
-    for (int64_t stride : {1, 2}) {
-      testing::GraphBuilder b("conv", {4, 7, 9});
-      ConvAttributes a;
-      a.window = {{3, 3}, {stride, stride}, {1, 1}, {0, 2, 1, 1}};
-      a.groups = groups;
-      b.conv("conv", b.at, a, 20);
-      const Graph g = b.finish(3);
-      const std::vector<double> image = testing::random_image({4, 7, 9}, 6),
-                                weight = g.tensors.at("conv.weight").to_doubles(),
-                                bias = g.tensors.at("conv.bias").to_doubles();
-      const MapShape out = g.value(1).shape;
-      EXPECT_EQ(out, (MapShape{20, stride == 1 ? 6 : 3, stride == 1 ? 10 : 5}));
-      bool seen = false;
-      Float64Emulator(g).run(image, [&](int value, Span<const double> hwc) {
-        if (value != 1) return;
-        seen = true;
-        for (int64_t o = 0; o < out.channels; ++o) {
-          for (int64_t p = 0; p < out.pixels(); ++p) {
-            double sum = bias[static_cast<size_t>(o)];
-            for (int64_t i = 0; i < 4; ++i) {
-              if (i * groups / 4 != o * groups / 20) continue;
-              for (int64_t tap = 0; tap < 9; ++tap) {
-                const int64_t y = p / out.width * stride + tap / 3,
-                              x = p % out.width * stride + tap % 3 - 2;
-                if (y >= 7 || x < 0 || x >= 9) continue;
-                sum += weight[static_cast<size_t>((o * 4 / groups + i % (4 / groups)) * 9 + tap)] *
-                       image[static_cast<size_t>((i * 7 + y) * 9 + x)];
-              }
+TEST(Float64Emulator, GroupsOneSidedPadsAndDilationAreTheDefinition) {
+  struct Case {
+    int64_t groups, stride, dilation;
+  };
+  for (const Case& k : {Case{1, 1, 1}, {2, 2, 1}, {4, 1, 1}, {1, 2, 2}, {2, 1, 2}, {4, 2, 2}}) {
+    testing::GraphBuilder b("conv", {4, 7, 9});
+    ConvAttributes a;
+    a.window = {{3, 3}, {k.stride, k.stride}, {1, k.dilation}, {0, 2, 1, 1}};
+    a.groups = k.groups;
+    b.conv("conv", b.at, a, 20);
+    const Graph g = b.finish(3);
+    const std::vector<double> image = testing::random_image({4, 7, 9}, 6),
+                              weight = g.tensors.at("conv.weight").to_doubles(),
+                              bias = g.tensors.at("conv.bias").to_doubles();
+    const MapShape out = g.value(1).shape;
+    EXPECT_EQ(out, (MapShape{20, 6 / k.stride, (12 - 2 * k.dilation) / k.stride}));
+    bool seen = false;
+    Float64Emulator(g).run(image, [&](int value, Span<const double> hwc) {
+      if (value != 1) return;
+      seen = true;
+      for (int64_t o = 0; o < out.channels; ++o) {
+        for (int64_t p = 0; p < out.pixels(); ++p) {
+          double sum = bias[static_cast<size_t>(o)];
+          for (int64_t i = 0; i < 4; ++i) {
+            if (i * k.groups / 4 != o * k.groups / 20) continue;
+            for (int64_t tap = 0; tap < 9; ++tap) {
+              const int64_t y = p / out.width * k.stride + tap / 3,
+                            x = p % out.width * k.stride + tap % 3 * k.dilation - 2;
+              if (y >= 7 || x < 0 || x >= 9) continue;
+              const int64_t read = 4 / k.groups;
+              sum += weight[static_cast<size_t>((o * read + i % read) * 9 + tap)] *
+                     image[static_cast<size_t>((y * 9 + x) * 4 + i)];
             }
-            ASSERT_NEAR(hwc[static_cast<size_t>(p * 20 + o)], sum, 1e-12) << groups << " " << p;
           }
+          ASSERT_NEAR(hwc[static_cast<size_t>(p * 20 + o)], sum, 1e-12) << k.groups << " " << p;
         }
-      });
-      EXPECT_TRUE(seen);
-    }
+      }
+    });
+    EXPECT_TRUE(seen);
   }
 }
 

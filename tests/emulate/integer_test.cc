@@ -12,6 +12,7 @@
 #include "support/designs.h"
 #include "support/graphs.h"
 #include "support/networks.h"
+#include "support/random_graphs.h"
 #include "tailor/design/passes.h"
 #include "tailor/ir/weights.h"
 
@@ -21,7 +22,7 @@ namespace {
 using testing::Surgery;
 
 /// Straight from the definitions, in 128-bit integers; maps are HWC.
-std::vector<std::vector<int64_t>> slow_run(const Graph& g, const std::vector<double>& chw,
+std::vector<std::vector<int64_t>> slow_run(const Graph& g, const std::vector<double>& image,
                                            std::vector<int64_t>& overflows) {
   std::vector<std::vector<int64_t>> maps(g.values.size());
   overflows.assign(g.nodes.size(), 0);
@@ -48,8 +49,9 @@ std::vector<std::vector<int64_t>> slow_run(const Graph& g, const std::vector<dou
         for (int64_t o = 0; o < out.channels; ++o) {
           if (node.op == Op::Input) {
             bool lost = false;
-            y.push_back(quantise(chw[static_cast<size_t>((o * out.height + oy) * out.width + ox)],
-                                 *ov.type, &lost));
+            y.push_back(
+                quantise(image[static_cast<size_t>((oy * out.width + ox) * out.channels + o)],
+                         *ov.type, &lost));
             overflows[n] += lost;
             continue;
           }
@@ -209,6 +211,16 @@ TEST(IntegerEmulator, EqualsTheDefinitionForPoolsGroupsAndOneSidedPads) {
             testing::make_design(testing::windows_graph(9, 12, shortened), options(type, layout)),
             7);
       }
+    }
+  }
+}
+
+TEST(IntegerEmulator, EqualsTheDefinitionForRandomWindows) {
+  for (int64_t seed = 0; seed < 12; ++seed) {
+    for (Layout layout : {Layout::Fused, Layout::Stock}) {
+      SCOPED_TRACE(std::to_string(seed) + to_string(layout));
+      expect_equal_to_definition(
+          testing::make_design(testing::random_graph(seed), options({16, 6}, layout)), seed);
     }
   }
 }

@@ -56,7 +56,7 @@ Graph tiny_design() {
 TEST_F(GraphFile, RoundTripsEveryOperation) {
   Graph graph = every_op_graph();
   graph.provenance = Json::parse(R"({"from": "x.ckpt", "list": [1, 2.5, null]})", "");
-  graph.witness = Witness{"2 images", testing::random_tensor({2, 2, 6, 5}, 8),
+  graph.witness = Witness{"2 images", testing::random_tensor({2, 6, 5, 2}, 8),
                           testing::random_tensor({2, 4}, 9)};
   const Graph back = reload(graph);
   EXPECT_EQ(print_graph(back), print_graph(graph));
@@ -149,14 +149,28 @@ TEST_F(GraphFile, RoundTripsADesignWithItsAnnotations) {
   }
 }
 
+TEST_F(GraphFile, ImagesOfVersion1AreTurned) {
+  Graph graph = every_op_graph();
+  const Tensor planes = testing::random_tensor({1, 2, 6, 5}, 8);
+  graph.witness = Witness{"an image", planes, testing::random_tensor({1, 4}, 9)};
+  TensorFile file = file_of(graph);
+  file.metadata["version"] = "1";
+  load(file);
+  EXPECT_EQ(load_graph(path_).witness->inputs, channels_last(planes));
+  file.tensors["witness.inputs"] = Tensor(DType::F32, {60});
+  testing::expect_error(ErrorKind::Data, {"graph file " + path_, "expected images", "got [60]"},
+                        [&] { load(file); });
+}
+
 TEST_F(GraphFile, RefusesAnotherVersion) {
   TensorFile file = file_of(every_op_graph());
-  file.metadata["version"] = "2";
+  file.metadata["version"] = "3";
   EXPECT_EQ(message_of(ErrorKind::Unsupported, [&] { load(file); }),
             "graph file " + path_ +
-                ": expected version 1, got 2; export it again with this version of tailor");
+                ": expected version 1..2, got 3; export it again with this version of tailor");
   file.metadata.erase("version");
-  testing::expect_error(ErrorKind::Unsupported, {"expected version 1, got ;"}, [&] { load(file); });
+  testing::expect_error(ErrorKind::Unsupported, {"expected version 1..2, got ;"},
+                        [&] { load(file); });
 }
 
 TEST_F(GraphFile, RefusesForeignFiles) {
@@ -218,7 +232,7 @@ TEST_F(GraphFile, RefusesABrokenDocument) {
 
 TEST_F(GraphFile, RefusesAWitnessWithoutTensors) {
   Graph graph = every_op_graph();
-  graph.witness = Witness{"x", Tensor(DType::F32, {1, 2, 6, 5}), Tensor(DType::F32, {1, 4})};
+  graph.witness = Witness{"x", Tensor(DType::F32, {1, 6, 5, 2}), Tensor(DType::F32, {1, 4})};
   TensorFile file = file_of(graph);
   file.tensors.erase("witness.outputs");
   EXPECT_EQ(refusal(file),

@@ -165,6 +165,11 @@ TEST(InferShape, RefusesWhatDoesNotFitAndNamesTheNode) {
        {x},
        {},
        "graph: n (max_pool2d): kernel, stride and dilation must be 1..1048576, pads 0..1048576"},
+      {Op::MaxPool2d,
+       {x},
+       MaxPoolAttributes{{{1, 2}, {1, 1}, {1, 6}, {0, 5, 0, 5}}},
+       "graph: n (max_pool2d): a window of 1x2 dilated 1x6 steps over 2x6x5, so that one may hold "
+       "nothing"},
       {Op::Dense, {x, x}, {}, "graph: n (dense): expected 1 input, got 2"},
       {Op::ZeroPad,
        {x},

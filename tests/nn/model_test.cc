@@ -19,8 +19,9 @@ namespace {
 
 using testing::Surgery;
 
-at::Tensor as_batch(std::vector<float>& chw, const MapShape& shape, int64_t n) {
-  return at::from_blob(chw.data(), {n, shape.channels, shape.height, shape.width}, at::kFloat)
+at::Tensor as_batch(std::vector<float>& hwc, const MapShape& shape, int64_t n) {
+  return at::from_blob(hwc.data(), {n, shape.height, shape.width, shape.channels}, at::kFloat)
+      .permute({0, 3, 1, 2})
       .contiguous(at::MemoryFormat::ChannelsLast);
 }
 
@@ -39,14 +40,14 @@ void expect_agreement(const Network& network, double tolerance = 2e-5) {
   FrozenModel frozen(network, tensors);
   Float64Emulator emulator(lower(network, tensors, "test"));
   at::NoGradGuard no_grad;
-  std::vector<float> chw = images(network.input, 3);
-  at::Tensor logits = model.forward(as_batch(chw, network.input, 3), false),
-             folded = frozen.forward(as_batch(chw, network.input, 3));
+  std::vector<float> hwc = images(network.input, 3);
+  at::Tensor logits = model.forward(as_batch(hwc, network.input, 3), false),
+             folded = frozen.forward(as_batch(hwc, network.input, 3));
   for (int64_t i = 0; i < 3; ++i) {
     const auto size = static_cast<size_t>(network.input.size());
     std::vector<double> image(
-        chw.begin() + static_cast<std::ptrdiff_t>(static_cast<size_t>(i) * size),
-        chw.begin() + static_cast<std::ptrdiff_t>(static_cast<size_t>(i + 1) * size));
+        hwc.begin() + static_cast<std::ptrdiff_t>(static_cast<size_t>(i) * size),
+        hwc.begin() + static_cast<std::ptrdiff_t>(static_cast<size_t>(i + 1) * size));
     const auto expected = emulator.run(image);
     for (int64_t k = 0; k < network.classes; ++k) {
       const double value = expected[static_cast<size_t>(k)],
@@ -112,10 +113,10 @@ INSTANTIATE_TEST_SUITE_P(Model, EveryVariant, ::testing::ValuesIn(testing::all_v
 
 /// One forward and backward pass.
 void backward(Model& model, const Network& network) {
-  std::vector<float> chw = images(network.input, 4);
+  std::vector<float> hwc = images(network.input, 4);
   std::vector<int64_t> labels = {0, 3, 6, 1};
   model.zero_gradients();
-  at::cross_entropy_loss(model.forward(as_batch(chw, network.input, 4), true),
+  at::cross_entropy_loss(model.forward(as_batch(hwc, network.input, 4), true),
                          at::from_blob(labels.data(), {4}, at::kLong))
       .backward();
 }
@@ -157,20 +158,20 @@ TEST(Model, TrainingUpdatesRunningStatisticsAndEvaluationDoesNot) {
   Network network = testing::small_network();
   Model model(network, testing::random_tensors(network, 1));
   const Tensor before = model.tensors().at("stem.bn1.running_mean");
-  std::vector<float> chw = images(network.input, 2);
+  std::vector<float> hwc = images(network.input, 2);
   at::NoGradGuard no_grad;
-  model.forward(as_batch(chw, network.input, 2), false);
+  model.forward(as_batch(hwc, network.input, 2), false);
   EXPECT_EQ(model.tensors().at("stem.bn1.running_mean"), before);
-  model.forward(as_batch(chw, network.input, 2), true);
+  model.forward(as_batch(hwc, network.input, 2), true);
   EXPECT_FALSE(model.tensors().at("stem.bn1.running_mean") == before);
 }
 
 TEST(Model, AbsorbedStatisticsAreMeansOverTheBatchesAndNothingElseMoves) {
   Network network = testing::small_network();
   const TensorMap start = testing::random_tensors(network, 1);
-  std::vector<float> chw = images(network.input, 6);
+  std::vector<float> hwc = images(network.input, 6);
   const auto half = static_cast<std::ptrdiff_t>(3 * network.input.size());
-  std::vector<float> first(chw.begin(), chw.begin() + half), second(chw.begin() + half, chw.end());
+  std::vector<float> first(hwc.begin(), hwc.begin() + half), second(hwc.begin() + half, hwc.end());
   auto after = [&](std::vector<float>& batch) {
     Model model(network, start);
     model.absorb_statistics(as_batch(batch, network.input, 3), 1);

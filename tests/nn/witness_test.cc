@@ -15,11 +15,12 @@ namespace {
 
 /// Random images, channels-last.
 at::Tensor image_batch(const MapShape& shape, int64_t n) {
-  std::vector<float> chw;
+  std::vector<float> hwc;
   for (int64_t i = 0; i < n; ++i) {
-    for (double v : testing::random_image(shape, i)) chw.push_back(static_cast<float>(v));
+    for (double v : testing::random_image(shape, i)) hwc.push_back(static_cast<float>(v));
   }
-  return at::from_blob(chw.data(), {n, shape.channels, shape.height, shape.width}, at::kFloat)
+  return at::from_blob(hwc.data(), {n, shape.height, shape.width, shape.channels}, at::kFloat)
+      .permute({0, 3, 1, 2})
       .clone(at::MemoryFormat::ChannelsLast);
 }
 

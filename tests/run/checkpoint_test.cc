@@ -26,7 +26,7 @@ Checkpoint small_checkpoint() {
     if (is_parameter(spec.role)) c.momentum.emplace(spec.name, Tensor(DType::F32, spec.shape));
   }
   c.witness =
-      CheckpointWitness{"1 image", Tensor(DType::F32, {1, 3, 10, 13}), Tensor(DType::F32, {1, 7})};
+      CheckpointWitness{"1 image", Tensor(DType::F32, {1, 10, 13, 3}), Tensor(DType::F32, {1, 7})};
   return c;
 }
 
@@ -98,6 +98,18 @@ TEST(Checkpoint, TruncatedAnywhereIsRefused) {
   }
 }
 
+TEST(Checkpoint, ImagesOfVersion1AreTurned) {
+  Written w;
+  TensorFile file = load_safetensors(w.path);
+  const Tensor planes = Tensor::from<float>({1, 3, 1, 2}, {1, 2, 3, 4, 5, 6});
+  file.tensors["witness.inputs"] = planes;
+  save_safetensors(w.path, file);
+  EXPECT_EQ(load_checkpoint(w.path).witness->inputs, planes);
+  file.metadata["version"] = "1";
+  save_safetensors(w.path, file);
+  EXPECT_EQ(load_checkpoint(w.path).witness->inputs, channels_last(planes));
+}
+
 TEST(Checkpoint, ForeignFilesAreRefused) {
   Written w;
   TensorFile file = load_safetensors(w.path);
@@ -110,7 +122,7 @@ TEST(Checkpoint, ForeignFilesAreRefused) {
   file.metadata["format"] = "tailor.checkpoint";
   file.metadata["version"] = "99";
   save_safetensors(w.path, file);
-  testing::expect_error(ErrorKind::Unsupported, {"expected version 1, got 99"},
+  testing::expect_error(ErrorKind::Unsupported, {"expected version 1..2, got 99"},
                         [&] { load_checkpoint(w.path); });
   write_file(w.path, "PK\x03\x04 a PyTorch zip");
   testing::expect_error(

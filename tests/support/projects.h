@@ -52,8 +52,8 @@ inline ProjectParts project_parts(Graph graph, DesignOptions options = {}, int64
   Design design = make_design(graph, options);
   TestVectors vectors{"random images", {}, {}};
   for (int64_t i = 0; i < count; ++i) {
-    vectors.inputs_chw.push_back(random_image(graph.input_shape(), i));
-    for (double& v : vectors.inputs_chw.back()) v *= scale;
+    vectors.inputs.push_back(random_image(graph.input_shape(), i));
+    for (double& v : vectors.inputs.back()) v *= scale;
   }
   Quantisation quantisation = measure(design, vectors);
   return {std::move(graph), std::move(design), std::move(vectors), std::move(quantisation)};

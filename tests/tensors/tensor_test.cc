@@ -51,6 +51,18 @@ TEST(Tensor, IsEqualInTypeShapeAndBytes) {
   EXPECT_FALSE(tensor == Tensor::from<int8_t>({2, 3}, {1, 2, 3, 4, 5, 7}));
 }
 
+TEST(Tensor, ImagesInPlanesBecomePixelByPixel) {
+  const Tensor planes = Tensor::from<float>({2, 3, 1, 2}, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12});
+  EXPECT_EQ(channels_last(planes),
+            Tensor::from<float>({2, 1, 2, 3}, {1, 3, 5, 2, 4, 6, 7, 9, 11, 8, 10, 12}));
+  testing::expect_error(ErrorKind::Data, {"expected images", "got [2, 3] of F32"}, [] {
+    channels_last(Tensor(DType::F32, {2, 3}));
+  });
+  testing::expect_error(ErrorKind::Data, {"got [1, 1, 1, 1] of U8"}, [] {
+    channels_last(Tensor(DType::U8, {1, 1, 1, 1}));
+  });
+}
+
 TEST(Tensor, AMissingOneIsNamed) {
   const TensorMap tensors = {{"fc.bias", Tensor::from<float>({1}, {2})}};
   EXPECT_EQ(find_tensor(tensors, "fc.bias", "x.ckpt").as<float>()[0], 2);

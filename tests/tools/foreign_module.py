@@ -111,7 +111,7 @@ with tempfile.TemporaryDirectory() as folder, torch.no_grad():
         with safe_open(file / "in" / "model.ckpt", "pt") as checkpoint:
             images = checkpoint.get_tensor("witness.inputs")
             logits = checkpoint.get_tensor("witness.outputs")
-        difference = largest_difference(logits, module(images))
+        difference = largest_difference(logits, module(images.permute(0, 3, 1, 2)))
         print(f"{name}: largest relative difference of the logits {difference:.1e}")
         if not difference < 1e-5:
             sys.exit(report + "tailor and PyTorch differ")

@@ -229,7 +229,7 @@ TEST(Trainer, CheckpointsCarryAWitnessAndTheResolvedConfiguration) {
   f.run("run");
   Checkpoint c = load_checkpoint(f.path("run/last.ckpt"));
   ASSERT_TRUE(c.witness.has_value());
-  EXPECT_EQ(c.witness->inputs.shape(), (Shape{4, 3, 32, 32}));
+  EXPECT_EQ(c.witness->inputs.shape(), (Shape{4, 32, 32, 3}));
   EXPECT_EQ(c.witness->source, "4 validation images of synthetic");
   EXPECT_EQ(c.config, write_run_config(config));
   EXPECT_TRUE(c.position.finished);

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "tailor/core/record.h"
 #include "tailor/core/progress.h"
+#include "tailor/core/record.h"
 
 namespace tailor {
 

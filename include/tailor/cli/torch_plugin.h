@@ -14,7 +14,7 @@ namespace tailor {
 struct TorchPlugin {
   int (*train)(const TrainOptions& options);
   int (*evaluate)(const EvaluateOptions& options);
-  /// Logits of inputs [n, channels, height, width] in eval mode.
+  /// Logits of inputs [n, height, width, channels] in eval mode.
   Tensor (*run_network)(const Network& network, const TensorMap& tensors, const Tensor& inputs);
   Json (*describe)();  // version, BLAS, threads, CUDA
 };

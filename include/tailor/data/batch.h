@@ -80,9 +80,8 @@ struct EpochBatches {
 /// Order of the training images in an epoch.
 std::vector<int64_t> epoch_order(int64_t count, int64_t seed, int64_t epoch);
 
-/// One image, not augmented, as float32 CHW: the network's input in the order of checkpoints'
-/// witnesses and test vectors.
-std::vector<float> normalised_chw(const ImageDataset& images, int64_t index, MapShape shape,
+/// One image, not augmented, as float32 HWC: the network's input.
+std::vector<float> normalised_hwc(const ImageDataset& images, int64_t index, MapShape shape,
                                   const Preprocessing& preprocessing, int64_t* label = nullptr);
 
 }  // namespace tailor

@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "tailor/design/config.h"
-#include "tailor/emulate/streams.h"
-#include "tailor/design/lower.h"
 #include "tailor/design/device.h"
+#include "tailor/design/lower.h"
+#include "tailor/emulate/streams.h"
 
 namespace tailor {
 
@@ -36,15 +36,15 @@ struct ProductStage {
   int64_t in_bits = 0, weight_bits = 0;
   int64_t dsp = 0;                 // slices of one multiplier; 0: it is made of LUTs
   int64_t steps = 0, outputs = 0;  // of its scan, for one image
-  int64_t widest_read = 0;         // values that a step moves at once, whatever the factor
-  std::vector<int64_t> factors;    // valid reuse factors, ascending
+  int64_t longest_fixed = 0;  // loop that its C++ unrolls whatever the factor (conv2d.h, dense.h)
+  std::vector<int64_t> factors;  // valid reuse factors, ascending
   int64_t cycles_per_output(int64_t factor) const;
   int64_t cycles(int64_t factor) const;
   int64_t multipliers(int64_t factor) const { return n_in * n_out / factor; }
   /// The largest valid factor with which an image takes at most `target` cycles; 0 if none does.
   int64_t factor_within(int64_t target) const;
   int64_t nearest_factor(int64_t wanted) const;
-  /// Iterations of the longest loop that the C++ library unrolls for it.
+  /// Iterations of the longest loop that the C++ library unrolls for it (dot_product.h too).
   int64_t longest_unrolled(int64_t factor) const;
 };
 

@@ -31,9 +31,9 @@ std::vector<Limit> limits_of_export(const Lowered& lowered, const ExportConfig& 
 
 /// Inputs of a project's test bench and, once measured, the integers' answers.
 struct TestVectors {
-  std::string source;                           // "16 test images of cifar10"
-  std::vector<std::vector<double>> inputs_chw;  // after preprocessing
-  std::vector<std::vector<int64_t>> expected;   // raw logits
+  std::string source;                          // "16 test images of cifar10"
+  std::vector<std::vector<double>> inputs;     // HWC, after preprocessing
+  std::vector<std::vector<int64_t>> expected;  // raw logits
 };
 
 /// What a design's types cost it, on its vectors: the manifest's `quantisation`. Counts are by

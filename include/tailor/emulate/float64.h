@@ -20,11 +20,11 @@ class Float64Emulator {
  public:
   /// Keeps the reordered weights; the graph may go.
   explicit Float64Emulator(const Graph& graph, const Float64WeightChange& change = {});
-  /// One image, CHW as checkpoints' witnesses have it; returns the logits. Thread-safe.
-  std::vector<double> run(Span<const double> input_chw, const Float64Tap& tap = {},
+  /// One image, HWC; returns the logits. Thread-safe.
+  std::vector<double> run(Span<const double> input, const Float64Tap& tap = {},
                           const Float64Change& change = {}) const;
 
-  /// One node on given inputs (HWC); `image` is the network's input, CHW.
+  /// One node on given inputs (HWC); `image` is the network's input, HWC.
   std::vector<double> evaluate(size_t node, const std::vector<const std::vector<double>*>& inputs,
                                Span<const double> image) const;
 
@@ -39,7 +39,7 @@ class Float64Emulator {
 };
 
 /// Replaces the running mean and variance of every batch norm by what the images give, from the
-/// input on, so that an untrained network has activations of ordinary size. Images are CHW.
+/// input on, so that an untrained network has activations of ordinary size. Images are HWC.
 void calibrate_batch_norm(Graph& graph, const std::vector<std::vector<double>>& images);
 
 }  // namespace tailor

@@ -28,8 +28,8 @@ class IntegerEmulator {
   IntegerEmulator(IntegerEmulator&&) noexcept;
   IntegerEmulator& operator=(IntegerEmulator&&) = delete;
 
-  /// One image, CHW. Thread-safe.
-  IntegerResult run(Span<const double> input_chw, const IntegerTap& tap = {}) const;
+  /// One image, HWC. Thread-safe.
+  IntegerResult run(Span<const double> input, const IntegerTap& tap = {}) const;
   /// Weights and biases that did not fit their type, by node.
   const std::vector<int64_t>& weight_overflows() const;
 

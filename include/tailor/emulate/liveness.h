@@ -20,9 +20,9 @@ struct Underflow {
 std::vector<Underflow> count_underflows(const Graph& design);
 
 /// By node of a design: outputs that are the same number at every pixel of every image in integers,
-/// and are not in float64. Images are CHW; at most 8 are run. With fewer than two, all 0.
+/// and are not in float64. Images are HWC; at most 8 are run. With fewer than two, all 0.
 std::vector<int64_t> count_constant_channels(const Graph& design,
-                                             const std::vector<std::vector<double>>& images_chw);
+                                             const std::vector<std::vector<double>>& images);
 
 /// Whether logits tell images apart.
 struct InputDependence {
@@ -31,7 +31,7 @@ struct InputDependence {
   bool expected = true;  // two float64 results do, by more than 1e-9 of the largest
 };
 /// `raw` are the integers' logits of the images; `exact` float64's of the first exact.size() ones.
-InputDependence input_dependence(const std::vector<std::vector<double>>& images_chw,
+InputDependence input_dependence(const std::vector<std::vector<double>>& images,
                                  const std::vector<std::vector<int64_t>>& raw,
                                  const std::vector<std::vector<double>>& exact);
 

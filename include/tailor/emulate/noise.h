@@ -12,7 +12,7 @@ namespace tailor {
 /// Root of the mean squared error of the logits, over images and classes, of a float64 run that is
 /// disturbed as the types would: weights and biases rounded, every value that a stage casts given a
 /// rounding error drawn at random (uniform in one step, on the side that the mode rounds to) and
-/// brought into its type's range. Few images are drawn for several times. Images are CHW.
+/// brought into its type's range. Few images are drawn for several times. Images are HWC.
 double predict_rms_error(const Graph& design, const std::vector<std::vector<double>>& images);
 
 /// The first so many images are predicted for, measured by the export, and checked again; more

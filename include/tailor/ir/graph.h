@@ -117,7 +117,7 @@ struct Value {
 /// A few inputs with the outputs that LibTorch gave for them.
 struct Witness {
   std::string source;  // what the inputs are: "8 validation images of cifar10"
-  Tensor inputs;       // F32 [n, channels, height, width]
+  Tensor inputs;       // F32 [n, height, width, channels]
   Tensor outputs;      // F32 [n, classes]
 };
 
@@ -152,8 +152,11 @@ MapShape infer_shape(Op op, const std::string& name, const std::vector<MapShape>
 std::vector<int> producers(const Graph& graph);
 std::vector<std::vector<int>> consumers(const Graph& graph);
 /// Elements of the largest array that a design's C++ keeps in registers, element by element: a
-/// convolution's window, or the channels of a pixel.
+/// convolution's window, the tokens that a window waits for, the channels of a pixel, or all values
+/// that a dense layer takes.
 int64_t largest_register_array(const Graph& design);
+/// Where Vivado HLS stops unless told otherwise, as its error text says (hls.md section 12).
+constexpr int64_t kMostPartitioned = 1024;
 
 /// All findings: order, shapes, missing tensors, values without producer, in a design also values
 /// not read exactly once.
@@ -169,6 +172,7 @@ std::string print_graph(const Graph& graph);
 /// Throws Data on a damaged file, Unsupported on another version.
 Graph load_graph(const std::string& path);
 
-constexpr int kGraphVersion = 1;
+/// Version 1 has the witness's images as [n, channels, height, width].
+constexpr int kGraphVersion = 2;
 
 }  // namespace tailor

@@ -74,7 +74,7 @@ class Model {
   std::map<std::string, at::Tensor> buffers_;  // running statistics
 };
 
-/// Logits [n, classes] of inputs [n, channels, height, width], both F32, in eval mode.
+/// Logits [n, classes] of inputs [n, height, width, channels], both F32, in eval mode.
 Tensor run_network(const Network& network, const TensorMap& tensors, const Tensor& inputs);
 
 /// A frozen network for inference: eval mode, batch norm folded into the convolutions (in float64),

@@ -27,7 +27,7 @@ struct Position {
 
 struct CheckpointWitness {
   std::string source;
-  Tensor inputs;   // F32 [n, channels, height, width]
+  Tensor inputs;   // F32 [n, height, width, channels]
   Tensor outputs;  // F32 [n, classes]: LibTorch's own
 };
 
@@ -55,6 +55,7 @@ Checkpoint load_checkpoint(const std::string& path);
 /// equal digests.
 std::string weights_digest(const TensorMap& tensors);
 
-constexpr int kCheckpointVersion = 1;
+/// Version 1 has the witness's images as [n, channels, height, width].
+constexpr int kCheckpointVersion = 2;
 
 }  // namespace tailor

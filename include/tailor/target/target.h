@@ -49,7 +49,7 @@ struct RunResult {
 class Project {
  public:
   virtual ~Project() = default;
-  /// Test vectors, CHW. Throws Data.
+  /// Test vectors, HWC. Throws Data.
   virtual std::vector<std::vector<double>> inputs(const MapShape& shape) const = 0;
   /// Depths that the project itself states, by the identifier of the value.
   virtual std::map<std::string, int64_t> stated_depths() const { return {}; }

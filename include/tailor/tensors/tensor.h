@@ -89,6 +89,10 @@ using TensorMap = std::map<std::string, Tensor>;
 const Tensor& find_tensor(const TensorMap& tensors, const std::string& name,
                           const std::string& where);
 
+/// [n, channels, height, width] → [n, height, width, channels], both F32. Throws Data for another
+/// rank or type.
+Tensor channels_last(const Tensor& planes);
+
 template <class T>
 Tensor Tensor::from(Shape shape, const std::vector<T>& values) {
   Tensor tensor(DTypeOf<T>::value, std::move(shape));

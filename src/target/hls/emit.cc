@@ -82,13 +82,12 @@ class Emitter {
       add_type("acc_t", cpp_type(*h.accumulator));
     };
     auto add_window = [&](const Window& w) {
-      const Size2 square{w.kernel.height, w.kernel.height}, step{w.stride.height, w.stride.height};
-      if (w.kernel != square || w.stride != step || w.dilation.size() != 1) {
-        fail(ErrorKind::Unsupported, "{}: a window of {} is not in the C++ library yet", node.name,
-             to_string(w));
-      }
-      add("kernel", w.kernel.height);
-      add("stride", w.stride.height);
+      add("kernel_height", w.kernel.height);
+      add("kernel_width", w.kernel.width);
+      add("stride_height", w.stride.height);
+      add("stride_width", w.stride.width);
+      add("dilation_height", w.dilation.height);
+      add("dilation_width", w.dilation.width);
       add("pad_top", w.pads.top);
       add("pad_left", w.pads.left);
     };

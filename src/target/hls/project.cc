@@ -41,13 +41,10 @@ std::string inputs_text(const Graph& design, const TestVectors& vectors) {
   const Value& in = design.value(input_value(design));
   std::string text = fmt::format("# {}; one sample a line, {} values: rows x columns x channels\n",
                                  vectors.source, in.shape.size());
-  for (const auto& image : vectors.inputs_chw) {
-    for (int64_t p = 0; p < in.shape.pixels(); ++p) {
-      for (int64_t c = 0; c < in.shape.channels; ++c) {
-        if (p + c > 0) text += ' ';
-        text += exact_decimal(
-            quantise(image[static_cast<size_t>(c * in.shape.pixels() + p)], *in.type), *in.type);
-      }
+  for (const auto& image : vectors.inputs) {
+    for (size_t i = 0; i < image.size(); ++i) {
+      if (i > 0) text += ' ';
+      text += exact_decimal(quantise(image[i], *in.type), *in.type);
     }
     text += '\n';
   }
@@ -75,10 +72,10 @@ Manifest::Port port_of(const Graph& design, const char* name, int id) {
           v.shape.channels};
 }
 
-/// Vivado HLS partitions at most 1,024 elements unless told otherwise (hls.md section 12).
 std::string partition_limit(const Graph& design) {
   const int64_t elements = largest_register_array(design);
-  return elements > 1024 ? fmt::format("config_array_partition -maximum_size {}\n", elements) : "";
+  if (elements <= kMostPartitioned) return "";
+  return fmt::format("config_array_partition -maximum_size {}\n", elements);
 }
 
 Slots slots_of(const ProjectContents& contents, const Manifest& manifest,

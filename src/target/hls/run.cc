@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "target/hls/project.h"
 #include "tailor/core/files.h"
 #include "tailor/core/process.h"
 #include "tailor/core/strings.h"
 #include "tailor/core/threads.h"
+#include "target/hls/project.h"
 
 namespace tailor {
 namespace {
@@ -29,21 +29,6 @@ auto read_rows(const std::string& path, size_t width, Parse parse) {
     if (row.size() != width)
       fail(ErrorKind::Data, "{}: line {}: {} values, expected {}", path, number, row.size(), width);
     rows.push_back(std::move(row));
-  }
-  return rows;
-}
-
-std::vector<std::vector<double>> read_inputs(const std::string& path, const MapShape& shape) {
-  auto rows = read_rows(path, static_cast<size_t>(shape.size()), parse_number);
-  for (auto& hwc : rows) {
-    std::vector<double> chw(hwc.size());
-    for (int64_t p = 0; p < shape.pixels(); ++p) {
-      for (int64_t c = 0; c < shape.channels; ++c) {
-        chw[static_cast<size_t>(c * shape.pixels() + p)] =
-            hwc[static_cast<size_t>(p * shape.channels + c)];
-      }
-    }
-    hwc = std::move(chw);
   }
   return rows;
 }
@@ -94,7 +79,8 @@ class HlsProject : public Project {
       : folder_(std::move(folder)), top_(std::move(top)) {}
 
   std::vector<std::vector<double>> inputs(const MapShape& shape) const override {
-    auto images = read_inputs(file("tb_data/inputs.dat"), shape);
+    auto images =
+        read_rows(file("tb_data/inputs.dat"), static_cast<size_t>(shape.size()), parse_number);
     if (images.empty()) fail(ErrorKind::Data, "{}: tb_data/inputs.dat has no vectors", folder_);
     return images;
   }

@@ -1,11 +1,12 @@
 // Part of tailor. You may use, copy and change this file without condition.
 // One stage: zero padding, convolution (batch norm folded), skips, ReLU and the one cast. Skips
-// come as streams or are read from the window, at tap (pad_top, pad_left), which is the input pixel
-// at the output's place.
+// come as streams or are read from the window, at tap (pad_top / dilation_height, pad_left /
+// dilation_width), which is the input pixel at the output's place.
 #ifndef TAILOR_CONV2D_H_
 #define TAILOR_CONV2D_H_
 
 #include "dot_product.h"
+#include "window.h"
 
 namespace tailor {
 
@@ -32,9 +33,10 @@ void add_skips(typename C::acc_t sum[C::out_channels], Skip& skip, More&... more
 template <class C, int GROUPS>
 struct WindowSums {
   /// A group's channels of every tap, one group behind the other: wires.
-  static void run(const typename C::in_t window[C::kernel * C::kernel * C::in_channels],
-                  const typename C::weight_raw weights[C::n_in * C::n_out],
-                  typename C::acc_t acc[C::out_channels]) {
+  static void run(
+      const typename C::in_t window[C::kernel_height * C::kernel_width * C::in_channels],
+      const typename C::weight_raw weights[C::n_in * C::n_out],
+      typename C::acc_t acc[C::out_channels]) {
     TAILOR_INLINE
     const int channels = C::in_channels / GROUPS;
     typename C::in_t grouped[GROUPS * C::n_in];
@@ -59,59 +61,45 @@ struct WindowSums<C, 1> {
 };
 
 /// GROUPS divides both channels. C: in_height, in_width, in_channels, out_height, out_width,
-/// out_channels, kernel, stride, pad_top, pad_left, scan_height, scan_width (the image and the zero
-/// rows and columns behind it, which pad both sides), relu, window_skips, skips_after_activation;
-/// in_bits, out_bits; in_t, out_t, acc_t, bias_t, in_token, out_token; and what dot_product needs.
-/// Every stage has a C of its own: the static buffers belong to it.
+/// out_channels, kernel_height, kernel_width, stride_height, stride_width, dilation_height,
+/// dilation_width, pad_top, pad_left, scan_height, scan_width (the image and the zero rows and
+/// columns behind it, which pad both sides), relu, window_skips, skips_after_activation; in_bits,
+/// out_bits; in_t, out_t, acc_t, bias_t, in_token, out_token; and what dot_product needs. Every
+/// stage has a C of its own: the static buffers belong to it.
 template <class C, int GROUPS, class... Skips>
 void grouped_conv2d(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_token>& out,
                     const typename C::weight_raw weights[C::n_in * C::n_out],
                     const typename C::bias_raw bias[C::out_channels], Skips&... skips) {
   TAILOR_INLINE
-  static_assert(
-      GROUPS * C::n_in == C::kernel * C::kernel * C::in_channels && C::n_out == C::out_channels,
-      "sizes");
-  static_assert(C::pad_top < C::kernel && C::pad_left < C::kernel,
-                "pads are smaller than the kernel");
-  static typename C::in_token lines[C::kernel > 1 ? C::kernel - 1 : 1][C::scan_width];
-  TAILOR_LINES(lines)
-  static typename C::in_t window[GROUPS * C::n_in];  // [ky][kx][channel]
-  TAILOR_REGISTERS(window)
+  const int before_y = WindowExtent<C>::height - 1 - C::pad_top;  // rows that no window ends on
+  const int before_x = WindowExtent<C>::width - 1 - C::pad_left;
+  static_assert(GROUPS * C::n_in == C::kernel_height * C::kernel_width * C::in_channels &&
+                    C::n_out == C::out_channels,
+                "sizes");
+  static_assert(before_y >= 0 && before_x >= 0, "pads are smaller than the kernel");
+  static typename C::in_token tokens[C::kernel_height][WindowExtent<C>::width];
+  TAILOR_REGISTERS(tokens)
   TAILOR_LOOP(rows)
   for (int y = 0; y < C::scan_height; ++y) {
     TAILOR_LOOP(columns)
     for (int x = 0; x < C::scan_width; ++x) {
-      typename C::in_token column[C::kernel];  // of the window's new right column, from the top
-      TAILOR_REGISTERS(column)
-      column[C::kernel - 1] = 0;
-      if (y < C::in_height && x < C::in_width) column[C::kernel - 1] = in.read();
-      TAILOR_LOOP(lines_up)
-      for (int k = 0; k < C::kernel - 1; ++k) {
-        TAILOR_UNROLL
-        column[k] = lines[k][x];
-      }
-      TAILOR_LOOP(lines_down)
-      for (int k = 0; k < C::kernel - 1; ++k) {
-        TAILOR_UNROLL
-        lines[k][x] = column[k + 1];
-      }
-      TAILOR_LOOP(window_rows)
-      for (int ky = 0; ky < C::kernel; ++ky) {
-        TAILOR_UNROLL
-        TAILOR_LOOP(window_columns)
-        for (int i = 0; i < (C::kernel - 1) * C::in_channels; ++i) {
-          TAILOR_UNROLL
-          window[ky * C::kernel * C::in_channels + i] =
-              window[ky * C::kernel * C::in_channels + i + C::in_channels];
-        }
-        unpack<C::in_channels, C::in_bits>(
-            column[ky], window + (ky * C::kernel + C::kernel - 1) * C::in_channels);
-      }
-      const int oy = y - (C::kernel - 1 - C::pad_top), ox = x - (C::kernel - 1 - C::pad_left);
-      if (oy < 0 || ox < 0 || oy % C::stride != 0 || ox % C::stride != 0 ||
-          oy / C::stride >= C::out_height || ox / C::stride >= C::out_width)
+      typename C::in_token below = 0;
+      if (y < C::in_height && x < C::in_width) below = in.read();
+      slide<C>(below, x, tokens);
+      const int oy = y - before_y, ox = x - before_x;
+      if (oy < 0 || ox < 0 || oy % C::stride_height != 0 || ox % C::stride_width != 0 ||
+          oy / C::stride_height >= C::out_height || ox / C::stride_width >= C::out_width)
         continue;
 
+      typename C::in_t window[GROUPS * C::n_in];  // [ky][kx][channel]
+      TAILOR_REGISTERS(window)
+      TAILOR_LOOP(taps)
+      for (int t = 0; t < C::kernel_height * C::kernel_width; ++t) {
+        TAILOR_UNROLL
+        unpack<C::in_channels, C::in_bits>(
+            tokens[t / C::kernel_width][t % C::kernel_width * C::dilation_width],
+            window + t * C::in_channels);
+      }
       typename C::acc_t acc[C::out_channels], skip_sum[C::out_channels];
       TAILOR_REGISTERS(acc)
       TAILOR_REGISTERS(skip_sum)
@@ -122,8 +110,10 @@ void grouped_conv2d(hls::stream<typename C::in_token>& in, hls::stream<typename 
         skip_sum[o] = 0;
         for (int s = 0; s < C::window_skips; ++s) {
           TAILOR_UNROLL
-          skip_sum[o] +=
-              window[(C::pad_top * C::kernel + C::pad_left) * C::in_channels + o % C::in_channels];
+          skip_sum[o] += window[(C::pad_top / C::dilation_height * C::kernel_width +
+                                 C::pad_left / C::dilation_width) *
+                                    C::in_channels +
+                                o % C::in_channels];
         }
       }
       add_skips<C>(skip_sum, skips...);

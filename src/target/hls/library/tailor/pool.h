@@ -4,7 +4,7 @@
 #ifndef TAILOR_POOL_H_
 #define TAILOR_POOL_H_
 
-#include "tokens.h"
+#include "window.h"
 
 namespace tailor {
 
@@ -46,16 +46,15 @@ void global_average_pool(hls::stream<typename C::in_token>& in,
 }
 
 /// Pads are left out of the window, which always holds a pixel. C: in_height, in_width, channels,
-/// out_height, out_width, kernel, stride, pad_top, pad_left, scan_height, scan_width (the image and
-/// the pads behind it), bits; value_t, in_token, out_token. Every stage has a C of its own.
+/// out_height, out_width, kernel_height, kernel_width, stride_height, stride_width,
+/// dilation_height, dilation_width, pad_top, pad_left, scan_height, scan_width (the image and the
+/// pads behind it), bits; value_t, in_token, out_token. Every stage has a C of its own.
 template <class C>
 void max_pool2d(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_token>& out) {
   TAILOR_INLINE
-  static_assert(C::pad_top < C::kernel && C::pad_left < C::kernel,
-                "pads are smaller than the kernel");
-  static typename C::in_token lines[C::kernel > 1 ? C::kernel - 1 : 1][C::scan_width];
-  TAILOR_LINES(lines)
-  static typename C::in_token window[C::kernel][C::kernel];
+  const int above = WindowExtent<C>::height - 1, before = WindowExtent<C>::width - 1;
+  static_assert(C::pad_top <= above && C::pad_left <= before, "pads are smaller than the kernel");
+  static typename C::in_token window[C::kernel_height][WindowExtent<C>::width];
   TAILOR_REGISTERS(window)
   TAILOR_LOOP(rows)
   for (int y = 0; y < C::scan_height; ++y) {
@@ -64,40 +63,26 @@ void max_pool2d(hls::stream<typename C::in_token>& in, hls::stream<typename C::o
       TAILOR_PIPELINE
       typename C::in_token below = 0;
       if (y < C::in_height && x < C::in_width) below = in.read();
-      TAILOR_LOOP(window_rows)
-      for (int ky = 0; ky < C::kernel; ++ky) {
-        TAILOR_UNROLL
-        TAILOR_LOOP(window_columns)
-        for (int kx = 0; kx < C::kernel - 1; ++kx) {
-          TAILOR_UNROLL
-          window[ky][kx] = window[ky][kx + 1];
-        }
-        window[ky][C::kernel - 1] = ky < C::kernel - 1 ? lines[ky][x] : below;
-      }
-      TAILOR_LOOP(lines_up)
-      for (int k = 0; k < C::kernel - 1; ++k) {
-        TAILOR_UNROLL
-        lines[k][x] = window[k + 1][C::kernel - 1];
-      }
-      const int top = y - (C::kernel - 1), left = x - (C::kernel - 1);  // of the window
+      slide<C>(below, x, window);
+      const int top = y - above, left = x - before;  // of the window
       const int oy = top + C::pad_top, ox = left + C::pad_left;
-      if (oy < 0 || ox < 0 || oy % C::stride != 0 || ox % C::stride != 0 ||
-          oy / C::stride >= C::out_height || ox / C::stride >= C::out_width)
+      if (oy < 0 || ox < 0 || oy % C::stride_height != 0 || ox % C::stride_width != 0 ||
+          oy / C::stride_height >= C::out_height || ox / C::stride_width >= C::out_width)
         continue;
       typename C::value_t best[C::channels];
       TAILOR_REGISTERS(best)
       bool found = false;
       TAILOR_LOOP(tap_rows)
-      for (int ky = 0; ky < C::kernel; ++ky) {
+      for (int ky = 0; ky < C::kernel_height; ++ky) {
         TAILOR_UNROLL
         TAILOR_LOOP(tap_columns)
-        for (int kx = 0; kx < C::kernel; ++kx) {
+        for (int kx = 0; kx < C::kernel_width; ++kx) {
           TAILOR_UNROLL
-          const bool inside =
-              top + ky >= 0 && top + ky < C::in_height && left + kx >= 0 && left + kx < C::in_width;
+          const int row = top + ky * C::dilation_height, column = left + kx * C::dilation_width;
+          const bool inside = row >= 0 && row < C::in_height && column >= 0 && column < C::in_width;
           typename C::value_t values[C::channels];
           TAILOR_REGISTERS(values)
-          unpack<C::channels, C::bits>(window[ky][kx], values);
+          unpack<C::channels, C::bits>(window[ky][kx * C::dilation_width], values);
           TAILOR_LOOP(channels)
           for (int c = 0; c < C::channels; ++c) {
             TAILOR_UNROLL

@@ -1,0 +1,123 @@
+// Seeded lowered graphs of windows of every kind: rectangular, strided along one axis, dilated, of
+// four pads, on maps of one row too, grouped, depthwise, pooled, under skips of every kind.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "support/graphs.h"
+
+namespace tailor::testing {
+
+class RandomGraph {
+ public:
+  explicit RandomGraph(uint64_t seed)
+      : random_(seed, RandomStream::Test, 4711),
+        b_("random-" + std::to_string(seed), input_shape(seed), seed) {}
+
+  Graph make() {
+    // Every kind of layer once, in an order of the seed's.
+    for (int64_t kind : random_permutation(5, random_)) layer("l" + std::to_string(kind), kind);
+    return b_.finish(3, /*pooled=*/below(2) == 0);
+  }
+
+ private:
+  MapShape input_shape(uint64_t seed) {
+    if (seed % 2 == 0) return {1 + below(3), 1, 24 + below(20)};
+    return {1 + below(3), 6 + below(5), 7 + below(6)};
+  }
+  int64_t below(int64_t n) { return random_.below(n); }
+  MapShape shape() const { return b_.graph.value(b_.at).shape; }
+
+  /// Kernel and dilation; the extent is at most the map.
+  Window taps() {
+    Window w;
+    const MapShape map = shape();
+    auto axis = [&](int64_t side, int64_t& kernel, int64_t& dilation) {
+      kernel = std::min(side, 1 + below(side > 20 ? 7 : 4));
+      dilation = kernel > 1 ? 1 + below(std::min<int64_t>(3, (side - 1) / (kernel - 1))) : 1;
+    };
+    axis(map.height, w.kernel.height, w.dilation.height);
+    axis(map.width, w.kernel.width, w.dilation.width);
+    return w;
+  }
+  /// Pads that keep the map's size at stride 1, cut between their sides at random; the skip's
+  /// pixel is mostly under a tap.
+  Window same() {
+    Window w = taps();
+    const Size2 extent = w.extent();
+    const bool tap = below(4) > 0;
+    w.pads.top = tap ? below(w.kernel.height) * w.dilation.height : below(extent.height);
+    w.pads.left = tap ? below(w.kernel.width) * w.dilation.width : below(extent.width);
+    w.pads.bottom = extent.height - 1 - w.pads.top;
+    w.pads.right = extent.width - 1 - w.pads.left;
+    return w;
+  }
+  Window any() {
+    Window w = taps();
+    const Size2 extent = w.extent();
+    w.pads = {below(extent.height), below(extent.width), below(extent.height), below(extent.width)};
+    stride(w);
+    return w;
+  }
+  void stride(Window& w) {
+    if (shape().height > 3) w.stride.height = 1 + below(2);
+    if (shape().width > 3) w.stride.width = 1 + below(2);
+  }
+  ConvAttributes attributes(const Window& w, int64_t groups = 1) {
+    ConvAttributes a;
+    a.window = w;
+    a.groups = groups;
+    return a;
+  }
+  void activate(const std::string& name) {
+    if (below(3) > 0) b_.relu(name + ".relu");
+  }
+  int conv(const std::string& name, const ConvAttributes& a, int64_t out) {
+    return below(2) == 0 ? b_.conv(name, b_.at, a, out) : b_.conv_bn(name, b_.at, a, out);
+  }
+
+  void layer(const std::string& name, int64_t kind) {
+    const int64_t channels = shape().channels;
+    const int from = b_.at;
+    if (kind == 0) {  // any window
+      conv(name, attributes(any()), 2 + below(4));
+      activate(name);
+    } else if (kind == 1) {  // a pool
+      MaxPoolAttributes pool;
+      pool.window = any();
+      b_.at = b_.add(Op::MaxPool2d, name, {from}, pool);
+    } else if (kind == 2) {  // depthwise, then pointwise, of more groups perhaps
+      b_.conv(name + ".depthwise", from, attributes(any(), channels), channels * (1 + below(2)));
+      conv(name + ".pointwise", attributes({}, below(2) == 0 ? 1 : channels), 2 * channels);
+      activate(name);
+    } else if (kind == 3) {  // a skip over one convolution, joined before or after the activation
+      const bool after = below(2) == 0;
+      conv(name, attributes(same(), below(2) == 0 ? 1 : channels), channels);
+      if (after) b_.relu(name + ".relu");
+      b_.skip(name + ".skip", from);
+      if (!after) b_.relu(name + ".relu");
+    } else {  // two convolutions under an identity or a projection
+      Window first = same(), projection;
+      const bool strided = below(2) == 0;
+      if (strided) stride(first);
+      const int64_t out = strided ? channels + 1 : channels;
+      projection.stride = first.stride;
+      const int skip =
+          strided ? b_.conv(name + ".projection", from, attributes(projection), out) : from;
+      b_.at = from;
+      conv(name + ".conv1", attributes(first), out);
+      b_.relu(name + ".conv1.relu");
+      conv(name + ".conv2", attributes(same()), out);
+      b_.skip(name + ".skip", skip);
+      activate(name);
+    }
+  }
+
+  CounterRandom random_;
+  GraphBuilder b_;
+};
+
+inline Graph random_graph(int64_t seed) { return RandomGraph(static_cast<uint64_t>(seed)).make(); }
+
+}  // namespace tailor::testing
