@@ -6,9 +6,8 @@ set_property(GLOBAL PROPERTY TAILOR_ROOMS "")
 
 function(tailor_room name)
   cmake_parse_arguments(ARG "TORCH" "" "DEPS" ${ARGN})
-  # A room may have folders (target/hls); cli/torch is built with LibTorch.
-  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cc
-    ${CMAKE_SOURCE_DIR}/src/${name}/*/*.cc)
+  # A room may have folders (target/hls/operations); cli/torch is built with LibTorch.
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cc)
   list(FILTER sources EXCLUDE REGEX /cli/torch/)
   file(GLOB_RECURSE headers CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/include/tailor/${name}/*.h)
   foreach(dep IN LISTS ARG_DEPS)

@@ -86,26 +86,26 @@ CheckStep check_witness(const Subject& p) {
 CheckStep check_fifos(const Subject& p) {
   const Graph& g = p.design;
   const auto stated = p.project->stated_depths();
-  std::vector<int64_t> depths = fifo_depths(g);
-  for (size_t v = 0; v < depths.size(); ++v) {
-    auto found = stated.find(g.values[v].identifier);
+  ByValue<int64_t> depths = fifo_depths(g);
+  for (ValueId v : g.value_ids()) {
+    auto found = stated.find(g.value(v).identifier);
     if (found != stated.end()) depths[v] = found->second;
     if (depths[v] < 1) {
       return {"fifos", false,
-              fmt::format("the FIFO {} has depth {}", g.values[v].identifier, depths[v])};
+              fmt::format("the FIFO {} has depth {}", g.value(v).identifier, depths[v])};
     }
   }
-  StreamResult unbounded = simulate_streams(g, std::vector<int64_t>(depths.size(), 0));
+  StreamResult unbounded = simulate_streams(g, ByValue<int64_t>(depths.size(), 0));
   StreamResult run = simulate_streams(g, depths);
   if (run.deadlock) return {"fifos", false, "the design deadlocks: " + run.deadlock_text};
   if (run.latency_cycles > unbounded.latency_cycles) {
     std::string culprits;
-    for (size_t v = 0; v < depths.size(); ++v) {
-      std::vector<int64_t> alone(depths.size(), 0);
+    for (ValueId v : g.value_ids()) {
+      ByValue<int64_t> alone(depths.size(), 0);
       alone[v] = depths[v];
       if (simulate_streams(g, alone).latency_cycles > unbounded.latency_cycles) {
         culprits += fmt::format("{}{} (depth {}, exported with {})", culprits.empty() ? "" : ", ",
-                                g.values[v].identifier, depths[v], g.values[v].fifo_depth);
+                                g.value(v).identifier, depths[v], g.value(v).fifo_depth);
       }
     }
     return {"fifos", false,
@@ -222,11 +222,11 @@ std::string first_difference(const Subject& p, const CheckOptions& options, size
   const std::string error = p.project->trace(p.run_options(options), sample);
   if (!error.empty()) return "no trace: " + error;
   const Graph& g = p.design;
-  const std::vector<int> writer = producers(g);
+  const ByValue<NodeId> writer = producers(g);
   std::string found;
-  IntegerEmulator(g).run(p.inputs[sample], [&](int id, Span<const int64_t> expected) {
-    const Node& node = g.nodes[static_cast<size_t>(writer[static_cast<size_t>(id)])];
-    if (found.empty() && node.op != Op::Input)
+  IntegerEmulator(g).run(p.inputs[sample], [&](ValueId id, Span<const int64_t> expected) {
+    const Node& node = g.node(writer[id]);
+    if (found.empty() && !node.is<ops::Input>())
       found = difference_at(node, g.value(id), p.project->traced(g.value(id)), expected);
   });
   return found.empty() ? "every stage agrees in a trace build; the test bench itself differs"
@@ -272,7 +272,7 @@ void open_reference(Subject& p, const CheckOptions& options) {
   const std::string& folder = p.folder;
   p.lowered = load_graph(path_join(folder, "graph.safetensors"));
   p.design = load_graph(path_join(folder, "design.safetensors"));
-  if (p.lowered.state != "lowered" || p.design.state != "design")
+  if (p.lowered.state != GraphState::Lowered || p.design.state != GraphState::Design)
     fail(ErrorKind::Data, "{}: graph.safetensors and design.safetensors are exchanged", folder);
   if (p.lowered.input_shape() != p.design.input_shape() ||
       p.lowered.classes() != p.design.classes()) {

@@ -9,11 +9,15 @@
 namespace tailor {
 namespace {
 
-std::string skips_text(const ConvAttributes& a) {
+std::string skips_text(const Node& node) {
+  const auto* conv = node.op.get_if<ops::Conv2d>();
   std::vector<std::string> parts;
-  for (const std::string& id : a.stream_skips) parts.push_back(id + " (FIFO)");
-  for (const std::string& id : a.window_skips) parts.push_back(id + " (window)");
-  for (const std::string& id : a.folded_skips) parts.push_back(id + " (folded)");
+  for (size_t i = 1; i < node.inputs.size(); ++i)
+    parts.push_back(node.inputs[i].skip + (conv ? " (FIFO)" : ""));
+  if (conv) {
+    for (const std::string& id : conv->window_skips) parts.push_back(id + " (window)");
+    for (const std::string& id : conv->folded_skips) parts.push_back(id + " (folded)");
+  }
   return join(parts, ", ");
 }
 
@@ -27,30 +31,22 @@ int64_t count_of(const RecordVisitor::Named<int64_t>& counts, const std::string&
 std::string layer_table(const Graph& design, const RecordVisitor::Named<int64_t>& overflows) {
   Table table({"stage", "op", "output", "reuse factor", "multipliers", "overflows", "skips"});
   for (const Node& node : design.nodes) {
-    if (node.op == Op::Input || node.op == Op::Output) continue;
+    if (node.traits().port) continue;
     const bool products = node.hardware.weight.has_value();
-    std::string skips;
-    if (node.op == Op::Conv2d) skips = skips_text(node.conv());
-    if (node.op == Op::Add) skips = join(std::get<AddAttributes>(node.attributes).skips, ", ");
     table.add({node.name, to_string(node.op), to_string(design.value(node.outputs[0]).shape),
                products ? with_commas(node.hardware.reuse_factor) : "",
                products ? with_commas(node.hardware.multipliers) : "",
-               with_commas(count_of(overflows, node.name)), skips});
+               with_commas(count_of(overflows, node.name)), skips_text(node)});
   }
   return table.text();
 }
 
 std::string fifo_table(const Graph& design) {
   Table table({"FIFO", "tokens", "bits a token", "storage"});
-  std::set<int> ports;  // not FIFOs of the design
   int64_t plain = 0;
-  for (const Node& node : design.nodes) {
-    if (node.op == Op::Input) ports.insert(node.outputs[0]);
-    if (node.op == Op::Output) ports.insert(node.inputs[0]);
-  }
-  for (size_t id = 0; id < design.values.size(); ++id) {
-    const Value& v = design.values[id];
-    if (ports.count(static_cast<int>(id)) != 0) continue;
+  for (ValueId id : design.value_ids()) {
+    const Value& v = design.value(id);
+    if (id == design.input() || id == design.output()) continue;  // not FIFOs of the design
     if (v.fifo_depth <= 2) {
       ++plain;
     } else {

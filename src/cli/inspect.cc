@@ -109,7 +109,7 @@ Json graph_json(const Graph& g) {
     nodes.push_back(std::move(node));
   }
   return Json::object({{"graph", g.name},
-                       {"state", g.state},
+                       {"state", to_string(g.state)},
                        {"nodes", std::move(nodes)},
                        {"provenance", g.provenance}});
 }
@@ -128,10 +128,10 @@ std::string inputs_text(const Graph& g, size_t index) {
   const Node& n = g.nodes[index];
   const std::string block = n.name.substr(0, n.name.rfind('.') + 1);
   if (n.inputs.size() == 1 && index > 0 && g.nodes[index - 1].outputs.size() == 1 &&
-      n.inputs[0] == g.nodes[index - 1].outputs[0])
+      n.inputs[0].value == g.nodes[index - 1].outputs[0])
     return "";
   std::vector<std::string> names;
-  for (int id : n.inputs) {
+  for (ValueId id : n.inputs) {
     const std::string& name = g.value(id).name;
     const bool inside = !block.empty() && name.compare(0, block.size(), block) == 0;
     names.push_back(inside ? name.substr(block.size() - 1) : name);
@@ -163,7 +163,8 @@ std::string graph_text(const Graph& g) {
     const size_t modes = full.find(',', full.find(',') + 1);
     facts.emplace_back("types", "ap_fixed<W,I" + full.substr(modes) + " unless named");
   }
-  return fmt::format("{}, a {} graph\n{}\n{}", g.name, g.state, facts_text(facts), table.text());
+  return fmt::format("{}, a {} graph\n{}\n{}", g.name, to_string(g.state), facts_text(facts),
+                     table.text());
 }
 
 /// {"a": {"b": 1}} as "a.b" and "1", a pair a value.
@@ -218,7 +219,7 @@ int run_inspect(const InspectOptions& options) {
       Graph graph = load_graph(file);
       text = graph_text(graph);
       json = graph_json(graph);
-      if (graph.state == "lowered")
+      if (graph.state == GraphState::Lowered)
         limits =
             limits_of_export(Lowered(std::move(graph), file), apply_hardware({}, options.hardware));
     } else {

@@ -52,18 +52,6 @@ void verify_exceptions(const Graph& graph, const Precision& precision) {
   }
 }
 
-/// Cycles of one image that depend on no sizing, and how often an output is computed.
-Plan::Scan scan_of(const Graph& graph, const Node& node) {
-  Node counted = node;
-  Plan::Scan scan;
-  for (int64_t* cycles : {&scan.passing, &scan.emitting}) {
-    counted.hardware.cycles_per_step = cycles == &scan.passing ? 1 : 0;
-    counted.hardware.cycles_per_output = cycles == &scan.passing ? 0 : 1;
-    for (const StreamAction& action : stream_program(graph, counted)) *cycles += action.cycles;
-  }
-  return scan;
-}
-
 }  // namespace
 
 void assign_identifiers(Graph& graph) {
@@ -109,7 +97,7 @@ Plan plan(const Lowered& lowered, Layout layout, const Precision& precision,
     verify(graph, "split_stages");
   }
   insert_clones(graph);
-  graph.state = "design";
+  graph.state = GraphState::Design;
   verify(graph, "insert_clones");
   verify_exceptions(graph, precision);
   infer_types(graph, precision, input_magnitude);
@@ -119,7 +107,7 @@ Plan plan(const Lowered& lowered, Layout layout, const Precision& precision,
     if (tensor.dtype() != DType::F64) tensor = Tensor::from(tensor.shape(), tensor.to_doubles());
   }
   result.products_ = product_stages(graph);
-  for (const Node& node : graph.nodes) result.scans_.push_back(scan_of(graph, node));
+  for (const Node& node : graph.nodes) result.loops_.push_back(stage_loop(graph, node));
   result.skips_ = skip_depths(graph);
   for (const ProductStage& p : result.products_) {
     for (int64_t factor : p.factors) result.targets_.push_back(p.cycles(factor));
@@ -141,13 +129,13 @@ Design realise(const Plan& plan, const Sizing& sizing, const Device& device) {
   for (size_t i = 0; i < sizing.products.size(); ++i) {
     const ProductStage& p = plan.products()[i];
     const StageSize& stage = sizing.products[i];
-    NodeHardware& h = graph.nodes[p.node].hardware;
+    NodeHardware& h = graph.node(p.node).hardware;
     h.reuse_factor = stage.reuse_factor;
     h.multipliers = stage.multipliers;
     h.cycles_per_output = stage.cycles_per_output;
     if (sizing.wanted && stage.reuse_factor != *sizing.wanted) {
       log_warn("passes", "{}: reuse factor {} is not valid for {} x {} products, using {}",
-               graph.nodes[p.node].name, *sizing.wanted, p.n_in, p.n_out, stage.reuse_factor);
+               graph.node(p.node).name, *sizing.wanted, p.n_in, p.n_out, stage.reuse_factor);
     }
   }
   graph.provenance.set(

@@ -9,15 +9,14 @@
 namespace tailor {
 
 void fold_batch_norm(Graph& graph) {
-  const std::vector<int> writer = producers(graph);
+  const ByValue<NodeId> writer = producers(graph);
   const auto readers = consumers(graph);
-  std::vector<bool> dead(graph.nodes.size(), false);
-  for (size_t n = 0; n < graph.nodes.size(); ++n) {
-    const Node bn = graph.nodes[n];
-    if (bn.op != Op::BatchNorm) continue;
-    const auto c = static_cast<size_t>(writer[static_cast<size_t>(bn.inputs[0])]);
-    Node& conv = graph.nodes[c];
-    if (conv.op != Op::Conv2d || readers[static_cast<size_t>(bn.inputs[0])].size() != 1) {
+  ByNode<bool> dead(graph.nodes.size(), false);
+  for (NodeId n : graph.node_ids()) {
+    const Node bn = graph.node(n);
+    if (!bn.is<ops::BatchNorm>()) continue;
+    Node& conv = graph.node(writer[bn.inputs[0]]);
+    if (!conv.is<ops::Conv2d>() || readers[bn.inputs[0]].size() != 1) {
       fail(ErrorKind::Unsupported,
            "{}: a batch norm that does not follow its own convolution cannot be folded", bn.name);
     }
@@ -29,7 +28,7 @@ void fold_batch_norm(Graph& graph) {
     std::vector<double> bias = graph.has_tensor(conv, "bias")
                                    ? graph.tensor(conv, "bias").to_doubles()
                                    : std::vector<double>(gamma.size(), 0.0);
-    const double epsilon = std::get<BatchNormAttributes>(bn.attributes).epsilon;
+    const double epsilon = bn.as<ops::BatchNorm>().epsilon;
     const size_t per_output = weight.size() / gamma.size();
     for (size_t o = 0; o < gamma.size(); ++o) {
       const double scale = gamma[o] / std::sqrt(variance[o] + epsilon);
@@ -45,7 +44,7 @@ void fold_batch_norm(Graph& graph) {
     dead[n] = true;
   }
   for (const Node& node : graph.nodes) {
-    if (node.op == Op::Conv2d && !graph.has_tensor(node, "bias")) {
+    if (node.is<ops::Conv2d>() && !graph.has_tensor(node, "bias")) {
       const int64_t channels = graph.value(node.outputs[0]).shape.channels;
       set_tensor(graph, node, "bias", {channels},
                  std::vector<double>(static_cast<size_t>(channels), 0.0));

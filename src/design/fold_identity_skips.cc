@@ -23,15 +23,14 @@ bool fits(double value, const FixedType& type) {
 }  // namespace
 
 void fold_identity_skips(Graph& graph, const Precision& precision) {
-  const std::vector<int> writer = producers(graph);
+  const ByValue<NodeId> writer = producers(graph);
   const auto readers = consumers(graph);
-  std::vector<bool> dead(graph.nodes.size(), false);
+  ByNode<bool> dead(graph.nodes.size(), false);
   for (Node& conv : graph.nodes) {
-    if (conv.op != Op::Conv2d) continue;
+    if (!conv.is<ops::Conv2d>()) continue;
     const FixedType& weight_type = precision.weight(conv.name);
-    ConvAttributes& a = conv.conv();
-    if (a.activation == Activation::Relu && a.skip_position == SkipPosition::AfterActivation)
-      continue;  // not linear
+    auto& a = conv.as<ops::Conv2d>();
+    if (a.relu && a.skips_after_activation) continue;  // not linear
     const int64_t in = graph.value(conv.inputs[0]).shape.channels,
                   out = graph.value(conv.outputs[0]).shape.channels;
     if (!has_centre_tap(a.window)) continue;                       // no tap reads the skip's pixel
@@ -78,23 +77,22 @@ void fold_identity_skips(Graph& graph, const Precision& precision) {
       }
     }
     for (size_t s = 1; s < conv.inputs.size();) {
-      const int value = conv.inputs[s];
-      const auto source = static_cast<size_t>(writer[static_cast<size_t>(value)]);
-      const Node& skip = graph.nodes[source];
-      const bool same_pixels = readers[static_cast<size_t>(value)].size() == 1 &&
-                               !skip.inputs.empty() && skip.inputs[0] == conv.inputs[0];
+      const Operand operand = conv.inputs[s];
+      const NodeId source = writer[operand];
+      const Node& skip = graph.node(source);
+      const bool same_pixels = readers[operand].size() == 1 && !skip.inputs.empty() &&
+                               skip.inputs[0].value == conv.inputs[0].value;
       TapTerm term{std::vector<double>(static_cast<size_t>(out * in), 0.0), {}};
       bool linear = false;
-      if (same_pixels && skip.op == Op::ShortcutPad) {
-        const auto& pad = std::get<ShortcutPadAttributes>(skip.attributes);
+      if (same_pixels && skip.is<ops::ShortcutPad>()) {
+        const auto& pad = skip.as<ops::ShortcutPad>();
         linear = Size2{pad.stride, pad.stride} == a.window.stride;
         for (int64_t i = 0; linear && i < in; ++i)
           term.weight[static_cast<size_t>((i + pad.channel_offset) * in + i)] = 1;
-      } else if (same_pixels && skip.op == Op::Conv2d) {
-        const ConvAttributes& p = skip.conv();
-        linear = p.window.is_pointwise() && p.window.stride == a.window.stride &&
-                 p.activation == Activation::None && skip.inputs.size() == 1 &&
-                 p.window_skips.empty();
+      } else if (same_pixels && skip.is<ops::Conv2d>()) {
+        const auto& p = skip.as<ops::Conv2d>();
+        linear = p.window.is_pointwise() && p.window.stride == a.window.stride && !p.relu &&
+                 skip.inputs.size() == 1 && p.window_skips.empty();
         if (linear) {
           const std::vector<double> weight = graph.tensor(skip, "weight").to_doubles();
           const int64_t part = in / p.groups;
@@ -105,12 +103,11 @@ void fold_identity_skips(Graph& graph, const Precision& precision) {
           term.bias = graph.tensor(skip, "bias").to_doubles();
         }
       }
-      if (linear && fold(a.stream_skips[s - 1], term)) {
+      if (linear && fold(operand.skip, term)) {
         graph.tensors.erase(skip.name + ".weight");
         graph.tensors.erase(skip.name + ".bias");
         dead[source] = true;
         conv.inputs.erase(conv.inputs.begin() + static_cast<std::ptrdiff_t>(s));
-        a.stream_skips.erase(a.stream_skips.begin() + static_cast<std::ptrdiff_t>(s - 1));
       } else {
         ++s;
       }

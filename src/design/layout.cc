@@ -10,19 +10,20 @@
 namespace tailor {
 
 void fuse_stages(Graph& graph) {
-  std::vector<bool> dead(graph.nodes.size(), false), done(graph.nodes.size(), false);
+  ByNode<bool> dead(graph.nodes.size(), false), done(graph.nodes.size(), false);
   const auto readers = consumers(graph);
-  // The only reader of a value, if it is of this kind and takes the value as its main input.
-  auto next = [&](int value, Op op) -> int {
-    const auto& list = readers[static_cast<size_t>(value)];
-    if (list.size() != 1) return -1;
-    const Node& node = graph.nodes[static_cast<size_t>(list[0])];
-    return node.op == op && node.inputs[0] == value ? list[0] : -1;
+  // The only reader of a value, if it takes the value as its main input.
+  auto next = [&](ValueId value) {
+    const auto& list = readers[value];
+    const bool only = list.size() == 1 && graph.node(list[0]).inputs[0].value == value;
+    return only ? list[0] : NodeId();
   };
-  for (size_t n = 0; n < graph.nodes.size(); ++n) {
-    if (graph.nodes[n].op != Op::Conv2d || done[n]) continue;
-    Node conv = graph.nodes[n];
-    ConvAttributes& a = conv.conv();
+  auto is_add = [&](NodeId n) { return n.valid() && graph.node(n).is<ops::Add>(); };
+  auto is_relu = [&](NodeId n) { return n.valid() && graph.node(n).is<ops::Relu>(); };
+  for (NodeId n : graph.node_ids()) {
+    if (!graph.node(n).is<ops::Conv2d>() || done[n]) continue;
+    Node conv = graph.node(n);
+    auto& a = conv.as<ops::Conv2d>();
     const Pads& pads = a.window.pads;
     const Size2 extent = a.window.extent();
     if (pads.top >= extent.height || pads.left >= extent.width) {
@@ -34,46 +35,37 @@ void fuse_stages(Graph& graph) {
                ? ""
                : fmt::format(", which spans {}x{}", extent.height, extent.width));
     }
-    TAILOR_CHECK(a.stream_skips.empty() && a.activation == Activation::None, "{} is fused already",
-                 conv.name);
-    size_t last =
+    TAILOR_CHECK(conv.inputs.size() == 1 && !a.relu, "{} is fused already", conv.name);
+    NodeId last =
         n;  // the fused node stands where its last part stood, behind everything that feeds it
-    auto absorb_add = [&](int index) {
-      const Node& add = graph.nodes[static_cast<size_t>(index)];
-      a.stream_skips = std::get<AddAttributes>(add.attributes).skips;
-      conv.inputs.insert(conv.inputs.end(), add.inputs.begin() + 1, add.inputs.end());
-      conv.outputs = add.outputs;
+    auto absorb = [&](NodeId part) {
+      const Node& node = graph.node(part);
+      conv.inputs.insert(conv.inputs.end(), node.inputs.begin() + 1, node.inputs.end());
+      conv.outputs = node.outputs;
       dead[last] = true;
-      last = static_cast<size_t>(index);
+      last = part;
     };
-    auto absorb_relu = [&](int index) {
-      a.activation = Activation::Relu;
-      conv.outputs = graph.nodes[static_cast<size_t>(index)].outputs;
-      dead[last] = true;
-      last = static_cast<size_t>(index);
-    };
-    if (int add = next(conv.outputs[0], Op::Add); add >= 0) {
-      absorb_add(add);
-      if (int relu = next(conv.outputs[0], Op::Relu); relu >= 0) absorb_relu(relu);
-    } else if (int relu = next(conv.outputs[0], Op::Relu); relu >= 0) {
-      absorb_relu(relu);
-      if (int after = next(conv.outputs[0], Op::Add); after >= 0) {
-        absorb_add(after);
-        a.skip_position = SkipPosition::AfterActivation;
+    const bool adds_first = is_add(next(conv.outputs[0]));
+    if (adds_first) absorb(next(conv.outputs[0]));
+    if (const NodeId relu = next(conv.outputs[0]); is_relu(relu)) {
+      absorb(relu);
+      a.relu = true;
+      if (const NodeId add = next(conv.outputs[0]); !adds_first && is_add(add)) {
+        absorb(add);
+        a.skips_after_activation = true;
       }
     }
     // An identity over this convolution alone is in the window already.
     for (size_t s = conv.inputs.size(); s-- > 1;) {
-      if (conv.inputs[s] != conv.inputs[0] || a.window.stride.size() != 1 ||
+      if (conv.inputs[s].value != conv.inputs[0].value || a.window.stride.size() != 1 ||
           !has_centre_tap(a.window) ||
           graph.value(conv.inputs[0]).shape != graph.value(conv.outputs[0]).shape)
         continue;
-      a.window_skips.insert(a.window_skips.begin(), a.stream_skips[s - 1]);
-      a.stream_skips.erase(a.stream_skips.begin() + static_cast<std::ptrdiff_t>(s - 1));
+      a.window_skips.insert(a.window_skips.begin(), conv.inputs[s].skip);
       conv.inputs.erase(conv.inputs.begin() + static_cast<std::ptrdiff_t>(s));
     }
     graph.value(conv.outputs[0]).name = conv.name;
-    graph.nodes[last] = std::move(conv);
+    graph.node(last) = std::move(conv);
     dead[last] = false;
     done[last] = true;
   }
@@ -86,13 +78,10 @@ namespace {
 void split_pads(Graph& graph, Node& node, Pads& pads, bool lowest, std::vector<Node>& nodes) {
   if (!pads.any()) return;
   Node pad;
-  pad.op = Op::ZeroPad;
+  pad.op = ops::ZeroPad{pads, lowest};
   pad.name = node.name + ".pad";
-  pad.attributes = ZeroPadAttributes{pads, lowest};
   pad.inputs = {node.inputs[0]};
-  pad.outputs = {graph.add_value(
-      pad.name,
-      infer_shape(Op::ZeroPad, pad.name, {graph.value(node.inputs[0]).shape}, pad.attributes, 0))};
+  pad.outputs = {graph.add_value(pad.name, infer_shape(graph, pad, 0))};
   node.inputs[0] = pad.outputs[0];
   pads = {};
   nodes.push_back(std::move(pad));
@@ -103,9 +92,9 @@ void split_pads(Graph& graph, Node& node, Pads& pads, bool lowest, std::vector<N
 void split_stages(Graph& graph) {
   std::vector<Node> nodes;
   for (Node& node : graph.nodes) {
-    if (auto* conv = std::get_if<ConvAttributes>(&node.attributes))
+    if (auto* conv = node.op.get_if<ops::Conv2d>())
       split_pads(graph, node, conv->window.pads, /*lowest=*/false, nodes);
-    if (auto* pool = std::get_if<MaxPoolAttributes>(&node.attributes))
+    if (auto* pool = node.op.get_if<ops::MaxPool2d>())
       split_pads(graph, node, pool->window.pads, /*lowest=*/true, nodes);
     nodes.push_back(std::move(node));
   }
@@ -114,40 +103,30 @@ void split_stages(Graph& graph) {
 }
 
 void insert_clones(Graph& graph) {
-  const auto readers = consumers(graph);
-  std::vector<Node> nodes;
-  std::vector<Node> old = std::move(graph.nodes);
-  // copies[v][k]: the value that the k-th reader of v takes instead.
-  std::vector<std::vector<int>> copies(graph.values.size());
-  std::vector<size_t> taken(graph.values.size(), 0);
-  for (Node& node : old) {
-    for (size_t i = 0; i < node.inputs.size(); ++i) {
-      auto v = static_cast<size_t>(node.inputs[i]);
-      if (v < copies.size() && !copies[v].empty()) node.inputs[i] = copies[v][taken[v]++];
+  const ByValue<std::vector<NodeId>> readers = consumers(graph);
+  // Every operand of a value with several readers takes a copy, named for what takes it: the skip's
+  // id, or the reading stage.
+  ByValue<std::vector<ValueId>> copies(readers.size());
+  for (Node& node : graph.nodes) {
+    for (Operand& operand : node.inputs) {
+      const ValueId read = operand;
+      if (readers[read].size() < 2) continue;
+      operand.value = graph.add_value(operand.skip.empty() ? node.name + ".in" : operand.skip,
+                                      graph.value(read).shape);
+      copies[read].push_back(operand);
     }
-    nodes.push_back(node);
-    for (int id : node.outputs) {
-      const auto& list = readers[static_cast<size_t>(id)];
-      if (list.size() < 2) continue;
+  }
+  std::vector<Node> nodes;
+  for (Node& node : graph.nodes) {
+    nodes.push_back(std::move(node));
+    for (size_t i = 0; i < nodes.back().outputs.size(); ++i) {
+      const ValueId id = nodes.back().outputs[i];
+      if (id.index() >= copies.size() || copies[id].empty()) continue;
       Node clone;
-      clone.op = Op::Clone;
+      clone.op = ops::Clone{};
       clone.name = graph.value(id).name + ".clone";
       clone.inputs = {id};
-      std::vector<size_t> seen(old.size(), 0);
-      for (int reader : list) {
-        // A copy is named for what takes it: the skip's id, or the reading stage.
-        const Node& r = old[static_cast<size_t>(reader)];
-        const std::vector<std::string>* skips = nullptr;
-        if (const auto* a = std::get_if<ConvAttributes>(&r.attributes)) skips = &a->stream_skips;
-        if (const auto* a = std::get_if<AddAttributes>(&r.attributes)) skips = &a->skips;
-        size_t occurrence = seen[static_cast<size_t>(reader)]++, position = 0;
-        for (size_t i = 0, found = 0; i < r.inputs.size(); ++i) {
-          if (r.inputs[i] == id && found++ == occurrence) position = i;
-        }
-        std::string name = position > 0 && skips ? (*skips)[position - 1] : r.name + ".in";
-        clone.outputs.push_back(graph.add_value(name, graph.value(id).shape));
-      }
-      copies[static_cast<size_t>(id)] = clone.outputs;
+      clone.outputs = copies[id];
       nodes.push_back(std::move(clone));
     }
   }

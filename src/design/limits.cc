@@ -61,7 +61,7 @@ struct Sized {
   bool vivado;
 
   const std::vector<ProductStage>& products() const { return plan.products(); }
-  std::string name(const ProductStage& p) const { return plan.graph().nodes[p.node].name; }
+  std::string name(const ProductStage& p) const { return plan.graph().node(p.node).name; }
   bool balanced() const { return !sizing.wanted; }
   /// The smallest factor with which the sum over the multipliers stays within what there is.
   template <class Each>
@@ -184,7 +184,7 @@ void limit_arrays(const Sized& s, Limits& limits) {
 Cost cost(const Plan& plan, const Sizing& sizing, const Device& device) {
   const Graph& graph = plan.graph();
   Cost c;
-  for (const Node& node : graph.nodes) c.stages += node.op != Op::Input && node.op != Op::Output;
+  for (const Node& node : graph.nodes) c.stages += node.traits().port ? 0 : 1;
   for (size_t i = 0; i < sizing.products.size(); ++i) {
     const ProductStage& p = plan.products()[i];
     const StageSize& stage = sizing.products[i];
@@ -196,21 +196,18 @@ Cost cost(const Plan& plan, const Sizing& sizing, const Device& device) {
     if (stage.reuse_factor > 1) c.memory_bits += p.n_in * p.n_out * p.weight_bits;
   }
   for (const Node& node : graph.nodes) {
-    if (node.op == Op::Input || sizing.fifo_depths.empty()) continue;
-    for (int id : node.outputs) {
-      if (id == graph.nodes.back().inputs[0])
-        continue;  // the two ports are not FIFOs of the design
+    if (node.traits().port || sizing.fifo_depths.empty()) continue;
+    for (ValueId id : node.outputs) {
+      if (id == graph.output()) continue;  // the two ports are not FIFOs of the design
       const Value& v = graph.value(id);
-      const int64_t depth = sizing.fifo_depths[static_cast<size_t>(id)],
-                    bits = depth * v.type->width * v.shape.channels;
+      const int64_t depth = sizing.fifo_depths[id], bits = depth * v.type->width * v.shape.channels;
       c.fifo_bits += bits;
       if (fifo_storage(depth, *v.type) == FifoStorage::Bram) c.memory_bits += bits;
     }
   }
   for (const SkipDepth& skip : plan.skips()) {
-    c.skip_fifo_tokens += sizing.fifo_depths.empty()
-                              ? skip.full_speed
-                              : sizing.fifo_depths[static_cast<size_t>(skip.value)];
+    c.skip_fifo_tokens +=
+        sizing.fifo_depths.empty() ? skip.full_speed : sizing.fifo_depths[skip.value];
   }
   c.latency_cycles = sizing.latency_cycles;
   c.interval_cycles = sizing.interval_cycles;

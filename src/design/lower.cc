@@ -6,28 +6,23 @@
 namespace tailor {
 namespace {
 
-int output_of(const Graph& graph, size_t node) { return graph.nodes[node].outputs[0]; }
-
 /// The value a skip brings to its join: the start point, through the projection or the pad if there
 /// is one.
-int lower_skip(Graph& graph, const Skip& skip, int from, int64_t out_channels, double bn_epsilon) {
+ValueId lower_skip(Graph& graph, const Skip& skip, ValueId from, int64_t out_channels,
+                   double bn_epsilon) {
   switch (skip.kind) {
     case SkipKind::Identity:
       return from;
     case SkipKind::Projection: {
-      ConvAttributes conv;
+      ops::Conv2d conv;
       conv.window.stride = {skip.stride, skip.stride};
-      int x = output_of(
-          graph, graph.add_node(Op::Conv2d, skip.tensors + ".conv", {from}, conv, out_channels));
+      const ValueId x = graph.add_node(conv, skip.tensors + ".conv", {from}, out_channels);
       if (!skip.batch_norm) return x;
-      return output_of(graph, graph.add_node(Op::BatchNorm, skip.tensors + ".bn", {x},
-                                             BatchNormAttributes{bn_epsilon}));
+      return graph.add_node(ops::BatchNorm{bn_epsilon}, skip.tensors + ".bn", {x});
     }
     case SkipKind::Pad:
-      return output_of(
-          graph,
-          graph.add_node(Op::ShortcutPad, skip.id + ".pad", {from},
-                         ShortcutPadAttributes{skip.stride, skip.channel_offset}, out_channels));
+      return graph.add_node(ops::ShortcutPad{skip.stride, skip.channel_offset}, skip.id + ".pad",
+                            {from}, out_channels);
   }
   fail(ErrorKind::Internal, "unknown skip kind of {}", skip.id);
 }
@@ -42,22 +37,18 @@ void add_mean_weights(Graph& graph, const std::string& name, const Stage& stage)
 }
 
 /// Convolution and batch norm, or pooling, of stage i.
-int lower_stage(Graph& graph, const Block& block, size_t i, int from, double bn_epsilon) {
+ValueId lower_stage(Graph& graph, const Block& block, size_t i, ValueId from, double bn_epsilon) {
   const Stage& stage = block.stages[i - 1];
-  if (stage.kind == StageKind::MaxPool) {
-    const MaxPoolAttributes pool{
-        square_window(stage.kernel, stage.stride, stage.pad, stage.pad_end)};
-    return output_of(graph, graph.add_node(Op::MaxPool2d, conv_name(block, i), {from}, pool));
-  }
-  ConvAttributes conv;
-  conv.window = square_window(stage.kernel, stage.stride, stage.pad, stage.pad_end);
+  const Window window = square_window(stage.kernel, stage.stride, stage.pad, stage.pad_end);
+  if (stage.kind == StageKind::MaxPool)
+    return graph.add_node(ops::MaxPool2d{window}, conv_name(block, i), {from});
+  ops::Conv2d conv;
+  conv.window = window;
   conv.groups = stage.kind == StageKind::AvgPool ? stage.out_channels : stage.groups;
   if (stage.kind == StageKind::AvgPool) add_mean_weights(graph, conv_name(block, i), stage);
-  int x = output_of(
-      graph, graph.add_node(Op::Conv2d, conv_name(block, i), {from}, conv, stage.out_channels));
+  const ValueId x = graph.add_node(conv, conv_name(block, i), {from}, stage.out_channels);
   if (!stage.batch_norm) return x;
-  return output_of(graph, graph.add_node(Op::BatchNorm, bn_name(block, i), {x},
-                                         BatchNormAttributes{bn_epsilon}));
+  return graph.add_node(ops::BatchNorm{bn_epsilon}, bn_name(block, i), {x});
 }
 
 /// [out, channels of all pixels] → [out, pixels with all their channels], the order of tokens.
@@ -80,17 +71,17 @@ Tensor by_pixel(const Tensor& weight, const MapShape& map) {
 }  // namespace
 
 Lowered::Lowered(Graph graph, const std::string& where) : graph_(std::move(graph)) {
-  if (graph_.state != "lowered") {
+  if (graph_.state != GraphState::Lowered) {
     fail(ErrorKind::Usage,
          "{}: expected a lowered graph, got a {}; use graph.safetensors of the project", where,
-         graph_.state);
+         to_string(graph_.state));
   }
   const auto findings = verify_graph(graph_);
   if (!findings.empty()) fail(ErrorKind::Data, "{}: {}", where, join(findings, "; "));
   for (const Node& node : graph_.nodes) {
-    const auto* a = std::get_if<ConvAttributes>(&node.attributes);
-    if (a && (a->activation != Activation::None || !a->stream_skips.empty() ||
-              !a->window_skips.empty() || !a->folded_skips.empty())) {
+    const auto* a = node.op.get_if<ops::Conv2d>();
+    if (a && (a->relu || node.inputs.size() > 1 || !a->window_skips.empty() ||
+              !a->folded_skips.empty())) {
       fail(ErrorKind::Unsupported,
            "graph {}: {} has a ReLU or skips of its own, which only a design's convolutions have; "
            "write them as nodes",
@@ -103,36 +94,29 @@ Lowered lower(const Network& network, const TensorMap& tensors, const std::strin
   verify_tensors(network, tensors, where);
   Graph graph;
   graph.name = network.name;
-  graph.state = "lowered";
   graph.tensors = tensors;
-  size_t input = graph.add_node(Op::Input, "input", {});
-  int at = output_of(graph, input);
+  ValueId at = graph.add_node(ops::Input{}, "input", {});
   graph.value(at).shape = network.input;
 
   for (const Block& block : network.blocks) {
-    std::vector<int> points = {at};
+    std::vector<ValueId> points = {at};
     for (size_t i = 1; i <= block.stages.size(); ++i) {
       const Stage& stage = block.stages[i - 1];
       at = lower_stage(graph, block, i, at, network.bn_epsilon);
       auto add_relu = [&] {
-        if (stage.relu) {
-          at = output_of(graph,
-                         graph.add_node(Op::Relu, fmt::format("{}.relu{}", block.id, i), {at}));
-        }
+        if (stage.relu)
+          at = graph.add_node(ops::Relu{}, fmt::format("{}.relu{}", block.id, i), {at});
       };
       auto add_skips = [&] {
-        std::vector<int> inputs = {at};
-        AddAttributes ids;
+        std::vector<Operand> inputs = {at};
         for (const Skip& skip : block.skips) {
           if (skip.to != static_cast<int64_t>(i)) continue;
-          inputs.push_back(lower_skip(graph, skip, points[static_cast<size_t>(skip.from)],
-                                      stage.out_channels, network.bn_epsilon));
-          ids.skips.push_back(skip.id);
+          inputs.emplace_back(lower_skip(graph, skip, points[static_cast<size_t>(skip.from)],
+                                         stage.out_channels, network.bn_epsilon),
+                              skip.id);
         }
-        if (inputs.size() > 1) {
-          at = output_of(
-              graph, graph.add_node(Op::Add, fmt::format("{}.add{}", block.id, i), inputs, ids));
-        }
+        if (inputs.size() > 1)
+          at = graph.add_node(ops::Add{}, fmt::format("{}.add{}", block.id, i), inputs);
       };
       if (network.join == Join::BeforeActivation) {
         add_skips();
@@ -145,13 +129,13 @@ Lowered lower(const Network& network, const TensorMap& tensors, const std::strin
     }
   }
   if (network.head_pooling == HeadPooling::Average) {
-    at = output_of(graph, graph.add_node(Op::GlobalAvgPool, "pool", {at}));
+    at = graph.add_node(ops::GlobalAvgPool{}, "pool", {at});
   } else {
     Tensor& weight = graph.tensors.at("fc.weight");
     weight = by_pixel(weight, graph.value(at).shape);
   }
-  at = output_of(graph, graph.add_node(Op::Dense, "fc", {at}, {}, network.classes));
-  graph.add_node(Op::Output, "output", {at});
+  at = graph.add_node(ops::Dense{}, "fc", {at}, network.classes);
+  graph.add_node(ops::Output{}, "output", {at});
   return Lowered(std::move(graph), where);
 }
 

@@ -10,10 +10,6 @@
 namespace tailor {
 namespace {
 
-/// Cycles of an output beyond its reuse factor (hls.md section 7, model): filling the
-/// multiply-accumulate pipeline.
-constexpr int64_t kPipelineCycles = 3;
-
 int64_t nearest_of(const std::vector<int64_t>& factors, int64_t wanted) {
   int64_t best = 1;
   for (int64_t factor : factors) {
@@ -49,29 +45,25 @@ std::vector<int64_t> balanced_factors(const Plan& plan, int64_t dsp) {
 
 std::vector<ProductStage> product_stages(const Graph& graph) {
   std::vector<ProductStage> stages;
-  for (size_t n = 0; n < graph.nodes.size(); ++n) {
-    const Node& node = graph.nodes[n];
-    if (node.op != Op::Conv2d && node.op != Op::Dense) continue;
-    const Shape& shape = graph.tensor(node, "weight").shape();
+  for (NodeId n : graph.node_ids()) {
+    const Node& node = graph.node(n);
+    const StageLoop loop = stage_loop(graph, node);
+    if (!loop.multiplies()) continue;
     const Value& in = graph.value(node.inputs[0]);
     ProductStage stage;
     stage.node = n;
-    stage.n_in = shape[1];
-    stage.n_out = shape[0];
-    stage.steps = in.shape.pixels();
-    stage.outputs = graph.value(node.outputs[0]).shape.pixels();
+    stage.n_in = loop.n_in;
+    stage.n_out = loop.n_out;
+    stage.loop = loop;
     stage.longest_fixed = std::max(stage.n_out, in.shape.channels);
-    if (node.op == Op::Dense) {
+    if (node.is<ops::Dense>())
       stage.longest_fixed = std::max(stage.longest_fixed, stage.n_in - in.shape.channels);
-    } else {
-      const ConvAttributes& a = node.conv();
-      const Size2 extent = a.window.extent();
-      stage.n_in *= shape[2] * shape[3];
-      stage.steps = (in.shape.height + std::max(a.window.pads.top, a.window.pads.bottom)) *
-                    (in.shape.width + std::max(a.window.pads.left, a.window.pads.right));
+    if (const auto* a = node.op.get_if<ops::Conv2d>()) {
+      const Size2 extent = a->window.extent();
       stage.longest_fixed =
-          std::max({stage.longest_fixed, a.window.taps(), extent.height - 1, extent.width - 1});
-      if (a.groups > 1) stage.longest_fixed = std::max(stage.longest_fixed, a.groups * stage.n_in);
+          std::max({stage.longest_fixed, a->window.taps(), extent.height - 1, extent.width - 1});
+      if (a->groups > 1)
+        stage.longest_fixed = std::max(stage.longest_fixed, a->groups * stage.n_in);
     }
     stage.in_bits = in.type->width;
     stage.weight_bits = node.hardware.weight->width;
@@ -82,11 +74,11 @@ std::vector<ProductStage> product_stages(const Graph& graph) {
   return stages;
 }
 
-int64_t ProductStage::cycles_per_output(int64_t factor) const { return factor + kPipelineCycles; }
-
-int64_t ProductStage::cycles(int64_t factor) const {
-  return steps + outputs * cycles_per_output(factor);
+int64_t ProductStage::cycles_per_output(int64_t factor) const {
+  return StageLoop::output_cycles(factor);
 }
+
+int64_t ProductStage::cycles(int64_t factor) const { return loop.image_cycles(factor); }
 
 int64_t ProductStage::factor_within(int64_t target) const {
   const auto above = std::partition_point(factors.begin(), factors.end(),
@@ -146,14 +138,13 @@ Sizing size(const Plan& plan, const Budget& budget) {
   Sizing sizing;
   sizing.wanted = budget.reuse_factor;
   sizing.products.reserve(products.size());
-  sizing.stage_cycles.reserve(plan.scans().size());
-  for (const Plan::Scan& scan : plan.scans())
-    sizing.stage_cycles.push_back(scan.passing + scan.emitting);
+  // A stage takes a cycle a place of its scan; a place that multiplies takes its factor's.
+  for (const StageLoop& loop : plan.loops()) sizing.stage_cycles.push_back(loop.scan.size());
   for (size_t i = 0; i < products.size(); ++i) {
     const ProductStage& p = products[i];
     const StageSize stage{factors[i], p.multipliers(factors[i]), p.cycles_per_output(factors[i])};
-    const Plan::Scan& scan = plan.scans()[p.node];
-    sizing.stage_cycles[p.node] = scan.passing + scan.emitting * stage.cycles_per_output;
+    sizing.stage_cycles[p.node.index()] +=
+        p.loop.emits.count.size() * (stage.cycles_per_output - 1);
     sizing.products.push_back(stage);
   }
   for (int64_t cycles : sizing.stage_cycles)

@@ -2,24 +2,24 @@
 
 namespace tailor {
 
-void remove_nodes(Graph& graph, const std::vector<bool>& dead) {
+void remove_nodes(Graph& graph, const ByNode<bool>& dead) {
   std::vector<Node> nodes;
-  for (size_t n = 0; n < graph.nodes.size(); ++n) {
-    if (n >= dead.size() || !dead[n]) nodes.push_back(std::move(graph.nodes[n]));
+  for (NodeId n : graph.node_ids()) {
+    if (n.index() >= dead.size() || !dead[n]) nodes.push_back(std::move(graph.node(n)));
   }
   graph.nodes = std::move(nodes);
-  std::vector<int> number(graph.values.size(), -1);
+  ByValue<ValueId> number(graph.values.size());
   std::vector<Value> values;
   for (const Node& node : graph.nodes) {
-    for (int id : node.outputs) {
-      number[static_cast<size_t>(id)] = static_cast<int>(values.size());
+    for (ValueId id : node.outputs) {
+      number[id] = ValueId(values.size());
       values.push_back(graph.value(id));
     }
   }
   graph.values = std::move(values);
   for (Node& node : graph.nodes) {
-    for (int& id : node.inputs) id = number[static_cast<size_t>(id)];
-    for (int& id : node.outputs) id = number[static_cast<size_t>(id)];
+    for (Operand& operand : node.inputs) operand.value = number[operand];
+    for (ValueId& id : node.outputs) id = number[id];
   }
 }
 

@@ -10,7 +10,7 @@ namespace tailor {
 
 /// Removes the marked nodes and every value that no remaining node writes, and renumbers; tensors
 /// of removed nodes must be gone already.
-void remove_nodes(Graph& graph, const std::vector<bool>& dead);
+void remove_nodes(Graph& graph, const ByNode<bool>& dead);
 void set_tensor(Graph& graph, const Node& node, const char* part, const Shape& shape,
                 const std::vector<double>& values);
 

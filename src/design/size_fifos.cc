@@ -22,8 +22,7 @@ FifoStorage fifo_storage(int64_t depth, const FixedType& type) {
 }
 
 StreamResult size_fifos(Graph& graph) {
-  const StreamResult ideal =
-      simulate_streams(graph, std::vector<int64_t>(graph.values.size(), 0), 2);
+  const StreamResult ideal = simulate_streams(graph, ByValue<int64_t>(graph.values.size(), 0), 2);
   StreamResult sized;
   auto full_speed = [&] {
     sized = simulate_streams(graph, fifo_depths(graph), 2);
@@ -31,16 +30,15 @@ StreamResult size_fifos(Graph& graph) {
            sized.interval_cycles <= ideal.interval_cycles;
   };
   // Bursts: a strided stage takes rows faster than they come and slower than they come, in turn.
-  const std::vector<int64_t> bursts = sufficient_depths(graph);
-  for (size_t v = 0; v < bursts.size(); ++v)
-    graph.values[v].fifo_depth = std::max(kPlainDepth, bursts[v]);
+  const ByValue<int64_t> bursts = sufficient_depths(graph);
+  for (ValueId v : graph.value_ids()) graph.value(v).fifo_depth = std::max(kPlainDepth, bursts[v]);
   const std::vector<SkipDepth> skips = skip_depths(graph);
   for (const SkipDepth& skip : skips)
     graph.value(skip.value).fifo_depth = std::max(kPlainDepth, skip.full_speed);
   if (!full_speed()) {
     for (const SkipDepth& skip : skips) {
       graph.value(skip.value).fifo_depth =
-          std::max(graph.value(skip.value).fifo_depth, bursts[static_cast<size_t>(skip.value)]);
+          std::max(graph.value(skip.value).fifo_depth, bursts[skip.value]);
     }
     TAILOR_CHECK(full_speed(), "the FIFO depths of {} stall", graph.name);
   }

@@ -20,23 +20,23 @@ template <class T>
 class ChannelRanges {
  public:
   explicit ChannelRanges(const Graph& graph) : channels_(graph.values.size()) {
-    for (size_t v = 0; v < channels_.size(); ++v)
-      channels_[v].resize(static_cast<size_t>(graph.values[v].shape.channels));
+    for (ValueId v : graph.value_ids())
+      channels_[v].resize(static_cast<size_t>(graph.value(v).shape.channels));
   }
-  void see(int value, Span<const T> hwc) {
-    auto& ranges = channels_[static_cast<size_t>(value)];
+  void see(ValueId value, Span<const T> hwc) {
+    auto& ranges = channels_[value];
     for (size_t i = 0; i < hwc.size(); ++i) ranges[i % ranges.size()].see(hwc[i], hwc[i]);
   }
   void merge(const ChannelRanges& other) {
-    for (size_t v = 0; v < channels_.size(); ++v) {
+    for (ValueId v : FirstIds<ValueId>(channels_.size())) {
       for (size_t c = 0; c < channels_[v].size(); ++c) {
         const Range& r = other.channels_[v][c];
         if (r.any) channels_[v][c].see(r.low, r.high);
       }
     }
   }
-  bool constant(int value, size_t channel) const {
-    const Range& r = channels_[static_cast<size_t>(value)][channel];
+  bool constant(ValueId value, size_t channel) const {
+    const Range& r = channels_[value][channel];
     return r.any && r.low == r.high;
   }
 
@@ -50,7 +50,7 @@ class ChannelRanges {
       any = true;
     }
   };
-  std::vector<std::vector<Range>> channels_;
+  ByValue<std::vector<Range>> channels_;
 };
 
 template <class T, class Emulator>
@@ -60,7 +60,7 @@ ChannelRanges<T> ranges_of(const Graph& design, const Emulator& emulator,
   parallel_for(static_cast<int64_t>(count), 0, [&](int64_t i) {
     if (pending_interrupt() != 0) return;
     const auto n = static_cast<size_t>(i);
-    emulator.run(images[n], [&](int value, Span<const T> hwc) { seen[n].see(value, hwc); });
+    emulator.run(images[n], [&](ValueId value, Span<const T> hwc) { seen[n].see(value, hwc); });
   });
   throw_if_interrupted();
   for (size_t i = 1; i < count; ++i) seen[0].merge(seen[i]);
@@ -107,8 +107,8 @@ std::vector<int64_t> count_constant_channels(const Graph& design,
   const auto exact = ranges_of<double>(design, Float64Emulator(design), images, count);
   for (size_t n = 0; n < design.nodes.size(); ++n) {
     const Node& node = design.nodes[n];
-    if (node.op == Op::Input || node.op == Op::Clone || node.outputs.empty()) continue;
-    const int id = node.outputs[0];
+    if (node.traits().port || node.is<ops::Clone>()) continue;
+    const ValueId id = node.outputs[0];
     for (size_t c = 0; c < static_cast<size_t>(design.value(id).shape.channels); ++c)
       if (raw.constant(id, c) && !exact.constant(id, c)) ++counts[n];
   }

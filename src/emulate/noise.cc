@@ -36,12 +36,9 @@ double drawn_cast(double value, const FixedType& type, double step, double unifo
 
 /// Whether a node casts, and if that drops bits: where nothing is summed finer than the output's
 /// step there is nothing to round.
-bool casts(const Node& node) {
-  return node.op == Op::Input || node.op == Op::Conv2d || node.op == Op::Dense ||
-         node.op == Op::Add || node.op == Op::GlobalAvgPool;
-}
+bool casts(const Node& node) { return !node.traits().keeps_type && !node.outputs.empty(); }
 bool rounds(const Node& node, const FixedType& out) {
-  const bool sums = node.op == Op::Conv2d || node.op == Op::Dense || node.op == Op::Add;
+  const bool sums = node.traits().has_accumulator && !node.traits().has_reciprocal;
   return !sums || node.hardware.accumulator->fraction() > out.fraction();
 }
 
@@ -56,7 +53,7 @@ void round_weights(const Node& node, const char* part, Span<double> values) {
 void disturb(const Graph& design, size_t n, uint64_t draw, Span<double> values) {
   const Node& node = design.nodes[n];
   if (!casts(node)) return;
-  if (node.op == Op::GlobalAvgPool) {
+  if (node.traits().has_reciprocal) {
     const double exact = 1.0 / static_cast<double>(design.value(node.inputs[0]).shape.pixels());
     const FixedType& type = *node.hardware.reciprocal;
     const double factor = type.to_double(quantise(exact, type)) / exact;
@@ -75,7 +72,7 @@ void disturb(const Graph& design, size_t n, uint64_t draw, Span<double> values) 
 
 double predict_rms_error(const Graph& design, const std::vector<std::vector<double>>& images) {
   TAILOR_CHECK(!images.empty(), "no images");
-  TAILOR_CHECK(design.state == "design", "{} has no types", design.name);
+  TAILOR_CHECK(design.state == GraphState::Design, "{} has no types", design.name);
   std::vector<std::vector<double>> exact(images.size());
   std::vector<double> squares(images.size());
   auto each_image = [&](const std::function<void(size_t)>& body) {

@@ -8,51 +8,10 @@ namespace {
 
 using Kind = StreamAction::Kind;
 
-/// Whether a window, a convolution's or a max pool's, is complete when its stage has come to (y,
-/// x).
-bool emits(const Window& w, const MapShape& out, int64_t y, int64_t x) {
-  const Size2 extent = w.extent();
-  const int64_t oy = y - (extent.height - 1 - w.pads.top),
-                ox = x - (extent.width - 1 - w.pads.left);
-  return oy >= 0 && ox >= 0 && oy % w.stride.height == 0 && ox % w.stride.width == 0 &&
-         oy / w.stride.height < out.height && ox / w.stride.width < out.width;
-}
-
-/// Whether a stage still computes on one token when it takes the next ones: a convolution of
-/// windows.
-bool holds_token(const Node& node) {
-  return node.op == Op::Conv2d && node.conv().window.taps() > 1;
-}
-
-std::vector<StreamAction> conv_program(const Graph& g, const Node& node) {
-  const Window& w = node.conv().window;
-  const MapShape& in = g.value(node.inputs[0]).shape;
-  const MapShape& out = g.value(node.outputs[0]).shape;
-  // The stage's own loop (src/target/hls/library/tailor/conv2d.h): zero columns and rows behind the
-  // image pad both of their sides.
-  const int64_t rows = in.height + std::max(w.pads.top, w.pads.bottom),
-                columns = in.width + std::max(w.pads.left, w.pads.right);
-  std::vector<StreamAction> program;
-  for (int64_t y = 0; y < rows; ++y) {
-    for (int64_t x = 0; x < columns; ++x) {
-      if (y < in.height && x < in.width) program.push_back({Kind::Read, node.inputs[0], 0});
-      if (!emits(w, out, y, x)) {
-        program.push_back({Kind::Wait, -1, node.hardware.cycles_per_step});
-        continue;
-      }
-      for (size_t s = 1; s < node.inputs.size(); ++s)
-        program.push_back({Kind::Read, node.inputs[s], 0});
-      program.push_back({Kind::Wait, -1, node.hardware.cycles_per_output});
-      program.push_back({Kind::Write, node.outputs[0], 0});
-    }
-  }
-  return program;
-}
-
 struct Fifo {
   int64_t depth = 0;                   // 0: unbounded
   std::vector<int64_t> written, read;  // cycle of the k-th token's write and read
-  int writer = -1, reader = -1;
+  NodeId writer, reader;
 
   /// The least depth with which these very times are possible: a place is free the cycle after its
   /// token was read.
@@ -69,107 +28,53 @@ struct Fifo {
 
 struct StreamTimes {
   std::vector<int64_t> finished;  // cycle at which each image's last token left
-  std::vector<Fifo> fifos;
+  ByValue<Fifo> fifos;
 };
 /// `release`: cycles before which the network's input does not write its k-th token.
-StreamResult run_streams(const Graph& design, const std::vector<int64_t>& depths, int images,
+StreamResult run_streams(const Graph& design, const ByValue<int64_t>& depths, int images,
                          StreamTimes* times, const std::vector<int64_t>& release = {});
 
 }  // namespace
 
 std::vector<StreamAction> stream_program(const Graph& g, const Node& node) {
+  const StageLoop loop = stage_loop(g, node);
+  const NodeHardware& h = node.hardware;
+  const int64_t output_cycles = loop.multiplies() ? h.cycles_per_output : h.cycles_per_step;
   std::vector<StreamAction> program;
-  const int64_t step = node.hardware.cycles_per_step;
-  auto read = [&](int value) { program.push_back({Kind::Read, value, 0}); };
-  auto wait = [&](int64_t cycles) { program.push_back({Kind::Wait, -1, cycles}); };
-  auto write = [&] { program.push_back({Kind::Write, node.outputs[0], 0}); };
-  const MapShape in = node.inputs.empty() ? MapShape{} : g.value(node.inputs[0]).shape;
-  const MapShape out = node.outputs.empty() ? MapShape{} : g.value(node.outputs[0]).shape;
-  switch (node.op) {
-    case Op::Input:
-      for (int64_t p = 0; p < out.pixels(); ++p) wait(step), write();
-      break;
-    case Op::Conv2d:
-      return conv_program(g, node);
-    case Op::Relu:
-      for (int64_t p = 0; p < out.pixels(); ++p) read(node.inputs[0]), wait(step), write();
-      break;
-    case Op::Add:
-      for (int64_t p = 0; p < out.pixels(); ++p) {
-        for (int id : node.inputs) read(id);
-        wait(step);
-        write();
+  program.reserve(static_cast<size_t>(3 * loop.scan.size()));
+  for (int64_t y = 0; y < loop.scan.height; ++y) {
+    for (int64_t x = 0; x < loop.scan.width; ++x) {
+      if (loop.forks) {
+        program.push_back({Kind::Fork, node.inputs[0], h.cycles_per_step});
+        continue;
       }
-      break;
-    case Op::ShortcutPad: {
-      const int64_t stride = std::get<ShortcutPadAttributes>(node.attributes).stride;
-      for (int64_t y = 0; y < in.height; ++y) {
-        for (int64_t x = 0; x < in.width; ++x) {
-          read(node.inputs[0]);
-          wait(step);
-          if (y % stride == 0 && x % stride == 0) write();
-        }
+      if (loop.reads.holds(y, x)) program.push_back({Kind::Read, node.inputs[0], 0});
+      if (!loop.emits.holds(y, x)) {
+        program.push_back({Kind::Wait, {}, h.cycles_per_step});
+        continue;
       }
-      break;
+      for (size_t s = 1; s < node.inputs.size(); ++s)
+        program.push_back({Kind::Read, node.inputs[s], 0});
+      program.push_back({Kind::Wait, {}, output_cycles});
+      for (ValueId id : node.outputs) program.push_back({Kind::Write, id, 0});
     }
-    case Op::MaxPool2d: {
-      // The stage's own loop (src/target/hls/library/tailor/pool.h), one token a cycle.
-      const Window& w = std::get<MaxPoolAttributes>(node.attributes).window;
-      for (int64_t y = 0; y < in.height + w.pads.bottom; ++y) {
-        for (int64_t x = 0; x < in.width + w.pads.right; ++x) {
-          if (y < in.height && x < in.width) read(node.inputs[0]);
-          wait(step);
-          if (emits(w, out, y, x)) write();
-        }
-      }
-      break;
-    }
-    case Op::GlobalAvgPool:
-      for (int64_t p = 0; p < in.pixels(); ++p) read(node.inputs[0]), wait(step);
-      write();
-      break;
-    case Op::Dense:
-      for (int64_t p = 1; p < in.pixels(); ++p) read(node.inputs[0]), wait(step);
-      read(node.inputs[0]), wait(node.hardware.cycles_per_output), write();
-      break;
-    case Op::ZeroPad: {
-      const Pads& p = std::get<ZeroPadAttributes>(node.attributes).pads;
-      for (int64_t y = 0; y < out.height; ++y) {
-        for (int64_t x = 0; x < out.width; ++x) {
-          if (y >= p.top && y < p.top + in.height && x >= p.left && x < p.left + in.width)
-            read(node.inputs[0]);
-          wait(step);
-          write();
-        }
-      }
-      break;
-    }
-    case Op::Clone:
-      for (int64_t p = 0; p < out.pixels(); ++p)
-        program.push_back({Kind::Fork, node.inputs[0], step});
-      break;
-    case Op::Output:
-      for (int64_t p = 0; p < in.pixels(); ++p) read(node.inputs[0]), wait(step);
-      break;
-    case Op::BatchNorm:
-      fail(ErrorKind::Internal, "{} is a batch norm, which a design never has", node.name);
   }
   return program;
 }
 
-std::vector<int64_t> fifo_depths(const Graph& design) {
-  std::vector<int64_t> depths;
+ByValue<int64_t> fifo_depths(const Graph& design) {
+  ByValue<int64_t> depths;
   for (const Value& v : design.values) depths.push_back(v.fifo_depth);
   return depths;
 }
 
-StreamResult simulate_streams(const Graph& design, const std::vector<int64_t>& depths, int images) {
+StreamResult simulate_streams(const Graph& design, const ByValue<int64_t>& depths, int images) {
   return run_streams(design, depths, images, nullptr);
 }
 
 namespace {
 
-StreamResult run_streams(const Graph& design, const std::vector<int64_t>& depths, int images,
+StreamResult run_streams(const Graph& design, const ByValue<int64_t>& depths, int images,
                          StreamTimes* times, const std::vector<int64_t>& release) {
   TAILOR_CHECK(depths.size() == design.values.size(), "{} depths for {} values", depths.size(),
                design.values.size());
@@ -180,24 +85,22 @@ StreamResult run_streams(const Graph& design, const std::vector<int64_t>& depths
     int64_t now = 0;
     bool queued = true;
   };
-  std::vector<Fifo> fifos(design.values.size());
-  std::vector<Process> processes(design.nodes.size());
-  for (size_t v = 0; v < fifos.size(); ++v) fifos[v].depth = depths[v];
-  for (size_t n = 0; n < design.nodes.size(); ++n) {
-    processes[n].program = stream_program(design, design.nodes[n]);
-    for (int id : design.nodes[n].inputs)
-      fifos[static_cast<size_t>(id)].reader = static_cast<int>(n);
-    for (int id : design.nodes[n].outputs)
-      fifos[static_cast<size_t>(id)].writer = static_cast<int>(n);
+  ByValue<Fifo> fifos(design.values.size());
+  ByNode<Process> processes(design.nodes.size());
+  for (ValueId v : design.value_ids()) fifos[v].depth = depths[v];
+  for (NodeId n : design.node_ids()) {
+    processes[n].program = stream_program(design, design.node(n));
+    for (ValueId id : design.node(n).inputs) fifos[id].reader = n;
+    for (ValueId id : design.node(n).outputs) fifos[id].writer = n;
   }
   StreamResult result;
   std::vector<int64_t> finished;  // cycle at which each image's last token left
-  std::deque<size_t> ready;
-  for (size_t n = 0; n < processes.size(); ++n) ready.push_back(n);
-  auto wake = [&](int process) {
-    if (process < 0 || processes[static_cast<size_t>(process)].queued) return;
-    processes[static_cast<size_t>(process)].queued = true;
-    ready.push_back(static_cast<size_t>(process));
+  std::deque<NodeId> ready;
+  for (NodeId n : design.node_ids()) ready.push_back(n);
+  auto wake = [&](NodeId process) {
+    if (!process.valid() || processes[process].queued) return;
+    processes[process].queued = true;
+    ready.push_back(process);
   };
   // A token written in cycle t can be read in t + 1; the place of a token read in t can be written
   // in t + 1.
@@ -212,14 +115,15 @@ StreamResult run_streams(const Graph& design, const std::vector<int64_t>& depths
     return freed < 0 ? int64_t{0} : f.read[static_cast<size_t>(freed)] + 1;
   };
   while (!ready.empty()) {
-    const size_t n = ready.front();
+    const NodeId n = ready.front();
     ready.pop_front();
     Process& p = processes[n];
     p.queued = false;
-    const Node& node = design.nodes[n];
+    const Node& node = design.node(n);
+    const bool first = node.is<ops::Input>(), last = node.is<ops::Output>();
     for (;;) {
       if (p.at == p.program.size()) {
-        if (node.op == Op::Output) finished.push_back(p.now);
+        if (last) finished.push_back(p.now);
         if (++p.image >= images || p.program.empty()) break;
         p.at = 0;
       }
@@ -227,33 +131,31 @@ StreamResult run_streams(const Graph& design, const std::vector<int64_t>& depths
       if (action.kind == Kind::Wait) {
         p.now += action.cycles;
       } else if (action.kind == Kind::Read) {
-        Fifo& f = fifos[static_cast<size_t>(action.value)];
+        Fifo& f = fifos[action.value];
         if (!can_read(f)) break;
         p.now = std::max(p.now, read_time(f));
         f.read.push_back(p.now);
         wake(f.writer);
       } else if (action.kind == Kind::Write) {
-        Fifo& f = fifos[static_cast<size_t>(action.value)];
+        Fifo& f = fifos[action.value];
         if (!can_write(f)) break;
         p.now = std::max(p.now, write_time(f));
-        if (node.op == Op::Input && f.written.size() < release.size())
+        if (first && f.written.size() < release.size())
           p.now = std::max(p.now, release[f.written.size()]);
         f.written.push_back(p.now);
         wake(f.reader);
       } else {
-        Fifo& from = fifos[static_cast<size_t>(action.value)];
+        Fifo& from = fifos[action.value];
         bool possible = can_read(from);
-        for (int id : node.outputs)
-          possible = possible && can_write(fifos[static_cast<size_t>(id)]);
+        for (ValueId id : node.outputs) possible = possible && can_write(fifos[id]);
         if (!possible) break;
         p.now = std::max(p.now, read_time(from));
-        for (int id : node.outputs)
-          p.now = std::max(p.now, write_time(fifos[static_cast<size_t>(id)]));
+        for (ValueId id : node.outputs) p.now = std::max(p.now, write_time(fifos[id]));
         from.read.push_back(p.now);
         wake(from.writer);
-        for (int id : node.outputs) {
-          fifos[static_cast<size_t>(id)].written.push_back(p.now);
-          wake(fifos[static_cast<size_t>(id)].reader);
+        for (ValueId id : node.outputs) {
+          fifos[id].written.push_back(p.now);
+          wake(fifos[id].reader);
         }
         p.now += action.cycles;
       }
@@ -262,20 +164,20 @@ StreamResult run_streams(const Graph& design, const std::vector<int64_t>& depths
   }
   if (static_cast<int>(finished.size()) < images) {
     result.deadlock = true;
-    for (size_t n = 0; n < processes.size(); ++n) {
+    for (NodeId n : design.node_ids()) {
       const Process& p = processes[n];
       if (p.at == p.program.size()) continue;
       const StreamAction& action = p.program[p.at];
-      int full = -1;
-      for (int id :
-           action.kind == Kind::Fork ? design.nodes[n].outputs : std::vector<int>{action.value}) {
-        if (action.kind != Kind::Read && !can_write(fifos[static_cast<size_t>(id)])) full = id;
+      ValueId full;
+      for (ValueId id : action.kind == Kind::Fork ? design.node(n).outputs
+                                                  : std::vector<ValueId>{action.value}) {
+        if (action.kind != Kind::Read && !can_write(fifos[id])) full = id;
       }
       // The full FIFO is the culprit; the stages that wait for tokens are its victims.
-      if (full < 0) continue;
+      if (!full.valid()) continue;
       result.deadlock_text =
-          fmt::format("{} waits for space in the FIFO {} of depth {}", design.nodes[n].name,
-                      design.value(full).name, depths[static_cast<size_t>(full)]);
+          fmt::format("{} waits for space in the FIFO {} of depth {}", design.node(n).name,
+                      design.value(full).name, depths[full]);
       if (action.kind == Kind::Fork) break;
     }
     if (result.deadlock_text.empty())
@@ -303,42 +205,35 @@ StreamResult run_streams(const Graph& design, const std::vector<int64_t>& depths
 
 }  // namespace
 
-std::vector<int64_t> sufficient_depths(const Graph& design, int images) {
+ByValue<int64_t> sufficient_depths(const Graph& design, int images) {
   StreamTimes times;
-  run_streams(design, std::vector<int64_t>(design.values.size(), 0), images, &times);
+  run_streams(design, ByValue<int64_t>(design.values.size(), 0), images, &times);
   // Backwards from the last stage: each action as late as its successors allow. A write must come
   // one cycle before its read.
   const size_t count = design.values.size();
-  std::vector<std::vector<int64_t>> read(count), written(count);
+  ByValue<std::vector<int64_t>> read(count), written(count);
   for (size_t n = design.nodes.size(); n-- > 0;) {
     const Node& node = design.nodes[n];
     const std::vector<StreamAction> program = stream_program(design, node);
-    std::vector<size_t> reads_left(count, 0), writes_left(count, 0);
+    ByValue<size_t> reads_left(count, 0), writes_left(count, 0);
     for (const StreamAction& action : program) {
       if (action.kind == Kind::Read || action.kind == Kind::Fork)
-        reads_left[static_cast<size_t>(action.value)] += static_cast<size_t>(images);
-      if (action.kind == Kind::Write)
-        writes_left[static_cast<size_t>(action.value)] += static_cast<size_t>(images);
+        reads_left[action.value] += static_cast<size_t>(images);
+      if (action.kind == Kind::Write) writes_left[action.value] += static_cast<size_t>(images);
       if (action.kind == Kind::Fork) {
-        for (int id : node.outputs)
-          writes_left[static_cast<size_t>(id)] += static_cast<size_t>(images);
+        for (ValueId id : node.outputs) writes_left[id] += static_cast<size_t>(images);
       }
     }
-    for (int id : node.inputs)
-      read[static_cast<size_t>(id)].resize(reads_left[static_cast<size_t>(id)]);
-    for (int id : node.outputs)
-      written[static_cast<size_t>(id)].resize(writes_left[static_cast<size_t>(id)]);
+    for (ValueId id : node.inputs) read[id].resize(reads_left[id]);
+    for (ValueId id : node.outputs) written[id].resize(writes_left[id]);
     int64_t latest = INT64_MAX / 2;
     for (int image = images; image-- > 0;) {
-      if (node.op == Op::Output)
+      if (node.is<ops::Output>())
         latest = std::min(latest, times.finished[static_cast<size_t>(image)]);
       for (size_t a = program.size(); a-- > 0;) {
         const StreamAction& action = program[a];
-        auto set_read = [&](int value) {
-          read[static_cast<size_t>(value)][--reads_left[static_cast<size_t>(value)]] = latest;
-        };
-        auto set_write = [&](int value) {
-          const auto v = static_cast<size_t>(value);
+        auto set_read = [&](ValueId v) { read[v][--reads_left[v]] = latest; };
+        auto set_write = [&](ValueId v) {
           const size_t token = --writes_left[v];
           latest = std::min(latest, read[v][token] - 1);
           return token;
@@ -349,12 +244,12 @@ std::vector<int64_t> sufficient_depths(const Graph& design, int images) {
           set_read(action.value);
         } else if (action.kind == Kind::Write) {
           const size_t token = set_write(action.value);
-          written[static_cast<size_t>(action.value)][token] = latest;
+          written[action.value][token] = latest;
         } else {
           latest -= action.cycles;
           size_t token = 0;
-          for (int id : node.outputs) token = set_write(id);
-          for (int id : node.outputs) written[static_cast<size_t>(id)][token] = latest;
+          for (ValueId id : node.outputs) token = set_write(id);
+          for (ValueId id : node.outputs) written[id][token] = latest;
           set_read(action.value);
         }
       }
@@ -363,12 +258,8 @@ std::vector<int64_t> sufficient_depths(const Graph& design, int images) {
   // Forwards again, everything as early as possible but the input, which comes as late as the
   // latest schedule lets it: stages before the slowest one are held back by the input, stages
   // behind it empty their FIFOs at once. Every image is still on time.
-  std::vector<int64_t> release;
-  for (const Node& node : design.nodes) {
-    if (node.op == Op::Input) release = written[static_cast<size_t>(node.outputs[0])];
-  }
-  run_streams(design, std::vector<int64_t>(count, 0), images, &times, release);
-  std::vector<int64_t> depths;
+  run_streams(design, ByValue<int64_t>(count, 0), images, &times, written[design.input()]);
+  ByValue<int64_t> depths;
   for (const Fifo& f : times.fifos) depths.push_back(f.needed_depth());
   return depths;
 }
@@ -377,7 +268,7 @@ namespace {
 
 /// For each node: tokens read from input `value` before its k-th write (1-based), from one image's
 /// program.
-std::vector<int64_t> reads_before_writes(const std::vector<StreamAction>& program, int value) {
+std::vector<int64_t> reads_before_writes(const std::vector<StreamAction>& program, ValueId value) {
   std::vector<int64_t> result = {0};
   int64_t reads = 0;
   for (const StreamAction& action : program) {
@@ -395,70 +286,71 @@ std::vector<int64_t> reads_before_writes(const std::vector<StreamAction>& progra
 }  // namespace
 
 std::vector<SkipDepth> skip_depths(const Graph& design) {
-  const std::vector<int> writer = producers(design);
-  std::vector<std::vector<StreamAction>> programs;
-  for (const Node& node : design.nodes) programs.push_back(stream_program(design, node));
+  const ByValue<NodeId> writer = producers(design);
+  ByNode<std::vector<StreamAction>> programs;
+  ByNode<int64_t> holds;  // tokens that a stage still computes on
+  for (const Node& node : design.nodes) {
+    programs.push_back(stream_program(design, node));
+    holds.push_back(stage_loop(design, node).holds_token ? 1 : 0);
+  }
   std::vector<SkipDepth> result;
-  for (size_t join = 0; join < design.nodes.size(); ++join) {
-    const Node& node = design.nodes[join];
-    if ((node.op != Op::Conv2d && node.op != Op::Add) || node.inputs.size() < 2) continue;
+  for (NodeId join : design.node_ids()) {
+    const Node& node = design.node(join);
     for (size_t s = 1; s < node.inputs.size(); ++s) {
+      const ValueId main = node.inputs[0], skip = node.inputs[s];
       // Back along the skip to its clone: the stages between are single-input.
-      std::vector<size_t> on_skip;
-      int at = writer[static_cast<size_t>(node.inputs[s])];
-      while (at >= 0 && design.nodes[static_cast<size_t>(at)].op != Op::Clone) {
-        on_skip.push_back(static_cast<size_t>(at));
-        const Node& stage = design.nodes[static_cast<size_t>(at)];
-        at = stage.inputs.size() == 1 ? writer[static_cast<size_t>(stage.inputs[0])] : -1;
+      std::vector<NodeId> on_skip;
+      NodeId clone = writer[skip];
+      while (clone.valid() && !design.node(clone).is<ops::Clone>()) {
+        on_skip.push_back(clone);
+        const Node& stage = design.node(clone);
+        clone = stage.inputs.size() == 1 ? writer[stage.inputs[0]] : NodeId();
       }
-      if (at < 0) continue;
-      const auto clone = static_cast<size_t>(at);
+      if (!clone.valid()) continue;
       // demand[v]: tokens that must have been written to v before the join can take the skip's j-th
       // token.
       SkipDepth depth;
-      depth.value = node.inputs[s];
+      depth.value = skip;
       std::vector<int64_t> main_reads;  // of the join, before each read of the skip
       int64_t reads = 0;
       for (const StreamAction& action : programs[join]) {
         if (action.kind != Kind::Read) continue;
-        if (action.value == node.inputs[0]) ++reads;
-        if (action.value == node.inputs[s]) main_reads.push_back(reads);
+        if (action.value == main) ++reads;
+        if (action.value == skip) main_reads.push_back(reads);
       }
       // Compose "reads before the k-th write" along every path from the join's main input back to
       // the clone.
-      std::vector<std::vector<int64_t>> demand(design.values.size());
-      std::vector<int64_t> convolutions(design.values.size(), -1);
-      demand[static_cast<size_t>(node.inputs[0])] = main_reads;
-      convolutions[static_cast<size_t>(node.inputs[0])] = holds_token(node) ? 1 : 0;
+      ByValue<std::vector<int64_t>> demand(design.values.size());
+      ByValue<int64_t> convolutions(design.values.size(), -1);
+      demand[main] = main_reads;
+      convolutions[main] = holds[join];
       std::vector<int64_t> at_clone(main_reads.size(), 0);
       int64_t in_flight = 0;
-      for (size_t n = join; n-- > clone;) {
+      for (size_t n = join.index(); n-- > clone.index();) {
         const Node& stage = design.nodes[n];
-        for (int out : stage.outputs) {
-          const auto& wanted = demand[static_cast<size_t>(out)];
+        for (ValueId out : stage.outputs) {
+          const auto& wanted = demand[out];
           if (wanted.empty()) continue;
-          if (n == clone) {
+          if (n == clone.index()) {
             for (size_t j = 0; j < wanted.size(); ++j)
               at_clone[j] = std::max(at_clone[j], wanted[j]);
-            in_flight = std::max(in_flight, convolutions[static_cast<size_t>(out)]);
+            in_flight = std::max(in_flight, convolutions[out]);
             continue;
           }
-          for (int in : stage.inputs) {
-            std::vector<int64_t> needs = reads_before_writes(programs[n], in);
-            auto& mine = demand[static_cast<size_t>(in)];
+          for (ValueId in : stage.inputs) {
+            std::vector<int64_t> needs = reads_before_writes(programs[NodeId(n)], in);
+            auto& mine = demand[in];
             mine.resize(wanted.size(), 0);
             for (size_t j = 0; j < wanted.size(); ++j)
               mine[j] = std::max(mine[j], needs[static_cast<size_t>(wanted[j])]);
-            convolutions[static_cast<size_t>(in)] =
-                std::max(convolutions[static_cast<size_t>(in)],
-                         convolutions[static_cast<size_t>(out)] + (holds_token(stage) ? 1 : 0));
+            convolutions[in] = std::max(convolutions[in], convolutions[out] + holds[NodeId(n)]);
           }
         }
       }
       // Forward along the skip: how many tokens those let through to the join's FIFO.
       for (auto stage = on_skip.rbegin(); stage != on_skip.rend(); ++stage) {
         const std::vector<int64_t> needs =
-            reads_before_writes(programs[*stage], design.nodes[*stage].inputs[0]);
+            reads_before_writes(programs[*stage], design.node(*stage).inputs[0]);
         for (int64_t& tokens : at_clone)
           tokens = std::upper_bound(needs.begin(), needs.end(), tokens) - needs.begin() - 1;
       }

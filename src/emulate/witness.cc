@@ -22,13 +22,17 @@ double witness_error(const Graph& graph) {
     fail(ErrorKind::Data, "graph {} has no witness to check it against", graph.name);
   const std::vector<double> inputs = graph.witness->inputs.to_doubles(),
                             outputs = graph.witness->outputs.to_doubles();
-  const auto size = static_cast<size_t>(graph.input_shape().size()),
+  const MapShape input = graph.input_shape();
+  const auto size = static_cast<size_t>(input.size()),
              classes = static_cast<size_t>(graph.classes());
   const size_t count = outputs.size() / std::max<size_t>(classes, 1);
-  if (count == 0 || inputs.size() != count * size || outputs.size() != count * classes) {
+  const Shape expected = {static_cast<int64_t>(count), input.height, input.width, input.channels};
+  if (count == 0 || outputs.size() != count * classes ||
+      graph.witness->inputs.shape() != expected) {
     fail(ErrorKind::Data,
-         "graph {}: witness of {} inputs and {} outputs, expected multiples of {} and {}",
-         graph.name, inputs.size(), outputs.size(), size, classes);
+         "graph {}: witness of inputs {} and {} outputs, expected [n, {}, {}, {}] and n x {}",
+         graph.name, to_string(graph.witness->inputs.shape()), outputs.size(), input.height,
+         input.width, input.channels, classes);
   }
   Float64Emulator emulator(graph);
   double worst = 0;

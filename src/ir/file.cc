@@ -19,17 +19,8 @@ E parse_enum(const std::string& text, const E (&values)[N], const char* what) {
   fail(ErrorKind::Data, "unknown {} '{}'", what, text);
 }
 
-constexpr Op kOps[] = {Op::Input,       Op::Conv2d,    Op::BatchNorm,     Op::Relu,
-                       Op::Add,         Op::MaxPool2d, Op::GlobalAvgPool, Op::Dense,
-                       Op::ShortcutPad, Op::ZeroPad,   Op::Clone,         Op::Output};
 constexpr FifoStorage kStorages[] = {FifoStorage::Auto, FifoStorage::Srl, FifoStorage::Bram};
-
-Op parse_op(const std::string& text) {
-  for (Op op : kOps) {
-    if (text == to_string(op)) return op;
-  }
-  fail(ErrorKind::Unsupported, "the operation '{}' is not supported", text);
-}
+constexpr GraphState kStates[] = {GraphState::Lowered, GraphState::Design};
 
 std::vector<std::string> read_strings(const Json& json) {
   std::vector<std::string> out;
@@ -37,111 +28,131 @@ std::vector<std::string> read_strings(const Json& json) {
   return out;
 }
 
-std::vector<int> read_ids(const Json& json) {
-  std::vector<int> out;
-  for (const Json& item : json.as_array()) {
-    if (item.as_int() < 0 || item.as_int() > INT_MAX)
-      fail(ErrorKind::Data, "there is no value {}", item.as_int());
-    out.push_back(static_cast<int>(item.as_int()));
-  }
-  return out;
+ValueId read_id(const Json& json) {
+  if (json.as_int() < 0 || json.as_int() > INT_MAX)
+    fail(ErrorKind::Data, "there is no value {}", json.as_int());
+  return ValueId(static_cast<size_t>(json.as_int()));
 }
 
-Json write_pads(const Pads& p) { return Json::Array{p.top, p.left, p.bottom, p.right}; }
-Pads read_pads(const Json& json) {
-  const auto& pads = json.at("pads").as_array();
-  if (pads.size() != 4) fail(ErrorKind::Data, "expected 4 pads, got {}", pads.size());
-  return {pads[0].as_int(), pads[1].as_int(), pads[2].as_int(), pads[3].as_int()};
-}
-/// 3 of a square, [1, 33] otherwise.
-Json write_size(const Size2& s) {
-  return s.height == s.width ? Json(s.height) : Json(Json::Array{s.height, s.width});
-}
-Size2 read_size(const Json& json) {
-  if (!json.is_array()) return {json.as_int(), json.as_int()};
-  const auto& sides = json.as_array();
-  if (sides.size() != 2) fail(ErrorKind::Data, "expected rows and columns, got {}", sides.size());
-  return {sides[0].as_int(), sides[1].as_int()};
-}
-Window read_window(const Json& json) {
-  const Json* dilation = json.find("dilation");
-  return {read_size(json.at("kernel")), read_size(json.at("stride")),
-          dilation ? read_size(*dilation) : Size2{}, read_pads(json)};
-}
-void write_window(Json& json, const Window& w) {
-  json.set("kernel", write_size(w.kernel));
-  json.set("stride", write_size(w.stride));
-  if (w.dilation.size() != 1) json.set("dilation", write_size(w.dilation));
-  json.set("pads", write_pads(w.pads));
-}
+class AttributeWriter : public AttributeVisitor {
+ public:
+  Json json = Json::object();
+  void field(const char* key, bool& value, const char* /*doc*/) override { json.set(key, value); }
+  void field(const char* key, int64_t& value, const char* /*doc*/) override {
+    json.set(key, value);
+  }
+  void field(const char* key, double& value, const char* /*doc*/) override { json.set(key, value); }
+  void field(const char* key, Size2& s, const char* /*doc*/) override {
+    json.set(key, s.height == s.width ? Json(s.height) : Json(Json::Array{s.height, s.width}));
+  }
+  void field(const char* key, Pads& p, const char* /*doc*/) override {
+    json.set(key, Json::Array{p.top, p.left, p.bottom, p.right});
+  }
+  void field(const char* key, std::vector<std::string>& value, const char* /*doc*/) override {
+    json.set(key, Json::array(value));
+  }
 
-Json write_attributes(const Node& node) {
-  if (const auto* a = std::get_if<ConvAttributes>(&node.attributes)) {
-    Json json = Json::object();
-    write_window(json, a->window);
-    json.set("relu", a->activation == Activation::Relu);
-    json.set("skips_after_activation", a->skip_position == SkipPosition::AfterActivation);
-    json.set("stream_skips", Json::array(a->stream_skips));
-    json.set("window_skips", Json::array(a->window_skips));
-    json.set("folded_skips", Json::array(a->folded_skips));
-    if (a->groups != 1) json.set("groups", a->groups);
-    return json;
-  }
-  if (const auto* a = std::get_if<BatchNormAttributes>(&node.attributes))
-    return Json::object({{"epsilon", a->epsilon}});
-  if (const auto* a = std::get_if<AddAttributes>(&node.attributes))
-    return Json::object({{"skips", Json::array(a->skips)}});
-  if (const auto* a = std::get_if<ShortcutPadAttributes>(&node.attributes))
-    return Json::object({{"stride", a->stride}, {"channel_offset", a->channel_offset}});
-  if (const auto* a = std::get_if<MaxPoolAttributes>(&node.attributes)) {
-    Json json = Json::object();
-    write_window(json, a->window);
-    return json;
-  }
-  if (const auto* a = std::get_if<ZeroPadAttributes>(&node.attributes)) {
-    Json json = Json::object({{"pads", write_pads(a->pads)}});
-    if (a->lowest) json.set("lowest", true);
-    return json;
-  }
-  return Json::object();
-}
+ protected:
+  bool leaves_out(const char* /*key*/, bool usual) override { return usual; }
+};
 
-Attributes read_attributes(Op op, const Json& json) {
-  switch (op) {
-    case Op::Conv2d: {
-      ConvAttributes a;
-      a.window = read_window(json);
-      a.groups = json.get_int("groups", 1);
-      a.activation = json.at("relu").as_bool() ? Activation::Relu : Activation::None;
-      a.skip_position = json.at("skips_after_activation").as_bool()
-                            ? SkipPosition::AfterActivation
-                            : SkipPosition::BeforeActivation;
-      a.stream_skips = read_strings(json.at("stream_skips"));
-      a.window_skips = read_strings(json.at("window_skips"));
-      a.folded_skips = read_strings(json.at("folded_skips"));
-      return a;
+class AttributeReader : public AttributeVisitor {
+ public:
+  explicit AttributeReader(const Json& json) : json_(json) {}
+  void field(const char* key, bool& value, const char* /*doc*/) override {
+    value = at(key).as_bool();
+  }
+  void field(const char* key, int64_t& value, const char* /*doc*/) override {
+    value = at(key).as_int();
+  }
+  void field(const char* key, double& value, const char* /*doc*/) override {
+    value = at(key).as_number();
+  }
+  void field(const char* key, Size2& value, const char* /*doc*/) override {
+    const Json& size = at(key);
+    if (!size.is_array()) {
+      value = {size.as_int(), size.as_int()};
+      return;
     }
-    case Op::BatchNorm:
-      return BatchNormAttributes{json.at("epsilon").as_number()};
-    case Op::Add:
-      return AddAttributes{read_strings(json.at("skips"))};
-    case Op::ShortcutPad:
-      return ShortcutPadAttributes{json.at("stride").as_int(), json.at("channel_offset").as_int()};
-    case Op::ZeroPad: {
-      const Json* lowest = json.find("lowest");
-      return ZeroPadAttributes{read_pads(json), lowest && lowest->as_bool()};
-    }
-    case Op::MaxPool2d:
-      return MaxPoolAttributes{read_window(json)};
-    case Op::Input:
-    case Op::Relu:
-    case Op::GlobalAvgPool:
-    case Op::Dense:
-    case Op::Clone:
-    case Op::Output:
-      return {};
+    const auto& sides = size.as_array();
+    if (sides.size() != 2) fail(ErrorKind::Data, "expected rows and columns, got {}", sides.size());
+    value = {sides[0].as_int(), sides[1].as_int()};
   }
-  return {};
+  void field(const char* key, Pads& value, const char* /*doc*/) override {
+    const auto& pads = at(key).as_array();
+    if (pads.size() != 4) fail(ErrorKind::Data, "expected 4 pads, got {}", pads.size());
+    value = {pads[0].as_int(), pads[1].as_int(), pads[2].as_int(), pads[3].as_int()};
+  }
+  void field(const char* key, std::vector<std::string>& value, const char* /*doc*/) override {
+    value = read_strings(at(key));
+  }
+  /// Refuses what no field has asked for.
+  void finish(const Op& op) const {
+    for (const auto& [key, value] : json_.as_object()) {
+      if (std::find(known_.begin(), known_.end(), key) == known_.end())
+        fail(ErrorKind::Data, "a {} has no attribute '{}'", to_string(op), key);
+    }
+  }
+
+ protected:
+  bool leaves_out(const char* key, bool /*usual*/) override {
+    known_.emplace_back(key);
+    return !json_.find(key);
+  }
+
+ private:
+  const Json& at(const char* key) {
+    known_.emplace_back(key);
+    return json_.at(key);
+  }
+  const Json& json_;
+  std::vector<std::string> known_;
+};
+
+Json write_attributes(Op op) {
+  AttributeWriter writer;
+  op.rules().describe(op, writer);
+  return std::move(writer.json);
+}
+
+Op read_op(const std::string& name, const Json& attributes, bool strict) {
+  const Operation* rules = find_operation(name);
+  if (!rules) fail(ErrorKind::Unsupported, "the operation '{}' is not supported", name);
+  Op op = rules->make();
+  AttributeReader reader(attributes);
+  rules->describe(op, reader);
+  if (strict) reader.finish(op);
+  return op;
+}
+
+/// 3, or of a skip {"value": 3, "skip": "stage1.block0.skip"}.
+Json write_operand(const Operand& operand) {
+  if (operand.skip.empty()) return operand.value.number();
+  return Json::object({{"value", operand.value.number()}, {"skip", operand.skip}});
+}
+Operand read_operand(const Json& json) {
+  if (!json.is_object()) return read_id(json);
+  for (const auto& [key, value] : json.as_object()) {
+    if (key != "value" && key != "skip") fail(ErrorKind::Data, "an input has no member '{}'", key);
+  }
+  return {read_id(json.at("value")), json.at("skip").as_string()};
+}
+
+/// Version 1 has the skips' ids among the attributes.
+void read_skips_of_version_1(Node& node, const Json& attributes) {
+  if (!node.traits().takes_skips) return;
+  const auto ids = read_strings(attributes.at(node.is<ops::Add>() ? "skips" : "stream_skips"));
+  if (ids.size() + 1 != node.inputs.size()) {
+    fail(ErrorKind::Data, "graph: {} ({}): {} skip inputs, {} skip ids", node.name,
+         to_string(node.op), static_cast<int64_t>(node.inputs.size()) - 1, ids.size());
+  }
+  for (size_t i = 0; i < ids.size(); ++i) node.inputs[i + 1].skip = ids[i];
+}
+
+Json write_ids(const std::vector<ValueId>& ids) {
+  Json::Array array;
+  for (ValueId id : ids) array.emplace_back(id.number());
+  return array;
 }
 
 void set_type(Json& json, const char* key, const std::optional<FixedType>& type) {
@@ -178,6 +189,64 @@ NodeHardware read_hardware(const Json& json) {
   return h;
 }
 
+Json write_value(const Value& v, bool design) {
+  Json json = Json::object(
+      {{"name", v.name}, {"shape", Json::Array{v.shape.channels, v.shape.height, v.shape.width}}});
+  if (v.type) json.set("type", to_string(*v.type));
+  if (design) {
+    json.set("identifier", v.identifier);
+    json.set("fifo_depth", v.fifo_depth);
+    json.set("fifo_storage", to_string(v.fifo_storage));
+  }
+  return json;
+}
+
+Value read_value(const Json& json, bool design) {
+  Value v;
+  v.name = json.at("name").as_string();
+  const auto& shape = json.at("shape").as_array();
+  if (shape.size() != 3)
+    fail(ErrorKind::Data, "value {}: expected 3 sizes, got {}", v.name, shape.size());
+  v.shape = {shape[0].as_int(), shape[1].as_int(), shape[2].as_int()};
+  v.type = get_type(json, "type");
+  if (design) {
+    v.identifier = json.at("identifier").as_string();
+    v.fifo_depth = json.at("fifo_depth").as_int();
+    v.fifo_storage = parse_enum(json.at("fifo_storage").as_string(), kStorages, "FIFO storage");
+  }
+  return v;
+}
+
+Json write_node(const Node& n, bool design) {
+  Json::Array inputs;
+  for (const Operand& operand : n.inputs) inputs.push_back(write_operand(operand));
+  Json json = Json::object({{"op", to_string(n.op)},
+                            {"name", n.name},
+                            {"inputs", std::move(inputs)},
+                            {"outputs", write_ids(n.outputs)},
+                            {"attributes", write_attributes(n.op)}});
+  if (design) {
+    json.set("identifier", n.identifier);
+    json.set("hardware", write_hardware(n.hardware));
+  }
+  return json;
+}
+
+Node read_node(const Json& json, bool design, int version) {
+  Node n;
+  const Json& attributes = json.at("attributes");
+  n.op = read_op(json.at("op").as_string(), attributes, /*strict=*/version > 1);
+  n.name = json.at("name").as_string();
+  for (const Json& item : json.at("inputs").as_array()) n.inputs.push_back(read_operand(item));
+  for (const Json& item : json.at("outputs").as_array()) n.outputs.push_back(read_id(item));
+  if (version == 1) read_skips_of_version_1(n, attributes);
+  if (design) {
+    n.identifier = json.at("identifier").as_string();
+    n.hardware = read_hardware(json.at("hardware"));
+  }
+  return n;
+}
+
 /// 1 … kGraphVersion.
 int file_version(const TensorFile& file, const std::string& path) {
   const auto found = file.metadata.find("version");
@@ -193,33 +262,11 @@ int file_version(const TensorFile& file, const std::string& path) {
 }  // namespace
 
 std::string print_graph(const Graph& graph) {
-  const bool design = graph.state == "design";
-  Json document = Json::object({{"name", graph.name}, {"state", graph.state}});
+  const bool design = graph.state == GraphState::Design;
+  Json document = Json::object({{"name", graph.name}, {"state", to_string(graph.state)}});
   Json::Array values, nodes;
-  for (const Value& v : graph.values) {
-    Json json =
-        Json::object({{"name", v.name},
-                      {"shape", Json::Array{v.shape.channels, v.shape.height, v.shape.width}}});
-    if (v.type) json.set("type", to_string(*v.type));
-    if (design) {
-      json.set("identifier", v.identifier);
-      json.set("fifo_depth", v.fifo_depth);
-      json.set("fifo_storage", to_string(v.fifo_storage));
-    }
-    values.push_back(std::move(json));
-  }
-  for (const Node& n : graph.nodes) {
-    Json json = Json::object({{"op", to_string(n.op)},
-                              {"name", n.name},
-                              {"inputs", Json::array(n.inputs)},
-                              {"outputs", Json::array(n.outputs)},
-                              {"attributes", write_attributes(n)}});
-    if (design) {
-      json.set("identifier", n.identifier);
-      json.set("hardware", write_hardware(n.hardware));
-    }
-    nodes.push_back(std::move(json));
-  }
+  for (const Value& v : graph.values) values.push_back(write_value(v, design));
+  for (const Node& n : graph.nodes) nodes.push_back(write_node(n, design));
   document.set("values", std::move(values));
   document.set("nodes", std::move(nodes));
   document.set("provenance", graph.provenance);
@@ -253,38 +300,12 @@ Graph load_graph(const std::string& path) {
   try {
     Json document = Json::parse(file.metadata["document"], path);
     graph.name = document.at("name").as_string();
-    graph.state = document.at("state").as_string();
-    if (graph.state != "lowered" && graph.state != "design")
-      fail(ErrorKind::Data, "unknown state '{}'", graph.state);
-    const bool design = graph.state == "design";
-    for (const Json& json : document.at("values").as_array()) {
-      Value v;
-      v.name = json.at("name").as_string();
-      const auto& shape = json.at("shape").as_array();
-      if (shape.size() != 3)
-        fail(ErrorKind::Data, "value {}: expected 3 sizes, got {}", v.name, shape.size());
-      v.shape = {shape[0].as_int(), shape[1].as_int(), shape[2].as_int()};
-      v.type = get_type(json, "type");
-      if (design) {
-        v.identifier = json.at("identifier").as_string();
-        v.fifo_depth = json.at("fifo_depth").as_int();
-        v.fifo_storage = parse_enum(json.at("fifo_storage").as_string(), kStorages, "FIFO storage");
-      }
-      graph.values.push_back(std::move(v));
-    }
-    for (const Json& json : document.at("nodes").as_array()) {
-      Node n;
-      n.op = parse_op(json.at("op").as_string());
-      n.name = json.at("name").as_string();
-      n.inputs = read_ids(json.at("inputs"));
-      n.outputs = read_ids(json.at("outputs"));
-      n.attributes = read_attributes(n.op, json.at("attributes"));
-      if (design) {
-        n.identifier = json.at("identifier").as_string();
-        n.hardware = read_hardware(json.at("hardware"));
-      }
-      graph.nodes.push_back(std::move(n));
-    }
+    graph.state = parse_enum(document.at("state").as_string(), kStates, "state");
+    const bool design = graph.state == GraphState::Design;
+    for (const Json& json : document.at("values").as_array())
+      graph.values.push_back(read_value(json, design));
+    for (const Json& json : document.at("nodes").as_array())
+      graph.nodes.push_back(read_node(json, design, version));
     graph.provenance = document.at("provenance");
     if (const Json* source = document.find("witness")) {
       Witness witness;
@@ -302,7 +323,7 @@ Graph load_graph(const std::string& path) {
   }
   graph.tensors = std::move(file.tensors);
   auto findings = verify_graph(graph);
-  if (findings.empty() && graph.state == "design") findings = verify_design(graph);
+  if (findings.empty() && graph.state == GraphState::Design) findings = verify_design(graph);
   if (!findings.empty()) fail(ErrorKind::Data, "graph file {}: {}", path, join(findings, "; "));
   return graph;
 }

@@ -2,58 +2,20 @@
 
 #include <algorithm>
 
+#include "ir/operations/rules.h"
+
 namespace tailor {
 namespace {
 
-std::string window_sizes() {
-  return fmt::format("kernel, stride and dilation must be 1..{}, pads 0..{}", kMaxMapSide,
-                     kMaxMapSide);
-}
-
-/// "3", or "1x33" where it is no square.
-std::string kernel_text(const Window& window) {
-  const Size2& k = window.kernel;
-  return k.height == k.width ? std::to_string(k.height) : fmt::format("{}x{}", k.height, k.width);
-}
-std::string window_too_large(const Window& window, const MapShape& x) {
-  return fmt::format("a kernel of {} does not fit on {}", kernel_text(window), to_string(x));
-}
-
-MapShape window_map(const Window& window, const MapShape& x, int64_t channels) {
-  const Size2 places = count_windows(window, x);
-  return {channels, places.height, places.width};
+std::string arity_text(int64_t least, int64_t most) {
+  return fmt::format("expected {} input{}{}", least, least == 1 ? "" : "s",
+                     most > least ? " or more" : "");
 }
 
 }  // namespace
 
-const char* to_string(Op op) {
-  switch (op) {
-    case Op::Input:
-      return "input";
-    case Op::Conv2d:
-      return "conv2d";
-    case Op::BatchNorm:
-      return "batch_norm";
-    case Op::Relu:
-      return "relu";
-    case Op::Add:
-      return "add";
-    case Op::ShortcutPad:
-      return "shortcut_pad";
-    case Op::MaxPool2d:
-      return "max_pool2d";
-    case Op::GlobalAvgPool:
-      return "global_avg_pool";
-    case Op::Dense:
-      return "dense";
-    case Op::ZeroPad:
-      return "zero_pad";
-    case Op::Clone:
-      return "clone";
-    case Op::Output:
-      return "output";
-  }
-  return "?";
+const char* to_string(GraphState state) {
+  return state == GraphState::Design ? "design" : "lowered";
 }
 
 const char* to_string(FifoStorage storage) {
@@ -68,30 +30,27 @@ const char* to_string(FifoStorage storage) {
   return "?";
 }
 
-int Graph::add_value(std::string value_name, const MapShape& shape) {
+ValueId Graph::add_value(std::string value_name, const MapShape& shape) {
   Value v;
   v.name = std::move(value_name);
   v.shape = shape;
   values.push_back(std::move(v));
-  return static_cast<int>(values.size()) - 1;
+  return ValueId(values.size() - 1);
 }
 
-size_t Graph::add_node(Op op, std::string node_name, std::vector<int> inputs, Attributes attributes,
-                       int64_t out_channels) {
-  std::vector<MapShape> shapes;
-  shapes.reserve(inputs.size());
-  for (int id : inputs) shapes.push_back(value(id).shape);
+ValueId Graph::add_node(Op op, std::string node_name, std::vector<Operand> inputs,
+                        int64_t out_channels) {
   Node node;
-  node.op = op;
+  node.op = std::move(op);
   node.name = std::move(node_name);
   node.inputs = std::move(inputs);
-  node.attributes = std::move(attributes);
-  if (op != Op::Output) {
-    node.outputs = {
-        add_value(node.name, infer_shape(op, node.name, shapes, node.attributes, out_channels))};
+  ValueId out;
+  if (node.traits().max_outputs > 0) {
+    out = add_value(node.name, infer_shape(*this, node, out_channels));
+    node.outputs = {out};
   }
   nodes.push_back(std::move(node));
-  return nodes.size() - 1;
+  return out;
 }
 
 const Tensor& Graph::tensor(const Node& node, const char* part) const {
@@ -102,127 +61,52 @@ bool Graph::has_tensor(const Node& node, const char* part) const {
   return tensors.count(node.name + "." + part) != 0;
 }
 
-const MapShape& Graph::input_shape() const {
+ValueId Graph::input() const {
   for (const Node& node : nodes) {
-    if (node.op == Op::Input) return value(node.outputs[0]).shape;
+    if (node.is<ops::Input>()) return node.outputs[0];
   }
   fail(ErrorKind::Data, "graph {} has no input", name);
 }
 
-int64_t Graph::classes() const {
+ValueId Graph::output() const {
   for (const Node& node : nodes) {
-    if (node.op == Op::Output) return value(node.inputs[0]).shape.channels;
+    if (node.is<ops::Output>()) return node.inputs[0];
   }
   fail(ErrorKind::Data, "graph {} has no output", name);
 }
 
-MapShape infer_shape(Op op, const std::string& name, const std::vector<MapShape>& inputs,
-                     const Attributes& attributes, int64_t out_channels) {
-  auto need = [&](bool ok, const std::string& what) {
-    if (!ok) fail(ErrorKind::Data, "graph: {} ({}): {}", name, to_string(op), what);
-  };
-  auto one_input = [&]() -> const MapShape& {
-    need(inputs.size() == 1, fmt::format("expected 1 input, got {}", inputs.size()));
-    return inputs[0];
-  };
-  switch (op) {
-    case Op::Input:
-      return {};  // its shape is given, not inferred
-    case Op::Output:
-      return one_input();
-    case Op::BatchNorm:
-    case Op::Relu:
-    case Op::Clone:
-      return one_input();
-    case Op::Conv2d: {
-      const auto* a = std::get_if<ConvAttributes>(&attributes);
-      need(a && !inputs.empty(), "expected convolution attributes and an input");
-      need(is_window(a->window), window_sizes());
-      const MapShape& x = inputs[0];
-      need(a->groups >= 1 && x.channels % a->groups == 0 && out_channels % a->groups == 0,
-           fmt::format("{} groups do not divide {} channels in and {} out", a->groups, x.channels,
-                       out_channels));
-      const MapShape y = window_map(a->window, x, out_channels);
-      need(y.height > 0, window_too_large(a->window, x));
-      need(inputs.size() == 1 + a->stream_skips.size(),
-           fmt::format("{} skip inputs, {} skip ids", inputs.size() - 1, a->stream_skips.size()));
-      for (size_t i = 1; i < inputs.size(); ++i) {
-        need(inputs[i] == y,
-             fmt::format("skip {} has shape {}, expected {}", a->stream_skips[i - 1],
-                         to_string(inputs[i]), to_string(y)));
-      }
-      need(a->window_skips.empty() ||
-               (y == x && a->window.stride.size() == 1 && has_centre_tap(a->window)),
-           "a skip read from the window needs stride 1 and equal shapes");
-      return y;
-    }
-    case Op::Add: {
-      need(inputs.size() >= 2, fmt::format("expected 2 inputs or more, got {}", inputs.size()));
-      for (const MapShape& shape : inputs) {
-        need(shape == inputs[0],
-             fmt::format("adds {} to {}", to_string(shape), to_string(inputs[0])));
-      }
-      const auto* a = std::get_if<AddAttributes>(&attributes);
-      need(a && a->skips.size() + 1 == inputs.size(),
-           "expected one skip id for each input but the first");
-      return inputs[0];
-    }
-    case Op::ShortcutPad: {
-      const auto* a = std::get_if<ShortcutPadAttributes>(&attributes);
-      const MapShape& x = one_input();
-      need(a && is_map_side(a->stride) && a->channel_offset >= 0 &&
-               a->channel_offset <= kMaxMapSide && a->channel_offset + x.channels <= out_channels,
-           "channels do not fit");
-      return {out_channels, (x.height + a->stride - 1) / a->stride,
-              (x.width + a->stride - 1) / a->stride};
-    }
-    case Op::MaxPool2d: {
-      const auto* a = std::get_if<MaxPoolAttributes>(&attributes);
-      const MapShape& x = one_input();
-      need(a && is_window(a->window), window_sizes());
-      const Pads& p = a->window.pads;
-      const Size2 extent = a->window.extent();
-      need(std::max(p.top, p.bottom) < extent.height && std::max(p.left, p.right) < extent.width,
-           fmt::format("pads must be below the kernel of {}, or a window holds nothing",
-                       kernel_text(a->window)));
-      const Size2 &kernel = a->window.kernel, &dilation = a->window.dilation;
-      need((kernel.height == 1 || dilation.height <= x.height) &&
-               (kernel.width == 1 || dilation.width <= x.width),
-           fmt::format("a window of {} steps over {}, so that one may hold nothing",
-                       to_string(a->window), to_string(x)));
-      const MapShape y = window_map(a->window, x, x.channels);
-      need(y.height > 0, window_too_large(a->window, x));
-      return y;
-    }
-    case Op::GlobalAvgPool:
-      return {one_input().channels, 1, 1};
-    case Op::Dense:
-      one_input();
-      return {out_channels, 1, 1};
-    case Op::ZeroPad: {
-      const auto* a = std::get_if<ZeroPadAttributes>(&attributes);
-      const MapShape& x = one_input();
-      need(a && is_window({{}, {}, {}, a->pads}), fmt::format("pads must be 0..{}", kMaxMapSide));
-      const Pads& p = a->pads;
-      return {x.channels, x.height + p.top + p.bottom, x.width + p.left + p.right};
-    }
+const MapShape& Graph::input_shape() const { return value(input()).shape; }
+
+int64_t Graph::classes() const { return value(output()).shape.channels; }
+
+MapShape infer_shape(const Graph& graph, const Node& node, int64_t out_channels) {
+  const Traits& t = node.traits();
+  const auto count = static_cast<int64_t>(node.inputs.size());
+  need(count >= t.min_inputs && count <= t.max_inputs, node,
+       fmt::format("{}, got {}", arity_text(t.min_inputs, t.max_inputs), count));
+  for (size_t i = 0; i < node.inputs.size(); ++i) {
+    need(node.inputs[i].skip.empty() || (i > 0 && t.takes_skips), node,
+         fmt::format("its input {} has the id '{}' and is no skip", i, node.inputs[i].skip));
   }
-  fail(ErrorKind::Internal, "no shape rule for {}", to_string(op));
+  return node.op.rules().shape(graph, node, out_channels);
 }
 
-std::vector<int> producers(const Graph& graph) {
-  std::vector<int> result(graph.values.size(), -1);
-  for (size_t n = 0; n < graph.nodes.size(); ++n) {
-    for (int id : graph.nodes[n].outputs) result[static_cast<size_t>(id)] = static_cast<int>(n);
+StageLoop stage_loop(const Graph& graph, const Node& node) {
+  return node.op.rules().loop(graph, node);
+}
+
+ByValue<NodeId> producers(const Graph& graph) {
+  ByValue<NodeId> result(graph.values.size());
+  for (NodeId n : graph.node_ids()) {
+    for (ValueId id : graph.node(n).outputs) result[id] = n;
   }
   return result;
 }
 
-std::vector<std::vector<int>> consumers(const Graph& graph) {
-  std::vector<std::vector<int>> result(graph.values.size());
-  for (size_t n = 0; n < graph.nodes.size(); ++n) {
-    for (int id : graph.nodes[n].inputs)
-      result[static_cast<size_t>(id)].push_back(static_cast<int>(n));
+ByValue<std::vector<NodeId>> consumers(const Graph& graph) {
+  ByValue<std::vector<NodeId>> result(graph.values.size());
+  for (NodeId n : graph.node_ids()) {
+    for (ValueId id : graph.node(n).inputs) result[id].push_back(n);
   }
   return result;
 }
@@ -230,19 +114,8 @@ std::vector<std::vector<int>> consumers(const Graph& graph) {
 int64_t largest_register_array(const Graph& design) {
   int64_t largest = 0;
   for (const Node& node : design.nodes) {
-    for (int id : node.outputs) largest = std::max(largest, design.value(id).shape.channels);
-    const Window* window = nullptr;
-    if (const auto* a = std::get_if<MaxPoolAttributes>(&node.attributes)) window = &a->window;
-    if (node.op == Op::Conv2d) {
-      window = &node.conv().window;
-      largest = std::max(largest, window->taps() * design.value(node.inputs[0]).shape.channels);
-    }
-    if (window) {
-      const Size2 extent = window->extent();
-      largest = std::max({largest, window->kernel.height * extent.width, extent.height});
-    }
-    if (node.op == Op::Dense)
-      largest = std::max(largest, design.value(node.inputs[0]).shape.size());
+    for (ValueId id : node.outputs) largest = std::max(largest, design.value(id).shape.channels);
+    largest = std::max(largest, stage_loop(design, node).register_elements);
   }
   return largest;
 }

@@ -1,5 +1,7 @@
 #include "tailor/ir/weights.h"
 
+#include <algorithm>
+
 namespace tailor {
 
 const FixedType& required_type(const std::optional<FixedType>& type, const Node& node,
@@ -16,7 +18,7 @@ std::vector<int64_t> quantised_weights(const Graph& graph, const Node& node, int
   const FixedType& type = required_type(node.hardware.weight, node, "weight");
   std::vector<double> w = tensor.to_doubles();
   const int64_t out = tensor.shape()[0], in = tensor.shape()[1],
-                taps = node.op == Op::Conv2d ? tensor.shape()[2] * tensor.shape()[3] : 1;
+                taps = tensor.size() / std::max<int64_t>(out * in, 1);
   std::vector<int64_t> raw(w.size());
   for (int64_t o = 0; o < out; ++o) {
     for (int64_t t = 0; t < taps; ++t) {

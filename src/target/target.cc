@@ -78,7 +78,7 @@ void refuse_existing(const std::string& output, bool force) {
 std::vector<Manifest::Layer> layers_of(const Graph& design) {
   std::vector<Manifest::Layer> layers;
   for (const Node& node : design.nodes) {
-    if (node.op == Op::Input || node.op == Op::Output) continue;
+    if (node.traits().port) continue;
     const Value& out = design.value(node.outputs[0]);
     Manifest::Layer layer;
     layer.name = node.name;
@@ -92,8 +92,9 @@ std::vector<Manifest::Layer> layers_of(const Graph& design) {
       layer.reuse_factor = node.hardware.reuse_factor;
       layer.multipliers = node.hardware.multipliers;
     }
-    if (const auto* conv = std::get_if<ConvAttributes>(&node.attributes)) {
-      layer.stream_skips = conv->stream_skips;
+    if (const auto* conv = node.op.get_if<ops::Conv2d>()) {
+      for (size_t i = 1; i < node.inputs.size(); ++i)
+        layer.stream_skips.push_back(node.inputs[i].skip);
       layer.window_skips = conv->window_skips;
       layer.folded_skips = conv->folded_skips;
     }
@@ -104,12 +105,9 @@ std::vector<Manifest::Layer> layers_of(const Graph& design) {
 
 std::vector<Manifest::Fifo> fifos_of(const Graph& design) {
   std::vector<Manifest::Fifo> fifos;
-  const std::vector<int> writer = producers(design);
-  for (size_t id = 0; id < design.values.size(); ++id) {
-    const bool port = design.nodes[static_cast<size_t>(writer[id])].op == Op::Input ||
-                      design.nodes.back().inputs[0] == static_cast<int>(id);
-    const Value& v = design.values[id];
-    if (port) continue;
+  for (ValueId id : design.value_ids()) {
+    if (id == design.input() || id == design.output()) continue;
+    const Value& v = design.value(id);
     fifos.push_back(
         {v.identifier, to_string(v.fifo_storage), v.fifo_depth, v.type->width * v.shape.channels});
   }

@@ -114,22 +114,21 @@ std::vector<int64_t> checked_logits(const Graph& design, const IntegerEmulator& 
       tensor = Tensor::from(tensor.shape(), values);
     }
   }
-  std::vector<std::vector<int64_t>> raw(design.values.size());
-  std::vector<std::vector<double>> real(design.values.size());
-  const IntegerResult result = emulator.run(image, [&](int id, Span<const int64_t> hwc) {
-    raw[static_cast<size_t>(id)].assign(hwc.begin(), hwc.end());
-    for (int64_t v : hwc)
-      real[static_cast<size_t>(id)].push_back(design.value(id).type->to_double(v));
+  ByValue<std::vector<int64_t>> raw(design.values.size());
+  ByValue<std::vector<double>> real(design.values.size());
+  const IntegerResult result = emulator.run(image, [&](ValueId id, Span<const int64_t> hwc) {
+    raw[id].assign(hwc.begin(), hwc.end());
+    for (int64_t v : hwc) real[id].push_back(design.value(id).type->to_double(v));
   });
   const Float64Emulator exact(quantised);
   for (size_t n = 0; n < design.nodes.size(); ++n) {
     const Node& node = design.nodes[n];
-    if (node.op == Op::Output) continue;
+    if (node.is<ops::Output>()) continue;
     std::vector<const std::vector<double>*> inputs;
-    for (int id : node.inputs) inputs.push_back(&real[static_cast<size_t>(id)]);
+    for (ValueId id : node.inputs) inputs.push_back(&real[id]);
     const std::vector<double> expected = exact.evaluate(n, inputs, image);
-    for (int id : node.outputs) {
-      const std::vector<int64_t>& got = raw[static_cast<size_t>(id)];
+    for (ValueId id : node.outputs) {
+      const std::vector<int64_t>& got = raw[id];
       require(got.size() == expected.size(),
               fmt::format("{}: {} values, expected {}", node.name, got.size(), expected.size()));
       for (size_t i = 0; i < got.size(); ++i) {
@@ -153,7 +152,7 @@ void check_design(const Graph& lowered, const Graph& design, const Cost& cost,
   int64_t convolutions = 0, weights = 0, multipliers = 0;
   for (const Node& node : design.nodes) {
     if (!node.hardware.weight) continue;
-    convolutions += node.op == Op::Conv2d ? 1 : 0;
+    convolutions += node.is<ops::Conv2d>() ? 1 : 0;
     const int64_t size = design.tensor(node, "weight").size();
     require(size == node.hardware.reuse_factor * node.hardware.multipliers,
             node.name + ": multipliers and reuse factor do not cover the weights");
@@ -162,7 +161,7 @@ void check_design(const Graph& lowered, const Graph& design, const Cost& cost,
   }
   int64_t trained = 0;
   for (const Node& node : lowered.nodes) {
-    if (node.op == Op::Conv2d || node.op == Op::Dense)
+    if (node.is<ops::Conv2d>() || node.is<ops::Dense>())
       trained += lowered.tensor(node, "weight").size();
   }
   require(convolutions == 1 + 2 * blocks_of(network) + 2,
@@ -307,22 +306,22 @@ void write(benchmark::State& state, const DesignCase& c, bool with_design) {
 
 void simulate(benchmark::State& state, const DesignCase& c) {
   const Graph& g = design_of(c);
-  const std::vector<int64_t> depths = fifo_depths(g);
+  const ByValue<int64_t> depths = fifo_depths(g);
   StreamResult result;
   for (auto _ : state) result = simulate_streams(g, depths, kStreamImages);
   require(!result.deadlock, result.deadlock_text);
   const StreamResult unbounded =
-      simulate_streams(g, std::vector<int64_t>(g.values.size(), 0), kStreamImages);
+      simulate_streams(g, ByValue<int64_t>(g.values.size(), 0), kStreamImages);
   require(result.latency_cycles == unbounded.latency_cycles &&
               result.interval_cycles == unbounded.interval_cycles,
           "the FIFO depths cost cycles");
-  for (size_t v = 0; v < depths.size(); ++v)
-    require(result.high_water[v] <= depths[v], g.values[v].name + ": fuller than it is deep");
+  for (ValueId v : g.value_ids())
+    require(result.high_water[v] <= depths[v], g.value(v).name + ": fuller than it is deep");
   const std::vector<SkipDepth> skips = skip_depths(g);
   require(static_cast<int64_t>(skips.size()) == blocks_of(c.network),
           fmt::format("{} skips", skips.size()));
-  std::vector<int64_t> short_by_one = depths;
-  short_by_one[static_cast<size_t>(skips[0].value)] = skips[0].deadlock_free - 1;
+  ByValue<int64_t> short_by_one = depths;
+  short_by_one[skips[0].value] = skips[0].deadlock_free - 1;
   require(simulate_streams(g, short_by_one, 1).deadlock,
           "no deadlock with one token less than the closed form asks");
 }

@@ -203,7 +203,7 @@ TEST(Dilation, GivesTheNumbersThatArithmeticGives) {
   // 10 11 12
   const std::vector<int64_t> sums = {7010, 8721, 9832, 10040, 12054, 13165};
   testing::GraphBuilder b("dilated", {1, 4, 3});
-  ConvAttributes a;
+  ops::Conv2d a;
   a.window = {{2, 2}, {1, 1}, {2, 1}, {0, 1, 0, 0}};
   b.conv("conv", b.at, a, 1);
   Graph graph = b.finish(6, /*pooled=*/false);
@@ -240,8 +240,8 @@ TEST(RandomGraphs, AFewSeedsHoldWindowsAndSkipsOfEveryKind) {
   for (int64_t seed = 0; seed < 5; ++seed) {
     const Graph design = testing::project_parts(testing::random_graph(seed), {}, 1).design;
     for (const Node& node : design.nodes) {
-      const auto* conv = std::get_if<ConvAttributes>(&node.attributes);
-      const auto* pool = std::get_if<MaxPoolAttributes>(&node.attributes);
+      const auto* conv = node.op.get_if<ops::Conv2d>();
+      const auto* pool = node.op.get_if<ops::MaxPool2d>();
       if (!conv && !pool) continue;
       const Window& w = conv ? conv->window : pool->window;
       const std::string op = pool ? "pool" : "conv";
@@ -254,8 +254,8 @@ TEST(RandomGraphs, AFewSeedsHoldWindowsAndSkipsOfEveryKind) {
       count["grouped"] += conv->groups > 1;
       count["folded"] += !conv->folded_skips.empty() && w.dilation.size() > 1;
       count["in the window"] += !conv->window_skips.empty() && w.dilation.size() > 1;
-      count["as a stream"] += !conv->stream_skips.empty() && w.dilation.size() > 1;
-      count["a skip's pixel under no tap"] += !conv->stream_skips.empty() && !has_centre_tap(w);
+      count["as a stream"] += node.inputs.size() > 1 && w.dilation.size() > 1;
+      count["a skip's pixel under no tap"] += node.inputs.size() > 1 && !has_centre_tap(w);
     }
   }
   for (const auto& [what, n] : count) EXPECT_GT(n, 0) << what;

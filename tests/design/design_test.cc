@@ -29,9 +29,10 @@ testing::DesignOptions options(Layout layout) {
   return o;
 }
 
-int count(const Graph& graph, Op op) {
+template <class A>
+int count(const Graph& graph) {
   return static_cast<int>(std::count_if(graph.nodes.begin(), graph.nodes.end(),
-                                        [&](const Node& n) { return n.op == op; }));
+                                        [](const Node& node) { return node.is<A>(); }));
 }
 
 class EveryVariant : public ::testing::TestWithParam<std::tuple<Variant, Layout>> {};
@@ -71,11 +72,11 @@ TEST(FoldIdentitySkips, ShortenedBeforeActivationIsAPlainChain) {
         options(Layout::Fused));
     ASSERT_EQ(shortened.nodes.size(), removed.nodes.size());
     for (size_t n = 0; n < shortened.nodes.size(); ++n) {
-      EXPECT_EQ(shortened.nodes[n].op, removed.nodes[n].op);
+      EXPECT_EQ(&shortened.nodes[n].op.rules(), &removed.nodes[n].op.rules());
       EXPECT_EQ(shortened.nodes[n].hardware.multipliers, removed.nodes[n].hardware.multipliers);
     }
-    EXPECT_EQ(count(shortened, Op::Clone), 0);
-    EXPECT_EQ(count(shortened, Op::Conv2d), 7);
+    EXPECT_EQ(count<ops::Clone>(shortened), 0);
+    EXPECT_EQ(count<ops::Conv2d>(shortened), 7);
   }
 }
 
@@ -85,10 +86,10 @@ TEST(FoldIdentitySkips, AfterActivationIsReadFromTheWindow) {
       options(Layout::Fused));
   int windows = 0, streams = 0;
   for (const Node& node : g.nodes) {
-    if (node.op != Op::Conv2d) continue;
-    windows += static_cast<int>(node.conv().window_skips.size());
-    streams += static_cast<int>(node.conv().stream_skips.size());
-    EXPECT_TRUE(node.conv().folded_skips.empty());
+    if (!node.is<ops::Conv2d>()) continue;
+    windows += static_cast<int>(node.as<ops::Conv2d>().window_skips.size());
+    streams += static_cast<int>(node.inputs.size()) - 1;
+    EXPECT_TRUE(node.as<ops::Conv2d>().folded_skips.empty());
   }
   EXPECT_EQ(windows, 4);  // two in stage 1, the second of each strided block
   EXPECT_EQ(streams, 2);  // the two projections
@@ -102,8 +103,8 @@ TEST(FoldIdentitySkips, KeepsASkipWhoseSumWouldSaturate) {
   Graph design = testing::make_design(lowered, o);
   size_t kept = 0;
   for (const Node& node : design.nodes) {
-    if (node.op == Op::Conv2d)
-      kept += node.conv().window_skips.size() + node.conv().stream_skips.size();
+    if (node.is<ops::Conv2d>())
+      kept += node.as<ops::Conv2d>().window_skips.size() + node.inputs.size() - 1;
   }
   EXPECT_GT(kept, 0U);
   Float64Emulator reference(lowered), laid_out(design);
@@ -120,14 +121,14 @@ TEST(FoldIdentitySkips, FoldedAndWindowedAreBitExact) {
   Graph windowed = folded;
   int undone = 0;
   for (Node& node : windowed.nodes) {
-    if (node.op != Op::Conv2d) continue;
+    if (!node.is<ops::Conv2d>()) continue;
     const MapShape &in = windowed.value(node.inputs[0]).shape,
                    &out = windowed.value(node.outputs[0]).shape;
-    if (in != out || node.conv().folded_skips.empty()) continue;
+    if (in != out || node.as<ops::Conv2d>().folded_skips.empty()) continue;
     auto weight = windowed.tensors.at(node.name + ".weight").as<double>();
     for (int64_t o = 0; o < out.channels; ++o)
       weight[static_cast<size_t>((o * in.channels + o) * 9 + 4)] -= 1;
-    node.conv().window_skips = node.conv().folded_skips;
+    node.as<ops::Conv2d>().window_skips = node.as<ops::Conv2d>().folded_skips;
     ++undone;
   }
   ASSERT_EQ(undone, 4);
@@ -139,24 +140,17 @@ TEST(FoldIdentitySkips, FoldedAndWindowedAreBitExact) {
 }
 
 /// A lowered graph by hand: conv (no bias, no batch norm), a skip over it, ReLU, pool, dense.
-Graph one_conv(MapShape input, const ConvAttributes& attributes) {
+Graph one_conv(MapShape input, const ops::Conv2d& attributes) {
   Graph g;
   g.name = "one_conv";
-  g.state = "lowered";
-  const int in = g.add_value("input", input);
-  Node first;
-  first.op = Op::Input;
-  first.name = "input";
-  first.outputs = {in};
-  g.nodes.push_back(first);
-  auto output_of = [&](size_t node) { return g.nodes[node].outputs[0]; };
-  int at = output_of(g.add_node(Op::Conv2d, "conv", {in}, attributes, input.channels));
-  if (g.value(at).shape == input)
-    at = output_of(g.add_node(Op::Add, "add", {at, in}, AddAttributes{{"skip"}}));
-  at = output_of(g.add_node(Op::Relu, "relu", {at}));
-  at = output_of(g.add_node(Op::GlobalAvgPool, "pool", {at}));
-  at = output_of(g.add_node(Op::Dense, "fc", {at}, {}, 3));
-  g.add_node(Op::Output, "output", {at});
+  const ValueId in = g.add_node(ops::Input{}, "input", {});
+  g.value(in).shape = input;
+  ValueId at = g.add_node(attributes, "conv", {in}, input.channels);
+  if (g.value(at).shape == input) at = g.add_node(ops::Add{}, "add", {at, {in, "skip"}});
+  at = g.add_node(ops::Relu{}, "relu", {at});
+  at = g.add_node(ops::GlobalAvgPool{}, "pool", {at});
+  at = g.add_node(ops::Dense{}, "fc", {at}, 3);
+  g.add_node(ops::Output{}, "output", {at});
   auto ramp = [](Shape shape) {
     Tensor t(DType::F32, std::move(shape));
     for (size_t i = 0; i < t.as<float>().size(); ++i)
@@ -171,8 +165,8 @@ Graph one_conv(MapShape input, const ConvAttributes& attributes) {
   return g;
 }
 
-ConvAttributes conv_attributes(int64_t kernel, int64_t stride, int64_t pad) {
-  ConvAttributes a;
+ops::Conv2d conv_attributes(int64_t kernel, int64_t stride, int64_t pad) {
+  ops::Conv2d a;
   a.window = square_window(kernel, stride, pad);
   return a;
 }
@@ -206,8 +200,8 @@ TEST(HandMadeGraphs, PoolsGroupsAndOneSidedPadsAreKept) {
     }
     const Graph design =
         testing::make_design(testing::windows_graph(9, 12, false), options(layout));
-    EXPECT_EQ(count(design, Op::MaxPool2d), 2);
-    EXPECT_EQ(count(design, Op::ZeroPad), layout == Layout::Fused ? 0 : 9);
+    EXPECT_EQ(count<ops::MaxPool2d>(design), 2);
+    EXPECT_EQ(count<ops::ZeroPad>(design), layout == Layout::Fused ? 0 : 9);
   }
 }
 
@@ -225,9 +219,9 @@ TEST(HandMadeGraphs, MultipliersOfAGroupedConvolutionAreItsProducts) {
 
 TEST(FoldIdentitySkips, FoldIntoGroupsAndPastOneSidedPads) {
   Graph design = testing::make_design(testing::windows_graph(10, 12, true), options(Layout::Fused));
-  EXPECT_EQ(count(design, Op::Clone), 0);
+  EXPECT_EQ(count<ops::Clone>(design), 0);
   auto folded = [&](const char* name) {
-    return testing::node_of(design, name).conv().folded_skips.size();
+    return testing::node_of(design, name).as<ops::Conv2d>().folded_skips.size();
   };
   for (const char* name : {"b0.conv1", "b0.conv2", "b1.conv1", "b1.conv2", "b2.conv1", "b2.conv2"})
     EXPECT_EQ(folded(name), 1U) << name;
@@ -236,16 +230,17 @@ TEST(FoldIdentitySkips, FoldIntoGroupsAndPastOneSidedPads) {
 TEST(FoldIdentitySkips, KeepASkipWhoseChannelsLieInAnotherGroup) {
   for (int64_t offset : {1, 2}) {  // channel 3 of 8 goes to output 4 or 5 of 10: group 0 or 1
     testing::GraphBuilder b("groups", {8, 5, 6});
-    const int x = b.at;
-    const int skip = b.add(Op::ShortcutPad, "s", {x}, ShortcutPadAttributes{1, offset}, 10);
-    ConvAttributes a = conv_attributes(3, 1, 1);
+    const ValueId x = b.at;
+    const ValueId skip = b.add(ops::ShortcutPad{1, offset}, "s", {x}, 10);
+    ops::Conv2d a = conv_attributes(3, 1, 1);
     a.groups = 2;
     b.conv("conv", x, a, 10);
     b.skip("skip", skip);
     b.relu("relu");
     const Graph lowered = b.finish(3);
     Graph design = testing::make_design(lowered, options(Layout::Fused));
-    EXPECT_EQ(testing::node_of(design, "conv").conv().folded_skips.size(), offset == 1 ? 1U : 0U);
+    EXPECT_EQ(testing::node_of(design, "conv").as<ops::Conv2d>().folded_skips.size(),
+              offset == 1 ? 1U : 0U);
     expect_same_function(lowered, options(Layout::Fused));
   }
 }
@@ -317,7 +312,7 @@ TEST(ResidualBlock, HasThePapersMultipliersAndSkipFifo) {  // tables 5 and 6
                                               {FixedType{16, 6}, 2.1, Layout::Fused, 576});
     int64_t multipliers = 0;
     for (const Node& node : design.nodes)
-      multipliers += node.op == Op::Conv2d ? node.hardware.multipliers : 0;
+      multipliers += node.is<ops::Conv2d>() ? node.hardware.multipliers : 0;
     EXPECT_EQ(multipliers, expected) << name;
     expected *= 4;
     const auto skips = skip_depths(design);
@@ -355,7 +350,7 @@ TEST(Limits, ALoopUnrolledTooOftenAndALargeRegisterArrayAreNamed) {
 
 TEST(Limits, LoopsAndRegistersOfADilatedWindowGoByWhatItSpans) {
   testing::GraphBuilder b("long", {1, 1, 5000});
-  ConvAttributes a;
+  ops::Conv2d a;
   a.window = {{1, 3}, {1, 1}, {1, 2400}, {}};
   b.conv("conv", b.at, a, 2);
   const Graph lowered = b.finish(3);
@@ -393,14 +388,15 @@ TEST(HandMadeGraphs, AStridedConvolutionReadsNoSkipFromItsWindow) {
   const Graph lowered = one_conv({2, 1, 1}, conv_attributes(3, 2, 1));
   const Graph design = testing::make_design(lowered, options(Layout::Fused));
   for (const Node& node : design.nodes) {
-    if (node.op != Op::Conv2d) continue;
-    EXPECT_TRUE(node.conv().window_skips.empty() && node.conv().folded_skips.empty());
+    if (!node.is<ops::Conv2d>()) continue;
+    EXPECT_TRUE(node.as<ops::Conv2d>().window_skips.empty() &&
+                node.as<ops::Conv2d>().folded_skips.empty());
   }
   expect_same_function(lowered, options(Layout::Fused));
 }
 
 TEST(HandMadeGraphs, PadsOfADilatedKernelGoUpToWhatItSpans) {
-  ConvAttributes a;
+  ops::Conv2d a;
   a.window = {{1, 3}, {1, 1}, {1, 2}, {0, 4, 0, 0}};
   expect_same_function(one_conv({2, 1, 9}, a), options(Layout::Fused));
   a.window.pads.left = 5;
@@ -422,7 +418,7 @@ TEST(HandMadeGraphs, PadsBeyondTheKernelAreForTheStockLayout) {
 
 TEST(HandMadeGraphs, ADesignsConvolutionIsRefusedInALoweredGraph) {
   Graph lowered = one_conv({2, 4, 4}, conv_attributes(3, 1, 1));
-  lowered.nodes[1].conv().activation = Activation::Relu;
+  lowered.nodes[1].as<ops::Conv2d>().relu = true;
   for (Layout layout : {Layout::Fused, Layout::Stock})
     testing::expect_error(ErrorKind::Unsupported, {"conv has a ReLU or skips of its own"},
                           [&] { testing::make_design(lowered, options(layout)); });

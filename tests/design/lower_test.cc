@@ -18,9 +18,10 @@ namespace {
 
 using testing::Surgery;
 
-int count_ops(const Graph& g, Op op) {
-  return static_cast<int>(
-      std::count_if(g.nodes.begin(), g.nodes.end(), [&](const Node& n) { return n.op == op; }));
+template <class A>
+int count_ops(const Graph& graph) {
+  return static_cast<int>(std::count_if(graph.nodes.begin(), graph.nodes.end(),
+                                        [](const Node& node) { return node.is<A>(); }));
 }
 
 Graph with_witness(const Network& network, const TensorMap& tensors) {
@@ -45,10 +46,10 @@ Graph with_witness(const Network& network, const TensorMap& tensors) {
 TEST(Lower, NodesCarryTheNamesOfTheDescription) {
   Graph g = testing::lowered_variant(
       {Surgery::Traditional, Join::BeforeActivation, Shortcut::Projection});
-  EXPECT_EQ(count_ops(g, Op::Conv2d), 9);
-  EXPECT_EQ(count_ops(g, Op::BatchNorm), 9);
-  EXPECT_EQ(count_ops(g, Op::Add), 3);
-  EXPECT_EQ(count_ops(g, Op::Relu), 7);
+  EXPECT_EQ(count_ops<ops::Conv2d>(g), 9);
+  EXPECT_EQ(count_ops<ops::BatchNorm>(g), 9);
+  EXPECT_EQ(count_ops<ops::Add>(g), 3);
+  EXPECT_EQ(count_ops<ops::Relu>(g), 7);
   std::vector<std::string> names;
   for (const Node& n : g.nodes) names.push_back(n.name);
   for (const char* name :
@@ -70,14 +71,13 @@ TEST(Lower, NodesCarryTheNamesOfTheDescription) {
 }
 
 TEST(Lower, RemovedAndShortenedNetworksHaveTheEdgesOfTheirDescription) {
-  EXPECT_EQ(count_ops(testing::lowered_variant(
-                          {Surgery::Removed, Join::BeforeActivation, Shortcut::Projection}),
-                      Op::Add),
+  EXPECT_EQ(count_ops<ops::Add>(testing::lowered_variant(
+                {Surgery::Removed, Join::BeforeActivation, Shortcut::Projection})),
             0);
   Graph shortened =
       testing::lowered_variant({Surgery::Shortened, Join::BeforeActivation, Shortcut::Pad});
-  EXPECT_EQ(count_ops(shortened, Op::Add), 6);
-  EXPECT_EQ(count_ops(shortened, Op::ShortcutPad), 2);
+  EXPECT_EQ(count_ops<ops::Add>(shortened), 6);
+  EXPECT_EQ(count_ops<ops::ShortcutPad>(shortened), 2);
 }
 
 TEST(Lower, TensorsThatDoNotFitAreRefused) {
@@ -113,6 +113,15 @@ TEST(Witness, AcceptsTheGraphThatMadeItAndRefusesAnother) {
   verify_witness(close, "test");
 }
 
+TEST(Witness, ImagesOfAnotherLayoutAreRefused) {
+  Network network = testing::small_network();
+  Graph g = with_witness(network, testing::random_tensors(network, 1));
+  g.witness->inputs = Tensor(DType::F32, {3, 3, 10, 13});
+  testing::expect_error(ErrorKind::Data,
+                        {"witness of inputs [3, 3, 10, 13]", "expected [n, 10, 13, 3] and n x 7"},
+                        [&] { witness_error(g); });
+}
+
 TEST(Witness, NotANumberIsRefused) {
   Network network = testing::small_network();
   Graph g = with_witness(network, testing::random_tensors(network, 1));
@@ -126,13 +135,13 @@ TEST(Calibrate, GivesEveryBatchNormUnitOutputOnItsImages) {
   std::vector<std::vector<double>> images = {testing::random_image(network.input, 1),
                                              testing::random_image(network.input, 2)};
   calibrate_batch_norm(g, images);
-  std::vector<int> writer = producers(g);
+  const ByValue<NodeId> writer = producers(g);
   Float64Emulator emulator(g);
-  std::map<int, std::pair<double, double>>
+  std::map<ValueId, std::pair<double, double>>
       sums;  // of value and square, over images, pixels and channels
   for (const auto& image : images) {
-    emulator.run(image, [&](int id, Span<const double> hwc) {
-      if (g.nodes[static_cast<size_t>(writer[static_cast<size_t>(id)])].op != Op::BatchNorm) return;
+    emulator.run(image, [&](ValueId id, Span<const double> hwc) {
+      if (!g.node(writer[id]).is<ops::BatchNorm>()) return;
       for (double v : hwc) {
         sums[id].first += v / static_cast<double>(2 * hwc.size());
         sums[id].second += v * v / static_cast<double>(2 * hwc.size());

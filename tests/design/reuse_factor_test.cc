@@ -67,12 +67,12 @@ TEST(ReuseFactors, BalancedStaysWithin70PercentAndNoStageIsNeedlesslySlow) {
   };
   int64_t slowest = 0;
   for (const Node& n : design.nodes) {
-    if (n.op == Op::Conv2d) slowest = std::max(slowest, cycles(n));
+    if (n.is<ops::Conv2d>()) slowest = std::max(slowest, cycles(n));
   }
   // Each convolution's next larger valid factor would make it the slowest: none has more
   // multipliers than it needs.
   for (const Node& n : design.nodes) {
-    if (n.op != Op::Conv2d || n.conv().window.taps() == 1) continue;
+    if (!n.is<ops::Conv2d>() || n.as<ops::Conv2d>().window.taps() == 1) continue;
     const Shape& shape = design.tensor(n, "weight").shape();
     auto factors = valid_reuse_factors(shape[1] * 9, shape[0]);
     auto next = std::upper_bound(factors.begin(), factors.end(), n.hardware.reuse_factor);

@@ -36,7 +36,7 @@ TEST(Sizing, IsWhatTheDesignMadeOfItHas) {
         const Design design = realise(plan, sizing, device);
         const std::string what = graph.name + " " + to_string(layout);
         for (size_t i = 0; i < sizing.products.size(); ++i) {
-          const Node& node = design.graph().nodes[plan.products()[i].node];
+          const Node& node = design.graph().node(plan.products()[i].node);
           EXPECT_EQ(node.hardware.reuse_factor, sizing.products[i].reuse_factor) << what;
           EXPECT_EQ(node.hardware.multipliers, sizing.products[i].multipliers) << what;
           EXPECT_EQ(node.hardware.cycles_per_output, sizing.products[i].cycles_per_output) << what;

@@ -18,7 +18,7 @@ TEST(Float64Emulator, GroupsOneSidedPadsAndDilationAreTheDefinition) {
   };
   for (const Case& k : {Case{1, 1, 1}, {2, 2, 1}, {4, 1, 1}, {1, 2, 2}, {2, 1, 2}, {4, 2, 2}}) {
     testing::GraphBuilder b("conv", {4, 7, 9});
-    ConvAttributes a;
+    ops::Conv2d a;
     a.window = {{3, 3}, {k.stride, k.stride}, {1, k.dilation}, {0, 2, 1, 1}};
     a.groups = k.groups;
     b.conv("conv", b.at, a, 20);
@@ -26,11 +26,11 @@ TEST(Float64Emulator, GroupsOneSidedPadsAndDilationAreTheDefinition) {
     const std::vector<double> image = testing::random_image({4, 7, 9}, 6),
                               weight = g.tensors.at("conv.weight").to_doubles(),
                               bias = g.tensors.at("conv.bias").to_doubles();
-    const MapShape out = g.value(1).shape;
+    const MapShape out = g.value(ValueId(1)).shape;
     EXPECT_EQ(out, (MapShape{20, 6 / k.stride, (12 - 2 * k.dilation) / k.stride}));
     bool seen = false;
-    Float64Emulator(g).run(image, [&](int value, Span<const double> hwc) {
-      if (value != 1) return;
+    Float64Emulator(g).run(image, [&](ValueId value, Span<const double> hwc) {
+      if (value != ValueId(1)) return;
       seen = true;
       for (int64_t o = 0; o < out.channels; ++o) {
         for (int64_t p = 0; p < out.pixels(); ++p) {
@@ -56,25 +56,25 @@ TEST(Float64Emulator, GroupsOneSidedPadsAndDilationAreTheDefinition) {
 
 TEST(Float64Emulator, PaddingNeverWinsAMaximum) {
   testing::GraphBuilder b("pool", {1, 3, 4});
-  MaxPoolAttributes a;
+  ops::MaxPool2d a;
   a.window = {{2, 2}, {2, 2}, {1, 1}, {1, 0, 0, 1}};
-  b.at = b.add(Op::MaxPool2d, "p", {b.at}, a);
+  b.at = b.add(a, "p", {b.at});
   const Graph g = b.finish(2);
   const std::vector<double> image = {-5, -3,  -9,  -8,  //
                                      -7, -1,  -6,  -4,  //
                                      -2, -10, -12, -11};
-  Float64Emulator(g).run(image, [&](int value, Span<const double> hwc) {
-    if (value != 1) return;
+  Float64Emulator(g).run(image, [&](ValueId value, Span<const double> hwc) {
+    if (value != ValueId(1)) return;
     EXPECT_EQ(std::vector<double>(hwc.begin(), hwc.end()), (std::vector<double>{-3, -8, -1, -4}));
   });
   // As a stage of its own: pads that are -infinity, not 0.
   testing::GraphBuilder split("split", {1, 3, 4});
-  split.at = split.add(Op::ZeroPad, "pad", {split.at}, ZeroPadAttributes{{1, 0, 0, 1}, true});
+  split.at = split.add(ops::ZeroPad{{1, 0, 0, 1}, true}, "pad", {split.at});
   a.window.pads = {};
-  split.at = split.add(Op::MaxPool2d, "p", {split.at}, a);
+  split.at = split.add(a, "p", {split.at});
   const Graph h = split.finish(2);
-  Float64Emulator(h).run(image, [&](int value, Span<const double> hwc) {
-    if (value != 2) return;
+  Float64Emulator(h).run(image, [&](ValueId value, Span<const double> hwc) {
+    if (value != ValueId(2)) return;
     EXPECT_EQ(std::vector<double>(hwc.begin(), hwc.end()), (std::vector<double>{-3, -8, -1, -4}));
   });
 }

@@ -22,13 +22,13 @@ namespace {
 using testing::Surgery;
 
 /// Straight from the definitions, in 128-bit integers; maps are HWC.
-std::vector<std::vector<int64_t>> slow_run(const Graph& g, const std::vector<double>& image,
-                                           std::vector<int64_t>& overflows) {
-  std::vector<std::vector<int64_t>> maps(g.values.size());
+ByValue<std::vector<int64_t>> slow_run(const Graph& g, const std::vector<double>& image,
+                                       std::vector<int64_t>& overflows) {
+  ByValue<std::vector<int64_t>> maps(g.values.size());
   overflows.assign(g.nodes.size(), 0);
   for (size_t n = 0; n < g.nodes.size(); ++n) {
     const Node& node = g.nodes[n];
-    if (node.op == Op::Output) break;
+    if (node.is<ops::Output>()) break;
     const MapShape in = node.inputs.empty() ? MapShape{} : g.value(node.inputs[0]).shape;
     const Value& ov = g.value(node.outputs[0]);
     const MapShape out = ov.shape;
@@ -37,7 +37,7 @@ std::vector<std::vector<int64_t>> slow_run(const Graph& g, const std::vector<dou
       if (y < 0 || x < 0 || c < 0 || y >= v.shape.height || x >= v.shape.width ||
           c >= v.shape.channels)
         return 0;
-      return maps[static_cast<size_t>(node.inputs[input])]
+      return maps[node.inputs[input]]
                  [static_cast<size_t>((y * v.shape.width + x) * v.shape.channels + c)];
     };
     auto fraction = [&](size_t input) { return g.value(node.inputs[input]).type->fraction(); };
@@ -47,7 +47,7 @@ std::vector<std::vector<int64_t>> slow_run(const Graph& g, const std::vector<dou
     for (int64_t oy = 0; oy < out.height; ++oy) {
       for (int64_t ox = 0; ox < out.width; ++ox) {
         for (int64_t o = 0; o < out.channels; ++o) {
-          if (node.op == Op::Input) {
+          if (node.is<ops::Input>()) {
             bool lost = false;
             y.push_back(
                 quantise(image[static_cast<size_t>((oy * out.width + ox) * out.channels + o)],
@@ -57,25 +57,22 @@ std::vector<std::vector<int64_t>> slow_run(const Graph& g, const std::vector<dou
           }
           Int128 value = 0;
           int from = kFine;
-          switch (node.op) {
-            case Op::Conv2d:
-            case Op::Dense: {
-              const Tensor& w = g.tensor(node, "weight");
-              const auto weights = w.to_doubles();
-              if (node.op == Op::Dense) {
-                for (int64_t i = 0; i < in.size(); ++i) {
-                  const int64_t pixel = i / in.channels;
-                  const int64_t raw = quantise(weights[static_cast<size_t>(o * in.size() + i)],
-                                               *node.hardware.weight);
-                  value += fine(at(0, pixel / in.width, pixel % in.width, i % in.channels) * raw,
-                                fraction(0) + node.hardware.weight->fraction());
-                }
-                value += fine(quantise(g.tensor(node, "bias").to_doubles()[static_cast<size_t>(o)],
-                                       *node.hardware.bias),
-                              node.hardware.bias->fraction());
-                break;
+          if (node.traits().has_weights) {
+            const Tensor& w = g.tensor(node, "weight");
+            const auto weights = w.to_doubles();
+            if (node.is<ops::Dense>()) {
+              for (int64_t i = 0; i < in.size(); ++i) {
+                const int64_t pixel = i / in.channels;
+                const int64_t raw = quantise(weights[static_cast<size_t>(o * in.size() + i)],
+                                             *node.hardware.weight);
+                value += fine(at(0, pixel / in.width, pixel % in.width, i % in.channels) * raw,
+                              fraction(0) + node.hardware.weight->fraction());
               }
-              const ConvAttributes& a = node.conv();
+              value += fine(quantise(g.tensor(node, "bias").to_doubles()[static_cast<size_t>(o)],
+                                     *node.hardware.bias),
+                            node.hardware.bias->fraction());
+            } else {
+              const ops::Conv2d& a = node.as<ops::Conv2d>();
               const Window& win = a.window;
               const int64_t read = in.channels / a.groups,
                             first = o / (out.channels / a.groups) * read;
@@ -101,60 +98,48 @@ std::vector<std::vector<int64_t>> slow_run(const Graph& g, const std::vector<dou
                 skips += fine(at(s, oy, ox, o), fraction(s));
               for (size_t s = 0; s < a.window_skips.size(); ++s)
                 skips += fine(at(0, oy, ox, o), fraction(0));
-              if (a.skip_position == SkipPosition::BeforeActivation) value += skips;
-              if (a.activation == Activation::Relu && value < 0) value = 0;
-              if (a.skip_position == SkipPosition::AfterActivation) value += skips;
-              break;
+              if (!a.skips_after_activation) value += skips;
+              if (a.relu && value < 0) value = 0;
+              if (a.skips_after_activation) value += skips;
             }
-            case Op::Add:
-              for (size_t s = 0; s < node.inputs.size(); ++s)
-                value += fine(at(s, oy, ox, o), fraction(s));
-              break;
-            case Op::Relu:
-              value = fine(std::max<Int128>(at(0, oy, ox, o), 0), fraction(0));
-              break;
-            case Op::Clone:
-              value = fine(at(0, oy, ox, o), fraction(0));
-              break;
-            case Op::ZeroPad: {
-              const auto& a = std::get<ZeroPadAttributes>(node.attributes);
-              const int64_t iy = oy - a.pads.top, ix = ox - a.pads.left;
-              const bool inside = iy >= 0 && iy < in.height && ix >= 0 && ix < in.width;
-              value = fine(a.lowest && !inside ? Int128{ov.type->min_raw()} : at(0, iy, ix, o),
-                           fraction(0));
-              break;
-            }
-            case Op::ShortcutPad: {
-              const auto& a = std::get<ShortcutPadAttributes>(node.attributes);
-              value = fine(at(0, oy * a.stride, ox * a.stride, o - a.channel_offset), fraction(0));
-              break;
-            }
-            case Op::MaxPool2d: {
-              const Window& win = std::get<MaxPoolAttributes>(node.attributes).window;
-              std::vector<Int128> window;
-              for (int64_t py = 0; py < in.height; ++py) {
-                for (int64_t px = 0; px < in.width; ++px) {
-                  const int64_t dy = py + win.pads.top - oy * win.stride.height,
-                                dx = px + win.pads.left - ox * win.stride.width;
-                  const Size2 extent = win.extent();
-                  if (dy >= 0 && dy < extent.height && dx >= 0 && dx < extent.width &&
-                      dy % win.dilation.height == 0 && dx % win.dilation.width == 0)
-                    window.push_back(at(0, py, px, o));
-                }
+          } else if (node.is<ops::Add>()) {
+            for (size_t s = 0; s < node.inputs.size(); ++s)
+              value += fine(at(s, oy, ox, o), fraction(s));
+          } else if (node.is<ops::Relu>()) {
+            value = fine(std::max<Int128>(at(0, oy, ox, o), 0), fraction(0));
+          } else if (node.is<ops::Clone>()) {
+            value = fine(at(0, oy, ox, o), fraction(0));
+          } else if (node.is<ops::ZeroPad>()) {
+            const auto& a = node.as<ops::ZeroPad>();
+            const int64_t iy = oy - a.pads.top, ix = ox - a.pads.left;
+            const bool inside = iy >= 0 && iy < in.height && ix >= 0 && ix < in.width;
+            value = fine(a.lowest && !inside ? Int128{ov.type->min_raw()} : at(0, iy, ix, o),
+                         fraction(0));
+          } else if (node.is<ops::ShortcutPad>()) {
+            const auto& a = node.as<ops::ShortcutPad>();
+            value = fine(at(0, oy * a.stride, ox * a.stride, o - a.channel_offset), fraction(0));
+          } else if (node.is<ops::MaxPool2d>()) {
+            const Window& win = node.as<ops::MaxPool2d>().window;
+            std::vector<Int128> window;
+            for (int64_t py = 0; py < in.height; ++py) {
+              for (int64_t px = 0; px < in.width; ++px) {
+                const int64_t dy = py + win.pads.top - oy * win.stride.height,
+                              dx = px + win.pads.left - ox * win.stride.width;
+                const Size2 extent = win.extent();
+                if (dy >= 0 && dy < extent.height && dx >= 0 && dx < extent.width &&
+                    dy % win.dilation.height == 0 && dx % win.dilation.width == 0)
+                  window.push_back(at(0, py, px, o));
               }
-              value = fine(*std::max_element(window.begin(), window.end()), fraction(0));
-              break;
             }
-            case Op::GlobalAvgPool: {
-              for (int64_t py = 0; py < in.height; ++py) {
-                for (int64_t px = 0; px < in.width; ++px) value += at(0, py, px, o);
-              }
-              value *= quantise(1.0 / static_cast<double>(in.pixels()), *node.hardware.reciprocal);
-              from = fraction(0) + node.hardware.reciprocal->fraction();
-              break;
+            value = fine(*std::max_element(window.begin(), window.end()), fraction(0));
+          } else if (node.is<ops::GlobalAvgPool>()) {
+            for (int64_t py = 0; py < in.height; ++py) {
+              for (int64_t px = 0; px < in.width; ++px) value += at(0, py, px, o);
             }
-            default:
-              ADD_FAILURE() << to_string(node.op);
+            value *= quantise(1.0 / static_cast<double>(in.pixels()), *node.hardware.reciprocal);
+            from = fraction(0) + node.hardware.reciprocal->fraction();
+          } else {
+            ADD_FAILURE() << to_string(node.op);
           }
           bool lost = false;
           y.push_back(cast_raw(value, from, *ov.type, &lost));
@@ -162,7 +147,7 @@ std::vector<std::vector<int64_t>> slow_run(const Graph& g, const std::vector<dou
         }
       }
     }
-    for (int id : node.outputs) maps[static_cast<size_t>(id)] = y;
+    for (ValueId id : node.outputs) maps[id] = y;
   }
   return maps;
 }
@@ -172,10 +157,9 @@ void expect_equal_to_definition(const Graph& g, int64_t seed) {
   std::vector<int64_t> overflows;
   auto expected = slow_run(g, image, overflows);
   size_t taps = 0;
-  IntegerResult r = IntegerEmulator(g).run(image, [&](int id, Span<const int64_t> hwc) {
+  IntegerResult r = IntegerEmulator(g).run(image, [&](ValueId id, Span<const int64_t> hwc) {
     ++taps;
-    ASSERT_EQ(std::vector<int64_t>(hwc.begin(), hwc.end()), expected[static_cast<size_t>(id)])
-        << g.value(id).name;
+    ASSERT_EQ(std::vector<int64_t>(hwc.begin(), hwc.end()), expected[id]) << g.value(id).name;
   });
   EXPECT_EQ(taps, g.values.size());
   EXPECT_EQ(r.overflows, overflows);

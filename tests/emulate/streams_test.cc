@@ -45,16 +45,16 @@ Graph block_design(int64_t width, Layout layout, int64_t kernel = 3, int64_t str
 
 /// Every skip at its closed form and all other FIFOs 1 deep, but this one: a deeper FIFO before a
 /// projection could hold what this one lacks.
-bool deadlocks(const Graph& g, int value, int64_t depth) {
-  std::vector<int64_t> depths(g.values.size(), 1);
-  for (const SkipDepth& d : skip_depths(g)) depths[static_cast<size_t>(d.value)] = d.full_speed;
-  depths[static_cast<size_t>(value)] = depth;
+bool deadlocks(const Graph& g, ValueId value, int64_t depth) {
+  ByValue<int64_t> depths(g.values.size(), 1);
+  for (const SkipDepth& d : skip_depths(g)) depths[d.value] = d.full_speed;
+  depths[value] = depth;
   return simulate_streams(g, depths).deadlock;
 }
 
-int64_t latency(const Graph& g, int value, int64_t depth) {
-  std::vector<int64_t> depths(g.values.size(), 0);
-  depths[static_cast<size_t>(value)] = depth;
+int64_t latency(const Graph& g, ValueId value, int64_t depth) {
+  ByValue<int64_t> depths(g.values.size(), 0);
+  depths[value] = depth;
   return simulate_streams(g, depths).latency_cycles;
 }
 
@@ -96,9 +96,9 @@ TEST(SkipDepths, FollowTheClosedFormForOtherKernelsAndWidths) {
 /// it, so that nothing folds.
 Graph one_sided_design(int64_t width, int64_t kernel, int64_t top, int64_t left) {
   testing::GraphBuilder b("one_sided", {2, 7, width});
-  b.conv("stem", b.at, ConvAttributes{}, 2);
-  const int from = b.at;
-  ConvAttributes a;
+  b.conv("stem", b.at, ops::Conv2d{}, 2);
+  const ValueId from = b.at;
+  ops::Conv2d a;
   a.window = {{kernel, kernel}, {}, {}, {top, left, kernel - 1 - top, kernel - 1 - left}};
   b.conv("conv", from, a, 2);
   b.relu("relu");
@@ -138,18 +138,17 @@ TEST(SizedDesigns, OfPoolsGroupsAndOneSidedPadsRunAsFastAsWithUnboundedFifos) {
         options.input_magnitude = 2;
         options.layout = layout;
         options.reuse_factor = reuse;
-        const Graph g = testing::make_design(testing::windows_graph(12, 15, shortened), options);
-        const StreamResult ideal = simulate_streams(g, std::vector<int64_t>(g.values.size(), 0), 3);
+        const Graph g = make_design(testing::windows_graph(12, 15, shortened), options);
+        const StreamResult ideal = simulate_streams(g, ByValue<int64_t>(g.values.size(), 0), 3);
         const StreamResult sized = simulate_streams(g, fifo_depths(g), 3);
         ASSERT_FALSE(sized.deadlock) << sized.deadlock_text;
         EXPECT_EQ(sized.latency_cycles, ideal.latency_cycles);
         EXPECT_EQ(sized.interval_cycles, ideal.interval_cycles);
-        const std::vector<int> writer = producers(g);
+        const ByValue<NodeId> writer = producers(g);
         for (const SkipDepth& d : skip_depths(g)) {
           EXPECT_FALSE(deadlocks(g, d.value, d.deadlock_free)) << g.value(d.value).name;
           // A stage on the skip and the FIFO before it hold tokens back; an identity has none.
-          if (g.nodes[static_cast<size_t>(writer[static_cast<size_t>(d.value)])].op != Op::Clone)
-            continue;
+          if (!g.node(writer[d.value]).is<ops::Clone>()) continue;
           EXPECT_TRUE(deadlocks(g, d.value, d.deadlock_free - 1)) << g.value(d.value).name;
         }
       }
@@ -192,8 +191,8 @@ TEST(SkipDepths, FullSpeedIsFullSpeedAndTheDeadlockBoundIsNot) {
 TEST(SkipDepths, NameTheFullFifoOfADeadlock) {
   Graph g = block_design(16, Layout::Fused);
   const SkipDepth d = skip_depths(g)[0];
-  std::vector<int64_t> depths(g.values.size(), 0);
-  depths[static_cast<size_t>(d.value)] = 5;
+  ByValue<int64_t> depths(g.values.size(), 0);
+  depths[d.value] = 5;
   StreamResult r = simulate_streams(g, depths);
   ASSERT_TRUE(r.deadlock);
   EXPECT_EQ(r.deadlock_text, "stem.conv1.clone waits for space in the FIFO b.skip of depth 5");
@@ -208,14 +207,14 @@ TEST_P(SizedDesigns, RunAsFastAsWithUnboundedFifos) {
     options.input_magnitude = 2;
     options.layout = layout;
     options.reuse_factor = reuse;
-    Graph g = testing::make_design(testing::lowered_variant(variant), options);
-    const StreamResult ideal = simulate_streams(g, std::vector<int64_t>(g.values.size(), 0), 3);
+    Graph g = make_design(testing::lowered_variant(variant), options);
+    const StreamResult ideal = simulate_streams(g, ByValue<int64_t>(g.values.size(), 0), 3);
     const StreamResult sized = simulate_streams(g, fifo_depths(g), 3);
     ASSERT_FALSE(sized.deadlock) << sized.deadlock_text;
     EXPECT_EQ(sized.latency_cycles, ideal.latency_cycles);
     EXPECT_EQ(sized.interval_cycles, ideal.interval_cycles);
-    for (size_t v = 0; v < g.values.size(); ++v)
-      EXPECT_LE(sized.high_water[v], g.values[v].fifo_depth) << g.values[v].name;
+    for (ValueId v : g.value_ids())
+      EXPECT_LE(sized.high_water[v], g.value(v).fifo_depth) << g.value(v).name;
     for (const SkipDepth& d : skip_depths(g)) {
       EXPECT_GE(g.value(d.value).fifo_depth, d.full_speed) << g.value(d.value).name;
       EXPECT_TRUE(deadlocks(g, d.value, d.deadlock_free - 1)) << g.value(d.value).name;

@@ -68,10 +68,11 @@ TEST_F(GraphFile, RoundTripsEveryOperation) {
   EXPECT_EQ(back.witness->outputs, graph.witness->outputs);
   ASSERT_EQ(back.nodes.size(), graph.nodes.size());
   for (size_t n = 0; n < graph.nodes.size(); ++n) {
-    EXPECT_EQ(back.nodes[n].op, graph.nodes[n].op);
-    EXPECT_EQ(back.nodes[n].attributes.index(), graph.nodes[n].attributes.index());
+    EXPECT_EQ(&back.nodes[n].op.rules(), &graph.nodes[n].op.rules());
+    for (size_t i = 0; i < graph.nodes[n].inputs.size(); ++i)
+      EXPECT_EQ(back.nodes[n].inputs[i].skip, graph.nodes[n].inputs[i].skip);
   }
-  const Pads& pads = std::get<ZeroPadAttributes>(back.nodes[1].attributes).pads;
+  const Pads& pads = back.nodes[1].as<ops::ZeroPad>().pads;
   EXPECT_EQ(pads.top + 10 * pads.left + 100 * pads.bottom + 1000 * pads.right, 1111);
 }
 
@@ -84,14 +85,14 @@ TEST_F(GraphFile, KeepsGroupsAndMaxPools) {
     const Graph design = testing::make_design(lowered, options);
     Graph back = reload(design);
     EXPECT_EQ(print_graph(back), print_graph(design));
-    EXPECT_EQ(testing::node_of(back, "b0.conv1").conv().groups, 3);
-    EXPECT_EQ(testing::node_of(back, "b1.conv1").conv().groups, 1);
-    const auto& pool = std::get<MaxPoolAttributes>(testing::node_of(back, "last.pool").attributes);
+    EXPECT_EQ(testing::node_of(back, "b0.conv1").as<ops::Conv2d>().groups, 3);
+    EXPECT_EQ(testing::node_of(back, "b1.conv1").as<ops::Conv2d>().groups, 1);
+    const auto& pool = testing::node_of(back, "last.pool").as<ops::MaxPool2d>();
     const Pads kept = layout == Layout::Fused ? Pads{1, 0, 0, 1} : Pads{};
     EXPECT_EQ(pool.window, (Window{{2, 2}, {1, 1}, {1, 1}, kept}));
     if (layout == Layout::Fused) continue;
     auto is_lowest = [&](const char* name) {
-      return std::get<ZeroPadAttributes>(testing::node_of(back, name).attributes).lowest;
+      return testing::node_of(back, name).as<ops::ZeroPad>().lowest;
     };
     EXPECT_TRUE(is_lowest("last.pool.pad"));
     EXPECT_FALSE(is_lowest("stem.pad"));
@@ -102,21 +103,21 @@ TEST_F(GraphFile, KeepsGroupsAndMaxPools) {
 
 TEST_F(GraphFile, KeepsEveryConvolutionAttribute) {
   Graph graph = every_op_graph();
-  testing::node_of(graph, "zeropad").attributes = ZeroPadAttributes{{1, 0, 2, 3}};
+  testing::node_of(graph, "zeropad").op = ops::ZeroPad{{1, 0, 2, 3}};
   graph.values[1].shape = {2, 9, 8};
-  ConvAttributes& conv = testing::node_of(graph, "conv").conv();
+  ops::Conv2d& conv = testing::node_of(graph, "conv").as<ops::Conv2d>();
   conv.window = {{3, 3}, {5, 5}, {1, 1}, {3, 4, 1, 2}};
-  conv.activation = Activation::Relu;
-  conv.skip_position = SkipPosition::AfterActivation;
+  conv.relu = true;
+  conv.skips_after_activation = true;
   conv.folded_skips = {"f.skip", "g.skip"};
   ASSERT_EQ(verify_graph(graph), std::vector<std::string>{});
   const Graph back = reload(graph);
-  const ConvAttributes& a = back.nodes[2].conv();
+  const ops::Conv2d& a = back.nodes[2].as<ops::Conv2d>();
   EXPECT_EQ(a.window, conv.window);
-  EXPECT_EQ(a.activation, Activation::Relu);
-  EXPECT_EQ(a.skip_position, SkipPosition::AfterActivation);
+  EXPECT_TRUE(a.relu);
+  EXPECT_TRUE(a.skips_after_activation);
   EXPECT_EQ(a.folded_skips, conv.folded_skips);
-  const Pads& pads = std::get<ZeroPadAttributes>(back.nodes[1].attributes).pads;
+  const Pads& pads = back.nodes[1].as<ops::ZeroPad>().pads;
   EXPECT_EQ((std::vector<int64_t>{pads.top, pads.left, pads.bottom, pads.right}),
             (std::vector<int64_t>{1, 0, 2, 3}));
 }
@@ -149,12 +150,31 @@ TEST_F(GraphFile, RoundTripsADesignWithItsAnnotations) {
   }
 }
 
+/// The same file as version 1 has it: the skips' ids among the attributes.
+TensorFile file_of_version_1(const Graph& graph) {
+  TensorFile file = file_of(graph);
+  file.metadata["version"] = "1";
+  Json document = Json::parse(file.metadata.at("document"), "");
+  for (Json& node : document.find("nodes")->items()) {
+    Json::Array skips;
+    for (Json& input : node.find("inputs")->items()) {
+      if (!input.is_object()) continue;
+      skips.push_back(input.at("skip"));
+      input = Json(input.at("value"));
+    }
+    const std::string& op = node.at("op").as_string();
+    if (op == "add") node.find("attributes")->set("skips", std::move(skips));
+    if (op == "conv2d") node.find("attributes")->set("stream_skips", std::move(skips));
+  }
+  file.metadata["document"] = document.dump();
+  return file;
+}
+
 TEST_F(GraphFile, ImagesOfVersion1AreTurned) {
   Graph graph = every_op_graph();
   const Tensor planes = testing::random_tensor({1, 2, 6, 5}, 8);
   graph.witness = Witness{"an image", planes, testing::random_tensor({1, 4}, 9)};
-  TensorFile file = file_of(graph);
-  file.metadata["version"] = "1";
+  TensorFile file = file_of_version_1(graph);
   load(file);
   EXPECT_EQ(load_graph(path_).witness->inputs, channels_last(planes));
   file.tensors["witness.inputs"] = Tensor(DType::F32, {60});
@@ -171,6 +191,36 @@ TEST_F(GraphFile, RefusesAnotherVersion) {
   file.metadata.erase("version");
   testing::expect_error(ErrorKind::Unsupported, {"expected version 1..2, got ;"},
                         [&] { load(file); });
+}
+
+TEST_F(GraphFile, OfVersion1IsReadWithItsSkipsBesideTheirValues) {
+  DesignOptions options;
+  const Graph lowered =
+      testing::lowered_variant({testing::Surgery::Mixed, Join::AfterActivation, Shortcut::Pad});
+  for (const Graph& graph : {every_op_graph(), lowered, make_design(lowered, options)})
+    EXPECT_EQ(print_graph(load(file_of_version_1(graph))), print_graph(graph));
+  TensorFile file = file_of_version_1(every_op_graph());
+  std::string& document = file.metadata["document"];
+  document.replace(document.find(R"(["t.skip"])"), 10, "[]");
+  EXPECT_EQ(refusal(file),
+            "graph file " + path_ + ": graph: twice (add): 1 skip inputs, 0 skip ids");
+}
+
+TEST_F(GraphFile, RefusesMembersThatNobodyReads) {
+  TensorFile file = file_of(every_op_graph());
+  const std::string good = file.metadata.at("document");
+  auto with = [&](const std::string& from, const std::string& to) {
+    std::string& document = file.metadata["document"] = good;
+    document.replace(document.find(from), from.size(), to);
+    return refusal(file);
+  };
+  const std::string start = "graph file " + path_ + ": ";
+  EXPECT_EQ(with(R"("epsilon":)", R"("sigma":1,"epsilon":)"),
+            start + "a batch_norm has no attribute 'sigma'");
+  EXPECT_EQ(with(R"("skip":"s.skip")", R"("skip":"s.skip","via":3)"),
+            start + "an input has no member 'via'");
+  EXPECT_EQ(with(R"(,"skip":"s.skip")", ""),
+            start + R"(JSON: expected the key "skip" in an object, it is not there)");
 }
 
 TEST_F(GraphFile, RefusesForeignFiles) {
@@ -285,8 +335,8 @@ TEST_F(GraphFile, RefusesADesignWithoutItsAnnotations) {
                           {std::string(name) + " writes another type than it reads"});
   }
   Graph graph = every_op_graph();
-  testing::node_of(graph, "shortcut").inputs = {0};
-  EXPECT_EQ(reload(graph).state, "lowered");  // a lowered graph needs none
+  testing::node_of(graph, "shortcut").inputs = {graph.input()};
+  EXPECT_EQ(reload(graph).state, GraphState::Lowered);  // a lowered graph needs none
 }
 
 /// Damages every place of a document in turn, each key by leaving it out too.

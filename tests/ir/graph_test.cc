@@ -30,12 +30,21 @@ TEST(Graph, BuilderInfersShapesAsItGoes) {
 
 TEST(Graph, ProducersAndConsumers) {
   Graph g = every_op_graph();
-  EXPECT_EQ(producers(g), (std::vector<int>{0, 1, 2, 3, 4, 5, 6, 7, 7, 8, 9, 10}));
-  const std::vector<std::vector<int>> readers = {{1, 5}, {2}, {3}, {4}, {6},  {6},
-                                                 {7},    {8}, {8}, {9}, {10}, {11}};
-  EXPECT_EQ(consumers(g), readers);
-  node_of(g, "twice").inputs = {7, 7};
-  EXPECT_EQ(consumers(g)[7], (std::vector<int>{8, 8}));  // it reads twice
+  std::vector<int> writers;
+  for (NodeId n : producers(g)) writers.push_back(n.number());
+  EXPECT_EQ(writers, (std::vector<int>{0, 1, 2, 3, 4, 5, 6, 7, 7, 8, 9, 10}));
+  auto readers = [&] {
+    std::string text;
+    for (const std::vector<NodeId>& list : consumers(g)) {
+      for (NodeId n : list) text += std::to_string(n.number()) + " ";
+      text += "| ";
+    }
+    return text;
+  };
+  EXPECT_EQ(readers(), "1 5 | 2 | 3 | 4 | 6 | 6 | 7 | 8 | 8 | 9 | 10 | 11 | ");
+  const ValueId clone = node_of(g, "clone").outputs[0];
+  node_of(g, "twice").inputs = {clone, {clone, "t.skip"}};
+  EXPECT_EQ(consumers(g)[clone], (std::vector<NodeId>{NodeId(8), NodeId(8)}));  // it reads twice
 }
 
 TEST(Graph, TensorsAreFoundByNodeAndPart) {
@@ -46,12 +55,29 @@ TEST(Graph, TensorsAreFoundByNodeAndPart) {
             "the tensor 'conv.bias' is missing from graph every-op");
 }
 
+struct Shaped {
+  MapShape shape;
+  std::string skip;
+  Shaped(MapShape map, std::string id = {}) : shape(map), skip(std::move(id)) {}  // NOLINT
+};
+
+/// What a node named n makes of inputs of these shapes.
+MapShape shape_of(const Op& op, const std::vector<Shaped>& inputs, int64_t out_channels) {
+  Graph g;
+  Node node;
+  node.op = op;
+  node.name = "n";
+  for (const Shaped& input : inputs)
+    node.inputs.emplace_back(g.add_value("x", input.shape), input.skip);
+  return infer_shape(g, node, out_channels);
+}
+
 TEST(InferShape, OfConvolutions) {
-  ConvAttributes a;
+  ops::Conv2d a;
   auto shape = [&](int64_t kernel, int64_t stride, int64_t top, int64_t left, int64_t bottom,
                    int64_t right) {
     a.window = {{kernel, kernel}, {stride, stride}, {1, 1}, {top, left, bottom, right}};
-    return infer_shape(Op::Conv2d, "c", {{3, 10, 13}}, a, 5);
+    return shape_of(a, {MapShape{3, 10, 13}}, 5);
   };
   EXPECT_EQ(shape(3, 1, 1, 1, 1, 1), (MapShape{5, 10, 13}));
   EXPECT_EQ(shape(3, 2, 1, 1, 1, 1), (MapShape{5, 5, 7}));
@@ -61,13 +87,13 @@ TEST(InferShape, OfConvolutions) {
 }
 
 TEST(InferShape, OfMaxPools) {
-  auto shape = [](int64_t height, int64_t width, MaxPoolAttributes a) {
-    return infer_shape(Op::MaxPool2d, "p", {{3, height, width}}, a, 0);
+  auto shape = [](int64_t height, int64_t width, ops::MaxPool2d a) {
+    return shape_of(a, {MapShape{3, height, width}}, 0);
   };
-  const MaxPoolAttributes stem = testing::square_window<MaxPoolAttributes>(3, 2, 1);
+  const ops::MaxPool2d stem = testing::square_window<ops::MaxPool2d>(3, 2, 1);
   EXPECT_EQ(shape(112, 112, stem), (MapShape{3, 56, 56}));
   EXPECT_EQ(shape(9, 12, stem), (MapShape{3, 5, 6}));
-  MaxPoolAttributes a = testing::square_window<MaxPoolAttributes>(2, 2, 0);
+  ops::MaxPool2d a = testing::square_window<ops::MaxPool2d>(2, 2, 0);
   EXPECT_EQ(shape(9, 12, a), (MapShape{3, 4, 6}));
   a.window.pads.right = 1;
   EXPECT_EQ(shape(9, 12, a), (MapShape{3, 4, 6}));
@@ -76,126 +102,88 @@ TEST(InferShape, OfMaxPools) {
 }
 
 TEST(InferShape, RefusesWhatDoesNotFitAndNamesTheNode) {
-  const ConvAttributes conv;
-  auto changed = [&](const std::function<void(ConvAttributes&)>& change) {
-    ConvAttributes a = conv;
+  const ops::Conv2d conv;
+  auto changed = [&](const std::function<void(ops::Conv2d&)>& change) {
+    ops::Conv2d a = conv;
     change(a);
     return a;
   };
   struct Case {
+    std::vector<Shaped> inputs;
     Op op;
-    std::vector<MapShape> inputs;
-    Attributes attributes;
     const char* message;
   };
   const MapShape x{2, 6, 5};
   const Case cases[] = {
-      {Op::Relu, {}, {}, "graph: n (relu): expected 1 input, got 0"},
-      {Op::Output, {x, x}, {}, "graph: n (output): expected 1 input, got 2"},
-      {Op::Conv2d, {x}, {}, "graph: n (conv2d): expected convolution attributes and an input"},
-      {Op::Conv2d, {}, conv, "graph: n (conv2d): expected convolution attributes and an input"},
-      {Op::Conv2d,
-       {x},
+      {{}, ops::Relu{}, "graph: n (relu): expected 1 input, got 0"},
+      {{x, x}, ops::Output{}, "graph: n (output): expected 1 input, got 2"},
+      {{}, conv, "graph: n (conv2d): expected 1 input or more, got 0"},
+      {{x},
        changed([](auto& a) {
          a.window.kernel = {6, 6};
        }),
        "graph: n (conv2d): a kernel of 6 does not fit on 2x6x5"},
-      {Op::Conv2d,
-       {x},
+      {{x},
        changed([](auto& a) {
          a.window.stride = {0, 1};
        }),
        "graph: n (conv2d): kernel, stride and dilation must be 1..1048576, pads 0..1048576"},
-      {Op::Conv2d,
-       {x},
+      {{x},
        changed([](auto& a) { a.window.pads.left = -1; }),
        "graph: n (conv2d): kernel, stride and dilation must be 1..1048576, pads 0..1048576"},
-      {Op::Conv2d,
-       {x},
+      {{x},
        changed([](auto& a) { a.window.pads.bottom = INT64_MAX; }),
        "graph: n (conv2d): kernel, stride and dilation must be 1..1048576, pads 0..1048576"},
-      {Op::Conv2d,
-       {x},
+      {{x},
        changed([](auto& a) { a.groups = 2; }),
        "graph: n (conv2d): 2 groups do not divide 2 channels in and 3 out"},
-      {Op::Conv2d,
-       {x},
+      {{x},
        changed([](auto& a) { a.groups = 0; }),
        "graph: n (conv2d): 0 groups do not divide 2 channels in and 3 out"},
-      {Op::Conv2d, {x, x}, conv, "graph: n (conv2d): 1 skip inputs, 0 skip ids"},
-      {Op::Conv2d,
-       {x, x},
-       changed([](auto& a) { a.stream_skips = {"s"}; }),
-       "graph: n (conv2d): skip s has shape 2x6x5, expected 3x6x5"},
-      {Op::Conv2d,
-       {x},
+      {{x, x}, conv, "graph: n (conv2d): 1 skip inputs, 0 skip ids"},
+      {{x, {x, "s"}}, conv, "graph: n (conv2d): skip s has shape 2x6x5, expected 3x6x5"},
+      {{x},
        changed([](auto& a) { a.window_skips = {"s"}; }),
        "graph: n (conv2d): a skip read from the window needs stride 1 and equal shapes"},
-      {Op::Add, {x}, AddAttributes{}, "graph: n (add): expected 2 inputs or more, got 1"},
-      {Op::Add, {x, {2, 6, 4}}, AddAttributes{{"s"}}, "graph: n (add): adds 2x6x4 to 2x6x5"},
-      {Op::Add,
-       {x, x},
-       AddAttributes{},
-       "graph: n (add): expected one skip id for each input but the first"},
-      {Op::ShortcutPad,
-       {x},
-       ShortcutPadAttributes{1, 2},
-       "graph: n (shortcut_pad): channels do not fit"},
-      {Op::ShortcutPad,
-       {x},
-       ShortcutPadAttributes{1, -1},
-       "graph: n (shortcut_pad): channels do not fit"},
-      {Op::ShortcutPad,
-       {x},
-       ShortcutPadAttributes{1, INT64_MAX},
-       "graph: n (shortcut_pad): channels do not fit"},
-      {Op::ShortcutPad,
-       {x},
-       ShortcutPadAttributes{0, 0},
-       "graph: n (shortcut_pad): channels do not fit"},
-      {Op::MaxPool2d,
-       {x},
-       testing::square_window<MaxPoolAttributes>(2, 1, 2),
+      {{x}, ops::Add{}, "graph: n (add): expected 2 inputs or more, got 1"},
+      {{x, {{2, 6, 4}, "s"}}, ops::Add{}, "graph: n (add): adds 2x6x4 to 2x6x5"},
+      {{{x, "s"}, {x, "t"}},
+       ops::Add{},
+       "graph: n (add): its input 0 has the id 's' and is no skip"},
+      {{{x, "s"}}, ops::Relu{}, "graph: n (relu): its input 0 has the id 's' and is no skip"},
+      {{x, x}, ops::Add{}, "graph: n (add): expected one skip id for each input but the first"},
+      {{x}, ops::ShortcutPad{1, 2}, "graph: n (shortcut_pad): channels do not fit"},
+      {{x}, ops::ShortcutPad{1, -1}, "graph: n (shortcut_pad): channels do not fit"},
+      {{x}, ops::ShortcutPad{1, INT64_MAX}, "graph: n (shortcut_pad): channels do not fit"},
+      {{x}, ops::ShortcutPad{0, 0}, "graph: n (shortcut_pad): channels do not fit"},
+      {{x},
+       testing::square_window<ops::MaxPool2d>(2, 1, 2),
        "graph: n (max_pool2d): pads must be below the kernel of 2, or a window holds nothing"},
-      {Op::MaxPool2d,
-       {x},
-       testing::square_window<MaxPoolAttributes>(8, 1, 1),
+      {{x},
+       testing::square_window<ops::MaxPool2d>(8, 1, 1),
        "graph: n (max_pool2d): a kernel of 8 does not fit on 2x6x5"},
-      {Op::MaxPool2d,
-       {x},
-       {},
+      {{x},
+       ops::MaxPool2d{{{0, 1}, {}, {}, {}}},
        "graph: n (max_pool2d): kernel, stride and dilation must be 1..1048576, pads 0..1048576"},
-      {Op::MaxPool2d,
-       {x},
-       MaxPoolAttributes{{{1, 2}, {1, 1}, {1, 6}, {0, 5, 0, 5}}},
+      {{x},
+       ops::MaxPool2d{{{1, 2}, {1, 1}, {1, 6}, {0, 5, 0, 5}}},
        "graph: n (max_pool2d): a window of 1x2 dilated 1x6 steps over 2x6x5, so that one may hold "
        "nothing"},
-      {Op::Dense, {x, x}, {}, "graph: n (dense): expected 1 input, got 2"},
-      {Op::ZeroPad,
-       {x},
-       ZeroPadAttributes{{0, 0, -1, 0}},
-       "graph: n (zero_pad): pads must be 0..1048576"},
-      {Op::ZeroPad,
-       {x},
-       ZeroPadAttributes{{INT64_MAX, 0, 0, 0}},
-       "graph: n (zero_pad): pads must be 0..1048576"},
-      {Op::ZeroPad, {x}, {}, "graph: n (zero_pad): pads must be 0..1048576"},
+      {{x, x}, ops::Dense{}, "graph: n (dense): expected 1 input, got 2"},
+      {{x}, ops::ZeroPad{{0, 0, -1, 0}}, "graph: n (zero_pad): pads must be 0..1048576"},
+      {{x}, ops::ZeroPad{{INT64_MAX, 0, 0, 0}}, "graph: n (zero_pad): pads must be 0..1048576"},
   };
   for (const Case& c : cases)
-    EXPECT_EQ(
-        message_of(ErrorKind::Data, [&] { infer_shape(c.op, "n", c.inputs, c.attributes, 3); }),
-        c.message);
-  EXPECT_EQ(infer_shape(Op::ShortcutPad, "n", {x}, ShortcutPadAttributes{4, 1}, 3),
-            (MapShape{3, 2, 2}));
-  EXPECT_EQ(infer_shape(Op::ZeroPad, "n", {x}, ZeroPadAttributes{{1, 2, 3, 4}}, 0),
-            (MapShape{2, 10, 11}));
+    EXPECT_EQ(message_of(ErrorKind::Data, [&] { shape_of(c.op, c.inputs, 3); }), c.message);
+  EXPECT_EQ(shape_of(ops::ShortcutPad{4, 1}, {x}, 3), (MapShape{3, 2, 2}));
+  EXPECT_EQ(shape_of(ops::ZeroPad{{1, 2, 3, 4}}, {x}, 0), (MapShape{2, 10, 11}));
 }
 
 TEST(VerifyGraph, FindsWhatIsBroken) {
   using Break = std::function<void(Graph&)>;
   const std::pair<Break, const char*> cases[] = {
       {[](Graph& g) { std::swap(g.nodes[3], g.nodes[4]); }, "relu reads bn before it is written"},
-      {[](Graph& g) { node_of(g, "relu").inputs = {4}; },
+      {[](Graph& g) { node_of(g, "relu").inputs = {ValueId(4)}; },
        "relu reads relu before it is written; bn is read 0 times"},
       {[](Graph& g) { g.values[2].shape.height = 4; },
        "conv has shape 3x4x3, expected 3x3x3; bn has shape 3x3x3, expected 3x4x3"},
@@ -226,26 +214,26 @@ TEST(VerifyGraph, FindsWhatIsBroken) {
       {[](Graph& g) { g.tensors["conv.bias"] = Tensor(DType::F32, {2}); },
        "the tensor conv.bias has shape [2], expected [3]"},
       {[](Graph& g) {
-         node_of(g, "conv").conv().window.kernel = {4, 4};
+         node_of(g, "conv").as<ops::Conv2d>().window.kernel = {4, 4};
        },
        "conv has shape 3x3x3, expected 3x3x2; the tensor conv.weight has shape [3, 2, 3, 3], "
        "expected [3, 2, 4, 4]"},
       {[](Graph& g) {
-         node_of(g, "conv").conv().window.stride = {0, 0};
+         node_of(g, "conv").as<ops::Conv2d>().window.stride = {0, 0};
        },
        "graph: conv (conv2d): kernel, stride and dilation must be 1..1048576, pads 0..1048576"},
       {[](Graph& g) { node_of(g, "relu").name = "bn"; }, "two nodes are named bn"},
-      {[](Graph& g) { node_of(g, "relu").inputs = {12}; },
+      {[](Graph& g) { node_of(g, "relu").inputs = {ValueId(12)}; },
        "relu reads value 12 of 12; bn is read 0 times"},
-      {[](Graph& g) { node_of(g, "relu").inputs = {-1}; },
+      {[](Graph& g) { node_of(g, "relu").inputs = {ValueId(-1)}; },
        "relu reads value -1 of 12; bn is read 0 times"},
-      {[](Graph& g) { node_of(g, "fc").outputs = {99}; },
+      {[](Graph& g) { node_of(g, "fc").outputs = {ValueId(99)}; },
        "fc writes value 99 of 12; output reads fc before it is written; fc is never written"},
-      {[](Graph& g) { node_of(g, "relu").outputs = {3}; },
+      {[](Graph& g) { node_of(g, "relu").outputs = {ValueId(3)}; },
        "bn is written twice; add reads relu before it is written; relu is never written"},
       {[](Graph& g) { node_of(g, "relu").outputs.clear(); }, "relu (relu) has 0 outputs"},
-      {[](Graph& g) { node_of(g, "clone").outputs = {7}; }, "clone (clone) has 1 outputs"},
-      {[](Graph& g) { node_of(g, "input").inputs = {0}; },
+      {[](Graph& g) { node_of(g, "clone").outputs = {ValueId(7)}; }, "clone (clone) has 1 outputs"},
+      {[](Graph& g) { node_of(g, "input").inputs = {ValueId(0)}; },
        "input reads input before it is written; input (input) has inputs"},
       {[](Graph& g) { g.nodes.pop_back(); },
        "1 inputs and 0 outputs, expected one of each; fc is read 0 times"},
@@ -253,11 +241,9 @@ TEST(VerifyGraph, FindsWhatIsBroken) {
          g.add_value("loose", {1, 1, 1});
        },
        "loose is never written; loose is read 0 times"},
-      {[](Graph& g) {
-         std::get<ZeroPadAttributes>(node_of(g, "zeropad").attributes).lowest = true;
-       },
+      {[](Graph& g) { node_of(g, "zeropad").as<ops::ZeroPad>().lowest = true; },
        "conv (conv2d) reads zeropad, whose pads are for a max pool"},
-      {[](Graph& g) { g.state = "design"; }, "input is read 2 times"},
+      {[](Graph& g) { g.state = GraphState::Design; }, "input is read 2 times"},
   };
   for (const auto& [damage, expected] : cases) {
     Graph g = every_op_graph();

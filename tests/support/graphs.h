@@ -26,27 +26,23 @@ inline Tensor random_tensor(const Shape& shape, uint64_t seed) {
 inline Graph every_op_graph() {
   Graph g;
   g.name = "every-op";
-  g.state = "lowered";
-  auto out = [&](size_t node) { return g.nodes[node].outputs[0]; };
-  const int input = out(g.add_node(Op::Input, "input", {}));
+  const ValueId input = g.add_node(ops::Input{}, "input", {});
   g.value(input).shape = {2, 6, 5};
-  const int padded =
-      out(g.add_node(Op::ZeroPad, "zeropad", {input}, ZeroPadAttributes{{1, 1, 1, 1}}));
-  ConvAttributes conv;
+  const ValueId padded = g.add_node(ops::ZeroPad{{1, 1, 1, 1}}, "zeropad", {input});
+  ops::Conv2d conv;
   conv.window = tailor::square_window(3, 2);
-  int x = out(g.add_node(Op::Conv2d, "conv", {padded}, conv, 3));
-  x = out(g.add_node(Op::BatchNorm, "bn", {x}, BatchNormAttributes{1e-3}));
-  x = out(g.add_node(Op::Relu, "relu", {x}));
-  const int skip =
-      out(g.add_node(Op::ShortcutPad, "shortcut", {input}, ShortcutPadAttributes{2, 1}, 3));
-  x = out(g.add_node(Op::Add, "add", {x, skip}, AddAttributes{{"s.skip"}}));
-  const size_t clone = g.add_node(Op::Clone, "clone", {x});
-  const int copy = g.add_value("clone.copy", g.value(x).shape);
-  g.nodes[clone].outputs.push_back(copy);
-  x = out(g.add_node(Op::Add, "twice", {out(clone), copy}, AddAttributes{{"t.skip"}}));
-  x = out(g.add_node(Op::GlobalAvgPool, "pool", {x}));
-  x = out(g.add_node(Op::Dense, "fc", {x}, {}, 4));
-  g.add_node(Op::Output, "output", {x});
+  ValueId x = g.add_node(conv, "conv", {padded}, 3);
+  x = g.add_node(ops::BatchNorm{1e-3}, "bn", {x});
+  x = g.add_node(ops::Relu{}, "relu", {x});
+  const ValueId skip = g.add_node(ops::ShortcutPad{2, 1}, "shortcut", {input}, 3);
+  x = g.add_node(ops::Add{}, "add", {x, {skip, "s.skip"}});
+  const ValueId clone = g.add_node(ops::Clone{}, "clone", {x});
+  const ValueId copy = g.add_value("clone.copy", g.value(x).shape);
+  g.nodes.back().outputs.push_back(copy);
+  x = g.add_node(ops::Add{}, "twice", {clone, {copy, "t.skip"}});
+  x = g.add_node(ops::GlobalAvgPool{}, "pool", {x});
+  x = g.add_node(ops::Dense{}, "fc", {x}, 4);
+  g.add_node(ops::Output{}, "output", {x});
   g.tensors["conv.weight"] = random_tensor({3, 2, 3, 3}, 1);
   for (const char* part : {"weight", "bias", "running_mean", "running_var"})
     g.tensors[std::string("bn.") + part] = random_tensor({3}, 2);
@@ -61,32 +57,29 @@ class GraphBuilder {
  public:
   GraphBuilder(std::string name, const MapShape& input, uint64_t seed = 5) : seed_(seed) {
     graph.name = std::move(name);
-    graph.state = "lowered";
     graph.provenance =
         Json::object({{"untrained", "random weights"}});  // so no witness is expected
-    at = add(Op::Input, "input", {}, {});
+    at = add(ops::Input{}, "input", {});
     graph.value(at).shape = input;
   }
 
   Graph graph;
-  int at = -1;  // what the next layer reads
+  ValueId at;  // what the next layer reads
 
-  int add(Op op, const std::string& name, std::vector<int> inputs, Attributes attributes,
-          int64_t out = 0) {
-    return graph.nodes[graph.add_node(op, name, std::move(inputs), std::move(attributes), out)]
-        .outputs[0];
+  ValueId add(Op op, const std::string& name, std::vector<Operand> inputs, int64_t out = 0) {
+    return graph.add_node(std::move(op), name, std::move(inputs), out);
   }
   /// A convolution with a bias of its own.
-  int conv(const std::string& name, int from, const ConvAttributes& a, int64_t out,
-           double gain = 2) {
+  ValueId conv(const std::string& name, ValueId from, const ops::Conv2d& a, int64_t out,
+               double gain = 2) {
     const int64_t in = graph.value(from).shape.channels / a.groups;
     fill(name + ".weight", {out, in, a.window.kernel.height, a.window.kernel.width}, gain);
     fill(name + ".bias", {out}, 0.1);
-    return at = add(Op::Conv2d, name, {from}, a, out);
+    return at = add(a, name, {from}, out);
   }
   /// A convolution without bias, and a batch norm: scales 0.8 to 1.2 times `scale`, shifts ±0.1.
-  int conv_bn(const std::string& name, int from, const ConvAttributes& a, int64_t out,
-              double scale = 1) {
+  ValueId conv_bn(const std::string& name, ValueId from, const ops::Conv2d& a, int64_t out,
+                  double scale = 1) {
     conv(name, from, a, out);
     graph.tensors.erase(name + ".bias");
     fill(name + ".bn.bias", {out}, 0.003);
@@ -96,19 +89,19 @@ class GraphBuilder {
     for (float& v : graph.tensors.at(name + ".bn.weight").as<float>())
       v = static_cast<float>(scale) * (1 + v);
     for (float& v : graph.tensors.at(name + ".bn.running_var").as<float>()) v += 1;
-    return at = add(Op::BatchNorm, name + ".bn", {at}, BatchNormAttributes{});
+    return at = add(ops::BatchNorm{}, name + ".bn", {at});
   }
-  int relu(const std::string& name) { return at = add(Op::Relu, name, {at}, {}); }
-  int skip(const std::string& id, int from) {
-    return at = add(Op::Add, id + ".add", {at, from}, AddAttributes{{id}});
+  ValueId relu(const std::string& name) { return at = add(ops::Relu{}, name, {at}); }
+  ValueId skip(const std::string& id, ValueId from) {
+    return at = add(ops::Add{}, id + ".add", {at, {from, id}});
   }
   /// The last layer, on the mean of each channel or on the whole map.
   Graph finish(int64_t classes, bool pooled = true) {
-    if (pooled) at = add(Op::GlobalAvgPool, "pool", {at}, {});
+    if (pooled) at = add(ops::GlobalAvgPool{}, "pool", {at});
     fill("fc.weight", {classes, graph.value(at).shape.size()}, 1);
     fill("fc.bias", {classes}, 0.1);
-    at = add(Op::Dense, "fc", {at}, {}, classes);
-    graph.add_node(Op::Output, "output", {at});
+    at = add(ops::Dense{}, "fc", {at}, classes);
+    graph.add_node(ops::Output{}, "output", {at});
     return std::move(graph);
   }
 
@@ -153,16 +146,16 @@ A square_window(int64_t kernel, int64_t stride, int64_t pad) {
 /// or over two and a head on its mean.
 inline Graph windows_graph(int64_t height, int64_t width, bool shortened) {
   GraphBuilder b("windows", {3, height, width});
-  auto shape = [&](int value) { return b.graph.value(value).shape; };
-  b.conv("stem", b.at, square_window<ConvAttributes>(5, 1, 2), 6);
-  b.at = b.add(Op::MaxPool2d, "stem.pool", {b.at}, square_window<MaxPoolAttributes>(3, 2, 1));
-  int from = b.at;
+  auto shape = [&](ValueId value) { return b.graph.value(value).shape; };
+  b.conv("stem", b.at, square_window<ops::Conv2d>(5, 1, 2), 6);
+  b.at = b.add(square_window<ops::MaxPool2d>(3, 2, 1), "stem.pool", {b.at});
+  ValueId from = b.at;
   auto end = [&](const std::string& name, bool last) {
     if (shortened || last) b.skip(name + ".skip", from);
     b.relu(name + ".relu");
     if (shortened) from = b.at;
   };
-  ConvAttributes a = square_window<ConvAttributes>(3, 1, 1);
+  ops::Conv2d a = square_window<ops::Conv2d>(3, 1, 1);
   a.groups = 3;
   b.conv_bn("b0.conv1", b.at, a, 6);
   end("b0.conv1", false);
@@ -170,25 +163,25 @@ inline Graph windows_graph(int64_t height, int64_t width, bool shortened) {
   b.conv("b0.conv2", b.at, a, 6);
   end("b0.conv2", true);
   // Stride 2, a projection without batch norm; the skip's pixel is tap (pad_top, pad_left).
-  int x = from = b.at;
-  ConvAttributes one;
+  ValueId x = from = b.at;
+  ops::Conv2d one;
   one.window.stride = {2, 2};
   from = b.conv("b1.projection", from, one, 8);
-  b.conv("b1.conv1", x, same_window<ConvAttributes>(shape(x), 3, 2), 8);
+  b.conv("b1.conv1", x, same_window<ops::Conv2d>(shape(x), 3, 2), 8);
   end("b1.conv1", false);
-  b.conv("b1.conv2", b.at, same_window<ConvAttributes>(shape(b.at), 2, 1), 8);
+  b.conv("b1.conv2", b.at, same_window<ops::Conv2d>(shape(b.at), 2, 1), 8);
   end("b1.conv2", true);
   x = from = b.at;
-  from = b.add(Op::ShortcutPad, "b2.shortcut", {from}, ShortcutPadAttributes{1, 1}, 10);
-  a = same_window<ConvAttributes>(shape(x), 3, 1);
+  from = b.add(ops::ShortcutPad{1, 1}, "b2.shortcut", {from}, 10);
+  a = same_window<ops::Conv2d>(shape(x), 3, 1);
   a.groups = 2;
   b.conv("b2.conv1", x, a, 10);
   end("b2.conv1", false);
-  b.conv("b2.conv2", b.at, same_window<ConvAttributes>(shape(b.at), 3, 1), 10);
+  b.conv("b2.conv2", b.at, same_window<ops::Conv2d>(shape(b.at), 3, 1), 10);
   end("b2.conv2", true);
-  MaxPoolAttributes last;
+  ops::MaxPool2d last;
   last.window = {{2, 2}, {}, {}, {1, 0, 0, 1}};
-  b.at = b.add(Op::MaxPool2d, "last.pool", {b.at}, last);
+  b.at = b.add(last, "last.pool", {b.at});
   return b.finish(5, /*pooled=*/!shortened);
 }
 
@@ -198,16 +191,16 @@ inline Graph bottleneck_graph(const MapShape& input,
                               const std::vector<int64_t>& blocks = {3, 4, 6, 3}, int64_t width = 64,
                               int64_t classes = 1000) {
   GraphBuilder b("bottlenecks", input);
-  b.conv_bn("stem.conv1", b.at, square_window<ConvAttributes>(7, 2, 3), width);
+  b.conv_bn("stem.conv1", b.at, square_window<ops::Conv2d>(7, 2, 3), width);
   b.relu("stem.relu1");
-  b.at = b.add(Op::MaxPool2d, "stem.pool", {b.at}, square_window<MaxPoolAttributes>(3, 2, 1));
+  b.at = b.add(square_window<ops::MaxPool2d>(3, 2, 1), "stem.pool", {b.at});
   for (size_t stage = 0; stage < blocks.size(); ++stage, width *= 2) {
     for (int64_t block = 0; block < blocks[stage]; ++block) {
       const std::string id = "stage" + std::to_string(stage + 1) + ".block" + std::to_string(block);
       const int64_t stride = stage > 0 && block == 0 ? 2 : 1;
-      const int from = b.at;
-      int skip = from;
-      ConvAttributes one;
+      const ValueId from = b.at;
+      ValueId skip = from;
+      ops::Conv2d one;
       if (block == 0) {
         one.window.stride = {stride, stride};
         skip = b.conv_bn(id + ".skip", from, one, 4 * width);
@@ -215,7 +208,7 @@ inline Graph bottleneck_graph(const MapShape& input,
       }
       b.conv_bn(id + ".conv1", from, one, width);
       b.relu(id + ".relu1");
-      b.conv_bn(id + ".conv2", b.at, square_window<ConvAttributes>(3, stride, 1), width);
+      b.conv_bn(id + ".conv2", b.at, square_window<ops::Conv2d>(3, stride, 1), width);
       b.relu(id + ".relu2");
       b.conv_bn(id + ".conv3", b.at, one, 4 * width, 0.25);
       b.skip(id + ".skip", skip);

@@ -64,8 +64,8 @@ class RandomGraph {
     if (shape().height > 3) w.stride.height = 1 + below(2);
     if (shape().width > 3) w.stride.width = 1 + below(2);
   }
-  ConvAttributes attributes(const Window& w, int64_t groups = 1) {
-    ConvAttributes a;
+  ops::Conv2d attributes(const Window& w, int64_t groups = 1) {
+    ops::Conv2d a;
     a.window = w;
     a.groups = groups;
     return a;
@@ -73,20 +73,18 @@ class RandomGraph {
   void activate(const std::string& name) {
     if (below(3) > 0) b_.relu(name + ".relu");
   }
-  int conv(const std::string& name, const ConvAttributes& a, int64_t out) {
+  ValueId conv(const std::string& name, const ops::Conv2d& a, int64_t out) {
     return below(2) == 0 ? b_.conv(name, b_.at, a, out) : b_.conv_bn(name, b_.at, a, out);
   }
 
   void layer(const std::string& name, int64_t kind) {
     const int64_t channels = shape().channels;
-    const int from = b_.at;
+    const ValueId from = b_.at;
     if (kind == 0) {  // any window
       conv(name, attributes(any()), 2 + below(4));
       activate(name);
     } else if (kind == 1) {  // a pool
-      MaxPoolAttributes pool;
-      pool.window = any();
-      b_.at = b_.add(Op::MaxPool2d, name, {from}, pool);
+      b_.at = b_.add(ops::MaxPool2d{any()}, name, {from});
     } else if (kind == 2) {  // depthwise, then pointwise, of more groups perhaps
       b_.conv(name + ".depthwise", from, attributes(any(), channels), channels * (1 + below(2)));
       conv(name + ".pointwise", attributes({}, below(2) == 0 ? 1 : channels), 2 * channels);
@@ -103,7 +101,7 @@ class RandomGraph {
       if (strided) stride(first);
       const int64_t out = strided ? channels + 1 : channels;
       projection.stride = first.stride;
-      const int skip =
+      const ValueId skip =
           strided ? b_.conv(name + ".projection", from, attributes(projection), out) : from;
       b_.at = from;
       conv(name + ".conv1", attributes(first), out);

@@ -12,6 +12,7 @@
 #include "tailor/design/device.h"
 #include "tailor/design/lower.h"
 #include "tailor/emulate/streams.h"
+#include "tailor/ir/operation.h"
 
 namespace tailor {
 
@@ -31,11 +32,11 @@ struct Precision {
 
 /// A stage of products, a convolution or a dense layer, as sizing sees it.
 struct ProductStage {
-  size_t node = 0;
+  NodeId node;
+  StageLoop loop;
   int64_t n_in = 0, n_out = 0;  // of one product sum; products are n_in * n_out
   int64_t in_bits = 0, weight_bits = 0;
-  int64_t dsp = 0;                 // slices of one multiplier; 0: it is made of LUTs
-  int64_t steps = 0, outputs = 0;  // of its scan, for one image
+  int64_t dsp = 0;            // slices of one multiplier; 0: it is made of LUTs
   int64_t longest_fixed = 0;  // loop that its C++ unrolls whatever the factor (conv2d.h, dense.h)
   std::vector<int64_t> factors;  // valid reuse factors, ascending
   int64_t cycles_per_output(int64_t factor) const;
@@ -57,11 +58,8 @@ class Plan {
   const Precision& precision() const { return precision_; }
   double input_magnitude() const { return input_magnitude_; }
   const std::vector<ProductStage>& products() const { return products_; }
-  /// Cycles of an image by node: `passing` and, `emitting` times, those of an output.
-  struct Scan {
-    int64_t passing = 0, emitting = 0;
-  };
-  const std::vector<Scan>& scans() const { return scans_; }
+  /// By node.
+  const std::vector<StageLoop>& loops() const { return loops_; }
   /// FIFOs of skips, by counting tokens (docs/design/0003); no cycles are in them.
   const std::vector<SkipDepth>& skips() const { return skips_; }
   /// Every stage time that some factor of some stage attains, ascending.
@@ -75,7 +73,7 @@ class Plan {
   Precision precision_;
   double input_magnitude_ = 0;
   std::vector<ProductStage> products_;
-  std::vector<Scan> scans_;
+  std::vector<StageLoop> loops_;
   std::vector<SkipDepth> skips_;
   std::vector<int64_t> targets_;
 };
@@ -102,7 +100,7 @@ struct Sizing {
   std::vector<int64_t> stage_cycles;  // by node, for one image
   int64_t interval_cycles = 0;        // between images: the slowest stage's, or the simulator's
   int64_t latency_cycles = 0;         // of one image; 0 until realise has simulated it
-  std::vector<int64_t> fifo_depths;   // by value; empty until realise has
+  ByValue<int64_t> fifo_depths;       // by value; empty until realise has
 };
 /// Reuse factors: what is asked for, or the smallest common stage time within the budget. Touches
 /// no graph. Throws Unsupported where no factors fit.

@@ -9,8 +9,10 @@
 
 namespace tailor {
 
+struct Float64Stage;
+
 /// Called with every value as it is computed: pixels × channels (HWC).
-using Float64Tap = std::function<void(int value, Span<const double> hwc)>;
+using Float64Tap = std::function<void(ValueId, Span<const double> hwc)>;
 /// Called with what a node is about to write, which it may change.
 using Float64Change = std::function<void(size_t node, Span<double> hwc)>;
 /// Called with a layer's weight or bias before it is used, which it may change.
@@ -20,6 +22,9 @@ class Float64Emulator {
  public:
   /// Keeps the reordered weights; the graph may go.
   explicit Float64Emulator(const Graph& graph, const Float64WeightChange& change = {});
+  ~Float64Emulator();
+  Float64Emulator(Float64Emulator&&) noexcept;
+  Float64Emulator& operator=(Float64Emulator&&) = delete;
   /// One image, HWC; returns the logits. Thread-safe.
   std::vector<double> run(Span<const double> input, const Float64Tap& tap = {},
                           const Float64Change& change = {}) const;
@@ -30,12 +35,10 @@ class Float64Emulator {
 
  private:
   friend void calibrate_batch_norm(Graph& graph, const std::vector<std::vector<double>>& images);
-  void prepare_batch_norm(size_t node, const Graph& graph);
+  void prepare(size_t node, const Graph& graph, const Float64WeightChange& change);
 
-  Graph graph_;  // without its tensors
-  std::vector<std::vector<double>>
-      weights_;  // by node: conv and dense in tiles of outputs (float64.cc), BN scale
-  std::vector<std::vector<double>> biases_;  // by node
+  Graph graph_;                       // without its tensors
+  std::vector<Float64Stage> stages_;  // by node
 };
 
 /// Replaces the running mean and variance of every batch norm by what the images give, from the

@@ -12,7 +12,7 @@
 namespace tailor {
 
 /// Called with every value as it is computed: raw integers, pixels × channels (HWC).
-using IntegerTap = std::function<void(int value, Span<const int64_t> hwc)>;
+using IntegerTap = std::function<void(ValueId, Span<const int64_t> hwc)>;
 
 struct IntegerResult {
   std::vector<int64_t> logits_raw;

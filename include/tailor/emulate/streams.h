@@ -20,7 +20,7 @@ struct StreamAction {
             // at once
   };
   Kind kind;
-  int value = -1;
+  ValueId value;
   int64_t cycles = 0;
 };
 
@@ -29,27 +29,26 @@ std::vector<StreamAction> stream_program(const Graph& design, const Node& node);
 
 struct StreamResult {
   bool deadlock = false;
-  std::string deadlock_text;        // which stage waits for what
-  int64_t latency_cycles = 0;       // until the first image's last token leaves
-  int64_t interval_cycles = 0;      // between the last two images; 0 for one image
-  std::vector<int64_t> high_water;  // by value: most tokens it ever held
+  std::string deadlock_text;    // which stage waits for what
+  int64_t latency_cycles = 0;   // until the first image's last token leaves
+  int64_t interval_cycles = 0;  // between the last two images; 0 for one image
+  ByValue<int64_t> high_water;  // most tokens it ever held
 };
 
-/// Runs `images` images through. `depths` by value; 0 means unbounded. Deterministic: a Kahn
+/// Runs `images` images through. A depth of 0 means unbounded. Deterministic: a Kahn
 /// network has one outcome.
-StreamResult simulate_streams(const Graph& design, const std::vector<int64_t>& depths,
-                              int images = 1);
+StreamResult simulate_streams(const Graph& design, const ByValue<int64_t>& depths, int images = 1);
 /// The depths written on the graph.
-std::vector<int64_t> fifo_depths(const Graph& design);
+ByValue<int64_t> fifo_depths(const Graph& design);
 
 /// Depths with which the design is exactly as fast as with unbounded FIFOs, over `images` images:
 /// the occupancy of the latest schedule that still delivers every image when the earliest one does.
 /// A self-timed run is never later than a schedule that fits, so these are enough.
-std::vector<int64_t> sufficient_depths(const Graph& design, int images = 3);
+ByValue<int64_t> sufficient_depths(const Graph& design, int images = 3);
 
 /// Closed form of a skip's FIFO, by counting tokens, whatever the strides are.
 struct SkipDepth {
-  int value = -1;  // the FIFO at the join
+  ValueId value;  // the FIFO at the join
   /// Enough whatever the other FIFOs are: ⌊K/2⌋·(W+1) summed over the convolutions, plus 1, for an
   /// identity, where one less deadlocks. Before a projection tokens can wait too, so there one less
   /// deadlocks only if that FIFO holds none back.

@@ -31,10 +31,7 @@ std::string emit_top_source(const Graph& design, const std::string& top, const s
 std::string emit_test_bench_header(const Graph& design, const std::string& top,
                                    const std::string& banner);
 
-/// Values at the two ports: the stream that is read first, and the one that is written last.
-int input_value(const Graph& design);
-int output_value(const Graph& design);
 /// Bits of a stream's token; at the ports rounded up to whole bytes.
-int64_t token_bits(const Graph& design, int value);
+int64_t token_bits(const Graph& design, ValueId value);
 
 }  // namespace tailor

@@ -283,7 +283,7 @@ TEST(Tcl, AStepThatIsNotZeroOrOneIsAnError) {
 TEST(Tcl, VivadoHlsIsToldOfRegisterArraysBeyond1024Elements) {
   TemporaryDirectory folder("tailor-hls-test");
   testing::GraphBuilder b("wide", {128, 3, 3});
-  ConvAttributes a;
+  ops::Conv2d a;
   a.window = square_window(3, 1, 1);
   b.conv("conv", b.at, a, 2, 1e-3);
   testing::ProjectParts parts = testing::project_parts(b.finish(2), {}, 2);

@@ -1,0 +1,77 @@
+// Zeros around a map, and the pad shortcut of option A.
+#include <algorithm>
+#include <cmath>
+
+#include "tailor/emulate/kernels.h"
+
+namespace tailor {
+namespace {
+
+using Map = std::vector<double>;
+
+Map float64_zero_pad(const Float64Call& call) {
+  const auto& a = call.node.as<ops::ZeroPad>();
+  const MapShape &in = call.in(), &out = call.out();
+  Map y(static_cast<size_t>(out.size()), a.lowest ? -INFINITY : 0.0);
+  for (int64_t row = 0; row < in.height; ++row) {
+    const double* from = call.input().data() + row * in.width * in.channels;
+    std::copy(from, from + in.width * in.channels,
+              y.data() + ((row + a.pads.top) * out.width + a.pads.left) * out.channels);
+  }
+  return y;
+}
+
+Map float64_shortcut(const Float64Call& call) {
+  const auto& a = call.node.as<ops::ShortcutPad>();
+  const MapShape &in = call.in(), &out = call.out();
+  Map y(static_cast<size_t>(out.size()), 0.0);
+  for (int64_t oy = 0; oy < out.height; ++oy) {
+    for (int64_t ox = 0; ox < out.width; ++ox) {
+      const double* from =
+          call.input().data() + (oy * a.stride * in.width + ox * a.stride) * in.channels;
+      std::copy(from, from + in.channels,
+                y.data() + (oy * out.width + ox) * out.channels + a.channel_offset);
+    }
+  }
+  return y;
+}
+
+struct IntegerZeroPad {
+  template <class U, class T>
+  static std::vector<U> run(const IntegerCall<T>& call) {
+    const auto& a = call.node.template as<ops::ZeroPad>();
+    const MapShape &in = call.in(), &out = call.out();
+    const int64_t fill = a.lowest ? call.type().min_raw() : 0;
+    return call.template cast_each<U>([&](size_t i) -> int64_t {
+      const auto index = static_cast<int64_t>(i);
+      const int64_t c = index % out.channels, x = index / out.channels % out.width - a.pads.left,
+                    row = index / out.channels / out.width - a.pads.top;
+      if (x < 0 || x >= in.width || row < 0 || row >= in.height) return fill;
+      return call.input()[static_cast<size_t>((row * in.width + x) * in.channels + c)];
+    });
+  }
+};
+
+struct IntegerShortcut {
+  template <class U, class T>
+  static std::vector<U> run(const IntegerCall<T>& call) {
+    const auto& a = call.node.template as<ops::ShortcutPad>();
+    const MapShape &in = call.in(), &out = call.out();
+    return call.template cast_each<U>([&](size_t i) -> int64_t {
+      const auto index = static_cast<int64_t>(i);
+      const int64_t c = index % out.channels - a.channel_offset,
+                    x = index / out.channels % out.width, row = index / out.channels / out.width;
+      if (c < 0 || c >= in.channels) return 0;
+      return call.input()[static_cast<size_t>(
+          (row * a.stride * in.width + x * a.stride) * in.channels + c)];
+    });
+  }
+};
+
+const RegisterKernels<ops::ZeroPad> kZeroPadKernels({float64_zero_pad},
+                                                    integer_kernel<IntegerZeroPad>());
+const RegisterKernels<ops::ShortcutPad> kShortcutKernels({float64_shortcut},
+                                                         integer_kernel<IntegerShortcut>());
+
+}  // namespace
+}  // namespace tailor

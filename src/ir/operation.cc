@@ -1,0 +1,148 @@
+#include "tailor/ir/operation.h"
+
+#include <algorithm>
+#include <map>
+
+#include "ir/operations/rules.h"
+
+namespace tailor {
+namespace {
+
+constexpr int kMaxAccumulator = 62;
+
+std::map<std::string, const Operation*>& registry() {
+  static std::map<std::string, const Operation*> all;
+  return all;
+}
+
+}  // namespace
+
+void register_operation(const Operation& operation) {
+  const bool added = registry().emplace(operation.name(), &operation).second;
+  TAILOR_CHECK(added, "two operations are named {}", operation.name());
+}
+
+const Operation* find_operation(const std::string& name) {
+  const auto found = registry().find(name);
+  return found == registry().end() ? nullptr : found->second;
+}
+
+std::vector<const Operation*> operations() {
+  std::vector<const Operation*> all;
+  for (const auto& [name, operation] : registry()) all.push_back(operation);
+  return all;
+}
+
+const char* to_string(const Op& op) { return op.rules().name(); }
+
+void Op::fail_as(const Operation& wanted) const {
+  fail(ErrorKind::Internal, "the attributes of a {} were asked of a {}", wanted.name(),
+       rules_->name());
+}
+
+std::vector<OwnedTensor> Operation::tensors(const Graph& /*graph*/, const Node& /*node*/) const {
+  return {};
+}
+
+FixedType Operation::types(const Graph& graph, Node& node, const TypeRequest& /*request*/) const {
+  TAILOR_CHECK(traits_.keeps_type, "{} ({}) has no rule for its types", node.name, traits_.name);
+  return *graph.value(node.inputs[0]).type;
+}
+
+void describe_window(Window& w, AttributeVisitor& visitor) {
+  visitor.field("kernel", w.kernel, "rows and columns of the window");
+  visitor.field("stride", w.stride, "rows and columns from one window to the next");
+  visitor.optional("dilation", w.dilation, Size2{}, "rows and columns from one tap to the next");
+  visitor.field("pads", w.pads, "zeros around the map");
+}
+
+StageLoop pixel_loop(const MapShape& map) {
+  StageLoop loop;
+  loop.scan = {map.height, map.width};
+  loop.reads.count = loop.emits.count = loop.scan;
+  return loop;
+}
+
+void need(bool ok, const Node& node, const std::string& what) {
+  if (!ok) fail(ErrorKind::Data, "graph: {} ({}): {}", node.name, to_string(node.op), what);
+}
+
+void need_window(const Window& window, const Node& node) {
+  need(is_window(window), node,
+       fmt::format("kernel, stride and dilation must be 1..{}, pads 0..{}", kMaxMapSide,
+                   kMaxMapSide));
+}
+
+std::string kernel_text(const Window& window) {
+  const Size2& k = window.kernel;
+  return k.height == k.width ? std::to_string(k.height) : fmt::format("{}x{}", k.height, k.width);
+}
+
+int64_t waiting_tokens(const Window& window) {
+  const Size2 extent = window.extent();
+  return std::max(window.kernel.height * extent.width, extent.height);
+}
+
+MapShape window_map(const Window& window, const MapShape& x, int64_t channels, const Node& node) {
+  const Size2 places = count_windows(window, x);
+  need(places.height > 0, node,
+       fmt::format("a kernel of {} does not fit on {}", kernel_text(window), to_string(x)));
+  return {channels, places.height, places.width};
+}
+
+Places complete_windows(const Window& window, const MapShape& out) {
+  const Size2 extent = window.extent();
+  return {{extent.height - 1 - window.pads.top, extent.width - 1 - window.pads.left},
+          window.stride,
+          {out.height, out.width}};
+}
+
+Places last_step(const Size2& scan) { return {{scan.height - 1, scan.width - 1}, {1, 1}, {1, 1}}; }
+
+int ceil_log2(int64_t n) {
+  int bits = 0;
+  while ((int64_t{1} << bits) < n) ++bits;
+  return bits;
+}
+
+void need_bits(const FixedType& type, const Node& node, const FixedType& model) {
+  if (type.width > kMaxAccumulator) {
+    fail(ErrorKind::Unsupported,
+         "--precision {},{}: {} would need an accumulator of {} bits, at most {} are supported; "
+         "ask for fewer bits",
+         model.width, model.integer, node.name, type.width, kMaxAccumulator);
+  }
+}
+
+FixedType exact_accumulator(FixedType type, const Node& node, const FixedType& model) {
+  type.rounding = Rounding::Trn;
+  type.overflow = Overflow::Wrap;
+  need_bits(type, node, model);
+  return type;
+}
+
+FixedType product_sum_types(const Graph& graph, Node& node, const TypeRequest& request,
+                            int64_t products, int64_t added) {
+  const FixedType& model = request.model;
+  const int carry = ceil_log2(2 + added);  // the product sum, the bias, and what is added
+  FixedType sum = accumulator_type(*graph.value(node.inputs[0]).type, request.weight, products);
+  sum.rounding = model.rounding;
+  sum.overflow = model.overflow;
+  FixedType accumulator = sum;
+  accumulator.integer += carry;
+  accumulator.width += carry;
+  int fraction = 0;
+  for (size_t s = 1; s < node.inputs.size(); ++s)
+    fraction = std::max(fraction, graph.value(node.inputs[s]).type->fraction());
+  accumulator.width += std::max(0, fraction - sum.fraction());
+  for (size_t s = 1; s < node.inputs.size(); ++s) {  // a skip may be wider than the product sum
+    const int needed = graph.value(node.inputs[s]).type->integer + carry - accumulator.integer;
+    if (needed > 0) accumulator.integer += needed, accumulator.width += needed;
+  }
+  node.hardware.weight = request.weight;
+  node.hardware.bias = sum;
+  node.hardware.accumulator = exact_accumulator(accumulator, node, model);
+  return request.logits ? *node.hardware.accumulator : model;
+}
+
+}  // namespace tailor

@@ -1,0 +1,82 @@
+// Zeros around a map, and the pad shortcut of option A.
+#include "ir/operations/rules.h"
+
+namespace tailor {
+namespace {
+
+Traits pad_traits(const char* name) {
+  Traits t{name};
+  t.keeps_type = true;
+  return t;
+}
+
+class ZeroPadRules : public OperationOf<ops::ZeroPad> {
+ public:
+  ZeroPadRules() : OperationOf(pad_traits("zero_pad")) {}
+
+  MapShape shape(const Graph& graph, const Node& node, int64_t /*out_channels*/) const override {
+    const Pads& p = node.as<ops::ZeroPad>().pads;
+    need(is_window({{}, {}, {}, p}), node, fmt::format("pads must be 0..{}", kMaxMapSide));
+    const MapShape& x = input_shape(graph, node);
+    return {x.channels, x.height + p.top + p.bottom, x.width + p.left + p.right};
+  }
+  StageLoop loop(const Graph& graph, const Node& node) const override {
+    const Pads& p = node.as<ops::ZeroPad>().pads;
+    const MapShape& in = input_shape(graph, node);
+    StageLoop loop = pixel_loop(graph.value(node.outputs[0]).shape);
+    loop.reads = {{p.top, p.left}, {1, 1}, {in.height, in.width}};
+    return loop;
+  }
+
+ protected:
+  void fields(ops::ZeroPad& a, AttributeVisitor& visitor) const override {
+    visitor.field("pads", a.pads, "zeros around the map");
+    visitor.optional("lowest", a.lowest, false,
+                     "the lowest value there is instead of zeros: for a max pool, its only reader");
+  }
+};
+
+class ShortcutPadRules : public OperationOf<ops::ShortcutPad> {
+ public:
+  ShortcutPadRules() : OperationOf(pad_traits("shortcut_pad")) {}
+
+  MapShape shape(const Graph& graph, const Node& node, int64_t out_channels) const override {
+    const auto& a = node.as<ops::ShortcutPad>();
+    const MapShape& x = input_shape(graph, node);
+    need(is_map_side(a.stride) && a.channel_offset >= 0 && a.channel_offset <= kMaxMapSide &&
+             a.channel_offset + x.channels <= out_channels,
+         node, "channels do not fit");
+    return {out_channels, (x.height + a.stride - 1) / a.stride,
+            (x.width + a.stride - 1) / a.stride};
+  }
+  StageLoop loop(const Graph& graph, const Node& node) const override {
+    const int64_t stride = node.as<ops::ShortcutPad>().stride;
+    const MapShape& out = graph.value(node.outputs[0]).shape;
+    StageLoop loop = pixel_loop(input_shape(graph, node));
+    loop.emits = {{0, 0}, {stride, stride}, {out.height, out.width}};
+    return loop;
+  }
+
+ protected:
+  void fields(ops::ShortcutPad& a, AttributeVisitor& visitor) const override {
+    visitor.field("stride", a.stride, "rows and columns from one pixel taken to the next");
+    visitor.field("channel_offset", a.channel_offset, "channels of zeros before the input's own");
+  }
+};
+
+const RegisterOperation<ops::ZeroPad> kRegisterZeroPad;
+const RegisterOperation<ops::ShortcutPad> kRegisterShortcutPad;
+
+}  // namespace
+
+const Operation& ops::ZeroPad::operation() {
+  static const ZeroPadRules rules;
+  return rules;
+}
+
+const Operation& ops::ShortcutPad::operation() {
+  static const ShortcutPadRules rules;
+  return rules;
+}
+
+}  // namespace tailor
