@@ -194,10 +194,11 @@ TEST_F(GraphFile, RefusesAnotherVersion) {
 }
 
 TEST_F(GraphFile, OfVersion1IsReadWithItsSkipsBesideTheirValues) {
-  DesignOptions options;
+  testing::DesignOptions options;
   const Graph lowered =
       testing::lowered_variant({testing::Surgery::Mixed, Join::AfterActivation, Shortcut::Pad});
-  for (const Graph& graph : {every_op_graph(), lowered, make_design(lowered, options)})
+  const Graph design = testing::make_design(lowered, options);
+  for (const Graph& graph : {every_op_graph(), lowered, design})
     EXPECT_EQ(print_graph(load(file_of_version_1(graph))), print_graph(graph));
   TensorFile file = file_of_version_1(every_op_graph());
   std::string& document = file.metadata["document"];
