@@ -2,12 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <map>
-#include <optional>
+#include <memory>
 #include <set>
 
-#include "check/process.h"
 #include "tailor/core/files.h"
 #include "tailor/core/interrupt.h"
 #include "tailor/core/strings.h"
@@ -18,7 +16,7 @@
 #include "tailor/emulate/noise.h"
 #include "tailor/emulate/streams.h"
 #include "tailor/emulate/witness.h"
-#include "tailor/target/hls/project.h"
+#include "tailor/target/target.h"
 
 namespace tailor {
 namespace {
@@ -26,46 +24,32 @@ namespace {
 /// Two float64 runs of the same function differ by the order of their sums only.
 constexpr double kFloat64Tolerance = 1e-9;
 
-struct Project {
-  std::string folder, top;
-  Json manifest;
-  std::optional<Graph> lowered, design;
-  std::vector<std::vector<double>> inputs;  // HWC
-};
+/// A project with everything it is compared by.
+struct Subject {
+  std::string folder;
+  Manifest manifest;
+  std::unique_ptr<Project> project;
+  Graph lowered, design;
+  std::vector<std::vector<double>> inputs;
 
-template <class Parse>
-auto read_rows(const std::string& path, size_t width, Parse parse) {
-  using Value = typename decltype(parse(std::string_view()))::value_type;
-  std::vector<std::vector<Value>> rows;
-  size_t number = 0;
-  for (const std::string& line : split(read_file(path, "test vectors"), '\n')) {
-    ++number;
-    if (line.empty() || line[0] == '#') continue;
-    std::vector<Value> row;
-    for (const std::string& word : split(line, ' ')) {
-      auto value = parse(word);
-      if (!value) fail(ErrorKind::Data, "{}: line {}: '{}' is not a number", path, number, word);
-      row.push_back(*value);
-    }
-    if (row.size() != width)
-      fail(ErrorKind::Data, "{}: line {}: {} values, expected {}", path, number, row.size(), width);
-    rows.push_back(std::move(row));
+  RunOptions run_options(const CheckOptions& options) const {
+    return {options.compiler, static_cast<int64_t>(inputs.size()), design.classes(),
+            options.threads};
   }
-  return rows;
-}
+};
 
 /// The graphs are what everything is compared with: changed, they fail. Of any other file the steps
 /// that follow say what it computes now, so that a tuned pragma is a warning.
-CheckStep check_files(const Project& p) {
+CheckStep check_files(const Subject& p) {
   std::vector<std::string> changed, failures;
   size_t count = 0;
-  for (const auto& [name, hash] : p.manifest.at("files").as_object()) {
+  for (const auto& [name, hash] : p.manifest.files) {
     ++count;
     const std::string path = path_join(p.folder, name);
     const bool reference = name == "graph.safetensors" || name == "design.safetensors";
     if (!path_exists(path)) {
       failures.push_back(name + " is missing");
-    } else if (sha256(read_file(path)) != hash.as_string()) {
+    } else if (sha256(read_file(path)) != hash) {
       if (reference) {
         failures.push_back(name + " was changed since the export");
       } else {
@@ -83,8 +67,8 @@ CheckStep check_files(const Project& p) {
   return {"files", failures.empty(), join(findings, "; "), !changed.empty()};
 }
 
-CheckStep check_witness(const Project& p) {
-  const Graph& g = *p.lowered;
+CheckStep check_witness(const Subject& p) {
+  const Graph& g = p.lowered;
   if (!g.witness) {
     if (g.provenance.is_object() && g.provenance.find("untrained"))
       return {"libtorch", true, "no witness: the network is untrained"};
@@ -99,24 +83,9 @@ CheckStep check_witness(const Project& p) {
                       g.witness->source, worst, kWitnessTolerance)};
 }
 
-/// Depths as the generated C++ states them: TAILOR_FIFO(name, depth, storage).
-std::map<std::string, int64_t> stated_depths(const Project& p) {
-  std::map<std::string, int64_t> depths;
-  const std::string text = read_file(path_join(p.folder, "firmware/" + p.top + ".cpp"));
-  constexpr std::string_view kMacro = "TAILOR_FIFO(";
-  for (size_t at = text.find(kMacro); at != std::string::npos; at = text.find(kMacro, at + 1)) {
-    const size_t start = at + kMacro.size(), end = text.find(')', start);
-    if (end == std::string::npos) break;
-    auto parts = split(std::string_view(text).substr(start, end - start), ',');
-    auto depth = parts.size() == 3 ? parse_int(trim(parts[1])) : std::nullopt;
-    if (depth) depths[std::string(trim(parts[0]))] = *depth;
-  }
-  return depths;
-}
-
-CheckStep check_fifos(const Project& p) {
-  const Graph& g = *p.design;
-  const auto stated = stated_depths(p);
+CheckStep check_fifos(const Subject& p) {
+  const Graph& g = p.design;
+  const auto stated = p.project->stated_depths();
   ByValue<int64_t> depths = fifo_depths(g);
   for (ValueId v : g.value_ids()) {
     auto found = stated.find(g.value(v).identifier);
@@ -150,7 +119,7 @@ CheckStep check_fifos(const Project& p) {
 }
 
 /// Logits of a graph in float64, of the vectors that the quantisation bound speaks of.
-std::vector<std::vector<double>> float64_logits(const Project& p, const Graph& graph,
+std::vector<std::vector<double>> float64_logits(const Subject& p, const Graph& graph,
                                                 const CheckOptions& options) {
   const Float64Emulator emulator(graph);
   std::vector<std::vector<double>> logits(std::min(p.inputs.size(), kQuantisationImages));
@@ -173,7 +142,7 @@ CheckStep check_layout(const std::vector<std::vector<double>>& lowered,
                       worst, kFloat64Tolerance)};
 }
 
-CheckStep check_quantisation(const Project& p, const std::vector<std::vector<double>>& exact,
+CheckStep check_quantisation(const Subject& p, const std::vector<std::vector<double>>& exact,
                              const std::vector<IntegerResult>& integers) {
   double squares = 0, worst = 0, count = 0;
   int64_t overflows = 0;
@@ -187,7 +156,7 @@ CheckStep check_quantisation(const Project& p, const std::vector<std::vector<dou
     for (int64_t n : integers[i].overflows) overflows += n;
   }
   const double rms = std::sqrt(squares / count);
-  const double bound = p.manifest.at("quantisation").at("rms_bound").as_number();
+  const double bound = p.manifest.quantisation.rms_bound;
   return {"quantisation", rms <= bound,
           fmt::format("integers against float64 on {} vectors: rms {:.3g} (largest {:.3g}), bound "
                       "{:.3g}; {} overflows",
@@ -195,14 +164,14 @@ CheckStep check_quantisation(const Project& p, const std::vector<std::vector<dou
 }
 
 /// A network that answers the same to everything agrees with itself at every other step.
-CheckStep check_answers(const Project& p, const std::vector<std::vector<double>>& exact,
+CheckStep check_answers(const Subject& p, const std::vector<std::vector<double>>& exact,
                         const std::vector<IntegerResult>& integers) {
   std::vector<std::vector<int64_t>> raw;
   raw.reserve(integers.size());
   for (const IntegerResult& r : integers) raw.push_back(r.logits_raw);
   const InputDependence d = input_dependence(p.inputs, raw, exact);
   int64_t lost = 0, nonzero = 0;
-  for (const Underflow& u : count_underflows(*p.design)) lost += u.weights, nonzero += u.nonzero;
+  for (const Underflow& u : count_underflows(p.design)) lost += u.weights, nonzero += u.nonzero;
   const std::string underflows = fmt::format(
       "{} of {} weights became 0 ({:.1f} %)", lost, nonzero,
       nonzero > 0 ? 100.0 * static_cast<double>(lost) / static_cast<double>(nonzero) : 0);
@@ -226,192 +195,91 @@ CheckStep check_answers(const Project& p, const std::vector<std::vector<double>>
                       raw.size(), underflows)};
 }
 
-std::vector<std::string> compiler_command(const CheckOptions& options) {
-  std::string compiler = options.compiler;
-  if (compiler.empty()) {
-    const char* cxx = std::getenv("CXX");
-    compiler = cxx && *cxx ? cxx : "c++";
+/// Where what was written to a value is not what it should be, or "".
+std::string difference_at(const Node& node, const Value& v,
+                          const std::vector<std::vector<int64_t>>& rows,
+                          Span<const int64_t> expected) {
+  if (rows.empty()) return fmt::format("the stage {} wrote nothing", node.identifier);
+  if (rows.size() != static_cast<size_t>(v.shape.pixels())) {
+    return fmt::format("the stage {} wrote {} tokens, expected {}", node.identifier, rows.size(),
+                       v.shape.pixels());
   }
-  std::vector<std::string> words;
-  for (std::string& word : split(compiler, ' ')) {
-    if (!word.empty()) words.push_back(std::move(word));
+  for (size_t i = 0; i < expected.size(); ++i) {
+    const size_t channels = static_cast<size_t>(v.shape.channels), pixel = i / channels,
+                 c = i % channels, width = static_cast<size_t>(v.shape.width);
+    if (rows[pixel][c] == expected[i]) continue;
+    return fmt::format(
+        "first differing stage: {} ({}), pixel row {} column {}, channel {}: the emulator has "
+        "{} ({:g}), the compiled project {} ({:g})",
+        node.identifier, to_string(node.op), pixel / width, pixel % width, c, expected[i],
+        v.type->to_double(expected[i]), rows[pixel][c], v.type->to_double(rows[pixel][c]));
   }
-  if (words.empty()) fail(ErrorKind::Usage, "--compiler: expected a command, got blanks");
-  return words;
-}
-
-/// What the compiler says against it, or "". Throws ExternalTool where there is no such compiler.
-std::string compile(const Project& p, const CheckOptions& options, const std::string& binary,
-                    bool trace) {
-  std::vector<std::string> command = compiler_command(options);
-  const std::string root = absolute_path(p.folder);
-  // Of a ResNet-20, -O2 takes 2.3 s more to compile and saves 6 ms a vector. The user's flags come
-  // later and win.
-  const auto flags = std::find_if(command.begin(), command.end(),
-                                  [](const std::string& word) { return word[0] == '-'; });
-  command.insert(flags, {"-std=c++11", "-O1"});
-  for (const std::string& flag : {"-I" + root, "-I" + root + "/firmware", std::string("-idirafter"),
-                                  root + "/firmware/native"})
-    command.push_back(flag);
-  if (trace) command.emplace_back("-DTAILOR_TRACE");
-  command.push_back(root + "/firmware/" + p.top + ".cpp");
-  command.push_back(root + "/" + p.top + "_test.cpp");
-  command.emplace_back("-o");
-  command.push_back(binary);
-  ProcessResult result = run_process(command, root);
-  if (result.status == 0) return "";
-  const std::string tail =
-      result.output.size() > 2000 ? result.output.substr(0, 2000) + "…" : result.output;
-  return fmt::format("{} could not compile {} (exit status {}):\n{}", command[0], p.folder,
-                     result.status, tail);
+  return "";
 }
 
 /// The first tap, in the order of the design, that differs from the emulator.
-std::string first_difference(const Project& p, const CheckOptions& options,
-                             const std::string& scratch, size_t sample) {
-  const std::string binary = path_join(scratch, "csim_trace"), traces = path_join(scratch, "trace");
-  create_directories(traces);
-  if (const std::string error = compile(p, options, binary, /*trace=*/true); !error.empty())
-    return "no trace: " + error;
-  run_process({binary, "--results", path_join(scratch, "trace.log"), "--first",
-               std::to_string(sample), "--count", "1"},
-              scratch, {{"TAILOR_PROJECT", absolute_path(p.folder)}, {"TAILOR_TRACE_DIR", traces}});
-  const Graph& g = *p.design;
-  std::string found;
+std::string first_difference(const Subject& p, const CheckOptions& options, size_t sample) {
+  const std::string error = p.project->trace(p.run_options(options), sample);
+  if (!error.empty()) return "no trace: " + error;
+  const Graph& g = p.design;
   const ByValue<NodeId> writer = producers(g);
-  IntegerEmulator emulator(g);
-  emulator.run(p.inputs[sample], [&](ValueId id, Span<const int64_t> expected) {
-    const Value& v = g.value(id);
+  std::string found;
+  IntegerEmulator(g).run(p.inputs[sample], [&](ValueId id, Span<const int64_t> expected) {
     const Node& node = g.node(writer[id]);
-    if (!found.empty() || node.is<ops::Input>()) return;
-    const std::string path = path_join(traces, v.identifier + ".txt");
-    if (!path_exists(path)) {
-      found = fmt::format("the stage {} wrote nothing", node.identifier);
-      return;
-    }
-    auto rows = read_rows(path, static_cast<size_t>(v.shape.channels), parse_int);
-    if (rows.size() != static_cast<size_t>(v.shape.pixels())) {
-      found = fmt::format("the stage {} wrote {} tokens, expected {}", node.identifier, rows.size(),
-                          v.shape.pixels());
-      return;
-    }
-    for (size_t i = 0; i < expected.size(); ++i) {
-      const size_t channels = static_cast<size_t>(v.shape.channels), pixel = i / channels,
-                   c = i % channels, width = static_cast<size_t>(v.shape.width);
-      if (rows[pixel][c] != expected[i]) {
-        found = fmt::format(
-            "first differing stage: {} ({}), pixel row {} column {}, channel {}: the emulator has "
-            "{} ({:g}), the compiled project {} ({:g})",
-            node.identifier, to_string(node.op), pixel / width, pixel % width, c, expected[i],
-            v.type->to_double(expected[i]), rows[pixel][c], v.type->to_double(rows[pixel][c]));
-        return;
-      }
-    }
+    if (found.empty() && !node.is<ops::Input>())
+      found = difference_at(node, g.value(id), p.project->traced(g.value(id)), expected);
   });
   return found.empty() ? "every stage agrees in a trace build; the test bench itself differs"
                        : found;
 }
 
 /// A compiler that refuses a project which is `as_exported` is at fault itself.
-CheckStep check_compiled(const Project& p, const std::vector<IntegerResult>& integers,
+CheckStep check_compiled(const Subject& p, const std::vector<IntegerResult>& integers,
                          const CheckOptions& options, bool as_exported, Progress& progress) {
-  TemporaryDirectory scratch("tailor-check");
-  const std::string binary = path_join(scratch.path(), "csim");
-  progress.begin("compiling", 1, "file");
-  const std::string error = compile(p, options, binary, /*trace=*/false);
-  progress.advance(1);
-  progress.end();
-  if (!error.empty() && as_exported) fail(ErrorKind::ExternalTool, "{}", error);
-  if (!error.empty()) return {"compiled", false, error};
-  const auto count = static_cast<int64_t>(p.inputs.size());
-  const int threads = options.threads > 0 ? options.threads : available_threads();
-  const int64_t parts = std::min<int64_t>(threads, count);
-  std::vector<ProcessResult> results(static_cast<size_t>(parts));
-  progress.begin("running", count, "image");
-  auto first_of = [&](int64_t part) { return count * part / parts; };
-  parallel_for(parts, threads, [&](int64_t part) {
-    results[static_cast<size_t>(part)] = run_process(
-        {binary, "--results", path_join(scratch.path(), fmt::format("results{}.log", part)),
-         "--first", std::to_string(first_of(part)), "--count",
-         std::to_string(first_of(part + 1) - first_of(part))},
-        scratch.path(), {{"TAILOR_PROJECT", absolute_path(p.folder)}});
-  });
-  progress.advance(count);
-  progress.end();
-  std::vector<std::vector<int64_t>> rows;
-  for (int64_t part = 0; part < parts; ++part) {
-    const ProcessResult& r = results[static_cast<size_t>(part)];
-    if (r.status > 1) {
-      return {
-          "compiled", false,
-          fmt::format("the compiled project ended with status {}: {}", r.status, trim(r.output))};
-    }
-    auto more = read_rows(path_join(scratch.path(), fmt::format("results{}.log", part)),
-                          static_cast<size_t>(p.design->classes()), parse_int);
-    rows.insert(rows.end(), more.begin(), more.end());
-  }
-  if (rows.size() != p.inputs.size()) {
+  const RunResult run = p.project->run(p.run_options(options), progress);
+  if (!run.build_error.empty() && as_exported) fail(ErrorKind::ExternalTool, "{}", run.build_error);
+  if (!run.build_error.empty()) return {"compiled", false, run.build_error};
+  if (!run.run_error.empty()) return {"compiled", false, run.run_error};
+  const std::vector<std::vector<int64_t>>& rows = run.logits;
+  const size_t count = p.inputs.size();
+  if (rows.size() != count) {
     return {"compiled", false,
             fmt::format("the compiled project gave {} results, expected {}", rows.size(), count)};
   }
   size_t wrong = 0, first_wrong = 0;
   for (size_t i = rows.size(); i-- > 0;) {
-    if (rows[i] != integers[i].logits_raw) {
-      ++wrong;
-      first_wrong = i;
-    }
+    if (rows[i] == integers[i].logits_raw) continue;
+    ++wrong;
+    first_wrong = i;
   }
   if (wrong > 0) {
     return {"compiled", false,
             fmt::format("{} of {} vectors differ from the emulator; sample {}: {}", wrong, count,
-                        first_wrong, first_difference(p, options, scratch.path(), first_wrong))};
+                        first_wrong, first_difference(p, options, first_wrong))};
   }
-  bool bench_failed = std::any_of(results.begin(), results.end(),
-                                  [](const ProcessResult& r) { return r.status != 0; });
-  if (bench_failed) {
+  if (!run.bench_error.empty()) {
     return {"compiled", false,
-            "the project's own test bench fails, but the emulator agrees with the design: "
-            "tb_data/expected.dat was changed"};
+            "the project's own test bench fails, but the emulator agrees with the design: " +
+                run.bench_error};
   }
   return {"compiled", true,
-          fmt::format("compiled C++ and emulator agree bit for bit on {} vectors", count)};
-}
-
-Project open_manifest(const std::string& folder) {
-  Project p;
-  p.folder = folder;
-  const std::string path = path_join(folder, "manifest.json");
-  if (!path_exists(path))
-    fail(ErrorKind::Data, "{}: no manifest.json: not a project that tailor export wrote", folder);
-  p.manifest = Json::parse(read_file(path, "manifest"), path);
-  if (p.manifest.get_string("format", "") != "tailor.project") {
-    fail(ErrorKind::Data, "{}: expected the format tailor.project, got '{}'", path,
-         p.manifest.get_string("format", ""));
-  }
-  if (p.manifest.get_int("version", 0) != kManifestVersion) {
-    fail(ErrorKind::Unsupported,
-         "{}: expected version {}, got {}; export the project again with this version of tailor",
-         path, kManifestVersion, p.manifest.get_int("version", 0));
-  }
-  p.top = p.manifest.at("top").as_string();
-  return p;
+          fmt::format("{} and emulator agree bit for bit on {} vectors", p.project->what_runs(),
+                      count)};
 }
 
 /// The graphs and the test vectors, without which nothing can be compared.
-void open_reference(Project& p, const CheckOptions& options) {
+void open_reference(Subject& p, const CheckOptions& options) {
   const std::string& folder = p.folder;
   p.lowered = load_graph(path_join(folder, "graph.safetensors"));
   p.design = load_graph(path_join(folder, "design.safetensors"));
-  if (p.lowered->state != GraphState::Lowered || p.design->state != GraphState::Design)
+  if (p.lowered.state != GraphState::Lowered || p.design.state != GraphState::Design)
     fail(ErrorKind::Data, "{}: graph.safetensors and design.safetensors are exchanged", folder);
-  if (p.lowered->input_shape() != p.design->input_shape() ||
-      p.lowered->classes() != p.design->classes()) {
+  if (p.lowered.input_shape() != p.design.input_shape() ||
+      p.lowered.classes() != p.design.classes()) {
     fail(ErrorKind::Data, "{}: graph.safetensors and design.safetensors are of different networks",
          folder);
   }
-  p.inputs = read_rows(path_join(folder, "tb_data/inputs.dat"),
-                       static_cast<size_t>(p.design->input_shape().size()), parse_number);
-  if (p.inputs.empty()) fail(ErrorKind::Data, "{}: tb_data/inputs.dat has no vectors", folder);
+  p.inputs = p.project->inputs(p.design.input_shape());
   if (options.vectors > 0 && static_cast<size_t>(options.vectors) < p.inputs.size())
     p.inputs.resize(static_cast<size_t>(options.vectors));
 }
@@ -422,21 +290,34 @@ bool CheckReport::passed() const {
   return std::all_of(steps.begin(), steps.end(), [](const CheckStep& s) { return s.passed; });
 }
 
-Json CheckReport::to_json() const {
-  Json::Array list;
-  for (const CheckStep& s : steps) {
-    list.push_back(Json::object(
-        {{"step", s.name}, {"passed", s.passed}, {"warning", s.warns}, {"detail", s.detail}}));
-  }
-  return Json::object({{"project", project},
-                       {"passed", passed()},
-                       {"vectors", vectors},
-                       {"steps", std::move(list)}});
+void CheckReport::describe(RecordVisitor& v) {
+  bool all = passed();
+  v.text("project", project, "The folder.");
+  v.boolean("passed", all, "Whether every step did.");
+  v.integer("vectors", vectors, 0, INT64_MAX, "Vectors that were compared.");
+  v.list(
+      "steps", steps.size(), [&](size_t n) { steps.resize(n); },
+      [&](RecordVisitor& r, size_t i) {
+        CheckStep& s = steps[i];
+        r.text("step", s.name, "Its name.");
+        r.boolean("passed", s.passed, "Whether it passed.");
+        r.boolean("warning", s.warns, "Passed, with something to look at.");
+        r.text("detail", s.detail, "What was compared and how far apart it is, in a sentence.");
+      },
+      "One a comparison, in order.");
 }
 
 CheckReport check_project(const std::string& folder, const CheckOptions& options,
                           Progress& progress) {
-  Project p = open_manifest(folder);
+  Subject p;
+  p.folder = folder;
+  p.manifest = read_manifest(folder);
+  const std::vector<std::string> targets = target_names();
+  if (std::find(targets.begin(), targets.end(), p.manifest.target) == targets.end()) {
+    fail(ErrorKind::Unsupported, "{}: it is a project for {}, and this tailor knows {}", folder,
+         p.manifest.target, join(targets, ", "));
+  }
+  p.project = find_target(p.manifest.target).open(folder, p.manifest);
   CheckReport report;
   report.project = folder;
   const CheckStep files = check_files(p);
@@ -451,10 +332,10 @@ CheckReport check_project(const std::string& folder, const CheckOptions& options
   }
   report.vectors = static_cast<int64_t>(p.inputs.size());
   report.steps.push_back(check_witness(p));
-  const auto exact = float64_logits(p, *p.design, options);
-  report.steps.push_back(check_layout(float64_logits(p, *p.lowered, options), exact));
+  const auto exact = float64_logits(p, p.design, options);
+  report.steps.push_back(check_layout(float64_logits(p, p.lowered, options), exact));
   std::vector<IntegerResult> integers(p.inputs.size());
-  IntegerEmulator emulator(*p.design);
+  IntegerEmulator emulator(p.design);
   parallel_for(report.vectors, options.threads, [&](int64_t i) {
     if (pending_interrupt() == 0)
       integers[static_cast<size_t>(i)] = emulator.run(p.inputs[static_cast<size_t>(i)]);

@@ -21,6 +21,7 @@
 #include "tailor/net/network.h"
 #include "tailor/net/weight_rules.h"
 #include "tailor/run/run_config.h"
+#include "tailor/target/target.h"
 
 namespace tailor {
 namespace {
@@ -91,7 +92,8 @@ void add_precision(CLI::App& app, HardwareOptions& h) {
 }
 
 void add_card(CLI::App& app, HardwareOptions& h) {
-  app.add_option("--fpga", h.fpga, "Card: u200 (default)")->type_name("CARD");
+  app.add_option("--fpga", h.fpga, "Card: u200 (default), or the path of a device file")
+      ->type_name("CARD");
   app.add_option("--reuse-factor", h.reuse_factor,
                  "Multiplications per multiplier for every layer, nearest valid (default: balanced "
                  "per layer)")
@@ -157,9 +159,11 @@ void setup_export(CLI::App& app, ExportOptions& o) {
       ->type_name("NAME");
   app.add_flag("--untrained", o.untrained,
                "With --network: initial weights, batch norm statistics from noise");
+  std::vector<std::string> formats = target_names();
+  formats.emplace_back("safetensors");
   app.add_option("--format", o.format,
                  "hls (default), or safetensors: the weights alone, for PyTorch")
-      ->check(CLI::IsMember({"hls", "safetensors"}));
+      ->check(CLI::IsMember(formats));
   app.add_option("--rules", o.rules,
                  "With --format safetensors: whose names (torchvision, cifar_pad; default ours)")
       ->type_name("NAME");
@@ -305,7 +309,7 @@ std::vector<std::string> flag_values(const std::string& name, const std::string&
   if (name == "--backend") return texts(enumerator_names<HlsBackend>());
   if (name == "--rounding") return texts(enumerator_names<Rounding>());
   if (name == "--overflow") return texts(enumerator_names<Overflow>());
-  if (name == "--fpga") return {ExportConfig().fpga};
+  if (name == "--fpga") return device_names();
   if (name == "--log") return {"trace", "debug", "info", "warn", "error", "off"};
   if (name == "--name") {
     for (const ConfigKey& key : config_keys()) {
@@ -317,7 +321,8 @@ std::vector<std::string> flag_values(const std::string& name, const std::string&
 
 ProgramFlag::Paths flag_paths(const std::string& name, const std::string& type) {
   if (type == "DIR" || type == "RUN") return ProgramFlag::Paths::Folders;
-  const bool by_name = name == "--network" || name == "--rules";  // or in a .json file
+  // By name, or in a .json file.
+  const bool by_name = name == "--network" || name == "--rules" || name == "--fpga";
   return by_name || type == "F" || type.find("FILE") != std::string::npos
              ? ProgramFlag::Paths::Files
              : ProgramFlag::Paths::None;

@@ -23,7 +23,7 @@ int run_check(const CheckCommandOptions& options) {
   auto progress = make_stderr_progress();
   CheckReport report = check_project(options.project, check, *progress);
   if (options.json) {
-    fmt::print("{}\n", report.to_json().dump(2));
+    fmt::print("{}\n", write_record([&](RecordVisitor& v) { report.describe(v); }).dump(2));
   } else {
     for (const CheckStep& step : report.steps)
       fmt::print("{}  {:12}  {}\n", verdict(step.passed, step.warns), step.name, step.detail);

@@ -21,12 +21,12 @@ class EmulatorEvaluator : public Evaluator {
  public:
   explicit EmulatorEvaluator(GraphSource& source) {
     title = source.title;
-    input = source.graph.input_shape();
-    classes = source.graph.classes();
+    input = source.lowered.graph().input_shape();
+    classes = source.lowered.graph().classes();
     class_names = source.class_names;
     preprocessing = source.preprocessing;
     data = source.data;
-    if (const Json* texts = source.graph.provenance.find("assumptions")) {
+    if (const Json* texts = source.lowered.graph().provenance.find("assumptions")) {
       for (const Json& text : texts->as_array()) assumptions.push_back(text.as_string());
     }
   }
@@ -64,7 +64,7 @@ class EmulatorEvaluator : public Evaluator {
 class Float64Evaluator : public EmulatorEvaluator {
  public:
   explicit Float64Evaluator(GraphSource& source)
-      : EmulatorEvaluator(source), emulator_(source.graph) {
+      : EmulatorEvaluator(source), emulator_(source.lowered) {
     backend = how = "float64";
   }
 
@@ -77,11 +77,11 @@ class Float64Evaluator : public EmulatorEvaluator {
 
 class IntegerEvaluator : public EmulatorEvaluator {
  public:
-  IntegerEvaluator(GraphSource& source, const DesignOptions& design)
+  IntegerEvaluator(GraphSource& source, const Plan& plan)
       : EmulatorEvaluator(source),
-        type_(to_string(design.type)),
-        layout_(to_string(design.layout)),
-        emulator_(make_design(source.graph, design)) {
+        type_(to_string(plan.precision().type)),
+        layout_(to_string(plan.layout())),
+        emulator_(plan.graph()) {
     backend = "emulator";
     how = fmt::format("emulator, {}, {}", type_, layout_);
   }
@@ -114,12 +114,9 @@ int evaluate_emulated(const EvaluateOptions& options) {
     Float64Evaluator evaluator(source);
     return evaluate_images(evaluator, options);
   }
-  DesignOptions design;
   if (source.data) widen_value_range(source, evaluation_data(*source.data, options));
-  design.type = config.type("--precision");
-  design.input_magnitude = source.preprocessing.magnitude();
-  design.layout = config.layout;
-  IntegerEvaluator evaluator(source, design);
+  IntegerEvaluator evaluator(source,
+                             plan_export(source.lowered, config, source.preprocessing.magnitude()));
   return evaluate_images(evaluator, options);
 }
 

@@ -264,7 +264,8 @@ int run_inspect(const InspectOptions& options) {
       text = graph_text(graph);
       json = graph_json(graph);
       if (graph.state == GraphState::Lowered)
-        limits = graph_limits(graph, apply_hardware({}, options.hardware));
+        limits =
+            limits_of_export(Lowered(std::move(graph), file), apply_hardware({}, options.hardware));
     } else {
       Checkpoint c = load_checkpoint(file);
       json = network_json(c.network);

@@ -31,69 +31,66 @@ Preprocessing default_preprocessing(int64_t channels) {
 GraphSource from_checkpoint(const std::string& path) {
   Checkpoint c = load_checkpoint(path);
   warn_of_assumptions(c, path);
-  GraphSource source;
-  source.graph = lower_network(c.network, c.tensors, "checkpoint " + path);
+  Graph graph = lower(c.network, c.tensors, "checkpoint " + path).take();
   if (!c.witness) {
     fail(ErrorKind::Data, "checkpoint {}: it has no witness; let tailor train finish, or resume it",
          path);
   }
-  source.graph.witness = Witness{c.witness->source, c.witness->inputs, c.witness->outputs};
-  verify_witness(source.graph, "checkpoint " + path);
+  graph.witness = Witness{c.witness->source, c.witness->inputs, c.witness->outputs};
+  verify_witness(graph, "checkpoint " + path);
+  graph.provenance = Json::object({{"run", c.run},
+                                   {"weights_sha256", weights_digest(c.tensors)},
+                                   {"preprocessing", write_preprocessing(c.preprocessing)},
+                                   {"config", c.config}});
+  if (!c.assumptions.empty()) graph.provenance.set("assumptions", Json::array(c.assumptions));
   RunConfig config = read_run_config(c.config, path);
+  GraphSource source(Lowered(std::move(graph), "checkpoint " + path));
   source.name = c.run;
   source.title = path;
   source.preprocessing = c.preprocessing;
   source.class_names = c.class_names;
   source.data = config.data;
   source.exporting = config.exporting;
-  source.graph.provenance = Json::object({{"run", c.run},
-                                          {"weights_sha256", weights_digest(c.tensors)},
-                                          {"preprocessing", write_preprocessing(c.preprocessing)},
-                                          {"config", c.config}});
-  if (!c.assumptions.empty())
-    source.graph.provenance.set("assumptions", Json::array(c.assumptions));
   return source;
 }
 
 GraphSource from_graph(const std::string& path) {
-  GraphSource source;
-  source.graph = load_graph(path);
-  if (source.graph.state != GraphState::Lowered) {
-    fail(ErrorKind::Usage,
-         "--graph {}: expected a lowered graph, got a {}; use graph.safetensors of the project",
-         path, to_string(source.graph.state));
-  }
-  if (source.graph.witness) verify_witness(source.graph, "graph file " + path);
-  const Json& provenance = source.graph.provenance;
-  source.name = provenance.get_string("run", source.graph.name);
+  Graph graph = load_graph(path);
+  const Json provenance = graph.provenance;
+  graph.provenance.erase("design");
+  GraphSource source(Lowered(std::move(graph), "--graph " + path));
+  if (source.lowered.graph().witness) verify_witness(source.lowered, "graph file " + path);
+  source.name = provenance.get_string("run", source.lowered.graph().name);
   source.title = path;
   const Json* preprocessing = provenance.find("preprocessing");
-  source.preprocessing = preprocessing ? read_preprocessing(*preprocessing)
-                                       : default_preprocessing(source.graph.input_shape().channels);
+  source.preprocessing = preprocessing
+                             ? read_preprocessing(*preprocessing)
+                             : default_preprocessing(source.lowered.graph().input_shape().channels);
   if (const Json* config = provenance.find("config"); config && config->is_object()) {
     RunConfig run = read_run_config(*config, path);
     source.data = run.data;
     source.exporting = run.exporting;
   }
-  source.graph.provenance.erase("design");
   return source;
 }
 
 GraphSource from_name(const std::string& name) {
   Network network = network_by_name(name).network;
-  GraphSource source;
-  source.name = network.name + "-untrained";
-  source.title = network.name + " with initial weights";
-  source.preprocessing = default_preprocessing(network.input.channels);
-  source.graph = lower_network(network, initial_tensors(network, 1), name);
+  const std::string run = network.name + "-untrained";
+  const Preprocessing preprocessing = default_preprocessing(network.input.channels);
+  Graph graph = lower(network, initial_tensors(network, 1), name).take();
   std::vector<std::vector<double>> images;
   for (int64_t i = 0; i < kCalibrationImages; ++i)
-    images.push_back(noise_image(network.input, source.preprocessing, 1000 + i));
-  calibrate_batch_norm(source.graph, images);
-  source.graph.provenance =
-      Json::object({{"run", source.name},
+    images.push_back(noise_image(network.input, preprocessing, 1000 + i));
+  calibrate_batch_norm(graph, images);
+  graph.provenance =
+      Json::object({{"run", run},
                     {"untrained", "initial weights, batch norm statistics from seeded noise"},
-                    {"preprocessing", write_preprocessing(source.preprocessing)}});
+                    {"preprocessing", write_preprocessing(preprocessing)}});
+  GraphSource source(Lowered(std::move(graph), name));
+  source.name = run;
+  source.title = network.name + " with initial weights";
+  source.preprocessing = preprocessing;
   return source;
 }
 
@@ -208,32 +205,11 @@ ExportConfig apply_hardware(ExportConfig c, const HardwareOptions& flags) {
   return c;
 }
 
-DesignOptions design_options(const ExportConfig& config, double magnitude) {
-  DesignOptions options;
-  options.type = config.type("--precision");
-  options.input_magnitude = magnitude;
-  options.layout = config.layout;
-  options.reuse_factor = config.reuse_factor;
-  options.card = config.fpga;
-  return options;
-}
-
-std::vector<Limit> graph_limits(const Graph& lowered, const ExportConfig& config) {
-  DesignOptions options = design_options(config, 0);
-  options.quiet = true;
-  try {
-    return design_limits(plan_design(lowered, options), config.backend);
-  } catch (const Error& e) {
-    if (e.kind() != ErrorKind::Unsupported) throw;
-    return {{"unsupported", true, e.what()}};
-  }
-}
-
 std::vector<Limit> network_limits(const Network& network, const ExportConfig& config) {
   TensorMap zeros;
   for (const TensorSpec& spec : tensor_specs(network))
     zeros.emplace(spec.name, Tensor(DType::F32, spec.shape));
-  return graph_limits(lower_network(network, zeros, network.name), config);
+  return limits_of_export(lower(network, zeros, network.name), config);
 }
 
 void override_data(Json& config, const std::vector<std::string>& assignments) {
@@ -301,19 +277,19 @@ void widen_value_range(GraphSource& source, const DataConfig& config) {
   }
 }
 
-SampleImages sample_images(const GraphSource& source, const std::string& data_root, int64_t count) {
-  SampleImages samples;
-  const MapShape shape = source.graph.input_shape();
+TestVectors sample_vectors(const GraphSource& source, const std::string& data_root, int64_t count) {
+  TestVectors samples;
+  const MapShape shape = source.lowered.graph().input_shape();
   if (source.data) {
     DataConfig config = *source.data;
     if (!data_root.empty()) config.root = data_root;
     try {
       DataSplits data = open_test_data(config);
-      verify_data_fits(data, shape, source.graph.classes(), source.title);
+      verify_data_fits(data, shape, source.lowered.graph().classes(), source.title);
       count = std::min(count, data.test->size());
       for (int64_t i = 0; i < count; ++i) {
         std::vector<float> image = normalised_hwc(*data.test, i, shape, source.preprocessing);
-        samples.images.emplace_back(image.begin(), image.end());
+        samples.inputs.emplace_back(image.begin(), image.end());
       }
       samples.source = fmt::format("the first {} test images of {}", count, config.name);
       return samples;
@@ -326,7 +302,7 @@ SampleImages sample_images(const GraphSource& source, const std::string& data_ro
          data_root);
   }
   for (int64_t i = 0; i < count; ++i)
-    samples.images.push_back(noise_image(shape, source.preprocessing, i));
+    samples.inputs.push_back(noise_image(shape, source.preprocessing, i));
   samples.source = fmt::format("{} images of seeded noise", count);
   return samples;
 }

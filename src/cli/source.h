@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tailor/cli/commands.h"
+#include "tailor/design/export.h"
 #include "tailor/design/passes.h"
 #include "tailor/ir/graph.h"
 #include "tailor/run/checkpoint.h"
@@ -16,7 +17,8 @@
 namespace tailor {
 
 struct GraphSource {
-  Graph graph;        // lowered, checked against its witness
+  explicit GraphSource(Lowered graph) : lowered(std::move(graph)) {}
+  Lowered lowered;    // checked against its witness
   std::string name;   // of the run or network, for default output folders
   std::string title;  // "runs/x/best.ckpt"
   Preprocessing preprocessing;
@@ -53,13 +55,10 @@ int export_weights(const ExportOptions& options);
 /// The run's export section with the flags on top.
 ExportConfig apply_hardware(ExportConfig base, const HardwareOptions& flags);
 
-/// The design options that an export section stands for. `magnitude` as in DesignOptions.
-DesignOptions design_options(const ExportConfig& config, double magnitude);
 /// What the card and its tool could not do with a network, before it is trained: its design from
 /// weights of 0, without FIFOs. An export that would be refused outright is one limit with its
 /// error.
 std::vector<Limit> network_limits(const Network& network, const ExportConfig& config);
-std::vector<Limit> graph_limits(const Graph& lowered, const ExportConfig& config);
 
 /// --set on a configuration with a `data` section. A picture's size belongs to the sets that have
 /// pictures of any size: naming another set without one drops it.
@@ -74,11 +73,7 @@ void warn_of_unread_keys(const std::vector<std::string>& assignments, const std:
 /// data.*.
 DataConfig evaluation_data(const DataConfig& run, const EvaluateOptions& options);
 
-/// Images for test vectors: the test set's first ones, else seeded noise; `source` says which.
-struct SampleImages {
-  std::string source;
-  std::vector<std::vector<double>> images;  // HWC
-};
-SampleImages sample_images(const GraphSource& source, const std::string& data_root, int64_t count);
+/// Test vectors' inputs: the test set's first ones, else seeded noise; `source` says which.
+TestVectors sample_vectors(const GraphSource& source, const std::string& data_root, int64_t count);
 
 }  // namespace tailor

@@ -94,11 +94,50 @@ class Reader : public RecordVisitor {
     for (size_t i = 0; i < v->as_array().size(); ++i)
       values.push_back(read_number(fmt::format("{}/{}", key, i), v->as_array()[i], min, max));
   }
+  void optional_boolean(const char* key, std::optional<bool>& value, const char* /*doc*/) override {
+    const Json* v = take(key);
+    if (!v) return;
+    value.reset();
+    if (v->is_null()) return;
+    if (!v->is_bool()) fail_at(key, "true, false or null", *v);
+    value = v->as_bool();
+  }
+  void optional_number(const char* key, std::optional<double>& value, double min, double max,
+                       const char* /*doc*/) override {
+    const Json* v = take(key);
+    if (!v) return;
+    value.reset();
+    if (!v->is_null()) value = read_number(key, *v, min, max);
+  }
+  void texts(const char* key, std::vector<std::string>& values, const char* /*doc*/) override {
+    const Json* v = take(key);
+    if (!v) return;
+    if (!v->is_array()) fail_at(key, "an array of strings", *v);
+    values.clear();
+    for (size_t i = 0; i < v->as_array().size(); ++i)
+      values.push_back(read_text(fmt::format("{}/{}", key, i), v->as_array()[i]));
+  }
+  void counts(const char* key, Named<int64_t>& values, const char* /*doc*/) override {
+    const Json* v = take(key);
+    if (!v) return;
+    if (!v->is_object()) fail_at(key, "an object of integers", *v);
+    values.clear();
+    for (const auto& [name, count] : v->as_object())
+      values.emplace_back(name, read_int(fmt::format("{}/{}", key, name), count, 0, INT64_MAX));
+  }
+  void named_texts(const char* key, Named<std::string>& values, const char* /*doc*/) override {
+    const Json* v = take(key);
+    if (!v) return;
+    if (!v->is_object()) fail_at(key, "an object of strings", *v);
+    values.clear();
+    for (const auto& [name, text] : v->as_object())
+      values.emplace_back(name, read_text(fmt::format("{}/{}", key, name), text));
+  }
+  void json(const char* key, Json& value, const char* /*doc*/) override {
+    if (const Json* v = take(key)) value = *v;
+  }
   void text(const char* key, std::string& value, const char* /*doc*/) override {
-    if (const Json* v = take(key)) {
-      if (!v->is_string()) fail_at(key, "a string", *v);
-      value = v->as_string();
-    }
+    if (const Json* v = take(key)) value = read_text(key, *v);
   }
   void choice(const char* key, int& value, Names names, const char* /*doc*/) override {
     if (const Json* v = take(key)) value = read_choice(key, *v, names);
@@ -157,6 +196,10 @@ class Reader : public RecordVisitor {
       fail_at(key, range_text(min, max), v);
     return v.as_number();
   }
+  const std::string& read_text(const std::string& key, const Json& v) {
+    if (!v.is_string()) fail_at(key, "a string", v);
+    return v.as_string();
+  }
   int read_choice(const std::string& key, const Json& v, Names names) {
     if (v.is_string()) {
       for (size_t i = 0; i < names.size(); ++i) {
@@ -178,45 +221,67 @@ class Reader : public RecordVisitor {
 
 class Writer : public RecordVisitor {
  public:
-  Json json = Json::object();
+  Json document = Json::object();
 
-  void boolean(const char* key, bool& value, const char* /*doc*/) override { json.set(key, value); }
+  bool wants(bool present) override { return present; }
+  void optional_boolean(const char* key, std::optional<bool>& value, const char* /*doc*/) override {
+    document.set(key, value ? Json(*value) : Json());
+  }
+  void optional_number(const char* key, std::optional<double>& value, double /*min*/,
+                       double /*max*/, const char* /*doc*/) override {
+    document.set(key, value ? Json(*value) : Json());
+  }
+  void texts(const char* key, std::vector<std::string>& values, const char* /*doc*/) override {
+    document.set(key, Json::array(values));
+  }
+  void counts(const char* key, Named<int64_t>& values, const char* /*doc*/) override {
+    document.set(key, object_of(values));
+  }
+  void named_texts(const char* key, Named<std::string>& values, const char* /*doc*/) override {
+    document.set(key, object_of(values));
+  }
+  void json(const char* key, Json& value, const char* /*doc*/) override {
+    document.set(key, value);
+  }
+  void boolean(const char* key, bool& value, const char* /*doc*/) override {
+    document.set(key, value);
+  }
   void integer(const char* key, int64_t& value, int64_t /*min*/, int64_t /*max*/,
                const char* /*doc*/) override {
-    json.set(key, value);
+    document.set(key, value);
   }
   void optional_integer(const char* key, std::optional<int64_t>& value, int64_t /*min*/,
                         int64_t /*max*/, const char* /*doc*/) override {
-    json.set(key, value ? Json(*value) : Json());
+    document.set(key, value ? Json(*value) : Json());
   }
   void pair(const char* key, int64_t& rows, int64_t& columns, int64_t /*min*/, int64_t /*max*/,
             const char* /*doc*/) override {
-    json.set(key, rows == columns ? Json(rows) : Json(Json::Array{rows, columns}));
+    document.set(key, rows == columns ? Json(rows) : Json(Json::Array{rows, columns}));
   }
   void number(const char* key, double& value, double /*min*/, double /*max*/,
               const char* /*doc*/) override {
-    json.set(key, value);
+    document.set(key, value);
   }
   void numbers(const char* key, std::vector<double>& values, double /*min*/, double /*max*/,
                const char* /*doc*/) override {
-    json.set(key, Json::array(values));
+    document.set(key, Json::array(values));
   }
   void text(const char* key, std::string& value, const char* /*doc*/) override {
-    json.set(key, value);
+    document.set(key, value);
   }
   void choice(const char* key, int& value, Names names, const char* /*doc*/) override {
-    json.set(key, names[static_cast<size_t>(value)]);
+    document.set(key, names[static_cast<size_t>(value)]);
   }
   void choices(const char* key, std::vector<std::string>& values, Names /*names*/,
                const char* /*doc*/) override {
-    json.set(key, Json::array(values));
+    document.set(key, Json::array(values));
   }
   void record(const char* key, const Describe& describe, const char* /*doc*/) override {
-    json.set(key, write_record(describe));
+    document.set(key, write_record(describe));
   }
   void optional_record(const char* key, bool& present, const Describe& describe,
                        const char* /*doc*/) override {
-    json.set(key, present ? write_record(describe) : Json());
+    document.set(key, present ? write_record(describe) : Json());
   }
   void list(const char* key, size_t size, const std::function<void(size_t)>& /*resize*/,
             const std::function<void(RecordVisitor&, size_t)>& describe,
@@ -224,7 +289,15 @@ class Writer : public RecordVisitor {
     Json::Array items;
     for (size_t i = 0; i < size; ++i)
       items.push_back(write_record([&](RecordVisitor& visitor) { describe(visitor, i); }));
-    json.set(key, std::move(items));
+    document.set(key, std::move(items));
+  }
+
+ private:
+  template <class T>
+  static Json object_of(const Named<T>& values) {
+    Json::Object members;
+    for (const auto& [name, value] : values) members.emplace_back(name, value);
+    return members;
   }
 };
 
@@ -272,6 +345,32 @@ class Schema : public RecordVisitor {
                       {"default", Json::array(values)}}),
         doc);
   }
+  void optional_boolean(const char* key, std::optional<bool>& /*value*/, const char* doc) override {
+    add(key, Json::object({{"type", Json::Array{"boolean", "null"}}, {"default", Json()}}), doc);
+  }
+  void optional_number(const char* key, std::optional<double>& /*value*/, double min, double max,
+                       const char* doc) override {
+    Json field = number_type(min, max);
+    field.set("type", Json::Array{"number", "null"});
+    field.set("default", Json());
+    add(key, std::move(field), doc);
+  }
+  void texts(const char* key, std::vector<std::string>& values, const char* doc) override {
+    add(key,
+        Json::object({{"type", "array"},
+                      {"items", Json::object({{"type", "string"}})},
+                      {"default", Json::array(values)}}),
+        doc);
+  }
+  void counts(const char* key, Named<int64_t>& /*values*/, const char* doc) override {
+    add(key, object_type("integer"), doc);
+  }
+  void named_texts(const char* key, Named<std::string>& /*values*/, const char* doc) override {
+    add(key, object_type("string"), doc);
+  }
+  void json(const char* key, Json& /*value*/, const char* doc) override {
+    add(key, Json::object(), doc);
+  }
   void text(const char* key, std::string& value, const char* doc) override {
     add(key, Json::object({{"type", "string"}, {"default", value}}), doc);
   }
@@ -318,6 +417,10 @@ class Schema : public RecordVisitor {
     field.set("minimum", min);
     if (max != INT64_MAX) field.set("maximum", max);
   }
+  static Json object_type(const char* of) {
+    return Json::object(
+        {{"type", "object"}, {"additionalProperties", Json::object({{"type", of}})}});
+  }
   static Json number_type(double min, double max) {
     Json field = Json::object({{"type", "number"}});
     if (!std::isinf(min)) field.set("minimum", min);
@@ -343,7 +446,7 @@ void read_record(const Json& json, const std::string& source,
 Json write_record(const RecordVisitor::Describe& describe) {
   Writer writer;
   describe(writer);
-  return std::move(writer.json);
+  return std::move(writer.document);
 }
 
 Json record_schema(const RecordVisitor::Describe& describe) {

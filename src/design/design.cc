@@ -1,7 +1,10 @@
-// The order of the passes, the frozen names, and the summary of what came out.
+// The order of the passes: a plan from a lowered graph, a design from a sizing; and the frozen
+// names.
 #include <algorithm>
 #include <set>
 
+#include "design/products.h"
+#include "tailor/core/log.h"
 #include "tailor/core/strings.h"
 #include "tailor/design/passes.h"
 #include "tailor/emulate/streams.h"
@@ -34,6 +37,21 @@ void verify(const Graph& graph, const char* pass) {
   TAILOR_CHECK(findings.empty(), "after {}: {}", pass, join(findings, "; "));
 }
 
+void verify_exceptions(const Graph& graph, const Precision& precision) {
+  for (const auto& [stage, exception] : precision.stages) {
+    std::vector<std::string> names;
+    bool found = false;
+    for (const Node& node : graph.nodes) {
+      names.push_back(node.name);
+      found |= node.name == stage;
+    }
+    if (!found) {
+      fail(ErrorKind::Usage, "precision: {} has no stage '{}'{}", graph.name, stage,
+           did_you_mean(stage, names));
+    }
+  }
+}
+
 }  // namespace
 
 void assign_identifiers(Graph& graph) {
@@ -50,29 +68,29 @@ void assign_identifiers(Graph& graph) {
   }
 }
 
-Graph plan_design(const Graph& lowered, const DesignOptions& options) {
-  if (lowered.state != GraphState::Lowered) {
-    fail(ErrorKind::Usage,
-         "graph {}: expected a lowered graph, got a {}; use graph.safetensors of the project",
-         lowered.name, to_string(lowered.state));
-  }
-  for (const Node& node : lowered.nodes) {
-    const auto* a = node.op.get_if<ops::Conv2d>();
-    if (a && (a->relu || node.inputs.size() > 1 || !a->window_skips.empty() ||
-              !a->folded_skips.empty())) {
-      fail(ErrorKind::Unsupported,
-           "graph {}: {} has a ReLU or skips of its own, which only a design's convolutions have; "
-           "write them as nodes",
-           lowered.name, node.name);
-    }
-  }
-  Graph graph = lowered;
+const FixedType& Precision::weight(const std::string& stage) const {
+  const auto found = stages.find(stage);
+  return found != stages.end() && found->second.weight ? *found->second.weight : type;
+}
+
+const FixedType& Precision::activation(const std::string& stage) const {
+  const auto found = stages.find(stage);
+  return found != stages.end() && found->second.activation ? *found->second.activation : type;
+}
+
+Plan plan(const Lowered& lowered, Layout layout, const Precision& precision,
+          double input_magnitude) {
+  Plan result;
+  result.layout_ = layout;
+  result.precision_ = precision;
+  result.input_magnitude_ = input_magnitude;
+  Graph& graph = result.graph_ = lowered.graph();
   fold_batch_norm(graph);
   verify(graph, "fold_batch_norm");
-  if (options.layout == Layout::Fused) {
+  if (layout == Layout::Fused) {
     fuse_stages(graph);
     verify(graph, "fuse_stages");
-    fold_identity_skips(graph, options.type);
+    fold_identity_skips(graph, precision);
     verify(graph, "fold_identity_skips");
   } else {
     split_stages(graph);
@@ -81,60 +99,60 @@ Graph plan_design(const Graph& lowered, const DesignOptions& options) {
   insert_clones(graph);
   graph.state = GraphState::Design;
   verify(graph, "insert_clones");
-  infer_types(graph, options);
-  choose_reuse_factors(graph, options);
-  Json design = Json::object(
-      {{"layout", to_string(options.layout)},
-       {"type", to_string(options.type)},
-       {"input_magnitude", options.input_magnitude},
-       {"card", options.card},
-       {"reuse_factor", options.reuse_factor ? Json(*options.reuse_factor) : Json("balanced")}});
-  graph.provenance.set("design", std::move(design));
-  return graph;
-}
-
-Graph make_design(const Graph& lowered, const DesignOptions& options) {
-  Graph graph = plan_design(lowered, options);
-  size_fifos(graph);
-  assign_identifiers(graph);
-  const auto findings = verify_design(graph);
-  TAILOR_CHECK(findings.empty(), "{}", join(findings, "; "));
+  verify_exceptions(graph, precision);
+  infer_types(graph, precision, input_magnitude);
   // Folded weights are float64, and stay so in the file: whoever quantises them must get the same
   // integers.
   for (auto& [name, tensor] : graph.tensors) {
     if (tensor.dtype() != DType::F64) tensor = Tensor::from(tensor.shape(), tensor.to_doubles());
   }
-  return graph;
+  result.products_ = product_stages(graph);
+  for (const Node& node : graph.nodes) result.loops_.push_back(stage_loop(graph, node));
+  result.skips_ = skip_depths(graph);
+  for (const ProductStage& p : result.products_) {
+    for (int64_t factor : p.factors) result.targets_.push_back(p.cycles(factor));
+  }
+  std::sort(result.targets_.begin(), result.targets_.end());
+  result.targets_.erase(std::unique(result.targets_.begin(), result.targets_.end()),
+                        result.targets_.end());
+  return result;
 }
 
-DesignSummary summarise_design(const Graph& design) {
-  DesignSummary summary;
-  for (const Node& node : design.nodes) {
-    if (!node.traits().port) ++summary.stages;
-    if (node.traits().has_weights) {
-      summary.multipliers += node.hardware.multipliers;
-      const int64_t dsp =
-          dsp_of_multiplier(design.value(node.inputs[0]).type->width, node.hardware.weight->width);
-      summary.dsp += node.hardware.multipliers * dsp;
-      if (dsp == 0) summary.lut_multipliers += node.hardware.multipliers;
-      summary.weights += design.tensor(node, "weight").size();
+Design realise(const Plan& plan, const Sizing& sizing, const Device& device) {
+  Design design;
+  Graph& graph = design.graph_ = plan.graph();
+  design.sizing_ = sizing;
+  for (Node& node : graph.nodes) {
+    node.hardware.cycles_per_step = 1;
+    node.hardware.cycles_per_output = 1;
+  }
+  for (size_t i = 0; i < sizing.products.size(); ++i) {
+    const ProductStage& p = plan.products()[i];
+    const StageSize& stage = sizing.products[i];
+    NodeHardware& h = graph.node(p.node).hardware;
+    h.reuse_factor = stage.reuse_factor;
+    h.multipliers = stage.multipliers;
+    h.cycles_per_output = stage.cycles_per_output;
+    if (sizing.wanted && stage.reuse_factor != *sizing.wanted) {
+      log_warn("passes", "{}: reuse factor {} is not valid for {} x {} products, using {}",
+               graph.node(p.node).name, *sizing.wanted, p.n_in, p.n_out, stage.reuse_factor);
     }
   }
-  for (const Node& node : design.nodes) {
-    if (node.traits().port) continue;  // the two ports are not FIFOs of the design
-    for (ValueId id : node.outputs) {
-      const Value& v = design.value(id);
-      if (id == design.output()) continue;
-      summary.fifo_bits += v.fifo_depth * v.type->width * v.shape.channels;
-    }
-  }
-  for (const SkipDepth& depth : skip_depths(design))
-    summary.skip_fifo_tokens += design.value(depth.value).fifo_depth;
-  StreamResult run = simulate_streams(design, fifo_depths(design), 2);
-  summary.latency_cycles = run.latency_cycles;
-  summary.interval_cycles = run.interval_cycles;
-  summary.memory_bits = memory_bits(design);
-  return summary;
+  graph.provenance.set(
+      "design",
+      Json::object({{"layout", to_string(plan.layout())},
+                    {"type", to_string(plan.precision().type)},
+                    {"input_magnitude", plan.input_magnitude()},
+                    {"card", device.name},
+                    {"reuse_factor", sizing.wanted ? Json(*sizing.wanted) : Json("balanced")}}));
+  const StreamResult run = size_fifos(graph);
+  design.sizing_.fifo_depths = fifo_depths(graph);
+  design.sizing_.latency_cycles = run.latency_cycles;
+  design.sizing_.interval_cycles = run.interval_cycles;
+  assign_identifiers(graph);
+  const auto findings = verify_design(graph);
+  TAILOR_CHECK(findings.empty(), "{}", join(findings, "; "));
+  return design;
 }
 
 }  // namespace tailor

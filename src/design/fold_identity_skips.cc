@@ -22,12 +22,13 @@ bool fits(double value, const FixedType& type) {
 
 }  // namespace
 
-void fold_identity_skips(Graph& graph, const FixedType& weight_type) {
+void fold_identity_skips(Graph& graph, const Precision& precision) {
   const ByValue<NodeId> writer = producers(graph);
   const auto readers = consumers(graph);
   ByNode<bool> dead(graph.nodes.size(), false);
   for (Node& conv : graph.nodes) {
     if (!conv.is<ops::Conv2d>()) continue;
+    const FixedType& weight_type = precision.weight(conv.name);
     auto& a = conv.as<ops::Conv2d>();
     if (a.relu && a.skips_after_activation) continue;  // not linear
     const int64_t in = graph.value(conv.inputs[0]).shape.channels,

@@ -21,21 +21,22 @@ bool input_joins(const Graph& graph) {
 
 }  // namespace
 
-void infer_types(Graph& graph, const DesignOptions& options) {
+void infer_types(Graph& graph, const Precision& precision, double input_magnitude) {
   TypeRequest request;
-  request.model = options.type;
-  request.input_magnitude = options.input_magnitude;
+  request.input_magnitude = input_magnitude;
   request.input_joins = input_joins(graph);
-  if (request.input_joins && options.input_magnitude > options.type.max_value() && !options.quiet) {
+  if (request.input_joins && input_magnitude > precision.type.max_value()) {
     log_warn("passes",
              "the input reaches {:g} and is itself added to a stream, so that it has the "
              "streams' type: {} ends at {:g}, larger values overflow; normalise the input or "
              "ask for more integer bits (--precision)",
-             options.input_magnitude, to_string(options.type), options.type.max_value());
+             input_magnitude, to_string(precision.type), precision.type.max_value());
   }
   const ValueId logits = graph.output();
   for (Node& node : graph.nodes) {
     if (node.outputs.empty()) continue;
+    request.model = precision.activation(node.name);
+    request.weight = precision.weight(node.name);
     request.logits = node.outputs[0] == logits;
     const FixedType type = node.op.rules().types(graph, node, request);
     for (ValueId id : node.outputs) graph.value(id).type = type;

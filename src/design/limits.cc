@@ -1,4 +1,4 @@
-// What a card and its tool cannot do, told from what is written on a design. A figure without a
+// What a sizing needs, and what a device and its tool cannot do of it. A figure without a
 // vendor tool behind it is a lower bound, so that nothing buildable is refused for it.
 #include <algorithm>
 #include <cmath>
@@ -20,43 +20,24 @@ constexpr int64_t kWidestWord = 65536, kMostUnrolled = 4096;
 /// others by the number of partial products.
 constexpr double kLutsOf8x8 = 40;
 
-struct Product {
-  const Node* node;
-  int64_t n_in, n_out, in_bits, weight_bits;
-  int64_t dsp() const {
-    return dsp_of_multiplier(static_cast<int>(in_bits), static_cast<int>(weight_bits));
-  }
-  double luts() const {
-    return dsp() > 0 ? 0 : kLutsOf8x8 * static_cast<double>(in_bits * weight_bits) / 64;
-  }
-  int64_t multipliers(int64_t factor) const { return n_in * n_out / factor; }
-};
-
-std::vector<Product> products_of(const Graph& design) {
-  std::vector<Product> products;
-  for (const Node& node : design.nodes) {
-    const StageLoop loop = stage_loop(design, node);
-    if (!loop.multiplies()) continue;
-    products.push_back({&node, loop.n_in, loop.n_out, design.value(node.inputs[0]).type->width,
-                        node.hardware.weight->width});
-  }
-  return products;
+/// LUTs of one multiplier that is made of them (model).
+double luts_of(const ProductStage& p) {
+  return p.dsp > 0 ? 0 : kLutsOf8x8 * static_cast<double>(p.in_bits * p.weight_bits) / 64;
 }
 
 /// The smallest --reuse-factor with which `fits` holds for the factors that come nearest; 0: none.
-int64_t smallest_fitting(const std::vector<Product>& products,
+int64_t smallest_fitting(const std::vector<ProductStage>& products,
                          const std::function<bool(const std::vector<int64_t>&)>& fits) {
   std::vector<int64_t> candidates;
-  for (const Product& p : products) {
-    const auto valid = valid_reuse_factors(p.n_in, p.n_out);
-    candidates.insert(candidates.end(), valid.begin(), valid.end());
+  for (const ProductStage& p : products) {
+    candidates.insert(candidates.end(), p.factors.begin(), p.factors.end());
   }
   std::sort(candidates.begin(), candidates.end());
   candidates.erase(std::unique(candidates.begin(), candidates.end()), candidates.end());
   const auto found = std::partition_point(candidates.begin(), candidates.end(), [&](int64_t f) {
     std::vector<int64_t> factors;
     factors.reserve(products.size());
-    for (const Product& p : products) factors.push_back(nearest_reuse_factor(p.n_in, p.n_out, f));
+    for (const ProductStage& p : products) factors.push_back(p.nearest_factor(f));
     return !fits(factors);
   });
   return found == candidates.end() ? 0 : *found;
@@ -69,152 +50,182 @@ std::string advice(int64_t factor, bool balanced) {
   return text;
 }
 
-/// Iterations of the longest loop that the library unrolls for a stage (conv2d.h, window.h,
-/// dense.h, dot_product.h).
-int64_t longest_unrolled(const Graph& design, const Product& p) {
-  const int64_t factor = p.node->hardware.reuse_factor;
-  const MapShape& in = design.value(p.node->inputs[0]).shape;
-  int64_t longest =
-      factor > p.n_in ? p.node->hardware.multipliers : p.n_in / std::max<int64_t>(factor, 1);
-  longest = std::max({longest, p.n_out, in.channels});
-  if (p.node->is<ops::Dense>()) return std::max(longest, p.n_in - in.channels);
-  const auto* conv = p.node->op.get_if<ops::Conv2d>();
-  if (!conv) return longest;
-  const Size2 extent = conv->window.extent();
-  longest = std::max({longest, conv->window.taps(), extent.height - 1, extent.width - 1});
-  return conv->groups > 1 ? std::max(longest, conv->groups * p.n_in) : longest;
-}
+double mbit(int64_t bits) { return static_cast<double>(bits) * 1e-6; }
 
-}  // namespace
+/// Everything that a limit is told from.
+struct Sized {
+  const Plan& plan;
+  const Sizing& sizing;
+  const Device& device;
+  const Cost cost;
+  bool vivado;
 
-int64_t memory_bits(const Graph& design) {
-  int64_t bits = 0;
-  for (const Node& node : design.nodes) {
-    if (node.hardware.weight && node.hardware.reuse_factor > 1)
-      bits += design.tensor(node, "weight").size() * node.hardware.weight->width;
-    if (node.traits().port) continue;  // the two ports are not FIFOs of the design
-    for (ValueId id : node.outputs) {
-      const Value& v = design.value(id);
-      if (id != design.output() && v.fifo_storage == FifoStorage::Bram)
-        bits += v.fifo_depth * v.type->width * v.shape.channels;
-    }
-  }
-  return bits;
-}
-
-std::vector<Limit> design_limits(const Graph& design, HlsBackend backend) {
-  std::vector<Limit> limits;
-  const bool vivado = backend == HlsBackend::Vivado;
-  const Json& options = design.provenance.at("design");
-  const Card& card = find_card(options.at("card").as_string());
-  const bool balanced = options.at("reuse_factor").is_string();
-  const std::vector<Product> products = products_of(design);
-
-  int64_t dsp = 0, lut_multipliers = 0;
-  double luts = 0;
-  for (const Product& p : products) {
-    const int64_t multipliers = p.node->hardware.multipliers;
-    dsp += multipliers * p.dsp();
-    luts += static_cast<double>(multipliers) * p.luts();
-    if (p.dsp() == 0) lut_multipliers += multipliers;
-  }
-  auto sum_within = [&](auto cost, double available) {
-    return smallest_fitting(products, [&, cost, available](const std::vector<int64_t>& factors) {
+  const std::vector<ProductStage>& products() const { return plan.products(); }
+  std::string name(const ProductStage& p) const { return plan.graph().node(p.node).name; }
+  bool balanced() const { return !sizing.wanted; }
+  /// The smallest factor with which the sum over the multipliers stays within what there is.
+  template <class Each>
+  int64_t factor_within(Each each, int64_t available) const {
+    return smallest_fitting(products(), [&](const std::vector<int64_t>& factors) {
       double sum = 0;
-      for (size_t i = 0; i < products.size(); ++i)
-        sum += static_cast<double>(products[i].multipliers(factors[i])) * cost(products[i]);
-      return sum <= available;
+      for (size_t i = 0; i < factors.size(); ++i)
+        sum += static_cast<double>(products()[i].multipliers(factors[i])) * each(products()[i]);
+      return sum <= static_cast<double>(available);
     });
-  };
-  if (dsp > card.dsp) {
-    const int64_t factor = sum_within([](const Product& p) { return static_cast<double>(p.dsp()); },
-                                      static_cast<double>(card.dsp));
-    limits.push_back({"dsp", true,
-                      fmt::format("the multipliers do not fit: they take {} DSP slices, the {} has "
-                                  "{}. {}",
-                                  dsp, card.name, card.dsp, advice(factor, balanced))});
   }
-  if (luts > static_cast<double>(card.lut)) {
-    const int64_t factor =
-        sum_within([](const Product& p) { return p.luts(); }, static_cast<double>(card.lut));
+  std::string stops_at(int64_t limit) const {
+    return fmt::format("Vivado HLS stops at {}{}", limit,
+                       vivado ? "" : ", and whether Vitis HLS does is not known");
+  }
+};
+
+using Limits = std::vector<Limit>;
+
+void limit_multipliers(const Sized& s, Limits& limits) {
+  if (s.cost.dsp > s.device.dsp) {
+    const int64_t factor = s.factor_within(
+        [](const ProductStage& p) { return static_cast<double>(p.dsp); }, s.device.dsp);
+    limits.push_back(
+        {"dsp", true,
+         fmt::format("the multipliers do not fit: they take {} DSP slices, the {} has "
+                     "{}. {}",
+                     s.cost.dsp, s.device.name, s.device.dsp, advice(factor, s.balanced()))});
+  }
+  if (s.cost.luts_model > static_cast<double>(s.device.lut)) {
+    const int64_t factor = s.factor_within(luts_of, s.device.lut);
     limits.push_back(
         {"lut", true,
          fmt::format("the multipliers do not fit: below 10 bits they are built of LUTs, {} of them "
                      "of about {:.0f} LUTs (model), and the {} has {}. {}",
-                     lut_multipliers, luts, card.name, card.lut, advice(factor, balanced))});
+                     s.cost.lut_multipliers, s.cost.luts_model, s.device.name, s.device.lut,
+                     advice(factor, s.balanced()))});
   }
-  auto mbit = [](int64_t bits) { return static_cast<double>(bits) * 1e-6; };
-  if (const int64_t memory = memory_bits(design); memory > card.ramb18 * kRamb18Bits) {
-    limits.push_back(
-        {"memory", true,
-         fmt::format("the weights do not fit: with the FIFOs they take {:.0f} Mbit or more of "
-                     "block RAM, the {} has {:.0f}; its {:.0f} Mbit of UltraRAM power up as 0 and "
-                     "hold no compiled-in weights. Ask for fewer bits (--precision) or a smaller "
-                     "network",
-                     mbit(memory), card.name, mbit(card.ramb18 * kRamb18Bits),
-                     mbit(card.uram * kUramBits))});
-  }
+}
+
+void limit_memory(const Sized& s, Limits& limits) {
+  const int64_t available = s.device.ramb18 * kRamb18Bits;
+  if (s.cost.memory_bits <= available) return;
+  limits.push_back(
+      {"memory", true,
+       fmt::format("the weights do not fit: with the FIFOs they take {:.0f} Mbit or more of "
+                   "block RAM, the {} has {:.0f}; its {:.0f} Mbit of UltraRAM power up as 0 and "
+                   "hold no compiled-in weights. Ask for fewer bits (--precision) or a smaller "
+                   "network",
+                   mbit(s.cost.memory_bits), s.device.name, mbit(available),
+                   mbit(s.device.uram * kUramBits))});
+}
+
+void limit_tokens(const Sized& s, Limits& limits) {
   const Value* widest = nullptr;
   auto bits = [](const Value& v) { return v.type->width * v.shape.channels; };
-  for (const Value& v : design.values) {
+  for (const Value& v : s.plan.graph().values) {
     if (!widest || bits(v) > bits(*widest)) widest = &v;
   }
-  if (widest && bits(*widest) > kWidestToken) {
-    limits.push_back(
-        {"token_bits", true,
-         fmt::format("the tokens of {} are {} bits wide ({} channels of {}), and Vitis HLS's "
-                     "integers end at {}: the project compiles and can be checked, the tool will "
-                     "refuse it. At most {} channels of that width fit",
-                     widest->name, bits(*widest), widest->shape.channels, widest->type->width,
-                     kWidestToken, kWidestToken / widest->type->width)});
-  }
-  auto widest_word =
-      std::max_element(products.begin(), products.end(), [](const Product& a, const Product& b) {
-        return a.node->hardware.multipliers * a.weight_bits <
-               b.node->hardware.multipliers * b.weight_bits;
-      });
-  auto stops_at = [&](int64_t limit) {
-    return fmt::format("Vivado HLS stops at {}{}", limit,
-                       vivado ? "" : ", and whether Vitis HLS does is not known");
+  if (!widest || bits(*widest) <= kWidestToken) return;
+  limits.push_back(
+      {"token_bits", true,
+       fmt::format("the tokens of {} are {} bits wide ({} channels of {}), and Vitis HLS's "
+                   "integers end at {}: the project compiles and can be checked, the tool will "
+                   "refuse it. At most {} channels of that width fit",
+                   widest->name, bits(*widest), widest->shape.channels, widest->type->width,
+                   kWidestToken, kWidestToken / widest->type->width)});
+}
+
+void limit_words(const Sized& s, Limits& limits) {
+  size_t widest = 0;
+  auto bits = [&](size_t i) {
+    return s.sizing.products[i].multipliers * s.products()[i].weight_bits;
   };
-  if (widest_word != products.end() &&
-      widest_word->node->hardware.multipliers * widest_word->weight_bits > kWidestWord) {
-    const int64_t factor = smallest_fitting(products, [&](const std::vector<int64_t>& factors) {
-      for (size_t i = 0; i < products.size(); ++i) {
-        if (products[i].multipliers(factors[i]) * products[i].weight_bits > kWidestWord)
-          return false;
-      }
-      return true;
-    });
-    limits.push_back(
-        {"weight_word", vivado,
-         fmt::format("the weights of {} are read in words of {} bits ({} multipliers of {}); {}. "
-                     "{}",
-                     widest_word->node->name,
-                     widest_word->node->hardware.multipliers * widest_word->weight_bits,
-                     widest_word->node->hardware.multipliers, widest_word->weight_bits,
-                     stops_at(kWidestWord), advice(factor, balanced))});
+  for (size_t i = 1; i < s.products().size(); ++i) {
+    if (bits(i) > bits(widest)) widest = i;
   }
-  const Product* longest = nullptr;
-  for (const Product& p : products) {
-    if (!longest || longest_unrolled(design, p) > longest_unrolled(design, *longest)) longest = &p;
+  if (s.products().empty() || bits(widest) <= kWidestWord) return;
+  const int64_t factor = smallest_fitting(s.products(), [&](const std::vector<int64_t>& factors) {
+    for (size_t i = 0; i < factors.size(); ++i) {
+      const ProductStage& p = s.products()[i];
+      if (p.multipliers(factors[i]) * p.weight_bits > kWidestWord) return false;
+    }
+    return true;
+  });
+  limits.push_back(
+      {"weight_word", s.vivado,
+       fmt::format("the weights of {} are read in words of {} bits ({} multipliers of {}); {}. {}",
+                   s.name(s.products()[widest]), bits(widest),
+                   s.sizing.products[widest].multipliers, s.products()[widest].weight_bits,
+                   s.stops_at(kWidestWord), advice(factor, s.balanced()))});
+}
+
+void limit_arrays(const Sized& s, Limits& limits) {
+  const ProductStage* longest = nullptr;
+  int64_t unrolled = 0;
+  for (size_t i = 0; i < s.products().size(); ++i) {
+    const ProductStage& p = s.products()[i];
+    const int64_t loop = p.longest_unrolled(s.sizing.products[i].reuse_factor);
+    if (loop > unrolled) longest = &p, unrolled = loop;
   }
-  if (longest && longest_unrolled(design, *longest) > kMostUnrolled) {
-    limits.push_back({"unroll", vivado,
+  if (longest && unrolled > kMostUnrolled) {
+    limits.push_back({"unroll", s.vivado,
                       fmt::format("{} unrolls a loop {} times; {}. A larger reuse factor "
                                   "(--reuse-factor) or fewer channels fit",
-                                  longest->node->name, longest_unrolled(design, *longest),
-                                  stops_at(kMostUnrolled))});
+                                  s.name(*longest), unrolled, s.stops_at(kMostUnrolled))});
   }
-  if (const int64_t elements = largest_register_array(design);
-      vivado && elements > kMostPartitioned) {
+  if (const int64_t elements = largest_register_array(s.plan.graph());
+      s.vivado && elements > kMostPartitioned) {
     limits.push_back({"partition", false,
                       fmt::format("an array of {} elements is kept in registers, and Vivado HLS "
                                   "stops at {} unless told otherwise: build_prj.tcl tells it "
                                   "(config_array_partition), which no vendor tool has confirmed",
                                   elements, kMostPartitioned)});
   }
-  return limits;
+}
+
+}  // namespace
+
+Cost cost(const Plan& plan, const Sizing& sizing, const Device& device) {
+  const Graph& graph = plan.graph();
+  Cost c;
+  for (const Node& node : graph.nodes) c.stages += node.traits().port ? 0 : 1;
+  for (size_t i = 0; i < sizing.products.size(); ++i) {
+    const ProductStage& p = plan.products()[i];
+    const StageSize& stage = sizing.products[i];
+    c.multipliers += stage.multipliers;
+    c.dsp += stage.multipliers * p.dsp;
+    if (p.dsp == 0) c.lut_multipliers += stage.multipliers;
+    c.luts_model += static_cast<double>(stage.multipliers) * luts_of(p);
+    c.weights += p.n_in * p.n_out;
+    if (stage.reuse_factor > 1) c.memory_bits += p.n_in * p.n_out * p.weight_bits;
+  }
+  for (const Node& node : graph.nodes) {
+    if (node.traits().port || sizing.fifo_depths.empty()) continue;
+    for (ValueId id : node.outputs) {
+      if (id == graph.output()) continue;  // the two ports are not FIFOs of the design
+      const Value& v = graph.value(id);
+      const int64_t depth = sizing.fifo_depths[id], bits = depth * v.type->width * v.shape.channels;
+      c.fifo_bits += bits;
+      if (fifo_storage(depth, *v.type) == FifoStorage::Bram) c.memory_bits += bits;
+    }
+  }
+  for (const SkipDepth& skip : plan.skips()) {
+    c.skip_fifo_tokens +=
+        sizing.fifo_depths.empty() ? skip.full_speed : sizing.fifo_depths[skip.value];
+  }
+  c.latency_cycles = sizing.latency_cycles;
+  c.interval_cycles = sizing.interval_cycles;
+  c.dsp_share = static_cast<double>(c.dsp) / static_cast<double>(device.dsp);
+  return c;
+}
+
+std::vector<Limit> limits(const Plan& plan, const Sizing& sizing, const Device& device,
+                          HlsBackend backend) {
+  const Sized sized{plan, sizing, device, cost(plan, sizing, device),
+                    backend == HlsBackend::Vivado};
+  Limits found;
+  limit_multipliers(sized, found);
+  limit_memory(sized, found);
+  limit_tokens(sized, found);
+  limit_words(sized, found);
+  limit_arrays(sized, found);
+  return found;
 }
 
 }  // namespace tailor

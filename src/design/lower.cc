@@ -133,15 +133,33 @@ class Lowering {
 
 }  // namespace
 
-Graph lower_network(const Network& network, const TensorMap& tensors, const std::string& where) {
+Lowered::Lowered(Graph graph, const std::string& where) : graph_(std::move(graph)) {
+  if (graph_.state != GraphState::Lowered) {
+    fail(ErrorKind::Usage,
+         "{}: expected a lowered graph, got a {}; use graph.safetensors of the project", where,
+         to_string(graph_.state));
+  }
+  const auto findings = verify_graph(graph_);
+  if (!findings.empty()) fail(ErrorKind::Data, "{}: {}", where, join(findings, "; "));
+  for (const Node& node : graph_.nodes) {
+    const auto* a = node.op.get_if<ops::Conv2d>();
+    if (a && (a->relu || node.inputs.size() > 1 || !a->window_skips.empty() ||
+              !a->folded_skips.empty())) {
+      fail(ErrorKind::Unsupported,
+           "graph {}: {} has a ReLU or skips of its own, which only a design's convolutions have; "
+           "write them as nodes",
+           graph_.name, node.name);
+    }
+  }
+}
+
+Lowered lower(const Network& network, const TensorMap& tensors, const std::string& where) {
   verify_tensors(network, tensors, where);
   Graph graph;
   graph.name = network.name;
   graph.tensors = tensors;
   Lowering(network, graph).run();
-  auto findings = verify_graph(graph);
-  TAILOR_CHECK(findings.empty(), "{}", join(findings, "; "));
-  return graph;
+  return Lowered(std::move(graph), where);
 }
 
 void verify_witness(const Graph& graph, const std::string& where) {

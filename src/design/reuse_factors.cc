@@ -3,45 +3,93 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "tailor/core/log.h"
+#include "design/products.h"
+#include "tailor/core/error.h"
 #include "tailor/design/passes.h"
 
 namespace tailor {
 namespace {
 
-constexpr Card kCards[] = {{"u200", "xcu200-fsgd2104-2-e", 6840, 4320, 1182240, 2364480, 960}};
-constexpr double kDspShare = 0.70;
+int64_t nearest_of(const std::vector<int64_t>& factors, int64_t wanted) {
+  int64_t best = 1;
+  for (int64_t factor : factors) {
+    if (std::abs(factor - wanted) < std::abs(best - wanted)) best = factor;
+  }
+  return best;
+}
 
-struct SizedLayer {
-  NodeId node;
-  StageLoop loop;
-  std::vector<int64_t> factors;  // valid, ascending
-  /// The largest valid factor that meets the target; 0 if none does.
-  int64_t factor_within(int64_t target) const {
-    int64_t best = 0;
-    for (int64_t factor : factors) {
-      if (loop.image_cycles(factor) <= target) best = factor;
+/// The longest common stage time is the cheapest one, so bisect over all that are attainable.
+/// Returns the factors, or nothing where even the slowest takes more than `dsp` slices.
+std::vector<int64_t> balanced_factors(const Plan& plan, int64_t dsp) {
+  const std::vector<ProductStage>& products = plan.products();
+  auto slices = [&](int64_t target) {
+    int64_t sum = 0;
+    for (const ProductStage& p : products) {
+      const int64_t factor = p.factor_within(target);
+      if (factor == 0) return INT64_MAX;
+      sum += p.multipliers(factor) * std::max<int64_t>(1, p.dsp);
     }
-    return best;
-  }
-};
-
-std::vector<SizedLayer> layers_of(const Graph& graph) {
-  std::vector<SizedLayer> layers;
-  for (NodeId n : graph.node_ids()) {
-    const StageLoop loop = stage_loop(graph, graph.node(n));
-    if (loop.multiplies()) layers.push_back({n, loop, valid_reuse_factors(loop.n_in, loop.n_out)});
-  }
-  return layers;
+    return sum;
+  };
+  const std::vector<int64_t>& targets = plan.targets();
+  const auto found = std::partition_point(targets.begin(), targets.end(),
+                                          [&](int64_t target) { return slices(target) > dsp; });
+  std::vector<int64_t> factors;
+  if (found == targets.end()) return factors;
+  factors.reserve(products.size());
+  for (const ProductStage& p : products) factors.push_back(p.factor_within(*found));
+  return factors;
 }
 
 }  // namespace
 
-const Card& find_card(const std::string& name) {
-  for (const Card& card : kCards) {
-    if (name == card.name) return card;
+std::vector<ProductStage> product_stages(const Graph& graph) {
+  std::vector<ProductStage> stages;
+  for (NodeId n : graph.node_ids()) {
+    const Node& node = graph.node(n);
+    const StageLoop loop = stage_loop(graph, node);
+    if (!loop.multiplies()) continue;
+    const Value& in = graph.value(node.inputs[0]);
+    ProductStage stage;
+    stage.node = n;
+    stage.n_in = loop.n_in;
+    stage.n_out = loop.n_out;
+    stage.loop = loop;
+    stage.longest_fixed = std::max(stage.n_out, in.shape.channels);
+    if (node.is<ops::Dense>())
+      stage.longest_fixed = std::max(stage.longest_fixed, stage.n_in - in.shape.channels);
+    if (const auto* a = node.op.get_if<ops::Conv2d>()) {
+      const Size2 extent = a->window.extent();
+      stage.longest_fixed =
+          std::max({stage.longest_fixed, a->window.taps(), extent.height - 1, extent.width - 1});
+      if (a->groups > 1)
+        stage.longest_fixed = std::max(stage.longest_fixed, a->groups * stage.n_in);
+    }
+    stage.in_bits = in.type->width;
+    stage.weight_bits = node.hardware.weight->width;
+    stage.dsp = dsp_of_multiplier(in.type->width, node.hardware.weight->width);
+    stage.factors = valid_reuse_factors(stage.n_in, stage.n_out);
+    stages.push_back(std::move(stage));
   }
-  fail(ErrorKind::Usage, "--fpga: expected u200, got '{}'", name);
+  return stages;
+}
+
+int64_t ProductStage::cycles_per_output(int64_t factor) const {
+  return StageLoop::output_cycles(factor);
+}
+
+int64_t ProductStage::cycles(int64_t factor) const { return loop.image_cycles(factor); }
+
+int64_t ProductStage::factor_within(int64_t target) const {
+  const auto above = std::partition_point(factors.begin(), factors.end(),
+                                          [&](int64_t factor) { return cycles(factor) <= target; });
+  return above == factors.begin() ? 0 : *std::prev(above);
+}
+
+int64_t ProductStage::nearest_factor(int64_t wanted) const { return nearest_of(factors, wanted); }
+
+int64_t ProductStage::longest_unrolled(int64_t factor) const {
+  return std::max(longest_fixed, factor > n_in ? multipliers(factor) : n_in / factor);
 }
 
 int64_t dsp_of_multiplier(int width_a, int width_b) {
@@ -67,69 +115,41 @@ std::vector<int64_t> valid_reuse_factors(int64_t n_in, int64_t n_out) {
 }
 
 int64_t nearest_reuse_factor(int64_t n_in, int64_t n_out, int64_t wanted) {
-  int64_t best = 1;
-  for (int64_t rf : valid_reuse_factors(n_in, n_out)) {
-    if (std::abs(rf - wanted) < std::abs(best - wanted)) best = rf;
-  }
-  return best;
+  return nearest_of(valid_reuse_factors(n_in, n_out), wanted);
 }
 
-void choose_reuse_factors(Graph& graph, const DesignOptions& options) {
-  std::vector<SizedLayer> layers = layers_of(graph);
-  std::vector<int64_t> chosen(layers.size(), 1);
-  if (options.reuse_factor) {
-    for (size_t l = 0; l < layers.size(); ++l) {
-      chosen[l] =
-          nearest_reuse_factor(layers[l].loop.n_in, layers[l].loop.n_out, *options.reuse_factor);
-      if (chosen[l] != *options.reuse_factor && !options.quiet) {
-        log_warn("passes", "{}: reuse factor {} is not valid for {} x {} products, using {}",
-                 graph.node(layers[l].node).name, *options.reuse_factor, layers[l].loop.n_in,
-                 layers[l].loop.n_out, chosen[l]);
-      }
-    }
+Sizing size(const Plan& plan, const Budget& budget) {
+  const std::vector<ProductStage>& products = plan.products();
+  std::vector<int64_t> factors;
+  if (budget.reuse_factor) {
+    factors.reserve(products.size());
+    for (const ProductStage& p : products)
+      factors.push_back(p.nearest_factor(*budget.reuse_factor));
   } else {
-    // Every attainable stage time is a candidate for the common one; fewer multipliers are needed
-    // the longer it is, so bisect.
-    const Card& card = find_card(options.card);
-    const auto budget = static_cast<int64_t>(kDspShare * static_cast<double>(card.dsp));
-    std::vector<int64_t> targets;
-    for (const SizedLayer& layer : layers) {
-      for (int64_t factor : layer.factors) targets.push_back(layer.loop.image_cycles(factor));
-    }
-    std::sort(targets.begin(), targets.end());
-    targets.erase(std::unique(targets.begin(), targets.end()), targets.end());
-    auto multipliers = [&](int64_t target) {
-      int64_t sum = 0;
-      for (const SizedLayer& layer : layers) {
-        const int64_t factor = layer.factor_within(target);
-        if (factor == 0) return INT64_MAX;
-        const int64_t dsp = std::max<int64_t>(
-            1, dsp_of_multiplier(graph.value(graph.node(layer.node).inputs[0]).type->width,
-                                 graph.node(layer.node).hardware.weight->width));
-        sum += layer.loop.n_in * layer.loop.n_out / factor * dsp;
-      }
-      return sum;
-    };
-    auto found = std::partition_point(targets.begin(), targets.end(),
-                                      [&](int64_t target) { return multipliers(target) > budget; });
-    if (found == targets.end()) {
+    const auto dsp = static_cast<double>(budget.device.dsp);
+    factors = balanced_factors(plan, static_cast<int64_t>(budget.dsp_share * dsp));
+    if (factors.size() != products.size()) {
       fail(ErrorKind::Unsupported,
            "--fpga {}: even with one multiplier for every output the network needs more than "
            "{:.0f} % of the card's {} DSPs",
-           card.name, 100 * kDspShare, card.dsp);
+           budget.device.name, 100 * budget.dsp_share, budget.device.dsp);
     }
-    for (size_t l = 0; l < layers.size(); ++l) chosen[l] = layers[l].factor_within(*found);
   }
-  for (Node& node : graph.nodes) {
-    node.hardware.cycles_per_step = 1;
-    node.hardware.cycles_per_output = 1;
+  Sizing sizing;
+  sizing.wanted = budget.reuse_factor;
+  sizing.products.reserve(products.size());
+  // A stage takes a cycle a place of its scan; a place that multiplies takes its factor's.
+  for (const StageLoop& loop : plan.loops()) sizing.stage_cycles.push_back(loop.scan.size());
+  for (size_t i = 0; i < products.size(); ++i) {
+    const ProductStage& p = products[i];
+    const StageSize stage{factors[i], p.multipliers(factors[i]), p.cycles_per_output(factors[i])};
+    sizing.stage_cycles[p.node.index()] +=
+        p.loop.emits.count.size() * (stage.cycles_per_output - 1);
+    sizing.products.push_back(stage);
   }
-  for (size_t l = 0; l < layers.size(); ++l) {
-    NodeHardware& h = graph.node(layers[l].node).hardware;
-    h.reuse_factor = chosen[l];
-    h.multipliers = layers[l].loop.n_in * layers[l].loop.n_out / chosen[l];
-    h.cycles_per_output = StageLoop::output_cycles(chosen[l]);
-  }
+  for (int64_t cycles : sizing.stage_cycles)
+    sizing.interval_cycles = std::max(sizing.interval_cycles, cycles);
+  return sizing;
 }
 
 }  // namespace tailor

@@ -16,10 +16,16 @@ constexpr int64_t kSrlBits = 1024;
 
 }  // namespace
 
-void size_fifos(Graph& graph) {
+FifoStorage fifo_storage(int64_t depth, const FixedType& type) {
+  return depth <= kPlainDepth || depth * type.width <= kSrlBits ? FifoStorage::Srl
+                                                                : FifoStorage::Bram;
+}
+
+StreamResult size_fifos(Graph& graph) {
   const StreamResult ideal = simulate_streams(graph, ByValue<int64_t>(graph.values.size(), 0), 2);
+  StreamResult sized;
   auto full_speed = [&] {
-    const StreamResult sized = simulate_streams(graph, fifo_depths(graph), 2);
+    sized = simulate_streams(graph, fifo_depths(graph), 2);
     return !sized.deadlock && sized.latency_cycles <= ideal.latency_cycles &&
            sized.interval_cycles <= ideal.interval_cycles;
   };
@@ -36,11 +42,8 @@ void size_fifos(Graph& graph) {
     }
     TAILOR_CHECK(full_speed(), "the FIFO depths of {} stall", graph.name);
   }
-  for (Value& v : graph.values) {
-    v.fifo_storage = v.fifo_depth <= kPlainDepth || v.fifo_depth * v.type->width <= kSrlBits
-                         ? FifoStorage::Srl
-                         : FifoStorage::Bram;
-  }
+  for (Value& v : graph.values) v.fifo_storage = fifo_storage(v.fifo_depth, *v.type);
+  return sized;
 }
 
 }  // namespace tailor

@@ -125,7 +125,7 @@ FixedType product_sum_types(const Graph& graph, Node& node, const TypeRequest& r
                             int64_t products, int64_t added) {
   const FixedType& model = request.model;
   const int carry = ceil_log2(2 + added);  // the product sum, the bias, and what is added
-  FixedType sum = accumulator_type(*graph.value(node.inputs[0]).type, model, products);
+  FixedType sum = accumulator_type(*graph.value(node.inputs[0]).type, request.weight, products);
   sum.rounding = model.rounding;
   sum.overflow = model.overflow;
   FixedType accumulator = sum;
@@ -139,7 +139,7 @@ FixedType product_sum_types(const Graph& graph, Node& node, const TypeRequest& r
     const int needed = graph.value(node.inputs[s]).type->integer + carry - accumulator.integer;
     if (needed > 0) accumulator.integer += needed, accumulator.width += needed;
   }
-  node.hardware.weight = model;
+  node.hardware.weight = request.weight;
   node.hardware.bias = sum;
   node.hardware.accumulator = exact_accumulator(accumulator, node, model);
   return request.logits ? *node.hardware.accumulator : model;

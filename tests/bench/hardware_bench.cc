@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "cli/source.h"
+#include "support/designs.h"
 #include "tailor/core/files.h"
 #include "tailor/core/json.h"
 #include "tailor/core/log.h"
@@ -20,16 +21,13 @@
 #include "tailor/emulate/integer.h"
 #include "tailor/emulate/streams.h"
 #include "tailor/emulate/witness.h"
-#include "tailor/ir/identifier.h"
-#include "tailor/target/hls/project.h"
+#include "tailor/target/target.h"
 
 namespace tailor {
 namespace {
 
 /// Float64 runs of a graph before and after folding differ by rounding only.
 constexpr double kFoldTolerance = 1e-9;
-/// What make_design leaves free on the card (passes.h).
-constexpr double kDspShare = 0.7;
 constexpr int kStreamImages = 2;
 
 bool any_failed = false;
@@ -55,6 +53,9 @@ auto guarded(Body body) {
 // ---- subjects: made once a program, never timed -------------------------------------------------
 
 struct Subject {
+  explicit Subject(const std::string& network)
+      : source(open_graph_source("", "", network, /*untrained=*/true)),
+        image(sample_vectors(source, "", 1).inputs[0]) {}
   GraphSource source;  // initial weights, batch norm calibrated: what `tailor export --network NAME
                        // --untrained` has
   std::vector<double> image;
@@ -62,12 +63,7 @@ struct Subject {
 
 const Subject& subject(const std::string& network) {
   static std::map<std::string, Subject> subjects;
-  auto [at, is_new] = subjects.try_emplace(network);
-  if (is_new) {
-    at->second.source = open_graph_source("", "", network, /*untrained=*/true);
-    at->second.image = sample_images(at->second.source, "", 1).images[0];
-  }
-  return at->second;
+  return subjects.try_emplace(network, network).first->second;
 }
 
 struct DesignCase {
@@ -77,8 +73,8 @@ struct DesignCase {
   std::string label() const { return fmt::format("{}_{}_{}", to_string(layout), width, integer); }
 };
 
-DesignOptions design_options(const DesignCase& c) {
-  DesignOptions options;
+testing::DesignOptions design_options(const DesignCase& c) {
+  testing::DesignOptions options;
   options.type.width = c.width;
   options.type.integer = c.integer;
   options.layout = c.layout;
@@ -87,9 +83,14 @@ DesignOptions design_options(const DesignCase& c) {
 }
 
 const Graph& design_of(const DesignCase& c) {
-  static std::map<std::string, Graph> designs;
-  auto [at, is_new] = designs.try_emplace(c.network + c.label());
-  if (is_new) at->second = make_design(subject(c.network).source.graph, design_options(c));
+  static std::map<std::string, Design> designs;
+  auto at = designs.find(c.network + c.label());
+  if (at == designs.end()) {
+    at = designs
+             .emplace(c.network + c.label(),
+                      testing::make_design(subject(c.network).source.lowered, design_options(c)))
+             .first;
+  }
   return at->second;
 }
 
@@ -144,8 +145,8 @@ std::vector<int64_t> checked_logits(const Graph& design, const IntegerEmulator& 
 /// stages 2 and 3 have a projection.
 int64_t blocks_of(const std::string& network) { return (*parse_int(network.substr(6)) - 2) / 2; }
 
-void check_design(const Graph& lowered, const Graph& design, const std::string& network,
-                  const std::vector<double>& image) {
+void check_design(const Graph& lowered, const Graph& design, const Cost& cost,
+                  const std::string& network, const std::vector<double>& image) {
   const std::vector<std::string> findings = verify_graph(design);
   require(findings.empty(), join(findings, "; "));
   int64_t convolutions = 0, weights = 0, multipliers = 0;
@@ -166,11 +167,8 @@ void check_design(const Graph& lowered, const Graph& design, const std::string& 
   require(convolutions == 1 + 2 * blocks_of(network) + 2,
           fmt::format("{} convolutions in {}", convolutions, network));
   require(weights == trained, fmt::format("{} weights, expected {}", weights, trained));
-  const DesignSummary summary = summarise_design(design);
-  require(summary.multipliers == multipliers &&
-              static_cast<double>(summary.dsp) <=
-                  kDspShare * static_cast<double>(find_card("u200").dsp),
-          fmt::format("{} multipliers, {} DSPs", summary.multipliers, summary.dsp));
+  require(cost.multipliers == multipliers && cost.dsp_share <= Budget().dsp_share,
+          fmt::format("{} multipliers, {} DSPs", cost.multipliers, cost.dsp));
   const double difference =
       relative_difference(Float64Emulator(design).run(image), Float64Emulator(lowered).run(image));
   require(difference < kFoldTolerance,
@@ -210,9 +208,9 @@ void emulate(benchmark::State& state, const DesignCase& c) {
 
 void emulate_float64(benchmark::State& state, const std::string& network, bool lowered) {
   const Subject& s = subject(network);
-  const Float64Emulator emulator(lowered ? s.source.graph : design_of({network}));
+  const Float64Emulator emulator(lowered ? s.source.lowered : design_of({network}));
   const std::vector<double> expected =
-      Float64Emulator(lowered ? design_of({network}) : s.source.graph).run(s.image);
+      Float64Emulator(lowered ? design_of({network}) : s.source.lowered).run(s.image);
   double difference = 0;
   for (auto _ : state)
     difference = std::max(difference, relative_difference(emulator.run(s.image), expected));
@@ -236,33 +234,71 @@ void plan_emulator(benchmark::State& state, const DesignCase& c) {
 
 void design(benchmark::State& state, const DesignCase& c) {
   const Subject& s = subject(c.network);
-  Graph made;
-  for (auto _ : state) made = make_design(s.source.graph, design_options(c));
-  check_design(s.source.graph, made, c.network, s.image);
+  const testing::DesignOptions options = design_options(c);
+  std::optional<Design> made;
+  for (auto _ : state) made = testing::make_design(s.source.lowered, options);
+  check_design(s.source.lowered, *made, testing::cost_of(s.source.lowered, options), c.network,
+               s.image);
+}
+
+/// Layout, folds and types: once, whatever is then asked of the sizes.
+void plan_network(benchmark::State& state, const DesignCase& c) {
+  const Subject& s = subject(c.network);
+  std::optional<Plan> made;
+  for (auto _ : state) made = testing::make_plan(s.source.lowered, design_options(c));
+  require(!made->products().empty(), "no stage of products");
+}
+
+/// Ten thousand sizings and costs an iteration, of budgets from 5 % to 100 % of the DSPs and, every
+/// other one, of a wanted reuse factor; the last of either kind is what a design is made of.
+void size_many(benchmark::State& state, const DesignCase& c) {
+  constexpr int64_t kSizings = 10000;
+  const Plan plan = testing::make_plan(subject(c.network).source.lowered, design_options(c));
+  Budget budget = testing::budget({});
+  int64_t multipliers = 0;
+  auto ask = [&](int64_t i) {
+    budget.dsp_share = 0.05 + 0.95 * static_cast<double>(i) / kSizings;
+    budget.reuse_factor = i % 2 == 0 ? std::optional<int64_t>() : 1 + i;
+    return size(plan, budget);
+  };
+  for (auto _ : state) {
+    for (int64_t i = 0; i < kSizings; ++i)
+      multipliers += cost(plan, ask(i), budget.device).multipliers;
+  }
+  require(multipliers > 0, "no multipliers");
+  for (int64_t i : {kSizings - 2, kSizings - 1}) {
+    const Sizing sizing = ask(i);
+    const Cost before = cost(plan, sizing, budget.device);
+    const Design made = realise(plan, sizing, budget.device);
+    const Cost after = cost(plan, made.sizing(), budget.device);
+    require(before.multipliers == after.multipliers && before.dsp == after.dsp &&
+                before.interval_cycles == after.interval_cycles,
+            "the realised design has another size");
+  }
+  state.SetItemsProcessed(state.iterations() * kSizings);
 }
 
 /// The writer alone, or with the passes before it: all of an export but reading the checkpoint and
 /// running vectors.
 void write(benchmark::State& state, const DesignCase& c, bool with_design) {
   const Subject& s = subject(c.network);
-  TestVectors vectors{"one image of seeded noise",
-                      {s.image},
-                      {IntegerEmulator(design_of(c)).run(s.image).logits_raw}};
-  ProjectOptions options;
-  options.top = make_identifier(c.network);
-  options.part = find_card("u200").part;
+  const testing::DesignOptions options = design_options(c);
+  ProjectContents contents{s.source.lowered,
+                           {testing::make_design(s.source.lowered, options),
+                            find_device("u200"),
+                            testing::cost_of(s.source.lowered, options),
+                            {}},
+                           {"one image of seeded noise", {s.image}, {}},
+                           {},
+                           Json::object()};
+  contents.quantisation = measure(contents.design.design, contents.vectors);
   const TemporaryDirectory folder("tailor_bench");
   const std::string project = path_join(folder.path(), "project");
   for (auto _ : state) {
-    if (with_design) {
-      const Graph made = make_design(s.source.graph, design_options(c));
-      benchmark::DoNotOptimize(summarise_design(made));
-      write_project(s.source.graph, made, vectors, options, project);
-    } else {
-      write_project(s.source.graph, design_of(c), vectors, options, project);
-    }
+    if (with_design) contents.design.design = testing::make_design(s.source.lowered, options);
+    write_project(find_target("hls"), contents, project);
     state.PauseTiming();
-    check_project(project, s.source.graph, design_of(c));
+    check_project(project, s.source.lowered, design_of(c));
     remove_all(project);
     state.ResumeTiming();
   }
@@ -332,6 +368,8 @@ void add_cases() {
   add_case("BM_PlanEmulator/resnet20", [](State& s) { plan_emulator(s, {"resnet20"}); });
   for (const std::string network : {"resnet20", "resnet110"}) {
     const DesignCase c{network};
+    add_case("BM_Plan/" + network, [c](State& s) { plan_network(s, c); });
+    add_case("BM_TenThousandSizings/" + network, [c](State& s) { size_many(s, c); });
     add_case("BM_MakeDesign/" + network, [c](State& s) { design(s, c); });
     add_case("BM_WriteProject/" + network, [c](State& s) { write(s, c, /*with_design=*/false); });
     add_case("BM_Export/" + network, [c](State& s) { write(s, c, /*with_design=*/true); });

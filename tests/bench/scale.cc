@@ -9,6 +9,7 @@
 #include <functional>
 #include <string>
 
+#include "support/designs.h"
 #include "support/graphs.h"
 #include "tailor/check/check.h"
 #include "tailor/core/files.h"
@@ -19,8 +20,7 @@
 #include "tailor/emulate/integer.h"
 #include "tailor/emulate/noise.h"
 #include "tailor/emulate/witness.h"
-#include "tailor/ir/identifier.h"
-#include "tailor/target/hls/project.h"
+#include "tailor/target/target.h"
 
 namespace tailor {
 namespace {
@@ -58,48 +58,50 @@ void step(const char* name, const std::function<void()>& body) {
 int run(int64_t side, Layout layout, bool compile, const std::string& output) {
   Graph lowered, design;
   std::vector<double> image, exact;
-  IntegerResult integers;
-  DesignSummary summary;
-  std::vector<std::string> warnings;
-  DesignOptions options;
+  std::vector<std::vector<int64_t>> raw;
+  std::optional<SizedDesign> sized;
+  Quantisation quantisation;
+  testing::DesignOptions options;
   options.layout = layout;
   options.input_magnitude = 2.7;
-  double predicted = 0;
   step("graph", [&] {
     lowered = testing::bottleneck_graph({3, side, side});
     CounterRandom random(1, RandomStream::Test, 12345);
     image.resize(static_cast<size_t>(lowered.input_shape().size()));
     for (double& v : image) v = random.uniform(-2, 2.6);
   });
-  step("design", [&] { design = make_design(lowered, options); });
-  step("summary", [&] {
-    summary = summarise_design(design);
-    for (const Limit& limit : design_limits(design, HlsBackend::Vitis))
-      warnings.push_back(limit.text);
+  step("design, cost and limits", [&] {
+    const Device device = find_device("u200");
+    const Plan plan = testing::make_plan(lowered, options);
+    Design made = realise(plan, testing::make_sizing(plan, options), device);
+    const Cost needed = cost(plan, made.sizing(), device);
+    auto found = limits(plan, made.sizing(), device, HlsBackend::Vitis);
+    sized = SizedDesign{std::move(made), device, needed, std::move(found)};
+    design = sized->design;
   });
   step("float64, one image", [&] { exact = Float64Emulator(design).run(image); });
-  {
-    IntegerEmulator* emulator = nullptr;
-    step("integer emulator, weights", [&] { emulator = new IntegerEmulator(design); });
-    step("integer emulator, one image", [&] { integers = emulator->run(image); });
-    delete emulator;
-  }
-  step("predicted error, one image, eight draws",
-       [&] { predicted = predict_rms_error(design, {image}); });
-  TestVectors vectors{"one image of seeded noise", {image}, {integers.logits_raw}};
-  ProjectOptions project;
-  project.top = make_identifier(design.name);
-  project.part = find_card("u200").part;
-  project.force = true;
-  project.manifest_extras = Json::object(
-      {{"quantisation", Json::object({{"rms_bound", kQuantisationSafety * predicted}})}});
-  step("project", [&] { write_project(lowered, design, vectors, project, output); });
+  TestVectors vectors{"one image of seeded noise", {image}, {}};
+  step("integers and predicted error, one image",
+       [&] { quantisation = measure(sized->design, vectors); });
+  const Cost summary = sized->cost;
+  const std::vector<Limit> warnings = sized->limits;
+  raw = vectors.expected;
+  step("project", [&] {
+    write_project(
+        find_target("hls"),
+        {Lowered(lowered, "scale"), *sized, std::move(vectors), quantisation, Json::object()},
+        output, /*force=*/true);
+  });
   step("graph files, read back", [&] {
     TAILOR_CHECK(
         load_graph(path_join(output, "design.safetensors")).nodes.size() == design.nodes.size(),
         "another design");
   });
+  const FixedType logits = *design.value(design.nodes.back().inputs[0]).type;
+  std::vector<double> answer;
+  for (int64_t r : raw[0]) answer.push_back(logits.to_double(r));
   lowered = design = Graph();
+  sized.reset();
   bool passed = true;
   step(compile ? "check" : "check without compiling", [&] {
     CheckOptions check;
@@ -117,8 +119,8 @@ int run(int64_t side, Layout layout, bool compile, const std::string& output) {
       "{} stages, {} multipliers, {} DSPs, {} weights, FIFOs {} bits, one image every {} cycles, "
       "latency {} (model); largest difference of a logit {:.3g}\n",
       summary.stages, summary.multipliers, summary.dsp, summary.weights, summary.fifo_bits,
-      summary.interval_cycles, summary.latency_cycles, relative_difference(integers.logits, exact));
-  for (const std::string& text : warnings) fmt::print("warning: {}\n", text);
+      summary.interval_cycles, summary.latency_cycles, relative_difference(answer, exact));
+  for (const Limit& limit : warnings) fmt::print("warning: {}\n", limit.text);
   return passed ? 0 : 1;
 }
 

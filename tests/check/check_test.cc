@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <map>
 
+#include "support/designs.h"
 #include "support/expect_error.h"
 #include "support/graphs.h"
 #include "support/projects.h"
@@ -154,12 +155,12 @@ std::vector<Case> cases() {
 TEST_P(Compiled, AgreesBitForBit) {
   const Case c = cases()[static_cast<size_t>(GetParam())];
   TemporaryDirectory folder("tailor-check-test");
-  DesignOptions options;
+  testing::DesignOptions options;
   options.type = c.type;
   options.layout = c.layout;
   options.reuse_factor = c.reuse;
   auto parts = testing::project_parts(c.lowered, options, 5, c.scale);
-  parts.options.backend = c.backend;
+  parts.backend = c.backend;
   testing::write_parts(parts, folder.path() + "/p");
   CheckReport report = check_project(folder.path() + "/p", quick_options());
   for (const CheckStep& s : report.steps)
@@ -182,7 +183,7 @@ class Random : public ::testing::TestWithParam<int> {};
 TEST_P(Random, GraphsOfEveryKindOfWindowAgreeBitForBitInBothLayouts) {
   for (Layout layout : {Layout::Fused, Layout::Stock}) {
     TemporaryDirectory folder("tailor-check-test");
-    DesignOptions options;
+    testing::DesignOptions options;
     options.type = GetParam() % 3 == 0 ? FixedType{12, 5} : FixedType{16, 6};
     options.layout = layout;
     if (GetParam() % 4 != 0) options.reuse_factor = 1 + 5 * (GetParam() % 4);
@@ -220,11 +221,12 @@ TEST(Dilation, GivesTheNumbersThatArithmeticGives) {
   EXPECT_EQ(Float64Emulator(graph).run(image), std::vector<double>(sums.begin(), sums.end()));
 
   TemporaryDirectory folder("tailor-check-test");
-  DesignOptions options;
+  testing::DesignOptions options;
   options.type = FixedType{24, 16};
   auto parts = testing::project_parts(graph, options, 1, 6);
   parts.vectors.inputs = {image, image};  // the second finds what the first has left behind
-  const FixedType& type = *parts.design.value(parts.design.nodes.back().inputs[0]).type;
+  const Graph& design = parts.design;
+  const FixedType& type = *design.value(design.nodes.back().inputs[0]).type;
   std::vector<int64_t> raw;
   for (int64_t sum : sums) raw.push_back(sum << type.fraction());
   parts.vectors.expected = {raw, raw};
@@ -318,7 +320,7 @@ TEST_F(Faults, ADroppedSkipInTheGraphContradictsTheWitness) {
   // the graph, only LibTorch does not.
   Network with = testing::block_network(), without = testing::block_network(Surgery::Removed);
   TensorMap tensors = testing::random_tensors(with, 3);
-  Graph right = lower_network(with, tensors, "test");
+  Graph right = lower(with, tensors, "test");
   Witness witness{"2 images", Tensor(DType::F32, {2, 6, 7, 2}), Tensor(DType::F32, {2, 5})};
   Float64Emulator reference(right);
   for (int64_t i = 0; i < 2; ++i) {
@@ -333,11 +335,11 @@ TEST_F(Faults, ADroppedSkipInTheGraphContradictsTheWitness) {
   TensorMap fewer;
   for (const TensorSpec& spec : tensor_specs(without))
     fewer.emplace(spec.name, tensors.at(spec.name));
-  parts_.lowered = lower_network(without, fewer, "test");
+  parts_.lowered = lower(without, fewer, "test");
   parts_.lowered.witness = witness;
   parts_.design =
-      make_design(parts_.lowered, {FixedType{16, 6}, 2.1, Layout::Fused, std::nullopt, "u200"});
-  parts_.options.force = true;
+      testing::make_design(parts_.lowered, {FixedType{16, 6}, 2.1, Layout::Fused, std::nullopt});
+  parts_.force = true;
   write();
   CheckReport report = check();
   EXPECT_FALSE(step(report, "libtorch").passed);
@@ -360,8 +362,8 @@ TEST_F(Faults, ASkipDroppedInTheDesignContradictsTheGraph) {
   write();
   TensorMap tensors = testing::random_tensors(testing::block_network(Surgery::Removed), 3);
   Graph without =
-      make_design(lower_network(testing::block_network(Surgery::Removed), tensors, "test"),
-                  {FixedType{16, 6}, 2.1, Layout::Fused, std::nullopt, "u200"});
+      testing::make_design(lower(testing::block_network(Surgery::Removed), tensors, "test"),
+                           {FixedType{16, 6}, 2.1, Layout::Fused, std::nullopt});
   write_design(without);
   EXPECT_FALSE(step(check(), "design").passed);
 }
@@ -369,7 +371,7 @@ TEST_F(Faults, ASkipDroppedInTheDesignContradictsTheGraph) {
 TEST_F(Faults, ATooCoarseTypeLeavesTheBound) {
   write();
   Graph coarse =
-      make_design(parts_.lowered, {FixedType{8, 6}, 2.1, Layout::Fused, std::nullopt, "u200"});
+      testing::make_design(parts_.lowered, {FixedType{8, 6}, 2.1, Layout::Fused, std::nullopt});
   write_design(coarse);
   CheckReport report = check();
   EXPECT_TRUE(step(report, "design").passed);
@@ -379,11 +381,11 @@ TEST_F(Faults, ATooCoarseTypeLeavesTheBound) {
 TEST_F(Faults, AFifoOneTooShallowDeadlocksOrStalls) {
   parts_ = testing::project_parts(
       testing::block_network(Surgery::Traditional, Join::BeforeActivation, Shortcut::Projection, 1),
-      {FixedType{16, 6}, 2.1, Layout::Fused, 27, "u200"});
+      {FixedType{16, 6}, 2.1, Layout::Fused, 27});
   write();
   EXPECT_TRUE(step(check(), "fifos").passed);
   int64_t depth = 0;
-  for (const Value& v : parts_.design.values) {
+  for (const Value& v : parts_.design.graph().values) {
     if (v.identifier == "b0_skip") depth = v.fifo_depth;
   }
   ASSERT_EQ(depth, 2 * 8 + 3);

@@ -146,12 +146,12 @@ TEST(AnOperationOfItsOwn, IsDesignedEmulatedPrintedCompiledAndChecked) {
   for (Layout layout : {Layout::Fused, Layout::Stock}) {
     TemporaryDirectory folder;
     const std::string output = path_join(folder.path(), "p");
-    DesignOptions options;
+    testing::DesignOptions options;
     options.layout = layout;
     options.type = FixedType{8, 3};  // -4 has no opposite: it saturates
     const testing::ProjectParts p = testing::project_parts(negating_graph(), options);
-    EXPECT_FALSE(simulate_streams(p.design, fifo_depths(p.design), 2).deadlock);
-    write_project(p.lowered, p.design, p.vectors, p.options, output);
+    EXPECT_FALSE(simulate_streams(p.design.graph(), fifo_depths(p.design), 2).deadlock);
+    testing::write_parts(p, output);
     EXPECT_EQ(read_file(path_join(output, "firmware/tailor/negate.h")), kHeader);
     CheckOptions check;
     check.compiler = "c++ -O0";

@@ -7,11 +7,11 @@
 #include <cmath>
 #include <set>
 
-#include "check/process.h"
 #include "support/expect_error.h"
 #include "support/golden.h"
 #include "support/networks.h"
 #include "tailor/core/json.h"
+#include "tailor/core/process.h"
 #include "tailor/core/strings.h"
 #include "tailor/core/version.h"
 #include "tailor/data/codec.h"
@@ -81,7 +81,7 @@ struct Cli : public ::testing::Test {
     c.metrics = Json::object();
     c.tensors = testing::random_tensors(c.network, 3);
     if (witness) {
-      Float64Emulator emulator(lower_network(c.network, c.tensors, "test"));
+      Float64Emulator emulator(lower(c.network, c.tensors, "test"));
       CheckpointWitness w{"1 image", Tensor(DType::F32, {1, 32, 32, 3}),
                           Tensor(DType::F32, {1, 10})};
       auto image = testing::random_image({3, 32, 32}, 1);

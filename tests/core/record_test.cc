@@ -33,6 +33,12 @@ struct Sample {
   bool has_point = false;
   Point point;
   std::vector<Point> points;
+  std::optional<bool> known;
+  std::optional<double> score;
+  std::vector<std::string> notes = {"a"};
+  RecordVisitor::Named<int64_t> lost;
+  RecordVisitor::Named<std::string> hashes;
+  Json origin;
 };
 
 void describe(RecordVisitor& v, Point& p) { v.integer("x", p.x, -5, 5, "Place."); }
@@ -54,6 +60,12 @@ void describe(RecordVisitor& v, Sample& s) {
   v.list(
       "points", s.points.size(), [&](size_t n) { s.points.resize(n); },
       [&](RecordVisitor& r, size_t i) { describe(r, s.points[i]); }, "Points.");
+  v.optional_boolean("known", s.known, "Known.");
+  v.optional_number("score", s.score, 0, 1, "Score.");
+  if (v.wants(!s.notes.empty())) v.texts("notes", s.notes, "Notes.");
+  v.counts("lost", s.lost, "Lost.");
+  v.named_texts("hashes", s.hashes, "Hashes.");
+  v.json("origin", s.origin, "Origin.");
 }
 
 Sample read(const std::string& text) {
@@ -67,10 +79,12 @@ std::string write(Sample sample) {
 
 constexpr const char* kDefaults =
     R"({"flag":true,"count":3,"open":0,"maybe":null,"rate":0.5,"positive":1.0,"weights":[0.25,1.0],"text":"plain",)"
-    R"("colour":"green","colours":["red"],"inner":{"x":0},"point":null,"points":[]})";
+    R"("colour":"green","colours":["red"],"inner":{"x":0},"point":null,"points":[],)"
+    R"("known":null,"score":null,"notes":["a"],"lost":{},"hashes":{},"origin":null})";
 constexpr const char* kFull =
     R"({"flag":false,"count":10,"open":9223372036854775807,"maybe":9,"rate":0.0001,"positive":1e+300,"weights":[],)"
-    R"("text":"é","colour":"red","colours":["green","red"],"inner":{"x":-5},"point":{"x":4},"points":[{"x":1},{"x":2}]})";
+    R"("text":"é","colour":"red","colours":["green","red"],"inner":{"x":-5},"point":{"x":4},"points":[{"x":1},{"x":2}],)"
+    R"("known":false,"score":0.5,"notes":["b","c"],"lost":{"z":2,"a":1},"hashes":{"f.h":"0a"},"origin":{"run":[1]}})";
 
 TEST(Record, AnEmptyObjectLeavesTheDefaults) { EXPECT_EQ(write(read("{}")), kDefaults); }
 
@@ -81,7 +95,18 @@ TEST(Record, ReadsAndWritesEveryKindOfField) {
   EXPECT_EQ(sample.maybe, 9);
   EXPECT_TRUE(sample.has_point);
   EXPECT_EQ(sample.points.at(1).x, 2);
+  EXPECT_EQ(sample.known, false);
+  EXPECT_EQ(sample.lost.at(0).first, "z");    // in the order of the file
   EXPECT_EQ(read(R"({"rate": 1})").rate, 1);  // an integer is a number
+}
+
+TEST(Record, LeavesOutWhatIsNotPresentAndKnowsItWhenItReads) {
+  Sample sample = read(R"({"notes": []})");
+  const Json written = write_record([&](RecordVisitor& v) { describe(v, sample); });
+  EXPECT_EQ(written.find("notes"), nullptr);
+  EXPECT_EQ(read(R"({"notes": ["x"]})").notes, std::vector<std::string>{"x"});
+  const Json schema = record_schema([&](RecordVisitor& v) { describe(v, sample); });
+  EXPECT_NE(schema.at("properties").find("notes"), nullptr);
 }
 
 TEST(Record, TakesACommentEverywhereAndASchemaAtTheTop) {
@@ -125,6 +150,12 @@ TEST(Record, SaysWhatItExpectedAndWhatItGot) {
       {R"({"point": 3})", "/point: expected an object, got 3 (integer)"},
       {R"({"points": {}})", "/points: expected an array of objects, got {} (object)"},
       {R"({"points": [{}, 3]})", "/points/1: expected an object, got 3 (integer)"},
+      {R"({"known": 1})", "/known: expected true, false or null, got 1 (integer)"},
+      {R"({"score": 2})", "/score: expected a number 0..1, got 2 (integer)"},
+      {R"({"notes": ["a", 1]})", "/notes/1: expected a string, got 1 (integer)"},
+      {R"({"lost": {"a": -1}})", "/lost/a: expected an integer of at least 0, got -1 (integer)"},
+      {R"({"lost": []})", "/lost: expected an object of integers, got [] (array)"},
+      {R"({"hashes": {"f": 1}})", "/hashes/f: expected a string, got 1 (integer)"},
       {"[]", "/: expected an object, got [] (array)"},
   };
   for (const auto& [text, expected] : cases)
@@ -160,11 +191,19 @@ TEST(Record, SchemaStatesTypesBoundsDefaultsAndMeaning) {
       {"colour", R"({"enum":["red","green"],"default":"green","description":"Colour."})"},
       {"colours",
        R"({"type":"array","items":{"enum":["red","green"]},"uniqueItems":true,"default":["red"],"description":"Colours."})"},
+      {"known", R"({"type":["boolean","null"],"default":null,"description":"Known."})"},
+      {"score",
+       R"({"type":["number","null"],"minimum":0.0,"maximum":1.0,"default":null,"description":"Score."})"},
+      {"notes",
+       R"({"type":"array","items":{"type":"string"},"default":["a"],"description":"Notes."})"},
+      {"lost",
+       R"({"type":"object","additionalProperties":{"type":"integer"},"description":"Lost."})"},
+      {"origin", R"({"description":"Origin."})"},
       {"comment", R"({"description":"Free text; ignored."})"},
   };
   const Json& properties = schema.at("properties");
   for (const auto& [key, expected] : cases) EXPECT_EQ(properties.at(key).dump(), expected);
-  EXPECT_EQ(properties.as_object().size(), 14U);
+  EXPECT_EQ(properties.as_object().size(), 20U);
   const Json place = Json::parse(
       R"({"type":"integer","minimum":-5,"maximum":5,"default":0,"description":"Place."})", "");
   EXPECT_EQ(properties.at("inner").at("properties").at("x"), place);

@@ -4,7 +4,7 @@
 
 #include <climits>
 
-#include "check/process.h"
+#include "tailor/core/process.h"
 
 namespace tailor {
 namespace {

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <set>
 
+#include "support/designs.h"
 #include "support/expect_error.h"
 #include "support/graphs.h"
 #include "support/networks.h"
@@ -20,8 +21,8 @@ namespace {
 using testing::Surgery;
 using testing::Variant;
 
-DesignOptions options(Layout layout) {
-  DesignOptions o;
+testing::DesignOptions options(Layout layout) {
+  testing::DesignOptions o;
   o.type = FixedType{16, 6};
   o.input_magnitude = 2.1;
   o.layout = layout;
@@ -39,7 +40,7 @@ class EveryVariant : public ::testing::TestWithParam<std::tuple<Variant, Layout>
 TEST_P(EveryVariant, DesignComputesTheLoweredGraph) {
   const auto& [variant, layout] = GetParam();
   Graph lowered = testing::lowered_variant(variant);
-  Graph design = make_design(lowered, options(layout));
+  Graph design = testing::make_design(lowered, options(layout));
   Float64Emulator reference(lowered), laid_out(design);
   IntegerEmulator integers(design);
   for (int64_t seed = 0; seed < 3; ++seed) {
@@ -63,12 +64,12 @@ INSTANTIATE_TEST_SUITE_P(Passes, EveryVariant,
 
 TEST(FoldIdentitySkips, ShortenedBeforeActivationIsAPlainChain) {
   for (Shortcut shortcut : {Shortcut::Projection, Shortcut::Pad}) {
-    Graph shortened = make_design(
+    Graph shortened = testing::make_design(
         testing::lowered_variant({Surgery::Shortened, Join::BeforeActivation, shortcut}),
         options(Layout::Fused));
-    Graph removed =
-        make_design(testing::lowered_variant({Surgery::Removed, Join::BeforeActivation, shortcut}),
-                    options(Layout::Fused));
+    Graph removed = testing::make_design(
+        testing::lowered_variant({Surgery::Removed, Join::BeforeActivation, shortcut}),
+        options(Layout::Fused));
     ASSERT_EQ(shortened.nodes.size(), removed.nodes.size());
     for (size_t n = 0; n < shortened.nodes.size(); ++n) {
       EXPECT_EQ(&shortened.nodes[n].op.rules(), &removed.nodes[n].op.rules());
@@ -80,7 +81,7 @@ TEST(FoldIdentitySkips, ShortenedBeforeActivationIsAPlainChain) {
 }
 
 TEST(FoldIdentitySkips, AfterActivationIsReadFromTheWindow) {
-  Graph g = make_design(
+  Graph g = testing::make_design(
       testing::lowered_variant({Surgery::Shortened, Join::AfterActivation, Shortcut::Projection}),
       options(Layout::Fused));
   int windows = 0, streams = 0;
@@ -97,9 +98,9 @@ TEST(FoldIdentitySkips, AfterActivationIsReadFromTheWindow) {
 TEST(FoldIdentitySkips, KeepsASkipWhoseSumWouldSaturate) {
   Graph lowered =
       testing::lowered_variant({Surgery::Shortened, Join::BeforeActivation, Shortcut::Pad});
-  DesignOptions o = options(Layout::Fused);
+  testing::DesignOptions o = options(Layout::Fused);
   o.type = FixedType{8, 1};  // weights below 1: none can take a 1 more, unless it is negative
-  Graph design = make_design(lowered, o);
+  Graph design = testing::make_design(lowered, o);
   size_t kept = 0;
   for (const Node& node : design.nodes) {
     if (node.is<ops::Conv2d>())
@@ -116,7 +117,7 @@ TEST(FoldIdentitySkips, FoldedAndWindowedAreBitExact) {
   // The same design with the fold undone by hand: the skip read from the window instead.
   Graph lowered =
       testing::lowered_variant({Surgery::Shortened, Join::BeforeActivation, Shortcut::Projection});
-  Graph folded = make_design(lowered, options(Layout::Fused));
+  Graph folded = testing::make_design(lowered, options(Layout::Fused));
   Graph windowed = folded;
   int undone = 0;
   for (Node& node : windowed.nodes) {
@@ -170,8 +171,8 @@ ops::Conv2d conv_attributes(int64_t kernel, int64_t stride, int64_t pad) {
   return a;
 }
 
-void expect_same_function(const Graph& lowered, const DesignOptions& o) {
-  Graph design = make_design(lowered, o);
+void expect_same_function(const Graph& lowered, const testing::DesignOptions& o) {
+  Graph design = testing::make_design(lowered, o);
   Float64Emulator reference(lowered), laid_out(design);
   IntegerEmulator integers(design);
   auto image = testing::random_image(lowered.input_shape(), 4);
@@ -192,21 +193,22 @@ TEST(HandMadeGraphs, PoolsGroupsAndOneSidedPadsAreKept) {
   for (Layout layout : {Layout::Fused, Layout::Stock}) {
     for (bool shortened : {false, true}) {
       for (const auto& [height, width] : {std::pair{9, 12}, std::pair{10, 11}}) {
-        DesignOptions o = options(layout);
+        testing::DesignOptions o = options(layout);
         o.type = FixedType{20, 7};
         expect_same_function(testing::windows_graph(height, width, shortened), o);
       }
     }
-    const Graph design = make_design(testing::windows_graph(9, 12, false), options(layout));
+    const Graph design =
+        testing::make_design(testing::windows_graph(9, 12, false), options(layout));
     EXPECT_EQ(count<ops::MaxPool2d>(design), 2);
     EXPECT_EQ(count<ops::ZeroPad>(design), layout == Layout::Fused ? 0 : 9);
   }
 }
 
 TEST(HandMadeGraphs, MultipliersOfAGroupedConvolutionAreItsProducts) {
-  DesignOptions o = options(Layout::Fused);
+  testing::DesignOptions o = options(Layout::Fused);
   o.reuse_factor = 1;
-  Graph design = make_design(testing::windows_graph(9, 12, false), o);
+  Graph design = testing::make_design(testing::windows_graph(9, 12, false), o);
   auto multipliers = [&](const char* name) {
     return testing::node_of(design, name).hardware.multipliers;
   };
@@ -216,7 +218,7 @@ TEST(HandMadeGraphs, MultipliersOfAGroupedConvolutionAreItsProducts) {
 }
 
 TEST(FoldIdentitySkips, FoldIntoGroupsAndPastOneSidedPads) {
-  Graph design = make_design(testing::windows_graph(10, 12, true), options(Layout::Fused));
+  Graph design = testing::make_design(testing::windows_graph(10, 12, true), options(Layout::Fused));
   EXPECT_EQ(count<ops::Clone>(design), 0);
   auto folded = [&](const char* name) {
     return testing::node_of(design, name).as<ops::Conv2d>().folded_skips.size();
@@ -236,7 +238,7 @@ TEST(FoldIdentitySkips, KeepASkipWhoseChannelsLieInAnotherGroup) {
     b.skip("skip", skip);
     b.relu("relu");
     const Graph lowered = b.finish(3);
-    Graph design = make_design(lowered, options(Layout::Fused));
+    Graph design = testing::make_design(lowered, options(Layout::Fused));
     EXPECT_EQ(testing::node_of(design, "conv").as<ops::Conv2d>().folded_skips.size(),
               offset == 1 ? 1U : 0U);
     expect_same_function(lowered, options(Layout::Fused));
@@ -245,29 +247,31 @@ TEST(FoldIdentitySkips, KeepASkipWhoseChannelsLieInAnotherGroup) {
 
 TEST(HandMadeGraphs, ADesignBeyondTheCardSaysSo) {
   const Graph large = testing::bottleneck_graph({3, 32, 32}, {1, 1, 1, 1}, 64, 10);
-  const Graph design = make_design(large, options(Layout::Fused));
-  const DesignSummary s = summarise_design(design);
+  const Cost s = testing::cost_of(large, options(Layout::Fused));
   EXPECT_GT(s.memory_bits, 4320 * 18432);
-  const auto limits = design_limits(design, HlsBackend::Vitis);
+  const auto limits = testing::limits_of(large, options(Layout::Fused), HlsBackend::Vitis);
   ASSERT_EQ(limits.size(), 2U);
   testing::expect_words(limits[0].text, {"the weights do not fit", "80", "283 Mbit of UltraRAM"});
   testing::expect_words(limits[1].text, {"32768 bits wide (2048 channels of 16)", "end at 4096",
                                          "At most 256 channels of that width fit"});
   EXPECT_TRUE(limits[0].oversize && limits[1].oversize);
   EXPECT_LE(s.dsp, 4788);
-  EXPECT_TRUE(
-      design_limits(make_design(testing::windows_graph(9, 12, false), options(Layout::Fused)),
-                    HlsBackend::Vivado)
-          .empty());
+  EXPECT_TRUE(testing::limits_of(testing::windows_graph(9, 12, false), options(Layout::Fused),
+                                 HlsBackend::Vivado)
+                  .empty());
 }
 
-Graph resnet8_plan(const FixedType& type, std::optional<int64_t> reuse) {
+/// As `tailor inspect` asks: a sizing, no design.
+std::vector<Limit> resnet8_limits(const FixedType& type, std::optional<int64_t> reuse,
+                                  HlsBackend backend) {
   const Network network = network_by_name("resnet8").network;
   TensorMap zeros;
   for (const TensorSpec& spec : tensor_specs(network))
     zeros.emplace(spec.name, Tensor(DType::F32, spec.shape));
-  return plan_design(lower_network(network, zeros, "test"),
-                     {type, 2.1, Layout::Fused, reuse, "u200", /*quiet=*/true});
+  const Plan plan =
+      testing::make_plan(lower(network, zeros, "test"), {type, 2.1, Layout::Fused, reuse});
+  const Device device = find_device("u200");
+  return limits(plan, size(plan, {device, reuse}), device, backend);
 }
 
 const Limit* limit_of(const std::vector<Limit>& limits, const std::string& what) {
@@ -278,7 +282,7 @@ const Limit* limit_of(const std::vector<Limit>& limits, const std::string& what)
 }
 
 TEST(Limits, OneMultiplierForEveryProductOfAResNet8IsSaidWithWhatFits) {
-  const auto limits = design_limits(resnet8_plan({16, 6}, 1), HlsBackend::Vivado);
+  const auto limits = resnet8_limits({16, 6}, 1, HlsBackend::Vivado);
   const Limit* dsp = limit_of(limits, "dsp");
   ASSERT_NE(dsp, nullptr);
   EXPECT_TRUE(dsp->oversize);
@@ -287,17 +291,15 @@ TEST(Limits, OneMultiplierForEveryProductOfAResNet8IsSaidWithWhatFits) {
   // The factor that it names fits, and half of it does not.
   const size_t at = dsp->text.find("--reuse-factor ") + 15;
   const int64_t factor = std::stol(dsp->text.substr(at));
-  EXPECT_EQ(limit_of(design_limits(resnet8_plan({16, 6}, factor), HlsBackend::Vivado), "dsp"),
-            nullptr);
-  EXPECT_NE(limit_of(design_limits(resnet8_plan({16, 6}, factor / 2), HlsBackend::Vivado), "dsp"),
-            nullptr);
+  EXPECT_EQ(limit_of(resnet8_limits({16, 6}, factor, HlsBackend::Vivado), "dsp"), nullptr);
+  EXPECT_NE(limit_of(resnet8_limits({16, 6}, factor / 2, HlsBackend::Vivado), "dsp"), nullptr);
   // 3x3x64 to 64: 36,864 products of 16 bits in one word.
   const Limit* word = limit_of(limits, "weight_word");
   ASSERT_NE(word, nullptr);
   EXPECT_TRUE(word->oversize);
   testing::expect_words(
       word->text, {"words of 589824 bits (36864 multipliers of 16)", "Vivado HLS stops at 65536"});
-  const auto vitis = design_limits(resnet8_plan({16, 6}, 1), HlsBackend::Vitis);
+  const auto vitis = resnet8_limits({16, 6}, 1, HlsBackend::Vitis);
   EXPECT_FALSE(limit_of(vitis, "weight_word")->oversize);  // nobody has tried
   EXPECT_TRUE(limit_of(vitis, "dsp")->oversize);
 }
@@ -306,8 +308,8 @@ TEST(ResidualBlock, HasThePapersMultipliersAndSkipFifo) {  // tables 5 and 6
   int64_t expected = 12;
   for (const char* name : {"residual_block16", "residual_block32", "residual_block64"}) {
     const Network network = network_by_name(name).network;
-    const Graph design = make_design(lower_network(network, initial_tensors(network, 1), "test"),
-                                     {FixedType{16, 6}, 2.1, Layout::Fused, 576, "u200"});
+    const Graph design = testing::make_design(lower(network, initial_tensors(network, 1), "test"),
+                                              {FixedType{16, 6}, 2.1, Layout::Fused, 576});
     int64_t multipliers = 0;
     for (const Node& node : design.nodes)
       multipliers += node.is<ops::Conv2d>() ? node.hardware.multipliers : 0;
@@ -320,23 +322,23 @@ TEST(ResidualBlock, HasThePapersMultipliersAndSkipFifo) {  // tables 5 and 6
 }
 
 TEST(Limits, MultipliersOfLutsAreHeldAgainstTheCardsLuts) {
-  const auto limits = design_limits(resnet8_plan({8, 3}, 1), HlsBackend::Vitis);
+  const auto limits = resnet8_limits({8, 3}, 1, HlsBackend::Vitis);
   EXPECT_EQ(limit_of(limits, "dsp"), nullptr);
   const Limit* lut = limit_of(limits, "lut");
   ASSERT_NE(lut, nullptr);
   EXPECT_TRUE(lut->oversize);
   testing::expect_words(lut->text, {"77360 of them of about", "the u200 has 1182240"});
-  EXPECT_TRUE(design_limits(resnet8_plan({8, 3}, std::nullopt), HlsBackend::Vitis).empty());
-  EXPECT_TRUE(design_limits(resnet8_plan({16, 6}, std::nullopt), HlsBackend::Vitis).empty());
+  EXPECT_TRUE(resnet8_limits({8, 3}, std::nullopt, HlsBackend::Vitis).empty());
+  EXPECT_TRUE(resnet8_limits({16, 6}, std::nullopt, HlsBackend::Vitis).empty());
 }
 
 TEST(Limits, ALoopUnrolledTooOftenAndALargeRegisterArrayAreNamed) {
   testing::GraphBuilder b("wide", {1200, 3, 3});
   b.conv("conv", b.at, conv_attributes(3, 1, 1), 4, 1e-3);
-  DesignOptions o = options(Layout::Fused);
+  testing::DesignOptions o = options(Layout::Fused);
   o.type = FixedType{3, 2};
   o.reuse_factor = 1;
-  const auto limits = design_limits(make_design(b.finish(3), o), HlsBackend::Vivado);
+  const auto limits = testing::limits_of(b.finish(3), o, HlsBackend::Vivado);
   const Limit* unroll = limit_of(limits, "unroll");
   ASSERT_NE(unroll, nullptr);
   testing::expect_words(unroll->text, {"conv unrolls a loop 10800 times", "stops at 4096"});
@@ -351,9 +353,9 @@ TEST(Limits, LoopsAndRegistersOfADilatedWindowGoByWhatItSpans) {
   ops::Conv2d a;
   a.window = {{1, 3}, {1, 1}, {1, 2400}, {}};
   b.conv("conv", b.at, a, 2);
-  const Graph design = make_design(b.finish(3), options(Layout::Fused));
-  EXPECT_EQ(largest_register_array(design), 4801);
-  const auto limits = design_limits(design, HlsBackend::Vivado);
+  const Graph lowered = b.finish(3);
+  EXPECT_EQ(largest_register_array(testing::make_design(lowered, options(Layout::Fused))), 4801);
+  const auto limits = testing::limits_of(lowered, options(Layout::Fused), HlsBackend::Vivado);
   ASSERT_NE(limit_of(limits, "unroll"), nullptr);
   testing::expect_words(limit_of(limits, "unroll")->text, {"conv unrolls a loop 4800 times"});
 }
@@ -363,13 +365,13 @@ TEST(HandMadeGraphs, RawPixelsGetTheIntegerBitsTheyNeed) {
   b.conv("conv", b.at, conv_attributes(3, 1, 1), 4, 1e-4);
   const Graph lowered = b.finish(3);
   for (Layout layout : {Layout::Fused, Layout::Stock}) {
-    DesignOptions o = options(layout);
+    testing::DesignOptions o = options(layout);
     o.input_magnitude = 255;
-    const Graph design = make_design(lowered, o);
+    const Graph design = testing::make_design(lowered, o);
     EXPECT_EQ(to_string(*design.values[0].type), "ap_fixed<16,9,AP_RND,AP_SAT>");
-    DesignOptions narrow = o;
+    testing::DesignOptions narrow = o;
     narrow.type = FixedType{8, 3};
-    EXPECT_EQ(to_string(*make_design(lowered, narrow).values[0].type),
+    EXPECT_EQ(to_string(*testing::make_design(lowered, narrow).graph().values[0].type),
               "ap_fixed<9,9,AP_RND,AP_SAT>");
     std::vector<double> image(90);
     for (size_t i = 0; i < image.size(); ++i) image[i] = static_cast<double>(i % 17 * 15 + i % 2);
@@ -384,7 +386,8 @@ TEST(HandMadeGraphs, AStridedConvolutionReadsNoSkipFromItsWindow) {
   // On a map of one pixel a stride of 2 keeps the shape, but the window's centre is then another
   // pixel's business.
   const Graph lowered = one_conv({2, 1, 1}, conv_attributes(3, 2, 1));
-  for (const Node& node : make_design(lowered, options(Layout::Fused)).nodes) {
+  const Graph design = testing::make_design(lowered, options(Layout::Fused));
+  for (const Node& node : design.nodes) {
     if (!node.is<ops::Conv2d>()) continue;
     EXPECT_TRUE(node.as<ops::Conv2d>().window_skips.empty() &&
                 node.as<ops::Conv2d>().folded_skips.empty());
@@ -401,7 +404,7 @@ TEST(HandMadeGraphs, PadsOfADilatedKernelGoUpToWhatItSpans) {
   testing::expect_error(ErrorKind::Unsupported,
                         {"conv: pads of 0 and 5 before a kernel of 1x3 dilated 1x2",
                          "below the kernel, which spans 1x5", "--layout stock"},
-                        [&] { make_design(lowered, options(Layout::Fused)); });
+                        [&] { testing::make_design(lowered, options(Layout::Fused)); });
   expect_same_function(lowered, options(Layout::Stock));
 }
 
@@ -409,7 +412,7 @@ TEST(HandMadeGraphs, PadsBeyondTheKernelAreForTheStockLayout) {
   const Graph lowered = one_conv({2, 4, 4}, conv_attributes(1, 1, 1));
   testing::expect_error(ErrorKind::Unsupported,
                         {"conv: pads of 1 and 1 before a kernel of 1", "--layout stock"},
-                        [&] { make_design(lowered, options(Layout::Fused)); });
+                        [&] { testing::make_design(lowered, options(Layout::Fused)); });
   expect_same_function(lowered, options(Layout::Stock));
 }
 
@@ -418,14 +421,15 @@ TEST(HandMadeGraphs, ADesignsConvolutionIsRefusedInALoweredGraph) {
   lowered.nodes[1].as<ops::Conv2d>().relu = true;
   for (Layout layout : {Layout::Fused, Layout::Stock})
     testing::expect_error(ErrorKind::Unsupported, {"conv has a ReLU or skips of its own"},
-                          [&] { make_design(lowered, options(layout)); });
+                          [&] { testing::make_design(lowered, options(layout)); });
 }
 
 TEST(HandMadeGraphs, AStageNamedAsTheTopFunctionGetsAnotherName) {
   Graph lowered = one_conv({2, 4, 4}, conv_attributes(3, 1, 1));
   lowered.name = "conv";
   std::set<std::string> names = {"conv"};
-  for (const Node& node : make_design(lowered, options(Layout::Stock)).nodes)
+  const Graph design = testing::make_design(lowered, options(Layout::Stock));
+  for (const Node& node : design.nodes)
     EXPECT_TRUE(names.insert(node.identifier).second) << node.identifier;
 }
 

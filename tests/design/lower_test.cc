@@ -25,7 +25,7 @@ int count_ops(const Graph& graph) {
 }
 
 Graph with_witness(const Network& network, const TensorMap& tensors) {
-  Graph g = lower_network(network, tensors, "test");
+  Graph g = lower(network, tensors, "test");
   const auto size = network.input.size();
   Witness w{
       "3 random images",
@@ -98,7 +98,7 @@ TEST(Lower, TensorsThatDoNotFitAreRefused) {
   tensors.erase("fc.bias");
   testing::expect_error(
       ErrorKind::Data, {"the tensors in test do not fit the network resnet8", "fc.bias is missing"},
-      [&] { lower_network(network, tensors, "test"); });
+      [&] { lower(network, tensors, "test"); });
 }
 
 TEST(Witness, AcceptsTheGraphThatMadeItAndRefusesAnother) {
@@ -110,7 +110,7 @@ TEST(Witness, AcceptsTheGraphThatMadeItAndRefusesAnother) {
   // A skip less.
   Network removed = network;
   Alteration a = apply_alteration(removed, "stage1.block0.skip", AlterationKind::Remove);
-  Graph other = lower_network(removed, tensors, "test");
+  Graph other = lower(removed, tensors, "test");
   other.witness = g.witness;
   testing::expect_error(
       ErrorKind::Mismatch,
@@ -143,7 +143,7 @@ TEST(Witness, NotANumberIsRefused) {
 
 TEST(Calibrate, GivesEveryBatchNormUnitOutputOnItsImages) {
   Network network = testing::small_network();
-  Graph g = lower_network(network, initial_tensors(network, 1), "test");
+  Graph g = lower(network, initial_tensors(network, 1), "test");
   std::vector<std::vector<double>> images = {testing::random_image(network.input, 1),
                                              testing::random_image(network.input, 2)};
   calibrate_batch_norm(g, images);

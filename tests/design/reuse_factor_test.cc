@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 
+#include "support/designs.h"
 #include "support/expect_error.h"
 #include "support/networks.h"
 #include "tailor/design/passes.h"
@@ -33,36 +34,31 @@ TEST(ReuseFactors, NearestIsTheSmallerOnTies) {
 
 TEST(ReuseFactors, OfResNet8At72AreThePapers) {
   // 1,082 multipliers, and 40 less without the two projections (Table 9 has these + 1).
-  DesignOptions options;
+  testing::DesignOptions options;
   options.input_magnitude = 2.1;
   options.reuse_factor = 72;
   NetworkConfig config;
   config.depth = 8;
   Network network = make_network(config, {3, 32, 32}, 10);
-  EXPECT_EQ(summarise_design(
-                make_design(lower_network(network, initial_tensors(network, 1), "t"), options))
-                .multipliers,
+  EXPECT_EQ(testing::cost_of(lower(network, initial_tensors(network, 1), "t"), options).multipliers,
             1082);
   testing::alter(network, testing::Surgery::Removed);
-  DesignSummary removed = summarise_design(
-      make_design(lower_network(network, initial_tensors(network, 1), "t"), options));
+  Cost removed = testing::cost_of(lower(network, initial_tensors(network, 1), "t"), options);
   EXPECT_EQ(removed.multipliers, 1042);
   EXPECT_EQ(removed.dsp, 1042);
   options.type = FixedType{8, 3};  // below 10 bits a multiplier is made of LUTs
-  EXPECT_EQ(summarise_design(
-                make_design(lower_network(network, initial_tensors(network, 1), "t"), options))
-                .dsp,
-            0);
+  EXPECT_EQ(testing::cost_of(lower(network, initial_tensors(network, 1), "t"), options).dsp, 0);
 }
 
 TEST(ReuseFactors, BalancedStaysWithin70PercentAndNoStageIsNeedlesslySlow) {
-  DesignOptions options;
+  testing::DesignOptions options;
   options.input_magnitude = 2.1;
   NetworkConfig config;
   config.depth = 20;
   Network network = make_network(config, {3, 32, 32}, 10);
-  Graph design = make_design(lower_network(network, initial_tensors(network, 1), "t"), options);
-  DesignSummary s = summarise_design(design);
+  const Graph design =
+      testing::make_design(lower(network, initial_tensors(network, 1), "t"), options);
+  Cost s = testing::cost_of(lower(network, initial_tensors(network, 1), "t"), options);
   EXPECT_LE(s.multipliers, 4788);  // 0.7 · 6,840
   EXPECT_GT(s.multipliers, 4000);
   auto cycles = [&](const Node& n) {
@@ -97,9 +93,10 @@ TEST(ReuseFactors, DspOfAMultiplier) {
 }
 
 TEST(Identifiers, AreLegalAndUnique) {
-  Graph g = make_design(testing::lowered_variant({testing::Surgery::Traditional,
-                                                  Join::BeforeActivation, Shortcut::Projection}),
-                        {FixedType{16, 6}, 2.1, Layout::Stock, std::nullopt, "u200"});
+  Graph g =
+      testing::make_design(testing::lowered_variant({testing::Surgery::Traditional,
+                                                     Join::BeforeActivation, Shortcut::Projection}),
+                           {FixedType{16, 6}, 2.1, Layout::Stock, std::nullopt});
   g.nodes[1].name = "3rd__double-name";
   g.nodes[2].name = "int";
   g.nodes[3].name = "_x";

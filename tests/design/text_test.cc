@@ -194,10 +194,7 @@ sum = add(other, skip "s": conv)
 mean = global_avg_pool(sum)
 )",
                                       "mean"));
-  DesignOptions options;
-  options.type = FixedType{12, 4};
-  options.input_magnitude = 20;
-  infer_types(graph, options);
+  infer_types(graph, FixedType{12, 4}, 20);
   EXPECT_EQ("\n" + graph_text(graph, /*types=*/true), R"(
 input = input() 2x6x7 : 12,6
 conv = conv2d(input) out=4 kernel=3 pads=1,1,1,1 relu=true : 12,4 sums 30,16

@@ -9,6 +9,7 @@
 #include <cmath>
 
 #include "emulate/integer_kernels.h"
+#include "support/designs.h"
 #include "support/graphs.h"
 #include "support/networks.h"
 #include "support/random_graphs.h"
@@ -167,8 +168,8 @@ void expect_equal_to_definition(const Graph& g, int64_t seed) {
               std::ldexp(static_cast<double>(r.logits_raw[k]), -g.values.back().type->fraction()));
 }
 
-DesignOptions options(FixedType type, Layout layout) {
-  DesignOptions o;
+testing::DesignOptions options(FixedType type, Layout layout) {
+  testing::DesignOptions o;
   o.type = type;
   o.input_magnitude = 2.1;
   o.layout = layout;
@@ -180,7 +181,7 @@ TEST(IntegerEmulator, EqualsTheDefinitionForEveryVariant) {
     for (Layout layout : {Layout::Fused, Layout::Stock}) {
       SCOPED_TRACE(variant.name() + to_string(layout));
       expect_equal_to_definition(
-          make_design(testing::lowered_variant(variant), options({16, 6}, layout)), 7);
+          testing::make_design(testing::lowered_variant(variant), options({16, 6}, layout)), 7);
     }
   }
 }
@@ -191,7 +192,8 @@ TEST(IntegerEmulator, EqualsTheDefinitionForPoolsGroupsAndOneSidedPads) {
       for (FixedType type : {FixedType{16, 6}, FixedType{18, 5}, FixedType{7, 3}}) {
         SCOPED_TRACE(to_string(layout) + to_string(type));
         expect_equal_to_definition(
-            make_design(testing::windows_graph(9, 12, shortened), options(type, layout)), 7);
+            testing::make_design(testing::windows_graph(9, 12, shortened), options(type, layout)),
+            7);
       }
     }
   }
@@ -201,8 +203,8 @@ TEST(IntegerEmulator, EqualsTheDefinitionForRandomWindows) {
   for (int64_t seed = 0; seed < 12; ++seed) {
     for (Layout layout : {Layout::Fused, Layout::Stock}) {
       SCOPED_TRACE(std::to_string(seed) + to_string(layout));
-      expect_equal_to_definition(make_design(testing::random_graph(seed), options({16, 6}, layout)),
-                                 seed);
+      expect_equal_to_definition(
+          testing::make_design(testing::random_graph(seed), options({16, 6}, layout)), seed);
     }
   }
 }
@@ -216,7 +218,7 @@ TEST(IntegerEmulator, EqualsTheDefinitionForEveryMode) {
          {Overflow::Sat, Overflow::SatZero, Overflow::SatSym, Overflow::Wrap, Overflow::WrapSm}) {
       SCOPED_TRACE(std::string(vendor_name(rounding)) + vendor_name(overflow));
       expect_equal_to_definition(
-          make_design(lowered, options({7, 2, true, rounding, overflow}, Layout::Fused)),
+          testing::make_design(lowered, options({7, 2, true, rounding, overflow}, Layout::Fused)),
           3);  // 2 integer bits: it overflows
     }
   }
@@ -228,20 +230,21 @@ TEST(IntegerEmulator, EqualsTheDefinitionForEveryWidth) {
   for (FixedType type : {FixedType{2, 1}, FixedType{8, 3}, FixedType{12, 12}, FixedType{16, 1},
                          FixedType{17, 6}, FixedType{24, 8}}) {
     SCOPED_TRACE(to_string(type));
-    expect_equal_to_definition(make_design(lowered, options(type, Layout::Stock)), 5);
+    expect_equal_to_definition(testing::make_design(lowered, options(type, Layout::Stock)), 5);
   }
 }
 
 TEST(IntegerEmulator, CountsOverflowsWhereTheyHappen) {
   Graph lowered =
       testing::lowered_variant({Surgery::Removed, Join::BeforeActivation, Shortcut::Projection});
-  Graph g = make_design(lowered, options({8, 2}, Layout::Fused));
+  Graph g = testing::make_design(lowered, options({8, 2}, Layout::Fused));
   IntegerResult r = IntegerEmulator(g).run(testing::random_image(g.input_shape(), 1));
   int64_t total = 0;
   for (int64_t n : r.overflows) total += n;
   EXPECT_GT(total, 0);
-  IntegerResult wide = IntegerEmulator(make_design(lowered, options({16, 8}, Layout::Fused)))
-                           .run(testing::random_image(g.input_shape(), 1));
+  IntegerResult wide =
+      IntegerEmulator(testing::make_design(lowered, options({16, 8}, Layout::Fused)))
+          .run(testing::random_image(g.input_shape(), 1));
   for (int64_t n : wide.overflows) EXPECT_EQ(n, 0);
 }
 
@@ -255,7 +258,7 @@ TEST(Precision, TooWideIsRefusedWithTheLayer) {
   Graph lowered =
       testing::lowered_variant({Surgery::Removed, Join::BeforeActivation, Shortcut::Projection});
   try {
-    make_design(lowered, options({32, 8}, Layout::Fused));
+    testing::make_design(lowered, options({32, 8}, Layout::Fused));
     FAIL() << "32 bits were accepted";
   } catch (const Error& e) {
     EXPECT_EQ(e.kind(), ErrorKind::Unsupported);

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "support/designs.h"
 #include "support/graphs.h"
 #include "support/networks.h"
 #include "tailor/design/passes.h"
@@ -22,8 +23,8 @@ struct Ratio {
   double measured, predicted;
 };
 
-Ratio measure(const Graph& lowered, const DesignOptions& options) {
-  Graph design = make_design(lowered, options);
+Ratio measure(const Graph& lowered, const testing::DesignOptions& options) {
+  Graph design = testing::make_design(lowered, options);
   Float64Emulator exact(design);
   IntegerEmulator integers(design);
   std::vector<std::vector<double>> images;
@@ -44,7 +45,7 @@ TEST(QuantisationNoise, PredictsEveryVariant) {
 
                            FixedType{16, 6, true, Rounding::Trn, Overflow::Sat}}) {
       for (Layout layout : {Layout::Fused, Layout::Stock}) {
-        DesignOptions options;
+        testing::DesignOptions options;
         options.type = type;
         options.input_magnitude = 2.1;
         options.layout = layout;
@@ -64,7 +65,7 @@ TEST(QuantisationNoise, PredictsPoolsGroupsAndOneSidedPads) {
   for (bool shortened : {false, true}) {
     for (FixedType type : {FixedType{16, 6}, FixedType{9, 4}, FixedType{12, 1}}) {
       for (Layout layout : {Layout::Fused, Layout::Stock}) {
-        DesignOptions options;
+        testing::DesignOptions options;
         options.type = type;
         options.input_magnitude = 2.1;
         options.layout = layout;
@@ -83,10 +84,10 @@ TEST(QuantisationNoise, PredictsADeepNetwork) {
     Network network =
         testing::small_network(Join::BeforeActivation, Shortcut::Pad, /*width=*/4, /*depth=*/50);
     testing::alter(network, surgery);
-    Graph lowered = lower_network(network, initial_tensors(network, 1), "test");
+    Graph lowered = lower(network, initial_tensors(network, 1), "test");
     calibrate_batch_norm(lowered, {testing::random_image(network.input, 1),
                                    testing::random_image(network.input, 2)});
-    DesignOptions options;
+    testing::DesignOptions options;
     options.input_magnitude = 2.1;
     const Ratio r = measure(lowered, options);
     EXPECT_LT(r.measured, 1.5 * r.predicted) << static_cast<int>(surgery);

@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "support/designs.h"
 #include "support/graphs.h"
 #include "support/networks.h"
 #include "tailor/design/passes.h"
@@ -34,11 +35,11 @@ Graph block_design(int64_t width, Layout layout, int64_t kernel = 3, int64_t str
   n.blocks.push_back(
       {"b", {conv_stage(2, 2, kernel, stride), conv_stage(2, 2, kernel, 1)}, {skip}});
   testing::alter(n, surgery);
-  DesignOptions options;
+  testing::DesignOptions options;
   options.input_magnitude = 2;
   options.layout = layout;
   options.reuse_factor = 36;
-  return make_design(lower_network(n, testing::random_tensors(n, 1), "test"), options);
+  return testing::make_design(lower(n, testing::random_tensors(n, 1), "test"), options);
 }
 
 /// Every skip at its closed form and all other FIFOs 1 deep, but this one: a deeper FIFO before a
@@ -101,11 +102,11 @@ Graph one_sided_design(int64_t width, int64_t kernel, int64_t top, int64_t left)
   b.conv("conv", from, a, 2);
   b.relu("relu");
   b.skip("skip", from);
-  DesignOptions options;
+  testing::DesignOptions options;
   options.input_magnitude = 2;
   options.layout = Layout::Stock;
   options.reuse_factor = 36;
-  return make_design(b.finish(3), options);
+  return testing::make_design(b.finish(3), options);
 }
 
 TEST(SkipDepths, OneSidedPadsSwallowWhatLiesBehindTheSkipsPixel) {
@@ -132,7 +133,7 @@ TEST(SizedDesigns, OfPoolsGroupsAndOneSidedPadsRunAsFastAsWithUnboundedFifos) {
   for (bool shortened : {false, true}) {
     for (Layout layout : {Layout::Fused, Layout::Stock}) {
       for (int64_t reuse : {1, 12, 54}) {
-        DesignOptions options;
+        testing::DesignOptions options;
         options.input_magnitude = 2;
         options.layout = layout;
         options.reuse_factor = reuse;
@@ -201,7 +202,7 @@ class SizedDesigns : public ::testing::TestWithParam<std::tuple<testing::Variant
 TEST_P(SizedDesigns, RunAsFastAsWithUnboundedFifos) {
   const auto& [variant, layout] = GetParam();
   for (std::optional<int64_t> reuse : {std::optional<int64_t>(), std::optional<int64_t>(72)}) {
-    DesignOptions options;
+    testing::DesignOptions options;
     options.input_magnitude = 2;
     options.layout = layout;
     options.reuse_factor = reuse;

@@ -6,10 +6,10 @@
 #include <filesystem>
 #include <map>
 
-#include "check/process.h"
 #include "support/expect_error.h"
 #include "support/golden.h"
 #include "tailor/core/json.h"
+#include "tailor/core/process.h"
 
 namespace tailor {
 namespace {

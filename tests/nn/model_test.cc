@@ -39,7 +39,7 @@ void expect_agreement(const Network& network, double tolerance = 2e-5) {
   const TensorMap tensors = testing::random_tensors(network, 5);
   Model model(network, tensors);
   FrozenModel frozen(network, tensors);
-  Float64Emulator emulator(lower_network(network, tensors, "test"));
+  Float64Emulator emulator(lower(network, tensors, "test"));
   at::NoGradGuard no_grad;
   std::vector<float> hwc = images(network.input, 3);
   at::Tensor logits = model.forward(as_batch(hwc, network.input, 3), false),

@@ -90,7 +90,7 @@ inline std::vector<Variant> all_variants() {
 inline Graph lowered_variant(const Variant& variant, int64_t seed = 3, int64_t width = 4) {
   Network network = small_network(variant.join, variant.shortcut, width);
   alter(network, variant.surgery);
-  return lower_network(network, random_tensors(network, seed), "test");
+  return lower(network, random_tensors(network, seed), "test");
 }
 
 }  // namespace tailor::testing

@@ -4,12 +4,9 @@
 #include <string>
 #include <vector>
 
+#include "support/designs.h"
 #include "support/networks.h"
-#include "tailor/design/passes.h"
-#include "tailor/emulate/integer.h"
-#include "tailor/emulate/noise.h"
-#include "tailor/ir/identifier.h"
-#include "tailor/target/hls/project.h"
+#include "tailor/target/target.h"
 
 namespace tailor::testing {
 
@@ -40,36 +37,30 @@ inline Network block_network(Surgery surgery = Surgery::Traditional,
 }
 
 struct ProjectParts {
-  Graph lowered, design;
+  Graph lowered;
+  Design design;
   TestVectors vectors;
-  ProjectOptions options;
+  Quantisation quantisation;
+  HlsBackend backend = HlsBackend::Vitis;
+  bool force = false;
 };
 
 /// Images are uniform in [-2, 2.1] times `scale`.
-inline ProjectParts project_parts(Graph graph, DesignOptions options = {}, int64_t vectors = 5,
+inline ProjectParts project_parts(Graph graph, DesignOptions options = {}, int64_t count = 5,
                                   double scale = 1) {
-  ProjectParts p;
-  p.lowered = std::move(graph);
   options.input_magnitude = 2.1 * scale;
-  p.design = make_design(p.lowered, options);
-  IntegerEmulator emulator(p.design);
-  p.vectors.source = "random images";
-  for (int64_t i = 0; i < vectors; ++i) {
-    p.vectors.inputs.push_back(random_image(p.lowered.input_shape(), i));
-    for (double& v : p.vectors.inputs.back()) v *= scale;
-    p.vectors.expected.push_back(emulator.run(p.vectors.inputs.back()).logits_raw);
+  Design design = make_design(graph, options);
+  TestVectors vectors{"random images", {}, {}};
+  for (int64_t i = 0; i < count; ++i) {
+    vectors.inputs.push_back(random_image(graph.input_shape(), i));
+    for (double& v : vectors.inputs.back()) v *= scale;
   }
-  p.options.top = make_identifier(p.lowered.name);
-  p.options.part = "xcu200-fsgd2104-2-e";
-  p.options.manifest_extras = Json::object(
-      {{"quantisation",
-        Json::object({{"rms_bound",
-                       kQuantisationSafety * predict_rms_error(p.design, p.vectors.inputs)}})}});
-  return p;
+  Quantisation quantisation = measure(design, vectors);
+  return {std::move(graph), std::move(design), std::move(vectors), std::move(quantisation)};
 }
 
 inline Graph lowered(const Network& network) {
-  Graph graph = lower_network(network, random_tensors(network, 3), "test");
+  Graph graph = lower(network, random_tensors(network, 3), "test");
   graph.provenance = Json::object({{"untrained", "random weights"}});  // so no witness is expected
   return graph;
 }
@@ -78,8 +69,18 @@ inline ProjectParts project_parts(const Network& network, const DesignOptions& o
   return project_parts(lowered(network), options, vectors);
 }
 
-inline void write_parts(const ProjectParts& p, const std::string& folder) {
-  write_project(p.lowered, p.design, p.vectors, p.options, folder);
+inline ProjectContents contents_of(const ProjectParts& p) {
+  return {Lowered(p.lowered, "test"),
+          {p.design, find_device("u200"), {}, {}},
+          p.vectors,
+          p.quantisation,
+          Json::object(),
+          5,
+          p.backend};
+}
+inline void write_parts(const ProjectParts& p, const std::string& folder,
+                        const std::string& target = "hls") {
+  write_project(find_target(target), contents_of(p), folder, p.force);
 }
 
 }  // namespace tailor::testing

@@ -18,7 +18,7 @@ OWNER = {"cli/check.cc": "check", "cli/config.cc": "config", "cli/data.cc": "dat
          "cli/inspect.cc": "inspect", "cli/torch/evaluate.cc": "evaluate",
          "cli/torch/train.cc": "train"}
 # Flags of other programs: of the compiled project (check), and of scripts/ named in the same text.
-FOREIGN = {"check/check.cc": {"--results", "--first", "--count"}, "cli/app.cc": {"--version"},
+FOREIGN = {"target/hls/run.cc": {"--results", "--first", "--count"}, "cli/app.cc": {"--version"},
            "cli/completion.cc": {"--version", "--flag"}}
 
 

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "tailor/core/json.h"
 #include "tailor/core/progress.h"
+#include "tailor/core/record.h"
 
 namespace tailor {
 
@@ -30,7 +30,7 @@ struct CheckReport {
   int64_t vectors = 0;
   std::vector<CheckStep> steps;
   bool passed() const;
-  Json to_json() const;
+  void describe(RecordVisitor& v);
 };
 
 /// Runs every step it can, also behind a failed one. Throws Data when the folder is no project,

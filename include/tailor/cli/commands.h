@@ -43,7 +43,7 @@ struct EvaluateOptions : CommonOptions {
 
 struct ExportOptions : CommonOptions {
   std::string checkpoint, graph, network, config, data, output;
-  std::string format = "hls";  // or "safetensors": the weights alone, under the names of `rules`
+  std::string format = "hls";  // a target, or "safetensors": the weights alone, named by `rules`
   std::string rules;
   bool zero_biases = false;  // of convolutions in front of a batch norm, too
   std::vector<std::string> set;

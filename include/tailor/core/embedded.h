@@ -14,6 +14,8 @@ struct EmbeddedFile {
 Span<const EmbeddedFile> embedded_configs();
 /// configs/rules/*.json.
 Span<const EmbeddedFile> embedded_weight_rules();
+/// configs/devices/*.json.
+Span<const EmbeddedFile> embedded_devices();
 /// src/target/hls/library: the C++ headers copied into every project.
 Span<const EmbeddedFile> embedded_hls_library();
 /// src/target/hls/native: the vendor types for a host compiler.

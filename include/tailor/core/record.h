@@ -18,8 +18,12 @@ namespace tailor {
 class RecordVisitor {
  public:
   using Describe = std::function<void(RecordVisitor&)>;
+  template <class T>
+  using Named = std::vector<std::pair<std::string, T>>;
   virtual ~RecordVisitor() = default;
 
+  /// Whether to visit a member that may be absent: a writer leaves out what is not `present`.
+  virtual bool wants(bool /*present*/) { return true; }
   virtual void boolean(const char* key, bool& value, const char* doc) = 0;
   virtual void integer(const char* key, int64_t& value, int64_t min, int64_t max,
                        const char* doc) = 0;
@@ -32,7 +36,17 @@ class RecordVisitor {
   virtual void number(const char* key, double& value, double min, double max, const char* doc) = 0;
   virtual void numbers(const char* key, std::vector<double>& values, double min, double max,
                        const char* doc) = 0;
+  /// Absent or null: nothing is known.
+  virtual void optional_boolean(const char* key, std::optional<bool>& value, const char* doc) = 0;
+  virtual void optional_number(const char* key, std::optional<double>& value, double min,
+                               double max, const char* doc) = 0;
   virtual void text(const char* key, std::string& value, const char* doc) = 0;
+  virtual void texts(const char* key, std::vector<std::string>& values, const char* doc) = 0;
+  /// An object of whole numbers, or of texts, by names that no record knows beforehand.
+  virtual void counts(const char* key, Named<int64_t>& values, const char* doc) = 0;
+  virtual void named_texts(const char* key, Named<std::string>& values, const char* doc) = 0;
+  /// Any JSON: a document of another record, or free in form.
+  virtual void json(const char* key, Json& value, const char* doc) = 0;
   /// One of `names`; value is its index.
   virtual void choice(const char* key, int& value, Names names, const char* doc) = 0;
   /// Any of `names`, each at most once.

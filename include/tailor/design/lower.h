@@ -8,8 +8,24 @@
 
 namespace tailor {
 
+/// A graph as trained: nodes of the network, none fused, folded or typed. Whoever reads graphs
+/// takes it as one; whoever makes a design of it takes nothing else.
+class Lowered {
+ public:
+  /// Throws Usage where the graph is a design, Unsupported where a convolution has a ReLU or skips
+  /// of its own, Data where it is no graph; `where` names it.
+  Lowered(Graph graph, const std::string& where);
+  const Graph& graph() const { return graph_; }
+  operator const Graph&() const { return graph_; }  // NOLINT: reading only
+  /// The graph back, to be given a witness or a provenance, and taken as Lowered again.
+  Graph take() && { return std::move(graph_); }
+
+ private:
+  Graph graph_;
+};
+
 /// Throws Data if the tensors do not fit the description.
-Graph lower_network(const Network& network, const TensorMap& tensors, const std::string& where);
+Lowered lower(const Network& network, const TensorMap& tensors, const std::string& where);
 
 /// Throws Mismatch when witness_error (emulate/witness.h) exceeds kWitnessTolerance, Data when
 /// there is no witness.

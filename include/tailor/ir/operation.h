@@ -141,7 +141,8 @@ StageLoop pixel_loop(const MapShape& map);
 
 /// What types are decided from.
 struct TypeRequest {
-  FixedType model;             // of weights and activations
+  FixedType model;             // of what the node writes
+  FixedType weight;            // of its weights
   double input_magnitude = 0;  // largest |input|
   bool input_joins = false;    // the input itself is added to a stream
   bool logits = false;         // what the node writes leaves the network

@@ -1,14 +1,10 @@
-#include "tailor/target/hls/project.h"
+// The files of an HLS project: C++ of this design, the library, vectors and scripts.
+#include "target/hls/project.h"
 
-#include <sys/stat.h>
-
-#include <algorithm>
 #include <map>
 
 #include "tailor/core/embedded.h"
-#include "tailor/core/files.h"
 #include "tailor/core/strings.h"
-#include "tailor/core/version.h"
 #include "target/hls/emit.h"
 #include "target/hls/printer.h"
 
@@ -16,13 +12,6 @@ namespace tailor {
 namespace {
 
 using Slots = std::map<std::string, std::string>;
-
-std::string_view embedded(Span<const EmbeddedFile> files, std::string_view name) {
-  for (const EmbeddedFile& file : files) {
-    if (name == file.name) return file.text;
-  }
-  fail(ErrorKind::Internal, "no embedded file {}", name);
-}
 
 /// Fills @{slots}. A slot without a value is a bug; so is a value without a slot in any skeleton,
 /// which a test looks for.
@@ -74,59 +63,14 @@ std::string expected_text(const Graph& design, const TestVectors& vectors) {
   return text;
 }
 
-Json port_json(const Graph& design, const char* name, ValueId id) {
+Manifest::Port port_of(const Graph& design, const char* name, ValueId id) {
   const Value& v = design.value(id);
-  return Json::object(
-      {{"name", name},
-       {"type", to_string(*v.type)},
-       {"token_bits", token_bits(design, id)},
-       {"tokens", v.shape.pixels()},
-       {"channels", v.shape.channels},
-       {"order", "one token a pixel, row by row; channel c at bits [c*W, (c+1)*W)"}});
-}
-
-Json layers_json(const Graph& design) {
-  Json::Array layers;
-  for (const Node& node : design.nodes) {
-    if (node.traits().port) continue;
-    const Value& out = design.value(node.outputs[0]);
-    Json layer = Json::object({{"name", node.name},
-                               {"stage", node.identifier},
-                               {"op", to_string(node.op)},
-                               {"output", to_string(out.shape)},
-                               {"type", to_string(*out.type)}});
-    if (node.hardware.weight) {
-      layer.set("weight", to_string(*node.hardware.weight));
-      layer.set("accumulator", to_string(*node.hardware.accumulator));
-      layer.set("reuse_factor", node.hardware.reuse_factor);
-      layer.set("multipliers", node.hardware.multipliers);
-    }
-    if (const auto* conv = node.op.get_if<ops::Conv2d>()) {
-      auto list = [&](const char* key, const std::vector<std::string>& ids) {
-        if (!ids.empty()) layer.set(key, Json::array(ids));
-      };
-      std::vector<std::string> streams;
-      for (size_t i = 1; i < node.inputs.size(); ++i) streams.push_back(node.inputs[i].skip);
-      list("stream_skips", streams);
-      list("window_skips", conv->window_skips);
-      list("folded_skips", conv->folded_skips);
-    }
-    layers.push_back(std::move(layer));
-  }
-  return layers;
-}
-
-Json fifos_json(const Graph& design) {
-  Json::Array fifos;
-  for (ValueId id : design.value_ids()) {
-    if (id == design.input() || id == design.output()) continue;
-    const Value& v = design.value(id);
-    fifos.push_back(Json::object({{"name", v.identifier},
-                                  {"depth", v.fifo_depth},
-                                  {"bits", token_bits(design, id)},
-                                  {"storage", to_string(v.fifo_storage)}}));
-  }
-  return fifos;
+  return {name,
+          to_string(*v.type),
+          "one token a pixel, row by row; channel c at bits [c*W, (c+1)*W)",
+          token_bits(design, id),
+          v.shape.pixels(),
+          v.shape.channels};
 }
 
 std::string partition_limit(const Graph& design) {
@@ -135,123 +79,66 @@ std::string partition_limit(const Graph& design) {
   return fmt::format("config_array_partition -maximum_size {}\n", elements);
 }
 
-}  // namespace
-
-bool is_project(const std::string& folder) {
-  const std::string path = path_join(folder, "manifest.json");
-  if (!path_exists(path)) return false;
-  try {
-    return Json::parse(read_file(path), path).get_string("format", "") == "tailor.project";
-  } catch (const Error&) {
-    return false;
-  }
+Slots slots_of(const ProjectContents& contents, const Manifest& manifest,
+               const std::string& banner) {
+  const bool vitis = contents.backend == HlsBackend::Vitis;
+  const Graph& design = contents.design.design;
+  return {{"banner", banner},
+          {"top", manifest.top},
+          {"part", manifest.part},
+          {"clock_ns", fmt::format("{}", manifest.clock_ns)},
+          {"uncertainty", vitis ? "27%" : "12.5%"},
+          {"tool", vitis ? "vitis_hls -f" : "vivado_hls -f"},
+          {"cxx_standard", vitis ? "c++14" : "c++0x"},
+          {"flow", vitis ? " -flow_target vivado" : ""},
+          {"partition", vitis ? std::string() : partition_limit(design)},
+          {"description", fmt::format("{} for {}, laid out {}, streams of {}.", design.name,
+                                      manifest.part, manifest.design.layout, manifest.design.type)},
+          {"vectors", contents.vectors.source}};
 }
 
-void write_project(const Graph& lowered, const Graph& design, const TestVectors& vectors,
-                   const ProjectOptions& options, const std::string& output) {
-  TAILOR_CHECK(design.state == GraphState::Design && lowered.state == GraphState::Lowered,
-               "{} and {}", to_string(lowered.state), to_string(design.state));
-  TAILOR_CHECK(vectors.inputs.size() == vectors.expected.size() && !vectors.expected.empty(),
-               "{} vectors", vectors.inputs.size());
-  if (path_exists(output) && !is_empty_directory(output)) {
-    if (!options.force) {
-      fail(ErrorKind::Usage,
-           "--output {}: it exists already; name another folder, or add --force to replace it",
-           output);
-    }
-    if (!is_project(output)) {
-      fail(ErrorKind::Usage,
-           "--output {}: --force replaces projects only, and this is none (no manifest.json of "
-           "tailor); name another folder",
-           output);
-    }
-  }
-
-  const std::string& top = options.top;
-  const bool vitis = options.backend == HlsBackend::Vitis;
-  std::string lowered_bytes = print_graph(lowered);
-  const std::string graph_hash = sha256(lowered_bytes);
-  const std::string banner = fmt::format("Generated by tailor {} from graph {}; do not edit.",
-                                         version(), graph_hash.substr(0, 12));
-  Slots slots = {{"banner", banner},
-                 {"top", top},
-                 {"part", options.part},
-                 {"clock_ns", fmt::format("{}", options.clock_ns)},
-                 {"uncertainty", vitis ? "27%" : "12.5%"},
-                 {"tool", vitis ? "vitis_hls -f" : "vivado_hls -f"},
-                 {"cxx_standard", vitis ? "c++14" : "c++0x"},
-                 {"flow", vitis ? " -flow_target vivado" : ""},
-                 {"partition", vitis ? std::string() : partition_limit(design)},
-                 {"description",
-                  fmt::format("{} for {}, laid out {}, streams of {}.", design.name, options.part,
-                              design.provenance.at("design").at("layout").as_string(),
-                              design.provenance.at("design").at("type").as_string())},
-                 {"vectors", vectors.source}};
-
-  AtomicDirectory directory(output);
-  std::map<std::string, std::string> digests;  // by file, in the order of the manifest
-  auto write = [&](const std::string& name, std::string_view text) {
-    directory.write(name, text);
-    digests[name] = sha256(text);
-  };
-  write("graph.safetensors", lowered_bytes);
-  lowered_bytes = std::string();
-  write("design.safetensors", print_graph(design));
-  write("firmware/" + top + ".cpp", emit_top_source(design, top, banner));
-  write("firmware/" + top + ".h", emit_top_header(design, top, banner));
-  write("firmware/defines.h", emit_defines(design, banner));
-  write("firmware/parameters.h", emit_parameters(design, banner));
-  write("firmware/weights.h", emit_weights_header(design, banner));
-  emit_weight_files(design, banner, [&](const WeightFile& file) {
-    write("firmware/weights/" + file.name, file.text);
-  });
+/// What is the same in every project of a tool.
+void write_library(const Graph& design, bool vitis, ProjectFiles& files) {
   for (const EmbeddedFile& file : embedded_hls_library()) {
     std::string name = file.name;
     if (name == (vitis ? "tailor/profile_vivado.h" : "tailor/profile_vitis.h")) continue;
     if (name == (vitis ? "tailor/profile_vitis.h" : "tailor/profile_vivado.h"))
       name = "tailor/profile.h";
-    write("firmware/" + name, file.text);
+    files.write("firmware/" + name, file.text);
   }
   for (const LibraryHeader& header : own_headers(design)) {
-    if (!header.text.empty()) write("firmware/" + header.name, header.text);
+    if (!header.text.empty()) files.write("firmware/" + header.name, header.text);
   }
   for (const EmbeddedFile& file : embedded_hls_native())
-    write(std::string("firmware/native/") + file.name, file.text);
-  write("test_bench.h", emit_test_bench_header(design, top, banner));
-  write("tb_data/inputs.dat", inputs_text(design, vectors));
-  write("tb_data/expected.dat", expected_text(design, vectors));
+    files.write(std::string("firmware/native/") + file.name, file.text);
+}
+
+}  // namespace
+
+void write_hls_project(const ProjectContents& contents, Manifest& manifest, ProjectFiles& files) {
+  const Graph& design = contents.design.design;
+  const std::string& top = manifest.top;
+  const std::string banner = fmt::format("Generated by tailor {} from graph {}; do not edit.",
+                                         manifest.tailor, manifest.graph_sha256.substr(0, 12));
+  manifest.ports = {port_of(design, "in", design.input()), port_of(design, "out", design.output())};
+  files.write("firmware/" + top + ".cpp", emit_top_source(design, top, banner));
+  files.write("firmware/" + top + ".h", emit_top_header(design, top, banner));
+  files.write("firmware/defines.h", emit_defines(design, banner));
+  files.write("firmware/parameters.h", emit_parameters(design, banner));
+  files.write("firmware/weights.h", emit_weights_header(design, banner));
+  emit_weight_files(design, banner, [&](const WeightFile& file) {
+    files.write("firmware/weights/" + file.name, file.text);
+  });
+  write_library(design, contents.backend == HlsBackend::Vitis, files);
+  files.write("test_bench.h", emit_test_bench_header(design, top, banner));
+  files.write("tb_data/inputs.dat", inputs_text(design, contents.vectors));
+  files.write("tb_data/expected.dat", expected_text(design, contents.vectors));
+  const Slots slots = slots_of(contents, manifest, banner);
   for (const EmbeddedFile& file : embedded_hls_skeleton()) {
     const std::string name = file.name;
-    write(name == "test_bench.cpp" ? top + "_test.cpp" : name,
-          render(embedded(embedded_hls_skeleton(), name), slots));
+    files.write(name == "test_bench.cpp" ? top + "_test.cpp" : name, render(file.text, slots));
   }
-  ::chmod(path_join(directory.temporary_path(), "build_native.sh").c_str(), 0755);
-
-  Json hashes = Json::object();
-  for (auto& [name, digest] : digests) hashes.members().emplace_back(name, std::move(digest));
-  Json manifest = Json::object(
-      {{"format", "tailor.project"},
-       {"version", kManifestVersion},
-       {"tailor", version()},
-       {"network", design.name},
-       {"top", top},
-       {"part", options.part},
-       {"clock_ns", options.clock_ns},
-       {"backend", to_string(options.backend)},
-       {"graph_sha256", graph_hash},
-       {"design", design.provenance.at("design")},
-       {"ports", Json::Array{port_json(design, "in", design.input()),
-                             port_json(design, "out", design.output())}},
-       {"vectors", Json::object({{"source", vectors.source}, {"count", vectors.expected.size()}})},
-       {"layers", layers_json(design)},
-       {"fifos", fifos_json(design)}});
-  if (options.manifest_extras.is_object()) {
-    for (const auto& [key, value] : options.manifest_extras.as_object()) manifest.set(key, value);
-  }
-  manifest.set("files", std::move(hashes));
-
-  directory.write("manifest.json", manifest.dump(2) + "\n");
-  directory.commit();
+  files.make_executable("build_native.sh");
 }
 
 }  // namespace tailor

@@ -7,12 +7,12 @@
 #include <csignal>
 #include <filesystem>
 
-#include "check/process.h"
 #include "support/expect_error.h"
 #include "support/networks.h"
 #include "support/records.h"
 #include "tailor/core/files.h"
 #include "tailor/core/json.h"
+#include "tailor/core/process.h"
 #include "tailor/core/strings.h"
 #include "tailor/data/codec.h"
 #include "tailor/net/weight_rules.h"

@@ -1,6 +1,7 @@
 // The written project: its text for two tiny graphs (goldens), its determinism, and what is
 // refused. That it computes the right thing is tests/check.
-#include "tailor/target/hls/project.h"
+#include "tailor/ir/identifier.h"
+#include "tailor/target/target.h"
 
 #include <gtest/gtest.h>
 
@@ -8,12 +9,13 @@
 #include <cstdlib>
 #include <set>
 
-#include "check/process.h"
+#include "support/designs.h"
 #include "support/expect_error.h"
 #include "support/golden.h"
 #include "support/graphs.h"
 #include "support/layers.h"
 #include "support/projects.h"
+#include "tailor/core/process.h"
 #include "tailor/emulate/streams.h"
 #include "target/hls/cpp_document.h"
 #include "target/hls/emit.h"
@@ -23,8 +25,8 @@ namespace {
 
 using testing::Surgery;
 
-DesignOptions options(Layout layout) {
-  DesignOptions o;
+testing::DesignOptions options(Layout layout) {
+  testing::DesignOptions o;
   o.layout = layout;
   o.reuse_factor = 27;
   return o;
@@ -135,7 +137,7 @@ TEST(Project, AnExistingFolderIsRefusedAndForceReplacesIt) {
                         [&] { testing::write_parts(parts, path); });
   EXPECT_EQ(read_file(path + "/mine.txt"), "keep");
   // --force replaces what tailor wrote, never what somebody else did.
-  parts.options.force = true;
+  parts.force = true;
   testing::expect_error(ErrorKind::Usage, {path, "--force replaces projects only"},
                         [&] { testing::write_parts(parts, path); });
   EXPECT_EQ(read_file(path + "/mine.txt"), "keep");
@@ -175,10 +177,10 @@ TEST(Project, WeightsCompiledInGiveTheSameResults) {
 TEST(Project, PragmasReadAsEachToolWantsThem) {
   TemporaryDirectory folder("tailor-hls-test");
   auto parts = testing::project_parts(testing::block_network());
-  parts.options.force = true;
+  parts.force = true;
   const std::string path = folder.path() + "/p";
   auto synthesis_view = [&](HlsBackend backend) {
-    parts.options.backend = backend;
+    parts.backend = backend;
     testing::write_parts(parts, path);
     ProcessResult r =
         run_process({"c++", "-std=c++11", "-E", "-P", "-D__SYNTHESIS__", "-I.", "-Ifirmware",
@@ -193,7 +195,7 @@ TEST(Project, PragmasReadAsEachToolWantsThem) {
     return r.output;
   };
   const std::string depth =
-      std::to_string(parts.design.value(skip_depths(parts.design)[0].value).fifo_depth);
+      std::to_string(parts.design.graph().value(skip_depths(parts.design)[0].value).fifo_depth);
   testing::expect_words(synthesis_view(HlsBackend::Vitis),
                         {"#pragma HLS INTERFACE mode=axis port=in depth=42", "#pragma HLS DATAFLOW",
                          "#pragma HLS STREAM variable=b0_skip_conv_out depth=" + depth,
@@ -289,7 +291,7 @@ TEST(Tcl, VivadoHlsIsToldOfRegisterArraysBeyond1024Elements) {
   b.conv("conv", b.at, a, 2, 1e-3);
   testing::ProjectParts parts = testing::project_parts(b.finish(2), {}, 2);
   auto script = [&](HlsBackend backend, const char* name) {
-    parts.options.backend = backend;
+    parts.backend = backend;
     testing::write_parts(parts, path_join(folder.path(), name));
     return read_file(path_join(folder.path(), std::string(name) + "/build_prj.tcl"));
   };

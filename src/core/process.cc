@@ -1,4 +1,4 @@
-#include "check/process.h"
+#include "tailor/core/process.h"
 
 #include <fcntl.h>
 #include <poll.h>

@@ -1,0 +1,150 @@
+// From a network as trained to a design that can be printed: plan, size, cost, realise. Each state
+// is a type. Weights are final in a Plan; a Sizing is numbers only, so that thousands can be asked
+// for; nothing behind a Design decides anything.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tailor/design/config.h"
+#include "tailor/design/device.h"
+#include "tailor/design/lower.h"
+#include "tailor/emulate/streams.h"
+#include "tailor/ir/operation.h"
+
+namespace tailor {
+
+/// Types of weights and streams: one for all stages, and exceptions.
+struct Precision {
+  struct Exception {
+    std::optional<FixedType> weight, activation;
+  };
+  FixedType type;
+  std::map<std::string, Exception> stages;  // by the stage's name in the graph
+
+  Precision() = default;
+  Precision(const FixedType& all) : type(all) {}  // NOLINT: one type is a precision
+  const FixedType& weight(const std::string& stage) const;
+  const FixedType& activation(const std::string& stage) const;
+};
+
+/// A stage of products, a convolution or a dense layer, as sizing sees it.
+struct ProductStage {
+  NodeId node;
+  StageLoop loop;
+  int64_t n_in = 0, n_out = 0;  // of one product sum; products are n_in * n_out
+  int64_t in_bits = 0, weight_bits = 0;
+  int64_t dsp = 0;            // slices of one multiplier; 0: it is made of LUTs
+  int64_t longest_fixed = 0;  // loop that its C++ unrolls whatever the factor (conv2d.h, dense.h)
+  std::vector<int64_t> factors;  // valid reuse factors, ascending
+  int64_t cycles_per_output(int64_t factor) const;
+  int64_t cycles(int64_t factor) const;
+  int64_t multipliers(int64_t factor) const { return n_in * n_out / factor; }
+  /// The largest valid factor with which an image takes at most `target` cycles; 0 if none does.
+  int64_t factor_within(int64_t target) const;
+  int64_t nearest_factor(int64_t wanted) const;
+  /// Iterations of the longest loop that the C++ library unrolls for it (dot_product.h too).
+  int64_t longest_unrolled(int64_t factor) const;
+};
+
+/// A network laid out and typed: everything but its sizes.
+class Plan {
+ public:
+  /// Its graph: state "design", weights final (float64), without reuse factors, FIFOs and names.
+  const Graph& graph() const { return graph_; }
+  Layout layout() const { return layout_; }
+  const Precision& precision() const { return precision_; }
+  double input_magnitude() const { return input_magnitude_; }
+  const std::vector<ProductStage>& products() const { return products_; }
+  /// By node.
+  const std::vector<StageLoop>& loops() const { return loops_; }
+  /// FIFOs of skips, by counting tokens (docs/design/0003); no cycles are in them.
+  const std::vector<SkipDepth>& skips() const { return skips_; }
+  /// Every stage time that some factor of some stage attains, ascending.
+  const std::vector<int64_t>& targets() const { return targets_; }
+
+ private:
+  friend Plan plan(const Lowered&, Layout, const Precision&, double);
+  Plan() = default;
+  Graph graph_;
+  Layout layout_ = Layout::Fused;
+  Precision precision_;
+  double input_magnitude_ = 0;
+  std::vector<ProductStage> products_;
+  std::vector<StageLoop> loops_;
+  std::vector<SkipDepth> skips_;
+  std::vector<int64_t> targets_;
+};
+
+/// The passes up to the types (passes.h). `input_magnitude` is the largest |input| after
+/// preprocessing. Throws Unsupported where a layout or a type cannot be, Usage where an exception
+/// of the precision names no stage.
+Plan plan(const Lowered& lowered, Layout layout, const Precision& precision,
+          double input_magnitude);
+
+/// What a sizing may spend.
+struct Budget {
+  Device device;
+  std::optional<int64_t> reuse_factor;  // of every stage, or the nearest valid; none: balanced
+  double dsp_share = 0.70;              // of the device's slices, for balanced factors
+};
+
+struct StageSize {
+  int64_t reuse_factor = 1, multipliers = 0, cycles_per_output = 1;
+};
+struct Sizing {
+  std::optional<int64_t> wanted;      // Budget::reuse_factor
+  std::vector<StageSize> products;    // of Plan::products()
+  std::vector<int64_t> stage_cycles;  // by node, for one image
+  int64_t interval_cycles = 0;        // between images: the slowest stage's, or the simulator's
+  int64_t latency_cycles = 0;         // of one image; 0 until realise has simulated it
+  ByValue<int64_t> fifo_depths;       // by value; empty until realise has
+};
+/// Reuse factors: what is asked for, or the smallest common stage time within the budget. Touches
+/// no graph. Throws Unsupported where no factors fit.
+Sizing size(const Plan& plan, const Budget& budget);
+
+/// What a sizing needs of a device. Before realise, FIFOs count 0 bits, and those of skips the
+/// closed form's tokens.
+struct Cost {
+  int64_t stages = 0, multipliers = 0, dsp = 0, lut_multipliers = 0, weights = 0;
+  double luts_model = 0;  // of multipliers below 10 bits, which are made of LUTs
+  int64_t fifo_bits = 0, skip_fifo_tokens = 0;
+  int64_t memory_bits = 0;  // of block RAM, at least: weights that share multipliers, large FIFOs
+  int64_t latency_cycles = 0, interval_cycles = 0;  // (model)
+  double dsp_share = 0;                             // of the device's
+};
+Cost cost(const Plan& plan, const Sizing& sizing, const Device& device);
+
+/// Something that the device or its tool cannot do with a sizing.
+struct Limit {
+  std::string what;  // dsp, lut, memory, token_bits, weight_word, unroll, partition
+  bool oversize;     // it cannot be built; otherwise nobody knows
+  std::string text;  // a sentence: what, how much there is, what would make it fit
+};
+/// All of them; empty where nothing is known. Limits of the tools: UG1399, and Vivado HLS's error
+/// texts (hls.md section 12).
+std::vector<Limit> limits(const Plan& plan, const Sizing& sizing, const Device& device,
+                          HlsBackend backend);
+
+/// A design ready to print: sized, its FIFOs as deep as the stream simulator asks, its names
+/// frozen.
+class Design {
+ public:
+  const Graph& graph() const { return graph_; }
+  operator const Graph&() const { return graph_; }  // NOLINT: reading only
+  /// As it was realised with, and what the simulator added.
+  const Sizing& sizing() const { return sizing_; }
+
+ private:
+  friend Design realise(const Plan&, const Sizing&, const Device&);
+  Design() = default;
+  Graph graph_;
+  Sizing sizing_;
+};
+/// The device is for the record (provenance): the sizes are the sizing's.
+Design realise(const Plan& plan, const Sizing& sizing, const Device& device);
+
+}  // namespace tailor

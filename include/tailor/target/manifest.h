@@ -1,0 +1,70 @@
+// manifest.json of a project, whatever its target: what it was made from, what it needs, and the
+// hash of every file.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "tailor/design/export.h"
+
+namespace tailor {
+
+struct Manifest {
+  struct DesignOptions {
+    std::string layout, type, card;
+    double input_magnitude = 0;
+    Json reuse_factor;  // an integer, or "balanced"
+    void describe(RecordVisitor& v);
+  };
+  struct Port {
+    std::string name, type, order;
+    int64_t token_bits = 0, tokens = 0, channels = 0;
+    void describe(RecordVisitor& v);
+  };
+  struct Layer {
+    std::string name, stage, op, output, type, weight, accumulator;
+    int64_t reuse_factor = 0, multipliers = 0;  // where `weight` is named
+    std::vector<std::string> stream_skips, window_skips, folded_skips;
+    void describe(RecordVisitor& v);
+  };
+  struct Fifo {
+    std::string name, storage;
+    int64_t depth = 0, bits = 0;
+    void describe(RecordVisitor& v);
+  };
+  /// Cost as files have it.
+  struct Needs {
+    Cost cost;
+    int64_t dsp_available = 0;
+    double images_per_s_model = 0;
+    std::vector<std::string> warnings;
+    void describe(RecordVisitor& v);
+  };
+
+  std::string tailor;          // version of the program
+  std::string target = "hls";  // left out of the file where it is hls, as version 1 began
+  std::string network, top, part, graph_sha256;
+  double clock_ns = 5;
+  HlsBackend backend = HlsBackend::Vitis;
+  DesignOptions design;
+  std::vector<Port> ports;
+  std::string vectors_source;
+  int64_t vectors_count = 0;
+  std::vector<Layer> layers;
+  std::vector<Fifo> fifos;
+  Json source, preprocessing;
+  Quantisation quantisation;
+  Needs cost;
+  RecordVisitor::Named<std::string> files;
+  void describe(RecordVisitor& v);
+};
+
+/// Throws Data where the folder has no manifest or a damaged one, Unsupported where its version is
+/// another.
+Manifest read_manifest(const std::string& folder);
+/// Whether a folder holds a project that write_project wrote.
+bool is_project(const std::string& folder);
+
+constexpr int kManifestVersion = 1;
+
+}  // namespace tailor

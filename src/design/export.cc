@@ -1,0 +1,188 @@
+#include "tailor/design/export.h"
+
+#include <cmath>
+
+#include "tailor/core/interrupt.h"
+#include "tailor/core/strings.h"
+#include "tailor/core/threads.h"
+#include "tailor/emulate/float64.h"
+#include "tailor/emulate/integer.h"
+#include "tailor/emulate/liveness.h"
+#include "tailor/emulate/noise.h"
+
+namespace tailor {
+namespace {
+
+using Counts = RecordVisitor::Named<int64_t>;
+
+/// Answers of `count` images, computed on all cores.
+template <class Answer, class Run>
+std::vector<Answer> run_all(size_t count, const Run& run) {
+  std::vector<Answer> answers(count);
+  parallel_for(static_cast<int64_t>(count), 0, [&](int64_t i) {
+    if (pending_interrupt() == 0) answers[static_cast<size_t>(i)] = run(static_cast<size_t>(i));
+  });
+  throw_if_interrupted();
+  return answers;
+}
+
+double root_mean_square(const std::vector<std::vector<double>>& exact,
+                        const std::vector<IntegerResult>& integers) {
+  double squares = 0, count = 0;
+  for (size_t i = 0; i < exact.size(); ++i) {
+    for (size_t k = 0; k < exact[i].size(); ++k) {
+      const double error = exact[i][k] - integers[i].logits[k];
+      squares += error * error;
+      ++count;
+    }
+  }
+  return std::sqrt(squares / count);
+}
+
+void add_count(Counts& counts, const Node& node, int64_t count) {
+  if (count > 0) counts.emplace_back(node.name, count);
+}
+
+/// "conv1 (2 of 16), conv2 (1 of 16)".
+std::string outputs_text(const Graph& design, const Counts& counts) {
+  std::vector<std::string> parts;
+  for (const auto& [name, count] : counts) {
+    for (const Node& node : design.nodes) {
+      if (node.name != name) continue;
+      const int64_t outputs =
+          node.outputs.empty() ? 0 : design.value(node.outputs[0]).shape.channels;
+      parts.push_back(fmt::format("{} ({} of {})", name, count, outputs));
+    }
+  }
+  return join(parts, ", ");
+}
+
+/// What became 0 or stands still, and what of it should worry.
+void look_for_underflow(Quantisation& q, const Graph& design, const TestVectors& vectors,
+                        const std::vector<std::vector<double>>& exact) {
+  const std::vector<Underflow> underflows = count_underflows(design);
+  const std::vector<int64_t> still = count_constant_channels(design, vectors.inputs);
+  for (size_t n = 0; n < design.nodes.size(); ++n) {
+    q.weights += underflows[n].nonzero;
+    add_count(q.weight_underflows, design.nodes[n], underflows[n].weights);
+    add_count(q.lost_kernels, design.nodes[n], underflows[n].kernels);
+    add_count(q.constant_channels, design.nodes[n], still[n]);
+  }
+  const InputDependence d = input_dependence(vectors.inputs, vectors.expected, exact);
+  if (d.known) q.depends_on_input = d.depends;
+  if (d.known && !d.depends && d.expected) {
+    q.warnings.push_back(fmt::format(
+        "all {} vectors give the same logits, and in float64 they do not: the design does not "
+        "depend on its input; ask for more bits behind the point (--precision)",
+        vectors.expected.size()));
+  }
+  if (!q.lost_kernels.empty()) {
+    q.warnings.push_back(
+        "outputs whose weights all became 0: " + outputs_text(design, q.lost_kernels) +
+        "; ask for more bits behind the point (--precision)");
+  }
+  if (!q.constant_channels.empty()) {
+    q.warnings.push_back(
+        "outputs that are the same for every pixel of every vector, and are not in float64: " +
+        outputs_text(design, q.constant_channels));
+  }
+}
+
+}  // namespace
+
+double six_digits(double value) { return *parse_number(fmt::format("{:.6g}", value)); }
+
+int64_t total(const Counts& counts) {
+  int64_t sum = 0;
+  for (const auto& [name, count] : counts) sum += count;
+  return sum;
+}
+
+Plan plan_export(const Lowered& lowered, const ExportConfig& config, double input_magnitude) {
+  return plan(lowered, config.layout, config.type("--precision"), input_magnitude);
+}
+
+Budget budget_of(const ExportConfig& config) {
+  Budget budget;
+  budget.device = find_device(config.fpga);
+  budget.reuse_factor = config.reuse_factor;
+  return budget;
+}
+
+SizedDesign design_export(const Lowered& lowered, const ExportConfig& config,
+                          double input_magnitude) {
+  const Budget budget = budget_of(config);
+  const Device& device = budget.device;
+  const Plan plan = plan_export(lowered, config, input_magnitude);
+  Design design = realise(plan, size(plan, budget), device);
+  const Cost needed = cost(plan, design.sizing(), device);
+  std::vector<Limit> found = limits(plan, design.sizing(), device, config.backend);
+  return {std::move(design), device, needed, std::move(found)};
+}
+
+std::vector<Limit> limits_of_export(const Lowered& lowered, const ExportConfig& config) {
+  try {
+    const Budget budget = budget_of(config);
+    const Plan plan = plan_export(lowered, config, 0);
+    return limits(plan, size(plan, budget), budget.device, config.backend);
+  } catch (const Error& e) {
+    if (e.kind() != ErrorKind::Unsupported) throw;
+    return {{"unsupported", true, e.what()}};
+  }
+}
+
+void Quantisation::describe(RecordVisitor& v) {
+  constexpr double kMost = HUGE_VAL;
+  v.number("rms_predicted", rms_predicted, 0, kMost,
+           "Root mean square error of the logits against float64, predicted from types, weights "
+           "and images alone (docs/design/0005).");
+  v.number("rms_measured", rms_measured, 0, kMost,
+           "The same, of the integers on the first 8 vectors.");
+  v.number("rms_bound", rms_bound, 0, kMost, "What `tailor check` allows: 3 times the prediction.");
+  v.counts("overflows", overflows,
+           "By stage: outputs that did not fit their type, over all vectors.");
+  v.counts("weight_overflows", weight_overflows, "By stage: weights that did not fit their type.");
+  v.counts("weight_underflows", weight_underflows,
+           "By stage: weights that are not 0 and became 0.");
+  v.counts("lost_kernels", lost_kernels, "By stage: outputs whose weights all became 0.");
+  v.counts("constant_channels", constant_channels,
+           "By stage: outputs that are one number at every pixel of every vector, and are not in "
+           "float64.");
+  v.optional_boolean("depends_on_input", depends_on_input,
+                     "Whether the logits differ between vectors; null where the vectors do not.");
+  if (v.wants(!warnings.empty()))
+    v.texts("warnings", warnings, "What of it should worry; absent where nothing does.");
+}
+
+Quantisation measure(const Design& design, TestVectors& vectors) {
+  const Graph& graph = design.graph();
+  const std::vector<std::vector<double>>& images = vectors.inputs;
+  const IntegerEmulator emulator(graph);
+  const auto integers =
+      run_all<IntegerResult>(images.size(), [&](size_t i) { return emulator.run(images[i]); });
+  const std::vector<std::vector<double>> few(
+      images.begin(),
+      images.begin() + static_cast<std::ptrdiff_t>(std::min(kQuantisationImages, images.size())));
+  const double predicted = predict_rms_error(graph, few);
+  const Float64Emulator float64(graph);
+  const auto exact =
+      run_all<std::vector<double>>(few.size(), [&](size_t i) { return float64.run(few[i]); });
+  std::vector<int64_t> overflows(graph.nodes.size(), 0);
+  vectors.expected.clear();
+  for (const IntegerResult& r : integers) {
+    vectors.expected.push_back(r.logits_raw);
+    for (size_t n = 0; n < overflows.size(); ++n) overflows[n] += r.overflows[n];
+  }
+  Quantisation q;
+  q.rms_predicted = six_digits(predicted);
+  q.rms_measured = six_digits(root_mean_square(exact, integers));
+  q.rms_bound = six_digits(kQuantisationSafety * predicted);
+  for (size_t n = 0; n < graph.nodes.size(); ++n) {
+    add_count(q.overflows, graph.nodes[n], overflows[n]);
+    add_count(q.weight_overflows, graph.nodes[n], emulator.weight_overflows()[n]);
+  }
+  look_for_underflow(q, graph, vectors, exact);
+  return q;
+}
+
+}  // namespace tailor

@@ -1,0 +1,14 @@
+// The HLS target's two halves: writing a project, and running one that was written.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "tailor/target/target.h"
+
+namespace tailor {
+
+void write_hls_project(const ProjectContents& contents, Manifest& manifest, ProjectFiles& files);
+std::unique_ptr<Project> open_hls_project(const std::string& folder, const std::string& top);
+
+}  // namespace tailor

@@ -1,0 +1,63 @@
+// The files of a run of version 1 are records: read and written again they are the same bytes.
+#include "tailor/run/results.h"
+
+#include <gtest/gtest.h>
+
+#include "support/expect_error.h"
+#include "tailor/core/files.h"
+#include "tailor/core/process.h"
+#include "tailor/core/strings.h"
+
+namespace tailor {
+namespace {
+
+template <class Record>
+std::string again(const std::string& text, const std::string& source, int indent) {
+  Record record;
+  auto fields = [&](RecordVisitor& v) { record.describe(v); };
+  read_record(Json::parse(text, source), source, fields);
+  return write_record(fields).dump(indent);
+}
+
+class Results : public ::testing::Test {
+ protected:
+  Results() {
+    const std::string archive = TAILOR_TEST_SOURCE "/frozen/v1/runs.tar.xz";
+    EXPECT_EQ(run_process({"tar", "xJf", archive}, folder_.path()).status, 0);
+  }
+  std::string file(const std::string& name) const {
+    return read_file(path_join(folder_.path(), "runs/" + name));
+  }
+  template <class Record>
+  void expect_lines_kept(const std::string& name) const {
+    size_t lines = 0;
+    for (const std::string& line : split(file(name), '\n')) {
+      if (line.empty()) continue;
+      ++lines;
+      EXPECT_EQ(again<Record>(line, name, -1), line);
+    }
+    EXPECT_GT(lines, 0U) << name;
+  }
+  TemporaryDirectory folder_{"tailor-results"};
+};
+
+TEST_F(Results, LinesOfEpochsAndAlterationsAreKept) {
+  for (const char* run : {"finished", "stopped"}) {
+    expect_lines_kept<EpochMetrics>(std::string(run) + "/metrics.jsonl");
+    expect_lines_kept<AlterationLine>(std::string(run) + "/alterations.jsonl");
+  }
+}
+
+TEST_F(Results, SummariesAreKeptWithAndWithoutATeacher) {
+  const std::string teacher = "teachers/frozen-synthetic-teacher-6a89a1e097/summary.json";
+  for (const std::string& name : {std::string("finished/summary.json"), teacher})
+    EXPECT_EQ(again<RunSummary>(file(name), name, 2), trim(file(name))) << name;
+}
+
+TEST_F(Results, AnUnknownKeyIsSaid) {
+  testing::expect_error(ErrorKind::Config, {"/losss: unknown key", "line 1"},
+                        [] { again<EpochMetrics>(R"({"losss": 1})", "line 1", -1); });
+}
+
+}  // namespace
+}  // namespace tailor

@@ -1,0 +1,39 @@
+// Designs for tests in one call: plan, size, realise.
+#pragma once
+
+#include "tailor/design/design.h"
+
+namespace tailor::testing {
+
+struct DesignOptions {
+  FixedType type;
+  double input_magnitude = 0;
+  Layout layout = Layout::Fused;
+  std::optional<int64_t> reuse_factor;
+};
+
+inline Plan make_plan(const Graph& lowered, const DesignOptions& o) {
+  return plan(Lowered(lowered, "test"), o.layout, o.type, o.input_magnitude);
+}
+inline Budget budget(const DesignOptions& o) { return {find_device("u200"), o.reuse_factor}; }
+inline Sizing make_sizing(const Plan& plan, const DesignOptions& o) {
+  return size(plan, budget(o));
+}
+inline Design make_design(const Graph& lowered, const DesignOptions& o) {
+  const Plan plan = make_plan(lowered, o);
+  return realise(plan, make_sizing(plan, o), find_device("u200"));
+}
+/// What the export says of a design.
+inline Cost cost_of(const Graph& lowered, const DesignOptions& o) {
+  const Plan plan = make_plan(lowered, o);
+  const Device device = find_device("u200");
+  return cost(plan, realise(plan, make_sizing(plan, o), device).sizing(), device);
+}
+inline std::vector<Limit> limits_of(const Graph& lowered, const DesignOptions& o,
+                                    HlsBackend backend) {
+  const Plan plan = make_plan(lowered, o);
+  const Device device = find_device("u200");
+  return limits(plan, realise(plan, make_sizing(plan, o), device).sizing(), device, backend);
+}
+
+}  // namespace tailor::testing
