@@ -13,7 +13,7 @@
 #include "tailor/emulate/float64.h"
 #include "tailor/emulate/integer.h"
 
-namespace tailor {
+namespace tailor::cli {
 namespace {
 
 /// A lowered network on the CPU without LibTorch, an image a thread.
@@ -141,4 +141,4 @@ int run_evaluate(const EvaluateOptions& options) {
 
 int run_train(const TrainOptions& options) { return open_torch().train(options); }
 
-}  // namespace tailor
+}  // namespace tailor::cli

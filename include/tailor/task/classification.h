@@ -10,7 +10,7 @@
 #include "tailor/task/confusion.h"
 #include "tailor/task/task.h"
 
-namespace tailor {
+namespace tailor::task {
 
 int64_t predicted_class(Span<const float> logits);
 
@@ -92,4 +92,4 @@ class EvaluationMeter {
   double loss_sum_ = 0;
 };
 
-}  // namespace tailor
+}  // namespace tailor::task

@@ -5,7 +5,7 @@
 #include "tailor/run/checkpoint.h"
 #include "tailor/train/trainer.h"
 
-namespace tailor {
+namespace tailor::cli {
 namespace {
 
 class TorchEvaluator : public Evaluator {
@@ -47,4 +47,4 @@ int torch_evaluate(const EvaluateOptions& options) {
   return evaluate_images(evaluator, options);
 }
 
-}  // namespace tailor
+}  // namespace tailor::cli
