@@ -151,7 +151,7 @@ void BM_LibjpegTurbo(benchmark::State& state) {
     int width = 0, height = 0, sampling = 0, colour = 0;
     if (tjDecompressHeader3(handle, data, bytes.size(), &width, &height, &sampling, &colour) != 0)
       return state.SkipWithError(tjGetErrorStr2(handle));
-    const Window w = centre_window({height, width}, shape, 256);
+    const CropWindow w = centre_window({height, width}, shape, 256);
     int eighths = 8;
     while (eighths > 1 && w.height * eighths / 2 >= 8 * shape.height) eighths /= 2;
     const tjscalingfactor factor{eighths, 8};

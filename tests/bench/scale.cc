@@ -129,7 +129,7 @@ int run(int64_t side, Layout layout, bool compile, const std::string& output) {
 }  // namespace tailor::test
 
 int main(int argc, char** argv) {
-  using namespace tailor;
+  using namespace tailor::test;
   const auto side = argc == 5 ? parse_int(argv[1]) : std::nullopt;
   const std::string layout = argc == 5 ? argv[2] : "", compile = argc == 5 ? argv[3] : "";
   if (!side || *side < 32 || (layout != "fused" && layout != "stock") ||
