@@ -35,7 +35,7 @@ class ProjectFiles {
 struct RunOptions {
   std::string compiler;  // empty: $CXX, else c++
   int64_t vectors = 0;   // the first so many
-  int64_t classes = 0;   // logits of each
+  int64_t outputs = 0;   // numbers in the answer to each, of all positions
   int threads = 0;       // 0: all
 };
 struct RunResult {

@@ -129,7 +129,7 @@ class HlsProject : public Project {
         return result;
       }
       if (r.status != 0) result.bench_error = "tb_data/expected.dat was changed";
-      auto more = read_rows(log_of(part), static_cast<size_t>(options.classes), parse_int);
+      auto more = read_rows(log_of(part), static_cast<size_t>(options.outputs), parse_int);
       result.logits.insert(result.logits.end(), more.begin(), more.end());
     }
     return result;
