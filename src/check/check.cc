@@ -236,7 +236,7 @@ std::string first_difference(const Subject& p, const CheckOptions& options, size
 /// A compiler that refuses a project which is `as_exported` is at fault itself.
 CheckStep check_compiled(const Subject& p, const std::vector<IntegerResult>& integers,
                          const CheckOptions& options, bool as_exported, Progress& progress) {
-  const RunResult run = p.project->run(p.run_options(options), progress);
+  const ProjectRun run = p.project->run(p.run_options(options), progress);
   if (!run.build_error.empty() && as_exported) fail(ErrorKind::ExternalTool, "{}", run.build_error);
   if (!run.build_error.empty()) return {"compiled", false, run.build_error};
   if (!run.run_error.empty()) return {"compiled", false, run.run_error};

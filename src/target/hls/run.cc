@@ -102,8 +102,8 @@ class HlsProject : public Project {
 
   const char* what_runs() const override { return "compiled C++"; }
 
-  RunResult run(const RunOptions& options, Progress& progress) override {
-    RunResult result;
+  ProjectRun run(const RunOptions& options, Progress& progress) override {
+    ProjectRun result;
     const std::string binary = path_join(scratch_.path(), "csim");
     progress.begin("compiling", 1, "file");
     result.build_error = compile(folder_, top_, options, binary, /*trace=*/false);
