@@ -147,9 +147,8 @@ Checkpoint exported_and_imported(const Checkpoint& trained, const std::string& c
   const std::string description = path_join(folder, "altered.json"),
                     weights = path_join(folder, "weights.safetensors");
   write_file(description, write_network(trained.network).dump(2));
-  run_tailor(
-      {"export", "--format", "safetensors", "--checkpoint", checkpoint, "--output", weights},
-      folder);
+  run_tailor({"export", "--format", "safetensors", "--checkpoint", checkpoint, "--output", weights},
+             folder);
   run_tailor({"import", weights, "--network", description, "--output", "imported"}, folder);
   return load_checkpoint(path_join(folder, "imported/model.ckpt"));
 }
@@ -173,9 +172,8 @@ void go_all_the_way(int64_t seed, const std::string& folder) {
   const Checkpoint trained = load_checkpoint(run.last());
   EXPECT_EQ(trained.position.edits_applied, skip_ids(network).empty() ? 0 : 1);
   const MapShape answer = output_shape(trained.network);
-  const Shape each = network.answers_per_position()
-                         ? Shape{4, answer.pixels(), answer.channels}
-                         : Shape{4, answer.channels};
+  const Shape each = network.answers_per_position() ? Shape{4, answer.pixels(), answer.channels}
+                                                    : Shape{4, answer.channels};
   EXPECT_EQ(trained.witness->outputs.shape(), each);
 
   const Checkpoint imported = exported_and_imported(trained, run.last(), folder);

@@ -265,8 +265,7 @@ int torch_train(const TrainOptions& options) {
     verify_batches(loaded.config.train, network, spec.data.train->size(), "/train", spec.source);
     spec.role = "student, ";
   } else {
-    const Network network =
-        make_network(loaded.config.network, spec.data.shape, spec.data.classes);
+    const Network network = make_network(loaded.config.network, spec.data.shape, spec.data.classes);
     verify_classifies(network.answers_per_position(), output_shape(network), network.name);
     spec.start = load_start(loaded.config, loaded.config.train, spec.data, spec.source,
                             request.goes_on ? path_join(output, "last.ckpt") : "");

@@ -27,8 +27,7 @@ Map float64_shortcut(const Float64Call& call) {
   Map y(static_cast<size_t>(out.size()), 0.0);
   for (int64_t oy = 0; oy < out.height; ++oy) {
     for (int64_t ox = 0; ox < out.width; ++ox) {
-      const double* from =
-          call.input().data() +
+      const double* from = call.input().data() +
                            (oy * a.stride.height * in.width + ox * a.stride.width) * in.channels;
       std::copy(from, from + in.channels,
                 y.data() + (oy * out.width + ox) * out.channels + a.channel_offset);

@@ -43,8 +43,8 @@ class ShortcutPadRules : public OperationOf<ops::ShortcutPad> {
   MapShape shape(const Graph& graph, const Node& node, int64_t out_channels) const override {
     const auto& a = node.as<ops::ShortcutPad>();
     const MapShape& x = input_shape(graph, node);
-    need(is_map_side(a.stride.height) && is_map_side(a.stride.width) && a.channel_offset >= 0 && a.channel_offset <= kMaxMapSide &&
-             a.channel_offset + x.channels <= out_channels,
+    need(is_map_side(a.stride.height) && is_map_side(a.stride.width) && a.channel_offset >= 0 &&
+             a.channel_offset <= kMaxMapSide && a.channel_offset + x.channels <= out_channels,
          node, "channels do not fit");
     return {out_channels, (x.height + a.stride.height - 1) / a.stride.height,
             (x.width + a.stride.width - 1) / a.stride.width};
