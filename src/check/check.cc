@@ -18,7 +18,7 @@
 #include "tailor/emulate/witness.h"
 #include "tailor/target/target.h"
 
-namespace tailor {
+namespace tailor::check {
 namespace {
 
 /// Two float64 runs of the same function differ by the order of their sums only.
@@ -349,4 +349,4 @@ CheckReport check_project(const std::string& folder, const CheckOptions& options
   return report;
 }
 
-}  // namespace tailor
+}  // namespace tailor::check

@@ -14,7 +14,7 @@
 #include "tailor/emulate/integer.h"
 #include "tailor/task/classification.h"
 
-namespace tailor {
+namespace tailor::cli {
 namespace {
 
 /// A lowered network on the CPU without LibTorch, an image a thread.
@@ -144,4 +144,4 @@ int run_evaluate(const EvaluateOptions& options) {
 
 int run_train(const TrainOptions& options) { return open_torch().train(options); }
 
-}  // namespace tailor
+}  // namespace tailor::cli

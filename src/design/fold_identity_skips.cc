@@ -8,7 +8,7 @@
 #include "tailor/core/log.h"
 #include "tailor/design/passes.h"
 
-namespace tailor {
+namespace tailor::design {
 namespace {
 
 /// What a skip adds at one tap: weight [out][in], and to the bias.
@@ -116,4 +116,4 @@ void fold_identity_skips(Graph& graph, const Precision& precision) {
   remove_nodes(graph, dead);
 }
 
-}  // namespace tailor
+}  // namespace tailor::design

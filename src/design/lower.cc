@@ -3,7 +3,7 @@
 #include "tailor/core/strings.h"
 #include "tailor/emulate/witness.h"
 
-namespace tailor {
+namespace tailor::design {
 namespace {
 
 /// [out, channels of all pixels] → [out, pixels with all their channels], the order of tokens.
@@ -167,4 +167,4 @@ void verify_witness(const Graph& graph, const std::string& where) {
   }
 }
 
-}  // namespace tailor
+}  // namespace tailor::design

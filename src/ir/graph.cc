@@ -4,7 +4,7 @@
 
 #include "ir/operations/rules.h"
 
-namespace tailor {
+namespace tailor::ir {
 namespace {
 
 std::string arity_text(int64_t least, int64_t most) {
@@ -122,4 +122,4 @@ int64_t largest_register_array(const Graph& design) {
   return largest;
 }
 
-}  // namespace tailor
+}  // namespace tailor::ir

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <numeric>
 
-namespace tailor {
+namespace tailor::task {
 namespace {
 
 template <class T>
@@ -148,4 +148,4 @@ void EvaluationMeter::add(Span<const double> logits, int64_t label) {
   loss_sum_ += log_sum(logits, largest) + (largest - logits[right]);
 }
 
-}  // namespace tailor
+}  // namespace tailor::task

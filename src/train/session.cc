@@ -11,7 +11,7 @@
 #include "tailor/task/classification.h"
 #include "tailor/train/device.h"
 
-namespace tailor {
+namespace tailor::train {
 namespace {
 
 /// The training witness takes this many images, fewer where a network has many
@@ -170,4 +170,4 @@ void Session::diverged(const std::string& what, double value, double rate,
        path_exists(folder.last()) ? "; " + folder.last() + " is as it was last saved" : "");
 }
 
-}  // namespace tailor
+}  // namespace tailor::train

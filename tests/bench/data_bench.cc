@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "support/rooms.h"
 #include "tailor/core/files.h"
 #include "tailor/core/log.h"
 #include "tailor/core/random.h"
@@ -14,7 +15,7 @@
 #include "tailor/data/codec.h"
 #include "tailor/data/packed.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 constexpr int64_t kMadeImages = 64;
@@ -166,6 +167,6 @@ BENCHMARK(BM_DecodeJpeg);
 BENCHMARK(BM_LibjpegTurbo);
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test
 
 BENCHMARK_MAIN();

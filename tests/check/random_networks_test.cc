@@ -2,9 +2,10 @@
 #include <gtest/gtest.h>
 
 #include "support/random_projects.h"
+#include "support/rooms.h"
 #include "tailor/emulate/float64.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 TEST(Check, RandomNetworksPassInBothLayouts) {
@@ -19,4 +20,4 @@ TEST(Check, RandomNetworksPassInBothLayouts) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

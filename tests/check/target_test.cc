@@ -4,12 +4,13 @@
 
 #include "support/expect_error.h"
 #include "support/projects.h"
+#include "support/rooms.h"
 #include "tailor/check/check.h"
 #include "tailor/core/files.h"
 #include "tailor/core/strings.h"
 #include "tailor/emulate/integer.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 /// A design as text: a line a stage, and the vectors in JSON. What runs is the integer emulator on
@@ -116,4 +117,4 @@ TEST_F(Targets, AManifestIsReadAsItWasWritten) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

@@ -10,12 +10,13 @@
 #include "support/expect_error.h"
 #include "support/graphs.h"
 #include "support/networks.h"
+#include "support/rooms.h"
 #include "tailor/design/passes.h"
 #include "tailor/emulate/float64.h"
 #include "tailor/emulate/integer.h"
 #include "tailor/emulate/streams.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 using testing::Surgery;
@@ -434,4 +435,4 @@ TEST(HandMadeGraphs, AStageNamedAsTheTopFunctionGetsAnotherName) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

@@ -2,6 +2,7 @@
 // sums, one cast_raw where the graph says so. Every kernel (vectorised, portable, 64-bit), every
 // rounding and overflow mode, both layouts.
 #include "tailor/emulate/integer.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 
@@ -16,7 +17,7 @@
 #include "tailor/design/passes.h"
 #include "tailor/ir/weights.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 using testing::Surgery;
@@ -324,4 +325,4 @@ TEST(WindowSums, EveryKernelIsExactAtItsLimits) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

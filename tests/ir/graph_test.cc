@@ -1,4 +1,5 @@
 #include "tailor/ir/graph.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 
@@ -8,7 +9,7 @@
 #include "support/graphs.h"
 #include "tailor/core/strings.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 using testing::every_op_graph;
@@ -257,4 +258,4 @@ TEST(VerifyGraph, FindsWhatIsBroken) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "support/projects.h"
+#include "support/rooms.h"
 #include "tailor/check/check.h"
 #include "tailor/core/files.h"
 #include "tailor/core/strings.h"

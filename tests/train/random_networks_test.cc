@@ -8,13 +8,14 @@
 
 #include "support/expect_error.h"
 #include "support/random_projects.h"
+#include "support/rooms.h"
 #include "tailor/core/process.h"
 #include "tailor/net/weight_rules.h"
 #include "tailor/task/classification.h"
 #include "tailor/train/objective.h"
 #include "tailor/train/trainer.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 constexpr int64_t kRandomImages = 24;
@@ -225,4 +226,4 @@ TEST(RandomNetworks, ThatAnswerAtEveryPositionAreNoClassifiers) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

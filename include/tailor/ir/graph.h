@@ -14,7 +14,7 @@
 #include "tailor/tensors/map_shape.h"
 #include "tailor/tensors/tensor.h"
 
-namespace tailor {
+namespace tailor::ir {
 
 /// "lowered": as trained; "design": laid out, typed, ready to print.
 enum class GraphState { Lowered, Design };
@@ -139,4 +139,4 @@ Graph load_graph(const std::string& path);
 /// images are [n, channels, height, width].
 constexpr int kGraphVersion = 2;
 
-}  // namespace tailor
+}  // namespace tailor::ir

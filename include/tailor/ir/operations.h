@@ -7,7 +7,7 @@
 
 #include "tailor/ir/operation.h"
 
-namespace tailor {
+namespace tailor::ir {
 namespace ops {
 
 /// 0 → 1: the network's input.
@@ -94,4 +94,4 @@ struct Output {
 };
 
 }  // namespace ops
-}  // namespace tailor
+}  // namespace tailor::ir

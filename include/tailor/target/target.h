@@ -10,7 +10,7 @@
 #include "tailor/core/progress.h"
 #include "tailor/target/manifest.h"
 
-namespace tailor {
+namespace tailor::target {
 
 /// What a project is written from.
 struct ProjectContents {
@@ -89,4 +89,4 @@ std::unique_ptr<Target> make_hls_target();
 Manifest write_project(const Target& target, const ProjectContents& contents,
                        const std::string& output, bool force = false);
 
-}  // namespace tailor
+}  // namespace tailor::target

@@ -6,7 +6,7 @@
 #include "tailor/task/classification.h"
 #include "tailor/train/trainer.h"
 
-namespace tailor {
+namespace tailor::cli {
 namespace {
 
 class TorchEvaluator : public Evaluator {
@@ -50,4 +50,4 @@ int torch_evaluate(const EvaluateOptions& options) {
   return evaluate_images(evaluator, options);
 }
 
-}  // namespace tailor
+}  // namespace tailor::cli

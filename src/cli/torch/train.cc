@@ -13,7 +13,7 @@
 #include "tailor/train/device.h"
 #include "tailor/train/trainer.h"
 
-namespace tailor {
+namespace tailor::cli {
 namespace {
 
 std::string percent(const Json& value) {
@@ -302,4 +302,4 @@ int torch_train(const TrainOptions& options) {
   return 0;
 }
 
-}  // namespace tailor
+}  // namespace tailor::cli

@@ -4,7 +4,7 @@
 
 #include "tailor/emulate/kernels.h"
 
-namespace tailor {
+namespace tailor::emulate {
 namespace {
 
 using Map = std::vector<double>;
@@ -74,4 +74,4 @@ const RegisterKernels<ops::ShortcutPad> kShortcutKernels({float64_shortcut},
                                                          integer_kernel<IntegerShortcut>());
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::emulate

@@ -1,7 +1,7 @@
 // Zeros around a map, and the pad shortcut of option A.
 #include "ir/operations/rules.h"
 
-namespace tailor {
+namespace tailor::ir {
 namespace {
 
 Traits pad_traits(const char* name) {
@@ -78,4 +78,4 @@ const Operation& ops::ShortcutPad::operation() {
   return rules;
 }
 
-}  // namespace tailor
+}  // namespace tailor::ir

@@ -6,7 +6,7 @@
 #include "tailor/ir/weights.h"
 #include "target/hls/printer.h"
 
-namespace tailor {
+namespace tailor::target {
 namespace {
 
 using namespace cpp;  // the tree's node types are this file's vocabulary
@@ -237,4 +237,4 @@ std::string emit_test_bench_header(const Graph& design, const std::string& top,
                            {Guard{guard_name("test_bench"), items}}));
 }
 
-}  // namespace tailor
+}  // namespace tailor::target

@@ -9,7 +9,7 @@
 #include "tailor/core/threads.h"
 #include "target/hls/project.h"
 
-namespace tailor {
+namespace tailor::target {
 namespace {
 
 template <class Parse>
@@ -176,4 +176,4 @@ std::unique_ptr<Project> open_hls_project(const std::string& folder, const std::
   return std::make_unique<HlsProject>(folder, top);
 }
 
-}  // namespace tailor
+}  // namespace tailor::target

@@ -1,5 +1,6 @@
 // The written project: its text for two tiny graphs (goldens), its determinism, and what is
 // refused. That it computes the right thing is tests/check.
+#include "support/rooms.h"
 #include "tailor/ir/identifier.h"
 #include "tailor/target/target.h"
 
@@ -20,7 +21,7 @@
 #include "target/hls/cpp_document.h"
 #include "target/hls/emit.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 using testing::Surgery;
@@ -366,4 +367,4 @@ TEST(TopName, IsAlwaysLegal) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

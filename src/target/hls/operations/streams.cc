@@ -1,7 +1,7 @@
 // What moves tokens and computes little (library: stream_ops.h).
 #include "target/hls/printer.h"
 
-namespace tailor {
+namespace tailor::target {
 namespace {
 
 void add_config(StageConfig& c) {
@@ -78,4 +78,4 @@ const RegisterPrinter<ops::ShortcutPad> kShortcutPrinter({shortcut_config,
 const RegisterPrinter<ops::Clone> kClonePrinter({clone_config, clone_call, {}});
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::target
