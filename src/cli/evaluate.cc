@@ -12,6 +12,7 @@
 #include "tailor/design/passes.h"
 #include "tailor/emulate/float64.h"
 #include "tailor/emulate/integer.h"
+#include "tailor/task/classification.h"
 
 namespace tailor::cli {
 namespace {
@@ -22,7 +23,9 @@ class EmulatorEvaluator : public Evaluator {
   explicit EmulatorEvaluator(GraphSource& source) {
     title = source.title;
     input = source.lowered.graph().input_shape();
-    classes = source.lowered.graph().classes();
+    const MapShape& answers = source.lowered.graph().output_shape();
+    verify_classifies(answers.pixels() > 1, answers, source.title);
+    classes = answers.channels;
     class_names = source.class_names;
     preprocessing = source.preprocessing;
     data = source.data;

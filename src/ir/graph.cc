@@ -77,7 +77,9 @@ ValueId Graph::output() const {
 
 const MapShape& Graph::input_shape() const { return value(input()).shape; }
 
-int64_t Graph::classes() const { return value(output()).shape.channels; }
+const MapShape& Graph::output_shape() const { return value(output()).shape; }
+
+int64_t Graph::classes() const { return output_shape().channels; }
 
 MapShape infer_shape(const Graph& graph, const Node& node, int64_t out_channels) {
   const Traits& t = node.traits();

@@ -47,6 +47,8 @@ Session::Session(const RunSpec& s, RunFolder& f, Progress& p)
   const Network network =
       spec.teacher ? spec.teacher->network
                    : make_network(spec.config.network, spec.data.shape, spec.data.classes);
+  if (!s.task)
+    verify_classifies(network.answers_per_position(), output_shape(network), network.name);
   total_skips = static_cast<int64_t>(skip_ids(network).size());
   edits = plan_edits(spec.config.surgery, network, config.epochs, spec.source);
   hold_epochs = resolve_hold_epochs(config.schedule, config.epochs,

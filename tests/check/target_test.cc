@@ -29,8 +29,8 @@ class TextProject : public Project {
     return images;
   }
   const char* what_runs() const override { return "stages of text"; }
-  RunResult run(const RunOptions& options, Progress&) override {
-    RunResult result;
+  ProjectRun run(const RunOptions& options, Progress&) override {
+    ProjectRun result;
     const Graph design = load_graph(path_join(folder_, "design.safetensors"));
     const IntegerEmulator emulator(design);
     const auto images = inputs(design.input_shape());

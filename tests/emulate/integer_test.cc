@@ -118,7 +118,8 @@ ByValue<std::vector<int64_t>> slow_run(const Graph& g, const std::vector<double>
                          fraction(0));
           } else if (node.is<ops::ShortcutPad>()) {
             const auto& a = node.as<ops::ShortcutPad>();
-            value = fine(at(0, oy * a.stride, ox * a.stride, o - a.channel_offset), fraction(0));
+            value = fine(at(0, oy * a.stride.height, ox * a.stride.width, o - a.channel_offset),
+                         fraction(0));
           } else if (node.is<ops::MaxPool2d>()) {
             const Window& win = node.as<ops::MaxPool2d>().window;
             std::vector<Int128> window;

@@ -35,7 +35,7 @@ inline Graph every_op_graph() {
   ValueId x = g.add_node(conv, "conv", {padded}, 3);
   x = g.add_node(ops::BatchNorm{1e-3}, "bn", {x});
   x = g.add_node(ops::Relu{}, "relu", {x});
-  const ValueId skip = g.add_node(ops::ShortcutPad{2, 1}, "shortcut", {input}, 3);
+  const ValueId skip = g.add_node(ops::ShortcutPad{{2, 2}, 1}, "shortcut", {input}, 3);
   x = g.add_node(ops::Add{}, "add", {x, {skip, "s.skip"}});
   const ValueId clone = g.add_node(ops::Clone{}, "clone", {x});
   const ValueId copy = g.add_value("clone.copy", g.value(x).shape);
@@ -173,7 +173,7 @@ inline Graph windows_graph(int64_t height, int64_t width, bool shortened) {
   b.conv("b1.conv2", b.at, same_window<ops::Conv2d>(shape(b.at), 2, 1), 8);
   end("b1.conv2", true);
   x = from = b.at;
-  from = b.add(ops::ShortcutPad{1, 1}, "b2.shortcut", {from}, 10);
+  from = b.add(ops::ShortcutPad{{1, 1}, 1}, "b2.shortcut", {from}, 10);
   a = same_window<ops::Conv2d>(shape(x), 3, 1);
   a.groups = 2;
   b.conv("b2.conv1", x, a, 10);

@@ -164,9 +164,8 @@ class RandomNetwork {
       layers = {BatchNormLayer{}};
       return true;
     }
-    const bool even = stride.height == stride.width || from.height == 1;
     const int64_t room = to.channels - from.channels;
-    if (which == 2 && room >= 0 && even) {
+    if (which == 2 && room >= 0) {
       layers = {PickLayer{to.channels, stride, below(room + 1)}};
     } else if (which == 3) {  // depthwise, then pointwise
       Window depthwise{{1, from.width > 2 ? 3 : 1}, stride, {1, 1}, {}};

@@ -34,7 +34,7 @@ using OptimizerSlots = std::map<std::string, TensorMap>;
 struct CheckpointWitness {
   std::string source;
   Tensor inputs;   // F32 [n, height, width, channels]
-  Tensor outputs;  // F32 [n, classes]: LibTorch's own
+  Tensor outputs;  // F32 [n, classes] or [n, positions, classes]: LibTorch's own
 };
 
 struct Checkpoint {

@@ -3,6 +3,7 @@
 #include "cli/source.h"
 #include "cli/torch/plugin.h"
 #include "tailor/run/checkpoint.h"
+#include "tailor/task/classification.h"
 #include "tailor/train/trainer.h"
 
 namespace tailor::cli {
@@ -11,6 +12,8 @@ namespace {
 class TorchEvaluator : public Evaluator {
  public:
   explicit TorchEvaluator(const std::string& path) : checkpoint_(load_checkpoint(path)) {
+    const Network& network = checkpoint_.network;
+    verify_classifies(network.answers_per_position(), output_shape(network), path);
     const RunConfig run = read_run_config(checkpoint_.config, path);
     title = path;
     backend = "libtorch", how = "LibTorch, float32";

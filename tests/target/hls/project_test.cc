@@ -357,7 +357,7 @@ TEST(TopName, IsAlwaysLegal) {
   for (const char* raw : {"A-", "A--", "EOF_", "_", "-", "ap_", "int_", "x_t_", "__", "a__b_"})
     EXPECT_TRUE(is_identifier(make_identifier(raw))) << raw << ": " << make_identifier(raw);
   EXPECT_EQ(make_identifier("RESNET"), "RESNET_net");
-  EXPECT_EQ(make_identifier("TAILOR_OUTPUTS"), "TAILOR_OUTPUTS_net");
+  EXPECT_EQ(make_identifier("TAILOR_OUTPUT_BITS"), "TAILOR_OUTPUT_BITS_net");
   EXPECT_EQ(make_identifier("ap_int"), "n_ap_int");
   EXPECT_EQ(make_identifier("resnet20"), "resnet20");
   EXPECT_EQ(make_identifier("20-layers"), "n20_layers");

@@ -49,7 +49,8 @@ void shortcut_config(StageConfig& c) {
   const auto& a = c.node.as<ops::ShortcutPad>();
   c.add("height", c.in.shape.height);
   c.add("width", c.in.shape.width);
-  c.add("stride", a.stride);
+  c.add("stride_height", a.stride.height);
+  c.add("stride_width", a.stride.width);
   c.add("in_channels", c.in.shape.channels);
   c.add("bits", c.in.type->width);
   c.add("channel_offset", a.channel_offset);
