@@ -8,7 +8,9 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <functional>
 #include <sstream>
+#include <utility>
 
 #include "cli/program.h"
 #include "tailor/cli/commands.h"
@@ -353,6 +355,98 @@ ProgramDescription describe_program(const CLI::App& app) {
   return program;
 }
 
+using Commands = std::vector<std::pair<const CLI::App*, std::function<int()>>>;
+
+CLI::App& add_command(CLI::App& app, AllOptions& o, const char* name, const char* what) {
+  CLI::App* command = app.add_subcommand(name, what);
+  command
+      ->add_option("--log", o.log,
+                   "Log level: trace, debug, info, warn, error, off; per room: info,passes=debug "
+                   "(default $TAILOR_LOG, else info)")
+      ->type_name("LEVEL");
+  return *command;
+}
+
+/// Every command but help, in the order of the list, with what it runs.
+Commands add_commands(CLI::App& app, AllOptions& o) {
+  Commands commands;
+  auto add = [&](const char* name, const char* what, std::function<int()> run) -> CLI::App& {
+    CLI::App& command = add_command(app, o, name, what);
+    commands.emplace_back(&command, std::move(run));
+    return command;
+  };
+  auto print = [](const std::string& text) {
+    fmt::print("{}", text);
+    return 0;
+  };
+  setup_train(add("train", "Train a teacher, then the student while its skips are altered",
+                  [&] { return run_train(o.train); }),
+              o.train);
+  setup_evaluate(
+      add("evaluate", "Accuracy of a checkpoint: float, or fixed point as the FPGA computes it",
+          [&] { return run_evaluate(o.evaluate); }),
+      o.evaluate);
+  setup_export(add("export", "Write a network as an HLS C++ project",
+                   [&] { return run_export(o.exporting); }),
+               o.exporting);
+  setup_check(add("check", "Compile a project and prove that it computes what the network computes",
+                  [&] { return run_check(o.check); }),
+              o.check);
+  setup_inspect(
+      add("inspect", "Topology, skips, parameters and cost of a checkpoint, graph or named network",
+          [&] { return run_inspect(o.inspect); }),
+      o.inspect);
+  setup_import(
+      add("import", "Weights trained elsewhere, as a checkpoint of ours; no code in them is run",
+          [&] { return run_import(o.import); }),
+      o.import);
+  setup_config(
+      add("config", "List, show and document configurations", [&] { return run_config(o.config); }),
+      o.config);
+  setup_data(add("data", "Look at a data set of your own, or pack it into a fast cache",
+                 [&] { return run_data(o.data); }),
+             o.data);
+  add_json(add("version", "Version, commit and compiler of this build",
+               [&] { return run_version(o.version); }),
+           o.version);
+  add_json(
+      add("env",
+          "CPU, threads, LibTorch, BLAS, GPU: what is there, what is missing and what that costs",
+          [&] { return run_env(o.env); }),
+      o.env);
+  add("completion", "Completion for a shell: bash, zsh or fish",
+      [&, print] { return print(completion_script(describe_program(app), o.shell)); })
+      .add_option("shell", o.shell, "bash (default), zsh, fish")
+      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+  add("man", "The manual page, tailor(1)", [&, print] {
+    return print(manual_page(describe_program(app)));
+  }).group("");
+  return commands;
+}
+
+/// The message of the exception that is being handled, and its exit code.
+int explain_failure() {
+  clear_progress_line();
+  try {
+    throw;
+  } catch (const Interrupted& e) {
+    return 128 + e.signal();
+  } catch (const Error& e) {
+    const std::string kind = std::string(error_kind_name(e.kind())) + ": ", message = e.what();
+    complain("tailor: {}{}\n", starts_with(message, kind) ? "" : kind, message);
+    return exit_code(e.kind());
+  } catch (const std::bad_alloc&) {
+    complain(
+        "tailor: unsupported: out of memory; what was asked for needs more than this "
+        "machine gives\n");
+    return exit_code(ErrorKind::Unsupported);
+  } catch (const std::exception& e) {
+    if (std::ferror(stdout) != 0) return exit_code(ErrorKind::Data);  // run_cli says so
+    complain("tailor: internal: {} (this is a bug in tailor, please report it)\n", e.what());
+    return exit_code(ErrorKind::Internal);
+  }
+}
+
 }  // namespace
 
 static int run_command(int argc, const char* const* argv) {
@@ -366,50 +460,12 @@ static int run_command(int argc, const char* const* argv) {
   app.require_subcommand(1);
   app.get_formatter()->column_width(34);
   app.footer(fmt::format("Exit codes: {}.", kExitCodes));
-  auto sub = [&](const char* name, const char* what) {
-    CLI::App* s = app.add_subcommand(name, what);
-    s->add_option("--log", o.log,
-                  "Log level: trace, debug, info, warn, error, off; per room: info,passes=debug "
-                  "(default $TAILOR_LOG, else info)")
-        ->type_name("LEVEL");
-    return s;
-  };
-  CLI::App* train = sub("train", "Train a teacher, then the student while its skips are altered");
-  setup_train(*train, o.train);
-  CLI::App* evaluate =
-      sub("evaluate", "Accuracy of a checkpoint: float, or fixed point as the FPGA computes it");
-  setup_evaluate(*evaluate, o.evaluate);
-  CLI::App* exporting = sub("export", "Write a network as an HLS C++ project");
-  setup_export(*exporting, o.exporting);
-  CLI::App* check =
-      sub("check", "Compile a project and prove that it computes what the network computes");
-  setup_check(*check, o.check);
-  CLI::App* inspect = sub(
-      "inspect", "Topology, skips, parameters and cost of a checkpoint, graph or named network");
-  setup_inspect(*inspect, o.inspect);
-  CLI::App* import =
-      sub("import", "Weights trained elsewhere, as a checkpoint of ours; no code in them is run");
-  setup_import(*import, o.import);
-  CLI::App* config = sub("config", "List, show and document configurations");
-  setup_config(*config, o.config);
-  CLI::App* data = sub("data", "Look at a data set of your own, or pack it into a fast cache");
-  setup_data(*data, o.data);
-  CLI::App* version_command = sub("version", "Version, commit and compiler of this build");
-  add_json(*version_command, o.version);
-  CLI::App* env =
-      sub("env",
-          "CPU, threads, LibTorch, BLAS, GPU: what is there, what is missing and what that costs");
-  add_json(*env, o.env);
-  CLI::App* completion = sub("completion", "Completion for a shell: bash, zsh or fish");
-  completion->add_option("shell", o.shell, "bash (default), zsh, fish")
-      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
-  CLI::App* manual = sub("man", "The manual page, tailor(1)")->group("");
+  const Commands commands = add_commands(app, o);
   std::vector<std::string> names;
-  for (const CLI::App* s : app.get_subcommands([](const CLI::App*) { return true; })) {
-    if (!s->get_group().empty()) names.push_back(s->get_name());
-  }
-  CLI::App* help = sub("help", "This list, or what a command takes");
-  help->add_option("command", o.help, "The command")->check(CLI::IsMember(names));
+  for (const auto& [command, run] : commands)
+    if (!command->get_group().empty()) names.push_back(command->get_name());
+  CLI::App& help = add_command(app, o, "help", "This list, or what a command takes");
+  help.add_option("command", o.help, "The command")->check(CLI::IsMember(names));
 
   const std::string top_help = app.help();  // afterwards CLI11 gives the chosen command's
 
@@ -424,7 +480,7 @@ static int run_command(int argc, const char* const* argv) {
     complain("{}", explain_usage(describe_program(app), e.what(), {argv, argv + argc}));
     return exit_code(ErrorKind::Usage);
   }
-  if (*help) {
+  if (help) {
     fmt::print("{}", o.help.empty() ? top_help : app.get_subcommand(o.help)->help("tailor"));
     return 0;
   }
@@ -437,41 +493,11 @@ static int run_command(int argc, const char* const* argv) {
     } else if (from_environment && *from_environment) {
       set_log_levels(from_environment);
     }
-    if (*train) return run_train(o.train);
-    if (*evaluate) return run_evaluate(o.evaluate);
-    if (*exporting) return run_export(o.exporting);
-    if (*check) return run_check(o.check);
-    if (*inspect) return run_inspect(o.inspect);
-    if (*import) return run_import(o.import);
-    if (*config) return run_config(o.config);
-    if (*data) return run_data(o.data);
-    if (*version_command) return run_version(o.version);
-    if (*env) return run_env(o.env);
-    if (*manual) {
-      fmt::print("{}", manual_page(describe_program(app)));
-    } else {
-      fmt::print("{}", completion_script(describe_program(app), o.shell));
-    }
-    return 0;
-  } catch (const Interrupted& e) {
-    clear_progress_line();
-    return 128 + e.signal();
-  } catch (const Error& e) {
-    clear_progress_line();
-    const std::string kind = std::string(error_kind_name(e.kind())) + ": ", message = e.what();
-    complain("tailor: {}{}\n", message.compare(0, kind.size(), kind) == 0 ? "" : kind, message);
-    return exit_code(e.kind());
-  } catch (const std::bad_alloc&) {
-    clear_progress_line();
-    complain(
-        "tailor: unsupported: out of memory; what was asked for needs more than this "
-        "machine gives\n");
-    return exit_code(ErrorKind::Unsupported);
-  } catch (const std::exception& e) {
-    clear_progress_line();
-    if (std::ferror(stdout) != 0) return exit_code(ErrorKind::Data);  // run_cli says so
-    complain("tailor: internal: {} (this is a bug in tailor, please report it)\n", e.what());
-    return exit_code(ErrorKind::Internal);
+    const auto chosen = std::find_if(commands.begin(), commands.end(),
+                                     [](const auto& command) { return command.first->parsed(); });
+    return chosen->second();  // one is required
+  } catch (...) {
+    return explain_failure();
   }
 }
 

@@ -14,7 +14,7 @@ std::vector<ConfigKey> keys_of(const ProgramCommand& command) {
   std::vector<ConfigKey> keys;
   for (ConfigKey& key : config_keys()) {
     const bool data_only = command.name == "evaluate" || command.name == "data";
-    if (!data_only || key.name.compare(0, 5, "data.") == 0) keys.push_back(std::move(key));
+    if (!data_only || starts_with(key.name, "data.")) keys.push_back(std::move(key));
   }
   return keys;
 }
@@ -44,6 +44,40 @@ const char* bash_paths(ProgramFlag::Paths paths) {
   }
   return "";
 }
+
+/// Of fmt: commands, cases of a flag's values, a command's flags, its positional values.
+constexpr const char kBashScript[] =
+    R"(# bash completion for tailor: tailor completion bash > FILE, then source FILE
+_tailor() {{
+  local current=${{COMP_WORDS[COMP_CWORD]}} previous=${{COMP_WORDS[COMP_CWORD-1]}}
+  local command=${{COMP_WORDS[1]}} words="" paths="" space=yes found=yes
+  COMPREPLY=()
+  # For bash the = of --flag=value and of key=value is a word.
+  if [[ $current == "=" ]]; then
+    current=""
+  elif [[ $previous == "=" ]] && ((COMP_CWORD > 2)); then
+    previous=${{COMP_WORDS[COMP_CWORD-2]}}
+  fi
+  if ((COMP_CWORD == 1)); then
+    command="" previous="" words="{} --help --version"
+  fi
+  case "$command $previous" in
+{}    *) found=no ;;
+  esac
+  if [[ $found == no && -n $command && $current == -* ]]; then
+    case "$command" in
+{}    esac
+  elif [[ $found == no ]]; then
+    case "$command" in
+{}    esac
+  fi
+  mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current"
+    [[ -n $paths ]] && compgen "$paths" -- "$current")
+  [[ -n $paths ]] && compopt -o filenames 2>/dev/null
+  [[ $space == no ]] && compopt -o nospace 2>/dev/null
+}}
+complete -F _tailor tailor
+)";
 
 std::string bash_script(const ProgramDescription& program) {
   std::vector<std::string> commands;
@@ -77,39 +111,7 @@ std::string bash_script(const ProgramDescription& program) {
     if (!key.values.empty())
       cases += fmt::format("    *\" {}\") words=\"{}\" ;;\n", key.name, join(key.values, " "));
   }
-  return fmt::format(
-      R"(# bash completion for tailor: tailor completion bash > FILE, then source FILE
-_tailor() {{
-  local current=${{COMP_WORDS[COMP_CWORD]}} previous=${{COMP_WORDS[COMP_CWORD-1]}}
-  local command=${{COMP_WORDS[1]}} words="" paths="" space=yes found=yes
-  COMPREPLY=()
-  # For bash the = of --flag=value and of key=value is a word.
-  if [[ $current == "=" ]]; then
-    current=""
-  elif [[ $previous == "=" ]] && ((COMP_CWORD > 2)); then
-    previous=${{COMP_WORDS[COMP_CWORD-2]}}
-  fi
-  if ((COMP_CWORD == 1)); then
-    command="" previous="" words="{} --help --version"
-  fi
-  case "$command $previous" in
-{}    *) found=no ;;
-  esac
-  if [[ $found == no && -n $command && $current == -* ]]; then
-    case "$command" in
-{}    esac
-  elif [[ $found == no ]]; then
-    case "$command" in
-{}    esac
-  fi
-  mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current"
-    [[ -n $paths ]] && compgen "$paths" -- "$current")
-  [[ -n $paths ]] && compopt -o filenames 2>/dev/null
-  [[ $space == no ]] && compopt -o nospace 2>/dev/null
-}}
-complete -F _tailor tailor
-)",
-      join(commands, " "), cases, flags, positionals);
+  return fmt::format(kBashScript, join(commands, " "), cases, flags, positionals);
 }
 
 /// In a spec of _arguments: what would end the part that it stands in is escaped.

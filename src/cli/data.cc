@@ -55,11 +55,7 @@ void check_output(const DataOptions& options) {
     fail(ErrorKind::Usage, "--output {}: it is a folder, expected the name of a file",
          options.output);
   }
-  if (!options.force && path_exists(options.output)) {
-    fail(ErrorKind::Usage,
-         "--output {}: it exists already; name another file, or add --force to replace it",
-         options.output);
-  }
+  refuse_to_replace("--output", options.output, options.force);
 }
 
 /// "a short side of 256 pixels", "short sides of 20 to 256 pixels"
@@ -221,24 +217,20 @@ std::string class_table(const DataSplits& data, const std::vector<int64_t>& trai
   return table.text();
 }
 
-int check_data(const DataOptions& options) {
-  if (!options.output.empty()) check_output(options);
-  const DataConfig config = data_config(options);
-  DataSplits data = open_any_data(config);
-  if (data.class_names.empty()) data.class_names = official_class_names(data.name);
-  auto progress = make_stderr_progress();
-  std::vector<ImageSums> train_sums;
-  if (data.train)
-    train_sums = read_all(*data.train, data.shape, *progress, "reading training images");
-  const auto test_sums = read_all(*data.test, data.shape, *progress, "reading test images");
-  const auto train = class_counts(train_sums, data.classes),
-             test = class_counts(test_sums, data.classes);
-  // A set of test images alone is looked at as they are.
-  const char* part = data.train ? "training" : "test";
-  const int64_t training = data.train ? data.train->size() : 0;
-  const std::vector<ImageSums>& looked_at = data.train ? train_sums : test_sums;
-  const PixelType type = (data.train ? data.train : data.test)->pixel_type();
-  const Preprocessing measured = statistics(looked_at, data.shape, type);
+/// What data check finds.
+struct DataFindings {
+  std::vector<ImageSums> looked_at;  // the images that are measured: a set to test alone as it is
+  const char* part = "";             // which those are
+  PixelType type = PixelType::U8;
+  int64_t training = 0;
+  std::vector<int64_t> train, test;  // by class
+  Preprocessing measured;
+  FileReport files;
+  StoredSides sides;
+};
+
+/// Of both parts; what was passed over is the same for both.
+FileReport file_report(const DataSplits& data) {
   FileReport report = data.train ? data.train->report() : FileReport{};
   const FileReport other = data.test->report();
   report.jpeg += other.jpeg, report.png += other.png, report.greyscale += other.greyscale;
@@ -247,74 +239,111 @@ int check_data(const DataOptions& options) {
   for (const auto& f : other.left_out) report.left_out.push_back(f);
   for (const auto& f : other.damaged) report.damaged.push_back(f);
   report.passed_over = other.passed_over;
-  const StoredSides sides = config.any_size() ? stored_sides(data, config) : StoredSides{};
-  if (!options.output.empty()) {
-    std::vector<int64_t> labels;
-    labels.reserve(looked_at.size());
-    for (const ImageSums& s : looked_at) labels.push_back(s.label);
-    draw_sheet(options.output, data, config, labels);
-  }
-  const std::vector<int64_t>& counts = data.train ? train : test;
-  const auto [least, most] = std::minmax_element(counts.begin(), counts.end());
+  return report;
+}
 
-  if (options.json) {
-    Json answer = Json::object({{"data", data.name},
-                                {"training", training},
-                                {"test", data.test->size()},
-                                {"classes", data.classes},
-                                {"class_names", Json::array(data.class_names)},
-                                {"training_of_class", Json::array(train)},
-                                {"test_of_class", Json::array(test)},
-                                {"channels", data.shape.channels},
-                                {"pixels", pixel_type_name(type)},
-                                {"mean", Json::array(measured.mean)},
-                                {"deviation", Json::array(measured.deviation)},
-                                {"files", Json::object({{"jpeg", report.jpeg},
-                                                        {"png", report.png},
-                                                        {"greyscale", report.greyscale},
-                                                        {"cmyk", report.cmyk},
-                                                        {"sixteen_bits", report.sixteen_bits},
-                                                        {"misnamed", report.misnamed}})},
-                                {"left_out", findings_json(report.left_out)},
-                                {"damaged", findings_json(report.damaged)},
-                                {"passed_over", passed_over_json(report.passed_over)}});
-    if (config.any_size()) {
-      answer.set("short_side", Json::object({{"smallest", sides.smallest},
-                                             {"largest", sides.largest},
-                                             {"below_image_size", sides.below}}));
-    }
-    fmt::print("{}\n", answer.dump(2));
-    return 0;
+DataFindings find_out(const DataSplits& data, const DataConfig& config) {
+  auto progress = make_stderr_progress();
+  std::vector<ImageSums> train;
+  if (data.train) train = read_all(*data.train, data.shape, *progress, "reading training images");
+  std::vector<ImageSums> test = read_all(*data.test, data.shape, *progress, "reading test images");
+  DataFindings f;
+  f.part = data.train ? "training" : "test";
+  f.type = (data.train ? data.train : data.test)->pixel_type();
+  f.training = data.train ? data.train->size() : 0;
+  f.train = class_counts(train, data.classes);
+  f.test = class_counts(test, data.classes);
+  f.looked_at = std::move(data.train ? train : test);
+  f.measured = statistics(f.looked_at, data.shape, f.type);
+  f.files = file_report(data);
+  if (config.any_size()) f.sides = stored_sides(data, config);
+  return f;
+}
+
+Json findings_of_data(const DataSplits& data, const DataConfig& config, const DataFindings& f) {
+  Json answer = Json::object({{"data", data.name},
+                              {"training", f.training},
+                              {"test", data.test->size()},
+                              {"classes", data.classes},
+                              {"class_names", Json::array(data.class_names)},
+                              {"training_of_class", Json::array(f.train)},
+                              {"test_of_class", Json::array(f.test)},
+                              {"channels", data.shape.channels},
+                              {"pixels", pixel_type_name(f.type)},
+                              {"mean", Json::array(f.measured.mean)},
+                              {"deviation", Json::array(f.measured.deviation)},
+                              {"files", Json::object({{"jpeg", f.files.jpeg},
+                                                      {"png", f.files.png},
+                                                      {"greyscale", f.files.greyscale},
+                                                      {"cmyk", f.files.cmyk},
+                                                      {"sixteen_bits", f.files.sixteen_bits},
+                                                      {"misnamed", f.files.misnamed}})},
+                              {"left_out", findings_json(f.files.left_out)},
+                              {"damaged", findings_json(f.files.damaged)},
+                              {"passed_over", passed_over_json(f.files.passed_over)}});
+  if (config.any_size()) {
+    answer.set("short_side", Json::object({{"smallest", f.sides.smallest},
+                                           {"largest", f.sides.largest},
+                                           {"below_image_size", f.sides.below}}));
   }
-  fmt::print("{}: {} training and {} test images in {} classes, seen as {} x {}{}\n\n{}\n",
-             data.name, with_commas(training), with_commas(data.test->size()), data.classes,
-             data.shape.width, data.shape.height, seen_text(data.shape, type),
-             class_table(data, train, test));
-  fmt::print("classes of the {} images: {} to {} images{}\n", part, with_commas(*least),
-             with_commas(*most),
-             *least == 0 || *most > 2 * *least ? " (unbalanced: accuracy alone will mislead)" : "");
-  fmt::print("mean {}  deviation {} of the {} images {}\n", Json::array(measured.mean).dump(),
-             Json::array(measured.deviation).dump(), part, range_text(looked_at, type));
-  if (report.jpeg + report.png > 0) {
+  return answer;
+}
+
+void print_files(const FileReport& files) {
+  if (files.jpeg + files.png > 0) {
     fmt::print(
         "files: {} JPEG, {} PNG; {} greyscale, {} CMYK, {} of 16 bits, {} with the other "
         "one's name\n",
-        with_commas(report.jpeg), with_commas(report.png), with_commas(report.greyscale),
-        with_commas(report.cmyk), with_commas(report.sixteen_bits), with_commas(report.misnamed));
+        with_commas(files.jpeg), with_commas(files.png), with_commas(files.greyscale),
+        with_commas(files.cmyk), with_commas(files.sixteen_bits), with_commas(files.misnamed));
   }
+}
+
+void print_findings(const DataSplits& data, const DataConfig& config, const DataFindings& f) {
+  const std::vector<int64_t>& counts = data.train ? f.train : f.test;
+  const auto [least, most] = std::minmax_element(counts.begin(), counts.end());
+  fmt::print("{}: {} training and {} test images in {} classes, seen as {} x {}{}\n\n{}\n",
+             data.name, with_commas(f.training), with_commas(data.test->size()), data.classes,
+             data.shape.width, data.shape.height, seen_text(data.shape, f.type),
+             class_table(data, f.train, f.test));
+  fmt::print("classes of the {} images: {} to {} images{}\n", f.part, with_commas(*least),
+             with_commas(*most),
+             *least == 0 || *most > 2 * *least ? " (unbalanced: accuracy alone will mislead)" : "");
+  fmt::print("mean {}  deviation {} of the {} images {}\n", Json::array(f.measured.mean).dump(),
+             Json::array(f.measured.deviation).dump(), f.part, range_text(f.looked_at, f.type));
+  print_files(f.files);
   if (config.any_size())
-    fmt::print("pictures with {}\n", sides_text(sides.smallest, sides.largest));
-  if (sides.below > 0) {
+    fmt::print("pictures with {}\n", sides_text(f.sides.smallest, f.sides.largest));
+  if (f.sides.below > 0) {
     fmt::print("warning: {}\n",
-               enlarged_text(sides.below, training + data.test->size(), config.image_size));
+               enlarged_text(f.sides.below, f.training + data.test->size(), config.image_size));
   }
-  for (const auto& [kind, which] : report.passed_over) {
+  for (const auto& [kind, which] : f.files.passed_over) {
     const bool all = which.count == static_cast<int64_t>(which.first.size());
     fmt::print("passed over, {}: {} ({}{})\n", kind, with_commas(which.count),
                join(which.first, ", "), all ? "" : ", …");
   }
-  for (const auto& [file, what] : report.left_out) fmt::print("left out: {}: {}\n", file, what);
-  for (const auto& [file, what] : report.damaged) fmt::print("damaged: {}: {}\n", file, what);
+  for (const auto& [file, what] : f.files.left_out) fmt::print("left out: {}: {}\n", file, what);
+  for (const auto& [file, what] : f.files.damaged) fmt::print("damaged: {}: {}\n", file, what);
+}
+
+int check_data(const DataOptions& options) {
+  if (!options.output.empty()) check_output(options);
+  const DataConfig config = data_config(options);
+  DataSplits data = open_any_data(config);
+  if (data.class_names.empty()) data.class_names = official_class_names(data.name);
+  const DataFindings found = find_out(data, config);
+  if (!options.output.empty()) {
+    std::vector<int64_t> labels;
+    labels.reserve(found.looked_at.size());
+    for (const ImageSums& s : found.looked_at) labels.push_back(s.label);
+    draw_sheet(options.output, data, config, labels);
+  }
+  if (options.json) {
+    fmt::print("{}\n", findings_of_data(data, config, found).dump(2));
+    return 0;
+  }
+  print_findings(data, config, found);
   if (!options.output.empty()) {
     fmt::print(
         "contact sheet: {} (a row a class: pictures as they are, then one of them "

@@ -14,8 +14,7 @@ std::string cpu_name() {
   std::ifstream file("/proc/cpuinfo");
   std::string line;
   while (std::getline(file, line)) {
-    if (line.compare(0, 10, "model name") == 0)
-      return std::string(trim(line.substr(line.find(':') + 1)));
+    if (starts_with(line, "model name")) return std::string(trim(line.substr(line.find(':') + 1)));
   }
   return "unknown";
 }
@@ -45,6 +44,64 @@ std::vector<std::string> strings_of(const Json& array) {
   return strings;
 }
 
+/// LibTorch as this program finds it; what is missing is added to `advice`.
+void add_torch(Json& env, std::vector<std::string>& advice) {
+  if (torch_is_built()) {
+    try {
+      Json torch = open_torch().describe();
+      for (const Json& line : torch.at("advice").as_array()) advice.push_back(line.as_string());
+      torch.erase("advice");
+      env.set("libtorch", std::move(torch));
+    } catch (const Error& e) {
+      env.set("libtorch", Json());
+      advice.emplace_back(e.what());
+    }
+  } else {
+    env.set("libtorch", Json());
+    advice.emplace_back(
+        "LibTorch is not built in: no training, no evaluation with --backend libtorch "
+        "(scripts/setup.sh, then cmake --workflow --preset release)");
+  }
+}
+
+void add_gpu(Json& env) {
+  const bool gpu = path_exists("/dev/nvidia0") || path_exists("/proc/driver/nvidia/version");
+  const Json* cuda = env.at("libtorch").is_object() ? env.at("libtorch").find("cuda") : nullptr;
+  env.set("gpu", !gpu ? "none"
+                 : cuda && cuda->as_bool()
+                     ? "an NVIDIA driver is there"
+                     : "an NVIDIA driver is there, and no LibTorch with CUDA");
+}
+
+void add_tools(Json& env, std::vector<std::string>& advice) {
+  const char* cxx = std::getenv("CXX");
+  const std::string compiler_name = cxx && *cxx ? cxx : "c++";
+  env.set("host_compiler",
+          in_path(compiler_name) || path_exists(compiler_name) ? compiler_name : "none");
+  if (env.at("host_compiler").as_string() == "none") {
+    advice.push_back(compiler_name +
+                     " is not in PATH: tailor check cannot compile projects (install g++)");
+  }
+  for (const char* tool : {"vitis_hls", "vivado"})
+    env.set(tool, in_path(tool) ? "in PATH" : "none");
+}
+
+void print_facts(const Json& object, const std::string& indent) {
+  for (const auto& [key, value] : object.as_object()) {
+    if (key == "missing") continue;
+    if (value.is_object()) {
+      fmt::print("{}{}:\n", indent, key);
+      print_facts(value, indent + "  ");
+    } else {
+      fmt::print("{}{:20} {}\n", indent, key,
+                 value.is_string()  ? value.as_string()
+                 : value.is_array() ? join(strings_of(value), ", ")
+                 : value.is_null()  ? "none"
+                                    : value.dump());
+    }
+  }
+}
+
 }  // namespace
 
 int run_version(const CommonOptions& options) {
@@ -70,59 +127,15 @@ int run_env(const CommonOptions& options) {
                            {"cgroup_quota_cpus", cgroup_quota_cpus()},
                            {"threads", available_threads()}});
   std::vector<std::string> advice;
-  if (torch_is_built()) {
-    try {
-      Json torch = open_torch().describe();
-      for (const Json& line : torch.at("advice").as_array()) advice.push_back(line.as_string());
-      torch.erase("advice");
-      env.set("libtorch", std::move(torch));
-    } catch (const Error& e) {
-      env.set("libtorch", Json());
-      advice.emplace_back(e.what());
-    }
-  } else {
-    env.set("libtorch", Json());
-    advice.emplace_back(
-        "LibTorch is not built in: no training, no evaluation with --backend libtorch "
-        "(scripts/setup.sh, then cmake --workflow --preset release)");
-  }
-  const bool gpu = path_exists("/dev/nvidia0") || path_exists("/proc/driver/nvidia/version");
-  const Json* cuda = env.at("libtorch").is_object() ? env.at("libtorch").find("cuda") : nullptr;
-  env.set("gpu", !gpu ? "none"
-                 : cuda && cuda->as_bool()
-                     ? "an NVIDIA driver is there"
-                     : "an NVIDIA driver is there, and no LibTorch with CUDA");
-  const char* cxx = std::getenv("CXX");
-  const std::string compiler_name = cxx && *cxx ? cxx : "c++";
-  env.set("host_compiler",
-          in_path(compiler_name) || path_exists(compiler_name) ? compiler_name : "none");
-  if (env.at("host_compiler").as_string() == "none") {
-    advice.push_back(compiler_name +
-                     " is not in PATH: tailor check cannot compile projects (install g++)");
-  }
-  for (const char* tool : {"vitis_hls", "vivado"})
-    env.set(tool, in_path(tool) ? "in PATH" : "none");
+  add_torch(env, advice);
+  add_gpu(env);
+  add_tools(env, advice);
   env.set("missing", Json::array(advice));
   if (options.json) {
     fmt::print("{}\n", env.dump(2));
     return 0;
   }
-  auto print = [](const auto& self, const Json& object, const std::string& indent) -> void {
-    for (const auto& [key, value] : object.as_object()) {
-      if (key == "missing") continue;
-      if (value.is_object()) {
-        fmt::print("{}{}:\n", indent, key);
-        self(self, value, indent + "  ");
-      } else {
-        fmt::print("{}{:20} {}\n", indent, key,
-                   value.is_string()  ? value.as_string()
-                   : value.is_array() ? join(strings_of(value), ", ")
-                   : value.is_null()  ? "none"
-                                      : value.dump());
-      }
-    }
-  };
-  print(print, env, "");
+  print_facts(env, "");
   for (const std::string& line : advice) fmt::print("missing: {}\n", line);
   if (advice.empty()) fmt::print("nothing is missing\n");
   return 0;

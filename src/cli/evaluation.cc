@@ -4,6 +4,7 @@
 #include <chrono>
 #include <numeric>
 
+#include "cli/confusion.h"
 #include "cli/source.h"
 #include "cli/table.h"
 #include "tailor/core/files.h"
@@ -75,15 +76,13 @@ void for_each_image(
   });
 }
 
-bool is_svg(const std::string& path) {
-  return path.size() > 4 && path.compare(path.size() - 4, 4, ".svg") == 0;
-}
+bool is_svg(const std::string& path) { return has_extension(path, ".svg"); }
 
 /// Before the work that ends in them.
 void check_outputs(const EvaluateOptions& options) {
   for (const auto& [flag, path] :
        {std::pair("--confusion", options.confusion), {"--predictions", options.predictions}}) {
-    const bool csv = path.size() > 4 && path.compare(path.size() - 4, 4, ".csv") == 0;
+    const bool csv = has_extension(path, ".csv");
     const bool confusion = flag == std::string("--confusion");
     if (path.empty()) continue;
     if (!csv && !(confusion && is_svg(path))) {
@@ -321,6 +320,41 @@ void refuse_set_flags(const EvaluateOptions& o) {
   }
 }
 
+/// What is said of single pictures, and how many were not read as they should be.
+struct PictureAnswers {
+  Json json = Json::Array();
+  std::string text;
+  int64_t bad = 0;
+};
+PictureAnswers answer_pictures(const Texts& files, const FileReport& report,
+                               const std::vector<std::vector<RankedClass>>& tops,
+                               const ClassNames& names) {
+  using Reasons = std::map<std::string, std::string>;
+  const Reasons unreadable(report.left_out.begin(), report.left_out.end()),
+      damaged(report.damaged.begin(), report.damaged.end());
+  PictureAnswers out;
+  for (size_t i = 0; i < tops.size(); ++i) {
+    const std::string& file = files[i];
+    Json answer = Json::object({{"file", file}});
+    if (const auto why = unreadable.find(file); why != unreadable.end()) {
+      ++out.bad;
+      out.text += fmt::format("{}: cannot be read: {}\n", file, why->second);
+      answer.set("error", why->second);
+    } else {
+      out.text += fmt::format("{}: {}", file, picture_text(tops[i], names));
+      if (const auto what = damaged.find(file); what != damaged.end()) {
+        ++out.bad;
+        out.text += fmt::format(" (damaged: {})", what->second);
+        answer.set("damaged", what->second);
+      }
+      out.text += "\n";
+      answer.set("top", picture_json(tops[i], names));
+    }
+    out.json.push_back(std::move(answer));
+  }
+  return out;
+}
+
 int evaluate_pictures(Evaluator& e, const EvaluateOptions& options) {
   refuse_set_flags(options);
   std::optional<DataConfig> data;
@@ -336,32 +370,8 @@ int evaluate_pictures(Evaluator& e, const EvaluateOptions& options) {
                    tops.push_back(top_classes(logits, EvaluationMeter::kTop));
                  });
 
-  const FileReport report = pictures->report();
-  using Reasons = std::map<std::string, std::string>;
-  const Reasons unreadable(report.left_out.begin(), report.left_out.end()),
-      damaged(report.damaged.begin(), report.damaged.end());
-  Json answers = Json::Array();
-  std::string text;
-  int64_t bad = 0;
-  for (size_t i = 0; i < tops.size(); ++i) {
-    const std::string& file = options.images[i];
-    Json answer = Json::object({{"file", file}});
-    if (const auto why = unreadable.find(file); why != unreadable.end()) {
-      ++bad;
-      text += fmt::format("{}: cannot be read: {}\n", file, why->second);
-      answer.set("error", why->second);
-    } else {
-      text += fmt::format("{}: {}", file, picture_text(tops[i], names));
-      if (const auto what = damaged.find(file); what != damaged.end()) {
-        ++bad;
-        text += fmt::format(" (damaged: {})", what->second);
-        answer.set("damaged", what->second);
-      }
-      text += "\n";
-      answer.set("top", picture_json(tops[i], names));
-    }
-    answers.push_back(std::move(answer));
-  }
+  PictureAnswers answers = answer_pictures(options.images, pictures->report(), tops, names);
+  std::string& text = answers.text;
   if (options.json) {
     Json answer = Json::object({{"checkpoint", e.title},
                                 {"backend", e.backend},
@@ -370,15 +380,15 @@ int evaluate_pictures(Evaluator& e, const EvaluateOptions& options) {
                                 {"preprocessing", write_preprocessing(e.preprocessing)}});
     if (!e.assumptions.empty()) answer.set("assumptions", Json::array(e.assumptions));
     e.describe(answer);
-    answer.set("pictures", std::move(answers));
+    answer.set("pictures", std::move(answers.json));
     text = answer.dump(2) + "\n";
   } else if (const std::string remark = e.remark(pictures->size()); !remark.empty()) {
     text += remark + "\n";
   }
   fmt::print("{}", text);
-  if (bad > 0) {
+  if (answers.bad > 0) {
     fail(ErrorKind::Data,
-         "{} of {} files could not be read as they should be; the answer names them", bad,
+         "{} of {} files could not be read as they should be; the answer names them", answers.bad,
          tops.size());
   }
   return 0;

@@ -16,8 +16,7 @@ int export_weights(const ExportOptions& options) {
       options.checkpoint.empty() ? newest_finished_checkpoint("runs") : options.checkpoint);
   const Checkpoint c = load_checkpoint(checkpoint);
   const std::string path = options.output.empty() ? c.run + ".safetensors" : options.output;
-  if (path_exists(path) && !options.force)
-    fail(ErrorKind::Usage, "{} exists already; name another --output, or add --force", path);
+  refuse_to_replace("--output", path, options.force);
 
   TensorMap tensors = c.tensors;
   if (options.zero_biases) {

@@ -109,7 +109,7 @@ std::vector<std::string> networks_in(const TensorMap& file, const ImportOptions&
   auto may_hold = [&](const Network& network) {
     std::vector<int64_t> needed;
     for (const TensorSpec& spec : tensor_specs(network))
-      if (spec.name.compare(0, 3, "fc.") != 0) needed.push_back(element_count(spec.shape));
+      if (!starts_with(spec.name, "fc.")) needed.push_back(element_count(spec.shape));
     std::sort(needed.begin(), needed.end());
     return std::includes(sizes.begin(), sizes.end(), needed.begin(), needed.end());
   };
@@ -295,7 +295,7 @@ std::vector<std::string> read_class_names(const std::string& path, const Network
   std::vector<std::string> names;
   std::set<std::string> seen;
   for (std::string line : split(read_file(path, "class names"), '\n')) {
-    if (names.empty() && line.compare(0, 3, "\xEF\xBB\xBF") == 0) line.erase(0, 3);
+    if (names.empty() && starts_with(line, "\xEF\xBB\xBF")) line.erase(0, 3);
     names.push_back(std::string(trim(line)));
   }
   while (!names.empty() && names.back().empty()) names.pop_back();
@@ -522,8 +522,7 @@ int run_import(const ImportOptions& options) {
   Destination to;
   to.output = options.output.empty() ? path_join("imports", chosen.network.name) : options.output;
   to.path = path_join(to.output, "model.ckpt");
-  if (path_exists(to.path) && !options.force)
-    fail(ErrorKind::Usage, "{} exists already; name another --output, or add --force", to.path);
+  refuse_to_replace("--output", to.path, options.force);
 
   TensorFile ours;
   if (file.format == "safetensors")

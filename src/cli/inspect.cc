@@ -115,7 +115,7 @@ std::string network_text(const Network& n) {
                  with_commas(parameters_of(stage_layers(block, i + 1), points[i]))});
     }
     for (const Skip& s : block.skips) {
-      const bool named = s.id.compare(0, block.id.size() + 1, block.id + ".") == 0;
+      const bool named = starts_with(s.id, block.id + ".");
       const auto specs = skip_specs(s, points[static_cast<size_t>(s.from)]);
       skips.add({s.id, fmt::format("{}{} to {}", named ? "" : block.id + " ", s.from, s.to),
                  skip_text(s), with_commas(parameter_count(specs))});
@@ -177,7 +177,7 @@ std::string inputs_text(const Graph& g, size_t index) {
   std::vector<std::string> names;
   for (ValueId id : n.inputs) {
     const std::string& name = g.value(id).name;
-    const bool inside = !block.empty() && name.compare(0, block.size(), block) == 0;
+    const bool inside = !block.empty() && starts_with(name, block);
     names.push_back(inside ? name.substr(block.size() - 1) : name);
   }
   return join(names, ", ");

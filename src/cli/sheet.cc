@@ -114,6 +114,56 @@ struct Stretch {
   double low = 0, high = 1;
 };
 
+/// The tiles' values, row by row, and the range of those that are shown as they are; of 8 bits that
+/// is 0..1.
+struct Tiles {
+  std::vector<std::vector<float>> values;
+  Stretch stretch;
+};
+Tiles read_tiles(const ImageDataset& images, const DataSplits& data, const DataConfig& config,
+                 const std::vector<Row>& rows) {
+  // With a mean of 0 and a deviation of 1 a batch is the values themselves.
+  const Preprocessing own = data.preprocessing;
+  const BatchMaker maker(data.shape, own);
+  const Augmentation augmentation = make_augmentation(config, config.seed);
+  Tiles tiles;
+  const bool wide = images.pixel_type() != PixelType::U8;
+  if (wide) tiles.stretch = {HUGE_VAL, -HUGE_VAL};
+  for (const Row& row : rows) {
+    for (const auto& [index, epoch] : row.tiles) {
+      std::vector<float>& tile = tiles.values.emplace_back();
+      if (index < 0) continue;
+      tile.resize(static_cast<size_t>(data.shape.size()));
+      std::vector<int64_t> label(1);
+      maker.fill(images, std::vector<int64_t>{index},
+                 epoch ? std::optional(augmentation) : std::nullopt, epoch.value_or(0), tile,
+                 label);
+      for (size_t i = 0; i < tile.size(); ++i) {
+        const size_t c = i % own.mean.size();
+        tile[i] = static_cast<float>(tile[i] * own.deviation[c] + own.mean[c]);
+        if (!wide || epoch) continue;
+        tiles.stretch.low = std::min<double>(tiles.stretch.low, tile[i]);
+        tiles.stretch.high = std::max<double>(tiles.stretch.high, tile[i]);
+      }
+    }
+  }
+  return tiles;
+}
+
+/// Of other than RGB the first channel is shown.
+void draw_tile(Canvas& canvas, const std::vector<float>& tile, MapShape shape, Stretch stretch,
+               int64_t top, int64_t left, int64_t scale) {
+  const double unit = 255 / std::max(stretch.high - stretch.low, 1e-30);
+  for (int64_t p = 0; !tile.empty() && p < shape.pixels(); ++p) {
+    uint8_t rgb[3];
+    for (int64_t c = 0; c < 3; ++c) {
+      const float v = tile[static_cast<size_t>(p * shape.channels + (shape.channels == 3 ? c : 0))];
+      rgb[c] = static_cast<uint8_t>(std::clamp(std::lround((v - stretch.low) * unit), 0L, 255L));
+    }
+    canvas.square(top + p / shape.width * scale, left + p % shape.width * scale, scale, rgb);
+  }
+}
+
 }  // namespace
 
 void draw_sheet(const std::string& path, const DataSplits& data, const DataConfig& config,
@@ -138,34 +188,7 @@ void draw_sheet(const std::string& path, const DataSplits& data, const DataConfi
               config.augment.empty() ? "not augmented" : join(config.augment, " "),
               kAugmentedColumns * tile_width);
 
-  // With a mean of 0 and a deviation of 1 a batch is the values themselves.
-  const std::vector<double> zero(static_cast<size_t>(shape.channels), 0), one(zero.size(), 1);
-  Preprocessing own = data.preprocessing;
-  const BatchMaker maker(shape, own);
-  const Augmentation augmentation = make_augmentation(config, config.seed);
-  std::vector<std::vector<float>> tiles;
-  Stretch stretch;
-  const bool wide = images.pixel_type() != PixelType::U8;
-  if (wide) stretch = {HUGE_VAL, -HUGE_VAL};
-  for (const Row& row : rows) {
-    for (const auto& [index, epoch] : row.tiles) {
-      std::vector<float>& tile = tiles.emplace_back();
-      if (index < 0) continue;
-      tile.resize(static_cast<size_t>(shape.size()));
-      std::vector<int64_t> label(1);
-      maker.fill(images, std::vector<int64_t>{index},
-                 epoch ? std::optional(augmentation) : std::nullopt, epoch.value_or(0), tile,
-                 label);
-      for (size_t i = 0; i < tile.size(); ++i) {
-        const size_t c = i % own.mean.size();
-        tile[i] = static_cast<float>(tile[i] * own.deviation[c] + own.mean[c]);
-        if (!wide || epoch) continue;
-        stretch.low = std::min<double>(stretch.low, tile[i]);
-        stretch.high = std::max<double>(stretch.high, tile[i]);
-      }
-    }
-  }
-  const double unit = 255 / std::max(stretch.high - stretch.low, 1e-30);
+  const Tiles tiles = read_tiles(images, data, config, rows);
   for (size_t r = 0; r < rows.size(); ++r) {
     const int64_t top = kMargin + kTextHeight + static_cast<int64_t>(r) * row_height;
     const auto label = static_cast<size_t>(rows[r].label);
@@ -174,22 +197,11 @@ void draw_sheet(const std::string& path, const DataSplits& data, const DataConfi
                 width - 2 * kMargin);
     for (int64_t column = 0; column < columns; ++column) {
       const std::vector<float>& tile =
-          tiles[r * static_cast<size_t>(columns) + static_cast<size_t>(column)];
+          tiles.values[r * static_cast<size_t>(columns) + static_cast<size_t>(column)];
       const int64_t left = column < kPlainColumns
                                ? kMargin + column * tile_width
                                : augmented_left + (column - kPlainColumns) * tile_width;
-      for (int64_t p = 0; !tile.empty() && p < shape.pixels(); ++p) {
-        uint8_t rgb[3];
-        for (int64_t c = 0; c < 3; ++c) {
-          // Of other than RGB the first channel is shown.
-          const float v =
-              tile[static_cast<size_t>(p * shape.channels + (shape.channels == 3 ? c : 0))];
-          rgb[c] =
-              static_cast<uint8_t>(std::clamp(std::lround((v - stretch.low) * unit), 0L, 255L));
-        }
-        canvas.square(top + kTextHeight + p / shape.width * scale, left + p % shape.width * scale,
-                      scale, rgb);
-      }
+      draw_tile(canvas, tile, shape, tiles.stretch, top + kTextHeight, left, scale);
     }
   }
   canvas.save(path);

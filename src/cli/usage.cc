@@ -27,7 +27,7 @@ std::string key_advice(const ProgramCommand& command, const std::string& word,
   std::replace(wanted.begin(), wanted.end(), '-', '_');
   std::vector<std::string> found;
   for (const ConfigKey& key : config_keys()) {
-    if (command.name == "evaluate" && key.name.compare(0, 5, "data.") != 0) continue;
+    if (command.name == "evaluate" && !starts_with(key.name, "data.")) continue;
     const size_t dot = key.name.rfind('.');
     if (key.name == wanted) {
       found = {key.name};
@@ -35,7 +35,7 @@ std::string key_advice(const ProgramCommand& command, const std::string& word,
     }
     if (key.name.substr(dot + 1) != wanted) continue;
     // The student's own key before its teacher's.
-    const bool teacher = key.name.compare(0, 8, "teacher.") == 0;
+    const bool teacher = starts_with(key.name, "teacher.");
     found.insert(teacher ? found.end() : found.begin(), key.name);
   }
   if (found.empty()) return "";
@@ -53,12 +53,12 @@ std::string unknown_flag(const ProgramCommand& command, const std::vector<std::s
   }
   for (size_t i = 2; i < words.size() && words[i] != "--"; ++i) {
     const std::string flag = words[i].substr(0, words[i].find('='));
-    if (flag.compare(0, 2, "--") != 0) continue;
+    if (!starts_with(flag, "--")) continue;
     if (std::find(known.begin(), known.end(), flag) != known.end()) continue;
     std::string value;
     if (flag.size() < words[i].size()) {
       value = words[i].substr(flag.size() + 1);
-    } else if (i + 1 < words.size() && words[i + 1].compare(0, 2, "--") != 0) {
+    } else if (i + 1 < words.size() && !starts_with(words[i + 1], "--")) {
       value = words[i + 1];
     }
     const std::string advice = key_advice(command, flag, value);

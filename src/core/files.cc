@@ -134,6 +134,13 @@ void remove_all(const std::string& path) {
   if (error) fail(ErrorKind::Data, "cannot remove {}: {}", path, error.message());
 }
 
+void refuse_to_replace(std::string_view flag, const std::string& path, bool force,
+                       std::string_view what) {
+  if (force || !path_exists(path)) return;
+  fail(ErrorKind::Usage, "{} {}: it exists already; name another {}, or add --force to replace it",
+       flag, path, what);
+}
+
 std::string path_join(std::string_view folder, std::string_view name) {
   return (fs::path(folder) / fs::path(name)).string();
 }

@@ -16,6 +16,45 @@
 
 namespace tailor::core {
 
+namespace {
+
+/// NAME=VALUE of this process and of `changes`; each name once, the last setting: of two, a shell
+/// takes the other than getenv.
+std::map<std::string, std::string> environment_with(
+    const std::vector<std::pair<std::string, std::string>>& changes) {
+  std::map<std::string, std::string> named;
+  for (char** e = environ; *e; ++e) {
+    const std::string variable = *e;
+    named[variable.substr(0, variable.find('='))] = variable;
+  }
+  for (const auto& [name, value] : changes) named[name] = name + "=" + value;
+  return named;
+}
+
+/// All that the child writes, until it closes its end.
+std::string read_output(int descriptor, pid_t child) {
+  std::string output;
+  char buffer[4096];
+  bool told = false;
+  for (;;) {
+    // A Ctrl-C on the terminal reaches the child by itself; a signal to this process alone is
+    // passed on.
+    if (int signal = pending_interrupt(); signal != 0 && !told) {
+      ::kill(child, SIGTERM);
+      told = true;
+    }
+    pollfd ready{descriptor, POLLIN, 0};
+    if (::poll(&ready, 1, 100) <= 0) continue;
+    ssize_t n = ::read(descriptor, buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) break;
+    output.append(buffer, static_cast<size_t>(n));
+  }
+  return output;
+}
+
+}  // namespace
+
 ProcessResult run_process(const std::vector<std::string>& argv, const std::string& folder,
                           const std::vector<std::pair<std::string, std::string>>& environment) {
   TAILOR_CHECK(!argv.empty(), "nothing to run");
@@ -25,13 +64,7 @@ ProcessResult run_process(const std::vector<std::string>& argv, const std::strin
   arguments.reserve(argv.size() + 1);
   for (const std::string& a : argv) arguments.push_back(const_cast<char*>(a.c_str()));
   arguments.push_back(nullptr);
-  // Each name once, the last setting: of two, a shell takes the other than getenv.
-  std::map<std::string, std::string> named;
-  for (char** e = environ; *e; ++e) {
-    const std::string variable = *e;
-    named[variable.substr(0, variable.find('='))] = variable;
-  }
-  for (const auto& [name, value] : environment) named[name] = name + "=" + value;
+  auto named = environment_with(environment);
   std::vector<char*> variable_pointers;
   variable_pointers.reserve(named.size() + 1);
   for (auto& [name, variable] : named) variable_pointers.push_back(variable.data());
@@ -54,22 +87,7 @@ ProcessResult run_process(const std::vector<std::string>& argv, const std::strin
   ::close(output[1]);
   ::close(failure[1]);
   ProcessResult result;
-  char buffer[4096];
-  bool told = false;
-  for (;;) {
-    // A Ctrl-C on the terminal reaches the child by itself; a signal to this process alone is
-    // passed on.
-    if (int signal = pending_interrupt(); signal != 0 && !told) {
-      ::kill(child, SIGTERM);
-      told = true;
-    }
-    pollfd ready{output[0], POLLIN, 0};
-    if (::poll(&ready, 1, 100) <= 0) continue;
-    ssize_t n = ::read(output[0], buffer, sizeof buffer);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) break;
-    result.output.append(buffer, static_cast<size_t>(n));
-  }
+  result.output = read_output(output[0], child);
   ::close(output[0]);
   int error = 0;
   const bool failed = ::read(failure[0], &error, sizeof error) == sizeof error;

@@ -61,6 +61,23 @@ std::string join(const std::vector<std::string>& parts, std::string_view separat
   return text;
 }
 
+bool starts_with(std::string_view text, std::string_view start) {
+  return text.substr(0, start.size()) == start;
+}
+
+bool ends_with(std::string_view text, std::string_view end) {
+  return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
+}
+
+bool has_extension(std::string_view path, std::string_view extension) {
+  return path.size() > extension.size() && ends_with(path, extension);
+}
+
+std::string without_extension(std::string_view path, std::string_view extension) {
+  if (has_extension(path, extension)) path.remove_suffix(extension.size());
+  return std::string(path);
+}
+
 std::string_view trim(std::string_view text) {
   constexpr std::string_view kSpace = " \t\r\n";
   size_t first = text.find_first_not_of(kSpace);

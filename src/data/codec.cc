@@ -342,11 +342,6 @@ CropWindow checked_window(const ImageInfo& info, const WindowChooser& choose, Ma
   return window;
 }
 
-RealWindow whole_pixels(CropWindow w) {
-  return {static_cast<double>(w.top), static_cast<double>(w.left), static_cast<double>(w.height),
-          static_cast<double>(w.width)};
-}
-
 /// One panorama must not be paid for until the end of the run.
 template <class T>
 void give_back(std::vector<T>& pixels) {
@@ -355,6 +350,11 @@ void give_back(std::vector<T>& pixels) {
 }
 
 }  // namespace
+
+RealWindow real_window(CropWindow w) {
+  return {static_cast<double>(w.top), static_cast<double>(w.left), static_cast<double>(w.height),
+          static_cast<double>(w.width)};
+}
 
 ImageInfo probe_image(Span<const uint8_t> bytes) {
   if (bytes.empty()) fail(ErrorKind::Data, "it has zero bytes");
@@ -372,7 +372,7 @@ std::string decode_window(Span<const uint8_t> bytes, const WindowChooser& choose
   const ImageInfo info = probe_image(bytes);
   const CropWindow window = checked_window(info, choose, shape, pixels_hwc.size());
   Extent decoded = info.extent;
-  RealWindow where = whole_pixels(window);
+  RealWindow where = real_window(window);
   int64_t channels = 3;
   std::string problem;
   std::vector<uint8_t>& pixels = scratch().pixels;
@@ -394,14 +394,14 @@ std::string decode_window(Span<const uint8_t> bytes, const WindowChooser& choose
   if (info.bits == 8) {
     std::vector<uint8_t> eight(pixels_hwc.size());
     const std::string problem = decode_window(bytes, choose, shape, eight);
-    for (size_t i = 0; i < eight.size(); ++i) pixels_hwc[i] = static_cast<float>(eight[i]) / 255;
+    bytes_to_values(eight, pixels_hwc);
     return problem;
   }
   const CropWindow window = checked_window(info, choose, shape, pixels_hwc.size());
   std::vector<uint16_t> pixels;
   const std::string problem = PngReader(bytes).decode(pixels);
   resample_to(pixels.data(), info.extent, info.colour == ImageColour::Grey ? 1 : 3,
-              whole_pixels(window), shape, pixels_hwc.data());
+              real_window(window), shape, pixels_hwc.data());
   return problem;
 }
 

@@ -10,6 +10,125 @@ namespace {
 constexpr const char* kAugmentations[] = {
     "pad_crop", "random_crop", "random_resized_crop", "flip", "color_jitter", "cutout", "mixup"};
 
+void describe_augmentation(RecordVisitor& v, DataConfig& c) {
+  v.choices("augment", c.augment, {kAugmentations, std::size(kAugmentations)},
+            "Training augmentation: pad_crop pads 4 zero pixels and crops at random; random_crop "
+            "scales the short side to `resize` and crops at random; random_resized_crop takes a "
+            "random part in a random aspect ratio; flip mirrors half of the images; color_jitter, "
+            "cutout and mixup as below.");
+  v.record(
+      "random_resized_crop",
+      [&](RecordVisitor& r) {
+        r.number("min_area", c.random_resized_crop.min_area, 0.001, 1,
+                 "Smallest part of the picture's area; the largest is 1.");
+        r.number("max_aspect", c.random_resized_crop.max_aspect, 1, 10,
+                 "Width by height is between 1/max_aspect and max_aspect.");
+      },
+      "Parameters of random_resized_crop (Szegedy et al. 2015; the defaults are torchvision's).");
+  v.record(
+      "color_jitter",
+      [&](RecordVisitor& r) {
+        r.number("brightness", c.color_jitter.brightness, 0, 1, "Factor within 1 ± this.");
+        r.number("contrast", c.color_jitter.contrast, 0, 1,
+                 "Factor within 1 ± this, around the mean grey.");
+        r.number("saturation", c.color_jitter.saturation, 0, 1,
+                 "Factor within 1 ± this, around each pixel's grey; not of images of one channel.");
+      },
+      "Parameters of color_jitter, in the order in which they are applied.");
+  v.record(
+      "cutout",
+      [&](RecordVisitor& r) {
+        r.integer("side", c.cutout.side, 1, 4096,
+                  "Side of the square in pixels; its centre is anywhere in the image.");
+      },
+      "Parameter of cutout, which sets a square to the mean colour (DeVries and Taylor 2017).");
+  v.record(
+      "mixup",
+      [&](RecordVisitor& r) {
+        r.number("alpha", c.mixup.alpha, 0.01, 1, "The share is drawn from Beta(alpha, alpha).");
+      },
+      "Parameter of mixup, which blends each image of a batch and its label with another of the "
+      "batch (Zhang et al. 2018).");
+}
+
+/// Arrays show how many channels and which range they have when they are opened.
+void verify_statistics(const DataConfig& c, const std::string& source) {
+  const SourceTraits& traits = traits_of(c);
+  const bool arrays = traits.arrays;
+  const size_t channels = traits.pictures && c.channels == 1 ? 1 : 3;
+  if (c.mean.size() != c.deviation.size() ||
+      (!arrays && !c.mean.empty() && c.mean.size() != channels)) {
+    fail_config("/data/mean",
+                arrays ? "one number a channel, and as many in /data/deviation (or both empty)"
+                : channels == 1 ? "one number, and one in /data/deviation (or both empty)"
+                                : "three numbers, and three in /data/deviation (or both empty)",
+                fmt::format("{} and {}", c.mean.size(), c.deviation.size()), source);
+  }
+  for (size_t i = 0; i < c.mean.size() && !arrays; ++i) {
+    const std::string at = fmt::format("/{}", i);
+    if (c.mean[i] < 0 || c.mean[i] > 1) {
+      fail_config("/data/mean" + at, "0 to 1, because pixels are", fmt::format("{}", c.mean[i]),
+                  source);
+    }
+    if (c.deviation[i] > 10) {
+      fail_config("/data/deviation" + at, "at most 10, of pixels in 0..1",
+                  fmt::format("{}", c.deviation[i]), source);
+    }
+  }
+}
+
+void verify_sizes(const DataConfig& c, const std::string& source) {
+  auto number = [](int64_t n) { return std::to_string(n); };
+  if (c.channels != 0 && (!c.any_size() || c.channels == 2)) {
+    fail_config("/data/channels",
+                c.any_size() ? "3 (RGB) or 1 (grey)"
+                             : fmt::format("0, because {}'s images have their own", c.name),
+                number(c.channels), source);
+  }
+  if (c.any_size()) {
+    if (c.image_size < 1) {
+      fail_config("/data/image_size",
+                  "the side of the network's input, because this data set's images have sizes of "
+                  "their own",
+                  number(c.image_size), source);
+    }
+    if (c.resize > 0 && c.resize < c.image_size) {
+      fail_config("/data/resize", fmt::format("at least /data/image_size, {}", c.image_size),
+                  number(c.resize), source);
+    }
+  } else {
+    if (c.image_size != 0) {
+      fail_config("/data/image_size", fmt::format("0, {}'s own size", c.name), number(c.image_size),
+                  source);
+    }
+    if (c.resize != 0) {
+      fail_config("/data/resize", "0, because all images of " + c.name + " have one size",
+                  number(c.resize), source);
+    }
+    if (c.augments("random_crop")) {
+      fail_config("/data/augment",
+                  "pad_crop or random_resized_crop, because all images of " + c.name +
+                      " have the network's size",
+                  "\"random_crop\"", source);
+    }
+  }
+}
+
+void verify_augmentation(const DataConfig& c, const std::string& source) {
+  std::string crops;
+  for (const char* name : {"pad_crop", "random_crop", "random_resized_crop"}) {
+    if (!c.augments(name)) continue;
+    if (!crops.empty())
+      fail_config("/data/augment", "one kind of crop", crops + " and " + name, source);
+    crops = name;
+  }
+  const int64_t side = c.any_size() ? c.image_size : 32;
+  if ((!traits_of(c).arrays || c.any_size()) && c.augments("cutout") && c.cutout.side > 2 * side) {
+    fail_config("/data/cutout/side", fmt::format("at most twice the image's {} pixels", side),
+                std::to_string(c.cutout.side), source);
+  }
+}
+
 }  // namespace
 
 bool DataConfig::augments(const char* wanted) const {
@@ -49,44 +168,7 @@ void describe(RecordVisitor& v, DataConfig& c) {
   v.integer("validation", c.validation, 0, 1000000,
             "Training images kept back for validation, drawn once by `seed`. 0: no validation "
             "split, and so no best.ckpt.");
-  v.choices("augment", c.augment, {kAugmentations, std::size(kAugmentations)},
-            "Training augmentation: pad_crop pads 4 zero pixels and crops at random; random_crop "
-            "scales the short side to `resize` and crops at random; random_resized_crop takes a "
-            "random part in a random aspect ratio; flip mirrors half of the images; color_jitter, "
-            "cutout and mixup as below.");
-  v.record(
-      "random_resized_crop",
-      [&](RecordVisitor& r) {
-        r.number("min_area", c.random_resized_crop.min_area, 0.001, 1,
-                 "Smallest part of the picture's area; the largest is 1.");
-        r.number("max_aspect", c.random_resized_crop.max_aspect, 1, 10,
-                 "Width by height is between 1/max_aspect and max_aspect.");
-      },
-      "Parameters of random_resized_crop (Szegedy et al. 2015; the defaults are torchvision's).");
-  v.record(
-      "color_jitter",
-      [&](RecordVisitor& r) {
-        r.number("brightness", c.color_jitter.brightness, 0, 1, "Factor within 1 ± this.");
-        r.number("contrast", c.color_jitter.contrast, 0, 1,
-                 "Factor within 1 ± this, around the mean grey.");
-        r.number("saturation", c.color_jitter.saturation, 0, 1,
-                 "Factor within 1 ± this, around each pixel's grey; not of images of one channel.");
-      },
-      "Parameters of color_jitter, in the order in which they are applied.");
-  v.record(
-      "cutout",
-      [&](RecordVisitor& r) {
-        r.integer("side", c.cutout.side, 1, 4096,
-                  "Side of the square in pixels; its centre is anywhere in the image.");
-      },
-      "Parameter of cutout, which sets a square to the mean colour (DeVries and Taylor 2017).");
-  v.record(
-      "mixup",
-      [&](RecordVisitor& r) {
-        r.number("alpha", c.mixup.alpha, 0.01, 1, "The share is drawn from Beta(alpha, alpha).");
-      },
-      "Parameter of mixup, which blends each image of a batch and its label with another of the "
-      "batch (Zhang et al. 2018).");
+  describe_augmentation(v, c);
   v.integer("train_size", c.train_size, 0, 100000000,
             "Use only the first N training images, before the validation split (synthetic: make "
             "N). 0: all (synthetic: 6000).");
@@ -105,77 +187,11 @@ void describe(RecordVisitor& v, DataConfig& c) {
 }
 
 void verify_config(const DataConfig& c, const std::string& source) {
-  auto number = [](int64_t n) { return std::to_string(n); };
-  // Arrays show how many channels and which range they have when they are opened.
-  const SourceTraits& traits = traits_of(c);
-  const bool arrays = traits.arrays;
-  const size_t channels = traits.pictures && c.channels == 1 ? 1 : 3;
-  if (c.mean.size() != c.deviation.size() ||
-      (!arrays && !c.mean.empty() && c.mean.size() != channels)) {
-    fail_config("/data/mean",
-                arrays ? "one number a channel, and as many in /data/deviation (or both empty)"
-                : channels == 1 ? "one number, and one in /data/deviation (or both empty)"
-                                : "three numbers, and three in /data/deviation (or both empty)",
-                fmt::format("{} and {}", c.mean.size(), c.deviation.size()), source);
-  }
-  for (size_t i = 0; i < c.mean.size() && !arrays; ++i) {
-    const std::string at = fmt::format("/{}", i);
-    if (c.mean[i] < 0 || c.mean[i] > 1) {
-      fail_config("/data/mean" + at, "0 to 1, because pixels are", fmt::format("{}", c.mean[i]),
-                  source);
-    }
-    if (c.deviation[i] > 10) {
-      fail_config("/data/deviation" + at, "at most 10, of pixels in 0..1",
-                  fmt::format("{}", c.deviation[i]), source);
-    }
-  }
-  if (c.channels != 0 && (!c.any_size() || c.channels == 2)) {
-    fail_config("/data/channels",
-                c.any_size() ? "3 (RGB) or 1 (grey)"
-                             : fmt::format("0, because {}'s images have their own", c.name),
-                number(c.channels), source);
-  }
-  if (c.any_size()) {
-    if (c.image_size < 1) {
-      fail_config("/data/image_size",
-                  "the side of the network's input, because this data set's images have sizes of "
-                  "their own",
-                  number(c.image_size), source);
-    }
-    if (c.resize > 0 && c.resize < c.image_size) {
-      fail_config("/data/resize", fmt::format("at least /data/image_size, {}", c.image_size),
-                  number(c.resize), source);
-    }
-  } else {
-    if (c.image_size != 0) {
-      fail_config("/data/image_size", fmt::format("0, {}'s own size", c.name), number(c.image_size),
-                  source);
-    }
-    if (c.resize != 0) {
-      fail_config("/data/resize", "0, because all images of " + c.name + " have one size",
-                  number(c.resize), source);
-    }
-    if (c.augments("random_crop")) {
-      fail_config("/data/augment",
-                  "pad_crop or random_resized_crop, because all images of " + c.name +
-                      " have the network's size",
-                  "\"random_crop\"", source);
-    }
-  }
-  if (c.extra && !traits.extra)
+  verify_statistics(c, source);
+  verify_sizes(c, source);
+  if (c.extra && !traits_of(c).extra)
     fail_config("/data/extra", "false, because only svhn has extra images", "true", source);
-  std::string crops;
-  for (const char* name : {"pad_crop", "random_crop", "random_resized_crop"}) {
-    if (!c.augments(name)) continue;
-    if (!crops.empty())
-      fail_config("/data/augment", "one kind of crop", crops + " and " + name, source);
-    crops = name;
-  }
-  const int64_t side = c.any_size() ? c.image_size : 32;
-  if ((!arrays || c.any_size()) && c.augments("cutout") && c.cutout.side > 2 * side) {
-    fail_config("/data/cutout/side", fmt::format("at most twice the image's {} pixels", side),
-                number(c.cutout.side), source);
-  }
+  verify_augmentation(c, source);
 }
 
 }  // namespace tailor::data

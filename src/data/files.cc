@@ -185,10 +185,6 @@ class Archive : public FileSet {
  public:
   Archive(std::string path, const NameFilter& wanted)
       : path_(std::move(path)), file_(open_to_read(path_)) {
-    struct Found {
-      std::string name;
-      Member member;
-    };
     std::vector<Found> found;
     std::map<std::string, Member> members;  // what a hard link can be to
     std::set<std::string> folders, hidden;
@@ -233,14 +229,7 @@ class Archive : public FileSet {
     }
     folders_.assign(folders.begin(), folders.end());
     for (const std::string& name : hidden) passed_over_["hidden"].add(name);
-    std::stable_sort(found.begin(), found.end(),
-                     [](const Found& a, const Found& b) { return a.name < b.name; });
-    for (Found& f : found) {
-      if (!names_.empty() && names_.back() == f.name)
-        fail(ErrorKind::Data, "archive {}: '{}' is in it twice", path_, f.name);
-      names_.push_back(std::move(f.name));
-      members_.push_back(f.member);
-    }
+    keep(std::move(found));
     if (spooled > 0) {
       log_info("data", "{}: {:.1f} MB of compressed members unpacked to a temporary file", path_,
                static_cast<double>(spooled) / 1e6);
@@ -263,6 +252,22 @@ class Archive : public FileSet {
     int64_t offset = 0, size = 0;
     bool spooled = false;
   };
+  struct Found {
+    std::string name;
+    Member member;
+  };
+
+  /// The members, by name.
+  void keep(std::vector<Found> found) {
+    std::stable_sort(found.begin(), found.end(),
+                     [](const Found& a, const Found& b) { return a.name < b.name; });
+    for (Found& f : found) {
+      if (!names_.empty() && names_.back() == f.name)
+        fail(ErrorKind::Data, "archive {}: '{}' is in it twice", path_, f.name);
+      names_.push_back(std::move(f.name));
+      members_.push_back(f.member);
+    }
+  }
 
   /// In place when the bytes lie in the archive as they are, which is looked at, not assumed.
   Member locate(Reader& reader, archive_entry* entry, int64_t& spooled) {

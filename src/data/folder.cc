@@ -52,10 +52,10 @@ class FolderImages : public ImageDataset {
     return report_.sixteen_bits > 0 ? PixelType::U16 : PixelType::U8;
   }
   int64_t get(int64_t index, Span<uint8_t> pixels_hwc) const override {
-    return read_window(index, centre(), view_.shape, pixels_hwc);
+    return read_window(index, view_.centre(), view_.shape, pixels_hwc);
   }
   int64_t get_values(int64_t index, Span<float> values_hwc) const override {
-    return read_window_values(index, centre(), view_.shape, values_hwc);
+    return read_window_values(index, view_.centre(), view_.shape, values_hwc);
   }
   int64_t read_window(int64_t index, const WindowChooser& choose, MapShape shape,
                       Span<uint8_t> pixels_hwc) const override {
@@ -112,9 +112,6 @@ class FolderImages : public ImageDataset {
   const Item& at(int64_t index) const {
     TAILOR_CHECK(index >= 0 && index < size(), "image {} of {}", index, size());
     return items_[static_cast<size_t>(index)];
-  }
-  WindowChooser centre() const {
-    return [this](Extent e) { return centre_window(e, view_.shape, view_.resize); };
   }
   template <class T>
   int64_t decode(int64_t index, const WindowChooser& choose, MapShape shape, Span<T> out) const {
@@ -278,10 +275,6 @@ struct FolderLayout {
   }
 };
 
-bool is_below(const std::string& path, const std::string& prefix) {
-  return path.compare(0, prefix.size(), prefix) == 0;
-}
-
 FolderLayout find_layout(const FileSet& files, const std::string& root) {
   FolderLayout layout;
   if (!files.names().empty()) layout.wrapper = files.names()[0].substr(0, wrapping(files.names()));
@@ -300,7 +293,7 @@ FolderLayout find_layout(const FileSet& files, const std::string& root) {
   for (const std::string& name : files.names())
     hold(first_part(name.substr(layout.wrapper.size())), true);
   for (const std::string& name : files.folders()) {
-    if (is_below(name, layout.wrapper))
+    if (starts_with(name, layout.wrapper))
       hold(first_part(name.substr(layout.wrapper.size()) + "/"), false);
   }
   layout.train = held[0];
@@ -320,7 +313,7 @@ FolderLayout find_layout(const FileSet& files, const std::string& root) {
 void pass_over_empty_classes(const FileSet& files, const FolderLayout& layout,
                              const std::set<std::string>& seen, PassedOverFiles& passed_over) {
   for (const std::string& folder : files.folders()) {
-    if (!is_below(folder, layout.wrapper)) continue;
+    if (!starts_with(folder, layout.wrapper)) continue;
     const std::string name = folder.substr(layout.wrapper.size()), top = first_part(name);
     const bool is_class_folder = layout.train.empty() && !layout.test_alone
                                      ? top.empty() && FolderLayout::is_class(name)
@@ -361,6 +354,112 @@ void warn_of_number_names(const std::vector<std::string>& classes, const std::st
            root, start(classes), start(numeric));
 }
 
+/// The pictures of each part, and what is passed over.
+struct Pictures {
+  std::vector<File> train, test;
+  PassedOverFiles passed_over;
+};
+Pictures list_pictures(const FileSet& files, const FolderLayout& layout, const std::string& root) {
+  Pictures out;
+  out.passed_over = files.passed_over();
+  std::map<std::string, std::string> annotations;
+  std::set<std::string> seen;
+  for (size_t i = 0; i < files.names().size(); ++i) {
+    if (files.names()[i].substr(layout.wrapper.size()) == kAnnotations)
+      annotations = read_annotations(files, i);
+  }
+  for (size_t i = 0; i < files.names().size(); ++i) {
+    const std::string name = files.names()[i].substr(layout.wrapper.size()), top = first_part(name);
+    if (!is_image_name(name)) {
+      if (name != kAnnotations) out.passed_over[extension_of(name)].add(files.names()[i]);
+      continue;
+    }
+    const std::string group = first_part(top.empty() ? name : name.substr(top.size() + 1));
+    if (layout.train.empty() && !layout.test_alone) {
+      if (FolderLayout::is_class(top)) {
+        out.train.push_back({i, name, top});
+        seen.insert(top);
+      } else {
+        out.passed_over["in " + top + "/, without train/"].add(files.names()[i]);
+      }
+    } else if (!layout.train.empty() && top == layout.train) {
+      out.train.push_back({i, name, group});
+      seen.insert(top + "/" + group);
+    } else if (top == layout.test && !top.empty()) {
+      out.test.push_back({i, name, group});
+      seen.insert(top + "/" + group);
+      if (annotations.empty()) continue;
+      const auto found = annotations.find(file_name(name));
+      if (found == annotations.end())
+        fail(ErrorKind::Data, "{}: {} is not named in {}", root, name, kAnnotations);
+      out.test.back().group = found->second;
+    } else {
+      const std::string beside =
+          layout.test_alone
+              ? layout.test + "/"
+              : layout.train + "/" + (layout.test.empty() ? "" : " and " + layout.test + "/");
+      out.passed_over["beside " + beside].add(files.names()[i]);
+    }
+  }
+  pass_over_empty_classes(files, layout, seen, out.passed_over);
+  return out;
+}
+
+/// The classes' names: of the images to train with, or of those to test alone. Throws Data where
+/// there are too few of them, or no images for what is wanted.
+std::vector<std::string> verified_classes(const Pictures& p, const FolderLayout& layout,
+                                          bool test_alone, const std::string& root) {
+  const std::string others =
+      p.passed_over.empty() ? "" : "; passed over: " + to_string(p.passed_over);
+  std::set<std::string> groups;
+  for (const File& f : layout.test_alone ? p.test : p.train) groups.insert(f.group);
+  if (layout.test_alone && !test_alone) {
+    fail(ErrorKind::Data,
+         "{}: it has pictures to test only, in {}/; expected train/ beside it to train with; "
+         "tailor evaluate and tailor data check take it as it is",
+         root, layout.test);
+  }
+  if (groups.count("") != 0 || groups.size() < 2) {
+    fail(ErrorKind::Data,
+         "{}: expected train/CLASS/*.jpg and val/CLASS/*.jpg, Tiny ImageNet's layout, or "
+         "CLASS/*.jpg, with two classes or more; found {} image files in {} classes{}{}",
+         root, p.train.size() + (layout.test_alone ? p.test.size() : 0), groups.size(),
+         groups.count("") != 0 ? ", some of them in no class's folder" : "", others);
+  }
+  if (!layout.train.empty() && !layout.without_picture.empty()) {
+    fail(ErrorKind::Data,
+         "{}: there is no .jpg, .jpeg, .jfif or .png file for testing in {}/; put some there, or "
+         "remove it and set data.test_size{}",
+         root, layout.without_picture, others);
+  }
+  if (!p.passed_over.empty()) {
+    log_info("data", "{}: passed over: {}; tailor data check names them", root,
+             to_string(p.passed_over));
+  }
+  return {groups.begin(), groups.end()};
+}
+
+/// Takes data.test_size images, drawn by the seed, out of those to train with.
+std::vector<Item> draw_test(std::vector<Item>& train, const DataConfig& config,
+                            const std::string& root) {
+  const auto count = static_cast<int64_t>(train.size());
+  if (config.test_size < 1 || config.test_size >= count) {
+    fail(ErrorKind::Data,
+         "{}: it has no val/ and no test/; expected in data.test_size how many of its {} images "
+         "are kept back for testing, got {}",
+         root, count, config.test_size);
+  }
+  const auto order = random_permutation(
+      count, CounterRandom(static_cast<uint64_t>(config.seed), RandomStream::Split, 1));
+  std::vector<bool> kept(train.size(), false);
+  for (int64_t i = 0; i < config.test_size; ++i)
+    kept[static_cast<size_t>(order[static_cast<size_t>(i)])] = true;
+  std::vector<Item> rest, test;
+  for (size_t i = 0; i < train.size(); ++i) (kept[i] ? test : rest).push_back(train[i]);
+  train = std::move(rest);
+  return test;
+}
+
 }  // namespace
 
 CentreView centre_view(const DataConfig& config) {
@@ -384,105 +483,23 @@ FolderParts open_image_folder(const std::string& root, const DataConfig& config,
     return is_image_name(name) || file_name(name) == file_name(kAnnotations);
   });
   const FolderLayout layout = find_layout(*files, root);
-  PassedOverFiles passed_over = files->passed_over();
-  std::map<std::string, std::string> annotations;
-  std::vector<File> train, test;
-  std::set<std::string> seen;
-  for (size_t i = 0; i < files->names().size(); ++i) {
-    if (files->names()[i].substr(layout.wrapper.size()) == kAnnotations)
-      annotations = read_annotations(*files, i);
-  }
-  for (size_t i = 0; i < files->names().size(); ++i) {
-    const std::string name = files->names()[i].substr(layout.wrapper.size()),
-                      top = first_part(name);
-    if (!is_image_name(name)) {
-      if (name != kAnnotations) passed_over[extension_of(name)].add(files->names()[i]);
-      continue;
-    }
-    const std::string group = first_part(top.empty() ? name : name.substr(top.size() + 1));
-    if (layout.train.empty() && !layout.test_alone) {
-      if (FolderLayout::is_class(top)) {
-        train.push_back({i, name, top});
-        seen.insert(top);
-      } else {
-        passed_over["in " + top + "/, without train/"].add(files->names()[i]);
-      }
-    } else if (!layout.train.empty() && top == layout.train) {
-      train.push_back({i, name, group});
-      seen.insert(top + "/" + group);
-    } else if (top == layout.test && !top.empty()) {
-      test.push_back({i, name, group});
-      seen.insert(top + "/" + group);
-      if (annotations.empty()) continue;
-      const auto found = annotations.find(file_name(name));
-      if (found == annotations.end())
-        fail(ErrorKind::Data, "{}: {} is not named in {}", root, name, kAnnotations);
-      test.back().group = found->second;
-    } else {
-      const std::string beside =
-          layout.test_alone
-              ? layout.test + "/"
-              : layout.train + "/" + (layout.test.empty() ? "" : " and " + layout.test + "/");
-      passed_over["beside " + beside].add(files->names()[i]);
-    }
-  }
-  pass_over_empty_classes(*files, layout, seen, passed_over);
-  const std::string others = passed_over.empty() ? "" : "; passed over: " + to_string(passed_over);
-  std::set<std::string> groups;
-  for (const File& f : layout.test_alone ? test : train) groups.insert(f.group);
-  if (layout.test_alone && !test_alone) {
-    fail(ErrorKind::Data,
-         "{}: it has pictures to test only, in {}/; expected train/ beside it to train with; "
-         "tailor evaluate and tailor data check take it as it is",
-         root, layout.test);
-  }
-  if (groups.count("") != 0 || groups.size() < 2) {
-    fail(ErrorKind::Data,
-         "{}: expected train/CLASS/*.jpg and val/CLASS/*.jpg, Tiny ImageNet's layout, or "
-         "CLASS/*.jpg, with two classes or more; found {} image files in {} classes{}{}",
-         root, train.size() + (layout.test_alone ? test.size() : 0), groups.size(),
-         groups.count("") != 0 ? ", some of them in no class's folder" : "", others);
-  }
-  if (!layout.train.empty() && !layout.without_picture.empty()) {
-    fail(ErrorKind::Data,
-         "{}: there is no .jpg, .jpeg, .jfif or .png file for testing in {}/; put some there, or "
-         "remove it and set data.test_size{}",
-         root, layout.without_picture, others);
-  }
-  if (!passed_over.empty()) {
-    log_info("data", "{}: passed over: {}; tailor data check names them", root,
-             to_string(passed_over));
-  }
+  const Pictures pictures = list_pictures(*files, layout, root);
   FolderParts parts;
-  warn_of_number_names({groups.begin(), groups.end()}, root);
+  parts.classes = verified_classes(pictures, layout, test_alone, root);
+  warn_of_number_names(parts.classes, root);
   // Without images to test it is one folder a class, or train/ alone: the split is ours.
   parts.drawn_test = layout.test.empty();
-  parts.classes.assign(groups.begin(), groups.end());
   std::vector<Item> train_items, test_items;
-  if (!layout.test_alone) train_items = interleave(train, parts.classes, "training", root);
+  if (!layout.test_alone) train_items = interleave(pictures.train, parts.classes, "training", root);
   if (parts.drawn_test) {
-    const auto count = static_cast<int64_t>(train_items.size());
-    if (config.test_size < 1 || config.test_size >= count) {
-      fail(ErrorKind::Data,
-           "{}: it has no val/ and no test/; expected in data.test_size how many of its {} images "
-           "are kept back for testing, got {}",
-           root, count, config.test_size);
-    }
-    const auto order = random_permutation(
-        count, CounterRandom(static_cast<uint64_t>(config.seed), RandomStream::Split, 1));
-    std::vector<bool> kept(train_items.size(), false);
-    for (int64_t i = 0; i < config.test_size; ++i)
-      kept[static_cast<size_t>(order[static_cast<size_t>(i)])] = true;
-    std::vector<Item> rest;
-    for (size_t i = 0; i < train_items.size(); ++i)
-      (kept[i] ? test_items : rest).push_back(train_items[i]);
-    train_items = std::move(rest);
+    test_items = draw_test(train_items, config, root);
   } else {
-    test_items = interleave(test, parts.classes, "testing (val/ or test/)", root);
+    test_items = interleave(pictures.test, parts.classes, "testing (val/ or test/)", root);
   }
-  parts.test = open_items(files, std::move(test_items), config, root, "test", passed_over);
+  parts.test = open_items(files, std::move(test_items), config, root, "test", pictures.passed_over);
   if (with_train && !layout.test_alone) {
-    parts.train = open_items(files, std::move(train_items), config, root, "training", passed_over);
+    parts.train =
+        open_items(files, std::move(train_items), config, root, "training", pictures.passed_over);
   }
   return parts;
 }

@@ -3,6 +3,7 @@
 // window is read.
 #pragma once
 
+#include "tailor/data/codec.h"
 #include "tailor/data/images.h"
 
 namespace tailor::data {
@@ -11,6 +12,10 @@ namespace tailor::data {
 struct CentreView {
   MapShape shape;
   int64_t resize = 0;  // the short side before the centre is cut out
+  /// Of a view that outlives it.
+  WindowChooser centre() const {
+    return [this](Extent e) { return centre_window(e, shape, resize); };
+  }
 };
 /// image_size, channels and resize of the config; resize is by default 8/7 of image_size (256 for
 /// 224).

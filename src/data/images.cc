@@ -159,19 +159,21 @@ int64_t read_window_of_whole(Extent stored, const WindowChooser& choose, MapShap
   std::vector<T> whole(static_cast<size_t>(stored.height * stored.width * shape.channels));
   const int64_t label = get(whole);
   const CropWindow w = choose(stored);
-  resample(whole.data(), stored, shape.channels,
-           {static_cast<double>(w.top), static_cast<double>(w.left), static_cast<double>(w.height),
-            static_cast<double>(w.width)},
-           {shape.height, shape.width}, out_hwc.data());
+  resample(whole.data(), stored, shape.channels, real_window(w), {shape.height, shape.width},
+           out_hwc.data());
   return label;
 }
 
 }  // namespace
 
+void bytes_to_values(Span<const uint8_t> bytes, Span<float> values) {
+  for (size_t i = 0; i < bytes.size(); ++i) values[i] = static_cast<float>(bytes[i]) / 255;
+}
+
 int64_t ImageDataset::get_values(int64_t index, Span<float> values_hwc) const {
   std::vector<uint8_t> bytes(values_hwc.size());
   const int64_t label = get(index, bytes);
-  for (size_t i = 0; i < bytes.size(); ++i) values_hwc[i] = static_cast<float>(bytes[i]) / 255;
+  bytes_to_values(bytes, values_hwc);
   return label;
 }
 

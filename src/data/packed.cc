@@ -141,10 +141,10 @@ class PackedImages : public ImageDataset {
   int64_t size() const override { return size_; }
   PixelType pixel_type() const override { return cache_->type; }
   int64_t get(int64_t index, Span<uint8_t> pixels_hwc) const override {
-    return read_window(index, centre(), cache_->view.shape, pixels_hwc);
+    return read_window(index, cache_->view.centre(), cache_->view.shape, pixels_hwc);
   }
   int64_t get_values(int64_t index, Span<float> values_hwc) const override {
-    return read_window_values(index, centre(), cache_->view.shape, values_hwc);
+    return read_window_values(index, cache_->view.centre(), cache_->view.shape, values_hwc);
   }
   int64_t read_window(int64_t index, const WindowChooser& choose, MapShape shape,
                       Span<uint8_t> pixels_hwc) const override {
@@ -160,7 +160,7 @@ class PackedImages : public ImageDataset {
       return scale(reinterpret_cast<const float*>(pixels), index, choose, shape, values_hwc);
     std::vector<uint8_t> bytes(values_hwc.size());
     const int64_t label = read_window(index, choose, shape, bytes);
-    for (size_t i = 0; i < bytes.size(); ++i) values_hwc[i] = static_cast<float>(bytes[i]) / 255;
+    bytes_to_values(bytes, values_hwc);
     return label;
   }
   Extent extent(int64_t index) const override { return {at(index).height, at(index).width}; }
@@ -169,10 +169,6 @@ class PackedImages : public ImageDataset {
   const Record& at(int64_t index) const {
     TAILOR_CHECK(index >= 0 && index < size_, "image {} of {}", index, size_);
     return cache_->records[first_ + static_cast<size_t>(index)];
-  }
-  WindowChooser centre() const {
-    const CentreView& view = cache_->view;
-    return [&view](Extent e) { return centre_window(e, view.shape, view.resize); };
   }
   const uint8_t* checked_pixels(int64_t index) const {
     const Record& r = at(index);
@@ -201,16 +197,180 @@ class PackedImages : public ImageDataset {
                  "{} values for {}", out_hwc.size(), to_string(shape));
     const Extent e = extent(index);
     const CropWindow w = choose(e);
-    resample(pixels, e, shape.channels,
-             {static_cast<double>(w.top), static_cast<double>(w.left),
-              static_cast<double>(w.height), static_cast<double>(w.width)},
-             {shape.height, shape.width}, out_hwc.data());
+    resample(pixels, e, shape.channels, real_window(w), {shape.height, shape.width},
+             out_hwc.data());
     return at(index).label;
   }
   std::shared_ptr<Cache> cache_;
   size_t first_;
   int64_t size_;
 };
+
+/// Writes the images' pixels behind what is in `file`, and gives a record an image.
+class PixelWriter {
+ public:
+  PixelWriter(AtomicFile& file, uint64_t offset, PixelType type, const DataSplits& data,
+              int64_t short_side)
+      : file_(file), offset_(offset), type_(type), seen_(data.shape), short_side_(short_side) {}
+
+  void write(const ImageDataset& images, Progress& progress) {
+    for (int64_t first = 0; first < images.size(); first += kGroup) {
+      throw_if_interrupted();
+      const int64_t count = std::min(kGroup, images.size() - first);
+      const size_t base = records_.size();
+      records_.resize(base + static_cast<size_t>(count));
+      parallel_for(count, 0, [&](int64_t i) {
+        const auto slot = static_cast<size_t>(i);
+        records_[base + slot] = read(images, first + i, pixels_[slot]);
+      });
+      for (size_t slot = 0; base + slot < records_.size(); ++slot) {
+        const std::vector<uint8_t>& out = pixels_[slot];
+        records_[base + slot].offset = offset_;
+        file_.write(out.data(), out.size());
+        offset_ += out.size();
+      }
+      progress.advance(count);
+    }
+  }
+  /// The end of the pixels.
+  uint64_t offset() const { return offset_; }
+  const std::vector<Record>& records() const { return records_; }
+
+ private:
+  /// As many images at a time as fit in a bounded buffer, decoded by all threads.
+  static constexpr int64_t kGroup = 64;
+
+  Record read(const ImageDataset& images, int64_t index, std::vector<uint8_t>& out) const {
+    Extent whole = images.extent(index);
+    if (whole.height == 0) whole = {seen_.height, seen_.width};
+    const Extent e = scaled(whole, short_side_);
+    const int64_t label =
+        read_packed_image(images, index, {seen_.channels, e.height, e.width}, type_, out);
+    return {0, static_cast<uint32_t>(e.height), static_cast<uint32_t>(e.width),
+            static_cast<uint32_t>(label), crc_of(out.data(), out.size())};
+  }
+
+  AtomicFile& file_;
+  uint64_t offset_;
+  PixelType type_;
+  MapShape seen_;
+  int64_t short_side_;
+  std::vector<Record> records_;
+  std::vector<std::vector<uint8_t>> pixels_{kGroup};
+};
+
+Json pack_description(const DataSplits& data, int64_t short_side, PixelType type, bool plain) {
+  Json description = Json::object({{"name", data.name},
+                                   {"short_side", short_side},
+                                   {"classes", data.classes},
+                                   {"class_names", Json::array(data.class_names)},
+                                   {"preprocessing", write_preprocessing(data.preprocessing)},
+                                   {"train", data.train->size()},
+                                   {"test", data.test->size()}});
+  if (!plain) {
+    description.set("channels", data.shape.channels);
+    description.set("pixels", pixel_type_name(type));
+  }
+  return description;
+}
+
+/// The preamble of a cache of ours.
+Preamble read_preamble(const Mapping& file, const std::string& path) {
+  Preamble preamble{};
+  if (file.size() >= sizeof preamble) std::memcpy(&preamble, file.data(), sizeof preamble);
+  if (std::memcmp(preamble.magic, kMagic, sizeof kMagic) != 0) {
+    fail(ErrorKind::Data, "packed cache {}: it is none; expected a file that tailor data pack made",
+         path);
+  }
+  if (preamble.version < 1 || preamble.version > kPackedVersion) {
+    fail(ErrorKind::Unsupported, "packed cache {}: expected version 1 to {}, got {}; pack it again",
+         path, kPackedVersion, preamble.version);
+  }
+  return preamble;
+}
+
+/// The trailer, of a file that is whole: index and JSON lie inside it and have their checksum.
+Trailer read_trailer(const Mapping& file, const std::string& path) {
+  const uint8_t* bytes = file.data();
+  const size_t size = file.size();
+  Trailer trailer{};
+  if (size >= sizeof(Preamble) + sizeof trailer)
+    std::memcpy(&trailer, bytes + size - sizeof trailer, sizeof trailer);
+  // No sum below can overflow: each term is at most the file's size.
+  const bool whole =
+      std::memcmp(trailer.magic, kEndMagic, sizeof kEndMagic) == 0 && trailer.reserved == 0 &&
+      trailer.index_offset <= size && trailer.index_bytes <= size && trailer.json_bytes <= size &&
+      trailer.index_offset >= sizeof(Preamble) && trailer.index_bytes % sizeof(Record) == 0 &&
+      trailer.index_offset + trailer.index_bytes + trailer.json_bytes + sizeof trailer == size;
+  if (!whole) {
+    fail(ErrorKind::Data,
+         "packed cache {}: it is cut short or damaged ({} bytes, without the end that belongs to "
+         "it); pack it again",
+         path, size);
+  }
+  const uint32_t crc =
+      crc_of(bytes + trailer.index_offset, trailer.index_bytes + trailer.json_bytes,
+             crc_of(bytes, sizeof(Preamble)));
+  if (kChecksums && crc != trailer.crc) {
+    fail(
+        ErrorKind::Data,
+        "packed cache {}: expected index checksum {:08x}, got {:08x}; the file is damaged, pack it "
+        "again",
+        path, trailer.crc, crc);
+  }
+  if (trailer.index_bytes == 0)
+    fail(ErrorKind::Data, "packed cache {}: it holds no images; pack it again", path);
+  return trailer;
+}
+
+/// What the JSON says, in `data` but for its images.
+struct PackContents {
+  DataSplits data;
+  int64_t train = 0, test = 0, channels = 3;
+  bool inside = true;  // nothing in it contradicts the rest
+};
+PackContents read_contents(const Json& json, const Preamble& preamble, Cache& cache) {
+  PackContents pack;
+  DataSplits& data = pack.data;
+  data.name = json.at("name").as_string();
+  data.classes = json.at("classes").as_int();
+  for (const Json& name : json.at("class_names").as_array())
+    data.class_names.push_back(name.as_string());
+  data.preprocessing = read_preprocessing(json.at("preprocessing"));
+  pack.train = json.at("train").as_int();
+  pack.test = json.at("test").as_int();
+  const auto count = static_cast<int64_t>(cache.records.size());
+  // A right checksum does not make a file ours: nothing that is read later may lie outside.
+  bool& inside = pack.inside;
+  inside =
+      pack.train >= 0 && pack.test >= 0 && pack.train <= count && pack.test == count - pack.train;
+  inside &=
+      data.classes >= 1 && data.classes <= kMostClasses &&
+      (data.class_names.empty() || static_cast<int64_t>(data.class_names.size()) == data.classes);
+  if (preamble.version > 1) {
+    pack.channels = json.at("channels").as_int();
+    const std::string pixels = json.at("pixels").as_string();
+    for (PixelType type : {PixelType::U16, PixelType::F32})
+      if (pixels == pixel_type_name(type)) cache.type = type;
+    inside &= pack.channels >= 1 && pack.channels <= kMaxMapElements &&
+              pixels == pixel_type_name(cache.type);
+    if (!inside) pack.channels = 1;
+  }
+  inside &= static_cast<int64_t>(data.preprocessing.mean.size()) == pack.channels;
+  return pack;
+}
+
+/// Whether every image lies among the pixels, which end at `pixels_end`.
+bool records_lie_inside(const Cache& cache, const PackContents& pack, uint64_t pixels_end) {
+  const uint64_t value_bytes = pixel_bytes(cache.type),
+                 bytes_each = static_cast<uint64_t>(pack.channels) * value_bytes;
+  return std::all_of(cache.records.begin(), cache.records.end(), [&](const Record& r) {
+    const uint64_t pixels = uint64_t{r.height} * r.width;
+    return pixels >= 1 && pixels <= uint64_t{kMaxPixels} && r.label < pack.data.classes &&
+           r.offset >= sizeof(Preamble) && r.offset <= pixels_end &&
+           pixels <= (pixels_end - r.offset) / bytes_each && r.offset % value_bytes == 0;
+  });
+}
 
 }  // namespace
 
@@ -220,61 +380,21 @@ PackSummary write_packed(const std::string& path, const DataSplits& data, int64_
                "a data set without a validation split");
   // One type for all: that of the part that needs more.
   const PixelType type = std::max(data.train->pixel_type(), data.test->pixel_type());
-  const int64_t channels = data.shape.channels;
-  const bool plain = type == PixelType::U8 && channels == 3;
+  const bool plain = type == PixelType::U8 && data.shape.channels == 3;
   Preamble preamble{};
   std::memcpy(preamble.magic, kMagic, sizeof kMagic);
   preamble.version = plain ? 1 : kPackedVersion;
   AtomicFile file(path);
   file.write(&preamble, sizeof preamble);
-  uint64_t offset = sizeof preamble;
-  std::vector<Record> records;
-  // As many images at a time as fit in a bounded buffer, decoded by all threads.
-  constexpr int64_t kGroup = 64;
-  std::vector<std::vector<uint8_t>> pixels(kGroup);
+  PixelWriter writer(file, sizeof preamble, type, data, short_side);
   progress.begin("packing", data.train->size() + data.test->size(), "image");
-  for (const Images& images : {data.train, data.test}) {
-    for (int64_t first = 0; first < images->size(); first += kGroup) {
-      throw_if_interrupted();
-      const int64_t count = std::min(kGroup, images->size() - first);
-      const size_t base = records.size();
-      records.resize(base + static_cast<size_t>(count));
-      parallel_for(count, 0, [&](int64_t i) {
-        Extent whole = images->extent(first + i);
-        if (whole.height == 0) whole = {data.shape.height, data.shape.width};
-        const Extent e = scaled(whole, short_side);
-        std::vector<uint8_t>& out = pixels[static_cast<size_t>(i)];
-        const int64_t label =
-            read_packed_image(*images, first + i, {channels, e.height, e.width}, type, out);
-        records[base + static_cast<size_t>(i)] = {
-            0, static_cast<uint32_t>(e.height), static_cast<uint32_t>(e.width),
-            static_cast<uint32_t>(label), crc_of(out.data(), out.size())};
-      });
-      for (int64_t i = 0; i < count; ++i) {
-        const std::vector<uint8_t>& out = pixels[static_cast<size_t>(i)];
-        records[base + static_cast<size_t>(i)].offset = offset;
-        file.write(out.data(), out.size());
-        offset += out.size();
-      }
-      progress.advance(count);
-    }
-  }
+  for (const Images& images : {data.train, data.test}) writer.write(*images, progress);
   progress.end();
-  Json description = Json::object({{"name", data.name},
-                                   {"short_side", short_side},
-                                   {"classes", data.classes},
-                                   {"class_names", Json::array(data.class_names)},
-                                   {"preprocessing", write_preprocessing(data.preprocessing)},
-                                   {"train", data.train->size()},
-                                   {"test", data.test->size()}});
-  if (!plain) {
-    description.set("channels", channels);
-    description.set("pixels", pixel_type_name(type));
-  }
-  const std::string json = description.dump();
+  const std::vector<Record>& records = writer.records();
+  const std::string json = pack_description(data, short_side, type, plain).dump();
   Trailer trailer{};
   std::memcpy(trailer.magic, kEndMagic, sizeof kEndMagic);
-  trailer.index_offset = offset;
+  trailer.index_offset = writer.offset();
   trailer.index_bytes = records.size() * sizeof(Record);
   trailer.json_bytes = json.size();
   trailer.crc =
@@ -287,7 +407,7 @@ PackSummary write_packed(const std::string& path, const DataSplits& data, int64_
   PackSummary summary{
       data.train->size(),
       data.test->size(),
-      static_cast<int64_t>(offset + trailer.index_bytes + json.size() + sizeof trailer),
+      static_cast<int64_t>(writer.offset() + trailer.index_bytes + json.size() + sizeof trailer),
       {}};
   for (const Record& r : records) summary.short_sides.push_back(std::min(r.height, r.width));
   std::sort(summary.short_sides.begin(), summary.short_sides.end());
@@ -305,86 +425,19 @@ bool is_packed(const std::string& path) {
 
 DataSplits open_packed(const std::string& path, const DataConfig& config) {
   auto cache = std::make_shared<Cache>(path);
-  const uint8_t* bytes = cache->file.data();
-  const size_t size = cache->file.size();
-  Preamble preamble{};
-  Trailer trailer{};
-  if (size >= sizeof preamble) std::memcpy(&preamble, bytes, sizeof preamble);
-  if (std::memcmp(preamble.magic, kMagic, sizeof kMagic) != 0) {
-    fail(ErrorKind::Data, "packed cache {}: it is none; expected a file that tailor data pack made",
-         path);
-  }
-  if (preamble.version < 1 || preamble.version > kPackedVersion) {
-    fail(ErrorKind::Unsupported, "packed cache {}: expected version 1 to {}, got {}; pack it again",
-         path, kPackedVersion, preamble.version);
-  }
-  if (size >= sizeof preamble + sizeof trailer)
-    std::memcpy(&trailer, bytes + size - sizeof trailer, sizeof trailer);
-  // No sum below can overflow: each term is at most the file's size.
-  const bool whole =
-      std::memcmp(trailer.magic, kEndMagic, sizeof kEndMagic) == 0 && trailer.reserved == 0 &&
-      trailer.index_offset <= size && trailer.index_bytes <= size && trailer.json_bytes <= size &&
-      trailer.index_offset >= sizeof preamble && trailer.index_bytes % sizeof(Record) == 0 &&
-      trailer.index_offset + trailer.index_bytes + trailer.json_bytes + sizeof trailer == size;
-  if (!whole) {
-    fail(ErrorKind::Data,
-         "packed cache {}: it is cut short or damaged ({} bytes, without the end that belongs to "
-         "it); pack it again",
-         path, size);
-  }
-  const uint8_t* index = bytes + trailer.index_offset;
-  const uint32_t crc =
-      crc_of(index, trailer.index_bytes + trailer.json_bytes, crc_of(bytes, sizeof preamble));
-  if (kChecksums && crc != trailer.crc) {
-    fail(
-        ErrorKind::Data,
-        "packed cache {}: expected index checksum {:08x}, got {:08x}; the file is damaged, pack it "
-        "again",
-        path, trailer.crc, crc);
-  }
-  if (trailer.index_bytes == 0)
-    fail(ErrorKind::Data, "packed cache {}: it holds no images; pack it again", path);
+  const Preamble preamble = read_preamble(cache->file, path);
+  const Trailer trailer = read_trailer(cache->file, path);
+  const uint8_t* index = cache->file.data() + trailer.index_offset;
   cache->records.resize(trailer.index_bytes / sizeof(Record));
   std::memcpy(cache->records.data(), index, trailer.index_bytes);
   const Json json = Json::parse({reinterpret_cast<const char*>(index) + trailer.index_bytes,
                                  static_cast<size_t>(trailer.json_bytes)},
                                 "packed cache " + path);
-  DataSplits data;
-  data.name = json.at("name").as_string();
-  data.classes = json.at("classes").as_int();
-  for (const Json& name : json.at("class_names").as_array())
-    data.class_names.push_back(name.as_string());
-  data.preprocessing = read_preprocessing(json.at("preprocessing"));
-  const int64_t train = json.at("train").as_int(), test = json.at("test").as_int(),
-                count = static_cast<int64_t>(cache->records.size());
-  // A right checksum does not make a file ours: nothing that is read later may lie outside.
-  bool inside = train >= 0 && test >= 0 && train <= count && test == count - train;
-  inside &=
-      data.classes >= 1 && data.classes <= kMostClasses &&
-      (data.class_names.empty() || static_cast<int64_t>(data.class_names.size()) == data.classes);
-  int64_t channels = 3;
-  if (preamble.version > 1) {
-    channels = json.at("channels").as_int();
-    const std::string pixels = json.at("pixels").as_string();
-    for (PixelType type : {PixelType::U16, PixelType::F32})
-      if (pixels == pixel_type_name(type)) cache->type = type;
-    inside &=
-        channels >= 1 && channels <= kMaxMapElements && pixels == pixel_type_name(cache->type);
-    if (!inside) channels = 1;
-  }
-  inside &= static_cast<int64_t>(data.preprocessing.mean.size()) == channels;
-  const uint64_t value_bytes = pixel_bytes(cache->type),
-                 bytes_each = static_cast<uint64_t>(channels) * value_bytes;
-  for (const Record& r : cache->records) {
-    const uint64_t pixels = uint64_t{r.height} * r.width;
-    inside &= pixels >= 1 && pixels <= uint64_t{kMaxPixels} && r.label < data.classes &&
-              r.offset >= sizeof preamble && r.offset <= trailer.index_offset &&
-              pixels <= (trailer.index_offset - r.offset) / bytes_each &&
-              r.offset % value_bytes == 0;
-  }
-  if (!inside)
+  PackContents pack = read_contents(json, preamble, *cache);
+  if (!records_lie_inside(*cache, pack, trailer.index_offset) || !pack.inside)
     fail(ErrorKind::Data, "packed cache {}: its index contradicts itself; pack it again", path);
   cache->checked = std::vector<std::atomic<bool>>(cache->records.size());
+  const int64_t channels = pack.channels;
   if (config.channels != 0 && config.channels != channels) {
     fail(ErrorKind::Data,
          "packed cache {}: /data/channels: expected 0 or the cache's {}, got {}; pack it again",
@@ -396,10 +449,11 @@ DataSplits open_packed(const std::string& path, const DataConfig& config) {
     fail(ErrorKind::Data, "packed cache {}: its images have {} channels, too many at {} x {}", path,
          channels, config.image_size, config.image_size);
   }
-  data.shape = cache->view.shape;
-  data.train = std::make_shared<PackedImages>(cache, 0, train);
-  data.test = std::make_shared<PackedImages>(cache, static_cast<size_t>(train), test);
-  return data;
+  pack.data.shape = cache->view.shape;
+  pack.data.train = std::make_shared<PackedImages>(cache, 0, pack.train);
+  pack.data.test =
+      std::make_shared<PackedImages>(cache, static_cast<size_t>(pack.train), pack.test);
+  return std::move(pack.data);
 }
 
 }  // namespace tailor::data

@@ -17,7 +17,7 @@ Span<const uint8_t> picture_bytes(const std::string& text) {
   return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
 }
 
-bool is_npy(const std::string& bytes) { return bytes.compare(0, 6, "\x93NUMPY") == 0; }
+bool is_npy(const std::string& bytes) { return starts_with(bytes, "\x93NUMPY"); }
 
 /// Whether bytes cannot hold the file's values: an array of other than u1, a PNG of 16 bits. Its
 /// beginning says so; what cannot be read is found again when it is asked for.
@@ -27,7 +27,7 @@ bool needs_floats(const std::string& path) {
   try {
     const std::string start = read_beginning(path, kPngBits + 1, "picture");
     if (is_npy(start)) return load_npy_type(path, "picture") != "u1";
-    return start.compare(0, 4, "\x89PNG") == 0 && start.size() > kPngBits && start[kPngBits] == 16;
+    return starts_with(start, "\x89PNG") && start.size() > kPngBits && start[kPngBits] == 16;
   } catch (const Error&) {
     return false;
   }

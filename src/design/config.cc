@@ -1,17 +1,18 @@
 #include "tailor/design/config.h"
 
+#include <algorithm>
+
+#include "tailor/core/strings.h"
+#include "tailor/design/device.h"
+
 namespace tailor::design {
-namespace {
-
-constexpr const char* kFpgas[] = {"u200"};
-
-}  // namespace
 
 void describe(RecordVisitor& v, ExportConfig& c) {
   v.text("precision", c.precision,
          "W,I of weights and activations: W bits, I of them before the point.");
-  v.text_choice("fpga", c.fpga, {kFpgas, std::size(kFpgas)},
-                "Card: u200 is the AMD Alveo U200 (xcu200-fsgd2104-2-e).");
+  v.text("fpga", c.fpga,
+         "Card: u200 is the AMD Alveo U200 (xcu200-fsgd2104-2-e); or the path of a device file "
+         "(.json).");
   v.number("clock_ns", c.clock_ns, 0.5, 1000,
            "Clock period asked of the HLS tool, in nanoseconds.");
   v.enumeration(
@@ -27,6 +28,22 @@ void describe(RecordVisitor& v, ExportConfig& c) {
                      "Multiplications per multiplier, for every layer (nearest valid). null: per "
                      "layer, so that the stages take equal time within 70 % of the card's DSPs.");
   v.integer("vectors", c.vectors, 1, 10000, "Test vectors in the project's test bench.");
+}
+
+void verify_config(const ExportConfig& c, const std::string& source) {
+  const std::vector<std::string> names = device_names();
+  const bool known = std::find(names.begin(), names.end(), c.fpga) != names.end();
+  // Whether a file is there is asked when it is needed: a run can be moved without it.
+  if (!known && c.fpga.find('/') == std::string::npos && !has_extension(c.fpga, ".json")) {
+    fail_config("/export/fpga",
+                fmt::format("\"{}\", or the path of a device file (.json)", join(names, "\", \"")),
+                fmt::format("\"{}\"{}", c.fpga, did_you_mean(c.fpga, names)), source);
+  }
+  try {
+    c.type();
+  } catch (const Error& e) {
+    fail(ErrorKind::Config, "config: {} in {}", e.what(), source);
+  }
 }
 
 FixedType ExportConfig::type(const std::string& where) const {

@@ -9,6 +9,36 @@
 
 namespace tailor::design {
 
+namespace {
+
+void need_pads_below_kernel(const Node& conv) {
+  const Window& window = conv.as<ops::Conv2d>().window;
+  const Size2 extent = window.extent();
+  if (window.pads.top < extent.height && window.pads.left < extent.width) return;
+  fail(ErrorKind::Unsupported,
+       "{}: pads of {} and {} before a kernel of {}: the fused stage takes pads below the "
+       "kernel{}; export with --layout stock",
+       conv.name, window.pads.top, window.pads.left, to_string(window),
+       window.dilation.size() == 1
+           ? ""
+           : fmt::format(", which spans {}x{}", extent.height, extent.width));
+}
+
+/// An identity over this convolution alone is in the window already.
+void read_skips_from_window(const Graph& graph, Node& conv) {
+  auto& a = conv.as<ops::Conv2d>();
+  for (size_t s = conv.inputs.size(); s-- > 1;) {
+    if (conv.inputs[s].value != conv.inputs[0].value || a.window.stride.size() != 1 ||
+        !has_centre_tap(a.window) ||
+        graph.value(conv.inputs[0]).shape != graph.value(conv.outputs[0]).shape)
+      continue;
+    a.window_skips.insert(a.window_skips.begin(), conv.inputs[s].skip);
+    conv.inputs.erase(conv.inputs.begin() + static_cast<std::ptrdiff_t>(s));
+  }
+}
+
+}  // namespace
+
 void fuse_stages(Graph& graph) {
   ByNode<bool> dead(graph.nodes.size(), false), done(graph.nodes.size(), false);
   const auto readers = consumers(graph);
@@ -24,17 +54,7 @@ void fuse_stages(Graph& graph) {
     if (!graph.node(n).is<ops::Conv2d>() || done[n]) continue;
     Node conv = graph.node(n);
     auto& a = conv.as<ops::Conv2d>();
-    const Pads& pads = a.window.pads;
-    const Size2 extent = a.window.extent();
-    if (pads.top >= extent.height || pads.left >= extent.width) {
-      fail(ErrorKind::Unsupported,
-           "{}: pads of {} and {} before a kernel of {}: the fused stage takes pads below the "
-           "kernel{}; export with --layout stock",
-           conv.name, pads.top, pads.left, to_string(a.window),
-           a.window.dilation.size() == 1
-               ? ""
-               : fmt::format(", which spans {}x{}", extent.height, extent.width));
-    }
+    need_pads_below_kernel(conv);
     TAILOR_CHECK(conv.inputs.size() == 1 && !a.relu, "{} is fused already", conv.name);
     NodeId last =
         n;  // the fused node stands where its last part stood, behind everything that feeds it
@@ -55,15 +75,7 @@ void fuse_stages(Graph& graph) {
         a.skips_after_activation = true;
       }
     }
-    // An identity over this convolution alone is in the window already.
-    for (size_t s = conv.inputs.size(); s-- > 1;) {
-      if (conv.inputs[s].value != conv.inputs[0].value || a.window.stride.size() != 1 ||
-          !has_centre_tap(a.window) ||
-          graph.value(conv.inputs[0]).shape != graph.value(conv.outputs[0]).shape)
-        continue;
-      a.window_skips.insert(a.window_skips.begin(), conv.inputs[s].skip);
-      conv.inputs.erase(conv.inputs.begin() + static_cast<std::ptrdiff_t>(s));
-    }
+    read_skips_from_window(graph, conv);
     graph.value(conv.outputs[0]).name = conv.name;
     graph.node(last) = std::move(conv);
     dead[last] = false;

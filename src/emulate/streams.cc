@@ -74,10 +74,55 @@ StreamResult simulate_streams(const Graph& design, const ByValue<int64_t>& depth
 
 namespace {
 
-StreamResult run_streams(const Graph& design, const ByValue<int64_t>& depths, int images,
-                         StreamTimes* times, const std::vector<int64_t>& release) {
-  TAILOR_CHECK(depths.size() == design.values.size(), "{} depths for {} values", depths.size(),
-               design.values.size());
+/// Stages as processes that stop where a FIFO has no token, or no space.
+class StreamRun {
+ public:
+  StreamRun(const Graph& design, const ByValue<int64_t>& depths, int images,
+            const std::vector<int64_t>& release)
+      : design_(design),
+        images_(images),
+        release_(release),
+        fifos_(design.values.size()),
+        processes_(design.nodes.size()) {
+    TAILOR_CHECK(depths.size() == design.values.size(), "{} depths for {} values", depths.size(),
+                 design.values.size());
+    for (ValueId v : design.value_ids()) fifos_[v].depth = depths[v];
+    for (NodeId n : design.node_ids()) {
+      processes_[n].program = stream_program(design, design.node(n));
+      for (ValueId id : design.node(n).inputs) fifos_[id].reader = n;
+      for (ValueId id : design.node(n).outputs) fifos_[id].writer = n;
+      ready_.push_back(n);
+    }
+  }
+
+  StreamResult run() {
+    while (!ready_.empty()) {
+      const NodeId n = ready_.front();
+      ready_.pop_front();
+      processes_[n].queued = false;
+      advance(n);
+    }
+    StreamResult result;
+    if (static_cast<int>(finished_.size()) < images_) {
+      result.deadlock = true;
+      result.deadlock_text = explain_deadlock();
+    } else {
+      result.latency_cycles = finished_.front();
+      if (finished_.size() > 1)
+        result.interval_cycles = finished_.back() - finished_[finished_.size() - 2];
+    }
+    for (const Fifo& f : fifos_) result.high_water.push_back(high_water(f));
+    return result;
+  }
+  /// After run().
+  StreamTimes take_times() {
+    StreamTimes times;
+    times.finished = std::move(finished_);
+    times.fifos = std::move(fifos_);
+    return times;
+  }
+
+ private:
   struct Process {
     std::vector<StreamAction> program;
     size_t at = 0;
@@ -85,121 +130,133 @@ StreamResult run_streams(const Graph& design, const ByValue<int64_t>& depths, in
     int64_t now = 0;
     bool queued = true;
   };
-  ByValue<Fifo> fifos(design.values.size());
-  ByNode<Process> processes(design.nodes.size());
-  for (ValueId v : design.value_ids()) fifos[v].depth = depths[v];
-  for (NodeId n : design.node_ids()) {
-    processes[n].program = stream_program(design, design.node(n));
-    for (ValueId id : design.node(n).inputs) fifos[id].reader = n;
-    for (ValueId id : design.node(n).outputs) fifos[id].writer = n;
-  }
-  StreamResult result;
-  std::vector<int64_t> finished;  // cycle at which each image's last token left
-  std::deque<NodeId> ready;
-  for (NodeId n : design.node_ids()) ready.push_back(n);
-  auto wake = [&](NodeId process) {
-    if (!process.valid() || processes[process].queued) return;
-    processes[process].queued = true;
-    ready.push_back(process);
-  };
+
   // A token written in cycle t can be read in t + 1; the place of a token read in t can be written
   // in t + 1.
-  auto can_read = [](const Fifo& f) { return f.read.size() < f.written.size(); };
-  auto can_write = [](const Fifo& f) {
+  static bool can_read(const Fifo& f) { return f.read.size() < f.written.size(); }
+  static bool can_write(const Fifo& f) {
     return f.depth == 0 ||
            static_cast<int64_t>(f.written.size()) < f.depth + static_cast<int64_t>(f.read.size());
-  };
-  auto read_time = [](const Fifo& f) { return f.written[f.read.size()] + 1; };
-  auto write_time = [](const Fifo& f) {
-    int64_t freed = f.depth == 0 ? -1 : static_cast<int64_t>(f.written.size()) - f.depth;
+  }
+  static int64_t read_time(const Fifo& f) { return f.written[f.read.size()] + 1; }
+  static int64_t write_time(const Fifo& f) {
+    const int64_t freed = f.depth == 0 ? -1 : static_cast<int64_t>(f.written.size()) - f.depth;
     return freed < 0 ? int64_t{0} : f.read[static_cast<size_t>(freed)] + 1;
-  };
-  while (!ready.empty()) {
-    const NodeId n = ready.front();
-    ready.pop_front();
-    Process& p = processes[n];
-    p.queued = false;
-    const Node& node = design.node(n);
-    const bool first = node.is<ops::Input>(), last = node.is<ops::Output>();
+  }
+
+  void wake(NodeId process) {
+    if (!process.valid() || processes_[process].queued) return;
+    processes_[process].queued = true;
+    ready_.push_back(process);
+  }
+
+  /// Until it has to wait, or has done its last image.
+  void advance(NodeId n) {
+    Process& p = processes_[n];
+    const Node& node = design_.node(n);
     for (;;) {
       if (p.at == p.program.size()) {
-        if (last) finished.push_back(p.now);
-        if (++p.image >= images || p.program.empty()) break;
+        if (node.is<ops::Output>()) finished_.push_back(p.now);
+        if (++p.image >= images_ || p.program.empty()) return;
         p.at = 0;
       }
-      const StreamAction& action = p.program[p.at];
-      if (action.kind == Kind::Wait) {
-        p.now += action.cycles;
-      } else if (action.kind == Kind::Read) {
-        Fifo& f = fifos[action.value];
-        if (!can_read(f)) break;
-        p.now = std::max(p.now, read_time(f));
-        f.read.push_back(p.now);
-        wake(f.writer);
-      } else if (action.kind == Kind::Write) {
-        Fifo& f = fifos[action.value];
-        if (!can_write(f)) break;
-        p.now = std::max(p.now, write_time(f));
-        if (first && f.written.size() < release.size())
-          p.now = std::max(p.now, release[f.written.size()]);
-        f.written.push_back(p.now);
-        wake(f.reader);
-      } else {
-        Fifo& from = fifos[action.value];
-        bool possible = can_read(from);
-        for (ValueId id : node.outputs) possible = possible && can_write(fifos[id]);
-        if (!possible) break;
-        p.now = std::max(p.now, read_time(from));
-        for (ValueId id : node.outputs) p.now = std::max(p.now, write_time(fifos[id]));
-        from.read.push_back(p.now);
-        wake(from.writer);
-        for (ValueId id : node.outputs) {
-          fifos[id].written.push_back(p.now);
-          wake(fifos[id].reader);
-        }
-        p.now += action.cycles;
-      }
+      if (!act(p, node, p.program[p.at])) return;
       ++p.at;
     }
   }
-  if (static_cast<int>(finished.size()) < images) {
-    result.deadlock = true;
-    for (NodeId n : design.node_ids()) {
-      const Process& p = processes[n];
+
+  /// False if it has to wait for a FIFO.
+  bool act(Process& p, const Node& node, const StreamAction& action) {
+    switch (action.kind) {
+      case Kind::Wait:
+        p.now += action.cycles;
+        return true;
+      case Kind::Read:
+        return read(p, fifos_[action.value]);
+      case Kind::Write:
+        return write(p, fifos_[action.value], node.is<ops::Input>());
+      case Kind::Fork:
+        return fork(p, node, action);
+    }
+    return false;
+  }
+  bool read(Process& p, Fifo& f) {
+    if (!can_read(f)) return false;
+    p.now = std::max(p.now, read_time(f));
+    f.read.push_back(p.now);
+    wake(f.writer);
+    return true;
+  }
+  bool write(Process& p, Fifo& f, bool first) {
+    if (!can_write(f)) return false;
+    p.now = std::max(p.now, write_time(f));
+    if (first && f.written.size() < release_.size())
+      p.now = std::max(p.now, release_[f.written.size()]);
+    f.written.push_back(p.now);
+    wake(f.reader);
+    return true;
+  }
+  bool fork(Process& p, const Node& node, const StreamAction& action) {
+    Fifo& from = fifos_[action.value];
+    bool possible = can_read(from);
+    for (ValueId id : node.outputs) possible = possible && can_write(fifos_[id]);
+    if (!possible) return false;
+    p.now = std::max(p.now, read_time(from));
+    for (ValueId id : node.outputs) p.now = std::max(p.now, write_time(fifos_[id]));
+    from.read.push_back(p.now);
+    wake(from.writer);
+    for (ValueId id : node.outputs) {
+      fifos_[id].written.push_back(p.now);
+      wake(fifos_[id].reader);
+    }
+    p.now += action.cycles;
+    return true;
+  }
+
+  std::string explain_deadlock() const {
+    std::string text;
+    for (NodeId n : design_.node_ids()) {
+      const Process& p = processes_[n];
       if (p.at == p.program.size()) continue;
       const StreamAction& action = p.program[p.at];
       ValueId full;
-      for (ValueId id : action.kind == Kind::Fork ? design.node(n).outputs
+      for (ValueId id : action.kind == Kind::Fork ? design_.node(n).outputs
                                                   : std::vector<ValueId>{action.value}) {
-        if (action.kind != Kind::Read && !can_write(fifos[id])) full = id;
+        if (action.kind != Kind::Read && !can_write(fifos_[id])) full = id;
       }
       // The full FIFO is the culprit; the stages that wait for tokens are its victims.
       if (!full.valid()) continue;
-      result.deadlock_text =
-          fmt::format("{} waits for space in the FIFO {} of depth {}", design.node(n).name,
-                      design.value(full).name, depths[full]);
+      text = fmt::format("{} waits for space in the FIFO {} of depth {}", design_.node(n).name,
+                         design_.value(full).name, fifos_[full].depth);
       if (action.kind == Kind::Fork) break;
     }
-    if (result.deadlock_text.empty())
-      result.deadlock_text = "a stage waits for a token that never comes";
-  } else {
-    result.latency_cycles = finished.front();
-    if (finished.size() > 1)
-      result.interval_cycles = finished.back() - finished[finished.size() - 2];
+    return text.empty() ? "a stage waits for a token that never comes" : text;
   }
-  for (const Fifo& f : fifos) {
+
+  static int64_t high_water(const Fifo& f) {
     int64_t most = 0;
     size_t gone = 0;
     for (size_t k = 0; k < f.written.size(); ++k) {
       while (gone < f.read.size() && f.read[gone] < f.written[k]) ++gone;
       most = std::max(most, static_cast<int64_t>(k + 1 - gone));
     }
-    result.high_water.push_back(most);
+    return most;
   }
-  if (times) {
-    times->finished = std::move(finished);
-    times->fifos = std::move(fifos);
-  }
+
+  const Graph& design_;
+  int images_;
+  const std::vector<int64_t>& release_;
+  ByValue<Fifo> fifos_;
+  ByNode<Process> processes_;
+  std::deque<NodeId> ready_;
+  std::vector<int64_t> finished_;  // cycle at which each image's last token left
+};
+
+StreamResult run_streams(const Graph& design, const ByValue<int64_t>& depths, int images,
+                         StreamTimes* times, const std::vector<int64_t>& release) {
+  StreamRun run(design, depths, images, release);
+  StreamResult result = run.run();
+  if (times) *times = run.take_times();
   return result;
 }
 
@@ -283,80 +340,118 @@ std::vector<int64_t> reads_before_writes(const std::vector<StreamAction>& progra
   return result;
 }
 
+/// The stages of a design with what skip_depths() needs of each.
+struct Stages {
+  explicit Stages(const Graph& graph) : design(graph), writer(producers(graph)) {
+    for (const Node& node : design.nodes) {
+      programs.push_back(stream_program(design, node));
+      holds.push_back(stage_loop(design, node).holds_token ? 1 : 0);
+    }
+  }
+  const Graph& design;
+  ByValue<NodeId> writer;
+  ByNode<std::vector<StreamAction>> programs;
+  ByNode<int64_t> holds;  // tokens that a stage still computes on
+};
+
+/// Back along the skip to its clone: the stages between are single-input. `clone` is invalid if
+/// there is none.
+struct SkipPath {
+  NodeId clone;
+  std::vector<NodeId> stages;  // from the join on
+};
+SkipPath skip_path(const Stages& stages, ValueId skip) {
+  const Graph& design = stages.design;
+  SkipPath path{stages.writer[skip], {}};
+  while (path.clone.valid() && !design.node(path.clone).is<ops::Clone>()) {
+    path.stages.push_back(path.clone);
+    const Node& stage = design.node(path.clone);
+    path.clone = stage.inputs.size() == 1 ? stages.writer[stage.inputs[0]] : NodeId();
+  }
+  return path;
+}
+
+/// Reads of the join's main input before each read of the skip.
+std::vector<int64_t> reads_of_main(const std::vector<StreamAction>& join, ValueId main,
+                                   ValueId skip) {
+  std::vector<int64_t> main_reads;
+  int64_t reads = 0;
+  for (const StreamAction& action : join) {
+    if (action.kind != Kind::Read) continue;
+    if (action.value == main) ++reads;
+    if (action.value == skip) main_reads.push_back(reads);
+  }
+  return main_reads;
+}
+
+/// Tokens that the clone must have written before the join can take the skip's j-th token, and
+/// those that the stages between compute on.
+struct CloneDemand {
+  std::vector<int64_t> tokens;
+  int64_t in_flight = 0;
+};
+/// Composes "reads before the k-th write" along every path from the join's main input back to the
+/// clone.
+CloneDemand demand_of_clone(const Stages& stages, NodeId join, NodeId clone, ValueId skip) {
+  const Graph& design = stages.design;
+  const ValueId main = design.node(join).inputs[0];
+  // demand[v]: tokens that must have been written to v before the join can take the skip's j-th.
+  ByValue<std::vector<int64_t>> demand(design.values.size());
+  ByValue<int64_t> convolutions(design.values.size(), -1);
+  demand[main] = reads_of_main(stages.programs[join], main, skip);
+  convolutions[main] = stages.holds[join];
+  CloneDemand at_clone{std::vector<int64_t>(demand[main].size(), 0)};
+  auto raise = [](std::vector<int64_t>& mine, size_t j, int64_t tokens) {
+    mine[j] = std::max(mine[j], tokens);
+  };
+  for (size_t n = join.index(); n-- > clone.index();) {
+    const Node& stage = design.nodes[n];
+    for (ValueId out : stage.outputs) {
+      const auto& wanted = demand[out];
+      if (wanted.empty()) continue;
+      if (n == clone.index()) {
+        for (size_t j = 0; j < wanted.size(); ++j) raise(at_clone.tokens, j, wanted[j]);
+        at_clone.in_flight = std::max(at_clone.in_flight, convolutions[out]);
+        continue;
+      }
+      for (ValueId in : stage.inputs) {
+        const std::vector<int64_t> needs = reads_before_writes(stages.programs[NodeId(n)], in);
+        auto& mine = demand[in];
+        mine.resize(wanted.size(), 0);
+        for (size_t j = 0; j < wanted.size(); ++j)
+          raise(mine, j, needs[static_cast<size_t>(wanted[j])]);
+        convolutions[in] = std::max(convolutions[in], convolutions[out] + stages.holds[NodeId(n)]);
+      }
+    }
+  }
+  return at_clone;
+}
+
 }  // namespace
 
 std::vector<SkipDepth> skip_depths(const Graph& design) {
-  const ByValue<NodeId> writer = producers(design);
-  ByNode<std::vector<StreamAction>> programs;
-  ByNode<int64_t> holds;  // tokens that a stage still computes on
-  for (const Node& node : design.nodes) {
-    programs.push_back(stream_program(design, node));
-    holds.push_back(stage_loop(design, node).holds_token ? 1 : 0);
-  }
+  const Stages stages(design);
   std::vector<SkipDepth> result;
   for (NodeId join : design.node_ids()) {
     const Node& node = design.node(join);
     for (size_t s = 1; s < node.inputs.size(); ++s) {
-      const ValueId main = node.inputs[0], skip = node.inputs[s];
-      // Back along the skip to its clone: the stages between are single-input.
-      std::vector<NodeId> on_skip;
-      NodeId clone = writer[skip];
-      while (clone.valid() && !design.node(clone).is<ops::Clone>()) {
-        on_skip.push_back(clone);
-        const Node& stage = design.node(clone);
-        clone = stage.inputs.size() == 1 ? writer[stage.inputs[0]] : NodeId();
-      }
-      if (!clone.valid()) continue;
-      // demand[v]: tokens that must have been written to v before the join can take the skip's j-th
-      // token.
       SkipDepth depth;
-      depth.value = skip;
-      std::vector<int64_t> main_reads;  // of the join, before each read of the skip
-      int64_t reads = 0;
-      for (const StreamAction& action : programs[join]) {
-        if (action.kind != Kind::Read) continue;
-        if (action.value == main) ++reads;
-        if (action.value == skip) main_reads.push_back(reads);
-      }
-      // Compose "reads before the k-th write" along every path from the join's main input back to
-      // the clone.
-      ByValue<std::vector<int64_t>> demand(design.values.size());
-      ByValue<int64_t> convolutions(design.values.size(), -1);
-      demand[main] = main_reads;
-      convolutions[main] = holds[join];
-      std::vector<int64_t> at_clone(main_reads.size(), 0);
-      int64_t in_flight = 0;
-      for (size_t n = join.index(); n-- > clone.index();) {
-        const Node& stage = design.nodes[n];
-        for (ValueId out : stage.outputs) {
-          const auto& wanted = demand[out];
-          if (wanted.empty()) continue;
-          if (n == clone.index()) {
-            for (size_t j = 0; j < wanted.size(); ++j)
-              at_clone[j] = std::max(at_clone[j], wanted[j]);
-            in_flight = std::max(in_flight, convolutions[out]);
-            continue;
-          }
-          for (ValueId in : stage.inputs) {
-            std::vector<int64_t> needs = reads_before_writes(programs[NodeId(n)], in);
-            auto& mine = demand[in];
-            mine.resize(wanted.size(), 0);
-            for (size_t j = 0; j < wanted.size(); ++j)
-              mine[j] = std::max(mine[j], needs[static_cast<size_t>(wanted[j])]);
-            convolutions[in] = std::max(convolutions[in], convolutions[out] + holds[NodeId(n)]);
-          }
-        }
-      }
+      depth.value = node.inputs[s];
+      const SkipPath path = skip_path(stages, depth.value);
+      if (!path.clone.valid()) continue;
+      CloneDemand demand = demand_of_clone(stages, join, path.clone, depth.value);
       // Forward along the skip: how many tokens those let through to the join's FIFO.
-      for (auto stage = on_skip.rbegin(); stage != on_skip.rend(); ++stage) {
+      for (auto stage = path.stages.rbegin(); stage != path.stages.rend(); ++stage) {
         const std::vector<int64_t> needs =
-            reads_before_writes(programs[*stage], design.node(*stage).inputs[0]);
-        for (int64_t& tokens : at_clone)
+            reads_before_writes(stages.programs[*stage], design.node(*stage).inputs[0]);
+        for (int64_t& tokens : demand.tokens)
           tokens = std::upper_bound(needs.begin(), needs.end(), tokens) - needs.begin() - 1;
       }
-      for (size_t j = 0; j < at_clone.size(); ++j)
-        depth.deadlock_free = std::max(depth.deadlock_free, at_clone[j] - static_cast<int64_t>(j));
-      depth.full_speed = depth.deadlock_free + in_flight;
+      for (size_t j = 0; j < demand.tokens.size(); ++j) {
+        depth.deadlock_free =
+            std::max(depth.deadlock_free, demand.tokens[j] - static_cast<int64_t>(j));
+      }
+      depth.full_speed = depth.deadlock_free + demand.in_flight;
       result.push_back(depth);
     }
   }

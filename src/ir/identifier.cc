@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <set>
 
+#include "tailor/core/strings.h"
+
 namespace tailor::ir {
 namespace {
 
@@ -31,16 +33,12 @@ bool is_reserved(std::string_view word) {
   return words.count(word) != 0;
 }
 
-bool ends_with(std::string_view text, std::string_view end) {
-  return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
-}
-
 /// Families of names that headers define without a list: macros (EOF, RAND_MAX, TAILOR_OUTPUTS),
 /// types (size_t, int8_t) and the vendor's ap_….
 bool is_headers(std::string_view text) {
   const bool macro = text.size() > 1 && std::none_of(text.begin(), text.end(),
                                                      [](char c) { return c >= 'a' && c <= 'z'; });
-  return macro || ends_with(text, "_t") || text.substr(0, 3) == "ap_";
+  return macro || ends_with(text, "_t") || starts_with(text, "ap_");
 }
 
 }  // namespace
@@ -61,7 +59,7 @@ std::string make_identifier(std::string_view text) {
   if (name.empty()) name = "n";
   if (name.back() == '_') name += 'n';  // so that nothing that is appended makes a "__"
   while (name.find("__") != std::string::npos) name.erase(name.find("__"), 1);
-  if (name.compare(0, 3, "ap_") == 0) name.insert(0, "n_");
+  if (starts_with(name, "ap_")) name.insert(0, "n_");
   if (is_reserved(name)) return name + "_0";
   if (is_headers(name)) return name + "_net";
   return name;

@@ -103,7 +103,7 @@ NamedNetwork network_by_name(const std::string& name_or_file) {
     return {config, make_network(config, named.input, named.classes)};
   }
   const std::string& file = name_or_file;
-  if (file.size() > 5 && file.compare(file.size() - 5, 5, ".json") == 0) {
+  if (has_extension(file, ".json")) {
     if (!path_exists(file)) fail(ErrorKind::Usage, "--network {}: there is no such file", file);
     NetworkConfig config;
     config.family = "file";

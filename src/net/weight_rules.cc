@@ -140,8 +140,6 @@ WeightRules read_weight_rules(const std::string& text, const std::string& name,
   return rules;
 }
 
-std::string without_json(const std::string& name) { return name.substr(0, name.size() - 5); }
-
 /// Keras' kernels in our order; every element as F32.
 Tensor converted(const Tensor& given, WeightLayout layout) {
   const std::vector<double> values = given.to_doubles();
@@ -256,13 +254,14 @@ std::map<std::string, std::string> means_of_biases(const std::vector<PlacedLayer
 
 std::vector<std::string> weight_rule_names() {
   std::vector<std::string> names;
-  for (const EmbeddedFile& file : embedded_weight_rules()) names.push_back(without_json(file.name));
+  for (const EmbeddedFile& file : embedded_weight_rules())
+    names.push_back(without_extension(file.name, ".json"));
   return names;
 }
 
 WeightRules load_weight_rules(const std::string& name_or_file) {
   for (const EmbeddedFile& file : embedded_weight_rules()) {
-    const std::string name = without_json(file.name);
+    const std::string name = without_extension(file.name, ".json");
     if (name == name_or_file)
       return read_weight_rules(std::string(file.text), name, "rules " + name);
   }
@@ -283,7 +282,7 @@ std::string keras_name(const std::string& name) {
   std::replace(dotted.begin(), dotted.end(), '/', '.');
   std::vector<std::string> parts = split(dotted, '.');
   if (const size_t n = parts.size(); n >= 3 && parts[n - 2] == "vars") {
-    const bool norm = parts[n - 3].compare(0, 19, "batch_normalization") == 0;
+    const bool norm = starts_with(parts[n - 3], "batch_normalization");
     const auto names = norm ? Span<const std::string_view>(kNorm, std::size(kNorm))
                             : Span<const std::string_view>(kLayer, std::size(kLayer));
     const auto which = parse_int(parts[n - 1]);
@@ -340,8 +339,8 @@ class Matcher {
 
   size_t count_under(const std::string& prefix) const {
     size_t count = 0;
-    for (auto i = file_.lower_bound(prefix);
-         i != file_.end() && i->first.compare(0, prefix.size(), prefix) == 0; ++i) {
+    for (auto i = file_.lower_bound(prefix); i != file_.end() && starts_with(i->first, prefix);
+         ++i) {
       const auto name = translate(i->first.substr(prefix.size()));
       if (name && wanted_.count(*name) > 0) ++count;
     }
@@ -353,7 +352,7 @@ class Matcher {
     match.prefix = prefix;
     Biases biases;
     for (const auto& [plain, given] : file_) {
-      if (plain.compare(0, prefix.size(), prefix) != 0) {
+      if (!starts_with(plain, prefix)) {
         match.outside.push_back(given.first);
       } else {
         take(given.first, *given.second, translate(plain.substr(prefix.size())), match, biases);

@@ -10,12 +10,6 @@
 namespace tailor::run {
 namespace {
 
-std::string without_json(std::string name) {
-  if (name.size() > 5 && name.compare(name.size() - 5, 5, ".json") == 0)
-    name.resize(name.size() - 5);
-  return name;
-}
-
 /// A configuration as it was written.
 struct WrittenConfig {
   std::string name, source;  // the source for errors
@@ -44,7 +38,7 @@ std::vector<WrittenConfig> written_configs() {
       for (MatrixMember& member : matrix_members(json, source))
         add(member.name, std::move(member.config));
     } else {
-      add(without_json(file.name), std::move(json));
+      add(without_extension(file.name, ".json"), std::move(json));
     }
   }
   std::sort(configs.begin(), configs.end(),
@@ -62,13 +56,14 @@ std::vector<std::string> names_of(const std::vector<MatrixMember>& members) {
 WrittenConfig config_of_file(const std::string& path, const std::string& member) {
   Json json = parse_config(read_file(path, "configuration"), path);
   if (!is_matrix(json)) {
-    if (member.empty()) return {without_json(file_name(path)), path, std::move(json), true};
+    if (member.empty())
+      return {without_extension(file_name(path), ".json"), path, std::move(json), true};
     fail(ErrorKind::Usage, "--config: {} is one configuration, not a matrix: expected no ':{}'",
          path, member);
   }
   std::vector<MatrixMember> members = matrix_members(json, path);
   for (MatrixMember& m : members) {
-    if (m.name == without_json(member))
+    if (m.name == without_extension(member, ".json"))
       return {m.name, path + ":" + m.name, std::move(m.config), true};
   }
   const std::vector<std::string> names = names_of(members);
@@ -88,7 +83,7 @@ WrittenConfig find_config(const std::string& name_or_path) {
   std::vector<WrittenConfig> embedded = written_configs();
   WrittenConfig* named = nullptr;
   for (WrittenConfig& config : embedded) {
-    if (config.name == without_json(name_or_path)) named = &config;
+    if (config.name == without_extension(name_or_path, ".json")) named = &config;
   }
   if (path_exists(name_or_path) && !(named && is_directory(name_or_path)))
     return config_of_file(name_or_path, "");
@@ -96,7 +91,8 @@ WrittenConfig find_config(const std::string& name_or_path) {
   if (const auto end = end_of_path(name_or_path))
     return config_of_file(name_or_path.substr(0, *end), name_or_path.substr(*end + 1));
   fail(ErrorKind::Usage, "--config: no file '{}' and no configuration of that name{}", name_or_path,
-       offer_names(without_json(name_or_path), embedded_config_names(), "tailor config list"));
+       offer_names(without_extension(name_or_path, ".json"), embedded_config_names(),
+                   "tailor config list"));
 }
 
 }  // namespace

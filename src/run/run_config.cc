@@ -180,11 +180,7 @@ void check(const RunConfig& c, const std::string& source) {
                 "\"" + c.teacher->train.start + "\"", source);
   }
   if (c.teacher) check_train(c.teacher->train, "/teacher");
-  try {
-    c.exporting.type();
-  } catch (const Error& e) {
-    fail(ErrorKind::Config, "config: {} in {}", e.what(), source);
-  }
+  verify_config(c.exporting, source);
 }
 
 }  // namespace

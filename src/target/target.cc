@@ -62,11 +62,7 @@ class HashedFolder : public ProjectFiles {
 
 void refuse_existing(const std::string& output, bool force) {
   if (!path_exists(output) || is_empty_directory(output)) return;
-  if (!force) {
-    fail(ErrorKind::Usage,
-         "--output {}: it exists already; name another folder, or add --force to replace it",
-         output);
-  }
+  refuse_to_replace("--output", output, force, "folder");
   if (!is_project(output)) {
     fail(ErrorKind::Usage,
          "--output {}: --force replaces projects only, and this is none (no manifest.json of "

@@ -74,6 +74,49 @@ void gather_same(const ElementView& view, Tensor& tensor) {
   gather<T, T>(view, tensor, [](T v) { return v; });
 }
 
+/// `view` in the order of `tensor`, whose type is that of ours nearest to its.
+void gather_elements(const ElementView& v, Tensor& tensor) {
+  switch (v.element) {
+    case Element::F64:
+      gather_same<double>(v, tensor);
+      break;
+    case Element::F32:
+      gather_same<float>(v, tensor);
+      break;
+    case Element::F16:
+      gather<uint16_t, float>(v, tensor, half_to_float);
+      break;
+    case Element::BF16:
+      gather<uint16_t, float>(
+          v, tensor, [](uint16_t bits) { return from_bits(static_cast<uint32_t>(bits) << 16); });
+      break;
+    case Element::I64:
+      gather_same<int64_t>(v, tensor);
+      break;
+    case Element::I32:
+      gather_same<int32_t>(v, tensor);
+      break;
+    case Element::I16:
+      gather_same<int16_t>(v, tensor);
+      break;
+    case Element::I8:
+      gather_same<int8_t>(v, tensor);
+      break;
+    case Element::U32:
+      gather<uint32_t, int64_t>(v, tensor, [](uint32_t n) { return int64_t{n}; });
+      break;
+    case Element::U16:
+      gather<uint16_t, int32_t>(v, tensor, [](uint16_t n) { return int32_t{n}; });
+      break;
+    case Element::U8:
+      gather_same<uint8_t>(v, tensor);
+      break;
+    case Element::Bool:
+      gather<uint8_t, uint8_t>(v, tensor, [](uint8_t n) { return static_cast<uint8_t>(n != 0); });
+      break;
+  }
+}
+
 }  // namespace
 
 const char* element_name(Element element) { return info(element).name; }
@@ -159,45 +202,7 @@ Tensor read_elements(const ElementView& view, std::string_view where) {
                 tensor.bytes().size());
     return tensor;
   }
-  switch (v.element) {
-    case Element::F64:
-      gather_same<double>(v, tensor);
-      break;
-    case Element::F32:
-      gather_same<float>(v, tensor);
-      break;
-    case Element::F16:
-      gather<uint16_t, float>(v, tensor, half_to_float);
-      break;
-    case Element::BF16:
-      gather<uint16_t, float>(
-          v, tensor, [](uint16_t bits) { return from_bits(static_cast<uint32_t>(bits) << 16); });
-      break;
-    case Element::I64:
-      gather_same<int64_t>(v, tensor);
-      break;
-    case Element::I32:
-      gather_same<int32_t>(v, tensor);
-      break;
-    case Element::I16:
-      gather_same<int16_t>(v, tensor);
-      break;
-    case Element::I8:
-      gather_same<int8_t>(v, tensor);
-      break;
-    case Element::U32:
-      gather<uint32_t, int64_t>(v, tensor, [](uint32_t n) { return int64_t{n}; });
-      break;
-    case Element::U16:
-      gather<uint16_t, int32_t>(v, tensor, [](uint16_t n) { return int32_t{n}; });
-      break;
-    case Element::U8:
-      gather_same<uint8_t>(v, tensor);
-      break;
-    case Element::Bool:
-      gather<uint8_t, uint8_t>(v, tensor, [](uint8_t n) { return static_cast<uint8_t>(n != 0); });
-      break;
-  }
+  gather_elements(v, tensor);
   return tensor;
 }
 

@@ -5,14 +5,11 @@
 #include <optional>
 
 #include "tailor/core/error.h"
+#include "tailor/core/strings.h"
 #include "tensors/printable.h"
 
 namespace tailor::tensors {
 namespace {
-
-bool ends_with(const std::string& text, std::string_view end) {
-  return text.size() > end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
-}
 
 /// "layer1.weight_v" by "_v", "_g" → ("layer1.weight", "layer1.weight_g");
 /// "conv1.parametrizations.weight.original1" → ("conv1.weight", "….original0").
@@ -20,7 +17,7 @@ struct Pair {
   std::string weight, other;
 };
 std::optional<Pair> pair_of(const std::string& name, std::string_view end, const char* other) {
-  if (!ends_with(name, end)) return std::nullopt;
+  if (!has_extension(name, end)) return std::nullopt;
   const std::string stem = name.substr(0, name.size() - end.size());
   Pair pair{stem, stem + other};
   if (end[0] != '.') return pair;

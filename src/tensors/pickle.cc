@@ -6,6 +6,7 @@
 #include <iterator>
 
 #include "tailor/core/error.h"
+#include "tailor/core/strings.h"
 #include "tensors/printable.h"
 
 namespace tailor::tensors {
@@ -52,7 +53,7 @@ constexpr std::string_view kKnownBuiltins[] = {
 
 bool is_known_call(std::string_view name) {
   for (std::string_view module : {"builtins.", "__builtin__."}) {
-    if (name.substr(0, module.size()) == module) {
+    if (starts_with(name, module)) {
       const std::string_view builtin = name.substr(module.size());
       return std::find(std::begin(kKnownBuiltins), std::end(kKnownBuiltins), builtin) !=
              std::end(kKnownBuiltins);
@@ -60,7 +61,7 @@ bool is_known_call(std::string_view name) {
   }
   for (std::string_view known : kKnownCalls) {
     const bool open = known.back() == '.' || known.back() == '_';
-    if (open ? name.substr(0, known.size()) == known : name == known) return true;
+    if (open ? starts_with(name, known) : name == known) return true;
   }
   return false;
 }
@@ -224,7 +225,13 @@ void Pickle::run() {
   while (root_ == nullptr) step(static_cast<uint8_t>(take(1)[0]));
 }
 
-void Pickle::step(uint8_t opcode) {
+PickleValue* Pickle::pop_arguments() {
+  PickleValue* arguments = pop();
+  if (arguments->kind != Kind::Tuple) bad("the arguments are a " + type_name(*arguments));
+  return arguments;
+}
+
+bool Pickle::step_stack(uint8_t opcode) {
   switch (opcode) {
     case 0x80:  // PROTO
       if (const uint64_t protocol = take_number(1); protocol < 2 || protocol > 5)
@@ -253,6 +260,14 @@ void Pickle::step(uint8_t opcode) {
     case '2':  // DUP
       stack_.push_back(top());
       break;
+    default:
+      return false;
+  }
+  return true;
+}
+
+bool Pickle::step_number(uint8_t opcode) {
+  switch (opcode) {
     case 'N':
       push(Kind::None);
       break;
@@ -282,6 +297,14 @@ void Pickle::step(uint8_t opcode) {
       std::memcpy(&push(Kind::Float)->number, raw.data(), raw.size());
       break;
     }
+    default:
+      return false;
+  }
+  return true;
+}
+
+bool Pickle::step_text(uint8_t opcode) {
+  switch (opcode) {
     case 'U':   // SHORT_BINSTRING, Python 2
     case 0x8c:  // SHORT_BINUNICODE
       push_text(Kind::String, take(take_number(1)));
@@ -303,6 +326,14 @@ void Pickle::step(uint8_t opcode) {
     case 0x96:  // BYTEARRAY8
       push_text(Kind::Bytes, take(take_number(8)));
       break;
+    default:
+      return false;
+  }
+  return true;
+}
+
+bool Pickle::step_container(uint8_t opcode) {
+  switch (opcode) {
     case ')':
       push(Kind::Tuple);
       break;
@@ -326,6 +357,25 @@ void Pickle::step(uint8_t opcode) {
       push(opcode == 'l' ? Kind::List : Kind::Set)->items = std::move(items);
       break;
     }
+    case '}':
+      push(Kind::Dict);
+      break;
+    case 'd': {
+      const Items items = pop_items(pop_mark());
+      set_items(push(Kind::Dict), items);
+      break;
+    }
+    case 0x8f:
+      push(Kind::Set);
+      break;
+    default:
+      return false;
+  }
+  return true;
+}
+
+bool Pickle::step_fill(uint8_t opcode) {
+  switch (opcode) {
     case 'a': {
       const PickleValue* item = pop();
       append(top(), {item});
@@ -335,14 +385,6 @@ void Pickle::step(uint8_t opcode) {
     case 0x90: {  // ADDITEMS
       const Items items = pop_items(pop_mark());
       append(top(), items);
-      break;
-    }
-    case '}':
-      push(Kind::Dict);
-      break;
-    case 'd': {
-      const Items items = pop_items(pop_mark());
-      set_items(push(Kind::Dict), items);
       break;
     }
     case 's': {
@@ -356,9 +398,14 @@ void Pickle::step(uint8_t opcode) {
       set_items(top(), items);
       break;
     }
-    case 0x8f:
-      push(Kind::Set);
-      break;
+    default:
+      return false;
+  }
+  return true;
+}
+
+bool Pickle::step_call(uint8_t opcode) {
+  switch (opcode) {
     case 'c': {
       const auto module = take_line();
       push_global(module, take_line());
@@ -373,21 +420,18 @@ void Pickle::step(uint8_t opcode) {
       break;
     }
     case 'R': {  // REDUCE
-      PickleValue* arguments = pop();
-      if (arguments->kind != Kind::Tuple) bad("the arguments are a " + type_name(*arguments));
+      PickleValue* arguments = pop_arguments();
       push_call(pop(), arguments);
       break;
     }
     case 0x81: {  // NEWOBJ
-      PickleValue* arguments = pop();
-      if (arguments->kind != Kind::Tuple) bad("the arguments are a " + type_name(*arguments));
+      PickleValue* arguments = pop_arguments();
       push_object(pop(), arguments);
       break;
     }
     case 0x92: {  // NEWOBJ_EX: named arguments stay unread, as all arguments of a stranger do
       pop();
-      PickleValue* arguments = pop();
-      if (arguments->kind != Kind::Tuple) bad("the arguments are a " + type_name(*arguments));
+      PickleValue* arguments = pop_arguments();
       push_object(pop(), arguments);
       break;
     }
@@ -397,6 +441,14 @@ void Pickle::step(uint8_t opcode) {
       top()->state = state;
       break;
     }
+    default:
+      return false;
+  }
+  return true;
+}
+
+bool Pickle::step_memo(uint8_t opcode) {
+  switch (opcode) {
     case 'q':
       store(take_number(1));
       break;
@@ -420,14 +472,22 @@ void Pickle::step(uint8_t opcode) {
       break;
     }
     default:
-      if (kOldText.find(static_cast<char>(opcode)) != std::string_view::npos) {
-        fail(ErrorKind::Unsupported,
-             "{}: its pickle has the protocol-0 opcode '{}', expected protocol 2 to 5; save it "
-             "again with torch.save",
-             where_, static_cast<char>(opcode));
-      }
-      bad(fmt::format("the unknown opcode 0x{:02x}", opcode));
+      return false;
   }
+  return true;
+}
+
+void Pickle::step(uint8_t opcode) {
+  if (step_memo(opcode) || step_text(opcode) || step_number(opcode) || step_container(opcode) ||
+      step_fill(opcode) || step_call(opcode) || step_stack(opcode))
+    return;
+  if (kOldText.find(static_cast<char>(opcode)) != std::string_view::npos) {
+    fail(ErrorKind::Unsupported,
+         "{}: its pickle has the protocol-0 opcode '{}', expected protocol 2 to 5; save it "
+         "again with torch.save",
+         where_, static_cast<char>(opcode));
+  }
+  bad(fmt::format("the unknown opcode 0x{:02x}", opcode));
 }
 
 }  // namespace tailor::tensors

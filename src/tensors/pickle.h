@@ -71,6 +71,14 @@ class Pickle {
 
   void run();
   void step(uint8_t opcode);
+  // A family of opcodes each: false if it is none of theirs.
+  bool step_stack(uint8_t opcode);
+  bool step_number(uint8_t opcode);
+  bool step_text(uint8_t opcode);
+  bool step_container(uint8_t opcode);
+  bool step_fill(uint8_t opcode);
+  bool step_call(uint8_t opcode);
+  bool step_memo(uint8_t opcode);
   [[noreturn]] void bad(const std::string& why) const;
   std::string_view take(uint64_t size);
   uint64_t take_number(size_t bytes);
@@ -82,6 +90,7 @@ class Pickle {
   }
   PickleValue* pop();
   PickleValue* top();
+  PickleValue* pop_arguments();
   size_t pop_mark();
   Items pop_items(size_t mark);
   void push_int(int64_t value) { push(Kind::Int)->integer = value; }

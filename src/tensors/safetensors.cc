@@ -19,89 +19,119 @@ struct Entry {
   size_t begin, end;
 };
 
+class SafetensorsReader {
+ public:
+  SafetensorsReader(std::string_view bytes, const std::string& path, const std::string& what,
+                    ForeignTypes foreign)
+      : bytes_(bytes), path_(path), what_(what), foreign_(foreign) {}
+
+  TensorFile read() {
+    const Json header = read_header();
+    TensorFile file;
+    try {
+      for (const auto& [name, value] : header.as_object()) {
+        if (name == "__metadata__") {
+          for (const auto& [key, text] : value.as_object()) file.metadata[key] = text.as_string();
+        } else {
+          add_entry(name, value);
+        }
+      }
+    } catch (const Error& e) {
+      if (std::string_view(e.what()).find(path_) != std::string_view::npos) throw;
+      bad(e.what());
+    }
+    verify_order();
+    Conversions conversions;
+    for (const Entry& entry : entries_) {
+      const auto storage = data_.substr(entry.begin, entry.end - entry.begin);
+      file.tensors.emplace(entry.name, read_elements({entry.element, storage, entry.shape,
+                                                      dense_strides(entry.shape)},
+                                                     what_ + " " + path_));
+      conversions.add(entry.element);
+    }
+    file.remarks = conversions.remarks();
+    return file;
+  }
+
+ private:
+  [[noreturn]] void bad(const std::string& why) const {
+    fail(ErrorKind::Data, "{} {}: {}; the file is damaged or not a safetensors file", what_, path_,
+         why);
+  }
+
+  Json read_header() {
+    if (bytes_.size() < 8) bad(fmt::format("expected at least 8 bytes, got {}", bytes_.size()));
+    uint64_t header_size = 0;
+    std::memcpy(&header_size, bytes_.data(), 8);
+    if (header_size > kMaxHeader || header_size > bytes_.size() - 8)
+      bad(fmt::format("its header claims {} bytes, the file has {}", header_size, bytes_.size()));
+    data_ = bytes_.substr(8 + header_size);
+    Json header;
+    try {
+      header = Json::parse(bytes_.substr(8, header_size), path_);
+    } catch (const Error& e) {
+      bad(e.what());
+    }
+    if (!header.is_object()) bad("its header is not a JSON object");
+    return header;
+  }
+
+  void add_entry(const std::string& name, const Json& value) {
+    const auto element = find_element(value.at("dtype").as_string());
+    if (!element || (foreign_ == ForeignTypes::Refuse && !is_ours(*element))) {
+      bad(fmt::format("tensor '{}' has the type {}, expected one of F64 F32 I64 I32 I16 I8 U8{}",
+                      name, value.at("dtype").as_string(),
+                      foreign_ == ForeignTypes::Refuse ? "" : " F16 BF16 U32 U16 BOOL"));
+    }
+    Shape shape;
+    for (const Json& n : value.at("shape").as_array()) shape.push_back(n.as_int());
+    const auto count = checked_element_count(shape);
+    if (!count || static_cast<size_t>(*count) > data_.size())
+      bad(fmt::format("tensor '{}' has a shape larger than the file", name));
+    const size_t needed = static_cast<size_t>(*count) * element_size(*element);
+    const auto& offsets = value.at("data_offsets").as_array();
+    if (offsets.size() != 2)
+      bad(fmt::format("tensor '{}' has {} offsets, expected 2", name, offsets.size()));
+    int64_t begin = offsets[0].as_int(), end = offsets[1].as_int();
+    if (begin < 0 || end < begin || static_cast<size_t>(end) > data_.size())
+      bad(fmt::format("tensor '{}' lies at bytes {} to {} of {}", name, begin, end, data_.size()));
+    if (static_cast<size_t>(end - begin) != needed) {
+      bad(fmt::format("tensor '{}' has {} bytes, its shape {} needs {}", name, end - begin,
+                      to_string(shape), needed));
+    }
+    entries_.push_back(
+        {name, *element, std::move(shape), static_cast<size_t>(begin), static_cast<size_t>(end)});
+  }
+
+  /// One behind the other, to the end.
+  void verify_order() {
+    std::sort(entries_.begin(), entries_.end(), [](const Entry& a, const Entry& b) {
+      return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
+    });
+    size_t position = 0;
+    for (const Entry& entry : entries_) {
+      if (entry.begin != position) {
+        bad(fmt::format(
+            "tensor '{}' starts at byte {}, expected {} (tensors overlap or leave a gap)",
+            entry.name, entry.begin, position));
+      }
+      position = entry.end;
+    }
+    if (position != data_.size())
+      bad(fmt::format("{} bytes of tensors, expected {}", data_.size(), position));
+  }
+
+  std::string_view bytes_, data_;
+  const std::string &path_, &what_;
+  ForeignTypes foreign_;
+  std::vector<Entry> entries_;
+};
+
 }  // namespace
 
 TensorFile parse_safetensors(std::string_view bytes, const std::string& path,
                              const std::string& what, ForeignTypes foreign) {
-  auto bad = [&](const std::string& why) {
-    fail(ErrorKind::Data, "{} {}: {}; the file is damaged or not a safetensors file", what, path,
-         why);
-  };
-  if (bytes.size() < 8) bad(fmt::format("expected at least 8 bytes, got {}", bytes.size()));
-  uint64_t header_size = 0;
-  std::memcpy(&header_size, bytes.data(), 8);
-  if (header_size > kMaxHeader || header_size > bytes.size() - 8)
-    bad(fmt::format("its header claims {} bytes, the file has {}", header_size, bytes.size()));
-  auto data = bytes.substr(8 + header_size);
-  Json header;
-  try {
-    header = Json::parse(bytes.substr(8, header_size), path);
-  } catch (const Error& e) {
-    bad(e.what());
-  }
-  if (!header.is_object()) bad("its header is not a JSON object");
-
-  TensorFile file;
-  std::vector<Entry> entries;
-  try {
-    for (const auto& [name, value] : header.as_object()) {
-      if (name == "__metadata__") {
-        for (const auto& [key, text] : value.as_object()) file.metadata[key] = text.as_string();
-        continue;
-      }
-      const auto element = find_element(value.at("dtype").as_string());
-      if (!element || (foreign == ForeignTypes::Refuse && !is_ours(*element))) {
-        bad(fmt::format("tensor '{}' has the type {}, expected one of F64 F32 I64 I32 I16 I8 U8{}",
-                        name, value.at("dtype").as_string(),
-                        foreign == ForeignTypes::Refuse ? "" : " F16 BF16 U32 U16 BOOL"));
-      }
-      Shape shape;
-      for (const Json& n : value.at("shape").as_array()) shape.push_back(n.as_int());
-      const auto count = checked_element_count(shape);
-      if (!count || static_cast<size_t>(*count) > data.size())
-        bad(fmt::format("tensor '{}' has a shape larger than the file", name));
-      const size_t needed = static_cast<size_t>(*count) * element_size(*element);
-      const auto& offsets = value.at("data_offsets").as_array();
-      if (offsets.size() != 2)
-        bad(fmt::format("tensor '{}' has {} offsets, expected 2", name, offsets.size()));
-      int64_t begin = offsets[0].as_int(), end = offsets[1].as_int();
-      if (begin < 0 || end < begin || static_cast<size_t>(end) > data.size())
-        bad(fmt::format("tensor '{}' lies at bytes {} to {} of {}", name, begin, end, data.size()));
-      if (static_cast<size_t>(end - begin) != needed) {
-        bad(fmt::format("tensor '{}' has {} bytes, its shape {} needs {}", name, end - begin,
-                        to_string(shape), needed));
-      }
-      entries.push_back(
-          {name, *element, std::move(shape), static_cast<size_t>(begin), static_cast<size_t>(end)});
-    }
-  } catch (const Error& e) {
-    if (std::string_view(e.what()).find(path) != std::string_view::npos) throw;
-    bad(e.what());
-  }
-  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
-    return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
-  });
-  size_t position = 0;
-  for (const Entry& entry : entries) {
-    if (entry.begin != position) {
-      bad(fmt::format("tensor '{}' starts at byte {}, expected {} (tensors overlap or leave a gap)",
-                      entry.name, entry.begin, position));
-    }
-    position = entry.end;
-  }
-  if (position != data.size())
-    bad(fmt::format("{} bytes of tensors, expected {}", data.size(), position));
-
-  Conversions conversions;
-  for (const Entry& entry : entries) {
-    const auto storage = data.substr(entry.begin, entry.end - entry.begin);
-    file.tensors.emplace(
-        entry.name, read_elements({entry.element, storage, entry.shape, dense_strides(entry.shape)},
-                                  what + " " + path));
-    conversions.add(entry.element);
-  }
-  file.remarks = conversions.remarks();
-  return file;
+  return SafetensorsReader(bytes, path, what, foreign).read();
 }
 
 TensorFile load_safetensors(const std::string& path, const std::string& what,

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "tailor/core/files.h"
+#include "tailor/core/strings.h"
 #include "tensors/elements.h"
 #include "tensors/pickle.h"
 #include "tensors/printable.h"
@@ -54,9 +55,6 @@ std::optional<Element> element_of_dtype(std::string_view dtype) {
   return std::nullopt;
 }
 
-bool starts_with(std::string_view text, std::string_view start) {
-  return text.substr(0, start.size()) == start;
-}
 bool is_global(const PickleValue& value, std::string_view name) {
   return value.kind == Kind::Global && value.text == name;
 }
@@ -154,94 +152,118 @@ class TorchReader {
   std::string where_;
 
  private:
-  /// Tensors at and below `value`, which are taken over. `silent`: a module's own attributes, which
-  /// nobody misses.
+  /// Where the walk is.
+  struct Place {
+    const std::string& name;
+    size_t depth;
+    bool silent;  // a module's own attributes, which nobody misses
+  };
+
+  void visit(const PickleValue& value, const Place& at) {
+    const size_t visits = 1 + value.items.size() + value.entries.size();
+    if (at.depth > kDeepest || visits_left_ < visits) {
+      bad(fmt::format("'{}' contains itself, or its values nest deeper than {} levels",
+                      printable(at.name), kDeepest));
+    }
+    visits_left_ -= visits;
+  }
+
+  size_t walk_child(std::string_view key, const PickleValue& item, const Place& at) {
+    return walk(item, at.name.empty() ? std::string(key) : fmt::format("{}.{}", at.name, key),
+                at.depth + 1, at.silent);
+  }
+
+  size_t walk_entries(const PickleValue& dict, const Place& at,
+                      const std::set<std::string_view>& left_out = {}) {
+    visit(dict, at);
+    size_t tensors = 0;
+    for (const auto& [key, item] : dict.entries) {
+      if (key->kind == Kind::String) {
+        if (left_out.count(key->text) == 0) tensors += walk_child(key->text, *item, at);
+      } else if (key->kind == Kind::Int) {
+        tensors += walk_child(std::to_string(key->integer), *item, at);
+      } else if (!at.silent) {
+        remark(at.name, fmt::format("an entry under a {}, skipped", type_name(*key)));
+      }
+    }
+    return tensors;
+  }
+
+  /// Python 2's OrderedDict([[key, value], …]) too.
+  size_t walk_dict(const PickleValue& dict, const Place& at) {
+    size_t tensors = walk_entries(dict, at);
+    if (dict.kind != Kind::Object) return tensors;
+    for (const PickleValue* list : dict.arguments->items) {
+      visit(*list, at);
+      for (const PickleValue* pair : list->items) {
+        if (pair->items.size() == 2 && pair->items[0]->kind == Kind::String)
+          tensors += walk_child(pair->items[0]->text, *pair->items[1], at);
+      }
+    }
+    return tensors;
+  }
+
+  /// A module's parameters, its modules' and the buffers that belong to its state.
+  size_t walk_module(const PickleValue& state, const Place& at) {
+    std::set<std::string_view> left_out;
+    if (const PickleValue* names = find_entry(state, "_non_persistent_buffers_set")) {
+      if (names->kind == Kind::Object && names->arguments->items.size() == 1)
+        names = names->arguments->items[0];  // before protocol 4 a set is a call set([…])
+      visit(*names, at);
+      for (const PickleValue* item : names->items) left_out.insert(item->text);
+    }
+    size_t tensors = 0;
+    for (const char* part : {"_parameters", "_modules"})
+      if (const PickleValue* members = find_entry(state, part))
+        tensors += walk_entries(*members, at);
+    if (const PickleValue* buffers = find_entry(state, "_buffers"))
+      tensors += walk_entries(*buffers, at, left_out);
+    return tensors;
+  }
+
+  size_t walk_object(const PickleValue& object, const Place& at) {
+    const std::string& name = at.name;
+    if (is_quantised(class_of(object))) {
+      fail(ErrorKind::Unsupported,
+           "{}: '{}' is quantised ({}), expected weights in floating point; give the network's "
+           "weights from before its quantisation",
+           where_, printable(name), printable(class_of(object)));
+    }
+    if (const auto view = tensor_of(object, name)) {
+      take_tensor(*view, name.empty() ? "tensor" : name);
+      return 1;
+    }
+    const Place inside{name, at.depth, true};
+    if (const PickleValue* state = object.state) {
+      visit(*state, at);
+      if (state->kind == Kind::Dict && starts_with(class_of(object), "__torch__"))
+        return walk_entries(*state, inside);
+      if (find_entry(*state, "_modules") != nullptr) return walk_module(*state, inside);
+    }
+    if (!at.silent) remark(name, type_name(object) + " object, skipped");
+    return 0;
+  }
+
+  /// Tensors at and below `value`, which are taken over.
   size_t walk(const PickleValue& value, const std::string& name, size_t depth,
               bool silent = false) {
-    auto visit = [&](const PickleValue& visited) {
-      const size_t visits = 1 + visited.items.size() + visited.entries.size();
-      if (depth > kDeepest || visits_left_ < visits) {
-        bad(fmt::format("'{}' contains itself, or its values nest deeper than {} levels",
-                        printable(name), kDeepest));
-      }
-      visits_left_ -= visits;
-    };
-    visit(value);
+    const Place at{name, depth, silent};
+    visit(value, at);
     if (name.size() > kLongestName)
       bad(fmt::format("the name '{}' is longer than {} bytes", printable(name), kLongestName));
     const size_t remarks = file_out_.remarks.size(), more_remarks = more_remarks_;
     size_t tensors = 0;
-    auto child = [&](std::string_view key, const PickleValue& item, bool quiet) {
-      tensors += walk(item, name.empty() ? std::string(key) : fmt::format("{}.{}", name, key),
-                      depth + 1, quiet);
-    };
-    auto children = [&](const PickleValue& dict, bool quiet,
-                        const std::set<std::string_view>& left_out = {}) {
-      visit(dict);
-      for (const auto& [key, item] : dict.entries) {
-        if (key->kind == Kind::String) {
-          if (left_out.count(key->text) > 0) continue;
-          child(key->text, *item, quiet);
-        } else if (key->kind == Kind::Int) {
-          child(std::to_string(key->integer), *item, quiet);
-        } else if (!quiet) {
-          remark(name, fmt::format("an entry under a {}, skipped", type_name(*key)));
-        }
-      }
-    };
-
     if (value.kind == Kind::Dict || is_ordered_dict(value)) {
       if (find_entry(value, "state") != nullptr && find_entry(value, "param_groups") != nullptr) {
         remark(name, "skipped, an optimiser's state");
         return 0;
       }
-      children(value, silent);
-      if (value.kind == Kind::Object) {  // Python 2: OrderedDict([[key, value], …])
-        for (const PickleValue* list : value.arguments->items) {
-          visit(*list);
-          for (const PickleValue* pair : list->items) {
-            if (pair->items.size() == 2 && pair->items[0]->kind == Kind::String)
-              child(pair->items[0]->text, *pair->items[1], silent);
-          }
-        }
-      }
+      tensors = walk_dict(value, at);
     } else if (value.kind == Kind::List || value.kind == Kind::Tuple) {
       for (size_t i = 0; i < value.items.size(); ++i)
-        child(std::to_string(i), *value.items[i], silent);
+        tensors += walk_child(std::to_string(i), *value.items[i], at);
     } else if (value.kind == Kind::Object) {
-      if (is_quantised(class_of(value))) {
-        fail(ErrorKind::Unsupported,
-             "{}: '{}' is quantised ({}), expected weights in floating point; give the network's "
-             "weights from before its quantisation",
-             where_, printable(name), printable(class_of(value)));
-      }
-      if (const auto view = tensor_of(value, name)) {
-        take_tensor(*view, name.empty() ? "tensor" : name);
-        return 1;
-      }
-      const PickleValue* state = value.state;
-      if (state != nullptr) visit(*state);
-      if (state != nullptr && state->kind == Kind::Dict &&
-          starts_with(class_of(value), "__torch__")) {
-        children(*state, true);
-        return tensors;
-      }
-      if (state != nullptr && find_entry(*state, "_modules") != nullptr) {
-        std::set<std::string_view> left_out;
-        if (const PickleValue* names = find_entry(*state, "_non_persistent_buffers_set")) {
-          if (names->kind == Kind::Object && names->arguments->items.size() == 1)
-            names = names->arguments->items[0];  // before protocol 4 a set is a call set([…])
-          visit(*names);
-          for (const PickleValue* item : names->items) left_out.insert(item->text);
-        }
-        for (const char* part : {"_parameters", "_modules"})
-          if (const PickleValue* members = find_entry(*state, part)) children(*members, true);
-        if (const PickleValue* buffers = find_entry(*state, "_buffers"))
-          children(*buffers, true, left_out);
-        return tensors;
-      }
-      if (!silent) remark(name, type_name(value) + " object, skipped");
-      return 0;
+      return walk_object(value, at);
     } else {
       if (!silent) remark(name, describe(value));
       return 0;
@@ -294,26 +316,58 @@ class TorchReader {
     return sizes;
   }
 
-  /// The tensor that a call would rebuild, or nothing if it rebuilds none.
-  std::optional<ElementView> tensor_of(const PickleValue& object, const std::string& name) {
-    const PickleValue* callable = object.callable;
-    const PickleValue* arguments = object.arguments;
+  /// A call without the wrappers around it: of a parameter, and of a class derived from Tensor.
+  struct Call {
+    const PickleValue* callable;
+    const PickleValue* arguments;
+  };
+  static Call unwrap(const PickleValue& object) {
+    Call call{object.callable, object.arguments};
     for (int wrapped = 0; wrapped < 8; ++wrapped) {
-      const auto& args = arguments->items;
-      const bool parameter = is_global(*callable, "torch._utils._rebuild_parameter") ||
-                             is_global(*callable, "torch._utils._rebuild_parameter_with_state") ||
-                             is_global(*callable, "torch.nn.parameter.Parameter");
+      const auto& args = call.arguments->items;
+      const bool parameter =
+          is_global(*call.callable, "torch._utils._rebuild_parameter") ||
+          is_global(*call.callable, "torch._utils._rebuild_parameter_with_state") ||
+          is_global(*call.callable, "torch.nn.parameter.Parameter");
       if (parameter && !args.empty() && args[0]->kind == Kind::Object) {
-        callable = args[0]->callable;
-        arguments = args[0]->arguments;
-      } else if (is_global(*callable, "torch._tensor._rebuild_from_type_v2") && args.size() > 2 &&
-                 args[2]->kind == Kind::Tuple) {  // (function, class, its arguments, attributes)
-        callable = args[0];
-        arguments = args[2];
+        call = {args[0]->callable, args[0]->arguments};
+      } else if (is_global(*call.callable, "torch._tensor._rebuild_from_type_v2") &&
+                 args.size() > 2 && args[2]->kind == Kind::Tuple) {
+        call = {args[0], args[2]};  // (function, class, its arguments, attributes)
       } else {
         break;
       }
     }
+    return call;
+  }
+
+  /// Views that torch computes when it reads them: -x, and the conjugate.
+  void refuse_computed_view(const PickleValue& flags, const std::string& name) const {
+    for (const auto& [key, value] : flags.entries) {
+      if (key->kind != Kind::String || value->kind != Kind::Bool || value->integer == 0) continue;
+      fail(ErrorKind::Unsupported,
+           "{}: tensor '{}' is a view that torch negates or conjugates on reading ('{}'); "
+           "resolve_neg() or clone() it before torch.save",
+           where_, printable(name), printable(key->text));
+    }
+  }
+
+  /// The part of the storage's bytes that the pickle speaks of.
+  std::string_view part_of_storage(const Storage& storage, const std::string& name) {
+    const std::string_view bytes = storage_bytes(storage);
+    const uint64_t size = element_size(storage.element);
+    const uint64_t whole = bytes.size() / size, from = storage.view_from.value_or(0);
+    if (from > whole || storage.elements > whole - from ||
+        (!storage.view_from && storage.elements != whole)) {
+      bad(fmt::format("tensor '{}' needs {} elements from {} of storage '{}', which has {}",
+                      printable(name), storage.elements, from, printable(storage.key), whole));
+    }
+    return bytes.substr(from * size, storage.elements * size);
+  }
+
+  /// The tensor that a call would rebuild, or nothing if it rebuilds none.
+  std::optional<ElementView> tensor_of(const PickleValue& object, const std::string& name) {
+    const auto [callable, arguments] = unwrap(object);
     if (callable->kind != Kind::Global || !starts_with(callable->text, "torch._utils._rebuild_"))
       return std::nullopt;
     const auto& args = arguments->items;
@@ -328,17 +382,8 @@ class TorchReader {
     if (args.size() < (v3 ? 7U : 4U) || args[1]->kind != Kind::Int || !is_sizes(*args[2]) ||
         !is_sizes(*args[3]) || args[2]->items.size() != args[3]->items.size())
       bad(fmt::format("tensor '{}' is not described as PyTorch does it", printable(name)));
-
-    // Views that torch computes when it reads them: -x, and the conjugate.
-    if (const size_t flags = v3 ? 7 : 6; args.size() > flags) {
-      for (const auto& [key, value] : args[flags]->entries) {
-        if (key->kind != Kind::String || value->kind != Kind::Bool || value->integer == 0) continue;
-        fail(ErrorKind::Unsupported,
-             "{}: tensor '{}' is a view that torch negates or conjugates on reading ('{}'); "
-             "resolve_neg() or clone() it before torch.save",
-             where_, printable(name), printable(key->text));
-      }
-    }
+    if (const size_t flags = v3 ? 7 : 6; args.size() > flags)
+      refuse_computed_view(*args[flags], name);
 
     const Storage storage = storage_of(*args[0]);
     ElementView view;
@@ -354,15 +399,7 @@ class TorchReader {
       }
       view.element = *element;
     }
-    const uint64_t size = element_size(storage.element);
-    view.storage = storage_bytes(storage);
-    const uint64_t whole = view.storage.size() / size, from = storage.view_from.value_or(0);
-    if (from > whole || storage.elements > whole - from ||
-        (!storage.view_from && storage.elements != whole)) {
-      bad(fmt::format("tensor '{}' needs {} elements from {} of storage '{}', which has {}",
-                      printable(name), storage.elements, from, printable(storage.key), whole));
-    }
-    view.storage = view.storage.substr(from * size, storage.elements * size);
+    view.storage = part_of_storage(storage, name);
     view.shape = sizes_of(*args[2]);
     view.strides = sizes_of(*args[3]);
     view.offset = args[1]->integer;

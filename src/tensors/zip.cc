@@ -38,10 +38,6 @@ uint64_t number(std::string_view bytes, size_t offset, size_t size) {
   return value;
 }
 
-struct Directory {
-  uint64_t offset, size, count;
-};
-
 /// A record of `size` bytes with this signature, or an empty view.
 std::string_view record(std::string_view bytes, uint64_t offset, size_t size, uint32_t signature) {
   if (offset > bytes.size() || size > bytes.size() - offset) return {};
@@ -61,30 +57,71 @@ size_t find_end(std::string_view bytes) {
 
 }  // namespace
 
-ZipArchive::ZipArchive(std::string_view bytes, std::string where) : where_(std::move(where)) {
-  auto bad = [&](const std::string& why) {
-    fail(ErrorKind::Data, "{}: {}; the zip archive is cut short or damaged", where_, why);
-  };
-  const size_t end = find_end(bytes);
+void ZipArchive::bad(const std::string& why) const {
+  fail(ErrorKind::Data, "{}: {}; the zip archive is cut short or damaged", where_, why);
+}
+
+ZipArchive::Directory ZipArchive::find_directory() const {
+  const size_t end = find_end(bytes_);
   if (end == std::string_view::npos) bad("it has no directory at its end");
-  Directory directory{number(bytes, end + 16, 4), number(bytes, end + 12, 4),
-                      number(bytes, end + 10, 2)};
-  if (number(bytes, end + 4, 2) != number(bytes, end + 6, 2)) bad("it is one of several volumes");
-  if (end >= 20 && !record(bytes, end - 20, 20, kLocator64).empty()) {
-    const auto end64 = record(bytes, number(bytes, end - 20 + 8, 8), 56, kEnd64);
+  Directory directory{number(bytes_, end + 16, 4), number(bytes_, end + 12, 4),
+                      number(bytes_, end + 10, 2)};
+  if (number(bytes_, end + 4, 2) != number(bytes_, end + 6, 2)) bad("it is one of several volumes");
+  if (end >= 20 && !record(bytes_, end - 20, 20, kLocator64).empty()) {
+    const auto end64 = record(bytes_, number(bytes_, end - 20 + 8, 8), 56, kEnd64);
     if (end64.empty()) bad("its zip64 directory is not where it says");
     directory = {number(end64, 48, 8), number(end64, 40, 8), number(end64, 32, 8)};
   }
   if (directory.offset > end || directory.size > end - directory.offset) {
     bad(fmt::format("its directory lies at bytes {} to {} of {}", directory.offset,
-                    directory.offset + directory.size, bytes.size()));
+                    directory.offset + directory.size, bytes_.size()));
   }
+  return directory;
+}
 
-  struct Extent {
-    uint64_t begin, end;
-    std::string_view name;
-    bool operator<(const Extent& other) const { return begin < other.begin; }
-  };
+ZipArchive::Sizes ZipArchive::read_sizes(std::string_view entry, std::string_view extra) const {
+  std::array<uint64_t, 3> sizes = {number(entry, 24, 4), number(entry, 20, 4),
+                                   number(entry, 42, 4)};
+  for (; extra.size() >= 4; extra.remove_prefix(4 + number(extra, 2, 2))) {
+    const size_t size = number(extra, 2, 2);
+    if (size > extra.size() - 4) bad("an extra field is longer than its entry");
+    if (number(extra, 0, 2) != 1) continue;
+    size_t at = 4;
+    for (uint64_t& value : sizes) {
+      if (value != kIn64) continue;
+      if (at + 8 > 4 + size) bad("a zip64 field is too short");
+      value = number(extra, at, 8);
+      at += 8;
+    }
+  }
+  return {sizes[0], sizes[1], sizes[2]};
+}
+
+ZipArchive::Extent ZipArchive::add_member(std::string_view entry, std::string_view name,
+                                          std::string_view extra, uint64_t members_end) {
+  Member member;
+  member.flags = static_cast<uint16_t>(number(entry, 8, 2));
+  member.method = static_cast<uint16_t>(number(entry, 10, 2));
+  member.crc32 = static_cast<uint32_t>(number(entry, 16, 4));
+  const Sizes sizes = read_sizes(entry, extra);
+  member.size = sizes.unpacked;
+  const auto local = record(bytes_, sizes.offset, 30, kLocal);
+  if (local.empty())
+    bad(fmt::format("member '{}' is not where the directory says", printable(name)));
+  const uint64_t begin = sizes.offset + 30 + number(local, 26, 2) + number(local, 28, 2);
+  if (begin > members_end || sizes.packed > members_end - begin) {
+    bad(fmt::format("member '{}' has {} bytes at {}, the directory begins at {}", printable(name),
+                    sizes.packed, begin, members_end));
+  }
+  member.bytes = bytes_.substr(begin, sizes.packed);
+  if (!members_.emplace(name, member).second)
+    bad(fmt::format("it has two members '{}'", printable(name)));
+  return {sizes.offset, begin + sizes.packed, name};
+}
+
+ZipArchive::ZipArchive(std::string_view bytes, std::string where)
+    : bytes_(bytes), where_(std::move(where)) {
+  const Directory directory = find_directory();
   std::vector<Extent> extents;
   std::string_view rest = bytes.substr(directory.offset, directory.size);
   for (uint64_t i = 0; i < directory.count; ++i) {
@@ -95,43 +132,12 @@ ZipArchive::ZipArchive(std::string_view bytes, std::string where) : where_(std::
                  comment_size = number(entry, 32, 2);
     if (rest.size() - 46 < name_size + extra_size + comment_size)
       bad(fmt::format("entry {} of its directory is longer than the directory", i));
-    const auto name = rest.substr(46, name_size);
-    auto extra = rest.substr(46 + name_size, extra_size);
+    extents.push_back(add_member(entry, rest.substr(46, name_size),
+                                 rest.substr(46 + name_size, extra_size), directory.offset));
     rest.remove_prefix(46 + name_size + extra_size + comment_size);
-
-    Member member;
-    member.flags = static_cast<uint16_t>(number(entry, 8, 2));
-    member.method = static_cast<uint16_t>(number(entry, 10, 2));
-    member.crc32 = static_cast<uint32_t>(number(entry, 16, 4));
-    std::array<uint64_t, 3> sizes = {number(entry, 24, 4), number(entry, 20, 4),
-                                     number(entry, 42, 4)};  // unpacked, packed, offset
-    for (; extra.size() >= 4; extra.remove_prefix(4 + number(extra, 2, 2))) {
-      const size_t size = number(extra, 2, 2);
-      if (size > extra.size() - 4) bad("an extra field is longer than its entry");
-      if (number(extra, 0, 2) != 1) continue;
-      size_t at = 4;
-      for (uint64_t& value : sizes) {
-        if (value != kIn64) continue;
-        if (at + 8 > 4 + size) bad("a zip64 field is too short");
-        value = number(extra, at, 8);
-        at += 8;
-      }
-    }
-    member.size = sizes[0];
-    const auto local = record(bytes, sizes[2], 30, kLocal);
-    if (local.empty())
-      bad(fmt::format("member '{}' is not where the directory says", printable(name)));
-    const uint64_t begin = sizes[2] + 30 + number(local, 26, 2) + number(local, 28, 2);
-    if (begin > directory.offset || sizes[1] > directory.offset - begin) {
-      bad(fmt::format("member '{}' has {} bytes at {}, the directory begins at {}", printable(name),
-                      sizes[1], begin, directory.offset));
-    }
-    member.bytes = bytes.substr(begin, sizes[1]);
-    extents.push_back({sizes[2], begin + sizes[1], name});
-    if (!members_.emplace(name, member).second)
-      bad(fmt::format("it has two members '{}'", printable(name)));
   }
-  std::sort(extents.begin(), extents.end());
+  std::sort(extents.begin(), extents.end(),
+            [](const Extent& a, const Extent& b) { return a.begin < b.begin; });
   for (size_t i = 1; i < extents.size(); ++i) {
     if (extents[i].begin < extents[i - 1].end) {
       bad(fmt::format("members '{}' and '{}' overlap", printable(extents[i - 1].name),

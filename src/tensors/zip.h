@@ -28,6 +28,25 @@ class ZipArchive {
   std::string_view read(const std::string& name) const;
 
  private:
+  struct Directory {
+    uint64_t offset, size, count;
+  };
+  struct Sizes {
+    uint64_t unpacked, packed, offset;
+  };
+  /// Where a member lies, its local header included.
+  struct Extent {
+    uint64_t begin, end;
+    std::string_view name;
+  };
+  [[noreturn]] void bad(const std::string& why) const;
+  Directory find_directory() const;
+  /// Of an entry of the directory: what does not fit into 32 bits is in its extra fields.
+  Sizes read_sizes(std::string_view entry, std::string_view extra) const;
+  Extent add_member(std::string_view entry, std::string_view name, std::string_view extra,
+                    uint64_t members_end);
+
+  std::string_view bytes_;
   std::string where_;
   std::map<std::string, Member> members_;
 };

@@ -27,6 +27,19 @@ TEST(ReadFile, GivesEveryByte) {
   EXPECT_NE(read_file("/proc/self/status").find("Pid:"), std::string::npos);  // size 0 on the disk
 }
 
+TEST(Files, AreReplacedOnlyWhereThatWasAskedFor) {
+  TemporaryDirectory folder;
+  const std::string path = path_join(folder.path(), "x");
+  EXPECT_NO_THROW(refuse_to_replace("--output", path, false));
+  write_file(path, "kept");
+  EXPECT_NO_THROW(refuse_to_replace("--output", path, true));
+  expect_error(ErrorKind::Usage,
+               {"--output " + path + ": it exists already; name another file, or add --force"},
+               [&] { refuse_to_replace("--output", path, false); });
+  expect_error(ErrorKind::Usage, {"--table " + path, "name another folder"},
+               [&] { refuse_to_replace("--table", path, false, "folder"); });
+}
+
 TEST(ReadFile, SaysWhatIsNotThere) {
   TemporaryDirectory folder;
   const std::string path = path_join(folder.path(), "none.ckpt");

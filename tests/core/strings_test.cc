@@ -12,6 +12,24 @@ namespace {
 
 using Parts = std::vector<std::string>;
 
+TEST(Strings, BeginAndEndWithOneAnother) {
+  EXPECT_TRUE(starts_with("data.name", "data."));
+  EXPECT_TRUE(starts_with("data", ""));
+  EXPECT_FALSE(starts_with("dat", "data"));
+  EXPECT_TRUE(ends_with("size_t", "_t"));
+  EXPECT_TRUE(ends_with("_t", "_t"));
+  EXPECT_FALSE(ends_with("t", "_t"));
+}
+
+TEST(Strings, AnExtensionHasANameInFrontOfIt) {
+  EXPECT_TRUE(has_extension("a.json", ".json"));
+  EXPECT_FALSE(has_extension(".json", ".json"));
+  EXPECT_FALSE(has_extension("a.JSON", ".json"));
+  EXPECT_EQ(without_extension("runs/a.json", ".json"), "runs/a");
+  EXPECT_EQ(without_extension(".json", ".json"), ".json");
+  EXPECT_EQ(without_extension("a.csv", ".json"), "a.csv");
+}
+
 TEST(Strings, SplitsAtEverySeparatorAndJoinsBack) {
   EXPECT_EQ(split("a,b,c", ','), (Parts{"a", "b", "c"}));
   EXPECT_EQ(split(",a,,b,", ','), (Parts{"", "a", "", "b", ""}));

@@ -174,5 +174,18 @@ TEST(Devices, AWrongFileIsSaidWithItsPlace) {
                         [&] { find_device("u2000"); });
 }
 
+TEST(Devices, AConfigurationNamesACardOrADeviceFile) {
+  ExportConfig config;
+  for (const char* card : {"u200", "cards/mine", "mine.json"}) {
+    config.fpga = card;
+    EXPECT_NO_THROW(verify_config(config, "run.json")) << card;
+  }
+  config.fpga = "u2000";
+  testing::expect_error(ErrorKind::Config,
+                        {"/export/fpga: expected \"u200\", or the path of a device file",
+                         "got \"u2000\" (did you mean 'u200'?)", "run.json"},
+                        [&] { verify_config(config, "run.json"); });
+}
+
 }  // namespace
 }  // namespace tailor::test

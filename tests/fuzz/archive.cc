@@ -7,6 +7,8 @@
 #include "data/files.h"
 #include "fuzz/fuzz.h"
 
+#include "support/rooms.h"
+
 using namespace tailor::fuzz;
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

@@ -4,6 +4,7 @@
 
 #include "data/arrays.h"
 #include "fuzz/fuzz.h"
+#include "support/rooms.h"
 #include "tailor/core/files.h"
 #include "tailor/tensors/npy.h"
 

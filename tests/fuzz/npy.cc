@@ -1,5 +1,6 @@
 // .npy files: whatever is read is written and read again to the same tensor.
 #include "tailor/tensors/npy.h"
+#include "support/rooms.h"
 
 #include "fuzz/fuzz.h"
 

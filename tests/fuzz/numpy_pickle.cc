@@ -1,5 +1,6 @@
 // Pickles of NumPy arrays, as CIFAR's Python batches are: whatever is read has the size it says.
 #include "tailor/tensors/numpy_pickle.h"
+#include "support/rooms.h"
 
 #include "fuzz/fuzz.h"
 

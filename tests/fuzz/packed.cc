@@ -1,6 +1,7 @@
 // Packed caches: whatever opens can be read to its last pixel. The build skips the checksums, which
 // would keep the fuzzer out.
 #include "tailor/data/packed.h"
+#include "support/rooms.h"
 
 #include <sys/mman.h>
 #include <unistd.h>

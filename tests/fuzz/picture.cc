@@ -2,6 +2,7 @@
 #include <vector>
 
 #include "fuzz/fuzz.h"
+#include "support/rooms.h"
 #include "tailor/data/codec.h"
 
 using namespace tailor::fuzz;

@@ -1,5 +1,6 @@
 // Safetensors files: whatever is read is written and read again to the same tensors, strictly.
 #include "tailor/tensors/safetensors.h"
+#include "support/rooms.h"
 
 #include "fuzz/fuzz.h"
 

@@ -2,6 +2,7 @@
 // zip archive with two storages, so that checksums do not stand in the fuzzer's way.
 #include "tailor/tensors/torch_file.h"
 #include "fuzz/fuzz.h"
+#include "support/rooms.h"
 #include "tensors/torch_bytes.h"
 
 using namespace tailor::fuzz;

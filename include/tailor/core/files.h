@@ -28,6 +28,10 @@ std::vector<std::string> list_directory(const std::string& path);
 /// All regular files below a folder, as sorted paths relative to it.
 std::vector<std::string> list_files_recursively(const std::string& path);
 void remove_all(const std::string& path);
+/// Throws Usage where something is at `path`, which the flag ("--output") named, unless `force`:
+/// what is there may be replaced. `what`: "file" or "folder".
+void refuse_to_replace(std::string_view flag, const std::string& path, bool force,
+                       std::string_view what = "file");
 std::string path_join(std::string_view folder, std::string_view name);
 std::string file_name(std::string_view path);
 std::string parent_path(std::string_view path);

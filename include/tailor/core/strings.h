@@ -15,6 +15,12 @@ namespace tailor::core {
 std::vector<std::string> split(std::string_view text, char separator);
 std::string join(const std::vector<std::string>& parts, std::string_view separator);
 std::string_view trim(std::string_view text);
+bool starts_with(std::string_view text, std::string_view start);
+bool ends_with(std::string_view text, std::string_view end);
+/// Whether `path` is a name in front of `extension`: "a.json" with ".json", but not ".json".
+bool has_extension(std::string_view path, std::string_view extension);
+/// That name; all of `path` where it has not the extension.
+std::string without_extension(std::string_view path, std::string_view extension);
 /// The whole text as an integer or a finite number; nothing on any other text.
 std::optional<int64_t> parse_int(std::string_view text);
 std::optional<double> parse_number(std::string_view text);

@@ -47,6 +47,7 @@ CropWindow centre_window(Extent extent, MapShape shape, int64_t resize);
 struct RealWindow {
   double top, left, height, width;
 };
+RealWindow real_window(CropWindow window);
 void resample(const uint8_t* pixels_hwc, Extent extent, int64_t channels, RealWindow window,
               Extent size, uint8_t* out_hwc);
 /// The same in float32: values as they are, those of 16 bits divided by 65,535.

@@ -56,6 +56,8 @@ struct FileReport {
 /// F32 what the numbers are.
 enum class PixelType { U8, U16, F32 };
 const char* pixel_type_name(PixelType type);  // "U16"
+/// Values of U8, as many.
+void bytes_to_values(Span<const uint8_t> bytes, Span<float> values);
 
 /// Images of U8 are read as bytes, which is fast, or as values; all others as values only.
 class ImageDataset {

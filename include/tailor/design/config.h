@@ -30,5 +30,8 @@ struct ExportConfig {
 };
 
 void describe(RecordVisitor& v, ExportConfig& c);
+/// What the record itself does not say: a card that is neither known nor a file, a precision that
+/// is none. Throws Config.
+void verify_config(const ExportConfig& c, const std::string& source);
 
 }  // namespace tailor::design

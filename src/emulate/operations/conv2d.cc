@@ -178,70 +178,90 @@ void prepare_dense(IntegerStage& stage, const Graph& graph, const Node& node) {
   prepare_integers(stage, graph, node, 1);
 }
 
+/// The image with its pads, so that every window is runs of consecutive elements; one spare element
+/// for the pairwise kernel.
+template <class T>
+struct PaddedImage {
+  PaddedImage(const T* image, const MapShape& in, const Window& w)
+      : pitch((in.width + w.pads.left + w.pads.right) * in.channels) {
+    const int64_t rows = in.height + w.pads.top + w.pads.bottom, row = in.width * in.channels;
+    elements.resize(static_cast<size_t>(rows * pitch + 2), T{0});
+    for (int64_t y = 0; y < in.height; ++y) {
+      std::copy_n(image + y * row, row,
+                  elements.data() + (y + w.pads.top) * pitch + w.pads.left * in.channels);
+    }
+  }
+  int64_t pitch;  // elements of a row
+  std::vector<T> elements;
+};
+
+/// Where a window's runs begin, from its first element on.
+std::vector<int64_t> window_runs(const ops::Conv2d& a, int64_t pitch, int64_t channels) {
+  const Window& w = a.window;
+  std::vector<int64_t> runs;
+  for (int64_t ky = 0; ky < w.kernel.height; ++ky) {
+    for (int64_t kx = 0; kx < (reads_rows(a) ? 1 : w.kernel.width); ++kx)
+      runs.push_back(ky * w.dilation.height * pitch + kx * w.dilation.width * channels);
+  }
+  return runs;
+}
+
 struct IntegerConv2d {
   template <class U, class T>
   static std::vector<U> run(const IntegerCall<T>& call) {
     const auto& a = call.node.template as<ops::Conv2d>();
     const auto& weights = std::any_cast<const IntegerWeights&>(call.stage.weights);
     const MapShape &in = call.in(), &out = call.out();
-    const int fraction = call.node.hardware.accumulator->fraction();
-    // A padded copy makes every window runs of consecutive elements; one spare element for
-    // the pairwise kernel.
     const Window& w = a.window;
-    const int64_t pitch = (in.width + w.pads.left + w.pads.right) * in.channels;
-    const int64_t rows = in.height + w.pads.top + w.pads.bottom;
-    std::vector<T> padded(static_cast<size_t>(rows * pitch + 2), T{0});
-    for (int64_t y = 0; y < in.height; ++y) {
-      const T* from = call.input().data() + y * in.width * in.channels;
-      std::copy(from, from + in.width * in.channels,
-                padded.data() + (y + w.pads.top) * pitch + w.pads.left * in.channels);
-    }
+    const PaddedImage<T> padded(call.input().data(), in, w);
+    const std::vector<int64_t> runs = window_runs(a, padded.pitch, in.channels);
     std::vector<U> result(static_cast<size_t>(out.size()));
     // So many pixels share one pass over the weights that the largest layers' stay in the cache.
     const int64_t batch = std::min<int64_t>(256, out.pixels());
-    std::vector<int64_t> sums(static_cast<size_t>(batch * out.channels)), starts, runs;
+    std::vector<int64_t> sums(static_cast<size_t>(batch * out.channels)), starts;
     const int64_t read = in.channels / a.groups, outputs = out.channels / a.groups;
-    for (int64_t ky = 0; ky < w.kernel.height; ++ky) {
-      for (int64_t kx = 0; kx < (reads_rows(a) ? 1 : w.kernel.width); ++kx)
-        runs.push_back(ky * w.dilation.height * pitch + kx * w.dilation.width * in.channels);
-    }
-    const bool relu = a.relu, before = !a.skips_after_activation;
     std::vector<int> fractions;
     for (size_t s = 0; s < call.inputs.size(); ++s) fractions.push_back(call.type(s).fraction());
-    const auto windows = static_cast<int64_t>(a.window_skips.size());
     for (int64_t first = 0; first < out.pixels(); first += batch) {
       const int64_t last = std::min(first + batch, out.pixels());
       starts.clear();
       for (int64_t p = first; p < last; ++p) {
-        starts.push_back(p / out.width * w.stride.height * pitch +
+        starts.push_back(p / out.width * w.stride.height * padded.pitch +
                          p % out.width * w.stride.width * in.channels);
       }
       for (int64_t g = 0; g < a.groups; ++g) {
-        window_sums(weights.groups[static_cast<size_t>(g)], padded.data() + g * read, starts, runs,
-                    sums.data() + g * outputs, out.channels);
+        window_sums(weights.groups[static_cast<size_t>(g)], padded.elements.data() + g * read,
+                    starts, runs, sums.data() + g * outputs, out.channels);
       }
-      for (int64_t p = first; p < last; ++p) {
-        const int64_t at = p * out.channels;
-        for (int64_t o = 0; o < out.channels; ++o) {
-          int64_t acc = sums[static_cast<size_t>((p - first) * out.channels + o)] +
-                        weights.bias[static_cast<size_t>(o)];
-          int64_t skips = 0;
-          for (size_t s = 1; s < call.inputs.size(); ++s) {
-            skips += aligned(call.input(s)[static_cast<size_t>(at + o)], fractions[s], fraction);
-          }
-          if (windows > 0) {
-            skips += windows *
-                     aligned(call.input()[static_cast<size_t>(at + o)], fractions[0], fraction);
-          }
-          if (before) acc += skips;
-          if (relu) acc = std::max<int64_t>(acc, 0);
-          if (!before) acc += skips;
-          result[static_cast<size_t>(at + o)] =
-              static_cast<U>((*call.stage.caster)(acc, call.overflows));
-        }
-      }
+      finish(call, a, weights.bias, fractions, sums, first * out.channels, last * out.channels,
+             result);
     }
     return result;
+  }
+
+ private:
+  /// Bias, skips, ReLU and the cast of the elements `first` to `last`, whose sums are given.
+  template <class U, class T>
+  static void finish(const IntegerCall<T>& call, const ops::Conv2d& a,
+                     const std::vector<int64_t>& bias, const std::vector<int>& fractions,
+                     const std::vector<int64_t>& sums, int64_t first, int64_t last,
+                     std::vector<U>& result) {
+    const int fraction = call.node.hardware.accumulator->fraction();
+    const bool relu = a.relu, before = !a.skips_after_activation;
+    const auto windows = static_cast<int64_t>(a.window_skips.size());
+    const auto count = static_cast<size_t>(last - first), begin = static_cast<size_t>(first);
+    for (size_t i = 0, o = 0; i < count; ++i, o = o + 1 == bias.size() ? 0 : o + 1) {
+      const size_t at = begin + i;
+      int64_t acc = sums[i] + bias[o];
+      int64_t skips = 0;
+      for (size_t s = 1; s < call.inputs.size(); ++s)
+        skips += aligned(call.input(s)[at], fractions[s], fraction);
+      if (windows > 0) skips += windows * aligned(call.input()[at], fractions[0], fraction);
+      if (before) acc += skips;
+      if (relu) acc = std::max<int64_t>(acc, 0);
+      if (!before) acc += skips;
+      result[at] = static_cast<U>((*call.stage.caster)(acc, call.overflows));
+    }
   }
 };
 

@@ -149,29 +149,14 @@ std::string emit_top_header(const Graph& design, const std::string& top,
                            {Guard{guard_name(top), {Include{"defines.h"}, Blank{}, declaration}}}));
 }
 
-std::string emit_top_source(const Graph& design, const std::string& top,
-                            const std::string& banner) {
+/// The streams, and a call of every stage.
+static Items top_body(const Graph& design) {
   const ValueId first = design.input(), last = design.output();
   auto stream_name = [&](ValueId id) {
     return id == first  ? std::string("in")
            : id == last ? std::string("out")
                         : design.value(id).identifier;
   };
-  Items items = {
-      Include{top + ".h"},        Include{"parameters.h"},     Include{"weights.h"},
-      Include{"tailor/conv2d.h"}, Include{"tailor/dense.h"},   Include{"tailor/host.h"},
-      Include{"tailor/pool.h"},   Include{"tailor/profile.h"}, Include{"tailor/stream_ops.h"}};
-  for (const LibraryHeader& header : own_headers(design)) items.push_back(Include{header.name});
-  for (const Node& node : design.nodes) {
-    if (!is_stage(node)) continue;
-    items.push_back(Blank{});
-    items.push_back(Function{"void",
-                             node.identifier,
-                             stage_parameters(design, node),
-                             {Macro{"TAILOR_STAGE", {}}, printer_of(node).call(node)},
-                             false,
-                             true});
-  }
   Items body = {Macro{"TAILOR_AXI_STREAM", {"in", num(design.value(first).shape.pixels())}},
                 Macro{"TAILOR_AXI_STREAM", {"out", num(design.value(last).shape.pixels())}},
                 Macro{"TAILOR_DATAFLOW", {}},
@@ -200,13 +185,33 @@ std::string emit_top_source(const Graph& design, const std::string& top,
                             num(v.type->width), type_name(v)}});
     }
   }
-  const Value& in = design.value(first);
-  const Value& out = design.value(last);
+  return body;
+}
+
+std::string emit_top_source(const Graph& design, const std::string& top,
+                            const std::string& banner) {
+  Items items = {
+      Include{top + ".h"},        Include{"parameters.h"},     Include{"weights.h"},
+      Include{"tailor/conv2d.h"}, Include{"tailor/dense.h"},   Include{"tailor/host.h"},
+      Include{"tailor/pool.h"},   Include{"tailor/profile.h"}, Include{"tailor/stream_ops.h"}};
+  for (const LibraryHeader& header : own_headers(design)) items.push_back(Include{header.name});
+  for (const Node& node : design.nodes) {
+    if (!is_stage(node)) continue;
+    items.push_back(Blank{});
+    items.push_back(Function{"void",
+                             node.identifier,
+                             stage_parameters(design, node),
+                             {Macro{"TAILOR_STAGE", {}}, printer_of(node).call(node)},
+                             false,
+                             true});
+  }
+  const Value& in = design.value(design.input());
+  const Value& out = design.value(design.output());
   items.push_back(Blank{});
   items.push_back(Function{"void",
                            top,
                            {{stream_type(in) + "&", "in"}, {stream_type(out) + "&", "out"}},
-                           body,
+                           top_body(design),
                            false,
                            false});
   return print(with_banner(

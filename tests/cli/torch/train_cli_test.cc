@@ -395,7 +395,7 @@ TEST_F(TrainCli, WeightsFromElsewhereBecomeATeacherAndAProjectAndGoBack) {
     more.insert(more.begin(), import.begin(), import.end());
     return more;
   };
-  expect_failure(2, {"in/model.ckpt exists already", "--force"},
+  expect_failure(2, {"in/model.ckpt: it exists already", "--force"},
                  with({"resnet8", "--output", "in"}));
   expect_failure(2, {"unknown network 'resnet9' (did you mean 'resnet8'?)"}, with({"resnet9"}));
   expect_failure(2, {"no such rule set (did you mean 'cifar_pad'?)"},
