@@ -1,16 +1,27 @@
 #include "tailor/design/config.h"
 
+#include "tailor/design/device.h"
+
 namespace tailor {
 namespace {
 
-constexpr const char* kFpgas[] = {"u200"};
+/// The devices that have names (configs/devices).
+Names fpga_names() {
+  static const std::vector<std::string> names = device_names();
+  static const std::vector<const char*> choices = [] {
+    std::vector<const char*> texts;
+    for (const std::string& name : names) texts.push_back(name.c_str());
+    return texts;
+  }();
+  return {choices.data(), choices.size()};
+}
 
 }  // namespace
 
 void describe(RecordVisitor& v, ExportConfig& c) {
   v.text("precision", c.precision,
          "W,I of weights and activations: W bits, I of them before the point.");
-  v.text_choice("fpga", c.fpga, {kFpgas, std::size(kFpgas)},
+  v.text_choice("fpga", c.fpga, fpga_names(),
                 "Card: u200 is the AMD Alveo U200 (xcu200-fsgd2104-2-e).");
   v.number("clock_ns", c.clock_ns, 0.5, 1000,
            "Clock period asked of the HLS tool, in nanoseconds.");
