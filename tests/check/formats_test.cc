@@ -1,0 +1,49 @@
+// The tables of docs/formats.md that are records: each stands between <!-- generated: NAME --> and
+// <!-- end -->, as the record's own sentences make it.
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "support/golden.h"
+#include "tailor/check/check.h"
+#include "tailor/design/device.h"
+#include "tailor/run/results.h"
+#include "tailor/target/manifest.h"
+
+namespace tailor {
+namespace {
+
+template <class Record>
+std::string table_of() {
+  Record record;
+  return record_table(record_schema([&](RecordVisitor& v) { record.describe(v); }));
+}
+
+const std::map<std::string, std::string (*)()>& format_tables() {
+  static const std::map<std::string, std::string (*)()> tables = {
+      {"metrics", table_of<EpochMetrics>}, {"alterations", table_of<AlterationLine>},
+      {"summary", table_of<RunSummary>},   {"manifest", table_of<Manifest>},
+      {"check", table_of<CheckReport>},    {"device", table_of<Device>}};
+  return tables;
+}
+
+TEST(Formats, ThePageHasTheTablesAsTheRecordsSayThem) {
+  const std::string page = read_file(path_join(TAILOR_TEST_SOURCE, "../docs/formats.md"));
+  const std::string begin = "<!-- generated: ", end = "<!-- end -->";
+  std::string made;
+  size_t at = 0, tables = 0;
+  for (size_t mark; (mark = page.find(begin, at)) != std::string::npos; ++tables) {
+    const size_t line_end = page.find('\n', mark), close = page.find(end, mark);
+    ASSERT_NE(close, std::string::npos) << "no " << end << " behind " << page.substr(mark, 60);
+    const size_t name_at = mark + begin.size();
+    const std::string name = page.substr(name_at, page.find(' ', name_at) - name_at);
+    ASSERT_TRUE(format_tables().count(name)) << "no record is called " << name;
+    made += page.substr(at, line_end - at) + "\n\n" + format_tables().at(name)() + "\n" + end;
+    at = close + end.size();
+  }
+  EXPECT_EQ(tables, format_tables().size());
+  testing::expect_golden("../docs/formats.md", made + page.substr(at));
+}
+
+}  // namespace
+}  // namespace tailor
