@@ -134,24 +134,32 @@ std::vector<Limit> limits_of_export(const Lowered& lowered, const ExportConfig& 
 void Quantisation::describe(RecordVisitor& v) {
   constexpr double kMost = HUGE_VAL;
   v.number("rms_predicted", rms_predicted, 0, kMost,
-           "Root mean square error of the logits against float64, predicted from types, weights "
-           "and images alone (docs/design/0005).");
+           "Root mean square of the difference as predicted from types, weights and images, over "
+           "the first 8 vectors ([how](design/0006-quantisation-bound.md)). **A model.**");
   v.number("rms_measured", rms_measured, 0, kMost,
-           "The same, of the integers on the first 8 vectors.");
-  v.number("rms_bound", rms_bound, 0, kMost, "What `tailor check` allows: 3 times the prediction.");
+           "The same, measured with the integer emulator on those vectors.");
+  v.number("rms_bound", rms_bound, 0, kMost,
+           "3 × `rms_predicted`. `tailor check` measures the difference anew, over the same "
+           "vectors, and fails above this. It is a tripwire for a wrong type or scale, not a "
+           "guarantee for other images, and loose at few bits.");
   v.counts("overflows", overflows,
-           "By stage: outputs that did not fit their type, over all vectors.");
-  v.counts("weight_overflows", weight_overflows, "By stage: weights that did not fit their type.");
+           "By stage: outputs that did not fit their type, over all vectors. Stages without any "
+           "are left out, here and below.");
+  v.counts("weight_overflows", weight_overflows,
+           "By stage: weights and biases that did not fit their type.");
   v.counts("weight_underflows", weight_underflows,
            "By stage: weights that are not 0 and became 0.");
-  v.counts("lost_kernels", lost_kernels, "By stage: outputs whose weights all became 0.");
+  v.counts("lost_kernels", lost_kernels,
+           "By stage: outputs whose weights were not all 0 and became 0.");
   v.counts("constant_channels", constant_channels,
-           "By stage: outputs that are one number at every pixel of every vector, and are not in "
-           "float64.");
+           "By stage: outputs that are one number at every pixel of the first 8 vectors, and are "
+           "not in float64.");
   v.optional_boolean("depends_on_input", depends_on_input,
-                     "Whether the logits differ between vectors; null where the vectors do not.");
+                     "Whether two vectors give different logits; null where there are no two "
+                     "different vectors.");
   if (v.wants(!warnings.empty()))
-    v.texts("warnings", warnings, "What of it should worry; absent where nothing does.");
+    v.texts("warnings", warnings,
+            "Absent if there are none: what of these should worry, in sentences.");
 }
 
 Quantisation measure(const Design& design, TestVectors& vectors) {

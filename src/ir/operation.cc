@@ -50,10 +50,12 @@ FixedType Operation::types(const Graph& graph, Node& node, const TypeRequest& /*
 }
 
 void describe_window(Window& w, AttributeVisitor& visitor) {
-  visitor.field("kernel", w.kernel, "rows and columns of the window");
-  visitor.field("stride", w.stride, "rows and columns from one window to the next");
-  visitor.optional("dilation", w.dilation, Size2{}, "rows and columns from one tap to the next");
-  visitor.field("pads", w.pads, "zeros around the map");
+  visitor.field("kernel", w.kernel,
+                "Taps of the window: k × l, each 1 to 2^20; an integer says both.");
+  visitor.field("stride", w.stride, "From one window to the next: s × t, each 1 to 2^20.");
+  visitor.optional("dilation", w.dilation, Size2{},
+                   "From one tap to the next: d × e, each 1 to 2^20.");
+  visitor.field("pads", w.pads, "Pixels that stand around x, each 0 to 2^20.");
 }
 
 StageLoop pixel_loop(const MapShape& map) {

@@ -43,9 +43,10 @@ void AlterationLine::describe(RecordVisitor& v) {
          "come.");
   v.text("kind", kind, "`remove` or `shorten`.");
   v.text("skip", skip, "Id of the skip that was altered.");
-  v.json("before", before, "The block's skips before, each `{id, from, to, kind}`.");
-  v.json("after", after, "The block's skips after.");
-  v.texts("erased", erased, "Tensors that went.");
+  v.json("before", before,
+         "Array: the block's skips before, each `{id, from, to, kind}` as in section 2.");
+  v.json("after", after, "Array: the block's skips after.");
+  v.texts("erased", erased, "Tensors that went, named as in section 2 without `model.`.");
   v.texts("added", added, "Tensors that came.");
   count(v, "parameters", parameters, "Trained parameters of the network afterwards.");
   percent(v, "validation_accuracy_before", validation_accuracy_before,
@@ -53,8 +54,8 @@ void AlterationLine::describe(RecordVisitor& v) {
   percent(v, "validation_accuracy_stale", validation_accuracy_stale,
           "Per cent, after it, with the running statistics of the network before it.");
   count(v, "statistics_images", statistics_images,
-        "Training images on which the running statistics were then estimated again; 0: they were "
-        "not.");
+        "Training images on which the running statistics were then estimated again "
+        "(`surgery.statistics_images`); 0: they were not.");
   percent(v, "validation_accuracy_after", validation_accuracy_after,
           "Per cent, with the statistics estimated again; as `_stale` where they were not.");
 }
@@ -85,13 +86,13 @@ void RunSummary::describe(RecordVisitor& v) {
       "Of `best.ckpt`.");
   best = has_best ? std::optional<Best>(found) : std::nullopt;
   v.json("teacher", teacher,
-         "`run`, `checkpoint` (file name), `test_accuracy` and, where known, "
+         "Object: `run`, `checkpoint` (file name), `test_accuracy` and, where known, "
          "`validation_accuracy` of the teacher; null without one.");
   v.number("seconds", seconds, 0, kAny,
            "Wall time of all processes of the run, validation and checkpoints included, the last "
            "test and the teacher's training not.");
   v.number("images_per_s", images_per_s, 0, kAny, "Training images × epochs / `seconds`.");
-  v.text("weights_sha256", weights_sha256, "Digest of the weights of `last.ckpt`.");
+  v.text("weights_sha256", weights_sha256, "Digest of the weights of `last.ckpt` (section 2).");
 }
 
 }  // namespace tailor::run

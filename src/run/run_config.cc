@@ -212,47 +212,6 @@ Json run_config_schema() {
 
 namespace {
 
-std::string type_text(const Json& field) {
-  if (const Json* names = field.find("enum")) {
-    std::string text;
-    for (const Json& name : names->as_array())
-      text += (text.empty() ? "`" : ", `") + name.as_string() + "`";
-    return text;
-  }
-  const Json& type = field.at("type");
-  std::string text = type.is_string() ? type.as_string() : type.as_array()[0].as_string();
-  if (text == "array") return "array of " + type_text(field.at("items"));
-  if (const Json* min = field.find("minimum")) {
-    text += " " + min->dump();
-    const Json* max = field.find("maximum");
-    text += max ? " to " + max->dump() : " or more";
-  }
-  if (type.is_array()) text += ", or null";
-  return text;
-}
-
-void append_reference(std::string& out, const std::string& path, const Json& schema) {
-  out += "\n## " + (path.empty() ? std::string("The document") : "`" + path + "`") + "\n\n";
-  if (const Json* doc = schema.find("description")) out += wrap(doc->as_string(), 100, 0) + "\n\n";
-  out += "| key | value | default | meaning |\n|---|---|---|---|\n";
-  std::vector<std::pair<std::string, const Json*>> nested;
-  for (const auto& [key, field] : schema.at("properties").as_object()) {
-    if (key == "comment" || key == "$schema") continue;
-    const Json* items = field.find("items");
-    const Json* record = field.find("properties")             ? &field
-                         : items && items->find("properties") ? items
-                                                              : nullptr;
-    std::string name = path.empty() ? key : path + "." + key;
-    std::string type = record ? (items ? "array of objects" : "object") : type_text(field);
-    const Json* fallback = field.find("default");
-    out += fmt::format("| `{}` | {} | {} | {} |\n", key, type,
-                       fallback && !record ? "`" + fallback->dump() + "`" : "",
-                       field.at("description").as_string());
-    if (record) nested.emplace_back(items ? name + "[]" : name, record);
-  }
-  for (const auto& [name, record] : nested) append_reference(out, name, *record);
-}
-
 void append_keys(std::vector<ConfigKey>& keys, const std::string& prefix, const Json& schema) {
   for (const auto& [name, field] : schema.at("properties").as_object()) {
     if (name == "comment" || name == "$schema") continue;
@@ -290,7 +249,7 @@ std::string run_config_reference() {
       "also takes a `\"comment\"`. On the command line `--set train.epochs=3` overrides one key. "
       "The JSON Schema for editors is `config.schema.json`.\n",
       100, 0);
-  append_reference(out, "", run_config_schema());
+  out += record_reference(run_config_schema());
   return out;
 }
 

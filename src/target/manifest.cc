@@ -37,7 +37,7 @@ void Manifest::DesignOptions::describe(RecordVisitor& v) {
       "with more bits than the streams; not where the input itself is added to a stream, "
       "which then has the streams' type (a warning says so if it is too small).");
   v.text("card", card, "Name of the device.");
-  v.json("reuse_factor", reuse_factor, "As asked for, or `balanced`.");
+  v.json("reuse_factor", reuse_factor, "Integer: as asked for; or `balanced`.");
 }
 
 void Manifest::Port::describe(RecordVisitor& v) {
@@ -129,10 +129,11 @@ void Manifest::describe(RecordVisitor& v) {
   list_of(v, "layers", layers, "One a stage, in order.");
   list_of(v, "fifos", fifos, "One a stream between stages; the ports are not among them.");
   v.json("source", source,
-         "The graph's provenance without `config` and `preprocessing`: `run`, and `weights_sha256` "
+         "Object: the graph's provenance without `config` and `preprocessing`: `run`, and "
+         "`weights_sha256` "
          "or `untrained`.");
   v.json("preprocessing", preprocessing,
-         "As in a checkpoint: what the host does to pixels before it writes tokens.");
+         "Object: as in a checkpoint; what the host does to pixels before it writes tokens.");
   v.record(
       "quantisation", [&](RecordVisitor& r) { quantisation.describe(r); },
       "The logits of the integer design against those of the same design in float64. Numbers have "

@@ -213,5 +213,33 @@ TEST(Record, SchemaStatesTypesBoundsDefaultsAndMeaning) {
   EXPECT_TRUE(sample.points.empty());
 }
 
+TEST(RecordTable, HasAllFieldsWithTheKeysOfInnerRecordsInOneTable) {
+  int64_t count = 0;
+  bool present = false;
+  RecordVisitor::Named<int64_t> lost;
+  std::vector<std::string> notes;
+  Json origin;
+  const RecordVisitor::Describe inner = [&](RecordVisitor& v) {
+    v.integer("count", count, 0, 9, "How many.");
+  };
+  const Json schema = record_schema([&](RecordVisitor& v) {
+    v.counts("lost", lost, "Lost.");
+    v.texts("notes", notes, "Notes.");
+    v.json("origin", origin, "Origin.");
+    v.optional_record("best", present, inner, "The best.");
+    v.list(
+        "all", 0, [](size_t) {}, [&](RecordVisitor& r, size_t) { inner(r); }, "All of them.");
+  });
+  EXPECT_EQ(record_table(schema),
+            "| key | type | meaning |\n|---|---|---|\n"
+            "| `lost` | object of integers | Lost. |\n"
+            "| `notes` | array of strings | Notes. |\n"
+            "| `origin` | JSON | Origin. |\n"
+            "| `best` | object, or null | The best. |\n"
+            "| `best.count` | integer | How many. |\n"
+            "| `all[]` | array of objects | All of them. |\n"
+            "| `all[].count` | integer | How many. |\n");
+}
+
 }  // namespace
 }  // namespace tailor::test::record_test

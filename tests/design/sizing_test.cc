@@ -161,6 +161,12 @@ TEST(Devices, AFileOfYourOwnIsADevice) {
             Json("small"));
 }
 
+TEST(Devices, EveryOneThatHasANameIsAChoiceOfTheConfiguration) {
+  ExportConfig config;
+  const Json schema = record_schema([&](RecordVisitor& v) { describe(v, config); });
+  EXPECT_EQ(schema.at("properties").at("fpga").at("enum"), Json::array(device_names()));
+}
+
 TEST(Devices, AWrongFileIsSaidWithItsPlace) {
   const TemporaryDirectory folder;
   const std::string path = folder.path() + "/wrong.json";

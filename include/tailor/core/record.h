@@ -93,6 +93,11 @@ void read_record(const Json& json, const std::string& source,
 Json write_record(const RecordVisitor::Describe& describe);
 /// JSON Schema (draft 2020-12) of the record; the values at the call are its defaults.
 Json record_schema(const RecordVisitor::Describe& describe);
+/// A schema as a page of Markdown: a heading and a table for every record in it, with defaults.
+std::string record_reference(const Json& schema);
+/// A schema as one table of Markdown, without ranges and defaults: key, type, meaning. Keys of
+/// inner records are "design.type" and "layers[].name".
+std::string record_table(const Json& schema);
 
 /// Throws Config "config: POINTER: expected …, got … in SOURCE".
 [[noreturn]] void fail_config(const std::string& pointer, const std::string& expected,

@@ -80,14 +80,21 @@ class Conv2dRules : public OperationOf<ops::Conv2d> {
  protected:
   void fields(ops::Conv2d& a, AttributeVisitor& visitor) const override {
     describe_window(a.window, visitor);
-    visitor.field("relu", a.relu, "whether a ReLU follows");
+    visitor.field("relu", a.relu, "Whether the stage ends in a ReLU.");
     visitor.field("skips_after_activation", a.skips_after_activation,
-                  "relu(conv) + skips, and not relu(conv + skips)");
-    visitor.field("window_skips", a.window_skips,
-                  "ids of identity skips read from the window, at tap (pad_top, pad_left)");
-    visitor.field("folded_skips", a.folded_skips, "ids of skips that are part of the kernel");
-    visitor.optional("groups", a.groups, int64_t{1},
-                     "runs that channels are cut into; an output reads its own run of inputs");
+                  "false: relu(conv + skips). true: relu(conv) + skips.");
+    visitor.field(
+        "window_skips", a.window_skips,
+        "Ids of identity skips read from the window, at tap (top / d, left / e): x at the "
+        "output's own place. x and y have one shape, the stride is 1, the tap is one of "
+        "the kernel's. Each stands for one addition of x.");
+    visitor.field(
+        "folded_skips", a.folded_skips,
+        "Ids of skips that are part of the kernel already. For the record; they change nothing.");
+    visitor.optional(
+        "groups", a.groups, int64_t{1},
+        "Channels of x and of y are cut into so many runs; a run of y reads its own run "
+        "of x only.");
   }
 };
 

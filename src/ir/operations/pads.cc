@@ -30,9 +30,10 @@ class ZeroPadRules : public OperationOf<ops::ZeroPad> {
 
  protected:
   void fields(ops::ZeroPad& a, AttributeVisitor& visitor) const override {
-    visitor.field("pads", a.pads, "zeros around the map");
+    visitor.field("pads", a.pads, "Pixels that stand around x, each 0 to 2^20.");
     visitor.optional("lowest", a.lowest, false,
-                     "the lowest value there is instead of zeros: for a max pool, its only reader");
+                     "The pads are −∞ (in integers the type's smallest value) and not 0: for a "
+                     "`max_pool2d`, its only reader.");
   }
 };
 
@@ -58,8 +59,8 @@ class ShortcutPadRules : public OperationOf<ops::ShortcutPad> {
 
  protected:
   void fields(ops::ShortcutPad& a, AttributeVisitor& visitor) const override {
-    visitor.field("stride", a.stride, "rows and columns from one pixel taken to the next");
-    visitor.field("channel_offset", a.channel_offset, "channels of zeros before the input's own");
+    visitor.field("stride", a.stride, "Rows and columns from one pixel taken to the next.");
+    visitor.field("channel_offset", a.channel_offset, "Channels of zeros before x's own.");
   }
 };
 

@@ -117,7 +117,7 @@ class BatchNormRules : public PixelwiseRules<ops::BatchNorm> {
 
  protected:
   void fields(ops::BatchNorm& a, AttributeVisitor& visitor) const override {
-    visitor.field("epsilon", a.epsilon, "what is added to the variance");
+    visitor.field("epsilon", a.epsilon, "What is added to the variance.");
   }
 };
 
