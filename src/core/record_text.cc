@@ -2,7 +2,7 @@
 #include "tailor/core/record.h"
 #include "tailor/core/strings.h"
 
-namespace tailor {
+namespace tailor::core {
 namespace {
 
 enum class Ranges { Said, LeftOut };
@@ -98,4 +98,4 @@ std::string record_table(const Json& schema) {
   return out;
 }
 
-}  // namespace tailor
+}  // namespace tailor::core

@@ -2,7 +2,7 @@
 
 #include "tailor/design/device.h"
 
-namespace tailor {
+namespace tailor::design {
 namespace {
 
 /// The devices that have names (configs/devices).
@@ -47,4 +47,4 @@ FixedType ExportConfig::type(const std::string& where) const {
   return type;
 }
 
-}  // namespace tailor
+}  // namespace tailor::design

@@ -10,7 +10,7 @@
 #include "tailor/emulate/liveness.h"
 #include "tailor/emulate/noise.h"
 
-namespace tailor {
+namespace tailor::design {
 namespace {
 
 using Counts = RecordVisitor::Named<int64_t>;
@@ -193,4 +193,4 @@ Quantisation measure(const Design& design, TestVectors& vectors) {
   return q;
 }
 
-}  // namespace tailor
+}  // namespace tailor::design

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-namespace tailor {
+namespace tailor::run {
 namespace {
 
 constexpr double kAny = HUGE_VAL;
@@ -95,4 +95,4 @@ void RunSummary::describe(RecordVisitor& v) {
   v.text("weights_sha256", weights_sha256, "Digest of the weights of `last.ckpt` (section 2).");
 }
 
-}  // namespace tailor
+}  // namespace tailor::run

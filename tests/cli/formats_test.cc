@@ -11,7 +11,7 @@
 #include "tailor/run/results.h"
 #include "tailor/target/manifest.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 template <class Record>
@@ -109,4 +109,4 @@ TEST(Formats, ThePageHasTheTablesAsTheRecordsSayThem) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test
