@@ -248,9 +248,10 @@ class Completion {
       return network;
     }
     network.head = head(form);
-    if (network.classes() != form.classes && form.classes != 0) {
-      findings.push_back(fmt::format("the head has {} outputs, and \"classes\" is {}",
-                                     network.classes(), form.classes));
+    const int64_t outputs = network.classes();
+    if (outputs != form.classes && outputs != 0 && form.classes != 0) {
+      findings.push_back(
+          fmt::format("the head has {} outputs, and \"classes\" is {}", outputs, form.classes));
     }
     return network;
   }

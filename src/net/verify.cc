@@ -1,5 +1,6 @@
 // What must hold of a description before anybody counts, trains or lowers it: layers that fit on
 // their maps, skips that run forwards and fit at both ends, names that stand once.
+#include <algorithm>
 #include <set>
 
 #include "tailor/core/strings.h"
@@ -32,6 +33,13 @@ bool is_positive(const Size2& s) { return s.height >= 1 && s.width >= 1; }
 bool is_map(const MapShape& m) {
   return m.channels <= kMaxMapSide && m.height <= kMaxMapSide && m.width <= kMaxMapSide &&
          m.size() <= kMaxMapElements;
+}
+
+/// Whether a head has a layer whose outputs are the classes.
+bool has_answer(const Layers& head) {
+  return std::any_of(head.begin(), head.end(), [](const Layer& layer) {
+    return find<ConvLayer>(layer) || find<LinearLayer>(layer);
+  });
 }
 
 class Verifier {
@@ -74,7 +82,11 @@ class Verifier {
     if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos)
       find("the name '{}' is not a folder's, and folders are named by it", name);
     if (network_.blocks.empty()) find("there are no blocks");
-    if (network_.classes() < 1) find("{} classes, expected at least 1", network_.classes());
+    if (!has_answer(network_.head)) {
+      find("the head has no conv or linear layer, whose outputs are the classes");
+    } else if (network_.classes() < 1) {
+      find("{} classes, expected at least 1", network_.classes());
+    }
     const MapShape& in = network_.input;
     if (in.channels < 1 || in.height < 1 || in.width < 1) {
       find("the input shape {} is empty", to_string(in));
@@ -143,7 +155,11 @@ class Verifier {
   }
 
   bool check(const std::string& where, const LinearLayer& l, const MapShape& /*at*/) {
-    if (!in_head_) find("{}: linear layers stand in the head only", where);
+    if (!in_head_) {
+      find("{}: linear layers stand in the head only", where);
+    } else if (l.out < 1) {
+      find("{} has {} out_channels, expected at least 1", where, l.out);
+    }
     return l.out >= 1;
   }
   bool check(const std::string& /*where*/, const BatchNormLayer&, const MapShape&) { return true; }

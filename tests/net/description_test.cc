@@ -160,6 +160,11 @@ TEST(Version2, FindsChainsThatDoNotFit) {
   expect_error(ErrorKind::Config, {"b1.fc1: linear layers stand in the head only"},
                read(changed("{\"kind\": \"conv\", \"kernel\": 1, \"out_channels\": 8},",
                             "{\"kind\": \"linear\", \"out_channels\": 8},")));
+  const char* head = "{\"kind\": \"conv\", \"kernel\": 1, \"bias\": true}]}}";
+  expect_error(ErrorKind::Config, {"the head has no conv or linear layer, whose outputs are"},
+               read(changed(head, "{\"kind\": \"relu\"}]}}")));
+  expect_error(ErrorKind::Config, {"fc has 0 out_channels, expected at least 1"},
+               read(changed(head, "{\"kind\": \"linear\"}, {\"kind\": \"linear\"}]}}")));
   expect_error(ErrorKind::Config, {"c1.pool1: a pooling has no dilation"}, [] {
     Network n = quartz();
     n.blocks[0].stages = {{{PoolLayer{PoolKind::Max, {{1, 2}, {1, 1}, {1, 2}, {}}}}}};
