@@ -123,7 +123,7 @@ struct Tiles {
 Tiles read_tiles(const ImageDataset& images, const DataSplits& data, const DataConfig& config,
                  const std::vector<Row>& rows) {
   // With a mean of 0 and a deviation of 1 a batch is the values themselves.
-  const Preprocessing own = data.preprocessing;
+  const Preprocessing& own = data.preprocessing;
   const BatchMaker maker(data.shape, own);
   const Augmentation augmentation = make_augmentation(config, config.seed);
   Tiles tiles;

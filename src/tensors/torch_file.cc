@@ -213,9 +213,10 @@ class TorchReader {
       for (const PickleValue* item : names->items) left_out.insert(item->text);
     }
     size_t tensors = 0;
-    for (const char* part : {"_parameters", "_modules"})
+    for (const char* part : {"_parameters", "_modules"}) {
       if (const PickleValue* members = find_entry(state, part))
         tensors += walk_entries(*members, at);
+    }
     if (const PickleValue* buffers = find_entry(state, "_buffers"))
       tensors += walk_entries(*buffers, at, left_out);
     return tensors;
