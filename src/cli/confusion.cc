@@ -7,7 +7,7 @@
 
 #include "tailor/core/strings.h"
 
-namespace tailor {
+namespace tailor::cli {
 namespace {
 
 // In units of the picture, which are pixels where it is not scaled.
@@ -268,4 +268,4 @@ std::string emit_confusion_svg(const ConfusionMatrix& matrix, const std::vector<
   return ConfusionDrawing(matrix, names).text(title);
 }
 
-}  // namespace tailor
+}  // namespace tailor::cli

@@ -7,7 +7,7 @@
 #include "tailor/net/weight_rules.h"
 #include "tailor/tensors/safetensors.h"
 
-namespace tailor {
+namespace tailor::cli {
 
 int export_weights(const ExportOptions& options) {
   if (!options.graph.empty() || !options.network.empty())
@@ -66,4 +66,4 @@ int export_weights(const ExportOptions& options) {
   return 0;
 }
 
-}  // namespace tailor
+}  // namespace tailor::cli

@@ -4,7 +4,7 @@
 #include "tailor/core/strings.h"
 #include "tailor/tensors/safetensors.h"
 
-namespace tailor {
+namespace tailor::cli {
 namespace {
 
 std::string size_text(const Size2& s) {
@@ -304,4 +304,4 @@ int run_inspect(const InspectOptions& options) {
   return 0;
 }
 
-}  // namespace tailor
+}  // namespace tailor::cli

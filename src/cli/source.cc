@@ -11,7 +11,7 @@
 #include "tailor/design/lower.h"
 #include "tailor/emulate/float64.h"
 
-namespace tailor {
+namespace tailor::cli {
 namespace {
 
 constexpr int64_t kCalibrationImages = 4;
@@ -307,4 +307,4 @@ TestVectors sample_vectors(const GraphSource& source, const std::string& data_ro
   return samples;
 }
 
-}  // namespace tailor
+}  // namespace tailor::cli

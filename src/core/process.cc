@@ -14,7 +14,7 @@
 #include "tailor/core/error.h"
 #include "tailor/core/interrupt.h"
 
-namespace tailor {
+namespace tailor::core {
 
 namespace {
 
@@ -102,4 +102,4 @@ ProcessResult run_process(const std::vector<std::string>& argv, const std::strin
   return result;
 }
 
-}  // namespace tailor
+}  // namespace tailor::core

@@ -4,7 +4,7 @@
 
 #include "tailor/data/source.h"
 
-namespace tailor {
+namespace tailor::data {
 namespace {
 
 constexpr const char* kAugmentations[] = {
@@ -194,4 +194,4 @@ void verify_config(const DataConfig& c, const std::string& source) {
   verify_augmentation(c, source);
 }
 
-}  // namespace tailor
+}  // namespace tailor::data

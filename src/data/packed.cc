@@ -22,7 +22,7 @@
 #include "tailor/core/threads.h"
 #include "tailor/data/codec.h"
 
-namespace tailor {
+namespace tailor::data {
 namespace {
 
 constexpr char kMagic[32] = "tailor packed images\n";
@@ -456,4 +456,4 @@ DataSplits open_packed(const std::string& path, const DataConfig& config) {
   return std::move(pack.data);
 }
 
-}  // namespace tailor
+}  // namespace tailor::data

@@ -5,7 +5,7 @@
 #include "tailor/core/strings.h"
 #include "tailor/design/device.h"
 
-namespace tailor {
+namespace tailor::design {
 
 void describe(RecordVisitor& v, ExportConfig& c) {
   v.text("precision", c.precision,
@@ -53,4 +53,4 @@ FixedType ExportConfig::type(const std::string& where) const {
   return type;
 }
 
-}  // namespace tailor
+}  // namespace tailor::design

@@ -8,7 +8,7 @@
 #include "tailor/core/log.h"
 #include "tailor/design/passes.h"
 
-namespace tailor {
+namespace tailor::design {
 namespace {
 
 /// What a skip adds at one tap: weight [out][in], and to the bias.
@@ -87,7 +87,7 @@ std::optional<TapTerm> linear_term(const Graph& graph, const Target& to, const N
   TapTerm term = no_term(to);
   if (skip.is<ops::ShortcutPad>()) {
     const auto& pad = skip.as<ops::ShortcutPad>();
-    if (!(Size2{pad.stride, pad.stride} == window.stride)) return std::nullopt;
+    if (!(pad.stride == window.stride)) return std::nullopt;
     for (int64_t i = 0; i < to.in; ++i)
       term.weight[static_cast<size_t>((i + pad.channel_offset) * to.in + i)] = 1;
     return term;
@@ -142,4 +142,4 @@ void fold_identity_skips(Graph& graph, const Precision& precision) {
   remove_nodes(graph, dead);
 }
 
-}  // namespace tailor
+}  // namespace tailor::design

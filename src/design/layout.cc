@@ -7,7 +7,7 @@
 #include "design/rewrite.h"
 #include "tailor/design/passes.h"
 
-namespace tailor {
+namespace tailor::design {
 
 namespace {
 
@@ -146,4 +146,4 @@ void insert_clones(Graph& graph) {
   remove_nodes(graph, {});
 }
 
-}  // namespace tailor
+}  // namespace tailor::design

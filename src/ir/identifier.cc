@@ -5,7 +5,7 @@
 
 #include "tailor/core/strings.h"
 
-namespace tailor {
+namespace tailor::ir {
 namespace {
 
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
@@ -65,4 +65,4 @@ std::string make_identifier(std::string_view text) {
   return name;
 }
 
-}  // namespace tailor
+}  // namespace tailor::ir

@@ -6,7 +6,7 @@
 #include "tailor/tensors/safetensors.h"
 #include "tailor/tensors/torch_file.h"
 
-namespace tailor {
+namespace tailor::run {
 namespace {
 
 constexpr std::string_view kBest = "best_";
@@ -188,4 +188,4 @@ std::string weights_digest(const TensorMap& tensors) {
   return sha256(text);
 }
 
-}  // namespace tailor
+}  // namespace tailor::run

@@ -7,7 +7,7 @@
 #include "tailor/run/matrix.h"
 #include "tailor/run/run_config.h"
 
-namespace tailor {
+namespace tailor::run {
 namespace {
 
 /// A configuration as it was written.
@@ -166,4 +166,4 @@ LoadedConfig load_run_config(const std::string& name_or_path,
   return loaded;
 }
 
-}  // namespace tailor
+}  // namespace tailor::run

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-namespace tailor {
+namespace tailor::run {
 namespace {
 
 constexpr double kAny = HUGE_VAL;
@@ -94,4 +94,4 @@ void RunSummary::describe(RecordVisitor& v) {
   v.text("weights_sha256", weights_sha256, "Digest of the weights of `last.ckpt`.");
 }
 
-}  // namespace tailor
+}  // namespace tailor::run

@@ -9,7 +9,7 @@
 #include "tailor/ir/identifier.h"
 #include "target/hls/project.h"
 
-namespace tailor {
+namespace tailor::target {
 namespace {
 
 class HlsTarget : public Target {
@@ -175,4 +175,4 @@ Manifest write_project(const Target& target, const ProjectContents& contents,
   return manifest;
 }
 
-}  // namespace tailor
+}  // namespace tailor::target

@@ -2,7 +2,7 @@
 
 #include "tailor/core/error.h"
 
-namespace tailor {
+namespace tailor::task {
 
 ConfusionMatrix::ConfusionMatrix(int64_t classes)
     : images_(static_cast<size_t>(classes)), predicted_(images_.size()) {
@@ -30,4 +30,4 @@ std::pair<int64_t, int64_t> ConfusionMatrix::most_taken_for(int64_t label) const
   return most;
 }
 
-}  // namespace tailor
+}  // namespace tailor::task

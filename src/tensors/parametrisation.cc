@@ -8,7 +8,7 @@
 #include "tailor/core/strings.h"
 #include "tensors/printable.h"
 
-namespace tailor {
+namespace tailor::tensors {
 namespace {
 
 /// "layer1.weight_v" by "_v", "_g" → ("layer1.weight", "layer1.weight_g");
@@ -119,4 +119,4 @@ void resolve_parametrisations(WeightFile& file, const std::string& where) {
   if (normed > 0) file.remarks.push_back(fmt::format("{} weight norms were applied", normed));
 }
 
-}  // namespace tailor
+}  // namespace tailor::tensors

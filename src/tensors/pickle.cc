@@ -9,7 +9,7 @@
 #include "tailor/core/strings.h"
 #include "tensors/printable.h"
 
-namespace tailor {
+namespace tailor::tensors {
 namespace {
 
 /// The classes and functions that a pickle may call: what weights, and the settings and counters
@@ -490,4 +490,4 @@ void Pickle::step(uint8_t opcode) {
   bad(fmt::format("the unknown opcode 0x{:02x}", opcode));
 }
 
-}  // namespace tailor
+}  // namespace tailor::tensors

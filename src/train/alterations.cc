@@ -1,7 +1,7 @@
 #include "tailor/core/log.h"
 #include "train/session.h"
 
-namespace tailor {
+namespace tailor::train {
 namespace {
 
 /// How the network was judged around an edit: before it, after it with the old statistics, and with
@@ -74,4 +74,4 @@ void alter_due_skips(Session& run) {
   }
 }
 
-}  // namespace tailor
+}  // namespace tailor::train

@@ -2,7 +2,7 @@
 
 #include "tailor/core/log.h"
 
-namespace tailor {
+namespace tailor::train {
 
 void ProgressBar::epoch_begins(const EpochBegin& epoch) {
   progress_.begin(epoch.title, epoch.examples, epoch.unit);
@@ -42,4 +42,4 @@ void EpochLog::epoch_ends(const EpochEnd& epoch) {
            epoch.unit);
 }
 
-}  // namespace tailor
+}  // namespace tailor::train

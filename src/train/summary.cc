@@ -3,7 +3,7 @@
 #include "tailor/core/files.h"
 #include "train/session.h"
 
-namespace tailor {
+namespace tailor::train {
 namespace {
 
 Json recorded(const std::optional<Figure>& figure) {
@@ -71,4 +71,4 @@ RunResult summarise(Session& run, Saver& saver) {
   return result;
 }
 
-}  // namespace tailor
+}  // namespace tailor::train

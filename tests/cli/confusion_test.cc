@@ -5,9 +5,10 @@
 #include <algorithm>
 
 #include "support/expect_error.h"
+#include "support/rooms.h"
 #include "tailor/core/strings.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 /// Class 0: 3 right, 2 as 1, 2 as 3. Class 1: 1 right. Class 2: none. Class 3: 1 as 0, 4 as 2.
@@ -94,4 +95,4 @@ TEST(ConfusionPicture, NeedsAsManyNamesAsClasses) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

@@ -1,8 +1,9 @@
 #include "tailor/task/confusion.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 TEST(ConfusionMatrix, CountsRowsColumnsAndTheCommonestMistake) {
@@ -33,4 +34,4 @@ TEST(ConfusionMatrix, CountsRowsColumnsAndTheCommonestMistake) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

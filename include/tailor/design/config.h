@@ -7,7 +7,7 @@
 #include "tailor/core/record.h"
 #include "tailor/fixed/fixed_type.h"
 
-namespace tailor {
+namespace tailor::design {
 
 enum class Layout { Fused, Stock };
 TAILOR_ENUMERATORS(Layout, "fused", "stock")
@@ -34,4 +34,4 @@ void describe(RecordVisitor& v, ExportConfig& c);
 /// is none. Throws Config.
 void verify_config(const ExportConfig& c, const std::string& source);
 
-}  // namespace tailor
+}  // namespace tailor::design

@@ -8,7 +8,7 @@
 
 #include "tailor/core/record.h"
 
-namespace tailor {
+namespace tailor::run {
 
 /// A line of metrics.jsonl.
 struct EpochMetrics {
@@ -51,4 +51,4 @@ struct RunSummary {
   void describe(RecordVisitor& v);
 };
 
-}  // namespace tailor
+}  // namespace tailor::run

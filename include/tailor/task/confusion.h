@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-namespace tailor {
+namespace tailor::task {
 
 class ConfusionMatrix {
  public:
@@ -30,4 +30,4 @@ class ConfusionMatrix {
   std::vector<int64_t> images_, predicted_;
 };
 
-}  // namespace tailor
+}  // namespace tailor::task

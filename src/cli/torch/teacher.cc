@@ -9,7 +9,7 @@
 #include "tailor/data/source.h"
 #include "tailor/train/trainer.h"
 
-namespace tailor {
+namespace tailor::cli {
 namespace {
 
 /// The teacher as a run of its own: same network and data, no surgery.
@@ -391,4 +391,4 @@ int64_t student_images(const RunConfig& config, const DataSplits& data) {
   return config.distill.beta > 0 ? images * 4 / 3 : images;
 }
 
-}  // namespace tailor
+}  // namespace tailor::cli

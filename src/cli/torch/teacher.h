@@ -11,7 +11,7 @@
 #include "tailor/run/run_config.h"
 #include "tailor/run/run_folder.h"
 
-namespace tailor {
+namespace tailor::cli {
 
 /// Writes config.json, and a described network beside it: the run goes on whatever becomes of the
 /// original. `config` then names the copy.
@@ -48,4 +48,4 @@ Checkpoint obtain_teacher(RunConfig& config, const DataSplits& data, const std::
 /// it adds a forward pass, a third of a step.
 int64_t student_images(const RunConfig& config, const DataSplits& data);
 
-}  // namespace tailor
+}  // namespace tailor::cli

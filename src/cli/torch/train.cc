@@ -9,10 +9,11 @@
 #include "tailor/core/log.h"
 #include "tailor/core/strings.h"
 #include "tailor/data/source.h"
+#include "tailor/task/classification.h"
 #include "tailor/train/device.h"
 #include "tailor/train/trainer.h"
 
-namespace tailor {
+namespace tailor::cli {
 namespace {
 
 std::string percent(const Json& value) {
@@ -259,10 +260,13 @@ int torch_train(const TrainOptions& options) {
     const Network network =
         named ? named->network
               : make_network(loaded.config.network, spec.data.shape, spec.data.classes);
+    verify_classifies(network.answers_per_position(), output_shape(network), network.name);
     plan_edits(loaded.config.surgery, network, loaded.config.train.epochs, spec.source);
     verify_batches(loaded.config.train, network, spec.data.train->size(), "/train", spec.source);
     spec.role = "student, ";
   } else {
+    const Network network = make_network(loaded.config.network, spec.data.shape, spec.data.classes);
+    verify_classifies(network.answers_per_position(), output_shape(network), network.name);
     spec.start = load_start(loaded.config, loaded.config.train, spec.data, spec.source,
                             request.goes_on ? path_join(output, "last.ckpt") : "");
     if (spec.start) warn_of_assumptions(*spec.start, loaded.config.train.start);
@@ -298,4 +302,4 @@ int torch_train(const TrainOptions& options) {
   return 0;
 }
 
-}  // namespace tailor
+}  // namespace tailor::cli
