@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "tailor/core/rooms.h"
 #include "tailor/task/confusion.h"
 
 namespace tailor::cli {
