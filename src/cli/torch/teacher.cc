@@ -7,6 +7,7 @@
 #include "tailor/core/log.h"
 #include "tailor/core/strings.h"
 #include "tailor/data/source.h"
+#include "tailor/run/results.h"
 #include "tailor/train/trainer.h"
 
 namespace tailor {
@@ -109,13 +110,16 @@ void check_same_skips(const RunConfig& config, const DataSplits& data, const Net
 Checkpoint finished_teacher(const RunFolder& folder) {
   const std::string path = path_exists(folder.best()) ? folder.best() : folder.last();
   Checkpoint c = load_checkpoint(path);
-  const Json summary =
-      Json::parse(read_file(folder.file("summary.json")), folder.file("summary.json"));
-  const Json& part = summary.at(path == folder.best() ? "best" : "last");
+  const RunSummary summary = read_summary(folder.file("summary.json"));
+  const bool best = path == folder.best();
+  if (best && !summary.best)
+    fail(ErrorKind::Data, "{}: it says nothing of {}", folder.file("summary.json"), path);
+  const RunSummary::Judgement& found = best ? *summary.best : summary.last;
+  auto value = [](const RecordedFigure& f) { return f.value ? Json(*f.value) : Json(); };
   c.metrics = Json::object({{"run", c.run},
                             {"checkpoint", file_name(path)},
-                            {"validation_accuracy", part.at("validation_accuracy")},
-                            {"test_accuracy", part.at("test_accuracy")}});
+                            {"validation_accuracy", value(found.validation)},
+                            {"test_accuracy", value(found.test)}});
   return c;
 }
 

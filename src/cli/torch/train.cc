@@ -9,40 +9,40 @@
 #include "tailor/core/log.h"
 #include "tailor/core/strings.h"
 #include "tailor/data/source.h"
+#include "tailor/run/results.h"
 #include "tailor/train/device.h"
 #include "tailor/train/trainer.h"
 
 namespace tailor {
 namespace {
 
-std::string percent(const Json& value) {
-  return value.is_null() ? "–" : fmt::format("{:.2f} %", value.as_number());
+std::string percent(const Json* value) {
+  return value && !value->is_null() ? fmt::format("{:.2f} %", value->as_number()) : "–";
+}
+
+void print_part(const char* name, const RunSummary::Judgement& part) {
+  auto text = [](const std::optional<double>& value) {
+    return value ? fmt::format("{:.2f} %", *value) : "–";
+  };
+  fmt::print("{}     validation {}  test {}\n", name, text(part.validation.value),
+             text(part.test.value));
 }
 
 void print_summary(const std::string& folder, bool json) {
   const std::string file = path_join(folder, "summary.json");
-  const Json summary = Json::parse(read_file(file), file);
   if (json) {
-    fmt::print("{}\n", summary.dump(2));
+    fmt::print("{}\n", Json::parse(read_file(file), file).dump(2));
     return;
   }
+  const RunSummary s = read_summary(file);
   fmt::print("{}: {} with {} skips ({} before), {} parameters, {} epochs in {:.0f} s\n", folder,
-             summary.at("network").as_string(), summary.at("skips").as_int(),
-             summary.at("skips_before").as_int(), summary.at("parameters").as_int(),
-             summary.at("epochs").as_int(), summary.at("seconds").as_number());
-  if (const Json& teacher = summary.at("teacher"); !teacher.is_null()) {
-    const Json* validation = teacher.find("validation_accuracy");
-    const Json* test = teacher.find("test_accuracy");
-    fmt::print("teacher  validation {}  test {}\n", percent(validation ? *validation : Json()),
-               percent(test ? *test : Json()));
+             s.network, s.skips, s.skips_before, s.parameters, s.epochs, s.seconds);
+  if (!s.teacher.is_null()) {
+    fmt::print("teacher  validation {}  test {}\n", percent(s.teacher.find("validation_accuracy")),
+               percent(s.teacher.find("test_accuracy")));
   }
-  for (const char* part : {"last", "best"}) {
-    const Json& p = summary.at(part);
-    if (!p.is_null()) {
-      fmt::print("{}     validation {}  test {}\n", part, percent(p.at("validation_accuracy")),
-                 percent(p.at("test_accuracy")));
-    }
-  }
+  print_part("last", s.last);
+  if (s.best) print_part("best", *s.best);
   fmt::print("next: tailor export --checkpoint {}\n", shell_quote(folder));
 }
 
