@@ -25,8 +25,7 @@ void record(Session& run, const Alteration& a, const std::string& text, const Ju
   line.validation_stale = recorded(j.stale, kind);
   line.statistics_images = j.statistics_images;
   line.validation_after = recorded(j.after, kind);
-  run.folder.append("alterations.jsonl",
-                    write_record([&](RecordVisitor& v) { line.describe(v); }));
+  run.folder.append("alterations.jsonl", write_record([&](RecordVisitor& v) { line.describe(v); }));
 }
 
 std::string effect_of(const Alteration& a, const Judgement& j) {

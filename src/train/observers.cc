@@ -26,9 +26,8 @@ void MetricsFile::epoch_ends(const EpochEnd& epoch) {
   line.train.clear(), line.validation.clear();
   for (size_t i = 0; i < epoch.train.size(); ++i) {
     line.train.push_back(recorded(epoch.train[i]));
-    line.validation.push_back(
-        recorded(epoch.validation ? std::optional(epoch.validation->at(i)) : std::nullopt,
-                 epoch.train[i]));
+    line.validation.push_back(recorded(
+        epoch.validation ? std::optional(epoch.validation->at(i)) : std::nullopt, epoch.train[i]));
   }
   line.skips = epoch.skips, line.seconds = epoch.seconds;
   line.examples_per_s = epoch.examples_per_s, line.unit = epoch.unit;

@@ -54,9 +54,8 @@ RunResult summarise(Session& run, Saver& saver) {
   }
   summary.teacher = teacher;
   summary.seconds = result.seconds;
-  summary.examples_per_s =
-      static_cast<double>(run.task->size(Split::Train) * run.config.epochs) /
-      std::max(result.seconds, 1e-9);
+  summary.examples_per_s = static_cast<double>(run.task->size(Split::Train) * run.config.epochs) /
+                           std::max(result.seconds, 1e-9);
   summary.unit = run.task->unit();
   summary.weights_sha256 = weights_digest(result.last.tensors);
   run.folder.write("summary.json", write_record([&](RecordVisitor& v) { summary.describe(v); }));
