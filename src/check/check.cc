@@ -18,7 +18,7 @@
 #include "tailor/emulate/witness.h"
 #include "tailor/target/target.h"
 
-namespace tailor {
+namespace tailor::check {
 namespace {
 
 /// Two float64 runs of the same function differ by the order of their sums only.
@@ -33,7 +33,7 @@ struct Subject {
   std::vector<std::vector<double>> inputs;
 
   RunOptions run_options(const CheckOptions& options) const {
-    return {options.compiler, static_cast<int64_t>(inputs.size()), design.classes(),
+    return {options.compiler, static_cast<int64_t>(inputs.size()), design.output_shape().size(),
             options.threads};
   }
 };
@@ -236,7 +236,7 @@ std::string first_difference(const Subject& p, const CheckOptions& options, size
 /// A compiler that refuses a project which is `as_exported` is at fault itself.
 CheckStep check_compiled(const Subject& p, const std::vector<IntegerResult>& integers,
                          const CheckOptions& options, bool as_exported, Progress& progress) {
-  const RunResult run = p.project->run(p.run_options(options), progress);
+  const ProjectRun run = p.project->run(p.run_options(options), progress);
   if (!run.build_error.empty() && as_exported) fail(ErrorKind::ExternalTool, "{}", run.build_error);
   if (!run.build_error.empty()) return {"compiled", false, run.build_error};
   if (!run.run_error.empty()) return {"compiled", false, run.run_error};
@@ -275,7 +275,7 @@ void open_reference(Subject& p, const CheckOptions& options) {
   if (p.lowered.state != GraphState::Lowered || p.design.state != GraphState::Design)
     fail(ErrorKind::Data, "{}: graph.safetensors and design.safetensors are exchanged", folder);
   if (p.lowered.input_shape() != p.design.input_shape() ||
-      p.lowered.classes() != p.design.classes()) {
+      p.lowered.output_shape() != p.design.output_shape()) {
     fail(ErrorKind::Data, "{}: graph.safetensors and design.safetensors are of different networks",
          folder);
   }
@@ -349,4 +349,4 @@ CheckReport check_project(const std::string& folder, const CheckOptions& options
   return report;
 }
 
-}  // namespace tailor
+}  // namespace tailor::check

@@ -23,7 +23,7 @@
 #include "tailor/run/run_config.h"
 #include "tailor/target/target.h"
 
-namespace tailor {
+namespace tailor::cli {
 namespace {
 
 constexpr const char* kExitCodes =
@@ -496,4 +496,4 @@ int run_cli(int argc, const char* const* argv) {
   return status != 0 ? status : exit_code(ErrorKind::Data);
 }
 
-}  // namespace tailor
+}  // namespace tailor::cli

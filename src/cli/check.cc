@@ -4,7 +4,7 @@
 #include "tailor/check/check.h"
 #include "tailor/cli/commands.h"
 
-namespace tailor {
+namespace tailor::cli {
 namespace {
 
 /// "pass", "warn" or "FAIL", green, yellow or red on a terminal.
@@ -32,4 +32,4 @@ int run_check(const CheckCommandOptions& options) {
   return report.passed() ? 0 : exit_code(ErrorKind::Mismatch);
 }
 
-}  // namespace tailor
+}  // namespace tailor::cli

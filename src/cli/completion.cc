@@ -6,7 +6,7 @@
 #include "tailor/core/strings.h"
 #include "tailor/run/run_config.h"
 
-namespace tailor {
+namespace tailor::cli {
 namespace {
 
 /// The keys that a command's --set takes.
@@ -234,4 +234,4 @@ std::string completion_script(const ProgramDescription& program, const std::stri
   return bash_script(program);
 }
 
-}  // namespace tailor
+}  // namespace tailor::cli

@@ -6,7 +6,7 @@
 #include "tailor/net/weight_rules.h"
 #include "tailor/run/run_config.h"
 
-namespace tailor {
+namespace tailor::cli {
 namespace {
 
 void print_names(const std::vector<std::string>& names, bool json) {
@@ -36,4 +36,4 @@ int run_config(const ConfigOptions& options) {
   return 0;
 }
 
-}  // namespace tailor
+}  // namespace tailor::cli

@@ -15,7 +15,7 @@
 #include "tailor/data/source.h"
 #include "tailor/run/run_config.h"
 
-namespace tailor {
+namespace tailor::cli {
 namespace {
 
 constexpr int64_t kDefaultSide = 224;
@@ -372,4 +372,4 @@ int run_data(const DataOptions& options) {
   return options.action == "pack" ? pack_data(options) : check_data(options);
 }
 
-}  // namespace tailor
+}  // namespace tailor::cli

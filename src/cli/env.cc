@@ -7,7 +7,7 @@
 #include "tailor/core/threads.h"
 #include "tailor/core/version.h"
 
-namespace tailor {
+namespace tailor::cli {
 namespace {
 
 std::string cpu_name() {
@@ -128,4 +128,4 @@ int run_env(const CommonOptions& options) {
   return 0;
 }
 
-}  // namespace tailor
+}  // namespace tailor::cli

@@ -13,8 +13,9 @@
 #include "tailor/emulate/float64.h"
 #include "tailor/emulate/integer.h"
 #include "tailor/run/origin.h"
+#include "tailor/task/classification.h"
 
-namespace tailor {
+namespace tailor::cli {
 namespace {
 
 /// A lowered network on the CPU without LibTorch, an image a thread.
@@ -23,7 +24,9 @@ class EmulatorEvaluator : public Evaluator {
   explicit EmulatorEvaluator(GraphSource& source) {
     title = source.title;
     input = source.lowered.graph().input_shape();
-    classes = source.lowered.graph().classes();
+    const MapShape& answers = source.lowered.graph().output_shape();
+    verify_classifies(answers.pixels() > 1, answers, source.title);
+    classes = answers.channels;
     class_names = source.class_names;
     preprocessing = source.preprocessing;
     data = source.data;
@@ -142,4 +145,4 @@ int run_evaluate(const EvaluateOptions& options) {
 
 int run_train(const TrainOptions& options) { return open_torch().train(options); }
 
-}  // namespace tailor
+}  // namespace tailor::cli

@@ -12,7 +12,7 @@
 #include "tailor/data/pictures.h"
 #include "tailor/task/classification.h"
 
-namespace tailor {
+namespace tailor::cli {
 namespace {
 
 using Texts = std::vector<std::string>;
@@ -391,4 +391,4 @@ int evaluate_images(Evaluator& evaluator, const EvaluateOptions& options) {
                                 : evaluate_pictures(evaluator, options);
 }
 
-}  // namespace tailor
+}  // namespace tailor::cli

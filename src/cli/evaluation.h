@@ -13,7 +13,7 @@
 #include "tailor/run/run_config.h"
 #include "tailor/tensors/preprocessing.h"
 
-namespace tailor {
+namespace tailor::cli {
 
 /// A network and what runs it.
 class Evaluator {
@@ -43,4 +43,4 @@ class Evaluator {
 /// Returns the exit code.
 int evaluate_images(Evaluator& evaluator, const EvaluateOptions& options);
 
-}  // namespace tailor
+}  // namespace tailor::cli

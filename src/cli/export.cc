@@ -6,7 +6,7 @@
 #include "tailor/core/strings.h"
 #include "tailor/target/target.h"
 
-namespace tailor {
+namespace tailor::cli {
 namespace {
 
 std::string skips_text(const Node& node) {
@@ -183,4 +183,4 @@ int run_export(const ExportOptions& options) {
   return 0;
 }
 
-}  // namespace tailor
+}  // namespace tailor::cli

@@ -8,7 +8,7 @@
 #include "tailor/run/origin.h"
 #include "tailor/tensors/safetensors.h"
 
-namespace tailor {
+namespace tailor::cli {
 
 int export_weights(const ExportOptions& options) {
   if (!options.graph.empty() || !options.network.empty())
@@ -68,4 +68,4 @@ int export_weights(const ExportOptions& options) {
   return 0;
 }
 
-}  // namespace tailor
+}  // namespace tailor::cli

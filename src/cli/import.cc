@@ -16,7 +16,7 @@
 #include "tailor/tensors/safetensors.h"
 #include "tailor/tensors/weight_file.h"
 
-namespace tailor {
+namespace tailor::cli {
 namespace {
 
 constexpr int64_t kWitnessImages = 4;
@@ -562,4 +562,4 @@ int run_import(const ImportOptions& options) {
   return 0;
 }
 
-}  // namespace tailor
+}  // namespace tailor::cli

@@ -5,7 +5,7 @@
 #include "tailor/run/origin.h"
 #include "tailor/tensors/safetensors.h"
 
-namespace tailor {
+namespace tailor::cli {
 namespace {
 
 std::string size_text(const Size2& s) {
@@ -305,4 +305,4 @@ int run_inspect(const InspectOptions& options) {
   return 0;
 }
 
-}  // namespace tailor
+}  // namespace tailor::cli

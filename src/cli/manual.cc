@@ -5,7 +5,7 @@
 #include "tailor/core/version.h"
 #include "tailor/run/run_config.h"
 
-namespace tailor {
+namespace tailor::cli {
 namespace {
 
 /// Text that roff prints as it stands; what is not ASCII by its number, as groff reads bytes.
@@ -92,4 +92,4 @@ std::string manual_page(const ProgramDescription& program) {
   return out;
 }
 
-}  // namespace tailor
+}  // namespace tailor::cli

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-namespace tailor {
+namespace tailor::cli {
 
 struct ProgramFlag {
   enum class Paths { None, Files, Folders };
@@ -37,4 +37,4 @@ std::string completion_script(const ProgramDescription& program, const std::stri
 /// tailor(1) in roff's man macros.
 std::string manual_page(const ProgramDescription& program);
 
-}  // namespace tailor
+}  // namespace tailor::cli

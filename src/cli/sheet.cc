@@ -7,7 +7,7 @@
 #include "tailor/data/batch.h"
 #include "tailor/data/codec.h"
 
-namespace tailor {
+namespace tailor::cli {
 namespace {
 
 constexpr int64_t kSheetClasses = 10, kPlainColumns = 4, kAugmentedColumns = 4;
@@ -195,4 +195,4 @@ void draw_sheet(const std::string& path, const DataSplits& data, const DataConfi
   canvas.save(path);
 }
 
-}  // namespace tailor
+}  // namespace tailor::cli

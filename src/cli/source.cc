@@ -12,7 +12,7 @@
 #include "tailor/emulate/float64.h"
 #include "tailor/run/origin.h"
 
-namespace tailor {
+namespace tailor::cli {
 namespace {
 
 constexpr int64_t kCalibrationImages = 4;
@@ -290,4 +290,4 @@ TestVectors sample_vectors(const GraphSource& source, const std::string& data_ro
   return samples;
 }
 
-}  // namespace tailor
+}  // namespace tailor::cli

@@ -14,7 +14,7 @@
 #include "tailor/run/run_config.h"
 #include "tailor/tensors/preprocessing.h"
 
-namespace tailor {
+namespace tailor::cli {
 
 struct GraphSource {
   explicit GraphSource(Lowered graph) : lowered(std::move(graph)) {}
@@ -70,4 +70,4 @@ DataConfig evaluation_data(const DataConfig& run, const EvaluateOptions& options
 /// Test vectors' inputs: the test set's first ones, else seeded noise; `source` says which.
 TestVectors sample_vectors(const GraphSource& source, const std::string& data_root, int64_t count);
 
-}  // namespace tailor
+}  // namespace tailor::cli

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 
-namespace tailor {
+namespace tailor::cli {
 namespace {
 
 bool is_number(const std::string& cell) {
@@ -44,4 +44,4 @@ std::string with_commas(int64_t n) {
   return out;
 }
 
-}  // namespace tailor
+}  // namespace tailor::cli

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-namespace tailor {
+namespace tailor::cli {
 
 class Table {
  public:
@@ -20,4 +20,4 @@ class Table {
 /// 1234567 → "1,234,567".
 std::string with_commas(int64_t n);
 
-}  // namespace tailor
+}  // namespace tailor::cli

@@ -13,7 +13,7 @@
 #include <malloc.h>
 #endif
 
-namespace tailor {
+namespace tailor::cli {
 namespace {
 
 void set_default(const char* name, const std::string& value) {
@@ -43,7 +43,7 @@ void prepare_process() {
 
 std::string library_path() {
   Dl_info info{};
-  if (::dladdr(reinterpret_cast<void*>(&tailor::open_torch), &info) != 0 && info.dli_fname)
+  if (::dladdr(reinterpret_cast<void*>(&open_torch), &info) != 0 && info.dli_fname)
     return path_join(parent_path(info.dli_fname), "libtailor_torch.so");
   return "libtailor_torch.so";
 }
@@ -76,4 +76,4 @@ const TorchPlugin& open_torch() {
   return *plugin;
 }
 
-}  // namespace tailor
+}  // namespace tailor::cli

@@ -6,7 +6,7 @@
 #include "tailor/core/strings.h"
 #include "tailor/run/run_config.h"
 
-namespace tailor {
+namespace tailor::cli {
 namespace {
 
 /// The commands, a line each.
@@ -94,4 +94,4 @@ std::string explain_usage(const ProgramDescription& program, const std::string& 
                      command_list(program));
 }
 
-}  // namespace tailor
+}  // namespace tailor::cli

@@ -1,6 +1,6 @@
 #include "tailor/core/error.h"
 
-namespace tailor {
+namespace tailor::core {
 
 int exit_code(ErrorKind kind) {
   switch (kind) {
@@ -48,4 +48,4 @@ void fail_check(const char* file, int line, const char* condition, const std::st
        condition, message.empty() ? "" : ": ", message);
 }
 
-}  // namespace tailor
+}  // namespace tailor::core

@@ -14,7 +14,7 @@
 
 #include "tailor/core/error.h"
 
-namespace tailor {
+namespace tailor::core {
 namespace fs = std::filesystem;
 namespace {
 
@@ -242,4 +242,4 @@ TemporaryDirectory::~TemporaryDirectory() {
   fs::remove_all(path_, error);
 }
 
-}  // namespace tailor
+}  // namespace tailor::core

@@ -6,7 +6,7 @@
 #include <cerrno>
 #include <csignal>
 
-namespace tailor {
+namespace tailor::core {
 namespace {
 
 std::atomic<int> pending{0};
@@ -40,4 +40,4 @@ void throw_if_interrupted() {
 }
 void set_pending_interrupt(int signal) { pending = signal; }
 
-}  // namespace tailor
+}  // namespace tailor::core

@@ -7,7 +7,7 @@
 
 #include "tailor/core/strings.h"
 
-namespace tailor {
+namespace tailor::core {
 namespace {
 
 using Nlohmann = nlohmann::ordered_json;
@@ -252,4 +252,4 @@ std::string Json::dump(int indent) const {
   return to_nlohmann(*this).dump(indent, ' ', false, Nlohmann::error_handler_t::replace);
 }
 
-}  // namespace tailor
+}  // namespace tailor::core

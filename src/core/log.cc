@@ -14,7 +14,7 @@
 #include "tailor/core/progress.h"
 #include "tailor/core/strings.h"
 
-namespace tailor {
+namespace tailor::core {
 namespace {
 
 struct LogState {
@@ -134,4 +134,4 @@ void set_log_file(const std::string& path) {
   s.file->set_pattern("%Y-%m-%d %H:%M:%S %l %v");
 }
 
-}  // namespace tailor
+}  // namespace tailor::core

@@ -14,7 +14,7 @@
 #include "tailor/core/error.h"
 #include "tailor/core/interrupt.h"
 
-namespace tailor {
+namespace tailor::core {
 
 ProcessResult run_process(const std::vector<std::string>& argv, const std::string& folder,
                           const std::vector<std::pair<std::string, std::string>>& environment) {
@@ -84,4 +84,4 @@ ProcessResult run_process(const std::vector<std::string>& argv, const std::strin
   return result;
 }
 
-}  // namespace tailor
+}  // namespace tailor::core

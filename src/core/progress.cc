@@ -13,7 +13,7 @@
 
 #include "tailor/core/log.h"
 
-namespace tailor {
+namespace tailor::core {
 namespace {
 
 std::atomic<bool> bar_on_screen{false};
@@ -160,4 +160,4 @@ void clear_progress_line() {
   std::fflush(stderr);
 }
 
-}  // namespace tailor
+}  // namespace tailor::core

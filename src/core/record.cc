@@ -5,7 +5,7 @@
 
 #include "tailor/core/strings.h"
 
-namespace tailor {
+namespace tailor::core {
 namespace {
 
 std::string range_text(int64_t min, int64_t max) {
@@ -458,4 +458,4 @@ Json record_schema(const RecordVisitor::Describe& describe) {
                        {"properties", std::move(schema.properties)}});
 }
 
-}  // namespace tailor
+}  // namespace tailor::core

@@ -4,7 +4,7 @@
 
 #include "tailor/core/files.h"
 
-namespace tailor {
+namespace tailor::core {
 namespace {
 
 constexpr std::array<uint32_t, 64> kRound = {
@@ -69,4 +69,4 @@ std::string sha256(std::string_view bytes) {
   return hex;
 }
 
-}  // namespace tailor
+}  // namespace tailor::core

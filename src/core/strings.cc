@@ -4,7 +4,7 @@
 #include <charconv>
 #include <cmath>
 
-namespace tailor {
+namespace tailor::core {
 namespace {
 
 /// Levenshtein's.
@@ -148,4 +148,4 @@ std::string offer_names(std::string_view name, const std::vector<std::string>& c
 
 double to_percent(double frac) { return std::round(frac * 1e8) / 1e6; }
 
-}  // namespace tailor
+}  // namespace tailor::core

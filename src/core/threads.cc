@@ -15,7 +15,7 @@
 
 #include "tailor/core/strings.h"
 
-namespace tailor {
+namespace tailor::core {
 namespace {
 
 std::string first_line(const std::string& path) {
@@ -123,4 +123,4 @@ void parallel_for(int64_t n, int threads, const std::function<void(int64_t)>& bo
   if (error) std::rethrow_exception(error);
 }
 
-}  // namespace tailor
+}  // namespace tailor::core

@@ -2,11 +2,11 @@
 
 #include "tailor/core/git_commit.h"  // generated
 
-namespace tailor {
+namespace tailor::core {
 
 const char* version() { return TAILOR_VERSION; }
 const char* git_commit() { return TAILOR_GIT_COMMIT; }
 const char* build_type() { return TAILOR_BUILD_TYPE; }
 const char* compiler() { return TAILOR_COMPILER; }
 
-}  // namespace tailor
+}  // namespace tailor::core

@@ -9,7 +9,7 @@
 #include "tailor/core/strings.h"
 #include "tailor/tensors/npy.h"
 
-namespace tailor {
+namespace tailor::data {
 namespace {
 
 constexpr int64_t kMlperfClasses = 10;
@@ -30,7 +30,7 @@ std::vector<int64_t> read_labels(const std::string& path, int64_t count) {
   const bool floats = t.dtype() == DType::F32 || t.dtype() == DType::F64;
   if (t.shape() != Shape{count} || floats) {
     fail(ErrorKind::Data, "labels {}: expected whole numbers of shape {}, got {} of shape {}", path,
-         to_string(Shape{count}), dtype_name(t.dtype()), to_string(t.shape()));
+         tensors::to_string(Shape{count}), dtype_name(t.dtype()), tensors::to_string(t.shape()));
   }
   std::vector<int64_t> labels = t.dtype() == DType::I64   ? widen(t.as<int64_t>())
                                 : t.dtype() == DType::I32 ? widen(t.as<int32_t>())
@@ -122,7 +122,7 @@ ArrayPart make_array_images(const Tensor& t, const std::string& type, size_t cop
         ErrorKind::Data,
         "{}: expected u1, u2, i1, i2, b1, f2, f4 or f8 of shape [images, rows, columns, channels], "
         "got {} of shape {}",
-        path, type, to_string(s));
+        path, type, tensors::to_string(s));
   }
   ArrayPart part;
   part.type = type;
@@ -143,7 +143,7 @@ ArrayPart load_npy_images(const std::string& folder, const std::string& part) {
          "images {}: expected u1, u2, i1, i2, b1 (the range of the type becomes 0..1) or f2, f4, "
          "f8 (as they are) of shape [images, rows, columns, channels] or [images, rows, columns] "
          "(grey, made RGB), got {} of shape {}{}",
-         path, out.type, to_string(s),
+         path, out.type, tensors::to_string(s),
          wide ? "; convert the array with astype(), to float32 if unsure" : "");
   }
   std::vector<int64_t> labels = read_labels(path_join(folder, part + "_labels.npy"), s[0]);
@@ -183,4 +183,4 @@ Images load_mlperf_tiny(const std::string& folder) {
   return make_memory_images({3, 32, 32}, std::shared_ptr<const uint8_t>(pixels), std::move(labels));
 }
 
-}  // namespace tailor
+}  // namespace tailor::data

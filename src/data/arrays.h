@@ -5,7 +5,7 @@
 #include "tailor/data/images.h"
 #include "tailor/tensors/tensor.h"
 
-namespace tailor {
+namespace tailor::data {
 
 struct ArrayPart {
   Images images;
@@ -28,4 +28,4 @@ ArrayPart load_npy_images(const std::string& folder, const std::string& part);
 /// y_labels.csv ("name.bin,10,label" a line) and the 3,072-byte HWC files it names, in its order.
 Images load_mlperf_tiny(const std::string& folder);
 
-}  // namespace tailor
+}  // namespace tailor::data

@@ -5,7 +5,7 @@
 
 #include "tailor/data/codec.h"
 
-namespace tailor {
+namespace tailor::data {
 namespace {
 
 uint8_t to_byte(double v) { return static_cast<uint8_t>(std::clamp(v + 0.5, 0.0, 255.0)); }
@@ -169,4 +169,4 @@ void mix_batch(Span<float> batch, int64_t count, double share) {
   }
 }
 
-}  // namespace tailor
+}  // namespace tailor::data

@@ -5,7 +5,7 @@
 #include "tailor/core/random.h"
 #include "tailor/data/images.h"
 
-namespace tailor {
+namespace tailor::data {
 
 enum class AugmentationUse : uint64_t { PadCropAndFlip, Crop, Color, Cutout, Mixup };
 
@@ -39,4 +39,4 @@ double mixup_share(const MixupConfig& config, const AugmentationKey& key);
 /// image n = share · image n + (1 - share) · image count-1-n, all at once.
 void mix_batch(Span<float> batch, int64_t count, double share);
 
-}  // namespace tailor
+}  // namespace tailor::data

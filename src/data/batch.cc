@@ -8,7 +8,7 @@
 #include "tailor/core/random.h"
 #include "tailor/core/threads.h"
 
-namespace tailor {
+namespace tailor::data {
 namespace {
 
 constexpr int64_t kPad = 4;
@@ -210,4 +210,4 @@ std::vector<float> normalised_hwc(const ImageDataset& images, int64_t index, Map
   return hwc;
 }
 
-}  // namespace tailor
+}  // namespace tailor::data

@@ -5,7 +5,7 @@
 #include "tailor/data/images.h"
 #include "tailor/tensors/numpy_pickle.h"
 
-namespace tailor {
+namespace tailor::data {
 namespace {
 
 constexpr int64_t kPixels = 32 * 32;
@@ -75,8 +75,9 @@ Images load_cifar_python(const std::vector<CifarFile>& files, const std::string&
         labels.shape() != one_each) {
       fail(ErrorKind::Data,
            "{}: expected data of U8 {} and {} whole numbers {}, got {} {} and {} {}", where,
-           to_string(images), label_key, to_string(one_each), dtype_name(data.dtype()),
-           to_string(data.shape()), dtype_name(labels.dtype()), to_string(labels.shape()));
+           tensors::to_string(images), label_key, tensors::to_string(one_each),
+           dtype_name(data.dtype()), tensors::to_string(data.shape()), dtype_name(labels.dtype()),
+           tensors::to_string(labels.shape()));
     }
     const uint8_t* in = data.as<uint8_t>().data();
     for (int64_t i = 0; i < file.count; ++i, in += kImage)
@@ -85,4 +86,4 @@ Images load_cifar_python(const std::vector<CifarFile>& files, const std::string&
   return out.images();
 }
 
-}  // namespace tailor
+}  // namespace tailor::data

@@ -15,7 +15,7 @@
 
 #include "tailor/core/files.h"
 
-namespace tailor {
+namespace tailor::data {
 namespace {
 
 constexpr uint8_t kMissing = 128;  // what a broken file did not say
@@ -432,4 +432,4 @@ void save_png(const std::string& path, Extent extent, Span<const uint8_t> rgb) {
   write_file(path, bytes);
 }
 
-}  // namespace tailor
+}  // namespace tailor::data

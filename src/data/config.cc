@@ -4,7 +4,7 @@
 
 #include "tailor/data/source.h"
 
-namespace tailor {
+namespace tailor::data {
 namespace {
 
 constexpr const char* kAugmentations[] = {
@@ -178,4 +178,4 @@ void verify_config(const DataConfig& c, const std::string& source) {
   }
 }
 
-}  // namespace tailor
+}  // namespace tailor::data

@@ -19,7 +19,7 @@
 #include "tailor/core/log.h"
 #include "tailor/core/strings.h"
 
-namespace tailor {
+namespace tailor::data {
 namespace {
 
 using NameFilter = std::function<bool(const std::string&)>;
@@ -352,4 +352,4 @@ std::shared_ptr<const FileSet> open_files(const std::string& path, const NameFil
   return std::make_shared<Archive>(path, wanted);
 }
 
-}  // namespace tailor
+}  // namespace tailor::data

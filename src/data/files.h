@@ -10,7 +10,7 @@
 
 #include "tailor/data/images.h"
 
-namespace tailor {
+namespace tailor::data {
 
 class FileSet {
  public:
@@ -42,4 +42,4 @@ std::string lower_case(std::string text);
 /// The extension in lower case, with the dot; "" without one.
 std::string extension_of(const std::string& name);
 
-}  // namespace tailor
+}  // namespace tailor::data

@@ -15,7 +15,7 @@
 #include "tailor/data/codec.h"
 #include "tailor/data/packed.h"
 
-namespace tailor {
+namespace tailor::data {
 namespace {
 
 constexpr const char* kAnnotations = "val/val_annotations.txt";  // Tiny ImageNet
@@ -487,4 +487,4 @@ FolderParts open_image_folder(const std::string& root, const DataConfig& config,
   return parts;
 }
 
-}  // namespace tailor
+}  // namespace tailor::data

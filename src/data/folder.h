@@ -5,7 +5,7 @@
 
 #include "tailor/data/images.h"
 
-namespace tailor {
+namespace tailor::data {
 
 /// How evaluation sees pictures of any size.
 struct CentreView {
@@ -26,4 +26,4 @@ struct FolderParts {
 FolderParts open_image_folder(const std::string& root, const DataConfig& config, bool with_train,
                               bool test_alone);
 
-}  // namespace tailor
+}  // namespace tailor::data

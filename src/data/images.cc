@@ -9,7 +9,7 @@
 #include "tailor/data/codec.h"
 #include "tailor/data/source.h"
 
-namespace tailor {
+namespace tailor::data {
 namespace {
 
 class Subset : public ImageDataset {
@@ -258,4 +258,4 @@ std::string names_digest(const DataSplits& data) {
   return sha256(text);
 }
 
-}  // namespace tailor
+}  // namespace tailor::data

@@ -22,7 +22,7 @@
 #include "tailor/core/threads.h"
 #include "tailor/data/codec.h"
 
-namespace tailor {
+namespace tailor::data {
 namespace {
 
 constexpr char kMagic[32] = "tailor packed images\n";
@@ -402,4 +402,4 @@ DataSplits open_packed(const std::string& path, const DataConfig& config) {
   return data;
 }
 
-}  // namespace tailor
+}  // namespace tailor::data

@@ -10,7 +10,7 @@
 #include "tailor/data/codec.h"
 #include "tailor/tensors/npy.h"
 
-namespace tailor {
+namespace tailor::data {
 namespace {
 
 Span<const uint8_t> picture_bytes(const std::string& text) {
@@ -114,7 +114,7 @@ class PictureFiles : public ImageDataset {
     if (s.size() != 3 || s[2] * static_cast<int64_t>(copies) != shape_.channels) {
       fail(ErrorKind::Data, "expected the shape [rows, columns, {}]{}, got {}", shape_.channels,
            shape_.channels == 3 || shape_.channels == 1 ? " or [rows, columns]" : "",
-           to_string(array.shape()));
+           tensors::to_string(array.shape()));
     }
     if (element_count(s) > 0 && s[0] > kMaxPixels / s[1]) {
       fail(ErrorKind::Data, "expected at most {} pixels, got {} x {}", kMaxPixels, s[1], s[0]);
@@ -145,4 +145,4 @@ Images open_pictures(std::vector<std::string> paths, MapShape shape, int64_t res
   return std::make_shared<PictureFiles>(std::move(paths), shape, resize);
 }
 
-}  // namespace tailor
+}  // namespace tailor::data

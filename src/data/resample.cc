@@ -10,7 +10,7 @@
 
 #include "data/resample.h"
 
-namespace tailor {
+namespace tailor::data {
 namespace {
 
 constexpr int kWeightBits = 14;
@@ -347,4 +347,4 @@ void resample(const uint8_t* pixels_hwc, Extent extent, int64_t channels, RealWi
   resample_with(avx2, pixels_hwc, extent, channels, window, size, out_hwc);
 }
 
-}  // namespace tailor
+}  // namespace tailor::data

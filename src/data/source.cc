@@ -11,7 +11,7 @@
 #include "tailor/core/record.h"
 #include "tailor/core/strings.h"
 
-namespace tailor {
+namespace tailor::data {
 namespace {
 
 struct Registry {
@@ -173,4 +173,4 @@ DataSplits open_data(const DataConfig& config) {
   return splits;
 }
 
-}  // namespace tailor
+}  // namespace tailor::data

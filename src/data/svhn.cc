@@ -6,7 +6,7 @@
 #include <cmath>
 #include <fstream>
 
-namespace tailor {
+namespace tailor::data {
 namespace {
 
 constexpr int64_t kSide = 32;
@@ -133,4 +133,4 @@ Images load_svhn(const std::vector<std::string>& paths) {
                             std::move(labels));
 }
 
-}  // namespace tailor
+}  // namespace tailor::data

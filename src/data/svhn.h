@@ -5,10 +5,10 @@
 
 #include "tailor/data/images.h"
 
-namespace tailor {
+namespace tailor::data {
 
 /// The files one after another, as 32×32 RGB with labels 0..9. Throws Data with path, expected and
 /// found.
 Images load_svhn(const std::vector<std::string>& paths);
 
-}  // namespace tailor
+}  // namespace tailor::data

@@ -9,7 +9,7 @@
 #include "tailor/core/threads.h"
 #include "tailor/data/images.h"
 
-namespace tailor {
+namespace tailor::data {
 namespace {
 
 constexpr int64_t kSyntheticSide = 32;
@@ -103,4 +103,4 @@ Images make_synthetic(int64_t count, int64_t first_index, int64_t seed) {
                             std::shared_ptr<const uint8_t>(pixels), std::move(labels));
 }
 
-}  // namespace tailor
+}  // namespace tailor::data

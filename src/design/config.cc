@@ -1,6 +1,6 @@
 #include "tailor/design/config.h"
 
-namespace tailor {
+namespace tailor::design {
 namespace {
 
 constexpr const char* kFpgas[] = {"u200"};
@@ -36,4 +36,4 @@ FixedType ExportConfig::type(const std::string& where) const {
   return type;
 }
 
-}  // namespace tailor
+}  // namespace tailor::design

@@ -10,7 +10,7 @@
 #include "tailor/emulate/streams.h"
 #include "tailor/ir/identifier.h"
 
-namespace tailor {
+namespace tailor::design {
 namespace {
 
 /// A legal name that is not taken, nor any of the names that the generated code makes of it.
@@ -155,4 +155,4 @@ Design realise(const Plan& plan, const Sizing& sizing, const Device& device) {
   return design;
 }
 
-}  // namespace tailor
+}  // namespace tailor::design

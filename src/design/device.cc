@@ -5,7 +5,7 @@
 #include "tailor/core/files.h"
 #include "tailor/core/strings.h"
 
-namespace tailor {
+namespace tailor::design {
 namespace {
 
 /// Every figure must stand in the file: a card without a count of its DSPs is no card.
@@ -54,4 +54,4 @@ Device find_device(const std::string& name_or_path) {
        join(names, " or "), name_or_path, did_you_mean(name_or_path, names));
 }
 
-}  // namespace tailor
+}  // namespace tailor::design

@@ -10,7 +10,7 @@
 #include "tailor/emulate/liveness.h"
 #include "tailor/emulate/noise.h"
 
-namespace tailor {
+namespace tailor::design {
 namespace {
 
 using Counts = RecordVisitor::Named<int64_t>;
@@ -185,4 +185,4 @@ Quantisation measure(const Design& design, TestVectors& vectors) {
   return q;
 }
 
-}  // namespace tailor
+}  // namespace tailor::design

@@ -6,7 +6,7 @@
 #include "design/rewrite.h"
 #include "tailor/design/passes.h"
 
-namespace tailor {
+namespace tailor::design {
 
 void fold_batch_norm(Graph& graph) {
   const ByValue<NodeId> writer = producers(graph);
@@ -53,4 +53,4 @@ void fold_batch_norm(Graph& graph) {
   remove_nodes(graph, dead);
 }
 
-}  // namespace tailor
+}  // namespace tailor::design

@@ -8,7 +8,7 @@
 #include "tailor/core/log.h"
 #include "tailor/design/passes.h"
 
-namespace tailor {
+namespace tailor::design {
 namespace {
 
 /// What a skip adds at one tap: weight [out][in], and to the bias.
@@ -86,7 +86,7 @@ void fold_identity_skips(Graph& graph, const Precision& precision) {
       bool linear = false;
       if (same_pixels && skip.is<ops::ShortcutPad>()) {
         const auto& pad = skip.as<ops::ShortcutPad>();
-        linear = Size2{pad.stride, pad.stride} == a.window.stride;
+        linear = pad.stride == a.window.stride;
         for (int64_t i = 0; linear && i < in; ++i)
           term.weight[static_cast<size_t>((i + pad.channel_offset) * in + i)] = 1;
       } else if (same_pixels && skip.is<ops::Conv2d>()) {
@@ -116,4 +116,4 @@ void fold_identity_skips(Graph& graph, const Precision& precision) {
   remove_nodes(graph, dead);
 }
 
-}  // namespace tailor
+}  // namespace tailor::design

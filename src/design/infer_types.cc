@@ -3,7 +3,7 @@
 #include "tailor/core/log.h"
 #include "tailor/design/passes.h"
 
-namespace tailor {
+namespace tailor::design {
 namespace {
 
 /// Whether the input itself, not through a convolution, is added to a stream of the model's type.
@@ -43,4 +43,4 @@ void infer_types(Graph& graph, const Precision& precision, double input_magnitud
   }
 }
 
-}  // namespace tailor
+}  // namespace tailor::design

@@ -7,7 +7,7 @@
 #include "design/rewrite.h"
 #include "tailor/design/passes.h"
 
-namespace tailor {
+namespace tailor::design {
 
 void fuse_stages(Graph& graph) {
   ByNode<bool> dead(graph.nodes.size(), false), done(graph.nodes.size(), false);
@@ -134,4 +134,4 @@ void insert_clones(Graph& graph) {
   remove_nodes(graph, {});
 }
 
-}  // namespace tailor
+}  // namespace tailor::design

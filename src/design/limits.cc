@@ -6,7 +6,7 @@
 
 #include "tailor/design/passes.h"
 
-namespace tailor {
+namespace tailor::design {
 namespace {
 
 /// Vitis HLS's widest integer (UG1399, AP_INT_MAX_W).
@@ -228,4 +228,4 @@ std::vector<Limit> limits(const Plan& plan, const Sizing& sizing, const Device& 
   return found;
 }
 
-}  // namespace tailor
+}  // namespace tailor::design

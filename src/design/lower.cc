@@ -3,7 +3,7 @@
 #include "tailor/core/strings.h"
 #include "tailor/emulate/witness.h"
 
-namespace tailor {
+namespace tailor::design {
 namespace {
 
 /// [out, channels of all pixels] → [out, pixels with all their channels], the order of tokens.
@@ -65,13 +65,7 @@ class Lowering {
     return graph_.add_node(ops::MaxPool2d{w}, name, {from});
   }
   ValueId add_layer(const std::string& name, const PickLayer& pick, ValueId from) {
-    const bool one_row = graph_.value(from).shape.height == 1;
-    if (!one_row && pick.stride.height != pick.stride.width) {
-      fail(ErrorKind::Unsupported,
-           "{}: a graph takes every n-th row and column alike, expected equal strides, got {}x{}",
-           name, pick.stride.height, pick.stride.width);
-    }
-    return graph_.add_node(ops::ShortcutPad{pick.stride.width, pick.channel_offset}, name, {from},
+    return graph_.add_node(ops::ShortcutPad{pick.stride, pick.channel_offset}, name, {from},
                            pick.out);
   }
   ValueId add_layer(const std::string& name, const LinearLayer& linear, ValueId from) {
@@ -173,4 +167,4 @@ void verify_witness(const Graph& graph, const std::string& where) {
   }
 }
 
-}  // namespace tailor
+}  // namespace tailor::design

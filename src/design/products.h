@@ -3,9 +3,9 @@
 
 #include "tailor/design/design.h"
 
-namespace tailor {
+namespace tailor::design {
 
 /// Of a graph whose types are known, in its order.
 std::vector<ProductStage> product_stages(const Graph& graph);
 
-}  // namespace tailor
+}  // namespace tailor::design

@@ -7,7 +7,7 @@
 #include "tailor/core/error.h"
 #include "tailor/design/passes.h"
 
-namespace tailor {
+namespace tailor::design {
 namespace {
 
 int64_t nearest_of(const std::vector<int64_t>& factors, int64_t wanted) {
@@ -152,4 +152,4 @@ Sizing size(const Plan& plan, const Budget& budget) {
   return sizing;
 }
 
-}  // namespace tailor
+}  // namespace tailor::design

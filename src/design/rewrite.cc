@@ -1,6 +1,6 @@
 #include "design/rewrite.h"
 
-namespace tailor {
+namespace tailor::design {
 
 void remove_nodes(Graph& graph, const ByNode<bool>& dead) {
   std::vector<Node> nodes;
@@ -28,4 +28,4 @@ void set_tensor(Graph& graph, const Node& node, const char* part, const Shape& s
   graph.tensors[node.name + "." + part] = Tensor::from(shape, values);
 }
 
-}  // namespace tailor
+}  // namespace tailor::design

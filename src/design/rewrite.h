@@ -6,7 +6,7 @@
 
 #include "tailor/ir/graph.h"
 
-namespace tailor {
+namespace tailor::design {
 
 /// Removes the marked nodes and every value that no remaining node writes, and renumbers; tensors
 /// of removed nodes must be gone already.
@@ -14,4 +14,4 @@ void remove_nodes(Graph& graph, const ByNode<bool>& dead);
 void set_tensor(Graph& graph, const Node& node, const char* part, const Shape& shape,
                 const std::vector<double>& values);
 
-}  // namespace tailor
+}  // namespace tailor::design

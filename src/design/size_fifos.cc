@@ -6,7 +6,7 @@
 #include "tailor/design/passes.h"
 #include "tailor/emulate/streams.h"
 
-namespace tailor {
+namespace tailor::design {
 namespace {
 
 constexpr int64_t kPlainDepth = 2;
@@ -46,4 +46,4 @@ StreamResult size_fifos(Graph& graph) {
   return sized;
 }
 
-}  // namespace tailor
+}  // namespace tailor::design

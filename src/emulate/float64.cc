@@ -4,7 +4,7 @@
 
 #include "tailor/emulate/kernels.h"
 
-namespace tailor {
+namespace tailor::emulate {
 namespace {
 
 using Map = std::vector<double>;
@@ -107,4 +107,4 @@ void calibrate_batch_norm(Graph& graph, const std::vector<std::vector<double>>& 
   }
 }
 
-}  // namespace tailor
+}  // namespace tailor::emulate

@@ -5,7 +5,7 @@
 #include "tailor/emulate/kernels.h"
 #include "tailor/ir/weights.h"
 
-namespace tailor {
+namespace tailor::emulate {
 namespace {
 
 /// Fraction bits of what a node computes in.
@@ -152,4 +152,4 @@ IntegerResult IntegerEmulator::Plan::run(Span<const double> input, const Integer
   return result;
 }
 
-}  // namespace tailor
+}  // namespace tailor::emulate

@@ -8,7 +8,7 @@
 #include <immintrin.h>
 #endif
 
-namespace tailor {
+namespace tailor::emulate {
 namespace {
 
 constexpr int64_t kLanes = 8;          // int32 lanes of one vector
@@ -226,4 +226,4 @@ void window_sums(const WindowWeights& w, const int32_t* map, Span<const int64_t>
   window_sums_exact(w, map, windows, rows, sums, pitch);
 }
 
-}  // namespace tailor
+}  // namespace tailor::emulate

@@ -7,7 +7,7 @@
 
 #include "tailor/core/span.h"
 
-namespace tailor {
+namespace tailor::emulate {
 
 /// Weights of a convolution over windows of `rows` runs, each `row_length` consecutive elements of
 /// a padded HWC map.
@@ -36,4 +36,4 @@ void window_sums(const WindowWeights& w, const int16_t* map, Span<const int64_t>
 void window_sums(const WindowWeights& w, const int32_t* map, Span<const int64_t> windows,
                  Span<const int64_t> rows, int64_t* sums, int64_t pitch);
 
-}  // namespace tailor
+}  // namespace tailor::emulate

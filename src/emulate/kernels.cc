@@ -2,7 +2,7 @@
 
 #include <map>
 
-namespace tailor {
+namespace tailor::emulate {
 namespace {
 
 struct Kernels {
@@ -44,4 +44,4 @@ const IntegerKernel* find_integer_kernel(const Operation& operation) {
                                                                           : nullptr;
 }
 
-}  // namespace tailor
+}  // namespace tailor::emulate

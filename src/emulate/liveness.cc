@@ -10,7 +10,7 @@
 #include "tailor/emulate/noise.h"
 #include "tailor/ir/weights.h"
 
-namespace tailor {
+namespace tailor::emulate {
 namespace {
 
 constexpr double kSameLogits = 1e-9;  // two float64 runs differ by less
@@ -135,4 +135,4 @@ InputDependence input_dependence(const std::vector<std::vector<double>>& images,
   return d;
 }
 
-}  // namespace tailor
+}  // namespace tailor::emulate

@@ -8,7 +8,7 @@
 #include "tailor/core/threads.h"
 #include "tailor/emulate/float64.h"
 
-namespace tailor {
+namespace tailor::emulate {
 namespace {
 
 constexpr uint64_t kSeed = 2;
@@ -100,4 +100,4 @@ double predict_rms_error(const Graph& design, const std::vector<std::vector<doub
   return std::sqrt(sum / static_cast<double>(images.size() * draws));
 }
 
-}  // namespace tailor
+}  // namespace tailor::emulate

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <deque>
 
-namespace tailor {
+namespace tailor::emulate {
 namespace {
 
 using Kind = StreamAction::Kind;
@@ -363,4 +363,4 @@ std::vector<SkipDepth> skip_depths(const Graph& design) {
   return result;
 }
 
-}  // namespace tailor
+}  // namespace tailor::emulate

@@ -5,7 +5,7 @@
 
 #include "tailor/emulate/float64.h"
 
-namespace tailor {
+namespace tailor::emulate {
 
 double relative_difference(const std::vector<double>& got, const std::vector<double>& expected) {
   double worst = 0, largest = 1e-12;
@@ -45,4 +45,4 @@ double witness_error(const Graph& graph) {
   return worst;
 }
 
-}  // namespace tailor
+}  // namespace tailor::emulate

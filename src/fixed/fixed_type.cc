@@ -5,7 +5,7 @@
 
 #include "tailor/core/strings.h"
 
-namespace tailor {
+namespace tailor::fixed {
 namespace {
 
 std::string vendor(const char* name) {
@@ -145,4 +145,4 @@ double into_range(double value, const FixedType& type) {
   return overflowed ? type.to_double(raw) : value;
 }
 
-}  // namespace tailor
+}  // namespace tailor::fixed

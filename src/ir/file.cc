@@ -8,7 +8,7 @@
 #include "tailor/ir/graph.h"
 #include "tailor/tensors/safetensors.h"
 
-namespace tailor {
+namespace tailor::ir {
 namespace {
 
 template <class E, size_t N>
@@ -328,4 +328,4 @@ Graph load_graph(const std::string& path) {
   return graph;
 }
 
-}  // namespace tailor
+}  // namespace tailor::ir

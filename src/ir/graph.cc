@@ -4,7 +4,7 @@
 
 #include "ir/operations/rules.h"
 
-namespace tailor {
+namespace tailor::ir {
 namespace {
 
 std::string arity_text(int64_t least, int64_t most) {
@@ -77,7 +77,9 @@ ValueId Graph::output() const {
 
 const MapShape& Graph::input_shape() const { return value(input()).shape; }
 
-int64_t Graph::classes() const { return value(output()).shape.channels; }
+const MapShape& Graph::output_shape() const { return value(output()).shape; }
+
+int64_t Graph::classes() const { return output_shape().channels; }
 
 MapShape infer_shape(const Graph& graph, const Node& node, int64_t out_channels) {
   const Traits& t = node.traits();
@@ -120,4 +122,4 @@ int64_t largest_register_array(const Graph& design) {
   return largest;
 }
 
-}  // namespace tailor
+}  // namespace tailor::ir

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <set>
 
-namespace tailor {
+namespace tailor::ir {
 namespace {
 
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
@@ -67,4 +67,4 @@ std::string make_identifier(std::string_view text) {
   return name;
 }
 
-}  // namespace tailor
+}  // namespace tailor::ir

@@ -5,7 +5,7 @@
 
 #include "ir/operations/rules.h"
 
-namespace tailor {
+namespace tailor::ir {
 namespace {
 
 constexpr int kMaxAccumulator = 62;
@@ -145,4 +145,4 @@ FixedType product_sum_types(const Graph& graph, Node& node, const TypeRequest& r
   return request.logits ? *node.hardware.accumulator : model;
 }
 
-}  // namespace tailor
+}  // namespace tailor::ir

@@ -5,7 +5,7 @@
 #include "tailor/ir/graph.h"
 #include "tailor/ir/identifier.h"
 
-namespace tailor {
+namespace tailor::ir {
 namespace {
 
 /// A stream's, weight's or reciprocal's type that every reader can compute with.
@@ -122,8 +122,8 @@ class Verifier {
       }
       const Shape& shape = graph_.tensor(node, tensor.part).shape();
       if (shape != tensor.shape) {
-        add("the tensor {}.{} has shape {}, expected {}", node.name, tensor.part, to_string(shape),
-            to_string(tensor.shape));
+        add("the tensor {}.{} has shape {}, expected {}", node.name, tensor.part,
+            tensors::to_string(shape), tensors::to_string(tensor.shape));
       }
     }
   }
@@ -210,4 +210,4 @@ std::vector<std::string> verify_design(const Graph& graph) {
   return findings;
 }
 
-}  // namespace tailor
+}  // namespace tailor::ir

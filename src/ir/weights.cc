@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace tailor {
+namespace tailor::ir {
 
 const FixedType& required_type(const std::optional<FixedType>& type, const Node& node,
                                const char* what) {
@@ -48,4 +48,4 @@ std::vector<int64_t> quantised_bias(const Graph& graph, const Node& node, int64_
   return raw;
 }
 
-}  // namespace tailor
+}  // namespace tailor::ir

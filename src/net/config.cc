@@ -3,7 +3,7 @@
 #include "tailor/core/strings.h"
 #include "tailor/net/family.h"
 
-namespace tailor {
+namespace tailor::net {
 
 std::vector<const char*> family_names() {
   std::vector<const char*> names;
@@ -57,4 +57,4 @@ Json write_network_config(const NetworkConfig& config) {
   return write_record([&](RecordVisitor& v) { describe(v, copy); });
 }
 
-}  // namespace tailor
+}  // namespace tailor::net

@@ -6,7 +6,7 @@
 #include "tailor/core/strings.h"
 #include "tailor/net/network.h"
 
-namespace tailor {
+namespace tailor::net {
 namespace description {
 
 enum class LayerKind {
@@ -545,9 +545,9 @@ Network read_network(const Json& json, const std::string& source) {
   for (std::string& finding : verify_network(network)) findings.push_back(std::move(finding));
   if (!findings.empty()) {
     fail(ErrorKind::Config, "the network in {} is not well-formed: {}", source,
-         tailor::join(findings, "; "));
+         core::join(findings, "; "));
   }
   return network;
 }
 
-}  // namespace tailor
+}  // namespace tailor::net

@@ -6,7 +6,7 @@
 #include "tailor/core/strings.h"
 #include "tailor/net/family.h"
 
-namespace tailor {
+namespace tailor::net {
 
 const NetworkFamily& resnet_cifar_family();
 const NetworkFamily& resnet_imagenet_family();
@@ -116,4 +116,4 @@ NamedNetwork network_by_name(const std::string& name_or_file) {
        name_or_file, offer_names(name_or_file, network_names(), "tailor config networks"));
 }
 
-}  // namespace tailor
+}  // namespace tailor::net

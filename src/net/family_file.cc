@@ -2,7 +2,7 @@
 #include "tailor/core/files.h"
 #include "tailor/net/family.h"
 
-namespace tailor {
+namespace tailor::net {
 namespace {
 
 void verify_file(const NetworkConfig& c, const std::string& source) {
@@ -36,4 +36,4 @@ const NetworkFamily& file_family() {
   return family;
 }
 
-}  // namespace tailor
+}  // namespace tailor::net

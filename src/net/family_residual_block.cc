@@ -3,7 +3,7 @@
 // FIFO of 69 tokens a skip over two of them (reference, 8.3).
 #include "tailor/net/family.h"
 
-namespace tailor {
+namespace tailor::net {
 namespace {
 
 Network make_residual_block(const NetworkConfig& config, const MapShape& input, int64_t classes) {
@@ -46,4 +46,4 @@ const NetworkFamily& residual_block_family() {
   return family;
 }
 
-}  // namespace tailor
+}  // namespace tailor::net

@@ -1,7 +1,7 @@
 // ResNets for images of 32x32 pixels: those of He et al. 2015, section 4.2, and MLPerf Tiny's.
 #include "tailor/net/family.h"
 
-namespace tailor {
+namespace tailor::net {
 namespace {
 
 constexpr const char* kNoBottlenecks =
@@ -101,4 +101,4 @@ const NetworkFamily& resnet_mlperf_tiny_family() {
   return family;
 }
 
-}  // namespace tailor
+}  // namespace tailor::net

@@ -2,7 +2,7 @@
 // has its stride on the 3x3 convolution (v1.5, torchvision's) or on the first 1x1 (v1, paper's).
 #include "tailor/net/family.h"
 
-namespace tailor {
+namespace tailor::net {
 namespace {
 
 struct ImagenetDepth {
@@ -101,4 +101,4 @@ const NetworkFamily& resnet_imagenet_family() {
   return family;
 }
 
-}  // namespace tailor
+}  // namespace tailor::net

@@ -8,7 +8,7 @@
 #include "tailor/core/random.h"
 #include "tailor/core/strings.h"
 
-namespace tailor {
+namespace tailor::net {
 namespace {
 
 template <class L>
@@ -300,7 +300,8 @@ void verify_tensors(const Network& network, const TensorMap& tensors, const std:
       findings.push_back(spec.name + " is missing");
     } else if (found->second.shape() != spec.shape) {
       findings.push_back(fmt::format("{} has shape {}, expected {}", spec.name,
-                                     to_string(found->second.shape()), to_string(spec.shape)));
+                                     tensors::to_string(found->second.shape()),
+                                     tensors::to_string(spec.shape)));
     } else if (found->second.dtype() != DType::F32) {
       findings.push_back(
           fmt::format("{} is {}, expected F32", spec.name, dtype_name(found->second.dtype())));
@@ -316,7 +317,7 @@ void verify_tensors(const Network& network, const TensorMap& tensors, const std:
     findings.push_back(fmt::format("and {} more", count - 8));
   }
   fail(ErrorKind::Data, "the tensors in {} do not fit the network {}: {}", where, network.name,
-       tailor::join(findings, "; "));
+       core::join(findings, "; "));
 }
 
 std::vector<MapShape> point_shapes(const Block& block, const MapShape& input) {
@@ -363,4 +364,4 @@ std::vector<std::string> skip_ids(const Network& network) {
   return ids;
 }
 
-}  // namespace tailor
+}  // namespace tailor::net

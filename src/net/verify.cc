@@ -5,7 +5,7 @@
 #include "tailor/core/strings.h"
 #include "tailor/net/network.h"
 
-namespace tailor {
+namespace tailor::net {
 namespace {
 
 // Beyond these no machine of today trains a network, and counts would no longer fit their integers.
@@ -228,4 +228,4 @@ class Verifier {
 
 std::vector<std::string> verify_network(const Network& network) { return Verifier(network).run(); }
 
-}  // namespace tailor
+}  // namespace tailor::net

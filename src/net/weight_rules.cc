@@ -10,7 +10,7 @@
 #include "tailor/core/files.h"
 #include "tailor/core/strings.h"
 
-namespace tailor {
+namespace tailor::net {
 
 namespace {
 
@@ -410,8 +410,8 @@ class Matcher {
         const bool linear =
             spec->second->role == TensorRole::ConvWeight && tensor.shape().size() == 2;
         match.misshapen.push_back(fmt::format(
-            "{} → {} has shape {}, expected {}{}", name, *ours, to_string(value.shape()),
-            to_string(spec->second->shape),
+            "{} → {} has shape {}, expected {}{}", name, *ours, tensors::to_string(value.shape()),
+            tensors::to_string(spec->second->shape),
             linear ? " (a linear layer is a convolution whose kernel is the whole map, \"pad\": 0)"
                    : ""));
       }
@@ -420,7 +420,7 @@ class Matcher {
     } else if (ours && means_.count(*ours) > 0) {
       biases[means_.at(*ours)] = {name, converted(tensor, rules_.layout)};
     } else {
-      match.left_over.push_back(fmt::format("{} {}{}", name, to_string(tensor.shape()),
+      match.left_over.push_back(fmt::format("{} {}{}", name, tensors::to_string(tensor.shape()),
                                             ours ? " (would be " + *ours + ")" : ""));
     }
   }
@@ -445,12 +445,12 @@ class Matcher {
       if (found.count(spec.name) > 0) continue;
       if (new_head_ && head_.count(spec.name) > 0) {
         match.tensors.emplace(spec.name, initial_tensor(spec, kNewHeadSeed));
-        match.begun.push_back(fmt::format("{} {}", spec.name, to_string(spec.shape)));
+        match.begun.push_back(fmt::format("{} {}", spec.name, tensors::to_string(spec.shape)));
       } else if (auto neutral = may_lack_neutral_ ? neutral_tensor(spec, found) : std::nullopt) {
         match.tensors.emplace(spec.name, std::move(*neutral));
         match.neutral.push_back(spec.name);
       } else {
-        match.missing.push_back(fmt::format("{} {}", spec.name, to_string(spec.shape)));
+        match.missing.push_back(fmt::format("{} {}", spec.name, tensors::to_string(spec.shape)));
       }
     }
   }
@@ -566,4 +566,4 @@ std::string describe_match(const WeightMatch& match, const Network& network, boo
   return text;
 }
 
-}  // namespace tailor
+}  // namespace tailor::net

@@ -4,7 +4,7 @@
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/slice.h>
 
-namespace tailor {
+namespace tailor::nn {
 
 at::Tensor plain_convolve(const at::Tensor& x, const ConvGeometry& g, const at::Tensor& weight,
                           const at::Tensor& bias) {
@@ -36,4 +36,4 @@ at::Tensor convolve(const at::Tensor& x, const ConvGeometry& g, const at::Tensor
                         bias);
 }
 
-}  // namespace tailor
+}  // namespace tailor::nn

@@ -4,7 +4,7 @@
 
 #include "tailor/nn/model.h"
 
-namespace tailor {
+namespace tailor::nn {
 
 /// x: [n, channels, height, width], channels-last; weight [out, channels / groups, kernel rows,
 /// kernel columns]; an undefined bias is none.
@@ -18,4 +18,4 @@ at::Tensor plain_convolve(const at::Tensor& x, const ConvGeometry& geometry,
 /// Every stride-th row and column.
 at::Tensor pick_pixels(const at::Tensor& x, const Size2& stride);
 
-}  // namespace tailor
+}  // namespace tailor::nn

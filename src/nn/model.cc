@@ -22,7 +22,7 @@
 #include "nn/convolution.h"
 #include "tailor/nn/host.h"
 
-namespace tailor {
+namespace tailor::nn {
 namespace {
 
 at::Tensor pool(const at::Tensor& x, const PoolLayer& layer) {
@@ -226,4 +226,4 @@ at::Tensor FrozenModel::forward(const at::Tensor& x) const {
   return logits.clone();  // an inference tensor cannot be kept for a backward pass
 }
 
-}  // namespace tailor
+}  // namespace tailor::nn

@@ -8,7 +8,7 @@
 
 #include "tailor/nn/host.h"
 
-namespace tailor {
+namespace tailor::nn {
 namespace {
 
 constexpr int64_t kAlignment = 16;  // floats: one cache line
@@ -80,4 +80,4 @@ TensorMap Parameters::tensors() const {
   return result;
 }
 
-}  // namespace tailor
+}  // namespace tailor::nn

@@ -10,7 +10,7 @@
 #include "tailor/core/interrupt.h"
 #include "tailor/core/random.h"
 
-namespace tailor {
+namespace tailor::nn {
 namespace {
 
 /// Without oneDNN and cuDNN.
@@ -122,4 +122,4 @@ WitnessErrors verify_kernels(const Network& network, const TensorMap& tensors,
   return largest;
 }
 
-}  // namespace tailor
+}  // namespace tailor::nn

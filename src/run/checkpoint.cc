@@ -7,7 +7,7 @@
 #include "tailor/tensors/safetensors.h"
 #include "tailor/tensors/torch_file.h"
 
-namespace tailor {
+namespace tailor::run {
 namespace {
 
 const std::string kBest = "best_", kBestEpoch = "best_epoch";
@@ -189,4 +189,4 @@ std::string weights_digest(const TensorMap& tensors) {
   return sha256(text);
 }
 
-}  // namespace tailor
+}  // namespace tailor::run

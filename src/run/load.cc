@@ -7,7 +7,7 @@
 #include "tailor/run/matrix.h"
 #include "tailor/run/run_config.h"
 
-namespace tailor {
+namespace tailor::run {
 namespace {
 
 std::string without_json(std::string name) {
@@ -170,4 +170,4 @@ LoadedConfig load_run_config(const std::string& name_or_path,
   return loaded;
 }
 
-}  // namespace tailor
+}  // namespace tailor::run

@@ -10,7 +10,7 @@
 #include "tailor/core/strings.h"
 #include "tailor/run/run_config.h"
 
-namespace tailor {
+namespace tailor::run {
 namespace {
 
 struct Axis {
@@ -180,4 +180,4 @@ std::vector<MatrixMember> matrix_members(const Json& matrix, const std::string& 
   return members;
 }
 
-}  // namespace tailor
+}  // namespace tailor::run

@@ -8,7 +8,7 @@
 #include "tailor/data/source.h"
 #include "tailor/run/run_folder.h"
 
-namespace tailor {
+namespace tailor::run {
 namespace {
 
 /// A student must be its teacher's network, and a run its start's; says the first field that is
@@ -234,4 +234,4 @@ Checkpoint load_named_teacher(const RunConfig& config, DataSplits& data,
   return teacher;
 }
 
-}  // namespace tailor
+}  // namespace tailor::run

@@ -1,6 +1,6 @@
 #include "tailor/run/recipe.h"
 
-namespace tailor {
+namespace tailor::run {
 
 Recipe make_recipe(const RunConfig& config) {
   Phase run;
@@ -84,4 +84,4 @@ int64_t recipe_images(const RunConfig& run, const Recipe& recipe, size_t first, 
   return sum;
 }
 
-}  // namespace tailor
+}  // namespace tailor::run

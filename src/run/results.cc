@@ -4,7 +4,7 @@
 
 #include "tailor/core/files.h"
 
-namespace tailor {
+namespace tailor::run {
 namespace {
 
 constexpr double kAny = HUGE_VAL;
@@ -115,4 +115,4 @@ RunSummary read_summary(const std::string& path) {
   return summary;
 }
 
-}  // namespace tailor
+}  // namespace tailor::run

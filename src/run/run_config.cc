@@ -6,7 +6,7 @@
 
 #include "tailor/core/strings.h"
 
-namespace tailor {
+namespace tailor::run {
 namespace {
 
 Names names_in(const std::vector<const char*>& kinds) { return {kinds.data(), kinds.size()}; }
@@ -298,4 +298,4 @@ std::string run_config_reference() {
   return out;
 }
 
-}  // namespace tailor
+}  // namespace tailor::run

@@ -16,7 +16,7 @@
 #include "tailor/core/log.h"
 #include "tailor/core/strings.h"
 
-namespace tailor {
+namespace tailor::run {
 namespace fs = std::filesystem;
 namespace {
 
@@ -195,4 +195,4 @@ std::string RunFolder::linked_teacher() const {
   return absolute_path(plain) == real ? plain : real;
 }
 
-}  // namespace tailor
+}  // namespace tailor::run

@@ -6,7 +6,7 @@
 
 #include "tailor/core/strings.h"
 
-namespace tailor {
+namespace tailor::run {
 namespace {
 
 /// From 1 at epoch `from` to 0 at the end.
@@ -64,4 +64,4 @@ int64_t resolve_hold_epochs(const ScheduleConfig& schedule, int64_t epochs, int6
   return alters ? std::min(settled_epoch, epochs - 1) : epochs / 2;
 }
 
-}  // namespace tailor
+}  // namespace tailor::run

@@ -4,7 +4,7 @@
 #include "tailor/core/strings.h"
 #include "tailor/run/results.h"
 
-namespace tailor {
+namespace tailor::run {
 namespace {
 
 /// Without what says the same as `defaults`: a key that a later version adds changes no name.
@@ -98,4 +98,4 @@ void write_config(RunFolder& folder, RunConfig& config, const Network& network) 
   folder.write("config.json", write_run_config(written));
 }
 
-}  // namespace tailor
+}  // namespace tailor::run

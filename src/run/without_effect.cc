@@ -5,7 +5,7 @@
 #include "tailor/net/family.h"
 #include "tailor/run/run_config.h"
 
-namespace tailor {
+namespace tailor::run {
 namespace {
 
 struct Rule {
@@ -125,4 +125,4 @@ std::vector<std::string> keys_without_effect(const RunConfig& c, const Json& giv
   return findings;
 }
 
-}  // namespace tailor
+}  // namespace tailor::run

@@ -1,6 +1,6 @@
 #include "tailor/surgery/config.h"
 
-namespace tailor {
+namespace tailor::surgery {
 
 namespace {
 
@@ -35,4 +35,4 @@ void describe(RecordVisitor& v, SurgeryConfig& c) {
             "Accept a run too short to reach every skip; otherwise that is an error.");
 }
 
-}  // namespace tailor
+}  // namespace tailor::surgery

@@ -5,7 +5,7 @@
 
 #include "tailor/core/strings.h"
 
-namespace tailor {
+namespace tailor::surgery {
 namespace {
 
 std::string ids_text(const std::string& id, const std::vector<std::string>& ids) {
@@ -230,4 +230,4 @@ std::string alteration_text(const Alteration& alteration, int64_t left, int64_t 
                      alteration.skip_id, left, total);
 }
 
-}  // namespace tailor
+}  // namespace tailor::surgery

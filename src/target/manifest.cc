@@ -4,7 +4,7 @@
 
 #include "tailor/core/files.h"
 
-namespace tailor {
+namespace tailor::target {
 namespace {
 
 constexpr const char* kFormat = "tailor.project";
@@ -179,4 +179,4 @@ Manifest read_manifest(const std::string& folder) {
   return manifest;
 }
 
-}  // namespace tailor
+}  // namespace tailor::target

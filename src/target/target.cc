@@ -9,7 +9,7 @@
 #include "tailor/ir/identifier.h"
 #include "target/hls/project.h"
 
-namespace tailor {
+namespace tailor::target {
 namespace {
 
 class HlsTarget : public Target {
@@ -179,4 +179,4 @@ Manifest write_project(const Target& target, const ProjectContents& contents,
   return manifest;
 }
 
-}  // namespace tailor
+}  // namespace tailor::target

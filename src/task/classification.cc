@@ -4,7 +4,7 @@
 #include <cmath>
 #include <numeric>
 
-namespace tailor {
+namespace tailor::task {
 namespace {
 
 template <class T>
@@ -41,6 +41,15 @@ int64_t rank_of(Span<const double> logits, size_t label) {
 }  // namespace
 
 int64_t predicted_class(Span<const float> logits) { return argmax(logits); }
+
+void verify_classifies(bool per_position, const MapShape& answers, const std::string& network) {
+  if (!per_position) return;
+  fail(ErrorKind::Unsupported,
+       "{}: it answers at {} positions ({}), and classification has one label an image: expected a "
+       "head that answers once, with a global_avg_pool or a linear layer (docs/formats.md); other "
+       "answers need a task of their own",
+       network, answers.pixels(), to_string(answers));
+}
 
 void ClassificationMeter::add(int64_t examples, double loss, Span<const double> tally) {
   TAILOR_CHECK(tally.size() == 1, "{} counts of right answers", tally.size());
@@ -139,4 +148,4 @@ void EvaluationMeter::add(Span<const double> logits, int64_t label) {
   loss_sum_ += log_sum(logits, largest) + (largest - logits[right]);
 }
 
-}  // namespace tailor
+}  // namespace tailor::task

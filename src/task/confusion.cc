@@ -8,7 +8,7 @@
 #include "tailor/core/error.h"
 #include "tailor/core/strings.h"
 
-namespace tailor {
+namespace tailor::task {
 namespace {
 
 // In units of the picture, which are pixels where it is not scaled.
@@ -295,4 +295,4 @@ std::string emit_confusion_svg(const ConfusionMatrix& matrix, const std::vector<
   return ConfusionDrawing(matrix, names).text(title);
 }
 
-}  // namespace tailor
+}  // namespace tailor::task

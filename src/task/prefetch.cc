@@ -4,7 +4,7 @@
 
 #include "tailor/core/error.h"
 
-namespace tailor {
+namespace tailor::task {
 
 Prefetcher::Prefetcher(int64_t first, int64_t end, int64_t depth, int64_t workers, Make make)
     : end_(end),
@@ -63,4 +63,4 @@ const Batch& Prefetcher::next() {
   return place.batch;
 }
 
-}  // namespace tailor
+}  // namespace tailor::task

@@ -2,7 +2,7 @@
 
 #include "tailor/core/strings.h"
 
-namespace tailor {
+namespace tailor::task {
 
 void prepare_buffer(Tensor& tensor, DType dtype, const Shape& shape) {
   if (tensor.dtype() != dtype || tensor.shape() != shape) tensor = Tensor(dtype, shape);
@@ -21,4 +21,4 @@ const Figure& find_figure(const std::vector<Figure>& figures, const std::string&
   fail(ErrorKind::Internal, "there is no figure {}", name);
 }
 
-}  // namespace tailor
+}  // namespace tailor::task

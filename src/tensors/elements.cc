@@ -5,7 +5,7 @@
 #include <cstring>
 #include <limits>
 
-namespace tailor {
+namespace tailor::tensors {
 namespace {
 
 struct ElementInfo {
@@ -201,4 +201,4 @@ Tensor read_elements(const ElementView& view, std::string_view where) {
   return tensor;
 }
 
-}  // namespace tailor
+}  // namespace tailor::tensors

@@ -11,7 +11,7 @@
 
 #include "tailor/tensors/tensor.h"
 
-namespace tailor {
+namespace tailor::tensors {
 
 enum class Element { F64, F32, F16, BF16, I64, I32, I16, I8, U32, U16, U8, Bool };
 
@@ -51,4 +51,4 @@ std::optional<int64_t> checked_element_count(const Shape& shape);
 /// Throws Data beginning with `where` if the view reaches outside its storage.
 Tensor read_elements(const ElementView& view, std::string_view where);
 
-}  // namespace tailor
+}  // namespace tailor::tensors

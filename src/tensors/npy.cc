@@ -8,7 +8,7 @@
 #include "tensors/elements.h"
 #include "tensors/printable.h"
 
-namespace tailor {
+namespace tailor::tensors {
 namespace {
 
 constexpr std::string_view kMagic = "\x93NUMPY";
@@ -228,4 +228,4 @@ void save_npy(const std::string& path, const Tensor& tensor) {
   write_file(path, print_npy(tensor));
 }
 
-}  // namespace tailor
+}  // namespace tailor::tensors

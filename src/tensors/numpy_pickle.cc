@@ -8,7 +8,7 @@
 #include "tensors/pickle.h"
 #include "tensors/printable.h"
 
-namespace tailor {
+namespace tailor::tensors {
 namespace {
 
 using Kind = PickleValue::Kind;
@@ -160,4 +160,4 @@ TensorMap load_numpy_pickle(const std::string& path, const std::vector<std::stri
   return parse_numpy_pickle(read_file(path, what), path, keys, what);
 }
 
-}  // namespace tailor
+}  // namespace tailor::tensors

@@ -7,7 +7,7 @@
 #include "tailor/core/error.h"
 #include "tensors/printable.h"
 
-namespace tailor {
+namespace tailor::tensors {
 namespace {
 
 bool ends_with(const std::string& text, std::string_view end) {
@@ -122,4 +122,4 @@ void resolve_parametrisations(WeightFile& file, const std::string& where) {
   if (normed > 0) file.remarks.push_back(fmt::format("{} weight norms were applied", normed));
 }
 
-}  // namespace tailor
+}  // namespace tailor::tensors

@@ -6,7 +6,7 @@
 
 #include "tailor/tensors/weight_file.h"
 
-namespace tailor {
+namespace tailor::tensors {
 
 /// In place of NAME_orig and NAME_mask their product NAME; in place of NAME_g and NAME_v (also
 /// parametrizations.NAME.original0 and 1) the vectors NAME = g · v / ‖v‖, the norm over the
@@ -14,4 +14,4 @@ namespace tailor {
 /// 0.
 void resolve_parametrisations(WeightFile& file, const std::string& where);
 
-}  // namespace tailor
+}  // namespace tailor::tensors

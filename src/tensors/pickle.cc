@@ -8,7 +8,7 @@
 #include "tailor/core/error.h"
 #include "tensors/printable.h"
 
-namespace tailor {
+namespace tailor::tensors {
 namespace {
 
 /// The classes and functions that a pickle may call: what weights, and the settings and counters
@@ -430,4 +430,4 @@ void Pickle::step(uint8_t opcode) {
   }
 }
 
-}  // namespace tailor
+}  // namespace tailor::tensors

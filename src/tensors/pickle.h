@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-namespace tailor {
+namespace tailor::tensors {
 
 struct PickleValue {
   /// Long: an integer beyond 64 bits. Global: a class or function, by name. Object: what a call of
@@ -109,4 +109,4 @@ class Pickle {
   const PickleValue* root_ = nullptr;
 };
 
-}  // namespace tailor
+}  // namespace tailor::tensors

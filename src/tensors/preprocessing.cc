@@ -1,6 +1,6 @@
 #include "tailor/tensors/preprocessing.h"
 
-namespace tailor {
+namespace tailor::tensors {
 
 Json write_preprocessing(const Preprocessing& p) {
   Json json =
@@ -28,4 +28,4 @@ Preprocessing read_preprocessing(const Json& json) {
   return p;
 }
 
-}  // namespace tailor
+}  // namespace tailor::tensors

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace tailor {
+namespace tailor::tensors {
 
 inline std::string printable(std::string_view text) {
   constexpr size_t kLongest = 80;
@@ -26,4 +26,4 @@ inline std::string printable(std::string_view text) {
   return text.size() > kLongest ? out + "..." : out;
 }
 
-}  // namespace tailor
+}  // namespace tailor::tensors

@@ -7,7 +7,7 @@
 #include "tailor/core/json.h"
 #include "tensors/elements.h"
 
-namespace tailor {
+namespace tailor::tensors {
 namespace {
 
 constexpr size_t kMaxHeader = 100'000'000;  // the format's own limit
@@ -148,4 +148,4 @@ void save_safetensors(const std::string& path, const TensorFile& file) {
   write_file(path, print_safetensors(file));
 }
 
-}  // namespace tailor
+}  // namespace tailor::tensors

@@ -2,7 +2,7 @@
 
 #include "tailor/tensors/map_shape.h"
 
-namespace tailor {
+namespace tailor::tensors {
 
 const char* dtype_name(DType dtype) {
   switch (dtype) {
@@ -114,4 +114,4 @@ const Tensor& find_tensor(const TensorMap& tensors, const std::string& name,
   return found->second;
 }
 
-}  // namespace tailor
+}  // namespace tailor::tensors

@@ -12,7 +12,7 @@
 #include "tensors/printable.h"
 #include "tensors/zip.h"
 
-namespace tailor {
+namespace tailor::tensors {
 namespace {
 
 using Kind = PickleValue::Kind;
@@ -536,4 +536,4 @@ WeightFile load_torch_file(const std::string& path) {
   return parse_torch_file(read_file(path, "weight file"), path);
 }
 
-}  // namespace tailor
+}  // namespace tailor::tensors

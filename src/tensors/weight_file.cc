@@ -13,7 +13,7 @@
 #include "tensors/printable.h"
 #include "tensors/zip.h"
 
-namespace tailor {
+namespace tailor::tensors {
 namespace {
 
 bool has(std::string_view bytes, size_t offset, std::string_view magic) {
@@ -159,4 +159,4 @@ WeightFile load_weight_file(const std::string& path) {
   return parse_weight_file(read_file(path, "weight file"), path);
 }
 
-}  // namespace tailor
+}  // namespace tailor::tensors

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-namespace tailor {
+namespace tailor::tensors {
 namespace {
 
 bool is_size(const Size2& s) { return is_map_side(s.height) && is_map_side(s.width); }
@@ -35,4 +35,4 @@ std::string to_string(const Window& w) {
   return text;
 }
 
-}  // namespace tailor
+}  // namespace tailor::tensors

@@ -7,7 +7,7 @@
 #include "tailor/core/error.h"
 #include "tensors/printable.h"
 
-namespace tailor {
+namespace tailor::tensors {
 namespace {
 
 constexpr uint32_t kEnd = 0x06054b50, kEnd64 = 0x06064b50, kLocator64 = 0x07064b50;
@@ -163,4 +163,4 @@ std::string_view ZipArchive::read(const std::string& name) const {
   return member.bytes;
 }
 
-}  // namespace tailor
+}  // namespace tailor::tensors

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-namespace tailor {
+namespace tailor::tensors {
 
 class ZipArchive {
  public:
@@ -32,4 +32,4 @@ class ZipArchive {
   std::map<std::string, Member> members_;
 };
 
-}  // namespace tailor
+}  // namespace tailor::tensors

@@ -5,7 +5,7 @@
 
 #include "train/optimizers.h"
 
-namespace tailor {
+namespace tailor::train {
 namespace {
 
 class AdamW : public Optimizer {
@@ -42,4 +42,4 @@ std::unique_ptr<Optimizer> make_adamw(const OptimizerConfig& config) {
   return std::make_unique<AdamW>(config);
 }
 
-}  // namespace tailor
+}  // namespace tailor::train

@@ -2,7 +2,7 @@
 #include "tailor/run/results.h"
 #include "train/session.h"
 
-namespace tailor {
+namespace tailor::train {
 namespace {
 
 /// How the network was judged around an edit: before it, after it with the old statistics, and with
@@ -68,4 +68,4 @@ void alter_due_skips(Session& run) {
   }
 }
 
-}  // namespace tailor
+}  // namespace tailor::train

@@ -7,7 +7,7 @@
 #include "tailor/core/record.h"
 #include "tailor/core/strings.h"
 
-namespace tailor {
+namespace tailor::train {
 namespace {
 
 int64_t cuda_devices() {
@@ -68,4 +68,4 @@ c10::Device resolve_device(const std::string& device, const std::string& source)
   return {at::kCUDA, static_cast<c10::DeviceIndex>(*index)};
 }
 
-}  // namespace tailor
+}  // namespace tailor::train

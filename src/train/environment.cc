@@ -10,7 +10,7 @@
 #include "tailor/train/device.h"
 #include "tailor/train/trainer.h"
 
-namespace tailor {
+namespace tailor::train {
 namespace {
 
 /// The file that the BLAS call sgemm_ comes from, or "built in".
@@ -80,4 +80,4 @@ Json describe_torch() {
   return json;
 }
 
-}  // namespace tailor
+}  // namespace tailor::train

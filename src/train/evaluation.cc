@@ -9,7 +9,7 @@
 #include "tailor/task/prefetch.h"
 #include "train/score.h"
 
-namespace tailor {
+namespace tailor::train {
 namespace {
 
 constexpr int64_t kEvaluationBatch = 250;
@@ -69,4 +69,4 @@ int64_t estimate_statistics(Model& model, const Task& task, int64_t seed, int64_
   return batches.images;
 }
 
-}  // namespace tailor
+}  // namespace tailor::train

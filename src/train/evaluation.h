@@ -7,7 +7,7 @@
 #include "tailor/task/task.h"
 #include "tailor/train/trainer.h"
 
-namespace tailor {
+namespace tailor::train {
 
 /// The batches of an epoch: which example is where is a function of (seed, epoch). May be used from
 /// several threads.
@@ -46,4 +46,4 @@ std::vector<Figure> evaluate_split(Model& model, const Task& task, Split split, 
 int64_t estimate_statistics(Model& model, const Task& task, int64_t seed, int64_t epoch,
                             int64_t examples);
 
-}  // namespace tailor
+}  // namespace tailor::train

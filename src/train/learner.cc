@@ -4,7 +4,7 @@
 #include <ATen/ops/add.h>
 #include <ATen/ops/mse_loss.h>
 
-namespace tailor {
+namespace tailor::train {
 
 Learner::Learner(Model model, const std::string& objective, const OptimizerConfig& optimizer,
                  const OptimizerSlots& saved)
@@ -48,4 +48,4 @@ Alteration Learner::alter(const std::string& skip_id, AlterationKind kind, int64
   return alteration;
 }
 
-}  // namespace tailor
+}  // namespace tailor::train

@@ -8,7 +8,7 @@
 
 #include "train/optimizers.h"
 
-namespace tailor {
+namespace tailor::train {
 namespace {
 
 class NovoGrad : public Optimizer {
@@ -43,4 +43,4 @@ std::unique_ptr<Optimizer> make_novograd(const OptimizerConfig& config) {
   return std::make_unique<NovoGrad>(config);
 }
 
-}  // namespace tailor
+}  // namespace tailor::train

@@ -10,7 +10,7 @@
 
 #include "tailor/core/error.h"
 
-namespace tailor {
+namespace tailor::train {
 namespace {
 
 /// Cross-entropy; of mixed images the two labels' by their shares.
@@ -66,4 +66,4 @@ const Objective& find_objective(const std::string& name) {
   return found->second;
 }
 
-}  // namespace tailor
+}  // namespace tailor::train

@@ -3,7 +3,7 @@
 #include "tailor/core/log.h"
 #include "tailor/run/results.h"
 
-namespace tailor {
+namespace tailor::train {
 
 void ProgressBar::epoch_begins(const EpochBegin& epoch) {
   progress_.begin(epoch.title, epoch.examples, epoch.unit);
@@ -43,4 +43,4 @@ void EpochLog::epoch_ends(const EpochEnd& epoch) {
            epoch.unit);
 }
 
-}  // namespace tailor
+}  // namespace tailor::train

@@ -12,7 +12,7 @@
 #include "tailor/nn/host.h"
 #include "train/optimizers.h"
 
-namespace tailor {
+namespace tailor::train {
 namespace {
 
 /// A parameter's part of a slot, in the shape that it has in a file.
@@ -101,4 +101,4 @@ void clip_gradients(Parameters& parameters, double norm) {
   parameters.gradients.mul_(total.add(1e-6).reciprocal_().mul_(norm).clamp_max_(1));
 }
 
-}  // namespace tailor
+}  // namespace tailor::train

@@ -3,7 +3,7 @@
 
 #include "tailor/train/optimizer.h"
 
-namespace tailor {
+namespace tailor::train {
 
 std::unique_ptr<Optimizer> make_sgd(const OptimizerConfig& config);
 std::unique_ptr<Optimizer> make_adamw(const OptimizerConfig& config);
@@ -22,4 +22,4 @@ void sgd_on_device(Parameters& parameters, at::Tensor& momentum, const SgdRule& 
 /// A number a parameter, spread to one for each place of a flat buffer (0 between the ranges).
 at::Tensor spread(const Parameters& parameters, const at::Tensor& of_parameter);
 
-}  // namespace tailor
+}  // namespace tailor::train

@@ -5,8 +5,9 @@
 #include "tailor/core/strings.h"
 #include "tailor/run/origin.h"
 #include "tailor/run/shared_run.h"
+#include "tailor/task/classification.h"
 
-namespace tailor {
+namespace tailor::train {
 namespace {
 
 bool is_named(const std::string& origin) { return !origin.empty() && origin != kPrevious; }
@@ -47,6 +48,7 @@ RecipeRun::RecipeRun(const RunConfig& config, Recipe recipe, std::string source,
     }
     if (!altered || (phase.teacher.empty() && phase.start != kPrevious))
       altered = make_network(config_.network, data_.shape, data_.classes);
+    verify_classifies(altered->answers_per_position(), output_shape(*altered), altered->name);
     networks_.push_back(*altered);
     if (phase.teacher.empty()) continue;
     const auto edits = plan_edits(phase.surgery, *altered, phase.train.epochs, source_);
@@ -183,4 +185,4 @@ RunResult RecipeRun::run(RunFolder& folder, int64_t threads, Progress& progress)
   return train_run(spec, folder, progress);
 }
 
-}  // namespace tailor
+}  // namespace tailor::train

@@ -8,7 +8,7 @@
 #include "tailor/nn/host.h"
 #include "train/session.h"
 
-namespace tailor {
+namespace tailor::train {
 namespace {
 
 constexpr int64_t kWitnessImages = 4;
@@ -87,4 +87,4 @@ void Saver::save_epoch(const std::optional<Figure>& validation) {
   save(run_.folder.last());
 }
 
-}  // namespace tailor
+}  // namespace tailor::train

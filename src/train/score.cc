@@ -8,7 +8,7 @@
 
 #include "tailor/nn/host.h"
 
-namespace tailor {
+namespace tailor::train {
 
 std::optional<BadLoss> Score::add(const StepResult& result, const Batch& batch) {
   at::Tensor tally = result.tally;
@@ -44,4 +44,4 @@ std::optional<BadLoss> Score::read() {
   return bad;
 }
 
-}  // namespace tailor
+}  // namespace tailor::train

@@ -7,7 +7,7 @@
 
 #include "tailor/train/learner.h"
 
-namespace tailor {
+namespace tailor::train {
 
 /// A loss that is no finite number.
 struct BadLoss {
@@ -39,4 +39,4 @@ class Score {
   std::vector<Waiting> results_;
 };
 
-}  // namespace tailor
+}  // namespace tailor::train

@@ -11,7 +11,7 @@
 #include "tailor/task/classification.h"
 #include "tailor/train/device.h"
 
-namespace tailor {
+namespace tailor::train {
 namespace {
 
 /// The training witness takes this many images, fewer where a network has many
@@ -47,6 +47,8 @@ Session::Session(const RunSpec& s, RunFolder& f, Progress& p)
   const Network network =
       spec.teacher ? spec.teacher->network
                    : make_network(spec.config.network, spec.data.shape, spec.data.classes);
+  if (!s.task)
+    verify_classifies(network.answers_per_position(), output_shape(network), network.name);
   total_skips = static_cast<int64_t>(skip_ids(network).size());
   edits = plan_edits(spec.config.surgery, network, config.epochs, spec.source);
   hold_epochs = resolve_hold_epochs(config.schedule, config.epochs,
@@ -168,4 +170,4 @@ void Session::diverged(const std::string& what, double value, double rate,
        path_exists(folder.last()) ? "; " + folder.last() + " is as it was last saved" : "");
 }
 
-}  // namespace tailor
+}  // namespace tailor::train

@@ -16,7 +16,7 @@
 #include "tailor/train/trainer.h"
 #include "train/evaluation.h"
 
-namespace tailor {
+namespace tailor::train {
 
 using Clock = std::chrono::steady_clock;
 inline double seconds_since(Clock::time_point start) {
@@ -98,4 +98,4 @@ class Saver {
 /// Tests, saves the finished checkpoint and writes summary.json.
 RunResult summarise(Session& run, Saver& saver);
 
-}  // namespace tailor
+}  // namespace tailor::train

@@ -4,7 +4,7 @@
 
 #include "train/optimizers.h"
 
-namespace tailor {
+namespace tailor::train {
 
 void sgd_on_host(Parameters& parameters, at::Tensor& momentum, const SgdRule& rule) {
   auto* p = parameters.values.data_ptr<float>();
@@ -48,4 +48,4 @@ std::unique_ptr<Optimizer> make_sgd(const OptimizerConfig& config) {
   return std::make_unique<Sgd>(config);
 }
 
-}  // namespace tailor
+}  // namespace tailor::train

@@ -4,7 +4,7 @@
 #include "tailor/run/results.h"
 #include "train/session.h"
 
-namespace tailor {
+namespace tailor::train {
 
 RunResult summarise(Session& run, Saver& saver) {
   run.stamp();
@@ -62,4 +62,4 @@ RunResult summarise(Session& run, Saver& saver) {
   return result;
 }
 
-}  // namespace tailor
+}  // namespace tailor::train

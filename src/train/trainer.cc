@@ -11,7 +11,7 @@
 #include "train/score.h"
 #include "train/session.h"
 
-namespace tailor {
+namespace tailor::train {
 namespace {
 
 /// Everyone who watches, as one.
@@ -145,4 +145,4 @@ void evaluate_network(const Network& network, const TensorMap& tensors, const Im
                  "evaluating", sink);
 }
 
-}  // namespace tailor
+}  // namespace tailor::train

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "support/rooms.h"
 #include "tailor/core/files.h"
 #include "tailor/core/log.h"
 #include "tailor/core/random.h"
@@ -14,7 +15,7 @@
 #include "tailor/data/codec.h"
 #include "tailor/data/packed.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 constexpr int64_t kMadeImages = 64;
@@ -150,7 +151,7 @@ void BM_LibjpegTurbo(benchmark::State& state) {
     int width = 0, height = 0, sampling = 0, colour = 0;
     if (tjDecompressHeader3(handle, data, bytes.size(), &width, &height, &sampling, &colour) != 0)
       return state.SkipWithError(tjGetErrorStr2(handle));
-    const Window w = centre_window({height, width}, shape, 256);
+    const CropWindow w = centre_window({height, width}, shape, 256);
     int eighths = 8;
     while (eighths > 1 && w.height * eighths / 2 >= 8 * shape.height) eighths /= 2;
     const tjscalingfactor factor{eighths, 8};
@@ -166,6 +167,6 @@ BENCHMARK(BM_DecodeJpeg);
 BENCHMARK(BM_LibjpegTurbo);
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test
 
 BENCHMARK_MAIN();

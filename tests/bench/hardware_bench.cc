@@ -11,6 +11,7 @@
 
 #include "cli/source.h"
 #include "support/designs.h"
+#include "support/rooms.h"
 #include "tailor/core/files.h"
 #include "tailor/core/json.h"
 #include "tailor/core/log.h"
@@ -23,7 +24,7 @@
 #include "tailor/emulate/witness.h"
 #include "tailor/target/target.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 /// Float64 runs of a graph before and after folding differ by rounding only.
@@ -380,18 +381,18 @@ void add_cases() {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test
 
 int main(int argc, char** argv) {
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
-  benchmark::AddCustomContext("tailor_version", tailor::version());
-  benchmark::AddCustomContext("tailor_commit", tailor::git_commit());
-  benchmark::AddCustomContext("tailor_compiler", tailor::compiler());
-  benchmark::AddCustomContext("tailor_build_type", tailor::build_type());
-  tailor::set_log_levels("error");
-  tailor::add_cases();
+  benchmark::AddCustomContext("tailor_version", tailor::core::version());
+  benchmark::AddCustomContext("tailor_commit", tailor::core::git_commit());
+  benchmark::AddCustomContext("tailor_compiler", tailor::core::compiler());
+  benchmark::AddCustomContext("tailor_build_type", tailor::core::build_type());
+  tailor::core::set_log_levels("error");
+  tailor::test::add_cases();
   if (benchmark::RunSpecifiedBenchmarks() == 0) return 2;
   benchmark::Shutdown();
-  return tailor::any_failed ? 1 : 0;
+  return tailor::test::any_failed ? 1 : 0;
 }

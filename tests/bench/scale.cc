@@ -11,6 +11,7 @@
 
 #include "support/designs.h"
 #include "support/graphs.h"
+#include "support/rooms.h"
 #include "tailor/check/check.h"
 #include "tailor/core/files.h"
 #include "tailor/core/log.h"
@@ -22,7 +23,7 @@
 #include "tailor/emulate/witness.h"
 #include "tailor/target/target.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 /// Peak resident memory since the last call, MiB.
@@ -125,10 +126,10 @@ int run(int64_t side, Layout layout, bool compile, const std::string& output) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test
 
 int main(int argc, char** argv) {
-  using namespace tailor;
+  using namespace tailor::test;
   const auto side = argc == 5 ? parse_int(argv[1]) : std::nullopt;
   const std::string layout = argc == 5 ? argv[2] : "", compile = argc == 5 ? argv[3] : "";
   if (!side || *side < 32 || (layout != "fused" && layout != "stock") ||

@@ -1,6 +1,7 @@
 // A project passes, and every fault is noticed by the step that is there for it: each is planted
 // alone, with the manifest's hashes made to agree, so that no other step gives it away.
 #include "tailor/check/check.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 
@@ -16,7 +17,7 @@
 #include "tailor/core/strings.h"
 #include "tailor/emulate/float64.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 using testing::Surgery;
@@ -517,4 +518,4 @@ TEST_F(Faults, OtherFoldersAreRefused) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

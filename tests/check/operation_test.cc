@@ -5,6 +5,7 @@
 
 #include "support/graphs.h"
 #include "support/projects.h"
+#include "support/rooms.h"
 #include "tailor/check/check.h"
 #include "tailor/core/files.h"
 #include "tailor/core/strings.h"
@@ -12,7 +13,7 @@
 #include "tailor/emulate/streams.h"
 #include "target/hls/printer.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 /// x → y: every `stride`-th pixel with the other sign.
@@ -84,7 +85,7 @@ struct NegateIntegers {
 constexpr const char* kHeader = R"(#ifndef TEST_NEGATE_H_
 #define TEST_NEGATE_H_
 #include "tokens.h"
-namespace tailor {
+namespace tailor::test {
 template <class C>
 void negate(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_token>& out) {
   for (int y = 0; y < C::scan_height; ++y) {
@@ -97,7 +98,7 @@ void negate(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_t
     }
   }
 }
-}  // namespace tailor
+}  // namespace tailor::test
 #endif
 )";
 
@@ -184,4 +185,4 @@ TEST(Operations, OfOneNameAreRefused) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

@@ -4,12 +4,13 @@
 
 #include "support/expect_error.h"
 #include "support/projects.h"
+#include "support/rooms.h"
 #include "tailor/check/check.h"
 #include "tailor/core/files.h"
 #include "tailor/core/strings.h"
 #include "tailor/emulate/integer.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 /// A design as text: a line a stage, and the vectors in JSON. What runs is the integer emulator on
@@ -28,8 +29,8 @@ class TextProject : public Project {
     return images;
   }
   const char* what_runs() const override { return "stages of text"; }
-  RunResult run(const RunOptions& options, Progress&) override {
-    RunResult result;
+  ProjectRun run(const RunOptions& options, Progress&) override {
+    ProjectRun result;
     const Graph design = load_graph(path_join(folder_, "design.safetensors"));
     const IntegerEmulator emulator(design);
     const auto images = inputs(design.input_shape());
@@ -116,4 +117,4 @@ TEST_F(Targets, AManifestIsReadAsItWasWritten) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

@@ -10,6 +10,7 @@
 #include "support/expect_error.h"
 #include "support/golden.h"
 #include "support/networks.h"
+#include "support/rooms.h"
 #include "tailor/core/json.h"
 #include "tailor/core/process.h"
 #include "tailor/core/strings.h"
@@ -21,7 +22,7 @@
 #include "tailor/run/run_config.h"
 #include "tailor/tensors/npy.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 struct Cli : public ::testing::Test {
@@ -985,4 +986,4 @@ TEST_F(Cli, ImagesOfOneChannelAreCheckedAndDrawnGrey) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

@@ -1,11 +1,12 @@
 // Exit codes are an interface: scripts branch on them.
 #include "tailor/core/error.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 
 #include "support/expect_error.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 TEST(Error, EveryKindHasItsExitCodeAndName) {
@@ -37,4 +38,4 @@ TEST(Check, NamesPlaceConditionAndMessageAndAsksForAReport) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

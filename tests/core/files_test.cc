@@ -1,5 +1,6 @@
 // What counts is what is on the disk when something goes wrong: the old file, and nothing else.
 #include "tailor/core/files.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 
@@ -7,7 +8,7 @@
 
 #include "support/expect_error.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 using Names = std::vector<std::string>;
@@ -157,4 +158,4 @@ TEST(Paths, JoinAndTakeApart) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

@@ -1,4 +1,5 @@
 #include "tailor/core/interrupt.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 
@@ -8,7 +9,7 @@
 #include <csignal>
 #include <thread>
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 TEST(Interrupt, TheFirstSignalIsAFlagTheSecondStopsTheProgram) {
@@ -47,4 +48,4 @@ TEST(Interrupt, CanBeSetAndCleared) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

@@ -1,6 +1,7 @@
 // parse(dump(x)) is x, bit for bit; whatever is not a document is refused with the source and the
 // place.
 #include "tailor/core/json.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 
@@ -10,7 +11,7 @@
 #include "support/expect_error.h"
 #include "tailor/core/random.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 using testing::expect_error;
@@ -151,4 +152,4 @@ TEST(Json, PrintsToAWidthWhatFitsOnOneLine) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

@@ -1,11 +1,12 @@
 #include "tailor/core/log.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 
 #include "support/expect_error.h"
 #include "tailor/core/files.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 using testing::expect_words;
@@ -78,4 +79,4 @@ TEST_F(Log, TheFileGetsInfoAndAboveWhateverTheTerminalShows) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

@@ -1,4 +1,5 @@
 #include "tailor/core/progress.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 
@@ -9,7 +10,7 @@
 #include "tailor/core/log.h"
 #include "tailor/core/strings.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 void work(Progress& progress) {
@@ -73,4 +74,4 @@ TEST(Progress, NullSaysNothing) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

@@ -2,13 +2,14 @@
 // the permutation was computed by an independent program. Both pin what is in checkpoints and in
 // the data: a change here changes every experiment.
 #include "tailor/core/random.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <numeric>
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 using Words = std::array<uint32_t, 4>;
@@ -100,4 +101,4 @@ TEST(RandomPermutation, IsFixedForASeed) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

@@ -1,6 +1,7 @@
 // One description serves reading, writing and the schema; a record with every kind of field shows
 // that the three agree.
 #include "tailor/core/record.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 
@@ -8,7 +9,7 @@
 
 #include "support/expect_error.h"
 
-namespace tailor::record_test {
+namespace tailor::test::record_test {
 namespace {
 
 using testing::message_of;
@@ -213,4 +214,4 @@ TEST(Record, SchemaStatesTypesBoundsDefaultsAndMeaning) {
 }
 
 }  // namespace
-}  // namespace tailor::record_test
+}  // namespace tailor::test::record_test

@@ -2,9 +2,10 @@
 // Python's hashlib.
 #include <gtest/gtest.h>
 
+#include "support/rooms.h"
 #include "tailor/core/files.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 TEST(Sha256, MatchesThePublishedVectors) {
@@ -32,4 +33,4 @@ TEST(Sha256, PadsEveryLengthRight) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

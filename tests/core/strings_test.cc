@@ -1,4 +1,5 @@
 #include "tailor/core/strings.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +7,7 @@
 
 #include "tailor/core/process.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 using Parts = std::vector<std::string>;
@@ -102,4 +103,4 @@ TEST(ToPercent, PrintsAsFewDigitsAsThereAre) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

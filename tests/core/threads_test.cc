@@ -1,4 +1,5 @@
 #include "tailor/core/threads.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 #include <sched.h>
@@ -10,7 +11,7 @@
 
 #include "support/expect_error.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 TEST(ParallelFor, VisitsEveryIndexOnce) {
@@ -60,4 +61,4 @@ TEST(Threads, FollowTheAffinityMask) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

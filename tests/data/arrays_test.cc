@@ -5,12 +5,13 @@
 #include <limits>
 
 #include "support/expect_error.h"
+#include "support/rooms.h"
 #include "tailor/core/files.h"
 #include "tailor/data/batch.h"
 #include "tailor/data/packed.h"
 #include "tailor/tensors/npy.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 using testing::expect_error;
@@ -382,4 +383,4 @@ TEST(MemoryImages, AWindowCanHaveAnotherSizeThanTheImages) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

@@ -7,9 +7,10 @@
 #include <cmath>
 #include <numeric>
 
+#include "support/rooms.h"
 #include "tailor/data/batch.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 constexpr MapShape kPictureShape{3, 30, 20};
@@ -191,4 +192,4 @@ TEST(MakeAugmentation, TakesTheParametersOfTheConfig) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

@@ -1,6 +1,7 @@
 // The fast path (rows, memcpy, one multiply-add) against the definition written out pixel by pixel:
 // pad, crop, mirror, normalise.
 #include "tailor/data/batch.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 
@@ -11,7 +12,7 @@
 
 #include "tailor/core/random.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 constexpr MapShape kShape{2, 7, 11};  // channels, rows, columns
@@ -217,4 +218,4 @@ TEST(NormalisedHwc, IsTheImagePixelByPixel) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

@@ -3,11 +3,12 @@
 #include <gtest/gtest.h>
 
 #include "support/expect_error.h"
+#include "support/rooms.h"
 #include "tailor/core/files.h"
 #include "tailor/data/images.h"
 #include "tensors/torch_bytes.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 using testing::message_of;
@@ -162,4 +163,4 @@ TEST_F(Cifar, RefusesAnIndexOrABufferThatDoesNotFit) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

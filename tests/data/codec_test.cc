@@ -1,6 +1,7 @@
 // Pictures of every kind that a user's folder holds: what is decoded is what was drawn, and what
 // cannot be decoded says why.
 #include "tailor/data/codec.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 #include <png.h>
@@ -14,7 +15,7 @@
 #include "support/expect_error.h"
 #include "support/pictures.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 using testing::as_span;
@@ -448,4 +449,4 @@ TEST(CentreWindow, IsTheCentreOfTheScaledPicture) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

@@ -9,11 +9,12 @@
 
 #include "support/expect_error.h"
 #include "support/pictures.h"
+#include "support/rooms.h"
 #include "tailor/core/files.h"
 #include "tailor/core/log.h"
 #include "tailor/data/batch.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 using testing::expect_error;
@@ -581,4 +582,4 @@ TEST(BatchMaker, DecodedImagesDoNotDependOnTheThreads) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

@@ -1,4 +1,5 @@
 #include "tailor/data/images.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 
@@ -10,7 +11,7 @@
 #include "tailor/core/log.h"
 #include "tailor/data/pictures.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 using testing::expect_error;
@@ -228,4 +229,4 @@ TEST(Images, LabelsOfAnOfficialSetFollowTheOrderOfTheWeightsClasses) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

@@ -1,5 +1,6 @@
 // The packed cache: the same images as its source, and a clear error for every way of being broken.
 #include "tailor/data/packed.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 
@@ -10,7 +11,7 @@
 #include "tailor/core/files.h"
 #include "tailor/data/batch.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 using testing::expect_error;
@@ -233,4 +234,4 @@ TEST_F(PackedCache, ADamagedImageIsNamedWhenItIsRead) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

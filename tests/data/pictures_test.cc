@@ -1,4 +1,5 @@
 #include "tailor/data/pictures.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 
@@ -7,7 +8,7 @@
 #include "support/pictures.h"
 #include "tailor/tensors/npy.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 using testing::gradient;
@@ -165,4 +166,4 @@ TEST(OfficialClassNames, AreInTheOrderOfTheLabels) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

@@ -1,13 +1,14 @@
 // A kind of data set is one object: what a test adds here is configured, opened and split like
 // those that come with the program, and no other file knows of it.
 #include "tailor/data/source.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 
 #include "support/expect_error.h"
 #include "tailor/core/record.h"
 
-namespace tailor::source_test {
+namespace tailor::test::source_test {
 namespace {
 
 using testing::expect_error;
@@ -75,4 +76,4 @@ TEST(DataSource, OfAnUnknownNameIsAnErrorWithTheNames) {
 }
 
 }  // namespace
-}  // namespace tailor::source_test
+}  // namespace tailor::test::source_test

@@ -8,9 +8,10 @@
 #include <cstring>
 
 #include "support/expect_error.h"
+#include "support/rooms.h"
 #include "tailor/core/files.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 using testing::expect_error;
@@ -186,4 +187,4 @@ TEST_F(Svhn, NoCutIsACrash) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

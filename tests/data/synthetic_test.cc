@@ -8,6 +8,7 @@
 #include <cmath>
 #include <vector>
 
+#include "support/rooms.h"
 #include "tailor/core/random.h"
 #include "tailor/data/images.h"
 
@@ -20,7 +21,7 @@
 #define TAILOR_TEST_FAST
 #endif
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 constexpr int64_t kPixels = 32 * 32 * 3;
@@ -129,4 +130,4 @@ TEST(Synthetic, ALinearModelStaysPoor) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

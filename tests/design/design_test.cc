@@ -10,12 +10,13 @@
 #include "support/expect_error.h"
 #include "support/graphs.h"
 #include "support/networks.h"
+#include "support/rooms.h"
 #include "tailor/design/passes.h"
 #include "tailor/emulate/float64.h"
 #include "tailor/emulate/integer.h"
 #include "tailor/emulate/streams.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 using testing::Surgery;
@@ -231,7 +232,7 @@ TEST(FoldIdentitySkips, KeepASkipWhoseChannelsLieInAnotherGroup) {
   for (int64_t offset : {1, 2}) {  // channel 3 of 8 goes to output 4 or 5 of 10: group 0 or 1
     testing::GraphBuilder b("groups", {8, 5, 6});
     const ValueId x = b.at;
-    const ValueId skip = b.add(ops::ShortcutPad{1, offset}, "s", {x}, 10);
+    const ValueId skip = b.add(ops::ShortcutPad{{1, 1}, offset}, "s", {x}, 10);
     ops::Conv2d a = conv_attributes(3, 1, 1);
     a.groups = 2;
     b.conv("conv", x, a, 10);
@@ -434,4 +435,4 @@ TEST(HandMadeGraphs, AStageNamedAsTheTopFunctionGetsAnotherName) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

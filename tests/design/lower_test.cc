@@ -1,6 +1,7 @@
 // Lowering is node for node; what it computes is compared with LibTorch in tests/nn. Here: the
 // shape of the graph, and that a wrong one is refused.
 #include "tailor/design/lower.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 
@@ -13,7 +14,7 @@
 #include "tailor/emulate/float64.h"
 #include "tailor/emulate/witness.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 using testing::Surgery;
@@ -168,4 +169,4 @@ TEST(Calibrate, GivesEveryBatchNormUnitOutputOnItsImages) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

@@ -7,9 +7,10 @@
 #include "support/designs.h"
 #include "support/expect_error.h"
 #include "support/networks.h"
+#include "support/rooms.h"
 #include "tailor/design/passes.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 TEST(ReuseFactors, AreTheTablesOfHls4ml) {
@@ -111,4 +112,4 @@ TEST(Identifiers, AreLegalAndUnique) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

@@ -6,11 +6,12 @@
 #include "support/expect_error.h"
 #include "support/graphs.h"
 #include "support/networks.h"
+#include "support/rooms.h"
 #include "tailor/core/files.h"
 #include "tailor/design/export.h"
 #include "tailor/emulate/integer.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 std::vector<Graph> subjects() {
@@ -174,4 +175,4 @@ TEST(Devices, AWrongFileIsSaidWithItsPlace) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

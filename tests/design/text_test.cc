@@ -5,12 +5,13 @@
 #include "support/expect_error.h"
 #include "support/graph_text.h"
 #include "support/networks.h"
+#include "support/rooms.h"
 #include "tailor/core/strings.h"
 #include "tailor/design/passes.h"
 #include "tailor/emulate/float64.h"
 #include "tailor/emulate/witness.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 using testing::graph_text;
@@ -207,4 +208,4 @@ output = output(fc)
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

@@ -1,6 +1,7 @@
 // The float64 emulator against sums written from the definitions, for what LibTorch's witness does
 // not reach from here: groups, one-sided pads, max pools. The witness covers the rest.
 #include "tailor/emulate/float64.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 
@@ -9,7 +10,7 @@
 #include "support/graphs.h"
 #include "support/networks.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 TEST(Float64Emulator, GroupsOneSidedPadsAndDilationAreTheDefinition) {
@@ -80,4 +81,4 @@ TEST(Float64Emulator, PaddingNeverWinsAMaximum) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

@@ -2,6 +2,7 @@
 // sums, one cast_raw where the graph says so. Every kernel (vectorised, portable, 64-bit), every
 // rounding and overflow mode, both layouts.
 #include "tailor/emulate/integer.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 
@@ -16,7 +17,7 @@
 #include "tailor/design/passes.h"
 #include "tailor/ir/weights.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 using testing::Surgery;
@@ -117,7 +118,8 @@ ByValue<std::vector<int64_t>> slow_run(const Graph& g, const std::vector<double>
                          fraction(0));
           } else if (node.is<ops::ShortcutPad>()) {
             const auto& a = node.as<ops::ShortcutPad>();
-            value = fine(at(0, oy * a.stride, ox * a.stride, o - a.channel_offset), fraction(0));
+            value = fine(at(0, oy * a.stride.height, ox * a.stride.width, o - a.channel_offset),
+                         fraction(0));
           } else if (node.is<ops::MaxPool2d>()) {
             const Window& win = node.as<ops::MaxPool2d>().window;
             std::vector<Int128> window;
@@ -323,4 +325,4 @@ TEST(WindowSums, EveryKernelIsExactAtItsLimits) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

@@ -1,12 +1,13 @@
 // Underflows, constant channels and dead inputs are counted by hand on a network of two layers.
 #include "tailor/emulate/liveness.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 
 #include "support/networks.h"
 #include "support/projects.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 Graph design_with_scale(float gamma) {
@@ -73,4 +74,4 @@ TEST(InputDependence, IsKnownFromTwoDifferentImagesOnly) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

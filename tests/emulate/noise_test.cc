@@ -1,6 +1,7 @@
 // The prediction must be neither violated (every variant stays under the bound) nor vacuous (within
 // a factor of the measured error).
 #include "tailor/emulate/noise.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 
@@ -14,7 +15,7 @@
 #include "tailor/emulate/float64.h"
 #include "tailor/emulate/integer.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 using testing::Surgery;
@@ -96,4 +97,4 @@ TEST(QuantisationNoise, PredictsADeepNetwork) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

@@ -3,6 +3,7 @@
 // strided projections. The rest is what must hold of any design: as fast as unbounded, never
 // deadlocked.
 #include "tailor/emulate/streams.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 
@@ -11,7 +12,7 @@
 #include "support/networks.h"
 #include "tailor/design/passes.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 using testing::Surgery;
@@ -236,4 +237,4 @@ INSTANTIATE_TEST_SUITE_P(
     });
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

@@ -2,13 +2,14 @@
 // express, and every mode equals its definition on the real line, here checked exhaustively with
 // exact integer arithmetic. SystemC is the second oracle (tests/hls).
 #include "tailor/fixed/fixed_type.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 constexpr Rounding kRoundings[] = {Rounding::Trn,     Rounding::TrnZero, Rounding::Rnd,
@@ -204,4 +205,4 @@ TEST(IntoRange, AppliesTheOverflowModeAndNoRounding) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

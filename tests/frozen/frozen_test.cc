@@ -8,10 +8,11 @@
 
 #include "support/expect_error.h"
 #include "support/golden.h"
+#include "support/rooms.h"
 #include "tailor/core/json.h"
 #include "tailor/core/process.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 using Words = std::vector<std::string>;
@@ -253,4 +254,4 @@ TEST_F(Frozen, TheBuiltInNetworksKeepTheirDepthsCyclesAndReuseFactors) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

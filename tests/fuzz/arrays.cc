@@ -7,15 +7,16 @@
 #include "tailor/core/files.h"
 #include "tailor/tensors/npy.h"
 
+using namespace tailor::fuzz;
+
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  static const tailor::TemporaryDirectory folder;
+  static const TemporaryDirectory folder;
   return tailor::fuzz::read(data, size, [](std::string_view bytes) {
-    const tailor::Tensor images = tailor::parse_npy(bytes, "input");
+    const Tensor images = parse_npy(bytes, "input");
     if (images.shape().empty() || images.shape()[0] > 100) return;
-    tailor::write_file(tailor::path_join(folder.path(), "x_images.npy"), std::string(bytes));
-    tailor::save_npy(tailor::path_join(folder.path(), "x_labels.npy"),
-                     tailor::Tensor(tailor::DType::I64, {images.shape()[0]}));
-    const tailor::ArrayPart part = tailor::load_npy_images(folder.path(), "x");
+    write_file(path_join(folder.path(), "x_images.npy"), std::string(bytes));
+    save_npy(path_join(folder.path(), "x_labels.npy"), Tensor(DType::I64, {images.shape()[0]}));
+    const ArrayPart part = load_npy_images(folder.path(), "x");
     std::vector<float> values(static_cast<size_t>(part.shape.size()));
     for (int64_t i = 0; i < part.images->size(); ++i) {
       part.images->get_values(i, values);

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "support/rooms.h"
 #include "tailor/core/error.h"
 
 namespace tailor::fuzz {

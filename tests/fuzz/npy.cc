@@ -3,9 +3,11 @@
 
 #include "fuzz/fuzz.h"
 
+using namespace tailor::fuzz;
+
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   return tailor::fuzz::read(data, size, [](std::string_view bytes) {
-    const tailor::Tensor tensor = tailor::parse_npy(bytes, "input");
-    if (!(tailor::parse_npy(tailor::print_npy(tensor), "copy") == tensor)) std::abort();
+    const Tensor tensor = parse_npy(bytes, "input");
+    if (!(parse_npy(print_npy(tensor), "copy") == tensor)) std::abort();
   });
 }

@@ -9,6 +9,8 @@
 
 #include "fuzz/fuzz.h"
 
+using namespace tailor::fuzz;
+
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const int file = ::memfd_create("packed", 0);
   static const std::string path = "/proc/self/fd/" + std::to_string(file);
@@ -16,16 +18,16 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       ::pwrite(file, data, size, 0) != static_cast<ssize_t>(size))
     std::abort();
   return tailor::fuzz::read(data, size, [](std::string_view) {
-    tailor::DataConfig config;
+    DataConfig config;
     config.name = "packed";
     config.image_size = 7;
-    const tailor::DataSplits opened = tailor::open_packed(path, config);
+    const DataSplits opened = open_packed(path, config);
     if (opened.shape.size() > 10'000'000) return;  // only slow
     std::vector<uint8_t> pixels(static_cast<size_t>(opened.shape.size()));
     std::vector<float> values(pixels.size());
-    for (const tailor::Images& images : {opened.train, opened.test}) {
+    for (const Images& images : {opened.train, opened.test}) {
       for (int64_t i = 0; i < images->size(); ++i) {
-        if (images->pixel_type() == tailor::PixelType::U8) images->get(i, pixels);
+        if (images->pixel_type() == PixelType::U8) images->get(i, pixels);
         images->get_values(i, values);
       }
     }

@@ -4,16 +4,18 @@
 #include "fuzz/fuzz.h"
 #include "tensors/torch_bytes.h"
 
+using namespace tailor::fuzz;
+
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   return tailor::fuzz::read(data, size, [](std::string_view bytes) {
-    if (bytes.substr(0, 1) != "\x80" || tailor::is_torch_file(bytes)) {
-      tailor::parse_weight_file(bytes, "input");
+    if (bytes.substr(0, 1) != "\x80" || is_torch_file(bytes)) {
+      parse_weight_file(bytes, "input");
       return;
     }
     tailor::testing::ZipWriter zip;
     zip.members = {{"a/data.pkl", std::string(bytes)},
                    {"a/data/0", std::string(24, 'x')},
                    {"a/data/1", std::string(8, 'y')}};
-    tailor::parse_torch_file(zip.bytes(), "input");
+    parse_torch_file(zip.bytes(), "input");
   });
 }

@@ -9,12 +9,13 @@
 #include "support/expect_error.h"
 #include "support/graphs.h"
 #include "support/networks.h"
+#include "support/rooms.h"
 #include "tailor/core/files.h"
 #include "tailor/core/strings.h"
 #include "tailor/emulate/streams.h"
 #include "tailor/tensors/safetensors.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 using testing::every_op_graph;
@@ -412,4 +413,4 @@ TEST_F(DamagedGraphFile, EveryFieldOfADesignsValuesIsChecked) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

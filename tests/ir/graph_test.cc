@@ -1,4 +1,5 @@
 #include "tailor/ir/graph.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 
@@ -8,7 +9,7 @@
 #include "support/graphs.h"
 #include "tailor/core/strings.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 using testing::every_op_graph;
@@ -152,10 +153,11 @@ TEST(InferShape, RefusesWhatDoesNotFitAndNamesTheNode) {
        "graph: n (add): its input 0 has the id 's' and is no skip"},
       {{{x, "s"}}, ops::Relu{}, "graph: n (relu): its input 0 has the id 's' and is no skip"},
       {{x, x}, ops::Add{}, "graph: n (add): expected one skip id for each input but the first"},
-      {{x}, ops::ShortcutPad{1, 2}, "graph: n (shortcut_pad): channels do not fit"},
-      {{x}, ops::ShortcutPad{1, -1}, "graph: n (shortcut_pad): channels do not fit"},
-      {{x}, ops::ShortcutPad{1, INT64_MAX}, "graph: n (shortcut_pad): channels do not fit"},
-      {{x}, ops::ShortcutPad{0, 0}, "graph: n (shortcut_pad): channels do not fit"},
+      {{x}, ops::ShortcutPad{{1, 1}, 2}, "graph: n (shortcut_pad): channels do not fit"},
+      {{x}, ops::ShortcutPad{{1, 1}, -1}, "graph: n (shortcut_pad): channels do not fit"},
+      {{x}, ops::ShortcutPad{{1, 1}, INT64_MAX}, "graph: n (shortcut_pad): channels do not fit"},
+      {{x}, ops::ShortcutPad{{1, 0}, 0}, "graph: n (shortcut_pad): channels do not fit"},
+      {{x}, ops::ShortcutPad{{0, 1}, 0}, "graph: n (shortcut_pad): channels do not fit"},
       {{x},
        testing::square_window<ops::MaxPool2d>(2, 1, 2),
        "graph: n (max_pool2d): pads must be below the kernel of 2, or a window holds nothing"},
@@ -175,7 +177,8 @@ TEST(InferShape, RefusesWhatDoesNotFitAndNamesTheNode) {
   };
   for (const Case& c : cases)
     EXPECT_EQ(message_of(ErrorKind::Data, [&] { shape_of(c.op, c.inputs, 3); }), c.message);
-  EXPECT_EQ(shape_of(ops::ShortcutPad{4, 1}, {x}, 3), (MapShape{3, 2, 2}));
+  EXPECT_EQ(shape_of(ops::ShortcutPad{{4, 4}, 1}, {x}, 3), (MapShape{3, 2, 2}));
+  EXPECT_EQ(shape_of(ops::ShortcutPad{{1, 4}, 1}, {x}, 3), (MapShape{3, 6, 2}));
   EXPECT_EQ(shape_of(ops::ZeroPad{{1, 2, 3, 4}}, {x}, 0), (MapShape{2, 10, 11}));
 }
 
@@ -255,4 +258,4 @@ TEST(VerifyGraph, FindsWhatIsBroken) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

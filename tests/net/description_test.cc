@@ -4,9 +4,10 @@
 
 #include "support/expect_error.h"
 #include "support/layers.h"
+#include "support/rooms.h"
 #include "tailor/net/network.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 using testing::conv_of;
@@ -205,4 +206,4 @@ TEST(Layers, ABatchNormFoldsOnlyIntoTheConvolutionOfItsOwnChain) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

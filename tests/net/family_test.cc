@@ -1,6 +1,7 @@
 // A family is a record: registered here, it is known to configurations, names and errors without a
 // line in any other file.
 #include "tailor/net/family.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 
@@ -8,7 +9,7 @@
 
 #include "support/expect_error.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 /// QuartzNet in small: separable stages on one row, a projection around them, an answer for each
@@ -76,4 +77,4 @@ TEST_F(OwnFamily, IsAChoiceOfTheConfigurationAndItsReference) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

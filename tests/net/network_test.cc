@@ -1,4 +1,5 @@
 #include "tailor/net/network.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 
@@ -9,7 +10,7 @@
 #include "support/layers.h"
 #include "tailor/core/strings.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 using testing::conv_of;
@@ -368,4 +369,4 @@ TEST(VerifyTensors, CutsALongList) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

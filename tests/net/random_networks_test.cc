@@ -1,6 +1,7 @@
 // The networks that other rooms draw from a seed: always well-formed, always the same, and every
 // feature comes.
 #include "support/random_networks.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 
@@ -8,7 +9,7 @@
 
 #include "support/layers.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 TEST(RandomNetworks, AreWellFormedAndReadBackAsTheyWereWritten) {
@@ -63,4 +64,4 @@ TEST(RandomNetworks, HaveEveryFeatureOften) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

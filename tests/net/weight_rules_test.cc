@@ -1,5 +1,6 @@
 // Foreign names to ours: every tensor of file and network is accounted for, and its values arrive.
 #include "tailor/net/weight_rules.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 
@@ -9,7 +10,7 @@
 #include "tailor/core/files.h"
 #include "tailor/core/strings.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 using testing::expect_error;
@@ -566,4 +567,4 @@ TEST(WeightRules, EveryBuiltInSetIsReadAndSaysItsPreprocessing) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

@@ -9,10 +9,11 @@
 #include <cmath>
 #include <set>
 
+#include "support/rooms.h"
 #include "tailor/core/random.h"
 #include "tailor/net/network.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 struct Case {
@@ -275,4 +276,4 @@ TEST(Convolution, AtensFloat64AgreesWithTheDefinition) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

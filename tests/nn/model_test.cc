@@ -1,6 +1,7 @@
 // LibTorch against the float64 emulator: two programs that share nothing but the description. Then
 // what surgery must keep and what it must lose.
 #include "tailor/nn/model.h"
+#include "support/rooms.h"
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cross_entropy_loss.h>
@@ -15,7 +16,7 @@
 #include "tailor/emulate/float64.h"
 #include "tailor/surgery/surgery.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 using testing::Surgery;
@@ -242,4 +243,4 @@ TEST(Alter, ANewProjectionStartsAsNothing) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

@@ -5,9 +5,10 @@
 #include <gtest/gtest.h>
 
 #include "nn/convolution.h"
+#include "support/rooms.h"
 #include "tailor/nn/model.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 at::Tensor f(const std::vector<int64_t>& shape, int64_t a, int64_t b) {
@@ -165,4 +166,4 @@ TEST(PyTorch, ADepthwiseSeparableBlockIsItsForwardBackwardAndStatistics) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

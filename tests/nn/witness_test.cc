@@ -1,5 +1,6 @@
 // The witness agrees where kernels are right, at any depth, and names the layer where one is not.
 #include "tailor/nn/witness.h"
+#include "support/rooms.h"
 
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/ones.h>
@@ -11,7 +12,7 @@
 #include "support/layers.h"
 #include "support/networks.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 /// Random images, channels-last.
@@ -116,4 +117,4 @@ TEST(Witness, LeavesTheNetworkAsItIs) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

@@ -1,5 +1,6 @@
 // A checkpoint is read back as it was written; anything else is refused, and never a crash.
 #include "tailor/run/checkpoint.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 
@@ -10,7 +11,7 @@
 #include "tailor/core/files.h"
 #include "tailor/tensors/safetensors.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 Checkpoint small_checkpoint() {
@@ -228,4 +229,4 @@ TEST(WeightsDigest, DependsOnEveryByteAndName) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

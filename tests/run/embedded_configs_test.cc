@@ -4,13 +4,14 @@
 
 #include <map>
 
+#include "support/rooms.h"
 #include "tailor/core/embedded.h"
 #include "tailor/core/strings.h"
 #include "tailor/run/matrix.h"
 #include "tailor/run/run_config.h"
 #include "tailor/surgery/surgery.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 /// The network as the data set makes it.
@@ -172,4 +173,4 @@ resnet8_svhn_shorten before svhn pad_crop 80x128 cosine 0 60x128 hold_then_cosin
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

@@ -1,12 +1,13 @@
 #include <gtest/gtest.h>
 
 #include "support/expect_error.h"
+#include "support/rooms.h"
 #include "tailor/core/embedded.h"
 #include "tailor/core/files.h"
 #include "tailor/run/matrix.h"
 #include "tailor/run/run_config.h"
 
-namespace tailor::load_test {
+namespace tailor::test::load_test {
 namespace {
 
 using testing::expect_error;
@@ -249,4 +250,4 @@ TEST(KeysWithoutEffect, AreTheUsersOwnKeysOnly) {
 }
 
 }  // namespace
-}  // namespace tailor::load_test
+}  // namespace tailor::test::load_test

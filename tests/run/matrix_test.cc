@@ -1,11 +1,12 @@
 // A matrix stands for the product of its axes; what is wrong in it is named where it stands.
 #include "tailor/run/matrix.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 
 #include "support/expect_error.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 using testing::message_of;
@@ -100,4 +101,4 @@ TEST(Matrix, RefusesNamesThatDoNotTellItsMembersApart) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

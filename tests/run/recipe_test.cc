@@ -1,5 +1,6 @@
 // A recipe is a list of phases, and a configuration's recipe is what its run always was.
 #include "tailor/run/recipe.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 
@@ -7,7 +8,7 @@
 #include "tailor/core/files.h"
 #include "tailor/run/shared_run.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 RunConfig with_teacher() {
@@ -124,4 +125,4 @@ TEST(SharedFolder, IsNamedByWhatDecidesTheWeights) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

@@ -1,5 +1,6 @@
 // The files of a run of version 1 are records: read and written again they are the same bytes.
 #include "tailor/run/results.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 
@@ -8,7 +9,7 @@
 #include "tailor/core/process.h"
 #include "tailor/core/strings.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 template <class Record>
@@ -72,4 +73,4 @@ TEST_F(Results, AnUnknownKeyIsSaid) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

@@ -1,5 +1,6 @@
 // Messages are asserted whole: they are what a user has when a run does not start.
 #include "tailor/run/run_config.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 
@@ -7,7 +8,7 @@
 
 #include "support/expect_error.h"
 
-namespace tailor::run_config_test {
+namespace tailor::test::run_config_test {
 namespace {
 
 using testing::expect_error;
@@ -260,4 +261,4 @@ TEST(ConfigKeys, AreEveryKeyThatSetTakesWithItsNames) {
 }
 
 }  // namespace
-}  // namespace tailor::run_config_test
+}  // namespace tailor::test::run_config_test

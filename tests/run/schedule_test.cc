@@ -1,4 +1,5 @@
 #include "tailor/run/schedule.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +7,7 @@
 
 #include "support/expect_error.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 constexpr double kStep = 0.25;  // four steps an epoch
@@ -77,4 +78,4 @@ TEST(HoldEpochs, EndAlphaEpochsAfterTheLastEdit) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

@@ -1,6 +1,7 @@
 // Designs for tests in one call: plan, size, realise.
 #pragma once
 
+#include "support/rooms.h"
 #include "tailor/design/design.h"
 
 namespace tailor::testing {

@@ -8,6 +8,7 @@
 #include <initializer_list>
 #include <string>
 
+#include "support/rooms.h"
 #include "tailor/core/error.h"
 
 namespace tailor::testing {

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "support/rooms.h"
 #include "tailor/core/files.h"
 #include "tailor/core/strings.h"
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "support/graphs.h"
+#include "support/rooms.h"
 #include "tailor/core/strings.h"
 
 namespace tailor::testing {

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "support/rooms.h"
 #include "tailor/core/random.h"
 #include "tailor/ir/graph.h"
 
@@ -30,11 +31,11 @@ inline Graph every_op_graph() {
   g.value(input).shape = {2, 6, 5};
   const ValueId padded = g.add_node(ops::ZeroPad{{1, 1, 1, 1}}, "zeropad", {input});
   ops::Conv2d conv;
-  conv.window = tailor::square_window(3, 2);
+  conv.window = tensors::square_window(3, 2);
   ValueId x = g.add_node(conv, "conv", {padded}, 3);
   x = g.add_node(ops::BatchNorm{1e-3}, "bn", {x});
   x = g.add_node(ops::Relu{}, "relu", {x});
-  const ValueId skip = g.add_node(ops::ShortcutPad{2, 1}, "shortcut", {input}, 3);
+  const ValueId skip = g.add_node(ops::ShortcutPad{{2, 2}, 1}, "shortcut", {input}, 3);
   x = g.add_node(ops::Add{}, "add", {x, {skip, "s.skip"}});
   const ValueId clone = g.add_node(ops::Clone{}, "clone", {x});
   const ValueId copy = g.add_value("clone.copy", g.value(x).shape);
@@ -126,7 +127,7 @@ A same_window(const MapShape& x, int64_t kernel, int64_t stride) {
     return std::max<int64_t>(((n + stride - 1) / stride - 1) * stride + kernel - n, 0);
   };
   A a;
-  a.window = tailor::square_window(kernel, stride);
+  a.window = tensors::square_window(kernel, stride);
   Pads& pads = a.window.pads;
   pads.top = sum(x.height) / 2, pads.bottom = sum(x.height) - pads.top;
   pads.left = sum(x.width) / 2, pads.right = sum(x.width) - pads.left;
@@ -136,7 +137,7 @@ A same_window(const MapShape& x, int64_t kernel, int64_t stride) {
 template <class A>
 A square_window(int64_t kernel, int64_t stride, int64_t pad) {
   A a;
-  a.window = tailor::square_window(kernel, stride, pad);
+  a.window = tensors::square_window(kernel, stride, pad);
   return a;
 }
 
@@ -172,7 +173,7 @@ inline Graph windows_graph(int64_t height, int64_t width, bool shortened) {
   b.conv("b1.conv2", b.at, same_window<ops::Conv2d>(shape(b.at), 2, 1), 8);
   end("b1.conv2", true);
   x = from = b.at;
-  from = b.add(ops::ShortcutPad{1, 1}, "b2.shortcut", {from}, 10);
+  from = b.add(ops::ShortcutPad{{1, 1}, 1}, "b2.shortcut", {from}, 10);
   a = same_window<ops::Conv2d>(shape(x), 3, 1);
   a.groups = 2;
   b.conv("b2.conv1", x, a, 10);

@@ -1,6 +1,7 @@
 // The layer of a kind in a chain, to look at or to change.
 #pragma once
 
+#include "support/rooms.h"
 #include "tailor/net/network.h"
 
 namespace tailor::testing {

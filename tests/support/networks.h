@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "support/random_networks.h"
+#include "support/rooms.h"
 #include "tailor/core/random.h"
 #include "tailor/design/lower.h"
 #include "tailor/net/network.h"

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "support/rooms.h"
 #include "tailor/core/files.h"
 #include "tailor/data/codec.h"
 

@@ -6,6 +6,7 @@
 
 #include "support/designs.h"
 #include "support/networks.h"
+#include "support/rooms.h"
 #include "tailor/target/target.h"
 
 namespace tailor::testing {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "support/graphs.h"
+#include "support/rooms.h"
 
 namespace tailor::testing {
 

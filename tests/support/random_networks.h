@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "support/rooms.h"
 #include "tailor/core/random.h"
 #include "tailor/core/strings.h"
 #include "tailor/net/network.h"
@@ -94,7 +95,7 @@ class RandomNetwork {
     const int64_t multiplier = one_in(4) ? 2 : 1, in = at_.channels;
     const int64_t out = filters();
     add(s.layers, ConvLayer{in, in * multiplier, window(), in, one_in(4)});
-    add(s.layers, ConvLayer{at_.channels, out, tailor::square_window(1), 1, false});
+    add(s.layers, ConvLayer{at_.channels, out, tensors::square_window(1), 1, false});
     add(s.layers, BatchNormLayer{});
     if (!one_in(4)) add(s.layers, ReluLayer{});
     return s;
@@ -163,15 +164,14 @@ class RandomNetwork {
       layers = {BatchNormLayer{}};
       return true;
     }
-    const bool even = stride.height == stride.width || from.height == 1;
     const int64_t room = to.channels - from.channels;
-    if (which == 2 && room >= 0 && even) {
+    if (which == 2 && room >= 0) {
       layers = {PickLayer{to.channels, stride, below(room + 1)}};
     } else if (which == 3) {  // depthwise, then pointwise
       Window depthwise{{1, from.width > 2 ? 3 : 1}, stride, {1, 1}, {}};
       depthwise.pads.left = depthwise.pads.right = depthwise.kernel.width / 2;
       layers = {ConvLayer{from.channels, from.channels, depthwise, from.channels, one_in(2)},
-                ReluLayer{}, ConvLayer{from.channels, to.channels, tailor::square_window(1), 1},
+                ReluLayer{}, ConvLayer{from.channels, to.channels, tensors::square_window(1), 1},
                 BatchNormLayer{}};
     } else {
       layers = projection(from.channels, to.channels, stride, !one_in(3));
@@ -190,7 +190,7 @@ class RandomNetwork {
       add(layers, BatchNormLayer{});
       add(layers, ReluLayer{});
     }
-    add(layers, ConvLayer{at_.channels, classes, tailor::square_window(1), 1, true});
+    add(layers, ConvLayer{at_.channels, classes, tensors::square_window(1), 1, true});
     return layers;
   }
 

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "support/rooms.h"
 #include "tailor/core/files.h"
 #include "tailor/core/json.h"
 #include "tailor/core/strings.h"

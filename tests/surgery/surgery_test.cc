@@ -1,6 +1,7 @@
 // The schedule tables are the paper's, the authors' release and their Bonito fork; the counts after
 // surgery are the paper's networks with their dead projections really erased.
 #include "tailor/surgery/surgery.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 
@@ -10,7 +11,7 @@
 #include "support/layers.h"
 #include "tailor/core/strings.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 using testing::expect_error;
@@ -476,4 +477,4 @@ TEST(AlterationText, ReadsTheSameInLogAndFile) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

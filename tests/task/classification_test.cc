@@ -1,4 +1,5 @@
 #include "tailor/task/classification.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 
@@ -7,7 +8,7 @@
 
 #include "support/expect_error.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 TEST(PredictedClass, IsTheLargestAndTheFirstOnTies) {
@@ -173,4 +174,4 @@ TEST(EvaluationMeter, AnOutputThatIsNotFiniteIsAnErrorAndNoClass) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

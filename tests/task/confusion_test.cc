@@ -1,4 +1,5 @@
 #include "tailor/task/confusion.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 
@@ -7,7 +8,7 @@
 #include "support/expect_error.h"
 #include "tailor/core/strings.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 /// Class 0: 3 right, 2 as 1, 2 as 3. Class 1: 1 right. Class 2: none. Class 3: 1 as 0, 4 as 2.
@@ -114,4 +115,4 @@ TEST(ConfusionPicture, NeedsAsManyNamesAsClasses) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

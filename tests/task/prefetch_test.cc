@@ -1,5 +1,6 @@
 // What comes out does not depend on threads or depth, and what goes wrong is told to whoever asks.
 #include "tailor/task/prefetch.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 
@@ -8,7 +9,7 @@
 
 #include "tailor/core/error.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 /// Batch n holds n squared; later ones are made faster, so that threads overtake one another.
@@ -84,4 +85,4 @@ TEST(Prefetcher, StopsInTheMiddle) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

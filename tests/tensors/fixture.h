@@ -3,6 +3,8 @@
 
 #include <string>
 
+#include "support/rooms.h"
+
 namespace tailor::testing {
 
 inline std::string fixture(const std::string& name) {

@@ -1,6 +1,7 @@
 // Bytes as numpy.lib.format describes them, written out by hand; tests/tensors/fixtures has files
 // that NumPy itself wrote.
 #include "tailor/tensors/npy.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 
@@ -12,7 +13,7 @@
 #include "tensors/fixture.h"
 #include "tensors/torch_bytes.h"
 
-namespace tailor::npy_test {
+namespace tailor::test::npy_test {
 namespace {
 
 using testing::expect_error;
@@ -187,4 +188,4 @@ TEST(Npy, AMissingFileIsNamed) {
 }
 
 }  // namespace
-}  // namespace tailor::npy_test
+}  // namespace tailor::test::npy_test

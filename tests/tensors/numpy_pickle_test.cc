@@ -1,12 +1,13 @@
 // Pickles of NumPy arrays, byte by byte as Python 2 wrote CIFAR's.
 #include "tailor/tensors/numpy_pickle.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 
 #include "support/expect_error.h"
 #include "tensors/torch_bytes.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 using namespace testing;
@@ -110,4 +111,4 @@ TEST(NumpyPickle, AnArrayRecalledByEveryKeyIsMadeForNoneButTheWanted) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

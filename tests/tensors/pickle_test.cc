@@ -6,10 +6,11 @@
 #include <limits>
 
 #include "support/expect_error.h"
+#include "support/rooms.h"
 #include "tensors/printable.h"
 #include "tensors/torch_bytes.h"
 
-namespace tailor::pickle_test {
+namespace tailor::test::pickle_test {
 namespace {
 
 using testing::expect_error;
@@ -228,4 +229,4 @@ TEST(Pickle, PrintsOtherPeoplesTextsSafely) {
 }
 
 }  // namespace
-}  // namespace tailor::pickle_test
+}  // namespace tailor::test::pickle_test

@@ -1,10 +1,11 @@
 #include "tailor/tensors/preprocessing.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 
 #include "support/expect_error.h"
 
-namespace tailor::preprocessing_test {
+namespace tailor::test::preprocessing_test {
 namespace {
 
 TEST(Preprocessing, RoundTripsExactly) {
@@ -32,4 +33,4 @@ TEST(Preprocessing, RefusesMeansWithoutPositiveDeviations) {
 }
 
 }  // namespace
-}  // namespace tailor::preprocessing_test
+}  // namespace tailor::test::preprocessing_test

@@ -1,6 +1,7 @@
 // The file is read by others and outlives us: its bytes are pinned, and whatever is not exactly
 // such a file is refused.
 #include "tailor/tensors/safetensors.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 
@@ -9,7 +10,7 @@
 #include "support/expect_error.h"
 #include "tailor/core/files.h"
 
-namespace tailor::safetensors_test {
+namespace tailor::test::safetensors_test {
 namespace {
 
 using testing::expect_error;
@@ -209,4 +210,4 @@ TEST(Safetensors, AMissingFileIsNamed) {
 }
 
 }  // namespace
-}  // namespace tailor::safetensors_test
+}  // namespace tailor::test::safetensors_test

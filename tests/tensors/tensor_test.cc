@@ -1,11 +1,12 @@
 #include "tailor/tensors/tensor.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 
 #include "support/expect_error.h"
 #include "tailor/tensors/map_shape.h"
 
-namespace tailor::tensor_test {
+namespace tailor::test::tensor_test {
 namespace {
 
 using testing::expect_error;
@@ -80,4 +81,4 @@ TEST(Shapes, ArePrinted) {
 }
 
 }  // namespace
-}  // namespace tailor::tensor_test
+}  // namespace tailor::test::tensor_test

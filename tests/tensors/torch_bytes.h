@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "support/rooms.h"
+
 namespace tailor::testing {
 
 template <size_t N>

@@ -1,6 +1,7 @@
 // Files of PyTorch 2.13 (tests/tensors/fixtures/make.py says what is in them), and files that it
 // would never write.
 #include "tailor/tensors/torch_file.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 
@@ -12,7 +13,7 @@
 #include "tensors/fixture.h"
 #include "tensors/torch_bytes.h"
 
-namespace tailor::torch_file_test {
+namespace tailor::test::torch_file_test {
 namespace {
 
 using testing::call;
@@ -478,4 +479,4 @@ TEST(TorchFile, QuantisedLayersAreNamedAndNotPassedOver) {
 }
 
 }  // namespace
-}  // namespace tailor::torch_file_test
+}  // namespace tailor::test::torch_file_test

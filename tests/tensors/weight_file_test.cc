@@ -1,5 +1,6 @@
 // A file is what its bytes say, whatever its name.
 #include "tailor/tensors/weight_file.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 
@@ -12,7 +13,7 @@
 #include "tensors/fixture.h"
 #include "tensors/torch_bytes.h"
 
-namespace tailor::weight_file_test {
+namespace tailor::test::weight_file_test {
 namespace {
 
 using testing::expect_error;
@@ -189,4 +190,4 @@ TEST(WeightFile, RefusesAnythingElseByItsFirstBytes) {
 }
 
 }  // namespace
-}  // namespace tailor::weight_file_test
+}  // namespace tailor::test::weight_file_test

@@ -1,8 +1,9 @@
 #include "tailor/tensors/window.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 TEST(Window, CountsItsPlacesOnAMap) {
@@ -22,4 +23,4 @@ TEST(Window, ReadsAsPeopleWriteIt) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

@@ -4,7 +4,8 @@
 A forbidden include compiles, so something has to look. The declarations are the tailor_room() lines
 of src/CMakeLists.txt. Public headers are "tailor/<room>/x.h", private ones "<room>/x.h"; tests may
 include every room. Also fails on a LibTorch, CLI11, spdlog, nlohmann or iostream header outside the
-rooms or files that own it.
+rooms or files that own it, on a target that includes another, and where the namespaces of
+tailor/core/rooms.h see other rooms than those declared.
 """
 import re
 import sys
@@ -48,6 +49,10 @@ for path in sorted([*source.glob("include/tailor/*/**/*.h"), *source.glob("src/*
             continue
         header = include.group(1)
         own = re.match(r'"(?:tailor/)?([a-z]+)/', header)
+        target = re.match(r'"(?:tailor/)?target/([a-z]+)/', header)
+        if target and re.search(r"/target/([a-z]+)/", name):
+            if f"/target/{target.group(1)}/" not in name:
+                findings.append(f"{name}:{number}: a target includes another's {header}")
         if own and own.group(1) not in allowed:
             findings.append(f"{name}:{number}: room {room} includes {header}, but declares only: "
                             f"{' '.join(sorted(allowed - {room})) or 'nothing'}")
@@ -55,5 +60,12 @@ for path in sorted([*source.glob("include/tailor/*/**/*.h"), *source.glob("src/*
             if re.match(pattern, header) and not any(name.startswith(f) for f in files):
                 findings.append(f"{name}:{number}: {header} belongs to "
                                 f"{', '.join(files) or 'no file'}")
+ladder = (source / "include/tailor/core/rooms.h").read_text()
+for room, deps in rooms.items():
+    body = re.search(rf"^namespace {room} {{(.*?)}}", ladder, re.M | re.S)
+    seen = set(re.findall(r"using namespace (\w+);", body.group(1))) if body else None
+    if seen != deps:
+        findings.append(f"include/tailor/core/rooms.h: namespace {room} sees {seen}, "
+                        f"but the room declares {deps}")
 print("\n".join(findings) if findings else f"{len(rooms)} rooms keep their declared dependencies")
 sys.exit(bool(findings))

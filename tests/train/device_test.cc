@@ -1,11 +1,12 @@
 // Which device a configuration means; what is not there is an error that names what is.
 #include "tailor/train/device.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 
 #include "support/expect_error.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 TEST(Device, TheCpuIsAlwaysThereAndFirst) {
@@ -31,4 +32,4 @@ TEST(Device, WhatIsNotThereIsAnErrorThatNamesWhatIs) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

@@ -1,5 +1,6 @@
 // One step on its own, and that surgery changes weights, gradients and slots in one go.
 #include "tailor/train/learner.h"
+#include "support/rooms.h"
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cross_entropy_loss.h>
@@ -9,7 +10,7 @@
 #include "support/networks.h"
 #include "tailor/nn/host.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 /// Four random images with labels.
@@ -125,4 +126,4 @@ TEST(Learner, WhatAnAlterationAddsComesWithSlotsOfZero) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

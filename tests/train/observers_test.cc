@@ -1,12 +1,13 @@
 // Each observer alone: what the loop says, and what becomes of it.
 #include "tailor/train/observers.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 
 #include "tailor/core/files.h"
 #include "tailor/task/classification.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 EpochEnd small_epoch() {
@@ -69,4 +70,4 @@ TEST(ProgressBar, ShowsTheRunningFigures) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

@@ -1,6 +1,7 @@
 // Each optimiser on a small problem, against losses that PyTorch 2.13 and NeMo's rule in float64
 // have on it; then what surgery and checkpoints ask of slots.
 #include "tailor/train/optimizer.h"
+#include "support/rooms.h"
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/add.h>
@@ -17,7 +18,7 @@
 #include "tailor/nn/host.h"
 #include "train/optimizers.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 /// a [2, 3] from -1 to 1, b [3] of 0.5.
@@ -238,4 +239,4 @@ TEST(Optimizer, AnotherKindIsOneClass) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

@@ -1,6 +1,7 @@
 // A recipe of three phases: a teacher, a student that loses its skips, and a second student of the
 // first. Whatever is interrupted goes on, and what is done is not done again.
 #include "tailor/train/recipe.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 
@@ -13,7 +14,7 @@
 #include "tailor/run/results.h"
 #include "tailor/run/shared_run.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 /// Notes the bars of the epochs, and sends SIGINT at the step that is asked for.
@@ -157,4 +158,4 @@ TEST(Recipe, WhatCannotWorkInALaterPhaseIsSaidBeforeAnyIsTrained) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

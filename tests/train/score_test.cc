@@ -8,9 +8,10 @@
 
 #include <limits>
 
+#include "support/rooms.h"
 #include "tailor/task/classification.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 DataSplits no_data() {
@@ -83,4 +84,4 @@ TEST(Score, TheObjectiveCountsAsTheTaskDoes) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

@@ -1,6 +1,7 @@
 // Another task: an answer that is a number, judged by how far it is off. It has its own examples,
 // loss and meter, and no file of another room knows it; the loop trains it like any other.
 #include "tailor/task/task.h"
+#include "support/rooms.h"
 
 #include <ATen/ops/mse_loss.h>
 #include <gtest/gtest.h>
@@ -13,7 +14,7 @@
 #include "tailor/train/objective.h"
 #include "tailor/train/trainer.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 /// The mean distance of answers, over everything seen.
@@ -125,4 +126,4 @@ TEST(AnotherTask, IsTrainedByTheSameLoopAndJudgedByItsOwnFigure) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

@@ -1,6 +1,7 @@
 // A run that was interrupted anywhere and resumed is the run that was not: equal weights, bit for
 // bit, and equal records but for times.
 #include "tailor/train/trainer.h"
+#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -16,7 +17,7 @@
 #include "tailor/core/strings.h"
 #include "tailor/data/batch.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 RunConfig small_config() {
@@ -501,4 +502,4 @@ TEST(Trainer, MixupTrainsOnBothLabelsAndResumes) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

@@ -9,7 +9,7 @@
 #include "tailor/core/progress.h"
 #include "tailor/core/record.h"
 
-namespace tailor {
+namespace tailor::check {
 
 struct CheckOptions {
   std::string compiler;  // empty: $CXX, else c++
@@ -38,4 +38,4 @@ struct CheckReport {
 CheckReport check_project(const std::string& folder, const CheckOptions& options = {},
                           Progress& progress = null_progress());
 
-}  // namespace tailor
+}  // namespace tailor::check

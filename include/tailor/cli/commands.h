@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-namespace tailor {
+namespace tailor::cli {
 
 struct CommonOptions {
   bool json = false;
@@ -101,4 +101,4 @@ int run_env(const CommonOptions& options);
 /// The program: parses, runs, turns errors into messages and exit codes (DESIGN.md, "Errors").
 int run_cli(int argc, const char* const* argv);
 
-}  // namespace tailor
+}  // namespace tailor::cli

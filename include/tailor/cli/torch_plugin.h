@@ -9,7 +9,7 @@
 #include "tailor/core/json.h"
 #include "tailor/net/network.h"
 
-namespace tailor {
+namespace tailor::cli {
 
 struct TorchPlugin {
   int (*train)(const TrainOptions& options);
@@ -23,6 +23,6 @@ struct TorchPlugin {
 const TorchPlugin& open_torch();
 bool torch_is_built();
 
-}  // namespace tailor
+}  // namespace tailor::cli
 
-extern "C" const tailor::TorchPlugin* tailor_torch_plugin();
+extern "C" const tailor::cli::TorchPlugin* tailor_torch_plugin();

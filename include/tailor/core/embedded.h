@@ -3,7 +3,7 @@
 
 #include "tailor/core/span.h"
 
-namespace tailor {
+namespace tailor::core {
 
 struct EmbeddedFile {
   const char* name;  // path relative to the embedded folder
@@ -23,4 +23,4 @@ Span<const EmbeddedFile> embedded_hls_native();
 /// src/target/hls/skeleton: Tcl scripts and other texts with @{slots}.
 Span<const EmbeddedFile> embedded_hls_skeleton();
 
-}  // namespace tailor
+}  // namespace tailor::core

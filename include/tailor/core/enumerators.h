@@ -9,7 +9,7 @@
 
 #include "tailor/core/span.h"
 
-namespace tailor {
+namespace tailor::core {
 
 using Names = Span<const char* const>;
 
@@ -30,11 +30,11 @@ std::optional<E> find_enumerator(std::string_view name) {
 
 inline std::vector<std::string> texts(Names names) { return {names.begin(), names.end()}; }
 
-}  // namespace tailor
+}  // namespace tailor::core
 
 /// Behind an enumeration whose values count from 0: its names, in their order.
 #define TAILOR_ENUMERATORS(E, ...)                         \
-  inline ::tailor::Names names_of(E) {                     \
+  inline ::tailor::core::Names names_of(E) {               \
     static constexpr const char* kNames[] = {__VA_ARGS__}; \
     return {kNames, std::size(kNames)};                    \
   }                                                        \

@@ -8,7 +8,9 @@
 #include <string>
 #include <utility>
 
-namespace tailor {
+#include "tailor/core/rooms.h"
+
+namespace tailor::core {
 
 enum class ErrorKind { Usage, Config, Data, Unsupported, Mismatch, ExternalTool, Internal };
 
@@ -35,11 +37,11 @@ template <class... Args>
 [[noreturn]] void fail_check(const char* file, int line, const char* condition,
                              const std::string& message);
 
-}  // namespace tailor
+}  // namespace tailor::core
 
 /// For bugs, never for bad input: throws ErrorKind::Internal with file and line.
-#define TAILOR_CHECK(condition, ...)                                                       \
-  do {                                                                                     \
-    if (!(condition))                                                                      \
-      ::tailor::fail_check(__FILE__, __LINE__, #condition, ::fmt::format("" __VA_ARGS__)); \
+#define TAILOR_CHECK(condition, ...)                                                             \
+  do {                                                                                           \
+    if (!(condition))                                                                            \
+      ::tailor::core::fail_check(__FILE__, __LINE__, #condition, ::fmt::format("" __VA_ARGS__)); \
   } while (false)

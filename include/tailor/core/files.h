@@ -9,7 +9,7 @@
 
 #include "tailor/core/span.h"
 
-namespace tailor {
+namespace tailor::core {
 
 /// Whole file as bytes. Throws Data with `what` ("checkpoint") and the path.
 std::string read_file(const std::string& path, std::string_view what = "file");
@@ -86,4 +86,4 @@ class TemporaryDirectory {
 /// SHA-256 (FIPS 180-4) as 64 hex digits.
 std::string sha256(std::string_view bytes);
 
-}  // namespace tailor
+}  // namespace tailor::core

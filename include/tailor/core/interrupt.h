@@ -5,7 +5,9 @@
 
 #include <exception>
 
-namespace tailor {
+#include "tailor/core/rooms.h"
+
+namespace tailor::core {
 
 /// Installs the handlers for SIGINT and SIGTERM.
 void install_interrupt_handlers();
@@ -28,4 +30,4 @@ class Interrupted : public std::exception {
 /// Throws Interrupted if a signal is pending.
 void throw_if_interrupted();
 
-}  // namespace tailor
+}  // namespace tailor::core

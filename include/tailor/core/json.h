@@ -12,7 +12,7 @@
 
 #include "tailor/core/error.h"
 
-namespace tailor {
+namespace tailor::core {
 
 class Json {
  public:
@@ -90,4 +90,4 @@ class Json {
   std::variant<std::monostate, bool, int64_t, double, std::string, Array, Object> value_;
 };
 
-}  // namespace tailor
+}  // namespace tailor::core

@@ -8,7 +8,9 @@
 #include <string_view>
 #include <utility>
 
-namespace tailor {
+#include "tailor/core/rooms.h"
+
+namespace tailor::core {
 
 enum class LogLevel { Trace, Debug, Info, Warn, Error, Off };
 
@@ -40,4 +42,4 @@ void log_warn(std::string_view channel, fmt::format_string<Args...> format, Args
   log_at(LogLevel::Warn, channel, format, std::forward<Args>(args)...);
 }
 
-}  // namespace tailor
+}  // namespace tailor::core

@@ -5,7 +5,9 @@
 #include <utility>
 #include <vector>
 
-namespace tailor {
+#include "tailor/core/rooms.h"
+
+namespace tailor::core {
 
 struct ProcessResult {
   int status = 0;      // exit status, or 128 + signal
@@ -17,4 +19,4 @@ struct ProcessResult {
 ProcessResult run_process(const std::vector<std::string>& argv, const std::string& folder,
                           const std::vector<std::pair<std::string, std::string>>& environment = {});
 
-}  // namespace tailor
+}  // namespace tailor::core

@@ -6,7 +6,9 @@
 #include <memory>
 #include <string>
 
-namespace tailor {
+#include "tailor/core/rooms.h"
+
+namespace tailor::core {
 
 class Progress {
  public:
@@ -34,4 +36,4 @@ bool takes_escapes(int descriptor);
 /// Erases a half-drawn bar so that a log line starts clean; called by the log.
 void clear_progress_line();
 
-}  // namespace tailor
+}  // namespace tailor::core

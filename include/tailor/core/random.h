@@ -8,7 +8,9 @@
 #include <cstdint>
 #include <vector>
 
-namespace tailor {
+#include "tailor/core/rooms.h"
+
+namespace tailor::core {
 
 /// One block of four 32-bit words for (key, counter).
 inline std::array<uint32_t, 4> philox(uint64_t key, uint64_t counter_high, uint64_t counter_low) {
@@ -80,4 +82,4 @@ inline std::vector<int64_t> random_permutation(int64_t n, CounterRandom random) 
   return order;
 }
 
-}  // namespace tailor
+}  // namespace tailor::core

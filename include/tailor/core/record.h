@@ -13,7 +13,7 @@
 #include "tailor/core/json.h"
 #include "tailor/core/span.h"
 
-namespace tailor {
+namespace tailor::core {
 
 class RecordVisitor {
  public:
@@ -98,4 +98,4 @@ Json record_schema(const RecordVisitor::Describe& describe);
 [[noreturn]] void fail_config(const std::string& pointer, const std::string& expected,
                               const std::string& got, const std::string& source);
 
-}  // namespace tailor
+}  // namespace tailor::core

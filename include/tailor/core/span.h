@@ -7,7 +7,7 @@
 
 #include "tailor/core/error.h"
 
-namespace tailor {
+namespace tailor::core {
 
 template <class T>
 class Span {
@@ -39,4 +39,4 @@ class Span {
   size_t size_ = 0;
 };
 
-}  // namespace tailor
+}  // namespace tailor::core

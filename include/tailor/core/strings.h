@@ -8,7 +8,9 @@
 #include <string_view>
 #include <vector>
 
-namespace tailor {
+#include "tailor/core/rooms.h"
+
+namespace tailor::core {
 
 std::vector<std::string> split(std::string_view text, char separator);
 std::string join(const std::vector<std::string>& parts, std::string_view separator);
@@ -36,4 +38,4 @@ std::string list_names(std::string_view name, const std::vector<std::string>& ca
 std::string offer_names(std::string_view name, const std::vector<std::string>& candidates,
                         std::string_view listing);
 
-}  // namespace tailor
+}  // namespace tailor::core

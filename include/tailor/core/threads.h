@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <functional>
 
-namespace tailor {
+#include "tailor/core/rooms.h"
+
+namespace tailor::core {
 
 /// min(CPUs in the affinity mask, cgroup CPU quota rounded up), at least 1.
 int available_threads();
@@ -17,4 +19,4 @@ double cgroup_quota_cpus();
 /// The first exception is rethrown after all threads have stopped.
 void parallel_for(int64_t n, int threads, const std::function<void(int64_t)>& body);
 
-}  // namespace tailor
+}  // namespace tailor::core

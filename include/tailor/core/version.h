@@ -2,11 +2,13 @@
 // builds of one version write the same bytes.
 #pragma once
 
-namespace tailor {
+#include "tailor/core/rooms.h"
+
+namespace tailor::core {
 
 const char* version();
 const char* git_commit();
 const char* build_type();
 const char* compiler();
 
-}  // namespace tailor
+}  // namespace tailor::core

@@ -9,7 +9,7 @@
 
 #include "tailor/data/images.h"
 
-namespace tailor {
+namespace tailor::data {
 
 struct Augmentation {
   bool pad_crop = false;  // 4 black pixels on each side, then a random crop of the image's size
@@ -84,4 +84,4 @@ std::vector<int64_t> epoch_order(int64_t count, int64_t seed, int64_t epoch);
 std::vector<float> normalised_hwc(const ImageDataset& images, int64_t index, MapShape shape,
                                   const Preprocessing& preprocessing, int64_t* label = nullptr);
 
-}  // namespace tailor
+}  // namespace tailor::data

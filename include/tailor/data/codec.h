@@ -9,7 +9,7 @@
 
 #include "tailor/data/images.h"
 
-namespace tailor {
+namespace tailor::data {
 
 /// Larger pictures are refused from their header (a JPEG side can be 65,500).
 constexpr int64_t kMaxPixels = 100'000'000;
@@ -58,4 +58,4 @@ void resample(const uint16_t* pixels_hwc, Extent extent, int64_t channels, RealW
 /// An RGB picture as a PNG file.
 void save_png(const std::string& path, Extent extent, Span<const uint8_t> rgb);
 
-}  // namespace tailor
+}  // namespace tailor::data

@@ -6,7 +6,7 @@
 
 #include "tailor/core/record.h"
 
-namespace tailor {
+namespace tailor::data {
 
 /// What happens to a set with image files that cannot be read.
 enum class Unreadable { Skip, Error };
@@ -61,4 +61,4 @@ void describe(RecordVisitor& v, DataConfig& c);
 /// Throws Config, naming the key as /data/….
 void verify_config(const DataConfig& c, const std::string& source);
 
-}  // namespace tailor
+}  // namespace tailor::data

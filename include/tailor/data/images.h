@@ -17,7 +17,7 @@
 #include "tailor/tensors/map_shape.h"
 #include "tailor/tensors/preprocessing.h"
 
-namespace tailor {
+namespace tailor::data {
 
 /// Size of a picture in pixels.
 struct Extent {
@@ -156,4 +156,4 @@ Images load_cifar_python(const std::vector<CifarFile>& files, const std::string&
 /// index): nothing a linear model can see.
 Images make_synthetic(int64_t count, int64_t first_index, int64_t seed);
 
-}  // namespace tailor
+}  // namespace tailor::data

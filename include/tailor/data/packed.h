@@ -7,7 +7,7 @@
 #include "tailor/core/progress.h"
 #include "tailor/data/images.h"
 
-namespace tailor {
+namespace tailor::data {
 
 /// 1 holds RGB bytes; 2 says how many channels of which PixelType.
 constexpr uint32_t kPackedVersion = 2;
@@ -30,4 +30,4 @@ bool is_packed(const std::string& path);
 /// config say how evaluation sees the images.
 DataSplits open_packed(const std::string& path, const DataConfig& config);
 
-}  // namespace tailor
+}  // namespace tailor::data

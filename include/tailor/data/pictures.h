@@ -7,7 +7,7 @@
 
 #include "tailor/data/images.h"
 
-namespace tailor {
+namespace tailor::data {
 
 /// JPEG, PNG (by content) and .npy files ([rows, columns, channels] or [rows, columns], of the
 /// types and with the values of an npy set's images) as evaluation sees a folder's pictures: short
@@ -16,4 +16,4 @@ namespace tailor {
 /// that breaks off in report().damaged.
 Images open_pictures(std::vector<std::string> paths, MapShape shape, int64_t resize);
 
-}  // namespace tailor
+}  // namespace tailor::data

@@ -9,7 +9,7 @@
 #include "tailor/core/enumerators.h"
 #include "tailor/data/images.h"
 
-namespace tailor {
+namespace tailor::data {
 
 struct SourceTraits {
   const char* name;                        // "cifar10"
@@ -58,4 +58,4 @@ const SourceTraits& traits_of(const DataConfig& config);
 /// In the order of the documentation.
 Names data_source_names();
 
-}  // namespace tailor
+}  // namespace tailor::data

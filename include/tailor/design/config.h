@@ -7,7 +7,7 @@
 #include "tailor/core/record.h"
 #include "tailor/fixed/fixed_type.h"
 
-namespace tailor {
+namespace tailor::design {
 
 enum class Layout { Fused, Stock };
 TAILOR_ENUMERATORS(Layout, "fused", "stock")
@@ -31,4 +31,4 @@ struct ExportConfig {
 
 void describe(RecordVisitor& v, ExportConfig& c);
 
-}  // namespace tailor
+}  // namespace tailor::design

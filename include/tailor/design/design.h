@@ -14,7 +14,7 @@
 #include "tailor/emulate/streams.h"
 #include "tailor/ir/operation.h"
 
-namespace tailor {
+namespace tailor::design {
 
 /// Types of weights and streams: one for all stages, and exceptions.
 struct Precision {
@@ -147,4 +147,4 @@ class Design {
 /// The device is for the record (provenance): the sizes are the sizing's.
 Design realise(const Plan& plan, const Sizing& sizing, const Device& device);
 
-}  // namespace tailor
+}  // namespace tailor::design

@@ -8,7 +8,7 @@
 
 #include "tailor/core/record.h"
 
-namespace tailor {
+namespace tailor::design {
 
 /// Resources of a whole card, before a shell takes its share.
 struct Device {
@@ -23,4 +23,4 @@ struct Device {
 Device find_device(const std::string& name_or_path);
 std::vector<std::string> device_names();
 
-}  // namespace tailor
+}  // namespace tailor::design

@@ -9,7 +9,7 @@
 
 #include "tailor/design/design.h"
 
-namespace tailor {
+namespace tailor::design {
 
 /// The layout and types that the section asks for.
 Plan plan_export(const Lowered& lowered, const ExportConfig& config, double input_magnitude);
@@ -56,4 +56,4 @@ int64_t total(const RecordVisitor::Named<int64_t>& counts);
 /// To six digits, as files have what is measured.
 double six_digits(double value);
 
-}  // namespace tailor
+}  // namespace tailor::design

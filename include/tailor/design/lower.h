@@ -6,7 +6,7 @@
 #include "tailor/ir/graph.h"
 #include "tailor/net/network.h"
 
-namespace tailor {
+namespace tailor::design {
 
 /// A graph as trained: nodes of the network, none fused, folded or typed. Whoever reads graphs
 /// takes it as one; whoever makes a design of it takes nothing else.
@@ -31,4 +31,4 @@ Lowered lower(const Network& network, const TensorMap& tensors, const std::strin
 /// there is no witness.
 void verify_witness(const Graph& graph, const std::string& where);
 
-}  // namespace tailor
+}  // namespace tailor::design

@@ -11,7 +11,7 @@
 #include "tailor/emulate/streams.h"
 #include "tailor/ir/graph.h"
 
-namespace tailor {
+namespace tailor::design {
 
 /// conv – BN → conv with bias, in float64: w · γ/√(σ² + ε), β − μ · γ/√(σ² + ε). Every convolution
 /// has a bias afterwards.
@@ -60,4 +60,4 @@ FifoStorage fifo_storage(int64_t depth, const FixedType& type);
 /// of them.
 void assign_identifiers(Graph& graph);
 
-}  // namespace tailor
+}  // namespace tailor::design

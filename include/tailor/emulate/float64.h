@@ -7,7 +7,7 @@
 
 #include "tailor/ir/graph.h"
 
-namespace tailor {
+namespace tailor::emulate {
 
 struct Float64Stage;
 
@@ -45,4 +45,4 @@ class Float64Emulator {
 /// input on, so that an untrained network has activations of ordinary size. Images are HWC.
 void calibrate_batch_norm(Graph& graph, const std::vector<std::vector<double>>& images);
 
-}  // namespace tailor
+}  // namespace tailor::emulate

@@ -9,7 +9,7 @@
 
 #include "tailor/ir/graph.h"
 
-namespace tailor {
+namespace tailor::emulate {
 
 /// Called with every value as it is computed: raw integers, pixels × channels (HWC).
 using IntegerTap = std::function<void(ValueId, Span<const int64_t> hwc)>;
@@ -38,4 +38,4 @@ class IntegerEmulator {
   std::unique_ptr<Plan> plan_;
 };
 
-}  // namespace tailor
+}  // namespace tailor::emulate

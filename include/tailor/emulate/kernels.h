@@ -11,7 +11,7 @@
 #include "tailor/emulate/float64.h"
 #include "tailor/ir/graph.h"
 
-namespace tailor {
+namespace tailor::emulate {
 
 /// What a node of the float64 emulator keeps between images.
 struct Float64Stage {
@@ -136,4 +136,4 @@ struct RegisterKernels {
 const Float64Kernel* find_float64_kernel(const Operation& operation);
 const IntegerKernel* find_integer_kernel(const Operation& operation);
 
-}  // namespace tailor
+}  // namespace tailor::emulate

@@ -8,7 +8,7 @@
 
 #include "tailor/ir/graph.h"
 
-namespace tailor {
+namespace tailor::emulate {
 
 /// What rounding makes 0 of one convolution or dense layer; all zero for other nodes.
 struct Underflow {
@@ -35,4 +35,4 @@ InputDependence input_dependence(const std::vector<std::vector<double>>& images,
                                  const std::vector<std::vector<int64_t>>& raw,
                                  const std::vector<std::vector<double>>& exact);
 
-}  // namespace tailor
+}  // namespace tailor::emulate

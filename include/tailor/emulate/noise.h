@@ -7,7 +7,7 @@
 
 #include "tailor/ir/graph.h"
 
-namespace tailor {
+namespace tailor::emulate {
 
 /// Root of the mean squared error of the logits, over images and classes, of a float64 run that is
 /// disturbed as the types would: weights and biases rounded, every value that a stage casts given a
@@ -23,4 +23,4 @@ constexpr size_t kQuantisationImages = 8;
 /// errors are not the real ones: measured ratios are 0.86 to 1.25 (tests/emulate/noise_test.cc).
 constexpr double kQuantisationSafety = 3;
 
-}  // namespace tailor
+}  // namespace tailor::emulate

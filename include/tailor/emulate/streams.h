@@ -9,7 +9,7 @@
 
 #include "tailor/ir/graph.h"
 
-namespace tailor {
+namespace tailor::emulate {
 
 struct StreamAction {
   enum class Kind : uint8_t {
@@ -57,4 +57,4 @@ struct SkipDepth {
 };
 std::vector<SkipDepth> skip_depths(const Graph& design);
 
-}  // namespace tailor
+}  // namespace tailor::emulate

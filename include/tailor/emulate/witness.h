@@ -6,7 +6,7 @@
 
 #include "tailor/ir/graph.h"
 
-namespace tailor {
+namespace tailor::emulate {
 
 constexpr double kWitnessTolerance = 1e-4;
 
@@ -18,4 +18,4 @@ double relative_difference(const std::vector<double>& got, const std::vector<dou
 /// it does not fit the graph.
 double witness_error(const Graph& graph);
 
-}  // namespace tailor
+}  // namespace tailor::emulate

@@ -11,7 +11,7 @@
 #include "tailor/core/enumerators.h"
 #include "tailor/core/error.h"
 
-namespace tailor {
+namespace tailor::fixed {
 
 __extension__ using Int128 = __int128;
 
@@ -167,4 +167,4 @@ double into_range(double value, const FixedType& type);
 /// · b exactly.
 FixedType accumulator_type(const FixedType& a, const FixedType& b, int64_t count);
 
-}  // namespace tailor
+}  // namespace tailor::fixed

@@ -14,7 +14,7 @@
 #include "tailor/tensors/map_shape.h"
 #include "tailor/tensors/tensor.h"
 
-namespace tailor {
+namespace tailor::ir {
 
 /// "lowered": as trained; "design": laid out, typed, ready to print.
 enum class GraphState { Lowered, Design };
@@ -72,7 +72,7 @@ struct Value {
 struct Witness {
   std::string source;  // what the inputs are: "8 validation images of cifar10"
   Tensor inputs;       // F32 [n, height, width, channels]
-  Tensor outputs;      // F32 [n, classes]
+  Tensor outputs;      // F32 [n, classes] or [n, positions, classes]
 };
 
 struct Graph {
@@ -101,6 +101,8 @@ struct Graph {
   const Tensor& tensor(const Node& node, const char* part) const;
   bool has_tensor(const Node& node, const char* part) const;
   const MapShape& input_shape() const;
+  /// classes × 1 × 1, or a map with the answer of each position.
+  const MapShape& output_shape() const;
   int64_t classes() const;
 };
 
@@ -137,4 +139,4 @@ Graph load_graph(const std::string& path);
 /// images are [n, channels, height, width].
 constexpr int kGraphVersion = 2;
 
-}  // namespace tailor
+}  // namespace tailor::ir

@@ -5,10 +5,10 @@
 #include <string>
 #include <string_view>
 
-namespace tailor {
+namespace tailor::ir {
 
 bool is_identifier(std::string_view text);
 /// The nearest legal name. Not unique: two texts can give one name.
 std::string make_identifier(std::string_view text);
 
-}  // namespace tailor
+}  // namespace tailor::ir

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace tailor {
+namespace tailor::ir {
 
 template <class Tag>
 class Id {
@@ -77,4 +77,4 @@ struct Operand {
   operator ValueId() const { return value; }                                  // NOLINT
 };
 
-}  // namespace tailor
+}  // namespace tailor::ir

@@ -17,7 +17,7 @@
 #include "tailor/tensors/tensor.h"
 #include "tailor/tensors/window.h"
 
-namespace tailor {
+namespace tailor::ir {
 
 struct Graph;
 struct Node;
@@ -220,4 +220,4 @@ const Operation* find_operation(const std::string& name);
 /// All of them, by name.
 std::vector<const Operation*> operations();
 
-}  // namespace tailor
+}  // namespace tailor::ir

@@ -7,7 +7,7 @@
 
 #include "tailor/ir/operation.h"
 
-namespace tailor {
+namespace tailor::ir {
 namespace ops {
 
 /// 0 → 1: the network's input.
@@ -49,9 +49,11 @@ struct Add {
   static const Operation& operation();
 };
 
-/// x → y: every stride-th pixel, the channels at an offset among zeros (option A).
+/// x → y: pixels a stride of rows and columns apart, the channels at an offset among zeros (option
+/// A).
 struct ShortcutPad {
-  int64_t stride = 1, channel_offset = 0;
+  Size2 stride;
+  int64_t channel_offset = 0;
   static const Operation& operation();
 };
 
@@ -92,4 +94,4 @@ struct Output {
 };
 
 }  // namespace ops
-}  // namespace tailor
+}  // namespace tailor::ir

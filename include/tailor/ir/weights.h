@@ -7,7 +7,7 @@
 
 #include "tailor/ir/graph.h"
 
-namespace tailor {
+namespace tailor::ir {
 
 /// The type, or Data "NODE has no WHAT type: it is not a design".
 const FixedType& required_type(const std::optional<FixedType>& type, const Node& node,
@@ -21,4 +21,4 @@ std::vector<int64_t> quantised_weights(const Graph& graph, const Node& node,
 std::vector<int64_t> quantised_bias(const Graph& graph, const Node& node,
                                     int64_t* overflows = nullptr);
 
-}  // namespace tailor
+}  // namespace tailor::ir

@@ -6,7 +6,7 @@
 
 #include "tailor/core/record.h"
 
-namespace tailor {
+namespace tailor::net {
 
 /// Where a skip is added: relu(F(x) + x), the standard ResNet, or relu(F(x)) + x, the paper's
 /// Eq. 2.
@@ -40,4 +40,4 @@ void describe(RecordVisitor& v, NetworkConfig& c);
 void verify_config(const NetworkConfig& c, const std::string& source);
 Json write_network_config(const NetworkConfig& config);
 
-}  // namespace tailor
+}  // namespace tailor::net

@@ -7,7 +7,7 @@
 
 #include "tailor/net/network.h"
 
-namespace tailor {
+namespace tailor::net {
 
 struct NetworkFamily {
   const char* name;   // "resnet_cifar", as `network.family` has it
@@ -50,4 +50,4 @@ Network empty_network(const NetworkConfig& config, const MapShape& input, int64_
 /// The skip around a whole block: identity where the shapes agree, else the configured shortcut.
 void add_block_skip(Block& block, Shortcut shortcut, bool batch_norm = true);
 
-}  // namespace tailor
+}  // namespace tailor::net

@@ -14,7 +14,7 @@
 #include "tailor/tensors/tensor.h"
 #include "tailor/tensors/window.h"
 
-namespace tailor {
+namespace tailor::net {
 
 /// out filters over windows of the map, the weight [out, in / groups, kernel rows, kernel columns].
 /// groups = in is a depthwise convolution.
@@ -210,4 +210,4 @@ Json write_network(const Network& network);
 /// out: input channels, pads, ids and strides of skips (docs/formats.md). Throws Config.
 Network read_network(const Json& json, const std::string& source);
 
-}  // namespace tailor
+}  // namespace tailor::net

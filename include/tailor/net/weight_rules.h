@@ -9,7 +9,7 @@
 #include "tailor/net/network.h"
 #include "tailor/tensors/preprocessing.h"
 
-namespace tailor {
+namespace tailor::net {
 
 /// `from` is a whole foreign name in which {x} stands for a number and {*}, last, for the rest;
 /// `to` our name with the same words, {x+1} and {x-1} included. An empty `to` drops the tensor.
@@ -77,4 +77,4 @@ Tensor foreign_tensor(const WeightRules& rules, const std::string& ours, const T
 /// `whole`.
 std::string describe_match(const WeightMatch& match, const Network& network, bool whole = false);
 
-}  // namespace tailor
+}  // namespace tailor::net

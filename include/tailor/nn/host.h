@@ -5,11 +5,11 @@
 
 #include "tailor/tensors/tensor.h"
 
-namespace tailor {
+namespace tailor::nn {
 
 /// A view of a host tensor of F32, on the CPU; the host tensor must outlive it.
 at::Tensor host_view(const Tensor& tensor);
 /// A host copy, row-major F32, of a float32 tensor on any device. Waits for the device.
 Tensor to_host(const at::Tensor& tensor);
 
-}  // namespace tailor
+}  // namespace tailor::nn

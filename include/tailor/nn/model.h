@@ -13,7 +13,7 @@
 #include "tailor/nn/parameters.h"
 #include "tailor/tensors/tensor.h"
 
-namespace tailor {
+namespace tailor::nn {
 
 struct ConvGeometry {
   Window window;
@@ -77,4 +77,4 @@ class FrozenModel {
   std::map<std::string, at::Tensor> weights_;
 };
 
-}  // namespace tailor
+}  // namespace tailor::nn

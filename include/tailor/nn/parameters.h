@@ -12,7 +12,7 @@
 #include "tailor/net/network.h"
 #include "tailor/tensors/tensor.h"
 
-namespace tailor {
+namespace tailor::nn {
 
 /// A parameter's place in a flat buffer: elements from `offset` on, 4-D ones channels-last. Between
 /// ranges are zeros, so that each begins on a cache line.
@@ -51,4 +51,4 @@ class Parameters {
   std::map<std::string, at::Tensor> leaves_, buffers_;
 };
 
-}  // namespace tailor
+}  // namespace tailor::nn

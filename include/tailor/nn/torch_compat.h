@@ -12,7 +12,7 @@
   (TORCH_VERSION_MAJOR > (major) ||         \
    (TORCH_VERSION_MAJOR == (major) && TORCH_VERSION_MINOR >= (minor)))
 
-namespace tailor {
+namespace tailor::nn {
 
 /// The vector instructions ATen's own kernels use.
 inline std::string torch_cpu_capability() {
@@ -28,4 +28,4 @@ inline std::string torch_cpu_capability() {
 #endif
 }
 
-}  // namespace tailor
+}  // namespace tailor::nn

@@ -7,7 +7,7 @@
 
 #include "tailor/nn/model.h"
 
-namespace tailor {
+namespace tailor::nn {
 
 /// What one layer gives forward and backward; an undefined bias gradient is none.
 struct LayerPass {
@@ -33,4 +33,4 @@ WitnessErrors compare_layer(const std::string& layer, const LayerPass& fast, con
 /// layer that differs. x: float32 [n, channels, height, width], channels-last.
 WitnessErrors verify_kernels(const Network& network, const TensorMap& tensors, const at::Tensor& x);
 
-}  // namespace tailor
+}  // namespace tailor::nn

@@ -10,7 +10,7 @@
 #include "tailor/net/network.h"
 #include "tailor/tensors/preprocessing.h"
 
-namespace tailor {
+namespace tailor::run {
 
 /// Where a run stands: epoch and step are the next ones to do.
 struct Position {
@@ -34,7 +34,7 @@ using OptimizerSlots = std::map<std::string, TensorMap>;
 struct CheckpointWitness {
   std::string source;
   Tensor inputs;   // F32 [n, height, width, channels]
-  Tensor outputs;  // F32 [n, classes]: LibTorch's own
+  Tensor outputs;  // F32 [n, classes] or [n, positions, classes]: LibTorch's own
 };
 
 struct Checkpoint {
@@ -64,4 +64,4 @@ std::string weights_digest(const TensorMap& tensors);
 /// Version 1 has the witness's images as [n, channels, height, width].
 constexpr int kCheckpointVersion = 2;
 
-}  // namespace tailor
+}  // namespace tailor::run

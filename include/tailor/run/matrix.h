@@ -7,7 +7,7 @@
 
 #include "tailor/core/json.h"
 
-namespace tailor {
+namespace tailor::run {
 
 struct MatrixMember {
   std::string name;
@@ -24,4 +24,4 @@ bool is_matrix(const Json& document);
 /// configuration at every place. What keys say together is read_run_config's to check.
 std::vector<MatrixMember> matrix_members(const Json& matrix, const std::string& source);
 
-}  // namespace tailor
+}  // namespace tailor::run

@@ -9,7 +9,7 @@
 #include "tailor/run/checkpoint.h"
 #include "tailor/run/run_config.h"
 
-namespace tailor {
+namespace tailor::run {
 
 /// A checkpoint, from the file or the run folder (best, else last) that a user names.
 /// `what` names it in an error.
@@ -40,4 +40,4 @@ void check_bound(const RunConfig& config, const Checkpoint& teacher, const std::
 void check_unseen(const RunConfig& config, const DataSplits& data, const Checkpoint& before,
                   const std::string& who);
 
-}  // namespace tailor
+}  // namespace tailor::run

@@ -8,7 +8,7 @@
 
 #include "tailor/run/run_config.h"
 
-namespace tailor {
+namespace tailor::run {
 
 /// The phase before, best checkpoint first, where a phase says what it takes weights from. A
 /// checkpoint there is an absolute path.
@@ -45,4 +45,4 @@ std::string phase_role(const Recipe& recipe, size_t index);
 /// `images`: a teacher beside it adds a forward pass, a third of a step.
 int64_t recipe_images(const RunConfig& run, const Recipe& recipe, size_t first, int64_t images);
 
-}  // namespace tailor
+}  // namespace tailor::run

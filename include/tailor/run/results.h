@@ -9,7 +9,7 @@
 #include "tailor/core/record.h"
 #include "tailor/task/task.h"
 
-namespace tailor {
+namespace tailor::run {
 
 /// A figure of the run's task, whose name is in the keys. Where nobody says otherwise it is that of
 /// classification.
@@ -66,4 +66,4 @@ struct RunSummary {
 /// Throws Config where it is no summary of a classification's run.
 RunSummary read_summary(const std::string& path);
 
-}  // namespace tailor
+}  // namespace tailor::run

@@ -12,7 +12,7 @@
 #include "tailor/net/config.h"
 #include "tailor/surgery/config.h"
 
-namespace tailor {
+namespace tailor::run {
 
 /// Names of optimisers and of learning-rate schedules: whoever registers another one
 /// (train/optimizer.h, run/schedule.h) adds its name.
@@ -111,4 +111,4 @@ void apply_override(Json& json, const std::string& assignment);
 /// The configurations inside the program by name, sorted; those of a matrix among them.
 std::vector<std::string> embedded_config_names();
 
-}  // namespace tailor
+}  // namespace tailor::run

@@ -8,7 +8,7 @@
 #include "tailor/core/json.h"
 #include "tailor/run/checkpoint.h"
 
-namespace tailor {
+namespace tailor::run {
 
 class RunFolder {
  public:
@@ -50,4 +50,4 @@ class RunFolder {
   int lock_ = -1;
 };
 
-}  // namespace tailor
+}  // namespace tailor::run

@@ -5,7 +5,7 @@
 
 #include "tailor/run/run_config.h"
 
-namespace tailor {
+namespace tailor::run {
 
 /// Where in the run a step begins, in epochs.
 struct SchedulePoint {
@@ -29,4 +29,4 @@ double learning_rate(const ScheduleConfig& schedule, double base, double positio
 int64_t resolve_hold_epochs(const ScheduleConfig& schedule, int64_t epochs, int64_t settled_epoch,
                             bool alters);
 
-}  // namespace tailor
+}  // namespace tailor::run

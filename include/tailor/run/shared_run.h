@@ -8,7 +8,7 @@
 #include "tailor/run/recipe.h"
 #include "tailor/run/run_folder.h"
 
-namespace tailor {
+namespace tailor::run {
 
 /// "teachers/resnet20-cifar10-teacher-0123456789" beside the folder `run`. `config` is the phase's,
 /// bound to its teacher's weights if it has one; `network` is what it begins with.
@@ -28,4 +28,4 @@ void write_config(RunFolder& folder, RunConfig& config, const Network& network);
 /// Name of the copy, as config.json has it.
 constexpr const char* kDescription = "network.json";
 
-}  // namespace tailor
+}  // namespace tailor::run

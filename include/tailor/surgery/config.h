@@ -7,7 +7,7 @@
 
 #include "tailor/core/record.h"
 
-namespace tailor {
+namespace tailor::surgery {
 
 enum class AlterationKind { Remove, Shorten, Keep };
 TAILOR_ENUMERATORS(AlterationKind, "remove", "shorten", "keep")
@@ -34,4 +34,4 @@ struct SurgeryConfig {
 
 void describe(RecordVisitor& v, SurgeryConfig& c);
 
-}  // namespace tailor
+}  // namespace tailor::surgery

@@ -10,7 +10,7 @@
 #include "tailor/net/network.h"
 #include "tailor/surgery/config.h"
 
-namespace tailor {
+namespace tailor::surgery {
 
 /// One skip's turn.
 struct PlannedEdit {
@@ -53,4 +53,4 @@ TensorMap added_tensors(const Alteration& alteration, int64_t seed);
 /// "removed stage2.block0.skip (5 of 9 left)": the words of log and alterations.jsonl.
 std::string alteration_text(const Alteration& alteration, int64_t left, int64_t total);
 
-}  // namespace tailor
+}  // namespace tailor::surgery

@@ -7,7 +7,7 @@
 
 #include "tailor/design/export.h"
 
-namespace tailor {
+namespace tailor::target {
 
 struct Manifest {
   struct DesignOptions {
@@ -67,4 +67,4 @@ bool is_project(const std::string& folder);
 
 constexpr int kManifestVersion = 1;
 
-}  // namespace tailor
+}  // namespace tailor::target

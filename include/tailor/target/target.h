@@ -10,7 +10,7 @@
 #include "tailor/core/progress.h"
 #include "tailor/target/manifest.h"
 
-namespace tailor {
+namespace tailor::target {
 
 /// What a project is written from.
 struct ProjectContents {
@@ -35,10 +35,10 @@ class ProjectFiles {
 struct RunOptions {
   std::string compiler;  // empty: $CXX, else c++
   int64_t vectors = 0;   // the first so many
-  int64_t classes = 0;   // logits of each
+  int64_t outputs = 0;   // numbers in the answer to each, of all positions
   int threads = 0;       // 0: all
 };
-struct RunResult {
+struct ProjectRun {
   std::vector<std::vector<int64_t>> logits;  // raw, of each vector
   std::string build_error;                   // it could not be built, and why
   std::string run_error;                     // it was, and did not run to its end
@@ -56,7 +56,7 @@ class Project {
   /// "compiled C++": what runs, in messages.
   virtual const char* what_runs() const = 0;
   /// Builds and runs it. Throws ExternalTool where there is no such compiler.
-  virtual RunResult run(const RunOptions& options, Progress& progress) = 0;
+  virtual ProjectRun run(const RunOptions& options, Progress& progress) = 0;
   /// Runs one vector so that every stage says what it writes; "" or what is wrong.
   virtual std::string trace(const RunOptions& options, size_t vector) = 0;
   /// After trace: the tokens that were written to a value; none: it wrote nothing.
@@ -89,4 +89,4 @@ std::unique_ptr<Target> make_hls_target();
 Manifest write_project(const Target& target, const ProjectContents& contents,
                        const std::string& output, bool force = false);
 
-}  // namespace tailor
+}  // namespace tailor::target

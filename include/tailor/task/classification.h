@@ -10,9 +10,11 @@
 #include "tailor/task/confusion.h"
 #include "tailor/task/task.h"
 
-namespace tailor {
+namespace tailor::task {
 
 int64_t predicted_class(Span<const float> logits);
+/// Throws Unsupported where a network `answers` at every position of a map: an image has one label.
+void verify_classifies(bool per_position, const MapShape& answers, const std::string& network);
 
 /// Images, right answers and the loss.
 class ClassificationMeter : public Meter {
@@ -92,4 +94,4 @@ class EvaluationMeter {
   double loss_sum_ = 0;
 };
 
-}  // namespace tailor
+}  // namespace tailor::task

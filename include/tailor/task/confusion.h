@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-namespace tailor {
+namespace tailor::task {
 
 class ConfusionMatrix {
  public:
@@ -46,4 +46,4 @@ std::string emit_confusion_csv(const ConfusionMatrix& matrix,
 std::string emit_confusion_svg(const ConfusionMatrix& matrix, const std::vector<std::string>& names,
                                const std::string& title);
 
-}  // namespace tailor
+}  // namespace tailor::task

@@ -12,7 +12,7 @@
 
 #include "tailor/task/task.h"
 
-namespace tailor {
+namespace tailor::task {
 
 /// Enough to be ahead of the next step; more would only hold memory.
 constexpr int64_t kPrefetchDepth = 2;
@@ -52,4 +52,4 @@ class Prefetcher {
   std::vector<std::thread> threads_;
 };
 
-}  // namespace tailor
+}  // namespace tailor::task

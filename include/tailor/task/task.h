@@ -12,7 +12,7 @@
 #include "tailor/core/span.h"
 #include "tailor/tensors/tensor.h"
 
-namespace tailor {
+namespace tailor::task {
 
 /// The examples of a step in host memory; whoever fills it again uses the same memory.
 struct Batch {
@@ -82,4 +82,4 @@ class Task {
   virtual std::unique_ptr<Meter> meter() const = 0;
 };
 
-}  // namespace tailor
+}  // namespace tailor::task

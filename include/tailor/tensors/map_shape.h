@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-namespace tailor {
+namespace tailor::tensors {
 
 struct MapShape {
   int64_t channels = 0, height = 0, width = 0;
@@ -24,4 +24,4 @@ inline bool is_map_side(int64_t n) { return n >= 1 && n <= kMaxMapSide; }
 /// "16x32x32": channels, rows, columns.
 std::string to_string(const MapShape& shape);
 
-}  // namespace tailor
+}  // namespace tailor::tensors

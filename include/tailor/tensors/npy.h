@@ -7,7 +7,7 @@
 
 #include "tailor/tensors/tensor.h"
 
-namespace tailor {
+namespace tailor::tensors {
 
 /// The array as a row-major tensor: Fortran order is transposed, big-endian bytes are turned.
 /// Types: f8 f4 i8 i4 i2 i1 u1 as they are, f2 becomes F32, u2 I32, u4 I64, b1 U8 (0 or 1). Throws
@@ -24,4 +24,4 @@ void save_npy(const std::string& path, const Tensor& tensor);
 /// The file's bytes: the same input gives the same bytes.
 std::string print_npy(const Tensor& tensor);
 
-}  // namespace tailor
+}  // namespace tailor::tensors

@@ -8,7 +8,7 @@
 
 #include "tailor/tensors/tensor.h"
 
-namespace tailor {
+namespace tailor::tensors {
 
 /// Of such a dict the arrays under `keys`, row-major, and the lists of integers there as I64; keys
 /// that it lacks, texts and lists of anything else are left out. What is made of it is at most
@@ -25,4 +25,4 @@ TensorMap parse_numpy_pickle(std::string_view bytes, const std::string& path,
 /// of which f2 become twice as many.
 constexpr size_t kMostMade = 8;
 
-}  // namespace tailor
+}  // namespace tailor::tensors

@@ -8,7 +8,7 @@
 
 #include "tailor/core/json.h"
 
-namespace tailor {
+namespace tailor::tensors {
 
 struct Preprocessing {
   std::vector<double> mean, deviation;
@@ -32,4 +32,4 @@ Json write_preprocessing(const Preprocessing& p);
 /// Throws Data unless there are as many deviations, all positive, as means.
 Preprocessing read_preprocessing(const Json& json);
 
-}  // namespace tailor
+}  // namespace tailor::tensors

@@ -10,7 +10,7 @@
 
 #include "tailor/tensors/tensor.h"
 
-namespace tailor {
+namespace tailor::tensors {
 
 struct TensorFile {
   std::map<std::string, std::string> metadata;  // the header's "__metadata__"
@@ -36,4 +36,4 @@ std::string print_safetensors(const TensorFile& file);
 std::string print_safetensors(const std::map<std::string, std::string>& metadata,
                               const std::map<std::string, const Tensor*>& tensors);
 
-}  // namespace tailor
+}  // namespace tailor::tensors

@@ -9,7 +9,7 @@
 
 #include "tailor/core/span.h"
 
-namespace tailor {
+namespace tailor::tensors {
 
 enum class DType { F64, F32, I64, I32, I16, I8, U8 };
 
@@ -115,4 +115,4 @@ Span<const T> Tensor::as() const {
   return {reinterpret_cast<const T*>(bytes_.data()), bytes_.size() / sizeof(T)};
 }
 
-}  // namespace tailor
+}  // namespace tailor::tensors

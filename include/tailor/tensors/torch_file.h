@@ -8,7 +8,7 @@
 
 #include "tailor/tensors/weight_file.h"
 
-namespace tailor {
+namespace tailor::tensors {
 
 /// Every tensor under its dotted name: keys of dicts, indices of lists, attributes of modules
 /// (`state_dict.module.conv1.weight`; a whole saved nn.Module or TorchScript module gives the names
@@ -23,4 +23,4 @@ WeightFile parse_torch_file(std::string_view bytes, const std::string& path);
 /// The two formats, from the first bytes: a zip archive, or the magic number of the older format.
 bool is_torch_file(std::string_view bytes);
 
-}  // namespace tailor
+}  // namespace tailor::tensors

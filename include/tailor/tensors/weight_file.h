@@ -8,7 +8,7 @@
 
 #include "tailor/tensors/tensor.h"
 
-namespace tailor {
+namespace tailor::tensors {
 
 struct WeightFile {
   std::string format;  // "safetensors", "npz", "torch" (torch.save), "torchscript"
@@ -25,4 +25,4 @@ struct WeightFile {
 WeightFile load_weight_file(const std::string& path);
 WeightFile parse_weight_file(std::string_view bytes, const std::string& path);
 
-}  // namespace tailor
+}  // namespace tailor::tensors

@@ -7,7 +7,7 @@
 
 #include "tailor/tensors/map_shape.h"
 
-namespace tailor {
+namespace tailor::tensors {
 
 struct Size2 {
   int64_t height = 1, width = 1;  // rows, columns
@@ -74,4 +74,4 @@ Size2 count_windows(const Window& window, const MapShape& map);
 /// "3x3", "1x33/2" (stride), "1x87 dilated 1x2"; pads are left out.
 std::string to_string(const Window& window);
 
-}  // namespace tailor
+}  // namespace tailor::tensors

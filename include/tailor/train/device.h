@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace tailor {
+namespace tailor::train {
 
 struct DeviceInfo {
   std::string name;          // "cpu", "cuda:0": as runtime.device has it
@@ -20,4 +20,4 @@ std::vector<DeviceInfo> list_devices();
 /// /runtime/device of `source`. Float32 is float32 on every device: TF32 is switched off.
 c10::Device resolve_device(const std::string& device, const std::string& source);
 
-}  // namespace tailor
+}  // namespace tailor::train

@@ -11,7 +11,7 @@
 #include "tailor/train/objective.h"
 #include "tailor/train/optimizer.h"
 
-namespace tailor {
+namespace tailor::train {
 
 /// On the device, without a graph.
 struct StepResult {
@@ -50,4 +50,4 @@ class Learner {
   std::unique_ptr<Optimizer> optimizer_;
 };
 
-}  // namespace tailor
+}  // namespace tailor::train

@@ -8,7 +8,7 @@
 
 #include "tailor/task/task.h"
 
-namespace tailor {
+namespace tailor::train {
 
 /// A batch as LibTorch sees it: on the CPU a view of the host's buffers, elsewhere a copy.
 struct DeviceBatch {
@@ -31,4 +31,4 @@ void register_objective(const std::string& name, Objective objective);
 /// Throws Internal for a name that nobody registered.
 const Objective& find_objective(const std::string& name);
 
-}  // namespace tailor
+}  // namespace tailor::train

@@ -11,7 +11,7 @@
 #include "tailor/run/run_folder.h"
 #include "tailor/task/task.h"
 
-namespace tailor {
+namespace tailor::train {
 
 struct EpochBegin {
   std::string title;               // "student, epoch 2 (3 of 16)"
@@ -68,4 +68,4 @@ class EpochLog : public Observer {
   void epoch_ends(const EpochEnd& epoch) override;
 };
 
-}  // namespace tailor
+}  // namespace tailor::train

@@ -13,7 +13,7 @@
 #include "tailor/run/checkpoint.h"
 #include "tailor/run/run_config.h"
 
-namespace tailor {
+namespace tailor::train {
 
 struct SlotSpec {
   std::string name;
@@ -52,4 +52,4 @@ std::unique_ptr<Optimizer> make_optimizer(const OptimizerConfig& config);
 /// clip_grad_norm_ does. Nothing waits for the device.
 void clip_gradients(Parameters& parameters, double norm);
 
-}  // namespace tailor
+}  // namespace tailor::train

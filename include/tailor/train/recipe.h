@@ -10,7 +10,7 @@
 #include "tailor/run/run_folder.h"
 #include "tailor/train/trainer.h"
 
-namespace tailor {
+namespace tailor::train {
 
 class RecipeRun {
  public:
@@ -51,4 +51,4 @@ class RecipeRun {
   std::vector<std::optional<Checkpoint>> named_;  // start or teacher from elsewhere
 };
 
-}  // namespace tailor
+}  // namespace tailor::train

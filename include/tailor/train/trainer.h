@@ -17,7 +17,7 @@
 #include "tailor/surgery/surgery.h"
 #include "tailor/task/task.h"
 
-namespace tailor {
+namespace tailor::train {
 
 /// Everything a run is made of. A student begins as its teacher; without one the network begins
 /// from its initial weights.
@@ -68,4 +68,4 @@ int set_torch_threads(int64_t threads);
 /// what that costs.
 Json describe_torch();
 
-}  // namespace tailor
+}  // namespace tailor::train

@@ -4,14 +4,17 @@
 #include "cli/torch/plugin.h"
 #include "tailor/run/checkpoint.h"
 #include "tailor/run/origin.h"
+#include "tailor/task/classification.h"
 #include "tailor/train/trainer.h"
 
-namespace tailor {
+namespace tailor::cli {
 namespace {
 
 class TorchEvaluator : public Evaluator {
  public:
   explicit TorchEvaluator(const std::string& path) : checkpoint_(load_checkpoint(path)) {
+    const Network& network = checkpoint_.network;
+    verify_classifies(network.answers_per_position(), output_shape(network), path);
     const RunConfig run = read_run_config(checkpoint_.config, path);
     title = path;
     backend = "libtorch", how = "LibTorch, float32";
@@ -48,4 +51,4 @@ int torch_evaluate(const EvaluateOptions& options) {
   return evaluate_images(evaluator, options);
 }
 
-}  // namespace tailor
+}  // namespace tailor::cli

@@ -6,7 +6,7 @@
 #include "tailor/nn/model.h"
 #include "tailor/train/trainer.h"
 
-namespace tailor {
+namespace tailor::cli {
 namespace {
 
 /// LibTorch's exceptions do not leave this library.
@@ -31,6 +31,6 @@ const TorchPlugin plugin = {guarded<TrainOptions, torch_train>,
                             guarded<EvaluateOptions, torch_evaluate>, run_on_torch, describe_torch};
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::cli
 
-const tailor::TorchPlugin* tailor_torch_plugin() { return &tailor::plugin; }
+const tailor::cli::TorchPlugin* tailor_torch_plugin() { return &tailor::cli::plugin; }

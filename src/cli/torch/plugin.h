@@ -1,11 +1,16 @@
 // The commands behind the door (tailor/cli/torch_plugin.h).
 #pragma once
 
-namespace tailor {
+#include "tailor/core/rooms.h"
+
+namespace tailor::cli {
+
+using namespace nn;  // here only: cli itself is built without LibTorch
+using namespace train;
 
 struct TrainOptions;
 struct EvaluateOptions;
 int torch_train(const TrainOptions& options);
 int torch_evaluate(const EvaluateOptions& options);
 
-}  // namespace tailor
+}  // namespace tailor::cli

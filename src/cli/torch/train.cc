@@ -14,7 +14,7 @@
 #include "tailor/train/device.h"
 #include "tailor/train/recipe.h"
 
-namespace tailor {
+namespace tailor::cli {
 namespace {
 
 std::string percent(const Json* value) {
@@ -268,4 +268,4 @@ int torch_train(const TrainOptions& options) {
   return 0;
 }
 
-}  // namespace tailor
+}  // namespace tailor::cli

@@ -3,7 +3,7 @@
 #include "tailor/core/files.h"
 #include "tailor/core/strings.h"
 
-namespace tailor {
+namespace tailor::data {
 namespace {
 
 constexpr int64_t kBatch = 10000;
@@ -100,4 +100,4 @@ std::unique_ptr<DataSource> make_cifar100_source() {
                                                      "fine_labels"});
 }
 
-}  // namespace tailor
+}  // namespace tailor::data

@@ -3,7 +3,7 @@
 
 #include "data/sources/sources.h"
 
-namespace tailor {
+namespace tailor::data {
 namespace {
 
 class FolderSource : public DataSource {
@@ -32,4 +32,4 @@ std::unique_ptr<DataSource> make_folder_source() {
   return std::make_unique<FolderSource>(t);
 }
 
-}  // namespace tailor
+}  // namespace tailor::data

@@ -2,7 +2,7 @@
 #include "data/arrays.h"
 #include "data/sources/sources.h"
 
-namespace tailor {
+namespace tailor::data {
 namespace {
 
 class MlperfTinySource : public DataSource {
@@ -34,4 +34,4 @@ std::unique_ptr<DataSource> make_mlperf_tiny_source() {
   return std::make_unique<MlperfTinySource>(t);
 }
 
-}  // namespace tailor
+}  // namespace tailor::data

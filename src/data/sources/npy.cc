@@ -4,7 +4,7 @@
 #include "data/arrays.h"
 #include "data/sources/sources.h"
 
-namespace tailor {
+namespace tailor::data {
 namespace {
 
 class NpySource : public DataSource {
@@ -67,4 +67,4 @@ std::unique_ptr<DataSource> make_npy_source() {
   return std::make_unique<NpySource>(t);
 }
 
-}  // namespace tailor
+}  // namespace tailor::data

@@ -3,7 +3,7 @@
 
 #include "data/sources/sources.h"
 
-namespace tailor {
+namespace tailor::data {
 namespace {
 
 class PackedSource : public DataSource {
@@ -25,4 +25,4 @@ std::unique_ptr<DataSource> make_packed_source() {
   return std::make_unique<PackedSource>(t);
 }
 
-}  // namespace tailor
+}  // namespace tailor::data

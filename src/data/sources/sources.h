@@ -3,7 +3,7 @@
 
 #include "tailor/data/source.h"
 
-namespace tailor {
+namespace tailor::data {
 
 std::unique_ptr<DataSource> make_cifar10_source();
 std::unique_ptr<DataSource> make_cifar100_source();
@@ -28,4 +28,4 @@ std::string required_folder(const DataConfig& config, const SourceTraits& traits
 /// Class names of CIFAR-10, which MLPerf Tiny's set has too.
 std::vector<std::string> cifar10_class_names();
 
-}  // namespace tailor
+}  // namespace tailor::data

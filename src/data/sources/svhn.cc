@@ -3,7 +3,7 @@
 #include "data/sources/sources.h"
 #include "tailor/core/files.h"
 
-namespace tailor {
+namespace tailor::data {
 namespace {
 
 constexpr const char* kSvhnFolder = "svhn";
@@ -38,4 +38,4 @@ std::unique_ptr<DataSource> make_svhn_source() {
   return std::make_unique<SvhnSource>(t);
 }
 
-}  // namespace tailor
+}  // namespace tailor::data

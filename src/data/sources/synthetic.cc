@@ -2,7 +2,7 @@
 #include "data/sources/sources.h"
 #include "tailor/core/strings.h"
 
-namespace tailor {
+namespace tailor::data {
 namespace {
 
 constexpr int64_t kTestOffset = int64_t{1} << 32;
@@ -30,4 +30,4 @@ std::unique_ptr<DataSource> make_synthetic_source() {
   return std::make_unique<SyntheticSource>(t);
 }
 
-}  // namespace tailor
+}  // namespace tailor::data

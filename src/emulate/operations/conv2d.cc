@@ -7,7 +7,7 @@
 #include "tailor/emulate/kernels.h"
 #include "tailor/ir/weights.h"
 
-namespace tailor {
+namespace tailor::emulate {
 namespace {
 
 using Map = std::vector<double>;
@@ -264,4 +264,4 @@ const RegisterKernels<ops::Dense> kDenseKernels({float64_dense, prepare_float64}
                                                 integer_kernel<IntegerDense>(prepare_dense));
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::emulate

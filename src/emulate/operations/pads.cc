@@ -4,7 +4,7 @@
 
 #include "tailor/emulate/kernels.h"
 
-namespace tailor {
+namespace tailor::emulate {
 namespace {
 
 using Map = std::vector<double>;
@@ -27,8 +27,8 @@ Map float64_shortcut(const Float64Call& call) {
   Map y(static_cast<size_t>(out.size()), 0.0);
   for (int64_t oy = 0; oy < out.height; ++oy) {
     for (int64_t ox = 0; ox < out.width; ++ox) {
-      const double* from =
-          call.input().data() + (oy * a.stride * in.width + ox * a.stride) * in.channels;
+      const double* from = call.input().data() +
+                           (oy * a.stride.height * in.width + ox * a.stride.width) * in.channels;
       std::copy(from, from + in.channels,
                 y.data() + (oy * out.width + ox) * out.channels + a.channel_offset);
     }
@@ -63,7 +63,7 @@ struct IntegerShortcut {
                     x = index / out.channels % out.width, row = index / out.channels / out.width;
       if (c < 0 || c >= in.channels) return 0;
       return call.input()[static_cast<size_t>(
-          (row * a.stride * in.width + x * a.stride) * in.channels + c)];
+          (row * a.stride.height * in.width + x * a.stride.width) * in.channels + c)];
     });
   }
 };
@@ -74,4 +74,4 @@ const RegisterKernels<ops::ShortcutPad> kShortcutKernels({float64_shortcut},
                                                          integer_kernel<IntegerShortcut>());
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::emulate

@@ -4,7 +4,7 @@
 
 #include "tailor/emulate/kernels.h"
 
-namespace tailor {
+namespace tailor::emulate {
 namespace {
 
 using Map = std::vector<double>;
@@ -86,4 +86,4 @@ const RegisterKernels<ops::BatchNorm> kBatchNormKernels({float64_batch_norm, pre
                                                         IntegerKernel{});
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::emulate

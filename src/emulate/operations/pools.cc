@@ -4,7 +4,7 @@
 
 #include "tailor/emulate/kernels.h"
 
-namespace tailor {
+namespace tailor::emulate {
 namespace {
 
 using Map = std::vector<double>;
@@ -80,4 +80,4 @@ const RegisterKernels<ops::GlobalAvgPool> kAverageKernels({float64_average},
                                                           integer_kernel<IntegerAverage>());
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::emulate

@@ -2,7 +2,7 @@
 
 #include "ir/operations/rules.h"
 
-namespace tailor {
+namespace tailor::ir {
 namespace {
 
 Traits conv_traits() {
@@ -100,4 +100,4 @@ const Operation& ops::Conv2d::operation() {
   return rules;
 }
 
-}  // namespace tailor
+}  // namespace tailor::ir

@@ -1,6 +1,6 @@
 #include "ir/operations/rules.h"
 
-namespace tailor {
+namespace tailor::ir {
 namespace {
 
 Traits dense_traits() {
@@ -45,4 +45,4 @@ const Operation& ops::Dense::operation() {
   return rules;
 }
 
-}  // namespace tailor
+}  // namespace tailor::ir

@@ -1,7 +1,7 @@
 // Zeros around a map, and the pad shortcut of option A.
 #include "ir/operations/rules.h"
 
-namespace tailor {
+namespace tailor::ir {
 namespace {
 
 Traits pad_traits(const char* name) {
@@ -43,17 +43,16 @@ class ShortcutPadRules : public OperationOf<ops::ShortcutPad> {
   MapShape shape(const Graph& graph, const Node& node, int64_t out_channels) const override {
     const auto& a = node.as<ops::ShortcutPad>();
     const MapShape& x = input_shape(graph, node);
-    need(is_map_side(a.stride) && a.channel_offset >= 0 && a.channel_offset <= kMaxMapSide &&
-             a.channel_offset + x.channels <= out_channels,
+    need(is_map_side(a.stride.height) && is_map_side(a.stride.width) && a.channel_offset >= 0 &&
+             a.channel_offset <= kMaxMapSide && a.channel_offset + x.channels <= out_channels,
          node, "channels do not fit");
-    return {out_channels, (x.height + a.stride - 1) / a.stride,
-            (x.width + a.stride - 1) / a.stride};
+    return {out_channels, (x.height + a.stride.height - 1) / a.stride.height,
+            (x.width + a.stride.width - 1) / a.stride.width};
   }
   StageLoop loop(const Graph& graph, const Node& node) const override {
-    const int64_t stride = node.as<ops::ShortcutPad>().stride;
     const MapShape& out = graph.value(node.outputs[0]).shape;
     StageLoop loop = pixel_loop(input_shape(graph, node));
-    loop.emits = {{0, 0}, {stride, stride}, {out.height, out.width}};
+    loop.emits = {{0, 0}, node.as<ops::ShortcutPad>().stride, {out.height, out.width}};
     return loop;
   }
 
@@ -79,4 +78,4 @@ const Operation& ops::ShortcutPad::operation() {
   return rules;
 }
 
-}  // namespace tailor
+}  // namespace tailor::ir

@@ -4,7 +4,7 @@
 
 #include "ir/operations/rules.h"
 
-namespace tailor {
+namespace tailor::ir {
 namespace {
 
 Traits relu_traits() {
@@ -148,4 +148,4 @@ const Operation& ops::BatchNorm::operation() {
   return rules;
 }
 
-}  // namespace tailor
+}  // namespace tailor::ir

@@ -3,7 +3,7 @@
 
 #include "ir/operations/rules.h"
 
-namespace tailor {
+namespace tailor::ir {
 namespace {
 
 Traits max_pool_traits() {
@@ -104,4 +104,4 @@ const Operation& ops::GlobalAvgPool::operation() {
   return rules;
 }
 
-}  // namespace tailor
+}  // namespace tailor::ir

@@ -1,7 +1,7 @@
 // The network's two ends.
 #include "ir/operations/rules.h"
 
-namespace tailor {
+namespace tailor::ir {
 namespace {
 
 constexpr int kMaxInput = 32;  // what a stream may have
@@ -74,4 +74,4 @@ const Operation& ops::Output::operation() {
   return rules;
 }
 
-}  // namespace tailor
+}  // namespace tailor::ir

@@ -3,7 +3,7 @@
 
 #include "tailor/ir/graph.h"
 
-namespace tailor {
+namespace tailor::ir {
 
 /// Throws Data "graph: NODE (OP): what" where `ok` is false.
 void need(bool ok, const Node& node, const std::string& what);
@@ -33,4 +33,4 @@ FixedType exact_accumulator(FixedType type, const Node& node, const FixedType& m
 FixedType product_sum_types(const Graph& graph, Node& node, const TypeRequest& request,
                             int64_t products, int64_t added);
 
-}  // namespace tailor
+}  // namespace tailor::ir

@@ -4,7 +4,7 @@
 
 #include "tailor/core/strings.h"
 
-namespace tailor::cpp {
+namespace tailor::target::cpp {
 namespace {
 
 constexpr size_t kColumns = 120;
@@ -139,4 +139,4 @@ std::string print(const Items& items) {
   return std::move(printer.text);
 }
 
-}  // namespace tailor::cpp
+}  // namespace tailor::target::cpp

@@ -10,7 +10,7 @@
 #include <variant>
 #include <vector>
 
-namespace tailor::cpp {
+namespace tailor::target::cpp {
 
 struct Item;
 using Items = std::vector<Item>;
@@ -86,4 +86,4 @@ struct Item {
 
 std::string print(const Items& items);
 
-}  // namespace tailor::cpp
+}  // namespace tailor::target::cpp

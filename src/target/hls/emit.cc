@@ -6,7 +6,7 @@
 #include "tailor/ir/weights.h"
 #include "target/hls/printer.h"
 
-namespace tailor {
+namespace tailor::target {
 namespace {
 
 using namespace cpp;  // the tree's node types are this file's vocabulary
@@ -229,11 +229,12 @@ std::string emit_test_bench_header(const Graph& design, const std::string& top,
                  Define{"TAILOR_INPUT_PIXELS", num(in.shape.pixels())},
                  Define{"TAILOR_INPUT_CHANNELS", num(in.shape.channels)},
                  Define{"TAILOR_INPUT_BITS", num(in.type->width)},
-                 Define{"TAILOR_OUTPUTS", num(out.shape.channels)},
+                 Define{"TAILOR_OUTPUT_PIXELS", num(out.shape.pixels())},
+                 Define{"TAILOR_OUTPUT_CHANNELS", num(out.shape.channels)},
                  Define{"TAILOR_OUTPUT_BITS", num(out.type->width)},
                  Define{"TAILOR_OUTPUT_FRACTION", num(out.type->fraction())}};
   return print(with_banner(banner, "What the test bench needs to know of this project.",
                            {Guard{guard_name("test_bench"), items}}));
 }
 
-}  // namespace tailor
+}  // namespace tailor::target

@@ -9,7 +9,7 @@
 #include "tailor/ir/graph.h"
 #include "target/hls/cpp_document.h"
 
-namespace tailor {
+namespace tailor::target {
 
 struct WeightFile {
   std::string name;  // "stage1_block0_conv1.h"
@@ -34,4 +34,4 @@ std::string emit_test_bench_header(const Graph& design, const std::string& top,
 /// Bits of a stream's token; at the ports rounded up to whole bytes.
 int64_t token_bits(const Graph& design, ValueId value);
 
-}  // namespace tailor
+}  // namespace tailor::target

@@ -4,7 +4,7 @@
 
 #include "tailor/core/strings.h"
 
-namespace tailor {
+namespace tailor::target {
 namespace {
 
 std::map<const Operation*, StagePrinter>& printers() {
@@ -140,4 +140,4 @@ std::vector<LibraryHeader> own_headers(const Graph& design) {
   return list;
 }
 
-}  // namespace tailor
+}  // namespace tailor::target

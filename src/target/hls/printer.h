@@ -8,7 +8,7 @@
 #include "tailor/ir/graph.h"
 #include "target/hls/cpp_document.h"
 
-namespace tailor {
+namespace tailor::target {
 
 std::string type_name(const Value& v);
 std::string token_name(const Value& v);
@@ -89,4 +89,4 @@ const StagePrinter& printer_of(const Node& node);
 /// Headers that a design's operations bring along, each once, by name.
 std::vector<LibraryHeader> own_headers(const Graph& design);
 
-}  // namespace tailor
+}  // namespace tailor::target

@@ -8,7 +8,7 @@
 #include "target/hls/emit.h"
 #include "target/hls/printer.h"
 
-namespace tailor {
+namespace tailor::target {
 namespace {
 
 using Slots = std::map<std::string, std::string>;
@@ -141,4 +141,4 @@ void write_hls_project(const ProjectContents& contents, Manifest& manifest, Proj
   files.make_executable("build_native.sh");
 }
 
-}  // namespace tailor
+}  // namespace tailor::target

@@ -6,9 +6,9 @@
 
 #include "tailor/target/target.h"
 
-namespace tailor {
+namespace tailor::target {
 
 void write_hls_project(const ProjectContents& contents, Manifest& manifest, ProjectFiles& files);
 std::unique_ptr<Project> open_hls_project(const std::string& folder, const std::string& top);
 
-}  // namespace tailor
+}  // namespace tailor::target

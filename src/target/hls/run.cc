@@ -9,7 +9,7 @@
 #include "tailor/core/threads.h"
 #include "target/hls/project.h"
 
-namespace tailor {
+namespace tailor::target {
 namespace {
 
 template <class Parse>
@@ -102,8 +102,8 @@ class HlsProject : public Project {
 
   const char* what_runs() const override { return "compiled C++"; }
 
-  RunResult run(const RunOptions& options, Progress& progress) override {
-    RunResult result;
+  ProjectRun run(const RunOptions& options, Progress& progress) override {
+    ProjectRun result;
     const std::string binary = path_join(scratch_.path(), "csim");
     progress.begin("compiling", 1, "file");
     result.build_error = compile(folder_, top_, options, binary, /*trace=*/false);
@@ -129,7 +129,7 @@ class HlsProject : public Project {
         return result;
       }
       if (r.status != 0) result.bench_error = "tb_data/expected.dat was changed";
-      auto more = read_rows(log_of(part), static_cast<size_t>(options.classes), parse_int);
+      auto more = read_rows(log_of(part), static_cast<size_t>(options.outputs), parse_int);
       result.logits.insert(result.logits.end(), more.begin(), more.end());
     }
     return result;
@@ -176,4 +176,4 @@ std::unique_ptr<Project> open_hls_project(const std::string& folder, const std::
   return std::make_unique<HlsProject>(folder, top);
 }
 
-}  // namespace tailor
+}  // namespace tailor::target

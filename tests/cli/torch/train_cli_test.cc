@@ -10,6 +10,7 @@
 #include "support/expect_error.h"
 #include "support/networks.h"
 #include "support/records.h"
+#include "support/rooms.h"
 #include "tailor/core/files.h"
 #include "tailor/core/json.h"
 #include "tailor/core/process.h"
@@ -20,7 +21,7 @@
 #include "tailor/run/run_config.h"
 #include "tailor/tensors/safetensors.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 using Lines = std::vector<std::string>;
@@ -1387,4 +1388,4 @@ TEST_F(TrainCli, ADeviceThatIsNotThereIsSaidBeforeAnythingIsWritten) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

@@ -10,7 +10,9 @@
 #include "target/hls/native/ap_int.h"
 #include "target/hls/native/hls_stream.h"
 
-namespace tailor {
+#include "support/rooms.h"
+
+namespace tailor::test {
 namespace {
 
 TEST(NativeStream, KeepsTheOrderWhileItGrowsAndWraps) {
@@ -70,4 +72,4 @@ TEST(NativeStreamDeathTest, StopsAtAReadWhileEmpty) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

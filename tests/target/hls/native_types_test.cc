@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "support/rooms.h"
 #include "tailor/fixed/fixed_type.h"
 #include "target/hls/native/ap_fixed.h"
 #include "target/hls/native/ap_int.h"
@@ -18,7 +19,7 @@
 #error "a generated project tells native from vendor types by this macro"
 #endif
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 constexpr ap_q_mode kApRoundings[] = {
@@ -587,4 +588,4 @@ TEST(NativeInteger, StandsWhereABuiltInIntegerStands) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

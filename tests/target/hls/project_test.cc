@@ -1,5 +1,6 @@
 // The written project: its text for two tiny graphs (goldens), its determinism, and what is
 // refused. That it computes the right thing is tests/check.
+#include "support/rooms.h"
 #include "tailor/ir/identifier.h"
 #include "tailor/target/target.h"
 
@@ -20,7 +21,7 @@
 #include "target/hls/cpp_document.h"
 #include "target/hls/emit.h"
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 using testing::Surgery;
@@ -356,7 +357,7 @@ TEST(TopName, IsAlwaysLegal) {
   for (const char* raw : {"A-", "A--", "EOF_", "_", "-", "ap_", "int_", "x_t_", "__", "a__b_"})
     EXPECT_TRUE(is_identifier(make_identifier(raw))) << raw << ": " << make_identifier(raw);
   EXPECT_EQ(make_identifier("RESNET"), "RESNET_net");
-  EXPECT_EQ(make_identifier("TAILOR_OUTPUTS"), "TAILOR_OUTPUTS_net");
+  EXPECT_EQ(make_identifier("TAILOR_OUTPUT_BITS"), "TAILOR_OUTPUT_BITS_net");
   EXPECT_EQ(make_identifier("ap_int"), "n_ap_int");
   EXPECT_EQ(make_identifier("resnet20"), "resnet20");
   EXPECT_EQ(make_identifier("20-layers"), "n20_layers");
@@ -366,4 +367,4 @@ TEST(TopName, IsAlwaysLegal) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

@@ -13,6 +13,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "support/rooms.h"
 #include "tailor/fixed/fixed_type.h"
 #include "target/hls/native/ap_fixed.h"
 
@@ -24,7 +25,7 @@ int main(int argc, char** argv) {
   return RUN_ALL_TESTS();
 }
 
-namespace tailor {
+namespace tailor::test {
 namespace {
 
 constexpr int kSourceBits = 10, kSourceFraction = 4;
@@ -201,4 +202,4 @@ TEST(SystemCOracle, NativeTypesCastWideNumbers) {
 }
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::test

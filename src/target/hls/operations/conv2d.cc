@@ -1,7 +1,7 @@
 // Convolution and the dense layer (library: conv2d.h, dense.h).
 #include "target/hls/printer.h"
 
-namespace tailor {
+namespace tailor::target {
 namespace {
 
 void conv2d_config(StageConfig& c) {
@@ -51,4 +51,4 @@ const RegisterPrinter<ops::Dense> kDensePrinter(
     {dense_config, [](const Node& node) { return weighted_call(node, "tailor::dense"); }, {}});
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::target

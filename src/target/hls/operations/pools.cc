@@ -1,7 +1,7 @@
 // Max pool and global average pool (library: pool.h).
 #include "target/hls/printer.h"
 
-namespace tailor {
+namespace tailor::target {
 namespace {
 
 void max_pool_config(StageConfig& c) {
@@ -34,4 +34,4 @@ const RegisterPrinter<ops::GlobalAvgPool> kAveragePrinter(
      {}});
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::target

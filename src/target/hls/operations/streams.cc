@@ -1,7 +1,7 @@
 // What moves tokens and computes little (library: stream_ops.h).
 #include "target/hls/printer.h"
 
-namespace tailor {
+namespace tailor::target {
 namespace {
 
 void add_config(StageConfig& c) {
@@ -49,7 +49,8 @@ void shortcut_config(StageConfig& c) {
   const auto& a = c.node.as<ops::ShortcutPad>();
   c.add("height", c.in.shape.height);
   c.add("width", c.in.shape.width);
-  c.add("stride", a.stride);
+  c.add("stride_height", a.stride.height);
+  c.add("stride_width", a.stride.width);
   c.add("in_channels", c.in.shape.channels);
   c.add("bits", c.in.type->width);
   c.add("channel_offset", a.channel_offset);
@@ -77,4 +78,4 @@ const RegisterPrinter<ops::ShortcutPad> kShortcutPrinter({shortcut_config,
 const RegisterPrinter<ops::Clone> kClonePrinter({clone_config, clone_call, {}});
 
 }  // namespace
-}  // namespace tailor
+}  // namespace tailor::target

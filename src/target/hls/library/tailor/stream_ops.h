@@ -134,8 +134,9 @@ void lowest_pad(hls::stream<typename C::in_token>& in, hls::stream<typename C::o
   pad_with<C>(pack<C::channels, C::bits, typename C::out_token>(lowest), in, out);
 }
 
-/// Every stride-th pixel; its channels stand at channel_offset among zeros. C: height, width,
-/// stride, in_channels, bits, channel_offset; in_token, out_token.
+/// Pixels a stride of rows and columns apart; their channels stand at channel_offset among zeros.
+/// C: height, width, stride_height, stride_width, in_channels, bits, channel_offset; in_token,
+/// out_token.
 template <class C>
 void shortcut_pad(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_token>& out) {
   TAILOR_INLINE
@@ -145,7 +146,7 @@ void shortcut_pad(hls::stream<typename C::in_token>& in, hls::stream<typename C:
     for (int x = 0; x < C::width; ++x) {
       TAILOR_PIPELINE
       const typename C::in_token pixel = in.read();
-      if (y % C::stride == 0 && x % C::stride == 0) {
+      if (y % C::stride_height == 0 && x % C::stride_width == 0) {
         typename C::out_token token = 0;
         token.range((C::channel_offset + C::in_channels) * C::bits - 1,
                     C::channel_offset * C::bits) = pixel;
