@@ -12,6 +12,7 @@
 #include "tailor/design/passes.h"
 #include "tailor/emulate/float64.h"
 #include "tailor/emulate/integer.h"
+#include "tailor/run/origin.h"
 #include "tailor/task/classification.h"
 
 namespace tailor::cli {

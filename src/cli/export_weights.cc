@@ -5,6 +5,7 @@
 #include "tailor/core/files.h"
 #include "tailor/core/strings.h"
 #include "tailor/net/weight_rules.h"
+#include "tailor/run/origin.h"
 #include "tailor/tensors/safetensors.h"
 
 namespace tailor::cli {

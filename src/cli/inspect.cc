@@ -2,6 +2,7 @@
 #include "cli/source.h"
 #include "cli/table.h"
 #include "tailor/core/strings.h"
+#include "tailor/run/origin.h"
 #include "tailor/tensors/safetensors.h"
 
 namespace tailor::cli {

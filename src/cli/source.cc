@@ -10,6 +10,7 @@
 #include "tailor/data/source.h"
 #include "tailor/design/lower.h"
 #include "tailor/emulate/float64.h"
+#include "tailor/run/origin.h"
 
 namespace tailor::cli {
 namespace {
@@ -96,11 +97,6 @@ GraphSource from_name(const std::string& name) {
 
 }  // namespace
 
-void warn_of_assumptions(const Checkpoint& checkpoint, const std::string& path) {
-  for (const std::string& text : checkpoint.assumptions)
-    log_warn("cli", "{}: assumed {}", path, text);
-}
-
 std::vector<double> noise_image(const MapShape& shape, const Preprocessing& p, int64_t index) {
   CounterRandom random(kNoiseSeed, RandomStream::Noise, static_cast<uint64_t>(index));
   std::vector<double> image(static_cast<size_t>(shape.size()));
@@ -138,19 +134,6 @@ std::string newest_finished_checkpoint(const std::string& runs) {
   newest = resolve_checkpoint(newest);
   log_info("cli", "newest finished run: {}", newest);
   return newest;
-}
-
-std::string resolve_checkpoint(const std::string& path, const char* what) {
-  if (!is_directory(path)) return path;
-  for (const char* name : {"best.ckpt", "last.ckpt", "model.ckpt"}) {
-    const std::string file = path_join(path, name);
-    if (path_exists(file)) return file;
-  }
-  const bool begun = path_exists(path_join(path, "config.json"));
-  fail(ErrorKind::Data, "{} {}: the folder has no best.ckpt, last.ckpt or model.ckpt{}", what, path,
-       begun ? "; the run has not come to its own first epoch (go on with tailor train --resume " +
-                   shell_quote(path) + ")"
-             : "");
 }
 
 GraphSource open_graph_source(const std::string& checkpoint, const std::string& graph,

@@ -39,12 +39,6 @@ void widen_value_range(GraphSource& source, const DataConfig& config);
 /// best.ckpt, else last.ckpt, of the newest run under `runs` that has a summary.json. Throws Usage
 /// when there is none.
 std::string newest_finished_checkpoint(const std::string& runs);
-/// A checkpoint, from the file or the run folder that a user names.
-/// `what` names it in an error.
-std::string resolve_checkpoint(const std::string& path, const char* what = "--checkpoint");
-
-/// Warns of what was assumed when the weights were imported.
-void warn_of_assumptions(const Checkpoint& checkpoint, const std::string& path);
 
 /// Uniform random pixels, preprocessed, HWC: what a network without data is looked at with.
 std::vector<double> noise_image(const MapShape& shape, const Preprocessing& p, int64_t index);

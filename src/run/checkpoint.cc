@@ -3,53 +3,54 @@
 #include <cmath>
 
 #include "tailor/core/files.h"
+#include "tailor/core/record.h"
 #include "tailor/tensors/safetensors.h"
 #include "tailor/tensors/torch_file.h"
 
 namespace tailor::run {
 namespace {
 
-constexpr std::string_view kBest = "best_";
-constexpr const char* kBestEpoch = "best_epoch";
+const std::string kBest = "best_", kBestEpoch = "best_epoch";
 /// Files of before there was a choice of optimisers do not list their slots.
 constexpr const char* kOnlySlot = "momentum";
 
-Json write_position(const Position& p) {
-  Json json = Json::object({{"epoch", p.epoch},
-                            {"step", p.step},
-                            {"edits_applied", p.edits_applied},
-                            {"finished", p.finished}});
-  for (const auto& [key, value] : p.meter.as_object()) json.set(key, value);
-  json.set(std::string(kBest) + p.figure, p.best);
-  json.set(kBestEpoch, p.best_epoch);
-  json.set("seconds", p.seconds);
-  return json;
+/// The meter's keys and the figure's name are the task's own.
+void describe_position(RecordVisitor& v, Position& p) {
+  v.integer("epoch", p.epoch, 0, INT64_MAX, "The next epoch to do.");
+  v.integer("step", p.step, 0, INT64_MAX, "The next step of it.");
+  v.integer("edits_applied", p.edits_applied, 0, INT64_MAX, "Alterations that were made.");
+  v.boolean("finished", p.finished, "Whether the run is.");
+  Json meter = Json::object({});
+  for (const auto& [key, value] : p.meter.as_object()) {
+    Json of_meter = value;
+    v.json(key.c_str(), of_meter, "Of the meter over the unfinished epoch.");
+    meter.set(key, of_meter);
+  }
+  p.meter = meter;
+  v.number((kBest + p.figure).c_str(), p.best, -HUGE_VAL, HUGE_VAL, "-1: none yet.");
+  v.integer(kBestEpoch.c_str(), p.best_epoch, -1, INT64_MAX, "Its epoch; -1: none yet.");
+  v.number("seconds", p.seconds, 0, HUGE_VAL, "Spent so far.");
 }
 
-Position read_position(const Json& j) {
+Json write_position(Position p) {
+  return write_record([&](RecordVisitor& v) { describe_position(v, p); });
+}
+
+/// Every key must be there. What is no key of the position's is of the meter.
+Position read_position(const Json& j, const std::string& source) {
   Position p;
-  p.epoch = j.at("epoch").as_int();
-  p.step = j.at("step").as_int();
-  p.edits_applied = j.at("edits_applied").as_int();
-  p.finished = j.at("finished").as_bool();
-  p.best_epoch = j.at(kBestEpoch).as_int();
-  p.seconds = j.at("seconds").as_number();
-  bool measured = false;
+  const Json known = write_position(p);
   for (const auto& [key, value] : j.as_object()) {
-    if (key == "epoch" || key == "step" || key == "edits_applied" || key == "finished" ||
-        key == kBestEpoch || key == "seconds")
-      continue;
-    if (key.compare(0, kBest.size(), kBest) == 0) {
+    if (key != kBestEpoch && key.compare(0, kBest.size(), kBest) == 0) {
       p.figure = key.substr(kBest.size());
-      p.best = value.as_number();
-      measured = true;
-    } else {
+    } else if (!known.find(key)) {
       p.meter.set(key, value);
     }
   }
-  if (!measured) fail(ErrorKind::Data, "a position without its best figure");
-  if (p.epoch < 0 || p.step < 0 || p.edits_applied < 0)
-    fail(ErrorKind::Data, "a negative position");
+  read_record(
+      j, source, [&](RecordVisitor& v) { describe_position(v, p); }, "/position");
+  const Json whole = write_position(p);
+  for (const auto& [key, value] : whole.as_object()) j.at(key);
   return p;
 }
 
@@ -71,7 +72,7 @@ std::vector<std::string> read_document(const Json& document, const TensorMap& te
   c.run = document.at("run").as_string();
   c.network = read_network(document.at("network"), path);
   c.preprocessing = read_preprocessing(document.at("preprocessing"));
-  c.position = read_position(document.at("position"));
+  c.position = read_position(document.at("position"), path);
   c.metrics = document.at("metrics");
   c.config = document.at("config");
   if (const Json* names = document.find("slots")) {

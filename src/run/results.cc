@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "tailor/core/files.h"
+
 namespace tailor::run {
 namespace {
 
@@ -11,29 +13,42 @@ void count(RecordVisitor& v, const char* key, int64_t& value, const char* doc) {
   v.integer(key, value, 0, INT64_MAX, doc);
 }
 
-void percent(RecordVisitor& v, const char* key, std::optional<double>& value, const char* doc) {
-  v.optional_number(key, value, 0, 100, doc);
+void measured(RecordVisitor& v, const std::string& when, RecordedFigure& f, const char* doc,
+              const char* suffix = "") {
+  v.optional_number((when + f.name + suffix).c_str(), f.value, f.is_share ? 0 : -kAny,
+                    f.is_share ? 100 : kAny, doc);
+}
+
+void speed(RecordVisitor& v, const std::string& unit, double& value, const char* doc) {
+  v.number((unit + "s_per_s").c_str(), value, 0, kAny, doc);
 }
 
 }  // namespace
 
+RecordedFigure recorded(const Figure& figure) {
+  return {figure.name, figure.is_share, figure.recorded()};
+}
+
+RecordedFigure recorded(const std::optional<Figure>& figure, const Figure& kind) {
+  return figure ? recorded(*figure) : RecordedFigure{kind.name, kind.is_share, {}};
+}
+
 void EpochMetrics::describe(RecordVisitor& v) {
   count(v, "epoch", epoch, "The epoch that ended. Line *i* has epoch *i*.");
   v.number("lr", lr, 0, kAny, "Learning rate at the epoch's first step.");
-  v.number("train_loss", train_loss, -kAny, kAny,
-           "Mean over the epoch's images of the loss that was minimised, the teacher's term "
-           "included.");
-  v.number("train_accuracy", train_accuracy, 0, 100,
-           "Per cent of right answers on the training images as augmented, while training.");
-  v.optional_number("validation_loss", validation_loss, -kAny, kAny,
-                    "Mean cross-entropy on the validation split, eval mode.");
-  percent(v, "validation_accuracy", validation_accuracy, "Per cent, eval mode.");
+  for (RecordedFigure& figure : train) {
+    measured(v, "train_", figure,
+             "Mean over the epoch's images as augmented, while training. The loss is what was "
+             "minimised, the teacher's term included.");
+  }
+  for (RecordedFigure& figure : validation)
+    measured(v, "validation_", figure, "Mean over the validation split, eval mode.");
   count(v, "skips", skips, "Skip connections the network has.");
   v.number("seconds", seconds, 0, kAny,
            "Wall time of the training steps, without validation; after a resume only this "
            "process's part.");
-  v.number("images_per_s", images_per_s, 0, kAny,
-           "Training images of this process in this epoch, divided by `seconds`.");
+  speed(v, unit, examples_per_s,
+        "Training examples of this process in this epoch, divided by `seconds`.");
 }
 
 void AlterationLine::describe(RecordVisitor& v) {
@@ -49,21 +64,20 @@ void AlterationLine::describe(RecordVisitor& v) {
   v.texts("erased", erased, "Tensors that went, named as in section 2 without `model.`.");
   v.texts("added", added, "Tensors that came.");
   count(v, "parameters", parameters, "Trained parameters of the network afterwards.");
-  percent(v, "validation_accuracy_before", validation_accuracy_before,
-          "Per cent, before the alteration.");
-  percent(v, "validation_accuracy_stale", validation_accuracy_stale,
-          "Per cent, after it, with the running statistics of the network before it.");
+  measured(v, "validation_", validation_before, "Before the alteration.", "_before");
+  measured(v, "validation_", validation_stale,
+           "After it, with the running statistics of the network before it.", "_stale");
   count(v, "statistics_images", statistics_images,
         "Training images on which the running statistics were then estimated again "
         "(`surgery.statistics_images`); 0: they were not.");
-  percent(v, "validation_accuracy_after", validation_accuracy_after,
-          "Per cent, with the statistics estimated again; as `_stale` where they were not.");
+  measured(v, "validation_", validation_after,
+           "With the statistics estimated again; as `_stale` where they were not.", "_after");
 }
 
 void RunSummary::describe(RecordVisitor& v) {
-  auto accuracy = [](RecordVisitor& r, Accuracy& a) {
-    percent(r, "validation_accuracy", a.validation, "Per cent.");
-    percent(r, "test_accuracy", a.test, "Per cent.");
+  auto judgement = [](RecordVisitor& r, Judgement& j) {
+    measured(r, "validation_", j.validation, "On the validation split.");
+    measured(r, "test_", j.test, "On the test split.");
   };
   v.text("run", run, "Name of the run: its folder's name.");
   v.text("network", network, "`resnet20` …");
@@ -74,14 +88,14 @@ void RunSummary::describe(RecordVisitor& v) {
   count(v, "parameters", parameters, "Trained parameters at the end.");
   count(v, "epochs", epochs, "Epochs of the run.");
   v.record(
-      "last", [&](RecordVisitor& r) { accuracy(r, last); }, "Of `last.ckpt`.");
+      "last", [&](RecordVisitor& r) { judgement(r, last); }, "Of `last.ckpt`.");
   bool has_best = best.has_value();
   Best found = best.value_or(Best());
   v.optional_record(
       "best", has_best,
       [&](RecordVisitor& r) {
         count(r, "epoch", found.epoch, "Its epoch.");
-        accuracy(r, found);
+        judgement(r, found);
       },
       "Of `best.ckpt`.");
   best = has_best ? std::optional<Best>(found) : std::nullopt;
@@ -91,8 +105,15 @@ void RunSummary::describe(RecordVisitor& v) {
   v.number("seconds", seconds, 0, kAny,
            "Wall time of all processes of the run, validation and checkpoints included, the last "
            "test and the teacher's training not.");
-  v.number("images_per_s", images_per_s, 0, kAny, "Training images × epochs / `seconds`.");
+  speed(v, unit, examples_per_s, "Training examples × epochs / `seconds`.");
   v.text("weights_sha256", weights_sha256, "Digest of the weights of `last.ckpt` (section 2).");
+}
+
+RunSummary read_summary(const std::string& path) {
+  RunSummary summary;
+  read_record(Json::parse(read_file(path), path), path,
+              [&](RecordVisitor& v) { summary.describe(v); });
+  return summary;
 }
 
 }  // namespace tailor::run

@@ -1,4 +1,5 @@
 #include "tailor/core/log.h"
+#include "tailor/run/results.h"
 #include "train/session.h"
 
 namespace tailor::train {
@@ -12,26 +13,19 @@ struct Judgement {
 };
 
 void record(Session& run, const Alteration& a, const std::string& text, const Judgement& j) {
-  std::vector<std::string> added;
-  for (const TensorSpec& tensor : a.added) added.push_back(tensor.name);
-  Json line = Json::object({{"epoch", run.position.epoch},
-                            {"text", text},
-                            {"kind", to_string(a.kind)},
-                            {"skip", a.skip_id},
-                            {"before", a.before},
-                            {"after", a.after},
-                            {"erased", Json::array(a.erased)},
-                            {"added", Json::array(added)},
-                            {"parameters", run.model().parameters().count()}});
-  const std::string validation = "validation_" + judged_by(run.task->meter()->summary()).name;
-  auto set = [&](const char* when, const std::optional<Figure>& figure) {
-    line.set(validation + when, figure ? Json(figure->recorded()) : Json());
-  };
-  set("_before", j.before);
-  set("_stale", j.stale);
-  line.set("statistics_images", j.statistics_images);
-  set("_after", j.after);
-  run.folder.append("alterations.jsonl", line);
+  const Figure kind = judged_by(run.task->meter()->summary());
+  AlterationLine line;
+  line.epoch = run.position.epoch;
+  line.text = text, line.kind = to_string(a.kind), line.skip = a.skip_id;
+  line.before = a.before, line.after = a.after;
+  line.erased = a.erased;
+  for (const TensorSpec& tensor : a.added) line.added.push_back(tensor.name);
+  line.parameters = run.model().parameters().count();
+  line.validation_before = recorded(j.before, kind);
+  line.validation_stale = recorded(j.stale, kind);
+  line.statistics_images = j.statistics_images;
+  line.validation_after = recorded(j.after, kind);
+  run.folder.append("alterations.jsonl", write_record([&](RecordVisitor& v) { line.describe(v); }));
 }
 
 std::string effect_of(const Alteration& a, const Judgement& j) {

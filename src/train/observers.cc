@@ -1,6 +1,7 @@
 #include "tailor/train/observers.h"
 
 #include "tailor/core/log.h"
+#include "tailor/run/results.h"
 
 namespace tailor::train {
 
@@ -20,17 +21,17 @@ void ProgressBar::stepped(int64_t count, const Meter& meter) {
 }
 
 void MetricsFile::epoch_ends(const EpochEnd& epoch) {
-  Json line = Json::object({{"epoch", epoch.epoch}, {"lr", epoch.lr}});
-  for (const Figure& figure : epoch.train) line.set("train_" + figure.name, figure.recorded());
-  for (const Figure& figure : epoch.train) {
-    line.set(
-        "validation_" + figure.name,
-        epoch.validation ? Json(find_figure(*epoch.validation, figure.name).recorded()) : Json());
+  EpochMetrics line;
+  line.epoch = epoch.epoch, line.lr = epoch.lr;
+  line.train.clear(), line.validation.clear();
+  for (size_t i = 0; i < epoch.train.size(); ++i) {
+    line.train.push_back(recorded(epoch.train[i]));
+    line.validation.push_back(recorded(
+        epoch.validation ? std::optional(epoch.validation->at(i)) : std::nullopt, epoch.train[i]));
   }
-  line.set("skips", epoch.skips);
-  line.set("seconds", epoch.seconds);
-  line.set(epoch.unit + "s_per_s", epoch.examples_per_s);
-  folder_.append("metrics.jsonl", line);
+  line.skips = epoch.skips, line.seconds = epoch.seconds;
+  line.examples_per_s = epoch.examples_per_s, line.unit = epoch.unit;
+  folder_.append("metrics.jsonl", write_record([&](RecordVisitor& v) { line.describe(v); }));
 }
 
 void EpochLog::epoch_ends(const EpochEnd& epoch) {

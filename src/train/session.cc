@@ -68,7 +68,7 @@ Session::Session(const RunSpec& s, RunFolder& f, Progress& p)
                           : spec.start ? spec.start->tensors
                                        : initial_tensors(network, config.seed),
                           device),
-                    task->objective(), config.optimizer);
+                    task->objective(), config.optimizer, spec.slots);
     folder.truncate("metrics.jsonl", 0);
     folder.truncate("alterations.jsonl", 0);
   }

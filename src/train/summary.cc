@@ -1,16 +1,10 @@
 #include <algorithm>
 
 #include "tailor/core/files.h"
+#include "tailor/run/results.h"
 #include "train/session.h"
 
 namespace tailor::train {
-namespace {
-
-Json recorded(const std::optional<Figure>& figure) {
-  return figure ? Json(figure->recorded()) : Json();
-}
-
-}  // namespace
 
 RunResult summarise(Session& run, Saver& saver) {
   run.stamp();
@@ -28,8 +22,7 @@ RunResult summarise(Session& run, Saver& saver) {
     result.best_validation = result.test;
     result.best_validation->value = run.position.best;
   }
-  const std::string judged = result.test.name, of_test = "test_" + judged,
-                    of_validation = "validation_" + judged;
+  const std::string of_test = "test_" + result.test.name;
   Json teacher;
   if (run.spec.teacher) {
     teacher = run.spec.teacher->metrics;
@@ -43,31 +36,29 @@ RunResult summarise(Session& run, Saver& saver) {
   result.last.metrics.set(of_test, result.test.recorded());
   save_checkpoint(run.folder.last(), result.last);
   result.seconds = run.position.seconds;
-  Json best;
+  const Network& network = run.model().network();
+  RunSummary summary;
+  summary.run = run.spec.name, summary.network = network.name;
+  summary.join = to_string(network.join);
+  summary.alterations = static_cast<int64_t>(run.edits.size());
+  summary.skips = static_cast<int64_t>(skip_ids(network).size());
+  summary.skips_before = run.total_skips;
+  summary.parameters = run.model().parameters().count();
+  summary.epochs = run.config.epochs;
+  summary.last = {recorded(result.validation, result.test), recorded(result.test)};
   if (result.best_test) {
-    best = Json::object({{"epoch", run.position.best_epoch},
-                         {of_validation, recorded(result.best_validation)},
-                         {of_test, recorded(result.best_test)}});
+    summary.best.emplace();
+    summary.best->epoch = run.position.best_epoch;
+    summary.best->validation = recorded(result.best_validation, result.test);
+    summary.best->test = recorded(*result.best_test);
   }
-  const double examples = static_cast<double>(run.task->size(Split::Train) * run.config.epochs);
-  run.folder.write(
-      "summary.json",
-      Json::object(
-          {{"run", run.spec.name},
-           {"network", run.model().network().name},
-           {"join", to_string(run.model().network().join)},
-           {"alterations", run.edits.size()},
-           {"skips", skip_ids(run.model().network()).size()},
-           {"skips_before", run.total_skips},
-           {"parameters", run.model().parameters().count()},
-           {"epochs", run.config.epochs},
-           {"last", Json::object({{of_validation, recorded(result.validation)},
-                                  {of_test, recorded(result.test)}})},
-           {"best", best},
-           {"teacher", teacher},
-           {"seconds", result.seconds},
-           {std::string(run.task->unit()) + "s_per_s", examples / std::max(result.seconds, 1e-9)},
-           {"weights_sha256", weights_digest(result.last.tensors)}}));
+  summary.teacher = teacher;
+  summary.seconds = result.seconds;
+  summary.examples_per_s = static_cast<double>(run.task->size(Split::Train) * run.config.epochs) /
+                           std::max(result.seconds, 1e-9);
+  summary.unit = run.task->unit();
+  summary.weights_sha256 = weights_digest(result.last.tensors);
+  run.folder.write("summary.json", write_record([&](RecordVisitor& v) { summary.describe(v); }));
   return result;
 }
 

@@ -189,6 +189,34 @@ TEST(Checkpoint, ADamagedDocumentIsAnErrorAndNotACrash) {
                         [&] { load_checkpoint(w.path); });
 }
 
+TEST(Checkpoint, APositionIsReadStrictly) {
+  Written w;
+  const TensorFile whole = load_safetensors(w.path);
+  const Json document = Json::parse(whole.metadata.at("document"), "document");
+  EXPECT_EQ(document.at("position").dump(),
+            R"({"epoch":7,"step":3,"edits_applied":2,"finished":false,"images":96,"correct":40,)"
+            R"("loss_sum":1.25,"best_accuracy":0.5,"best_epoch":6,"seconds":12.5})");
+  auto expect_refused = [&](const Json& position, std::initializer_list<std::string> words) {
+    Json json = document;
+    json.set("position", position);
+    TensorFile file = whole;
+    file.metadata["document"] = json.dump();
+    save_safetensors(w.path, file);
+    testing::expect_error(ErrorKind::Data, words, [&] { load_checkpoint(w.path); });
+  };
+  for (const char* key :
+       {"epoch", "step", "edits_applied", "finished", "best_accuracy", "best_epoch", "seconds"}) {
+    Json position = document.at("position");
+    position.erase(key);
+    expect_refused(position, {w.path, key});
+    position.set(key, "seven");
+    expect_refused(position, {w.path, std::string("/position/") + key, "\"seven\""});
+  }
+  Json position = document.at("position");
+  position.set("step", -1);
+  expect_refused(position, {"/position/step", "at least 0", "-1"});
+}
+
 TEST(WeightsDigest, DependsOnEveryByteAndName) {
   TensorMap a = small_checkpoint().tensors, b = a;
   EXPECT_EQ(weights_digest(a), weights_digest(b));

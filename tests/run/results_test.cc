@@ -55,6 +55,18 @@ TEST_F(Results, SummariesAreKeptWithAndWithoutATeacher) {
     EXPECT_EQ(again<RunSummary>(file(name), name, 2), trim(file(name))) << name;
 }
 
+TEST_F(Results, KeysAreNamedAfterTheFiguresOfTheTask) {
+  EpochMetrics line;
+  line.train = {recorded(Figure{"loss", 1.5}), recorded(Figure{"word_error", 0.25, false, true})};
+  line.validation = {recorded(std::nullopt, Figure{"loss"}),
+                     recorded(std::nullopt, Figure{"word_error", 0, false, true})};
+  line.unit = "recording";
+  EXPECT_EQ(write_record([&](RecordVisitor& v) { line.describe(v); }).dump(),
+            R"({"epoch":0,"lr":0.0,"train_loss":1.5,"train_word_error":25.0,)"
+            R"("validation_loss":null,"validation_word_error":null,"skips":0,"seconds":0.0,)"
+            R"("recordings_per_s":0.0})");
+}
+
 TEST_F(Results, AnUnknownKeyIsSaid) {
   testing::expect_error(ErrorKind::Config, {"/losss: unknown key", "line 1"},
                         [] { again<EpochMetrics>(R"({"losss": 1})", "line 1", -1); });

@@ -1,5 +1,5 @@
 // What a run writes down beside its checkpoints: a line an epoch, a line an alteration, and the
-// summary that makes it finished. Accuracies are per cent; what there is not is null.
+// summary that makes it finished. Shares are per cent; what there is not is null.
 #pragma once
 
 #include <optional>
@@ -7,16 +7,29 @@
 #include <vector>
 
 #include "tailor/core/record.h"
+#include "tailor/task/task.h"
 
 namespace tailor::run {
+
+/// A figure of the run's task, whose name is in the keys. Where nobody says otherwise it is that of
+/// classification.
+struct RecordedFigure {
+  std::string name = "accuracy";
+  bool is_share = true;         // then the value is in per cent
+  std::optional<double> value;  // null: not measured
+};
+RecordedFigure recorded(const Figure& figure);
+/// Named as `kind` is, where there is no figure.
+RecordedFigure recorded(const std::optional<Figure>& figure, const Figure& kind);
 
 /// A line of metrics.jsonl.
 struct EpochMetrics {
   int64_t epoch = 0;
-  double lr = 0, train_loss = 0, train_accuracy = 0;
-  std::optional<double> validation_loss, validation_accuracy;
+  double lr = 0;
+  std::vector<RecordedFigure> train = {{"loss", false, {}}, {}}, validation = train;
   int64_t skips = 0;
-  double seconds = 0, images_per_s = 0;
+  double seconds = 0, examples_per_s = 0;
+  std::string unit = "image";  // one example, in the last key
   void describe(RecordVisitor& v);
 };
 
@@ -27,28 +40,30 @@ struct AlterationLine {
   Json before, after;  // the block's skips, as in a description
   std::vector<std::string> erased, added;
   int64_t parameters = 0;
-  std::optional<double> validation_accuracy_before, validation_accuracy_stale,
-      validation_accuracy_after;
+  RecordedFigure validation_before, validation_stale, validation_after;
   int64_t statistics_images = 0;
   void describe(RecordVisitor& v);
 };
 
 /// summary.json.
 struct RunSummary {
-  struct Accuracy {
-    std::optional<double> validation, test;
+  struct Judgement {
+    RecordedFigure validation, test;
   };
-  struct Best : Accuracy {
+  struct Best : Judgement {
     int64_t epoch = 0;
   };
   std::string run, network, join;
   int64_t alterations = 0, skips = 0, skips_before = 0, parameters = 0, epochs = 0;
-  Accuracy last;
+  Judgement last;
   std::optional<Best> best;
   Json teacher;  // null without one
-  double seconds = 0, images_per_s = 0;
+  double seconds = 0, examples_per_s = 0;
   std::string weights_sha256;
+  std::string unit = "image";
   void describe(RecordVisitor& v);
 };
+/// Throws Config where it is no summary of a classification's run.
+RunSummary read_summary(const std::string& path);
 
 }  // namespace tailor::run

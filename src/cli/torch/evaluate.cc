@@ -3,6 +3,7 @@
 #include "cli/source.h"
 #include "cli/torch/plugin.h"
 #include "tailor/run/checkpoint.h"
+#include "tailor/run/origin.h"
 #include "tailor/task/classification.h"
 #include "tailor/train/trainer.h"
 

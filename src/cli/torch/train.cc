@@ -1,49 +1,49 @@
-// tailor train: resolves the configuration, sees to the teacher, trains the student.
+// tailor train: resolves the configuration and has its recipe run.
 #include <cstdlib>
 
 #include "cli/source.h"
 #include "cli/torch/plugin.h"
-#include "cli/torch/teacher.h"
 #include "tailor/cli/commands.h"
 #include "tailor/core/files.h"
 #include "tailor/core/log.h"
 #include "tailor/core/strings.h"
 #include "tailor/data/source.h"
-#include "tailor/task/classification.h"
+#include "tailor/run/origin.h"
+#include "tailor/run/results.h"
+#include "tailor/run/shared_run.h"
 #include "tailor/train/device.h"
-#include "tailor/train/trainer.h"
+#include "tailor/train/recipe.h"
 
 namespace tailor::cli {
 namespace {
 
-std::string percent(const Json& value) {
-  return value.is_null() ? "–" : fmt::format("{:.2f} %", value.as_number());
+std::string percent(const Json* value) {
+  return value && !value->is_null() ? fmt::format("{:.2f} %", value->as_number()) : "–";
+}
+
+void print_part(const char* name, const RunSummary::Judgement& part) {
+  auto text = [](const std::optional<double>& value) {
+    return value ? fmt::format("{:.2f} %", *value) : "–";
+  };
+  fmt::print("{}     validation {}  test {}\n", name, text(part.validation.value),
+             text(part.test.value));
 }
 
 void print_summary(const std::string& folder, bool json) {
   const std::string file = path_join(folder, "summary.json");
-  const Json summary = Json::parse(read_file(file), file);
   if (json) {
-    fmt::print("{}\n", summary.dump(2));
+    fmt::print("{}\n", Json::parse(read_file(file), file).dump(2));
     return;
   }
+  const RunSummary s = read_summary(file);
   fmt::print("{}: {} with {} skips ({} before), {} parameters, {} epochs in {:.0f} s\n", folder,
-             summary.at("network").as_string(), summary.at("skips").as_int(),
-             summary.at("skips_before").as_int(), summary.at("parameters").as_int(),
-             summary.at("epochs").as_int(), summary.at("seconds").as_number());
-  if (const Json& teacher = summary.at("teacher"); !teacher.is_null()) {
-    const Json* validation = teacher.find("validation_accuracy");
-    const Json* test = teacher.find("test_accuracy");
-    fmt::print("teacher  validation {}  test {}\n", percent(validation ? *validation : Json()),
-               percent(test ? *test : Json()));
+             s.network, s.skips, s.skips_before, s.parameters, s.epochs, s.seconds);
+  if (!s.teacher.is_null()) {
+    fmt::print("teacher  validation {}  test {}\n", percent(s.teacher.find("validation_accuracy")),
+               percent(s.teacher.find("test_accuracy")));
   }
-  for (const char* part : {"last", "best"}) {
-    const Json& p = summary.at(part);
-    if (!p.is_null()) {
-      fmt::print("{}     validation {}  test {}\n", part, percent(p.at("validation_accuracy")),
-                 percent(p.at("test_accuracy")));
-    }
-  }
+  print_part("last", s.last);
+  if (s.best) print_part("best", *s.best);
   fmt::print("next: tailor export --checkpoint {}\n", shell_quote(folder));
 }
 
@@ -119,7 +119,9 @@ Difference first_difference(const Json& mine, const Json& theirs, const std::str
   return {};
 }
 
-/// What makes the experiment: the machine's settings do not, nor where an official data set lies.
+/// What makes the experiment: the machine's settings do not, nor where an official data set lies. A
+/// device is such a setting as threads are: both round sums in an order of their own, and neither
+/// changes what is asked for.
 Json experiment(RunConfig config) {
   config.runtime = {};
   if (!config.data.is_own()) config.data.root.clear();
@@ -241,62 +243,26 @@ int torch_train(const TrainOptions& options) {
     return 0;
   };
   if (request.goes_on && path_exists(path_join(output, "summary.json"))) return finished();
-  RunSpec spec;
-  spec.name = file_name(output);
-  spec.config = loaded.config;
-  spec.source = loaded.source;
   const c10::Device device = resolve_device(loaded.config.runtime.device, loaded.source);
-  spec.data = open_data(loaded.config.data);
-  std::optional<Checkpoint> named;
-  if (const auto& teacher = loaded.config.teacher) {
-    // What cannot work is said before the teacher's hours and the run's folder.
-    if (!teacher->checkpoint.empty()) {
-      named = load_named_teacher(loaded.config, spec.data, loaded.source);
-    } else if (const auto start =
-                   load_start(loaded.config, teacher->train, spec.data, spec.source,
-                              request.goes_on ? path_join(output, "teacher/last.ckpt") : "")) {
-      warn_of_assumptions(*start, teacher->train.start);
-    }
-    const Network network =
-        named ? named->network
-              : make_network(loaded.config.network, spec.data.shape, spec.data.classes);
-    verify_classifies(network.answers_per_position(), output_shape(network), network.name);
-    plan_edits(loaded.config.surgery, network, loaded.config.train.epochs, spec.source);
-    verify_batches(loaded.config.train, network, spec.data.train->size(), "/train", spec.source);
-    spec.role = "student, ";
-  } else {
-    const Network network = make_network(loaded.config.network, spec.data.shape, spec.data.classes);
-    verify_classifies(network.answers_per_position(), output_shape(network), network.name);
-    spec.start = load_start(loaded.config, loaded.config.train, spec.data, spec.source,
-                            request.goes_on ? path_join(output, "last.ckpt") : "");
-    if (spec.start) warn_of_assumptions(*spec.start, loaded.config.train.start);
-  }
-
+  RecipeRun run(loaded.config, make_recipe(loaded.config), loaded.source, output, request.goes_on);
   RunFolder folder(output, /*wait=*/false);
   claim(folder, request, options.force);
   if (folder.finished()) return finished();
-  write_config(folder, spec.config, spec.data);
+  run.begin(folder);
   set_log_file(folder.file("train.log"));
   for (const std::string& text : loaded.without_effect) log_warn("config", "{}", text);
   const int threads = set_torch_threads(loaded.config.runtime.threads);
   folder.sign(threads);
+  const DataSplits& data = run.data();
   log_info("train", "{}: {} on {}, {} training, {} validation, {} test images, {} threads{}",
-           output, loaded.source, spec.data.name, spec.data.train->size(),
-           spec.data.validation ? spec.data.validation->size() : 0, spec.data.test->size(), threads,
+           output, loaded.source, data.name, data.train->size(),
+           data.validation ? data.validation->size() : 0, data.test->size(), threads,
            device.is_cpu() ? "" : ", " + device.str());
-  if (spec.start && !request.goes_on)
-    check_unseen(loaded.config, spec.data, *spec.start, "train.start " + loaded.config.train.start);
-  for (const Limit& limit :
-       network_limits(make_network(loaded.config.network, spec.data.shape, spec.data.classes),
-                      loaded.config.exporting))
+  run.say_seen();
+  for (const Limit& limit : network_limits(
+           make_network(loaded.config.network, data.shape, data.classes), loaded.config.exporting))
     log_warn("train", "exported with the settings of \"export\": {}", limit.text);
-  auto progress = make_stderr_progress();
-  if (spec.config.teacher) {
-    spec.teacher = obtain_teacher(spec.config, spec.data, loaded.source, folder, threads,
-                                  std::move(named), *progress);
-    order_classes(spec.data, spec.teacher->class_names);
-  }
-  train_run(spec, folder, *progress);
+  run.run(folder, threads, *make_stderr_progress());
   set_log_file("");
   print_summary(output, options.json);
   return 0;

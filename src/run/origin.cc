@@ -1,57 +1,15 @@
-#include "cli/torch/teacher.h"
+#include "tailor/run/origin.h"
 
 #include <unordered_set>
 
-#include "cli/source.h"
 #include "tailor/core/files.h"
 #include "tailor/core/log.h"
 #include "tailor/core/strings.h"
 #include "tailor/data/source.h"
-#include "tailor/train/trainer.h"
+#include "tailor/run/run_folder.h"
 
-namespace tailor::cli {
+namespace tailor::run {
 namespace {
-
-/// The teacher as a run of its own: same network and data, no surgery.
-RunConfig teacher_config(const RunConfig& config) {
-  RunConfig teacher;
-  teacher.network = config.network;
-  teacher.data = config.data;
-  teacher.train = config.teacher->train;
-  teacher.runtime = config.runtime;
-  teacher.distill.beta = 0;
-  return teacher;
-}
-
-/// Without what says the same as `defaults`: a key that a later version adds changes no name.
-Json without_defaults(const Json& value, const Json& defaults) {
-  Json rest = Json::object({});
-  for (const auto& [key, member] : value.as_object()) {
-    const Json* other = defaults.find(key);
-    if (other && *other == member) continue;
-    rest.set(key, other && other->is_object() && member.is_object()
-                      ? without_defaults(member, *other)
-                      : member);
-  }
-  return rest;
-}
-
-/// Names the teacher by what decides its weights: of a described network the description, of a
-/// user's own data set the place and the names in it; where an official set lies says nothing.
-std::string teacher_key(const RunConfig& teacher, const DataSplits& data) {
-  RunConfig key = teacher;
-  if (!key.data.is_own()) key.data.root.clear();
-  key.network.file.clear();
-  key.runtime = {};
-  key.exporting = {};
-  if (!key.train.start.empty())
-    key.train.start = weights_digest(load_checkpoint(key.train.start).tensors);
-  std::string text = without_defaults(write_run_config(key), write_run_config({})).dump();
-  if (teacher.network.family == "file")
-    text += write_network(make_network(teacher.network, data.shape, data.classes)).dump();
-  if (key.data.is_own()) text += names_digest(data);
-  return sha256(text).substr(0, 10);
-}
 
 /// A student must be its teacher's network, and a run its start's; says the first field that is
 /// not.
@@ -105,20 +63,6 @@ void check_same_skips(const RunConfig& config, const DataSplits& data, const Net
                           source, shell_quote(file)));
 }
 
-/// The best, else the last, with what is known of its accuracy.
-Checkpoint finished_teacher(const RunFolder& folder) {
-  const std::string path = path_exists(folder.best()) ? folder.best() : folder.last();
-  Checkpoint c = load_checkpoint(path);
-  const Json summary =
-      Json::parse(read_file(folder.file("summary.json")), folder.file("summary.json"));
-  const Json& part = summary.at(path == folder.best() ? "best" : "last");
-  c.metrics = Json::object({{"run", c.run},
-                            {"checkpoint", file_name(path)},
-                            {"validation_accuracy", part.at("validation_accuracy")},
-                            {"test_accuracy", part.at("test_accuracy")}});
-  return c;
-}
-
 /// tailor import's: its data section says what it may be used with, not what it was trained on.
 bool is_imported(const Checkpoint& c) { return c.position.epoch == 0 && c.position.step == 0; }
 
@@ -163,6 +107,26 @@ int64_t count_common(const Images& images, const DataSplits& other) {
   return count;
 }
 
+}  // namespace
+
+void warn_of_assumptions(const Checkpoint& checkpoint, const std::string& path) {
+  for (const std::string& text : checkpoint.assumptions)
+    log_warn("cli", "{}: assumed {}", path, text);
+}
+
+std::string resolve_checkpoint(const std::string& path, const char* what) {
+  if (!is_directory(path)) return path;
+  for (const char* name : {"best.ckpt", "last.ckpt", "model.ckpt"}) {
+    const std::string file = path_join(path, name);
+    if (path_exists(file)) return file;
+  }
+  const bool begun = path_exists(path_join(path, "config.json"));
+  fail(ErrorKind::Data, "{} {}: the folder has no best.ckpt, last.ckpt or model.ckpt{}", what, path,
+       begun ? "; the run has not come to its own first epoch (go on with tailor train --resume " +
+                   shell_quote(path) + ")"
+             : "");
+}
+
 /// A run goes on with the very weights that it began with.
 void check_bound(const RunConfig& config, const Checkpoint& teacher, const std::string& where) {
   const std::string &bound = config.teacher->weights_sha256, is = weights_digest(teacher.tensors);
@@ -171,97 +135,6 @@ void check_bound(const RunConfig& config, const Checkpoint& teacher, const std::
        "the teacher {} is not the one that the run is bound to: teacher.weights_sha256 is {}, the "
        "teacher there has {}; put that one back, or begin again with --force and without that key",
        where, bound, is);
-}
-
-/// The one that the run has begun with, whatever its name; else beside the run, named by what
-/// decides its weights.
-std::string teacher_folder(const RunConfig& config, const RunConfig& teacher,
-                           const DataSplits& data, const RunFolder& student) {
-  const std::string linked = student.linked_teacher();
-  if (!linked.empty() && RunFolder::is_run(linked)) return linked;
-  const std::string parent = parent_path(student.path());
-  return path_join(
-      path_join(parent.empty() ? "." : parent, "teachers"),
-      fmt::format("{}-{}-teacher-{}", make_network(config.network, data.shape, data.classes).name,
-                  config.data.name, teacher_key(teacher, data)));
-}
-
-/// A name leaves defaults out, so a teacher of a version with another default may have the same.
-void check_same_teacher(const RunConfig& teacher, const RunFolder& folder) {
-  if (!RunFolder::is_run(folder.path())) return;
-  const std::string file = folder.file("config.json");
-  auto deciding = [](RunConfig c) {
-    c.runtime = {};
-    c.exporting = {};
-    c.data.root.clear();
-    c.network.file.clear();
-    c.train.start.clear();
-    return write_run_config(c);
-  };
-  const Json rest = without_defaults(
-      deciding(read_run_config(Json::parse(read_file(file), file), file)), deciding(teacher));
-  if (rest.as_object().empty()) return;
-  fail(ErrorKind::Data,
-       "{}: expected the teacher that the run asks for, got one with {}; move it away, and it is "
-       "trained anew",
-       folder.path(), rest.dump());
-}
-
-/// Trains it, goes on with it or reuses it; `where` is its folder.
-Checkpoint trained_teacher(const RunConfig& config, const DataSplits& data,
-                           const std::string& source, RunFolder& student, int64_t threads,
-                           Progress& progress, std::string& where) {
-  RunSpec spec;
-  spec.config = teacher_config(config);
-  spec.source = source;
-  spec.data = data;
-  spec.resume = student.path();
-  spec.role = "teacher, ";
-  spec.images_after = student_images(config, data);
-  where = teacher_folder(config, spec.config, data, student);
-  spec.name = file_name(where);
-  const bool bound = !config.teacher->weights_sha256.empty() && !student.linked_teacher().empty();
-  const bool begun = path_exists(student.last()) || (bound && !RunFolder::is_run(where));
-  if (begun && !path_exists(path_join(where, "summary.json"))) {
-    fail(ErrorKind::Data,
-         "the teacher of {} is not in {}, or not finished there: the run was copied or moved "
-         "without "
-         "it; put it there (the folder teachers belongs beside the run), or begin again with "
-         "--force",
-         student.path(), where);
-  }
-  RunFolder folder(where, /*wait=*/true);
-  check_same_teacher(spec.config, folder);
-  if (folder.finished()) {
-    log_info("train", "teacher: reusing {}", where);
-    return finished_teacher(folder);
-  }
-  spec.start = load_start(spec.config, spec.config.train, spec.data, source, folder.last());
-  if (spec.start && !path_exists(folder.last()))
-    check_unseen(config, data, *spec.start, "teacher.start " + spec.config.train.start);
-  log_info("train", "teacher: {} {}", path_exists(folder.last()) ? "going on with" : "training",
-           where);
-  folder.sign(threads);
-  write_config(folder, spec.config, data);
-  student.link_teacher(where);
-  const RunResult result = train_run(spec, folder, progress);
-  log_info("train", "teacher: done in {:.0f} s, {}test {}; the student begins", result.seconds,
-           result.validation ? "validation " + result.validation->text(2) + ", " : "",
-           result.test.text(2));
-  return finished_teacher(folder);
-}
-
-}  // namespace
-
-void write_config(RunFolder& folder, RunConfig& config, const DataSplits& data) {
-  RunConfig written = config;
-  if (config.network.family == "file") {
-    folder.write(kDescription,
-                 write_network(make_network(config.network, data.shape, data.classes)));
-    config.network.file = absolute_path(folder.file(kDescription));
-    written.network.file = kDescription;
-  }
-  folder.write("config.json", write_run_config(written));
 }
 
 std::optional<Checkpoint> load_start(const RunConfig& config, const TrainConfig& train,
@@ -361,34 +234,4 @@ Checkpoint load_named_teacher(const RunConfig& config, DataSplits& data,
   return teacher;
 }
 
-Checkpoint obtain_teacher(RunConfig& config, const DataSplits& data, const std::string& source,
-                          RunFolder& student, int64_t threads, std::optional<Checkpoint> named,
-                          Progress& progress) {
-  std::string where = config.teacher->checkpoint;
-  if (named) check_unseen(config, data, *named, "teacher " + where);
-  Checkpoint teacher =
-      named ? std::move(*named)
-            : trained_teacher(config, data, source, student, threads, progress, where);
-  check_bound(config, teacher, where);
-  if (config.teacher->weights_sha256.empty()) {
-    if (path_exists(student.last())) {
-      log_warn(
-          "train",
-          "{}: the run, of an older version, does not say which teacher it began with; it goes "
-          "on with {}",
-          student.path(), where);
-    }
-    config.teacher->weights_sha256 = weights_digest(teacher.tensors);
-    write_config(student, config, data);
-  }
-  teacher.metrics.set("weights_sha256", config.teacher->weights_sha256);
-  student.link_teacher(where);
-  return teacher;
-}
-
-int64_t student_images(const RunConfig& config, const DataSplits& data) {
-  const int64_t images = config.train.epochs * data.train->size();
-  return config.distill.beta > 0 ? images * 4 / 3 : images;
-}
-
-}  // namespace tailor::cli
+}  // namespace tailor::run

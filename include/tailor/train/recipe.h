@@ -1,0 +1,54 @@
+// Runs a recipe: its phases in order, each in a run folder of its own. What was finished is reused,
+// what was interrupted goes on, and a student is bound to its teacher's weights.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tailor/run/recipe.h"
+#include "tailor/run/run_folder.h"
+#include "tailor/train/trainer.h"
+
+namespace tailor::train {
+
+class RecipeRun {
+ public:
+  /// Opens the data and looks at every phase: what cannot work is said here, before a teacher's
+  /// hours and any folder. `folder` will be the last phase's; `goes_on`: it has been begun. The
+  /// phases before lie beside it (run/shared_run.h).
+  RecipeRun(const RunConfig& config, Recipe recipe, std::string source, const std::string& folder,
+            bool goes_on);
+
+  const DataSplits& data() const { return data_; }
+  /// Writes config.json of the last phase into its folder, which the caller has locked.
+  void begin(RunFolder& folder);
+  /// Warns of what the weights that the last phase starts from have seen, if it is yet to begin.
+  void say_seen() const;
+  /// Trains what is not finished, with LibTorch's `threads`. Throws Interrupted after saving when a
+  /// signal is pending, and Data if a phase is not where the one after it was begun from.
+  RunResult run(RunFolder& folder, int64_t threads, Progress& progress);
+
+ private:
+  /// A phase that is done, and where it lies: its folder, or the file that was named.
+  struct Done {
+    Checkpoint checkpoint;
+    std::string where;
+  };
+  bool is_last(size_t i) const { return i + 1 == recipe_.phases.size(); }
+  RunSpec prepare(size_t i, const std::optional<Done>& before, std::string& origin) const;
+  void settle(RunSpec& spec, size_t i, RunFolder& folder, const std::string& origin) const;
+  std::string find_folder(size_t i, const RunSpec& spec, const RunFolder& last) const;
+  Done obtain(size_t i, const std::optional<Done>& before, RunFolder& last, int64_t threads,
+              Progress& progress) const;
+
+  RunConfig config_;
+  Recipe recipe_;
+  std::string source_;
+  DataSplits data_;
+  bool goes_on_;
+  std::vector<Network> networks_;                 // what each phase begins with
+  std::vector<std::optional<Checkpoint>> named_;  // start or teacher from elsewhere
+};
+
+}  // namespace tailor::train
