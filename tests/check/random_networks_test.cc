@@ -1,6 +1,7 @@
 // Random networks, of everything that a description can say, as compiled projects.
 #include <gtest/gtest.h>
 
+#include "support/expect_error.h"
 #include "support/random_projects.h"
 #include "support/rooms.h"
 #include "tailor/emulate/float64.h"
@@ -17,6 +18,23 @@ TEST(Check, RandomNetworksPassInBothLayouts) {
                                  testing::random_image(network.input, 101)});
     EXPECT_EQ(testing::project_findings(graph, path_join(folder.path(), network.name)), "");
   }
+}
+
+TEST(Check, NoticesAWrongAnswerAtTheLastPosition) {
+  const Network network = testing::random_network(0);
+  ASSERT_GT(output_shape(network).pixels(), 1);
+  TemporaryDirectory folder("tailor-random");
+  const std::string project = path_join(folder.path(), "p"),
+                    expected = path_join(project, "tb_data/expected.dat");
+  testing::write_parts(testing::project_parts(network), project);
+  std::string text(trim(read_file(expected)));
+  const size_t last = text.find_last_of(' ') + 1;
+  write_file(expected, text.replace(last, text.size() - last, "12345\n"));
+  CheckOptions options;
+  options.compiler = "c++ -O0";
+  const CheckStep bench = check_project(project, options).steps.back();
+  EXPECT_FALSE(bench.passed);
+  testing::expect_words(bench.detail, {"test bench fails", "expected.dat was changed"});
 }
 
 }  // namespace

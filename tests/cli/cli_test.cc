@@ -257,6 +257,16 @@ TEST_F(Cli, MissingAndDamagedFilesExitWith4) {
                  {"export", "--checkpoint", "empty"});
 }
 
+TEST_F(Cli, EvaluateRefusesAnAnswerAtEveryPosition) {
+  const Network network = testing::random_network(0);
+  ASSERT_TRUE(network.answers_per_position());
+  Graph graph = lower(network, testing::random_tensors(network, 1), "test").take();
+  graph.provenance = Json::object({{"untrained", "random weights"}});
+  save_graph(file("g.safetensors"), graph);
+  expect_failure(5, {"g.safetensors: it answers at", "one label an image", "global_avg_pool"},
+                 {"evaluate", "--backend", "float64", "--graph", "g.safetensors"});
+}
+
 TEST_F(Cli, ExportThenCheckThenEvaluate) {
   write_checkpoint("runs/tiny/last.ckpt");
   write_file(file("runs/tiny/summary.json"), "{}");

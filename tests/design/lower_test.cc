@@ -10,7 +10,9 @@
 #include <map>
 
 #include "support/expect_error.h"
+#include "support/graphs.h"
 #include "support/networks.h"
+#include "tailor/core/files.h"
 #include "tailor/emulate/float64.h"
 #include "tailor/emulate/witness.h"
 
@@ -91,6 +93,26 @@ TEST(Lower, RemovedAndShortenedNetworksHaveTheEdgesOfTheirDescription) {
       testing::lowered_variant({Surgery::Shortened, Join::BeforeActivation, Shortcut::Pad});
   EXPECT_EQ(count_ops<ops::Add>(shortened), 6);
   EXPECT_EQ(count_ops<ops::ShortcutPad>(shortened), 2);
+}
+
+TEST(Lower, APickTakesRowsAndColumnsByItsOwnStrides) {
+  Network network;
+  network.name = "pick";
+  network.input = {2, 4, 6};
+  network.head = linear_head(3);
+  const Window window{{1, 3}, {1, 2}, {1, 1}, {0, 1, 0, 1}};
+  Skip skip;
+  skip.id = skip.tensors = "stem.skip";
+  skip.to = 1;
+  skip.layers = {PickLayer{3, window.stride, 1}};
+  network.blocks = {{"stem", {Stage{{ConvLayer{2, 3, window}}}}, {skip}}};
+  TemporaryDirectory folder("tailor-lower");
+  const std::string path = path_join(folder.path(), "graph.safetensors");
+  save_graph(path, lower(network, testing::random_tensors(network, 1), "test"));
+  Graph graph = load_graph(path);
+  const Node& pick = testing::node_of(graph, "stem.skip.pad");
+  EXPECT_EQ(pick.as<ops::ShortcutPad>().stride, window.stride);
+  EXPECT_EQ(graph.value(pick.outputs[0]).shape, (MapShape{3, 4, 3}));
 }
 
 TEST(Lower, TensorsThatDoNotFitAreRefused) {
