@@ -15,8 +15,9 @@ void count(RecordVisitor& v, const char* key, int64_t& value, const char* doc) {
 
 void measured(RecordVisitor& v, const std::string& when, RecordedFigure& f, const char* doc,
               const char* suffix = "") {
+  const std::string text = (f.is_share ? "Per cent. " : "") + std::string(doc);
   v.optional_number((when + f.name + suffix).c_str(), f.value, f.is_share ? 0 : -kAny,
-                    f.is_share ? 100 : kAny, doc);
+                    f.is_share ? 100 : kAny, text.c_str());
 }
 
 void speed(RecordVisitor& v, const std::string& unit, double& value, const char* doc) {
@@ -38,11 +39,12 @@ void EpochMetrics::describe(RecordVisitor& v) {
   v.number("lr", lr, 0, kAny, "Learning rate at the epoch's first step.");
   for (RecordedFigure& figure : train) {
     measured(v, "train_", figure,
-             "Mean over the epoch's images as augmented, while training. The loss is what was "
-             "minimised, the teacher's term included.");
+             figure.is_share ? "Of the epoch's images as augmented, while training."
+                             : "Mean over the epoch's images as augmented, while training, of what "
+                               "is minimised, the teacher's term included.");
   }
   for (RecordedFigure& figure : validation)
-    measured(v, "validation_", figure, "Mean over the validation split, eval mode.");
+    measured(v, "validation_", figure, "Over the validation split, eval mode.");
   count(v, "skips", skips, "Skip connections the network has.");
   v.number("seconds", seconds, 0, kAny,
            "Wall time of the training steps, without validation; after a resume only this "

@@ -85,7 +85,7 @@ struct NegateIntegers {
 constexpr const char* kHeader = R"(#ifndef TEST_NEGATE_H_
 #define TEST_NEGATE_H_
 #include "tokens.h"
-namespace tailor::test {
+namespace tailor {
 template <class C>
 void negate(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_token>& out) {
   for (int y = 0; y < C::scan_height; ++y) {
@@ -98,7 +98,7 @@ void negate(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_t
     }
   }
 }
-}  // namespace tailor::test
+}  // namespace tailor
 #endif
 )";
 
