@@ -264,9 +264,10 @@ int run_inspect(const InspectOptions& options) {
       Graph graph = load_graph(file);
       text = graph_text(graph);
       json = graph_json(graph);
-      if (graph.state == GraphState::Lowered)
+      if (graph.state == GraphState::Lowered) {
         limits =
             limits_of_export(Lowered(std::move(graph), file), apply_hardware({}, options.hardware));
+      }
     } else {
       Checkpoint c = load_checkpoint(file);
       json = network_json(c.network);

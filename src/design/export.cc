@@ -157,9 +157,10 @@ void Quantisation::describe(RecordVisitor& v) {
   v.optional_boolean("depends_on_input", depends_on_input,
                      "Whether two vectors give different logits; null where there are no two "
                      "different vectors.");
-  if (v.wants(!warnings.empty()))
+  if (v.wants(!warnings.empty())) {
     v.texts("warnings", warnings,
             "Absent if there are none: what of these should worry, in sentences.");
+  }
 }
 
 Quantisation measure(const Design& design, TestVectors& vectors) {

@@ -122,15 +122,17 @@ IntegerResult IntegerEmulator::Plan::run(Span<const double> input, const Integer
       const IntegerCall<T> call{graph, node, stages[n], inputs, result.overflows[n]};
       const bool wide = writes_logits && node.outputs.size() == 1;
       if constexpr (kNarrow) {
-        if (wide)
+        if (wide) {
           result.logits_raw = kernel.narrow_logits(call);
-        else
+        } else {
           y = kernel.narrow(call);
+        }
       } else {
-        if (wide)
+        if (wide) {
           result.logits_raw = kernel.wide_logits(call);
-        else
+        } else {
           y = kernel.wide(call);
+        }
       }
     }
     if (writes_logits && result.logits_raw.empty()) result.logits_raw.assign(y.begin(), y.end());

@@ -49,7 +49,7 @@ Network make_resnet_mlperf_tiny(const NetworkConfig& config, const MapShape& inp
   network.bn_epsilon = 1e-3;
   network.bn_momentum = 0.01;
   add_cifar_blocks(network, config, 1, /*batch_norm=*/false);
-  for (size_t b : {2, 3}) {
+  for (size_t b : {size_t{2}, size_t{3}}) {
     Pads& pads = std::get<ConvLayer>(network.blocks[b].stages[0].layers[0]).window.pads;
     pads.top = pads.left = 0;
   }

@@ -38,7 +38,7 @@ bool is_map(const MapShape& m) {
 /// Whether a head has a layer whose outputs are the classes.
 bool has_answer(const Layers& head) {
   return std::any_of(head.begin(), head.end(), [](const Layer& layer) {
-    return find<ConvLayer>(layer) || find<LinearLayer>(layer);
+    return std::holds_alternative<ConvLayer>(layer) || std::holds_alternative<LinearLayer>(layer);
   });
 }
 
@@ -177,9 +177,8 @@ class Verifier {
       }
       if (!findings_.empty()) continue;
       if (const auto* conv = layer.as<ConvLayer>()) {
-        count(layer.name,
-              static_cast<double>(conv->in / conv->groups * conv->out) *
-                  static_cast<double>(conv->window.taps()),
+        const int64_t pairs = conv->in / conv->groups * conv->out;  // of channels
+        count(layer.name, static_cast<double>(pairs) * static_cast<double>(conv->window.taps()),
               static_cast<double>(at.pixels()));
       }
       if (layer.as<LinearLayer>()) {

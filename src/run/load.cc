@@ -48,6 +48,7 @@ std::vector<WrittenConfig> written_configs() {
 
 std::vector<std::string> names_of(const std::vector<MatrixMember>& members) {
   std::vector<std::string> names;
+  names.reserve(members.size());
   for (const MatrixMember& member : members) names.push_back(member.name);
   return names;
 }

@@ -47,7 +47,7 @@ RunResult summarise(Session& run, Saver& saver) {
   summary.epochs = run.config.epochs;
   summary.last = {recorded(result.validation, result.test), recorded(result.test)};
   if (result.best_test) {
-    summary.best.emplace();
+    summary.best = RunSummary::Best{};
     summary.best->epoch = run.position.best_epoch;
     summary.best->validation = recorded(result.best_validation, result.test);
     summary.best->test = recorded(*result.best_test);

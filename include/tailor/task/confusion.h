@@ -1,6 +1,7 @@
 // Which class was taken for which, in exact counts. Rows are labels, columns predictions.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <utility>

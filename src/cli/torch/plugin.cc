@@ -27,10 +27,11 @@ Tensor run_on_torch(const Network& network, const TensorMap& tensors, const Tens
   }
 }
 
-const TorchPlugin plugin = {guarded<TrainOptions, torch_train>,
-                            guarded<EvaluateOptions, torch_evaluate>, run_on_torch, describe_torch};
+const TorchPlugin kPlugin = {guarded<TrainOptions, torch_train>,
+                             guarded<EvaluateOptions, torch_evaluate>, run_on_torch,
+                             describe_torch};
 
 }  // namespace
 }  // namespace tailor::cli
 
-const tailor::cli::TorchPlugin* tailor_torch_plugin() { return &tailor::cli::plugin; }
+const tailor::cli::TorchPlugin* tailor_torch_plugin() { return &tailor::cli::kPlugin; }

@@ -136,6 +136,7 @@ std::vector<LibraryHeader> own_headers(const Graph& design) {
     for (const LibraryHeader& header : printer_of(node).headers) headers[header.name] = header;
   }
   std::vector<LibraryHeader> list;
+  list.reserve(headers.size());
   for (auto& [name, header] : headers) list.push_back(std::move(header));
   return list;
 }
