@@ -5,59 +5,32 @@
 
 namespace tailor {
 
+namespace every_room {
+using namespace core;
+using namespace fixed;
+using namespace tensors;
+using namespace net;
+using namespace surgery;
+using namespace data;
+using namespace task;
+using namespace ir;
+using namespace emulate;
+using namespace design;
+using namespace target;
+using namespace run;
+using namespace check;
+using namespace cli;
+using namespace nn;
+using namespace train;
+}  // namespace every_room
 namespace testing {
-using namespace core;
-using namespace fixed;
-using namespace tensors;
-using namespace net;
-using namespace surgery;
-using namespace data;
-using namespace task;
-using namespace ir;
-using namespace emulate;
-using namespace design;
-using namespace target;
-using namespace run;
-using namespace check;
-using namespace cli;
-using namespace nn;
-using namespace train;
-}  // namespace testing
+using namespace every_room;
+}
 namespace test {
-using namespace core;
-using namespace fixed;
-using namespace tensors;
-using namespace net;
-using namespace surgery;
-using namespace data;
-using namespace task;
-using namespace ir;
-using namespace emulate;
-using namespace design;
-using namespace target;
-using namespace run;
-using namespace check;
-using namespace cli;
-using namespace nn;
-using namespace train;
-}  // namespace test
+using namespace every_room;
+}
 namespace fuzz {
-using namespace core;
-using namespace fixed;
-using namespace tensors;
-using namespace net;
-using namespace surgery;
-using namespace data;
-using namespace task;
-using namespace ir;
-using namespace emulate;
-using namespace design;
-using namespace target;
-using namespace run;
-using namespace check;
-using namespace cli;
-using namespace nn;
-using namespace train;
-}  // namespace fuzz
+using namespace every_room;
+}
 
 }  // namespace tailor

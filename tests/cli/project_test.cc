@@ -1,0 +1,158 @@
+// tailor export, check and inspect: projects, and what is said of them.
+#include "cli/cli_fixture.h"
+
+namespace tailor::test {
+namespace {
+
+TEST_F(Cli, ExportThenCheckThenEvaluate) {
+  write_checkpoint("runs/tiny/last.ckpt");
+  write_file(file("runs/tiny/summary.json"), "{}");
+  ProcessResult exported =
+      run({"export", "--precision", "12,5", "--fpga", "u200", "--vectors", "3", "--output", "p"});
+  ASSERT_EQ(exported.status, 0) << exported.output;
+  testing::expect_words(exported.output, {"newest finished run: runs/tiny/last.ckpt",
+                                          "p: fused of runs/tiny/last.ckpt",
+                                          "vectors: the first 3 test images of synthetic",
+                                          "next: tailor check p", "images/s at 5 ns"});
+  ProcessResult checked = run({"check", "p", "--json"});
+  EXPECT_EQ(checked.status, 0) << checked.output;
+  EXPECT_NE(checked.output.find("\"passed\": true"), std::string::npos);
+  ProcessResult evaluated = run({"evaluate", "--backend", "emulator", "--precision", "12,5",
+                                 "--layout", "stock", "--limit", "20", "--json", "--log", "off"});
+  ASSERT_EQ(evaluated.status, 0) << evaluated.output;
+  Json answer = Json::parse(evaluated.output.substr(evaluated.output.find("{\n")), "answer");
+  EXPECT_EQ(answer.at("images").as_int(), 20);
+  EXPECT_EQ(answer.at("type").as_string(), "ap_fixed<12,5,AP_RND,AP_SAT>");
+  EXPECT_EQ(answer.at("layout").as_string(), "stock");
+  // The graph file alone does the same, and its project is the same, byte for byte.
+  ProcessResult again = run({"export", "--graph", "p/graph.safetensors", "--precision", "12,5",
+                             "--vectors", "3", "--output", "q"});
+  ASSERT_EQ(again.status, 0) << again.output;
+  for (const std::string& name : list_files_recursively(file("p")))
+    EXPECT_EQ(read_file(file("p/" + name)), read_file(file("q/" + name))) << name;
+  // A second export needs --force, and a failing one leaves the first.
+  expect_failure(2, {"it exists already", "--force"}, {"export", "--output", "p"});
+  EXPECT_EQ(
+      run({"export", "--output", "p", "--force", "--reuse-factor", "7", "--vectors", "1"}).status,
+      0);
+  expect_failure(2, {"expected a lowered graph, got a design"},
+                 {"export", "--graph", "p/design.safetensors"});
+}
+
+TEST_F(Cli, ExportOfEveryOption) {
+  ProcessResult r =
+      run({"export",      "--network", "resnet8",    "--untrained", "--output",       "p",
+           "--precision", "8,3",       "--rounding", "trn",         "--overflow",     "wrap",
+           "--backend",   "vivado",    "--layout",   "stock",       "--reuse-factor", "70",
+           "--clock-ns",  "10",        "--vectors",  "2",           "--json",         "--log",
+           "warn"});
+  ASSERT_EQ(r.status, 0) << r.output;
+  testing::expect_words(
+      r.output, {"reuse factor 70 is not valid", "\"type\": \"ap_fixed<8,3,AP_TRN,AP_WRAP>\"",
+                 "\"vectors\": \"2 images of seeded noise\"", "\"layout\": \"stock\""});
+  Json manifest = Json::parse(read_file(file("p/manifest.json")), "manifest");
+  EXPECT_EQ(manifest.at("clock_ns").as_number(), 10);
+  EXPECT_EQ(manifest.at("backend").as_string(), "vivado");
+  EXPECT_NE(read_file(file("p/firmware/tailor/profile.h")).find("Vivado HLS's words"),
+            std::string::npos);
+}
+
+TEST_F(Cli, InspectShowsSkipsAndCounts) {
+  ProcessResult r = run({"inspect", "--network", "resnet20"});
+  EXPECT_EQ(r.status, 0);
+  testing::expect_words(
+      r.output, {"\n  skips         9, join before_activation\n", "\n  parameters    272,474\n",
+                 "stage2.block0.skip  0 to 2  projection, stride 2         576\n",
+                 "average pool, linear 64 to 10  10x1x1           650\n"});
+  for (const std::string& name :
+       split(std::string(trim(run({"config", "networks"}).output)), '\n')) {
+    // Parameters by stage and skip add up to the whole; no line is wider than a terminal.
+    int64_t sum = 0, whole = 0;
+    for (const std::string& line : split(run({"inspect", "--network", name}).output, '\n')) {
+      EXPECT_LE(line.size(), 80u) << line;
+      std::string number = line.substr(line.rfind(' ') + 1);
+      number.erase(std::remove(number.begin(), number.end(), ','), number.end());
+      const int64_t n = parse_int(number).value_or(0);
+      if (line.compare(0, 13, "  parameters ") == 0) {
+        whole = n;
+      } else if (line.compare(0, 2, "  ") != 0) {
+        sum += n;
+      }
+    }
+    EXPECT_EQ(sum, whole) << name;
+  }
+  write_checkpoint("x.ckpt");
+  testing::expect_words(
+      run({"inspect", "x.ckpt"}).output,
+      {"\n  run           tiny\n", "\n  witness       1 image\n", "\n  skips         3, join"});
+  Json json = Json::parse(run({"inspect", "x.ckpt", "--json"}).output, "answer");
+  EXPECT_EQ(json.at("skips").as_array().size(), 3U);
+  ASSERT_EQ(run({"export", "--checkpoint", "x.ckpt", "--output", "p", "--vectors", "1"}).status, 0);
+  testing::expect_words(run({"inspect", "p/graph.safetensors"}).output,
+                        {"a lowered graph", "stage2.block0.skip.conv", "  .bn2, .skip"});
+  testing::expect_words(run({"inspect", "p/design.safetensors"}).output,
+                        {"a design graph", "ap_fixed<W,I,AP_RND,AP_SAT> unless named", "  16,6\n",
+                         " AP_TRN,AP_WRAP\n"});
+}
+
+TEST_F(Cli, AGraphFileOfAnotherVersionExitsWith5) {
+  write_checkpoint("x.ckpt");
+  ASSERT_EQ(run({"export", "--checkpoint", "x.ckpt", "--output", "p", "--vectors", "1"}).status, 0);
+  std::string bytes = read_file(file("p/graph.safetensors"));
+  const std::string version = fmt::format("\"version\":\"{}\"", kGraphVersion);
+  bytes.replace(bytes.find(version), version.size(), "\"version\":\"7\"");
+  write_file(file("other.graph"), bytes);
+  expect_failure(5, {"graph file other.graph: expected version 1..2, got 7"},
+                 {"export", "--graph", "other.graph"});
+}
+
+TEST_F(Cli, AChangedFileWarnsAMissingOneExitsWith6AndABrokenCompilerWith7) {
+  write_checkpoint("x.ckpt");
+  ASSERT_EQ(run({"export", "--checkpoint", "x.ckpt", "--output", "p", "--vectors", "1"}).status, 0);
+  expect_failure(7, {"cannot run no-such-compiler"},
+                 {"check", "p", "--compiler", "no-such-compiler"});
+  write_file(file("p/README.md"), "changed");
+  const ProcessResult changed = run({"check", "p"});
+  EXPECT_EQ(changed.status, 0) << changed.output;
+  testing::expect_words(changed.output, {"warn  files", "changed since the export: README.md",
+                                         "pass  compiled", "p: pass"});
+  remove_all(file("p/README.md"));
+  expect_failure(6, {"FAIL  files", "README.md is missing", "pass  compiled", "p: FAIL"},
+                 {"check", "p"});
+}
+
+TEST_F(Cli, PassAndFailAreColouredOnATerminalThatTakesIt) {
+  if (run_process({"sh", "-c", "command -v script"}, "/").status != 0)
+    GTEST_SKIP() << "needs script (util-linux)";
+  write_checkpoint("tiny.ckpt");
+  ASSERT_EQ(run({"export", "--checkpoint", "tiny.ckpt", "--vectors", "1", "--output", "p"}).status,
+            0);
+  auto check = [&](const char* term, const char* no_color) {
+    return run_process({"script", "-qec", shell_quote(TAILOR_BINARY) + " check p", "/dev/null"},
+                       folder.path(), {{"TERM", term}, {"NO_COLOR", no_color}, {"CXX", "c++ -O0"}})
+        .output;
+  };
+  write_file(file("p/README.md"), "changed");
+  testing::expect_words(check("xterm-256color", ""),
+                        {"\x1b[33mwarn\x1b[0m  files", "p: \x1b[32mpass\x1b[0m"});
+  remove_all(file("p/README.md"));
+  testing::expect_words(
+      check("xterm-256color", ""),
+      {"\x1b[31mFAIL\x1b[0m  files", "\x1b[32mpass\x1b[0m  compiled", "p: \x1b[31mFAIL\x1b[0m"});
+  for (const auto& [term, no_color] : {std::pair("dumb", ""), std::pair("xterm", "1")}) {
+    const std::string plain = check(term, no_color);
+    testing::expect_words(plain, {"FAIL  files", "pass  compiled", "p: FAIL"});
+    EXPECT_EQ(plain.find('\x1b'), std::string::npos) << plain;
+  }
+}
+
+TEST_F(Cli, PathsInPrintedCommandsAreQuoted) {
+  write_checkpoint("tiny.ckpt");
+  const ProcessResult r =
+      run({"export", "--checkpoint", "tiny.ckpt", "--vectors", "1", "--output", "my Größe's p"});
+  ASSERT_EQ(r.status, 0) << r.output;
+  testing::expect_words(r.output, {"next: tailor check 'my Größe'\\''s p'\n"});
+}
+
+}  // namespace
+}  // namespace tailor::test
