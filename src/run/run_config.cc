@@ -120,6 +120,9 @@ void describe(RecordVisitor& v, RunConfig& c) {
   v.record(
       "distill", [&](RecordVisitor& r) { describe(r, c.distill); }, "Knowledge distillation.");
   v.record(
+      "ctc", [&](RecordVisitor& r) { describe(r, c.ctc); },
+      "Of speech and signal: the loss of connectionist temporal classification, and decoding.");
+  v.record(
       "train", [&](RecordVisitor& r) { describe_train(r, c.train); },
       "The student's training (or the only one, without a teacher).");
   v.record(

@@ -24,12 +24,13 @@ std::vector<Figure> evaluate_split(Model& model, const Task& task, Split split, 
                                    Progress& progress, const std::string& label,
                                    const LogitsSink& sink) {
   at::NoGradGuard no_grad;
-  const Objective& objective = find_objective(task.objective());
+  const ObjectiveSpec spec = task.objective();
+  const Objective& objective = find_objective(spec.name);
   const int64_t count = limit > 0 ? std::min(limit, task.size(split)) : task.size(split);
   const int64_t at_once =
       std::clamp<int64_t>(kEvaluationFloats / model.network().input.size(), 1, kEvaluationBatch);
   const auto meter = task.meter();
-  Score score(task, *meter, model.device());
+  Score score(task, split, *meter, model.device());
   Prefetcher ahead(
       0, (count + at_once - 1) / at_once, kPrefetchDepth, 1, [&](int64_t step, Batch& batch) {
         std::vector<int64_t> indices;
@@ -43,9 +44,11 @@ std::vector<Figure> evaluate_split(Model& model, const Task& task, Split split, 
     const Batch& batch = ahead.next();
     const DeviceBatch examples = to_device(batch, model.device());
     const at::Tensor outputs = model.forward(examples.inputs, /*training=*/false);
-    score.add({objective.loss(outputs, examples),
-               objective.tally ? objective.tally(outputs, examples) : at::Tensor(), outputs},
-              batch);
+    StepResult result;
+    result.loss = objective.loss(outputs, examples, spec);
+    if (objective.tally) result.tally = objective.tally(outputs, examples);
+    result.outputs = outputs, result.positions = examples.positions;
+    score.add(result, batch);
     progress.advance(batch.count);
     if (sink) sink(to_host(outputs).as<float>(), batch.targets.as<int64_t>());
   }

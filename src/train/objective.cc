@@ -14,7 +14,8 @@ namespace tailor::train {
 namespace {
 
 /// Cross-entropy; of mixed images the two labels' by their shares.
-at::Tensor cross_entropy(const at::Tensor& logits, const DeviceBatch& batch) {
+at::Tensor cross_entropy(const at::Tensor& logits, const DeviceBatch& batch,
+                         const ObjectiveSpec& /*spec*/) {
   at::Tensor own = at::cross_entropy_loss(logits, batch.targets);
   if (batch.share == 1) return own;
   return at::add(own.mul(batch.share), at::cross_entropy_loss(logits, batch.targets.flip(0)),
@@ -52,6 +53,7 @@ DeviceBatch to_device(const Batch& batch, at::Device device) {
           send(view_of(batch.targets), device),
           batch.lengths,
           batch.target_lengths,
+          {},
           batch.share};
 }
 

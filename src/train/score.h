@@ -20,8 +20,8 @@ class Score {
   /// Results that wait on a device until they are read.
   static constexpr size_t kWaiting = 20;
 
-  Score(const Task& task, Meter& meter, at::Device device, size_t waiting = kWaiting)
-      : task_(task), meter_(meter), waiting_(device.is_cpu() ? 1 : waiting) {}
+  Score(const Task& task, Split split, Meter& meter, at::Device device, size_t waiting = kWaiting)
+      : task_(task), split_(split), meter_(meter), waiting_(device.is_cpu() ? 1 : waiting) {}
 
   /// Says the first loss that was read now and is no finite number.
   std::optional<BadLoss> add(const StepResult& result, const Batch& batch);
@@ -34,6 +34,7 @@ class Score {
     int64_t count;
   };
   const Task& task_;
+  Split split_;
   Meter& meter_;
   size_t waiting_;
   std::vector<Waiting> results_;

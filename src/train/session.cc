@@ -8,7 +8,6 @@
 #include "tailor/core/log.h"
 #include "tailor/nn/witness.h"
 #include "tailor/run/schedule.h"
-#include "tailor/task/classification.h"
 #include "tailor/train/device.h"
 
 namespace tailor::train {
@@ -39,16 +38,16 @@ Session::Session(const RunSpec& s, RunFolder& f, Progress& p)
       progress(p),
       config(s.config.train),
       task(s.task ? s.task
-                  : std::make_shared<Classification>(
-                        s.data, preprocessing(),
-                        make_augmentation(s.config.data, s.config.train.seed))),
+                  : make_task(s.data, preprocessing(), s.config.data, s.config.ctc,
+                              s.config.train.seed)),
       device(resolve_device(s.config.runtime.device, s.source)) {
   if (!device.is_cpu()) current_.reset_device(device);
   const Network network =
       spec.teacher ? spec.teacher->network
                    : make_network(spec.config.network, spec.data.shape, spec.data.classes);
   if (!s.task)
-    verify_classifies(network.answers_per_position(), output_shape(network), network.name);
+    verify_answers(s.data.kind, network.answers_per_position(), output_shape(network),
+                   network.name);
   total_skips = static_cast<int64_t>(skip_ids(network).size());
   edits = plan_edits(spec.config.surgery, network, config.epochs, spec.source);
   hold_epochs = resolve_hold_epochs(config.schedule, config.epochs,

@@ -75,7 +75,7 @@ RunResult train_run(const RunSpec& spec, RunFolder& folder, Progress& progress) 
 
     const auto began = Clock::now();
     meter->restore(at.meter);
-    Score score(*run.task, *meter, run.device);
+    Score score(*run.task, Split::Train, *meter, run.device);
     const EpochExamples examples = run.examples(batches);
     Prefetcher ahead(at.step, batches.count(), kPrefetchDepth, 1,
                      [&](int64_t step, Batch& batch) { examples.collate(step, batch); });

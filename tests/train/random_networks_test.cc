@@ -61,8 +61,9 @@ class LabelledPositions : public Task {
       labels[i] = (indices[i / static_cast<size_t>(positions_)] + n % positions_) % classes_;
     }
   }
-  std::string objective() const override { return "cross_entropy_of_positions"; }
-  std::vector<double> tally(Span<const float> outputs, const Batch& batch) const override {
+  ObjectiveSpec objective() const override { return "cross_entropy_of_positions"; }
+  std::vector<double> tally(const Answers& answers, const Batch& batch) const override {
+    const Span<const float> outputs = answers.outputs;
     const auto labels = batch.targets.as<int64_t>();
     const size_t row = outputs.size() / labels.size();
     EXPECT_EQ(static_cast<int64_t>(row), classes_);
@@ -80,7 +81,8 @@ class LabelledPositions : public Task {
 
 void register_position_loss() {
   register_objective("cross_entropy_of_positions",
-                     {[](const at::Tensor& outputs, const DeviceBatch& batch) {
+                     {[](const at::Tensor& outputs, const DeviceBatch& batch,
+                         const ObjectiveSpec& /*spec*/) {
                         return at::cross_entropy_loss(outputs.flatten(0, 1),
                                                       batch.targets.flatten(0, 1));
                       },

@@ -79,7 +79,7 @@ TEST(Score, TheObjectiveCountsAsTheTaskDoes) {
     const at::Tensor counted = find_objective("cross_entropy")
                                    .tally(at::from_blob(const_cast<float*>(logits.data()), {4, 3}),
                                           to_device(batch, at::kCPU));
-    EXPECT_EQ(counted.item<double>(), task().tally(logits, batch)[0]);
+    EXPECT_EQ(counted.item<double>(), task().tally({logits, {}, Split::Train}, batch)[0]);
   }
 }
 

@@ -11,6 +11,7 @@
 #include "tailor/design/config.h"
 #include "tailor/net/config.h"
 #include "tailor/surgery/config.h"
+#include "tailor/task/config.h"
 
 namespace tailor::run {
 
@@ -70,6 +71,7 @@ struct RunConfig {
   std::optional<TeacherConfig> teacher;
   SurgeryConfig surgery;
   DistillConfig distill;
+  CtcConfig ctc;
   TrainConfig train;
   RuntimeConfig runtime;
   ExportConfig exporting;
