@@ -52,6 +52,7 @@ Candidate try_rules(const WeightRules& rules, const NamedNetwork& named,
   }
   const std::string& shortcut = options.shortcut.empty() ? rules.shortcut : options.shortcut;
   c.config.shortcut = find_enumerator<Shortcut>(shortcut).value_or(c.config.shortcut);
+  c.config.join = find_enumerator<Join>(rules.join).value_or(c.config.join);
   MapShape input = named.network.input;
   if (options.image_size) input.height = input.width = *options.image_size;
   c.network = make_network(c.config, input, options.classes.value_or(named.network.classes()));
@@ -109,7 +110,8 @@ std::vector<std::string> networks_in(const TensorMap& file, const ImportOptions&
   auto may_hold = [&](const Network& network) {
     std::vector<int64_t> needed;
     for (const TensorSpec& spec : tensor_specs(network))
-      if (!starts_with(spec.name, "fc.")) needed.push_back(element_count(spec.shape));
+      if (!starts_with(spec.name, "fc.") && !starts_with(spec.name, "head."))
+        needed.push_back(element_count(spec.shape));
     std::sort(needed.begin(), needed.end());
     return std::includes(sizes.begin(), sizes.end(), needed.begin(), needed.end());
   };
@@ -139,7 +141,7 @@ std::string advice(const Candidate& c, const TensorMap& file, const ImportOption
                                        join(networks, " or "));
   const auto& match = c.match;
   const bool head = std::all_of(match.misshapen.begin(), match.misshapen.end(), [](const auto& m) {
-    return m.find(" → fc.") != std::string::npos;
+    return m.find(" → fc.") != std::string::npos || m.find(" → head.") != std::string::npos;
   });
   if (head && !match.misshapen.empty() && match.missing.empty() && match.left_over.empty()) {
     text =
@@ -219,6 +221,10 @@ PreprocessingChoice choose_preprocessing(const ImportOptions& options, const Wei
         p.deviation.resize(static_cast<size_t>(channels), usual.deviation[0]);
       }
     }
+    // One number of a rule set, as that of features that are normalised already, is every
+    // channel's.
+    for (std::vector<double>* values : {&p.mean, &p.deviation})
+      if (values->size() == 1) values->resize(static_cast<size_t>(channels), values->front());
     if (options.mean.empty() || options.deviation.empty()) choice.assumed = from;
   }
   if (!options.mean.empty()) p.mean = options.mean;
