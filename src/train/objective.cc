@@ -47,6 +47,13 @@ at::Tensor send(const at::Tensor& host, at::Device device) {
 
 }  // namespace
 
+DeviceBatch to_device(const Batch& batch, const Model& model) {
+  DeviceBatch examples = to_device(batch, model.device());
+  for (int64_t length : batch.lengths)
+    examples.positions.push_back(output_length(model.network(), length));
+  return examples;
+}
+
 DeviceBatch to_device(const Batch& batch, at::Device device) {
   return {batch.count,
           send(view_of(batch.inputs), device).permute({0, 3, 1, 2}),
