@@ -80,7 +80,9 @@ std::vector<Rule> data_rules(const DataConfig& c) {
 std::vector<Rule> schedule_rules(const ScheduleConfig& c, const std::string& section) {
   const std::string needs = "it is of " + section + ".kind ";
   return {{c.kind != "step", "step_epochs gamma", needs + "step"},
-          {c.kind != "hold_then_cosine", "hold_epochs", needs + "hold_then_cosine"}};
+          {c.kind != "hold_then_cosine", "hold_epochs", needs + "hold_then_cosine"},
+          {c.kind == "constant" || c.kind == "step", "end", needs + "cosine and hold_then_cosine"},
+          {c.warmup_steps == 0, "warmup_start", section + ".warmup_steps is 0"}};
 }
 
 std::vector<Rule> optimizer_rules(const OptimizerConfig& c, const std::string& section) {
