@@ -147,6 +147,7 @@ void check(const RunConfig& c, const std::string& source) {
   auto number = [](int64_t n) { return std::to_string(n); };
   verify_config(c.network, source);
   verify_config(c.data, source);
+  verify_config(c.ctc, source);
   bool planned = !c.surgery.plan.empty();
   if (!c.teacher && (c.surgery.kind != SurgeryKind::None || planned)) {
     fail_config("/teacher",

@@ -121,6 +121,9 @@ std::vector<std::string> keys_without_effect(const RunConfig& c, const Json& giv
   find("surgery", {{c.surgery.kind == SurgeryKind::None,
                     "alpha order at_once first_epoch statistics_images allow_partial",
                     "surgery.kind is none"}});
+  find("ctc",
+       {{c.ctc.language_model.empty(), "lm_weight word_bonus", "there is no ctc.language_model"},
+        {c.ctc.beam == 1, "beam_threshold", "ctc.beam is 1"}});
   const Json* distill = section_of(given, "distill");
   const bool wanted = distill && distill->get_number("beta", 0) > 0;  // 0: no distillation
   find("distill", {{wanted && !c.teacher, "beta", "there is no teacher"}});

@@ -315,12 +315,7 @@ void align(Span<const float> outputs, const Alphabet& alphabet, Labelling& label
 TextDecoder::TextDecoder(const Alphabet& alphabet, const CtcConfig& ctc)
     : alphabet_(alphabet), ctc_(ctc) {
   if (ctc.language_model.empty()) return;
-  if (ctc.beam < 2)
-    fail(
-        ErrorKind::Config,
-        "/ctc/beam: expected 2 or more with /ctc/language_model, which a single path does not ask, "
-        "got {}",
-        ctc.beam);
+  verify_config(ctc, "the decoder");
   model_ = std::make_shared<LanguageModel>(LanguageModel::load(ctc.language_model));
 }
 

@@ -257,7 +257,8 @@ TEST(TextDecoder, IsThePathOrTheBeamAsConfigured) {
   EXPECT_EQ(TextDecoder(letters(), ctc).text(logits),
             letters().text(decode_beam(logits, letters(), ctc, &model).labels));
   ctc.beam = 1;
-  testing::expect_error(ErrorKind::Config, {"/ctc/beam", "/ctc/language_model", "got 1"},
+  testing::expect_error(ErrorKind::Config,
+                        {"/ctc/beam", "/ctc/language_model", "got 1", "the decoder"},
                         [&] { TextDecoder(letters(), ctc); });
 }
 

@@ -26,5 +26,7 @@ struct CtcConfig {
 };
 
 void describe(RecordVisitor& v, CtcConfig& c);
+/// Checks what one key cannot check alone. `source` names the file in errors.
+void verify_config(const CtcConfig& config, const std::string& source);
 
 }  // namespace tailor::task
