@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <memory>
 
 #include "tailor/core/error.h"
@@ -32,16 +33,15 @@ void verify_whole(SNDFILE* file, const std::string& path) {
   char log[4096] = {};
   ::sf_command(file, SFC_GET_LOG_INFO, log, sizeof log - 1);
   const std::string text = log;
-  const size_t note = text.find("(should be");
-  if (note == std::string::npos) return;
-  const size_t line = text.rfind('\n', note) + 1;
-  if (text.compare(line, 4, "data") != 0) return;
-  const size_t colon = text.find(':', line);
-  const long long claimed =
-      colon < note ? std::strtoll(text.c_str() + colon + 1, nullptr, 10) : 0;
+  const size_t line = text.find("\ndata : ");
+  if (line == std::string::npos) return;
+  const std::string entry = text.substr(line + 8, text.find('\n', line + 8) - line - 8);
+  if (entry.find("(should be") == std::string::npos) return;
+  const long long claimed = std::strtoll(entry.c_str(), nullptr, 10);
   if (claimed == 0 || claimed == 0xFFFFFFFFLL || claimed == -1) return;
-  fail(ErrorKind::Data, "{}: its header announces {} bytes of samples and there are fewer: the "
-                        "file is cut off; get it again",
+  fail(ErrorKind::Data,
+       "{}: its header announces {} bytes of samples and there are fewer: the "
+       "file is cut off; get it again",
        path, claimed);
 }
 
@@ -71,8 +71,8 @@ Sound open_sound(const std::string& path, AudioInfo& info) {
 }
 
 /// The window's frames, mixed down.
-void read_frames(SNDFILE* sound, const std::string& path, const AudioInfo& info,
-                 AudioWindow window, std::vector<float>& samples) {
+void read_frames(SNDFILE* sound, const std::string& path, const AudioInfo& info, AudioWindow window,
+                 std::vector<float>& samples) {
   constexpr int64_t kBlock = 16384;
   if (window.first > 0 && ::sf_seek(sound, window.first, SEEK_SET) != window.first) {
     fail(ErrorKind::Data, "{}: cannot go to sample {}: the file is damaged before it", path,
@@ -210,15 +210,15 @@ void resample_audio(Span<const float> in, double from_hz, double to_hz, std::vec
   // Silence on both sides, so that the kernel never leaves the samples.
   std::vector<float> padded(in.size() + static_cast<size_t>(2 * table.half() + 8));
   std::copy(in.begin(), in.end(), padded.begin() + table.half());
-  out.resize(static_cast<size_t>(
-      resampled_length(static_cast<int64_t>(in.size()), from_hz, to_hz)));
+  out.resize(
+      static_cast<size_t>(resampled_length(static_cast<int64_t>(in.size()), from_hz, to_hz)));
   const double step = from_hz / to_hz;
   const auto last = static_cast<int64_t>(in.size()) - 1;
   for (size_t i = 0; i < out.size(); ++i) {
     const double place = static_cast<double>(i) * step;
     const auto before = std::min(static_cast<int64_t>(place), last);
-    out[i] = table.at(padded.data() + before + 1,
-                      std::min(place - static_cast<double>(before), 1.0));
+    out[i] =
+        table.at(padded.data() + before + 1, std::min(place - static_cast<double>(before), 1.0));
   }
 }
 

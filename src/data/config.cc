@@ -8,9 +8,10 @@
 namespace tailor::data {
 namespace {
 
-constexpr const char* kAugmentations[] = {
-    "pad_crop",     "random_crop", "random_resized_crop", "flip",         "color_jitter", "cutout",
-    "mixup",        "dither",      "speed",               "spec_cutout",  "spec_augment"};
+constexpr const char* kAugmentations[] = {"pad_crop",    "random_crop",  "random_resized_crop",
+                                          "flip",        "color_jitter", "cutout",
+                                          "mixup",       "dither",       "speed",
+                                          "spec_cutout", "spec_augment"};
 
 void describe_augmentation(RecordVisitor& v, DataConfig& c) {
   v.choices("augment", c.augment, {kAugmentations, std::size(kAugmentations)},

@@ -13,13 +13,11 @@ namespace {
 constexpr double kBreakHz = 1000, kMelsAtBreak = 15;
 
 double mel_to_hz(double mel) {
-  return mel < kMelsAtBreak
-             ? mel * 200 / 3
-             : kBreakHz * std::exp((mel - kMelsAtBreak) * std::log(6.4) / 27);
+  return mel < kMelsAtBreak ? mel * 200 / 3
+                            : kBreakHz * std::exp((mel - kMelsAtBreak) * std::log(6.4) / 27);
 }
 double hz_to_mel(double hz) {
-  return hz < kBreakHz ? 3 * hz / 200
-                       : kMelsAtBreak + std::log(hz / kBreakHz) * 27 / std::log(6.4);
+  return hz < kBreakHz ? 3 * hz / 200 : kMelsAtBreak + std::log(hz / kBreakHz) * 27 / std::log(6.4);
 }
 
 struct FreeTransform {
@@ -34,16 +32,16 @@ std::vector<float> mel_filters(const FeatureConfig& config) {
   const double highest = hz_to_mel(config.highest_hz);
   std::vector<double> corner;
   for (int64_t i = 0; i < config.filters + 2; ++i) {
-    corner.push_back(mel_to_hz(highest * static_cast<double>(i) /
-                               static_cast<double>(config.filters + 1)));
+    corner.push_back(
+        mel_to_hz(highest * static_cast<double>(i) / static_cast<double>(config.filters + 1)));
   }
   std::vector<float> filters(static_cast<size_t>(config.filters * bins));
   for (int64_t m = 0; m < config.filters; ++m) {
     const auto at = static_cast<size_t>(m);
     const double low = corner[at], top = corner[at + 1], high = corner[at + 2];
     for (int64_t k = 0; k < bins; ++k) {
-      const double hz = static_cast<double>(k * config.rate_hz) /
-                        static_cast<double>(config.transform_samples);
+      const double hz =
+          static_cast<double>(k * config.rate_hz) / static_cast<double>(config.transform_samples);
       const double height = std::min((hz - low) / (top - low), (high - hz) / (high - top));
       filters[static_cast<size_t>(m * bins + k)] =
           static_cast<float>(std::max(height, 0.0) * 2 / (high - low));
@@ -58,9 +56,9 @@ LogMel::LogMel(const FeatureConfig& config) : config_(config) {
                "a window of {} in {} samples", config.window_samples, config.transform_samples);
   constexpr double kPi = 3.14159265358979323846;
   for (int64_t i = 0; i < config.window_samples; ++i) {
-    window_.push_back(static_cast<float>(
-        0.5 - 0.5 * std::cos(2 * kPi * static_cast<double>(i) /
-                             static_cast<double>(config.window_samples - 1))));
+    window_.push_back(
+        static_cast<float>(0.5 - 0.5 * std::cos(2 * kPi * static_cast<double>(i) /
+                                                static_cast<double>(config.window_samples - 1))));
   }
   const std::vector<float> dense = mel_filters(config);
   const int64_t bins = config.transform_samples / 2 + 1;
@@ -107,8 +105,7 @@ void LogMel::compute_frames(Span<const float> padded, int64_t count, float* feat
   for (int64_t frame = 0; frame < count; ++frame) {
     const Span<const float> own =
         padded.subspan(static_cast<size_t>(frame * config_.hop_samples), size);
-    for (size_t i = 0; i < window_.size(); ++i)
-      segment[margin + i] = own[margin + i] * window_[i];
+    for (size_t i = 0; i < window_.size(); ++i) segment[margin + i] = own[margin + i] * window_[i];
     ::kiss_fftr(transform.get(), segment.data(), spectrum.data());
     for (size_t k = 0; k < bins; ++k)
       power[k] = spectrum[k].r * spectrum[k].r + spectrum[k].i * spectrum[k].i;

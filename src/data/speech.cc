@@ -36,8 +36,8 @@ class SpeechFiles : public SequenceDataset {
     const Speech& item = at(index);
     read_audio(item.path, item.window, kSpeechRate, samples);
     if (static_cast<int64_t>(samples.size()) != item.samples) {
-      fail(ErrorKind::Data, "{}: expected {} samples as when the set was opened, got {}",
-           item.path, item.samples, samples.size());
+      fail(ErrorKind::Data, "{}: expected {} samples as when the set was opened, got {}", item.path,
+           item.samples, samples.size());
     }
   }
   void read_labels(int64_t index, std::vector<int64_t>& labels) const override {
@@ -84,8 +84,8 @@ Speech open_one(const Utterance& u) {
          fewest * 1000 / kSpeechRate, item.samples);
   }
   if (item.samples > kMostAudioSeconds * kSpeechRate) {
-    fail(ErrorKind::Data, "{}: expected at most {} s, got {}; cut it up", u.path,
-         kMostAudioSeconds, item.samples / kSpeechRate);
+    fail(ErrorKind::Data, "{}: expected at most {} s, got {}; cut it up", u.path, kMostAudioSeconds,
+         item.samples / kSpeechRate);
   }
   return item;
 }

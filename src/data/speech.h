@@ -21,13 +21,13 @@ void verify_augmentation_kind(const DataConfig& c, ExampleKind kind, const std::
 
 /// One utterance of a list, before its file is looked at.
 struct Utterance {
-  std::string name;    // of messages
+  std::string name;  // of messages
   std::string path;
   double offset_s = 0;
-  double duration_s = 0;   // as the list says; 0: it does not
-  bool window = false;     // part of the file alone, from offset_s for duration_s
-  std::string text;        // as the list has it
-  std::string where;       // of the text: "FILE:LINE"
+  double duration_s = 0;  // as the list says; 0: it does not
+  bool window = false;    // part of the file alone, from offset_s for duration_s
+  std::string text;       // as the list has it
+  std::string where;      // of the text: "FILE:LINE"
 };
 /// Signs that texts have and the alphabet lacks.
 struct DroppedSigns {

@@ -47,8 +47,7 @@ TEST_F(AudioFile, OfSixteenBitsIsExactlyWordsOver32768) {
 
 TEST_F(AudioFile, OfTwoChannelsIsTheirMean) {
   const std::string wav = write("a.wav", wav_bytes({100, 300, -50, 50, 7, 9}, 2, 16000));
-  EXPECT_EQ(read_all(wav, 16000),
-            (std::vector<float>{200.0F / 32768, 0, 8.0F / 32768}));
+  EXPECT_EQ(read_all(wav, 16000), (std::vector<float>{200.0F / 32768, 0, 8.0F / 32768}));
 }
 
 TEST_F(AudioFile, IsReadInPart) {
@@ -61,8 +60,9 @@ TEST_F(AudioFile, IsReadInPart) {
     read_audio(path, {17'001, 20'003}, 16000, part);
     EXPECT_EQ(part, std::vector<float>(all.begin() + 17'001, all.begin() + 37'004));
   }
-  expect_error(ErrorKind::Data, {"a.flac", "39000 to 41000", "40000"},
-               [&] { read_audio(flac, {39'000, 2'000}, 16000, part); });
+  expect_error(ErrorKind::Data, {"a.flac", "39000 to 41000", "40000"}, [&] {
+    read_audio(flac, {39'000, 2'000}, 16000, part);
+  });
 }
 
 TEST_F(AudioFile, ThatIsDamagedIsNamed) {
@@ -90,8 +90,9 @@ TEST_F(AudioFile, ThatIsDamagedIsNamed) {
   expect_error(ErrorKind::Data, {"nan.wav", "sample 2"}, [&] {
     read_all(write("nan.wav", wav_bytes({}, 1, 16000, {0, 0.5F, nan})), 16000);
   });
-  expect_error(ErrorKind::Data, {"slow.wav", "samples a second", "got 900"},
-               [&] { probe_audio(write("slow.wav", wav_bytes({1, 2}, 1, 900))); });
+  expect_error(ErrorKind::Data, {"slow.wav", "samples a second", "got 900"}, [&] {
+    probe_audio(write("slow.wav", wav_bytes({1, 2}, 1, 900)));
+  });
 }
 
 /// Largest difference of two sounds but for `border` samples at both ends.

@@ -36,11 +36,12 @@ void read_audio(const std::string& path, AudioWindow window, int64_t rate_hz,
 
 /// Samples at to_hz of what has so many at from_hz: those whose time is before its end.
 int64_t resampled_length(int64_t samples, double from_hz, double to_hz);
-/// The sound at another rate, by a sinc of 24 zeros on each side under a Kaiser window: flat to 90 %
-/// of the lower rate's half, folded parts below -80 dB. `out` must not be `in`.
+/// The sound at another rate, by a sinc of 24 zeros on each side under a Kaiser window: flat to 90
+/// % of the lower rate's half, folded parts below -80 dB. `out` must not be `in`.
 void resample_audio(Span<const float> in, double from_hz, double to_hz, std::vector<float>& out);
 
-/// Writes samples in -1..1 as a mono FLAC file of 16 bits, rounded and clipped; whole or not at all.
+/// Writes samples in -1..1 as a mono FLAC file of 16 bits, rounded and clipped; whole or not at
+/// all.
 void write_flac(const std::string& path, Span<const float> samples, int64_t rate_hz);
 
 }  // namespace tailor::data

@@ -25,8 +25,8 @@ class SpeechFeatures {
   }
   /// The most that augmentation (speed) makes of them.
   int64_t most_frames(int64_t samples) const;
-  /// Replaces `features` by frames × filters numbers, of mean 0 and deviation 1 in each filter. With
-  /// an epoch they are augmented as in that one. Throws Data naming the file. Thread-safe.
+  /// Replaces `features` by frames × filters numbers, of mean 0 and deviation 1 in each filter.
+  /// With an epoch they are augmented as in that one. Throws Data naming the file. Thread-safe.
   void make(const SequenceDataset& set, int64_t index, std::optional<int64_t> epoch,
             std::vector<float>& features) const;
   /// Of samples that are no example, at 16 kHz; changes them. Throws Data naming `where` if they

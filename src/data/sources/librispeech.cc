@@ -1,5 +1,5 @@
-// LibriSpeech (Panayotov et al. 2015): folders of sets, speakers and chapters with FLAC files, and a
-// text file a chapter. Whatever has this layout is read, not only the official sets.
+// LibriSpeech (Panayotov et al. 2015): folders of sets, speakers and chapters with FLAC files, and
+// a text file a chapter. Whatever has this layout is read, not only the official sets.
 #include <algorithm>
 
 #include "data/files.h"
@@ -204,8 +204,8 @@ class LibriSpeechSource : public DataSource {
     auto or_none = [](const std::vector<std::string>& sets) {
       return sets.empty() ? std::string("none") : join(sets, " ");
     };
-    log_info("data", "{}: training: {}; validation: {}; test: {}", tree.root,
-             or_none(roles.train), or_none(roles.validation),
+    log_info("data", "{}: training: {}; validation: {}; test: {}", tree.root, or_none(roles.train),
+             or_none(roles.validation),
              or_none(roles.test.empty() ? roles.validation : roles.test));
   }
 };
