@@ -24,8 +24,8 @@ std::vector<int64_t> read_lengths(const std::string& path, const char* what, int
   const Tensor t = load_npy(path, what);
   const bool whole = t.dtype() != DType::F32 && t.dtype() != DType::F64;
   if (!whole || t.shape().size() != 1 || (rows >= 0 && t.size() != rows)) {
-    fail(ErrorKind::Data, "{} {}: expected {} whole numbers of shape [{}], got {} of shape {}", what,
-         path, rows >= 0 ? "one a chunk," : "", rows >= 0 ? std::to_string(rows) : "any",
+    fail(ErrorKind::Data, "{} {}: expected {} whole numbers of shape [{}], got {} of shape {}",
+         what, path, rows >= 0 ? "one a chunk," : "", rows >= 0 ? std::to_string(rows) : "any",
          dtype_name(t.dtype()), tensors::to_string(t.shape()));
   }
   std::vector<int64_t> lengths;
@@ -47,8 +47,9 @@ NpyRows open_rows(const std::string& path, const char* what, bool floats) {
   if (rows.shape().size() != 2 || rows.rows() == 0 || rows.row_size() == 0 ||
       !(floats ? rows.is_float() || rows.type() == "i2" : whole)) {
     fail(ErrorKind::Data, "{} {}: expected {} of shape [{}], got {} of shape {}", what, path,
-         floats ? "f2, f4, f8 or i2" : "whole numbers", floats ? "chunks, samples" : "chunks, bases",
-         rows.type(), tensors::to_string(rows.shape()));
+         floats ? "f2, f4, f8 or i2" : "whole numbers",
+         floats ? "chunks, samples" : "chunks, bases", rows.type(),
+         tensors::to_string(rows.shape()));
   }
   return rows;
 }
@@ -76,9 +77,7 @@ class Chunks : public SequenceDataset {
     return indexed_ ? static_cast<int64_t>(rows_.size()) : chunks_.rows();
   }
   int64_t id(int64_t index) const override { return row_of(index); }
-  std::string name(int64_t index) const override {
-    return fmt::format("chunk {}", row_of(index));
-  }
+  std::string name(int64_t index) const override { return fmt::format("chunk {}", row_of(index)); }
   int64_t length(int64_t index) const override { return length_of(row_of(index)); }
   void read(int64_t index, std::vector<float>& samples) const override {
     const int64_t row = row_of(index);

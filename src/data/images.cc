@@ -135,8 +135,7 @@ const char* pixel_type_name(PixelType type) {
 
 Images as_images(const ExampleSet& set) {
   if (set && set->kind() != ExampleKind::Images) {
-    fail(ErrorKind::Unsupported, "expected a set of images, got one of {}",
-         to_string(set->kind()));
+    fail(ErrorKind::Unsupported, "expected a set of images, got one of {}", to_string(set->kind()));
   }
   return std::static_pointer_cast<const ImageDataset>(set);
 }

@@ -43,8 +43,7 @@ struct Strand {
   std::vector<int64_t> starts;  // of each base, a sample
 };
 
-Strand simulate_strand(const SignalConfig& config, int64_t samples, uint64_t number,
-                       int64_t seed) {
+Strand simulate_strand(const SignalConfig& config, int64_t samples, uint64_t number, int64_t seed) {
   CounterRandom random(static_cast<uint64_t>(seed), RandomStream::Synthetic, number, 1);
   const double log_median = std::log(config.dwell) - kDwellSpread * kDwellSpread / 2;
   std::array<uint8_t, kPoreBases> pore{};

@@ -81,8 +81,11 @@ struct NpyRows::Impl {
     const std::string where = what + " " + path;
     if (preface.fortran_order) {
       const std::vector<int64_t> strides = dense_strides(preface.shape, true);
-      return read_elements({preface.element, whole, {preface.shape.begin() + 1, preface.shape.end()},
-                            {strides.begin() + 1, strides.end()}, index * strides[0],
+      return read_elements({preface.element,
+                            whole,
+                            {preface.shape.begin() + 1, preface.shape.end()},
+                            {strides.begin() + 1, strides.end()},
+                            index * strides[0],
                             preface.big_endian},
                            where);
     }

@@ -14,7 +14,8 @@ std::optional<BadLoss> Score::add(const StepResult& result, const Batch& batch) 
   at::Tensor tally = result.tally;
   if (!tally.defined()) {
     const Tensor outputs = to_host(result.outputs);
-    const std::vector<double> counted = task_.tally({outputs.as<float>(), result.positions, split_}, batch);
+    const std::vector<double> counted =
+        task_.tally({outputs.as<float>(), result.positions, split_}, batch);
     tally = at::empty({static_cast<int64_t>(counted.size())}, at::kDouble);
     std::copy(counted.begin(), counted.end(), tally.data_ptr<double>());
   }

@@ -35,9 +35,7 @@ class Bonito : public ::testing::Test {
   std::string path_of(const std::string& name) const {
     return path_join(folder_.path(), name + ".npy");
   }
-  void save(const std::string& name, const std::string& bytes) {
-    write_file(path_of(name), bytes);
-  }
+  void save(const std::string& name, const std::string& bytes) { write_file(path_of(name), bytes); }
   void save_lengths(const std::vector<int>& lengths) {
     save("reference_lengths", npy_bytes("<u2", "(" + std::to_string(lengths.size()) + ",)",
                                         packed_bytes<uint16_t>(lengths)));
@@ -164,8 +162,8 @@ TEST_F(Bonito, WithoutValidationTheLastThreePerCentAreKeptBack) {
 }
 
 TEST_F(Bonito, WhatIsDamagedIsNamedByFileAndRow) {
-  save("references", npy_bytes("|u1", "(3, 3)", packed_bytes<uint8_t>(std::vector<int>{
-                                                     4, 1, 0, 2, 0, 0, 3, 5, 1})));
+  save("references", npy_bytes("|u1", "(3, 3)",
+                               packed_bytes<uint8_t>(std::vector<int>{4, 1, 0, 2, 0, 0, 3, 5, 1})));
   refuses({"references.npy: row 2", "1 to 4", "5 at base 1 of 3"});
   save("references", npy_bytes("|u1", "(3, 3)", packed_bytes<uint8_t>(kReferences)));
   save_lengths({2, 2, 3});

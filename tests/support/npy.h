@@ -21,8 +21,9 @@ std::string packed_bytes(const std::vector<V>& values) {
 /// Version 1.0: `descr` "<u2", `shape` "(2, 3)".
 inline std::string npy_bytes(const std::string& descr, const std::string& shape,
                              const std::string& data, bool fortran_order = false) {
-  std::string header = "{'descr': '" + descr + "', 'fortran_order': " +
-                       (fortran_order ? "True" : "False") + ", 'shape': " + shape + ", }";
+  std::string header = "{'descr': '" + descr +
+                       "', 'fortran_order': " + (fortran_order ? "True" : "False") +
+                       ", 'shape': " + shape + ", }";
   header.resize((10 + header.size() + 1 + 63) / 64 * 64 - 11, ' ');
   header += '\n';
   std::string bytes("\x93NUMPY\x01\0", 8);

@@ -68,8 +68,9 @@ TEST(Classification, CountsRightAnswersTheFirstOnTies) {
   testing::expect_error(ErrorKind::Internal, {"7 logits for 2 labels"}, [&] {
     task.tally({std::vector<float>(7), {}, Split::Train}, labelled({0, 1}));
   });
-  testing::expect_error(ErrorKind::Internal, {"7 logits for 0 labels"},
-                        [&] { task.tally({std::vector<float>(7), {}, Split::Train}, labelled({})); });
+  testing::expect_error(ErrorKind::Internal, {"7 logits for 0 labels"}, [&] {
+    task.tally({std::vector<float>(7), {}, Split::Train}, labelled({}));
+  });
 }
 
 TEST(ClassificationMeter, ItsFiguresAreMeansOverImagesAndItsStateComesBack) {

@@ -80,13 +80,12 @@ class LabelledPositions : public Task {
 };
 
 void register_position_loss() {
-  register_objective("cross_entropy_of_positions",
-                     {[](const at::Tensor& outputs, const DeviceBatch& batch,
-                         const ObjectiveSpec& /*spec*/) {
-                        return at::cross_entropy_loss(outputs.flatten(0, 1),
-                                                      batch.targets.flatten(0, 1));
-                      },
-                      nullptr});
+  register_objective(
+      "cross_entropy_of_positions",
+      {[](const at::Tensor& outputs, const DeviceBatch& batch, const ObjectiveSpec& /*spec*/) {
+         return at::cross_entropy_loss(outputs.flatten(0, 1), batch.targets.flatten(0, 1));
+       },
+       nullptr});
 }
 
 /// Its first skip goes before the second epoch: shortened where the seed is odd and its chain can

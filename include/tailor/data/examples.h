@@ -1,5 +1,6 @@
 // What a network is trained on: sets of examples, their splits, and how a set is opened. Every set
-// is a view: reads go into the caller's buffer, are const and thread-safe; opening checks the files.
+// is a view: reads go into the caller's buffer, are const and thread-safe; opening checks the
+// files.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// What a configuration says of sequences' answers: the loss of connectionist temporal classification
-// (Graves et al. 2006) and how answers are decoded.
+// What a configuration says of sequences' answers: the loss of connectionist temporal
+// classification (Graves et al. 2006) and how answers are decoded.
 #pragma once
 
 #include <string>
