@@ -140,7 +140,7 @@ Images as_images(const ExampleSet& set) {
   return std::static_pointer_cast<const ImageDataset>(set);
 }
 
-ExampleSet make_subset(const ExampleSet& base, std::vector<int64_t> indices) {
+ExampleSet pick_examples(const ExampleSet& base, std::vector<int64_t> indices) {
   if (base->kind() == ExampleKind::Images) return make_subset(as_images(base), std::move(indices));
   return make_subset(as_sequences(base), std::move(indices));
 }

@@ -45,7 +45,7 @@ ExampleSet first(const ExampleSet& set, int64_t count, const char* key) {
   }
   std::vector<int64_t> indices(static_cast<size_t>(count));
   for (int64_t i = 0; i < count; ++i) indices[static_cast<size_t>(i)] = i;
-  return make_subset(set, std::move(indices));
+  return pick_examples(set, std::move(indices));
 }
 
 /// What only the opened set shows: as many means as channels, transforms that its pixels have.
@@ -173,8 +173,8 @@ DataSplits open_data(const DataConfig& config) {
   std::vector<int64_t> validation(order.begin(), middle), train(middle, order.end());
   std::sort(validation.begin(), validation.end());
   std::sort(train.begin(), train.end());
-  splits.validation = make_subset(all, std::move(validation));
-  splits.train = make_subset(all, std::move(train));
+  splits.validation = pick_examples(all, std::move(validation));
+  splits.train = pick_examples(all, std::move(train));
   return splits;
 }
 

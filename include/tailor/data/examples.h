@@ -76,6 +76,6 @@ std::vector<std::string> official_class_names(const std::string& data_name);
 /// before examples or classes came or went.
 std::string names_digest(const DataSplits& data);
 /// The examples `indices` of another set, in that order.
-ExampleSet make_subset(const ExampleSet& base, std::vector<int64_t> indices);
+ExampleSet pick_examples(const ExampleSet& base, std::vector<int64_t> indices);
 
 }  // namespace tailor::data
