@@ -314,8 +314,9 @@ ConvGeometry geometry_of(const std::vector<int64_t>& v) {
 
 struct DepthwiseFunction : torch::autograd::Function<DepthwiseFunction> {
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x,
-                            const at::Tensor& weight, const at::Tensor& bias,
+                            const at::Tensor& weight, const at::Tensor& bias_or_empty,
                             const std::vector<int64_t>& geometry) {
+    const at::Tensor bias = bias_or_empty.numel() > 0 ? bias_or_empty : at::Tensor();
     context->save_for_backward({x, weight});
     context->saved_data["geometry"] = geometry;
     context->saved_data["x"] = x.requires_grad();
@@ -366,7 +367,9 @@ at::Tensor depthwise_convolve(const at::Tensor& x, const ConvGeometry& geometry,
   const bool learns = at::GradMode::is_enabled() && (x.requires_grad() || weight.requires_grad() ||
                                                      (bias.defined() && bias.requires_grad()));
   if (!learns) return depthwise_forward(x, geometry, weight, bias);
-  return DepthwiseFunction::apply(x, weight, bias, numbers_of(geometry));
+  // LibTorch 1.13 takes no undefined tensor here.
+  return DepthwiseFunction::apply(x, weight, bias.defined() ? bias : at::empty({0}, x.options()),
+                                  numbers_of(geometry));
 }
 
 }  // namespace tailor::nn

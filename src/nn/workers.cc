@@ -18,7 +18,11 @@ void work_off(int64_t n, const std::function<void(WorkQueue&)>& work) {
   // at::parallel_for is a header that needs -fopenmp, and with it one more OpenMP library where
   // LibTorch brings its own. A tensor iterator over one element a thread runs inside of LibTorch.
   at::Tensor one_each = at::empty({threads}, at::kByte);
-  auto iterator = at::TensorIteratorConfig().add_output(one_each).build();
+  auto iterator = at::TensorIteratorConfig()
+                      .set_check_mem_overlap(false)
+                      .add_output(one_each)
+                      .add_input(one_each)
+                      .build();
   iterator.for_each([&](char**, const int64_t*, int64_t) { work(queue); }, /*grain_size=*/1);
 }
 
