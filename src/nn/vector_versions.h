@@ -5,7 +5,7 @@
 
 namespace tailor::nn {
 
-const VectorKernels* baseline_kernels();
+const VectorKernels* plain_kernels();
 const VectorKernels* avx2_kernels();
 const VectorKernels* avx512_kernels();
 

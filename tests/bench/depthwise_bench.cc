@@ -61,8 +61,7 @@ void turn(Candidate& c, bool count) {
   });
   c.operands.x.mutable_grad() = at::Tensor();
   c.operands.weight.mutable_grad() = at::Tensor();
-  const double both =
-      seconds_of([&] { c.convolve(c.operands).backward(c.operands.gradient); });
+  const double both = seconds_of([&] { c.convolve(c.operands).backward(c.operands.gradient); });
   if (!count) return;
   c.forward.push_back(forward);
   c.both.push_back(both);
@@ -75,8 +74,8 @@ double median(std::vector<double> v) {
 
 std::vector<Candidate> candidates_of(const Shape1d& s) {
   const int64_t pad = s.dilation * (s.kernel / 2);
-  const ConvGeometry geometry{
-      {{1, s.kernel}, {1, s.stride}, {1, s.dilation}, {0, pad, 0, pad}}, s.channels};
+  const ConvGeometry geometry{{{1, s.kernel}, {1, s.stride}, {1, s.dilation}, {0, pad, 0, pad}},
+                              s.channels};
   const at::Tensor x = at::randn({s.batch, s.channels, s.length}),
                    w = at::randn({s.channels, 1, s.kernel});
   auto conv1d = [=](const Operands& o) {
@@ -89,11 +88,16 @@ std::vector<Candidate> candidates_of(const Shape1d& s) {
   };
   auto leaf_map = [&](const at::Tensor& t) { return map(t).set_requires_grad(true); };
   return {{"conv1d", {leaf(x), leaf(w), g}, conv1d, {}, {}},
-          {"conv2d", {leaf_map(x), leaf_map(w), map(g)},
-           [=](const Operands& o) { return plain_convolve(o.x, geometry, o.weight, {}); }, {}, {}},
-          {"tailor", {leaf_map(x), leaf_map(w), map(g)},
+          {"conv2d",
+           {leaf_map(x), leaf_map(w), map(g)},
+           [=](const Operands& o) { return plain_convolve(o.x, geometry, o.weight, {}); },
+           {},
+           {}},
+          {"tailor",
+           {leaf_map(x), leaf_map(w), map(g)},
            [=](const Operands& o) { return depthwise_convolve(o.x, geometry, o.weight, {}); },
-           {}, {}}};
+           {},
+           {}}};
 }
 
 void compare(const Shape1d& s, int rounds) {
@@ -105,8 +109,9 @@ void compare(const Shape1d& s, int rounds) {
   const double macs = static_cast<double>(first.operands.gradient.numel() * s.kernel);
   fmt::print("{:<22}", s.name);
   for (const Candidate& c : candidates) {
-    const double error = std::max(difference(c.operands.x.grad(), first.operands.x.grad()),
-                                  difference(c.operands.weight.grad(), first.operands.weight.grad()));
+    const double error =
+        std::max(difference(c.operands.x.grad(), first.operands.x.grad()),
+                 difference(c.operands.weight.grad(), first.operands.weight.grad()));
     if (!(error < 1e-4)) {
       fmt::print("\n{} differs by {}\n", c.name, error);
       std::exit(1);
@@ -124,9 +129,10 @@ void compare(const Shape1d& s, int rounds) {
 
 int run(int threads, int rounds) {
   at::set_num_threads(threads);
-  fmt::print("{} threads, {} rounds, kernels: {}; CPU ms forward, with backward, GFLOP/s of each and CPU "
-             "| times as fast as conv1d | as conv2d\n",
-             threads, rounds, vector_kernels().name);
+  fmt::print(
+      "{} threads, {} rounds, kernels: {}; CPU ms forward, with backward, GFLOP/s of each and CPU "
+      "| times as fast as conv1d | as conv2d\n",
+      threads, rounds, vector_kernels().name);
   for (const Shape1d& s : {Shape1d{"ASR C1 64x33 /2", 4, 64, 1600, 33, 2, 1},
                            Shape1d{"DNA B1 256x33", 4, 256, 1200, 33, 1, 1},
                            Shape1d{"DNA B2 256x39", 4, 256, 1200, 39, 1, 1},

@@ -47,8 +47,8 @@ double step(Model& model, Optimizer& optimizer, const Examples& examples) {
   model.parameters().zero_gradients();
   const at::Tensor logits = model.forward(examples.inputs, /*training=*/true);
   const at::Tensor log_p = at::log_softmax(logits, 2).permute({1, 0, 2});
-  const at::Tensor loss = at::ctc_loss(log_p, examples.labels, examples.output_lengths,
-                                       examples.label_lengths);
+  const at::Tensor loss =
+      at::ctc_loss(log_p, examples.labels, examples.output_lengths, examples.label_lengths);
   loss.backward();
   optimizer.step(model.parameters(), 1e-3);
   return loss.item<double>();
