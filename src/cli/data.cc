@@ -245,8 +245,10 @@ FileReport file_report(const DataSplits& data) {
 DataFindings find_out(const DataSplits& data, const DataConfig& config) {
   auto progress = make_stderr_progress();
   std::vector<ImageSums> train;
-  if (data.train) train = read_all(*as_images(data.train), data.shape, *progress, "reading training images");
-  std::vector<ImageSums> test = read_all(*as_images(data.test), data.shape, *progress, "reading test images");
+  if (data.train)
+    train = read_all(*as_images(data.train), data.shape, *progress, "reading training images");
+  std::vector<ImageSums> test =
+      read_all(*as_images(data.test), data.shape, *progress, "reading test images");
   DataFindings f;
   f.part = data.train ? "training" : "test";
   f.type = as_images(data.train ? data.train : data.test)->pixel_type();

@@ -135,13 +135,12 @@ const char* pixel_type_name(PixelType type) {
 
 Images as_images(const ExampleSet& set) {
   if (set && set->kind() != ExampleKind::Images) {
-    fail(ErrorKind::Unsupported, "expected a set of images, got one of {}",
-         to_string(set->kind()));
+    fail(ErrorKind::Unsupported, "expected a set of images, got one of {}", to_string(set->kind()));
   }
   return std::static_pointer_cast<const ImageDataset>(set);
 }
 
-ExampleSet make_subset(const ExampleSet& base, std::vector<int64_t> indices) {
+ExampleSet pick_examples(const ExampleSet& base, std::vector<int64_t> indices) {
   if (base->kind() == ExampleKind::Images) return make_subset(as_images(base), std::move(indices));
   return make_subset(as_sequences(base), std::move(indices));
 }

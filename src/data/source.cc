@@ -27,7 +27,9 @@ struct Registry {
   Registry() {
     for (auto make :
          {make_cifar10_source, make_cifar100_source, make_svhn_source, make_folder_source,
-          make_packed_source, make_npy_source, make_mlperf_tiny_source, make_synthetic_source})
+          make_packed_source, make_npy_source, make_mlperf_tiny_source, make_synthetic_source,
+          make_librispeech_source, make_manifest_source, make_bonito_source,
+          make_squiggle_source})
       add(make());
   }
 };
@@ -44,7 +46,7 @@ ExampleSet first(const ExampleSet& set, int64_t count, const char* key) {
   }
   std::vector<int64_t> indices(static_cast<size_t>(count));
   for (int64_t i = 0; i < count; ++i) indices[static_cast<size_t>(i)] = i;
-  return make_subset(set, std::move(indices));
+  return pick_examples(set, std::move(indices));
 }
 
 /// What only the opened set shows: as many means as channels, transforms that its pixels have.
@@ -172,8 +174,8 @@ DataSplits open_data(const DataConfig& config) {
   std::vector<int64_t> validation(order.begin(), middle), train(middle, order.end());
   std::sort(validation.begin(), validation.end());
   std::sort(train.begin(), train.end());
-  splits.validation = make_subset(all, std::move(validation));
-  splits.train = make_subset(all, std::move(train));
+  splits.validation = pick_examples(all, std::move(validation));
+  splits.train = pick_examples(all, std::move(train));
   return splits;
 }
 

@@ -15,6 +15,15 @@ struct BadLoss {
   int64_t steps_back = 0;  // how many results came after it
 };
 
+/// Sums of the parts of the loss, where a teacher is followed.
+struct LossParts {
+  double objective = 0, distance = 0;
+  int64_t examples = 0;
+  /// Adds to, or reads from, a meter's state.
+  void write(Json& state) const;
+  static LossParts read(const Json& state);
+};
+
 class Score {
  public:
   /// Results that wait on a device until they are read.
@@ -28,9 +37,11 @@ class Score {
   /// Reads what waits.
   std::optional<BadLoss> read();
 
+  LossParts parts;  // of the results that were read
+
  private:
   struct Waiting {
-    at::Tensor loss, tally;
+    at::Tensor loss, tally, objective, distance;
     int64_t count;
   };
   const Task& task_;

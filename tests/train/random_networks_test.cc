@@ -28,7 +28,7 @@ DataSplits noise_data(const Network& network) {
   data.classes = network.classes();
   const std::vector<double> ones(static_cast<size_t>(data.shape.channels), 1.0);
   data.preprocessing = {std::vector<double>(ones.size(), 0.5), ones};
-  for (Images* split : {&data.train, &data.validation, &data.test}) {
+  for (ExampleSet* split : {&data.train, &data.validation, &data.test}) {
     CounterRandom random(split == &data.train ? 1 : 2, RandomStream::Test, 31);
     const int64_t numbers = kRandomImages * data.shape.size();
     const std::shared_ptr<float> pixels(new float[static_cast<size_t>(numbers)],

@@ -1,5 +1,6 @@
 // What a network is trained on: sets of examples, their splits, and how a set is opened. Every set
-// is a view: reads go into the caller's buffer, are const and thread-safe; opening checks the files.
+// is a view: reads go into the caller's buffer, are const and thread-safe; opening checks the
+// files.
 #pragma once
 
 #include <cstdint>
@@ -75,6 +76,6 @@ std::vector<std::string> official_class_names(const std::string& data_name);
 /// before examples or classes came or went.
 std::string names_digest(const DataSplits& data);
 /// The examples `indices` of another set, in that order.
-ExampleSet make_subset(const ExampleSet& base, std::vector<int64_t> indices);
+ExampleSet pick_examples(const ExampleSet& base, std::vector<int64_t> indices);
 
 }  // namespace tailor::data

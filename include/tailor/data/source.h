@@ -44,8 +44,8 @@ class DataSource {
   virtual bool has_training_files(const DataConfig& /*config*/) const { return true; }
   /// Test examples, and training examples where they are asked for; all of them. A set with a
   /// validation split of its own has it in `splits` too, and then none is drawn; one without test
-  /// examples is tested on that. `splits` comes with what the traits say. Throws Data with path, expected and found; the message of a missing set
-  /// names the command that fetches it.
+  /// examples is tested on that. `splits` comes with what the traits say. Throws Data with path,
+  /// expected and found; the message of a missing set names the command that fetches it.
   virtual void open(const DataConfig& config, const OpenRequest& request,
                     DataSplits& splits) const = 0;
 

@@ -78,8 +78,8 @@ enum class Split { Train, Validation, Test };
 
 /// What a network answered to a batch, on the host.
 struct Answers {
-  Span<const float> outputs;         // batch.count rows of equal length
-  std::vector<int64_t> positions;    // of each example: answers that are its own; empty: all
+  Span<const float> outputs;       // batch.count rows of equal length
+  std::vector<int64_t> positions;  // of each example: answers that are its own; empty: all
   Split split = Split::Train;
 };
 
@@ -109,8 +109,7 @@ class Task {
 /// The task of a set of examples: their kind says which. Augmentation is the configuration's, by
 /// `seed`; preprocessing is of images alone.
 std::shared_ptr<const Task> make_task(const DataSplits& data, const Preprocessing& preprocessing,
-                                      const DataConfig& config, const CtcConfig& ctc,
-                                      int64_t seed);
+                                      const DataConfig& config, const CtcConfig& ctc, int64_t seed);
 /// Throws Unsupported where a network's answers are none to such examples: an image has one, a
 /// sequence one at every position.
 void verify_answers(ExampleKind kind, bool per_position, const MapShape& answers,
