@@ -99,10 +99,12 @@ PYTHON
   nemo)
     python3 - "$source/tests/tensors/fixtures" "$build/corpus/nemo" <<'PYTHON'
 import io, pathlib, sys, tarfile
-weights = (pathlib.Path(sys.argv[1]) / "zip.pt").read_bytes()
+fixtures, corpus = map(pathlib.Path, sys.argv[1:])
+members = (("./model_config.yaml", b"target: x"),
+           ("./model_weights.ckpt", (fixtures / "zip.pt").read_bytes()))
 for name, mode in (("a.nemo", "w"), ("gz.nemo", "w:gz")):
-    with tarfile.open(pathlib.Path(sys.argv[2]) / name, mode, format=tarfile.USTAR_FORMAT) as archive:
-        for path, data in (("./model_config.yaml", b"target: x"), ("./model_weights.ckpt", weights)):
+    with tarfile.open(corpus / name, mode, format=tarfile.USTAR_FORMAT) as archive:
+        for path, data in members:
             info = tarfile.TarInfo(path)
             info.size = len(data)
             archive.addfile(info, io.BytesIO(data))
