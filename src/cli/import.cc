@@ -10,7 +10,9 @@
 #include "tailor/core/files.h"
 #include "tailor/core/log.h"
 #include "tailor/core/strings.h"
+#include "tailor/data/features.h"
 #include "tailor/data/images.h"
+#include "tailor/data/sequences.h"
 #include "tailor/data/source.h"
 #include "tailor/net/weight_rules.h"
 #include "tailor/tensors/safetensors.h"
@@ -163,6 +165,12 @@ Json usual_data(const Network& network) {
     return Json::object({{"name", "cifar100"}});
   if (input.channels == 3 && input.height == input.width && input.height <= kLargestImageSize)
     return Json::object({{"name", "folder"}, {"image_size", input.height}});
+  const int64_t filters = FeatureConfig().filters,
+                row_classes = input.height == 1 ? network.classes() : 0;
+  if (input.channels == filters && row_classes == english_alphabet().size())
+    return Json::object({{"name", "librispeech"}});
+  if (input.channels == 1 && row_classes == base_alphabet().size())
+    return Json::object({{"name", "bonito"}});
   return Json::object({{"name", "npy"}});
 }
 
