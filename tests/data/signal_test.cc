@@ -125,8 +125,8 @@ TEST(Signal, ChunksAnswerEveryFrameOnce) {
       EXPECT_NEAR(at, static_cast<double>(next), exact ? 1e-9 : 1) << p.samples << " " << i;
       next += c.end_frame - c.begin_frame;
     }
-    EXPECT_NEAR(static_cast<double>(next), std::ceil(static_cast<double>(p.samples) /
-                                                     static_cast<double>(p.stride)),
+    EXPECT_NEAR(static_cast<double>(next),
+                std::ceil(static_cast<double>(p.samples) / static_cast<double>(p.stride)),
                 exact ? 0 : 1)
         << p.samples;
   }
