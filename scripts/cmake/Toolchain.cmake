@@ -56,8 +56,10 @@ find_package(CLI11 REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(TAILOR_IMAGES REQUIRED IMPORTED_TARGET libjpeg libturbojpeg libpng libarchive
   matio zlib)
+pkg_check_modules(TAILOR_AUDIO REQUIRED IMPORTED_TARGET sndfile kissfft-float)
 add_library(tailor_image_libraries INTERFACE)
-target_link_libraries(tailor_image_libraries INTERFACE PkgConfig::TAILOR_IMAGES)
+target_link_libraries(tailor_image_libraries INTERFACE PkgConfig::TAILOR_IMAGES
+  PkgConfig::TAILOR_AUDIO)
 
 # Alignments of called bases: parasail where it is there, the program's own otherwise.
 option(TAILOR_WITH_PARASAIL "Align called bases by parasail if it is installed" ON)

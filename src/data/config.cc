@@ -2,20 +2,25 @@
 
 #include <algorithm>
 
+#include "data/speech.h"
 #include "tailor/data/source.h"
 
 namespace tailor::data {
 namespace {
 
-constexpr const char* kAugmentations[] = {
-    "pad_crop", "random_crop", "random_resized_crop", "flip", "color_jitter", "cutout", "mixup"};
+constexpr const char* kAugmentations[] = {"pad_crop",    "random_crop",  "random_resized_crop",
+                                          "flip",        "color_jitter", "cutout",
+                                          "mixup",       "dither",       "speed",
+                                          "spec_cutout", "spec_augment"};
 
 void describe_augmentation(RecordVisitor& v, DataConfig& c) {
   v.choices("augment", c.augment, {kAugmentations, std::size(kAugmentations)},
             "Training augmentation: pad_crop pads 4 zero pixels and crops at random; random_crop "
             "scales the short side to `resize` and crops at random; random_resized_crop takes a "
             "random part in a random aspect ratio; flip mirrors half of the images; color_jitter, "
-            "cutout and mixup as below.");
+            "cutout and mixup as below. Of speech (by default dither and spec_cutout): dither, "
+            "speed, spec_cutout and spec_augment as below. What a set's examples cannot have is an "
+            "error.");
   v.record(
       "random_resized_crop",
       [&](RecordVisitor& r) {
@@ -158,9 +163,14 @@ void describe(RecordVisitor& v, DataConfig& c) {
       "Data set: the official files of CIFAR-10, CIFAR-100 (binary or Python) or SVHN (.mat); "
       "folder, any JPEG and PNG files in class folders (ImageNet's layout, Tiny ImageNet's, or one "
       "folder a class); packed, what tailor data pack made; npy, NumPy arrays of 8 bits, 16 bits "
-      "or floats with any number of channels; or the procedural ten-class set made in memory. Of a "
-      "nanopore's current: bonito, a folder of chunks.npy, references.npy and "
+      "or floats with any number of channels; or the procedural ten-class set made in memory. "
+      "Speech: librispeech, FLAC files and texts in LibriSpeech's folders; manifest, lists as "
+      "NeMo and NVIDIA's DeepLearningExamples have them; flite, sentences spoken in memory. "
+      "A nanopore's current: bonito, a folder of chunks.npy, references.npy and "
       "reference_lengths.npy; or squiggle, simulated in memory.");
+  // Each kind has a usual augmentation; what is in the file replaces it.
+  if (c.augment == usual_augmentation(ExampleKind::Images))
+    c.augment = usual_augmentation(traits_of(c).kind);
   v.text(
       "root", c.root,
       "Folder with the data set's files (cifar-10-batches-bin is also looked for inside it); for "
@@ -186,6 +196,7 @@ void describe(RecordVisitor& v, DataConfig& c) {
             "Training images kept back for validation, drawn once by `seed`. 0: no validation "
             "split, and so no best.ckpt.");
   describe_augmentation(v, c);
+  describe_speech(v, c);
   describe_signal(v, c.signal);
   v.integer("train_size", c.train_size, 0, 100000000,
             "Use only the first N training examples, before the validation split (synthetic and "
@@ -210,6 +221,7 @@ void verify_config(const DataConfig& c, const std::string& source) {
   verify_sizes(c, source);
   if (c.extra && !traits_of(c).extra)
     fail_config("/data/extra", "false, because only svhn has extra images", "true", source);
+  verify_augmentation_kind(c, traits_of(c).kind, source);
   verify_augmentation(c, source);
 }
 
