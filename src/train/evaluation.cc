@@ -43,8 +43,7 @@ std::vector<Figure> evaluate_split(Model& model, const Task& task, Split split, 
     if (sink) throw_if_interrupted();
     const Batch& batch = ahead.next();
     const DeviceBatch examples = to_device(batch, model);
-    const at::Tensor outputs =
-        model.forward(examples.inputs, /*training=*/false, examples.lengths);
+    const at::Tensor outputs = model.forward(examples.inputs, /*training=*/false, examples.lengths);
     StepResult result;
     result.loss = objective.loss(outputs, examples, spec);
     if (objective.tally) result.tally = objective.tally(outputs, examples);

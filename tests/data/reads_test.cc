@@ -11,7 +11,8 @@
 
 #ifdef TAILOR_WITH_HDF5
 #include <dlfcn.h>
-#include <hdf5.h>
+
+#include "support/hdf5.h"
 #endif
 
 namespace tailor::test::reads_test {
@@ -71,39 +72,8 @@ TEST_F(Reads, OfFast5NeedHdf5) {
 
 #else
 
-/// A group, a dataset or the like, closed at the end.
-template <herr_t (*Close)(hid_t)>
-struct Closed {
-  hid_t id;
-  Closed(hid_t i) : id(i) { EXPECT_GE(id, 0); }  // NOLINT
-  Closed(const Closed&) = delete;
-  Closed& operator=(const Closed&) = delete;
-  ~Closed() { Close(id); }
-  operator hid_t() const { return id; }  // NOLINT
-};
-using File = Closed<H5Fclose>;
-using Group = Closed<H5Gclose>;
-using Space = Closed<H5Sclose>;
+using namespace testing;
 
-hid_t make_group(hid_t place, const std::string& name) {
-  const Closed<H5Pclose> parents(H5Pcreate(H5P_LINK_CREATE));
-  H5Pset_create_intermediate_group(parents, 1);
-  return H5Gcreate2(place, name.c_str(), parents, H5P_DEFAULT, H5P_DEFAULT);
-}
-void set_number(hid_t group, const char* name, double value) {
-  const Space space(H5Screate(H5S_SCALAR));
-  const Closed<H5Aclose> a(
-      H5Acreate2(group, name, H5T_IEEE_F64LE, space, H5P_DEFAULT, H5P_DEFAULT));
-  H5Awrite(a, H5T_NATIVE_DOUBLE, &value);
-}
-void set_text(hid_t group, const char* name, const std::string& text, bool variable) {
-  const Space space(H5Screate(H5S_SCALAR));
-  const Closed<H5Tclose> type(H5Tcopy(H5T_C_S1));
-  H5Tset_size(type, variable ? H5T_VARIABLE : text.size());
-  const Closed<H5Aclose> a(H5Acreate2(group, name, type, space, H5P_DEFAULT, H5P_DEFAULT));
-  const char* pointer = text.c_str();
-  H5Awrite(a, type, variable ? static_cast<const void*>(&pointer) : pointer);
-}
 void set_channel(hid_t file, const std::string& place) {
   const Group channel(make_group(file, place));
   set_number(channel, "digitisation", 8192);
@@ -111,22 +81,9 @@ void set_channel(hid_t file, const std::string& place) {
   set_number(channel, "range", 1497.75);
   set_number(channel, "sampling_rate", 4000);
 }
-/// `filter` 0: none; else chunked and through it.
 herr_t set_signal(hid_t group, const std::vector<int16_t>& samples, H5Z_filter_t filter = 0,
-                  std::vector<unsigned> values = {}) {
-  const hsize_t size = samples.size();
-  const Space space(H5Screate_simple(1, &size, nullptr));
-  const Closed<H5Pclose> properties(H5Pcreate(H5P_DATASET_CREATE));
-  if (filter != 0) {
-    H5Pset_chunk(properties, 1, &size);
-    H5Pset_filter(properties, filter, H5Z_FLAG_MANDATORY, values.size(), values.data());
-  }
-  const Closed<H5Dclose> data(
-      H5Dcreate2(group, "Signal", H5T_STD_I16LE, space, H5P_DEFAULT, properties, H5P_DEFAULT));
-  return H5Dwrite(data, H5T_NATIVE_SHORT, H5S_ALL, H5S_ALL, H5P_DEFAULT, samples.data());
-}
-hid_t make_file(const std::string& path) {
-  return H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+                  const std::vector<unsigned>& values = {}) {
+  return set_row(group, "Signal", samples, filter, values);
 }
 float picoampere(int raw) { return static_cast<float>((raw + 4) * (1497.75 / 8192)); }
 
