@@ -176,7 +176,8 @@ void describe(RecordVisitor& v, DataConfig& c) {
   v.text(
       "root", c.root,
       "Folder with the data set's files (cifar-10-batches-bin is also looked for inside it); for "
-      "folder also an archive (.tar, .tar.gz, .zip). Empty: $TAILOR_DATA, else ./data.");
+      "folder also an archive (.tar, .tar.gz, .zip), for taiyaki also the HDF5 file. Empty: "
+      "$TAILOR_DATA, else ./data.");
   v.integer(
       "image_size", c.image_size, 0, kLargestImageSize,
       "folder, packed: side of the square that the network sees, in pixels, at least 1. The other "
@@ -195,8 +196,9 @@ void describe(RecordVisitor& v, DataConfig& c) {
                 "folder: files that are no readable picture are left out and named in the log "
                 "(skip), or are an error.");
   v.integer("validation", c.validation, 0, 1000000,
-            "Training images kept back for validation, drawn once by `seed`. 0: no validation "
-            "split, and so no best.ckpt.");
+            "Training examples kept back for validation, drawn once by `seed`. 0: no validation "
+            "split, and so no best.ckpt. Sets with a split of their own (bonito: validation/ or the "
+            "last 3 %; taiyaki: whole reads) keep that one.");
   describe_augmentation(v, c);
   describe_speech(v, c);
   describe_signal(v, c.signal);
