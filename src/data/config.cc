@@ -56,6 +56,21 @@ void describe_augmentation(RecordVisitor& v, DataConfig& c) {
       "batch (Zhang et al. 2018).");
 }
 
+void describe_signal(RecordVisitor& v, SignalConfig& c) {
+  v.record(
+      "signal",
+      [&](RecordVisitor& r) {
+        r.integer("chunk", c.chunk, 64, 1'000'000, "Samples of an example.");
+        r.number("dwell", c.dwell, 2, 100,
+                 "Mean samples that a base stays in the pore; log-normal, of which 0.7 is the "
+                 "deviation of the logarithm.");
+        r.number("noise", c.noise, 0, 2,
+                 "Standard deviation of a sample within a base, and of a base's level around its "
+                 "6-mer's; normalised current, in which the levels' own is about 0.85.");
+      },
+      "squiggle: the simulated current.");
+}
+
 /// Arrays show how many channels and which range they have when they are opened.
 void verify_statistics(const DataConfig& c, const std::string& source) {
   const SourceTraits& traits = traits_of(c);
@@ -150,7 +165,9 @@ void describe(RecordVisitor& v, DataConfig& c) {
       "folder a class); packed, what tailor data pack made; npy, NumPy arrays of 8 bits, 16 bits "
       "or floats with any number of channels; or the procedural ten-class set made in memory. "
       "Speech: librispeech, FLAC files and texts in LibriSpeech's folders; manifest, lists as "
-      "NeMo and NVIDIA's DeepLearningExamples have them; flite, sentences spoken in memory.");
+      "NeMo and NVIDIA's DeepLearningExamples have them; flite, sentences spoken in memory. "
+      "A nanopore's current: bonito, a folder of chunks.npy, references.npy and "
+      "reference_lengths.npy; or squiggle, simulated in memory.");
   // Each kind has a usual augmentation; what is in the file replaces it.
   if (c.augment == usual_augmentation(ExampleKind::Images))
     c.augment = usual_augmentation(traits_of(c).kind);
@@ -180,17 +197,18 @@ void describe(RecordVisitor& v, DataConfig& c) {
             "split, and so no best.ckpt.");
   describe_augmentation(v, c);
   describe_speech(v, c);
+  describe_signal(v, c.signal);
   v.integer("train_size", c.train_size, 0, 100000000,
-            "Use only the first N training images, before the validation split (synthetic: make "
-            "N, flite: speak N). 0: all (synthetic: 6000, flite: 1000).");
+            "Use only the first N training examples, before the validation split (synthetic, flite "
+            "and squiggle: make N). 0: all (synthetic and squiggle: 6000, flite: 1000).");
   v.integer(
       "test_size", c.test_size, 0, 100000000,
-      "Use only the first N test images (synthetic: make N, flite: speak N). 0: all (synthetic: "
-      "1000, flite: 100). A folder without test images, or a single set of speech, needs it: N "
-      "examples are drawn by `seed` and kept back.");
+      "Use only the first N test examples (synthetic, flite and squiggle: make N). 0: all "
+      "(synthetic: 1000, flite: 100, squiggle: 500). A folder without test images, or a single "
+      "set of speech, needs it: N examples are drawn by `seed` and kept back.");
   v.integer(
       "seed", c.seed, 0, INT32_MAX,
-      "Seed of the validation split and of the synthetic images. Runs to be compared share it.");
+      "Seed of the validation split and of what is made in memory. Runs to be compared share it.");
   v.numbers("mean", c.mean, -1e9, 1e9,
             "Mean of the pixels in 0..1 (npy's floats: of the numbers as they are), one number a "
             "channel. Empty: the data set's.");

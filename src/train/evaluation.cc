@@ -42,8 +42,9 @@ std::vector<Figure> evaluate_split(Model& model, const Task& task, Split split, 
   for (int64_t first = 0; first < count; first += at_once) {
     if (sink) throw_if_interrupted();
     const Batch& batch = ahead.next();
-    const DeviceBatch examples = to_device(batch, model.device());
-    const at::Tensor outputs = model.forward(examples.inputs, /*training=*/false);
+    const DeviceBatch examples = to_device(batch, model);
+    const at::Tensor outputs =
+        model.forward(examples.inputs, /*training=*/false, examples.lengths);
     StepResult result;
     result.loss = objective.loss(outputs, examples, spec);
     if (objective.tally) result.tally = objective.tally(outputs, examples);
@@ -66,8 +67,9 @@ int64_t estimate_statistics(Model& model, const Task& task, int64_t seed, int64_
   Batch batch;
   for (int64_t step = 0; step < batches.count(); ++step) {
     order.collate(step, batch);
-    model.absorb_statistics(to_device(batch, model.device()).inputs,
-                            1.0 / static_cast<double>(step + 1));
+    const DeviceBatch on_device = to_device(batch, model);
+    model.absorb_statistics(on_device.inputs, 1.0 / static_cast<double>(step + 1),
+                            on_device.lengths);
   }
   return batches.images;
 }

@@ -22,13 +22,13 @@ void Learner::follow(FrozenModel teacher, double beta) {
 }
 
 StepResult Learner::step(const Batch& batch, double lr) {
-  const DeviceBatch examples = to_device(batch, model_.device());
+  const DeviceBatch examples = to_device(batch, model_);
   Parameters& parameters = model_.parameters();
   parameters.zero_gradients();
-  const at::Tensor outputs = model_.forward(examples.inputs, /*training=*/true);
+  const at::Tensor outputs = model_.forward(examples.inputs, /*training=*/true, examples.lengths);
   at::Tensor loss = objective_.loss(outputs, examples, spec_), objective, distance;
   if (beta_ > 0) {
-    const at::Tensor teacher = teacher_->forward(examples.inputs);
+    const at::Tensor teacher = teacher_->forward(examples.inputs, examples.lengths);
     objective = loss;
     distance = objective_.distance ? objective_.distance(outputs, teacher, examples)
                                    : at::mse_loss(outputs, teacher);

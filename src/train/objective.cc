@@ -9,6 +9,7 @@
 #include <map>
 
 #include "tailor/core/error.h"
+#include "train/ctc.h"
 
 namespace tailor::train {
 namespace {
@@ -29,7 +30,7 @@ at::Tensor right_answers(const at::Tensor& logits, const DeviceBatch& batch) {
 
 std::map<std::string, Objective>& objectives() {
   static std::map<std::string, Objective> objectives = {
-      {"cross_entropy", {cross_entropy, right_answers}}};
+      {"cross_entropy", {cross_entropy, right_answers}}, {"ctc", ctc_objective()}};
   return objectives;
 }
 
@@ -46,6 +47,13 @@ at::Tensor send(const at::Tensor& host, at::Device device) {
 }
 
 }  // namespace
+
+DeviceBatch to_device(const Batch& batch, const Model& model) {
+  DeviceBatch examples = to_device(batch, model.device());
+  for (int64_t length : batch.lengths)
+    examples.positions.push_back(output_length(model.network(), length));
+  return examples;
+}
 
 DeviceBatch to_device(const Batch& batch, at::Device device) {
   return {batch.count,

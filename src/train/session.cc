@@ -106,7 +106,7 @@ void Session::testify() {
   const EpochBatches first{std::min(task->size(Split::Train), most), most};
   Batch batch;
   examples(first).collate(0, batch);
-  const at::Tensor inputs = to_device(batch, device).inputs;
+  const at::Tensor inputs = to_device(batch, model()).inputs;
   const WitnessErrors errors = verify_kernels(model().network(), model().tensors(), inputs);
   if (learner->teacher() && position.edits_applied > 0)
     verify_kernels(spec.teacher->network, spec.teacher->tensors, inputs);
@@ -155,7 +155,7 @@ void Session::diverged(const std::string& what, double value, double rate,
     examples({std::min(config.batch_size, task->size(Split::Train)), config.batch_size})
         .collate(0, batch);
     const double largest =
-        teacher->forward(to_device(batch, device).inputs).abs().max().item<double>();
+        teacher->forward(to_device(batch, model()).inputs).abs().max().item<double>();
     if (!(largest < kWildLogit)) {
       why = fmt::format(
           "the teacher's outputs reach {:.3g}, so it has not learnt; train it longer or at a "

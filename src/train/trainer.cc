@@ -126,7 +126,14 @@ RunResult train_run(const RunSpec& spec, RunFolder& folder, Progress& progress) 
 void verify_batches(const TrainConfig& config, const Network& network, int64_t images,
                     const std::string& pointer, const std::string& source) {
   if (images < 1) fail(ErrorKind::Data, "{}: there are no training images", source);
-  const int64_t smallest = EpochBatches{images, config.batch_size}.smallest();
+  const EpochBatches batches{images, config.batch_size};
+  const int64_t steps = config.epochs * batches.count();
+  if (config.schedule.warmup_steps > 0 && config.schedule.warmup_steps >= steps) {
+    fail_config(pointer + "/schedule/warmup_steps",
+                fmt::format("less than the {} steps of {} epochs", steps, config.epochs),
+                std::to_string(config.schedule.warmup_steps), source);
+  }
+  const int64_t smallest = batches.smallest();
   const std::string layer = smallest == 1 ? single_pixel_batch_norm(network) : "";
   if (layer.empty()) return;
   if (images == 1) {

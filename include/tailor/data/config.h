@@ -58,6 +58,13 @@ struct SpeechConfig {
   std::vector<std::string> voices = {"slt", "awb", "rms"}, test_voices = {"kal16"};
 };
 
+/// Simulated current of a nanopore (R9.4 chemistry at 450 bases/s and 4 kHz).
+struct SignalConfig {
+  int64_t chunk = 3600;  // samples
+  double dwell = 9;      // mean samples a base
+  double noise = 0.15;   // deviation of a sample within a base, and of a base from its model
+};
+
 /// Of data.image_size.
 constexpr int64_t kLargestImageSize = 4096;
 
@@ -84,6 +91,7 @@ struct DataConfig {
   SpeedConfig speed;
   DitherConfig dither;
   SpeechConfig speech;
+  SignalConfig signal;
 
   bool augments(const char* name) const;
   /// Pictures of any size, of which image_size says what the network sees.

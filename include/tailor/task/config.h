@@ -15,8 +15,9 @@ TAILOR_ENUMERATORS(CtcReduction, "target", "batch")
 
 struct CtcConfig {
   CtcReduction reduction = CtcReduction::Target;
-  /// Adds -mean(w · log p) over frames and outputs, w this for the blank and the rest to 0.5 shared
-  /// by the labels (Bonito: 0.4 and 0.025 each); 0: nothing.
+  /// Adds -mean(w · log p) over an example's own frames and all outputs: w is this for the blank,
+  /// and a quarter of this divided by the labels for each of them (Bonito: 0.4, and 0.025 for each
+  /// of four bases); 0: nothing.
   double smoothing = 0;
   int64_t beam = 5;              // candidates that a decoder keeps; 1: the most likely path
   double beam_threshold = 1e-3;  // labels less likely at a frame do not extend a candidate
@@ -25,5 +26,7 @@ struct CtcConfig {
 };
 
 void describe(RecordVisitor& v, CtcConfig& c);
+/// Checks what one key cannot check alone. `source` names the file in errors.
+void verify_config(const CtcConfig& config, const std::string& source);
 
 }  // namespace tailor::task

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "tailor/nn/model.h"
 #include "tailor/task/task.h"
 
 namespace tailor::train {
@@ -21,6 +22,8 @@ struct DeviceBatch {
 };
 /// Does not wait for the device; `batch` may be filled again at once unless `device` is the CPU.
 DeviceBatch to_device(const Batch& batch, at::Device device);
+/// For this network, on its device: with its positions.
+DeviceBatch to_device(const Batch& batch, const Model& model);
 
 struct Objective {
   /// Mean over the batch of what is minimised, a scalar that autograd can go back from.
