@@ -211,7 +211,8 @@ TEST(RunConfig, SchemaAndReferenceKnowExactlyTheKeysThatAreWritten) {
                   "| `batch_size` | integer 1 to 65536 | `128` | Images a step",
                   "| `first_epoch` | integer 0 to 1000000, or null | `null` |",
                   "| `augment` | array of `pad_crop`, `random_crop`, `random_resized_crop`, "
-                  "`flip`, `color_jitter`, `cutout`, `mixup` | `[\"pad_crop\",\"flip\"]` |"});
+                  "`flip`, `color_jitter`, `cutout`, `mixup`, `dither`, `speed`, `spec_cutout`, "
+                  "`spec_augment` | `[\"pad_crop\",\"flip\"]` |"});
 }
 
 TEST(RunConfig, DataOptionsThatDoNotGoTogetherAreRefused) {
