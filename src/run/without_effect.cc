@@ -71,16 +71,28 @@ std::vector<Rule> network_rules(const NetworkConfig& c) {
 
 std::vector<Rule> data_rules(const DataConfig& c) {
   const SourceTraits& traits = traits_of(c);
-  return {{traits.in_memory, "root", "the synthetic set is made in memory"},
-          {!traits.pictures, "unreadable", "only the data set folder has pictures to read"},
-          {c.validation == 0 && !traits.in_memory && !traits.pictures, "seed",
+  const bool speech = traits.kind == ExampleKind::Speech;
+  return {{traits.in_memory, "root", std::string(traits.title) + " is made in memory"},
+          {!traits.pictures && (!speech || traits.in_memory), "unreadable",
+           "only folder, librispeech and manifest have files to read or leave out"},
+          {c.validation == 0 && !traits.in_memory && !traits.pictures && !speech, "seed",
            "nothing is drawn from " + c.name + " without a validation split"}};
+}
+
+std::vector<Rule> speech_rules(const DataConfig& c) {
+  const SourceTraits& traits = traits_of(c);
+  const bool files = traits.kind == ExampleKind::Speech && !traits.in_memory;
+  return {{!files, "train validation test max_seconds other_signs",
+           "only librispeech and manifest have sets of speech in files"},
+          {c.name != "flite", "voices test_voices", "only flite has voices"}};
 }
 
 std::vector<Rule> schedule_rules(const ScheduleConfig& c, const std::string& section) {
   const std::string needs = "it is of " + section + ".kind ";
   return {{c.kind != "step", "step_epochs gamma", needs + "step"},
-          {c.kind != "hold_then_cosine", "hold_epochs", needs + "hold_then_cosine"}};
+          {c.kind != "hold_then_cosine", "hold_epochs", needs + "hold_then_cosine"},
+          {c.kind == "constant" || c.kind == "step", "end", needs + "cosine and hold_then_cosine"},
+          {c.warmup_steps == 0, "warmup_start", section + ".warmup_steps is 0"}};
 }
 
 std::vector<Rule> optimizer_rules(const OptimizerConfig& c, const std::string& section) {
@@ -107,6 +119,11 @@ std::vector<std::string> keys_without_effect(const RunConfig& c, const Json& giv
   augmentation("color_jitter", "brightness contrast saturation");
   augmentation("cutout", "side");
   augmentation("mixup", "alpha");
+  augmentation("spec_cutout", "rectangles filters frames");
+  augmentation("spec_augment", "filter_masks filters frame_masks frames");
+  augmentation("speed", "change");
+  augmentation("dither", "deviation");
+  find("data.speech", speech_rules(c.data));
   if (c.teacher && !c.teacher->checkpoint.empty()) {
     find("teacher", {{true, "epochs batch_size optimizer schedule seed",
                       "teacher.checkpoint names a teacher that is trained already"}});
@@ -119,6 +136,9 @@ std::vector<std::string> keys_without_effect(const RunConfig& c, const Json& giv
   find("surgery", {{c.surgery.kind == SurgeryKind::None,
                     "alpha order at_once first_epoch statistics_images allow_partial",
                     "surgery.kind is none"}});
+  find("ctc",
+       {{c.ctc.language_model.empty(), "lm_weight word_bonus", "there is no ctc.language_model"},
+        {c.ctc.beam == 1, "beam_threshold", "ctc.beam is 1"}});
   const Json* distill = section_of(given, "distill");
   const bool wanted = distill && distill->get_number("beta", 0) > 0;  // 0: no distillation
   find("distill", {{wanted && !c.teacher, "beta", "there is no teacher"}});

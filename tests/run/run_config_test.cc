@@ -88,6 +88,12 @@ TEST(RunConfig, CrossChecks) {
   EXPECT_EQ(
       refusal(R"({"train": {"epochs": 5, "schedule": {"warmup_epochs": 5}}})"),
       "config: /train/schedule/warmup_epochs: expected less than the 5 epochs, got 5 in r20.json");
+  EXPECT_EQ(refusal(R"({"ctc": {"beam": 1, "language_model": "x.arpa"}})"),
+            "config: /ctc/beam: expected 2 or more with a /ctc/language_model, which one path does "
+            "not ask, got 1 in r20.json");
+  EXPECT_EQ(refusal(R"({"train": {"schedule": {"warmup_epochs": 1, "warmup_steps": 9}}})"),
+            "config: /train/schedule/warmup_steps: expected 0 with warmup_epochs, which say it "
+            "too, got 9 in r20.json");
   EXPECT_EQ(
       refusal(R"({"teacher": {"epochs": 5, "schedule": {"hold_epochs": 6}}})"),
       "config: /teacher/schedule/hold_epochs: expected at most the 5 epochs, got 6 in r20.json");
@@ -187,7 +193,11 @@ void collect_schema(const Json& schema, const std::string& at, std::set<std::str
 
 TEST(RunConfig, SchemaAndReferenceKnowExactlyTheKeysThatAreWritten) {
   std::set<std::string> written, documented;
-  collect(write_run_config(read(R"({"teacher": {}})")), "", written);
+  for (const char* family : {"resnet_cifar", "quartznet"}) {  // each writes the keys that it reads
+    const std::string config =
+        fmt::format(R"({{"network": {{"family": "{}"}}, "teacher": {{}}}})", family);
+    collect(write_run_config(read(config)), "", written);
+  }
   const Json schema = run_config_schema();
   collect_schema(schema, "", documented);
   EXPECT_EQ(documented, written);
@@ -201,7 +211,8 @@ TEST(RunConfig, SchemaAndReferenceKnowExactlyTheKeysThatAreWritten) {
                   "| `batch_size` | integer 1 to 65536 | `128` | Images a step",
                   "| `first_epoch` | integer 0 to 1000000, or null | `null` |",
                   "| `augment` | array of `pad_crop`, `random_crop`, `random_resized_crop`, "
-                  "`flip`, `color_jitter`, `cutout`, `mixup` | `[\"pad_crop\",\"flip\"]` |"});
+                  "`flip`, `color_jitter`, `cutout`, `mixup`, `dither`, `speed`, `spec_cutout`, "
+                  "`spec_augment` | `[\"pad_crop\",\"flip\"]` |"});
 }
 
 TEST(RunConfig, DataOptionsThatDoNotGoTogetherAreRefused) {
