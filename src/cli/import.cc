@@ -506,11 +506,11 @@ void print_import(const Checkpoint& c, const Candidate& chosen, const WeightFile
                            .dump(2));
     return;
   }
-  fmt::print("{}: {} from {} ({})\nrules {}: {}\n{}\npreprocessing: mean {}, deviation {}\ndata: {}\n", to.path,
-             c.network.name, options.file, file.format, chosen.rules.name, chosen.rules.title,
-             describe_match(chosen.match, chosen.network),
-             channels_text(c.preprocessing.mean), channels_text(c.preprocessing.deviation),
-             to.data.name);
+  fmt::print(
+      "{}: {} from {} ({})\nrules {}: {}\n{}\npreprocessing: mean {}, deviation {}\ndata: {}\n",
+      to.path, c.network.name, options.file, file.format, chosen.rules.name, chosen.rules.title,
+      describe_match(chosen.match, chosen.network), channels_text(c.preprocessing.mean),
+      channels_text(c.preprocessing.deviation), to.data.name);
   for (const std::string& text : c.assumptions)
     fmt::print("assumed, because the file does not say it: {}\n", text);
   if (options.new_head) {
