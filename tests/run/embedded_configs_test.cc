@@ -3,10 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <tuple>
 
 #include "support/rooms.h"
 #include "tailor/core/embedded.h"
 #include "tailor/core/strings.h"
+#include "tailor/data/source.h"
 #include "tailor/run/matrix.h"
 #include "tailor/run/run_config.h"
 #include "tailor/surgery/surgery.h"
@@ -16,6 +18,14 @@ namespace {
 
 /// The network as the data set makes it.
 Network network_of(const RunConfig& c) {
+  switch (data::traits_of(c.data).kind) {
+    case ExampleKind::Speech:
+      return make_network(c.network, {64, 1, 1600}, 29);
+    case ExampleKind::Signal:
+      return make_network(c.network, {1, 1, c.data.signal.chunk}, 5);
+    case ExampleKind::Images:
+      break;
+  }
   const std::map<std::string, int64_t> classes = {
       {"synthetic", 10}, {"cifar10", 10}, {"svhn", 10}, {"cifar100", 100}, {"folder", 1000}};
   const int64_t side = c.data.any_size() ? c.data.image_size : 32;
@@ -35,6 +45,8 @@ TEST(EmbeddedConfigs, EveryAlterationFitsAndAThirdOfTheRunIsLeftAfterThem) {
     EXPECT_LE(3 * settled_epoch(c.surgery, edits), 2 * c.train.epochs);
     if (c.train.schedule.kind == "step") {  // not at a vanishing rate
       EXPECT_LT(edits.back().epoch, 2 * c.train.schedule.step_epochs);
+    } else if (c.train.schedule.kind == "cosine") {  // at half of the rate or more
+      EXPECT_LE(2 * edits.back().epoch, c.train.epochs);
     } else {
       EXPECT_EQ(c.train.schedule.kind, "hold_then_cosine");
     }
@@ -63,6 +75,26 @@ TEST(EmbeddedConfigs, EveryImageExperimentOfThePaperIsThere) {
   EXPECT_EQ(imagenet.network.family, "resnet_imagenet");
   EXPECT_EQ(parameter_count(network_of(imagenet)), 25'557'032);
   EXPECT_EQ(imagenet.surgery.kind, SurgeryKind::Remove);
+}
+
+TEST(EmbeddedConfigs, TheSequencesOfThePaperAreThere) {
+  const std::tuple<const char*, int64_t, size_t> networks[] = {
+      {"quartznet5x5_dna_", 6'678'533, 5}, {"quartznet10x5_speech_", 12'818'781, 10}};
+  for (const auto& [prefix, parameters, skips] : networks) {
+    const std::string name = prefix;
+    SCOPED_TRACE(name);
+    const RunConfig removed = embedded(name + "remove");
+    EXPECT_EQ(removed.surgery.kind, SurgeryKind::Remove);
+    EXPECT_EQ(removed.distill.beta, 0.35);
+    EXPECT_EQ(parameter_count(network_of(removed)), parameters);
+    EXPECT_EQ(skip_ids(network_of(removed)).size(), skips);
+    RunConfig shortened = embedded(name + "shorten");
+    EXPECT_EQ(shortened.surgery.kind, SurgeryKind::Shorten);
+    EXPECT_EQ(shortened.network.join, Join::AfterActivation);
+    shortened.surgery.kind = SurgeryKind::Remove;
+    shortened.network.join = Join::BeforeActivation;
+    EXPECT_EQ(write_run_config(shortened).dump(), write_run_config(removed).dump());
+  }
 }
 
 /// ResNet-34 is the same configuration at another depth.
