@@ -193,7 +193,11 @@ void collect_schema(const Json& schema, const std::string& at, std::set<std::str
 
 TEST(RunConfig, SchemaAndReferenceKnowExactlyTheKeysThatAreWritten) {
   std::set<std::string> written, documented;
-  collect(write_run_config(read(R"({"teacher": {}})")), "", written);
+  for (const char* family : {"resnet_cifar", "quartznet"}) {  // each writes the keys that it reads
+    const std::string config =
+        fmt::format(R"({{"network": {{"family": "{}"}}, "teacher": {{}}}})", family);
+    collect(write_run_config(read(config)), "", written);
+  }
   const Json schema = run_config_schema();
   collect_schema(schema, "", documented);
   EXPECT_EQ(documented, written);
