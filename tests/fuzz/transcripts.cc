@@ -10,8 +10,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     DroppedSigns dropped;
     for (const Transcript& line : parse_transcripts(std::string(bytes), "input")) {
       if (line.id.empty() || line.id.find('/') != std::string::npos) std::abort();
-      labels_of(english_alphabet(),
-                normalised_text(line.text, "input", OtherSigns::Drop, dropped), "input");
+      labels_of(english_alphabet(), normalised_text(line.text, "input", OtherSigns::Drop, dropped),
+                "input");
     }
   });
 }
