@@ -193,12 +193,12 @@ void describe(RecordVisitor& v, DataConfig& c) {
       "data sets have channels of their own.");
   v.boolean("extra", c.extra, "svhn: train on extra_32x32.mat too.");
   v.enumeration("unreadable", c.unreadable,
-                "folder: files that are no readable picture are left out and named in the log "
-                "(skip), or are an error.");
+                "folder, librispeech, manifest: files that cannot be read are left out and named "
+                "in the log (skip), or are an error.");
   v.integer("validation", c.validation, 0, 1000000,
             "Training examples kept back for validation, drawn once by `seed`. 0: no validation "
-            "split, and so no best.ckpt. Sets with a split of their own (bonito: validation/ or the "
-            "last 3 %; taiyaki: whole reads) keep that one.");
+            "split, and so no best.ckpt. Sets with a split of their own (bonito: validation/ or "
+            "the last 3 %; taiyaki: whole reads; librispeech: dev; manifest's) keep that one.");
   describe_augmentation(v, c);
   describe_speech(v, c);
   describe_signal(v, c.signal);
