@@ -60,6 +60,11 @@ pkg_check_modules(TAILOR_AUDIO REQUIRED IMPORTED_TARGET sndfile kissfft-float)
 add_library(tailor_image_libraries INTERFACE)
 target_link_libraries(tailor_image_libraries INTERFACE PkgConfig::TAILOR_IMAGES
   PkgConfig::TAILOR_AUDIO)
+# Only its types: the data set flite opens the library when it is wanted.
+find_path(TAILOR_FLITE_INCLUDE flite/flite.h)
+if(TAILOR_WITH_FLITE AND NOT TAILOR_FLITE_INCLUDE)
+  message(STATUS "flite is not there (flite1-dev): the data set flite is left out")
+endif()
 
 # Alignments of called bases: parasail where it is there, the program's own otherwise.
 option(TAILOR_WITH_PARASAIL "Align called bases by parasail if it is installed" ON)

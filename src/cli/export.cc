@@ -157,7 +157,7 @@ int run_export(const ExportOptions& options) {
     if (!options.data.empty()) data.root = options.data;
     widen_value_range(source, data);
   }
-  SizedDesign design = design_export(source.lowered, config, source.preprocessing.magnitude());
+  SizedDesign design = design_export(source.lowered, config, magnitude_of(source));
   if (!options.allow_oversize) refuse_oversize(design.limits, source.lowered.graph().name);
   TestVectors vectors = sample_vectors(source, options.data, config.vectors);
   Quantisation quantisation = measure(design.design, vectors);

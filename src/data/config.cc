@@ -204,13 +204,13 @@ void describe(RecordVisitor& v, DataConfig& c) {
   describe_speech(v, c);
   describe_signal(v, c.signal);
   v.integer("train_size", c.train_size, 0, 100000000,
-            "Use only the first N training examples, before the validation split (synthetic and "
-            "squiggle: make N). 0: all (synthetic and squiggle: 6000).");
+            "Use only the first N training examples, before the validation split (synthetic, flite "
+            "and squiggle: make N). 0: all (synthetic and squiggle: 6000, flite: 1000).");
   v.integer(
       "test_size", c.test_size, 0, 100000000,
-      "Use only the first N test examples (synthetic and squiggle: make N). 0: all (synthetic: "
-      "1000, squiggle: 500). A folder without test images needs it: N pictures are drawn by "
-      "`seed` and kept back.");
+      "Use only the first N test examples (synthetic, flite and squiggle: make N). 0: all "
+      "(synthetic: 1000, flite: 100, squiggle: 500). A folder without test images, or a single "
+      "set of speech, needs it: N examples are drawn by `seed` and kept back.");
   v.integer(
       "seed", c.seed, 0, INT32_MAX,
       "Seed of the validation split and of what is made in memory. Runs to be compared share it.");
@@ -228,6 +228,7 @@ void verify_config(const DataConfig& c, const std::string& source) {
     fail_config("/data/extra", "false, because only svhn has extra images", "true", source);
   verify_augmentation_kind(c, traits_of(c).kind, source);
   verify_augmentation(c, source);
+  verify_speech(c, source);
 }
 
 }  // namespace tailor::data

@@ -78,7 +78,7 @@ at::Tensor ctc_loss(const at::Tensor& outputs, const DeviceBatch& batch,
                batch.target_lengths.size(), own.size());
   const at::Tensor log_p = log_probabilities(outputs);
   at::Tensor losses = at::ctc_loss(log_p.transpose(0, 1), batch.targets, own, batch.target_lengths,
-                                   spec.blank, at::Reduction::None, /*zero_infinity=*/false);
+                                   spec.blank, at::Reduction::None, spec.skips_impossible);
   if (spec.ctc.reduction == CtcReduction::Target) {
     std::vector<int64_t> labels = batch.target_lengths;
     for (int64_t& n : labels) n = std::max<int64_t>(n, 1);

@@ -4,7 +4,7 @@
 # pictures, archives and packed caches made here and the files of $TAILOR_CORPUS; a finding is
 # written to BUILD/findings/TARGET and ends the run with an error.
 set -euo pipefail
-names="npy, safetensors, torch_file, numpy_pickle, packed, picture, archive, arrays, chunks or arpa"
+names="npy, safetensors, torch_file, numpy_pickle, nemo, packed, picture, archive, arrays, chunks or arpa"
 target=${1:?"run.sh: name a target: $names"}
 seconds=${2:-600}
 source=$(cd "$(dirname "$0")/../.." && pwd)
@@ -101,6 +101,20 @@ for name, kind, order, size in kinds:
     recent = (b"cnumpy.core.numeric\n_frombuffer\n(\x96" + struct.pack("<Q", 6 * size) + content
               + dtype + b"(K\2K\3t" + text(b"F") + b"tR")
     (folder / (name + "5")).write_bytes(b"\x80\x05}(" + text(b"data") + recent + b"u.")
+PYTHON
+    ;;
+  nemo)
+    python3 - "$source/tests/tensors/fixtures" "$build/corpus/nemo" <<'PYTHON'
+import io, pathlib, sys, tarfile
+fixtures, corpus = map(pathlib.Path, sys.argv[1:])
+members = (("./model_config.yaml", b"target: x"),
+           ("./model_weights.ckpt", (fixtures / "zip.pt").read_bytes()))
+for name, mode in (("a.nemo", "w"), ("gz.nemo", "w:gz")):
+    with tarfile.open(corpus / name, mode, format=tarfile.USTAR_FORMAT) as archive:
+        for path, data in members:
+            info = tarfile.TarInfo(path)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
 PYTHON
     ;;
   torch_file)

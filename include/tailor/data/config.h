@@ -54,6 +54,8 @@ struct SpeechConfig {
   std::vector<std::string> train, validation, test;
   double max_seconds = 16.7;  // of training examples
   OtherSigns other_signs = OtherSigns::Error;
+  /// flite's, of training and of test sentences.
+  std::vector<std::string> voices = {"slt", "awb", "rms"}, test_voices = {"kal16"};
 };
 
 /// Current of a nanopore; dwell and noise of the simulated one.
