@@ -4,7 +4,8 @@
 # pictures, archives and packed caches made here and the files of $TAILOR_CORPUS; a finding is
 # written to BUILD/findings/TARGET and ends the run with an error.
 set -euo pipefail
-names="npy, safetensors, torch_file, numpy_pickle, nemo, packed, picture, archive, arrays, chunks or arpa"
+names="npy, safetensors, torch_file, numpy_pickle, nemo, packed, picture, archive, arrays, chunks"
+names="$names or arpa"
 target=${1:?"run.sh: name a target: $names"}
 seconds=${2:-600}
 source=$(cd "$(dirname "$0")/../.." && pwd)
