@@ -32,12 +32,13 @@ Tensor run_on_torch(const Network& network, const TensorMap& tensors, const Tens
 class TorchRunner : public NetworkRunner {
  public:
   TorchRunner(const Network& network, const TensorMap& tensors, const RuntimeConfig& runtime)
-      : model_(network, tensors, resolve_device(runtime.device == "cpu" ? "cpu" : "auto", "")) {
+      : device_(resolve_device(runtime.device == "cpu" ? "cpu" : "auto", "")),
+        model_(network, tensors, device_) {
     set_torch_threads(runtime.threads);
   }
   Tensor run(const Tensor& inputs, const std::vector<int64_t>& lengths) override {
     try {
-      const at::Tensor x = host_view(inputs).to(model_.device()).permute({0, 3, 1, 2});
+      const at::Tensor x = host_view(inputs).to(device_).permute({0, 3, 1, 2});
       return to_host(model_.forward(x, lengths));
     } catch (const c10::Error& e) {
       fail(ErrorKind::Internal, "LibTorch: {}", e.what_without_backtrace());
@@ -45,6 +46,7 @@ class TorchRunner : public NetworkRunner {
   }
 
  private:
+  at::Device device_;
   FrozenModel model_;
 };
 
