@@ -17,6 +17,7 @@ case $target in
       '-1 </s>' '-0.5 a -0.25' '-0.75 b' '\2-grams:' '-0.5 <s> a -1' '-0.25 a b' '\3-grams:' \
       '-0.125 <s> a b' '\end\' > "$build/corpus/arpa/three" ;;
   chunks)
+    [ ! -w /dev/shm ] || export TMPDIR=/dev/shm  # a disk would be waited for
     for own in 0 1 2; do
       for file in "$source"/tests/tensors/fixtures/*.npy; do
         { printf "\\00$own"; cat "$file"; } >"$build/corpus/chunks/$own-$(basename "$file")"
