@@ -67,6 +67,23 @@ TEST_F(Results, KeysAreNamedAfterTheFiguresOfTheTask) {
             R"("recordings_per_s":0.0})");
 }
 
+/// A student's teacher has one, whatever its examples are called.
+TEST_F(Results, ASummaryOfAnyTaskIsReadBack) {
+  RunSummary summary;
+  summary.run = "basecaller";
+  summary.unit = "chunk";
+  summary.examples_per_s = 21.5;
+  for (RecordedFigure* f : {&summary.last.validation, &summary.last.test})
+    *f = recorded(Figure{"wer", 0.25, false, true});
+  const std::string path = path_join(folder_.path(), "summary.json");
+  write_file(path, write_record([&](RecordVisitor& v) { summary.describe(v); }).dump(2));
+  const RunSummary read = read_summary(path);
+  EXPECT_EQ(read.unit, "chunk");
+  EXPECT_EQ(read.examples_per_s, 21.5);
+  EXPECT_EQ(read.last.test.name, "wer");
+  EXPECT_EQ(read.last.test.value, 25.0);
+}
+
 TEST_F(Results, AnUnknownKeyIsSaid) {
   testing::expect_error(ErrorKind::Config, {"/losss: unknown key", "line 1"},
                         [] { again<EpochMetrics>(R"({"losss": 1})", "line 1", -1); });
