@@ -206,6 +206,14 @@ struct PreprocessingChoice {
   std::string assumed;  // from where; empty if the file or the user says them
 };
 
+/// A network on sequences has none: they are normalised before they are its input.
+Preprocessing preprocessing_of_file(const Json& in_file, int64_t channels) {
+  const Preprocessing p = read_preprocessing(in_file);
+  if (!p.mean.empty() || !p.deviation.empty()) return p;
+  const auto n = static_cast<size_t>(channels);
+  return {std::vector<double>(n, 0), std::vector<double>(n, 1)};
+}
+
 PreprocessingChoice choose_preprocessing(const ImportOptions& options, const WeightRules& rules,
                                          const std::optional<Json>& in_file,
                                          const std::string& data_name, int64_t channels) {
@@ -213,7 +221,7 @@ PreprocessingChoice choose_preprocessing(const ImportOptions& options, const Wei
   Preprocessing& p = choice.values;
   std::string from = "the file";
   if (in_file) {
-    p = read_preprocessing(*in_file);
+    p = preprocessing_of_file(*in_file, channels);
   } else {
     p = rules.preprocessing;
     from = "the rules " + rules.name;
