@@ -128,6 +128,10 @@ void call_file(const Basecaller& caller, const std::string& file, bool fastq, Re
 
 int run_basecall(const BasecallOptions& options) {
   if (!options.output.empty()) refuse_to_replace("--output", options.output, options.force);
+  if (options.json && options.output.empty()) {
+    fail(ErrorKind::Usage,
+         "--json: standard output has the bases; write them into a file with --output FILE");
+  }
   const auto runner = open_sequence_network(options.checkpoint);
   if (runner->kind != ExampleKind::Signal) {
     fail(ErrorKind::Usage,
@@ -145,7 +149,7 @@ int run_basecall(const BasecallOptions& options) {
     try {
       call_file(caller, file, options.format == "fastq", records, counts);
     } catch (const Error& e) {
-      if (e.kind() != ErrorKind::Data) throw;
+      if (e.kind() != ErrorKind::Data && e.kind() != ErrorKind::Unsupported) throw;
       ++counts.failed;
       log_warn("cli", "{}", e.what());
     }
