@@ -1,5 +1,6 @@
 // tailor basecall: the bases of raw reads, as FASTQ or FASTA.
 #include <algorithm>
+#include <cmath>
 
 #include "cli/sequences.h"
 #include "tailor/core/files.h"
@@ -31,7 +32,12 @@ class Basecaller {
   }
 
   BaseCall call(RawRead read) const {
-    if (!normalised_) normalise_read(read.samples, read.id);
+    if (!normalised_) {
+      normalise_read(read.samples, read.id);
+    } else if (!std::all_of(read.samples.begin(), read.samples.end(),
+                            [](float v) { return std::isfinite(v); })) {
+      fail(ErrorKind::Data, "{}: expected finite samples, got one that is none", read.id);
+    }
     const auto samples = static_cast<int64_t>(read.samples.size());
     const std::vector<SignalChunk> chunks = plan_chunks(samples, chunk_, overlap_, runner_.stride);
     std::vector<float> outputs;
