@@ -122,11 +122,12 @@ void RunSummary::describe(RecordVisitor& v) {
 RunSummary read_summary(const std::string& path) {
   RunSummary summary;
   const Json json = Json::parse(read_file(path), path);
-  // Its keys have the names of the task's figure and of its examples.
-  const std::string speed_key = "s_per_s";
+  // Its keys have the names of the task's figure and of one of its examples.
+  constexpr std::string_view kSpeed = "s_per_s";
   if (json.is_object()) {
     for (const auto& [key, value] : json.as_object()) {
-      if (ends_with(key, speed_key)) summary.unit = key.substr(0, key.size() - speed_key.size());
+      if (key.size() > kSpeed.size() && ends_with(key, kSpeed))
+        summary.unit = key.substr(0, key.size() - kSpeed.size());
     }
   }
   if (const Json* last = json.find("last"); last && last->is_object()) {

@@ -67,21 +67,23 @@ TEST_F(Results, KeysAreNamedAfterTheFiguresOfTheTask) {
             R"("recordings_per_s":0.0})");
 }
 
-/// A student's teacher has one, whatever its examples are called.
-TEST_F(Results, ASummaryOfAnyTaskIsReadBack) {
-  RunSummary summary;
-  summary.run = "basecaller";
-  summary.unit = "chunk";
-  summary.examples_per_s = 21.5;
-  for (RecordedFigure* f : {&summary.last.validation, &summary.last.test})
-    *f = recorded(Figure{"wer", 0.25, false, true});
-  const std::string path = path_join(folder_.path(), "summary.json");
-  write_file(path, write_record([&](RecordVisitor& v) { summary.describe(v); }).dump(2));
-  const RunSummary read = read_summary(path);
-  EXPECT_EQ(read.unit, "chunk");
-  EXPECT_EQ(read.examples_per_s, 21.5);
-  EXPECT_EQ(read.last.test.name, "wer");
-  EXPECT_EQ(read.last.test.value, 25.0);
+TEST_F(Results, ASummaryOfAnyTaskIsRead) {
+  for (const auto& [unit, name] : {std::pair("image", "accuracy"), {"utterance", "wer"}}) {
+    RunSummary summary;
+    summary.run = "a";
+    summary.unit = unit;
+    summary.examples_per_s = 12.5;
+    summary.last.test = recorded(Figure{name, 0.25, false, true});
+    summary.last.validation = recorded(std::nullopt, Figure{name, 0, false, true});
+    const std::string path = path_join(folder_.path(), unit);
+    write_file(path, write_record([&](RecordVisitor& v) { summary.describe(v); }).dump());
+    const RunSummary found = read_summary(path);
+    EXPECT_EQ(found.unit, unit);
+    EXPECT_EQ(found.examples_per_s, 12.5);
+    EXPECT_EQ(found.last.test.name, name);
+    EXPECT_EQ(found.last.test.value, 25);
+    EXPECT_FALSE(found.best.has_value());
+  }
 }
 
 TEST_F(Results, AnUnknownKeyIsSaid) {
