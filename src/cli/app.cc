@@ -457,11 +457,9 @@ Commands add_commands(CLI::App& app, AllOptions& o) {
   setup_config(
       add("config", "List, show and document configurations", [&] { return run_config(o.config); }),
       o.config);
-  setup_data(
-      add("data",
-          "Look at a data set, pack images into a fast cache, or write speech and current as files",
-          [&] { return run_data(o.data); }),
-      o.data);
+  setup_data(add("data", "Look at a data set, pack its images, or write sequences as files",
+                 [&] { return run_data(o.data); }),
+             o.data);
   add_json(add("version", "Version, commit and compiler of this build",
                [&] { return run_version(o.version); }),
            o.version);

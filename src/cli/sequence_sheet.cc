@@ -337,7 +337,7 @@ void draw_signal(const std::string& path, const SequenceDataset& set,
   most = std::min(most, kMostCurrent);
   Canvas canvas({2 * kPlotMargin + 2 * Canvas::kLineHeight +
                      static_cast<int64_t>(shown.size()) * chunk_height(),
-                 2 * kPlotMargin + kGutter + kSignalWidth + 8 * Canvas::kLetterStep});
+                 2 * kPlotMargin + kGutter + kSignalWidth + 9 * Canvas::kLetterStep});
   canvas.text(kPlotMargin, kPlotMargin + kGutter,
               "normalised current; bases are spaced evenly, as the data do not say where each is "
               "read",
