@@ -69,7 +69,7 @@ TEST(Canvas, DrawsWithinItsBoxAndThePicture) {
   };
   EXPECT_EQ(at(9, 20), (Rgb{255, 0, 0}));
   EXPECT_EQ(at(9, 29), (Rgb{255, 0, 0}));
-  EXPECT_EQ(at(8, 20), (Rgb{255, 0, 0}));
+  EXPECT_EQ(at(8, 20), (Rgb{255, 128, 128}));  // of which the line covers half
   EXPECT_EQ(at(12, 20), (Rgb{255, 255, 255}));
   EXPECT_EQ(at(14, 2), (Rgb{0, 0, 0}));
   EXPECT_EQ(at(15, 2), (Rgb{255, 255, 255}));  // below the box
