@@ -51,7 +51,7 @@ std::string fifo_table(const Graph& design) {
       ++plain;
     } else {
       table.add({v.identifier, with_commas(v.fifo_depth),
-                 with_commas(v.type->width * v.shape.channels), to_string(v.fifo_storage)});
+                 with_commas(v.token_bits()), to_string(v.fifo_storage)});
     }
   }
   return table.text() + fmt::format("and {} FIFOs of 2 tokens\n", plain);

@@ -50,6 +50,11 @@ std::string advice(int64_t factor, bool balanced) {
   return text;
 }
 
+/// UltraRAMs of a memory: 4,096 words of 72 bits each.
+int64_t urams_of(int64_t words, int64_t word_bits) {
+  return (words + 4095) / 4096 * ((word_bits + 71) / 72);
+}
+
 double mbit(int64_t bits) { return static_cast<double>(bits) * 1e-6; }
 
 /// Everything that a limit is told from.
@@ -115,9 +120,18 @@ void limit_memory(const Sized& s, Limits& limits) {
                    mbit(s.device.uram * kUramBits))});
 }
 
+void limit_uram(const Sized& s, Limits& limits) {
+  if (s.cost.uram <= s.device.uram) return;
+  limits.push_back({"uram", true,
+                    fmt::format("line buffers and FIFOs take {} UltraRAMs, the {} has {}. Ask for "
+                                "fewer bits (--precision), a smaller network, or one without long "
+                                "skips",
+                                s.cost.uram, s.device.name, s.device.uram)});
+}
+
 void limit_tokens(const Sized& s, Limits& limits) {
   const Value* widest = nullptr;
-  auto bits = [](const Value& v) { return v.type->width * v.shape.channels; };
+  auto bits = [](const Value& v) { return v.token_bits(); };
   for (const Value& v : s.plan.graph().values) {
     if (!widest || bits(v) > bits(*widest)) widest = &v;
   }
@@ -127,7 +141,7 @@ void limit_tokens(const Sized& s, Limits& limits) {
        fmt::format("the tokens of {} are {} bits wide ({} channels of {}), and Vitis HLS's "
                    "integers end at {}: the project compiles and can be checked, the tool will "
                    "refuse it. At most {} channels of that width fit",
-                   widest->name, bits(*widest), widest->shape.channels, widest->type->width,
+                   widest->name, bits(*widest), widest->token_channels(), widest->type->width,
                    kWidestToken, kWidestToken / widest->type->width)});
 }
 
@@ -194,15 +208,23 @@ Cost cost(const Plan& plan, const Sizing& sizing, const Device& device) {
     c.luts_model += static_cast<double>(stage.multipliers) * luts_of(p);
     c.weights += p.n_in * p.n_out;
     if (stage.reuse_factor > 1) c.memory_bits += p.n_in * p.n_out * p.weight_bits;
+    if (!p.line_buffer) continue;
+    const LineMemory& line = p.line(stage.reuse_factor).memory;
+    const FifoStorage storage = line_storage(line, device);
+    c.line_buffer_bits += line.bits();
+    if (storage == FifoStorage::Bram) c.memory_bits += line.bits();
+    if (storage == FifoStorage::Uram) c.uram += urams_of(line.words, line.word_bits);
   }
   for (const Node& node : graph.nodes) {
     if (node.traits().port || sizing.fifo_depths.empty()) continue;
     for (ValueId id : node.outputs) {
       if (id == graph.output()) continue;  // the two ports are not FIFOs of the design
       const Value& v = graph.value(id);
-      const int64_t depth = sizing.fifo_depths[id], bits = depth * v.type->width * v.shape.channels;
+      const int64_t depth = sizing.fifo_depths[id], bits = depth * v.token_bits();
+      const FifoStorage storage = fifo_storage(depth, v, device);
       c.fifo_bits += bits;
-      if (fifo_storage(depth, *v.type) == FifoStorage::Bram) c.memory_bits += bits;
+      if (storage == FifoStorage::Bram) c.memory_bits += bits;
+      if (storage == FifoStorage::Uram) c.uram += urams_of(depth, v.token_bits());
     }
   }
   for (const SkipDepth& skip : plan.skips()) {
@@ -222,6 +244,7 @@ std::vector<Limit> limits(const Plan& plan, const Sizing& sizing, const Device& 
   Limits found;
   limit_multipliers(sized, found);
   limit_memory(sized, found);
+  limit_uram(sized, found);
   limit_tokens(sized, found);
   limit_words(sized, found);
   limit_arrays(sized, found);

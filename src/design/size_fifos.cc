@@ -13,15 +13,30 @@ constexpr int64_t kPlainDepth = 2;
 /// Vivado's and Vitis' limit for shift registers (UG1399, auto_srl_max_bits), a channel; hls.md
 /// section 4.4.
 constexpr int64_t kSrlBits = 1024;
+/// Words from which one URAM288 (4,096 of 72 bits) takes the place of several RAMB36.
+constexpr int64_t kUramWords = 1024, kUramWordBits = 64;
+/// Words below which a memory is made of LUTs.
+constexpr int64_t kLutramWords = 64;
+
+bool suits_uram(int64_t words, int64_t word_bits, const Device& device) {
+  return device.uram > 0 && words > kUramWords && word_bits >= kUramWordBits;
+}
 
 }  // namespace
 
-FifoStorage fifo_storage(int64_t depth, const FixedType& type) {
-  return depth <= kPlainDepth || depth * type.width <= kSrlBits ? FifoStorage::Srl
-                                                                : FifoStorage::Bram;
+FifoStorage fifo_storage(int64_t depth, const Value& value, const Device& device) {
+  if (depth <= kPlainDepth || depth * value.type->width <= kSrlBits) return FifoStorage::Srl;
+  return value.fold > 1 && suits_uram(depth, value.token_bits(), device) ? FifoStorage::Uram
+                                                                         : FifoStorage::Bram;
 }
 
-StreamResult size_fifos(Graph& graph) {
+FifoStorage line_storage(const LineMemory& memory, const Device& device) {
+  if (memory.words <= kLutramWords) return FifoStorage::Lutram;
+  return suits_uram(memory.words, memory.word_bits, device) ? FifoStorage::Uram
+                                                            : FifoStorage::Bram;
+}
+
+StreamResult size_fifos(Graph& graph, const Device& device) {
   const StreamResult ideal = simulate_streams(graph, ByValue<int64_t>(graph.values.size(), 0), 2);
   StreamResult sized;
   auto full_speed = [&] {
@@ -42,7 +57,7 @@ StreamResult size_fifos(Graph& graph) {
     }
     TAILOR_CHECK(full_speed(), "the FIFO depths of {} stall", graph.name);
   }
-  for (Value& v : graph.values) v.fifo_storage = fifo_storage(v.fifo_depth, *v.type);
+  for (Value& v : graph.values) v.fifo_storage = fifo_storage(v.fifo_depth, v, device);
   return sized;
 }
 

@@ -26,6 +26,10 @@ const char* to_string(FifoStorage storage) {
       return "srl";
     case FifoStorage::Bram:
       return "bram";
+    case FifoStorage::Uram:
+      return "uram";
+    case FifoStorage::Lutram:
+      return "lutram";
   }
   return "?";
 }
@@ -116,7 +120,7 @@ ByValue<std::vector<NodeId>> consumers(const Graph& graph) {
 int64_t largest_register_array(const Graph& design) {
   int64_t largest = 0;
   for (const Node& node : design.nodes) {
-    for (ValueId id : node.outputs) largest = std::max(largest, design.value(id).shape.channels);
+    for (ValueId id : node.outputs) largest = std::max(largest, design.value(id).token_channels());
     largest = std::max(largest, stage_loop(design, node).register_elements);
   }
   return largest;
