@@ -2,6 +2,8 @@
 // for bit, with every kind of skip, in both layouts.
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
 #include "support/frames.h"
 #include "support/projects.h"
 #include "support/rooms.h"
@@ -70,6 +72,27 @@ INSTANTIATE_TEST_SUITE_P(
         FrameCase{FrameSkips::Short, Join::AfterActivation, Layout::Stock},
         FrameCase{FrameSkips::Removed, Join::BeforeActivation, Layout::Fused},
         FrameCase{FrameSkips::Removed, Join::BeforeActivation, Layout::Stock}));
+
+/// A first seed and a count of random networks from the environment, for long runs.
+int64_t from_environment(const char* name, int64_t usual) {
+  const char* text = std::getenv(name);
+  return text ? std::atoll(text) : usual;
+}
+
+TEST(RandomFrames, AgreeBitForBit) {
+  const int64_t first = from_environment("TAILOR_FRAMES_SEED", 1),
+                count = from_environment("TAILOR_FRAMES_COUNT", 3);
+  for (int64_t seed = first; seed < first + count; ++seed) {
+    const Graph graph = testing::random_frames_graph(static_cast<uint64_t>(seed));
+    testing::DesignOptions options;
+    options.layout = seed % 2 == 0 ? Layout::Stock : Layout::Fused;
+    options.type = seed % 3 == 0 ? FixedType{16, 6} : FixedType{9, 4};
+    options.token_bits = std::vector<int64_t>{16, 40, 64, 512}[static_cast<size_t>(seed % 4)];
+    if (seed % 5 != 0) options.reuse_factor = 1 + seed * 7 % 60;
+    const HlsBackend backend = seed % 2 == 0 ? HlsBackend::Vitis : HlsBackend::Vivado;
+    EXPECT_EQ(findings_of(graph, options, backend), "") << "seed " << seed;
+  }
+}
 
 }  // namespace
 }  // namespace tailor::test

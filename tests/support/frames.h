@@ -113,4 +113,60 @@ inline Graph speech_graph(FrameSkips skips, Join join, int64_t frames, int64_t m
   return b.finish_frames(29);
 }
 
+/// Any network of frames: kernels, strides, dilations, pads, depthwise and full convolutions, skips
+/// over one convolution or several, identities and projections, on either side of the ReLU.
+inline Graph random_frames_graph(uint64_t seed) {
+  CounterRandom random(seed, RandomStream::Test, 7);
+  auto below = [&](int64_t n) {
+    return std::min(n - 1, static_cast<int64_t>(random.uniform() * static_cast<double>(n)));
+  };
+  const int64_t channels[] = {1, 2, 3, 4, 6, 8, 10, 12};
+  GraphBuilder b("frames", {channels[below(8)], 1, 17 + below(20)}, seed);
+  auto shape = [&](ValueId v) { return b.graph.value(v).shape; };
+  for (int64_t block = 0; block < 3; ++block) {
+    const std::string id = "b" + std::to_string(block);
+    const ValueId from = b.at;
+    const int64_t stages = 1 + below(3);
+    for (int64_t i = 0; i < stages; ++i) {
+      const std::string name = id + ".s" + std::to_string(i);
+      const int64_t in = shape(b.at).channels, frames = shape(b.at).width;
+      const int64_t dilation = 1 + below(2), kernel = 1 + below(9);
+      const int64_t stride = frames > 9 && below(3) == 0 ? 1 + below(3) : 1;
+      ops::Conv2d a = frame_conv(kernel, stride, dilation);
+      if (kernel % 2 == 0 || below(4) == 0) {  // pads of their own on each side
+        a.window.pads.left = below(a.window.extent().width);
+        a.window.pads.right = below(a.window.extent().width);
+      }
+      if (count_windows(a.window, shape(b.at)).width < 4) a = frame_conv(3);
+      const ValueId before = b.at;
+      const bool depthwise = in > 1 && below(3) > 0;
+      if (depthwise) a.groups = in;
+      b.conv(name + ".conv", b.at, a, depthwise ? in : channels[below(8)]);
+      if (shape(b.at) == shape(before) && below(3) == 0) b.skip(name + ".over", before);
+      if (below(2) == 0) b.relu(name + ".relu");
+      if (below(2) == 0) b.conv_bn(name + ".pw", b.at, frame_conv(1), channels[below(8)]);
+      if (below(3) == 0 && shape(b.at).width == shape(before).width) {
+        const ValueId main = b.at;
+        ValueId skip = before;
+        if (shape(main) != shape(before) || below(2) == 0)
+          skip = b.conv_bn(name + ".projection", before, frame_conv(1), shape(main).channels);
+        b.at = main;
+        b.skip(name + ".skip", skip);
+      }
+      if (below(2) == 0) b.relu(name + ".relu2");
+      if (shape(b.at) == shape(before) && below(4) == 0) b.skip(name + ".after", before);
+    }
+    if (shape(b.at).width == shape(from).width) {
+      const ValueId main = b.at;
+      const ValueId skip =
+          b.conv_bn(id + ".projection", from, frame_conv(1), shape(main).channels);
+      b.at = main;
+      b.skip(id + ".skip", skip);
+    }
+  }
+  b.conv("head", b.at, frame_conv(1), 1 + below(7), 1);
+  b.graph.add_node(ops::Output{}, "output", {b.at});
+  return std::move(b.graph);
+}
+
 }  // namespace tailor::testing
