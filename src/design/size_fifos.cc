@@ -37,15 +37,18 @@ FifoStorage line_storage(const LineMemory& memory, const Device& device) {
 }
 
 StreamResult size_fifos(Graph& graph, const Device& device) {
+  // Answering the last frames of a signal, a convolution of frames takes none of the next one. To
+  // hold those would cost K/2 frames before each; it costs a few per cent of the interval.
+  const bool frames = has_line_buffers(graph);
   const StreamResult ideal = simulate_streams(graph, ByValue<int64_t>(graph.values.size(), 0), 2);
   StreamResult sized;
   auto full_speed = [&] {
     sized = simulate_streams(graph, fifo_depths(graph), 2);
     return !sized.deadlock && sized.latency_cycles <= ideal.latency_cycles &&
-           sized.interval_cycles <= ideal.interval_cycles;
+           (frames || sized.interval_cycles <= ideal.interval_cycles);
   };
   // Bursts: a strided stage takes rows faster than they come and slower than they come, in turn.
-  const ByValue<int64_t> bursts = sufficient_depths(graph);
+  const ByValue<int64_t> bursts = sufficient_depths(graph, frames ? 1 : 3);
   for (ValueId v : graph.value_ids()) graph.value(v).fifo_depth = std::max(kPlainDepth, bursts[v]);
   const std::vector<SkipDepth> skips = skip_depths(graph);
   for (const SkipDepth& skip : skips)

@@ -346,7 +346,7 @@ struct Stages {
   explicit Stages(const Graph& graph) : design(graph), writer(producers(graph)) {
     for (const Node& node : design.nodes) {
       programs.push_back(stream_program(design, node));
-      holds.push_back(stage_loop(design, node).holds_token ? 1 : 0);
+      holds.push_back(stage_loop(design, node).holds_tokens);
     }
   }
   const Graph& design;

@@ -121,8 +121,9 @@ struct StageLoop {
   Places reads, emits;
   /// Input and all outputs move at once: a clone.
   bool forks = false;
-  /// Still computes on one token when it takes the next ones: a convolution of windows.
-  bool holds_token = false;
+  /// Tokens that it still computes on when it takes the next ones: of a convolution of windows one,
+  /// of one that reads frames before it answers a frame's.
+  int64_t holds_tokens = 0;
   /// Elements of the array that it keeps in registers, element by element.
   int64_t register_elements = 0;
   /// Product sums of an output token: n_out sums of n_in products each, in so many groups. 0: it

@@ -74,7 +74,7 @@ class Conv2dRules : public OperationOf<ops::Conv2d> {
                  in.width + std::max(pads.left, pads.right)};
     loop.reads.count = {in.height, in.width};
     loop.emits = complete_windows(a.window, out);
-    loop.holds_token = a.window.taps() > 1;
+    loop.holds_tokens = a.window.taps() > 1 ? 1 : 0;
     loop.register_elements = std::max(a.window.taps() * in.channels, waiting_tokens(a.window));
     loop.groups = a.groups;
     loop.n_in = a.window.taps() * in.channels / a.groups;
@@ -144,7 +144,7 @@ class Conv2dRules : public OperationOf<ops::Conv2d> {
     loop.emits = {{windows.first.width, depthwise ? 0 : in.fold},
                   {a.window.stride.width, 1},
                   {out.shape.width, out.fold}};
-    loop.holds_token = a.window.taps() > 1;
+    loop.holds_tokens = depthwise ? 1 : in.fold;
     loop.register_elements = std::max(in.token_channels(), out.token_channels());
     loop.groups = a.groups;
     loop.n_in = a.window.taps() * in.shape.channels / a.groups;
