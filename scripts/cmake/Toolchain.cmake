@@ -56,5 +56,20 @@ find_package(CLI11 REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(TAILOR_IMAGES REQUIRED IMPORTED_TARGET libjpeg libturbojpeg libpng libarchive
   matio zlib)
+pkg_check_modules(TAILOR_AUDIO REQUIRED IMPORTED_TARGET sndfile kissfft-float)
 add_library(tailor_image_libraries INTERFACE)
-target_link_libraries(tailor_image_libraries INTERFACE PkgConfig::TAILOR_IMAGES)
+target_link_libraries(tailor_image_libraries INTERFACE PkgConfig::TAILOR_IMAGES
+  PkgConfig::TAILOR_AUDIO)
+
+# Alignments of called bases: parasail where it is there, the program's own otherwise.
+option(TAILOR_WITH_PARASAIL "Align called bases by parasail if it is installed" ON)
+add_library(tailor_alignment INTERFACE)
+if(TAILOR_WITH_PARASAIL)
+  pkg_check_modules(TAILOR_PARASAIL IMPORTED_TARGET parasail-1)
+  if(TAILOR_PARASAIL_FOUND)
+    target_link_libraries(tailor_alignment INTERFACE PkgConfig::TAILOR_PARASAIL)
+    target_compile_definitions(tailor_alignment INTERFACE TAILOR_WITH_PARASAIL)
+  else()
+    message(STATUS "parasail is not there (libparasail-dev): alignments are the program's own")
+  endif()
+endif()

@@ -77,7 +77,7 @@ struct StoredSides {
 };
 StoredSides stored_sides(const DataSplits& data, const DataConfig& config) {
   StoredSides s;
-  for (const Images& images : {data.train, data.test}) {
+  for (const Images& images : {as_images(data.train), as_images(data.test)}) {
     for (int64_t i = 0; images && i < images->size(); ++i) {
       const Extent e = images->extent(i);
       const int64_t side = std::min(e.height, e.width);
@@ -231,8 +231,8 @@ struct DataFindings {
 
 /// Of both parts; what was passed over is the same for both.
 FileReport file_report(const DataSplits& data) {
-  FileReport report = data.train ? data.train->report() : FileReport{};
-  const FileReport other = data.test->report();
+  FileReport report = data.train ? as_images(data.train)->report() : FileReport{};
+  const FileReport other = as_images(data.test)->report();
   report.jpeg += other.jpeg, report.png += other.png, report.greyscale += other.greyscale;
   report.sixteen_bits += other.sixteen_bits;
   report.cmyk += other.cmyk, report.misnamed += other.misnamed;
@@ -245,11 +245,13 @@ FileReport file_report(const DataSplits& data) {
 DataFindings find_out(const DataSplits& data, const DataConfig& config) {
   auto progress = make_stderr_progress();
   std::vector<ImageSums> train;
-  if (data.train) train = read_all(*data.train, data.shape, *progress, "reading training images");
-  std::vector<ImageSums> test = read_all(*data.test, data.shape, *progress, "reading test images");
+  if (data.train)
+    train = read_all(*as_images(data.train), data.shape, *progress, "reading training images");
+  std::vector<ImageSums> test =
+      read_all(*as_images(data.test), data.shape, *progress, "reading test images");
   DataFindings f;
   f.part = data.train ? "training" : "test";
-  f.type = (data.train ? data.train : data.test)->pixel_type();
+  f.type = as_images(data.train ? data.train : data.test)->pixel_type();
   f.training = data.train ? data.train->size() : 0;
   f.train = class_counts(train, data.classes);
   f.test = class_counts(test, data.classes);

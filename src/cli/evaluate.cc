@@ -25,7 +25,7 @@ class EmulatorEvaluator : public Evaluator {
     title = source.title;
     input = source.lowered.graph().input_shape();
     const MapShape& answers = source.lowered.graph().output_shape();
-    verify_classifies(answers.pixels() > 1, answers, source.title);
+    verify_answers(ExampleKind::Images, answers.pixels() > 1, answers, source.title);
     classes = answers.channels;
     class_names = source.class_names;
     preprocessing = source.preprocessing;

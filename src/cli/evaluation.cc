@@ -39,12 +39,12 @@ Images choose_images(const Evaluator& e, const EvaluateOptions& options, std::st
   verify_data_fits(data, e.input, e.classes, e.title, e.class_names);
   name = data.name;
   if (names.empty()) names = data.class_names;
-  if (test) return data.test;
+  if (test) return as_images(data.test);
   if (!data.validation) {
     fail(ErrorKind::Usage,
          "--split validation: the run has no validation split (data.validation is 0)");
   }
-  return data.validation;
+  return as_images(data.validation);
 }
 
 /// `known`: the checkpoint's or the data set's own.

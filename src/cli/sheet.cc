@@ -169,7 +169,8 @@ void draw_tile(Canvas& canvas, const std::vector<float>& tile, MapShape shape, S
 void draw_sheet(const std::string& path, const DataSplits& data, const DataConfig& config,
                 const std::vector<int64_t>& labels) {
   const MapShape shape = data.shape;
-  const ImageDataset& images = data.train ? *data.train : *data.test;
+  const Images set = as_images(data.train ? data.train : data.test);
+  const ImageDataset& images = *set;
   const std::vector<Row> rows = choose_rows(labels, data.classes);
   const int64_t scale = std::max<int64_t>(1, kLeastTile / std::max(shape.height, shape.width));
   const int64_t columns = kPlainColumns + kAugmentedColumns;

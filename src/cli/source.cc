@@ -274,9 +274,10 @@ TestVectors sample_vectors(const GraphSource& source, const std::string& data_ro
     try {
       DataSplits data = open_test_data(config);
       verify_data_fits(data, shape, source.lowered.graph().classes(), source.title);
-      count = std::min(count, data.test->size());
+      const Images test = as_images(data.test);
+      count = std::min(count, test->size());
       for (int64_t i = 0; i < count; ++i) {
-        std::vector<float> image = normalised_hwc(*data.test, i, shape, source.preprocessing);
+        std::vector<float> image = normalised_hwc(*test, i, shape, source.preprocessing);
         samples.inputs.emplace_back(image.begin(), image.end());
       }
       samples.source = fmt::format("the first {} test images of {}", count, config.name);

@@ -7,7 +7,17 @@
 
 namespace tailor::data {
 
-enum class AugmentationUse : uint64_t { PadCropAndFlip, Crop, Color, Cutout, Mixup };
+enum class AugmentationUse : uint64_t {
+  PadCropAndFlip,
+  Crop,
+  Color,
+  Cutout,
+  Mixup,
+  SpecCutout,
+  SpecAugment,
+  Speed,
+  Dither
+};
 
 struct AugmentationKey {
   int64_t seed = 0, epoch = 0, id = 0;
@@ -38,5 +48,15 @@ void cut_out(Span<float> hwc, MapShape shape, const CutoutConfig& config,
 double mixup_share(const MixupConfig& config, const AugmentationKey& key);
 /// image n = share · image n + (1 - share) · image count-1-n, all at once.
 void mix_batch(Span<float> batch, int64_t count, double share);
+
+/// Of speech features, frames × filters: rectangles, or whole filters and whole frames, become 0.
+void cut_out_rectangles(std::vector<float>& features, int64_t filters,
+                        const SpecCutoutConfig& config, const AugmentationKey& key);
+void mask_spans(std::vector<float>& features, int64_t filters, const SpecAugmentConfig& config,
+                const AugmentationKey& key);
+/// Times as fast.
+double random_speed(const SpeedConfig& config, const AugmentationKey& key);
+void add_dither(std::vector<float>& samples, const DitherConfig& config,
+                const AugmentationKey& key);
 
 }  // namespace tailor::data

@@ -2,20 +2,25 @@
 
 #include <algorithm>
 
+#include "data/speech.h"
 #include "tailor/data/source.h"
 
 namespace tailor::data {
 namespace {
 
-constexpr const char* kAugmentations[] = {
-    "pad_crop", "random_crop", "random_resized_crop", "flip", "color_jitter", "cutout", "mixup"};
+constexpr const char* kAugmentations[] = {"pad_crop",    "random_crop",  "random_resized_crop",
+                                          "flip",        "color_jitter", "cutout",
+                                          "mixup",       "dither",       "speed",
+                                          "spec_cutout", "spec_augment"};
 
 void describe_augmentation(RecordVisitor& v, DataConfig& c) {
   v.choices("augment", c.augment, {kAugmentations, std::size(kAugmentations)},
             "Training augmentation: pad_crop pads 4 zero pixels and crops at random; random_crop "
             "scales the short side to `resize` and crops at random; random_resized_crop takes a "
             "random part in a random aspect ratio; flip mirrors half of the images; color_jitter, "
-            "cutout and mixup as below.");
+            "cutout and mixup as below. Of speech (by default dither and spec_cutout): dither, "
+            "speed, spec_cutout and spec_augment as below. What a set's examples cannot have is an "
+            "error.");
   v.record(
       "random_resized_crop",
       [&](RecordVisitor& r) {
@@ -49,6 +54,21 @@ void describe_augmentation(RecordVisitor& v, DataConfig& c) {
       },
       "Parameter of mixup, which blends each image of a batch and its label with another of the "
       "batch (Zhang et al. 2018).");
+}
+
+void describe_signal(RecordVisitor& v, SignalConfig& c) {
+  v.record(
+      "signal",
+      [&](RecordVisitor& r) {
+        r.integer("chunk", c.chunk, 64, 1'000'000, "Samples of an example.");
+        r.number("dwell", c.dwell, 2, 100,
+                 "Mean samples that a base stays in the pore; log-normal, of which 0.7 is the "
+                 "deviation of the logarithm.");
+        r.number("noise", c.noise, 0, 2,
+                 "Standard deviation of a sample within a base, and of a base's level around its "
+                 "6-mer's; normalised current, in which the levels' own is about 0.85.");
+      },
+      "squiggle: the simulated current.");
 }
 
 /// Arrays show how many channels and which range they have when they are opened.
@@ -143,7 +163,14 @@ void describe(RecordVisitor& v, DataConfig& c) {
       "Data set: the official files of CIFAR-10, CIFAR-100 (binary or Python) or SVHN (.mat); "
       "folder, any JPEG and PNG files in class folders (ImageNet's layout, Tiny ImageNet's, or one "
       "folder a class); packed, what tailor data pack made; npy, NumPy arrays of 8 bits, 16 bits "
-      "or floats with any number of channels; or the procedural ten-class set made in memory.");
+      "or floats with any number of channels; or the procedural ten-class set made in memory. "
+      "Speech: librispeech, FLAC files and texts in LibriSpeech's folders; manifest, lists as "
+      "NeMo and NVIDIA's DeepLearningExamples have them; flite, sentences spoken in memory. "
+      "A nanopore's current: bonito, a folder of chunks.npy, references.npy and "
+      "reference_lengths.npy; or squiggle, simulated in memory.");
+  // Each kind has a usual augmentation; what is in the file replaces it.
+  if (c.augment == usual_augmentation(ExampleKind::Images))
+    c.augment = usual_augmentation(traits_of(c).kind);
   v.text(
       "root", c.root,
       "Folder with the data set's files (cifar-10-batches-bin is also looked for inside it); for "
@@ -169,16 +196,19 @@ void describe(RecordVisitor& v, DataConfig& c) {
             "Training images kept back for validation, drawn once by `seed`. 0: no validation "
             "split, and so no best.ckpt.");
   describe_augmentation(v, c);
+  describe_speech(v, c);
+  describe_signal(v, c.signal);
   v.integer("train_size", c.train_size, 0, 100000000,
-            "Use only the first N training images, before the validation split (synthetic: make "
-            "N). 0: all (synthetic: 6000).");
+            "Use only the first N training examples, before the validation split (synthetic and "
+            "squiggle: make N). 0: all (synthetic and squiggle: 6000).");
   v.integer(
       "test_size", c.test_size, 0, 100000000,
-      "Use only the first N test images (synthetic: make N). 0: all (synthetic: 1000). A folder "
-      "without test images needs it: N pictures are drawn by `seed` and kept back.");
+      "Use only the first N test examples (synthetic and squiggle: make N). 0: all (synthetic: "
+      "1000, squiggle: 500). A folder without test images needs it: N pictures are drawn by "
+      "`seed` and kept back.");
   v.integer(
       "seed", c.seed, 0, INT32_MAX,
-      "Seed of the validation split and of the synthetic images. Runs to be compared share it.");
+      "Seed of the validation split and of what is made in memory. Runs to be compared share it.");
   v.numbers("mean", c.mean, -1e9, 1e9,
             "Mean of the pixels in 0..1 (npy's floats: of the numbers as they are), one number a "
             "channel. Empty: the data set's.");
@@ -191,6 +221,7 @@ void verify_config(const DataConfig& c, const std::string& source) {
   verify_sizes(c, source);
   if (c.extra && !traits_of(c).extra)
     fail_config("/data/extra", "false, because only svhn has extra images", "true", source);
+  verify_augmentation_kind(c, traits_of(c).kind, source);
   verify_augmentation(c, source);
 }
 

@@ -7,6 +7,7 @@
 #include "tailor/core/log.h"
 #include "tailor/core/strings.h"
 #include "tailor/data/codec.h"
+#include "tailor/data/sequences.h"
 #include "tailor/data/source.h"
 
 namespace tailor::data {
@@ -132,6 +133,18 @@ const char* pixel_type_name(PixelType type) {
   return type == PixelType::U8 ? "U8" : type == PixelType::U16 ? "U16" : "F32";
 }
 
+Images as_images(const ExampleSet& set) {
+  if (set && set->kind() != ExampleKind::Images) {
+    fail(ErrorKind::Unsupported, "expected a set of images, got one of {}", to_string(set->kind()));
+  }
+  return std::static_pointer_cast<const ImageDataset>(set);
+}
+
+ExampleSet pick_examples(const ExampleSet& base, std::vector<int64_t> indices) {
+  if (base->kind() == ExampleKind::Images) return make_subset(as_images(base), std::move(indices));
+  return make_subset(as_sequences(base), std::move(indices));
+}
+
 Images make_subset(Images base, std::vector<int64_t> indices) {
   return std::make_shared<Subset>(std::move(base), std::move(indices));
 }
@@ -203,8 +216,9 @@ std::vector<std::string> label_names(const DataSplits& data) {
 
 void verify_data_fits(const DataSplits& data, MapShape input, int64_t classes,
                       const std::string& network, const std::vector<std::string>& class_names) {
+  if (data.kind != ExampleKind::Images) input.width = data.shape.width;
   if (data.shape != input) {
-    fail(ErrorKind::Data, "{}: it takes images of {}, the data set {} has {}{}", network,
+    fail(ErrorKind::Data, "{}: it takes inputs of {}, the data set {} has {}{}", network,
          to_string(input), data.name, to_string(data.shape),
          data.class_names.empty() ? "" : "; set data.image_size");
   }
@@ -238,15 +252,15 @@ void verify_data_fits(const DataSplits& data, MapShape input, int64_t classes,
 
 void order_classes(DataSplits& data, const std::vector<std::string>& class_names) {
   const std::vector<std::string> old = label_names(data);
-  if (old == class_names ||
+  if (data.kind != ExampleKind::Images || old == class_names ||
       !std::is_permutation(old.begin(), old.end(), class_names.begin(), class_names.end()))
     return;
   std::vector<int64_t> labels(old.size());
   std::transform(old.begin(), old.end(), labels.begin(), [&](const std::string& name) {
     return std::find(class_names.begin(), class_names.end(), name) - class_names.begin();
   });
-  for (Images* part : {&data.train, &data.validation, &data.test})
-    if (*part) *part = std::make_shared<Relabelled>(*part, labels);
+  for (ExampleSet* part : {&data.train, &data.validation, &data.test})
+    if (*part) *part = std::make_shared<Relabelled>(as_images(*part), labels);
   const auto differs = std::mismatch(old.begin(), old.end(), class_names.begin());
   log_warn("data",
            "the classes of {} are taken in the order of the weights: class {} is '{}' and not '{}'",

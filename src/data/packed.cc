@@ -378,8 +378,9 @@ PackSummary write_packed(const std::string& path, const DataSplits& data, int64_
                          Progress& progress) {
   TAILOR_CHECK(data.train && data.test && !data.validation && short_side > 0,
                "a data set without a validation split");
+  const Images parts[] = {as_images(data.train), as_images(data.test)};
   // One type for all: that of the part that needs more.
-  const PixelType type = std::max(data.train->pixel_type(), data.test->pixel_type());
+  const PixelType type = std::max(parts[0]->pixel_type(), parts[1]->pixel_type());
   const bool plain = type == PixelType::U8 && data.shape.channels == 3;
   Preamble preamble{};
   std::memcpy(preamble.magic, kMagic, sizeof kMagic);
@@ -388,7 +389,7 @@ PackSummary write_packed(const std::string& path, const DataSplits& data, int64_
   file.write(&preamble, sizeof preamble);
   PixelWriter writer(file, sizeof preamble, type, data, short_side);
   progress.begin("packing", data.train->size() + data.test->size(), "image");
-  for (const Images& images : {data.train, data.test}) writer.write(*images, progress);
+  for (const Images& images : parts) writer.write(*images, progress);
   progress.end();
   const std::vector<Record>& records = writer.records();
   const std::string json = pack_description(data, short_side, type, plain).dump();

@@ -27,7 +27,9 @@ struct Registry {
   Registry() {
     for (auto make :
          {make_cifar10_source, make_cifar100_source, make_svhn_source, make_folder_source,
-          make_packed_source, make_npy_source, make_mlperf_tiny_source, make_synthetic_source})
+          make_packed_source, make_npy_source, make_mlperf_tiny_source, make_synthetic_source,
+          make_librispeech_source, make_manifest_source, make_bonito_source,
+          make_squiggle_source})
       add(make());
   }
 };
@@ -36,19 +38,20 @@ Registry& registry() {
   return all;
 }
 
-Images first(Images images, int64_t count, const char* key) {
-  if (count == 0 || count == images->size()) return images;
-  if (count > images->size()) {
-    fail(ErrorKind::Data, "/data/{}: expected at most the {} images there are, got {}", key,
-         images->size(), count);
+ExampleSet first(const ExampleSet& set, int64_t count, const char* key) {
+  if (count == 0 || count == set->size()) return set;
+  if (count > set->size()) {
+    fail(ErrorKind::Data, "/data/{}: expected at most the {} examples there are, got {}", key,
+         set->size(), count);
   }
   std::vector<int64_t> indices(static_cast<size_t>(count));
   for (int64_t i = 0; i < count; ++i) indices[static_cast<size_t>(i)] = i;
-  return make_subset(std::move(images), std::move(indices));
+  return pick_examples(set, std::move(indices));
 }
 
 /// What only the opened set shows: as many means as channels, transforms that its pixels have.
 void verify_config_fits(const DataConfig& config, const DataSplits& splits) {
+  if (splits.kind != ExampleKind::Images) return;
   const size_t wanted = static_cast<size_t>(splits.shape.channels),
                got = splits.preprocessing.mean.size();
   if (got != wanted) {
@@ -67,7 +70,7 @@ void verify_config_fits(const DataConfig& config, const DataSplits& splits) {
          "are {}; leave it out",
          config.name, to_string(splits.shape));
   }
-  if (splits.train->pixel_type() == PixelType::F32) {
+  if (as_images(splits.train)->pixel_type() == PixelType::F32) {
     fail(ErrorKind::Config,
          "/data/augment: color_jitter needs pixels with a black and a white, those of {} are "
          "floats as they are; leave it out, or save the images as u1 or u2",
@@ -84,12 +87,14 @@ DataSplits open_parts(const DataConfig& config, Parts wanted) {
       wanted == Parts::Both || (wanted == Parts::Any && source.has_training_files(config));
   DataSplits splits;
   splits.name = config.name;
+  splits.kind = source.traits().kind;
   splits.classes = source.traits().classes;
   splits.preprocessing = source.traits().preprocessing;
   source.open(config, {with_train, /*test_alone=*/wanted != Parts::Both}, splits);
   if (!config.mean.empty())
     splits.preprocessing.mean = config.mean, splits.preprocessing.deviation = config.deviation;
   verify_config_fits(config, splits);
+  if (!splits.test) splits.test = splits.validation;
   splits.test = first(splits.test, config.test_size, "test_size");
   if (splits.train) splits.train = first(splits.train, config.train_size, "train_size");
   return splits;
@@ -154,9 +159,10 @@ DataSplits open_any_data(const DataConfig& config) { return open_parts(config, P
 
 DataSplits open_data(const DataConfig& config) {
   DataSplits splits = open_parts(config, Parts::Both);
-  const Images all = splits.train;
+  if (splits.validation) return splits;
+  const ExampleSet all = splits.train;
   if (config.validation >= all->size()) {
-    fail(ErrorKind::Data, "/data/validation: expected less than the {} training images, got {}",
+    fail(ErrorKind::Data, "/data/validation: expected less than the {} training examples, got {}",
          all->size(), config.validation);
   }
   if (config.validation == 0) return splits;
@@ -168,8 +174,8 @@ DataSplits open_data(const DataConfig& config) {
   std::vector<int64_t> validation(order.begin(), middle), train(middle, order.end());
   std::sort(validation.begin(), validation.end());
   std::sort(train.begin(), train.end());
-  splits.validation = make_subset(all, std::move(validation));
-  splits.train = make_subset(all, std::move(train));
+  splits.validation = pick_examples(all, std::move(validation));
+  splits.train = pick_examples(all, std::move(train));
   return splits;
 }
 

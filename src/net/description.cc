@@ -102,6 +102,12 @@ class Describer {
     v.enumeration("join", n.join, "Where skips are added.");
     v.number("bn_epsilon", n.bn_epsilon, 0, 1, "Batch norm's epsilon.");
     v.number("bn_momentum", n.bn_momentum, 0, 1, "Batch norm's momentum.");
+    if (!write_ || n.initialisation != Initialisation::HeNormal)
+      v.enumeration("initialisation", n.initialisation, "What weights are before the first step.");
+    if (!write_ || n.masks_padding) {
+      v.boolean("masks_padding", n.masks_padding,
+                "Whether columns beyond an example's length are 0 before every convolution.");
+    }
     v.list(
         "blocks", f.blocks.size(), [&](size_t k) { f.blocks.resize(k); },
         [&](RecordVisitor& r, size_t i) { block(r, f.blocks[i]); }, "Blocks in order.");
@@ -526,7 +532,8 @@ NetworkForm form_of(const Network& n) {
       linear && n.head.size() == 2 && pool && pool->kind == PoolKind::GlobalAverage;
   f.head_has_layers = !average && !(linear && n.head.size() == 1);
   f.pooling = average ? HeadPooling::Average : HeadPooling::None;
-  f.version = in_short && !f.head_has_layers ? 1 : kDescriptionVersion;
+  const bool usual = n.initialisation == Initialisation::HeNormal && !n.masks_padding;
+  f.version = in_short && !f.head_has_layers && usual ? 1 : kDescriptionVersion;
   return f;
 }
 

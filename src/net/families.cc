@@ -12,14 +12,15 @@ const NetworkFamily& resnet_cifar_family();
 const NetworkFamily& resnet_imagenet_family();
 const NetworkFamily& resnet_mlperf_tiny_family();
 const NetworkFamily& residual_block_family();
+const NetworkFamily& quartznet_family();
 const NetworkFamily& file_family();
 
 namespace {
 
 std::vector<const NetworkFamily*>& families() {
-  static std::vector<const NetworkFamily*> all = {&resnet_cifar_family(), &resnet_imagenet_family(),
-                                                  &resnet_mlperf_tiny_family(),
-                                                  &residual_block_family(), &file_family()};
+  static std::vector<const NetworkFamily*> all = {
+      &resnet_cifar_family(),   &resnet_imagenet_family(), &resnet_mlperf_tiny_family(),
+      &residual_block_family(), &quartznet_family(),       &file_family()};
   return all;
 }
 

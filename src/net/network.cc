@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "tailor/core/random.h"
@@ -250,18 +251,33 @@ int64_t parameter_count(const std::vector<TensorSpec>& specs) {
 
 int64_t parameter_count(const Network& network) { return parameter_count(tensor_specs(network)); }
 
-Tensor initial_tensor(const TensorSpec& spec, int64_t seed) {
+namespace {
+
+/// Half the width of the uniform distribution of a weight [out, in, …] or of a bias.
+double uniform_bound(const TensorSpec& spec, Initialisation how) {
+  const bool weight = spec.role == TensorRole::ConvWeight || spec.role == TensorRole::LinearWeight;
+  const int64_t fan_in = weight ? element_count(spec.shape) / spec.shape[0] : spec.bias_fan_in;
+  TAILOR_CHECK(fan_in > 0, "{} has no fan-in", spec.name);
+  if (!weight || how != Initialisation::XavierUniform)
+    return 1 / std::sqrt(static_cast<double>(fan_in));
+  const int64_t fan_out = element_count(spec.shape) / spec.shape[1];
+  return std::sqrt(6 / static_cast<double>(fan_in + fan_out));
+}
+
+}  // namespace
+
+Tensor initial_tensor(const TensorSpec& spec, int64_t seed, Initialisation how) {
   Tensor tensor(DType::F32, spec.shape);
   auto values = tensor.as<float>();
   CounterRandom random(static_cast<uint64_t>(seed), RandomStream::Weights,
                        name_hash(spec.name) >> 16);
+  if (spec.role == TensorRole::ConvWeight && how == Initialisation::HeNormal) {
+    const auto fan_out = static_cast<double>(spec.shape[0] * spec.shape[2] * spec.shape[3]);
+    const double deviation = std::sqrt(2 / fan_out);
+    for (float& v : values) v = static_cast<float>(deviation * random.normal());
+    return tensor;
+  }
   switch (spec.role) {
-    case TensorRole::ConvWeight: {
-      double fan_out = static_cast<double>(spec.shape[0] * spec.shape[2] * spec.shape[3]);
-      double deviation = std::sqrt(2 / fan_out);
-      for (float& v : values) v = static_cast<float>(deviation * random.normal());
-      break;
-    }
     case TensorRole::BnWeight:
     case TensorRole::BnVariance:
       std::fill(values.begin(), values.end(), 1.0F);
@@ -269,13 +285,11 @@ Tensor initial_tensor(const TensorSpec& spec, int64_t seed) {
     case TensorRole::BnBias:
     case TensorRole::BnMean:
       break;
+    case TensorRole::ConvWeight:
     case TensorRole::LinearWeight:
     case TensorRole::ConvBias:
     case TensorRole::LinearBias: {
-      const int64_t fan_in =
-          spec.role == TensorRole::LinearWeight ? spec.shape[1] : spec.bias_fan_in;
-      TAILOR_CHECK(fan_in > 0, "{} has no fan-in", spec.name);
-      const double bound = 1 / std::sqrt(static_cast<double>(fan_in));
+      const double bound = uniform_bound(spec, how);
       for (float& v : values) v = static_cast<float>(random.uniform(-bound, bound));
       break;
     }
@@ -286,7 +300,7 @@ Tensor initial_tensor(const TensorSpec& spec, int64_t seed) {
 TensorMap initial_tensors(const Network& network, int64_t seed) {
   TensorMap tensors;
   for (const TensorSpec& spec : tensor_specs(network))
-    tensors.emplace(spec.name, initial_tensor(spec, seed));
+    tensors.emplace(spec.name, initial_tensor(spec, seed, network.initialisation));
   return tensors;
 }
 
@@ -347,6 +361,84 @@ int64_t mac_count(const Network& network) {
   int64_t count = 0;
   for (const PlacedLayer& layer : placed_layers(network)) count += mac_count(layer);
   return count;
+}
+
+namespace {
+
+/// The window over columns of a convolution, a pooling or a pick; null: a layer that keeps them.
+std::optional<Window> columns_window(const Layer& layer) {
+  if (const auto* conv = find<ConvLayer>(layer)) return conv->window;
+  if (const auto* pick = find<PickLayer>(layer)) return Window{{}, pick->stride, {}, {}};
+  const auto* pool = find<PoolLayer>(layer);
+  if (!pool || pool->kind == PoolKind::GlobalAverage) return std::nullopt;
+  return pool->window;
+}
+
+bool answers_once(const Layer& layer) {
+  const auto* pool = find<PoolLayer>(layer);
+  return find<LinearLayer>(layer) || (pool && pool->kind == PoolKind::GlobalAverage);
+}
+
+/// Columns that one column of a point reads, and how far apart neighbours' are.
+struct Field {
+  int64_t columns = 1, step = 1;
+};
+Field behind(const Layers& layers, Field field) {
+  for (const Layer& layer : layers) {
+    const auto window = columns_window(layer);
+    if (!window) continue;
+    field.columns += (window->extent().width - 1) * field.step;
+    field.step *= window->stride.width;
+  }
+  return field;
+}
+
+}  // namespace
+
+int64_t output_length(const Layer& layer, int64_t columns) {
+  if (answers_once(layer)) return std::min<int64_t>(columns, 1);
+  const auto window = columns_window(layer);
+  if (!window || columns == 0) return columns;
+  const int64_t room = columns + window->pads.left + window->pads.right - window->extent().width;
+  return room < 0 ? 0 : room / window->stride.width + 1;
+}
+
+int64_t output_length(const Layers& layers, int64_t columns) {
+  for (const Layer& layer : layers) columns = output_length(layer, columns);
+  return columns;
+}
+
+int64_t output_length(const Network& network, int64_t columns) {
+  for (const Block& block : network.blocks) {
+    for (const Stage& stage : block.stages) columns = output_length(stage.layers, columns);
+  }
+  return output_length(network.head, columns);
+}
+
+int64_t time_stride(const Network& network) {
+  int64_t stride = stride_of(network.head).width;
+  for (const Block& block : network.blocks) {
+    for (const Stage& stage : block.stages) stride *= stride_of(stage.layers).width;
+  }
+  return stride;
+}
+
+int64_t receptive_field(const Network& network) {
+  if (!network.answers_per_position()) return network.input.width;
+  Field field;
+  for (const Block& block : network.blocks) {
+    std::vector<Field> points = {field};
+    for (size_t i = 1; i <= block.stages.size(); ++i) {
+      points.push_back(behind(block.stages[i - 1].layers, points.back()));
+      for (const Skip& skip : block.skips) {
+        if (skip.to != static_cast<int64_t>(i)) continue;
+        const Field other = behind(skip.layers, points[static_cast<size_t>(skip.from)]);
+        points.back().columns = std::max(points.back().columns, other.columns);
+      }
+    }
+    field = points.back();
+  }
+  return behind(network.head, field).columns;
 }
 
 std::string single_pixel_batch_norm(const Network& network) {

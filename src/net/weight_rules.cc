@@ -306,6 +306,7 @@ class Matcher {
         specs_(tensor_specs(network)),
         whole_map_(whole_map_layers(network)),
         means_(means_of_biases(placed_layers(network))),
+        initialisation_(network.initialisation),
         may_lack_neutral_(may_lack_neutral),
         new_head_(new_head) {
     const bool keras = rules.layout == WeightLayout::Keras;
@@ -443,7 +444,7 @@ class Matcher {
     for (const TensorSpec& spec : specs_) {
       if (found.count(spec.name) > 0) continue;
       if (new_head_ && head_.count(spec.name) > 0) {
-        match.tensors.emplace(spec.name, initial_tensor(spec, kNewHeadSeed));
+        match.tensors.emplace(spec.name, initial_tensor(spec, kNewHeadSeed, initialisation_));
         match.begun.push_back(fmt::format("{} {}", spec.name, tensors::to_string(spec.shape)));
       } else if (auto neutral = may_lack_neutral_ ? neutral_tensor(spec, found) : std::nullopt) {
         match.tensors.emplace(spec.name, std::move(*neutral));
@@ -459,6 +460,7 @@ class Matcher {
   std::map<std::string, MapShape> whole_map_;
   std::map<std::string, std::string> means_;
   std::set<std::string> head_;  // tensors of the head
+  Initialisation initialisation_;
   bool may_lack_neutral_, new_head_;
   std::vector<std::pair<std::vector<Placeholder>, std::vector<Placeholder>>> patterns_;
   std::map<std::string, const TensorSpec*> wanted_;

@@ -4,6 +4,8 @@
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/slice.h>
 
+#include "nn/depthwise.h"
+
 namespace tailor::nn {
 
 at::Tensor plain_convolve(const at::Tensor& x, const ConvGeometry& g, const at::Tensor& weight,
@@ -25,6 +27,7 @@ at::Tensor pick_pixels(const at::Tensor& x, const Size2& stride) {
 
 at::Tensor convolve(const at::Tensor& x, const ConvGeometry& g, const at::Tensor& weight,
                     const at::Tensor& bias) {
+  if (is_row_depthwise(x, g, weight)) return depthwise_convolve(x, g, weight, bias);
   if (g.window.taps() > 1 || g.window.stride.size() == 1) return plain_convolve(x, g, weight, bias);
   // oneDNN's backward pass of a strided 1x1 convolution with fewer input channels than its block (8
   // with AVX2, 16 with AVX-512) writes past a buffer (uxlfoundation/oneDNN#6035).

@@ -8,13 +8,16 @@
 #include <ATen/ops/flatten.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/linear.h>
+#include <ATen/ops/masked_fill.h>
 #include <ATen/ops/max_pool2d.h>
 #include <ATen/ops/mean.h>
 #include <ATen/ops/mul.h>
 #include <ATen/ops/relu.h>
 #include <ATen/ops/reshape.h>
+#include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <limits>
@@ -47,41 +50,103 @@ at::Tensor pick(const at::Tensor& x, const PickLayer& layer) {
 /// What a layer with tensors makes: a convolution, a batch norm or a linear layer.
 using Weighted = std::function<at::Tensor(const at::Tensor& x, const NamedLayer& layer)>;
 
-at::Tensor run_layer(const at::Tensor& x, const NamedLayer& layer, const Weighted& weighted) {
-  if (layer.as<ReluLayer>()) return at::relu(x);
-  if (const auto* p = layer.as<PoolLayer>()) return pool(x, *p);
-  if (const auto* p = layer.as<PickLayer>()) return pick(x, *p);
-  return weighted(layer.as<LinearLayer>() ? at::flatten(x, 1) : x, layer);
-}
+/// A map on its way through a network that masks, and how many of its columns are each example's
+/// own; no lengths: all of them are.
+struct Stream {
+  at::Tensor map;
+  std::vector<int64_t> lengths;
+};
 
-at::Tensor run_chain(at::Tensor x, const std::vector<NamedLayer>& layers,
-                     const Weighted& weighted) {
-  for (const NamedLayer& layer : layers) x = run_layer(x, layer, weighted);
-  return x;
+/// The columns beyond each length as [n, 1, 1, columns] of bool. Layers of one width share them.
+class Masks {
+ public:
+  const at::Tensor& of(const Stream& stream) {
+    const int64_t columns = stream.map.size(3);
+    for (const Entry& entry : entries_) {
+      if (entry.columns == columns && entry.lengths == stream.lengths) return entry.mask;
+    }
+    const auto n = static_cast<int64_t>(stream.lengths.size());
+    at::Tensor mask = at::zeros({n, 1, 1, columns}, at::kBool);
+    bool* at = mask.data_ptr<bool>();
+    for (const int64_t length : stream.lengths) {
+      std::fill(at + std::min(length, columns), at + columns, true);
+      at += columns;
+    }
+    entries_.push_back({columns, stream.lengths, mask.to(stream.map.device())});
+    return entries_.back().mask;
+  }
+
+ private:
+  struct Entry {
+    int64_t columns;
+    std::vector<int64_t> lengths;
+    at::Tensor mask;
+  };
+  std::vector<Entry> entries_;
+};
+
+/// One pass: what layers with tensors do, and the masks of its batch.
+struct Walk {
+  const Weighted& weighted;
+  Masks masks;
+
+  at::Tensor run_layer(const at::Tensor& x, const NamedLayer& layer) {
+    if (layer.as<ReluLayer>()) return at::relu(x);
+    if (const auto* p = layer.as<PoolLayer>()) return pool(x, *p);
+    if (const auto* p = layer.as<PickLayer>()) return pick(x, *p);
+    return weighted(layer.as<LinearLayer>() ? at::flatten(x, 1) : x, layer);
+  }
+
+  Stream run_chain(Stream s, const std::vector<NamedLayer>& layers) {
+    for (const NamedLayer& layer : layers) {
+      if (!s.lengths.empty() && layer.as<ConvLayer>())
+        s.map = at::masked_fill(s.map, masks.of(s), 0);
+      s.map = run_layer(s.map, layer);
+      for (int64_t& length : s.lengths) length = output_length(*layer.layer, length);
+    }
+    return s;
+  }
+};
+
+/// The lengths that matter: none where the network does not mask, or nothing is beyond them.
+std::vector<int64_t> lengths_to_mask(const Network& network, const at::Tensor& input,
+                                     const Lengths& lengths) {
+  const int64_t columns = input.size(3);
+  if (lengths.empty() || !network.masks_padding) return {};
+  TAILOR_CHECK(static_cast<int64_t>(lengths.size()) == input.size(0), "{} lengths of {} examples",
+               lengths.size(), input.size(0));
+  bool all = true;
+  for (const int64_t length : lengths) {
+    TAILOR_CHECK(length >= 0 && length <= columns, "a length of {} in {} columns", length, columns);
+    all &= length == columns;
+  }
+  return all ? Lengths() : lengths;
 }
 
 /// Walks the chain of every block and adds the skips that end at each point: the one definition of
 /// what a description computes in LibTorch.
-at::Tensor walk_network(const Network& network, const at::Tensor& input, const Weighted& weighted) {
-  at::Tensor x = input;
+at::Tensor walk_network(const Network& network, const at::Tensor& input, const Lengths& lengths,
+                        const Weighted& weighted) {
+  Walk walk{weighted, {}};
+  Stream s{input, lengths_to_mask(network, input, lengths)};
   for (const Block& block : network.blocks) {
-    std::vector<at::Tensor> points = {x};
+    std::vector<Stream> points = {s};
     for (size_t i = 1; i <= block.stages.size(); ++i) {
       std::vector<NamedLayer> layers = stage_layers(block, i);
       const bool relu_last =
           network.join == Join::BeforeActivation && ends_in_relu(block.stages[i - 1].layers);
       if (relu_last) layers.pop_back();
-      x = run_chain(x, layers, weighted);
+      s = walk.run_chain(std::move(s), layers);
       for (const Skip& skip : block.skips) {
         if (skip.to != static_cast<int64_t>(i)) continue;
-        x = at::add(x,
-                    run_chain(points[static_cast<size_t>(skip.from)], skip_layers(skip), weighted));
+        s.map = at::add(
+            s.map, walk.run_chain(points[static_cast<size_t>(skip.from)], skip_layers(skip)).map);
       }
-      if (relu_last) x = at::relu(x);
-      points.push_back(x);
+      if (relu_last) s.map = at::relu(s.map);
+      points.push_back(s);
     }
   }
-  x = run_chain(x, head_layers(network), weighted);
+  const at::Tensor x = walk.run_chain(std::move(s), head_layers(network)).map;
   if (!network.answers_per_position()) return at::flatten(x, 1);
   return at::flatten(x.permute({0, 2, 3, 1}), 1, 2);
 }
@@ -94,17 +159,18 @@ Model::Model(Network network, const TensorMap& tensors, at::Device device)
   parameters_ = Parameters(tensor_specs(network_), tensors, device);
 }
 
-at::Tensor Model::forward(const at::Tensor& x, bool training, std::vector<ConvCall>* calls) {
-  return run(x, training, network_.bn_momentum, calls);
+at::Tensor Model::forward(const at::Tensor& x, bool training, const Lengths& lengths,
+                          std::vector<ConvCall>* calls) {
+  return run(x, training, network_.bn_momentum, lengths, calls);
 }
 
-void Model::absorb_statistics(const at::Tensor& x, double momentum) {
+void Model::absorb_statistics(const at::Tensor& x, double momentum, const Lengths& lengths) {
   at::NoGradGuard no_grad;
-  run(x, /*training=*/true, momentum, nullptr);
+  run(x, /*training=*/true, momentum, lengths, nullptr);
 }
 
 at::Tensor Model::run(const at::Tensor& x, bool training, double bn_momentum,
-                      std::vector<ConvCall>* calls) {
+                      const Lengths& lengths, std::vector<ConvCall>* calls) {
   auto parameter = [&](const std::string& name) { return parameters_.parameter(name); };
   auto weighted = [&](const at::Tensor& in, const NamedLayer& layer) {
     const std::string& name = layer.name;
@@ -122,7 +188,7 @@ at::Tensor Model::run(const at::Tensor& x, bool training, double bn_momentum,
                           parameters_.buffer(name + ".running_var"), training, bn_momentum,
                           network_.bn_epsilon, /*cudnn_enabled=*/in.is_cuda());
   };
-  return walk_network(network_, x, weighted);
+  return walk_network(network_, x, lengths, weighted);
 }
 
 void Model::alter(Network network, const TensorMap& added) {
@@ -207,7 +273,7 @@ FrozenModel::FrozenModel(const Network& network, const TensorMap& tensors, at::D
   }
 }
 
-at::Tensor FrozenModel::forward(const at::Tensor& x) const {
+at::Tensor FrozenModel::forward(const at::Tensor& x, const Lengths& lengths) const {
   at::Tensor logits;
   {
     c10::InferenceMode guard;
@@ -221,7 +287,7 @@ at::Tensor FrozenModel::forward(const at::Tensor& x) const {
       const at::Tensor map = in.dim() == 4 ? in : at::reshape(in, {in.size(0), -1, 1, 1});
       return at::add(at::mul(map, weight), bias);
     };
-    logits = walk_network(network_, x, weighted);
+    logits = walk_network(network_, x, lengths, weighted);
   }
   return logits.clone();  // an inference tensor cannot be kept for a backward pass
 }

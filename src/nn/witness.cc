@@ -99,7 +99,7 @@ WitnessErrors verify_kernels(const Network& network, const TensorMap& tensors,
                              const at::Tensor& x) {
   Model model(network, tensors, x.device());
   std::vector<ConvCall> calls;
-  const at::Tensor logits = model.forward(x, /*training=*/true, &calls);
+  const at::Tensor logits = model.forward(x, /*training=*/true, {}, &calls);
   for (const ConvCall& call : calls) call.output.retain_grad();
   CounterRandom random(1, RandomStream::Witness, 0);
   std::vector<float> direction(static_cast<size_t>(logits.numel()));

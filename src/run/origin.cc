@@ -98,7 +98,7 @@ void check_finished(const Checkpoint& teacher, const std::string& file) {
 }
 
 /// How many of `images` are among the training images of `other`, by name.
-int64_t count_common(const Images& images, const DataSplits& other) {
+int64_t count_common(const ExampleSet& images, const DataSplits& other) {
   std::unordered_set<std::string> names;
   for (int64_t i = 0; i < other.train->size(); ++i) names.insert(other.train->name(i));
   int64_t count = 0;

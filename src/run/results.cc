@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "tailor/core/files.h"
+#include "tailor/core/strings.h"
 
 namespace tailor::run {
 namespace {
@@ -17,7 +18,7 @@ void measured(RecordVisitor& v, const std::string& when, RecordedFigure& f, cons
               const char* suffix = "") {
   const std::string text = (f.is_share ? "Per cent. " : "") + std::string(doc);
   v.optional_number((when + f.name + suffix).c_str(), f.value, f.is_share ? 0 : -kAny,
-                    f.is_share ? 100 : kAny, text.c_str());
+                    f.name == "accuracy" ? 100 : kAny, text.c_str());
 }
 
 void speed(RecordVisitor& v, const std::string& unit, double& value, const char* doc) {
@@ -45,6 +46,13 @@ void EpochMetrics::describe(RecordVisitor& v) {
   }
   for (RecordedFigure& figure : validation)
     measured(v, "validation_", figure, "Over the validation split, eval mode.");
+  if (v.wants(objective.has_value())) {
+    v.optional_number("train_objective", objective, -kAny, kAny,
+                      "With a teacher: mean of the task's own loss, before it is weighted.");
+    v.optional_number(
+        "train_distance", distance, 0, kAny,
+        "With a teacher: mean of the distance to its outputs, before it is weighted.");
+  }
   count(v, "skips", skips, "Skip connections the network has.");
   v.number("seconds", seconds, 0, kAny,
            "Wall time of the training steps, without validation; after a resume only this "
@@ -113,8 +121,18 @@ void RunSummary::describe(RecordVisitor& v) {
 
 RunSummary read_summary(const std::string& path) {
   RunSummary summary;
-  read_record(Json::parse(read_file(path), path), path,
-              [&](RecordVisitor& v) { summary.describe(v); });
+  const Json json = Json::parse(read_file(path), path);
+  // Its keys have the name of the task's figure.
+  if (const Json* last = json.find("last"); last && last->is_object()) {
+    for (const auto& [key, value] : last->as_object()) {
+      if (!starts_with(key, "test_")) continue;
+      summary.best.emplace();
+      for (RecordedFigure* f : {&summary.last.validation, &summary.last.test,
+                                &summary.best->validation, &summary.best->test})
+        f->name = key.substr(5);
+    }
+  }
+  read_record(json, path, [&](RecordVisitor& v) { summary.describe(v); });
   return summary;
 }
 

@@ -34,11 +34,19 @@ void describe(RecordVisitor& v, ScheduleConfig& c) {
   v.text_choice(
       "kind", c.kind, names_in(schedule_kinds()),
       "Learning rate over the epochs: constant; hold_then_cosine (constant until alpha epochs "
-      "after the last edit, then a cosine to 0); cosine; step (times gamma every step_epochs).");
+      "after the last edit, then a cosine to end); cosine; step (times gamma every step_epochs).");
   v.integer(
       "warmup_epochs", c.warmup_epochs, 0, 1000000,
       "Epochs of linear warm-up within the schedule: of its n steps the first has 1/n of the rate, "
       "the last the whole.");
+  v.integer("warmup_steps", c.warmup_steps, 0, 1000000000,
+            "Steps of linear warm-up from warmup_start to the whole rate, which the step behind "
+            "them is the first to have; a cosine begins there. 0: none.");
+  v.optional_number("warmup_start", c.warmup_start, 0, 1,
+                    "Share of the rate that the first of n warmup_steps has. null: 1/(n+1) (NeMo); "
+                    "Bonito: 0.1.");
+  v.number("end", c.end, 0, 1,
+           "cosine, hold_then_cosine: share of the rate that it falls to (Bonito: 0.01).");
   v.optional_integer("hold_epochs", c.hold_epochs, 0, 1000000,
                      "hold_then_cosine: epochs at the base rate. null: until alpha epochs after "
                      "the last edit, or half of the epochs if nothing is altered.");
@@ -120,6 +128,9 @@ void describe(RecordVisitor& v, RunConfig& c) {
   v.record(
       "distill", [&](RecordVisitor& r) { describe(r, c.distill); }, "Knowledge distillation.");
   v.record(
+      "ctc", [&](RecordVisitor& r) { describe(r, c.ctc); },
+      "Of speech and signal: the loss of connectionist temporal classification, and decoding.");
+  v.record(
       "train", [&](RecordVisitor& r) { describe_train(r, c.train); },
       "The student's training (or the only one, without a teacher).");
   v.record(
@@ -136,6 +147,7 @@ void check(const RunConfig& c, const std::string& source) {
   auto number = [](int64_t n) { return std::to_string(n); };
   verify_config(c.network, source);
   verify_config(c.data, source);
+  verify_config(c.ctc, source);
   bool planned = !c.surgery.plan.empty();
   if (!c.teacher && (c.surgery.kind != SurgeryKind::None || planned)) {
     fail_config("/teacher",
@@ -151,6 +163,10 @@ void check(const RunConfig& c, const std::string& source) {
     if (t.schedule.warmup_epochs >= t.epochs && t.schedule.warmup_epochs > 0) {
       fail_config(at + "/schedule/warmup_epochs", fmt::format("less than the {} epochs", t.epochs),
                   number(t.schedule.warmup_epochs), source);
+    }
+    if (t.schedule.warmup_steps > 0 && t.schedule.warmup_epochs > 0) {
+      fail_config(at + "/schedule/warmup_steps", "0 with warmup_epochs, which say it too",
+                  number(t.schedule.warmup_steps), source);
     }
     if (t.schedule.hold_epochs && *t.schedule.hold_epochs > t.epochs) {
       fail_config(at + "/schedule/hold_epochs", fmt::format("at most the {} epochs", t.epochs),

@@ -9,21 +9,23 @@
 namespace tailor::run {
 namespace {
 
-/// From 1 at epoch `from` to 0 at the end.
-double cosine_from(double from, const SchedulePoint& at) {
+/// From 1 at epoch `from` to `end` at the end.
+double cosine_from(double from, double end, const SchedulePoint& at) {
   const double length = static_cast<double>(at.epochs) - from;
   const double share = length > 0 ? std::clamp((at.position - from) / length, 0.0, 1.0) : 1.0;
-  return 0.5 * (1 + std::cos(3.14159265358979323846 * share));
+  return end + (1 - end) * 0.5 * (1 + std::cos(3.14159265358979323846 * share));
 }
 
 double constant(const ScheduleConfig&, const SchedulePoint&) { return 1; }
 
-double hold_then_cosine(const ScheduleConfig&, const SchedulePoint& at) {
-  const auto hold = static_cast<double>(at.hold_epochs);
-  return at.position < hold ? 1 : cosine_from(hold, at);
+double hold_then_cosine(const ScheduleConfig& schedule, const SchedulePoint& at) {
+  const double hold = std::max(static_cast<double>(at.hold_epochs), at.warmup);
+  return at.position < hold ? 1 : cosine_from(hold, schedule.end, at);
 }
 
-double cosine(const ScheduleConfig&, const SchedulePoint& at) { return cosine_from(0, at); }
+double cosine(const ScheduleConfig& schedule, const SchedulePoint& at) {
+  return cosine_from(at.warmup, schedule.end, at);
+}
 
 double stepwise(const ScheduleConfig& schedule, const SchedulePoint& at) {
   return std::pow(schedule.gamma,
@@ -53,7 +55,13 @@ double learning_rate(const ScheduleConfig& schedule, double base, double positio
     fail(ErrorKind::Config, "schedule.kind: expected one of {}, got {}",
          join(std::vector<std::string>(kinds.begin(), kinds.end()), ", "), schedule.kind);
   }
-  const double rate = base * found->second(schedule, {position, epochs, hold_epochs});
+  const auto steps = static_cast<double>(schedule.warmup_steps);
+  const double begin = steps * step;
+  const double rate = base * found->second(schedule, {position, epochs, hold_epochs, begin});
+  if (position < begin) {
+    const double first = schedule.warmup_start.value_or(1 / (steps + 1));
+    return rate * (first + (1 - first) * position / begin);
+  }
   const auto warmup = static_cast<double>(schedule.warmup_epochs);
   return position < warmup ? rate * std::min(1.0, (position + step) / warmup) : rate;
 }

@@ -83,8 +83,8 @@ Checkpoint load_finished(const RunFolder& folder) {
   auto value = [](const RecordedFigure& f) { return f.value ? Json(*f.value) : Json(); };
   c.metrics = Json::object({{"run", c.run},
                             {"checkpoint", file_name(path)},
-                            {"validation_accuracy", value(found.validation)},
-                            {"test_accuracy", value(found.test)}});
+                            {"validation_" + found.test.name, value(found.validation)},
+                            {"test_" + found.test.name, value(found.test)}});
   return c;
 }
 

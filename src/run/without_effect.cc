@@ -80,7 +80,9 @@ std::vector<Rule> data_rules(const DataConfig& c) {
 std::vector<Rule> schedule_rules(const ScheduleConfig& c, const std::string& section) {
   const std::string needs = "it is of " + section + ".kind ";
   return {{c.kind != "step", "step_epochs gamma", needs + "step"},
-          {c.kind != "hold_then_cosine", "hold_epochs", needs + "hold_then_cosine"}};
+          {c.kind != "hold_then_cosine", "hold_epochs", needs + "hold_then_cosine"},
+          {c.kind == "constant" || c.kind == "step", "end", needs + "cosine and hold_then_cosine"},
+          {c.warmup_steps == 0, "warmup_start", section + ".warmup_steps is 0"}};
 }
 
 std::vector<Rule> optimizer_rules(const OptimizerConfig& c, const std::string& section) {
@@ -119,6 +121,9 @@ std::vector<std::string> keys_without_effect(const RunConfig& c, const Json& giv
   find("surgery", {{c.surgery.kind == SurgeryKind::None,
                     "alpha order at_once first_epoch statistics_images allow_partial",
                     "surgery.kind is none"}});
+  find("ctc",
+       {{c.ctc.language_model.empty(), "lm_weight word_bonus", "there is no ctc.language_model"},
+        {c.ctc.beam == 1, "beam_threshold", "ctc.beam is 1"}});
   const Json* distill = section_of(given, "distill");
   const bool wanted = distill && distill->get_number("beta", 0) > 0;  // 0: no distillation
   find("distill", {{wanted && !c.teacher, "beta", "there is no teacher"}});

@@ -42,15 +42,6 @@ int64_t rank_of(Span<const double> logits, size_t label) {
 
 int64_t predicted_class(Span<const float> logits) { return argmax(logits); }
 
-void verify_classifies(bool per_position, const MapShape& answers, const std::string& network) {
-  if (!per_position) return;
-  fail(ErrorKind::Unsupported,
-       "{}: it answers at {} positions ({}), and classification has one label an image: expected a "
-       "head that answers once, with a global_avg_pool or a linear layer (docs/formats.md); other "
-       "answers need a task of their own",
-       network, answers.pixels(), to_string(answers));
-}
-
 void ClassificationMeter::add(int64_t examples, double loss, Span<const double> tally) {
   TAILOR_CHECK(tally.size() == 1, "{} counts of right answers", tally.size());
   images_ += examples;
@@ -79,7 +70,7 @@ void ClassificationMeter::restore(const Json& state) {
 
 Classification::Classification(const DataSplits& data, const Preprocessing& preprocessing,
                                const Augmentation& augmentation)
-    : images_{data.train, data.validation, data.test},
+    : images_{as_images(data.train), as_images(data.validation), as_images(data.test)},
       shape_(data.shape),
       maker_(data.shape, preprocessing),
       augmentation_(augmentation) {}
@@ -100,7 +91,8 @@ void Classification::collate(Split split, Span<const int64_t> indices, std::opti
                             batch.inputs.as<float>(), batch.targets.as<int64_t>());
 }
 
-std::vector<double> Classification::tally(Span<const float> logits, const Batch& batch) const {
+std::vector<double> Classification::tally(const Answers& answers, const Batch& batch) const {
+  const Span<const float> logits = answers.outputs;
   const auto labels = batch.targets.as<int64_t>();
   TAILOR_CHECK(!labels.empty() && logits.size() % labels.size() == 0, "{} logits for {} labels",
                logits.size(), labels.size());

@@ -1,11 +1,14 @@
 #include "tailor/tensors/npy.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <optional>
 
 #include "tailor/core/files.h"
 #include "tailor/core/strings.h"
 #include "tensors/elements.h"
+#include "tensors/npy_preface.h"
 #include "tensors/printable.h"
 
 namespace tailor::tensors {
@@ -165,31 +168,37 @@ Preface read_preface(std::string_view bytes, const std::string& path, const std:
   return {*header, begin + size, type};
 }
 
+/// Throws Data unless the byte order is known and the file's `bytes` of data are the shape's.
+void verify_size(const Header& header, const NumpyType& type, size_t bytes, const std::string& path,
+                 const std::string& what) {
+  const char order = header.descr[0];
+  const size_t size = element_size(type.element);
+  if (order != '<' && order != '>' && !(order == '|' && size == 1)) {
+    bad(what, path,
+        fmt::format("its elements are '{}', whose byte order is unknown", header.descr));
+  }
+  const auto count = checked_element_count(header.shape);
+  if (!count || static_cast<uint64_t>(*count) * size != bytes) {
+    bad(what, path,
+        fmt::format("it has {} bytes of data, its shape {} of '{}' needs {}", bytes,
+                    to_string(header.shape), header.descr,
+                    count ? std::to_string(static_cast<uint64_t>(*count) * size)
+                          : std::string("more than any file has")));
+  }
+}
+
 }  // namespace
 
 Tensor parse_npy(std::string_view bytes, const std::string& path, const std::string& what,
                  std::string* own_type) {
   const auto [header, begin, type] = read_preface(bytes, path, what);
   if (own_type) *own_type = type->name;
-  const char order = header.descr[0];
-  const size_t size = element_size(type->element);
-  if (order != '<' && order != '>' && !(order == '|' && size == 1)) {
-    bad(what, path,
-        fmt::format("its elements are '{}', whose byte order is unknown", header.descr));
-  }
-
   const std::string_view data = bytes.substr(begin);
-  const auto count = checked_element_count(header.shape);
-  if (!count || static_cast<uint64_t>(*count) * size != data.size()) {
-    bad(what, path,
-        fmt::format("it has {} bytes of data, its shape {} of '{}' needs {}", data.size(),
-                    to_string(header.shape), header.descr,
-                    count ? std::to_string(static_cast<uint64_t>(*count) * size)
-                          : std::string("more than any file has")));
-  }
-  return read_elements({type->element, data, header.shape,
-                        dense_strides(header.shape, header.fortran_order), 0, order == '>'},
-                       what + " " + path);
+  verify_size(header, *type, data.size(), path, what);
+  return read_elements(
+      {type->element, data, header.shape, dense_strides(header.shape, header.fortran_order), 0,
+       header.descr[0] == '>'},
+      what + " " + path);
 }
 
 Tensor load_npy(const std::string& path, const std::string& what, std::string* type) {
@@ -199,6 +208,19 @@ Tensor load_npy(const std::string& path, const std::string& what, std::string* t
 std::string load_npy_type(const std::string& path, const std::string& what) {
   const auto [begin, size] = header_place(read_beginning(path, kPreamble, what), path, what);
   return std::string(read_preface(read_beginning(path, begin + size, what), path, what).type->name);
+}
+
+NpyPreface load_npy_preface(const std::string& path, const std::string& what) {
+  const auto [begin, size] = header_place(read_beginning(path, kPreamble, what), path, what);
+  const Preface preface = read_preface(read_beginning(path, begin + size, what), path, what);
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode))
+    fail(ErrorKind::Data, "cannot read {} {}: expected a regular file", what, path);
+  const auto bytes = static_cast<size_t>(info.st_size);
+  const Header& header = preface.header;
+  verify_size(header, *preface.type, bytes - std::min(bytes, preface.data), path, what);
+  return {preface.type->element, std::string(preface.type->name), header.shape,
+          header.fortran_order,  header.descr[0] == '>',          preface.data};
 }
 
 std::string print_npy(const Tensor& tensor) {

@@ -24,12 +24,13 @@ std::vector<Figure> evaluate_split(Model& model, const Task& task, Split split, 
                                    Progress& progress, const std::string& label,
                                    const LogitsSink& sink) {
   at::NoGradGuard no_grad;
-  const Objective& objective = find_objective(task.objective());
+  const ObjectiveSpec spec = task.objective();
+  const Objective& objective = find_objective(spec.name);
   const int64_t count = limit > 0 ? std::min(limit, task.size(split)) : task.size(split);
   const int64_t at_once =
       std::clamp<int64_t>(kEvaluationFloats / model.network().input.size(), 1, kEvaluationBatch);
   const auto meter = task.meter();
-  Score score(task, *meter, model.device());
+  Score score(task, split, *meter, model.device());
   Prefetcher ahead(
       0, (count + at_once - 1) / at_once, kPrefetchDepth, 1, [&](int64_t step, Batch& batch) {
         std::vector<int64_t> indices;
@@ -41,11 +42,14 @@ std::vector<Figure> evaluate_split(Model& model, const Task& task, Split split, 
   for (int64_t first = 0; first < count; first += at_once) {
     if (sink) throw_if_interrupted();
     const Batch& batch = ahead.next();
-    const DeviceBatch examples = to_device(batch, model.device());
-    const at::Tensor outputs = model.forward(examples.inputs, /*training=*/false);
-    score.add({objective.loss(outputs, examples),
-               objective.tally ? objective.tally(outputs, examples) : at::Tensor(), outputs},
-              batch);
+    const DeviceBatch examples = to_device(batch, model);
+    const at::Tensor outputs =
+        model.forward(examples.inputs, /*training=*/false, examples.lengths);
+    StepResult result;
+    result.loss = objective.loss(outputs, examples, spec);
+    if (objective.tally) result.tally = objective.tally(outputs, examples);
+    result.outputs = outputs, result.positions = examples.positions;
+    score.add(result, batch);
     progress.advance(batch.count);
     if (sink) sink(to_host(outputs).as<float>(), batch.targets.as<int64_t>());
   }
@@ -63,8 +67,9 @@ int64_t estimate_statistics(Model& model, const Task& task, int64_t seed, int64_
   Batch batch;
   for (int64_t step = 0; step < batches.count(); ++step) {
     order.collate(step, batch);
-    model.absorb_statistics(to_device(batch, model.device()).inputs,
-                            1.0 / static_cast<double>(step + 1));
+    const DeviceBatch on_device = to_device(batch, model);
+    model.absorb_statistics(on_device.inputs, 1.0 / static_cast<double>(step + 1),
+                            on_device.lengths);
   }
   return batches.images;
 }

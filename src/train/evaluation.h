@@ -17,7 +17,7 @@ class EpochExamples {
       : task_(task),
         epoch_(epoch),
         batches_(batches),
-        order_(epoch_order(task.size(Split::Train), seed, epoch)) {}
+        order_(task.order(seed, epoch, batches.batch_size)) {}
 
   const EpochBatches& batches() const { return batches_; }
   /// Batch `step`, augmented as in its epoch.

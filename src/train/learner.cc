@@ -6,10 +6,11 @@
 
 namespace tailor::train {
 
-Learner::Learner(Model model, const std::string& objective, const OptimizerConfig& optimizer,
+Learner::Learner(Model model, const ObjectiveSpec& objective, const OptimizerConfig& optimizer,
                  const OptimizerSlots& saved)
     : model_(std::move(model)),
-      objective_(find_objective(objective)),
+      spec_(objective),
+      objective_(find_objective(objective.name)),
       clip_norm_(optimizer.clip_norm),
       optimizer_(make_optimizer(optimizer)) {
   optimizer_->bind(model_.parameters(), saved);
@@ -21,14 +22,18 @@ void Learner::follow(FrozenModel teacher, double beta) {
 }
 
 StepResult Learner::step(const Batch& batch, double lr) {
-  const DeviceBatch examples = to_device(batch, model_.device());
+  const DeviceBatch examples = to_device(batch, model_);
   Parameters& parameters = model_.parameters();
   parameters.zero_gradients();
-  const at::Tensor outputs = model_.forward(examples.inputs, /*training=*/true);
-  at::Tensor loss = objective_.loss(outputs, examples);
+  const at::Tensor outputs = model_.forward(examples.inputs, /*training=*/true, examples.lengths);
+  at::Tensor loss = objective_.loss(outputs, examples, spec_), objective, distance;
   if (beta_ > 0) {
-    loss = at::add(loss.mul(1 - beta_), at::mse_loss(outputs, teacher_->forward(examples.inputs)),
-                   beta_);
+    const at::Tensor teacher = teacher_->forward(examples.inputs, examples.lengths);
+    objective = loss;
+    distance = objective_.distance ? objective_.distance(outputs, teacher, examples)
+                                   : at::mse_loss(outputs, teacher);
+    loss = at::add(objective.mul(1 - beta_), distance, beta_);
+    objective = objective.detach(), distance = distance.detach();
   }
   loss.backward();
   const at::NoGradGuard no_grad;
@@ -36,7 +41,8 @@ StepResult Learner::step(const Batch& batch, double lr) {
   optimizer_->step(parameters, lr);
   const at::Tensor answers = outputs.detach();
   return {loss.detach(), objective_.tally ? objective_.tally(answers, examples) : at::Tensor(),
-          answers};
+          answers,       objective,
+          distance,      examples.positions};
 }
 
 Alteration Learner::alter(const std::string& skip_id, AlterationKind kind, int64_t seed) {

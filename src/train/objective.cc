@@ -9,12 +9,14 @@
 #include <map>
 
 #include "tailor/core/error.h"
+#include "train/ctc.h"
 
 namespace tailor::train {
 namespace {
 
 /// Cross-entropy; of mixed images the two labels' by their shares.
-at::Tensor cross_entropy(const at::Tensor& logits, const DeviceBatch& batch) {
+at::Tensor cross_entropy(const at::Tensor& logits, const DeviceBatch& batch,
+                         const ObjectiveSpec& /*spec*/) {
   at::Tensor own = at::cross_entropy_loss(logits, batch.targets);
   if (batch.share == 1) return own;
   return at::add(own.mul(batch.share), at::cross_entropy_loss(logits, batch.targets.flip(0)),
@@ -28,7 +30,7 @@ at::Tensor right_answers(const at::Tensor& logits, const DeviceBatch& batch) {
 
 std::map<std::string, Objective>& objectives() {
   static std::map<std::string, Objective> objectives = {
-      {"cross_entropy", {cross_entropy, right_answers}}};
+      {"cross_entropy", {cross_entropy, right_answers}}, {"ctc", ctc_objective()}};
   return objectives;
 }
 
@@ -46,12 +48,20 @@ at::Tensor send(const at::Tensor& host, at::Device device) {
 
 }  // namespace
 
+DeviceBatch to_device(const Batch& batch, const Model& model) {
+  DeviceBatch examples = to_device(batch, model.device());
+  for (int64_t length : batch.lengths)
+    examples.positions.push_back(output_length(model.network(), length));
+  return examples;
+}
+
 DeviceBatch to_device(const Batch& batch, at::Device device) {
   return {batch.count,
           send(view_of(batch.inputs), device).permute({0, 3, 1, 2}),
           send(view_of(batch.targets), device),
           batch.lengths,
           batch.target_lengths,
+          {},
           batch.share};
 }
 

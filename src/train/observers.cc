@@ -29,6 +29,7 @@ void MetricsFile::epoch_ends(const EpochEnd& epoch) {
     line.validation.push_back(recorded(
         epoch.validation ? std::optional(epoch.validation->at(i)) : std::nullopt, epoch.train[i]));
   }
+  if (epoch.parts) line.objective = epoch.parts->objective, line.distance = epoch.parts->distance;
   line.skips = epoch.skips, line.seconds = epoch.seconds;
   line.examples_per_s = epoch.examples_per_s, line.unit = epoch.unit;
   folder_.append("metrics.jsonl", write_record([&](RecordVisitor& v) { line.describe(v); }));
@@ -38,6 +39,10 @@ void EpochLog::epoch_ends(const EpochEnd& epoch) {
   std::string text =
       fmt::format("{}: loss {}, train {}", epoch.title, find_figure(epoch.train, "loss").text(2),
                   judged_by(epoch.train).text(2));
+  if (epoch.parts) {
+    text += fmt::format(" (its own loss {:.4f}, distance to the teacher {:.4f})",
+                        epoch.parts->objective, epoch.parts->distance);
+  }
   if (epoch.validation) text += ", validation " + judged_by(*epoch.validation).text(2);
   log_info("train", "{}, lr {:.4g}, {:.0f} {}s/s", text, epoch.lr, epoch.examples_per_s,
            epoch.unit);

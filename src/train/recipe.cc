@@ -5,7 +5,7 @@
 #include "tailor/core/strings.h"
 #include "tailor/run/origin.h"
 #include "tailor/run/shared_run.h"
-#include "tailor/task/classification.h"
+#include "tailor/task/task.h"
 
 namespace tailor::train {
 namespace {
@@ -48,7 +48,8 @@ RecipeRun::RecipeRun(const RunConfig& config, Recipe recipe, std::string source,
     }
     if (!altered || (phase.teacher.empty() && phase.start != kPrevious))
       altered = make_network(config_.network, data_.shape, data_.classes);
-    verify_classifies(altered->answers_per_position(), output_shape(*altered), altered->name);
+    verify_answers(data_.kind, altered->answers_per_position(), output_shape(*altered),
+                   altered->name);
     networks_.push_back(*altered);
     if (phase.teacher.empty()) continue;
     const auto edits = plan_edits(phase.surgery, *altered, phase.train.epochs, source_);

@@ -13,6 +13,21 @@ namespace {
 
 constexpr int64_t kWitnessImages = 4;
 
+/// All columns are taken for an example's own: what is masked is no part of the network in hardware.
+void fit_columns(Batch& batch, int64_t columns) {
+  const Shape shape = batch.inputs.shape();
+  batch.lengths.clear();
+  if (shape[2] == columns) return;
+  Tensor fitted(DType::F32, {shape[0], shape[1], columns, shape[3]});
+  const auto from = batch.inputs.as<float>(), to = fitted.as<float>();
+  const auto row = static_cast<size_t>(shape[2] * shape[3]),
+             fitted_row = static_cast<size_t>(columns * shape[3]);
+  for (size_t r = 0; r < static_cast<size_t>(shape[0] * shape[1]); ++r) {
+    std::copy_n(from.data() + r * row, std::min(row, fitted_row), to.data() + r * fitted_row);
+  }
+  batch.inputs = std::move(fitted);
+}
+
 /// A few inputs with the network's own outputs.
 CheckpointWitness make_witness(Session& run) {
   at::NoGradGuard no_grad;
@@ -23,7 +38,8 @@ CheckpointWitness make_witness(Session& run) {
     indices.push_back(i);
   Batch batch;
   run.task->collate(split, indices, std::nullopt, batch);
-  const at::Tensor inputs = to_device(batch, run.device).inputs;
+  fit_columns(batch, run.model().network().input.width);
+  const at::Tensor inputs = to_device(batch, run.model()).inputs;
   return {fmt::format("{} {} {}s of {}", indices.size(), validation ? "validation" : "training",
                       run.task->unit(), run.spec.data.name),
           batch.inputs, to_host(run.model().forward(inputs, /*training=*/false))};

@@ -10,35 +10,58 @@
 
 namespace tailor::train {
 
+void LossParts::write(Json& state) const {
+  if (examples == 0) return;
+  state.set("objective_sum", objective);
+  state.set("distance_sum", distance);
+  state.set("parts_of", examples);
+}
+
+LossParts LossParts::read(const Json& state) {
+  if (!state.find("parts_of")) return {};
+  return {state.at("objective_sum").as_number(), state.at("distance_sum").as_number(),
+          state.at("parts_of").as_int()};
+}
+
 std::optional<BadLoss> Score::add(const StepResult& result, const Batch& batch) {
   at::Tensor tally = result.tally;
   if (!tally.defined()) {
     const Tensor outputs = to_host(result.outputs);
-    const std::vector<double> counted = task_.tally(outputs.as<float>(), batch);
+    const std::vector<double> counted =
+        task_.tally({outputs.as<float>(), result.positions, split_}, batch);
     tally = at::empty({static_cast<int64_t>(counted.size())}, at::kDouble);
     std::copy(counted.begin(), counted.end(), tally.data_ptr<double>());
   }
-  results_.push_back({result.loss, tally, batch.count});
+  results_.push_back({result.loss, tally, result.objective, result.distance, batch.count});
   return results_.size() < waiting_ ? std::nullopt : read();
 }
 
 std::optional<BadLoss> Score::read() {
   if (results_.empty()) return std::nullopt;
-  // One copy for all: [loss, tally...] of each, in float64, which holds either exactly.
-  std::vector<at::Tensor> parts;
+  // One copy for all: [loss, its parts, tally...] of each, in float64, which holds either exactly.
+  std::vector<at::Tensor> parts_of_all;
   for (const Waiting& r : results_) {
-    parts.push_back(r.loss.reshape({1}).to(at::kDouble));
-    parts.push_back(r.tally.to(r.loss.device(), at::kDouble));
+    parts_of_all.push_back(r.loss.reshape({1}).to(at::kDouble));
+    for (const at::Tensor& part : {r.objective, r.distance}) {
+      if (part.defined()) parts_of_all.push_back(part.reshape({1}).to(at::kDouble));
+    }
+    parts_of_all.push_back(r.tally.to(r.loss.device(), at::kDouble));
   }
-  const at::Tensor all = at::cat(parts).cpu();
+  const at::Tensor all = at::cat(parts_of_all).cpu();
   const double* at = all.data_ptr<double>();
   std::optional<BadLoss> bad;
   for (size_t i = 0; i < results_.size(); ++i) {
     const auto size = static_cast<size_t>(results_[i].tally.numel());
-    meter_.add(results_[i].count, *at, {at + 1, size});
-    if (!bad && !std::isfinite(*at))
-      bad = BadLoss{*at, static_cast<int64_t>(results_.size() - 1 - i)};
-    at += 1 + size;
+    const double loss = *at++, count = static_cast<double>(results_[i].count);
+    if (results_[i].objective.defined()) {
+      parts.objective += count * *at++;
+      parts.distance += count * *at++;
+      parts.examples += results_[i].count;
+    }
+    meter_.add(results_[i].count, loss, {at, size});
+    if (!bad && !std::isfinite(loss))
+      bad = BadLoss{loss, static_cast<int64_t>(results_.size() - 1 - i)};
+    at += size;
   }
   results_.clear();
   return bad;

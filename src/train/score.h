@@ -15,25 +15,37 @@ struct BadLoss {
   int64_t steps_back = 0;  // how many results came after it
 };
 
+/// Sums of the parts of the loss, where a teacher is followed.
+struct LossParts {
+  double objective = 0, distance = 0;
+  int64_t examples = 0;
+  /// Adds to, or reads from, a meter's state.
+  void write(Json& state) const;
+  static LossParts read(const Json& state);
+};
+
 class Score {
  public:
   /// Results that wait on a device until they are read.
   static constexpr size_t kWaiting = 20;
 
-  Score(const Task& task, Meter& meter, at::Device device, size_t waiting = kWaiting)
-      : task_(task), meter_(meter), waiting_(device.is_cpu() ? 1 : waiting) {}
+  Score(const Task& task, Split split, Meter& meter, at::Device device, size_t waiting = kWaiting)
+      : task_(task), split_(split), meter_(meter), waiting_(device.is_cpu() ? 1 : waiting) {}
 
   /// Says the first loss that was read now and is no finite number.
   std::optional<BadLoss> add(const StepResult& result, const Batch& batch);
   /// Reads what waits.
   std::optional<BadLoss> read();
 
+  LossParts parts;  // of the results that were read
+
  private:
   struct Waiting {
-    at::Tensor loss, tally;
+    at::Tensor loss, tally, objective, distance;
     int64_t count;
   };
   const Task& task_;
+  Split split_;
   Meter& meter_;
   size_t waiting_;
   std::vector<Waiting> results_;

@@ -8,7 +8,6 @@
 #include "tailor/core/log.h"
 #include "tailor/nn/witness.h"
 #include "tailor/run/schedule.h"
-#include "tailor/task/classification.h"
 #include "tailor/train/device.h"
 
 namespace tailor::train {
@@ -39,16 +38,16 @@ Session::Session(const RunSpec& s, RunFolder& f, Progress& p)
       progress(p),
       config(s.config.train),
       task(s.task ? s.task
-                  : std::make_shared<Classification>(
-                        s.data, preprocessing(),
-                        make_augmentation(s.config.data, s.config.train.seed))),
+                  : make_task(s.data, preprocessing(), s.config.data, s.config.ctc,
+                              s.config.train.seed)),
       device(resolve_device(s.config.runtime.device, s.source)) {
   if (!device.is_cpu()) current_.reset_device(device);
   const Network network =
       spec.teacher ? spec.teacher->network
                    : make_network(spec.config.network, spec.data.shape, spec.data.classes);
   if (!s.task)
-    verify_classifies(network.answers_per_position(), output_shape(network), network.name);
+    verify_answers(s.data.kind, network.answers_per_position(), output_shape(network),
+                   network.name);
   total_skips = static_cast<int64_t>(skip_ids(network).size());
   edits = plan_edits(spec.config.surgery, network, config.epochs, spec.source);
   hold_epochs = resolve_hold_epochs(config.schedule, config.epochs,
@@ -107,7 +106,7 @@ void Session::testify() {
   const EpochBatches first{std::min(task->size(Split::Train), most), most};
   Batch batch;
   examples(first).collate(0, batch);
-  const at::Tensor inputs = to_device(batch, device).inputs;
+  const at::Tensor inputs = to_device(batch, model()).inputs;
   const WitnessErrors errors = verify_kernels(model().network(), model().tensors(), inputs);
   if (learner->teacher() && position.edits_applied > 0)
     verify_kernels(spec.teacher->network, spec.teacher->tensors, inputs);
@@ -156,7 +155,7 @@ void Session::diverged(const std::string& what, double value, double rate,
     examples({std::min(config.batch_size, task->size(Split::Train)), config.batch_size})
         .collate(0, batch);
     const double largest =
-        teacher->forward(to_device(batch, device).inputs).abs().max().item<double>();
+        teacher->forward(to_device(batch, model()).inputs).abs().max().item<double>();
     if (!(largest < kWildLogit)) {
       why = fmt::format(
           "the teacher's outputs reach {:.3g}, so it has not learnt; train it longer or at a "

@@ -46,6 +46,12 @@ std::optional<std::vector<Figure>> validate_epoch(Session& run) {
   return figures;
 }
 
+std::optional<EpochEnd::Parts> means_of(const LossParts& parts) {
+  if (parts.examples == 0) return std::nullopt;
+  const auto count = static_cast<double>(parts.examples);
+  return EpochEnd::Parts{parts.objective / count, parts.distance / count};
+}
+
 /// Throws Data if a loss that was read is no number; `last_step` is the last one that was taken.
 void expect_finite(Session& run, Observer& observers, const std::optional<BadLoss>& bad,
                    int64_t last_step) {
@@ -75,7 +81,8 @@ RunResult train_run(const RunSpec& spec, RunFolder& folder, Progress& progress) 
 
     const auto began = Clock::now();
     meter->restore(at.meter);
-    Score score(*run.task, *meter, run.device);
+    Score score(*run.task, Split::Train, *meter, run.device);
+    score.parts = LossParts::read(at.meter);
     const EpochExamples examples = run.examples(batches);
     Prefetcher ahead(at.step, batches.count(), kPrefetchDepth, 1,
                      [&](int64_t step, Batch& batch) { examples.collate(step, batch); });
@@ -93,6 +100,7 @@ RunResult train_run(const RunSpec& spec, RunFolder& folder, Progress& progress) 
       if (!saver.due()) continue;
       expect_finite(run, observers, score.read(), at.step - 1);
       at.meter = meter->state();
+      score.parts.write(at.meter);
       saver.save_within_epoch(observers);
     }
     expect_finite(run, observers, score.read(), at.step - 1);
@@ -102,7 +110,7 @@ RunResult train_run(const RunSpec& spec, RunFolder& folder, Progress& progress) 
     const auto validation = validate_epoch(run);
     observers.epoch_ends({run.title(), run.task->unit(), at.epoch,
                           static_cast<int64_t>(skip_ids(run.model().network()).size()), run.rate(0),
-                          meter->summary(), validation, seconds,
+                          meter->summary(), validation, means_of(score.parts), seconds,
                           static_cast<double>(seen) / std::max(seconds, 1e-9)});
     if (validation) run.validation = judged_by(*validation);
     ++at.epoch;
@@ -118,7 +126,14 @@ RunResult train_run(const RunSpec& spec, RunFolder& folder, Progress& progress) 
 void verify_batches(const TrainConfig& config, const Network& network, int64_t images,
                     const std::string& pointer, const std::string& source) {
   if (images < 1) fail(ErrorKind::Data, "{}: there are no training images", source);
-  const int64_t smallest = EpochBatches{images, config.batch_size}.smallest();
+  const EpochBatches batches{images, config.batch_size};
+  const int64_t steps = config.epochs * batches.count();
+  if (config.schedule.warmup_steps > 0 && config.schedule.warmup_steps >= steps) {
+    fail_config(pointer + "/schedule/warmup_steps",
+                fmt::format("less than the {} steps of {} epochs", steps, config.epochs),
+                std::to_string(config.schedule.warmup_steps), source);
+  }
+  const int64_t smallest = batches.smallest();
   const std::string layer = smallest == 1 ? single_pixel_batch_norm(network) : "";
   if (layer.empty()) return;
   if (images == 1) {

@@ -89,7 +89,8 @@ void fill_batches(benchmark::State& state, const DataConfig& config) {
   std::vector<float> batch(static_cast<size_t>(kBatch * data.shape.size()));
   std::vector<int64_t> labels(kBatch), indices(kBatch);
   std::vector<uint8_t> pixels(static_cast<size_t>(data.shape.size()));
-  for (int64_t i = 0; i < data.train->size(); ++i) data.train->get(i, pixels);  // the first epoch
+  for (int64_t i = 0; i < data.train->size(); ++i)
+    as_images(data.train)->get(i, pixels);  // the first epoch
   int64_t at = 0;
   for (auto _ : state) {
     for (int64_t& i : indices) i = at++ % data.train->size();

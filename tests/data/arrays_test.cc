@@ -48,17 +48,17 @@ TEST_F(Npy, IsTheArraysWithTheLargestLabelOfBothParts) {
   EXPECT_EQ(data.classes, 5);
   EXPECT_EQ(data.train->size(), 5);
   std::vector<uint8_t> got(6 * 7 * 3);
-  EXPECT_EQ(data.train->get(4, got), 2);
+  EXPECT_EQ(as_images(data.train)->get(4, got), 2);
   for (size_t i = 0; i < got.size(); ++i)
     ASSERT_EQ(got[i], static_cast<uint8_t>((4 * got.size() + i) * 7));
-  EXPECT_EQ(open_test_data(config_).test->get(0, got), 4);
+  EXPECT_EQ(as_images(open_test_data(config_).test)->get(0, got), 4);
 }
 
 TEST_F(Npy, GreyBecomesRgb) {
   save("train_images", bytes({5, 6, 7}));
   save("test_images", bytes({2, 6, 7}));
   std::vector<uint8_t> got(6 * 7 * 3);
-  open_data(config_).train->get(1, got);
+  as_images(open_data(config_).train)->get(1, got);
   for (size_t i = 0; i < got.size(); ++i) ASSERT_EQ(got[i], static_cast<uint8_t>((42 + i / 3) * 7));
 }
 
@@ -69,7 +69,7 @@ TEST_F(Npy, AChannelOfItsOwnStaysOne) {
   EXPECT_EQ(data.shape, (MapShape{1, 6, 7}));
   EXPECT_EQ(data.preprocessing, (Preprocessing{{0.5}, {0.5}}));
   std::vector<uint8_t> got(6 * 7);
-  EXPECT_EQ(data.train->get(1, got), 0);
+  EXPECT_EQ(as_images(data.train)->get(1, got), 0);
   for (size_t i = 0; i < got.size(); ++i) ASSERT_EQ(got[i], static_cast<uint8_t>((42 + i) * 7));
   config_.augment = {"random_resized_crop", "flip", "color_jitter", "cutout", "mixup"};
   config_.cutout.side = 2;
@@ -78,7 +78,7 @@ TEST_F(Npy, AChannelOfItsOwnStaysOne) {
   std::vector<int64_t> order = {2, 0, 4}, labels(3);
   std::vector<float> batch(3 * 6 * 7, -9);
   BatchMaker(data.shape, data.preprocessing)
-      .fill(*data.train, order, make_augmentation(config_, 1), 0, batch, labels);
+      .fill(*as_images(data.train), order, make_augmentation(config_, 1), 0, batch, labels);
   EXPECT_EQ(labels, (std::vector<int64_t>{1, 3, 2}));
   for (float v : batch) {
     EXPECT_GE(v, -0.5F);
@@ -135,9 +135,10 @@ TEST_F(NpySensor, SixteenBitsAreKeptToTheLast) {
   save_words("<u2", 2, 1, {0, 1, 0x1234, 65535});
   const DataSplits data = open_data(config_);
   EXPECT_EQ(data.shape, (MapShape{1, 1, 2}));
-  EXPECT_EQ(data.train->pixel_type(), PixelType::U16);
-  EXPECT_EQ(values(data.train, 0, data.shape), (std::vector<float>{0, 1 / 65535.F}));
-  EXPECT_EQ(values(data.train, 1, data.shape), (std::vector<float>{0x1234 / 65535.F, 1}));
+  EXPECT_EQ(as_images(data.train)->pixel_type(), PixelType::U16);
+  EXPECT_EQ(values(as_images(data.train), 0, data.shape), (std::vector<float>{0, 1 / 65535.F}));
+  EXPECT_EQ(values(as_images(data.train), 1, data.shape),
+            (std::vector<float>{0x1234 / 65535.F, 1}));
   // The range that is said holds every value, in the float32 that they have.
   EXPECT_EQ(data.preprocessing.high, 1);
   save_words("<u2", 1, 1, {7, 0x0909});
@@ -145,15 +146,16 @@ TEST_F(NpySensor, SixteenBitsAreKeptToTheLast) {
   EXPECT_EQ(open_data(config_).preprocessing.high, 0x0909 / 65535.F);
   // What the network sees tells neighbours apart: a step is 1 / 65,535 / deviation.
   const std::vector<float> seen =
-      normalised_hwc(*data.test, 0, data.shape, {{0.000015}, {0.00001}}, nullptr);
+      normalised_hwc(*as_images(data.test), 0, data.shape, {{0.000015}, {0.00001}}, nullptr);
   EXPECT_NEAR(seen[1] - seen[0], 1 / 65535.0 / 0.00001, 1e-6);
   save_words("<i2", 2, 1, {-32768, 32767, 0, -1});
   const DataSplits with_sign = open_data(config_);
-  EXPECT_EQ(values(with_sign.train, 0, data.shape), (std::vector<float>{0, 1}));
-  EXPECT_EQ(values(with_sign.train, 1, data.shape),
+  EXPECT_EQ(values(as_images(with_sign.train), 0, data.shape), (std::vector<float>{0, 1}));
+  EXPECT_EQ(values(as_images(with_sign.train), 1, data.shape),
             (std::vector<float>{32768 / 65535.F, 32767 / 65535.F}));
   save_words(">u2", 2, 1, {0x0100, 0xFFFF, 0, 0});  // big-endian
-  EXPECT_EQ(values(open_data(config_).train, 0, data.shape), (std::vector<float>{1 / 65535.F, 1}));
+  EXPECT_EQ(values(as_images(open_data(config_).train), 0, data.shape),
+            (std::vector<float>{1 / 65535.F, 1}));
 }
 
 TEST_F(NpySensor, SmallTypesAreScaledByTheirRange) {
@@ -168,7 +170,7 @@ TEST_F(NpySensor, SmallTypesAreScaledByTheirRange) {
     const DataSplits data = open_data(config_);
     std::vector<uint8_t> got(2), all;
     for (int64_t i = 0; i < 2; ++i) {
-      data.train->get(i, got);
+      as_images(data.train)->get(i, got);
       all.insert(all.end(), got.begin(), got.end());
     }
     EXPECT_EQ(all, std::vector<uint8_t>(expected.begin(), expected.end())) << descr;
@@ -185,7 +187,7 @@ TEST_F(NpySensor, FloatsOfAnyChannelsAreAsTheyAre) {
   save("test_images", Tensor::from({2, 2, 3, 7}, test));
   const DataSplits data = open_data(config_);
   EXPECT_EQ(data.shape, (MapShape{7, 2, 3}));
-  EXPECT_EQ(values(data.train, 4, data.shape),
+  EXPECT_EQ(values(as_images(data.train), 4, data.shape),
             std::vector<float>(train.begin() + 4 * 42, train.end()));
   EXPECT_EQ(data.preprocessing,
             (Preprocessing{std::vector<double>(7, 0), std::vector<double>(7, 1)}));
@@ -203,14 +205,14 @@ TEST_F(NpySensor, FloatsOfAnyChannelsAreAsTheyAre) {
   std::vector<float> batch(42);
   std::vector<int64_t> label(1);
   BatchMaker(opened.shape, opened.preprocessing)
-      .fill(*opened.train, std::vector<int64_t>{2}, std::nullopt, 0, batch, label);
+      .fill(*as_images(opened.train), std::vector<int64_t>{2}, std::nullopt, 0, batch, label);
   for (size_t i = 0; i < 42; ++i) ASSERT_EQ(batch[i], static_cast<float>(84 + i));
   Augmentation flip;
   flip.flip = true;
   bool mirrored = false, plain = false;
   for (int64_t epoch = 0; epoch < 20; ++epoch) {
     BatchMaker(opened.shape, opened.preprocessing)
-        .fill(*opened.train, std::vector<int64_t>{2}, flip, epoch, batch, label);
+        .fill(*as_images(opened.train), std::vector<int64_t>{2}, flip, epoch, batch, label);
     mirrored |= batch[0] == 84 + 14;  // the last column of the first row
     plain |= batch[0] == 84;
     EXPECT_TRUE(batch[0] == 84 || batch[0] == 84 + 14);
@@ -286,13 +288,13 @@ TEST_F(NpySensor, ThePackedCacheHoldsThemAsTheyAre) {
     write_packed(cache, source, 1, null_progress());
     const DataSplits data = open_data(packed);
     EXPECT_EQ(data.shape, (MapShape{5, 1, 1}));
-    EXPECT_EQ(data.train->pixel_type(), floats ? PixelType::F32 : PixelType::U16);
+    EXPECT_EQ(as_images(data.train)->pixel_type(), floats ? PixelType::F32 : PixelType::U16);
     EXPECT_EQ(data.preprocessing.high, source.preprocessing.high);
     std::vector<float> got(10);
     const WindowChooser all = [](Extent e) { return CropWindow{0, 0, e.height, e.width}; };
     for (int64_t i = 0; i < 3; ++i) {
-      EXPECT_EQ(data.test->read_window_values(i, all, {5, 1, 2}, got), i % 2);
-      EXPECT_EQ(got, values(source.test, i, source.shape));
+      EXPECT_EQ(as_images(data.test)->read_window_values(i, all, {5, 1, 2}, got), i % 2);
+      EXPECT_EQ(got, values(as_images(source.test), i, source.shape));
     }
   }
   packed.channels = 3;
@@ -350,9 +352,9 @@ TEST(MlperfTiny, IsATestSetInTheOrderOfItsList) {
   const DataSplits data = open_test_data(config);
   ASSERT_EQ(data.test->size(), 2);
   std::vector<uint8_t> got(3072);
-  EXPECT_EQ(data.test->get(0, got), 1);
+  EXPECT_EQ(as_images(data.test)->get(0, got), 1);
   EXPECT_EQ(got[100], static_cast<uint8_t>(500));
-  EXPECT_EQ(data.test->get(1, got), 2);
+  EXPECT_EQ(as_images(data.test)->get(1, got), 2);
   // Raw bytes: what the network sees is 0..255.
   EXPECT_NEAR(data.preprocessing.deviation[0] * 255, 1, 1e-12);
   expect_error(ErrorKind::Data, {"MLPerf Tiny's files are a test set"}, [&] { open_data(config); });

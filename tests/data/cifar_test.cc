@@ -93,7 +93,7 @@ TEST_F(Cifar, PythonBatchesAreTheSameImages) {
   config.root = folder_.path();
   const DataSplits data = open_test_data(config);
   ASSERT_EQ(data.test->size(), 10000);
-  expect_image(data.test, 9876, 6);
+  expect_image(as_images(data.test), 9876, 6);
   EXPECT_EQ(open_any_data(config).train, nullptr);
   config.root = path_join(folder_.path(), "cifar-10-batches-py");
   EXPECT_EQ(open_test_data(config).test->size(), 10000);

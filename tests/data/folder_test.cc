@@ -94,18 +94,18 @@ TEST(ImageFolder, ImageNetsLayoutTakesTurnsAmongTheClasses) {
   EXPECT_EQ(data.classes, 3);
   EXPECT_EQ(data.class_names, (std::vector<std::string>{"n01", "n02", "n03"}));
   EXPECT_EQ(data.shape, (MapShape{3, 16, 16}));
-  EXPECT_EQ(listing(data.train), (Listing{{"train/n01/0.JPEG", 0},
-                                          {"train/n02/0.JPEG", 1},
-                                          {"train/n03/0.JPEG", 2},
-                                          {"train/n01/1.JPEG", 0},
-                                          {"train/n02/1.JPEG", 1},
-                                          {"train/n03/1.JPEG", 2},
-                                          {"train/n01/2.JPEG", 0},
-                                          {"train/n03/2.JPEG", 2},
-                                          {"train/n03/3.JPEG", 2}}));
-  EXPECT_EQ(listing(data.test),
+  EXPECT_EQ(listing(as_images(data.train)), (Listing{{"train/n01/0.JPEG", 0},
+                                                     {"train/n02/0.JPEG", 1},
+                                                     {"train/n03/0.JPEG", 2},
+                                                     {"train/n01/1.JPEG", 0},
+                                                     {"train/n02/1.JPEG", 1},
+                                                     {"train/n03/1.JPEG", 2},
+                                                     {"train/n01/2.JPEG", 0},
+                                                     {"train/n03/2.JPEG", 2},
+                                                     {"train/n03/3.JPEG", 2}}));
+  EXPECT_EQ(listing(as_images(data.test)),
             (Listing{{"val/n01/v.JPEG", 0}, {"val/n02/v.JPEG", 1}, {"val/n03/v.JPEG", 2}}));
-  EXPECT_EQ(data.train->report().jpeg, 9);
+  EXPECT_EQ(as_images(data.train)->report().jpeg, 9);
 }
 
 TEST(ImageFolder, TinyImageNetsValidationLabelsStandInAFile) {
@@ -120,9 +120,9 @@ TEST(ImageFolder, TinyImageNetsValidationLabelsStandInAFile) {
                         "val_0.JPEG\tn07\t0\t32\t44\t62\nval_1.JPEG\tn05\t2\t3\t4\t5\n"}};
   write_files(folder.path(), files);
   const DataSplits data = open_data(folder_config(folder.path()));
-  EXPECT_EQ(listing(data.train),
+  EXPECT_EQ(listing(as_images(data.train)),
             (Listing{{"t/train/n05/images/n05_0.JPEG", 0}, {"t/train/n07/images/n07_0.JPEG", 1}}));
-  EXPECT_EQ(listing(data.test),
+  EXPECT_EQ(listing(as_images(data.test)),
             (Listing{{"t/val/images/val_1.JPEG", 0}, {"t/val/images/val_0.JPEG", 1}}));
   write_file(path_join(folder.path(), "t/val/val_annotations.txt"), "val_0.JPEG\tn07\n");
   expect_error(ErrorKind::Data, {"val/images/val_1.JPEG is not named in val/val_annotations.txt"},
@@ -146,16 +146,16 @@ TEST(ImageFolder, PlainClassFoldersAreSplitByTheSeed) {
                [&] { open_data(config); });
   config.test_size = 5;
   const DataSplits data = open_data(config);
-  Listing all = listing(data.train);
+  Listing all = listing(as_images(data.train));
   EXPECT_EQ(all.size(), 7U);
-  const Listing test = listing(data.test);
+  const Listing test = listing(as_images(data.test));
   EXPECT_EQ(test.size(), 5U);
   all.insert(all.end(), test.begin(), test.end());
   std::sort(all.begin(), all.end());
   EXPECT_EQ(std::unique(all.begin(), all.end()) - all.begin(), 12);
-  EXPECT_EQ(listing(open_test_data(config).test), test);
+  EXPECT_EQ(listing(as_images(open_test_data(config).test)), test);
   config.seed = 2;
-  EXPECT_NE(listing(open_data(config).test), test);
+  EXPECT_NE(listing(as_images(open_data(config).test)), test);
 }
 
 TEST(ImageFolder, FilesThatAreNoPicturesAreLeftOutByName) {
@@ -170,8 +170,8 @@ TEST(ImageFolder, FilesThatAreNoPicturesAreLeftOutByName) {
   DataConfig config = folder_config(folder.path());
   const DataSplits data = open_data(config);
   EXPECT_EQ(data.train->size(), 11);
-  listing(data.train);  // reads them all
-  const FileReport report = data.train->report();
+  listing(as_images(data.train));  // reads them all
+  const FileReport report = as_images(data.train)->report();
   using Findings = std::vector<std::pair<std::string, std::string>>;
   EXPECT_EQ(report.left_out, (Findings{{"train/n01/empty.JPEG", "it has zero bytes"},
                                        {"train/n02/really_gif.jpg",
@@ -213,7 +213,7 @@ TEST(ImageFolder, SaysWhatIsMissing) {
 /// What was passed over: kind → the first names.
 std::map<std::string, std::vector<std::string>> passed_over(const DataSplits& data) {
   std::map<std::string, std::vector<std::string>> out;
-  for (const auto& [kind, which] : data.test->report().passed_over) {
+  for (const auto& [kind, which] : as_images(data.test)->report().passed_over) {
     EXPECT_EQ(which.count, static_cast<int64_t>(which.first.size())) << kind;
     out[kind] = which.first;
   }
@@ -306,10 +306,10 @@ TEST(ImageFolder, TrainAloneIsSplitLikePlainClassFolders) {
                {"expected in data.test_size how many of its 10 images are kept back"},
                [&] { open_data(config); });
   config.test_size = 3;
-  const Listing test = listing(open_data(config).test);
+  const Listing test = listing(as_images(open_data(config).test));
   EXPECT_EQ(open_data(config).train->size(), 7);
   config.root = path_join(folder.path(), "plain");
-  Listing expected = listing(open_data(config).test);
+  Listing expected = listing(as_images(open_data(config).test));
   for (auto& [name, label] : expected) name = "train/" + name;
   EXPECT_EQ(test, expected);
 }
@@ -335,7 +335,7 @@ TEST(ImageFolder, WhatIsPassedOverIsCountedByKind) {
   const DataSplits data = open_data(folder_config(root));
   EXPECT_EQ(data.class_names, (std::vector<std::string>{"n01", "n02", "n03", "n05"}));
   EXPECT_EQ(data.train->size(), 11);
-  EXPECT_EQ(data.train->report().left_out,
+  EXPECT_EQ(as_images(data.train)->report().left_out,
             (std::vector<std::pair<std::string, std::string>>{
                 {"train/n01/gone.jpg", "it is a link to /nowhere/x.jpg, which is not there"}}));
   const Kinds expected = {{".webp", {"train/n00/c.webp", "train/n01/a.webp", "train/n02/b.WEBP"}},
@@ -407,15 +407,15 @@ TEST(ImageFolder, SixteenBitsAndOneChannelStay) {
   config.image_size = config.resize = 2, config.channels = 1;
   const DataSplits data = open_data(config);
   EXPECT_EQ(data.shape, (MapShape{1, 2, 2}));
-  EXPECT_EQ(data.train->pixel_type(), PixelType::U16);
-  EXPECT_EQ(data.train->report().sixteen_bits, 2);
+  EXPECT_EQ(as_images(data.train)->pixel_type(), PixelType::U16);
+  EXPECT_EQ(as_images(data.train)->report().sixteen_bits, 2);
   EXPECT_EQ(data.preprocessing, (Preprocessing{{0.5}, {0.5}}));
   std::vector<float> got(4);
-  for (const Images& images : {data.train, data.test}) {
+  for (const Images& images : {as_images(data.train), as_images(data.test)}) {
     EXPECT_EQ(images->get_values(1, got), 1);
     EXPECT_EQ(got, (std::vector<float>{0x1234 / 65535.F, 1 / 65535.F, 1, 2 / 65535.F}));
   }
-  data.train->get_values(2, got);
+  as_images(data.train)->get_values(2, got);
   // Luma of (20, 20, 255), then of (20, 120, 255): PIL's convert("L").
   EXPECT_EQ(got[0], 47 / 255.F);
   EXPECT_EQ(got[1], 105 / 255.F);
@@ -484,13 +484,13 @@ TEST(ImageArchive, HardLinksAreTheFilesBeforeThem) {
     for (int64_t i = 0; i < data.train->size(); ++i) {
       std::vector<uint8_t>& out = pixels[data.train->name(i)];
       out.resize(3 * 16 * 16);
-      data.train->get(i, out);
+      as_images(data.train)->get(i, out);
     }
     ASSERT_EQ(pixels.count(first), 1U) << first;
     EXPECT_EQ(pixels.at("train/n01/zz.jpg"), pixels.at(first));
     EXPECT_EQ(pixels.at("train/n02/zz.jpg"), pixels.at(first));
     EXPECT_EQ(pixels.count("train/n02/lost.jpg"), 0U);
-    const PassedOverFiles passed = data.train->report().passed_over;
+    const PassedOverFiles passed = as_images(data.train)->report().passed_over;
     EXPECT_EQ(passed.at("hard link to no picture in front of it").first,
               (std::vector<std::string>{"train/n02/lost.jpg"}));
   }
@@ -515,13 +515,14 @@ TEST(ImageArchive, TarTarGzAndZipHoldTheSameImagesAsTheFolder) {
   std::vector<int64_t> all = {4, 0, 8, 3, 1, 2, 7, 5, 6}, labels(9);
   auto batch = [&](const DataSplits& data) {
     std::vector<float> out(9 * 3 * 16 * 16);
-    BatchMaker(data.shape, data.preprocessing).fill(*data.train, all, std::nullopt, 0, out, labels);
+    BatchMaker(data.shape, data.preprocessing)
+        .fill(*as_images(data.train), all, std::nullopt, 0, out, labels);
     return out;
   };
   const auto pixels = batch(expected);
   for (const std::string& path : {tar, pax, gz, zip, stored}) {
     const DataSplits data = open_data(folder_config(path));
-    EXPECT_EQ(listing(data.train), listing(expected.train)) << path;
+    EXPECT_EQ(listing(as_images(data.train)), listing(as_images(expected.train))) << path;
     EXPECT_EQ(batch(data), pixels) << path;
   }
 }
@@ -574,7 +575,7 @@ TEST(BatchMaker, DecodedImagesDoNotDependOnTheThreads) {
   for (int threads : {1, 2, 5}) {
     batches.emplace_back(7 * 3 * 16 * 16);
     BatchMaker(data.shape, data.preprocessing)
-        .fill(*data.train, order, a, 3, batches.back(), labels, threads);
+        .fill(*as_images(data.train), order, a, 3, batches.back(), labels, threads);
     EXPECT_EQ(labels, (std::vector<int64_t>{1, 0, 2, 0, 1, 2, 2}));
   }
   EXPECT_EQ(batches[1], batches[0]);

@@ -43,7 +43,7 @@ TEST(OpenData, SplitIsDisjointCompleteAndInOrder) {
   EXPECT_EQ(splits.train->size(), 37);
   EXPECT_EQ(splits.validation->size(), 13);
   EXPECT_EQ(splits.test->size(), 5);
-  const auto train = ids(splits.train), validation = ids(splits.validation);
+  const auto train = ids(as_images(splits.train)), validation = ids(as_images(splits.validation));
   EXPECT_TRUE(std::is_sorted(train.begin(), train.end()));
   EXPECT_TRUE(std::is_sorted(validation.begin(), validation.end()));
   std::vector<int64_t> all = train;
@@ -56,12 +56,12 @@ TEST(OpenData, SplitIsDisjointCompleteAndInOrder) {
 
 TEST(OpenData, SplitDependsOnTheDatasSeedAlone) {
   DataConfig config = synthetic(50, 13, 1);
-  const auto first = ids(open_data(config).validation);
+  const auto first = ids(as_images(open_data(config).validation));
   config.augment = {};
   config.test_size = 2;
-  EXPECT_EQ(ids(open_data(config).validation), first);
+  EXPECT_EQ(ids(as_images(open_data(config).validation)), first);
   config.seed = 2;
-  EXPECT_NE(ids(open_data(config).validation), first);
+  EXPECT_NE(ids(as_images(open_data(config).validation)), first);
 }
 
 TEST(OpenData, WithoutValidationTheTrainingSetIsWhole) {
@@ -74,10 +74,10 @@ TEST(OpenData, SyntheticTrainAndTestShareNoIndex) {
   const DataSplits splits = open_data(synthetic(20, 0, 20));
   const Images test = make_synthetic(20, int64_t{1} << 32, 1), train = make_synthetic(20, 0, 1);
   for (int64_t i = 0; i < 20; ++i) {
-    EXPECT_EQ(pixels_of(splits.test, i), pixels_of(test, i));
-    EXPECT_EQ(pixels_of(splits.train, i), pixels_of(train, i));
+    EXPECT_EQ(pixels_of(as_images(splits.test), i), pixels_of(test, i));
+    EXPECT_EQ(pixels_of(as_images(splits.train), i), pixels_of(train, i));
     for (int64_t j = 0; j < 20; ++j)
-      EXPECT_NE(pixels_of(splits.train, i), pixels_of(splits.test, j));
+      EXPECT_NE(pixels_of(as_images(splits.train), i), pixels_of(as_images(splits.test), j));
   }
   EXPECT_EQ(splits.classes, 10);
   EXPECT_EQ(splits.shape, (MapShape{3, 32, 32}));
@@ -87,12 +87,12 @@ TEST(OpenData, TestDataAloneIsTheSame) {
   const DataConfig config = synthetic(20, 5, 3);
   const DataSplits alone = open_test_data(config);
   EXPECT_EQ(alone.train, nullptr);
-  EXPECT_EQ(pixels_of(alone.test, 2), pixels_of(open_data(config).test, 2));
+  EXPECT_EQ(pixels_of(as_images(alone.test), 2), pixels_of(as_images(open_data(config).test), 2));
 }
 
 TEST(OpenData, ValidationMustLeaveTrainingImages) {
   EXPECT_EQ(message_of(ErrorKind::Data, [] { open_data(synthetic(5, 5, 1)); }),
-            "/data/validation: expected less than the 5 training images, got 5");
+            "/data/validation: expected less than the 5 training examples, got 5");
 }
 
 TEST(OpenData, PreprocessingIsTheDataSetsUnlessGiven) {
@@ -180,10 +180,11 @@ TEST(Images, LabelsFollowTheOrderOfTheWeightsClasses) {
   uint8_t pixel = 0;
   for (int64_t i = 0; i < 4; ++i) {
     const std::string name = data.class_names[static_cast<size_t>(labels[static_cast<size_t>(i)])];
-    const auto label = static_cast<size_t>(ordered.test->get(i, {&pixel, 1}));
+    const auto label = static_cast<size_t>(as_images(ordered.test)->get(i, {&pixel, 1}));
     EXPECT_EQ(ordered.class_names[label], name) << i;
     const auto whole = [](Extent e) { return CropWindow{0, 0, e.height, e.width}; };
-    EXPECT_EQ(static_cast<size_t>(ordered.test->read_window(i, whole, data.shape, {&pixel, 1})),
+    EXPECT_EQ(static_cast<size_t>(
+                  as_images(ordered.test)->read_window(i, whole, data.shape, {&pixel, 1})),
               label);
   }
   verify_data_fits(ordered, data.shape, 4, "net", {"0", "1", "2", "10"});
@@ -212,7 +213,8 @@ TEST(Images, LabelsOfAnOfficialSetFollowTheOrderOfTheWeightsClasses) {
   EXPECT_EQ(ordered.class_names, reversed);
   std::vector<uint8_t> pixels(3072);
   for (int64_t i = 0; i < 40; ++i)
-    EXPECT_EQ(ordered.test->get(i, pixels), 9 - data.test->get(i, pixels)) << i;
+    EXPECT_EQ(as_images(ordered.test)->get(i, pixels), 9 - as_images(data.test)->get(i, pixels))
+        << i;
   // The official order is none that a checkpoint needs to write down.
   DataSplits same = data;
   order_classes(same, official);

@@ -61,10 +61,10 @@ TEST_F(PackedCache, HoldsTheImagesOfItsSource) {
   EXPECT_EQ(data.preprocessing, source.preprocessing);
   std::vector<uint8_t> expected(3 * 12 * 12), got(3 * 12 * 12);
   for (int64_t i = 0; i < 9; ++i) {
-    EXPECT_EQ(data.train->extent(i), source.train->extent(i));
-    EXPECT_EQ(data.train->get(i, got), source.train->get(i, expected));
+    EXPECT_EQ(as_images(data.train)->extent(i), as_images(source.train)->extent(i));
+    EXPECT_EQ(as_images(data.train)->get(i, got), as_images(source.train)->get(i, expected));
     EXPECT_EQ(got, expected) << i;
-    EXPECT_EQ(data.test->get(i, got), source.test->get(i, expected));
+    EXPECT_EQ(as_images(data.test)->get(i, got), as_images(source.test)->get(i, expected));
     EXPECT_EQ(got, expected) << i;
   }
   DataConfig augmented = packed();
@@ -72,8 +72,8 @@ TEST_F(PackedCache, HoldsTheImagesOfItsSource) {
   std::vector<int64_t> order = {8, 1, 4}, labels(3);
   std::vector<float> a(3 * 432), b(3 * 432);
   const BatchMaker maker(data.shape, data.preprocessing);
-  maker.fill(*source.train, order, make_augmentation(augmented, 3), 2, a, labels);
-  maker.fill(*data.train, order, make_augmentation(augmented, 3), 2, b, labels);
+  maker.fill(*as_images(source.train), order, make_augmentation(augmented, 3), 2, a, labels);
+  maker.fill(*as_images(data.train), order, make_augmentation(augmented, 3), 2, b, labels);
   EXPECT_EQ(a, b);
 }
 
@@ -88,9 +88,9 @@ TEST_F(PackedCache, ScalesTheShortSideDownAndKeepsTheAspect) {
   pack(14);
   const DataSplits data = open_data(packed());
   // 14×41, 25×32 and 36×23 of each class, in turns.
-  EXPECT_EQ(data.train->extent(0), (Extent{14, 41}));
-  EXPECT_EQ(data.train->extent(3), (Extent{14, 18}));
-  EXPECT_EQ(data.train->extent(8), (Extent{22, 14}));
+  EXPECT_EQ(as_images(data.train)->extent(0), (Extent{14, 41}));
+  EXPECT_EQ(as_images(data.train)->extent(3), (Extent{14, 18}));
+  EXPECT_EQ(as_images(data.train)->extent(8), (Extent{22, 14}));
 }
 
 TEST_F(PackedCache, CutShortAnywhereIsAnError) {
@@ -140,8 +140,8 @@ TEST_F(PackedCache, EveryDamagedByteIsNoticed) {
         {
           const DataSplits data = open_data(packed());
           for (int64_t i = 0; i < 9; ++i) {
-            data.train->get(i, out);
-            data.test->get(i, out);
+            as_images(data.train)->get(i, out);
+            as_images(data.test)->get(i, out);
           }
         },
         Error)
@@ -228,9 +228,9 @@ TEST_F(PackedCache, ADamagedImageIsNamedWhenItIsRead) {
   write_file(cache_, bytes);
   const DataSplits data = open_data(packed());
   std::vector<uint8_t> out(3 * 12 * 12);
-  data.train->get(1, out);
+  as_images(data.train)->get(1, out);
   expect_error(ErrorKind::Data, {"image 0: expected checksum", "pack it again"},
-               [&] { data.train->get(0, out); });
+               [&] { as_images(data.train)->get(0, out); });
 }
 
 }  // namespace

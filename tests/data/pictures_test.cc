@@ -61,7 +61,7 @@ TEST_F(Pictures, AreSeenAsEvaluationSeesThoseOfAFolder) {
   ASSERT_EQ(data.test->size(), 4);
   for (int64_t i = 0; i < 4; ++i) {
     std::vector<uint8_t> expected(static_cast<size_t>(data.shape.size()));
-    data.test->get(i, expected);
+    as_images(data.test)->get(i, expected);
     EXPECT_EQ(see(file("set/" + data.test->name(i)), data.shape, 30), expected);
     EXPECT_NE(see(file("set/" + data.test->name(i)), data.shape, 24), expected);
   }

@@ -65,7 +65,7 @@ TEST(DataSource, OfAUserIsConfiguredOpenedAndSplitLikeAnyOther) {
   EXPECT_EQ(data.preprocessing.mean, std::vector<double>{0.25});
   EXPECT_EQ(official_class_names("ramp")[1], "odd");
   std::vector<uint8_t> pixels(20);
-  EXPECT_EQ(data.test->get(3, pixels), 1);
+  EXPECT_EQ(as_images(data.test)->get(3, pixels), 1);
   EXPECT_EQ(pixels[7], 3);
   expect_error(ErrorKind::Internal, {"two data sources are named ramp"},
                [] { add_data_source(std::make_unique<RampSource>()); });

@@ -151,10 +151,10 @@ TEST_F(Svhn, OpensTrainExtraAndTest) {
   EXPECT_EQ(data.train->size(), 5);
   EXPECT_EQ(data.classes, 10);
   std::vector<uint8_t> got(3072);
-  EXPECT_EQ(data.train->get(3, got), 4);
+  EXPECT_EQ(as_images(data.train)->get(3, got), 4);
   EXPECT_EQ(got[3], sample(0, 0, 1, 0));
-  EXPECT_EQ(data.train->get(4, got), 0);
-  EXPECT_EQ(data.test->get(0, got), 7);
+  EXPECT_EQ(as_images(data.train)->get(4, got), 0);
+  EXPECT_EQ(as_images(data.test)->get(0, got), 7);
 }
 
 TEST_F(Svhn, WhatIsNotSvhnSaysWhy) {

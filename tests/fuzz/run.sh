@@ -4,13 +4,17 @@
 # pictures, archives and packed caches made here and the files of $TAILOR_CORPUS; a finding is
 # written to BUILD/findings/TARGET and ends the run with an error.
 set -euo pipefail
-names="npy, safetensors, torch_file, numpy_pickle, packed, picture, archive or arrays"
+names="npy, safetensors, torch_file, numpy_pickle, packed, picture, archive, arrays or arpa"
 target=${1:?"run.sh: name a target: $names"}
 seconds=${2:-600}
 source=$(cd "$(dirname "$0")/../.." && pwd)
 build=$(realpath "${3:-$source/build/fuzz}")
 mkdir -p "$build/corpus/$target" "$build/findings/$target"
 case $target in
+  arpa)  # three words of our own
+    printf '%s\n' 'x' '\data\' 'ngram 1=4' 'ngram 2=2' 'ngram 3=1' '\1-grams:' '-99 <s> -0.5' \
+      '-1 </s>' '-0.5 a -0.25' '-0.75 b' '\2-grams:' '-0.5 <s> a -1' '-0.25 a b' '\3-grams:' \
+      '-0.125 <s> a b' '\end\' > "$build/corpus/arpa/three" ;;
   npy | arrays) cp "$source"/tests/tensors/fixtures/*.npy "$build/corpus/$target" ;;
   safetensors) cp "$source"/tests/tensors/fixtures/*.safetensors "$build/corpus/$target" ;;
   packed | picture)  # a few pictures of our own, and a cache of them

@@ -107,6 +107,25 @@ TEST(Version2, WhatVersion1CanSayIsWrittenAsVersion1) {
   EXPECT_EQ(json.find("blocks")->as_array()[0].at("stages").as_array()[0].find("layers"), nullptr);
 }
 
+TEST(Version2, SaysHowWeightsBeginAndWhetherPaddingIsMaskedWhereThatIsUnusual) {
+  NetworkConfig config;
+  Network network = make_network(config, {3, 32, 32}, 10);
+  const Json plain = write_network(network);
+  EXPECT_EQ(plain.find("version"), nullptr);
+  EXPECT_EQ(plain.find("initialisation"), nullptr);
+  EXPECT_EQ(plain.find("masks_padding"), nullptr);
+  network.initialisation = Initialisation::XavierUniform;
+  network.masks_padding = true;
+  const Json json = write_network(network);
+  EXPECT_EQ(json.at("version").as_int(), 2);
+  EXPECT_EQ(json.at("initialisation").as_string(), "xavier_uniform");
+  const Network read = read_network(json, "x");
+  EXPECT_EQ(read.initialisation, Initialisation::XavierUniform);
+  EXPECT_TRUE(read.masks_padding);
+  EXPECT_FALSE(quartz().masks_padding);
+  EXPECT_EQ(quartz().initialisation, Initialisation::HeNormal);
+}
+
 TEST(Version2, ShortFormsTakeRectanglesAndDilations) {
   const Network n =
       read_network(Json::parse(R"({"name": "n", "input": {"channels": 2, "height": 6, "width": 12},

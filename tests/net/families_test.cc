@@ -159,20 +159,35 @@ TEST(ResidualBlock, IsAConvolutionAndASkipOverTwo) {
 }
 
 TEST(NetworkNames, BuildByNameOrListTheNames) {
-  EXPECT_EQ(network_names(),
-            (std::vector<std::string>{"resnet8", "resnet20", "resnet32", "resnet44", "resnet56",
-                                      "resnet110", "resnet8_mlperf_tiny", "resnet18", "resnet34",
-                                      "resnet50", "resnet101", "resnet50_v1", "resnet101_v1",
-                                      "residual_block16", "residual_block32", "residual_block64"}));
+  EXPECT_EQ(network_names(), (std::vector<std::string>{"resnet8",
+                                                       "resnet20",
+                                                       "resnet32",
+                                                       "resnet44",
+                                                       "resnet56",
+                                                       "resnet110",
+                                                       "resnet8_mlperf_tiny",
+                                                       "resnet18",
+                                                       "resnet34",
+                                                       "resnet50",
+                                                       "resnet101",
+                                                       "resnet50_v1",
+                                                       "resnet101_v1",
+                                                       "residual_block16",
+                                                       "residual_block32",
+                                                       "residual_block64",
+                                                       "quartznet5x5_speech",
+                                                       "quartznet10x5_speech",
+                                                       "quartznet15x5_speech",
+                                                       "quartznet5x5_dna"}));
   for (const std::string& name : network_names())
     EXPECT_EQ(network_by_name(name).network.name, name);
   expect_error(
       ErrorKind::Usage,
-      {"--network: unknown network 'resnet21' (did you mean 'resnet20'?); the nearest of 16 are "
+      {"--network: unknown network 'resnet21' (did you mean 'resnet20'?); the nearest of 20 are "
        "resnet20, ",
        "(tailor config networks prints all), or give a description in a .json file"},
       [] { network_by_name("resnet21"); });
-  expect_error(ErrorKind::Usage, {"unknown network 'vgg'; the nearest of 16 are resnet8, "},
+  expect_error(ErrorKind::Usage, {"unknown network 'vgg'; the nearest of 20 are resnet8, "},
                [] { network_by_name("vgg"); });
   expect_error(ErrorKind::Usage, {"--network nowhere.json: there is no such file"},
                [] { network_by_name("nowhere.json"); });

@@ -321,6 +321,39 @@ TEST(InitialTensors, HaveTheRightVariance) {
   EXPECT_EQ(initial_tensor({"x", {6}, TensorRole::BnMean}, 1).to_doubles(), zeros);
 }
 
+TEST(InitialTensors, FollowTheNetworksInitialisation) {
+  // 48 filters over 12 channels and 5 columns: fan-in 60, fan-out 240; depthwise: 5 and 240.
+  const TensorSpec conv{"c", {48, 12, 1, 5}, TensorRole::ConvWeight},
+      depthwise{"d", {48, 1, 1, 5}, TensorRole::ConvWeight},
+      linear{"l", {30, 20}, TensorRole::LinearWeight};
+  auto expect_uniform = [](const Tensor& tensor, double bound) {
+    double largest = 0, squares = 0;
+    for (double v : tensor.to_doubles()) {
+      largest = std::max(largest, std::abs(v));
+      squares += v * v;
+    }
+    EXPECT_LE(largest, bound);
+    EXPECT_GT(largest, 0.95 * bound);
+    const auto n = static_cast<double>(tensor.size());
+    EXPECT_NEAR(squares / n, bound * bound / 3, 5 * bound * bound * std::sqrt(4.0 / 45 / n));
+  };
+  expect_uniform(initial_tensor(conv, 1, Initialisation::XavierUniform), std::sqrt(6.0 / 300));
+  expect_uniform(initial_tensor(depthwise, 1, Initialisation::XavierUniform), std::sqrt(6.0 / 245));
+  expect_uniform(initial_tensor(linear, 1, Initialisation::XavierUniform), std::sqrt(6.0 / 50));
+  expect_uniform(initial_tensor(conv, 1, Initialisation::PyTorch), 1 / std::sqrt(60.0));
+  expect_uniform(initial_tensor(depthwise, 1, Initialisation::PyTorch), 1 / std::sqrt(5.0));
+  expect_uniform(initial_tensor(linear, 1, Initialisation::PyTorch), 1 / std::sqrt(20.0));
+  expect_uniform(
+      initial_tensor({"b", {4000}, TensorRole::ConvBias, 64}, 1, Initialisation::XavierUniform),
+      0.125);
+  Network network = small();
+  network.initialisation = Initialisation::PyTorch;
+  for (const TensorSpec& spec : tensor_specs(network)) {
+    EXPECT_EQ(initial_tensors(network, 3).at(spec.name),
+              initial_tensor(spec, 3, Initialisation::PyTorch));
+  }
+}
+
 TEST(InitialTensors, EveryBiasKnowsItsFanIn) {
   Network network = small();
   network.blocks[1].stages[0] = {{ConvLayer{4, 4, square_window(3, 1, 1), 1, true}}};

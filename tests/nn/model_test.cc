@@ -81,6 +81,12 @@ TEST(OtherNetworks, LibTorchAndTheGraphAgree) {
   bottlenecks.stride_on = StrideOn::First1x1;
   basic.depth = 18;
   basic.join = Join::AfterActivation;
+  NetworkConfig quartz;
+  quartz.family = "quartznet";
+  quartz.width = 6;
+  quartz.quartznet = QuartzNetConfig();
+  quartz.quartznet->blocks = {{5, 1}, {7, 2}};
+  quartz.quartznet->repeat = 3;
   const std::string own = TAILOR_TEST_SOURCE "/../configs/networks/unequal.json";
   const Network pools = read_network(
       Json::parse(
@@ -96,7 +102,8 @@ TEST(OtherNetworks, LibTorchAndTheGraphAgree) {
       "pools");
   for (const Network& given :
        {make_network(tiny, {3, 12, 20}, 7), make_network(bottlenecks, {3, 37, 42}, 5),
-        make_network(basic, {3, 50, 37}, 6), network_by_name(own).network, pools}) {
+        make_network(basic, {3, 50, 37}, 6), make_network(quartz, {5, 1, 41}, 7),
+        network_by_name(own).network, pools}) {
     for (Surgery surgery : {Surgery::Traditional, Surgery::Removed, Surgery::Shortened}) {
       SCOPED_TRACE(fmt::format("{} {}", given.name, static_cast<int>(surgery)));
       Network network = given;

@@ -176,6 +176,17 @@ TEST(KeysWithoutEffect, AreNamedWithTheReason) {
                    "train.schedule.gamma has no effect: it is of train.schedule.kind step",
                    "train.schedule.hold_epochs has no effect: it is of train.schedule.kind "
                    "hold_then_cosine"}));
+  EXPECT_EQ(without_effect(R"({"train": {"schedule": {"kind": "constant", "end": 0.5,
+                              "warmup_start": 0.1}}})"),
+            (Lines{"train.schedule.end has no effect: it is of train.schedule.kind cosine and "
+                   "hold_then_cosine",
+                   "train.schedule.warmup_start has no effect: train.schedule.warmup_steps is 0"}));
+  EXPECT_EQ(without_effect(R"({"train": {"schedule": {"kind": "cosine", "end": 0.5,
+                              "warmup_steps": 9, "warmup_start": 0.1}}})"),
+            Lines{});
+  EXPECT_EQ(without_effect(R"({"ctc": {"beam": 1, "beam_threshold": 0.1, "lm_weight": 1}})"),
+            (Lines{"ctc.beam_threshold has no effect: ctc.beam is 1",
+                   "ctc.lm_weight has no effect: there is no ctc.language_model"}));
   EXPECT_EQ(without_effect(R"({"teacher": {"schedule": {"kind": "step", "hold_epochs": 3}}})"),
             Lines{"teacher.schedule.hold_epochs has no effect: it is of teacher.schedule.kind "
                   "hold_then_cosine"});

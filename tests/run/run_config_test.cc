@@ -88,6 +88,12 @@ TEST(RunConfig, CrossChecks) {
   EXPECT_EQ(
       refusal(R"({"train": {"epochs": 5, "schedule": {"warmup_epochs": 5}}})"),
       "config: /train/schedule/warmup_epochs: expected less than the 5 epochs, got 5 in r20.json");
+  EXPECT_EQ(refusal(R"({"ctc": {"beam": 1, "language_model": "x.arpa"}})"),
+            "config: /ctc/beam: expected 2 or more with a /ctc/language_model, which one path does "
+            "not ask, got 1 in r20.json");
+  EXPECT_EQ(refusal(R"({"train": {"schedule": {"warmup_epochs": 1, "warmup_steps": 9}}})"),
+            "config: /train/schedule/warmup_steps: expected 0 with warmup_epochs, which say it "
+            "too, got 9 in r20.json");
   EXPECT_EQ(
       refusal(R"({"teacher": {"epochs": 5, "schedule": {"hold_epochs": 6}}})"),
       "config: /teacher/schedule/hold_epochs: expected at most the 5 epochs, got 6 in r20.json");

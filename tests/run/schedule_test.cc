@@ -48,6 +48,52 @@ TEST(LearningRate, CosineAndWarmUp) {
   EXPECT_DOUBLE_EQ(learning_rate(s, 0.2, 2, kStep, 10, 0), 0.2);
 }
 
+/// The rate of a step of 10000, in ten epochs.
+double rate_at(const ScheduleConfig& s, double base, int64_t step) {
+  const double epochs = 1.0 / 1000;
+  const auto epoch = static_cast<double>(step / 1000);
+  return learning_rate(s, base, epoch + static_cast<double>(step % 1000) * epochs, epochs, 10, 0);
+}
+
+TEST(LearningRate, WarmUpOfStepsAndACosineToAShareIsBonitos) {
+  ScheduleConfig s = schedule("cosine");
+  s.warmup_steps = 500;
+  s.warmup_start = 0.1;
+  s.end = 0.01;
+  EXPECT_NEAR(rate_at(s, 2e-3, 0), 2.0e-4, 1e-12);
+  EXPECT_NEAR(rate_at(s, 2e-3, 250), 1.1e-3, 1e-12);
+  EXPECT_NEAR(rate_at(s, 2e-3, 500), 2.0e-3, 1e-12);
+  EXPECT_NEAR(rate_at(s, 2e-3, 5000), 1.091754e-3, 5e-10);
+  EXPECT_NEAR(rate_at(s, 2e-3, 10000), 2.0e-5, 1e-12);
+}
+
+TEST(LearningRate, WarmUpFromItsOwnStepIsNeMos) {
+  ScheduleConfig s = schedule("cosine");
+  s.warmup_steps = 1000;
+  EXPECT_NEAR(rate_at(s, .01, 0), 9.990e-6, 5e-10);
+  EXPECT_NEAR(rate_at(s, .01, 500), 5.004995e-3, 5e-10);
+  EXPECT_NEAR(rate_at(s, .01, 999), .01 * 1000 / 1001, 1e-12);
+  EXPECT_NEAR(rate_at(s, .01, 1000), .01, 1e-12);
+  EXPECT_NEAR(rate_at(s, .01, 5500), .005, 1e-12);
+  EXPECT_NEAR(rate_at(s, .01, 10000), 0, 1e-12);
+}
+
+TEST(LearningRate, HoldingBeginsBehindAWarmUpOfSteps) {
+  ScheduleConfig s = schedule("hold_then_cosine");
+  s.warmup_steps = 2000;
+  s.warmup_start = 0;
+  s.end = 0.5;
+  EXPECT_DOUBLE_EQ(rate_at(s, 1, 0), 0);
+  EXPECT_DOUBLE_EQ(rate_at(s, 1, 1000), 0.5);
+  EXPECT_DOUBLE_EQ(rate_at(s, 1, 2000), 1);
+  EXPECT_DOUBLE_EQ(rate_at(s, 1, 6000), 0.75);  // no hold: the cosine falls from there
+  s = schedule("constant");
+  s.warmup_steps = 4000;
+  s.warmup_start = 0.2;
+  EXPECT_DOUBLE_EQ(rate_at(s, 1, 2000), 0.6);
+  EXPECT_DOUBLE_EQ(rate_at(s, 1, 4000), 1);
+}
+
 TEST(LearningRate, AnotherKindIsOneFunction) {
   register_schedule("halves", [](const ScheduleConfig&, const SchedulePoint& at) {
     return std::pow(0.5, std::floor(at.position));

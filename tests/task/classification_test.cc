@@ -63,13 +63,14 @@ TEST(Classification, CountsRightAnswersTheFirstOnTies) {
   const std::vector<float> logits = {1, 3, 2,   // 1
                                      4, 4, 0,   // 0: the first on ties
                                      0, 1, 2};  // 2
-  EXPECT_EQ(task.tally(logits, labelled({1, 1, 2})), std::vector<double>{2});
-  EXPECT_EQ(task.tally(logits, labelled({1, 0, 2})), std::vector<double>{3});
+  EXPECT_EQ(task.tally({logits, {}, Split::Train}, labelled({1, 1, 2})), std::vector<double>{2});
+  EXPECT_EQ(task.tally({logits, {}, Split::Train}, labelled({1, 0, 2})), std::vector<double>{3});
   testing::expect_error(ErrorKind::Internal, {"7 logits for 2 labels"}, [&] {
-    task.tally(std::vector<float>(7), labelled({0, 1}));
+    task.tally({std::vector<float>(7), {}, Split::Train}, labelled({0, 1}));
   });
-  testing::expect_error(ErrorKind::Internal, {"7 logits for 0 labels"},
-                        [&] { task.tally(std::vector<float>(7), labelled({})); });
+  testing::expect_error(ErrorKind::Internal, {"7 logits for 0 labels"}, [&] {
+    task.tally({std::vector<float>(7), {}, Split::Train}, labelled({}));
+  });
 }
 
 TEST(ClassificationMeter, ItsFiguresAreMeansOverImagesAndItsStateComesBack) {

@@ -74,6 +74,30 @@ TEST(Optimizer, NovoGradIsNeMos) {
   expect_losses(c, {1.375723068, 1.328938464, 1.248463895, 1.146668867, 1.033999395});
 }
 
+TEST(Optimizer, NovoGradSeedsAParameterWithItsFirstGradientThatIsNot0) {
+  // NeMo asks whether the second moment is 0, not whether the step is the first.
+  OptimizerConfig c = config_of("novograd");
+  c.betas = {0.8, 0.5};
+  c.weight_decay = 0;
+  Parameters p = small_parameters();
+  const auto optimizer = make_optimizer(c);
+  optimizer->bind(p, {});
+  for (int step = 0; step < 3; ++step) {
+    backward(p);
+    at::NoGradGuard no_grad;
+    p.parameter("b").grad().zero_();
+    optimizer->step(p, c.lr);
+  }
+  const at::Tensor still = p.parameter("b").detach().clone();
+  EXPECT_EQ(at::sub(still, 0.5).abs().max().item<double>(), 0);
+  backward(p);
+  at::NoGradGuard no_grad;
+  const at::Tensor direction = p.parameter("b").grad().div(p.parameter("b").grad().norm());
+  optimizer->step(p, c.lr);
+  const at::Tensor moved = at::sub(still, p.parameter("b"));  // by lr, not by lr / sqrt(1 - beta2)
+  EXPECT_LE(at::sub(moved, direction.mul(c.lr)).abs().max().item<double>(), 1e-7);
+}
+
 TEST(Optimizer, ClippingIsPyTorchsWhateverTheOptimiser) {
   OptimizerConfig c = config_of("adamw");
   c.betas = {0.8, 0.95};

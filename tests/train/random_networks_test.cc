@@ -28,7 +28,7 @@ DataSplits noise_data(const Network& network) {
   data.classes = network.classes();
   const std::vector<double> ones(static_cast<size_t>(data.shape.channels), 1.0);
   data.preprocessing = {std::vector<double>(ones.size(), 0.5), ones};
-  for (Images* split : {&data.train, &data.validation, &data.test}) {
+  for (ExampleSet* split : {&data.train, &data.validation, &data.test}) {
     CounterRandom random(split == &data.train ? 1 : 2, RandomStream::Test, 31);
     const int64_t numbers = kRandomImages * data.shape.size();
     const std::shared_ptr<float> pixels(new float[static_cast<size_t>(numbers)],
@@ -61,8 +61,9 @@ class LabelledPositions : public Task {
       labels[i] = (indices[i / static_cast<size_t>(positions_)] + n % positions_) % classes_;
     }
   }
-  std::string objective() const override { return "cross_entropy_of_positions"; }
-  std::vector<double> tally(Span<const float> outputs, const Batch& batch) const override {
+  ObjectiveSpec objective() const override { return "cross_entropy_of_positions"; }
+  std::vector<double> tally(const Answers& answers, const Batch& batch) const override {
+    const Span<const float> outputs = answers.outputs;
     const auto labels = batch.targets.as<int64_t>();
     const size_t row = outputs.size() / labels.size();
     EXPECT_EQ(static_cast<int64_t>(row), classes_);
@@ -79,12 +80,12 @@ class LabelledPositions : public Task {
 };
 
 void register_position_loss() {
-  register_objective("cross_entropy_of_positions",
-                     {[](const at::Tensor& outputs, const DeviceBatch& batch) {
-                        return at::cross_entropy_loss(outputs.flatten(0, 1),
-                                                      batch.targets.flatten(0, 1));
-                      },
-                      nullptr});
+  register_objective(
+      "cross_entropy_of_positions",
+      {[](const at::Tensor& outputs, const DeviceBatch& batch, const ObjectiveSpec& /*spec*/) {
+         return at::cross_entropy_loss(outputs.flatten(0, 1), batch.targets.flatten(0, 1));
+       },
+       nullptr});
 }
 
 /// Its first skip goes before the second epoch: shortened where the seed is odd and its chain can

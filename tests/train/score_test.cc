@@ -26,7 +26,10 @@ const Classification& task() {
 }
 
 StepResult result(double loss, double correct) {
-  return {at::scalar_tensor(loss, at::kFloat), at::full({1}, correct, at::kDouble), at::Tensor()};
+  StepResult r;
+  r.loss = at::scalar_tensor(loss, at::kFloat);
+  r.tally = at::full({1}, correct, at::kDouble);
+  return r;
 }
 Batch batch_of(int64_t count) {
   Batch batch;
@@ -36,7 +39,7 @@ Batch batch_of(int64_t count) {
 
 TEST(Score, OnTheCpuEveryResultIsReadAtOnce) {
   ClassificationMeter meter;
-  Score score(task(), meter, at::kCPU);
+  Score score(task(), Split::Train, meter, at::kCPU);
   EXPECT_FALSE(score.add(result(0.5, 3), batch_of(4)));
   EXPECT_EQ(meter.state(), Json::object({{"images", 4}, {"correct", 3}, {"loss_sum", 2.0}}));
 }
@@ -44,7 +47,8 @@ TEST(Score, OnTheCpuEveryResultIsReadAtOnce) {
 TEST(Score, OnADeviceSeveralAreReadTogetherWithTheSameSums) {
   // The device is only named: nothing of these results is on it.
   ClassificationMeter waiting, at_once;
-  Score device(task(), waiting, at::Device(at::kCUDA, 0), 3), cpu(task(), at_once, at::kCPU);
+  Score device(task(), Split::Train, waiting, at::Device(at::kCUDA, 0), 3),
+      cpu(task(), Split::Train, at_once, at::kCPU);
   const double losses[] = {0.1, 0.7, 0.3, 1.9, 2.7};
   for (int i = 0; i < 5; ++i) {
     device.add(result(losses[i], i), batch_of(5 + i));
@@ -58,7 +62,7 @@ TEST(Score, OnADeviceSeveralAreReadTogetherWithTheSameSums) {
 
 TEST(Score, SaysWhichLossWasNoNumberHoweverLateItIsRead) {
   ClassificationMeter meter;
-  Score score(task(), meter, at::Device(at::kCUDA, 0), 4);
+  Score score(task(), Split::Train, meter, at::Device(at::kCUDA, 0), 4);
   score.add(result(0.5, 1), batch_of(2));
   score.add(result(std::numeric_limits<double>::infinity(), 1), batch_of(2));
   score.add(result(std::numeric_limits<double>::quiet_NaN(), 1), batch_of(2));
@@ -79,7 +83,7 @@ TEST(Score, TheObjectiveCountsAsTheTaskDoes) {
     const at::Tensor counted = find_objective("cross_entropy")
                                    .tally(at::from_blob(const_cast<float*>(logits.data()), {4, 3}),
                                           to_device(batch, at::kCPU));
-    EXPECT_EQ(counted.item<double>(), task().tally(logits, batch)[0]);
+    EXPECT_EQ(counted.item<double>(), task().tally({logits, {}, Split::Train}, batch)[0]);
   }
 }
 

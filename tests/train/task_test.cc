@@ -67,8 +67,9 @@ class Brightness : public Task {
       }
     }
   }
-  std::string objective() const override { return "squared_distance"; }
-  std::vector<double> tally(Span<const float> outputs, const Batch& batch) const override {
+  ObjectiveSpec objective() const override { return "squared_distance"; }
+  std::vector<double> tally(const Answers& answers, const Batch& batch) const override {
+    const Span<const float> outputs = answers.outputs;
     double sum = 0;
     for (size_t i = 0; i < outputs.size(); ++i)
       sum += std::abs(outputs[i] - batch.targets.as<float>()[i]);
@@ -78,7 +79,8 @@ class Brightness : public Task {
 };
 
 RunSpec brightness_run() {
-  register_objective("squared_distance", {[](const at::Tensor& outputs, const DeviceBatch& batch) {
+  register_objective("squared_distance", {[](const at::Tensor& outputs, const DeviceBatch& batch,
+                                             const ObjectiveSpec& /*spec*/) {
                                             return at::mse_loss(outputs, batch.targets);
                                           },
                                           nullptr});

@@ -294,6 +294,21 @@ TEST(Trainer, ALastBatchOfOneImageLeavesFiniteStatistics) {
   EXPECT_TRUE(std::isfinite(line.at("validation_loss").as_number()));
 }
 
+TEST(Trainer, AWarmUpThatTheStepsDoNotEndIsRefused) {
+  RunConfig config = small_config();
+  config.train.epochs = 1;
+  config.train.schedule.warmup_steps = 1000;
+  Fixture f(config);
+  const auto steps = EpochBatches{f.spec.data.train->size(), config.train.batch_size}.count();
+  testing::expect_error(
+      ErrorKind::Config,
+      {"/train/schedule/warmup_steps", fmt::format("less than the {} steps", steps), "1000"},
+      [&] { f.run("run"); });
+  config.train.schedule.warmup_steps = steps - 1;
+  Fixture g(config);
+  EXPECT_NO_THROW(g.run("run"));
+}
+
 TEST(Trainer, BatchesOfOneImageOverOnePixelAreRefusedWithTheLayer) {
   RunConfig config = single_pixel_config();
   config.train.batch_size = 1;

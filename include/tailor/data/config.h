@@ -27,6 +27,42 @@ struct MixupConfig {
   double alpha = 0.2;
 };
 
+/// Rectangles of the features set to 0, the mean (DeVries and Taylor 2017; NeMo 1.x).
+struct SpecCutoutConfig {
+  int64_t rectangles = 5;
+  int64_t filters = 50, frames = 120;  // most of each
+};
+/// Whole filters and whole frames set to 0 (Park et al. 2019; the widths are NVIDIA's).
+struct SpecAugmentConfig {
+  int64_t filter_masks = 2, filters = 15;
+  int64_t frame_masks = 2, frames = 55;
+};
+struct SpeedConfig {
+  double change = 0.1;  // of the tempo and of the pitch with it
+};
+struct DitherConfig {
+  double deviation = 1e-5;  // of samples in -1..1
+};
+
+/// What happens to signs of a text that the alphabet lacks.
+enum class OtherSigns { Error, Drop };
+TAILOR_ENUMERATORS(OtherSigns, "error", "drop")
+
+/// Which speech is which split's.
+struct SpeechConfig {
+  /// librispeech: folders of sets; manifest: files. Empty: by their names.
+  std::vector<std::string> train, validation, test;
+  double max_seconds = 16.7;  // of training examples
+  OtherSigns other_signs = OtherSigns::Error;
+};
+
+/// Simulated current of a nanopore (R9.4 chemistry at 450 bases/s and 4 kHz).
+struct SignalConfig {
+  int64_t chunk = 3600;  // samples
+  double dwell = 9;      // mean samples a base
+  double noise = 0.15;   // deviation of a sample within a base, and of a base from its model
+};
+
 /// Of data.image_size.
 constexpr int64_t kLargestImageSize = 4096;
 
@@ -48,6 +84,12 @@ struct DataConfig {
   ColorJitterConfig color_jitter;
   CutoutConfig cutout;
   MixupConfig mixup;
+  SpecCutoutConfig spec_cutout;
+  SpecAugmentConfig spec_augment;
+  SpeedConfig speed;
+  DitherConfig dither;
+  SpeechConfig speech;
+  SignalConfig signal;
 
   bool augments(const char* name) const;
   /// Pictures of any size, of which image_size says what the network sees.

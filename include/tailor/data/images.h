@@ -13,9 +13,7 @@
 
 #include "tailor/core/json.h"
 #include "tailor/core/span.h"
-#include "tailor/data/config.h"
-#include "tailor/tensors/map_shape.h"
-#include "tailor/tensors/preprocessing.h"
+#include "tailor/data/examples.h"
 
 namespace tailor::data {
 
@@ -60,10 +58,9 @@ const char* pixel_type_name(PixelType type);  // "U16"
 void bytes_to_values(Span<const uint8_t> bytes, Span<float> values);
 
 /// Images of U8 are read as bytes, which is fast, or as values; all others as values only.
-class ImageDataset {
+class ImageDataset : public Examples {
  public:
-  virtual ~ImageDataset() = default;
-  virtual int64_t size() const = 0;
+  ExampleKind kind() const override { return ExampleKind::Images; }
   virtual PixelType pixel_type() const { return PixelType::U8; }
   /// Writes the image as evaluation sees it (images of other sizes: short side resized, then the
   /// centre), in the shape of its DataSplits, HWC; returns the label.
@@ -78,10 +75,7 @@ class ImageDataset {
                                      Span<float> values_hwc) const;
   /// Size of the image as it is stored; {0, 0} in sets whose images all have one shape.
   virtual Extent extent(int64_t /*index*/) const { return {}; }
-  /// A number that names the image whatever view it is seen through; the key of its augmentation.
-  virtual int64_t id(int64_t index) const { return index; }
-  /// Name of the image in a report.
-  virtual std::string name(int64_t index) const { return fmt::format("image {}", id(index)); }
+  std::string name(int64_t index) const override { return fmt::format("image {}", id(index)); }
   /// Reading an image takes so long that a batch is worth threads.
   virtual bool decodes() const { return false; }
   /// What its files were like, as far as they have been read.
@@ -89,45 +83,8 @@ class ImageDataset {
 };
 using Images = std::shared_ptr<const ImageDataset>;
 
-/// More than this no set may tell apart: a label beyond is a damaged one.
-constexpr int64_t kMostClasses = 1'000'000;
-
-struct DataSplits {
-  std::string name;
-  MapShape shape{3, 32, 32};
-  int64_t classes = 0;
-  /// Of folders, or the order that order_classes gave the labels; empty where the labels are
-  /// numbers or those of an official set.
-  std::vector<std::string> class_names;
-  bool more_classes = false;  // `classes` is the largest label of test images alone, and one
-  Preprocessing preprocessing;
-  Images train;
-  Images validation;  // null without a validation split
-  Images test;
-};
-
-/// Opens a data set. Throws Data with path, expected and found; the message of a missing set names
-/// the command that fetches it.
-DataSplits open_data(const DataConfig& config);
-/// The test images alone; there need not be others.
-DataSplits open_test_data(const DataConfig& config);
-/// What there is: `train` is null where there are test images alone, which open_data refuses.
-DataSplits open_any_data(const DataConfig& config);
-/// Throws Data unless a network with this input and so many classes, of these names where both know
-/// them, can be run on the data. A set without names has the official ones (official_class_names),
-/// for which the network may have other words, but not at each other's places.
-void verify_data_fits(const DataSplits& data, MapShape input, int64_t classes,
-                      const std::string& network, const std::vector<std::string>& class_names = {});
-/// Where the set has the classes of `class_names` in another order, be they its own or the official
-/// ones, its labels become places in that one, with a warning.
-void order_classes(DataSplits& data, const std::vector<std::string>& class_names);
-/// Mean and deviation of a data set by name; empty where the files say them (packed).
-Preprocessing usual_preprocessing(const std::string& data_name);
-/// In the order of the labels; empty for sets that name none, and for no set ("").
-std::vector<std::string> official_class_names(const std::string& data_name);
-/// sha256 over the names of classes and training images: tells a user's own set from what it was
-/// before pictures or classes came or went.
-std::string names_digest(const DataSplits& data);
+/// The set as images; null stays null. Throws Unsupported naming what it has instead.
+Images as_images(const ExampleSet& set);
 
 /// The images `indices` of another set, in that order.
 Images make_subset(Images base, std::vector<int64_t> indices);

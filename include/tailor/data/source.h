@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tailor/core/enumerators.h"
+#include "tailor/data/examples.h"
 #include "tailor/data/images.h"
 
 namespace tailor::data {
@@ -25,6 +26,7 @@ struct SourceTraits {
   bool extra = false;      // has more training images on demand (data.extra)
   bool packed = false;     // what tailor data pack made
   bool fetched = true;     // scripts/fetch_data.sh knows it, so that ./data may have it
+  ExampleKind kind = ExampleKind::Images;
 };
 
 /// What is asked of a source.
@@ -40,9 +42,10 @@ class DataSource {
   const SourceTraits& traits() const { return traits_; }
   /// Whether files to train with are there.
   virtual bool has_training_files(const DataConfig& /*config*/) const { return true; }
-  /// Test images, and training images where they are asked for; all of them. `splits` comes with
-  /// what the traits say. Throws Data with path, expected and found; the message of a missing set
-  /// names the command that fetches it.
+  /// Test examples, and training examples where they are asked for; all of them. A set with a
+  /// validation split of its own has it in `splits` too, and then none is drawn; one without test
+  /// examples is tested on that. `splits` comes with what the traits say. Throws Data with path,
+  /// expected and found; the message of a missing set names the command that fetches it.
   virtual void open(const DataConfig& config, const OpenRequest& request,
                     DataSplits& splits) const = 0;
 

@@ -79,6 +79,13 @@ struct Block {
 /// The mean of each channel (or the whole map, flattened) and a linear layer "fc".
 Layers linear_head(int64_t classes, bool average = true);
 
+/// What a network's weights are before it has learnt. Convolutions he_normal: normal with fan-out
+/// (He et al. 2015); xavier_uniform: uniform with the mean of both fans (Glorot and Bengio 2010);
+/// pytorch: uniform in ±1/√fan_in, PyTorch's default (a Kaiming with a = √5). Linear weights are
+/// Xavier's where convolutions are, else uniform in ±1/√fan_in, as every bias; BN is 1 and 0.
+enum class Initialisation { HeNormal, XavierUniform, PyTorch };
+TAILOR_ENUMERATORS(Initialisation, "he_normal", "xavier_uniform", "pytorch")
+
 /// Blocks in a row and a chain of layers behind them, the head. A head with a linear layer or a
 /// global pooling answers once; any other one at every position of its map.
 struct Network {
@@ -87,6 +94,9 @@ struct Network {
   Join join = Join::BeforeActivation;
   double bn_epsilon = 1e-5;
   double bn_momentum = 0.1;
+  Initialisation initialisation = Initialisation::HeNormal;
+  /// Whether columns beyond an example's length are set to 0 before every convolution.
+  bool masks_padding = false;
   std::vector<Block> blocks;
   Layers head;
 
@@ -158,10 +168,10 @@ std::vector<TensorSpec> layer_specs(const NamedLayer& layer, const MapShape& in)
 std::vector<TensorSpec> skip_specs(const Skip& skip, const MapShape& from);
 int64_t parameter_count(const std::vector<TensorSpec>& specs);
 
-/// Initial values, a function of (seed, name): convolutions He normal with fan-out (He et al.
-/// 2015), BN 1 and 0; the linear weight and every bias uniform in ±1/√fan_in (PyTorch's default).
+/// Initial values, a function of (seed, name) and the network's `initialisation`.
 TensorMap initial_tensors(const Network& network, int64_t seed);
-Tensor initial_tensor(const TensorSpec& spec, int64_t seed);
+Tensor initial_tensor(const TensorSpec& spec, int64_t seed,
+                      Initialisation how = Initialisation::HeNormal);
 /// Throws Data naming every tensor that is missing, left over or of another shape.
 void verify_tensors(const Network& network, const TensorMap& tensors, const std::string& where);
 
@@ -177,6 +187,17 @@ int64_t parameter_count(const Network& network);
 /// Multiply-accumulates of a layer, and of one image with its skips.
 int64_t mac_count(const PlacedLayer& layer);
 int64_t mac_count(const Network& network);
+
+/// Columns behind layers, of so many before them, be the network's own input wider or narrower. 0
+/// where a window does not fit.
+int64_t output_length(const Layer& layer, int64_t columns);
+int64_t output_length(const Layers& layers, int64_t columns);
+/// Positions that a network answers, of an input of so many columns.
+int64_t output_length(const Network& network, int64_t columns);
+/// Input columns from one answered position to the next.
+int64_t time_stride(const Network& network);
+/// Input columns that one answered position reads, skips included.
+int64_t receptive_field(const Network& network);
 
 /// The first batch norm on a map of 1 x 1, where a batch of one image has no variance; empty: none.
 std::string single_pixel_batch_norm(const Network& network);

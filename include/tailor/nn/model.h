@@ -27,6 +27,10 @@ struct ConvCall {
   at::Tensor input, weight, bias, output;
 };
 
+/// Of a batch whose examples differ in length: the columns that each has of its own, from the left;
+/// none: all have all. Only a network that masks its padding reads them.
+using Lengths = std::vector<int64_t>;
+
 class Model {
  public:
   /// Throws Data if the tensors do not fit the network.
@@ -37,13 +41,15 @@ class Model {
   const Parameters& parameters() const { return parameters_; }
   at::Device device() const { return parameters_.device(); }
 
-  /// x: float32 [n, channels, height, width], channels-last. Returns logits [n, classes], or
-  /// [n, positions, classes] row by row where the head answers per position. In training, batch
-  /// norm uses and updates batch statistics.
-  at::Tensor forward(const at::Tensor& x, bool training, std::vector<ConvCall>* calls = nullptr);
+  /// x: float32 [n, channels, height, width], channels-last, of any width that the head takes.
+  /// Returns logits [n, classes], or [n, positions, classes] row by row where the head answers per
+  /// position: of an example's length the first net::output_length, the others mean nothing. In
+  /// training, batch norm uses and updates batch statistics, padding included.
+  at::Tensor forward(const at::Tensor& x, bool training, const Lengths& lengths = {},
+                     std::vector<ConvCall>* calls = nullptr);
   /// Moves every running statistic to (1 - momentum) · old + momentum · that of x, and nothing
   /// else: with momenta 1, 1/2, 1/3, … they become the means over the batches.
-  void absorb_statistics(const at::Tensor& x, double momentum);
+  void absorb_statistics(const at::Tensor& x, double momentum, const Lengths& lengths = {});
 
   /// Takes an altered description: the tensors that it has no more are gone, those of `added` have
   /// come, all others keep their values; gradients are 0.
@@ -53,7 +59,7 @@ class Model {
   TensorMap tensors() const { return parameters_.tensors(); }
 
  private:
-  at::Tensor run(const at::Tensor& x, bool training, double bn_momentum,
+  at::Tensor run(const at::Tensor& x, bool training, double bn_momentum, const Lengths& lengths,
                  std::vector<ConvCall>* calls);
 
   Network network_;
@@ -70,7 +76,7 @@ class FrozenModel {
  public:
   FrozenModel(const Network& network, const TensorMap& tensors, at::Device device = at::kCPU);
   /// As Model::forward in eval mode, up to rounding. The result may be used in a loss.
-  at::Tensor forward(const at::Tensor& x) const;
+  at::Tensor forward(const at::Tensor& x, const Lengths& lengths = {}) const;
 
  private:
   Network network_;

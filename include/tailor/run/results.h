@@ -27,6 +27,8 @@ struct EpochMetrics {
   int64_t epoch = 0;
   double lr = 0;
   std::vector<RecordedFigure> train = {{"loss", false, {}}, {}}, validation = train;
+  /// The parts of the training loss before they are weighted; null without a teacher.
+  std::optional<double> objective, distance;
   int64_t skips = 0;
   double seconds = 0, examples_per_s = 0;
   std::string unit = "image";  // one example, in the last key
@@ -63,7 +65,7 @@ struct RunSummary {
   std::string unit = "image";
   void describe(RecordVisitor& v);
 };
-/// Throws Config where it is no summary of a classification's run.
+/// Whatever its task's figure. Throws Config where it is no summary.
 RunSummary read_summary(const std::string& path);
 
 }  // namespace tailor::run

@@ -11,6 +11,7 @@
 #include "tailor/design/config.h"
 #include "tailor/net/config.h"
 #include "tailor/surgery/config.h"
+#include "tailor/task/config.h"
 
 namespace tailor::run {
 
@@ -33,6 +34,9 @@ struct OptimizerConfig {
 struct ScheduleConfig {
   std::string kind = "hold_then_cosine";
   int64_t warmup_epochs = 0;
+  int64_t warmup_steps = 0;            // another warm-up, before the schedule; 0: none
+  std::optional<double> warmup_start;  // its first step's share; default: one of n+1 equal parts
+  double end = 0;                      // share that a cosine falls to
   std::optional<int64_t>
       hold_epochs;  // hold_then_cosine: default ends alpha epochs after the last edit
   int64_t step_epochs = 30;
@@ -70,6 +74,7 @@ struct RunConfig {
   std::optional<TeacherConfig> teacher;
   SurgeryConfig surgery;
   DistillConfig distill;
+  CtcConfig ctc;
   TrainConfig train;
   RuntimeConfig runtime;
   ExportConfig exporting;

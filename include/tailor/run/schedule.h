@@ -11,6 +11,7 @@ namespace tailor::run {
 struct SchedulePoint {
   double position = 0;
   int64_t epochs = 0, hold_epochs = 0;
+  double warmup = 0;  // of ScheduleConfig::warmup_steps: here a schedule begins
 };
 /// The share of the base rate at a point.
 using Schedule = std::function<double(const ScheduleConfig&, const SchedulePoint&)>;
@@ -19,8 +20,9 @@ void register_schedule(const char* kind, Schedule schedule);
 
 /// Rate of the step that begins at `position` epochs (fractional) of `epochs` and is `step` epochs
 /// long. hold_epochs is used by hold_then_cosine. Throws Config for a kind that nobody registered.
-/// A warm-up rises linearly over its steps and ends on the whole rate: of n steps the first has
-/// 1/n.
+/// A warm-up of epochs rises linearly over its steps and ends on the whole rate: of n steps the
+/// first has 1/n. One of n steps rises from warmup_start, and step n, counted from 0, has the whole
+/// rate; what falls as a cosine does so from there.
 double learning_rate(const ScheduleConfig& schedule, double base, double position, double step,
                      int64_t epochs, int64_t hold_epochs);
 

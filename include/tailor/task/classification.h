@@ -13,8 +13,6 @@
 namespace tailor::task {
 
 int64_t predicted_class(Span<const float> logits);
-/// Throws Unsupported where a network `answers` at every position of a map: an image has one label.
-void verify_classifies(bool per_position, const MapShape& answers, const std::string& network);
 
 /// Images, right answers and the loss.
 class ClassificationMeter : public Meter {
@@ -44,8 +42,8 @@ class Classification : public Task {
   int64_t size(Split split) const override;
   void collate(Split split, Span<const int64_t> indices, std::optional<int64_t> epoch,
                Batch& batch) const override;
-  std::string objective() const override { return "cross_entropy"; }
-  std::vector<double> tally(Span<const float> logits, const Batch& batch) const override;
+  ObjectiveSpec objective() const override { return "cross_entropy"; }
+  std::vector<double> tally(const Answers& answers, const Batch& batch) const override;
   std::unique_ptr<Meter> meter() const override;
 
  private:

@@ -10,6 +10,8 @@
 
 #include "tailor/core/json.h"
 #include "tailor/core/span.h"
+#include "tailor/data/images.h"
+#include "tailor/task/config.h"
 #include "tailor/tensors/tensor.h"
 
 namespace tailor::task {
@@ -18,8 +20,10 @@ namespace tailor::task {
 struct Batch {
   int64_t count = 0;
   Tensor inputs;   // F32 [count, rows, columns, channels]
-  Tensor targets;  // what the objective wants: I64 [count] of classes, F32 [count, ...] of numbers
-  std::vector<int64_t> lengths, target_lengths;  // of each, where they differ; else empty
+  Tensor targets;  // what the objective wants: I64 [count] of classes, [count, most] of labels
+                   // (0 behind an example's own), F32 [count, ...] of numbers
+  /// Of each example: columns that are its own and not padding, and labels. Empty of images.
+  std::vector<int64_t> lengths, target_lengths;
   /// Of mixed examples: the targets of example n count by this, those of example count-1-n by the
   /// rest.
   double share = 1;
@@ -60,7 +64,24 @@ class Meter {
   virtual void restore(const Json& state) = 0;
 };
 
+/// What is minimised: a name, for which train/objective.h has the function, and how.
+struct ObjectiveSpec {
+  std::string name;   // "cross_entropy", "ctc"
+  int64_t blank = 0;  // of CTC: the output that is no label
+  CtcConfig ctc;
+
+  ObjectiveSpec(std::string n) : name(std::move(n)) {}  // NOLINT: a name is a specification
+  ObjectiveSpec(const char* n) : name(n) {}             // NOLINT
+};
+
 enum class Split { Train, Validation, Test };
+
+/// What a network answered to a batch, on the host.
+struct Answers {
+  Span<const float> outputs;       // batch.count rows of equal length
+  std::vector<int64_t> positions;  // of each example: answers that are its own; empty: all
+  Split split = Split::Train;
+};
 
 class Task {
  public:
@@ -74,12 +95,24 @@ class Task {
   /// several threads, each with its own batch.
   virtual void collate(Split split, Span<const int64_t> indices, std::optional<int64_t> epoch,
                        Batch& batch) const = 0;
-  /// Name of the loss that is minimised: "cross_entropy".
-  virtual std::string objective() const = 0;
-  /// What the network's answers to a batch add to a meter, besides their loss. `outputs` are
-  /// batch.count rows of equal length.
-  virtual std::vector<double> tally(Span<const float> outputs, const Batch& batch) const = 0;
+  /// Which training examples an epoch has, in which order, for steps of `batch_size`: by default
+  /// all of them, shuffled as a function of (seed, epoch).
+  virtual std::vector<int64_t> order(int64_t seed, int64_t epoch, int64_t batch_size) const;
+  /// The loss that is minimised.
+  virtual ObjectiveSpec objective() const = 0;
+  /// What the network's answers to a batch add to a meter, besides their loss. Those of training
+  /// batches are looked at on the way and may be judged more cheaply.
+  virtual std::vector<double> tally(const Answers& answers, const Batch& batch) const = 0;
   virtual std::unique_ptr<Meter> meter() const = 0;
 };
+
+/// The task of a set of examples: their kind says which. Augmentation is the configuration's, by
+/// `seed`; preprocessing is of images alone.
+std::shared_ptr<const Task> make_task(const DataSplits& data, const Preprocessing& preprocessing,
+                                      const DataConfig& config, const CtcConfig& ctc, int64_t seed);
+/// Throws Unsupported where a network's answers are none to such examples: an image has one, a
+/// sequence one at every position.
+void verify_answers(ExampleKind kind, bool per_position, const MapShape& answers,
+                    const std::string& network);
 
 }  // namespace tailor::task

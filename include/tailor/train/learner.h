@@ -18,15 +18,18 @@ struct StepResult {
   at::Tensor loss;     // float32 scalar: what was minimised, the teacher's term included
   at::Tensor tally;    // of the objective; undefined where it has none
   at::Tensor outputs;  // of the network before the step
+  /// The two parts of the loss before they are weighted; undefined without a teacher.
+  at::Tensor objective, distance;
+  std::vector<int64_t> positions;  // of each example: outputs that are its own; empty: all
 };
 
 class Learner {
  public:
-  /// `saved`: slots to go on with. `objective` and `optimizer` are looked up by name.
-  Learner(Model model, const std::string& objective, const OptimizerConfig& optimizer,
+  /// `saved`: slots to go on with. The functions of both are looked up by name.
+  Learner(Model model, const ObjectiveSpec& objective, const OptimizerConfig& optimizer,
           const OptimizerSlots& saved = {});
 
-  /// From now on beta · MSE to the teacher's outputs + (1 - beta) · objective is minimised.
+  /// From now on beta · distance to the teacher's outputs + (1 - beta) · objective is minimised.
   void follow(FrozenModel teacher, double beta);
 
   /// Nothing waits for the device.
@@ -45,6 +48,7 @@ class Learner {
   Model model_;
   std::optional<FrozenModel> teacher_;
   double beta_ = 0;
+  ObjectiveSpec spec_;
   Objective objective_;
   double clip_norm_ = 0;
   std::unique_ptr<Optimizer> optimizer_;

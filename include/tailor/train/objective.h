@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "tailor/nn/model.h"
 #include "tailor/task/task.h"
 
 namespace tailor::train {
@@ -16,16 +17,23 @@ struct DeviceBatch {
   at::Tensor inputs;   // float32 [count, channels, rows, columns], channels-last
   at::Tensor targets;  // in the type and shape of Batch::targets
   std::vector<int64_t> lengths, target_lengths;
+  std::vector<int64_t> positions;  // answers that are an example's own; empty: all of them
   double share = 1;
 };
 /// Does not wait for the device; `batch` may be filled again at once unless `device` is the CPU.
 DeviceBatch to_device(const Batch& batch, at::Device device);
+/// For this network, on its device: with its positions.
+DeviceBatch to_device(const Batch& batch, const Model& model);
 
 struct Objective {
   /// Mean over the batch of what is minimised, a scalar that autograd can go back from.
-  at::Tensor (*loss)(const at::Tensor& outputs, const DeviceBatch& batch) = nullptr;
+  at::Tensor (*loss)(const at::Tensor& outputs, const DeviceBatch& batch,
+                     const ObjectiveSpec& spec) = nullptr;
   /// Task::tally on the device, a vector; null: the outputs go to the host and the task counts.
   at::Tensor (*tally)(const at::Tensor& outputs, const DeviceBatch& batch) = nullptr;
+  /// How far a student's outputs are from its teacher's, a scalar; null: the mean squared error.
+  at::Tensor (*distance)(const at::Tensor& outputs, const at::Tensor& teacher,
+                         const DeviceBatch& batch) = nullptr;
 };
 void register_objective(const std::string& name, Objective objective);
 /// Throws Internal for a name that nobody registered.

@@ -25,7 +25,11 @@ struct EpochEnd {
   double lr = 0;  // at its first step
   std::vector<Figure> train;
   std::optional<std::vector<Figure>> validation;
-  double seconds = 0;  // of training, in this process
+  struct Parts {
+    double objective = 0, distance = 0;
+  };
+  std::optional<Parts> parts;  // of the training loss, before they are weighted
+  double seconds = 0;          // of training, in this process
   double examples_per_s = 0;
 };
 

@@ -45,7 +45,8 @@ struct RunResult {
 };
 
 /// A batch norm over one pixel needs batches of two images. Throws Config (or Data, of a single
-/// training image) naming the layer; `pointer` is the training's place in the configuration.
+/// training image) naming the layer; `pointer` is the training's place in the configuration. Config
+/// also of a warm-up of steps that the training does not have.
 void verify_batches(const TrainConfig& config, const Network& network, int64_t images,
                     const std::string& pointer, const std::string& source);
 

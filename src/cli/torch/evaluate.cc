@@ -14,7 +14,8 @@ class TorchEvaluator : public Evaluator {
  public:
   explicit TorchEvaluator(const std::string& path) : checkpoint_(load_checkpoint(path)) {
     const Network& network = checkpoint_.network;
-    verify_classifies(network.answers_per_position(), output_shape(network), path);
+    verify_answers(ExampleKind::Images, network.answers_per_position(), output_shape(network),
+                   path);
     const RunConfig run = read_run_config(checkpoint_.config, path);
     title = path;
     backend = "libtorch", how = "LibTorch, float32";

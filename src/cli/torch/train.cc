@@ -39,8 +39,9 @@ void print_summary(const std::string& folder, bool json) {
   fmt::print("{}: {} with {} skips ({} before), {} parameters, {} epochs in {:.0f} s\n", folder,
              s.network, s.skips, s.skips_before, s.parameters, s.epochs, s.seconds);
   if (!s.teacher.is_null()) {
-    fmt::print("teacher  validation {}  test {}\n", percent(s.teacher.find("validation_accuracy")),
-               percent(s.teacher.find("test_accuracy")));
+    const std::string& figure = s.last.test.name;
+    fmt::print("teacher  validation {}  test {}\n", percent(s.teacher.find("validation_" + figure)),
+               percent(s.teacher.find("test_" + figure)));
   }
   print_part("last", s.last);
   if (s.best) print_part("best", *s.best);
@@ -254,7 +255,7 @@ int torch_train(const TrainOptions& options) {
   const int threads = set_torch_threads(loaded.config.runtime.threads);
   folder.sign(threads);
   const DataSplits& data = run.data();
-  log_info("train", "{}: {} on {}, {} training, {} validation, {} test images, {} threads{}",
+  log_info("train", "{}: {} on {}, {} training, {} validation, {} test examples, {} threads{}",
            output, loaded.source, data.name, data.train->size(),
            data.validation ? data.validation->size() : 0, data.test->size(), threads,
            device.is_cpu() ? "" : ", " + device.str());

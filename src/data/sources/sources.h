@@ -13,6 +13,10 @@ std::unique_ptr<DataSource> make_packed_source();
 std::unique_ptr<DataSource> make_npy_source();
 std::unique_ptr<DataSource> make_mlperf_tiny_source();
 std::unique_ptr<DataSource> make_synthetic_source();
+std::unique_ptr<DataSource> make_librispeech_source();
+std::unique_ptr<DataSource> make_manifest_source();
+std::unique_ptr<DataSource> make_bonito_source();
+std::unique_ptr<DataSource> make_squiggle_source();
 
 /// data.root, else $TAILOR_DATA, else ./data; and which of them, for messages.
 struct DataRoot {

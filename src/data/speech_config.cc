@@ -1,0 +1,107 @@
+// The keys of speech: which sets are which split's, and the augmentations of its features.
+#include <algorithm>
+
+#include "data/speech.h"
+
+namespace tailor::data {
+namespace {
+
+constexpr const char* kImageAugmentations[] = {
+    "pad_crop", "random_crop", "random_resized_crop", "flip", "color_jitter", "cutout", "mixup"};
+constexpr const char* kSpeechAugmentations[] = {"dither", "speed", "spec_cutout", "spec_augment"};
+
+bool is_named(Names names, const std::string& wanted) {
+  return std::find(names.begin(), names.end(), wanted) != names.end();
+}
+
+void describe_speech_augmentation(RecordVisitor& v, DataConfig& c) {
+  v.record(
+      "spec_cutout",
+      [&](RecordVisitor& r) {
+        r.integer("rectangles", c.spec_cutout.rectangles, 1, 100, "How many.");
+        r.integer("filters", c.spec_cutout.filters, 1, kSpeechFilters,
+                  "Most mel filters that one covers.");
+        r.integer("frames", c.spec_cutout.frames, 1, 10000,
+                  "Most frames (of 10 ms) that one covers.");
+      },
+      "Parameters of spec_cutout, which sets rectangles of the features to 0, their mean.");
+  v.record(
+      "spec_augment",
+      [&](RecordVisitor& r) {
+        r.integer("filter_masks", c.spec_augment.filter_masks, 0, 100, "Bands of filters.");
+        r.integer("filters", c.spec_augment.filters, 1, kSpeechFilters,
+                  "Most mel filters of a band.");
+        r.integer("frame_masks", c.spec_augment.frame_masks, 0, 100, "Spans of frames.");
+        r.integer("frames", c.spec_augment.frames, 1, 10000, "Most frames (of 10 ms) of a span.");
+      },
+      "Parameters of spec_augment, which sets whole filters and whole frames to 0 (Park et al. "
+      "2019).");
+  v.record(
+      "speed",
+      [&](RecordVisitor& r) {
+        r.number("change", c.speed.change, 0.01, 0.3,
+                 "Speech is 1 ± this times as fast, and as high.");
+      },
+      "Parameter of speed, which resamples the audio.");
+  v.record(
+      "dither",
+      [&](RecordVisitor& r) {
+        r.number("deviation", c.dither.deviation, 1e-9, 0.1,
+                 "Standard deviation of the noise on samples in -1..1.");
+      },
+      "Parameter of dither, which adds normal noise to the audio.");
+}
+
+}  // namespace
+
+void describe_speech(RecordVisitor& v, DataConfig& c) {
+  describe_speech_augmentation(v, c);
+  v.record(
+      "speech",
+      [&](RecordVisitor& r) {
+        r.texts("train", c.speech.train,
+                "librispeech: sets (folders) to train on; empty: those whose names begin with "
+                "train. manifest: files.");
+        r.texts("validation", c.speech.validation,
+                "The same for validation; empty: librispeech's dev-clean and dev-clean-2, else "
+                "what begins with dev. Without any, data.validation examples are drawn.");
+        r.texts("test", c.speech.test,
+                "The same for tests; empty: librispeech's test-clean, else what begins with test, "
+                "else the validation set.");
+        r.number("max_seconds", c.speech.max_seconds, 0, 3600,
+                 "Longer training examples are left out, and counted in the log. 0: none.");
+        r.enumeration("other_signs", c.speech.other_signs,
+                      "Signs of a text that are no letter a-z, ' or blank, after lower case: an "
+                      "error, or dropped (drop), where - and / become blanks.");
+      },
+      "librispeech and manifest: which files are which split, and their texts.");
+}
+
+std::vector<std::string> usual_augmentation(ExampleKind kind) {
+  if (kind == ExampleKind::Images) return {"pad_crop", "flip"};
+  if (kind == ExampleKind::Speech) return {"dither", "spec_cutout"};
+  return {};
+}
+
+void verify_augmentation_kind(const DataConfig& c, ExampleKind kind, const std::string& source) {
+  const Names image{kImageAugmentations, std::size(kImageAugmentations)},
+      speech{kSpeechAugmentations, std::size(kSpeechAugmentations)};
+  for (size_t i = 0; i < c.augment.size(); ++i) {
+    const std::string& name = c.augment[i];
+    const bool fits = kind == ExampleKind::Images   ? !is_named(speech, name)
+                      : kind == ExampleKind::Speech ? !is_named(image, name)
+                                                    : false;
+    if (fits) continue;
+    fail_config(fmt::format("/data/augment/{}", i),
+                kind == ExampleKind::Images
+                    ? fmt::format("an augmentation of images, which {} has", c.name)
+                : kind == ExampleKind::Speech
+                    ? fmt::format("an augmentation of speech, which {} has: dither, speed, "
+                                  "spec_cutout or spec_augment",
+                                  c.name)
+                    : fmt::format("none, because {} has signals, which are not augmented", c.name),
+                fmt::format("\"{}\"", name), source);
+  }
+}
+
+}  // namespace tailor::data

@@ -1,0 +1,34 @@
+#include "nn/vector_kernels.h"
+
+#include <cstdlib>
+#include <string>
+
+#include "nn/vector_versions.h"
+
+namespace tailor::nn {
+
+const VectorKernels& find_vector_kernels(const char* largest) {
+#if defined(__x86_64__)
+  const std::string set = largest;
+  const bool plain = set == "SSE41" || set == "AVX", at_most_avx2 = set.rfind("AVX2", 0) == 0;
+  if (avx512_kernels() && __builtin_cpu_supports("avx512f") && !plain && !at_most_avx2)
+    return *avx512_kernels();
+  if (avx2_kernels() && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && !plain)
+    return *avx2_kernels();
+#else
+  static_cast<void>(largest);
+#endif
+  return *plain_kernels();
+}
+
+const VectorKernels& vector_kernels() {
+  static const VectorKernels& kernels = []() -> const VectorKernels& {
+    for (const char* name : {"ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"}) {
+      if (const char* value = std::getenv(name)) return find_vector_kernels(value);
+    }
+    return find_vector_kernels("DEFAULT");
+  }();
+  return kernels;
+}
+
+}  // namespace tailor::nn

@@ -1,0 +1,125 @@
+// The code of VectorKernels for the instruction set that the including file is compiled for.
+// Without one name that the linker could share between those files: no standard header, all in here
+// unnamed.
+#pragma once
+
+#include "nn/vector_kernels.h"
+
+namespace tailor::nn {
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int kVectorLanes = 16, kMostSums = 24;  // of 32 registers
+#elif defined(__AVX2__)
+constexpr int kVectorLanes = 8, kMostSums = 13;  // of 16
+#else
+constexpr int kVectorLanes = 4, kMostSums = 12;  // of 16 or 32
+#endif
+
+typedef float Vector __attribute__((vector_size(4 * kVectorLanes), aligned(4), may_alias));
+
+inline Vector load_vector(const float* p) { return *reinterpret_cast<const Vector*>(p); }
+inline void store_vector(float* p, Vector v) { *reinterpret_cast<Vector*>(p) = v; }
+
+template <int kCount>
+void correlate_tile(const float* rows, const TapRun* runs, int64_t run_count, const float* weights,
+                    const float* start, float* out, int64_t out_stride) {
+  Vector sums[kCount];
+#pragma GCC unroll 32
+  for (int t = 0; t < kCount; ++t) sums[t] = load_vector(start);
+  for (const TapRun* run = runs; run != runs + run_count; ++run) {
+    const float* x = rows + run->first * kVectorLanes;
+    const int64_t step = run->step * kVectorLanes;
+    for (int64_t i = 0; i < run->taps; ++i, x += step, weights += kVectorLanes) {
+      const Vector w = load_vector(weights);
+#pragma GCC unroll 32
+      for (int t = 0; t < kCount; ++t) sums[t] += w * load_vector(x + t * kVectorLanes);
+    }
+  }
+#pragma GCC unroll 32
+  for (int t = 0; t < kCount; ++t) store_vector(out + t * out_stride, sums[t]);
+}
+
+template <int kCount>
+void accumulate_tile(const float* rows, int64_t step, const float* factors, float* sums,
+                     int64_t count) {
+  Vector s[kCount];
+#pragma GCC unroll 32
+  for (int i = 0; i < kCount; ++i) s[i] = load_vector(sums + i * kVectorLanes);
+  for (int64_t t = 0; t < count; ++t, rows += kVectorLanes, factors += kVectorLanes) {
+    const Vector factor = load_vector(factors);
+    const float* x = rows;
+#pragma GCC unroll 32
+    for (int i = 0; i < kCount; ++i, x += step) s[i] += factor * load_vector(x);
+  }
+#pragma GCC unroll 32
+  for (int i = 0; i < kCount; ++i) store_vector(sums + i * kVectorLanes, s[i]);
+}
+
+using CorrelateTile = void (*)(const float*, const TapRun*, int64_t, const float*, const float*,
+                               float*, int64_t);
+using AccumulateTile = void (*)(const float*, int64_t, const float*, float*, int64_t);
+
+/// tiles[n] does n results at once.
+struct Tiles {
+  CorrelateTile correlate[kMostSums + 1];
+  AccumulateTile accumulate[kMostSums + 1];
+};
+
+template <int kCount>
+constexpr void fill_tiles(Tiles& tiles) {
+  if constexpr (kCount > 0) {
+    tiles.correlate[kCount] = correlate_tile<kCount>;
+    tiles.accumulate[kCount] = accumulate_tile<kCount>;
+    fill_tiles<kCount - 1>(tiles);
+  }
+}
+
+constexpr Tiles make_tiles() {
+  Tiles tiles{};
+  fill_tiles<kMostSums>(tiles);
+  return tiles;
+}
+constexpr Tiles kTiles = make_tiles();
+
+/// Of `count` results the first as many as share a tile, when all tiles are about as large.
+inline int64_t tile_of(int64_t count) {
+  const int64_t tiles = (count + kMostSums - 1) / kMostSums;
+  return (count + tiles - 1) / tiles;
+}
+
+void pack(const float* source, int64_t stride, float* rows, int64_t count) {
+  for (int64_t i = 0; i < count; ++i)
+    store_vector(rows + i * kVectorLanes, load_vector(source + i * stride));
+}
+
+void correlate(const float* rows, const TapRun* runs, int64_t run_count, const float* weights,
+               const float* start, float* out, int64_t out_stride, int64_t count) {
+  while (count > 0) {
+    const int64_t n = tile_of(count);
+    kTiles.correlate[n](rows, runs, run_count, weights, start, out, out_stride);
+    rows += n * kVectorLanes;
+    out += n * out_stride;
+    count -= n;
+  }
+}
+
+void accumulate(const float* rows, const TapRun& run, const float* factors, float* sums,
+                int64_t count) {
+  const int64_t step = run.step * kVectorLanes;
+  rows += run.first * kVectorLanes;
+  for (int64_t left = run.taps; left > 0;) {
+    const int64_t n = tile_of(left);
+    kTiles.accumulate[n](rows, step, factors, sums, count);
+    rows += n * step;
+    sums += n * kVectorLanes;
+    left -= n;
+  }
+}
+
+constexpr VectorKernels make_vector_kernels(const char* name) {
+  return {name, kVectorLanes, pack, correlate, accumulate};
+}
+
+}  // namespace
+}  // namespace tailor::nn

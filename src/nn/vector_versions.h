@@ -1,0 +1,12 @@
+// Each version of VectorKernels; null where it was compiled without its instruction set.
+#pragma once
+
+#include "nn/vector_kernels.h"
+
+namespace tailor::nn {
+
+const VectorKernels* plain_kernels();
+const VectorKernels* avx2_kernels();
+const VectorKernels* avx512_kernels();
+
+}  // namespace tailor::nn
