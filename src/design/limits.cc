@@ -107,17 +107,31 @@ void limit_multipliers(const Sized& s, Limits& limits) {
   }
 }
 
+/// Bits of the widest weights that fit beside everything else as it is; 0: none do.
+int64_t fitting_weight_bits(const Sized& s, int64_t available) {
+  int64_t weights = 0, others = s.cost.memory_bits;
+  for (size_t i = 0; i < s.products().size(); ++i) {
+    const ProductStage& p = s.products()[i];
+    if (s.sizing.products[i].reuse_factor == 1) continue;  // wires
+    weights += p.n_in * p.n_out;
+    others -= p.n_in * p.n_out * p.weight_bits;
+  }
+  return weights == 0 ? 0 : std::max<int64_t>(0, (available - others) / weights);
+}
+
 void limit_memory(const Sized& s, Limits& limits) {
   const int64_t available = s.device.ramb18 * kRamb18Bits;
   if (s.cost.memory_bits <= available) return;
+  const int64_t bits = fitting_weight_bits(s, available);
   limits.push_back(
       {"memory", true,
        fmt::format("the weights do not fit: with the FIFOs they take {:.0f} Mbit or more of "
                    "block RAM, the {} has {:.0f}; its {:.0f} Mbit of UltraRAM power up as 0 and "
-                   "hold no compiled-in weights. Ask for fewer bits (--precision) or a smaller "
+                   "hold no compiled-in weights. Ask for fewer bits (--precision{}) or a smaller "
                    "network",
                    mbit(s.cost.memory_bits), s.device.name, mbit(available),
-                   mbit(s.device.uram * kUramBits))});
+                   mbit(s.device.uram * kUramBits),
+                   bits > 1 ? fmt::format("; weights of {} bits fit", bits) : "")});
 }
 
 void limit_uram(const Sized& s, Limits& limits) {
@@ -183,8 +197,13 @@ void limit_arrays(const Sized& s, Limits& limits) {
                                   "(--reuse-factor) or fewer channels fit",
                                   s.name(*longest), unrolled, s.stops_at(kMostUnrolled))});
   }
-  if (const int64_t elements = largest_register_array(s.plan.graph());
-      s.vivado && elements > kMostPartitioned) {
+  int64_t elements = largest_register_array(s.plan.graph());
+  for (size_t i = 0; i < s.products().size(); ++i) {  // what a word of a line buffer brings
+    if (!s.products()[i].line_buffer) continue;
+    const auto& p = s.products()[i].line(s.sizing.products[i].reuse_factor).parallelism;
+    elements = std::max(elements, p.lanes * p.elements);
+  }
+  if (s.vivado && elements > kMostPartitioned) {
     limits.push_back({"partition", false,
                       fmt::format("an array of {} elements is kept in registers, and Vivado HLS "
                                   "stops at {} unless told otherwise: build_prj.tcl tells it "

@@ -138,10 +138,10 @@ Lowered::Lowered(Graph graph, const std::string& where) : graph_(std::move(graph
   for (const Node& node : graph_.nodes) {
     const auto* a = node.op.get_if<ops::Conv2d>();
     if (a && (a->relu || node.inputs.size() > 1 || !a->window_skips.empty() ||
-              !a->folded_skips.empty())) {
+              !a->folded_skips.empty() || a->line_buffer)) {
       fail(ErrorKind::Unsupported,
-           "graph {}: {} has a ReLU or skips of its own, which only a design's convolutions have; "
-           "write them as nodes",
+           "graph {}: {} has a ReLU or skips of its own or a line buffer, which only a design's "
+           "convolutions have; write them as nodes",
            graph_.name, node.name);
     }
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ir/operations/rules.h"
+#include "tailor/ir/line_buffer.h"
 
 namespace tailor::ir {
 namespace {
@@ -122,6 +123,9 @@ int64_t largest_register_array(const Graph& design) {
   for (const Node& node : design.nodes) {
     for (ValueId id : node.outputs) largest = std::max(largest, design.value(id).token_channels());
     largest = std::max(largest, stage_loop(design, node).register_elements);
+    if (!has_line_buffer(node) || node.hardware.multipliers == 0) continue;  // 0: not sized yet
+    const LineParallelism p = line_parallelism(design, node, node.hardware.reuse_factor);
+    largest = std::max(largest, p.lanes * p.elements);
   }
   return largest;
 }
