@@ -50,8 +50,8 @@ std::string fifo_table(const Graph& design) {
     if (v.fifo_depth <= 2) {
       ++plain;
     } else {
-      table.add({v.identifier, with_commas(v.fifo_depth),
-                 with_commas(v.token_bits()), to_string(v.fifo_storage)});
+      table.add({v.identifier, with_commas(v.fifo_depth), with_commas(v.token_bits()),
+                 to_string(v.fifo_storage)});
     }
   }
   return table.text() + fmt::format("and {} FIFOs of 2 tokens\n", plain);

@@ -78,8 +78,8 @@ const FixedType& Precision::activation(const std::string& stage) const {
   return found != stages.end() && found->second.activation ? *found->second.activation : type;
 }
 
-Plan plan(const Lowered& lowered, Layout layout, const Precision& precision,
-          double input_magnitude, int64_t token_bits) {
+Plan plan(const Lowered& lowered, Layout layout, const Precision& precision, double input_magnitude,
+          int64_t token_bits) {
   Plan result;
   result.layout_ = layout;
   result.precision_ = precision;
@@ -97,7 +97,8 @@ Plan plan(const Lowered& lowered, Layout layout, const Precision& precision,
     verify(graph, "split_stages");
   }
   use_line_buffers(graph, /*forward=*/layout == Layout::Fused);
-  verify(graph, "use_line_buffers");
+  balance_scales(graph);
+  verify(graph, "balance_scales");
   insert_clones(graph);
   graph.state = GraphState::Design;
   verify(graph, "insert_clones");

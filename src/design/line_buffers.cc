@@ -1,7 +1,7 @@
 // Networks on maps of one row, frame after frame: which convolutions keep their frames in a memory,
 // who takes a skip from the middle of one, and how many channels a token has.
 #include <algorithm>
-#include <numeric>
+#include <cmath>
 
 #include "design/rewrite.h"
 #include "tailor/design/passes.h"
@@ -70,6 +70,28 @@ class Forwarding {
   const ByValue<NodeId> writer_;
 };
 
+/// Powers of two that bring the kernels of a depthwise convolution to a norm above 1/2, at most 1,
+/// so that what goes in of size 1 comes out so.
+std::vector<double> kernel_scales(const std::vector<double>& weight, int64_t taps) {
+  std::vector<double> scales;
+  for (size_t first = 0; first < weight.size(); first += static_cast<size_t>(taps)) {
+    double squares = 0;
+    for (size_t i = first; i < first + static_cast<size_t>(taps); ++i)
+      squares += weight[i] * weight[i];
+    int exponent = 0;
+    std::frexp(std::sqrt(squares), &exponent);
+    scales.push_back(squares > 0 ? std::ldexp(1.0, -exponent) : 1.0);
+  }
+  return scales;
+}
+
+/// Whether a node's only effect on `y` is one of its channels' linear sums each.
+bool scales_freely(const Graph& graph, const Node& node) {
+  const auto& a = node.as<ops::Conv2d>();
+  return has_line_buffer(node) && is_depthwise(graph, node) && !a.relu && node.inputs.size() == 1 &&
+         a.window_skips.empty();
+}
+
 /// Behind what it reads; a projection may have stood before the convolution that now feeds it.
 void order_nodes(Graph& graph) {
   const ByValue<NodeId> writer = producers(graph);
@@ -78,9 +100,8 @@ void order_nodes(Graph& graph) {
   while (order.size() < graph.nodes.size()) {
     for (NodeId n : graph.node_ids()) {
       const Node& node = graph.node(n);
-      if (placed[n] || !std::all_of(node.inputs.begin(), node.inputs.end(), [&](ValueId id) {
-            return placed[writer[id]] != 0;
-          }))
+      if (placed[n] || !std::all_of(node.inputs.begin(), node.inputs.end(),
+                                    [&](ValueId id) { return placed[writer[id]] != 0; }))
         continue;
       placed[n] = 1;
       order.push_back(n);
@@ -120,6 +141,32 @@ void use_line_buffers(Graph& graph, bool forward) {
   if (!any || !forward) return;
   Forwarding(graph).run();
   order_nodes(graph);
+}
+
+void balance_scales(Graph& graph) {
+  const auto readers = consumers(graph);
+  for (const Node& conv : graph.nodes) {
+    if (!has_line_buffer(conv) || !scales_freely(graph, conv) ||
+        readers[conv.outputs[0]].size() != 1)
+      continue;
+    const Node& next = graph.node(readers[conv.outputs[0]][0]);
+    if (!has_line_buffer(next) || is_depthwise(graph, next) ||
+        next.inputs[0].value != conv.outputs[0] || !next.as<ops::Conv2d>().window_skips.empty())
+      continue;
+    std::vector<double> weight = graph.tensor(conv, "weight").to_doubles(),
+                        bias = graph.tensor(conv, "bias").to_doubles(),
+                        mixed = graph.tensor(next, "weight").to_doubles();
+    const int64_t taps = conv.as<ops::Conv2d>().window.taps(),
+                  mixed_taps = next.as<ops::Conv2d>().window.taps();
+    const std::vector<double> scales = kernel_scales(weight, taps);
+    for (size_t i = 0; i < weight.size(); ++i) weight[i] *= scales[i / static_cast<size_t>(taps)];
+    for (size_t i = 0; i < bias.size(); ++i) bias[i] *= scales[i];
+    for (size_t i = 0; i < mixed.size(); ++i)
+      mixed[i] /= scales[i / static_cast<size_t>(mixed_taps) % scales.size()];
+    set_tensor(graph, conv, "weight", graph.tensor(conv, "weight").shape(), weight);
+    set_tensor(graph, conv, "bias", graph.tensor(conv, "bias").shape(), bias);
+    set_tensor(graph, next, "weight", graph.tensor(next, "weight").shape(), mixed);
+  }
 }
 
 void fold_channels(Graph& graph, int64_t token_bits) {

@@ -85,9 +85,7 @@ std::vector<ProductStage> product_stages(const Graph& graph) {
   return stages;
 }
 
-int64_t ProductStage::cycles_per_output(int64_t factor) const {
-  return loop.output_cycles(factor);
-}
+int64_t ProductStage::cycles_per_output(int64_t factor) const { return loop.output_cycles(factor); }
 
 int64_t ProductStage::cycles(int64_t factor) const { return loop.image_cycles(factor); }
 

@@ -32,8 +32,7 @@ FifoStorage fifo_storage(int64_t depth, const Value& value, const Device& device
 
 FifoStorage line_storage(const LineMemory& memory, const Device& device) {
   if (memory.words <= kLutramWords) return FifoStorage::Lutram;
-  return suits_uram(memory.words, memory.word_bits, device) ? FifoStorage::Uram
-                                                            : FifoStorage::Bram;
+  return suits_uram(memory.words, memory.word_bits, device) ? FifoStorage::Uram : FifoStorage::Bram;
 }
 
 StreamResult size_fifos(Graph& graph, const Device& device) {

@@ -355,8 +355,8 @@ struct Stages {
   ByNode<int64_t> holds;  // tokens that a stage still computes on
 };
 
-/// Back along the skip to its clone, or to a convolution that hands its input on: the stages between
-/// have one input. `clone` is invalid if there is none.
+/// Back along the skip to its clone, or to a convolution that hands its input on: the stages
+/// between have one input. `clone` is invalid if there is none.
 struct SkipPath {
   NodeId clone;
   std::vector<NodeId> stages;  // from the join on
@@ -443,9 +443,8 @@ std::vector<SkipDepth> skip_depths(const Graph& design) {
       CloneDemand demand = demand_of_clone(stages, join, path.clone, depth.value);
       // Forward along the skip: how many tokens those let through to the join's FIFO.
       for (auto stage = path.stages.rbegin(); stage != path.stages.rend(); ++stage) {
-        const std::vector<int64_t> needs =
-            reads_before_writes(stages.programs[*stage], design.node(*stage).inputs[0],
-                                design.node(*stage).outputs[0]);
+        const std::vector<int64_t> needs = reads_before_writes(
+            stages.programs[*stage], design.node(*stage).inputs[0], design.node(*stage).outputs[0]);
         for (int64_t& tokens : demand.tokens)
           tokens = std::upper_bound(needs.begin(), needs.end(), tokens) - needs.begin() - 1;
       }

@@ -65,7 +65,8 @@ void Manifest::Layer::describe(RecordVisitor& v) {
     v.text("line_storage", line_storage,
            "Where its line buffer lies: `lutram`, `bram` or `uram`; like the next two, of "
            "convolutions with one.");
-    v.integer("line_frames", line_frames, 1, INT64_MAX, "Frames that its line buffer holds in turn.");
+    v.integer("line_frames", line_frames, 1, INT64_MAX,
+              "Frames that its line buffer holds in turn.");
     v.integer("line_bits", line_bits, 1, INT64_MAX, "Bits of its line buffer.");
   }
   texts_if_any(v, "stream_skips", stream_skips, "Ids of the skips that come in, where any do.");

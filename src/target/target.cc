@@ -111,8 +111,7 @@ std::vector<Manifest::Fifo> fifos_of(const Graph& design) {
   for (ValueId id : design.value_ids()) {
     if (id == design.input() || id == design.output()) continue;
     const Value& v = design.value(id);
-    fifos.push_back(
-        {v.identifier, to_string(v.fifo_storage), v.fifo_depth, v.token_bits()});
+    fifos.push_back({v.identifier, to_string(v.fifo_storage), v.fifo_depth, v.token_bits()});
   }
   return fifos;
 }

@@ -64,14 +64,13 @@ TEST_P(Frames, OfSpeechAgreeBitForBit) {
 
 INSTANTIATE_TEST_SUITE_P(
     Skips, Frames,
-    ::testing::Values(
-        FrameCase{FrameSkips::Long, Join::BeforeActivation, Layout::Fused},
-        FrameCase{FrameSkips::Long, Join::AfterActivation, Layout::Stock},
-        FrameCase{FrameSkips::Short, Join::AfterActivation, Layout::Fused},
-        FrameCase{FrameSkips::Short, Join::BeforeActivation, Layout::Fused},
-        FrameCase{FrameSkips::Short, Join::AfterActivation, Layout::Stock},
-        FrameCase{FrameSkips::Removed, Join::BeforeActivation, Layout::Fused},
-        FrameCase{FrameSkips::Removed, Join::BeforeActivation, Layout::Stock}));
+    ::testing::Values(FrameCase{FrameSkips::Long, Join::BeforeActivation, Layout::Fused},
+                      FrameCase{FrameSkips::Long, Join::AfterActivation, Layout::Stock},
+                      FrameCase{FrameSkips::Short, Join::AfterActivation, Layout::Fused},
+                      FrameCase{FrameSkips::Short, Join::BeforeActivation, Layout::Fused},
+                      FrameCase{FrameSkips::Short, Join::AfterActivation, Layout::Stock},
+                      FrameCase{FrameSkips::Removed, Join::BeforeActivation, Layout::Fused},
+                      FrameCase{FrameSkips::Removed, Join::BeforeActivation, Layout::Stock}));
 
 /// A first seed and a count of random networks from the environment, for long runs.
 int64_t from_environment(const char* name, int64_t usual) {

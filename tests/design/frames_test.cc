@@ -1,8 +1,9 @@
-// Designs of frames: what a long skip, a short one and none cost, how frames are folded, and whether
-// the published networks fit a card.
+// Designs of frames: what a long skip, a short one and none cost, how frames are folded, and
+// whether the published networks fit a card.
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "support/designs.h"
 #include "support/expect_error.h"
@@ -90,17 +91,35 @@ TEST(FrameSkips, RemovedTheyLeaveNothing) {
   EXPECT_EQ(removed.line_buffer_bits, kept.line_buffer_bits - 12 * 16) << "the projection's frame";
 }
 
+TEST(FrameScales, SmallKernelsAreEnlargedAndWhatFollowsUndoesIt) {
+  Graph graph = five_graph(FrameSkips::Removed);
+  for (float& v : graph.tensors.at("b0.s1.dw.weight").as<float>()) v *= 0.001F;
+  testing::DesignOptions options = folded();
+  options.type = FixedType{8, 3};
+  const Graph design = testing::make_design(graph, options).graph();
+  const std::vector<double> weight = design.tensors.at("b0.s1.dw.weight").to_doubles();
+  for (size_t c = 0; c < 12; ++c) {
+    double squares = 0;
+    for (size_t k = c * 11; k < (c + 1) * 11; ++k) squares += weight[k] * weight[k];
+    EXPECT_GT(squares, 0.25);
+    EXPECT_LE(squares, 1);
+  }
+  const std::vector<double> image = testing::random_image(graph.input_shape(), 3);
+  const std::vector<double> got = Float64Emulator(design).run(image),
+                            expected = Float64Emulator(graph).run(image);
+  for (size_t i = 0; i < got.size(); ++i)
+    EXPECT_NEAR(got[i], expected[i], 1e-12 * (1 + std::abs(expected[i])));
+}
+
 TEST(FrameEmulation, TheCentreTapIsTheInput) {
   const Graph design = testing::make_design(five_graph(FrameSkips::Short), folded()).graph();
   const std::vector<double> image = testing::random_image(design.input_shape(), 1);
   ByValue<std::vector<int64_t>> raw(design.values.size());
-  IntegerEmulator(design).run(image, [&](ValueId id, Span<const int64_t> hwc) {
-    raw[id].assign(hwc.begin(), hwc.end());
-  });
+  IntegerEmulator(design).run(
+      image, [&](ValueId id, Span<const int64_t> hwc) { raw[id].assign(hwc.begin(), hwc.end()); });
   ByValue<std::vector<double>> exact(design.values.size());
-  Float64Emulator(design).run(image, [&](ValueId id, Span<const double> hwc) {
-    exact[id].assign(hwc.begin(), hwc.end());
-  });
+  Float64Emulator(design).run(
+      image, [&](ValueId id, Span<const double> hwc) { exact[id].assign(hwc.begin(), hwc.end()); });
   int64_t handed_on = 0;
   for (const Node& node : design.nodes) {
     if (!has_line_buffer(node) || node.outputs.size() < 2) continue;
@@ -118,8 +137,8 @@ TEST(Folds, TokensHaveAtMostTheBitsAskedForUnlessChannelsArePrime) {
   const Graph graph = b.finish_frames(29);
   testing::DesignOptions options;
   const Graph usual = testing::make_design(graph, options).graph();
-  EXPECT_EQ(usual.value(usual.input()).fold, 2);          // 64 · 16 = 1,024 bits
-  EXPECT_EQ(usual.value(usual.output()).fold, 1);         // of one label each there would be 29
+  EXPECT_EQ(usual.value(usual.input()).fold, 2);   // 64 · 16 = 1,024 bits
+  EXPECT_EQ(usual.value(usual.output()).fold, 1);  // of one label each there would be 29
   Graph copy = usual;
   EXPECT_EQ(usual.value(testing::node_of(copy, "b0.s0.pw").outputs[0]).token_channels(), 29);
   options.token_bits = 4096;

@@ -1,5 +1,5 @@
-// Networks of frames as QuartzNet's are: stages of a depthwise and a pointwise convolution, skips over
-// several of them, over each, or none.
+// Networks of frames as QuartzNet's are: stages of a depthwise and a pointwise convolution, skips
+// over several of them, over each, or none.
 #pragma once
 
 #include <string>
@@ -45,8 +45,7 @@ class FrameBuilder : public GraphBuilder {
       const bool last = i + 1 == b.repeat;
       if (b.separable) {
         const int64_t in = channels();
-        conv(name + ".dw", at, frame_conv(b.kernel, b.stride, b.dilation, in > 1 ? in : 1),
-             in, 1);
+        conv(name + ".dw", at, frame_conv(b.kernel, b.stride, b.dilation, in > 1 ? in : 1), in, 1);
         graph.tensors.erase(name + ".dw.bias");
         conv_bn(name + ".pw", at, frame_conv(1), b.channels);
       } else {
@@ -86,8 +85,8 @@ class FrameBuilder : public GraphBuilder {
 inline Graph dna_graph(FrameSkips skips, Join join, int64_t frames, int64_t width, int64_t repeat,
                        bool full_kernels = false) {
   FrameBuilder b("dna", 1, frames, skips, join);
-  const std::vector<int64_t> kernels =
-      full_kernels ? std::vector<int64_t>{33, 39, 51, 63, 75, 87} : std::vector<int64_t>{5, 7, 9, 3, 11, 13};
+  const std::vector<int64_t> kernels = full_kernels ? std::vector<int64_t>{33, 39, 51, 63, 75, 87}
+                                                    : std::vector<int64_t>{5, 7, 9, 3, 11, 13};
   auto plain = [&](int64_t channels, int64_t kernel, int64_t stride, bool separable) {
     FrameBlock block{channels, kernel};
     block.stride = stride, block.separable = separable, block.skip = false;
@@ -158,8 +157,7 @@ inline Graph random_frames_graph(uint64_t seed) {
     }
     if (shape(b.at).width == shape(from).width) {
       const ValueId main = b.at;
-      const ValueId skip =
-          b.conv_bn(id + ".projection", from, frame_conv(1), shape(main).channels);
+      const ValueId skip = b.conv_bn(id + ".projection", from, frame_conv(1), shape(main).channels);
       b.at = main;
       b.skip(id + ".skip", skip);
     }

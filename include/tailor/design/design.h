@@ -93,8 +93,8 @@ class Plan {
 /// The passes up to the types (passes.h). `input_magnitude` is the largest |input| after
 /// preprocessing. Throws Unsupported where a layout or a type cannot be, Usage where an exception
 /// of the precision names no stage.
-Plan plan(const Lowered& lowered, Layout layout, const Precision& precision,
-          double input_magnitude, int64_t token_bits = kFoldedTokenBits);
+Plan plan(const Lowered& lowered, Layout layout, const Precision& precision, double input_magnitude,
+          int64_t token_bits = kFoldedTokenBits);
 
 /// What a sizing may spend.
 struct Budget {

@@ -36,13 +36,20 @@ void split_stages(Graph& graph);
 
 /// On maps of one row, convolutions of one group or as many as channels keep their frames in a line
 /// buffer. A depthwise one then hands its input on at its centre tap, to the skip that starts there
-/// and joins behind the pointwise convolution which follows: an identity, or a pointwise projection.
-/// Only the fused layout asks for that (`forward`). After fold_identity_skips.
+/// and joins behind the pointwise convolution which follows: an identity, or a pointwise
+/// projection. Only the fused layout asks for that (`forward`). After fold_identity_skips.
 void use_line_buffers(Graph& graph, bool forward);
 
-/// Folds the values of convolutions with line buffers so that tokens have about `token_bits` bits at
-/// most: the largest divisor of the channels that fits, or where that would be less than a quarter
-/// of it the next one. What is folded alike is folded together. Needs types.
+/// Between a depthwise convolution with a line buffer and the convolution that alone reads it there
+/// is nothing that is not linear, so a channel's kernel may be any multiple of itself. Each becomes
+/// so large, by a power of two, that its norm is above 1/2 and at most 1, and the next one's
+/// weights as much smaller: exact in float64, and few bits are then spent on what trained kernels
+/// happen to be. Needs use_line_buffers.
+void balance_scales(Graph& graph);
+
+/// Folds the values of convolutions with line buffers so that tokens have about `token_bits` bits
+/// at most: the largest divisor of the channels that fits, or where that would be less than a
+/// quarter of it the next one. What is folded alike is folded together. Needs types.
 void fold_channels(Graph& graph, int64_t token_bits);
 
 /// A value with several readers gets a clone; the copy that a skip takes is named by the skip's id.

@@ -28,13 +28,13 @@ const char* to_string(FifoStorage storage);
 /// What `passes` decided for a node; the emulator, the estimator and the writer read the same
 /// record.
 struct NodeHardware {
-  std::optional<FixedType> weight, bias;  // conv, dense
-  std::optional<FixedType> accumulator;   // conv, dense, add, pool: full width, exact
-  std::optional<FixedType> reciprocal;    // pool: type of 1 / pixels
-  int64_t reuse_factor = 1;               // conv, dense
-  int64_t multipliers = 0;                // in × out / reuse factor
-  int64_t cycles_per_step = 1;            // reading one token without computing
-  int64_t cycles_per_output = 1;          // computing one output token
+  std::optional<FixedType> weight, bias;         // conv, dense
+  std::optional<FixedType> accumulator;          // conv, dense, add, pool: full width, exact
+  std::optional<FixedType> reciprocal;           // pool: type of 1 / pixels
+  int64_t reuse_factor = 1;                      // conv, dense
+  int64_t multipliers = 0;                       // in × out / reuse factor
+  int64_t cycles_per_step = 1;                   // reading one token without computing
+  int64_t cycles_per_output = 1;                 // computing one output token
   FifoStorage line_storage = FifoStorage::Auto;  // of a convolution with a line buffer
 };
 

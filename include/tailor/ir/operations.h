@@ -15,8 +15,8 @@ struct Input {
   static const Operation& operation();
 };
 
-/// x, skip… → y; with a line buffer perhaps x, skip… → y, x. Tensors NAME.weight [out, in / groups, rows, columns] and, once batch norm is
-/// folded, NAME.bias [out].
+/// x, skip… → y; with a line buffer perhaps x, skip… → y, x. Tensors NAME.weight [out, in / groups,
+/// rows, columns] and, once batch norm is folded, NAME.bias [out].
 struct Conv2d {
   Window window;
   /// Channels are cut into so many runs, inputs and outputs alike; a run of outputs reads its own

@@ -122,8 +122,7 @@ class Conv2dRules : public OperationOf<ops::Conv2d> {
     const bool depthwise = a.groups == x.channels && a.groups == y.channels;
     need(!a.line_buffer ||
              (x.height == 1 && w.kernel.height == 1 && w.stride.height == 1 && w.pads.top == 0 &&
-              w.pads.bottom == 0 && w.pads.left < w.extent().width &&
-              (a.groups == 1 || depthwise)),
+              w.pads.bottom == 0 && w.pads.left < w.extent().width && (a.groups == 1 || depthwise)),
          node, "a line buffer needs a map of one row, pads below the kernel and 1 or all groups");
     need(node.outputs.size() < 2 ||
              (a.line_buffer && y == x && w.stride.width == 1 && has_centre_tap(w)),

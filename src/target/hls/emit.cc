@@ -83,13 +83,14 @@ std::string emit_defines(const Graph& design, const std::string& banner) {
   if (widest > 1024)
     guarded = {Conditional{"!defined(AP_INT_MAX_W)", {Define{"AP_INT_MAX_W", num(widest)}}, {}}};
   guarded.insert(guarded.end(), items.begin(), items.end());
-  return print(with_banner(banner,
-                           has_line_buffers(design)
-                               ? "Types of every stream: the value's, and the token's (channels of "
-                                 "one frame in one word, or in several)."
-                               : "Types of every stream: the value's, and the token's (all channels "
-                                 "of one pixel in one word).",
-                           {Guard{guard_name("defines"), guarded}}));
+  return print(
+      with_banner(banner,
+                  has_line_buffers(design)
+                      ? "Types of every stream: the value's, and the token's (channels of "
+                        "one frame in one word, or in several)."
+                      : "Types of every stream: the value's, and the token's (all channels "
+                        "of one pixel in one word).",
+                  {Guard{guard_name("defines"), guarded}}));
 }
 
 std::string emit_parameters(const Graph& design, const std::string& banner) {
@@ -159,8 +160,7 @@ void emit_weight_files(const Graph& design, const std::string& banner,
     items.push_back(
         Comment{fmt::format("{}: raw integers of {} (value = raw / 2^{}), order {}", node.name,
                             to_string(*h.weight), h.weight->fraction(), order)});
-    items.push_back(
-        Table{raw_type(*h.weight), array_name(node, "weight"), std::move(weights)});
+    items.push_back(Table{raw_type(*h.weight), array_name(node, "weight"), std::move(weights)});
     items.push_back(Comment{fmt::format("raw integers of {} (value = raw / 2^{})",
                                         to_string(*h.bias), h.bias->fraction())});
     items.push_back(
@@ -232,12 +232,8 @@ std::string emit_top_source(const Graph& design, const std::string& top,
   for (const Node& node : design.nodes) {
     if (!is_stage(node)) continue;
     items.push_back(Blank{});
-    items.push_back(Function{"void",
-                             node.identifier,
-                             stage_parameters(design, node),
-                             stage_body(design, node),
-                             false,
-                             true});
+    items.push_back(Function{"void", node.identifier, stage_parameters(design, node),
+                             stage_body(design, node), false, true});
   }
   const Value& in = design.value(design.input());
   const Value& out = design.value(design.output());

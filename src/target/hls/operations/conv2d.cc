@@ -45,8 +45,7 @@ void line_config(StageConfig& c) {
   sum_config(c);
   c.add_type("line_word", fmt::format("ap_uint<{}>", memory.word_bits));
   c.add_type("line_token", fmt::format("ap_uint<{}>", c.in.token_bits()));
-  c.add_type("centre_token",
-             token_name(hands_on ? c.graph.value(c.node.outputs[1]) : c.in));
+  c.add_type("centre_token", token_name(hands_on ? c.graph.value(c.node.outputs[1]) : c.in));
 }
 
 /// The line buffer, in whose place a template cannot say where it lies.
@@ -83,7 +82,8 @@ cpp::Call weighted_call(const Node& node, const char* function) {
 cpp::Call line_call(const Node& node) {
   const StagePorts ports = stage_ports(node);
   const bool depthwise = node.as<ops::Conv2d>().groups > 1;
-  cpp::Call call{depthwise ? "tailor::depthwise_conv1d" : "tailor::conv1d", {config_name(node)}, {}};
+  cpp::Call call{
+      depthwise ? "tailor::depthwise_conv1d" : "tailor::conv1d", {config_name(node)}, {}};
   call.arguments.emplace_back("in");
   call.arguments.insert(call.arguments.end(), ports.outputs.begin(), ports.outputs.end());
   if (ports.outputs.size() > 1) call.function = "tailor::forwarding_conv1d";

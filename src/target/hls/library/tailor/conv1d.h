@@ -1,6 +1,6 @@
 // Part of tailor. You may use, copy and change this file without condition.
-// One stage on a map of one row, frame after frame: the last frames wait in a memory, whose words are
-// read one a cycle. Tokens may be folded: a frame is then several, the first channels first.
+// One stage on a map of one row, frame after frame: the last frames wait in a memory, whose words
+// are read one a cycle. Tokens may be folded: a frame is then several, the first channels first.
 #ifndef TAILOR_CONV1D_H_
 #define TAILOR_CONV1D_H_
 
@@ -9,9 +9,9 @@
 
 namespace tailor {
 
-/// The line buffer: place p of `line_frames` has, for each of `in_fold` tokens, a word with the tokens
-/// of `lanes` frames, line_frames apart, the newest in the last lane. `head` is the place of the
-/// newest frame, the next one that of the oldest.
+/// The line buffer: place p of `line_frames` has, for each of `in_fold` tokens, a word with the
+/// tokens of `lanes` frames, line_frames apart, the newest in the last lane. `head` is the place of
+/// the newest frame, the next one that of the oldest.
 template <class C>
 struct LineBuffer {
   static const int token_bits = C::in_channels * C::in_bits;
@@ -26,7 +26,8 @@ struct LineBuffer {
     if (C::lanes > 1) {
       const int moved = C::lanes > 1 ? (C::lanes - 1) * token_bits : token_bits;
       const typename C::line_word old = line[head * C::in_fold + f];
-      word.range(moved - 1, 0) = old.range(C::lanes * token_bits - 1, C::lanes * token_bits - moved);
+      word.range(moved - 1, 0) =
+          old.range(C::lanes * token_bits - 1, C::lanes * token_bits - moved);
     }
     word.range(C::lanes * token_bits - 1, (C::lanes - 1) * token_bits) =
         token.range(token_bits - 1, 0);
@@ -124,13 +125,14 @@ typename C::out_t finish_sum(typename C::acc_t value, const typename C::acc_t& s
   return typename C::out_t(value);
 }
 
-/// Every channel for itself: each token of a frame is read, kept and answered in turn. C: in_frames,
-/// out_frames, scan_frames, before (frames that no window ends on), kernel, stride, dilation, in_fold,
-/// in_channels, out_fold, out_channels (of a token), lanes, elements, outputs, steps (of an output
-/// token), line_frames, centre (tap), relu, window_skips, skips_after_activation, hands_on; in_bits,
-/// out_bits, skip_bits; in_t, out_t, acc_t, bias_t, skip_t, in_token, out_token, centre_token,
-/// line_token, line_word; and n_in, n_out, multipliers, weight_bits, bias_bits, weight_t, weight_raw,
-/// bias_raw. Weights are in the order of reading, C::multipliers a cycle.
+/// Every channel for itself: each token of a frame is read, kept and answered in turn. C:
+/// in_frames, out_frames, scan_frames, before (frames that no window ends on), kernel, stride,
+/// dilation, in_fold, in_channels, out_fold, out_channels (of a token), lanes, elements, outputs,
+/// steps (of an output token), line_frames, centre (tap), relu, window_skips,
+/// skips_after_activation, hands_on; in_bits, out_bits, skip_bits; in_t, out_t, acc_t, bias_t,
+/// skip_t, in_token, out_token, centre_token, line_token, line_word; and n_in, n_out, multipliers,
+/// weight_bits, bias_bits, weight_t, weight_raw, bias_raw. Weights are in the order of reading,
+/// C::multipliers a cycle.
 template <class C, class Centre, class... Skips>
 void depthwise_lines(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_token>& out,
                      Centre& centre, typename C::line_word line[C::line_frames * C::in_fold],
@@ -183,9 +185,9 @@ void depthwise_lines(hls::stream<typename C::in_token>& in, hls::stream<typename
           TAILOR_LOOP(products)
           for (int j = 0; j < C::outputs; ++j) {
             TAILOR_UNROLL
-            acc[j] += from_raw<typename C::weight_t, C::weight_bits>(
-                          weights[weight + j * C::lanes + i]) *
-                      values[first + j];
+            acc[j] +=
+                from_raw<typename C::weight_t, C::weight_bits>(weights[weight + j * C::lanes + i]) *
+                values[first + j];
           }
         }
         if (++read == LineBuffer<C>::reads) {
