@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # Fetches a data set's official archive, checks it and unpacks it.
 # usage: scripts/fetch_data.sh SET [--output DIR] [--archive FILE]
-#   SET              cifar10, cifar100, svhn, tiny-imagenet or imagenette
+#   SET              cifar10, cifar100, svhn, tiny-imagenet, imagenette or librispeech
 #   --output DIR     where to unpack (default: $TAILOR_DATA, else ./data)
 #   --archive FILE   use a file that is here already instead of downloading (svhn: a folder with its
 #                    .mat files)
-# svhn takes train, test and, with SVHN_EXTRA=1, extra. ImageNet itself needs an account: see
-# image-net.org.
+# svhn takes train, test and, with SVHN_EXTRA=1, extra. librispeech takes the sets that
+# LIBRISPEECH_SETS names (default: "train-clean-100 dev-clean dev-other test-clean test-other", 8 GB;
+# also train-clean-360, train-other-500, and train-clean-5 and dev-clean-2 of the mini set), and
+# --archive a folder with their .tar.gz files. ImageNet itself needs an account: see image-net.org.
 set -euo pipefail
 usage() { sed -n '2,/^set /s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 [ $# -ge 1 ] || usage
@@ -34,7 +36,7 @@ case "$name" in
   imagenette)
     url=https://s3.amazonaws.com/fast-ai-imageclas/imagenette2-320.tgz folder=imagenette2-320
     expected=3df6f0d01a2c9592104656642f5e78a3 ;;
-  svhn) folder=svhn ;;
+  svhn | librispeech) folder=$name ;;
   *) echo "fetch_data.sh: unknown data set '$name'" >&2; usage ;;
 esac
 
@@ -76,6 +78,38 @@ if [ "$name" = svhn ]; then
     verify "$output/svhn/$file" "${part##*:}"
   done
   echo "$output/svhn: $(ls "$output/svhn" | wc -l) files"
+  exit 0
+fi
+
+librispeech_md5() {  # SET; the mini sets have no published sum
+  case "$1" in
+    train-clean-100) echo 2a93770f6d5c6c964bc36631d331a522 ;;
+    train-clean-360) echo c0e676e450a7ff2f54aeade5171606fa ;;
+    train-other-500) echo d1a0fd59409feb2c614ce4d30c387708 ;;
+    dev-clean) echo 42e2234ba48799c1f50f24a7926300a1 ;;
+    dev-other) echo c8d0bcc9cca99d4f8b62fcc847357931 ;;
+    test-clean) echo 32fa31d27d2e1cad72775fee3f4849a9 ;;
+    test-other) echo fb5a50374b501bb3bac4815ee91d3135 ;;
+    train-clean-5 | dev-clean-2) ;;
+    *) echo "fetch_data.sh: LibriSpeech has no set '$1'" >&2; exit 2 ;;
+  esac
+}
+if [ "$name" = librispeech ]; then
+  mkdir -p "$output"
+  for part in ${LIBRISPEECH_SETS:-train-clean-100 dev-clean dev-other test-clean test-other}; do
+    expected=$(librispeech_md5 "$part")
+    [ ! -d "$output/LibriSpeech/$part" ] || { echo "LibriSpeech/$part is there"; continue; }
+    site=https://www.openslr.org/resources/12
+    [ -n "$expected" ] || site=https://www.openslr.org/resources/31
+    file=${archive:-$output}/$part.tar.gz
+    [ -e "$file" ] || download "$site/$part.tar.gz" "$file"
+    [ -z "$expected" ] || verify "$file" "$expected"
+    rm -rf "$output/.unpack"; mkdir "$output/.unpack"
+    tar -xzf "$file" -C "$output/.unpack"
+    mkdir -p "$output/LibriSpeech"
+    mv "$output/.unpack/LibriSpeech/$part" "$output/LibriSpeech/$part"; rm -rf "$output/.unpack"
+  done
+  echo "$output/LibriSpeech: $(ls "$output/LibriSpeech" | wc -l) entries"
   exit 0
 fi
 

@@ -60,6 +60,11 @@ pkg_check_modules(TAILOR_AUDIO REQUIRED IMPORTED_TARGET sndfile kissfft-float)
 add_library(tailor_image_libraries INTERFACE)
 target_link_libraries(tailor_image_libraries INTERFACE PkgConfig::TAILOR_IMAGES
   PkgConfig::TAILOR_AUDIO)
+# Only its types: the data set flite opens the library when it is wanted.
+find_path(TAILOR_FLITE_INCLUDE flite/flite.h)
+if(TAILOR_WITH_FLITE AND NOT TAILOR_FLITE_INCLUDE)
+  message(STATUS "flite is not there (flite1-dev): the data set flite is left out")
+endif()
 
 # Alignments of called bases: parasail where it is there, the program's own otherwise.
 option(TAILOR_WITH_PARASAIL "Align called bases by parasail if it is installed" ON)
@@ -71,5 +76,18 @@ if(TAILOR_WITH_PARASAIL)
     target_compile_definitions(tailor_alignment INTERFACE TAILOR_WITH_PARASAIL)
   else()
     message(STATUS "parasail is not there (libparasail-dev): alignments are the program's own")
+  endif()
+endif()
+
+# fast5 files through HDF5 where it is there.
+option(TAILOR_WITH_HDF5 "Read fast5 files if HDF5 is installed" ON)
+add_library(tailor_hdf5 INTERFACE)
+if(TAILOR_WITH_HDF5)
+  pkg_check_modules(TAILOR_HDF5 IMPORTED_TARGET hdf5)
+  if(TAILOR_HDF5_FOUND)
+    target_link_libraries(tailor_hdf5 INTERFACE PkgConfig::TAILOR_HDF5)
+    target_compile_definitions(tailor_hdf5 INTERFACE TAILOR_WITH_HDF5)
+  else()
+    message(STATUS "HDF5 is not there (libhdf5-dev): fast5 files are not read")
   endif()
 endif()

@@ -36,6 +36,8 @@ struct AllOptions {
   std::string log;
   TrainOptions train;
   EvaluateOptions evaluate;
+  TranscribeOptions transcribe;
+  BasecallOptions basecall;
   ExportOptions exporting;
   CheckCommandOptions check;
   InspectOptions inspect;
@@ -103,6 +105,12 @@ void add_card(CLI::App& app, HardwareOptions& h) {
   app.add_option("--backend", h.backend, "vitis (default) or vivado")->type_name("TOOL");
 }
 
+void add_checkpoint(CLI::App& app, std::string& checkpoint) {
+  app.add_option("--checkpoint", checkpoint,
+                 "Checkpoint or run folder (default: the newest finished run in ./runs)")
+      ->type_name("F");
+}
+
 void setup_train(CLI::App& app, TrainOptions& o) {
   app.add_option("--config", o.config,
                  "Configuration: a file, or the name of an embedded one (tailor config list)")
@@ -119,9 +127,7 @@ void setup_train(CLI::App& app, TrainOptions& o) {
 }
 
 void setup_evaluate(CLI::App& app, EvaluateOptions& o) {
-  app.add_option("--checkpoint", o.checkpoint,
-                 "Checkpoint or run folder (default: the newest finished run in ./runs)")
-      ->type_name("F");
+  add_checkpoint(app, o.checkpoint);
   app.add_option("--graph", o.graph, "Graph file instead (with --backend emulator or float64)")
       ->type_name("F");
   app.add_option("--data", o.data, "Folder of the data set (default: as in the run)")
@@ -150,10 +156,49 @@ void setup_evaluate(CLI::App& app, EvaluateOptions& o) {
   add_json(app, o);
 }
 
+void setup_transcribe(CLI::App& app, TranscribeOptions& o) {
+  app.add_option("files", o.files, "Audio files: FLAC, WAV and others, of any rate and length")
+      ->required()
+      ->type_name("FILE");
+  add_checkpoint(app, o.checkpoint);
+  app.add_flag("--times", o.times, "A line a word, with its begin and end in seconds");
+  app.add_option("--beam", o.beam, "Candidates of the decoder (default: the run's ctc.beam)")
+      ->check(at_least_one())
+      ->type_name("N");
+  app.add_option("--language-model", o.language_model, "ARPA file, plain or gzipped")
+      ->type_name("FILE");
+  app.add_option("--window", o.window_s, "Longer audio is heard in parts of so many seconds (30)")
+      ->type_name("S");
+  app.add_option("--overlap", o.overlap_s, "Of two parts, in seconds (4)")->type_name("S");
+  add_json(app, o);
+}
+
+void setup_basecall(CLI::App& app, BasecallOptions& o) {
+  app.add_option("files", o.files, "Raw reads: .npy, one read or a read a row, or .fast5")
+      ->required()
+      ->type_name("FILE");
+  add_checkpoint(app, o.checkpoint);
+  app.add_option("--output", o.output, "File to write (default: standard output)")
+      ->type_name("FILE");
+  app.add_flag("--force", o.force, "Replace the output file if it exists");
+  app.add_option("--format", o.format, "fastq (default, with qualities) or fasta")
+      ->check(CLI::IsMember({"fastq", "fasta"}));
+  app.add_option("--beam", o.beam, "Candidates of the decoder (default: the run's ctc.beam)")
+      ->check(at_least_one())
+      ->type_name("N");
+  app.add_option("--chunk", o.chunk, "Samples that are read at once (default: the network's)")
+      ->check(at_least_one())
+      ->type_name("N");
+  app.add_option("--overlap", o.overlap, "Of two chunks, in samples (default 500)")
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("N");
+  app.add_flag("--normalised", o.normalised,
+               "The samples are neither to be trimmed nor to be normalised");
+  add_json(app, o);
+}
+
 void setup_export(CLI::App& app, ExportOptions& o) {
-  app.add_option("--checkpoint", o.checkpoint,
-                 "Checkpoint or run folder (default: the newest finished run in ./runs)")
-      ->type_name("F");
+  add_checkpoint(app, o.checkpoint);
   app.add_option("--graph", o.graph, "Graph file instead (graph.safetensors of a project)")
       ->type_name("F");
   app.add_option("--network", o.network,
@@ -392,6 +437,12 @@ Commands add_commands(CLI::App& app, AllOptions& o) {
       add("evaluate", "Accuracy of a checkpoint: float, or fixed point as the FPGA computes it",
           [&] { return run_evaluate(o.evaluate); }),
       o.evaluate);
+  setup_transcribe(add("transcribe", "What is said in audio files",
+                       [&] { return run_transcribe(o.transcribe); }),
+                   o.transcribe);
+  setup_basecall(add("basecall", "The bases of a nanopore's raw reads, as FASTQ or FASTA",
+                     [&] { return run_basecall(o.basecall); }),
+                 o.basecall);
   setup_export(add("export", "Write a network as an HLS C++ project",
                    [&] { return run_export(o.exporting); }),
                o.exporting);

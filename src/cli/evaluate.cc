@@ -4,11 +4,13 @@
 #include <atomic>
 
 #include "cli/evaluation.h"
+#include "cli/sequences.h"
 #include "cli/source.h"
 #include "tailor/cli/torch_plugin.h"
 #include "tailor/core/interrupt.h"
 #include "tailor/core/threads.h"
 #include "tailor/data/batch.h"
+#include "tailor/data/source.h"
 #include "tailor/design/passes.h"
 #include "tailor/emulate/float64.h"
 #include "tailor/emulate/integer.h"
@@ -111,16 +113,91 @@ class IntegerEvaluator : public EmulatorEvaluator {
   std::atomic<int64_t> overflows_{0};
 };
 
+/// A lowered network on sequences: of its own width, so that shorter ones are padded with zeros.
+class EmulatedSequences : public SequenceRunner {
+ public:
+  EmulatedSequences(const GraphSource& source, const Plan* plan) {
+    const Graph& graph = source.lowered.graph();
+    title = source.title;
+    if (plan) {
+      integer_.emplace(plan->graph());
+      backend = "emulator";
+      how = fmt::format("emulator, {}, {}", to_string(plan->precision().type),
+                        to_string(plan->layout()));
+    } else {
+      float64_.emplace(source.lowered);
+      backend = how = "float64";
+    }
+    kind = traits_of(*source.data).kind;
+    input = graph.input_shape();
+    const MapShape& answers = graph.output_shape();
+    verify_answers(kind, answers.pixels() > 1, answers, title);
+    classes = answers.channels;
+    stride = (input.width + answers.width - 1) / answers.width;
+    data = *source.data;
+    ctc = source.ctc;
+  }
+  Tensor run(const Tensor& inputs, const std::vector<int64_t>& /*lengths*/) override {
+    const Shape& shape = inputs.shape();
+    if (shape[2] > input.width) {
+      fail(ErrorKind::Usage,
+           "{}: the graph takes {} columns, the longest example has {}; evaluate it with --backend "
+           "libtorch, or on shorter examples",
+           title, input.width, shape[2]);
+    }
+    const int64_t positions = (input.width + stride - 1) / stride;
+    Tensor outputs(DType::F32, {shape[0], positions, classes});
+    const auto row = static_cast<size_t>(shape[2] * shape[3]),
+               answer = static_cast<size_t>(positions * classes);
+    parallel_for(shape[0], 0, [&](int64_t n) {
+      const float* x = inputs.as<float>().data() + static_cast<size_t>(n) * row;
+      std::vector<double> padded(static_cast<size_t>(input.size()), 0.0);
+      std::copy(x, x + row, padded.begin());
+      const std::vector<double> y = logits_of(padded);
+      TAILOR_CHECK(y.size() == answer, "{} outputs", y.size());
+      std::transform(y.begin(), y.end(),
+                     outputs.as<float>().data() + static_cast<size_t>(n) * answer,
+                     [](double v) { return static_cast<float>(v); });
+    });
+    return outputs;
+  }
+  int64_t positions(int64_t columns) const override { return (columns + stride - 1) / stride; }
+  void describe(Json& answer) const override {
+    if (integer_) answer.set("overflows", overflows_.load());
+  }
+
+ private:
+  std::vector<double> logits_of(const std::vector<double>& x) {
+    if (float64_) return float64_->run(x);
+    IntegerResult r = integer_->run(x);
+    for (int64_t count : r.overflows) overflows_ += count;
+    return std::move(r.logits);
+  }
+  std::optional<Float64Emulator> float64_;
+  std::optional<IntegerEmulator> integer_;
+  std::atomic<int64_t> overflows_{0};
+};
+
+bool is_on_sequences(const std::optional<DataConfig>& data) {
+  return data && traits_of(*data).kind != ExampleKind::Images;
+}
+
 int evaluate_emulated(const EvaluateOptions& options) {
   GraphSource source = open_graph_source(options.checkpoint, options.graph, "", false);
   const ExportConfig config = apply_hardware(source.exporting, options.hardware);
+  if (is_on_sequences(source.data)) {
+    std::optional<Plan> plan;
+    if (options.engine != "float64")
+      plan = plan_export(source.lowered, config, magnitude_of(source));
+    EmulatedSequences runner(source, plan ? &*plan : nullptr);
+    return evaluate_sequences(runner, options);
+  }
   if (options.engine == "float64") {
     Float64Evaluator evaluator(source);
     return evaluate_images(evaluator, options);
   }
   if (source.data) widen_value_range(source, evaluation_data(*source.data, options));
-  IntegerEvaluator evaluator(source,
-                             plan_export(source.lowered, config, source.preprocessing.magnitude()));
+  IntegerEvaluator evaluator(source, plan_export(source.lowered, config, magnitude_of(source)));
   return evaluate_images(evaluator, options);
 }
 
@@ -140,6 +217,8 @@ int run_evaluate(const EvaluateOptions& options) {
   EvaluateOptions resolved = options;
   resolved.checkpoint = options.checkpoint.empty() ? newest_finished_checkpoint("runs")
                                                    : resolve_checkpoint(options.checkpoint);
+  if (kind_of_checkpoint(resolved.checkpoint) != ExampleKind::Images)
+    return evaluate_sequences(*open_sequence_network(resolved.checkpoint), resolved);
   return open_torch().evaluate(resolved);
 }
 

@@ -160,7 +160,7 @@ int run_export(const ExportOptions& options) {
   // A short project is made of the whole one's weights and of the beginning of its vectors.
   const GraphSource whole = source;
   if (config.frames > 0) source.lowered = on_frames(std::move(source.lowered), config.frames);
-  SizedDesign design = design_export(source.lowered, config, source.preprocessing.magnitude());
+  SizedDesign design = design_export(source.lowered, config, magnitude_of(source));
   if (!options.allow_oversize) refuse_oversize(design.limits, source.lowered.graph().name);
   TestVectors vectors = sample_vectors(whole, options.data, config.vectors);
   if (config.frames > 0) vectors.keep_frames(whole.lowered.graph().input_shape(), config.frames);

@@ -32,7 +32,7 @@ int export_weights(const ExportOptions& options) {
   if (options.rules.empty()) {
     file.tensors = std::move(tensors);
   } else {
-    const WeightRules rules = load_weight_rules(options.rules);
+    const WeightRules rules = for_network(load_weight_rules(options.rules), c.network);
     if (rules.layout != WeightLayout::Torch) {
       fail(ErrorKind::Unsupported,
            "--rules {}: its kernels are Keras'; expected rules of a PyTorch network", rules.name);

@@ -10,7 +10,9 @@
 #include "tailor/core/files.h"
 #include "tailor/core/log.h"
 #include "tailor/core/strings.h"
+#include "tailor/data/features.h"
 #include "tailor/data/images.h"
+#include "tailor/data/sequences.h"
 #include "tailor/data/source.h"
 #include "tailor/net/weight_rules.h"
 #include "tailor/tensors/safetensors.h"
@@ -52,6 +54,7 @@ Candidate try_rules(const WeightRules& rules, const NamedNetwork& named,
   }
   const std::string& shortcut = options.shortcut.empty() ? rules.shortcut : options.shortcut;
   c.config.shortcut = find_enumerator<Shortcut>(shortcut).value_or(c.config.shortcut);
+  c.config.join = find_enumerator<Join>(rules.join).value_or(c.config.join);
   MapShape input = named.network.input;
   if (options.image_size) input.height = input.width = *options.image_size;
   c.network = make_network(c.config, input, options.classes.value_or(named.network.classes()));
@@ -109,7 +112,8 @@ std::vector<std::string> networks_in(const TensorMap& file, const ImportOptions&
   auto may_hold = [&](const Network& network) {
     std::vector<int64_t> needed;
     for (const TensorSpec& spec : tensor_specs(network))
-      if (!starts_with(spec.name, "fc.")) needed.push_back(element_count(spec.shape));
+      if (!starts_with(spec.name, "fc.") && !starts_with(spec.name, "head."))
+        needed.push_back(element_count(spec.shape));
     std::sort(needed.begin(), needed.end());
     return std::includes(sizes.begin(), sizes.end(), needed.begin(), needed.end());
   };
@@ -139,7 +143,7 @@ std::string advice(const Candidate& c, const TensorMap& file, const ImportOption
                                        join(networks, " or "));
   const auto& match = c.match;
   const bool head = std::all_of(match.misshapen.begin(), match.misshapen.end(), [](const auto& m) {
-    return m.find(" → fc.") != std::string::npos;
+    return m.find(" → fc.") != std::string::npos || m.find(" → head.") != std::string::npos;
   });
   if (head && !match.misshapen.empty() && match.missing.empty() && match.left_over.empty()) {
     text =
@@ -161,6 +165,12 @@ Json usual_data(const Network& network) {
     return Json::object({{"name", "cifar100"}});
   if (input.channels == 3 && input.height == input.width && input.height <= kLargestImageSize)
     return Json::object({{"name", "folder"}, {"image_size", input.height}});
+  const int64_t filters = FeatureConfig().filters,
+                row_classes = input.height == 1 ? network.classes() : 0;
+  if (input.channels == filters && row_classes == english_alphabet().size())
+    return Json::object({{"name", "librispeech"}});
+  if (input.channels == 1 && row_classes == base_alphabet().size())
+    return Json::object({{"name", "bonito"}});
   return Json::object({{"name", "npy"}});
 }
 
@@ -219,6 +229,10 @@ PreprocessingChoice choose_preprocessing(const ImportOptions& options, const Wei
         p.deviation.resize(static_cast<size_t>(channels), usual.deviation[0]);
       }
     }
+    // One number of a rule set, as that of features that are normalised already, is every
+    // channel's.
+    for (std::vector<double>* values : {&p.mean, &p.deviation})
+      if (values->size() == 1) values->resize(static_cast<size_t>(channels), values->front());
     if (options.mean.empty() || options.deviation.empty()) choice.assumed = from;
   }
   if (!options.mean.empty()) p.mean = options.mean;

@@ -24,8 +24,11 @@ std::string window_text(const Window& w, const std::string& what, int64_t groups
 }
 
 std::string layer_text(const Layer& layer) {
-  if (const auto* conv = std::get_if<ConvLayer>(&layer))
+  if (const auto* conv = std::get_if<ConvLayer>(&layer)) {
+    if (conv->groups == conv->in && conv->in == conv->out && conv->in > 1)
+      return window_text(conv->window, "depthwise", 1);
     return window_text(conv->window, fmt::format("{} to {}", conv->in, conv->out), conv->groups);
+  }
   if (const auto* pool = std::get_if<PoolLayer>(&layer)) {
     if (pool->kind == PoolKind::GlobalAverage) return "average pool";
     return window_text(pool->window,
@@ -36,11 +39,36 @@ std::string layer_text(const Layer& layer) {
   return std::holds_alternative<ReluLayer>(layer) ? "ReLU" : "batch norm";
 }
 
+/// "separable 87 dilated 2, 512 to 512": a depthwise convolution over one row and the 1x1 behind
+/// it.
+std::string separable_text(const Layers& layers, size_t at) {
+  if (at + 1 >= layers.size()) return "";
+  const auto *depthwise = std::get_if<ConvLayer>(&layers[at]),
+             *pointwise = std::get_if<ConvLayer>(&layers[at + 1]);
+  if (!depthwise || !pointwise || depthwise->bias || pointwise->bias) return "";
+  const Window& w = depthwise->window;
+  if (depthwise->groups != depthwise->in || depthwise->in != depthwise->out || depthwise->in == 1 ||
+      w.kernel.height != 1 || w.pads.left != w.pads.right || pointwise->groups != 1 ||
+      pointwise->window != Window())
+    return "";
+  std::string text = fmt::format("separable {}", w.kernel.width);
+  if (w.stride.width > 1) text += fmt::format(" stride {}", w.stride.width);
+  if (w.dilation.width > 1) text += fmt::format(" dilated {}", w.dilation.width);
+  return text + fmt::format(", {} to {}", pointwise->in, pointwise->out);
+}
+
 /// In a stage of convolutions, batch norm and ReLU go without saying where they end it.
 std::string stage_text(const Stage& s) {
   std::vector<std::string> parts;
   bool convolves = false, norm = false, relu = false;
-  for (const Layer& layer : s.layers) {
+  for (size_t i = 0; i < s.layers.size(); ++i) {
+    const Layer& layer = s.layers[i];
+    if (std::string separable = separable_text(s.layers, i); !separable.empty()) {
+      convolves = true;
+      parts.push_back(std::move(separable));
+      ++i;
+      continue;
+    }
     const bool is_norm = std::holds_alternative<BatchNormLayer>(layer),
                is_relu = std::holds_alternative<ReluLayer>(layer);
     if (convolves && is_norm && !norm && !relu) {
@@ -102,6 +130,31 @@ std::string facts_text(const std::vector<std::pair<std::string, std::string>>& f
   return out;
 }
 
+/// One row of columns of which each answer hears some, as speech and signals are.
+bool is_sequence(const Network& n) { return n.answers_per_position() && n.input.height == 1; }
+
+/// What the heading says of a network.
+std::vector<std::pair<std::string, std::string>> network_facts(const Network& n) {
+  const size_t count = skip_ids(n).size();
+  std::vector<std::pair<std::string, std::string>> facts = {
+      {"input", to_string(n.input)},
+      {"classes", std::to_string(n.classes())},
+      {"skips", count > 0 ? fmt::format("{}, join {}", count, to_string(n.join)) : "0"},
+      {"parameters", with_commas(parameter_count(n))}};
+  const int64_t macs = mac_count(n), answers = output_shape(n).width, stride = time_stride(n);
+  if (!is_sequence(n)) {
+    facts.emplace_back("cost", with_commas(macs) + " multiply-accumulates an image");
+    return facts;
+  }
+  facts.emplace_back("cost", fmt::format("{} multiply-accumulates an answer, {} answers",
+                                         with_commas(macs / answers), with_commas(answers)));
+  facts.emplace_back("answers", fmt::format("one for every {} columns; each hears {} of them",
+                                            stride, with_commas(receptive_field(n))));
+  if (n.masks_padding)
+    facts.emplace_back("padding", "columns beyond an example's length are masked");
+  return facts;
+}
+
 /// Fits into 80 columns for every built-in network: parameters stand on the right and add up.
 std::string network_text(const Network& n) {
   Table table({"block", "stage", "layer", "output", "parameters"});
@@ -125,21 +178,17 @@ std::string network_text(const Network& n) {
   table.add({"head", "", head_text(n, inputs.back()), to_string(output_shape(n)),
              with_commas(parameters_of(head_layers(n), inputs.back()))});
   const size_t count = skip_ids(n).size();
-  return fmt::format(
-      "{}\n{}\n{}\n{}", n.name,
-      facts_text({{"input", to_string(n.input)},
-                  {"classes", std::to_string(n.classes())},
-                  {"skips", count > 0 ? fmt::format("{}, join {}", count, to_string(n.join)) : "0"},
-                  {"parameters", with_commas(parameter_count(n))},
-                  {"cost", with_commas(mac_count(n)) + " multiply-accumulates an image"}}),
-      table.text(), count > 0 ? skips.text() : std::string("no skip connections\n"));
+  return fmt::format("{}\n{}\n{}\n{}", n.name, facts_text(network_facts(n)), table.text(),
+                     count > 0 ? skips.text() : std::string("no skip connections\n"));
 }
 
 Json network_json(const Network& n) {
   return Json::object({{"network", write_network(n)},
                        {"skips", Json::array(skip_ids(n))},
                        {"parameters", parameter_count(n)},
-                       {"macs", mac_count(n)}});
+                       {"macs", mac_count(n)},
+                       {"time_stride", time_stride(n)},
+                       {"receptive_field", receptive_field(n)}});
 }
 
 Json graph_json(const Graph& g) {

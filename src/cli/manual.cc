@@ -37,7 +37,10 @@ std::string roff(const std::string& text) {
 /// A tagged paragraph: `bold` and `italic`, of which one may be empty, over the text.
 std::string item(const std::string& bold, const std::string& italic, const std::string& about) {
   std::string tag = bold.empty() ? "" : "\\fB" + roff(bold) + "\\fR";
-  if (!italic.empty()) tag += (tag.empty() ? "" : " ") + ("\\fI" + roff(italic) + "\\fR");
+  std::string choices = roff(italic);  // many fit on no line: it may break behind each
+  for (size_t at = 0; (at = choices.find('|', at)) != std::string::npos; at += 3)
+    choices.insert(at + 1, "\\:");
+  if (!italic.empty()) tag += (tag.empty() ? "" : " ") + ("\\fI" + choices + "\\fR");
   return fmt::format(".TP\n{}\n{}\n", tag, roff(about));
 }
 

@@ -11,12 +11,15 @@
 #include "tailor/design/lower.h"
 #include "tailor/emulate/float64.h"
 #include "tailor/run/origin.h"
+#include "tailor/task/task.h"
 
 namespace tailor::cli {
 namespace {
 
 constexpr int64_t kCalibrationImages = 4;
 constexpr int64_t kNoiseSeed = 1;
+/// Normalised sequences have deviation 1; what is beyond this saturates.
+constexpr double kSequenceMagnitude = 16;
 
 Preprocessing default_preprocessing(int64_t channels) {
   const Preprocessing cifar10 = usual_preprocessing("cifar10");
@@ -51,6 +54,7 @@ GraphSource from_checkpoint(const std::string& path) {
   source.preprocessing = c.preprocessing;
   source.class_names = c.class_names;
   source.data = config.data;
+  source.ctc = config.ctc;
   source.exporting = config.exporting;
   return source;
 }
@@ -70,6 +74,7 @@ GraphSource from_graph(const std::string& path) {
   if (const Json* config = provenance.find("config"); config && config->is_object()) {
     RunConfig run = read_run_config(*config, path);
     source.data = run.data;
+    source.ctc = run.ctc;
     source.exporting = run.exporting;
   }
   return source;
@@ -99,6 +104,11 @@ GraphSource from_name(const std::string& name) {
 
 std::vector<double> noise_image(const MapShape& shape, const Preprocessing& p, int64_t index) {
   CounterRandom random(kNoiseSeed, RandomStream::Noise, static_cast<uint64_t>(index));
+  if (p.mean.empty()) {  // sequences come normalised
+    std::vector<double> sequence(static_cast<size_t>(shape.size()));
+    for (double& v : sequence) v = random.normal();
+    return sequence;
+  }
   std::vector<double> image(static_cast<size_t>(shape.size()));
   for (int64_t c = 0; c < shape.channels; ++c) {  // drawn channel by channel, as always
     const auto channel = static_cast<size_t>(c) % p.mean.size();  // older files have three means
@@ -228,16 +238,31 @@ void warn_of_unread_keys(const std::vector<std::string>& assignments, const std:
 }
 
 DataConfig evaluation_data(const DataConfig& run, const EvaluateOptions& options) {
+  return evaluation_config(run, {}, options).data;
+}
+
+EvaluationConfig evaluation_config(const DataConfig& data, const CtcConfig& ctc,
+                                   const EvaluateOptions& options) {
   RunConfig whole;
-  whole.data = run;
+  whole.data = data;
+  whole.ctc = ctc;
   Json json = write_run_config(whole);
+  const bool sequences = traits_of(data).kind != ExampleKind::Images;
+  std::vector<std::string> of_data;
   for (const std::string& assignment : options.set) {
-    if (assignment.rfind("data.", 0) != 0)
-      fail(ErrorKind::Usage, "--set {}: tailor evaluate takes keys of data.* only", assignment);
+    if (sequences && starts_with(assignment, "ctc.")) {
+      apply_override(json, assignment);
+      continue;
+    }
+    if (!starts_with(assignment, "data.")) {
+      fail(ErrorKind::Usage, "--set {}: tailor evaluate takes keys of data.*{} only", assignment,
+           sequences ? " and ctc.*" : "");
+    }
+    of_data.push_back(assignment);
   }
   const std::string plain = "evaluation augments nothing",
                     own = "the network's own preprocessing is applied";
-  warn_of_unread_keys(options.set, "tailor evaluate",
+  warn_of_unread_keys(of_data, "tailor evaluate",
                       {{"data.augment", plain},
                        {"data.random_resized_crop", plain},
                        {"data.color_jitter", plain},
@@ -245,10 +270,10 @@ DataConfig evaluation_data(const DataConfig& run, const EvaluateOptions& options
                        {"data.mixup", plain},
                        {"data.mean", own},
                        {"data.deviation", own}});
-  override_data(json, options.set);
-  DataConfig data = read_run_config(json, "tailor evaluate (--set)").data;
-  if (!options.data.empty()) data.root = options.data;
-  return data;
+  override_data(json, of_data);
+  RunConfig asked = read_run_config(json, "tailor evaluate (--set)");
+  if (!options.data.empty()) asked.data.root = options.data;
+  return {std::move(asked.data), std::move(asked.ctc)};
 }
 
 void widen_value_range(GraphSource& source, const DataConfig& config) {
@@ -265,6 +290,34 @@ void widen_value_range(GraphSource& source, const DataConfig& config) {
   }
 }
 
+double magnitude_of(const GraphSource& source) {
+  return source.preprocessing.mean.empty() ? kSequenceMagnitude : source.preprocessing.magnitude();
+}
+
+namespace {
+
+/// The beginnings of the first test examples, as wide as the graph; behind a shorter one zeros.
+TestVectors sequence_vectors(const GraphSource& source, const DataConfig& config,
+                             const DataSplits& data, int64_t count) {
+  TestVectors samples;
+  const MapShape shape = source.lowered.graph().input_shape();
+  const auto task = make_task(data, {}, config, source.ctc, config.seed);
+  count = std::min(count, task->size(Split::Test));
+  Batch batch;
+  for (int64_t i = 0; i < count; ++i) {
+    task->collate(Split::Test, {&i, 1}, std::nullopt, batch);
+    const auto values = batch.inputs.as<float>();
+    const size_t own = std::min(values.size(), static_cast<size_t>(shape.size()));
+    std::vector<double> input(static_cast<size_t>(shape.size()), 0.0);
+    std::copy_n(values.data(), own, input.begin());
+    samples.inputs.push_back(std::move(input));
+  }
+  samples.source = fmt::format("the first {} test {}s of {}", count, task->unit(), config.name);
+  return samples;
+}
+
+}  // namespace
+
 TestVectors sample_vectors(const GraphSource& source, const std::string& data_root, int64_t count) {
   TestVectors samples;
   const MapShape shape = source.lowered.graph().input_shape();
@@ -274,6 +327,7 @@ TestVectors sample_vectors(const GraphSource& source, const std::string& data_ro
     try {
       DataSplits data = open_test_data(config);
       verify_data_fits(data, shape, source.lowered.graph().classes(), source.title);
+      if (data.kind != ExampleKind::Images) return sequence_vectors(source, config, data, count);
       const Images test = as_images(data.test);
       count = std::min(count, test->size());
       for (int64_t i = 0; i < count; ++i) {

@@ -24,6 +24,7 @@ struct GraphSource {
   Preprocessing preprocessing;
   std::vector<std::string> class_names;  // where the data set names them
   std::optional<DataConfig> data;
+  CtcConfig ctc;           // the run's, or defaults
   ExportConfig exporting;  // the run's, or defaults
 };
 
@@ -63,9 +64,20 @@ void override_data(Json& config, const std::vector<std::string>& assignments);
 void warn_of_unread_keys(const std::vector<std::string>& assignments, const std::string& command,
                          const std::vector<std::pair<std::string, std::string>>& unread = {});
 
-/// The run's data section with --set and --data on top. Throws Usage for a --set that is not of
-/// data.*.
+/// The run's sections data and ctc with --set and --data on top. Throws Usage for a --set of
+/// another section.
+struct EvaluationConfig {
+  DataConfig data;
+  CtcConfig ctc;
+};
+EvaluationConfig evaluation_config(const DataConfig& data, const CtcConfig& ctc,
+                                   const EvaluateOptions& options);
+/// Of images, which have no ctc.
 DataConfig evaluation_data(const DataConfig& run, const EvaluateOptions& options);
+
+/// The largest |input| of a network in hardware: of images what preprocessing says, of sequences,
+/// which are normalised, a bound that outliers saturate at.
+double magnitude_of(const GraphSource& source);
 
 /// Test vectors' inputs: the test set's first ones, else seeded noise; `source` says which.
 TestVectors sample_vectors(const GraphSource& source, const std::string& data_root, int64_t count);

@@ -60,15 +60,17 @@ void describe_signal(RecordVisitor& v, SignalConfig& c) {
   v.record(
       "signal",
       [&](RecordVisitor& r) {
-        r.integer("chunk", c.chunk, 64, 1'000'000, "Samples of an example.");
-        r.number("dwell", c.dwell, 2, 100,
-                 "Mean samples that a base stays in the pore; log-normal, of which 0.7 is the "
-                 "deviation of the logarithm.");
+        r.integer("chunk", c.chunk, 64, 1'000'000, "squiggle, taiyaki: samples of an example.");
+        r.number(
+            "dwell", c.dwell, 2, 100,
+            "squiggle: mean samples that a base stays in the pore; log-normal, of which 0.7 is the "
+            "deviation of the logarithm.");
         r.number("noise", c.noise, 0, 2,
-                 "Standard deviation of a sample within a base, and of a base's level around its "
+                 "squiggle: standard deviation of a sample within a base, and of a base's level "
+                 "around its "
                  "6-mer's; normalised current, in which the levels' own is about 0.85.");
       },
-      "squiggle: the simulated current.");
+      "Current of a nanopore.");
 }
 
 /// Arrays show how many channels and which range they have when they are opened.
@@ -167,14 +169,15 @@ void describe(RecordVisitor& v, DataConfig& c) {
       "Speech: librispeech, FLAC files and texts in LibriSpeech's folders; manifest, lists as "
       "NeMo and NVIDIA's DeepLearningExamples have them; flite, sentences spoken in memory. "
       "A nanopore's current: bonito, a folder of chunks.npy, references.npy and "
-      "reference_lengths.npy; or squiggle, simulated in memory.");
+      "reference_lengths.npy; taiyaki, a mapped_reads.hdf5; or squiggle, simulated in memory.");
   // Each kind has a usual augmentation; what is in the file replaces it.
   if (c.augment == usual_augmentation(ExampleKind::Images))
     c.augment = usual_augmentation(traits_of(c).kind);
   v.text(
       "root", c.root,
       "Folder with the data set's files (cifar-10-batches-bin is also looked for inside it); for "
-      "folder also an archive (.tar, .tar.gz, .zip). Empty: $TAILOR_DATA, else ./data.");
+      "folder also an archive (.tar, .tar.gz, .zip), for taiyaki also the HDF5 file. Empty: "
+      "$TAILOR_DATA, else ./data.");
   v.integer(
       "image_size", c.image_size, 0, kLargestImageSize,
       "folder, packed: side of the square that the network sees, in pixels, at least 1. The other "
@@ -193,19 +196,20 @@ void describe(RecordVisitor& v, DataConfig& c) {
                 "folder: files that are no readable picture are left out and named in the log "
                 "(skip), or are an error.");
   v.integer("validation", c.validation, 0, 1000000,
-            "Training images kept back for validation, drawn once by `seed`. 0: no validation "
-            "split, and so no best.ckpt.");
+            "Training examples kept back for validation, drawn once by `seed`. 0: no validation "
+            "split, and so no best.ckpt. Sets with a split of their own (bonito: validation/ or the "
+            "last 3 %; taiyaki: whole reads) keep that one.");
   describe_augmentation(v, c);
   describe_speech(v, c);
   describe_signal(v, c.signal);
   v.integer("train_size", c.train_size, 0, 100000000,
-            "Use only the first N training examples, before the validation split (synthetic and "
-            "squiggle: make N). 0: all (synthetic and squiggle: 6000).");
+            "Use only the first N training examples, before the validation split (synthetic, flite "
+            "and squiggle: make N). 0: all (synthetic and squiggle: 6000, flite: 1000).");
   v.integer(
       "test_size", c.test_size, 0, 100000000,
-      "Use only the first N test examples (synthetic and squiggle: make N). 0: all (synthetic: "
-      "1000, squiggle: 500). A folder without test images needs it: N pictures are drawn by "
-      "`seed` and kept back.");
+      "Use only the first N test examples (synthetic, flite and squiggle: make N). 0: all "
+      "(synthetic: 1000, flite: 100, squiggle: 500). A folder without test images, or a single "
+      "set of speech, needs it: N examples are drawn by `seed` and kept back.");
   v.integer(
       "seed", c.seed, 0, INT32_MAX,
       "Seed of the validation split and of what is made in memory. Runs to be compared share it.");
@@ -223,6 +227,7 @@ void verify_config(const DataConfig& c, const std::string& source) {
     fail_config("/data/extra", "false, because only svhn has extra images", "true", source);
   verify_augmentation_kind(c, traits_of(c).kind, source);
   verify_augmentation(c, source);
+  verify_speech(c, source);
 }
 
 }  // namespace tailor::data

@@ -28,8 +28,8 @@ struct Registry {
     for (auto make :
          {make_cifar10_source, make_cifar100_source, make_svhn_source, make_folder_source,
           make_packed_source, make_npy_source, make_mlperf_tiny_source, make_synthetic_source,
-          make_librispeech_source, make_manifest_source, make_bonito_source,
-          make_squiggle_source})
+          make_librispeech_source, make_manifest_source, make_flite_source, make_bonito_source,
+          make_taiyaki_source, make_squiggle_source})
       add(make());
   }
 };

@@ -14,6 +14,7 @@ constexpr int64_t kSpeechRate = 16000, kSpeechFilters = 64;
 
 /// Keys of the augmentations of speech, and of data.speech.
 void describe_speech(RecordVisitor& v, DataConfig& c);
+void verify_speech(const DataConfig& c, const std::string& source);
 /// The names in data.augment when nobody gives any; what that is depends on what examples are.
 std::vector<std::string> usual_augmentation(ExampleKind kind);
 /// Throws Config where data.augment names what examples of this kind do not have.

@@ -9,6 +9,7 @@ namespace {
 constexpr const char* kImageAugmentations[] = {
     "pad_crop", "random_crop", "random_resized_crop", "flip", "color_jitter", "cutout", "mixup"};
 constexpr const char* kSpeechAugmentations[] = {"dither", "speed", "spec_cutout", "spec_augment"};
+constexpr const char* kVoices[] = {"slt", "awb", "rms", "kal16"};
 
 bool is_named(Names names, const std::string& wanted) {
   return std::find(names.begin(), names.end(), wanted) != names.end();
@@ -73,8 +74,13 @@ void describe_speech(RecordVisitor& v, DataConfig& c) {
         r.enumeration("other_signs", c.speech.other_signs,
                       "Signs of a text that are no letter a-z, ' or blank, after lower case: an "
                       "error, or dropped (drop), where - and / become blanks.");
+        r.choices("voices", c.speech.voices, {kVoices, std::size(kVoices)},
+                  "flite: who speaks the sentences to train on and to validate with, in turn.");
+        r.choices("test_voices", c.speech.test_voices, {kVoices, std::size(kVoices)},
+                  "flite: who speaks the sentences to test with, which are others. By default a "
+                  "voice that training never hears.");
       },
-      "librispeech and manifest: which files are which split, and their texts.");
+      "Which speech is which split's, and its texts.");
 }
 
 std::vector<std::string> usual_augmentation(ExampleKind kind) {
@@ -102,6 +108,13 @@ void verify_augmentation_kind(const DataConfig& c, ExampleKind kind, const std::
                     : fmt::format("none, because {} has signals, which are not augmented", c.name),
                 fmt::format("\"{}\"", name), source);
   }
+}
+
+void verify_speech(const DataConfig& c, const std::string& source) {
+  if (c.speech.voices.empty())
+    fail_config("/data/speech/voices", "one of flite's voices, or more", "[]", source);
+  if (c.speech.test_voices.empty())
+    fail_config("/data/speech/test_voices", "one of flite's voices, or more", "[]", source);
 }
 
 }  // namespace tailor::data

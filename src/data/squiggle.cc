@@ -37,6 +37,26 @@ constexpr double kPairs[kPoreBases - 1][4][4] = {{{0.05, 0.07, -0.09, 0.15},
                                                   {0.15, -0.05, 0.09, 0.01},
                                                   {-0.07, -0.20, -0.10, -0.11}}};
 
+/// Standard normal numbers, both of each pair (Box and Muller).
+class Normals {
+ public:
+  explicit Normals(CounterRandom& random) : random_(random) {}
+  double next() {
+    has_spare_ = !has_spare_;
+    if (!has_spare_) return spare_;
+    const double u = (random_.next_u32() + 0.5) * 0x1p-32;
+    const double angle = 2 * 3.14159265358979323846 * random_.uniform();
+    const double radius = std::sqrt(-2 * std::log(u));
+    spare_ = radius * std::sin(angle);
+    return radius * std::cos(angle);
+  }
+
+ private:
+  CounterRandom& random_;
+  double spare_ = 0;
+  bool has_spare_ = false;
+};
+
 struct Strand {
   std::vector<float> samples;   // normalised, at least as many as asked for
   std::vector<uint8_t> labels;  // 1 to 4
@@ -45,6 +65,7 @@ struct Strand {
 
 Strand simulate_strand(const SignalConfig& config, int64_t samples, uint64_t number, int64_t seed) {
   CounterRandom random(static_cast<uint64_t>(seed), RandomStream::Synthetic, number, 1);
+  Normals normals(random);
   const double log_median = std::log(config.dwell) - kDwellSpread * kDwellSpread / 2;
   std::array<uint8_t, kPoreBases> pore{};
   auto draw_base = [&] { return static_cast<uint8_t>(random.below(4)); };
@@ -54,11 +75,11 @@ Strand simulate_strand(const SignalConfig& config, int64_t samples, uint64_t num
   while (static_cast<int64_t>(strand.samples.size()) < samples) {
     strand.starts.push_back(static_cast<int64_t>(strand.samples.size()));
     strand.labels.push_back(static_cast<uint8_t>(pore[2] + 1));
-    const double level = pore_level(pore) + config.noise * random.normal();
+    const double level = pore_level(pore) + config.noise * normals.next();
     const auto dwell = std::clamp<int64_t>(
-        std::lround(std::exp(log_median + kDwellSpread * random.normal())), 1, 1000);
+        std::lround(std::exp(log_median + kDwellSpread * normals.next())), 1, 1000);
     for (int64_t i = 0; i < dwell; ++i)
-      strand.samples.push_back(static_cast<float>(level + config.noise * random.normal()));
+      strand.samples.push_back(static_cast<float>(level + config.noise * normals.next()));
     std::rotate(pore.begin(), pore.begin() + 1, pore.end());
     pore.back() = draw_base();
   }

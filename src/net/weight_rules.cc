@@ -15,6 +15,7 @@ namespace tailor::net {
 namespace {
 
 constexpr const char* kRest = "*";
+constexpr const char* kBlock = "block ";
 using Words = std::map<std::string, std::string>;
 
 /// One `{word}` of a pattern and what stands before it.
@@ -75,6 +76,21 @@ std::string fill_pattern(const std::vector<Placeholder>& pattern, const Words& w
   return name;
 }
 
+/// "n" and "top" of {block n=top}, "n" and "" of {block n}.
+std::pair<std::string, std::string> block_word(const std::string& word) {
+  const std::string rest = word.substr(std::string_view(kBlock).size());
+  const size_t equals = rest.find('=');
+  return {rest.substr(0, equals), equals == std::string::npos ? "" : rest.substr(equals + 1)};
+}
+
+/// The pattern with a text in the place of one word.
+std::string with_word(const std::string& pattern, const std::string& word,
+                      const std::string& text) {
+  const std::string braced = "{" + word + "}";
+  const size_t at = pattern.find(braced);
+  return at == std::string::npos ? pattern : std::string(pattern).replace(at, braced.size(), text);
+}
+
 void verify_rule(const WeightRule& rule, size_t index, const std::string& source) {
   std::set<std::string> known;
   const auto from = parse_pattern(rule.from);
@@ -87,12 +103,15 @@ void verify_rule(const WeightRule& rule, size_t index, const std::string& source
     }
   }
   for (const Placeholder& part : parse_pattern(rule.to)) {
-    const size_t sign = part.word.find_first_of("+-");
+    const bool block = starts_with(part.word, kBlock);
+    const size_t sign = block ? std::string::npos : part.word.find_first_of("+-");
     const bool number =
         sign == std::string::npos || (part.word != kRest && parse_int(part.word.substr(sign + 1)));
-    if (!part.word.empty() && (known.count(part.word.substr(0, sign)) == 0 || !number)) {
+    const std::string word = block ? block_word(part.word).first : part.word.substr(0, sign);
+    if (!word.empty() && (known.count(word) == 0 || !number)) {
       fail_config(fmt::format("/rules/{}/to", index),
-                  "only words of \"from\", such as {s} or {s+1}", "\"" + rule.to + "\"", source);
+                  "only words of \"from\", such as {s}, {s+1} or {block s}", "\"" + rule.to + "\"",
+                  source);
     }
   }
 }
@@ -103,13 +122,18 @@ void describe(RecordVisitor& v, WeightRules& r) {
   v.choices("families", r.families, {families.data(), families.size()},
             "Network families they can be.");
   v.text("shortcut", r.shortcut, "Shortcut of these networks. Empty: as asked.");
+  v.text("join", r.join, "Join of these networks. Empty: as asked.");
   v.enumeration("layout", r.layout,
                 "torch: kernels as [out, in, rows, columns]; keras: [rows, columns, in, out].");
+  v.boolean("one_dimensional", r.one_dimensional,
+            "Their kernels are [out, in, columns]: exported so.");
   v.list(
       "rules", r.rules.size(), [&](size_t n) { r.rules.resize(n); },
       [&](RecordVisitor& rule, size_t i) {
         rule.text("from", r.rules[i].from, "Their name; {s} is a number, {*} the rest.");
-        rule.text("to", r.rules[i].to, "Our name. Empty: dropped.");
+        rule.text("to", r.rules[i].to,
+                  "Our name; {block s} is the network's block number s, from 0, {block s=top} the "
+                  "same where its id is top. Empty: dropped.");
         rule.boolean("linear", r.rules[i].linear,
                      "Their layer is linear where ours is a convolution over its whole map: "
                      "exported as [out, in].");
@@ -130,6 +154,10 @@ WeightRules read_weight_rules(const std::string& text, const std::string& name,
   if (!rules.shortcut.empty() && !find_enumerator<Shortcut>(rules.shortcut)) {
     fail_config("/shortcut", "\"projection\", \"pad\", \"pad_end\" or \"\"",
                 "\"" + rules.shortcut + "\"", source);
+  }
+  if (!rules.join.empty() && !find_enumerator<Join>(rules.join)) {
+    fail_config("/join", "\"before_activation\", \"after_activation\" or \"\"",
+                "\"" + rules.join + "\"", source);
   }
   if (rules.preprocessing.mean.empty() ||
       rules.preprocessing.mean.size() != rules.preprocessing.deviation.size()) {
@@ -212,6 +240,11 @@ Tensor fitted(Tensor given, const TensorSpec& spec,
         return flat && keras ? (o * pixels + p) * channels + c : (o * channels + c) * pixels + p;
       });
     }
+  }
+  // [out, in, columns] on a map of one row.
+  if (is.size() == 3 && wanted.size() == 4 && wanted == Shape{is[0], is[1], 1, is[2]}) {
+    return reshaped(given, wanted, {is[1], 1, is[2]},
+                    [&](int64_t o, int64_t c, int64_t p) { return (o * is[1] + c) * is[2] + p; });
   }
   // [multiplier, channels, rows, columns], and output channel × multiplier + which.
   if (keras && spec.role == TensorRole::ConvWeight && wanted[1] == 1 && is.size() == 4 &&
@@ -302,7 +335,7 @@ class Matcher {
  public:
   Matcher(const TensorMap& file, const WeightRules& rules, const Network& network,
           bool may_lack_neutral, bool new_head)
-      : rules_(rules),
+      : rules_(for_network(rules, network)),
         specs_(tensor_specs(network)),
         whole_map_(whole_map_layers(network)),
         means_(means_of_biases(placed_layers(network))),
@@ -310,7 +343,7 @@ class Matcher {
         may_lack_neutral_(may_lack_neutral),
         new_head_(new_head) {
     const bool keras = rules.layout == WeightLayout::Keras;
-    for (const WeightRule& rule : rules.rules) {
+    for (const WeightRule& rule : rules_.rules) {
       patterns_.emplace_back(parse_pattern(keras ? keras_name(rule.from) : rule.from),
                              parse_pattern(rule.to));
     }
@@ -455,7 +488,7 @@ class Matcher {
     }
   }
 
-  const WeightRules& rules_;
+  WeightRules rules_;
   std::vector<TensorSpec> specs_;
   std::map<std::string, MapShape> whole_map_;
   std::map<std::string, std::string> means_;
@@ -492,6 +525,30 @@ WeightMatch match_weights(const TensorMap& file, const WeightRules& rules, const
     }
   }
   return best;
+}
+
+WeightRules for_network(const WeightRules& rules, const Network& network) {
+  WeightRules expanded = rules;
+  expanded.rules.clear();
+  for (const WeightRule& rule : rules.rules) {
+    std::string word;
+    for (const Placeholder& part : parse_pattern(rule.to))
+      if (starts_with(part.word, kBlock)) word = part.word;
+    if (word.empty()) {
+      expanded.rules.push_back(rule);
+      continue;
+    }
+    const auto [number, only] = block_word(word);
+    for (size_t b = 0; b < network.blocks.size(); ++b) {
+      const std::string& id = network.blocks[b].id;
+      if (!only.empty() && only != id) continue;
+      WeightRule of_block = rule;
+      of_block.from = with_word(rule.from, number, std::to_string(b));
+      of_block.to = with_word(rule.to, word, id);
+      expanded.rules.push_back(std::move(of_block));
+    }
+  }
+  return expanded;
 }
 
 WeightRules combined(const WeightRules& rules, const WeightRules& others) {
@@ -535,7 +592,12 @@ std::string foreign_name(const WeightRules& rules, const std::string& ours) {
 
 Tensor foreign_tensor(const WeightRules& rules, const std::string& ours, const Tensor& tensor) {
   const WeightRule* rule = rule_to(rules, ours).first;
-  if (!rule || !rule->linear || tensor.shape().size() != 4) return tensor;
+  const Shape& s = tensor.shape();
+  if (rule && rules.one_dimensional && s.size() == 4 && s[2] == 1) {
+    return reshaped(tensor, {s[0], s[1], s[3]}, {s[1], 1, s[3]},
+                    [&](int64_t o, int64_t c, int64_t p) { return (o * s[1] + c) * s[3] + p; });
+  }
+  if (!rule || !rule->linear || s.size() != 4) return tensor;
   const Shape flat = {tensor.shape()[0], tensor.size() / tensor.shape()[0]};
   return reshaped(tensor, flat, {flat[1], 1, 1},
                   [&](int64_t o, int64_t i, int64_t) { return o * flat[1] + i; });

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <numeric>
 #include <vector>
 
@@ -18,12 +19,39 @@ namespace tailor::nn {
 namespace {
 
 /// Of packed rows, so that they stay in the first-level cache while all taps pass over them.
-constexpr int64_t kPackedBytes = 24 << 10;
+constexpr int64_t kPackedBytes = 32 << 10;
 /// Partial sums of a weight gradient, added up in order: parallel, yet alike on any machine.
 constexpr int64_t kMostPartialSums = 8;
 
 int64_t floor_divide(int64_t a, int64_t b) { return a / b - (a % b < 0 ? 1 : 0); }
 int64_t ceil_divide(int64_t a, int64_t b) { return floor_divide(a + b - 1, b); }
+
+/// Floats that begin on a cache line, so that no vector of them lies across two. A new one holds
+/// zeros.
+class Floats {
+ public:
+  explicit Floats(int64_t n = 0) { resize(n); }
+  Floats(Floats&&) = default;
+  Floats& operator=(Floats&&) = default;
+  /// What is in it is lost.
+  void resize(int64_t n) {
+    const auto size = static_cast<size_t>(n);
+    if (size <= size_) return;
+    storage_.assign(size + kLine, 0.0F);
+    size_ = size;
+    void* at = storage_.data();
+    size_t space = storage_.size() * sizeof(float);
+    data_ = static_cast<float*>(std::align(kLine * sizeof(float), size * sizeof(float), at, space));
+  }
+  float* data() { return data_; }
+  const float* data() const { return data_; }
+
+ private:
+  static constexpr size_t kLine = 16;
+  std::vector<float> storage_;
+  size_t size_ = 0;
+  float* data_ = nullptr;
+};
 
 /// One row of a map, at any place of the batch, is a sequence of `length` positions.
 struct RowConv {
@@ -109,9 +137,9 @@ void pack_rows(const Cut& cut, const float* sequence, int64_t length, int64_t bl
 }
 
 /// Weights [channels][taps] as [channel block][taps, phase by phase][lanes].
-std::vector<float> pack_weights(const Cut& cut, const float* weight) {
+Floats pack_weights(const Cut& cut, const float* weight) {
   const int64_t lanes = cut.kernels.lanes;
-  std::vector<float> packed(static_cast<size_t>(cut.channel_blocks * cut.conv.taps * lanes));
+  Floats packed(cut.channel_blocks * cut.conv.taps * lanes);
   float* out = packed.data();
   for (int64_t block = 0; block < cut.channel_blocks; ++block) {
     for (const Phase& phase : cut.phases) {
@@ -148,13 +176,13 @@ void pack_inputs(const Cut& cut, const float* sequence, int64_t block, int64_t b
 /// Sums of taps, to where the channels of a block stand in a map.
 void correlate_block(const Cut& cut, int64_t block, const float* rows, const TapRun* runs,
                      int64_t run_count, const float* weights, const float* start, float* out,
-                     int64_t out_stride, int64_t count, std::vector<float>& scratch) {
+                     int64_t out_stride, int64_t count, Floats& scratch) {
   const int64_t lanes = cut.kernels.lanes, width = cut.width(block);
   if (width == lanes) {
     cut.kernels.correlate(rows, runs, run_count, weights, start, out, out_stride, count);
     return;
   }
-  scratch.resize(static_cast<size_t>(cut.floats(count)));
+  scratch.resize(cut.floats(count));
   cut.kernels.correlate(rows, runs, run_count, weights, start, scratch.data(), lanes, count);
   for (int64_t t = 0; t < count; ++t) {
     std::memcpy(out + t * out_stride, scratch.data() + t * lanes,
@@ -169,11 +197,11 @@ void convolve_rows(const RowConv& conv, const float* x, const float* weight, con
                 most = cut.block_length(conv.out_length, conv.stride, conv.stride * cut.reach),
                 time_blocks = ceil_divide(conv.out_length, most), rows = most + cut.reach;
   const std::vector<TapRun> runs = runs_of(cut, rows);
-  const std::vector<float> weights = pack_weights(cut, weight);
-  std::vector<float> starts(static_cast<size_t>(cut.floats(cut.channel_blocks)));
-  if (bias) std::copy(bias, bias + conv.channels, starts.begin());
+  const Floats weights = pack_weights(cut, weight);
+  Floats starts(cut.floats(cut.channel_blocks));
+  if (bias) std::copy(bias, bias + conv.channels, starts.data());
   work_off(conv.sequences * time_blocks * cut.channel_blocks, [&](WorkQueue& queue) {
-    std::vector<float> packed(static_cast<size_t>(cut.floats(conv.stride * rows))), scratch;
+    Floats packed(cut.floats(conv.stride * rows)), scratch;
     for (int64_t i; (i = queue.take()) >= 0;) {
       const int64_t block = i % cut.channel_blocks, unit = i / cut.channel_blocks,
                     sequence = unit / time_blocks, begin = unit % time_blocks * most,
@@ -193,11 +221,11 @@ void convolve_rows(const RowConv& conv, const float* x, const float* weight, con
 /// j - reach(k).
 void input_gradient_block(const Cut& cut, const float* gradient, const float* weights,
                           const float* zeros, int64_t block, int64_t begin, int64_t end, float* out,
-                          std::vector<float>& packed, std::vector<float>& scratch) {
+                          Floats& packed, Floats& scratch) {
   const RowConv& c = cut.conv;
   const int64_t first_row = floor_divide(begin + c.left, c.stride),
                 rows = ceil_divide(end + c.left, c.stride) - first_row + cut.reach;
-  packed.resize(static_cast<size_t>(cut.floats(rows)));
+  packed.resize(cut.floats(rows));
   pack_rows(cut, gradient, c.out_length, block, first_row - cut.reach, 1, rows, packed.data());
   for (const Phase& phase : cut.phases) {
     const auto taps = static_cast<int64_t>(phase.taps.size());
@@ -217,10 +245,9 @@ void input_gradient_rows(const RowConv& conv, const float* gradient, const float
   const Cut cut(conv);
   const int64_t most = cut.block_length(conv.length, 1, cut.reach),
                 time_blocks = ceil_divide(conv.length, most);
-  const std::vector<float> weights = pack_weights(cut, weight),
-                           zeros(static_cast<size_t>(cut.kernels.lanes));
+  const Floats weights = pack_weights(cut, weight), zeros(cut.kernels.lanes);
   work_off(conv.sequences * time_blocks * cut.channel_blocks, [&](WorkQueue& queue) {
-    std::vector<float> packed, scratch;
+    Floats packed, scratch;
     for (int64_t i; (i = queue.take()) >= 0;) {
       const int64_t block = i % cut.channel_blocks, unit = i / cut.channel_blocks,
                     sequence = unit / time_blocks, begin = unit % time_blocks * most;
@@ -234,8 +261,7 @@ void input_gradient_rows(const RowConv& conv, const float* gradient, const float
 }
 
 /// Partial sums [part][channel block][taps, phase by phase][lanes], added up into [channels][taps].
-void add_parts(const Cut& cut, const std::vector<float>& parts, int64_t count,
-               float* weight_gradient) {
+void add_parts(const Cut& cut, const Floats& parts, int64_t count, float* weight_gradient) {
   const int64_t lanes = cut.kernels.lanes, taps = cut.conv.taps,
                 part_size = cut.floats(cut.channel_blocks * taps);
   const float* from = parts.data();
@@ -262,10 +288,9 @@ void weight_gradient_rows(const RowConv& conv, const float* x, const float* grad
                 part_count = std::min(units, kMostPartialSums),
                 part_size = cut.floats(cut.channel_blocks * conv.taps);
   const std::vector<TapRun> runs = runs_of(cut, rows);
-  std::vector<float> parts(static_cast<size_t>(part_count * part_size));
+  Floats parts(part_count * part_size);
   work_off(part_count * cut.channel_blocks, [&](WorkQueue& queue) {
-    std::vector<float> packed(static_cast<size_t>(cut.floats(conv.stride * rows))),
-        factors(static_cast<size_t>(cut.floats(most)));
+    Floats packed(cut.floats(conv.stride * rows)), factors(cut.floats(most));
     for (int64_t i; (i = queue.take()) >= 0;) {
       const int64_t block = i % cut.channel_blocks, part = i / cut.channel_blocks;
       for (int64_t unit = part * units / part_count; unit < (part + 1) * units / part_count;

@@ -71,10 +71,20 @@ std::vector<Rule> network_rules(const NetworkConfig& c) {
 
 std::vector<Rule> data_rules(const DataConfig& c) {
   const SourceTraits& traits = traits_of(c);
-  return {{traits.in_memory, "root", "the synthetic set is made in memory"},
-          {!traits.pictures, "unreadable", "only the data set folder has pictures to read"},
-          {c.validation == 0 && !traits.in_memory && !traits.pictures, "seed",
+  const bool speech = traits.kind == ExampleKind::Speech;
+  return {{traits.in_memory, "root", std::string(traits.title) + " is made in memory"},
+          {!traits.pictures && (!speech || traits.in_memory), "unreadable",
+           "only folder, librispeech and manifest have files to read or leave out"},
+          {c.validation == 0 && !traits.in_memory && !traits.pictures && !speech, "seed",
            "nothing is drawn from " + c.name + " without a validation split"}};
+}
+
+std::vector<Rule> speech_rules(const DataConfig& c) {
+  const SourceTraits& traits = traits_of(c);
+  const bool files = traits.kind == ExampleKind::Speech && !traits.in_memory;
+  return {{!files, "train validation test max_seconds other_signs",
+           "only librispeech and manifest have sets of speech in files"},
+          {c.name != "flite", "voices test_voices", "only flite has voices"}};
 }
 
 std::vector<Rule> schedule_rules(const ScheduleConfig& c, const std::string& section) {
@@ -109,6 +119,11 @@ std::vector<std::string> keys_without_effect(const RunConfig& c, const Json& giv
   augmentation("color_jitter", "brightness contrast saturation");
   augmentation("cutout", "side");
   augmentation("mixup", "alpha");
+  augmentation("spec_cutout", "rectangles filters frames");
+  augmentation("spec_augment", "filter_masks filters frame_masks frames");
+  augmentation("speed", "change");
+  augmentation("dither", "deviation");
+  find("data.speech", speech_rules(c.data));
   if (c.teacher && !c.teacher->checkpoint.empty()) {
     find("teacher", {{true, "epochs batch_size optimizer schedule seed",
                       "teacher.checkpoint names a teacher that is trained already"}});

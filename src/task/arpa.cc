@@ -51,9 +51,10 @@ void split_blanks(std::string_view line, std::vector<std::string_view>& fields) 
 class GzipFile {
  public:
   explicit GzipFile(const std::string& path) : path_(path) {
-    if (!is_regular_file(path))
+    if (!is_regular_file(path)) {
       fail(ErrorKind::Data, "language model {}: expected an ARPA file, plain or .gz: there is none",
            path);
+    }
     file_ = gzopen(path.c_str(), "rb");
     if (!file_) fail(ErrorKind::Data, "language model {}: it cannot be opened", path);
   }
@@ -146,18 +147,20 @@ class ArpaReader {
   std::string_view next_line() {
     for (;;) {
       const auto line = lines_.next();
-      if (!line)
+      if (!line) {
         fail(ErrorKind::Data,
              "{}: expected more of an ARPA file, which ends with \\end\\, got its "
              "end: it is another file, or not whole",
              lines_.where());
+      }
       if (!line->empty()) return *line;
     }
   }
   void expect(std::string_view line, const std::string& expected) const {
-    if (line != expected)
+    if (line != expected) {
       fail(ErrorKind::Data, "{}: expected {}, got \"{}\"", lines_.where(), expected,
            line.substr(0, 80));
+    }
   }
   void read_counts() {
     while (next_line() != "\\data\\") continue;  // anything may stand in front
@@ -171,16 +174,18 @@ class ArpaReader {
       const auto order = parse_int(trim(line.substr(6, sign - 6)));
       const auto count = parse_int(trim(line.substr(sign + 1)));
       const auto next = static_cast<int64_t>(counts_.size()) + 1;
-      if (!order || *order != next || !count || *count < 0 || next > kMostOrder)
+      if (!order || *order != next || !count || *count < 0 || next > kMostOrder) {
         fail(ErrorKind::Data,
              "{}: expected \"ngram {}=\" and a count, of at most {}-grams, got "
              "\"{}\"",
              lines_.where(), next, kMostOrder, line.substr(0, 80));
+      }
       counts_.push_back(*count);
     }
-    if (counts_.empty())
+    if (counts_.empty()) {
       fail(ErrorKind::Data, "{}: expected \"ngram 1=\" and a count, got \"{}\"", lines_.where(),
            line_.substr(0, 80));
+    }
   }
   void read_section() {
     expect(line_, fmt::format("\\{}-grams:", order_));
@@ -190,25 +195,28 @@ class ArpaReader {
       ++count;
     }
     const int64_t said = counts_[static_cast<size_t>(order_ - 1)];
-    if (count != said)
+    if (count != said) {
       fail(ErrorKind::Data, "{}: expected the {} {}-grams that \\data\\ says, got {}",
            lines_.where(), said, order_, count);
+    }
   }
   float number(std::string_view text, double most) const {
     const auto value = parse_number(text);
-    if (!value || *value > most || *value < -1e30)
+    if (!value || *value > most || *value < -1e30) {
       fail(ErrorKind::Data, "{}: expected log10 of a {}, got \"{}\"", lines_.where(),
            most == 0 ? "probability" : "back-off weight", text.substr(0, 40));
+    }
     return static_cast<float>(*value);
   }
   void read_ngram() {
     split_blanks(line_, fields_);
     const auto n = static_cast<size_t>(order_);
-    if (fields_.size() != n + 1 && fields_.size() != n + 2)
+    if (fields_.size() != n + 1 && fields_.size() != n + 2) {
       fail(ErrorKind::Data,
            "{}: expected log10 p, {} word{} and perhaps a back-off weight, got "
            "\"{}\"",
            lines_.where(), n, n == 1 ? "" : "s", line_.substr(0, 80));
+    }
     const LanguageModel::Entry entry{number(fields_[0], 0),
                                      fields_.size() == n + 2 ? number(fields_[n + 1], 1e30) : 0};
     if (model_.entries_.size() >= kNoNgram - 1)
@@ -216,25 +224,28 @@ class ArpaReader {
     const auto place = static_cast<uint32_t>(model_.entries_.size());
     const bool is_new =
         n == 1 ? model_.words_.emplace(lower_case(fields_[1]), place).second : add_child(place);
-    if (!is_new)
+    if (!is_new) {
       fail(ErrorKind::Data, "{}: \"{}\" is there twice; words are read in lower case",
            lines_.where(), line_.substr(0, 80));
+    }
     model_.entries_.push_back(entry);
   }
   bool add_child(uint32_t place) {
     uint32_t prefix = 0, word = 0;
     for (size_t i = 1; i <= static_cast<size_t>(order_); ++i) {
       const auto found = model_.words_.find(lower_case(fields_[i]));
-      if (found == model_.words_.end())
+      if (found == model_.words_.end()) {
         fail(ErrorKind::Data, "{}: expected words that are 1-grams, got \"{}\"", lines_.where(),
              fields_[i].substr(0, 40));
+      }
       word = found->second;
       if (i == 1) prefix = word;
       if (i == 1 || i == static_cast<size_t>(order_)) continue;
       prefix = model_.child(prefix, word);
-      if (prefix == kNoNgram)
+      if (prefix == kNoNgram) {
         fail(ErrorKind::Data, "{}: \"{}\" without the {}-gram of its first words", lines_.where(),
              line_.substr(0, 80), order_ - 1);
+      }
     }
     return model_.children_.emplace(key_of(prefix, word), place).second;
   }

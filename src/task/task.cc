@@ -3,6 +3,7 @@
 #include "tailor/core/strings.h"
 #include "tailor/data/batch.h"
 #include "tailor/task/classification.h"
+#include "tailor/task/sequences.h"
 
 namespace tailor::task {
 
@@ -39,12 +40,14 @@ void verify_answers(ExampleKind kind, bool per_position, const MapShape& answers
 }
 
 std::shared_ptr<const Task> make_task(const DataSplits& data, const Preprocessing& preprocessing,
-                                      const DataConfig& config, const CtcConfig& /*ctc*/,
-                                      int64_t seed) {
+                                      const DataConfig& config, const CtcConfig& ctc, int64_t seed,
+                                      const PositionsOf& positions) {
   if (data.kind == ExampleKind::Images) {
     return std::make_shared<Classification>(data, preprocessing, make_augmentation(config, seed));
   }
-  fail(ErrorKind::Unsupported, "{}: there is no task of {}", data.name, to_string(data.kind));
+  if (data.kind == ExampleKind::Speech)
+    return std::make_shared<SpeechToText>(data, config, ctc, seed, positions);
+  return std::make_shared<CurrentToBases>(data, ctc, positions);
 }
 
 const Figure& find_figure(const std::vector<Figure>& figures, const std::string& name) {

@@ -30,9 +30,10 @@ class FrameProbabilities {
       double sum = 0;
       for (size_t c = 0; c < classes_; ++c) sum += std::exp(row[c] - largest);
       const double all = largest + std::log(sum);
-      if (!std::isfinite(all))
+      if (!std::isfinite(all)) {
         fail(ErrorKind::Data, "the network's outputs at frame {} are no numbers ({})",
              at / classes_, all);
+      }
       for (size_t c = 0; c < classes_; ++c) row[c] -= all;
     }
   }

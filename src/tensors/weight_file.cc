@@ -9,6 +9,7 @@
 #include "tailor/tensors/npy.h"
 #include "tailor/tensors/safetensors.h"
 #include "tailor/tensors/torch_file.h"
+#include "tensors/nemo.h"
 #include "tensors/parametrisation.h"
 #include "tensors/printable.h"
 #include "tensors/zip.h"
@@ -119,10 +120,27 @@ std::optional<WeightFile> parse_npz(std::string_view bytes, const std::string& p
   return file.tensors.empty() ? std::nullopt : std::optional(std::move(file));
 }
 
+/// What model_weights.ckpt of a .nemo archive holds. Nothing if the bytes are another archive.
+std::optional<WeightFile> parse_nemo(std::string_view bytes, const std::string& path) {
+  if (!may_be_nemo(bytes)) return std::nullopt;
+  const std::optional<NemoArchive> nemo = open_nemo(bytes, path);
+  if (!nemo) return std::nullopt;
+  const std::string weights = path + ":model_weights.ckpt";
+  if (!is_torch_file(nemo->weights)) {
+    fail(ErrorKind::Data, "weight file {} has {} bytes and is no file of torch.save", weights,
+         nemo->weights.size());
+  }
+  WeightFile file = parse_torch_file(nemo->weights, weights);
+  file.format = "nemo";
+  for (const std::string& name : nemo->others)
+    file.remarks.push_back(printable(name) + ": skipped, no weights");
+  return file;
+}
+
 [[noreturn]] void refuse(const KnownFormat& known, const std::string& path) {
   fail(ErrorKind::Unsupported,
-       "weight file {} is {}; expected torch.save, TorchScript, safetensors or .npz: {}", path,
-       known.name, known.advice);
+       "weight file {} is {}; expected torch.save, TorchScript, safetensors, .npz or .nemo: {}",
+       path, known.name, known.advice);
 }
 
 }  // namespace
@@ -143,6 +161,10 @@ WeightFile parse_weight_file(std::string_view bytes, const std::string& path) {
     resolve_parametrisations(out, "weight file " + path);
     return out;
   }
+  if (std::optional<WeightFile> nemo = parse_nemo(bytes, path)) {
+    resolve_parametrisations(*nemo, "weight file " + path);
+    return std::move(*nemo);
+  }
   if (const auto known = other_format(bytes)) refuse(*known, path);
   for (const KnownFormat& known : kRefused)
     if (has(bytes, known.offset, known.magic)) refuse(known, path);
@@ -151,7 +173,7 @@ WeightFile parse_weight_file(std::string_view bytes, const std::string& path) {
     start += fmt::format("{}{:02x}", start.empty() ? "" : " ", static_cast<uint8_t>(c));
   fail(ErrorKind::Data,
        "weight file {} has {} bytes and begins with '{}'; expected torch.save (zip or the older "
-       "pickle), TorchScript, safetensors or .npz",
+       "pickle), TorchScript, safetensors, .npz or .nemo",
        path, bytes.size(), start);
 }
 

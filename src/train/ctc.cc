@@ -1,11 +1,14 @@
 #include "train/ctc.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/core/Reduction.h>
 #include <ATen/ops/add.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/ctc_loss.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/full.h>
+#include <ATen/ops/isinf.h>
 #include <ATen/ops/log_softmax.h>
 #include <ATen/ops/lt.h>
 #include <ATen/ops/sub.h>
@@ -13,9 +16,11 @@
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
+#include <atomic>
 #include <numeric>
 
 #include "tailor/core/error.h"
+#include "train/ctc_recursion.h"
 
 namespace tailor::train {
 namespace {
@@ -69,6 +74,35 @@ at::Tensor smoothing_term(const at::Tensor& log_p, const DeviceBatch& batch,
   return mean_of_own(log_p.mul(weights), batch);
 }
 
+/// -ln p of every example's labels by the recursion in probabilities; undefined where that cannot
+/// be, for logarithms are needed or the outputs are not on the host.
+at::Tensor losses_on_host(const at::Tensor& log_p, const std::vector<int64_t>& own,
+                          const DeviceBatch& batch, const ObjectiveSpec& spec) {
+  if (!log_p.is_cpu()) return {};
+  const bool learns = log_p.requires_grad();
+  const at::Tensor rows = log_p.detach().contiguous(), targets = batch.targets.contiguous();
+  at::Tensor losses = at::empty({log_p.size(0)}, rows.options());
+  at::Tensor gradient = learns ? at::zeros(rows.sizes(), rows.options()) : at::Tensor();
+  const int64_t stride = rows.size(1) * rows.size(2);
+  std::atomic<bool> whole{true};
+  at::parallel_for(0, log_p.size(0), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t n = begin; n < end && whole; ++n) {
+      const auto i = static_cast<size_t>(n);
+      const CtcExample example{rows.data_ptr<float>() + n * stride,
+                               own[i],
+                               rows.size(2),
+                               spec.blank,
+                               targets.data_ptr<int64_t>() + n * targets.size(1),
+                               batch.target_lengths[i]};
+      float* const place = learns ? gradient.data_ptr<float>() + n * stride : nullptr;
+      if (!ctc_of_example(example, losses.data_ptr<float>()[n], place)) whole = false;
+    }
+  });
+  if (!whole || !learns) return whole ? losses : at::Tensor();
+  // The value is that of `losses`, the gradient at log_p is `gradient`.
+  return at::add(at::sub(log_p, rows).mul(gradient).sum({1, 2}), losses);
+}
+
 at::Tensor ctc_loss(const at::Tensor& outputs, const DeviceBatch& batch,
                     const ObjectiveSpec& spec) {
   const std::vector<int64_t> own = own_positions(outputs, batch);
@@ -77,8 +111,13 @@ at::Tensor ctc_loss(const at::Tensor& outputs, const DeviceBatch& batch,
   TAILOR_CHECK(batch.target_lengths.size() == own.size(), "labels of {} examples, outputs of {}",
                batch.target_lengths.size(), own.size());
   const at::Tensor log_p = log_probabilities(outputs);
-  at::Tensor losses = at::ctc_loss(log_p.transpose(0, 1), batch.targets, own, batch.target_lengths,
-                                   spec.blank, at::Reduction::None, /*zero_infinity=*/false);
+  at::Tensor losses = losses_on_host(log_p, own, batch, spec);
+  if (!losses.defined()) {
+    losses = at::ctc_loss(log_p.transpose(0, 1), batch.targets, own, batch.target_lengths,
+                          spec.blank, at::Reduction::None, /*zero_infinity=*/false);
+  }
+  if (spec.skips_impossible)
+    losses = at::where(at::isinf(losses), at::zeros({1}, losses.options()), losses);
   if (spec.ctc.reduction == CtcReduction::Target) {
     std::vector<int64_t> labels = batch.target_lengths;
     for (int64_t& n : labels) n = std::max<int64_t>(n, 1);

@@ -24,7 +24,8 @@ std::vector<Figure> evaluate_split(Model& model, const Task& task, Split split, 
                                    Progress& progress, const std::string& label,
                                    const LogitsSink& sink) {
   at::NoGradGuard no_grad;
-  const ObjectiveSpec spec = task.objective();
+  ObjectiveSpec spec = task.objective();
+  spec.skips_impossible = true;
   const Objective& objective = find_objective(spec.name);
   const int64_t count = limit > 0 ? std::min(limit, task.size(split)) : task.size(split);
   const int64_t at_once =
@@ -43,8 +44,7 @@ std::vector<Figure> evaluate_split(Model& model, const Task& task, Split split, 
     if (sink) throw_if_interrupted();
     const Batch& batch = ahead.next();
     const DeviceBatch examples = to_device(batch, model);
-    const at::Tensor outputs =
-        model.forward(examples.inputs, /*training=*/false, examples.lengths);
+    const at::Tensor outputs = model.forward(examples.inputs, /*training=*/false, examples.lengths);
     StepResult result;
     result.loss = objective.loss(outputs, examples, spec);
     if (objective.tally) result.tally = objective.tally(outputs, examples);

@@ -13,7 +13,8 @@ namespace {
 
 constexpr int64_t kWitnessImages = 4;
 
-/// All columns are taken for an example's own: what is masked is no part of the network in hardware.
+/// All columns are taken for an example's own: what is masked is no part of the network in
+/// hardware.
 void fit_columns(Batch& batch, int64_t columns) {
   const Shape shape = batch.inputs.shape();
   batch.lengths.clear();

@@ -37,14 +37,15 @@ Session::Session(const RunSpec& s, RunFolder& f, Progress& p)
       folder(f),
       progress(p),
       config(s.config.train),
+      begins_with(s.teacher ? s.teacher->network
+                            : make_network(s.config.network, s.data.shape, s.data.classes)),
       task(s.task ? s.task
                   : make_task(s.data, preprocessing(), s.config.data, s.config.ctc,
-                              s.config.train.seed)),
+                              s.config.train.seed,
+                              [this](int64_t n) { return output_length(begins_with, n); })),
       device(resolve_device(s.config.runtime.device, s.source)) {
   if (!device.is_cpu()) current_.reset_device(device);
-  const Network network =
-      spec.teacher ? spec.teacher->network
-                   : make_network(spec.config.network, spec.data.shape, spec.data.classes);
+  const Network& network = begins_with;
   if (!s.task)
     verify_answers(s.data.kind, network.answers_per_position(), output_shape(network),
                    network.name);

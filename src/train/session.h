@@ -29,6 +29,7 @@ class Session {
   RunFolder& folder;
   Progress& progress;
   const TrainConfig& config;
+  const Network begins_with;  // of the run, whatever has been altered since
   std::shared_ptr<const Task> task;
   at::Device device;
   /// Planned from the topology that the run begins with, whatever has been applied since.

@@ -115,9 +115,10 @@ def main():
         work(args)
         return
     numbers = [args.network, args.batch, args.length, args.threads, args.steps]
-    threads = {"OMP_NUM_THREADS": str(args.threads)}
+    # GOMP_SPINCOUNT for both: without it PyTorch's waiting threads take the CPUs of a busy machine.
+    threads = {"OMP_NUM_THREADS": str(args.threads), "GOMP_SPINCOUNT": "1000"}
     # What `tailor train` sets for itself (src/cli/torch_loader.cc).
-    ours = {**threads, "OPENBLAS_NUM_THREADS": str(args.threads), "GOMP_SPINCOUNT": "1000"}
+    ours = {**threads, "OPENBLAS_NUM_THREADS": str(args.threads)}
     with open("/proc/cpuinfo", encoding="ascii") as cpu:
         if "avx512bw" in cpu.read():
             ours["OPENBLAS_CORETYPE"] = "SkylakeX"
@@ -126,8 +127,12 @@ def main():
                 for word in (f"--{name}", str(getattr(args, name))))]
     times = {"tailor": [], "PyTorch": []}
     for _ in range(args.rounds):
-        times["tailor"] += steps_of([args.bench, *map(str, numbers)], ours)
-        times["PyTorch"] += steps_of(python, threads)
+        for name, command, environment in (("tailor", [args.bench, *map(str, numbers)], ours),
+                                           ("PyTorch", python, threads)):
+            steps = steps_of(command, environment)
+            print(f"{name:8}", *(f"{wall:8.3f} s {cpu:8.3f} CPU-s" for wall, cpu, _ in steps),
+                  flush=True)
+            times[name] += steps
     medians = {}
     for name, steps in times.items():
         medians[name] = wall, cpu = [statistics.median(s[i] for s in steps) for i in (0, 1)]

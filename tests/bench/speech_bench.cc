@@ -24,8 +24,8 @@ std::vector<float> made_sound(int64_t n) {
   std::vector<float> samples;
   for (int64_t i = 0; i < 12 * 16000; ++i) {
     const double t = static_cast<double>(i) / kRate;
-    samples.push_back(static_cast<float>(0.3 * std::sin(700 * t * (1 + t / 9)) +
-                                         random.uniform(-0.05, 0.05)));
+    samples.push_back(
+        static_cast<float>(0.3 * std::sin(700 * t * (1 + t / 9)) + random.uniform(-0.05, 0.05)));
   }
   return samples;
 }

@@ -64,6 +64,12 @@ TEST_F(Cli, InspectShowsSkipsAndCounts) {
       r.output, {"\n  skips         9, join before_activation\n", "\n  parameters    272,474\n",
                  "stage2.block0.skip  0 to 2  projection, stride 2         576\n",
                  "average pool, linear 64 to 10  10x1x1           650\n"});
+  testing::expect_words(
+      run({"inspect", "--network", "quartznet10x5_speech"}).output,
+      {"\n  cost          12,766,016 multiply-accumulates an answer, 800 answers\n",
+       "answers       one for every 2 columns; each hears 5,497 of them\n",
+       "  separable 33 stride 2, 64 to 256 ", "separable 87 dilated 2, 512 to 512",
+       "stage1.block1.skip  0 to 5  projection, stride 1      66,048\n"});
   for (const std::string& name :
        split(std::string(trim(run({"config", "networks"}).output)), '\n')) {
     // Parameters by stage and skip add up to the whole; no line is wider than a terminal.

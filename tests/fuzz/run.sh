@@ -4,7 +4,7 @@
 # pictures, archives and packed caches made here and the files of $TAILOR_CORPUS; a finding is
 # written to BUILD/findings/TARGET and ends the run with an error.
 set -euo pipefail
-names="npy, safetensors, torch_file, numpy_pickle, packed, picture, archive, arrays or arpa"
+names="npy, safetensors, torch_file, numpy_pickle, nemo, packed, picture, archive, arrays, chunks or arpa"
 target=${1:?"run.sh: name a target: $names"}
 seconds=${2:-600}
 source=$(cd "$(dirname "$0")/../.." && pwd)
@@ -15,6 +15,12 @@ case $target in
     printf '%s\n' 'x' '\data\' 'ngram 1=4' 'ngram 2=2' 'ngram 3=1' '\1-grams:' '-99 <s> -0.5' \
       '-1 </s>' '-0.5 a -0.25' '-0.75 b' '\2-grams:' '-0.5 <s> a -1' '-0.25 a b' '\3-grams:' \
       '-0.125 <s> a b' '\end\' > "$build/corpus/arpa/three" ;;
+  chunks)
+    for own in 0 1 2; do
+      for file in "$source"/tests/tensors/fixtures/*.npy; do
+        { printf "\\00$own"; cat "$file"; } >"$build/corpus/chunks/$own-$(basename "$file")"
+      done
+    done ;;
   npy | arrays) cp "$source"/tests/tensors/fixtures/*.npy "$build/corpus/$target" ;;
   safetensors) cp "$source"/tests/tensors/fixtures/*.safetensors "$build/corpus/$target" ;;
   packed | picture)  # a few pictures of our own, and a cache of them
@@ -94,6 +100,20 @@ for name, kind, order, size in kinds:
     recent = (b"cnumpy.core.numeric\n_frombuffer\n(\x96" + struct.pack("<Q", 6 * size) + content
               + dtype + b"(K\2K\3t" + text(b"F") + b"tR")
     (folder / (name + "5")).write_bytes(b"\x80\x05}(" + text(b"data") + recent + b"u.")
+PYTHON
+    ;;
+  nemo)
+    python3 - "$source/tests/tensors/fixtures" "$build/corpus/nemo" <<'PYTHON'
+import io, pathlib, sys, tarfile
+fixtures, corpus = map(pathlib.Path, sys.argv[1:])
+members = (("./model_config.yaml", b"target: x"),
+           ("./model_weights.ckpt", (fixtures / "zip.pt").read_bytes()))
+for name, mode in (("a.nemo", "w"), ("gz.nemo", "w:gz")):
+    with tarfile.open(corpus / name, mode, format=tarfile.USTAR_FORMAT) as archive:
+        for path, data in members:
+            info = tarfile.TarInfo(path)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
 PYTHON
     ;;
   torch_file)

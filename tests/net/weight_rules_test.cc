@@ -550,17 +550,138 @@ TEST(WeightRules, AUsersOwnFileIsReadStrictly) {
                [&] { load_weight_rules(written(R"({"shortcut": "padding"})")); });
   expect_error(ErrorKind::Config, {"/rulez", "unknown key"},
                [&] { load_weight_rules(written(R"({"rulez": []})")); });
-  expect_error(ErrorKind::Usage, {"--rules torchvisoin", "did you mean 'torchvision'", "cifar_pad"},
+  expect_error(ErrorKind::Usage, {"--rules torchvisoin", "did you mean 'torchvision'", "nemo"},
                [] { load_weight_rules("torchvisoin"); });
+}
+
+/// A small QuartzNet, of as many kinds of blocks and copies as the paper's.
+Network quartznet_of(QuartzKind kind, int64_t copies, Join join = Join::BeforeActivation) {
+  NetworkConfig config;
+  config.family = "quartznet";
+  config.width = 2;
+  config.join = join;
+  config.quartznet = QuartzNetConfig();
+  config.quartznet->kind = kind;
+  config.quartznet->copies = copies;
+  const bool dna = kind == QuartzKind::Dna;
+  return make_network(config, {dna ? 1 : 4, 1, 32}, dna ? 5 : 29);
+}
+
+/// The tensors as PyTorch has them, kernels [out, in, columns], under names that `name` gives.
+TensorMap one_dimensional(const TensorMap& tensors,
+                          const std::function<std::string(const std::string&)>& name) {
+  TensorMap file;
+  for (const auto& [ours, tensor] : tensors) {
+    const Shape& s = tensor.shape();
+    const auto values = tensor.as<float>();
+    const Shape flat = s.size() == 4 ? Shape{s[0], s[1], s[3]} : s;
+    const std::string theirs = name(ours);
+    const std::vector<float> copy(values.begin(), values.end());
+    EXPECT_TRUE(file.emplace(theirs, Tensor::from<float>(flat, copy)).second)
+        << theirs << " of " << ours;
+  }
+  return file;
+}
+
+/// "stage3.block1", "bn2" and "running_mean" of such a name; of a skip "skip.bn".
+struct OurName {
+  std::string block, layer, rest;
+  explicit OurName(const std::string& name) {
+    const size_t last = name.rfind('.');
+    rest = name.substr(last + 1);
+    const size_t skip = name.find(".skip.");
+    const size_t dot = skip != std::string::npos ? skip : name.rfind('.', last - 1);
+    block = name.substr(0, dot);
+    layer = name.substr(dot + 1, last - dot - 1);
+  }
+};
+
+size_t block_number(const Network& network, const std::string& id) {
+  size_t b = 0;
+  while (network.blocks[b].id != id) ++b;
+  return b;
+}
+
+/// As JasperBlock of NeMo 1.x numbers them, written without the rules' templates.
+std::string nemo_name(const Network& network, const std::string& ours) {
+  if (ours.compare(0, 5, "head.") == 0) return "decoder.decoder_layers.0." + ours.substr(10);
+  const OurName n(ours);
+  const std::string block = fmt::format("encoder.encoder.{}.", block_number(network, n.block));
+  if (n.layer == "skip.conv") return block + "res.0.0.conv." + n.rest;
+  if (n.layer == "skip.bn") return block + "res.0.1." + n.rest;
+  const bool norm = n.layer[0] == 'b', pointwise = n.layer.back() == 'b';
+  const int stage = n.layer[norm ? 2 : 4] - '1', separable = n.block == "top" ? 0 : 1;
+  const int at = 5 * stage + (norm ? 1 + separable : (pointwise ? 1 : 0));
+  return fmt::format("{}mconv.{}.{}{}", block, at, norm ? "" : "conv.", n.rest);
+}
+
+/// As Block of Bonito 0.5.1 has them; `shortenable`: as ShortenableBlock of the paper's fork.
+std::string bonito_name(const Network& network, const std::string& ours, bool shortenable) {
+  if (ours.compare(0, 5, "head.") == 0) return "decoder.layers.0." + ours.substr(10);
+  const OurName n(ours);
+  const std::string block = fmt::format("encoder.encoder.{}.", block_number(network, n.block));
+  const char* residual = shortenable ? "projected_residual" : "residual";
+  if (n.layer == "skip.conv") return fmt::format("{}{}.0.conv.{}", block, residual, n.rest);
+  if (n.layer == "skip.bn") return fmt::format("{}{}.1.{}", block, residual, n.rest);
+  const bool norm = n.layer[0] == 'b', dense = n.block == "stem" || n.block == "top";
+  const int stage = n.layer[norm ? 2 : 4] - '1';
+  const char* conv = dense ? "conv" : n.layer.back() == 'b' ? "pointwise" : "depthwise";
+  if (shortenable && n.block.compare(0, 5, "stage") == 0)
+    return fmt::format("{}conv.{}.{}.{}", block, stage, norm ? "bn1d" : conv, n.rest);
+  return norm ? fmt::format("{}conv.{}.{}", block, 4 * stage + 1, n.rest)
+              : fmt::format("{}conv.{}.{}.{}", block, 4 * stage, conv, n.rest);
+}
+
+/// Theirs become ours by the built-in set, and ours theirs again.
+void expect_there_and_back(const char* set, const Network& network,
+                           const std::function<std::string(const std::string&)>& name) {
+  SCOPED_TRACE(fmt::format("{} {}", set, network.name));
+  const TensorMap tensors = initial_tensors(network, 3);
+  const WeightRules rules = load_weight_rules(set);
+  TensorMap file = one_dimensional(tensors, name);
+  const TensorMap theirs = file;
+  file.emplace("encoder.encoder.0.conv.1.num_batches_tracked", Tensor(DType::I64, {}));
+  const WeightMatch match = match_weights(file, rules, network);
+  ASSERT_TRUE(match.complete()) << describe_match(match, network);
+  EXPECT_EQ(match.tensors, tensors);
+  TensorMap again;
+  const WeightRules ours = for_network(rules, network);
+  for (const auto& [own, tensor] : tensors)
+    again.emplace(foreign_name(ours, own), foreign_tensor(ours, own, tensor));
+  EXPECT_EQ(again, theirs);
+}
+
+TEST(WeightRules, NemosQuartzNetsAreNumberedThroughWhateverTheirDepth) {
+  for (int64_t copies : {1, 2, 3}) {
+    const Network network = quartznet_of(QuartzKind::Speech, copies);
+    expect_there_and_back("nemo", network,
+                          [&](const std::string& ours) { return nemo_name(network, ours); });
+    EXPECT_EQ(nemo_name(network, "top.bn1.bias"),
+              fmt::format("encoder.encoder.{}.mconv.1.bias", 5 * copies + 2));
+  }
+}
+
+TEST(WeightRules, BonitosQuartzNetsAndThePapersShortenableOnes) {
+  const Network network = quartznet_of(QuartzKind::Dna, 1);
+  expect_there_and_back("bonito", network, [&](const std::string& ours) {
+    return bonito_name(network, ours, /*shortenable=*/false);
+  });
+  EXPECT_EQ(load_weight_rules("bonito_shortenable").join, "after_activation");
+  expect_there_and_back("bonito_shortenable", network, [&](const std::string& ours) {
+    return bonito_name(network, ours, /*shortenable=*/true);
+  });
 }
 
 TEST(WeightRules, EveryBuiltInSetIsReadAndSaysItsPreprocessing) {
   EXPECT_EQ(weight_rule_names(),
-            (std::vector<std::string>{"cifar_downsample", "cifar_pad", "cifar_projection",
-                                      "mlperf_tiny", "tailor", "tailor_release", "torchvision"}));
+            (std::vector<std::string>{"bonito", "bonito_shortenable", "cifar_downsample",
+                                      "cifar_pad", "cifar_projection", "mlperf_tiny", "nemo",
+                                      "tailor", "tailor_release", "torchvision"}));
   for (const std::string& name : weight_rule_names()) {
     const WeightRules rules = load_weight_rules(name);
-    EXPECT_EQ(rules.preprocessing.mean.size(), 3U) << name;
+    // One number of pixels' three channels each, or one for every channel.
+    const bool pixels = rules.families != std::vector<std::string>{"quartznet"};
+    EXPECT_EQ(rules.preprocessing.mean.size(), pixels ? 3U : 1U) << name;
     EXPECT_FALSE(rules.title.empty()) << name;
     EXPECT_FALSE(rules.families.empty()) << name;
   }

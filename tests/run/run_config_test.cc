@@ -193,7 +193,11 @@ void collect_schema(const Json& schema, const std::string& at, std::set<std::str
 
 TEST(RunConfig, SchemaAndReferenceKnowExactlyTheKeysThatAreWritten) {
   std::set<std::string> written, documented;
-  collect(write_run_config(read(R"({"teacher": {}})")), "", written);
+  for (const char* family : {"resnet_cifar", "quartznet"}) {  // each writes the keys that it reads
+    const std::string config =
+        fmt::format(R"({{"network": {{"family": "{}"}}, "teacher": {{}}}})", family);
+    collect(write_run_config(read(config)), "", written);
+  }
   const Json schema = run_config_schema();
   collect_schema(schema, "", documented);
   EXPECT_EQ(documented, written);
@@ -207,7 +211,8 @@ TEST(RunConfig, SchemaAndReferenceKnowExactlyTheKeysThatAreWritten) {
                   "| `batch_size` | integer 1 to 65536 | `128` | Images a step",
                   "| `first_epoch` | integer 0 to 1000000, or null | `null` |",
                   "| `augment` | array of `pad_crop`, `random_crop`, `random_resized_crop`, "
-                  "`flip`, `color_jitter`, `cutout`, `mixup` | `[\"pad_crop\",\"flip\"]` |"});
+                  "`flip`, `color_jitter`, `cutout`, `mixup`, `dither`, `speed`, `spec_cutout`, "
+                  "`spec_augment` | `[\"pad_crop\",\"flip\"]` |"});
 }
 
 TEST(RunConfig, DataOptionsThatDoNotGoTogetherAreRefused) {

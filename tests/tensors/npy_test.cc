@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "support/expect_error.h"
+#include "support/npy.h"
 #include "tailor/core/files.h"
 #include "tensors/fixture.h"
 #include "tensors/torch_bytes.h"
@@ -185,6 +186,58 @@ TEST(Npy, NamesTypesThatAreNotNumbers) {
 TEST(Npy, AMissingFileIsNamed) {
   EXPECT_EQ(message_of(ErrorKind::Data, [] { load_npy("/none/a.npy", "labels"); }),
             "cannot read labels /none/a.npy: No such file or directory");
+}
+
+class NpyRowsTest : public ::testing::Test {
+ protected:
+  TemporaryDirectory folder_;
+  std::string save(const std::string& bytes) const {
+    write_file(path_join(folder_.path(), "a.npy"), bytes);
+    return path_join(folder_.path(), "a.npy");
+  }
+};
+
+TEST_F(NpyRowsTest, AreThoseOfTheWholeArray) {
+  for (const char* name : {"big_i4.npy", "fortran_f2.npy", "version2_u2.npy", "bool.npy"}) {
+    const Tensor whole = load_npy(testing::fixture(name));
+    std::string type;
+    load_npy(testing::fixture(name), "array", &type);
+    const NpyRows rows(testing::fixture(name));
+    EXPECT_EQ(rows.shape(), whole.shape()) << name;
+    EXPECT_EQ(rows.type(), type);
+    const std::vector<double> expected = whole.to_doubles();
+    std::vector<float> row = {1, 2, 3};
+    for (int64_t r = 0; r < rows.rows(); ++r) {
+      rows.read(r, row);
+      ASSERT_EQ(static_cast<int64_t>(row.size()), rows.row_size());
+      for (size_t i = 0; i < row.size(); ++i)
+        EXPECT_EQ(row[i], static_cast<float>(expected[static_cast<size_t>(r) * row.size() + i]));
+    }
+  }
+}
+
+TEST_F(NpyRowsTest, OfWholeNumbersKeepAllBits) {
+  const int64_t large = (int64_t{1} << 53) + 1;
+  const NpyRows rows(save(npy("<i8", "False", "(2, 1)",
+                              testing::packed_bytes<int64_t>(std::vector<int64_t>{-3, large}))));
+  std::vector<int64_t> row;
+  rows.read(1, row);
+  EXPECT_EQ(row, std::vector<int64_t>{large});
+  expect_error(ErrorKind::Internal, {"row 2 of 2"}, [&] { rows.read(2, row); });
+  const NpyRows floats(save(npy("<f4", "False", "(1,)", "1234")));
+  expect_error(ErrorKind::Internal, {"has floats"}, [&] { floats.read(0, row); });
+}
+
+TEST_F(NpyRowsTest, OfADamagedFileAreRefusedWhenItIsOpened) {
+  expect_error(ErrorKind::Data, {"a.npy", "7 bytes", "needs 8"},
+               [&] { NpyRows(save(npy("<f4", "False", "(2,)", "1234567"))); });
+  expect_error(ErrorKind::Data, {"a.npy", "single number"},
+               [&] { NpyRows(save(npy("<f4", "False", "()", "1234"))); });
+  expect_error(ErrorKind::Data, {"a.npy"}, [&] {
+    NpyRows(save(npy("<f4", "False", "(0, 1099511627776, 1099511627776)", "")));
+  });
+  expect_error(ErrorKind::Data, {"/none/a.npy", "labels"},
+               [] { NpyRows("/none/a.npy", "labels"); });
 }
 
 }  // namespace

@@ -17,7 +17,9 @@
 #include <cmath>
 #include <vector>
 
+#include "tailor/core/random.h"
 #include "tailor/train/device.h"
+#include "tailor/train/learner.h"
 
 namespace tailor::test {
 namespace {
@@ -196,6 +198,42 @@ TEST(Ctc, TheDistanceIsThatOfLogProbabilities) {
   EXPECT_NEAR(distance(teacher, batch), all / 70, 1e-5);
   // A constant added to a position's outputs is no difference.
   EXPECT_NEAR(distance(student.add(7), batch), 0, 1e-10);
+}
+
+/// Two utterances of 40 and 31 frames, of three channels.
+Batch two_utterances() {
+  Batch batch;
+  batch.count = 2;
+  batch.inputs = Tensor(DType::F32, {2, 1, 40, 3});
+  CounterRandom random(3, RandomStream::Test, 9);
+  for (float& v : batch.inputs.as<float>()) v = static_cast<float>(random.uniform(-1, 1));
+  batch.targets = Tensor::from<int64_t>({2, 4}, {0, 4, 4, 2, 3, 1, 0, 0});
+  batch.lengths = {40, 31};
+  batch.target_lengths = {4, 2};
+  return batch;
+}
+
+TEST(Ctc, ALearnerLearnsLabelsWhosePlacesNobodySays) {
+  NetworkConfig config;
+  read_record(Json::parse(R"({"family": "quartznet", "width": 8, "quartznet": {"kind": "speech",
+      "blocks": [{"kernel": 5}, {"kernel": 7}], "repeat": 2, "stem_kernel": 5, "context_kernel": 9,
+      "last_filters": 2}})",
+                          "small"),
+              "small", [&](RecordVisitor& v) { describe(v, config); });
+  const Network network = make_network(config, {3, 1, 40}, 6);
+  OptimizerConfig optimizer;
+  optimizer.kind = "adamw";
+  Learner learner(Model(network, initial_tensors(network, 1)), ctc_spec(CtcReduction::Target, 0, 5),
+                  optimizer);
+  learner.follow(FrozenModel(network, initial_tensors(network, 2)), 0.125);
+  const Batch batch = two_utterances();
+  const StepResult first = learner.step(batch, 0.01);
+  ASSERT_EQ(first.positions, (std::vector<int64_t>{20, 16}));  // the first layer has stride 2
+  EXPECT_NEAR(first.loss.item<double>(),
+              0.875 * first.objective.item<double>() + 0.125 * first.distance.item<double>(), 1e-5);
+  for (int i = 0; i < 60; ++i) learner.step(batch, 0.01);
+  const double last = learner.step(batch, 0.01).objective.item<double>();
+  EXPECT_LT(last, 0.2 * first.objective.item<double>());
 }
 
 }  // namespace

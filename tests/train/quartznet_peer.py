@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""One training step of a small QuartzNet in PyTorch 2.13.0 (CPU, float64), as quartznet_peer.json has it.
+"""One training step of a small QuartzNet in PyTorch 2.13.0 (CPU, float64): quartznet_peer.json.
 
   python3 -m venv V && V/bin/pip install torch==2.13.0 numpy
   V/bin/python tests/train/quartznet_peer.py > tests/train/quartznet_peer.json

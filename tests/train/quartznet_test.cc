@@ -13,6 +13,7 @@
 #include "support/rooms.h"
 #include "tailor/core/files.h"
 #include "tailor/nn/host.h"
+#include "tailor/nn/model.h"
 #include "tailor/surgery/surgery.h"
 #include "tailor/train/optimizer.h"
 

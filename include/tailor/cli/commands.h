@@ -41,6 +41,25 @@ struct EvaluateOptions : CommonOptions {
   HardwareOptions hardware;
 };
 
+struct TranscribeOptions : CommonOptions {
+  std::string checkpoint;
+  std::vector<std::string> files;
+  std::string language_model;  // an ARPA file
+  std::optional<int64_t> beam;
+  double window_s = 30, overlap_s = 4;
+  bool times = false;
+};
+
+struct BasecallOptions : CommonOptions {
+  std::string checkpoint, output;
+  std::vector<std::string> files;
+  std::string format = "fastq";  // or fasta
+  std::optional<int64_t> beam;
+  int64_t chunk = 0, overlap = 500;  // samples; 0: the network's
+  bool normalised = false;           // the samples are not to be trimmed and normalised
+  bool force = false;
+};
+
 struct ExportOptions : CommonOptions {
   std::string checkpoint, graph, network, config, data, output;
   std::string format = "hls";  // a target, or "safetensors": the weights alone, named by `rules`
@@ -89,6 +108,8 @@ struct DataOptions : CommonOptions {
 /// Each prints its answer to stdout and returns the exit code; errors are thrown.
 int run_train(const TrainOptions& options);
 int run_evaluate(const EvaluateOptions& options);
+int run_transcribe(const TranscribeOptions& options);
+int run_basecall(const BasecallOptions& options);
 int run_export(const ExportOptions& options);
 int run_check(const CheckCommandOptions& options);
 int run_import(const ImportOptions& options);

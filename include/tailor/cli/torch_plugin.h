@@ -3,19 +3,34 @@
 // exit code out.
 #pragma once
 
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "tailor/cli/commands.h"
 #include "tailor/core/json.h"
 #include "tailor/net/network.h"
+#include "tailor/run/run_config.h"
 
 namespace tailor::cli {
+
+/// A network in eval mode on a device, for as many inputs as there are.
+class NetworkRunner {
+ public:
+  virtual ~NetworkRunner() = default;
+  /// Outputs of inputs [n, height, width, channels] of any width, as of nn::Model; `lengths` are
+  /// the columns of each that are its own (none: all).
+  virtual Tensor run(const Tensor& inputs, const std::vector<int64_t>& lengths) = 0;
+};
 
 struct TorchPlugin {
   int (*train)(const TrainOptions& options);
   int (*evaluate)(const EvaluateOptions& options);
   /// Logits of inputs [n, height, width, channels] in eval mode.
   Tensor (*run_network)(const Network& network, const TensorMap& tensors, const Tensor& inputs);
+  /// By a run's settings: on the CPU if its device is that, else on the best there is.
+  std::unique_ptr<NetworkRunner> (*open_network)(const Network& network, const TensorMap& tensors,
+                                                 const RuntimeConfig& runtime);
   Json (*describe)();  // version, BLAS, threads, CUDA
 };
 

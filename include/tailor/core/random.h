@@ -37,7 +37,8 @@ enum class RandomStream : uint32_t {
   Synthetic,
   Noise,
   Test,
-  Witness
+  Witness,
+  Batches
 };
 
 /// A short sequence of numbers for one (seed, stream, a, b), for instance (seed, Augment, epoch,

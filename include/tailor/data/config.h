@@ -54,9 +54,11 @@ struct SpeechConfig {
   std::vector<std::string> train, validation, test;
   double max_seconds = 16.7;  // of training examples
   OtherSigns other_signs = OtherSigns::Error;
+  /// flite's, of training and of test sentences.
+  std::vector<std::string> voices = {"slt", "awb", "rms"}, test_voices = {"kal16"};
 };
 
-/// Simulated current of a nanopore (R9.4 chemistry at 450 bases/s and 4 kHz).
+/// Current of a nanopore; dwell and noise of the simulated one.
 struct SignalConfig {
   int64_t chunk = 3600;  // samples
   double dwell = 9;      // mean samples a base

@@ -12,7 +12,9 @@
 namespace tailor::net {
 
 /// `from` is a whole foreign name in which {x} stands for a number and {*}, last, for the rest;
-/// `to` our name with the same words, {x+1} and {x-1} included. An empty `to` drops the tensor.
+/// `to` our name with the same words, {x+1} and {x-1} included. {block x} is the id of the
+/// network's block number x, from 0; {block x=top} the same where that is "top". An empty `to`
+/// drops the tensor.
 struct WeightRule {
   std::string from, to;
   /// Theirs is a linear layer where ours is a convolution over its whole map: exported as [out,
@@ -28,8 +30,10 @@ struct WeightRules {
   std::string name, title;
   std::vector<std::string> families;  // of networks that these weights can be
   std::string shortcut;               // of such networks: "projection" or "pad"; empty: as asked
+  std::string join;                   // likewise
   std::string data;                   // the data set of `preprocessing`; empty: any
   WeightLayout layout = WeightLayout::Torch;
+  bool one_dimensional = false;   // exported kernels are [out, in, columns]
   std::vector<WeightRule> rules;  // the first that fits and leads to a tensor of the network
   Preprocessing preprocessing;    // with which such weights were trained
 };
@@ -41,6 +45,9 @@ WeightRules load_weight_rules(const std::string& name_or_file);
 /// The names of `rules`, and for what those lack the names of `others`: stem, shortcut and head are
 /// often called as in two programs. Their layouts must be equal.
 WeightRules combined(const WeightRules& rules, const WeightRules& others);
+
+/// The rules with {block x} said, a rule for each block of the network.
+WeightRules for_network(const WeightRules& rules, const Network& network);
 
 /// Seed of a head that is begun anew.
 constexpr int64_t kNewHeadSeed = 1;
@@ -63,12 +70,12 @@ struct WeightMatch {
 /// over its whole map; Keras' paths (conv2d_1/kernel:0) are read as the dotted names of rules.
 /// `may_lack_neutral`: a layer without bias and a batch norm without scale and shift are the same
 /// as neutral ones, which then need not be in the file. `new_head`: the file's last layer is
-/// dropped and the network's has initial values.
+/// dropped and the network's has initial values. A kernel of one row may lack that dimension.
 WeightMatch match_weights(const TensorMap& file, const WeightRules& rules, const Network& network,
                           const std::optional<std::string>& prefix = std::nullopt,
                           bool may_lack_neutral = false, bool new_head = false);
 
-/// What such files call our tensor; "" if no rule leads there.
+/// What such files call our tensor, by rules for its network; "" if no rule leads there.
 std::string foreign_name(const WeightRules& rules, const std::string& ours);
 /// Our tensor in the shape that such files give it.
 Tensor foreign_tensor(const WeightRules& rules, const std::string& ours, const Tensor& tensor);

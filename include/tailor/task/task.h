@@ -3,6 +3,7 @@
 // the function.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -69,6 +70,7 @@ struct ObjectiveSpec {
   std::string name;   // "cross_entropy", "ctc"
   int64_t blank = 0;  // of CTC: the output that is no label
   CtcConfig ctc;
+  bool skips_impossible = false;  // labels that do not fit the answers: a loss of 0, not infinity
 
   ObjectiveSpec(std::string n) : name(std::move(n)) {}  // NOLINT: a name is a specification
   ObjectiveSpec(const char* n) : name(n) {}             // NOLINT
@@ -106,10 +108,15 @@ class Task {
   virtual std::unique_ptr<Meter> meter() const = 0;
 };
 
+/// Answers to an input of so many columns (net::output_length).
+using PositionsOf = std::function<int64_t(int64_t columns)>;
+
 /// The task of a set of examples: their kind says which. Augmentation is the configuration's, by
-/// `seed`; preprocessing is of images alone.
+/// `seed`; preprocessing is of images alone, `positions` of sequences: training examples with more
+/// labels than answers are left out.
 std::shared_ptr<const Task> make_task(const DataSplits& data, const Preprocessing& preprocessing,
-                                      const DataConfig& config, const CtcConfig& ctc, int64_t seed);
+                                      const DataConfig& config, const CtcConfig& ctc, int64_t seed,
+                                      const PositionsOf& positions = {});
 /// Throws Unsupported where a network's answers are none to such examples: an image has one, a
 /// sequence one at every position.
 void verify_answers(ExampleKind kind, bool per_position, const MapShape& answers,

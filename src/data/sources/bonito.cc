@@ -46,7 +46,7 @@ class BonitoSource : public DataSource {
   static ExampleSet range(const ExampleSet& all, int64_t begin, int64_t end) {
     std::vector<int64_t> indices(static_cast<size_t>(end - begin));
     std::iota(indices.begin(), indices.end(), begin);
-    return make_subset(all, std::move(indices));
+    return pick_examples(all, std::move(indices));
   }
 };
 

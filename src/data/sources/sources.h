@@ -15,7 +15,9 @@ std::unique_ptr<DataSource> make_mlperf_tiny_source();
 std::unique_ptr<DataSource> make_synthetic_source();
 std::unique_ptr<DataSource> make_librispeech_source();
 std::unique_ptr<DataSource> make_manifest_source();
+std::unique_ptr<DataSource> make_flite_source();
 std::unique_ptr<DataSource> make_bonito_source();
+std::unique_ptr<DataSource> make_taiyaki_source();
 std::unique_ptr<DataSource> make_squiggle_source();
 
 /// data.root, else $TAILOR_DATA, else ./data; and which of them, for messages.

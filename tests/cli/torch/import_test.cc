@@ -1,5 +1,6 @@
 // Weights and networks from elsewhere, from import to a checked project and back.
 #include "cli/torch/train_cli.h"
+#include "tensors/nemo_bytes.h"
 
 namespace tailor::test {
 namespace {
@@ -409,6 +410,45 @@ TEST_F(TrainCli, MlperfTinysNetworkIsShortenedAndNeedsNoDepth) {
   const std::string teacher = "teacher={\"checkpoint\": \"runs/a/teacher/best.ckpt\"}";
   r = run(with({"--output", "runs/b", "--set", teacher, "--set", "network.depth=44"}));
   EXPECT_EQ(r.status, 0) << r.output;
+}
+
+TEST_F(TrainCli, ANemoArchiveBecomesACheckpointAndGoesBack) {
+  NetworkConfig config;
+  config.family = "quartznet";
+  config.width = 3;
+  config.quartznet = QuartzNetConfig();
+  config.quartznet->blocks = {{3, 1}, {5, 2}};
+  config.quartznet->repeat = 2;
+  const Network network = make_network(config, {4, 1, 24}, 6);
+  write_file(file("small.json"), write_network(network).dump());
+  const TensorMap tensors = testing::random_tensors(network, 7);
+  const WeightRules rules = for_network(load_weight_rules("nemo"), network);
+  TensorMap theirs;
+  for (const auto& [name, tensor] : tensors)
+    theirs.emplace(foreign_name(rules, name), foreign_tensor(rules, name, tensor));
+  EXPECT_EQ(theirs.at("encoder.encoder.1.mconv.0.conv.weight").shape(), (Shape{3, 1, 3}));
+  TensorMap in_file = theirs;
+  in_file.emplace("preprocessor.featurizer.fb", Tensor(DType::F32, {1, 4, 257}));
+  const std::vector<std::pair<std::string, std::string>> members = {
+      {"./model_config.yaml", "sample_rate: 16000\n"},
+      {"./model_weights.ckpt", testing::torch_state_dict(in_file)}};
+  write_file(file("small.nemo"), testing::gzip(testing::tar(members)));
+  ProcessResult r = run({"import", "small.nemo", "--network", "small.json", "--output", "speech"});
+  ASSERT_EQ(r.status, 0) << r.output;
+  testing::expect_words(r.output, {"speech/model.ckpt: quartznet2x2_speech from small.nemo (nemo)",
+                                   "rules nemo: NeMo's QuartzNets", "1 dropped"});
+  const Checkpoint c = load_checkpoint(file("speech/model.ckpt"));
+  EXPECT_EQ(c.tensors, tensors);
+  EXPECT_TRUE(c.network.masks_padding);
+  EXPECT_EQ(c.preprocessing.mean, std::vector<double>(4, 0));
+  EXPECT_EQ(c.preprocessing.deviation, std::vector<double>(4, 1));
+  r = run({"export", "--checkpoint", "speech", "--format", "safetensors", "--rules", "nemo",
+           "--output", "back.safetensors"});
+  ASSERT_EQ(r.status, 0) << r.output;
+  EXPECT_EQ(load_safetensors(file("back.safetensors")).tensors, theirs);
+  write_file(file("cut.nemo"), testing::tar(members).substr(0, 4096));
+  expect_failure(4, {"weight file cut.nemo: ", "expected a whole .nemo archive"},
+                 {"import", "cut.nemo", "--network", "small.json", "--output", "x"});
 }
 
 }  // namespace
