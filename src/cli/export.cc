@@ -87,11 +87,19 @@ Json answer_of(const std::string& output, const GraphSource& source, const Manif
   });
 }
 
+/// Of a network of frames; others say nothing of their memories.
+std::string memories_text(const Cost& c) {
+  if (c.line_buffer_bits == 0) return "";
+  return fmt::format("line buffers {} bits; block RAM {} bits or more, UltraRAMs {}\n",
+                     with_commas(c.line_buffer_bits), with_commas(c.memory_bits),
+                     with_commas(c.uram));
+}
+
 std::string costs_text(const Manifest& m) {
   const Cost& c = m.cost.cost;
   const Json& factor = m.design.reuse_factor;
   return fmt::format(
-      "multipliers {} ({}), DSP {} of {} ({:.0f} %){}, weights {}, FIFOs {} bits\n"
+      "multipliers {} ({}), DSP {} of {} ({:.0f} %){}, weights {}, FIFOs {} bits\n{}"
       "one image every {} cycles, {} cycles from first pixel to logits (model): {:.0f} images/s at "
       "{} ns\n",
       with_commas(c.multipliers),
@@ -101,8 +109,9 @@ std::string costs_text(const Manifest& m) {
       c.lut_multipliers > 0
           ? fmt::format(", {} multipliers of LUTs", with_commas(c.lut_multipliers))
           : "",
-      with_commas(c.weights), with_commas(c.fifo_bits), with_commas(c.interval_cycles),
-      with_commas(c.latency_cycles), m.cost.images_per_s_model, m.clock_ns);
+      with_commas(c.weights), with_commas(c.fifo_bits), memories_text(c),
+      with_commas(c.interval_cycles), with_commas(c.latency_cycles), m.cost.images_per_s_model,
+      m.clock_ns);
 }
 
 std::string quantisation_text(const Quantisation& q) {

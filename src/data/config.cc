@@ -195,10 +195,11 @@ void describe(RecordVisitor& v, DataConfig& c) {
   v.enumeration("unreadable", c.unreadable,
                 "folder: files that are no readable picture are left out and named in the log "
                 "(skip), or are an error.");
-  v.integer("validation", c.validation, 0, 1000000,
-            "Training examples kept back for validation, drawn once by `seed`. 0: no validation "
-            "split, and so no best.ckpt. Sets with a split of their own (bonito: validation/ or the "
-            "last 3 %; taiyaki: whole reads) keep that one.");
+  v.integer(
+      "validation", c.validation, 0, 1000000,
+      "Training examples kept back for validation, drawn once by `seed`. 0: no validation "
+      "split, and so no best.ckpt. Sets with a split of their own (bonito: validation/ or the "
+      "last 3 %; taiyaki: whole reads) keep that one.");
   describe_augmentation(v, c);
   describe_speech(v, c);
   describe_signal(v, c.signal);
