@@ -367,16 +367,23 @@ std::string symbol_text(const SequenceFindings& f, const SplitFindings& s) {
   }
   std::vector<std::string> parts, none;
   for (const size_t k : order) {
-    const std::string symbol = f.data.class_names[k] == " " ? "blank" : f.data.class_names[k];
+    const std::string symbol = f.data.class_names[k] == " " ? "space" : f.data.class_names[k];
     if (s.symbols[k] == 0) {
       none.push_back(symbol);
     } else {
       parts.push_back(fmt::format("{} {:.1f} %", symbol, 100 * share_of(s.symbols[k], s.labels)));
     }
   }
-  const std::string shares =
-      fmt::format("{}s of the {} {}s: {}", f.label_unit(), s.name, f.unit(), join(parts, ", "));
-  return wrap(shares, kTextColumns) + (none.empty() ? "" : "\n  none of " + join(none, " "));
+  // A symbol and its share stay on one line.
+  constexpr char kNoBreak = '\1';
+  std::string shares = join(parts, ", ");
+  for (size_t i = 1; i < shares.size(); ++i) {
+    if (shares[i] == ' ' && shares[i - 1] != ',') shares[i] = kNoBreak;
+  }
+  shares = wrap(fmt::format("{}s of the {} {}s: {}", f.label_unit(), s.name, f.unit(), shares),
+                kTextColumns);
+  std::replace(shares.begin(), shares.end(), kNoBreak, ' ');
+  return shares + (none.empty() ? "" : "\n  none of " + join(none, " "));
 }
 
 void print_speech(const SequenceFindings& f) {

@@ -72,7 +72,7 @@ std::vector<int64_t> choose_evenly(const std::vector<int64_t>& indices) {
 
 // ---- speech ----
 
-constexpr int64_t kFilterPixels = 2, kMostFrames = 1750, kFewFrames = 850;
+constexpr int64_t kFilterPixels = 2, kMostFrames = 1750, kWidestFrame = 4;
 constexpr int64_t kLeastFrames = 600;             // the picture is as wide, for its words
 constexpr double kDarkest = -1.8, kPalest = 2.4;  // deviations
 
@@ -166,7 +166,7 @@ SpeechSheet prepare_speech(const SequenceDataset& set, const DataConfig& config,
     sheet.shown.push_back(std::move(u));
   }
   const int64_t shown = std::min(most, kMostFrames);
-  sheet.frame_pixels = shown <= kFewFrames ? 2 : 1;
+  sheet.frame_pixels = std::clamp<int64_t>(kMostFrames / shown, 1, kWidestFrame);
   sheet.width = std::max(shown * sheet.frame_pixels, 2 * kLeastFrames);
   for (size_t i = 0; i < indices.size(); ++i) {
     const int64_t index = indices[i], samples = set.length(index);
@@ -337,7 +337,7 @@ void draw_signal(const std::string& path, const SequenceDataset& set,
   most = std::min(most, kMostCurrent);
   Canvas canvas({2 * kPlotMargin + 2 * Canvas::kLineHeight +
                      static_cast<int64_t>(shown.size()) * chunk_height(),
-                 2 * kPlotMargin + kGutter + kSignalWidth + 9 * Canvas::kLetterStep});
+                 2 * kPlotMargin + kGutter + kSignalWidth + 10 * Canvas::kLetterStep});
   canvas.text(kPlotMargin, kPlotMargin + kGutter,
               "normalised current; bases are spaced evenly, as the data do not say where each is "
               "read",
