@@ -35,7 +35,7 @@ TEST(RunConfig, TheCommonestMistakesHaveTheseMessages) {
             "config: /train/optimizer/lr: expected a number 0..1000, got -1 (integer) in r20.json");
   EXPECT_EQ(
       refusal(R"({"data": {"name": "cifar"}})"),
-      R"(config: /data/name: expected one of "cifar10", "cifar100", "svhn", "folder", "packed", "npy", "mlperf_tiny", "synthetic", "librispeech", "manifest", "flite", "bonito", "squiggle", got "cifar" (string) in r20.json)");
+      R"(config: /data/name: expected one of "cifar10", "cifar100", "svhn", "folder", "packed", "npy", "mlperf_tiny", "synthetic", "librispeech", "manifest", "flite", "bonito", "taiyaki", "squiggle", got "cifar" (string) in r20.json)");
   EXPECT_EQ(
       refusal(R"({"surgery": {"kind": "removal"}})"),
       R"(config: /surgery/kind: expected one of "none", "remove", "shorten", got "removal" (string) in r20.json)");
@@ -194,8 +194,9 @@ void collect_schema(const Json& schema, const std::string& at, std::set<std::str
 TEST(RunConfig, SchemaAndReferenceKnowExactlyTheKeysThatAreWritten) {
   std::set<std::string> written, documented;
   for (const char* family : {"resnet_cifar", "quartznet"}) {  // each writes the keys that it reads
-    const std::string config =
-        fmt::format(R"({{"network": {{"family": "{}"}}, "teacher": {{}}}})", family);
+    const std::string config = fmt::format(
+        R"({{"network": {{"family": "{}"}}, "teacher": {{}}, "export": {{"frames": 8, "token_bits": 64}}}})",
+        family);
     collect(write_run_config(read(config)), "", written);
   }
   const Json schema = run_config_schema();
