@@ -6,8 +6,8 @@
 #   --archive FILE   use a file that is here already instead of downloading (svhn: a folder with its
 #                    .mat files)
 # svhn takes train, test and, with SVHN_EXTRA=1, extra. librispeech takes the sets that
-# LIBRISPEECH_SETS names (default: "train-clean-100 dev-clean dev-other test-clean test-other", 8 GB;
-# also train-clean-360, train-other-500, and train-clean-5 and dev-clean-2 of the mini set), and
+# LIBRISPEECH_SETS names (default "train-clean-100 dev-clean dev-other test-clean test-other"; also
+# train-clean-360, train-other-500, and train-clean-5 and dev-clean-2 of the mini set), and
 # --archive a folder with their .tar.gz files. ImageNet itself needs an account: see image-net.org.
 set -euo pipefail
 usage() { sed -n '2,/^set /s/^# \{0,1\}//p' "$0" >&2; exit 2; }

@@ -52,7 +52,7 @@ find_package(spdlog REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(CLI11 REQUIRED)
 
-# What the data room reads users' own files with (scripts/setup.sh installs all).
+# What users' own files are read with (scripts/setup.sh installs all).
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(TAILOR_IMAGES REQUIRED IMPORTED_TARGET libjpeg libturbojpeg libpng libarchive
   matio zlib)

@@ -418,6 +418,11 @@ CLI::App& add_command(CLI::App& app, AllOptions& o, const char* name, const char
   return *command;
 }
 
+int print_text(const std::string& text) {
+  fmt::print("{}", text);
+  return 0;
+}
+
 /// Every command but help, in the order of the list, with what it runs.
 Commands add_commands(CLI::App& app, AllOptions& o) {
   Commands commands;
@@ -425,10 +430,6 @@ Commands add_commands(CLI::App& app, AllOptions& o) {
     CLI::App& command = add_command(app, o, name, what);
     commands.emplace_back(&command, std::move(run));
     return command;
-  };
-  auto print = [](const std::string& text) {
-    fmt::print("{}", text);
-    return 0;
   };
   setup_train(add("train", "Train a teacher, then the student while its skips are altered",
                   [&] { return run_train(o.train); }),
@@ -472,11 +473,11 @@ Commands add_commands(CLI::App& app, AllOptions& o) {
           [&] { return run_env(o.env); }),
       o.env);
   add("completion", "Completion for a shell: bash, zsh or fish",
-      [&, print] { return print(completion_script(describe_program(app), o.shell)); })
+      [&] { return print_text(completion_script(describe_program(app), o.shell)); })
       .add_option("shell", o.shell, "bash (default), zsh, fish")
       ->check(CLI::IsMember({"bash", "zsh", "fish"}));
-  add("man", "The manual page, tailor(1)", [&, print] {
-    return print(manual_page(describe_program(app)));
+  add("man", "The manual page, tailor(1)", [&] {
+    return print_text(manual_page(describe_program(app)));
   }).group("");
   return commands;
 }

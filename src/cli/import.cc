@@ -416,9 +416,9 @@ std::vector<std::string> note_assumptions(Checkpoint& c, const Candidate& chosen
   };
   if (!preprocessing.assumed.empty()) {
     std::vector<std::string> taken;
-    if (options.mean.empty()) taken.push_back("mean " + numbers(c.preprocessing.mean));
+    if (options.mean.empty()) taken.push_back("mean " + channels_text(c.preprocessing.mean));
     if (options.deviation.empty())
-      taken.push_back("deviation " + numbers(c.preprocessing.deviation));
+      taken.push_back("deviation " + channels_text(c.preprocessing.deviation));
     c.assumptions.push_back(
         fmt::format("the preprocessing of {}: {}", preprocessing.assumed, join(taken, ", ")));
     for (const Preprocessing& p :
@@ -506,10 +506,11 @@ void print_import(const Checkpoint& c, const Candidate& chosen, const WeightFile
                            .dump(2));
     return;
   }
-  fmt::print("{}: {} from {} ({})\nrules {}: {}\n{}\npreprocessing: {}\ndata: {}\n", to.path,
-             c.network.name, options.file, file.format, chosen.rules.name, chosen.rules.title,
-             describe_match(chosen.match, chosen.network),
-             write_preprocessing(c.preprocessing).dump(), to.data.name);
+  fmt::print(
+      "{}: {} from {} ({})\nrules {}: {}\n{}\npreprocessing: mean {}, deviation {}\ndata: {}\n",
+      to.path, c.network.name, options.file, file.format, chosen.rules.name, chosen.rules.title,
+      describe_match(chosen.match, chosen.network), channels_text(c.preprocessing.mean),
+      channels_text(c.preprocessing.deviation), to.data.name);
   for (const std::string& text : c.assumptions)
     fmt::print("assumed, because the file does not say it: {}\n", text);
   if (options.new_head) {

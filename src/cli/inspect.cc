@@ -287,8 +287,8 @@ std::string checkpoint_text(const Checkpoint& c, const std::string& file) {
                    fmt::format("{}{}", c.position.epoch, c.position.finished ? ", finished" : "")},
                   {"weights", "sha256 " + weights_digest(c.tensors).substr(0, 12)},
                   {"witness", c.witness ? c.witness->source : "none"},
-                  {"mean", Json::array(c.preprocessing.mean).dump()},
-                  {"deviation", Json::array(c.preprocessing.deviation).dump()}}),
+                  {"mean", channels_text(c.preprocessing.mean)},
+                  {"deviation", channels_text(c.preprocessing.deviation)}}),
       assumed, values.empty() ? "" : metrics.text() + "\n", network_text(c.network));
 }
 

@@ -29,6 +29,8 @@ std::string roff(const std::string& text) {
       out += "\\&.";
     } else {
       out += c;
+      // A list of names may be broken behind each.
+      if ((c == ',' || c == '|') && i + 1 < text.size() && text[i + 1] != ' ') out += "\\:";
     }
   }
   return out;

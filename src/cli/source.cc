@@ -2,6 +2,9 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <functional>
+
 #include "tailor/core/files.h"
 #include "tailor/core/log.h"
 #include "tailor/core/random.h"
@@ -101,6 +104,17 @@ GraphSource from_name(const std::string& name) {
 }
 
 }  // namespace
+
+std::string channels_text(const std::vector<double>& values) {
+  constexpr size_t kListed = 4;
+  const bool equal = std::adjacent_find(values.begin(), values.end(), std::not_equal_to<>()) ==
+                     values.end();
+  if (equal && values.size() > kListed)
+    return fmt::format("{:.6g} in each of {} channels", values[0], values.size());
+  std::string text;
+  for (double v : values) text += fmt::format("{}{:.6g}", text.empty() ? "" : ",", v);
+  return text;
+}
 
 std::vector<double> noise_image(const MapShape& shape, const Preprocessing& p, int64_t index) {
   CounterRandom random(kNoiseSeed, RandomStream::Noise, static_cast<uint64_t>(index));

@@ -41,6 +41,9 @@ void widen_value_range(GraphSource& source, const DataConfig& config);
 /// when there is none.
 std::string newest_finished_checkpoint(const std::string& runs);
 
+/// A mean or deviation by channel, as people read it: "0.49,0.48,0.45", "0 in each of 64 channels".
+std::string channels_text(const std::vector<double>& values);
+
 /// Uniform random pixels, preprocessed, HWC: what a network without data is looked at with.
 std::vector<double> noise_image(const MapShape& shape, const Preprocessing& p, int64_t index);
 

@@ -56,6 +56,26 @@ void describe_augmentation(RecordVisitor& v, DataConfig& c) {
       "batch (Zhang et al. 2018).");
 }
 
+void describe_pictures(RecordVisitor& v, DataConfig& c) {
+  v.integer(
+      "image_size", c.image_size, 0, kLargestImageSize,
+      "folder, packed: side of the square that the network sees, in pixels, at least 1. The other "
+      "data sets have images of one size, and 0 here.");
+  v.integer("resize", c.resize, 0, 8192,
+            "folder, packed: evaluation scales the short side to this, then cuts out the centre. "
+            "0: 8/7 of "
+            "image_size (256 for 224).");
+  v.integer(
+      "channels", c.channels, 0, 3,
+      "folder: channels that the network sees: 3, RGB (grey is repeated), or 1, grey (colours "
+      "become their ITU-R 601 luma). 0: 3. packed: 0, or as many as the cache has. The other "
+      "data sets have channels of their own.");
+  v.boolean("extra", c.extra, "svhn: train on extra_32x32.mat too.");
+  v.enumeration("unreadable", c.unreadable,
+                "folder, librispeech, manifest: files that cannot be read are left out and named "
+                "in the log (skip), or are an error.");
+}
+
 void describe_signal(RecordVisitor& v, SignalConfig& c) {
   v.record(
       "signal",
@@ -178,28 +198,12 @@ void describe(RecordVisitor& v, DataConfig& c) {
       "Folder with the data set's files (cifar-10-batches-bin is also looked for inside it); for "
       "folder also an archive (.tar, .tar.gz, .zip), for taiyaki also the HDF5 file. Empty: "
       "$TAILOR_DATA, else ./data.");
-  v.integer(
-      "image_size", c.image_size, 0, kLargestImageSize,
-      "folder, packed: side of the square that the network sees, in pixels, at least 1. The other "
-      "data sets have images of one size, and 0 here.");
-  v.integer("resize", c.resize, 0, 8192,
-            "folder, packed: evaluation scales the short side to this, then cuts out the centre. "
-            "0: 8/7 of "
-            "image_size (256 for 224).");
-  v.integer(
-      "channels", c.channels, 0, 3,
-      "folder: channels that the network sees: 3, RGB (grey is repeated), or 1, grey (colours "
-      "become their ITU-R 601 luma). 0: 3. packed: 0, or as many as the cache has. The other "
-      "data sets have channels of their own.");
-  v.boolean("extra", c.extra, "svhn: train on extra_32x32.mat too.");
-  v.enumeration("unreadable", c.unreadable,
-                "folder: files that are no readable picture are left out and named in the log "
-                "(skip), or are an error.");
+  describe_pictures(v, c);
   v.integer(
       "validation", c.validation, 0, 1000000,
       "Training examples kept back for validation, drawn once by `seed`. 0: no validation "
       "split, and so no best.ckpt. Sets with a split of their own (bonito: validation/ or the "
-      "last 3 %; taiyaki: whole reads) keep that one.");
+      "last 3 %; taiyaki: whole reads; librispeech: dev; manifest's) keep that one.");
   describe_augmentation(v, c);
   describe_speech(v, c);
   describe_signal(v, c.signal);

@@ -35,7 +35,7 @@ class Fast5 : public RawReads {
     if (!group.open()) file_.bad(place.raw, "a group", "none");
     RawRead read;
     read.id = hdf5_text(group.id(), "read_id");
-    if (read.id.empty()) read.id = place.name;
+    if (read.id.empty()) read.id = visible(place.name);
     const Hdf5Handle channel(H5Gopen2(file_.id(), place.channel.c_str(), H5P_DEFAULT), H5Gclose);
     if (!channel.open())
       file_.bad(place.channel, "the channel's offset, range and digitisation", "no such group");

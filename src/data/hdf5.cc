@@ -61,7 +61,8 @@ Hdf5File::~Hdf5File() {
 
 void Hdf5File::bad(const std::string& where, const std::string& expected,
                    const std::string& got) const {
-  fail(ErrorKind::Data, "{} {}: /{}: expected {}, got {}", what_, path_, where, expected, got);
+  fail(ErrorKind::Data, "{} {}: /{}: expected {}, got {}", what_, path_, visible(where), expected,
+       got);
 }
 
 template <class T>
@@ -122,7 +123,7 @@ void Hdf5File::verify_filters(hid_t data, const std::string& where) const {
     const H5Z_filter_t filter = H5Pget_filter2(properties.id(), static_cast<unsigned>(i), &flags,
                                                &values, nullptr, 0, nullptr, &config);
     if (H5Zfilter_avail(filter) > 0 || (filter == kVbzFilter && load_vbz())) continue;
-    fail(ErrorKind::Unsupported, "{} {}: /{}: it is compressed {}", what_, path_, where,
+    fail(ErrorKind::Unsupported, "{} {}: /{}: it is compressed {}", what_, path_, visible(where),
          filter == kVbzFilter
              ? "by VBZ, whose plug-in is not there: apt-get install libvbz-hdf-plugin0, or name "
                "its folder in $HDF5_PLUGIN_PATH"
@@ -146,6 +147,13 @@ std::vector<std::string> names_in_group(hid_t place, const char* group) {
   return names;
 }
 
+std::string visible(std::string text) {
+  for (char& c : text) {
+    if (c <= ' ' || c > '~') c = '?';
+  }
+  return text;
+}
+
 std::string hdf5_text(hid_t object, const char* name) {
   const Hdf5Handle attribute(H5Aopen(object, name, H5P_DEFAULT), H5Aclose);
   if (!attribute.open()) return "";
@@ -159,13 +167,13 @@ std::string hdf5_text(hid_t object, const char* name) {
     if (H5Aread(attribute.id(), type.id(), &text) < 0 || text == nullptr) return "";
     std::string copy(text);
     H5free_memory(text);
-    return copy;
+    return visible(copy);
   }
   const size_t size = H5Tget_size(type.id());
   if (size == 0 || size > kLongestText) return "";
   std::string text(size, '\0');
   if (H5Aread(attribute.id(), type.id(), text.data()) < 0) return "";
-  return text.substr(0, text.find('\0'));
+  return visible(text.substr(0, text.find('\0')));
 }
 
 std::optional<double> hdf5_number(hid_t object, const char* name) {

@@ -79,7 +79,9 @@ class Hdf5File {
 bool hdf5_has(hid_t place, const std::string& name);
 /// Names in a group, sorted; of no group none.
 std::vector<std::string> names_in_group(hid_t place, const char* group);
-/// A text attribute; "" if there is none.
+/// Bytes that are no visible ASCII become '?': names and texts of a file that may be damaged.
+std::string visible(std::string text);
+/// A text attribute, visible; "" if there is none.
 std::string hdf5_text(hid_t object, const char* name);
 /// An attribute that is one finite number.
 std::optional<double> hdf5_number(hid_t object, const char* name);

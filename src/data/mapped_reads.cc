@@ -113,7 +113,7 @@ class MappedSet : public SequenceDataset {
   }
   std::string name(int64_t index) const override {
     const MappedChunk& chunk = at(index);
-    return fmt::format("{} from sample {}", file_->reads[chunk.read].name, chunk.first);
+    return fmt::format("{} from sample {}", visible(file_->reads[chunk.read].name), chunk.first);
   }
   int64_t length(int64_t) const override { return file_->chunk; }
   void read(int64_t index, std::vector<float>& samples) const override {

@@ -274,7 +274,7 @@ TEST_F(Cli, BashCompletesFlagsNamesKeysAndValues) {
   EXPECT_EQ(completed("tailor train --set train.ep"), "train.epochs=");
   EXPECT_EQ(completed("tailor train --set network.family = residual"), "residual_block");
   EXPECT_EQ(completed("tailor evaluate --set train"), "");  // takes data.* only
-  EXPECT_EQ(completed("tailor data check --name s"), "svhn,synthetic");
+  EXPECT_EQ(completed("tailor data check --name s"), "svhn,synthetic,squiggle");
   EXPECT_EQ(completed("tailor completion ''"), "bash,zsh,fish");
   EXPECT_EQ(completed("tailor help insp"), "inspect");
   EXPECT_EQ(completed("tailor check fol"), "folder");

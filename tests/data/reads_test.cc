@@ -205,6 +205,11 @@ TEST_F(Reads, OfAFast5WithoutWhatTheyNeedAreErrors) {
   refuses({"c.fast5", "read_1/channel_id"});
   {
     const File file(make_file(path));
+    const Group raw(make_group(file, "read_\x1b[2J/Raw"));
+  }
+  refuses({"c.fast5", "read_?[2J/channel_id"});
+  {
+    const File file(make_file(path));
     const Group raw(make_group(file, "read_1/Raw"));
     const Group channel(make_group(file, "read_1/channel_id"));
     set_number(channel, "offset", 4);

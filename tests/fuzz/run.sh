@@ -4,7 +4,8 @@
 # pictures, archives and packed caches made here and the files of $TAILOR_CORPUS; a finding is
 # written to BUILD/findings/TARGET and ends the run with an error.
 set -euo pipefail
-names="npy, safetensors, torch_file, numpy_pickle, nemo, packed, picture, archive, arrays, chunks or arpa"
+names="npy, safetensors, torch_file, numpy_pickle, nemo, packed, picture, archive, arrays,"
+names+=" chunks, arpa, transcripts or manifest"
 target=${1:?"run.sh: name a target: $names"}
 seconds=${2:-600}
 source=$(cd "$(dirname "$0")/../.." && pwd)
@@ -16,12 +17,21 @@ case $target in
       '-1 </s>' '-0.5 a -0.25' '-0.75 b' '\2-grams:' '-0.5 <s> a -1' '-0.25 a b' '\3-grams:' \
       '-0.125 <s> a b' '\end\' > "$build/corpus/arpa/three" ;;
   chunks)
+    [ ! -w /dev/shm ] || export TMPDIR=/dev/shm  # a disk would be waited for
     for own in 0 1 2; do
       for file in "$source"/tests/tensors/fixtures/*.npy; do
         { printf "\\00$own"; cat "$file"; } >"$build/corpus/chunks/$own-$(basename "$file")"
       done
     done ;;
   npy | arrays) cp "$source"/tests/tensors/fixtures/*.npy "$build/corpus/$target" ;;
+  transcripts)
+    printf '1-2-0001 ONE TWO\n1-2-0002 THREE  FOUR\xe2\x80\x99S\r\n' >"$build/corpus/$target/a" ;;
+  manifest)
+    printf '{"audio_filepath": "a.flac", "offset": 1.5, "duration": 2, "text": "one"}\n' \
+      >"$build/corpus/$target/nemo"
+    printf '[{"transcript": "one", "original_duration": 2.5, "files": [%s, %s]}]' \
+      '{"fname": "a.flac", "speed": 0.9}' '{"fname": "a.flac", "speed": 1, "duration": 2}' \
+      >"$build/corpus/$target/dle" ;;
   safetensors) cp "$source"/tests/tensors/fixtures/*.safetensors "$build/corpus/$target" ;;
   packed | picture)  # a few pictures of our own, and a cache of them
     python3 - "$build/corpus/picture" "$build/corpus/packed" <<'PYTHON'

@@ -35,7 +35,7 @@ TEST(RunConfig, TheCommonestMistakesHaveTheseMessages) {
             "config: /train/optimizer/lr: expected a number 0..1000, got -1 (integer) in r20.json");
   EXPECT_EQ(
       refusal(R"({"data": {"name": "cifar"}})"),
-      R"(config: /data/name: expected one of "cifar10", "cifar100", "svhn", "folder", "packed", "npy", "mlperf_tiny", "synthetic", got "cifar" (string) in r20.json)");
+      R"(config: /data/name: expected one of "cifar10", "cifar100", "svhn", "folder", "packed", "npy", "mlperf_tiny", "synthetic", "librispeech", "manifest", "flite", "bonito", "squiggle", got "cifar" (string) in r20.json)");
   EXPECT_EQ(
       refusal(R"({"surgery": {"kind": "removal"}})"),
       R"(config: /surgery/kind: expected one of "none", "remove", "shorten", got "removal" (string) in r20.json)");

@@ -22,7 +22,7 @@ TEST_F(TrainCli, WeightsFromElsewhereBecomeATeacherAndAProjectAndGoBack) {
                                    "rules cifar_downsample",
                                    "47 of 47 tensors of resnet8 matched under the prefix "
                                    "state_dict.module.",
-                                   "\"deviation\":[0.3,0.25,0.2]", "data: synthetic"});
+                                   "deviation 0.3,0.25,0.2\n", "data: synthetic"});
   const Checkpoint c = load_checkpoint(file("in/model.ckpt"));
   EXPECT_EQ(c.tensors, tensors);
   EXPECT_EQ(c.preprocessing.deviation, (std::vector<double>{0.3, 0.25, 0.2}));
@@ -436,7 +436,8 @@ TEST_F(TrainCli, ANemoArchiveBecomesACheckpointAndGoesBack) {
   ProcessResult r = run({"import", "small.nemo", "--network", "small.json", "--output", "speech"});
   ASSERT_EQ(r.status, 0) << r.output;
   testing::expect_words(r.output, {"speech/model.ckpt: quartznet2x2_speech from small.nemo (nemo)",
-                                   "rules nemo: NeMo's QuartzNets", "1 dropped"});
+                                   "rules nemo: NeMo's QuartzNets", "1 dropped",
+                                   "preprocessing: mean 0,0,0,0, deviation 1,1,1,1\n"});
   const Checkpoint c = load_checkpoint(file("speech/model.ckpt"));
   EXPECT_EQ(c.tensors, tensors);
   EXPECT_TRUE(c.network.masks_padding);
