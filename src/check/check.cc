@@ -72,6 +72,12 @@ CheckStep check_witness(const Subject& p) {
   if (!g.witness) {
     if (g.provenance.is_object() && g.provenance.find("untrained"))
       return {"libtorch", true, "no witness: the network is untrained"};
+    if (const Json* cut = g.provenance.is_object() ? g.provenance.find("frames") : nullptr) {
+      return {"libtorch", true,
+              fmt::format("no witness: the project takes {} of the network's {} frames, and "
+                          "LibTorch's outputs are of all; the export compared those",
+                          cut->at("first").as_int(), cut->at("of").as_int())};
+    }
     return {"libtorch", false,
             "graph.safetensors has no stored outputs of LibTorch to compare with; export again "
             "from the checkpoint"};

@@ -228,6 +228,12 @@ void setup_export(CLI::App& app, ExportOptions& o) {
   add_card(app, o.hardware);
   app.add_option("--clock-ns", o.hardware.clock_ns, "Clock period (default 5)")->type_name("NS");
   app.add_option("--vectors", o.hardware.vectors, "Test vectors (default 16)")->type_name("N");
+  app.add_option("--frames", o.hardware.frames,
+                 "Of a network of frames: a project that takes the first N (default: all)")
+      ->type_name("N");
+  app.add_option("--token-bits", o.hardware.token_bits,
+                 "Of a network of frames: about the most bits of a token (default 512)")
+      ->type_name("N");
   app.add_option("--data", o.data,
                  "Folder of the data set for the vectors (default: as in the run)")
       ->type_name("DIR");

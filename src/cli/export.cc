@@ -50,8 +50,8 @@ std::string fifo_table(const Graph& design) {
     if (v.fifo_depth <= 2) {
       ++plain;
     } else {
-      table.add({v.identifier, with_commas(v.fifo_depth),
-                 with_commas(v.type->width * v.shape.channels), to_string(v.fifo_storage)});
+      table.add({v.identifier, with_commas(v.fifo_depth), with_commas(v.token_bits()),
+                 to_string(v.fifo_storage)});
     }
   }
   return table.text() + fmt::format("and {} FIFOs of 2 tokens\n", plain);
@@ -87,11 +87,19 @@ Json answer_of(const std::string& output, const GraphSource& source, const Manif
   });
 }
 
+/// Of a network of frames; others say nothing of their memories.
+std::string memories_text(const Cost& c) {
+  if (c.line_buffer_bits == 0) return "";
+  return fmt::format("line buffers {} bits; block RAM {} bits or more, UltraRAMs {}\n",
+                     with_commas(c.line_buffer_bits), with_commas(c.memory_bits),
+                     with_commas(c.uram));
+}
+
 std::string costs_text(const Manifest& m) {
   const Cost& c = m.cost.cost;
   const Json& factor = m.design.reuse_factor;
   return fmt::format(
-      "multipliers {} ({}), DSP {} of {} ({:.0f} %){}, weights {}, FIFOs {} bits\n"
+      "multipliers {} ({}), DSP {} of {} ({:.0f} %){}, weights {}, FIFOs {} bits\n{}"
       "one image every {} cycles, {} cycles from first pixel to logits (model): {:.0f} images/s at "
       "{} ns\n",
       with_commas(c.multipliers),
@@ -101,8 +109,9 @@ std::string costs_text(const Manifest& m) {
       c.lut_multipliers > 0
           ? fmt::format(", {} multipliers of LUTs", with_commas(c.lut_multipliers))
           : "",
-      with_commas(c.weights), with_commas(c.fifo_bits), with_commas(c.interval_cycles),
-      with_commas(c.latency_cycles), m.cost.images_per_s_model, m.clock_ns);
+      with_commas(c.weights), with_commas(c.fifo_bits), memories_text(c),
+      with_commas(c.interval_cycles), with_commas(c.latency_cycles), m.cost.images_per_s_model,
+      m.clock_ns);
 }
 
 std::string quantisation_text(const Quantisation& q) {
@@ -157,9 +166,13 @@ int run_export(const ExportOptions& options) {
     if (!options.data.empty()) data.root = options.data;
     widen_value_range(source, data);
   }
+  // A short project is made of the whole one's weights and of the beginning of its vectors.
+  const GraphSource whole = source;
+  if (config.frames > 0) source.lowered = on_frames(std::move(source.lowered), config.frames);
   SizedDesign design = design_export(source.lowered, config, magnitude_of(source));
   if (!options.allow_oversize) refuse_oversize(design.limits, source.lowered.graph().name);
-  TestVectors vectors = sample_vectors(source, options.data, config.vectors);
+  TestVectors vectors = sample_vectors(whole, options.data, config.vectors);
+  if (config.frames > 0) vectors.keep_frames(whole.lowered.graph().input_shape(), config.frames);
   Quantisation quantisation = measure(design.design, vectors);
   std::string output = options.output;
   if (output.empty()) {

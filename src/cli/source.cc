@@ -202,6 +202,8 @@ ExportConfig apply_hardware(ExportConfig c, const HardwareOptions& flags) {
   if (flags.clock_ns) c.clock_ns = *flags.clock_ns;
   if (flags.reuse_factor) c.reuse_factor = *flags.reuse_factor;
   if (flags.vectors) c.vectors = *flags.vectors;
+  if (flags.frames) c.frames = *flags.frames;
+  if (flags.token_bits) c.token_bits = *flags.token_bits;
   c.type("--precision");
   if (!(c.clock_ns >= 0.5 && c.clock_ns <= 1000))
     fail(ErrorKind::Usage, "--clock-ns: expected 0.5 to 1000 nanoseconds, got {}", c.clock_ns);
@@ -209,6 +211,9 @@ ExportConfig apply_hardware(ExportConfig c, const HardwareOptions& flags) {
     fail(ErrorKind::Usage, "--reuse-factor: expected at least 1, got {}", *c.reuse_factor);
   if (c.vectors < 1 || c.vectors > 10000)
     fail(ErrorKind::Usage, "--vectors: expected 1 to 10000, got {}", c.vectors);
+  if (c.frames < 0) fail(ErrorKind::Usage, "--frames: expected at least 1, got {}", c.frames);
+  if (c.token_bits < 1 || c.token_bits > 4096)
+    fail(ErrorKind::Usage, "--token-bits: expected 1 to 4096, got {}", c.token_bits);
   return c;
 }
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "tailor/core/strings.h"
-#include "tailor/design/device.h"
+#include "tailor/design/design.h"
 
 namespace tailor::design {
 
@@ -28,6 +28,16 @@ void describe(RecordVisitor& v, ExportConfig& c) {
                      "Multiplications per multiplier, for every layer (nearest valid). null: per "
                      "layer, so that the stages take equal time within 70 % of the card's DSPs.");
   v.integer("vectors", c.vectors, 1, 10000, "Test vectors in the project's test bench.");
+  if (v.wants(c.frames != 0)) {
+    v.integer("frames", c.frames, 0, kMaxMapSide,
+              "Of a network of frames: the project takes so many instead of the network's own, 0. "
+              "A short one compiles and runs fast; its FIFOs are as deep as it needs.");
+  }
+  if (v.wants(c.token_bits != kFoldedTokenBits)) {
+    v.integer("token_bits", c.token_bits, 1, 4096,
+              "Of a network of frames: about the most bits of a token. Frames of more are folded "
+              "into several, of some channels each.");
+  }
 }
 
 void verify_config(const ExportConfig& c, const std::string& source) {

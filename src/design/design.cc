@@ -78,8 +78,8 @@ const FixedType& Precision::activation(const std::string& stage) const {
   return found != stages.end() && found->second.activation ? *found->second.activation : type;
 }
 
-Plan plan(const Lowered& lowered, Layout layout, const Precision& precision,
-          double input_magnitude) {
+Plan plan(const Lowered& lowered, Layout layout, const Precision& precision, double input_magnitude,
+          int64_t token_bits) {
   Plan result;
   result.layout_ = layout;
   result.precision_ = precision;
@@ -96,11 +96,16 @@ Plan plan(const Lowered& lowered, Layout layout, const Precision& precision,
     split_stages(graph);
     verify(graph, "split_stages");
   }
+  use_line_buffers(graph, /*forward=*/layout == Layout::Fused);
+  balance_scales(graph);
+  verify(graph, "balance_scales");
   insert_clones(graph);
   graph.state = GraphState::Design;
   verify(graph, "insert_clones");
   verify_exceptions(graph, precision);
   infer_types(graph, precision, input_magnitude);
+  fold_channels(graph, token_bits);
+  verify(graph, "fold_channels");
   // Folded weights are float64, and stay so in the file: whoever quantises them must get the same
   // integers.
   for (auto& [name, tensor] : graph.tensors) {
@@ -133,6 +138,7 @@ Design realise(const Plan& plan, const Sizing& sizing, const Device& device) {
     h.reuse_factor = stage.reuse_factor;
     h.multipliers = stage.multipliers;
     h.cycles_per_output = stage.cycles_per_output;
+    if (p.line_buffer) h.line_storage = line_storage(p.line(stage.reuse_factor).memory, device);
     if (sizing.wanted && stage.reuse_factor != *sizing.wanted) {
       log_warn("passes", "{}: reuse factor {} is not valid for {} x {} products, using {}",
                graph.node(p.node).name, *sizing.wanted, p.n_in, p.n_out, stage.reuse_factor);
@@ -145,7 +151,7 @@ Design realise(const Plan& plan, const Sizing& sizing, const Device& device) {
                     {"input_magnitude", plan.input_magnitude()},
                     {"card", device.name},
                     {"reuse_factor", sizing.wanted ? Json(*sizing.wanted) : Json("balanced")}}));
-  const StreamResult run = size_fifos(graph);
+  const StreamResult run = size_fifos(graph, device);
   design.sizing_.fifo_depths = fifo_depths(graph);
   design.sizing_.latency_cycles = run.latency_cycles;
   design.sizing_.interval_cycles = run.interval_cycles;

@@ -99,7 +99,8 @@ int64_t total(const Counts& counts) {
 }
 
 Plan plan_export(const Lowered& lowered, const ExportConfig& config, double input_magnitude) {
-  return plan(lowered, config.layout, config.type("--precision"), input_magnitude);
+  return plan(lowered, config.layout, config.type("--precision"), input_magnitude,
+              config.token_bits);
 }
 
 Budget budget_of(const ExportConfig& config) {
@@ -129,6 +130,13 @@ std::vector<Limit> limits_of_export(const Lowered& lowered, const ExportConfig& 
     if (e.kind() != ErrorKind::Unsupported) throw;
     return {{"unsupported", true, e.what()}};
   }
+}
+
+void TestVectors::keep_frames(const MapShape& whole, int64_t frames) {
+  TAILOR_CHECK(whole.height == 1, "{} has several rows", to_string(whole));
+  for (std::vector<double>& frame : inputs)
+    frame.resize(std::min(frame.size(), static_cast<size_t>(frames * whole.channels)));
+  source += fmt::format(", {} of {} frames", frames, whole.width);
 }
 
 void Quantisation::describe(RecordVisitor& v) {

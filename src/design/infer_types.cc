@@ -39,7 +39,10 @@ void infer_types(Graph& graph, const Precision& precision, double input_magnitud
     request.weight = precision.weight(node.name);
     request.logits = node.outputs[0] == logits;
     const FixedType type = node.op.rules().types(graph, node, request);
-    for (ValueId id : node.outputs) graph.value(id).type = type;
+    for (ValueId id : node.outputs) {
+      const bool forwarded = node.traits().forwards_input && id != node.outputs[0];
+      graph.value(id).type = forwarded ? graph.value(node.inputs[0]).type : type;
+    }
   }
 }
 

@@ -50,6 +50,11 @@ std::string advice(int64_t factor, bool balanced) {
   return text;
 }
 
+/// UltraRAMs of a memory: 4,096 words of 72 bits each.
+int64_t urams_of(int64_t words, int64_t word_bits) {
+  return (words + 4095) / 4096 * ((word_bits + 71) / 72);
+}
+
 double mbit(int64_t bits) { return static_cast<double>(bits) * 1e-6; }
 
 /// Everything that a limit is told from.
@@ -102,22 +107,45 @@ void limit_multipliers(const Sized& s, Limits& limits) {
   }
 }
 
+/// Bits of the widest weights that fit beside everything else as it is; 0: none do.
+int64_t fitting_weight_bits(const Sized& s, int64_t available) {
+  int64_t weights = 0, others = s.cost.memory_bits;
+  for (size_t i = 0; i < s.products().size(); ++i) {
+    const ProductStage& p = s.products()[i];
+    if (s.sizing.products[i].reuse_factor == 1) continue;  // wires
+    weights += p.n_in * p.n_out;
+    others -= p.n_in * p.n_out * p.weight_bits;
+  }
+  return weights == 0 ? 0 : std::max<int64_t>(0, (available - others) / weights);
+}
+
 void limit_memory(const Sized& s, Limits& limits) {
   const int64_t available = s.device.ramb18 * kRamb18Bits;
   if (s.cost.memory_bits <= available) return;
+  const int64_t bits = fitting_weight_bits(s, available);
   limits.push_back(
       {"memory", true,
        fmt::format("the weights do not fit: with the FIFOs they take {:.0f} Mbit or more of "
                    "block RAM, the {} has {:.0f}; its {:.0f} Mbit of UltraRAM power up as 0 and "
-                   "hold no compiled-in weights. Ask for fewer bits (--precision) or a smaller "
+                   "hold no compiled-in weights. Ask for fewer bits (--precision{}) or a smaller "
                    "network",
                    mbit(s.cost.memory_bits), s.device.name, mbit(available),
-                   mbit(s.device.uram * kUramBits))});
+                   mbit(s.device.uram * kUramBits),
+                   bits > 1 ? fmt::format("; weights of {} bits fit", bits) : "")});
+}
+
+void limit_uram(const Sized& s, Limits& limits) {
+  if (s.cost.uram <= s.device.uram) return;
+  limits.push_back({"uram", true,
+                    fmt::format("line buffers and FIFOs take {} UltraRAMs, the {} has {}. Ask for "
+                                "fewer bits (--precision), a smaller network, or one without long "
+                                "skips",
+                                s.cost.uram, s.device.name, s.device.uram)});
 }
 
 void limit_tokens(const Sized& s, Limits& limits) {
   const Value* widest = nullptr;
-  auto bits = [](const Value& v) { return v.type->width * v.shape.channels; };
+  auto bits = [](const Value& v) { return v.token_bits(); };
   for (const Value& v : s.plan.graph().values) {
     if (!widest || bits(v) > bits(*widest)) widest = &v;
   }
@@ -127,7 +155,7 @@ void limit_tokens(const Sized& s, Limits& limits) {
        fmt::format("the tokens of {} are {} bits wide ({} channels of {}), and Vitis HLS's "
                    "integers end at {}: the project compiles and can be checked, the tool will "
                    "refuse it. At most {} channels of that width fit",
-                   widest->name, bits(*widest), widest->shape.channels, widest->type->width,
+                   widest->name, bits(*widest), widest->token_channels(), widest->type->width,
                    kWidestToken, kWidestToken / widest->type->width)});
 }
 
@@ -169,8 +197,13 @@ void limit_arrays(const Sized& s, Limits& limits) {
                                   "(--reuse-factor) or fewer channels fit",
                                   s.name(*longest), unrolled, s.stops_at(kMostUnrolled))});
   }
-  if (const int64_t elements = largest_register_array(s.plan.graph());
-      s.vivado && elements > kMostPartitioned) {
+  int64_t elements = largest_register_array(s.plan.graph());
+  for (size_t i = 0; i < s.products().size(); ++i) {  // what a word of a line buffer brings
+    if (!s.products()[i].line_buffer) continue;
+    const auto& p = s.products()[i].line(s.sizing.products[i].reuse_factor).parallelism;
+    elements = std::max(elements, p.lanes * p.elements);
+  }
+  if (s.vivado && elements > kMostPartitioned) {
     limits.push_back({"partition", false,
                       fmt::format("an array of {} elements is kept in registers, and Vivado HLS "
                                   "stops at {} unless told otherwise: build_prj.tcl tells it "
@@ -194,15 +227,23 @@ Cost cost(const Plan& plan, const Sizing& sizing, const Device& device) {
     c.luts_model += static_cast<double>(stage.multipliers) * luts_of(p);
     c.weights += p.n_in * p.n_out;
     if (stage.reuse_factor > 1) c.memory_bits += p.n_in * p.n_out * p.weight_bits;
+    if (!p.line_buffer) continue;
+    const LineMemory& line = p.line(stage.reuse_factor).memory;
+    const FifoStorage storage = line_storage(line, device);
+    c.line_buffer_bits += line.bits();
+    if (storage == FifoStorage::Bram) c.memory_bits += line.bits();
+    if (storage == FifoStorage::Uram) c.uram += urams_of(line.words, line.word_bits);
   }
   for (const Node& node : graph.nodes) {
     if (node.traits().port || sizing.fifo_depths.empty()) continue;
     for (ValueId id : node.outputs) {
       if (id == graph.output()) continue;  // the two ports are not FIFOs of the design
       const Value& v = graph.value(id);
-      const int64_t depth = sizing.fifo_depths[id], bits = depth * v.type->width * v.shape.channels;
+      const int64_t depth = sizing.fifo_depths[id], bits = depth * v.token_bits();
+      const FifoStorage storage = fifo_storage(depth, v, device);
       c.fifo_bits += bits;
-      if (fifo_storage(depth, *v.type) == FifoStorage::Bram) c.memory_bits += bits;
+      if (storage == FifoStorage::Bram) c.memory_bits += bits;
+      if (storage == FifoStorage::Uram) c.uram += urams_of(depth, v.token_bits());
     }
   }
   for (const SkipDepth& skip : plan.skips()) {
@@ -222,6 +263,7 @@ std::vector<Limit> limits(const Plan& plan, const Sizing& sizing, const Device& 
   Limits found;
   limit_multipliers(sized, found);
   limit_memory(sized, found);
+  limit_uram(sized, found);
   limit_tokens(sized, found);
   limit_words(sized, found);
   limit_arrays(sized, found);

@@ -138,10 +138,10 @@ Lowered::Lowered(Graph graph, const std::string& where) : graph_(std::move(graph
   for (const Node& node : graph_.nodes) {
     const auto* a = node.op.get_if<ops::Conv2d>();
     if (a && (a->relu || node.inputs.size() > 1 || !a->window_skips.empty() ||
-              !a->folded_skips.empty())) {
+              !a->folded_skips.empty() || a->line_buffer)) {
       fail(ErrorKind::Unsupported,
-           "graph {}: {} has a ReLU or skips of its own, which only a design's convolutions have; "
-           "write them as nodes",
+           "graph {}: {} has a ReLU or skips of its own or a line buffer, which only a design's "
+           "convolutions have; write them as nodes",
            graph_.name, node.name);
     }
   }
@@ -154,6 +154,31 @@ Lowered lower(const Network& network, const TensorMap& tensors, const std::strin
   graph.tensors = tensors;
   Lowering(network, graph).run();
   return Lowered(std::move(graph), where);
+}
+
+Lowered on_frames(Lowered lowered, int64_t frames) {
+  Graph graph = std::move(lowered).take();
+  const MapShape whole = graph.input_shape();
+  if (whole.height != 1 || frames < 1 || frames > whole.width) {
+    fail(ErrorKind::Usage, "--frames {}: {} takes {}, expected 1 to {} frames of one row", frames,
+         graph.name, to_string(whole), whole.height == 1 ? whole.width : 0);
+  }
+  const std::string name = graph.name;
+  if (frames == whole.width) return Lowered(std::move(graph), name);
+  graph.value(graph.input()).shape.width = frames;
+  for (Node& node : graph.nodes) {
+    if (node.is<ops::Dense>()) {
+      fail(ErrorKind::Usage, "--frames {}: {} ({}) takes a whole map of {}", frames, node.name,
+           to_string(node.op), to_string(graph.value(node.inputs[0]).shape));
+    }
+    if (node.outputs.empty()) continue;
+    Value& out = graph.value(node.outputs[0]);
+    out.shape = infer_shape(graph, node, out.shape.channels);
+  }
+  graph.witness.reset();
+  if (!graph.provenance.is_object()) graph.provenance = Json::object();
+  graph.provenance.set("frames", Json::object({{"of", whole.width}, {"first", frames}}));
+  return Lowered(std::move(graph), name);
 }
 
 void verify_witness(const Graph& graph, const std::string& where) {

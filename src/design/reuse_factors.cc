@@ -6,12 +6,13 @@
 #include "design/products.h"
 #include "tailor/core/error.h"
 #include "tailor/design/passes.h"
+#include "tailor/ir/line_buffer.h"
 
 namespace tailor::design {
 namespace {
 
 int64_t nearest_of(const std::vector<int64_t>& factors, int64_t wanted) {
-  int64_t best = 1;
+  int64_t best = factors.front();
   for (int64_t factor : factors) {
     if (std::abs(factor - wanted) < std::abs(best - wanted)) best = factor;
   }
@@ -69,14 +70,22 @@ std::vector<ProductStage> product_stages(const Graph& graph) {
     stage.weight_bits = node.hardware.weight->width;
     stage.dsp = dsp_of_multiplier(in.type->width, node.hardware.weight->width);
     stage.factors = valid_reuse_factors(stage.n_in, stage.n_out);
+    if (has_line_buffer(node)) {
+      stage.factors = line_reuse_factors(graph, node);
+      stage.line_buffer = true;
+      stage.longest_fixed =
+          std::max(in.token_channels(), graph.value(node.outputs[0]).token_channels());
+      for (int64_t factor : stage.factors) {
+        const LineMemory memory = line_memory(graph, node, factor);
+        stage.lines.push_back({memory, line_parallelism(graph, node, factor)});
+      }
+    }
     stages.push_back(std::move(stage));
   }
   return stages;
 }
 
-int64_t ProductStage::cycles_per_output(int64_t factor) const {
-  return StageLoop::output_cycles(factor);
-}
+int64_t ProductStage::cycles_per_output(int64_t factor) const { return loop.output_cycles(factor); }
 
 int64_t ProductStage::cycles(int64_t factor) const { return loop.image_cycles(factor); }
 
@@ -88,7 +97,16 @@ int64_t ProductStage::factor_within(int64_t target) const {
 
 int64_t ProductStage::nearest_factor(int64_t wanted) const { return nearest_of(factors, wanted); }
 
+const ProductStage::Line& ProductStage::line(int64_t factor) const {
+  const auto at = std::lower_bound(factors.begin(), factors.end(), factor);
+  return lines.at(static_cast<size_t>(at - factors.begin()));
+}
+
 int64_t ProductStage::longest_unrolled(int64_t factor) const {
+  if (line_buffer) {
+    const LineParallelism& p = line(factor).parallelism;
+    return std::max({longest_fixed, p.lanes, p.elements, p.outputs});
+  }
   return std::max(longest_fixed, factor > n_in ? multipliers(factor) : n_in / factor);
 }
 

@@ -13,24 +13,41 @@ constexpr int64_t kPlainDepth = 2;
 /// Vivado's and Vitis' limit for shift registers (UG1399, auto_srl_max_bits), a channel; hls.md
 /// section 4.4.
 constexpr int64_t kSrlBits = 1024;
+/// Words from which one URAM288 (4,096 of 72 bits) takes the place of several RAMB36.
+constexpr int64_t kUramWords = 1024, kUramWordBits = 64;
+/// Words below which a memory is made of LUTs.
+constexpr int64_t kLutramWords = 64;
+
+bool suits_uram(int64_t words, int64_t word_bits, const Device& device) {
+  return device.uram > 0 && words > kUramWords && word_bits >= kUramWordBits;
+}
 
 }  // namespace
 
-FifoStorage fifo_storage(int64_t depth, const FixedType& type) {
-  return depth <= kPlainDepth || depth * type.width <= kSrlBits ? FifoStorage::Srl
-                                                                : FifoStorage::Bram;
+FifoStorage fifo_storage(int64_t depth, const Value& value, const Device& device) {
+  if (depth <= kPlainDepth || depth * value.type->width <= kSrlBits) return FifoStorage::Srl;
+  return value.fold > 1 && suits_uram(depth, value.token_bits(), device) ? FifoStorage::Uram
+                                                                         : FifoStorage::Bram;
 }
 
-StreamResult size_fifos(Graph& graph) {
+FifoStorage line_storage(const LineMemory& memory, const Device& device) {
+  if (memory.words <= kLutramWords) return FifoStorage::Lutram;
+  return suits_uram(memory.words, memory.word_bits, device) ? FifoStorage::Uram : FifoStorage::Bram;
+}
+
+StreamResult size_fifos(Graph& graph, const Device& device) {
+  // Answering the last frames of a signal, a convolution of frames takes none of the next one. To
+  // hold those would cost K/2 frames before each; it costs a few per cent of the interval.
+  const bool frames = has_line_buffers(graph);
   const StreamResult ideal = simulate_streams(graph, ByValue<int64_t>(graph.values.size(), 0), 2);
   StreamResult sized;
   auto full_speed = [&] {
     sized = simulate_streams(graph, fifo_depths(graph), 2);
     return !sized.deadlock && sized.latency_cycles <= ideal.latency_cycles &&
-           sized.interval_cycles <= ideal.interval_cycles;
+           (frames || sized.interval_cycles <= ideal.interval_cycles);
   };
   // Bursts: a strided stage takes rows faster than they come and slower than they come, in turn.
-  const ByValue<int64_t> bursts = sufficient_depths(graph);
+  const ByValue<int64_t> bursts = sufficient_depths(graph, frames ? 1 : 3);
   for (ValueId v : graph.value_ids()) graph.value(v).fifo_depth = std::max(kPlainDepth, bursts[v]);
   const std::vector<SkipDepth> skips = skip_depths(graph);
   for (const SkipDepth& skip : skips)
@@ -42,7 +59,7 @@ StreamResult size_fifos(Graph& graph) {
     }
     TAILOR_CHECK(full_speed(), "the FIFO depths of {} stall", graph.name);
   }
-  for (Value& v : graph.values) v.fifo_storage = fifo_storage(v.fifo_depth, *v.type);
+  for (Value& v : graph.values) v.fifo_storage = fifo_storage(v.fifo_depth, v, device);
   return sized;
 }
 

@@ -59,11 +59,13 @@ std::vector<double> Float64Emulator::run(Span<const double> input, const Float64
     Map y = evaluate(n, inputs, input);
     if (node.outputs.empty()) return y;
     if (change) change(n, y);
+    const bool forwards = node.traits().forwards_input;
+    for (size_t i = 1; i < node.outputs.size(); ++i)
+      maps[node.outputs[i]] = forwards ? *inputs[0] : y;
+    maps[node.outputs[0]] = std::move(y);
     for (ValueId id : node.outputs) {
-      if (tap) tap(id, y);
-      if (id != node.outputs.back()) maps[id] = y;
+      if (tap) tap(id, maps[id]);
     }
-    maps[node.outputs.back()] = std::move(y);
     for (ValueId id : node.inputs) {
       if (last[id] == n) maps[id] = Map();
     }

@@ -136,15 +136,15 @@ IntegerResult IntegerEmulator::Plan::run(Span<const double> input, const Integer
       }
     }
     if (writes_logits && result.logits_raw.empty()) result.logits_raw.assign(y.begin(), y.end());
-    if (tap) {
-      const std::vector<int64_t> tapped =
-          y.empty() ? result.logits_raw : std::vector<int64_t>(y.begin(), y.end());
-      for (ValueId id : node.outputs) tap(id, tapped);
+    const bool forwards = node.traits().forwards_input;
+    for (size_t i = 1; i < node.outputs.size(); ++i)
+      maps[node.outputs[i]] = forwards ? *inputs[0] : y;
+    maps[node.outputs[0]] = std::move(y);
+    for (size_t i = 0; tap && i < node.outputs.size(); ++i) {
+      const std::vector<T>& map = maps[node.outputs[i]];
+      tap(node.outputs[i],
+          map.empty() ? result.logits_raw : std::vector<int64_t>(map.begin(), map.end()));
     }
-    for (ValueId id : node.outputs) {
-      if (id != node.outputs.back()) maps[id] = y;
-    }
-    maps[node.outputs.back()] = std::move(y);
     for (ValueId id : node.inputs) {
       if (last[id] == n) maps[id] = std::vector<T>();
     }

@@ -323,9 +323,10 @@ ByValue<int64_t> sufficient_depths(const Graph& design, int images) {
 
 namespace {
 
-/// For each node: tokens read from input `value` before its k-th write (1-based), from one image's
-/// program.
-std::vector<int64_t> reads_before_writes(const std::vector<StreamAction>& program, ValueId value) {
+/// For each node: tokens read from input `value` before its k-th write (1-based) to `output`, from
+/// one image's program.
+std::vector<int64_t> reads_before_writes(const std::vector<StreamAction>& program, ValueId value,
+                                         ValueId output) {
   std::vector<int64_t> result = {0};
   int64_t reads = 0;
   for (const StreamAction& action : program) {
@@ -333,7 +334,7 @@ std::vector<int64_t> reads_before_writes(const std::vector<StreamAction>& progra
       result.push_back(++reads);
     } else if (action.kind == Kind::Read && action.value == value) {
       ++reads;
-    } else if (action.kind == Kind::Write) {
+    } else if (action.kind == Kind::Write && action.value == output) {
       result.push_back(reads);
     }
   }
@@ -345,7 +346,7 @@ struct Stages {
   explicit Stages(const Graph& graph) : design(graph), writer(producers(graph)) {
     for (const Node& node : design.nodes) {
       programs.push_back(stream_program(design, node));
-      holds.push_back(stage_loop(design, node).holds_token ? 1 : 0);
+      holds.push_back(stage_loop(design, node).holds_tokens);
     }
   }
   const Graph& design;
@@ -354,8 +355,8 @@ struct Stages {
   ByNode<int64_t> holds;  // tokens that a stage still computes on
 };
 
-/// Back along the skip to its clone: the stages between are single-input. `clone` is invalid if
-/// there is none.
+/// Back along the skip to its clone, or to a convolution that hands its input on: the stages
+/// between have one input. `clone` is invalid if there is none.
 struct SkipPath {
   NodeId clone;
   std::vector<NodeId> stages;  // from the join on
@@ -363,7 +364,7 @@ struct SkipPath {
 SkipPath skip_path(const Stages& stages, ValueId skip) {
   const Graph& design = stages.design;
   SkipPath path{stages.writer[skip], {}};
-  while (path.clone.valid() && !design.node(path.clone).is<ops::Clone>()) {
+  while (path.clone.valid() && design.node(path.clone).outputs.size() < 2) {
     path.stages.push_back(path.clone);
     const Node& stage = design.node(path.clone);
     path.clone = stage.inputs.size() == 1 ? stages.writer[stage.inputs[0]] : NodeId();
@@ -415,7 +416,7 @@ CloneDemand demand_of_clone(const Stages& stages, NodeId join, NodeId clone, Val
         continue;
       }
       for (ValueId in : stage.inputs) {
-        const std::vector<int64_t> needs = reads_before_writes(stages.programs[NodeId(n)], in);
+        const std::vector<int64_t> needs = reads_before_writes(stages.programs[NodeId(n)], in, out);
         auto& mine = demand[in];
         mine.resize(wanted.size(), 0);
         for (size_t j = 0; j < wanted.size(); ++j)
@@ -442,8 +443,8 @@ std::vector<SkipDepth> skip_depths(const Graph& design) {
       CloneDemand demand = demand_of_clone(stages, join, path.clone, depth.value);
       // Forward along the skip: how many tokens those let through to the join's FIFO.
       for (auto stage = path.stages.rbegin(); stage != path.stages.rend(); ++stage) {
-        const std::vector<int64_t> needs =
-            reads_before_writes(stages.programs[*stage], design.node(*stage).inputs[0]);
+        const std::vector<int64_t> needs = reads_before_writes(
+            stages.programs[*stage], design.node(*stage).inputs[0], design.node(*stage).outputs[0]);
         for (int64_t& tokens : demand.tokens)
           tokens = std::upper_bound(needs.begin(), needs.end(), tokens) - needs.begin() - 1;
       }

@@ -19,7 +19,8 @@ E parse_enum(const std::string& text, const E (&values)[N], const char* what) {
   fail(ErrorKind::Data, "unknown {} '{}'", what, text);
 }
 
-constexpr FifoStorage kStorages[] = {FifoStorage::Auto, FifoStorage::Srl, FifoStorage::Bram};
+constexpr FifoStorage kStorages[] = {FifoStorage::Auto, FifoStorage::Srl, FifoStorage::Bram,
+                                     FifoStorage::Uram, FifoStorage::Lutram};
 constexpr GraphState kStates[] = {GraphState::Lowered, GraphState::Design};
 
 std::vector<std::string> read_strings(const Json& json) {
@@ -173,6 +174,7 @@ Json write_hardware(const NodeHardware& h) {
   json.set("multipliers", h.multipliers);
   json.set("cycles_per_step", h.cycles_per_step);
   json.set("cycles_per_output", h.cycles_per_output);
+  if (h.line_storage != FifoStorage::Auto) json.set("line_storage", to_string(h.line_storage));
   return json;
 }
 
@@ -186,6 +188,8 @@ NodeHardware read_hardware(const Json& json) {
   h.multipliers = json.at("multipliers").as_int();
   h.cycles_per_step = json.at("cycles_per_step").as_int();
   h.cycles_per_output = json.at("cycles_per_output").as_int();
+  if (const Json* storage = json.find("line_storage"))
+    h.line_storage = parse_enum(storage->as_string(), kStorages, "storage of a line buffer");
   return h;
 }
 
@@ -195,6 +199,7 @@ Json write_value(const Value& v, bool design) {
   if (v.type) json.set("type", to_string(*v.type));
   if (design) {
     json.set("identifier", v.identifier);
+    if (v.fold != 1) json.set("fold", v.fold);
     json.set("fifo_depth", v.fifo_depth);
     json.set("fifo_storage", to_string(v.fifo_storage));
   }
@@ -211,6 +216,7 @@ Value read_value(const Json& json, bool design) {
   v.type = get_type(json, "type");
   if (design) {
     v.identifier = json.at("identifier").as_string();
+    v.fold = json.get_int("fold", 1);
     v.fifo_depth = json.at("fifo_depth").as_int();
     v.fifo_storage = parse_enum(json.at("fifo_storage").as_string(), kStorages, "FIFO storage");
   }

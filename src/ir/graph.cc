@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ir/operations/rules.h"
+#include "tailor/ir/line_buffer.h"
 
 namespace tailor::ir {
 namespace {
@@ -26,6 +27,10 @@ const char* to_string(FifoStorage storage) {
       return "srl";
     case FifoStorage::Bram:
       return "bram";
+    case FifoStorage::Uram:
+      return "uram";
+    case FifoStorage::Lutram:
+      return "lutram";
   }
   return "?";
 }
@@ -116,8 +121,11 @@ ByValue<std::vector<NodeId>> consumers(const Graph& graph) {
 int64_t largest_register_array(const Graph& design) {
   int64_t largest = 0;
   for (const Node& node : design.nodes) {
-    for (ValueId id : node.outputs) largest = std::max(largest, design.value(id).shape.channels);
+    for (ValueId id : node.outputs) largest = std::max(largest, design.value(id).token_channels());
     largest = std::max(largest, stage_loop(design, node).register_elements);
+    if (!has_line_buffer(node) || node.hardware.multipliers == 0) continue;  // 0: not sized yet
+    const LineParallelism p = line_parallelism(design, node, node.hardware.reuse_factor);
+    largest = std::max(largest, p.lanes * p.elements);
   }
   return largest;
 }

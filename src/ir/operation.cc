@@ -44,6 +44,10 @@ std::vector<OwnedTensor> Operation::tensors(const Graph& /*graph*/, const Node& 
   return {};
 }
 
+std::vector<int> Operation::fold_groups(const Graph& /*graph*/, const Node& node) const {
+  return std::vector<int>(node.inputs.size() + node.outputs.size(), kWhole);
+}
+
 FixedType Operation::types(const Graph& graph, Node& node, const TypeRequest& /*request*/) const {
   TAILOR_CHECK(traits_.keeps_type, "{} ({}) has no rule for its types", node.name, traits_.name);
   return *graph.value(node.inputs[0]).type;
@@ -61,6 +65,13 @@ void describe_window(Window& w, AttributeVisitor& visitor) {
 StageLoop pixel_loop(const MapShape& map) {
   StageLoop loop;
   loop.scan = {map.height, map.width};
+  loop.reads.count = loop.emits.count = loop.scan;
+  return loop;
+}
+
+StageLoop token_loop(const Value& value) {
+  StageLoop loop;
+  loop.scan = {value.shape.height, value.shape.width * value.fold};
   loop.reads.count = loop.emits.count = loop.scan;
   return loop;
 }

@@ -27,6 +27,7 @@ class Verifier {
 
   std::vector<std::string> run() {
     for (const Value& v : graph_.values) verify_size(v);
+    for (const Value& v : graph_.values) verify_fold(v);
     // What is computed from unreasonable sizes would be meaningless.
     if (!findings_.empty()) return std::move(findings_);
     for (const Node& node : graph_.nodes) {
@@ -37,6 +38,7 @@ class Verifier {
         if (reads && writes && !node.inputs.empty()) add("{} (input) has inputs", node.name);
       } else if (reads && writes && verify_shape(node)) {
         verify_tensors(node);
+        verify_folds(node);
       }
     }
     verify_whole();
@@ -57,6 +59,31 @@ class Verifier {
       return;
     add("{} has the shape {}, expected sizes 1..{} and at most {} elements", v.name, to_string(s),
         kMaxMapSide, kMaxMapElements);
+  }
+
+  void verify_fold(const Value& v) {
+    if (v.fold >= 1 && v.fold <= v.shape.channels && v.shape.channels % v.fold == 0) return;
+    add("{} is folded {} times, expected a divisor of its {} channels", v.name, v.fold,
+        v.shape.channels);
+  }
+
+  /// What may not be folded, and what must be folded alike.
+  void verify_folds(const Node& node) {
+    std::vector<ValueId> values(node.inputs.begin(), node.inputs.end());
+    values.insert(values.end(), node.outputs.begin(), node.outputs.end());
+    const std::vector<int> groups = node.op.rules().fold_groups(graph_, node);
+    for (size_t i = 0; i < values.size(); ++i) {
+      const Value& v = graph_.value(values[i]);
+      if (groups[i] == Operation::kWhole && v.fold != 1) {
+        add("{} ({}) takes and writes whole pixels, and {} is folded {} times", node.name,
+            to_string(node.op), v.name, v.fold);
+      }
+      for (size_t k = 0; k < i && groups[i] != Operation::kWhole; ++k) {
+        if (groups[k] != groups[i] || graph_.value(values[k]).fold == v.fold) continue;
+        add("{} ({}): {} is folded {} times and {} {}", node.name, to_string(node.op), v.name,
+            v.fold, graph_.value(values[k]).name, graph_.value(values[k]).fold);
+      }
+    }
   }
 
   /// Whether all of them exist.

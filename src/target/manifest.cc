@@ -61,6 +61,14 @@ void Manifest::Layer::describe(RecordVisitor& v) {
     v.integer("reuse_factor", reuse_factor, 1, INT64_MAX, "Products that share a multiplier.");
     v.integer("multipliers", multipliers, 0, INT64_MAX, "Multipliers.");
   }
+  if (v.wants(!line_storage.empty())) {
+    v.text("line_storage", line_storage,
+           "Where its line buffer lies: `lutram`, `bram` or `uram`; like the next two, of "
+           "convolutions with one.");
+    v.integer("line_frames", line_frames, 1, INT64_MAX,
+              "Frames that its line buffer holds in turn.");
+    v.integer("line_bits", line_bits, 1, INT64_MAX, "Bits of its line buffer.");
+  }
   texts_if_any(v, "stream_skips", stream_skips, "Ids of the skips that come in, where any do.");
   texts_if_any(v, "window_skips", window_skips, "Ids of those that are read from the window.");
   texts_if_any(v, "folded_skips", folded_skips, "Ids of those that are part of the kernel.");
@@ -70,7 +78,7 @@ void Manifest::Fifo::describe(RecordVisitor& v) {
   v.text("name", name, "C++ name of the stream.");
   v.integer("depth", depth, 0, INT64_MAX, "Tokens.");
   v.integer("bits", bits, 0, INT64_MAX, "Bits of a token.");
-  v.text("storage", storage, "`srl` (shift registers) or `bram`.");
+  v.text("storage", storage, "`srl` (shift registers), `bram` or `uram`.");
 }
 
 void Manifest::Needs::describe(RecordVisitor& v) {
@@ -91,6 +99,12 @@ void Manifest::Needs::describe(RecordVisitor& v) {
   count(
       "fifo_bits", cost.fifo_bits,
       "Σ depth × bits a token over the streams between stages; the two ports are not among them.");
+  if (v.wants(cost.line_buffer_bits > 0)) {
+    count("line_buffer_bits", cost.line_buffer_bits, "Σ bits of the line buffers; absent: none.");
+    count("memory_bits", cost.memory_bits,
+          "Bits of block RAM, at least: weights, line buffers and FIFOs that lie there.");
+    count("uram", cost.uram, "UltraRAMs of line buffers and FIFOs (rule).");
+  }
   count("skip_fifo_tokens", cost.skip_fifo_tokens,
         "Σ depth in tokens of the FIFOs that bring a skip to its join.");
   count("latency_cycles_model", cost.latency_cycles,

@@ -7,6 +7,7 @@
 #include "tailor/core/strings.h"
 #include "tailor/core/version.h"
 #include "tailor/ir/identifier.h"
+#include "tailor/ir/line_buffer.h"
 #include "target/hls/project.h"
 
 namespace tailor::target {
@@ -88,6 +89,12 @@ std::vector<Manifest::Layer> layers_of(const Graph& design) {
       layer.reuse_factor = node.hardware.reuse_factor;
       layer.multipliers = node.hardware.multipliers;
     }
+    if (has_line_buffer(node)) {
+      const LineMemory memory = line_memory(design, node, node.hardware.reuse_factor);
+      layer.line_frames = memory.frames;
+      layer.line_bits = memory.bits();
+      layer.line_storage = to_string(node.hardware.line_storage);
+    }
     if (const auto* conv = node.op.get_if<ops::Conv2d>()) {
       for (size_t i = 1; i < node.inputs.size(); ++i)
         layer.stream_skips.push_back(node.inputs[i].skip);
@@ -104,8 +111,7 @@ std::vector<Manifest::Fifo> fifos_of(const Graph& design) {
   for (ValueId id : design.value_ids()) {
     if (id == design.input() || id == design.output()) continue;
     const Value& v = design.value(id);
-    fifos.push_back(
-        {v.identifier, to_string(v.fifo_storage), v.fifo_depth, v.type->width * v.shape.channels});
+    fifos.push_back({v.identifier, to_string(v.fifo_storage), v.fifo_depth, v.token_bits()});
   }
   return fifos;
 }

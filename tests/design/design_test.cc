@@ -350,7 +350,7 @@ TEST(Limits, ALoopUnrolledTooOftenAndALargeRegisterArrayAreNamed) {
 }
 
 TEST(Limits, LoopsAndRegistersOfADilatedWindowGoByWhatItSpans) {
-  testing::GraphBuilder b("long", {1, 1, 5000});
+  testing::GraphBuilder b("long", {1, 2, 5000});
   ops::Conv2d a;
   a.window = {{1, 3}, {1, 1}, {1, 2400}, {}};
   b.conv("conv", b.at, a, 2);

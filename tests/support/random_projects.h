@@ -18,7 +18,9 @@ inline std::string project_findings(const Graph& lowered, const std::string& fol
   std::string findings;
   for (const Layout layout : {Layout::Fused, Layout::Stock}) {
     const std::string project = path_join(folder, to_string(layout));
-    write_parts(project_parts(lowered, {{}, 0, layout, {}}, /*count=*/3), project);
+    DesignOptions design;
+    design.layout = layout;
+    write_parts(project_parts(lowered, design, /*count=*/3), project);
     for (const CheckStep& s : check_project(project, options).steps) {
       if (!s.passed || s.warns)
         findings += fmt::format("{}: {}: {}\n", to_string(layout), s.name, s.detail);

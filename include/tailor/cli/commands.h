@@ -26,7 +26,7 @@ struct TrainOptions : CommonOptions {
 struct HardwareOptions {
   std::optional<std::string> precision, fpga, rounding, overflow, backend, layout;
   std::optional<double> clock_ns;
-  std::optional<int64_t> reuse_factor, vectors;
+  std::optional<int64_t> reuse_factor, vectors, frames, token_bits;
 };
 
 struct EvaluateOptions : CommonOptions {

@@ -24,6 +24,8 @@ struct ExportConfig {
   Layout layout = Layout::Fused;
   std::optional<int64_t> reuse_factor;
   int64_t vectors = 16;
+  int64_t frames = 0;        // columns of the input that are exported; 0: all
+  int64_t token_bits = 512;  // of folded tokens, about
 
   /// precision with the two modes; `where` names it in an error.
   FixedType type(const std::string& where = "/export/precision") const;

@@ -12,9 +12,13 @@
 #include "tailor/design/device.h"
 #include "tailor/design/lower.h"
 #include "tailor/emulate/streams.h"
+#include "tailor/ir/line_buffer.h"
 #include "tailor/ir/operation.h"
 
 namespace tailor::design {
+
+/// Of folded tokens, about: a word of memory is as wide.
+constexpr int64_t kFoldedTokenBits = 512;
 
 /// Types of weights and streams: one for all stages, and exceptions.
 struct Precision {
@@ -39,6 +43,14 @@ struct ProductStage {
   int64_t dsp = 0;            // slices of one multiplier; 0: it is made of LUTs
   int64_t longest_fixed = 0;  // loop that its C++ unrolls whatever the factor (conv2d.h, dense.h)
   std::vector<int64_t> factors;  // valid reuse factors, ascending
+  /// Of a convolution with a line buffer, at each factor.
+  struct Line {
+    LineMemory memory;
+    LineParallelism parallelism;
+  };
+  bool line_buffer = false;
+  std::vector<Line> lines;
+  const Line& line(int64_t factor) const;
   int64_t cycles_per_output(int64_t factor) const;
   int64_t cycles(int64_t factor) const;
   int64_t multipliers(int64_t factor) const { return n_in * n_out / factor; }
@@ -66,7 +78,7 @@ class Plan {
   const std::vector<int64_t>& targets() const { return targets_; }
 
  private:
-  friend Plan plan(const Lowered&, Layout, const Precision&, double);
+  friend Plan plan(const Lowered&, Layout, const Precision&, double, int64_t);
   Plan() = default;
   Graph graph_;
   Layout layout_ = Layout::Fused;
@@ -81,8 +93,8 @@ class Plan {
 /// The passes up to the types (passes.h). `input_magnitude` is the largest |input| after
 /// preprocessing. Throws Unsupported where a layout or a type cannot be, Usage where an exception
 /// of the precision names no stage.
-Plan plan(const Lowered& lowered, Layout layout, const Precision& precision,
-          double input_magnitude);
+Plan plan(const Lowered& lowered, Layout layout, const Precision& precision, double input_magnitude,
+          int64_t token_bits = kFoldedTokenBits);
 
 /// What a sizing may spend.
 struct Budget {
@@ -113,6 +125,9 @@ struct Cost {
   double luts_model = 0;  // of multipliers below 10 bits, which are made of LUTs
   int64_t fifo_bits = 0, skip_fifo_tokens = 0;
   int64_t memory_bits = 0;  // of block RAM, at least: weights that share multipliers, large FIFOs
+                            // and line buffers
+  int64_t line_buffer_bits = 0;  // wherever they lie
+  int64_t uram = 0;              // UltraRAMs: line buffers and FIFOs of folded tokens
   int64_t latency_cycles = 0, interval_cycles = 0;  // (model)
   double dsp_share = 0;                             // of the device's
 };
@@ -120,7 +135,7 @@ Cost cost(const Plan& plan, const Sizing& sizing, const Device& device);
 
 /// Something that the device or its tool cannot do with a sizing.
 struct Limit {
-  std::string what;  // dsp, lut, memory, token_bits, weight_word, unroll, partition
+  std::string what;  // dsp, lut, memory, uram, token_bits, weight_word, unroll, partition
   bool oversize;     // it cannot be built; otherwise nobody knows
   std::string text;  // a sentence: what, how much there is, what would make it fit
 };

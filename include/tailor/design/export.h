@@ -34,6 +34,8 @@ struct TestVectors {
   std::string source;                          // "16 test images of cifar10"
   std::vector<std::vector<double>> inputs;     // HWC, after preprocessing
   std::vector<std::vector<int64_t>> expected;  // raw logits
+  /// Cuts inputs of a map of one row to its first frames.
+  void keep_frames(const MapShape& whole, int64_t frames);
 };
 
 /// What a design's types cost it, on its vectors: the manifest's `quantisation`. Counts are by

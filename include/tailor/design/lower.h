@@ -27,6 +27,12 @@ class Lowered {
 /// Throws Data if the tensors do not fit the description.
 Lowered lower(const Network& network, const TensorMap& tensors, const std::string& where);
 
+/// The same weights on an input of so many columns, for a network of frames that gives an answer at
+/// each: all shapes are made anew, and LibTorch's witness goes, since it is of all frames. Throws
+/// Usage where the input has several rows, more columns are asked for than there are, or a layer
+/// takes a whole map.
+Lowered on_frames(Lowered lowered, int64_t frames);
+
 /// Throws Mismatch when witness_error (emulate/witness.h) exceeds kWitnessTolerance, Data when
 /// there is no witness.
 void verify_witness(const Graph& graph, const std::string& where);

@@ -10,6 +10,7 @@
 #include "tailor/design/design.h"
 #include "tailor/emulate/streams.h"
 #include "tailor/ir/graph.h"
+#include "tailor/ir/line_buffer.h"
 
 namespace tailor::design {
 
@@ -33,6 +34,24 @@ void fold_identity_skips(Graph& graph, const Precision& precision);
 /// and ReLUs stay stages.
 void split_stages(Graph& graph);
 
+/// On maps of one row, convolutions of one group or as many as channels keep their frames in a line
+/// buffer. A depthwise one then hands its input on at its centre tap, to the skip that starts there
+/// and joins behind the pointwise convolution which follows: an identity, or a pointwise
+/// projection. Only the fused layout asks for that (`forward`). After fold_identity_skips.
+void use_line_buffers(Graph& graph, bool forward);
+
+/// Between a depthwise convolution with a line buffer and the convolution that alone reads it there
+/// is nothing that is not linear, so a channel's kernel may be any multiple of itself. Each becomes
+/// so large, by a power of two, that its norm is above 1/2 and at most 1, and the next one's
+/// weights as much smaller: exact in float64, and few bits are then spent on what trained kernels
+/// happen to be. Needs use_line_buffers.
+void balance_scales(Graph& graph);
+
+/// Folds the values of convolutions with line buffers so that tokens have about `token_bits` bits
+/// at most: the largest divisor of the channels that fits, or where that would be less than a
+/// quarter of it the next one. What is folded alike is folded together. Needs types.
+void fold_channels(Graph& graph, int64_t token_bits);
+
 /// A value with several readers gets a clone; the copy that a skip takes is named by the skip's id.
 void insert_clones(Graph& graph);
 
@@ -52,9 +71,12 @@ int64_t dsp_of_multiplier(int width_a, int width_b);
 
 /// Depth of every FIFO: 2 tokens, and for each skip what the closed form asks (docs/design/0003),
 /// run in the stream simulator, whose result it returns. Sets storage too.
-StreamResult size_fifos(Graph& graph);
-/// Where a FIFO of so many tokens lies: in shift registers or in block RAM.
-FifoStorage fifo_storage(int64_t depth, const FixedType& type);
+StreamResult size_fifos(Graph& graph, const Device& device);
+/// Where the FIFO of a value lies, so many tokens deep: in shift registers, in block RAM, or if it
+/// is folded and very long in the device's UltraRAM.
+FifoStorage fifo_storage(int64_t depth, const Value& value, const Device& device);
+/// Where a line buffer lies: in LUTs, block RAM or the device's UltraRAM.
+FifoStorage line_storage(const LineMemory& memory, const Device& device);
 
 /// Freezes the C++ identifiers of stages and streams (ir/identifier.h), unique with all names made
 /// of them.

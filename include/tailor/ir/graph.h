@@ -20,20 +20,23 @@ namespace tailor::ir {
 enum class GraphState { Lowered, Design };
 const char* to_string(GraphState state);
 
+/// Where a FIFO, or a line buffer, lies; UltraRAM and LUTs are for line buffers and long FIFOs of
+/// folded values.
+enum class FifoStorage { Auto, Srl, Bram, Uram, Lutram };
+const char* to_string(FifoStorage storage);
+
 /// What `passes` decided for a node; the emulator, the estimator and the writer read the same
 /// record.
 struct NodeHardware {
-  std::optional<FixedType> weight, bias;  // conv, dense
-  std::optional<FixedType> accumulator;   // conv, dense, add, pool: full width, exact
-  std::optional<FixedType> reciprocal;    // pool: type of 1 / pixels
-  int64_t reuse_factor = 1;               // conv, dense
-  int64_t multipliers = 0;                // in × out / reuse factor
-  int64_t cycles_per_step = 1;            // reading one token without computing
-  int64_t cycles_per_output = 1;          // computing one output token
+  std::optional<FixedType> weight, bias;         // conv, dense
+  std::optional<FixedType> accumulator;          // conv, dense, add, pool: full width, exact
+  std::optional<FixedType> reciprocal;           // pool: type of 1 / pixels
+  int64_t reuse_factor = 1;                      // conv, dense
+  int64_t multipliers = 0;                       // in × out / reuse factor
+  int64_t cycles_per_step = 1;                   // reading one token without computing
+  int64_t cycles_per_output = 1;                 // computing one output token
+  FifoStorage line_storage = FifoStorage::Auto;  // of a convolution with a line buffer
 };
-
-enum class FifoStorage { Auto, Srl, Bram };
-const char* to_string(FifoStorage storage);
 
 struct Node {
   Op op = ops::Input{};
@@ -63,9 +66,16 @@ struct Value {
   std::string identifier;
   MapShape shape;
   std::optional<FixedType> type;
+  /// Tokens of a pixel, each with an equal run of its channels, the first channels first.
+  int64_t fold = 1;
   // The FIFO between producer and consumer, once depths are decided.
   int64_t fifo_depth = 0;  // tokens; 0 is not decided
   FifoStorage fifo_storage = FifoStorage::Auto;
+
+  int64_t tokens() const { return shape.pixels() * fold; }
+  int64_t token_channels() const { return shape.channels / fold; }
+  /// Once its type is known.
+  int64_t token_bits() const { return type->width * token_channels(); }
 };
 
 /// A few inputs with the outputs that LibTorch gave for them.

@@ -21,6 +21,7 @@ namespace tailor::ir {
 
 struct Graph;
 struct Node;
+struct Value;
 class Operation;
 
 /// An operation with its attributes: a value. `A` is the struct of one operation's attributes, and
@@ -120,17 +121,22 @@ struct StageLoop {
   Places reads, emits;
   /// Input and all outputs move at once: a clone.
   bool forks = false;
-  /// Still computes on one token when it takes the next ones: a convolution of windows.
-  bool holds_token = false;
+  /// Tokens that it still computes on when it takes the next ones: of a convolution of windows one,
+  /// of one that reads frames before it answers a frame's.
+  int64_t holds_tokens = 0;
   /// Elements of the array that it keeps in registers, element by element.
   int64_t register_elements = 0;
   /// Product sums of an output token: n_out sums of n_in products each, in so many groups. 0: it
   /// multiplies nothing.
   int64_t n_in = 0, n_out = 0, groups = 1;
+  /// Output tokens that share the n_out sums of a pixel, an equal part each.
+  int64_t out_fold = 1;
 
   bool multiplies() const { return n_in > 0; }
-  /// Cycles of an output at a reuse factor.
-  static int64_t output_cycles(int64_t reuse_factor) { return reuse_factor + kPipelineCycles; }
+  /// Cycles of an output token at a reuse factor.
+  int64_t output_cycles(int64_t reuse_factor) const {
+    return reuse_factor / out_fold + kPipelineCycles;
+  }
   /// Cycles of an image of a stage that multiplies, at a reuse factor.
   int64_t image_cycles(int64_t reuse_factor) const {
     return scan.size() + emits.count.size() * output_cycles(reuse_factor);
@@ -138,6 +144,8 @@ struct StageLoop {
 };
 /// The loop over all pixels of a map that reads and emits at each.
 StageLoop pixel_loop(const MapShape& map);
+/// Over all tokens of a value, a row of them for each of the map's.
+StageLoop token_loop(const Value& value);
 
 /// What types are decided from.
 struct TypeRequest {
@@ -163,6 +171,8 @@ struct Traits {
   /// Has a weight's and a bias' type, a reuse factor and multipliers.
   bool has_weights = false;
   bool has_accumulator = false, has_reciprocal = false;
+  /// Outputs behind the first are the first input's tokens, as they came.
+  bool forwards_input = false;
   /// Inputs from this one on are added as they are.
   int64_t first_summand = kMany;
   static constexpr int64_t kMany = INT32_MAX;
@@ -192,6 +202,10 @@ class Operation {
   /// more bits than there are.
   virtual FixedType types(const Graph& graph, Node& node, const TypeRequest& request) const;
   virtual StageLoop loop(const Graph& graph, const Node& node) const = 0;
+  /// A number for each input, then for each output: those of one number are folded alike; kWhole
+  /// are not.
+  static constexpr int kWhole = -1;
+  virtual std::vector<int> fold_groups(const Graph& graph, const Node& node) const;
 
  private:
   Traits traits_;

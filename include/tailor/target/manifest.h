@@ -24,6 +24,8 @@ struct Manifest {
   struct Layer {
     std::string name, stage, op, output, type, weight, accumulator;
     int64_t reuse_factor = 0, multipliers = 0;  // where `weight` is named
+    std::string line_storage;
+    int64_t line_frames = 0, line_bits = 0;  // where `line_storage` is named
     std::vector<std::string> stream_skips, window_skips, folded_skips;
     void describe(RecordVisitor& v);
   };

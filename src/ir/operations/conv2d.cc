@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "ir/operations/rules.h"
+#include "tailor/ir/line_buffer.h"
 
 namespace tailor::ir {
 namespace {
@@ -10,6 +11,8 @@ Traits conv_traits() {
   t.max_inputs = Traits::kMany;
   t.takes_skips = t.has_weights = t.has_accumulator = true;
   t.first_summand = 1;
+  t.max_outputs = 2;
+  t.forwards_input = true;
   return t;
 }
 
@@ -37,6 +40,7 @@ class Conv2dRules : public OperationOf<ops::Conv2d> {
     need(a.window_skips.empty() ||
              (y == x && a.window.stride.size() == 1 && has_centre_tap(a.window)),
          node, "a skip read from the window needs stride 1 and equal shapes");
+    need_line(node, x, y);
     return y;
   }
 
@@ -64,17 +68,28 @@ class Conv2dRules : public OperationOf<ops::Conv2d> {
     const MapShape& in = input_shape(graph, node);
     const MapShape& out = graph.value(node.outputs[0]).shape;
     const Pads& pads = a.window.pads;
+    if (a.line_buffer) return line_loop(graph, node);
     StageLoop loop;
     loop.scan = {in.height + std::max(pads.top, pads.bottom),
                  in.width + std::max(pads.left, pads.right)};
     loop.reads.count = {in.height, in.width};
     loop.emits = complete_windows(a.window, out);
-    loop.holds_token = a.window.taps() > 1;
+    loop.holds_tokens = a.window.taps() > 1 ? 1 : 0;
     loop.register_elements = std::max(a.window.taps() * in.channels, waiting_tokens(a.window));
     loop.groups = a.groups;
     loop.n_in = a.window.taps() * in.channels / a.groups;
     loop.n_out = out.channels;
     return loop;
+  }
+
+  /// Depthwise, a token is made of the tokens of its own channels; otherwise of whole frames.
+  std::vector<int> fold_groups(const Graph& graph, const Node& node) const override {
+    const auto& a = node.as<ops::Conv2d>();
+    if (!a.line_buffer) return Operation::fold_groups(graph, node);
+    std::vector<int> groups = folded_alike(node);
+    if (!is_depthwise(graph, node) && a.window_skips.empty() && node.outputs.size() == 1)
+      groups[0] = 1;
+    return groups;
   }
 
  protected:
@@ -95,6 +110,46 @@ class Conv2dRules : public OperationOf<ops::Conv2d> {
         "groups", a.groups, int64_t{1},
         "Channels of x and of y are cut into so many runs; a run of y reads its own run "
         "of x only.");
+    visitor.optional("line_buffer", a.line_buffer, false,
+                     "On a map of one row: its frames wait in a memory and are read tap by tap, "
+                     "and tokens may be folded. A second output is x at each place of y.");
+  }
+
+ private:
+  static void need_line(const Node& node, const MapShape& x, const MapShape& y) {
+    const auto& a = node.as<ops::Conv2d>();
+    const Window& w = a.window;
+    const bool depthwise = a.groups == x.channels && a.groups == y.channels;
+    need(!a.line_buffer ||
+             (x.height == 1 && w.kernel.height == 1 && w.stride.height == 1 && w.pads.top == 0 &&
+              w.pads.bottom == 0 && w.pads.left < w.extent().width && (a.groups == 1 || depthwise)),
+         node, "a line buffer needs a map of one row, pads below the kernel and 1 or all groups");
+    need(node.outputs.size() < 2 ||
+             (a.line_buffer && y == x && w.stride.width == 1 && has_centre_tap(w)),
+         node, "handing x on needs a line buffer, stride 1 and equal shapes");
+  }
+
+  /// src/target/hls/library/tailor/conv1d.h: a frame a row. Depthwise, each of its tokens is read
+  /// and answered in turn; otherwise all are read, then all are answered.
+  static StageLoop line_loop(const Graph& graph, const Node& node) {
+    const auto& a = node.as<ops::Conv2d>();
+    const Value &in = graph.value(node.inputs[0]), &out = graph.value(node.outputs[0]);
+    const bool depthwise = is_depthwise(graph, node);
+    const Places windows = complete_windows(a.window, out.shape);
+    const int64_t last = windows.first.width + (out.shape.width - 1) * a.window.stride.width;
+    StageLoop loop;
+    loop.scan = {std::max(in.shape.width, last + 1), in.fold + (depthwise ? 0 : out.fold)};
+    loop.reads.count = {in.shape.width, in.fold};
+    loop.emits = {{windows.first.width, depthwise ? 0 : in.fold},
+                  {a.window.stride.width, 1},
+                  {out.shape.width, out.fold}};
+    loop.holds_tokens = depthwise ? 1 : in.fold;
+    loop.register_elements = std::max(in.token_channels(), out.token_channels());
+    loop.groups = a.groups;
+    loop.n_in = a.window.taps() * in.shape.channels / a.groups;
+    loop.n_out = out.shape.channels;
+    loop.out_fold = out.fold;
+    return loop;
   }
 };
 

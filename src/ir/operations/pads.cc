@@ -22,10 +22,13 @@ class ZeroPadRules : public OperationOf<ops::ZeroPad> {
   }
   StageLoop loop(const Graph& graph, const Node& node) const override {
     const Pads& p = node.as<ops::ZeroPad>().pads;
-    const MapShape& in = input_shape(graph, node);
-    StageLoop loop = pixel_loop(graph.value(node.outputs[0]).shape);
-    loop.reads = {{p.top, p.left}, {1, 1}, {in.height, in.width}};
+    const Value& in = graph.value(node.inputs[0]);
+    StageLoop loop = token_loop(graph.value(node.outputs[0]));
+    loop.reads = {{p.top, p.left * in.fold}, {1, 1}, {in.shape.height, in.shape.width * in.fold}};
     return loop;
+  }
+  std::vector<int> fold_groups(const Graph& /*graph*/, const Node& node) const override {
+    return folded_alike(node);
   }
 
  protected:

@@ -45,7 +45,10 @@ class PixelwiseRules : public OperationOf<A> {
     return input_shape(graph, node);
   }
   StageLoop loop(const Graph& graph, const Node& node) const override {
-    return pixel_loop(input_shape(graph, node));
+    return token_loop(graph.value(node.inputs[0]));
+  }
+  std::vector<int> fold_groups(const Graph& /*graph*/, const Node& node) const override {
+    return folded_alike(node);
   }
 };
 

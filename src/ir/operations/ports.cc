@@ -40,9 +40,12 @@ class InputRules : public OperationOf<ops::Input> {
     return type;
   }
   StageLoop loop(const Graph& graph, const Node& node) const override {
-    StageLoop loop = pixel_loop(graph.value(node.outputs[0]).shape);
+    StageLoop loop = token_loop(graph.value(node.outputs[0]));
     loop.reads = {};
     return loop;
+  }
+  std::vector<int> fold_groups(const Graph& /*graph*/, const Node& node) const override {
+    return folded_alike(node);
   }
 };
 
@@ -53,9 +56,12 @@ class OutputRules : public OperationOf<ops::Output> {
     return input_shape(graph, node);
   }
   StageLoop loop(const Graph& graph, const Node& node) const override {
-    StageLoop loop = pixel_loop(input_shape(graph, node));
+    StageLoop loop = token_loop(graph.value(node.inputs[0]));
     loop.emits = {};
     return loop;
+  }
+  std::vector<int> fold_groups(const Graph& /*graph*/, const Node& node) const override {
+    return folded_alike(node);
   }
 };
 

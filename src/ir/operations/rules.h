@@ -11,6 +11,10 @@ void need(bool ok, const Node& node, const std::string& what);
 inline const MapShape& input_shape(const Graph& graph, const Node& node, size_t input = 0) {
   return graph.value(node.inputs[input]).shape;
 }
+/// Fold groups of a node whose values are all folded alike.
+inline std::vector<int> folded_alike(const Node& node) {
+  return std::vector<int>(node.inputs.size() + node.outputs.size(), 0);
+}
 /// Throws Data unless it is a window that fits on the map.
 void need_window(const Window& window, const Node& node);
 MapShape window_map(const Window& window, const MapShape& x, int64_t channels, const Node& node);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "tailor/core/strings.h"
+#include "tailor/ir/line_buffer.h"
 #include "tailor/ir/weights.h"
 #include "target/hls/printer.h"
 
@@ -31,6 +32,16 @@ std::vector<Parameter> stage_parameters(const Graph& design, const Node& node) {
   return list;
 }
 
+Items stage_body(const Graph& design, const Node& node) {
+  const StagePrinter& printer = printer_of(node);
+  Items body = {Macro{"TAILOR_STAGE", {}}};
+  if (printer.locals) {
+    for (Item& item : printer.locals(design, node)) body.push_back(std::move(item));
+  }
+  body.push_back(printer.call(node));
+  return body;
+}
+
 Items with_banner(const std::string& banner, const std::string& about, Items rest) {
   Items items = {Comment{banner}, Comment{about}};
   items.insert(items.end(), rest.begin(), rest.end());
@@ -47,7 +58,7 @@ std::string guard_name(const std::string& file) {
 
 int64_t token_bits(const Graph& design, ValueId value) {
   const Value& v = design.value(value);
-  const int64_t bits = v.type->width * v.shape.channels;
+  const int64_t bits = v.token_bits();
   return value == design.input() || value == design.output() ? (bits + 7) / 8 * 8 : bits;
 }
 
@@ -55,21 +66,31 @@ std::string emit_defines(const Graph& design, const std::string& banner) {
   Items items = {Include{"ap_fixed.h"}, Include{"ap_int.h"}, Include{"hls_stream.h"}, Blank{}};
   for (ValueId id : design.value_ids()) {
     const Value& v = design.value(id);
-    items.push_back(Comment{fmt::format("{}: {}", v.name, to_string(v.shape))});
+    std::string about = fmt::format("{}: {}", v.name, to_string(v.shape));
+    if (v.fold > 1) about += fmt::format(", {} tokens a frame", v.fold);
+    items.push_back(Comment{about});
     items.push_back(Alias{type_name(v), cpp_type(*v.type)});
     items.push_back(Alias{token_name(v), fmt::format("ap_uint<{}>", token_bits(design, id))});
   }
   // The vendor's integers end at 1,024 bits unless asked for more before their header is read.
   int64_t widest = 0;
   for (ValueId id : design.value_ids()) widest = std::max(widest, token_bits(design, id));
+  for (const Node& node : design.nodes) {
+    if (has_line_buffer(node))
+      widest = std::max(widest, line_memory(design, node, node.hardware.reuse_factor).word_bits);
+  }
   Items guarded;
   if (widest > 1024)
     guarded = {Conditional{"!defined(AP_INT_MAX_W)", {Define{"AP_INT_MAX_W", num(widest)}}, {}}};
   guarded.insert(guarded.end(), items.begin(), items.end());
-  return print(with_banner(banner,
-                           "Types of every stream: the value's, and the token's (all channels of "
-                           "one pixel in one word).",
-                           {Guard{guard_name("defines"), guarded}}));
+  return print(
+      with_banner(banner,
+                  has_line_buffers(design)
+                      ? "Types of every stream: the value's, and the token's (channels of "
+                        "one frame in one word, or in several)."
+                      : "Types of every stream: the value's, and the token's (all channels "
+                        "of one pixel in one word).",
+                  {Guard{guard_name("defines"), guarded}}));
 }
 
 std::string emit_parameters(const Graph& design, const std::string& banner) {
@@ -112,6 +133,14 @@ std::string emit_weights_header(const Graph& design, const std::string& banner) 
                           Conditional{"defined(TAILOR_COMPILE_WEIGHTS)", included, parsed}}}}));
 }
 
+static std::vector<int64_t> in_order(const std::vector<int64_t>& values,
+                                     const std::vector<int64_t>& order) {
+  std::vector<int64_t> sorted;
+  sorted.reserve(order.size());
+  for (int64_t i : order) sorted.push_back(values[static_cast<size_t>(i)]);
+  return sorted;
+}
+
 void emit_weight_files(const Graph& design, const std::string& banner,
                        const std::function<void(const WeightFile&)>& use) {
   for (const Node& node : design.nodes) {
@@ -121,13 +150,17 @@ void emit_weight_files(const Graph& design, const std::string& banner,
     std::string order = shape.size() == 4 ? fmt::format("[out {}][ky {}][kx {}][in {}]", shape[0],
                                                         shape[2], shape[3], shape[1])
                                           : fmt::format("[out {}][in {}]", shape[0], shape[1]);
+    std::vector<int64_t> weights = quantised_weights(design, node);
+    if (has_line_buffer(node)) {
+      weights = in_order(weights, line_weight_order(design, node, h.reuse_factor));
+      order = fmt::format("as the stage reads them: a word of {} a cycle", h.multipliers);
+    }
     Items items;  // one by one: a list of them would copy the tables
     items.push_back(Comment{banner});
     items.push_back(
         Comment{fmt::format("{}: raw integers of {} (value = raw / 2^{}), order {}", node.name,
                             to_string(*h.weight), h.weight->fraction(), order)});
-    items.push_back(
-        Table{raw_type(*h.weight), array_name(node, "weight"), quantised_weights(design, node)});
+    items.push_back(Table{raw_type(*h.weight), array_name(node, "weight"), std::move(weights)});
     items.push_back(Comment{fmt::format("raw integers of {} (value = raw / 2^{})",
                                         to_string(*h.bias), h.bias->fraction())});
     items.push_back(
@@ -145,7 +178,7 @@ std::string emit_top_header(const Graph& design, const std::string& top,
       {},     true, false};
   return print(with_banner(banner,
                            fmt::format("The top function: {} tokens in ({}), {} token out.",
-                                       in.shape.pixels(), to_string(in.shape), out.shape.pixels()),
+                                       in.tokens(), to_string(in.shape), out.tokens()),
                            {Guard{guard_name(top), {Include{"defines.h"}, Blank{}, declaration}}}));
 }
 
@@ -157,8 +190,8 @@ static Items top_body(const Graph& design) {
            : id == last ? std::string("out")
                         : design.value(id).identifier;
   };
-  Items body = {Macro{"TAILOR_AXI_STREAM", {"in", num(design.value(first).shape.pixels())}},
-                Macro{"TAILOR_AXI_STREAM", {"out", num(design.value(last).shape.pixels())}},
+  Items body = {Macro{"TAILOR_AXI_STREAM", {"in", num(design.value(first).tokens())}},
+                Macro{"TAILOR_AXI_STREAM", {"out", num(design.value(last).tokens())}},
                 Macro{"TAILOR_DATAFLOW", {}},
                 Conditional{"!defined(TAILOR_COMPILE_WEIGHTS)",
                             {Statement{"static const bool loaded = load_all_weights();"},
@@ -181,7 +214,7 @@ static Items top_body(const Graph& design) {
     for (ValueId id : node.outputs) {
       const Value& v = design.value(id);
       body.push_back(Macro{"TAILOR_TAP",
-                           {"\"" + v.identifier + "\"", stream_name(id), num(v.shape.channels),
+                           {"\"" + v.identifier + "\"", stream_name(id), num(v.token_channels()),
                             num(v.type->width), type_name(v)}});
     }
   }
@@ -194,16 +227,13 @@ std::string emit_top_source(const Graph& design, const std::string& top,
       Include{top + ".h"},        Include{"parameters.h"},     Include{"weights.h"},
       Include{"tailor/conv2d.h"}, Include{"tailor/dense.h"},   Include{"tailor/host.h"},
       Include{"tailor/pool.h"},   Include{"tailor/profile.h"}, Include{"tailor/stream_ops.h"}};
+  if (has_line_buffers(design)) items.push_back(Include{"tailor/conv1d.h"});
   for (const LibraryHeader& header : own_headers(design)) items.push_back(Include{header.name});
   for (const Node& node : design.nodes) {
     if (!is_stage(node)) continue;
     items.push_back(Blank{});
-    items.push_back(Function{"void",
-                             node.identifier,
-                             stage_parameters(design, node),
-                             {Macro{"TAILOR_STAGE", {}}, printer_of(node).call(node)},
-                             false,
-                             true});
+    items.push_back(Function{"void", node.identifier, stage_parameters(design, node),
+                             stage_body(design, node), false, true});
   }
   const Value& in = design.value(design.input());
   const Value& out = design.value(design.output());
@@ -231,11 +261,11 @@ std::string emit_test_bench_header(const Graph& design, const std::string& top,
                  Alias{"input_t", type_name(in)},
                  Alias{"input_token", token_name(in)},
                  Alias{"output_token", token_name(out)},
-                 Define{"TAILOR_INPUT_PIXELS", num(in.shape.pixels())},
-                 Define{"TAILOR_INPUT_CHANNELS", num(in.shape.channels)},
+                 Define{"TAILOR_INPUT_PIXELS", num(in.tokens())},
+                 Define{"TAILOR_INPUT_CHANNELS", num(in.token_channels())},
                  Define{"TAILOR_INPUT_BITS", num(in.type->width)},
-                 Define{"TAILOR_OUTPUT_PIXELS", num(out.shape.pixels())},
-                 Define{"TAILOR_OUTPUT_CHANNELS", num(out.shape.channels)},
+                 Define{"TAILOR_OUTPUT_PIXELS", num(out.tokens())},
+                 Define{"TAILOR_OUTPUT_CHANNELS", num(out.token_channels())},
                  Define{"TAILOR_OUTPUT_BITS", num(out.type->width)},
                  Define{"TAILOR_OUTPUT_FRACTION", num(out.type->fraction())}};
   return print(with_banner(banner, "What the test bench needs to know of this project.",

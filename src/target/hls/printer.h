@@ -72,6 +72,8 @@ struct StagePrinter {
   void (*config)(StageConfig& config) = nullptr;
   cpp::Call (*call)(const Node& node) = nullptr;
   std::vector<LibraryHeader> headers;
+  /// What the stage function declares before the call.
+  cpp::Items (*locals)(const Graph& design, const Node& node) = nullptr;
 };
 
 /// Registered while the program starts; two of one operation are Internal.

@@ -5,6 +5,7 @@
 
 #include "tailor/core/embedded.h"
 #include "tailor/core/strings.h"
+#include "tailor/ir/line_buffer.h"
 #include "target/hls/emit.h"
 #include "target/hls/printer.h"
 
@@ -67,10 +68,13 @@ Manifest::Port port_of(const Graph& design, const char* name, ValueId id) {
   const Value& v = design.value(id);
   return {name,
           to_string(*v.type),
-          "one token a pixel, row by row; channel c at bits [c*W, (c+1)*W)",
+          v.fold == 1 ? "one token a pixel, row by row; channel c at bits [c*W, (c+1)*W)"
+                      : fmt::format("{} tokens a frame, frame by frame, the first channels first; "
+                                    "channel c of a token at bits [c*W, (c+1)*W)",
+                                    v.fold),
           token_bits(design, id),
-          v.shape.pixels(),
-          v.shape.channels};
+          v.tokens(),
+          v.token_channels()};
 }
 
 std::string partition_limit(const Graph& design) {
@@ -99,9 +103,14 @@ Slots slots_of(const ProjectContents& contents, const Manifest& manifest,
 
 /// What is the same in every project of a tool.
 void write_library(const Graph& design, bool vitis, ProjectFiles& files) {
+  const bool lines = has_line_buffers(design);
   for (const EmbeddedFile& file : embedded_hls_library()) {
     std::string name = file.name;
     if (name == (vitis ? "tailor/profile_vivado.h" : "tailor/profile_vitis.h")) continue;
+    if (name == (vitis ? "tailor/memory_vivado.h" : "tailor/memory_vitis.h")) continue;
+    if (!lines && (name == "tailor/conv1d.h" || name.rfind("tailor/memory_", 0) == 0)) continue;
+    if (name == (vitis ? "tailor/memory_vitis.h" : "tailor/memory_vivado.h"))
+      name = "tailor/memory.h";
     if (name == (vitis ? "tailor/profile_vitis.h" : "tailor/profile_vivado.h"))
       name = "tailor/profile.h";
     files.write("firmware/" + name, file.text);

@@ -148,7 +148,14 @@ class HlsProject : public Project {
   std::vector<std::vector<int64_t>> traced(const Value& value) const override {
     const std::string path = path_join(traces(), value.identifier + ".txt");
     if (!path_exists(path)) return {};
-    return read_rows(path, static_cast<size_t>(value.shape.channels), parse_int);
+    auto rows = read_rows(path, static_cast<size_t>(value.token_channels()), parse_int);
+    if (value.fold == 1) return rows;
+    std::vector<std::vector<int64_t>> pixels;
+    for (size_t i = 0; i < rows.size(); ++i) {  // a pixel's tokens, one behind the other
+      if (i % static_cast<size_t>(value.fold) == 0) pixels.emplace_back();
+      pixels.back().insert(pixels.back().end(), rows[i].begin(), rows[i].end());
+    }
+    return pixels;
   }
 
  private:

@@ -1,19 +1,13 @@
-// Convolution and the dense layer (library: conv2d.h, dense.h).
+// Convolution and the dense layer (library: conv2d.h, conv1d.h, dense.h).
+#include "tailor/ir/line_buffer.h"
 #include "target/hls/printer.h"
 
 namespace tailor::target {
 namespace {
 
-void conv2d_config(StageConfig& c) {
+/// What is added behind the sums, and the cast.
+void sum_config(StageConfig& c) {
   const auto& a = c.node.as<ops::Conv2d>();
-  c.add("in_height", c.in.shape.height);
-  c.add("in_width", c.in.shape.width);
-  c.add("in_channels", c.in.shape.channels);
-  c.add("out_height", c.out.shape.height);
-  c.add("out_width", c.out.shape.width);
-  c.add("out_channels", c.out.shape.channels);
-  c.add_window(a.window);
-  c.add_scan();
   c.add_flag("relu", a.relu);
   c.add("window_skips", static_cast<int64_t>(a.window_skips.size()));
   c.add_flag("skips_after_activation", a.skips_after_activation);
@@ -24,13 +18,84 @@ void conv2d_config(StageConfig& c) {
   c.add_type("skip_t", type_name(skip));
 }
 
+void line_config(StageConfig& c) {
+  const Window& w = c.node.as<ops::Conv2d>().window;
+  const int64_t factor = c.node.hardware.reuse_factor;
+  const LineParallelism p = line_parallelism(c.graph, c.node, factor);
+  const LineMemory memory = line_memory(c.graph, c.node, factor);
+  const bool hands_on = c.node.outputs.size() > 1;
+  c.add("in_frames", c.in.shape.width);
+  c.add("out_frames", c.out.shape.width);
+  c.add("scan_frames", c.loop.scan.height);
+  c.add("before", c.loop.emits.first.height);
+  c.add("kernel", w.kernel.width);
+  c.add("stride", w.stride.width);
+  c.add("dilation", w.dilation.width);
+  c.add("in_fold", c.in.fold);
+  c.add("in_channels", c.in.token_channels());
+  c.add("out_fold", c.out.fold);
+  c.add("out_channels", c.out.token_channels());
+  c.add("lanes", p.lanes);
+  c.add("elements", p.elements);
+  c.add("outputs", p.outputs);
+  c.add("steps", factor / c.out.fold);
+  c.add("line_frames", memory.frames);
+  c.add("centre", has_centre_tap(w) ? centre_tap(w) : 0);
+  c.add_flag("hands_on", hands_on);
+  sum_config(c);
+  c.add_type("line_word", fmt::format("ap_uint<{}>", memory.word_bits));
+  c.add_type("line_token", fmt::format("ap_uint<{}>", c.in.token_bits()));
+  c.add_type("centre_token", token_name(hands_on ? c.graph.value(c.node.outputs[1]) : c.in));
+}
+
+/// The line buffer, in whose place a template cannot say where it lies.
+cpp::Items line_locals(const Graph& design, const Node& node) {
+  if (!has_line_buffer(node)) return {};
+  const LineMemory memory = line_memory(design, node, node.hardware.reuse_factor);
+  return {cpp::Array{config_name(node) + "::line_word", "line", memory.words},
+          cpp::Macro{"TAILOR_MEMORY", {"line", to_string(node.hardware.line_storage)}}};
+}
+
+void conv2d_config(StageConfig& c) {
+  const auto& a = c.node.as<ops::Conv2d>();
+  if (a.line_buffer) {
+    line_config(c);
+    return;
+  }
+  c.add("in_height", c.in.shape.height);
+  c.add("in_width", c.in.shape.width);
+  c.add("in_channels", c.in.shape.channels);
+  c.add("out_height", c.out.shape.height);
+  c.add("out_width", c.out.shape.width);
+  c.add("out_channels", c.out.shape.channels);
+  c.add_window(a.window);
+  c.add_scan();
+  sum_config(c);
+}
+
 cpp::Call weighted_call(const Node& node, const char* function) {
   return {function,
           {config_name(node)},
           {"in", "out", array_name(node, "weight"), array_name(node, "bias")}};
 }
 
+cpp::Call line_call(const Node& node) {
+  const StagePorts ports = stage_ports(node);
+  const bool depthwise = node.as<ops::Conv2d>().groups > 1;
+  cpp::Call call{
+      depthwise ? "tailor::depthwise_conv1d" : "tailor::conv1d", {config_name(node)}, {}};
+  call.arguments.emplace_back("in");
+  call.arguments.insert(call.arguments.end(), ports.outputs.begin(), ports.outputs.end());
+  if (ports.outputs.size() > 1) call.function = "tailor::forwarding_conv1d";
+  for (const std::string& name :
+       {std::string("line"), array_name(node, "weight"), array_name(node, "bias")})
+    call.arguments.push_back(name);
+  call.arguments.insert(call.arguments.end(), ports.inputs.begin() + 1, ports.inputs.end());
+  return call;
+}
+
 cpp::Call conv2d_call(const Node& node) {
+  if (has_line_buffer(node)) return line_call(node);
   const int64_t groups = node.as<ops::Conv2d>().groups;
   cpp::Call call = weighted_call(node, groups > 1 ? "tailor::grouped_conv2d" : "tailor::conv2d");
   if (groups > 1) call.template_arguments.push_back(std::to_string(groups));
@@ -46,7 +111,7 @@ void dense_config(StageConfig& c) {
   c.add_products();
 }
 
-const RegisterPrinter<ops::Conv2d> kConv2dPrinter({conv2d_config, conv2d_call, {}});
+const RegisterPrinter<ops::Conv2d> kConv2dPrinter({conv2d_config, conv2d_call, {}, line_locals});
 const RegisterPrinter<ops::Dense> kDensePrinter(
     {dense_config, [](const Node& node) { return weighted_call(node, "tailor::dense"); }, {}});
 

@@ -5,8 +5,8 @@ namespace tailor::target {
 namespace {
 
 void add_config(StageConfig& c) {
-  c.add("tokens", c.out.shape.pixels());
-  c.add("channels", c.out.shape.channels);
+  c.add("tokens", c.out.tokens());
+  c.add("channels", c.out.token_channels());
   c.add_streams();
   c.add_type("acc_t", cpp_type(*c.node.hardware.accumulator));
 }
@@ -18,21 +18,21 @@ cpp::Call add_call(const Node& node) {
 }
 
 void relu_config(StageConfig& c) {
-  c.add("tokens", c.out.shape.pixels());
-  c.add("channels", c.out.shape.channels);
+  c.add("tokens", c.out.tokens());
+  c.add("channels", c.out.token_channels());
   c.add_value();
 }
 
 void zero_pad_config(StageConfig& c) {
   const auto& a = c.node.as<ops::ZeroPad>();
   c.add("in_height", c.in.shape.height);
-  c.add("in_width", c.in.shape.width);
+  c.add("in_width", c.in.shape.width * c.in.fold);  // in tokens, like the pads beside it
   c.add("top", a.pads.top);
-  c.add("left", a.pads.left);
+  c.add("left", a.pads.left * c.in.fold);
   c.add("bottom", a.pads.bottom);
-  c.add("right", a.pads.right);
+  c.add("right", a.pads.right * c.in.fold);
   if (a.lowest) {
-    c.add("channels", c.in.shape.channels);
+    c.add("channels", c.in.token_channels());
     c.add("bits", c.in.type->width);
     c.add("lowest_raw", c.in.type->min_raw());
     c.add_type("value_t", type_name(c.in));
@@ -57,7 +57,7 @@ void shortcut_config(StageConfig& c) {
   c.add_tokens();
 }
 
-void clone_config(StageConfig& c) { c.add("tokens", c.out.shape.pixels()); }
+void clone_config(StageConfig& c) { c.add("tokens", c.out.tokens()); }
 
 cpp::Call clone_call(const Node& node) {
   cpp::Call call{"tailor::clone", {config_name(node) + "::tokens"}, stage_ports(node).outputs};
