@@ -326,11 +326,13 @@ void setup_config(CLI::App& app, ConfigOptions& o) {
 }
 
 void setup_data(CLI::App& app, DataOptions& o) {
-  app.add_option("action", o.action,
-                 "check (counts, balance, unreadable files, mean and deviation, contact sheet) or "
-                 "pack (a memory-mapped cache of decoded images)")
+  app.add_option(
+         "action", o.action,
+         "check (counts, lengths, balance, unreadable files, mean and deviation, a picture), "
+         "pack (a memory-mapped cache of decoded images) or make (speech as LibriSpeech's "
+         "folders, current as a folder of Bonito's)")
       ->required()
-      ->check(CLI::IsMember({"check", "pack"}));
+      ->check(CLI::IsMember({"check", "pack", "make"}));
   app.add_option("--data", o.data, "Folder or archive of the data set")->type_name("DIR|FILE");
   app.add_option("--name", o.name,
                  "Kind of data set, as data.name (default folder: class folders of JPEG and PNG)")
@@ -340,9 +342,10 @@ void setup_data(CLI::App& app, DataOptions& o) {
   add_set(app, o.set);
   app.add_option(
          "--output", o.output,
-         "check: contact sheet, pictures of each class under its name (PNG); pack: the cache")
-      ->type_name("FILE");
-  app.add_flag("--force", o.force, "Replace the output file if it exists");
+         "check: a picture (PNG): images of each class under its name, spectrograms over their "
+         "text, or current with its bases; pack: the cache; make: the folder")
+      ->type_name("FILE|DIR");
+  app.add_flag("--force", o.force, "Replace the output if it exists");
   app.add_option("--short-side", o.short_side,
                  "pack: scale the images' short side down to this (default data.resize)")
       ->check(at_least_one())
@@ -461,7 +464,7 @@ Commands add_commands(CLI::App& app, AllOptions& o) {
   setup_config(
       add("config", "List, show and document configurations", [&] { return run_config(o.config); }),
       o.config);
-  setup_data(add("data", "Look at a data set of your own, or pack it into a fast cache",
+  setup_data(add("data", "Look at a data set, pack its images, or write sequences as files",
                  [&] { return run_data(o.data); }),
              o.data);
   add_json(add("version", "Version, commit and compiler of this build",

@@ -1,6 +1,8 @@
-// tailor data: check looks at a data set and draws a contact sheet of it, pack makes a cache of it.
+// tailor data: check looks at a data set and draws a picture of it, pack makes a cache of images,
+// make writes sequences as a folder that others know.
 #include <cmath>
 
+#include "cli/sequence_data.h"
 #include "cli/sheet.h"
 #include "cli/source.h"
 #include "cli/table.h"
@@ -332,6 +334,7 @@ void print_findings(const DataSplits& data, const DataConfig& config, const Data
 int check_data(const DataOptions& options) {
   if (!options.output.empty()) check_output(options);
   const DataConfig config = data_config(options);
+  if (traits_of(config).kind != ExampleKind::Images) return check_sequences(options, config);
   DataSplits data = open_any_data(config);
   if (data.class_names.empty()) data.class_names = official_class_names(data.name);
   const DataFindings found = find_out(data, config);
@@ -359,6 +362,12 @@ int pack_data(const DataOptions& options) {
   if (options.output.empty()) fail(ErrorKind::Usage, "data pack: expected --output FILE");
   check_output(options);
   const DataConfig config = data_config(options);
+  if (const ExampleKind kind = traits_of(config).kind; kind != ExampleKind::Images) {
+    fail(ErrorKind::Unsupported,
+         "data pack: expected images, and {} has {}, which is read from its files fast enough; "
+         "what the program makes or converts is written by data make",
+         config.name, to_string(kind));
+  }
   if (traits_of(config).packed)
     fail(ErrorKind::Usage, "data pack: {} is a packed cache already", config.root);
   const DataSplits data = open_data(config);
@@ -400,6 +409,7 @@ int pack_data(const DataOptions& options) {
 }  // namespace
 
 int run_data(const DataOptions& options) {
+  if (options.action == "make") return make_data(options, data_config(options));
   return options.action == "pack" ? pack_data(options) : check_data(options);
 }
 

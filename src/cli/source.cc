@@ -107,8 +107,8 @@ GraphSource from_name(const std::string& name) {
 
 std::string channels_text(const std::vector<double>& values) {
   constexpr size_t kListed = 4;
-  const bool equal = std::adjacent_find(values.begin(), values.end(), std::not_equal_to<>()) ==
-                     values.end();
+  const bool equal =
+      std::adjacent_find(values.begin(), values.end(), std::not_equal_to<>()) == values.end();
   if (equal && values.size() > kListed)
     return fmt::format("{:.6g} in each of {} channels", values[0], values.size());
   std::string text;

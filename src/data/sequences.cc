@@ -22,6 +22,7 @@ class SequenceSubset : public SequenceDataset {
     base_->read_labels(at(index), labels);
   }
   bool decodes() const override { return base_->decodes(); }
+  std::vector<std::string> left_out() const override { return base_->left_out(); }
 
  private:
   int64_t at(int64_t index) const { return indices_.at(static_cast<size_t>(index)); }

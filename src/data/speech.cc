@@ -27,7 +27,8 @@ struct Speech {
 
 class SpeechFiles : public SequenceDataset {
  public:
-  explicit SpeechFiles(std::vector<Speech> items) : items_(std::move(items)) {}
+  SpeechFiles(std::vector<Speech> items, std::vector<std::string> left_out)
+      : items_(std::move(items)), left_out_(std::move(left_out)) {}
   ExampleKind kind() const override { return ExampleKind::Speech; }
   int64_t size() const override { return static_cast<int64_t>(items_.size()); }
   std::string name(int64_t index) const override { return at(index).name; }
@@ -44,10 +45,12 @@ class SpeechFiles : public SequenceDataset {
     labels = labels_of(english_alphabet(), at(index).text, at(index).name);
   }
   bool decodes() const override { return true; }
+  std::vector<std::string> left_out() const override { return left_out_; }
 
  private:
   const Speech& at(int64_t index) const { return items_.at(static_cast<size_t>(index)); }
   std::vector<Speech> items_;
+  std::vector<std::string> left_out_;
 };
 
 /// Samples of the file that the utterance is.
@@ -154,19 +157,22 @@ Sequences open_utterances(const std::vector<Utterance>& list, const DataConfig& 
   });
   DroppedSigns dropped;
   std::vector<Speech> items;
-  std::vector<std::string> some;
+  std::vector<std::string> unreadable;
   for (size_t i = 0; i < list.size(); ++i) {
     // Of those that are left out too: a text is right or wrong whatever its audio is.
     std::string text =
         normalised_text(list[i].text, list[i].where, config.speech.other_signs, dropped);
     if (!problems[i].empty()) {
-      if (some.size() < 3) some.push_back(problems[i]);
+      unreadable.push_back(problems[i]);
       continue;
     }
     found[i].text = std::move(text);
     items.push_back(std::move(found[i]));
   }
-  const size_t left_out = list.size() - items.size();
+  const size_t left_out = unreadable.size();
+  const std::vector<std::string> some(
+      unreadable.begin(),
+      unreadable.begin() + static_cast<std::ptrdiff_t>(std::min<size_t>(left_out, 3)));
   if (items.empty()) {
     fail(ErrorKind::Data, "{}: none of its {} utterances can be read ({})", what, left_out,
          join(some, "; "));
@@ -179,7 +185,7 @@ Sequences open_utterances(const std::vector<Utterance>& list, const DataConfig& 
     log_warn("data", "{}: {} signs of its texts are dropped: {}", what, dropped.count,
              join(dropped.first, " "));
   }
-  return std::make_shared<SpeechFiles>(std::move(items));
+  return std::make_shared<SpeechFiles>(std::move(items), std::move(unreadable));
 }
 
 Sequences within_seconds(const Sequences& set, double max_seconds, const std::string& what) {

@@ -1,5 +1,6 @@
 // tailor data, and the script that fetches sets.
 #include "cli/cli_fixture.h"
+#include "tailor/data/audio.h"
 
 namespace tailor::test {
 namespace {
@@ -151,6 +152,175 @@ TEST_F(Cli, ImagesOfOneChannelAreCheckedAndDrawnGrey) {
   expect_failure(4, {"/data/mean and /data/deviation: expected one number in each"},
                  {"data", "check", "--name", "npy", "--data", ".", "--set",
                   "data.mean=[0.5,0.5,0.5]", "--set", "data.deviation=[1,1,1]"});
+}
+
+/// The answer of a command that may say more on stderr.
+Json answer_of(const ProcessResult& r) {
+  const size_t begin = r.output.find("{\n"), end = r.output.find("\n}\n", begin);
+  EXPECT_NE(end, std::string::npos) << r.output;
+  return Json::parse(r.output.substr(begin, end + 3 - begin), "answer");
+}
+
+Extent png_extent(const std::string& path) {
+  const std::string png = read_file(path);
+  return probe_image({reinterpret_cast<const uint8_t*>(png.data()), png.size()}).extent;
+}
+
+struct SpeechCli : Cli {
+  /// Half seconds of a tone, as LibriSpeech has them.
+  void utterance(const std::string& set, int speaker, int number, int half_seconds,
+                 const std::string& text) {
+    const std::string id = fmt::format("{}-1-{:04}", speaker, number);
+    const std::string at = file(fmt::format("speech/{}/{}/1/", set, speaker));
+    std::vector<float> samples(static_cast<size_t>(8000 * half_seconds));
+    for (size_t i = 0; i < samples.size(); ++i)
+      samples[i] = 0.3F * static_cast<float>(std::sin(0.05 * static_cast<double>(i)));
+    create_directories(at);
+    write_flac(at + id + ".flac", samples, 16000);
+    const std::string list = at + fmt::format("{}-1.trans.txt", speaker);
+    write_file(list, (path_exists(list) ? read_file(list) : "") + id + " " + text + "\n");
+  }
+  std::vector<std::string> check(std::vector<std::string> more) {
+    more.insert(more.begin(), {"data", "check", "--name", "librispeech", "--data", "speech"});
+    return more;
+  }
+};
+
+TEST_F(SpeechCli, DataCheckMeasuresSpeechAndDrawsIt) {
+  utterance("train", 7, 0, 2, "TEN");
+  utterance("train", 7, 1, 4, "ALL GOOD");
+  utterance("train", 8, 0, 40, "A LONG ONE");
+  utterance("train", 8, 1, 1, "MORE LETTERS THAN HALF A SECOND HAS ANSWERS FOR");
+  utterance("test", 8, 2, 2, "TEA");
+  ProcessResult r = run(check({"--json", "--log", "off", "--output", "sheet.png"}));
+  ASSERT_EQ(r.status, 0) << r.output;
+  const Json answer = answer_of(r), train = answer.at("training");
+  EXPECT_EQ(answer.at("examples").as_string(), "speech");
+  EXPECT_EQ(answer.at("validation"), Json());
+  EXPECT_EQ(train.at("examples").as_int(), 4);
+  EXPECT_EQ(train.at("samples").as_int(), 8000 * 47);
+  EXPECT_EQ(train.at("seconds").dump(), R"({"least":0.5,"median":1.5,"mean":5.875,"most":20.0})");
+  EXPECT_EQ(train.at("labels_each").dump(),
+            R"({"least":3.0,"median":9.0,"mean":17.0,"most":47.0})");
+  EXPECT_EQ(train.at("too_long").as_int(), 1);      // 20 s
+  EXPECT_EQ(train.at("unanswerable").as_int(), 1);  // 47 letters, 51 frames, 26 answers
+  EXPECT_EQ(train.at("speakers").as_int(), 2);
+  EXPECT_EQ(train.at("symbols").at("o").as_int(), 7);
+  EXPECT_EQ(answer.at("test").at("examples").as_int(), 1);
+  const Extent drawn = png_extent(file("sheet.png"));
+  EXPECT_GT(drawn.width, 1750);  // the longest utterance's beginning, a pixel a frame
+  EXPECT_GT(drawn.height, 4 * 2 * 128);
+  r = run(check({}));
+  testing::expect_words(
+      r.output, {"speech at 16,000 Hz", "speakers: 2 in training, 1 in test; warning: 1 of them",
+                 "1 of 4 training utterances are longer than data.speech.max_seconds, 16.7",
+                 "1 of 4 training utterances have no characters, or more than a network of stride "
+                 "2 gives answers",
+                 "none of b i j k p q u v x y z '"});
+  EXPECT_EQ(r.output.find("picture:"), std::string::npos);
+  expect_failure(2, {"sheet.png: it exists already", "--force"}, check({"--output", "sheet.png"}));
+  expect_failure(5, {"data pack: expected images, and librispeech has speech"},
+                 {"data", "pack", "--name", "librispeech", "--data", "speech", "--output", "x"});
+}
+
+TEST_F(SpeechCli, DataCheckNamesEveryDamagedFile) {
+  for (int i = 0; i < 6; ++i) utterance("train", 7, i, 2, "TEN");
+  utterance("test", 8, 0, 2, "TEA");
+  // No header, in five files, which is more than a log names; and a file that breaks off.
+  for (int i = 0; i < 5; ++i)
+    write_file(file(fmt::format("speech/train/7/1/7-1-{:04}.flac", i)), "none");
+  const std::string broken = file("speech/test/8/1/8-1-0000.flac");
+  const std::string whole = read_file(broken);
+  write_file(broken, whole.substr(0, whole.size() / 2));
+  for (const char* unreadable : {"skip", "error"}) {
+    const std::string set = fmt::format("data.unreadable={}", unreadable);
+    ProcessResult r = run(check({"--json", "--log", "off", "--set", set}));
+    EXPECT_EQ(r.status, 4) << r.output;
+    testing::expect_words(r.output, {"6 of 7 utterances of librispeech cannot be read"});
+    const Json answer = answer_of(r);
+    EXPECT_EQ(answer.at("left_out").as_array().size(), 5U);
+    EXPECT_EQ(answer.at("damaged").as_array().at(0).at("example").as_string(), "8-1-0000");
+    EXPECT_EQ(answer.at("test").at("examples").as_int(), 0);
+    r = run(check({"--set", set}));
+    EXPECT_EQ(r.status, 4);
+    for (int i = 0; i < 5; ++i) testing::expect_words(r.output, {fmt::format("7-1-{:04}.flac", i)});
+    testing::expect_words(r.output, {"cannot be read: 8-1-0000: "});
+  }
+}
+
+TEST_F(SpeechCli, DataMakeWritesFlitesSpeechAsLibriSpeech) {
+  const std::vector<std::string> make = {"data",     "make",
+                                         "--name",   "flite",
+                                         "--output", "speech",
+                                         "--set",    "data.train_size=3",
+                                         "--set",    "data.test_size=2"};
+  ProcessResult r = run(make);
+  if (r.status == 5) GTEST_SKIP() << "flite is not installed: " << r.output;
+  ASSERT_EQ(r.status, 0) << r.output;
+  testing::expect_words(r.output, {"3 training and 2 test utterances, as LibriSpeech's folders",
+                                   "next: tailor data check --name librispeech --data speech"});
+  const Json spoken = answer_of(run({"data", "check", "--name", "flite", "--set",
+                                     "data.train_size=3", "--set", "data.test_size=2", "--json"})),
+             read = answer_of(run(check({"--json"})));
+  for (const char* split : {"training", "test"}) {
+    for (const char* key : {"examples", "samples", "labels", "symbols", "seconds"})
+      EXPECT_EQ(read.at(split).at(key), spoken.at(split).at(key)) << split << " " << key;
+  }
+  expect_failure(2, {"--output speech: it exists already", "--force"}, make);
+  write_file(file("speech/mine.txt"), "");
+  std::vector<std::string> forced = make;
+  forced.emplace_back("--force");
+  expect_failure(2, {"mine.txt in it is something else"}, forced);
+  remove_all(file("speech/mine.txt"));
+  EXPECT_EQ(run(forced).status, 0);
+}
+
+TEST_F(Cli, DataMakeAndCheckOfCurrent) {
+  const std::vector<std::string> some = {
+      "--set", "data.train_size=6", "--set", "data.test_size=3", "--set", "data.signal.chunk=900"};
+  auto with = [&](std::vector<std::string> words) {
+    words.insert(words.end(), some.begin(), some.end());
+    return words;
+  };
+  ProcessResult r =
+      run(with({"data", "make", "--name", "squiggle", "--output", "dna/set", "--json"}));
+  ASSERT_EQ(r.status, 0) << r.output;
+  EXPECT_EQ(answer_of(r).at("training").as_int(), 6);
+  const Tensor chunks = load_npy(file("dna/set/chunks.npy"));
+  EXPECT_EQ(chunks.shape(), (Shape{6, 900}));
+  EXPECT_EQ(chunks.dtype(), DType::F32);
+  EXPECT_EQ(load_npy(file("dna/set/references.npy")).dtype(), DType::U8);
+  EXPECT_EQ(load_npy(file("dna/set/validation/reference_lengths.npy")).shape(), (Shape{3}));
+  const std::vector<std::string> check = {"data", "check", "--name", "bonito", "--data", "dna/set"};
+  auto checked = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), check.begin(), check.end());
+    return more;
+  };
+  const Json made = answer_of(run(with({"data", "check", "--name", "squiggle", "--json"}))),
+             read = answer_of(run(checked({"--json", "--output", "signal.png"})));
+  EXPECT_EQ(read.at("training"), made.at("training"));
+  EXPECT_EQ(read.at("validation"), made.at("test"));
+  EXPECT_EQ(read.at("test"), Json());  // which is the validation split
+  EXPECT_EQ(read.at("training").at("samples").as_int(), 5400);
+  EXPECT_EQ(read.at("stride").as_int(), 3);
+  const Extent drawn = png_extent(file("signal.png"));
+  EXPECT_GT(drawn.height, 4 * 2 * 120);
+  r = run(checked({}));
+  testing::expect_words(r.output, {"signal at 4,000 Hz", "samples a base", "A ", "beyond ±8"});
+
+  std::vector<float> values(chunks.as<float>().begin(), chunks.as<float>().end());
+  values[4 * 900 + 7] = std::nanf(""), values[5 * 900] = 9;
+  save_npy(file("dna/set/chunks.npy"), Tensor::from<float>({6, 900}, values));
+  r = run(checked({"--json", "--log", "off"}));
+  EXPECT_EQ(r.status, 4) << r.output;
+  testing::expect_words(r.output, {"1 of 9 chunks of bonito cannot be read", "nan at sample 7"});
+  EXPECT_EQ(answer_of(r).at("training").at("beyond_8").as_int(), 1);
+
+  expect_failure(5, {"data make writes speech and signal", "synthetic has images", "data pack"},
+                 {"data", "make", "--name", "synthetic", "--output", "x"});
+  expect_failure(2, {"data make: expected --output DIR"}, {"data", "make", "--name", "squiggle"});
+  expect_failure(5, {"data pack: expected images, and squiggle has signal", "data make"},
+                 {"data", "pack", "--name", "squiggle", "--output", "x"});
 }
 
 }  // namespace

@@ -2,11 +2,14 @@
 // is damaged.
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "support/expect_error.h"
 #include "support/npy.h"
 #include "support/rooms.h"
 #include "tailor/core/files.h"
 #include "tailor/data/sequences.h"
+#include "tailor/data/signal.h"
 #include "tailor/data/source.h"
 
 namespace tailor::test::chunks_test {
@@ -126,6 +129,41 @@ TEST_F(Bonito, ChunksMayBeShorterThanTheirRow) {
   refuses({"chunk_lengths.npy", "row 2", "1 to 4", "got 5"});
   save("chunk_lengths", npy_bytes("<u2", "(3,)", packed_bytes<uint16_t>(std::vector{3, 4, 2})));
   refuses({"references.npy", "row 2", "no more bases than samples, 2", "got 3"});
+}
+
+TEST_F(Bonito, IsWrittenAsItIsRead) {
+  save("chunk_lengths", npy_bytes("<u2", "(3,)", packed_bytes<uint16_t>(std::vector{2, 4, 3})));
+  const DataSplits data = open_data(config_);
+  const TemporaryDirectory out;
+  DataConfig copy = config_;
+  copy.root = path_join(out.path(), "copy");
+  write_bonito(data, copy.root);
+  const DataSplits read = open_data(copy);
+  for (const auto& [before, after] :
+       {std::pair{data.train, read.train}, std::pair{data.validation, read.validation}}) {
+    const Sequences a = as_sequences(before), b = as_sequences(after);
+    ASSERT_EQ(b->size(), 3);
+    for (int64_t i = 0; i < 3; ++i) {
+      EXPECT_EQ(samples(b, i), samples(a, i));
+      EXPECT_EQ(labels(b, i), labels(a, i));
+    }
+  }
+  // Of the same length there is no file of lengths.
+  EXPECT_TRUE(path_exists(path_join(copy.root, "chunk_lengths.npy")));
+  EXPECT_FALSE(path_exists(path_join(copy.root, "validation/chunk_lengths.npy")));
+
+  save("chunks", npy_bytes("<f4", "(3, 4)", packed_bytes<float>(std::vector<double>(12, NAN))));
+  expect_error(ErrorKind::Data, {"chunks.npy", "row", "finite"},
+               [&] { write_bonito(open_data(config_), copy.root); });
+  EXPECT_EQ(open_data(copy).train->size(), 3);  // as it was
+  EXPECT_EQ(list_directory(out.path()), std::vector<std::string>{"copy"});
+  DataSplits alone = read;
+  alone.validation = alone.test = nullptr;
+  expect_error(ErrorKind::Data, {"chunks to train and to validate with"},
+               [&] { write_bonito(alone, copy.root); });
+  alone.kind = ExampleKind::Speech;
+  expect_error(ErrorKind::Unsupported, {"expected signal, got speech"},
+               [&] { write_bonito(alone, copy.root); });
 }
 
 TEST_F(Bonito, IndicesSayWhichRowsAreUsed) {

@@ -23,6 +23,8 @@ class SequenceDataset : public Examples {
   virtual void read_labels(int64_t index, std::vector<int64_t>& labels) const = 0;
   /// Reading an example takes so long that a batch is worth threads.
   virtual bool decodes() const { return false; }
+  /// What was wrong with the files that the set was opened without, each named.
+  virtual std::vector<std::string> left_out() const { return {}; }
 };
 using Sequences = std::shared_ptr<const SequenceDataset>;
 

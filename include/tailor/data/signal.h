@@ -3,10 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
-#include "tailor/core/rooms.h"
 #include "tailor/core/span.h"
+#include "tailor/data/examples.h"
 
 namespace tailor::data {
 
@@ -48,5 +49,10 @@ std::vector<SignalChunk> plan_chunks(int64_t samples, int64_t size, int64_t over
                                      int64_t stride);
 /// The chunk's samples; a read shorter than `out` is repeated.
 void cut_chunk(Span<const float> samples, const SignalChunk& chunk, Span<float> out);
+
+/// Writes a set of chunks as the folder that the data set bonito reads: training chunks, and in
+/// validation/ those of the validation split or, without one, of the test split; float32. Whole or
+/// not at all; the folder is replaced.
+void write_bonito(const DataSplits& splits, const std::string& folder);
 
 }  // namespace tailor::data
