@@ -1,5 +1,6 @@
 // tailor basecall: the bases of raw reads, as FASTQ or FASTA.
 #include <algorithm>
+#include <cmath>
 
 #include "cli/sequences.h"
 #include "tailor/core/files.h"
@@ -31,7 +32,12 @@ class Basecaller {
   }
 
   BaseCall call(RawRead read) const {
-    if (!normalised_) normalise_read(read.samples, read.id);
+    if (!normalised_) {
+      normalise_read(read.samples, read.id);
+    } else if (!std::all_of(read.samples.begin(), read.samples.end(),
+                            [](float v) { return std::isfinite(v); })) {
+      fail(ErrorKind::Data, "{}: expected finite samples, got one that is none", read.id);
+    }
     const auto samples = static_cast<int64_t>(read.samples.size());
     const std::vector<SignalChunk> chunks = plan_chunks(samples, chunk_, overlap_, runner_.stride);
     std::vector<float> outputs;
@@ -128,6 +134,10 @@ void call_file(const Basecaller& caller, const std::string& file, bool fastq, Re
 
 int run_basecall(const BasecallOptions& options) {
   if (!options.output.empty()) refuse_to_replace("--output", options.output, options.force);
+  if (options.json && options.output.empty()) {
+    fail(ErrorKind::Usage,
+         "--json: standard output has the bases; write them into a file with --output FILE");
+  }
   const auto runner = open_sequence_network(options.checkpoint);
   if (runner->kind != ExampleKind::Signal) {
     fail(ErrorKind::Usage,
@@ -145,7 +155,7 @@ int run_basecall(const BasecallOptions& options) {
     try {
       call_file(caller, file, options.format == "fastq", records, counts);
     } catch (const Error& e) {
-      if (e.kind() != ErrorKind::Data) throw;
+      if (e.kind() != ErrorKind::Data && e.kind() != ErrorKind::Unsupported) throw;
       ++counts.failed;
       log_warn("cli", "{}", e.what());
     }

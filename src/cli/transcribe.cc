@@ -16,22 +16,25 @@ struct AudioPart {
   int64_t begin = 0, end = 0;  // answers of this part: [begin, end)
 };
 
-/// Parts of at most `window` samples, `overlap` of them in the next part too: half of an overlap is
-/// answered by each. `answer_samples`: from one answer to the next.
+/// Parts of at most `window` samples, at least `overlap` of them in the next part too: half of the
+/// overlap is answered by each. The last part ends with the samples and is as long as the others,
+/// so that its features are as well known. `answer_samples`: from one answer to the next.
 std::vector<AudioPart> plan_parts(int64_t samples, int64_t window, int64_t overlap,
                                   int64_t answer_samples) {
   // Both sides of a seam are whole answers.
   window = std::max(window / answer_samples, int64_t{2}) * answer_samples;
-  overlap = overlap / (2 * answer_samples) * 2 * answer_samples;
-  const int64_t seam = overlap / 2 / answer_samples;
+  const int64_t seam = overlap / (2 * answer_samples);
+  const int64_t last = (samples - window + answer_samples - 1) / answer_samples * answer_samples;
   std::vector<AudioPart> parts;
-  for (int64_t first = 0;; first += window - overlap) {
-    const bool last = first + window >= samples;
-    const int64_t count = last ? samples - first : window;
-    parts.push_back(
-        {first, count, first == 0 ? 0 : seam, last ? INT64_MAX : window / answer_samples - seam});
-    if (last) return parts;
+  int64_t first = 0, begin = 0;  // of the next part: a sample, and an answer of the whole
+  for (; first + window < samples; first += window - 2 * seam * answer_samples) {
+    const int64_t end = (first + window) / answer_samples - seam;
+    parts.push_back({first, window, begin - first / answer_samples, end - first / answer_samples});
+    begin = end;
   }
+  first = parts.empty() ? 0 : last;
+  parts.push_back({first, samples - first, begin - first / answer_samples, INT64_MAX});
+  return parts;
 }
 
 struct Transcript {

@@ -122,7 +122,14 @@ void RunSummary::describe(RecordVisitor& v) {
 RunSummary read_summary(const std::string& path) {
   RunSummary summary;
   const Json json = Json::parse(read_file(path), path);
-  // Its keys have the name of the task's figure.
+  // Its keys have the names of the task's figure and of one of its examples.
+  constexpr std::string_view kSpeed = "s_per_s";
+  if (json.is_object()) {
+    for (const auto& [key, value] : json.as_object()) {
+      if (key.size() > kSpeed.size() && ends_with(key, kSpeed))
+        summary.unit = key.substr(0, key.size() - kSpeed.size());
+    }
+  }
   if (const Json* last = json.find("last"); last && last->is_object()) {
     for (const auto& [key, value] : last->as_object()) {
       if (!starts_with(key, "test_")) continue;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "tailor/core/log.h"
 #include "tailor/core/random.h"
@@ -15,12 +16,23 @@ namespace {
 
 /// Examples of about one length are looked for among so many batches.
 constexpr int64_t kPoolBatches = 16;
+constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 
 /// Answers that labels need: one each, and a blank between equal ones.
 int64_t answers_needed(const std::vector<int64_t>& labels) {
   auto needed = static_cast<int64_t>(labels.size());
   for (size_t i = 1; i < labels.size(); ++i) needed += labels[i] == labels[i - 1] ? 1 : 0;
   return needed;
+}
+
+/// Answers of a training that diverges, which its loss says better: they are not decoded.
+bool is_diverged(const Answers& answers, int64_t examples, int64_t outputs) {
+  if (answers.split == Split::Test) return false;
+  for (int64_t row = 0; row < examples; ++row) {
+    const Span<const float> own = own_outputs(answers, examples, row, outputs);
+    if (!std::all_of(own.begin(), own.end(), [](float v) { return std::isfinite(v); })) return true;
+  }
+  return false;
 }
 
 std::vector<int64_t> labels_of_row(const Batch& batch, int64_t row) {
@@ -41,6 +53,12 @@ std::vector<float> log_softmax_rows(Span<const float> rows, int64_t outputs) {
     const float largest = *std::max_element(rows.data() + at, rows.data() + at + n);
     double sum = 0;
     for (size_t i = at; i < at + n; ++i) sum += std::exp(static_cast<double>(rows[i] - largest));
+    if (!std::isfinite(sum)) {
+      fail(ErrorKind::Data,
+           "answer {}: expected finite numbers, got one that is none; the network or what it was "
+           "given is damaged",
+           at / n);
+    }
     const auto log_sum = static_cast<float>(std::log(sum));
     for (size_t i = at; i < at + n; ++i) result[i] = rows[i] - largest - log_sum;
   }
@@ -182,6 +200,7 @@ int64_t SpeechToText::fewest_columns(const SequenceDataset& set, int64_t index) 
 }
 
 std::vector<double> SpeechToText::tally(const Answers& answers, const Batch& batch) const {
+  if (is_diverged(answers, batch.count, alphabet().size())) return {kNone, kNone, kNone, kNone};
   std::vector<EditCounts> words(static_cast<size_t>(batch.count)), characters = words;
   parallel_for(batch.count, 0, [&](int64_t row) {
     const Span<const float> own = own_outputs(answers, batch.count, row, alphabet().size());
@@ -255,6 +274,7 @@ std::string CurrentToBases::decode(Span<const float> outputs) const {
 }
 
 std::vector<double> CurrentToBases::tally(const Answers& answers, const Batch& batch) const {
+  if (is_diverged(answers, batch.count, alphabet().size())) return {kNone};
   std::vector<double> accuracies(static_cast<size_t>(batch.count));
   parallel_for(batch.count, 0, [&](int64_t row) {
     const Span<const float> own = own_outputs(answers, batch.count, row, alphabet().size());

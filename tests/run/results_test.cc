@@ -67,6 +67,25 @@ TEST_F(Results, KeysAreNamedAfterTheFiguresOfTheTask) {
             R"("recordings_per_s":0.0})");
 }
 
+TEST_F(Results, ASummaryOfAnyTaskIsRead) {
+  for (const auto& [unit, name] : {std::pair("image", "accuracy"), {"utterance", "wer"}}) {
+    RunSummary summary;
+    summary.run = "a";
+    summary.unit = unit;
+    summary.examples_per_s = 12.5;
+    summary.last.test = recorded(Figure{name, 0.25, false, true});
+    summary.last.validation = recorded(std::nullopt, Figure{name, 0, false, true});
+    const std::string path = path_join(folder_.path(), unit);
+    write_file(path, write_record([&](RecordVisitor& v) { summary.describe(v); }).dump());
+    const RunSummary found = read_summary(path);
+    EXPECT_EQ(found.unit, unit);
+    EXPECT_EQ(found.examples_per_s, 12.5);
+    EXPECT_EQ(found.last.test.name, name);
+    EXPECT_EQ(found.last.test.value, 25);
+    EXPECT_FALSE(found.best.has_value());
+  }
+}
+
 TEST_F(Results, AnUnknownKeyIsSaid) {
   testing::expect_error(ErrorKind::Config, {"/losss: unknown key", "line 1"},
                         [] { again<EpochMetrics>(R"({"losss": 1})", "line 1", -1); });

@@ -17,7 +17,8 @@ inline std::vector<std::string> read_records(const std::string& path) {
     if (line.empty()) continue;
     Json json = Json::parse(line, path);
     json.erase("seconds");
-    json.erase("images_per_s");
+    for (const char* unit : {"images", "utterances", "chunks"})
+      json.erase(fmt::format("{}_per_s", unit));
     lines.push_back(json.dump());
   }
   return lines;

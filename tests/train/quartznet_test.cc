@@ -1,6 +1,7 @@
 // One training step of a small masked QuartzNet (logits, CTC loss, gradients, AdamW's weights, new
 // running means, and what it then evaluates to) against PyTorch 2.13.0 in float64, unaltered,
-// removed and shortened. quartznet_peer.py made the numbers in quartznet_peer.json.
+// removed and shortened; and two of the Learner under a teacher. The *_peer.py made the
+// *_peer.json.
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/ctc_loss.h>
 #include <ATen/ops/from_blob.h>
@@ -15,6 +16,7 @@
 #include "tailor/nn/host.h"
 #include "tailor/nn/model.h"
 #include "tailor/surgery/surgery.h"
+#include "tailor/train/learner.h"
 #include "tailor/train/optimizer.h"
 
 namespace tailor::test {
@@ -146,6 +148,70 @@ TEST(QuartzNetStep, IsPyTorchsWhateverTheSurgeryAndTheJoin) {
   for (const Json& peer : peers.as_array()) {
     SCOPED_TRACE(peer.at("surgery").as_string() + " " + peer.at("join").as_string());
     expect_step(peer);
+  }
+}
+
+/// The input and the labels as the trainer hands them over.
+Batch peer_batch() {
+  Tensor planes(DType::F32, {3, 3, 1, 23});
+  fill_pattern(planes, 11, 5);
+  Batch batch;
+  batch.count = 3;
+  batch.inputs = Tensor(DType::F32, {3, 1, 23, 3});
+  for (size_t n = 0; n < 3; ++n) {
+    for (size_t c = 0; c < 3; ++c) {
+      for (size_t t = 0; t < 23; ++t) {
+        batch.inputs.as<float>()[(n * 23 + t) * 3 + c] = planes.as<float>()[(n * 3 + c) * 23 + t];
+      }
+    }
+  }
+  batch.targets = Tensor::from<int64_t>({3, 3}, {1, 2, 2, 0, 3, 0, 4, 0, 0});
+  batch.lengths = kLengths;
+  batch.target_lengths = {3, 2, 1};
+  return batch;
+}
+
+/// Bonito's recipe, or NeMo's.
+Learner peer_learner(const Json& peer) {
+  const bool bonito = peer.at("optimizer").as_string() == "adamw";
+  OptimizerConfig optimizer;
+  optimizer.kind = bonito ? "adamw" : "novograd";
+  optimizer.weight_decay = bonito ? 0.01 : 0.001;
+  optimizer.epsilon = bonito ? 1e-3 : 1e-8;
+  optimizer.clip_norm = bonito ? 2 : 0;
+  if (!bonito) optimizer.betas = {0.8, 0.5};
+  ObjectiveSpec objective = "ctc";
+  objective.blank = kBlank;
+  objective.ctc.reduction = bonito ? CtcReduction::Target : CtcReduction::Batch;
+  objective.ctc.smoothing = bonito ? 0.4 : 0;
+  const Network network = small_quartznet(peer.at("surgery").as_string(), "before_activation"),
+                whole = small_quartznet("none", "before_activation");
+  Learner learner(Model(network, peer_tensors(network)), objective, optimizer);
+  learner.follow(FrozenModel(whole, peer_tensors(whole)), 0.35);
+  return learner;
+}
+
+TEST(QuartzNetStep, OfALearnerUnderATeacherIsPyTorchs) {
+  const std::string path = TAILOR_TEST_SOURCE "/train/learner_peer.json";
+  const Json peers = Json::parse(read_file(path), path);
+  ASSERT_EQ(peers.as_array().size(), 6U);
+  const Batch batch = peer_batch();
+  for (const Json& peer : peers.as_array()) {
+    SCOPED_TRACE(peer.at("surgery").as_string() + " " + peer.at("optimizer").as_string());
+    Learner learner = peer_learner(peer);
+    ASSERT_EQ(peer.at("steps").as_array().size(), 2U);
+    for (const Json& numbers : peer.at("steps").as_array()) {
+      const StepResult step = learner.step(batch, 0.01);
+      const at::Tensor parts[] = {step.loss, step.objective, step.distance};
+      for (size_t i = 0; i < 3; ++i) {
+        const double expected = numbers.as_array()[i].as_number();
+        EXPECT_NEAR(parts[i].item<double>(), expected, 1e-4 * (1 + expected)) << i;
+      }
+    }
+    const Parameters& parameters = learner.model().parameters();
+    ASSERT_EQ(peer.at("weights").as_object().size(), parameters.ranges.size());
+    for (const auto& [name, values] : peer.at("weights").as_object())
+      expect_near(name, parameters.parameter(name), values);
   }
 }
 

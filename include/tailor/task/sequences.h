@@ -10,7 +10,7 @@
 
 namespace tailor::task {
 
-/// ln of the softmax of every row of `outputs` numbers.
+/// ln of the softmax of every row of `outputs` numbers. Throws Data if one is no number.
 std::vector<float> log_softmax_rows(Span<const float> rows, int64_t outputs);
 
 /// Of example `row` in a batch's answers: those that are its own, `outputs` numbers each.
