@@ -2,6 +2,7 @@
 // form), every other one what its stages' bursts ask for. The stream simulator has the last word:
 // the design must run exactly as fast as with unbounded FIFOs.
 #include <algorithm>
+#include <functional>
 
 #include "tailor/design/passes.h"
 #include "tailor/emulate/streams.h"
@@ -20,6 +21,36 @@ constexpr int64_t kLutramWords = 64;
 
 bool suits_uram(int64_t words, int64_t word_bits, const Device& device) {
   return device.uram > 0 && words > kUramWords && word_bits >= kUramWordBits;
+}
+
+/// The value that waits in front of a skip's projection, if its frames are narrower there.
+ValueId narrower_input(const Graph& graph, const Node& projection, ValueId skip) {
+  if (!has_line_buffer(projection) || projection.inputs.size() != 1 ||
+      !projection.as<ops::Conv2d>().window.is_pointwise())
+    return {};
+  const Value &in = graph.value(projection.inputs[0]), &out = graph.value(skip);
+  const bool narrower = in.shape.pixels() == out.shape.pixels() &&
+                        in.fold * in.token_bits() < out.fold * out.token_bits();
+  return narrower ? ValueId(projection.inputs[0]) : ValueId();
+}
+
+/// A long skip waits before its projection where its frames are narrower: behind it two are left.
+/// Not where the design would then stall.
+void wait_before_projections(Graph& graph, const std::vector<SkipDepth>& skips,
+                             const std::function<bool()>& full_speed) {
+  const ByValue<NodeId> writer = producers(graph);
+  for (const SkipDepth& skip : skips) {
+    const ValueId before = narrower_input(graph, graph.node(writer[skip.value]), skip.value);
+    if (!before.valid()) continue;
+    Value &in = graph.value(before), &out = graph.value(skip.value);
+    const int64_t in_depth = in.fifo_depth, out_depth = out.fifo_depth;
+    in.fifo_depth = in_depth + (out_depth + out.fold - 1) / out.fold * in.fold;
+    out.fifo_depth = std::max(kPlainDepth, 2 * out.fold);
+    if (full_speed()) continue;
+    in.fifo_depth = in_depth;
+    out.fifo_depth = out_depth;
+    full_speed();
+  }
 }
 
 }  // namespace
@@ -59,6 +90,7 @@ StreamResult size_fifos(Graph& graph, const Device& device) {
     }
     TAILOR_CHECK(full_speed(), "the FIFO depths of {} stall", graph.name);
   }
+  if (frames) wait_before_projections(graph, skips, full_speed);
   for (Value& v : graph.values) v.fifo_storage = fifo_storage(v.fifo_depth, v, device);
   return sized;
 }

@@ -52,6 +52,16 @@ TEST(FrameSkips, ALongOneWaitsForHalfTheKernelsOfItsConvolutions) {
   EXPECT_TRUE(simulate_streams(design, depths).deadlock);
 }
 
+TEST(FrameSkips, ALongOneWaitsWhereItsFramesAreNarrower) {
+  testing::FrameBuilder b("wider", 6, 90, FrameSkips::Long, Join::BeforeActivation);
+  b.block("b0", {12, 11, 5});
+  Graph graph = testing::make_design(b.finish_frames(5), folded()).graph();
+  const Node& projection = testing::node_of(graph, "b0.s4.skip.projection");
+  const Value &in = graph.value(projection.inputs[0]), &out = graph.value(projection.outputs[0]);
+  EXPECT_GE(in.fifo_depth, in.fold * 5 * (11 - 1) / 2);
+  EXPECT_EQ(out.fifo_depth, 2 * out.fold);
+}
+
 TEST(FrameSkips, AShortOneIsTheCentreTapAndAFrame) {
   const Design design = testing::make_design(five_graph(FrameSkips::Short), folded());
   const Graph& graph = design.graph();

@@ -64,17 +64,22 @@ struct SequenceCli : public TrainCli {
                                               testing::packed_bytes<float>(samples)));
   }
 
-  /// Outputs that differ widely from answer to answer, none of them the usual one.
-  static void spread_answers(Tensor& weight, Tensor& bias) {
-    const auto inputs = static_cast<size_t>(weight.shape().at(1));
-    const Span<float> w = weight.as<float>();
-    for (size_t begin = 0; begin < w.size(); begin += inputs) {
-      float sum = 0;
-      for (size_t i = begin; i < begin + inputs; ++i) sum += w[i];
-      for (size_t i = begin; i < begin + inputs; ++i)
-        w[i] = 10 * (w[i] - sum / static_cast<float>(inputs));
+  /// Weights of the head such that each output's mean over these answers is 0 and its deviation 4:
+  /// the likeliest one changes from answer to answer.
+  static void spread_answers(TensorMap& tensors, const std::vector<double>& answers) {
+    const Span<float> weight = tensors.at("head.conv.weight").as<float>(),
+                      bias = tensors.at("head.conv.bias").as<float>();
+    const size_t outputs = bias.size(), inputs = weight.size() / outputs;
+    const double count = static_cast<double>(answers.size() / outputs);
+    for (size_t o = 0; o < outputs; ++o) {
+      double sum = 0, squares = 0;
+      for (size_t i = o; i < answers.size(); i += outputs)
+        sum += answers[i], squares += answers[i] * answers[i];
+      const double mean = sum / count, scale = 4 / std::sqrt(squares / count - mean * mean);
+      for (size_t i = o * inputs; i < (o + 1) * inputs; ++i)
+        weight[i] = static_cast<float>(weight[i] * scale);
+      bias[o] = static_cast<float>((bias[o] - mean) * scale);
     }
-    for (float& v : bias.as<float>()) v = 0;
   }
 
   /// A finished run's checkpoint of a network with random weights, which calls much at random.
@@ -90,11 +95,12 @@ struct SequenceCli : public TrainCli {
     c.metrics = Json::object();
     c.class_names = (speech ? english_alphabet() : base_alphabet()).symbols;
     c.tensors = testing::random_tensors(c.network, 3);
-    spread_answers(c.tensors.at("head.conv.weight"), c.tensors.at("head.conv.bias"));
     const MapShape& in = c.network.input;
-    Float64Emulator emulator(lower(c.network, c.tensors, "test"));
-    const std::vector<float> x = testing::noise_samples(in.size(), 9, 1);
-    const std::vector<double> y = emulator.run(std::vector<double>(x.begin(), x.end()));
+    const std::vector<float> noise = testing::noise_samples(in.size(), 9, 1);
+    const std::vector<double> x(noise.begin(), noise.end());
+    auto answer = [&] { return Float64Emulator(lower(c.network, c.tensors, "test")).run(x); };
+    spread_answers(c.tensors, answer());
+    const std::vector<double> y = answer();
     const auto answers = static_cast<int64_t>(c.class_names.size());
     c.witness = CheckpointWitness{
         "noise", Tensor(DType::F32, {1, in.height, in.width, in.channels}),
