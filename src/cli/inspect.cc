@@ -272,6 +272,12 @@ void append_facts(std::vector<std::pair<std::string, std::string>>& facts, const
     append_facts(facts, name.empty() ? key : name + "." + key, inner);
 }
 
+/// A list, or a sentence, as channels_text says it.
+std::string listed(const std::vector<double>& values) {
+  const std::string text = channels_text(values);
+  return text.find(' ') == std::string::npos ? "[" + text + "]" : text;
+}
+
 std::string checkpoint_text(const Checkpoint& c, const std::string& file) {
   Table metrics({"metric", "value"});
   std::vector<std::pair<std::string, std::string>> values;
@@ -287,8 +293,8 @@ std::string checkpoint_text(const Checkpoint& c, const std::string& file) {
                    fmt::format("{}{}", c.position.epoch, c.position.finished ? ", finished" : "")},
                   {"weights", "sha256 " + weights_digest(c.tensors).substr(0, 12)},
                   {"witness", c.witness ? c.witness->source : "none"},
-                  {"mean", channels_text(c.preprocessing.mean)},
-                  {"deviation", channels_text(c.preprocessing.deviation)}}),
+                  {"mean", listed(c.preprocessing.mean)},
+                  {"deviation", listed(c.preprocessing.deviation)}}),
       assumed, values.empty() ? "" : metrics.text() + "\n", network_text(c.network));
 }
 

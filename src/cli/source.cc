@@ -305,7 +305,9 @@ void widen_value_range(GraphSource& source, const DataConfig& config) {
 }
 
 double magnitude_of(const GraphSource& source) {
-  return source.preprocessing.mean.empty() ? kSequenceMagnitude : source.preprocessing.magnitude();
+  const bool sequences = source.data && traits_of(*source.data).kind != ExampleKind::Images;
+  return sequences || source.preprocessing.mean.empty() ? kSequenceMagnitude
+                                                        : source.preprocessing.magnitude();
 }
 
 namespace {

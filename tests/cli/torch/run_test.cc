@@ -183,7 +183,7 @@ TEST_F(TrainCli, WrongWordsAndImpossiblePlansAreSaidAtOnce) {
   EXPECT_FALSE(path_exists(file("runs/teachers")));
   expect_failure(4, {"CIFAR-10 is not in", "scripts/fetch_data.sh cifar10"},
                  {"train", "--config", "resnet20_remove", "--set", "data.root=nothing-here"});
-  expect_failure(4, {"/data/validation: expected less than the 240 training images, got 240"},
+  expect_failure(4, {"/data/validation: expected less than the 240 training examples, got 240"},
                  {"train", "--config", "tiny.json", "--set", "data.validation=240"});
   // A data file cut short.
   write_file(file("bad/cifar-10-batches-bin/data_batch_1.bin"), "short");
