@@ -163,7 +163,7 @@ void setup_transcribe(CLI::App& app, TranscribeOptions& o) {
   add_checkpoint(app, o.checkpoint);
   app.add_flag("--times", o.times, "A line a word, with its begin and end in seconds");
   app.add_option("--beam", o.beam, "Candidates of the decoder (default: the run's ctc.beam)")
-      ->check(at_least_one())
+      ->check(CLI::Range(int64_t{1}, int64_t{1000}))
       ->type_name("N");
   app.add_option("--language-model", o.language_model, "ARPA file, plain or gzipped")
       ->type_name("FILE");
@@ -184,14 +184,14 @@ void setup_basecall(CLI::App& app, BasecallOptions& o) {
   app.add_option("--format", o.format, "fastq (default, with qualities) or fasta")
       ->check(CLI::IsMember({"fastq", "fasta"}));
   app.add_option("--beam", o.beam, "Candidates of the decoder (default: the run's ctc.beam)")
-      ->check(at_least_one())
+      ->check(CLI::Range(int64_t{1}, int64_t{1000}))
       ->type_name("N");
   app.add_option("--chunk", o.chunk, "Samples that are read at once (default: the network's)")
       ->check(at_least_one())
       ->type_name("N");
   app.add_option("--overlap", o.overlap,
                  "Of two chunks, in samples (default 500, or a quarter of a short chunk)")
-      ->check(CLI::NonNegativeNumber)
+      ->check(CLI::Range(int64_t{0}, int64_t{1'000'000}))
       ->type_name("N");
   app.add_flag("--normalised", o.normalised,
                "The samples are neither to be trimmed nor to be normalised");

@@ -143,6 +143,10 @@ void call_file(const Basecaller& caller, const std::string& file, bool fastq, Re
 
 int run_basecall(const BasecallOptions& options) {
   if (!options.output.empty()) refuse_to_replace("--output", options.output, options.force);
+  for (const std::string& file : options.files) {
+    if (!options.output.empty() && absolute_path(file) == absolute_path(options.output))
+      fail(ErrorKind::Usage, "--output {}: it is one of the raw reads; name another", file);
+  }
   if (options.json && options.output.empty()) {
     fail(ErrorKind::Usage,
          "--json: standard output has the bases; write them into a file with --output FILE");

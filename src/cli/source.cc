@@ -225,12 +225,15 @@ std::vector<Limit> network_limits(const Network& network, const ExportConfig& co
 }
 
 void override_data(Json& config, const std::vector<std::string>& assignments) {
-  bool named = false, sized = false;
+  bool named = false, sized = false, counted = false;
   for (const std::string& assignment : assignments) {
     apply_override(config, assignment);
     named |= assignment.rfind("data.name=", 0) == 0;
     sized |= assignment.rfind("data.image_size=", 0) == 0;
+    counted |= assignment.rfind("data.test_size=", 0) == 0;
   }
+  // So many were another set's.
+  if (Json* data = config.find("data"); data && named && !counted) data->erase("test_size");
   Json* data = config.find("data");
   DataConfig now;
   if (data) now.name = data->get_string("name", now.name);
@@ -286,6 +289,12 @@ EvaluationConfig evaluation_config(const DataConfig& data, const CtcConfig& ctc,
                        {"data.deviation", own}});
   override_data(json, of_data);
   RunConfig asked = read_run_config(json, "tailor evaluate (--set)");
+  if (!options.data.empty() && traits_of(asked.data).in_memory) {
+    fail(ErrorKind::Usage,
+         "--data {}: the data set {} is made in memory and reads no folder; name the set that is "
+         "there: --set data.name=NAME",
+         options.data, asked.data.name);
+  }
   if (!options.data.empty()) asked.data.root = options.data;
   return {std::move(asked.data), std::move(asked.ctc)};
 }

@@ -2,6 +2,7 @@
 #include "cli/sequences.h"
 #include "tailor/core/interrupt.h"
 #include "tailor/core/log.h"
+#include "tailor/core/strings.h"
 #include "tailor/data/audio.h"
 #include "tailor/data/features.h"
 #include "tailor/data/speech.h"
@@ -64,7 +65,8 @@ class Transcriber {
       append_answers(file, info, part, outputs);
     }
     const Labelling labelling = decoder_.decode(outputs);
-    return {decoder_.alphabet().text(labelling.labels), timed_words(labelling, decoder_.alphabet()),
+    return {std::string(trim(decoder_.alphabet().text(labelling.labels))),
+            timed_words(labelling, decoder_.alphabet()),
             static_cast<double>(length) / kSpeechRateHz};
   }
 
@@ -146,7 +148,11 @@ int run_transcribe(const TranscribeOptions& options) {
   CtcConfig ctc = runner->ctc;
   if (options.beam) ctc.beam = *options.beam;
   if (!options.language_model.empty()) ctc.language_model = options.language_model;
-  verify_config(ctc, "tailor transcribe");
+  if (!ctc.language_model.empty() && ctc.beam < 2) {
+    fail(ErrorKind::Usage,
+         "--language-model {}: it chooses among candidates, and the beam is 1; add --beam 16",
+         ctc.language_model);
+  }
   const Transcriber transcriber(*runner, options, ctc);
   Json answers = Json::Array();
   int64_t bad = 0;

@@ -51,9 +51,10 @@ RecipeRun::RecipeRun(const RunConfig& config, Recipe recipe, std::string source,
     verify_answers(data_.kind, altered->answers_per_position(), output_shape(*altered),
                    altered->name);
     networks_.push_back(*altered);
+    verify_batches(phase.train, *altered, data_.train->size(),
+                   is_last(i) || !config_.teacher ? "/train" : "/teacher", source_);
     if (phase.teacher.empty()) continue;
     const auto edits = plan_edits(phase.surgery, *altered, phase.train.epochs, source_);
-    verify_batches(phase.train, *altered, data_.train->size(), "/train", source_);
     for (const PlannedEdit& edit : edits) apply_alteration(*altered, edit.skip_id, edit.kind);
   }
 }

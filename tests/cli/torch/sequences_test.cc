@@ -128,7 +128,10 @@ TEST_F(SequenceCli, ALongReadIsCalledAsInOneChunk) {
     EXPECT_NEAR(other / static_cast<double>(whole.bases.size()), 1, 0.2);
   }
   expect_failure(2, {"--overlap", "120 samples"},
-                 {"basecall", "long.npy", "--checkpoint", "runs/r"});
+                 {"basecall", "long.npy", "--checkpoint", "runs/r", "--overlap", "120"});
+  expect_failure(
+      2, {"--output", "one of the raw reads"},
+      {"basecall", "long.npy", "--checkpoint", "runs/r", "--output", "./long.npy", "--force"});
 }
 
 TEST_F(SequenceCli, ReadsThatAreNoneAreNamedAndTheOthersCalled) {
