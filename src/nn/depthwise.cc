@@ -13,14 +13,15 @@
 #include <vector>
 
 #include "nn/vector_kernels.h"
-#include "nn/workers.h"
+#include "tailor/nn/workers.h"
 
 namespace tailor::nn {
 namespace {
 
 /// Of packed rows, so that they stay in the first-level cache while all taps pass over them.
 constexpr int64_t kPackedBytes = 32 << 10;
-/// Partial sums of a weight gradient, added up in order: parallel, yet alike on any machine.
+/// Partial sums of a weight gradient, added up in order: parallel, yet alike for any number of
+/// threads.
 constexpr int64_t kMostPartialSums = 8;
 
 int64_t floor_divide(int64_t a, int64_t b) { return a / b - (a % b < 0 ? 1 : 0); }
@@ -202,7 +203,7 @@ void convolve_rows(const RowConv& conv, const float* x, const float* weight, con
   if (bias) std::copy(bias, bias + conv.channels, starts.data());
   work_off(conv.sequences * time_blocks * cut.channel_blocks, [&](WorkQueue& queue) {
     Floats packed(cut.floats(conv.stride * rows)), scratch;
-    for (int64_t i; (i = queue.take()) >= 0;) {
+    for (int64_t i = queue.take(); i >= 0; i = queue.take()) {
       const int64_t block = i % cut.channel_blocks, unit = i / cut.channel_blocks,
                     sequence = unit / time_blocks, begin = unit % time_blocks * most,
                     count = std::min(most, conv.out_length - begin);
@@ -248,7 +249,7 @@ void input_gradient_rows(const RowConv& conv, const float* gradient, const float
   const Floats weights = pack_weights(cut, weight), zeros(cut.kernels.lanes);
   work_off(conv.sequences * time_blocks * cut.channel_blocks, [&](WorkQueue& queue) {
     Floats packed, scratch;
-    for (int64_t i; (i = queue.take()) >= 0;) {
+    for (int64_t i = queue.take(); i >= 0; i = queue.take()) {
       const int64_t block = i % cut.channel_blocks, unit = i / cut.channel_blocks,
                     sequence = unit / time_blocks, begin = unit % time_blocks * most;
       input_gradient_block(cut, gradient + sequence * conv.out_length * conv.channels,
@@ -291,7 +292,7 @@ void weight_gradient_rows(const RowConv& conv, const float* x, const float* grad
   Floats parts(part_count * part_size);
   work_off(part_count * cut.channel_blocks, [&](WorkQueue& queue) {
     Floats packed(cut.floats(conv.stride * rows)), factors(cut.floats(most));
-    for (int64_t i; (i = queue.take()) >= 0;) {
+    for (int64_t i = queue.take(); i >= 0; i = queue.take()) {
       const int64_t block = i % cut.channel_blocks, part = i / cut.channel_blocks;
       for (int64_t unit = part * units / part_count; unit < (part + 1) * units / part_count;
            ++unit) {

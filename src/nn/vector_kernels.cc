@@ -11,9 +11,10 @@ const VectorKernels& find_vector_kernels(const char* largest) {
 #if defined(__x86_64__)
   const std::string set = largest;
   const bool plain = set == "SSE41" || set == "AVX", at_most_avx2 = set.rfind("AVX2", 0) == 0;
-  if (avx512_kernels() && __builtin_cpu_supports("avx512f") && !plain && !at_most_avx2)
+  // First the CPU: not even asking for a version may run instructions that it does not have.
+  if (!plain && !at_most_avx2 && __builtin_cpu_supports("avx512f") && avx512_kernels())
     return *avx512_kernels();
-  if (avx2_kernels() && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && !plain)
+  if (!plain && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && avx2_kernels())
     return *avx2_kernels();
 #else
   static_cast<void>(largest);

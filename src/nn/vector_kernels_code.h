@@ -9,11 +9,11 @@ namespace tailor::nn {
 namespace {
 
 #if defined(__AVX512F__)
-constexpr int kVectorLanes = 16, kMostSums = 24;  // of 32 registers
+inline constexpr int kVectorLanes = 16, kMostSums = 24;  // of 32 registers
 #elif defined(__AVX2__)
-constexpr int kVectorLanes = 8, kMostSums = 13;  // of 16
+inline constexpr int kVectorLanes = 8, kMostSums = 13;  // of 16
 #else
-constexpr int kVectorLanes = 4, kMostSums = 12;  // of 16 or 32
+inline constexpr int kVectorLanes = 4, kMostSums = 12;  // of 16 or 32
 #endif
 
 typedef float Vector __attribute__((vector_size(4 * kVectorLanes), aligned(4), may_alias));
@@ -80,7 +80,7 @@ constexpr Tiles make_tiles() {
   fill_tiles<kMostSums>(tiles);
   return tiles;
 }
-constexpr Tiles kTiles = make_tiles();
+inline constexpr Tiles kTiles = make_tiles();
 
 /// Of `count` results the first as many as share a tile, when all tiles are about as large.
 inline int64_t tile_of(int64_t count) {
@@ -88,13 +88,14 @@ inline int64_t tile_of(int64_t count) {
   return (count + tiles - 1) / tiles;
 }
 
-void pack(const float* source, int64_t stride, float* rows, int64_t count) {
+inline void pack(const float* source, int64_t stride, float* rows, int64_t count) {
   for (int64_t i = 0; i < count; ++i)
     store_vector(rows + i * kVectorLanes, load_vector(source + i * stride));
 }
 
-void correlate(const float* rows, const TapRun* runs, int64_t run_count, const float* weights,
-               const float* start, float* out, int64_t out_stride, int64_t count) {
+inline void correlate(const float* rows, const TapRun* runs, int64_t run_count,
+                      const float* weights, const float* start, float* out, int64_t out_stride,
+                      int64_t count) {
   while (count > 0) {
     const int64_t n = tile_of(count);
     kTiles.correlate[n](rows, runs, run_count, weights, start, out, out_stride);
@@ -104,8 +105,8 @@ void correlate(const float* rows, const TapRun* runs, int64_t run_count, const f
   }
 }
 
-void accumulate(const float* rows, const TapRun& run, const float* factors, float* sums,
-                int64_t count) {
+inline void accumulate(const float* rows, const TapRun& run, const float* factors, float* sums,
+                       int64_t count) {
   const int64_t step = run.step * kVectorLanes;
   rows += run.first * kVectorLanes;
   for (int64_t left = run.taps; left > 0;) {

@@ -1,4 +1,4 @@
-#include "nn/workers.h"
+#include "tailor/nn/workers.h"
 
 #include <ATen/Parallel.h>
 #include <ATen/TensorIterator.h>

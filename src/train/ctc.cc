@@ -1,11 +1,9 @@
 #include "train/ctc.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/core/Reduction.h>
 #include <ATen/ops/add.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/ctc_loss.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/isinf.h>
@@ -16,10 +14,10 @@
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
-#include <atomic>
 #include <numeric>
 
 #include "tailor/core/error.h"
+#include "tailor/nn/workers.h"
 #include "train/ctc_recursion.h"
 
 namespace tailor::train {
@@ -74,19 +72,26 @@ at::Tensor smoothing_term(const at::Tensor& log_p, const DeviceBatch& batch,
   return mean_of_own(log_p.mul(weights), batch);
 }
 
-/// -ln p of every example's labels by the recursion in probabilities; undefined where that cannot
-/// be, for logarithms are needed or the outputs are not on the host.
+/// -ln p of every example's labels by ATen, in logarithms.
+at::Tensor losses_in_logarithms(const at::Tensor& log_p, const at::Tensor& targets,
+                                const std::vector<int64_t>& positions,
+                                const std::vector<int64_t>& labels, int64_t blank) {
+  return at::ctc_loss(log_p.transpose(0, 1), targets, positions, labels, blank, at::Reduction::None,
+                      /*zero_infinity=*/false);
+}
+
+/// -ln p of every example's labels, on the host: by the recursion in probabilities, and in
+/// logarithms those examples that it refuses. What an example gets does not depend on the others.
 at::Tensor losses_on_host(const at::Tensor& log_p, const std::vector<int64_t>& own,
                           const DeviceBatch& batch, const ObjectiveSpec& spec) {
-  if (!log_p.is_cpu()) return {};
   const bool learns = log_p.requires_grad();
   const at::Tensor rows = log_p.detach().contiguous(), targets = batch.targets.contiguous();
-  at::Tensor losses = at::empty({log_p.size(0)}, rows.options());
+  at::Tensor losses = at::zeros({log_p.size(0)}, rows.options());
   at::Tensor gradient = learns ? at::zeros(rows.sizes(), rows.options()) : at::Tensor();
   const int64_t stride = rows.size(1) * rows.size(2);
-  std::atomic<bool> whole{true};
-  at::parallel_for(0, log_p.size(0), 1, [&](int64_t begin, int64_t end) {
-    for (int64_t n = begin; n < end && whole; ++n) {
+  std::vector<char> refuses(own.size(), 0);  // not bool: threads write side by side
+  work_off(log_p.size(0), [&](WorkQueue& queue) {
+    for (int64_t n = queue.take(); n >= 0; n = queue.take()) {
       const auto i = static_cast<size_t>(n);
       const CtcExample example{rows.data_ptr<float>() + n * stride,
                                own[i],
@@ -95,12 +100,33 @@ at::Tensor losses_on_host(const at::Tensor& log_p, const std::vector<int64_t>& o
                                targets.data_ptr<int64_t>() + n * targets.size(1),
                                batch.target_lengths[i]};
       float* const place = learns ? gradient.data_ptr<float>() + n * stride : nullptr;
-      if (!ctc_of_example(example, losses.data_ptr<float>()[n], place)) whole = false;
+      refuses[i] = ctc_of_example(example, losses.data_ptr<float>()[n], place) ? 0 : 1;
     }
   });
-  if (!whole || !learns) return whole ? losses : at::Tensor();
+  std::vector<int64_t> refused, positions, labels;
+  for (size_t i = 0; i < own.size(); ++i) {
+    if (!refuses[i]) continue;
+    refused.push_back(static_cast<int64_t>(i));
+    positions.push_back(own[i]);
+    labels.push_back(batch.target_lengths[i]);
+    if (learns) gradient.select(0, refused.back()).zero_();
+  }
   // The value is that of `losses`, the gradient at log_p is `gradient`.
-  return at::add(at::sub(log_p, rows).mul(gradient).sum({1, 2}), losses);
+  if (learns) losses = at::add(at::sub(log_p, rows).mul(gradient).sum({1, 2}), losses);
+  if (refused.empty()) return losses;
+  const at::Tensor which = numbers_on(at::kCPU, refused);
+  return losses.index_copy(
+      0, which,
+      losses_in_logarithms(log_p.index_select(0, which), targets.index_select(0, which), positions,
+                           labels, spec.blank));
+}
+
+/// The mean over those that `fits` (undefined: all) marks, 0 where none does: an example that no
+/// answer can be right for is left out, for as a loss of 0 it would pass for one without fault.
+at::Tensor mean_of_examples(const at::Tensor& losses, const at::Tensor& fits) {
+  if (!fits.defined()) return losses.mean();
+  const at::Tensor kept = at::where(fits, losses, at::zeros({1}, losses.options()));
+  return kept.sum().div(fits.sum().clamp_min(1));
 }
 
 at::Tensor ctc_loss(const at::Tensor& outputs, const DeviceBatch& batch,
@@ -111,19 +137,17 @@ at::Tensor ctc_loss(const at::Tensor& outputs, const DeviceBatch& batch,
   TAILOR_CHECK(batch.target_lengths.size() == own.size(), "labels of {} examples, outputs of {}",
                batch.target_lengths.size(), own.size());
   const at::Tensor log_p = log_probabilities(outputs);
-  at::Tensor losses = losses_on_host(log_p, own, batch, spec);
-  if (!losses.defined()) {
-    losses = at::ctc_loss(log_p.transpose(0, 1), batch.targets, own, batch.target_lengths,
-                          spec.blank, at::Reduction::None, /*zero_infinity=*/false);
-  }
-  if (spec.skips_impossible)
-    losses = at::where(at::isinf(losses), at::zeros({1}, losses.options()), losses);
+  at::Tensor losses = log_p.is_cpu() ? losses_on_host(log_p, own, batch, spec)
+                                     : losses_in_logarithms(log_p, batch.targets, own,
+                                                            batch.target_lengths, spec.blank);
+  at::Tensor fits;
+  if (spec.skips_impossible) fits = at::isinf(losses).logical_not();
   if (spec.ctc.reduction == CtcReduction::Target) {
     std::vector<int64_t> labels = batch.target_lengths;
     for (int64_t& n : labels) n = std::max<int64_t>(n, 1);
     losses = losses.div(numbers_on(losses.device(), labels));
   }
-  const at::Tensor loss = losses.mean();
+  const at::Tensor loss = mean_of_examples(losses, fits);
   return spec.ctc.smoothing > 0 ? at::add(loss, smoothing_term(log_p, batch, spec)) : loss;
 }
 

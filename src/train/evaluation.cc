@@ -25,7 +25,7 @@ std::vector<Figure> evaluate_split(Model& model, const Task& task, Split split, 
                                    const LogitsSink& sink) {
   at::NoGradGuard no_grad;
   ObjectiveSpec spec = task.objective();
-  spec.skips_impossible = true;
+  spec.skips_impossible = true;  // the loss is the mean over the others; the tally counts all
   const Objective& objective = find_objective(spec.name);
   const int64_t count = limit > 0 ? std::min(limit, task.size(split)) : task.size(split);
   const int64_t at_once =

@@ -46,9 +46,10 @@ Session::Session(const RunSpec& s, RunFolder& f, Progress& p)
       device(resolve_device(s.config.runtime.device, s.source)) {
   if (!device.is_cpu()) current_.reset_device(device);
   const Network& network = begins_with;
-  if (!s.task)
+  if (!s.task) {
     verify_answers(s.data.kind, network.answers_per_position(), output_shape(network),
                    network.name);
+  }
   total_skips = static_cast<int64_t>(skip_ids(network).size());
   edits = plan_edits(spec.config.surgery, network, config.epochs, spec.source);
   hold_epochs = resolve_hold_epochs(config.schedule, config.epochs,

@@ -3,8 +3,10 @@
 #include "support/rooms.h"
 #include "tailor/train/objective.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/equal.h>
 #include <ATen/ops/log.h>
 #include <ATen/ops/log_softmax.h>
 #include <ATen/ops/sin.h>
@@ -95,6 +97,65 @@ TEST(Ctc, LabelsThatDoNotFitTheirPositionsAreInfinitelyUnlikely) {
   DeviceBatch batch = labels({{1, 2}});
   batch.positions = {1};
   EXPECT_EQ(loss_of(three_positions(), batch, ctc_spec(CtcReduction::Batch)), INFINITY);
+}
+
+/// A batch of which the recursion in probabilities refuses the second example, for its likeliest
+/// answers are too sure of something else, and the fourth's labels fit no four positions.
+at::Tensor mixed_examples() {
+  const at::Tensor outputs = at::sin(at::arange(4 * 70, at::kFloat).mul(.37)).reshape({4, 14, 5});
+  return at::cat(
+      {outputs.narrow(0, 0, 1), outputs.narrow(0, 1, 1).mul(200), outputs.narrow(0, 2, 2)});
+}
+const std::vector<std::vector<int64_t>> kMixedLabels = {{1, 2, 2}, {3, 4}, {4, 1, 3, 3}, {2, 2, 2}};
+const std::vector<int64_t> kMixedPositions = {14, 12, 13, 4};
+
+/// Loss and, in place of `outputs`, its gradient, of the examples `from` to `to`.
+double mixed_loss(int64_t from, int64_t to, at::Tensor& outputs, bool skips_impossible = false) {
+  ObjectiveSpec spec = ctc_spec(CtcReduction::Batch);
+  spec.skips_impossible = skips_impossible;
+  DeviceBatch batch = labels({kMixedLabels.begin() + from, kMixedLabels.begin() + to});
+  batch.positions.assign(kMixedPositions.begin() + from, kMixedPositions.begin() + to);
+  outputs = mixed_examples().narrow(0, from, to - from).clone().requires_grad_(true);
+  const at::Tensor loss = find_objective("ctc").loss(outputs, batch, spec);
+  loss.backward();
+  outputs = outputs.grad();
+  return loss.item<double>();
+}
+
+TEST(Ctc, WhatAnExampleGetsDoesNotDependOnItsBatch) {
+  at::Tensor together, alone;
+  mixed_loss(0, 4, together);
+  for (int64_t n = 0; n < 3; ++n) {
+    ASSERT_TRUE(std::isfinite(mixed_loss(n, n + 1, alone)));
+    EXPECT_TRUE(at::equal(together[n].mul(4), alone[0])) << n;
+    EXPECT_GT(alone.abs().max().item<double>(), 0) << n;
+  }
+  // The mean of two, in float32 as the losses are.
+  at::Tensor both;
+  const double sure = mixed_loss(0, 1, alone), unsure = mixed_loss(1, 2, alone);
+  EXPECT_GT(unsure, 100);
+  EXPECT_EQ(mixed_loss(0, 2, both), (static_cast<float>(sure) + static_cast<float>(unsure)) / 2);
+}
+
+TEST(Ctc, IsTheSameBitForBitOnAnyNumberOfThreads) {
+  at::Tensor one, many;
+  const int before = at::get_num_threads();
+  at::set_num_threads(1);
+  const double loss = mixed_loss(0, 3, one);
+  for (int threads : {2, 4}) {
+    at::set_num_threads(threads);
+    EXPECT_EQ(mixed_loss(0, 3, many), loss) << threads;
+    EXPECT_TRUE(at::equal(many, one)) << threads;
+  }
+  at::set_num_threads(before);
+}
+
+TEST(Ctc, AnImpossibleExampleIsInfiniteOrNoneOfTheMean) {
+  at::Tensor gradient;
+  const double others = mixed_loss(0, 3, gradient);
+  EXPECT_EQ(mixed_loss(0, 4, gradient), INFINITY);
+  EXPECT_NEAR(mixed_loss(0, 4, gradient, /*skips_impossible=*/true), others, 1e-6 * others);
+  EXPECT_EQ(mixed_loss(3, 4, gradient, /*skips_impossible=*/true), 0);
 }
 
 TEST(Ctc, GradientAtTheLogitsIsProbabilityLessPosterior) {

@@ -70,7 +70,7 @@ struct ObjectiveSpec {
   std::string name;   // "cross_entropy", "ctc"
   int64_t blank = 0;  // of CTC: the output that is no label
   CtcConfig ctc;
-  bool skips_impossible = false;  // labels that do not fit the answers: a loss of 0, not infinity
+  bool skips_impossible = false;  // in the mean: examples whose labels do not fit the answers
 
   ObjectiveSpec(std::string n) : name(std::move(n)) {}  // NOLINT: a name is a specification
   ObjectiveSpec(const char* n) : name(n) {}             // NOLINT
