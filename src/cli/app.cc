@@ -189,7 +189,8 @@ void setup_basecall(CLI::App& app, BasecallOptions& o) {
   app.add_option("--chunk", o.chunk, "Samples that are read at once (default: the network's)")
       ->check(at_least_one())
       ->type_name("N");
-  app.add_option("--overlap", o.overlap, "Of two chunks, in samples (default 500)")
+  app.add_option("--overlap", o.overlap,
+                 "Of two chunks, in samples (default 500, or a quarter of a short chunk)")
       ->check(CLI::NonNegativeNumber)
       ->type_name("N");
   app.add_flag("--normalised", o.normalised,

@@ -24,7 +24,15 @@ class Basecaller {
   Basecaller(SequenceRunner& runner, const BasecallOptions& options, const CtcConfig& ctc)
       : runner_(runner), ctc_(ctc), normalised_(options.normalised) {
     chunk_ = options.chunk > 0 ? options.chunk : runner.input.width;
-    overlap_ = options.overlap;
+    // Bonito's overlap, or what a shorter chunk has room for.
+    overlap_ = options.overlap.value_or(std::min(int64_t{500}, chunk_ / 4));
+    if (const int64_t answers = (chunk_ + runner.stride - 1) / runner.stride;
+        runner.positions(chunk_) != answers) {
+      fail(ErrorKind::Unsupported,
+           "{}: a chunk of {} samples has {} answers, expected {}, one every {} samples: chunks of "
+           "a network whose convolutions are not padded cannot be joined",
+           runner.title, chunk_, runner.positions(chunk_), answers, runner.stride);
+    }
     if (overlap_ >= chunk_) {
       fail(ErrorKind::Usage, "--overlap: expected less than the chunk of {} samples, got {}",
            chunk_, overlap_);
@@ -38,6 +46,7 @@ class Basecaller {
                             [](float v) { return std::isfinite(v); })) {
       fail(ErrorKind::Data, "{}: expected finite samples, got one that is none", read.id);
     }
+    if (read.samples.empty()) fail(ErrorKind::Data, "{}: expected samples, got none", read.id);
     const auto samples = static_cast<int64_t>(read.samples.size());
     const std::vector<SignalChunk> chunks = plan_chunks(samples, chunk_, overlap_, runner_.stride);
     std::vector<float> outputs;

@@ -111,9 +111,10 @@ std::vector<std::string> networks_in(const TensorMap& file, const ImportOptions&
   /// No name is looked at before there are tensors of all the body's sizes.
   auto may_hold = [&](const Network& network) {
     std::vector<int64_t> needed;
-    for (const TensorSpec& spec : tensor_specs(network))
+    for (const TensorSpec& spec : tensor_specs(network)) {
       if (!starts_with(spec.name, "fc.") && !starts_with(spec.name, "head."))
         needed.push_back(element_count(spec.shape));
+    }
     std::sort(needed.begin(), needed.end());
     return std::includes(sizes.begin(), sizes.end(), needed.begin(), needed.end());
   };

@@ -3,12 +3,13 @@
 #include "tailor/core/interrupt.h"
 #include "tailor/core/log.h"
 #include "tailor/data/audio.h"
+#include "tailor/data/features.h"
 #include "tailor/data/speech.h"
 
 namespace tailor::cli {
 namespace {
 
-constexpr int64_t kSpeechRateHz = 16000;
+const int64_t kSpeechRateHz = FeatureConfig().rate_hz;
 
 /// Samples of a file that are run at once, and which of the answers to them count.
 struct AudioPart {
@@ -47,7 +48,7 @@ class Transcriber {
  public:
   Transcriber(SequenceRunner& runner, const TranscribeOptions& options, const CtcConfig& ctc)
       : runner_(runner), features_(runner.data, 0), decoder_(english_alphabet(), ctc) {
-    answer_samples_ = kHopSamples * runner.stride;
+    answer_samples_ = FeatureConfig().hop_samples * runner.stride;
     window_ = static_cast<int64_t>(options.window_s * kSpeechRateHz);
     overlap_ = static_cast<int64_t>(options.overlap_s * kSpeechRateHz);
   }
@@ -55,13 +56,12 @@ class Transcriber {
 
   Transcript transcribe(const std::string& file) const {
     const AudioInfo info = probe_audio(file);
-    std::vector<float> samples;
-    read_audio(file, {0, info.samples}, kSpeechRateHz, samples);
     std::vector<float> outputs;
-    const auto length = static_cast<int64_t>(samples.size());
+    const int64_t length = resampled_length(info.samples, static_cast<double>(info.rate_hz),
+                                            static_cast<double>(kSpeechRateHz));
     for (const AudioPart& part : plan_parts(length, window_, overlap_, answer_samples_)) {
       throw_if_interrupted();
-      append_answers(file, samples, part, outputs);
+      append_answers(file, info, part, outputs);
     }
     const Labelling labelling = decoder_.decode(outputs);
     return {decoder_.alphabet().text(labelling.labels), timed_words(labelling, decoder_.alphabet()),
@@ -69,22 +69,30 @@ class Transcriber {
   }
 
  private:
-  static constexpr int64_t kHopSamples = 160;  // FeatureConfig's
+  /// A part alone, so that a file of hours takes no more memory than one.
+  static void read_part(const std::string& file, const AudioInfo& info, const AudioPart& part,
+                        std::vector<float>& samples) {
+    const int64_t first = part.first * info.rate_hz / kSpeechRateHz;
+    const int64_t wanted = (part.count * info.rate_hz + kSpeechRateHz - 1) / kSpeechRateHz;
+    read_audio(file, {first, std::min(wanted, info.samples - first)}, kSpeechRateHz, samples);
+    samples.resize(static_cast<size_t>(part.count));  // from another rate, one more or less
+  }
 
-  void append_answers(const std::string& file, const std::vector<float>& samples,
-                      const AudioPart& part, std::vector<float>& outputs) const {
-    std::vector<float> cut(samples.begin() + part.first, samples.begin() + part.first + part.count),
-        frames;
-    features_.make(cut, file, frames);
+  void append_answers(const std::string& file, const AudioInfo& info, const AudioPart& part,
+                      std::vector<float>& outputs) const {
+    std::vector<float> samples, frames;
+    read_part(file, info, part, samples);
+    features_.make(samples, file, frames);
     const int64_t columns = static_cast<int64_t>(frames.size()) / features_.filters();
     Tensor inputs(DType::F32, {1, 1, columns, features_.filters()});
     std::copy(frames.begin(), frames.end(), inputs.as<float>().data());
     const Tensor answer = runner_.run(inputs, {columns});
     const int64_t end = std::min(part.end, runner_.positions(columns));
     const float* rows = answer.as<float>().data();
-    if (end > part.begin)
+    if (end > part.begin) {
       outputs.insert(outputs.end(), rows + part.begin * runner_.classes,
                      rows + end * runner_.classes);
+    }
   }
 
   SequenceRunner& runner_;
@@ -111,9 +119,10 @@ void print_transcript(const std::string& file, const Transcript& t, double secon
     return;
   }
   fmt::print("{}\n", file);
-  for (const TimedWord& w : t.words)
+  for (const TimedWord& w : t.words) {
     fmt::print("{:8.2f} {:8.2f}  {}\n", static_cast<double>(w.first) * seconds_per_answer,
                static_cast<double>(w.end) * seconds_per_answer, w.text);
+  }
 }
 
 void verify_windows(const TranscribeOptions& o) {

@@ -133,7 +133,7 @@ RunSummary read_summary(const std::string& path) {
   if (const Json* last = json.find("last"); last && last->is_object()) {
     for (const auto& [key, value] : last->as_object()) {
       if (!starts_with(key, "test_")) continue;
-      summary.best.emplace();
+      summary.best = RunSummary::Best{};
       for (RecordedFigure* f : {&summary.last.validation, &summary.last.test,
                                 &summary.best->validation, &summary.best->test})
         f->name = key.substr(5);

@@ -215,11 +215,12 @@ Alteration apply_alteration(Network& network, const std::string& skip_id, Altera
   return alteration;
 }
 
-TensorMap added_tensors(const Alteration& alteration, int64_t seed) {
+TensorMap added_tensors(const Alteration& alteration, const Network& network, int64_t seed) {
   TensorMap tensors;
   for (const TensorSpec& spec : alteration.added) {
-    tensors.emplace(spec.name, spec.role == TensorRole::BnWeight ? Tensor(DType::F32, spec.shape)
-                                                                 : initial_tensor(spec, seed));
+    tensors.emplace(spec.name, spec.role == TensorRole::BnWeight
+                                   ? Tensor(DType::F32, spec.shape)
+                                   : initial_tensor(spec, seed, network.initialisation));
   }
   return tensors;
 }

@@ -49,7 +49,8 @@ Alteration Learner::alter(const std::string& skip_id, AlterationKind kind, int64
   Network network = model_.network();
   Alteration alteration = apply_alteration(network, skip_id, kind);
   const OptimizerSlots kept = slots();
-  model_.alter(std::move(network), added_tensors(alteration, seed));
+  const TensorMap added = added_tensors(alteration, network, seed);
+  model_.alter(std::move(network), added);
   optimizer_->bind(model_.parameters(), kept);
   return alteration;
 }

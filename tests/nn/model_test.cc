@@ -212,7 +212,7 @@ TEST(Alter, ErasesAProjectionAndKeepsEverythingElse) {
   ASSERT_EQ(values.count("stage2.block0.skip.conv.weight"), 1U);
   const int64_t parameters = model.parameters().count();
   Alteration a = apply_alteration(network, "stage2.block0.skip", AlterationKind::Remove);
-  model.alter(network, added_tensors(a, 1));
+  model.alter(network, added_tensors(a, network, 1));
   EXPECT_EQ(model.parameters().count(), parameters - a.erased_parameters);
   EXPECT_EQ(model.parameters().count(), parameter_count(network));
   const TensorMap after = model.tensors();
@@ -239,7 +239,7 @@ TEST(Alter, ANewProjectionStartsAsNothing) {
   descend(model);
   Alteration a = apply_alteration(network, block.skips[0].id, AlterationKind::Shorten);
   ASSERT_FALSE(a.added.empty());
-  model.alter(network, added_tensors(a, 1));
+  model.alter(network, added_tensors(a, network, 1));
   const TensorMap values = model.tensors();
   for (const TensorSpec& spec : a.added) {
     if (spec.role == TensorRole::BnWeight) {

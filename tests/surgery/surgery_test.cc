@@ -325,7 +325,7 @@ TEST(Shorten, ABottleneckGetsNewProjectionsThatStartAsNothing) {
   EXPECT_EQ(a.added_parameters, (24 * 8 + 16) + (8 * 8 + 16) + (8 * 32 + 64));
   EXPECT_EQ(parameter_count(network), before - a.erased_parameters + a.added_parameters);
 
-  const TensorMap added = added_tensors(a, 1);
+  const TensorMap added = added_tensors(a, network, 1);
   for (const std::string& name : a.erased) tensors.erase(name);
   tensors.insert(added.begin(), added.end());
   EXPECT_NO_THROW(verify_tensors(network, tensors, "x"));

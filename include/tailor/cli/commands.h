@@ -55,7 +55,8 @@ struct BasecallOptions : CommonOptions {
   std::vector<std::string> files;
   std::string format = "fastq";  // or fasta
   std::optional<int64_t> beam;
-  int64_t chunk = 0, overlap = 500;  // samples; 0: the network's
+  int64_t chunk = 0;  // samples; 0: the network's
+  std::optional<int64_t> overlap;
   bool normalised = false;           // the samples are not to be trimmed and normalised
   bool force = false;
 };

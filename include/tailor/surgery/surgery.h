@@ -48,7 +48,7 @@ Alteration apply_alteration(Network& network, const std::string& skip_id, Altera
 
 /// Values of the tensors an alteration added: initial weights, but gamma = 0, so that a new
 /// projection starts as nothing.
-TensorMap added_tensors(const Alteration& alteration, int64_t seed);
+TensorMap added_tensors(const Alteration& alteration, const Network& network, int64_t seed);
 
 /// "removed stage2.block0.skip (5 of 9 left)": the words of log and alterations.jsonl.
 std::string alteration_text(const Alteration& alteration, int64_t left, int64_t total);
