@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
+#include <fstream>
 #include <memory>
 
 #include "tailor/core/error.h"
@@ -27,22 +27,46 @@ std::string opening_fault(const std::string& path) {
   return known ? "its header is damaged or cut off" : "expected audio (FLAC or WAV), got none";
 }
 
-/// A RIFF file whose samples end before its header says: libsndfile takes what there is and notes
-/// it. 0 and 2^32-1 are what programs write that do not know the length beforehand.
-void verify_whole(SNDFILE* file, const std::string& path) {
-  char log[4096] = {};
-  ::sf_command(file, SFC_GET_LOG_INFO, log, sizeof log - 1);
-  const std::string text = log;
-  const size_t line = text.find("\ndata : ");
-  if (line == std::string::npos) return;
-  const std::string entry = text.substr(line + 8, text.find('\n', line + 8) - line - 8);
-  if (entry.find("(should be") == std::string::npos) return;
-  const long long claimed = std::strtoll(entry.c_str(), nullptr, 10);
-  if (claimed == 0 || claimed == 0xFFFFFFFFLL || claimed == -1) return;
-  fail(ErrorKind::Data,
-       "{}: its header announces {} bytes of samples and there are fewer: the "
-       "file is cut off; get it again",
-       path, claimed);
+uint64_t little_endian(const char* bytes, int count) {
+  uint64_t value = 0;
+  for (int i = count; i-- > 0;) value = value << 8 | static_cast<unsigned char>(bytes[i]);
+  return value;
+}
+
+/// A RIFF or RF64 file whose samples end before its header says: libsndfile takes what there is. So
+/// its chunks (name, size, content, a byte behind an odd size) are walked up to the samples'. 0 and
+/// 2^32-1 are what programs write that do not know the length beforehand.
+void verify_whole(const std::string& path) {
+  constexpr uint64_t kUnknown = 0xFFFFFFFF;
+  std::ifstream file(path, std::ios::binary);
+  file.seekg(0, std::ios::end);
+  const auto size = static_cast<uint64_t>(std::max<std::streamoff>(file.tellg(), 0));
+  char bytes[16] = {};
+  const auto read = [&](uint64_t at, int count) {
+    if (at + static_cast<uint64_t>(count) > size) return false;
+    file.seekg(static_cast<std::streamoff>(at));
+    return static_cast<bool>(file.read(bytes, count));
+  };
+  if (!read(0, 12)) return;
+  const std::string form(bytes, 4);
+  if ((form != "RIFF" && form != "RF64") || std::string(bytes + 8, 4) != "WAVE") return;
+  uint64_t of_ds64 = kUnknown;
+  for (uint64_t at = 12; read(at, 8);) {
+    const std::string chunk(bytes, 4);
+    uint64_t content = little_endian(bytes + 4, 4);
+    at += 8;
+    if (chunk == "ds64" && read(at, 16)) of_ds64 = little_endian(bytes + 8, 8);
+    if (chunk != "data") {
+      at += content + content % 2;
+      continue;
+    }
+    if (content == kUnknown && form == "RF64") content = of_ds64;
+    if (content == 0 || content == kUnknown || content <= size - at) return;
+    fail(ErrorKind::Data,
+         "{}: its header announces {} bytes of samples and there are {}: the file is cut off; get "
+         "it again",
+         path, content, size - at);
+  }
 }
 
 Sound open_sound(const std::string& path, AudioInfo& info) {
@@ -66,7 +90,7 @@ Sound open_sound(const std::string& path, AudioInfo& info) {
     fail(ErrorKind::Data, "{}: expected {} to {} samples a second, got {}", path, kLowestAudioRate,
          kHighestAudioRate, info.rate_hz);
   }
-  verify_whole(sound.get(), path);
+  verify_whole(path);
   return sound;
 }
 

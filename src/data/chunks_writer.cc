@@ -28,6 +28,7 @@ Tensor stack_rows(const std::vector<std::vector<Row>>& rows) {
 template <class Row>
 std::vector<int32_t> lengths_of(const std::vector<std::vector<Row>>& rows) {
   std::vector<int32_t> lengths;
+  lengths.reserve(rows.size());
   for (const std::vector<Row>& row : rows) lengths.push_back(static_cast<int32_t>(row.size()));
   return lengths;
 }
@@ -59,9 +60,10 @@ void write_chunks(const Sequences& set, const std::string& folder) {
 }  // namespace
 
 void write_bonito(const DataSplits& splits, const std::string& folder) {
-  if (splits.kind != ExampleKind::Signal)
+  if (splits.kind != ExampleKind::Signal) {
     fail(ErrorKind::Unsupported, "{}: expected signal, got {}", splits.name,
          to_string(splits.kind));
+  }
   const Sequences train = as_sequences(splits.train),
                   other = as_sequences(splits.validation ? splits.validation : splits.test);
   if (!train || train->size() == 0 || !other || other->size() == 0)

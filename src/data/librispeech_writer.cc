@@ -51,14 +51,17 @@ void write_set(const Sequences& set, const std::string& folder, int64_t speaker)
 }  // namespace
 
 void write_librispeech(const DataSplits& splits, const std::string& folder) {
-  if (splits.kind != ExampleKind::Speech)
+  if (splits.kind != ExampleKind::Speech) {
     fail(ErrorKind::Unsupported, "{}: expected speech, got {}", splits.name,
          to_string(splits.kind));
+  }
   AtomicDirectory made(folder);
   const std::string root = path_join(made.temporary_path(), "LibriSpeech");
   write_set(as_sequences(splits.train), path_join(root, "train"), 1);
   write_set(as_sequences(splits.validation), path_join(root, "dev"), 2);
-  write_set(as_sequences(splits.test), path_join(root, "test"), 3);
+  // A set without a test split of its own is tested with dev, also when it is read again.
+  if (splits.test != splits.validation)
+    write_set(as_sequences(splits.test), path_join(root, "test"), 3);
   made.commit();
 }
 

@@ -127,8 +127,14 @@ class MappedSet : public SequenceDataset {
                                     file_->chunk);
     }
     samples.resize(raw.size());
-    for (size_t i = 0; i < raw.size(); ++i)
+    for (size_t i = 0; i < raw.size(); ++i) {
       samples[i] = static_cast<float>((raw[i] + read.offset) * read.scale - read.shift);
+      if (!std::isfinite(samples[i])) {
+        file_->file.bad(
+            read.name, "samples that its range, digitisation, offset and scale make numbers",
+            fmt::format("{} of sample {}", samples[i], chunk.first + static_cast<int64_t>(i)));
+      }
+    }
   }
   void read_labels(int64_t index, std::vector<int64_t>& labels) const override {
     const MappedChunk& chunk = at(index);

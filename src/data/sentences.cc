@@ -47,7 +47,8 @@ std::string draw_sentence(CounterRandom& random) {
   // A noun, half of the time with an adjective.
   auto thing = [&] {
     const std::string adjective = random.below(2) == 0 ? any(w.adjectives) + ' ' : "";
-    return any(w.determiners) + ' ' + adjective + any(w.nouns);
+    const std::string& noun = any(w.nouns);
+    return any(w.determiners) + ' ' + adjective + noun;
   };
   std::vector<std::string> parts;
   switch (random.below(5)) {

@@ -132,11 +132,10 @@ std::vector<SignalChunk> plan_chunks(int64_t samples, int64_t size, int64_t over
          size, overlap, stride);
   }
   if (samples <= size) return {{0, 0, (samples + stride - 1) / stride}};
-  const int64_t step = size - overlap, half = overlap / 2;
-  const int64_t stub = (samples - overlap) % step;
-  const int64_t begin = half / stride, end = (size - half) / stride;
+  const int64_t step = size - overlap, stub = (samples - overlap) % step;
+  const int64_t begin = overlap / 2 / stride, end = begin + step / stride;
   std::vector<SignalChunk> chunks;
-  if (stub > 0) chunks.push_back({0, 0, (stub + half) / stride});
+  if (stub > 0) chunks.push_back({0, 0, begin + stub / stride});
   for (int64_t first = stub; first + size <= samples; first += step)
     chunks.push_back({first, begin, end});
   chunks.front().begin_frame = 0;

@@ -108,6 +108,7 @@ void order_nodes(Graph& graph) {
     }
   }
   std::vector<Node> nodes;
+  nodes.reserve(order.size());
   for (NodeId n : order) nodes.push_back(std::move(graph.node(n)));
   graph.nodes = std::move(nodes);
   remove_nodes(graph, {});

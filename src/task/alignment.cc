@@ -33,15 +33,8 @@ void verify_bases(const std::string& text, const char* what, const std::string& 
 }
 
 /// How a cell's best score came about; the bits of a gap say that it was opened here.
-enum : uint8_t {
-  kStop = 0,
-  kDiagonal = 1,
-  kInsertion = 2,
-  kDeletion = 3,
-  kKinds = 3,
-  kInsertionOpened = 4,
-  kDeletionOpened = 8
-};
+constexpr uint8_t kStop = 0, kDiagonal = 1, kInsertion = 2, kDeletion = 3, kKinds = 3;
+constexpr uint8_t kInsertionOpened = 4, kDeletionOpened = 8;
 
 struct Cells {
   size_t rows = 0;  // of the call

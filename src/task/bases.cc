@@ -65,10 +65,16 @@ struct Candidate {
   float total() const { return label + blank; }
 };
 
-/// What a frame of probabilities makes of a candidate.
+/// Below the likeliest output, which always extends: no frame leaves nothing.
+float frame_threshold(Span<const float> p, double threshold) {
+  const float likeliest = *std::max_element(p.begin(), p.end());
+  return std::min(static_cast<float>(threshold), std::nextafter(likeliest, 0.F));
+}
+
+/// What a frame of probabilities makes of a candidate. A blank that is no number goes through.
 void extend(const Candidate& from, Span<const float> p, float threshold, int32_t frame,
             PrefixTree& tree, std::vector<Candidate>& next) {
-  if (p[0] > threshold) next.push_back({from.node, 0, from.total() * p[0]});
+  if (!(p[0] <= threshold)) next.push_back({from.node, 0, from.total() * p[0]});
   const int32_t last = tree.label(from.node);
   for (size_t i = 1; i < p.size(); ++i) {
     if (p[i] < threshold) continue;
@@ -101,10 +107,9 @@ void prune(std::vector<Candidate>& candidates, size_t beam, int64_t frame) {
   candidates.resize(kept);
   const bool comparable = std::none_of(candidates.begin(), candidates.end(),
                                        [](const Candidate& c) { return std::isnan(c.total()); });
-  if (!comparable || candidates.empty()) {
-    fail(ErrorKind::Data, "frame {}: {}", frame,
-         comparable ? "no label and no blank is above the beam's threshold; lower it"
-                    : "expected probabilities, got a number that is none (NaN)");
+  if (!comparable) {
+    fail(ErrorKind::Data, "frame {}: expected probabilities, got a number that is none (NaN)",
+         frame);
   }
   std::stable_sort(candidates.begin(), candidates.end(),
                    [](const Candidate& a, const Candidate& b) { return a.total() > b.total(); });
@@ -169,8 +174,9 @@ BaseCall decode_beam(const FrameAnswers& answers, int64_t beam, double threshold
     const Span<const float> row = row_of(answers, frame);
     std::transform(row.begin(), row.end(), p.begin(), [](float v) { return std::exp(v); });
     next.clear();
+    const float kept_from = frame_threshold(p, threshold);
     for (const Candidate& c : candidates)
-      extend(c, p, static_cast<float>(threshold), static_cast<int32_t>(frame), tree, next);
+      extend(c, p, kept_from, static_cast<int32_t>(frame), tree, next);
     prune(next, static_cast<size_t>(beam), frame);
     candidates.swap(next);
   }

@@ -195,44 +195,61 @@ class BeamSearch {
 };
 
 /// The likeliest path of labels with blanks between, by Viterbi's recursion; state 2i + 1 is label
-/// i, even ones are blanks.
+/// i, even ones are blanks. Of F frames and S states it holds about 2 √(8 F) · S bytes: the numbers
+/// of every block's first frame are kept and its steps are found again from them.
 class Alignment {
  public:
   Alignment(const FrameProbabilities& p, const Alphabet& alphabet,
             const std::vector<int64_t>& labels)
-      : p_(p), blank_(alphabet.blank), labels_(labels), states_(2 * labels.size() + 1) {
+      : p_(p),
+        blank_(alphabet.blank),
+        labels_(labels),
+        states_(2 * labels.size() + 1),
+        block_(1 + static_cast<size_t>(std::sqrt(8.0 * static_cast<double>(p.frames())))) {
     const auto frames = static_cast<size_t>(p.frames());
-    steps_.resize(frames * states_);
-    std::vector<double> before(states_, kNever), now(states_);
-    for (size_t frame = 0; frame < frames; ++frame) {
-      const double* ln_p = p[static_cast<int64_t>(frame)];
-      for (size_t s = 0; s < states_; ++s) {
-        const auto [from, step] = frame == 0 ? begin(s) : best_before(before, s);
-        now[s] = from + ln_p[output(s)];
-        steps_[frame * states_ + s] = step;
-      }
-      std::swap(before, now);
-    }
     if (frames == 0 || labels.empty()) return;
-    last_ = before[states_ - 1] > before[states_ - 2] ? states_ - 1 : states_ - 2;
-    fits_ = before[last_] > kNever;
+    std::vector<double> row(states_, kNever), next(states_);
+    for (size_t frame = 0; frame < frames; ++frame) {
+      if (frame % block_ == 0) starts_.push_back(row);
+      advance(frame, row, next, nullptr);
+    }
+    last_ = row[states_ - 1] > row[states_ - 2] ? states_ - 1 : states_ - 2;
+    fits_ = row[last_] > kNever;
   }
   bool fits() const { return fits_ || labels_.empty(); }
   void write_frames(Labelling& l) const {
     l.first.assign(labels_.size(), -1);
     l.end.assign(labels_.size(), -1);
-    if (labels_.empty()) return;
     size_t state = last_;
-    for (auto frame = static_cast<size_t>(p_.frames()); frame-- > 0;) {
-      if (state % 2 == 1) {
-        l.first[state / 2] = static_cast<int64_t>(frame);
-        if (l.end[state / 2] < 0) l.end[state / 2] = static_cast<int64_t>(frame) + 1;
+    std::vector<double> row, next(states_);
+    std::vector<uint8_t> steps(starts_.empty() ? 0 : block_ * states_);
+    for (size_t block = starts_.size(); block-- > 0;) {
+      const size_t first = block * block_,
+                   end = std::min(first + block_, static_cast<size_t>(p_.frames()));
+      row = starts_[block];
+      for (size_t f = first; f < end; ++f) advance(f, row, next, &steps[(f - first) * states_]);
+      for (size_t frame = end; frame-- > first;) {
+        if (state % 2 == 1) {
+          l.first[state / 2] = static_cast<int64_t>(frame);
+          if (l.end[state / 2] < 0) l.end[state / 2] = static_cast<int64_t>(frame) + 1;
+        }
+        state -= steps[(frame - first) * states_ + state];
       }
-      state -= steps_[frame * states_ + state];
     }
   }
 
  private:
+  /// From the frame before to this one; `steps`, if asked for: how many states back that one was.
+  void advance(size_t frame, std::vector<double>& row, std::vector<double>& next,
+               uint8_t* steps) const {
+    const double* ln_p = p_[static_cast<int64_t>(frame)];
+    for (size_t s = 0; s < states_; ++s) {
+      const auto [from, step] = frame == 0 ? begin(s) : best_before(row, s);
+      next[s] = from + ln_p[output(s)];
+      if (steps) steps[s] = step;
+    }
+    std::swap(row, next);
+  }
   int64_t output(size_t state) const { return state % 2 == 0 ? blank_ : labels_[state / 2]; }
   static std::pair<double, uint8_t> begin(size_t state) {
     return {state < 2 ? 0.0 : kNever, uint8_t{0}};
@@ -248,10 +265,17 @@ class Alignment {
   const FrameProbabilities& p_;
   int64_t blank_;
   const std::vector<int64_t>& labels_;
-  size_t states_, last_ = 0;
+  size_t states_, block_, last_ = 0;
   bool fits_ = false;
-  std::vector<uint8_t> steps_;  // [frames][states]: how many states back the one before is
+  std::vector<std::vector<double>> starts_;  // before each block of block_ frames, [states]
 };
+
+/// Without frames.
+Labelling search_beam(const FrameProbabilities& p, const Alphabet& alphabet, const CtcConfig& ctc,
+                      const LanguageModel* model) {
+  TAILOR_CHECK(ctc.beam >= 1, "a beam of {}", ctc.beam);
+  return BeamSearch(p, alphabet, ctc, model).run();
+}
 
 void align_on(const FrameProbabilities& p, const Alphabet& alphabet, Labelling& labelling) {
   const Alignment alignment(p, alphabet, labelling.labels);
@@ -302,9 +326,8 @@ Labelling decode_greedy(Span<const float> outputs, const Alphabet& alphabet) {
 
 Labelling decode_beam(Span<const float> outputs, const Alphabet& alphabet, const CtcConfig& ctc,
                       const LanguageModel* model) {
-  TAILOR_CHECK(ctc.beam >= 1, "a beam of {}", ctc.beam);
   const FrameProbabilities p(outputs, alphabet.size());
-  Labelling best = BeamSearch(p, alphabet, ctc, model).run();
+  Labelling best = search_beam(p, alphabet, ctc, model);
   align_on(p, alphabet, best);
   return best;
 }
@@ -326,7 +349,9 @@ Labelling TextDecoder::decode(Span<const float> outputs) const {
 }
 
 std::string TextDecoder::text(Span<const float> outputs) const {
-  return alphabet_.text(decode(outputs).labels);
+  if (ctc_.beam == 1) return alphabet_.text(decode_greedy(outputs, alphabet_).labels);
+  const FrameProbabilities p(outputs, alphabet_.size());
+  return alphabet_.text(search_beam(p, alphabet_, ctc_, model_.get()).labels);
 }
 
 }  // namespace tailor::task

@@ -14,6 +14,7 @@
 namespace tailor::test {
 namespace {
 
+using testing::append_number;
 using testing::expect_error;
 using testing::sine;
 using testing::wav_bytes;
@@ -63,6 +64,35 @@ TEST_F(AudioFile, IsReadInPart) {
   expect_error(ErrorKind::Data, {"a.flac", "39000 to 41000", "40000"}, [&] {
     read_audio(flac, {39'000, 2'000}, 16000, part);
   });
+}
+
+TEST_F(AudioFile, ThatIsCutOffIsFoundBehindMetadata) {
+  const std::string plain = wav_bytes(std::vector<int16_t>(16'000, 3), 1, 16000);
+  constexpr size_t kData = 36;  // where the samples' chunk begins
+  std::string comments = "INFO";
+  for (int i = 0; i < 60; ++i) comments += std::string("ICMT\6\0\0\0words\0", 14);
+  std::string list = "LIST";
+  append_number(list, comments.size(), 4);
+  list += comments + std::string("note\3\0\0\0odd\0", 12);
+  const std::string commented = plain.substr(0, kData) + list + plain.substr(kData);
+  std::string large = std::string("RF64\xFF\xFF\xFF\xFFWAVE", 12) + "ds64";
+  append_number(large, 28, 4);
+  for (const uint64_t number : {36 + 36 + 32'000, 32'000, 16'000}) append_number(large, number, 8);
+  append_number(large, 0, 4);
+  large += plain.substr(12, kData - 12) + "data\xFF\xFF\xFF\xFF" + plain.substr(kData + 8);
+  for (const std::string& bytes : {plain, commented, large}) {
+    EXPECT_EQ(read_all(write("whole.wav", bytes), 16000).size(), 16'000U);
+    for (const size_t missing : {1, 16'000}) {
+      const std::string path = write("cut.wav", bytes.substr(0, bytes.size() - missing));
+      expect_error(ErrorKind::Data,
+                   {"cut.wav", "32000 bytes", "there are " + std::to_string(32'000 - missing)},
+                   [&] { probe_audio(path); });
+    }
+  }
+  // A program that writes as it hears does not know the length.
+  std::string live = plain.substr(0, kData + 4);
+  append_number(live, 0xFFFFFFFF, 4);
+  EXPECT_EQ(probe_audio(write("live.wav", live + plain.substr(kData + 8))).samples, 16'000);
 }
 
 TEST_F(AudioFile, ThatIsDamagedIsNamed) {

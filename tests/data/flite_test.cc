@@ -46,6 +46,17 @@ TEST(Sentences, AreAFunctionOfSeedAndNumberAndNeverTwice) {
   EXPECT_EQ(all.size(), 4000U);
 }
 
+TEST(Sentences, OfASeedAreTheSameWithEveryCompiler) {
+  EXPECT_EQ(
+      make_sentences(3, false, 0),
+      (std::vector<std::string>{"he painted two apples", "the dark ship moved this lazy garden",
+                                "my quiet stone laughed today"}));
+  EXPECT_EQ(
+      make_sentences(3, true, 0),
+      (std::vector<std::string>{"this apple drew his stone", "this bridge watched his green bell",
+                                "his stone stood under the stone"}));
+}
+
 /// The set, or nothing where this build or machine has no flite.
 std::optional<DataSplits> open_flite(int64_t train, int64_t test) {
   DataConfig config;

@@ -28,7 +28,8 @@ class Taiyaki : public ::testing::Test {
   std::string path() const { return path_join(folder_.path(), "mapped_reads.hdf5"); }
   static std::string name_of(int read) { return std::string(1, static_cast<char>('a' + read)); }
   /// Every 10 samples a base, from sample 3 on; the number of the base by 4 is what it is.
-  static void add_read(hid_t file, const std::string& name, int samples, int missing = 0) {
+  static void add_read(hid_t file, const std::string& name, int samples, int missing = 0,
+                       double range = 1000) {
     const Group read(make_group(file, "Reads/" + name));
     std::vector<int16_t> raw, bases;
     std::vector<int32_t> starts;
@@ -41,7 +42,7 @@ class Taiyaki : public ::testing::Test {
     set_row(read, "Dacs", raw, H5Z_FILTER_DEFLATE, {1});
     set_row(read, "Ref_to_signal", starts);
     set_row(read, "Reference", bases);
-    const std::pair<const char*, double> numbers[] = {{"range", 1000},
+    const std::pair<const char*, double> numbers[] = {{"range", range},
                                                       {"digitisation", 2000},
                                                       {"offset", 6},
                                                       {"shift_frompA", 80},
@@ -115,6 +116,18 @@ TEST_F(Taiyaki, ChunksOfAnUnusualNumberOfBasesAreLeftOut) {
       EXPECT_GT(labels.size(), 8U) << set->name(i);
     }
   }
+}
+
+TEST_F(Taiyaki, SamplesThatAreNoNumbersAreNamed) {
+  {
+    const File file(make_file(path()));
+    for (int i = 0; i < 12; ++i) add_read(file, name_of(i), 250, 0, 1e300);
+  }
+  const DataSplits data = open_data(config_);
+  const std::string read = data.train->name(0).substr(0, 7);
+  std::vector<float> samples;
+  expect_error(ErrorKind::Data, {"mapped_reads.hdf5", read, "range", "inf of sample"},
+               [&] { as_sequences(data.train)->read(0, samples); });
 }
 
 TEST_F(Taiyaki, WhatIsDamagedIsNamed) {

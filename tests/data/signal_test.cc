@@ -132,6 +132,23 @@ TEST(Signal, ChunksAnswerEveryFrameOnce) {
   }
 }
 
+TEST(Signal, NoAnswerIsGivenTwiceAndLessThanOneIsMissing) {
+  for (int64_t stride = 1; stride <= 5; ++stride) {
+    for (int64_t overlap = 0; overlap <= 20; ++overlap) {
+      for (const int64_t size : {21, 60, 61}) {
+        const auto chunks = plan_chunks(1000, size, overlap, stride);
+        for (size_t i = 1; i < chunks.size(); ++i) {
+          const int64_t end = chunks[i - 1].first + chunks[i - 1].end_frame * stride;
+          const int64_t missing = chunks[i].first + chunks[i].begin_frame * stride - end;
+          const bool whole = (i == 1 ? chunks[1].first : size - overlap) % stride == 0;
+          EXPECT_GE(missing, 0) << stride << " " << overlap << " " << size << " " << i;
+          EXPECT_LT(missing, whole ? 1 : stride) << stride << " " << overlap << " " << size;
+        }
+      }
+    }
+  }
+}
+
 TEST(Signal, TheFirstChunkHoldsTheStub) {
   // Bonito's own: 10,000 samples, chunks of 3,600 over 480: stub 160, three steps of 3,120.
   const auto chunks = plan_chunks(10000, 3600, 480, 3);

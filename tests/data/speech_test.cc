@@ -155,6 +155,21 @@ TEST_F(SpeechTree, IsWrittenAsItIsRead) {
   EXPECT_EQ(before, after);
 }
 
+TEST_F(SpeechTree, WithoutATestSetIsWrittenOnce) {
+  set("train-clean-5", 3);
+  set("dev-clean", 2);
+  TemporaryDirectory out;
+  config.root = folder.path();
+  const DataSplits data = open_data(config);
+  ASSERT_EQ(data.test, data.validation);
+  const std::string copy = path_join(out.path(), "copy");
+  write_librispeech(data, copy);
+  EXPECT_EQ(list_directory(path_join(copy, "LibriSpeech")),
+            (std::vector<std::string>{"dev", "train"}));
+  config.root = copy;
+  EXPECT_EQ(open_data(config).test->size(), 2);
+}
+
 struct Manifest : SpeechTree {
   Manifest() {
     config.name = "manifest";

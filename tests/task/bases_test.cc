@@ -91,11 +91,18 @@ TEST(Bases, OfNoFramesAreNone) {
   EXPECT_TRUE(decode_beam(Given({.9, .05, .03, .01, .01}, 5).answers(), 5, 0).labels.empty());
 }
 
+TEST(Bases, TheLikeliestOutputExtendsBelowTheThresholdToo) {
+  const Given given({.1, .4, .3, .1, .1, .4, .3, .1, .1, .1, .1, .1, .2, .4, .2}, 5);
+  EXPECT_EQ(text(decode_beam(given.answers(), 5, 0.5)), "AG");
+  EXPECT_EQ(text(decode_path(given.answers())), "AG");
+}
+
 TEST(Bases, OfWhatIsNoProbabilityAreAnError) {
   std::vector<double> p(15, 0.2);
-  const Given unlikely(p, 5);
-  expect_error(ErrorKind::Data, {"frame 0", "lower it"},
-               [&] { decode_beam(unlikely.answers(), 5, 0.5); });
+  p[10] = std::numeric_limits<double>::quiet_NaN();
+  const Given blank(p, 5);
+  expect_error(ErrorKind::Data, {"frame 2", "NaN"}, [&] { decode_beam(blank.answers(), 5, 0.1); });
+  p[10] = 0.2;
   p[12] = std::numeric_limits<double>::quiet_NaN();
   const Given undefined(p, 5);
   expect_error(ErrorKind::Data, {"frame 2", "NaN"},

@@ -227,6 +227,16 @@ TEST(Alignment, OfTheLikeliestPathIsThatPath) {
   }
 }
 
+TEST(Alignment, OfManyBlocksIsStillThatPath) {
+  const std::vector<float> logits = random_logits(4 * 5000, 77);
+  const Labelling greedy = decode_greedy(logits, letters());
+  Labelling aligned;
+  aligned.labels = greedy.labels;
+  align(logits, letters(), aligned);
+  EXPECT_EQ(aligned.first, greedy.first);
+  EXPECT_EQ(aligned.end, greedy.end);
+}
+
 TEST(Alignment, FramesOfALabellingAreInOrderAndItsOwn) {
   const std::vector<float> logits = random_logits(4 * 30, 5);
   Labelling l;

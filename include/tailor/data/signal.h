@@ -42,9 +42,12 @@ struct SignalChunk {
   int64_t begin_frame = 0, end_frame = 0;
 };
 /// Chunks of `size` samples, each `overlap` into the next, for a network that answers every
-/// `stride` samples. The first alone overlaps more, so that the last ends with the read; half of an
-/// overlap is answered by each side. A read shorter than a chunk is one chunk.
-/// Throws Config unless 0 <= overlap < size and stride >= 1.
+/// `stride` samples. The first alone overlaps more, so that the last ends with the read. Of an
+/// overlap the later chunk leaves out its first floor(overlap / 2 / stride) answers, and the
+/// earlier one answers up to there: nothing is answered twice. Where `stride` divides size -
+/// overlap, answers follow each other without a gap; else, and behind the first chunk, which the
+/// next one may leave at any sample, up to stride - 1 samples at a seam have none. A read shorter
+/// than a chunk is one chunk. Throws Config unless 0 <= overlap < size and stride >= 1.
 std::vector<SignalChunk> plan_chunks(int64_t samples, int64_t size, int64_t overlap,
                                      int64_t stride);
 /// The chunk's samples; a read shorter than `out` is repeated.

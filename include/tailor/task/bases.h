@@ -26,9 +26,9 @@ struct FrameAnswers {
 /// The most likely output of each frame (of equal ones the first); runs are one label, blanks none.
 BaseCall decode_path(const FrameAnswers& answers);
 /// The most likely of `beam` label sequences, whose probabilities sum over paths; labels below
-/// `threshold` at a frame extend none, blanks at or below it neither. A label's run is the frames
-/// from its own on in which it is the likeliest output. Throws Data of answers that are no
-/// probabilities (NaN) or leave no candidate.
+/// `threshold` at a frame extend none, blanks at or below it neither, but for a frame's likeliest
+/// output. A label's run is the frames from its own on in which it is the likeliest output. Throws
+/// Data of answers that are no probabilities (NaN).
 BaseCall decode_beam(const FrameAnswers& answers, int64_t beam, double threshold);
 
 /// Of a quality: -10 log10(1 - share), 40 at most, times scale, and bias; rounded, as a letter

@@ -53,6 +53,7 @@ class TextDecoder {
   TextDecoder(const Alphabet& alphabet, const CtcConfig& ctc);
   /// May be called from several threads.
   Labelling decode(Span<const float> outputs) const;
+  /// Its text alone: nothing is aligned.
   std::string text(Span<const float> outputs) const;
   const Alphabet& alphabet() const { return alphabet_; }
 
