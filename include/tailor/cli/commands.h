@@ -57,7 +57,7 @@ struct BasecallOptions : CommonOptions {
   std::optional<int64_t> beam;
   int64_t chunk = 0;  // samples; 0: the network's
   std::optional<int64_t> overlap;
-  bool normalised = false;           // the samples are not to be trimmed and normalised
+  bool normalised = false;  // the samples are not to be trimmed and normalised
   bool force = false;
 };
 
