@@ -8,6 +8,7 @@
 #include "support/designs.h"
 #include "support/expect_error.h"
 #include "support/frames.h"
+#include "support/networks.h"
 #include "support/rooms.h"
 #include "tailor/design/lower.h"
 #include "tailor/emulate/float64.h"
