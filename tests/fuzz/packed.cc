@@ -26,7 +26,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (opened.shape.size() > 10'000'000) return;  // only slow
     std::vector<uint8_t> pixels(static_cast<size_t>(opened.shape.size()));
     std::vector<float> values(pixels.size());
-    for (const Images& images : {opened.train, opened.test}) {
+    for (const Images& images : {as_images(opened.train), as_images(opened.test)}) {
       for (int64_t i = 0; i < images->size(); ++i) {
         if (images->pixel_type() == PixelType::U8) images->get(i, pixels);
         images->get_values(i, values);
