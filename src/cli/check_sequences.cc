@@ -12,6 +12,7 @@
 #include "tailor/core/strings.h"
 #include "tailor/core/threads.h"
 #include "tailor/data/speech.h"
+#include "tailor/task/sequences.h"
 
 namespace tailor::cli {
 namespace {
@@ -62,13 +63,6 @@ struct SplitFindings {
   std::vector<std::pair<std::string, std::string>> damaged;  // example, what
 };
 
-/// The answers that labels need: one each, and a blank between equal ones.
-int64_t answers_for(const std::vector<int64_t>& labels) {
-  auto needed = static_cast<int64_t>(labels.size());
-  for (size_t i = 1; i < labels.size(); ++i) needed += labels[i] == labels[i - 1] ? 1 : 0;
-  return needed;
-}
-
 class SequenceReader {
  public:
   SequenceReader(const DataConfig& config, int64_t classes)
@@ -92,7 +86,7 @@ class SequenceReader {
     m.too_long = speech && config_.speech.max_seconds > 0 &&
                  static_cast<double>(m.samples) >
                      config_.speech.max_seconds * static_cast<double>(features_rate());
-    m.unanswerable = labels.empty() || answers_for(labels) > answers(speech, m.samples);
+    m.unanswerable = labels.empty() || answers_needed(labels) > answers(speech, m.samples);
     m.symbols.assign(static_cast<size_t>(classes_), 0);
     for (const int64_t label : labels) ++m.symbols.at(static_cast<size_t>(label));
     const auto [low, high] = std::minmax_element(samples.begin(), samples.end());
@@ -110,10 +104,7 @@ class SequenceReader {
   /// Of a network of the usual stride, where augmentation shortens the example most.
   int64_t answers(bool speech, int64_t samples) const {
     if (!speech) return (samples + kSignalStride - 1) / kSignalStride;
-    const double fastest = config_.augments("speed") ? 1 + config_.speed.change : 1;
-    const int64_t frames =
-        features_.frames(static_cast<int64_t>(static_cast<double>(samples) / fastest));
-    return (frames + kSpeechStride - 1) / kSpeechStride;
+    return (features_.fewest_frames(samples) + kSpeechStride - 1) / kSpeechStride;
   }
 
   const DataConfig& config_;

@@ -1,3 +1,4 @@
+// Speech features and what training does to them: speed, dither, rectangles and masks.
 #include <algorithm>
 #include <cmath>
 
@@ -73,8 +74,10 @@ SpeechFeatures::SpeechFeatures(const DataConfig& config, int64_t seed) : seed_(s
   if (config.augments("dither")) dither_ = config.dither;
 }
 
-int64_t SpeechFeatures::most_frames(int64_t samples) const {
-  return frames(speed_ ? resampled_length(samples, 1 - speed_->change, 1) : samples);
+int64_t SpeechFeatures::fewest_frames(int64_t samples) const {
+  const int64_t fastest =
+      speed_ ? frames(resampled_length(samples, 1 + speed_->change, 1)) : int64_t{0};
+  return fastest > 0 ? fastest : frames(samples);  // what is too short keeps its speed
 }
 
 void SpeechFeatures::make(const SequenceDataset& set, int64_t index, std::optional<int64_t> epoch,

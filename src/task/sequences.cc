@@ -18,13 +18,6 @@ namespace {
 constexpr int64_t kPoolBatches = 16;
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 
-/// Answers that labels need: one each, and a blank between equal ones.
-int64_t answers_needed(const std::vector<int64_t>& labels) {
-  auto needed = static_cast<int64_t>(labels.size());
-  for (size_t i = 1; i < labels.size(); ++i) needed += labels[i] == labels[i - 1] ? 1 : 0;
-  return needed;
-}
-
 /// Answers of a training that diverges, which its loss says better: they are not decoded.
 bool is_diverged(const Answers& answers, int64_t examples, int64_t outputs) {
   if (answers.split == Split::Test) return false;
@@ -44,6 +37,12 @@ std::vector<int64_t> labels_of_row(const Batch& batch, int64_t row) {
 }
 
 }  // namespace
+
+int64_t answers_needed(const std::vector<int64_t>& labels) {
+  auto needed = static_cast<int64_t>(labels.size());
+  for (size_t i = 1; i < labels.size(); ++i) needed += labels[i] == labels[i - 1] ? 1 : 0;
+  return needed;
+}
 
 std::vector<float> log_softmax_rows(Span<const float> rows, int64_t outputs) {
   const auto n = static_cast<size_t>(outputs);
@@ -189,14 +188,8 @@ SpeechToText::SpeechToText(const DataSplits& data, const DataConfig& config, con
                            int64_t seed, const PositionsOf& positions)
     : SequenceTask(data, ctc, english_alphabet()),
       features_(config, seed),
-      decoder_(english_alphabet(), ctc),
-      fastest_(config.augments("speed") ? config.speed.change : 0) {
+      decoder_(english_alphabet(), ctc) {
   leave_out_unanswerable(positions);
-}
-
-int64_t SpeechToText::fewest_columns(const SequenceDataset& set, int64_t index) const {
-  return features_.frames(
-      static_cast<int64_t>(static_cast<double>(set.length(index)) / (1 + fastest_)));
 }
 
 std::vector<double> SpeechToText::tally(const Answers& answers, const Batch& batch) const {

@@ -23,8 +23,8 @@ class SpeechFeatures {
   int64_t frames(int64_t samples) const {
     return samples < log_mel_.fewest_samples() ? 0 : log_mel_.frames(samples);
   }
-  /// The most that augmentation (speed) makes of them.
-  int64_t most_frames(int64_t samples) const;
+  /// The fewest that augmentation (speed) makes of them.
+  int64_t fewest_frames(int64_t samples) const;
   /// Replaces `features` by frames × filters numbers, of mean 0 and deviation 1 in each filter.
   /// With an epoch they are augmented as in that one. Throws Data naming the file. Thread-safe.
   void make(const SequenceDataset& set, int64_t index, std::optional<int64_t> epoch,

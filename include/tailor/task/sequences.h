@@ -10,6 +10,8 @@
 
 namespace tailor::task {
 
+/// Answers that labels need: one each, and a blank between equal ones.
+int64_t answers_needed(const std::vector<int64_t>& labels);
 /// ln of the softmax of every row of `outputs` numbers. Throws Data if one is no number.
 std::vector<float> log_softmax_rows(Span<const float> rows, int64_t outputs);
 
@@ -71,11 +73,12 @@ class SpeechToText : public SequenceTask {
             std::vector<float>& columns) const override {
     features_.make(set, index, epoch, columns);
   }
-  int64_t fewest_columns(const SequenceDataset& set, int64_t index) const override;
+  int64_t fewest_columns(const SequenceDataset& set, int64_t index) const override {
+    return features_.fewest_frames(set.length(index));
+  }
 
   SpeechFeatures features_;
   TextDecoder decoder_;
-  double fastest_ = 0;  // largest share by which augmentation shortens an utterance
 };
 
 /// Words and characters of a corpus that were heard wrong; tally: {word edits, words, character
