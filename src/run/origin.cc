@@ -156,27 +156,30 @@ std::optional<Checkpoint> load_start(const RunConfig& config, const TrainConfig&
 void check_unseen(const RunConfig& config, const DataSplits& data, const Checkpoint& before,
                   const std::string& who) {
   const DataConfig theirs = read_run_config(before.config, who).data, &mine = config.data;
+  const char* units = data.kind == ExampleKind::Images   ? "images"
+                      : data.kind == ExampleKind::Speech ? "utterances"
+                                                         : "chunks";
   const std::string too_high =
       "the run starts from its weights, so validation accuracy reads too high and best.ckpt is "
       "chosen by it";
   if (is_imported(before)) {
     if (data.validation && !before.metrics.find("new_head")) {
       log_warn("train",
-               "{}: it was trained elsewhere; if that was with all of {}'s training images, "
-               "the {} validation images are among them: {}",
-               who, data.name, data.validation->size(), too_high);
+               "{}: it was trained elsewhere; if that was with all of {}'s training {}, the {} "
+               "validation {} are among them: {}",
+               who, data.name, units, data.validation->size(), units, too_high);
     }
     return;
   }
   if (theirs.name != mine.name || (mine.is_own() && theirs.root != mine.root)) {
     log_warn("train",
              "{}: it was trained on {} ({}), the run is on {} ({}): if it has seen the "
-             "run's validation or test images, their accuracy reads too high",
-             who, theirs.name, theirs.root, mine.name, mine.root);
+             "run's validation or test {}, their accuracy reads too high",
+             who, theirs.name, theirs.root, mine.name, mine.root, units);
     return;
   }
   if (traits_of(theirs).in_memory && theirs.seed != mine.seed) {
-    log_warn("train", "{}: its images are others, made of data.seed {}, the run's of {}", who,
+    log_warn("train", "{}: its {} are others, made of data.seed {}, the run's of {}", who, units,
              theirs.seed, mine.seed);
     return;
   }
@@ -189,9 +192,9 @@ void check_unseen(const RunConfig& config, const DataSplits& data, const Checkpo
   const DataSplits seen = open_data(there);
   if (const int64_t count = count_common(data.validation, seen); count > 0) {
     log_warn("train",
-             "{}: it was trained on {} of the run's {} validation images (its data.seed is "
+             "{}: it was trained on {} of the run's {} validation {} (its data.seed is "
              "{} and its data.validation {}, the run's {} and {}): {}",
-             who, count, data.validation->size(), theirs.seed, theirs.validation, mine.seed,
+             who, count, data.validation->size(), units, theirs.seed, theirs.validation, mine.seed,
              mine.validation, too_high);
   }
   // Only a folder's test images may be drawn from the training ones.
