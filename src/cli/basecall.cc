@@ -39,14 +39,15 @@ class Basecaller {
     }
   }
 
-  BaseCall call(RawRead read) const {
+  /// `where` names the read in messages.
+  BaseCall call(RawRead read, const std::string& where) const {
     if (!normalised_) {
-      normalise_read(read.samples, read.id);
+      normalise_read(read.samples, where);
     } else if (!std::all_of(read.samples.begin(), read.samples.end(),
                             [](float v) { return std::isfinite(v); })) {
-      fail(ErrorKind::Data, "{}: expected finite samples, got one that is none", read.id);
+      fail(ErrorKind::Data, "{}: expected finite samples, got one that is none", where);
     }
-    if (read.samples.empty()) fail(ErrorKind::Data, "{}: expected samples, got none", read.id);
+    if (read.samples.empty()) fail(ErrorKind::Data, "{}: expected samples, got none", where);
     const auto samples = static_cast<int64_t>(read.samples.size());
     const std::vector<SignalChunk> chunks = plan_chunks(samples, chunk_, overlap_, runner_.stride);
     std::vector<float> outputs;
@@ -88,6 +89,8 @@ class Basecaller {
 
 struct CallCounts {
   int64_t reads = 0, bases = 0, samples = 0, failed = 0;
+  int64_t empty = 0;        // of the reads those without a base, which have no record
+  std::string first_empty;  // where
 };
 
 std::string record_of(const std::string& id, const BaseCall& call, bool fastq) {
@@ -121,20 +124,24 @@ void call_file(const Basecaller& caller, const std::string& file, bool fastq, Re
                CallCounts& counts) {
   const auto reads = open_reads(file);
   for (int64_t i = 0; i < reads->size(); ++i) {
-    RawRead read;
     try {
-      read = reads->read(i);
+      RawRead read = reads->read(i);
       const auto samples = static_cast<int64_t>(read.samples.size());
-      const std::string id = read.id;
-      const BaseCall call = caller.call(std::move(read));
-      records.write(record_of(id, call, fastq));
+      const std::string id = read.id, where = fmt::format("{}: read {}", file, id);
+      const BaseCall call = caller.call(std::move(read), where);
+      // A record without bases is none that other programs read.
+      if (!call.labels.empty()) {
+        records.write(record_of(id, call, fastq));
+      } else if (counts.empty++ == 0) {
+        counts.first_empty = where;
+      }
       ++counts.reads;
       counts.bases += static_cast<int64_t>(call.labels.size());
       counts.samples += samples;
     } catch (const Error& e) {
       if (e.kind() != ErrorKind::Data) throw;
       ++counts.failed;
-      log_warn("cli", "{}", e.what());
+      log_warn("cli", "{}", with_file(file, e.what()));
     }
   }
 }
@@ -170,14 +177,19 @@ int run_basecall(const BasecallOptions& options) {
     } catch (const Error& e) {
       if (e.kind() != ErrorKind::Data && e.kind() != ErrorKind::Unsupported) throw;
       ++counts.failed;
-      log_warn("cli", "{}", e.what());
+      log_warn("cli", "{}", with_file(file, e.what()));
     }
   }
   records.commit();
+  if (counts.empty > 0) {
+    log_warn("cli", "{} of {} reads call to no bases and are left out; the first is {}",
+             counts.empty, counts.reads, counts.first_empty);
+  }
   if (options.json) {
     fmt::print("{}\n", Json::object({{"reads", counts.reads},
                                      {"bases", counts.bases},
                                      {"samples", counts.samples},
+                                     {"empty", counts.empty},
                                      {"failed", counts.failed},
                                      {"output", options.output}})
                            .dump(2));

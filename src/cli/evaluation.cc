@@ -89,10 +89,7 @@ void check_outputs(const EvaluateOptions& options) {
       fail(ErrorKind::Usage, "{} {}: expected a file name that ends in .csv{}", flag, path,
            confusion ? " or .svg" : "");
     }
-    if (is_directory(path) || (!options.force && path_exists(path))) {
-      fail(ErrorKind::Usage,
-           "{} {}: it exists already; name another file, or add --force to replace it", flag, path);
-    }
+    refuse_to_replace(flag, path, options.force);
   }
   if (!options.predictions.empty() && options.predictions == options.confusion) {
     fail(ErrorKind::Usage, "--predictions {}: it is --confusion's file too; name another",

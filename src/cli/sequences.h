@@ -35,6 +35,10 @@ class SequenceRunner {
 ExampleKind kind_of_checkpoint(const std::string& file);
 /// On LibTorch; "": the newest finished run. Throws Unsupported of a network on images.
 std::unique_ptr<SequenceRunner> open_sequence_network(const std::string& checkpoint);
+/// A message about a user's file, which names it.
+inline std::string with_file(const std::string& file, const std::string& message) {
+  return message.find(file) == std::string::npos ? file + ": " + message : message;
+}
 /// tailor evaluate: WER and CER, or alignment accuracy, on a split. Returns the exit code.
 int evaluate_sequences(SequenceRunner& runner, const EvaluateOptions& options);
 

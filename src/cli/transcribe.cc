@@ -167,8 +167,9 @@ int run_transcribe(const TranscribeOptions& options) {
     } catch (const Error& e) {
       if (e.kind() != ErrorKind::Data) throw;
       ++bad;
-      log_warn("cli", "{}", e.what());
-      if (options.json) answers.push_back(Json::object({{"file", file}, {"error", e.what()}}));
+      const std::string fault = with_file(file, e.what());
+      log_warn("cli", "{}", fault);
+      if (options.json) answers.push_back(Json::object({{"file", file}, {"error", fault}}));
     }
   }
   if (options.json) fmt::print("{}\n", answers.dump(2));

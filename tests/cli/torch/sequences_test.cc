@@ -149,21 +149,26 @@ TEST_F(SequenceCli, ReadsThatAreNoneAreNamedAndTheOthersCalled) {
   write_file(file("other.pod5"), "?");
   write_read("short.npy", {1, 2, 3});
   const std::vector<std::string> command = {
-      "basecall",     "junk.npy", "nowhere.npy", "other.pod5", "short.npy", "three.npy",  "one.npy",
-      "--checkpoint", "runs/r",   "--overlap",   "30",         "--output",  "calls.fastq"};
+      "basecall", "junk.npy",     "nowhere.npy", "other.pod5", "runs", "short.npy", "three.npy",
+      "one.npy",  "--checkpoint", "runs/r",      "--overlap",  "30",   "--output",  "calls.fastq"};
   for (const char* flag : {"", "--normalised"}) {
     std::vector<std::string> all = command;
     if (*flag) all.insert(all.end(), {flag, "--force", "--beam", "1"});
     const ProcessResult r = run(all);
     EXPECT_EQ(r.status, 4) << r.output;
-    testing::expect_words(r.output, {"junk.npy", "nowhere.npy", "other.pod5", "three_1",
-                                     *flag ? "4 reads or files" : "5 reads or files"});
+    testing::expect_words(
+        r.output, {"junk.npy", "nowhere.npy: No such file", "other.pod5",
+                   "runs: it is a folder; expected raw signal files", "three.npy: read three_1",
+                   *flag ? "5 reads or files" : "6 reads or files"});
     const auto records = fastq_records(read_file(file("calls.fastq")));
     std::vector<std::string> ids;
     for (const FastqRecord& record : records) ids.push_back(record.id);
     EXPECT_EQ(ids, *flag ? (std::vector<std::string>{"short", "three_0", "three_2", "one"})
                          : (std::vector<std::string>{"three_0", "three_2", "one"}));
   }
+  std::vector<std::string> into_folder = command;
+  into_folder.back() = "runs";
+  expect_failure(2, {"--output runs: it is a folder", "name one in it"}, into_folder);
   const std::string before = read_file(file("calls.fastq"));
   expect_failure(2, {"calls.fastq", "--force"}, command);
   EXPECT_EQ(read_file(file("calls.fastq")), before);
@@ -178,6 +183,27 @@ TEST_F(SequenceCli, ReadsThatAreNoneAreNamedAndTheOthersCalled) {
   ASSERT_EQ(fasta.size(), 3U);
   EXPECT_EQ(fasta[0], ">one");
   EXPECT_EQ(static_cast<int64_t>(fasta[1].size()), counts.at("bases").as_int());
+}
+
+/// A record without bases is none that FASTQ knows.
+TEST_F(SequenceCli, AReadWithoutBasesHasNoRecord) {
+  write_checkpoint("runs/r/last.ckpt", "current.json");
+  Checkpoint c = load_checkpoint(file("runs/r/last.ckpt"));
+  c.tensors.at("head.conv.bias").as<float>()[0] += 1000;  // of the blank
+  save_checkpoint(file("runs/r/last.ckpt"), c);
+  write_read("one.npy", testing::noise_samples(700, 1, 12));
+  write_read("two.npy", testing::noise_samples(800, 2, 12));
+  for (const char* format : {"fastq", "fasta"}) {
+    const ProcessResult r = run({"basecall", "one.npy", "two.npy", "--checkpoint", "runs/r",
+                                 "--format", format, "--output", "calls", "--force"});
+    EXPECT_EQ(r.status, 0) << r.output;
+    testing::expect_words(r.output, {"2 of 2 reads call to no bases", "one.npy: read one"});
+    EXPECT_EQ(read_file(file("calls")), "");
+  }
+  const Json counts =
+      json_of({"basecall", "one.npy", "--checkpoint", "runs/r", "--output", "calls", "--force"});
+  EXPECT_EQ(counts.at("empty").as_int(), 1);
+  EXPECT_EQ(counts.at("reads").as_int(), 1);
 }
 
 TEST_F(SequenceCli, ARunOnSpeechIsEvaluatedAsItWasTrained) {
@@ -299,16 +325,17 @@ TEST_F(SequenceCli, SoundsThatAreNoneAreNamedAndTheOthersHeard) {
   write_wav("short.wav", testing::noise_samples(20, 2));
   write_file(file("junk.wav"), "no sound");
   write_file(file("empty.wav"), "");
-  const std::vector<std::string> command = {"transcribe",  "junk.wav",     "a.wav",
-                                            "nowhere.wav", "empty.wav",    "short.wav",
-                                            "b.wav",       "--checkpoint", "runs/s"};
+  const std::vector<std::string> command = {"transcribe",   "junk.wav",  "a.wav", "nowhere.wav",
+                                            "empty.wav",    "short.wav", "b.wav", "runs",
+                                            "--checkpoint", "runs/s"};
   const ProcessResult r = run(command);
   EXPECT_EQ(r.status, 4) << r.output;
-  testing::expect_words(r.output, {"\na.wav: ", "\nb.wav: ", "junk.wav", "nowhere.wav", "empty.wav",
-                                   "short.wav", "4 of 6 files"});
+  testing::expect_words(
+      r.output, {"\na.wav: ", "\nb.wav: ", "junk.wav", "nowhere.wav: No such file", "empty.wav",
+                 "short.wav", "runs: it is a folder; expected audio files", "5 of 7 files"});
   const Json all = json_of(command, 4);
-  ASSERT_EQ(all.as_array().size(), 6U);
-  for (const size_t bad : {0U, 2U, 3U, 4U}) {
+  ASSERT_EQ(all.as_array().size(), 7U);
+  for (const size_t bad : {0U, 2U, 3U, 4U, 6U}) {
     EXPECT_NE(all.as_array()[bad].find("error"), nullptr) << bad;
     EXPECT_EQ(all.as_array()[bad].find("text"), nullptr) << bad;
   }
