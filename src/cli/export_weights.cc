@@ -1,6 +1,8 @@
 // tailor export --format safetensors: a network's weights for other programs, under their names
 // when a rule set is given. The header also says topology and preprocessing, so that nothing is
 // lost.
+#include <algorithm>
+
 #include "cli/source.h"
 #include "tailor/core/files.h"
 #include "tailor/core/strings.h"
@@ -33,6 +35,13 @@ int export_weights(const ExportOptions& options) {
     file.tensors = std::move(tensors);
   } else {
     const WeightRules rules = for_network(load_weight_rules(options.rules), c.network);
+    const std::string family = read_run_config(c.config, checkpoint).network.family;
+    if (family != "file" && std::count(rules.families.begin(), rules.families.end(), family) == 0) {
+      fail(ErrorKind::Usage,
+           "--rules {}: they name the weights of {}, and {} is a {}; leave --rules "
+           "out, or give rules of its own (tailor config rules)",
+           rules.name, join(rules.families, ", "), checkpoint, family);
+    }
     if (rules.layout != WeightLayout::Torch) {
       fail(ErrorKind::Unsupported,
            "--rules {}: its kernels are Keras'; expected rules of a PyTorch network", rules.name);

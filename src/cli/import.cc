@@ -559,6 +559,9 @@ int run_import(const ImportOptions& options) {
   verify_values(c.tensors, options.file);
   Json config = Json::object(
       {{"network", write_network_config(chosen.config)}, {"data", usual_data(chosen.network)}});
+  // As NeMo reads its own: a beam helps little without a language model.
+  if (data_source(config.at("data").at("name").as_string()).traits().kind == ExampleKind::Speech)
+    config.set("ctc", Json::object({{"beam", 1}}));
   override_data(config, options.set);
   const RunConfig run = read_run_config(config, "tailor import");
   c.config = write_run_config(run);

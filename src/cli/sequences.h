@@ -22,6 +22,7 @@ class SequenceRunner {
   virtual int64_t positions(int64_t columns) const = 0;
   /// What only this backend knows, of all that it ran.
   virtual void describe(Json& /*answer*/) const {}
+  virtual std::string remark(int64_t /*examples*/) const { return ""; }
 
   std::string title, backend, how;  // "runs/x/best.ckpt", "libtorch", "LibTorch, float32"
   ExampleKind kind = ExampleKind::Speech;

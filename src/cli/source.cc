@@ -265,6 +265,11 @@ DataConfig evaluation_data(const DataConfig& run, const EvaluateOptions& options
   return evaluation_config(run, {}, options).data;
 }
 
+std::string test_limit_text(const DataConfig& config, int64_t count) {
+  const bool limits = config.test_size == count && !traits_of(config).in_memory;
+  return limits ? " that data.test_size lets in" : "";
+}
+
 EvaluationConfig evaluation_config(const DataConfig& data, const CtcConfig& ctc,
                                    const EvaluateOptions& options) {
   RunConfig whole;

@@ -45,6 +45,29 @@ TEST_F(SequenceCli, ARunOnCurrentIsEvaluatedAsItWasTrained) {
   expect_failure(2, {"train.epochs", "data.*", "ctc.*"}, with({"--set", "train.epochs=1"}));
   expect_failure(3, {"ctc/beam"}, with({"--set", "ctc.beam=0"}));
   expect_failure(2, {"speech", "basecall"}, {"transcribe", "x.wav", "--checkpoint", "runs/a"});
+  expect_failure(
+      2, {"--rules torchvision", "resnet_imagenet", "is a quartznet"},
+      {"export", "--checkpoint", "runs/a", "--format", "safetensors", "--rules", "torchvision"});
+  const ProcessResult narrow = run(with({"--backend", "emulator", "--precision", "6,2"}));
+  EXPECT_EQ(narrow.status, 0) << narrow.output;
+  testing::expect_words(narrow.output, {" outputs overflowed their type, ", " an example"});
+}
+
+TEST_F(SequenceCli, ANetworkLaidOutForTheOtherKindIsSaid) {
+  const std::vector<std::string> train = {
+      "train",          "--config", "current.json",      "--set",   "teacher=null", "--set",
+      "train.epochs=1", "--set",    "surgery.kind=none", "--output"};
+  auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), train.begin(), train.end());
+    return run(more);
+  };
+  const char* const said = "network.quartznet.kind is speech";
+  const ProcessResult usual = with({"runs/u"}),
+                      other = with({"runs/o", "--set", "network.quartznet.kind=speech"});
+  EXPECT_EQ(usual.status, 0) << usual.output;
+  EXPECT_EQ(other.status, 0) << other.output;
+  EXPECT_EQ(usual.output.find(said), std::string::npos) << usual.output;
+  testing::expect_words(other.output, {said, "squiggle has "});
 }
 
 /// The third column of the predictions but the last.
