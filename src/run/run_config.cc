@@ -5,7 +5,6 @@
 #include <limits>
 
 #include "tailor/core/strings.h"
-#include "tailor/data/source.h"
 
 namespace tailor::run {
 namespace {
@@ -144,27 +143,9 @@ void describe(RecordVisitor& v, RunConfig& c) {
 
 namespace {
 
-/// A QuartzNet says which kind of sequences it is for; arrays do not say what they hold.
-void verify_kinds(const RunConfig& c, const std::string& source) {
-  const NetworkConfig network = resolve_network_config(c.network);
-  if (!network.quartznet) return;
-  const QuartzKind quartz = network.quartznet->kind;
-  const ExampleKind heard =
-      quartz == QuartzKind::Speech ? ExampleKind::Speech : ExampleKind::Signal;
-  const ExampleKind kind = traits_of(c.data).kind;
-  if (kind == heard || traits_of(c.data).arrays) return;
-  fail_config("/data/name",
-              fmt::format("{}, because the network is on {} (network.quartznet.kind is {}) and {} "
-                          "has {}",
-                          sets_of_kind(heard), words_of(heard), to_string(quartz), c.data.name,
-                          words_of(kind)),
-              fmt::format("\"{}\"", c.data.name), source);
-}
-
 void check(const RunConfig& c, const std::string& source) {
   auto number = [](int64_t n) { return std::to_string(n); };
   verify_config(c.network, source);
-  verify_kinds(c, source);
   verify_config(c.data, source);
   verify_config(c.ctc, source);
   bool planned = !c.surgery.plan.empty();
