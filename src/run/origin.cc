@@ -97,6 +97,12 @@ void check_finished(const Checkpoint& teacher, const std::string& file) {
   }
 }
 
+/// A network on sequences takes them of any length: it is as wide as the run's, not as those that
+/// its weights come from.
+void take_width(Checkpoint& c, const DataSplits& data) {
+  if (data.kind != ExampleKind::Images) c.network.input.width = data.shape.width;
+}
+
 /// How many of `images` are among the training images of `other`, by name.
 int64_t count_common(const ExampleSet& images, const DataSplits& other) {
   std::unordered_set<std::string> names;
@@ -148,6 +154,7 @@ std::optional<Checkpoint> load_start(const RunConfig& config, const TrainConfig&
   order_classes(data, start.class_names);
   verify_data_fits(data, start.network.input, start.network.classes(), "the start " + file,
                    start.class_names);
+  take_width(start, data);
   check_agreement(config, data, start, source, "the start " + file);
   if (file != last) check_same_skips(config, data, start.network, file, source);
   return start;
@@ -227,6 +234,7 @@ Checkpoint load_named_teacher(const RunConfig& config, DataSplits& data,
   order_classes(data, teacher.class_names);
   verify_data_fits(data, teacher.network.input, teacher.network.classes(), "the teacher " + file,
                    teacher.class_names);
+  take_width(teacher, data);
   check_agreement(config, data, teacher, source, "the teacher " + file);
   check_finished(teacher, file);
   check_bound(config, teacher, file);

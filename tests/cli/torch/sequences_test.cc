@@ -53,6 +53,20 @@ TEST_F(SequenceCli, ARunOnCurrentIsEvaluatedAsItWasTrained) {
   testing::expect_words(narrow.output, {" outputs overflowed their type, ", " an example"});
 }
 
+TEST_F(SequenceCli, WeightsOfShortChunksBeginARunOnLongOnes) {
+  const ProcessResult first = run(
+      {"train", "--config", "current.json", "--output", "runs/a", "--set", "surgery.kind=none"});
+  ASSERT_EQ(first.status, 0) << first.output;
+  const std::string teacher = "runs/a/last.ckpt";
+  for (const char* key : {"teacher.start=", "teacher.checkpoint="}) {
+    const std::string where = std::string("runs/") + key[8];
+    const ProcessResult r = run({"train", "--config", "current.json", "--output", where, "--set",
+                                 key + teacher, "--set", "data.signal.chunk=180"});
+    ASSERT_EQ(r.status, 0) << r.output;
+    EXPECT_EQ(load_checkpoint(file(where + "/last.ckpt")).network.input.width, 180);
+  }
+}
+
 TEST_F(SequenceCli, ANetworkLaidOutForTheOtherKindIsSaid) {
   const std::vector<std::string> train = {
       "train",          "--config", "current.json",      "--set",   "teacher=null", "--set",
