@@ -16,14 +16,17 @@
 namespace tailor::cli {
 namespace {
 
-/// Chunks that are run at once.
-constexpr int64_t kChunksAtOnce = 16;
+/// Chunks that are run at once, and samples of the largest.
+constexpr int64_t kChunksAtOnce = 16, kMostChunk = 1'000'000;
 
 class Basecaller {
  public:
   Basecaller(SequenceRunner& runner, const BasecallOptions& options, const CtcConfig& ctc)
       : runner_(runner), ctc_(ctc), normalised_(options.normalised) {
     chunk_ = options.chunk > 0 ? options.chunk : runner.input.width;
+    if (chunk_ > kMostChunk) {
+      fail(ErrorKind::Usage, "--chunk: expected at most {} samples, got {}", kMostChunk, chunk_);
+    }
     // Bonito's overlap, or what a shorter chunk has room for.
     overlap_ = options.overlap.value_or(std::min(int64_t{500}, chunk_ / 4));
     if (const int64_t answers = (chunk_ + runner.stride - 1) / runner.stride;
@@ -93,13 +96,17 @@ struct CallCounts {
   std::string first_empty;  // where
 };
 
-std::string record_of(const std::string& id, const BaseCall& call, bool fastq) {
+/// A record's name ends at its first blank.
+std::string record_of(std::string id, const BaseCall& call, bool fastq) {
+  for (char& c : id) {
+    if (static_cast<unsigned char>(c) <= ' ') c = '_';
+  }
   const std::string bases = base_alphabet().text(call.labels);
   return fastq ? fmt::format("@{}\n{}\n+\n{}\n", id, bases, quality_text(call))
                : fmt::format(">{}\n{}\n", id, bases);
 }
 
-/// The command's output: a file, whole or not there, or stdout.
+/// The command's output: a file of whole records, or stdout.
 class Records {
  public:
   explicit Records(const BasecallOptions& o) {
@@ -124,6 +131,7 @@ void call_file(const Basecaller& caller, const std::string& file, bool fastq, Re
                CallCounts& counts) {
   const auto reads = open_reads(file);
   for (int64_t i = 0; i < reads->size(); ++i) {
+    throw_if_interrupted();
     try {
       RawRead read = reads->read(i);
       const auto samples = static_cast<int64_t>(read.samples.size());
@@ -144,6 +152,30 @@ void call_file(const Basecaller& caller, const std::string& file, bool fastq, Re
       log_warn("cli", "{}", with_file(file, e.what()));
     }
   }
+}
+
+/// What was called before an interruption is kept; where nothing was, there is no file.
+void call_files(const Basecaller& caller, const BasecallOptions& options, Records& records,
+                CallCounts& counts) {
+  try {
+    for (const std::string& file : options.files) {
+      try {
+        call_file(caller, file, options.format == "fastq", records, counts);
+      } catch (const Error& e) {
+        if (e.kind() != ErrorKind::Data && e.kind() != ErrorKind::Unsupported) throw;
+        ++counts.failed;
+        log_warn("cli", "{}", with_file(file, e.what()));
+      }
+    }
+  } catch (const Interrupted&) {
+    if (counts.reads > 0 && !options.output.empty()) {
+      records.commit();
+      log_warn("cli", "stopped: {} has the {} reads that were called", options.output,
+               counts.reads);
+    }
+    throw;
+  }
+  if (counts.reads > 0 || counts.failed == 0) records.commit();
 }
 
 }  // namespace
@@ -171,16 +203,7 @@ int run_basecall(const BasecallOptions& options) {
   const Basecaller caller(*runner, options, ctc);
   Records records(options);
   CallCounts counts;
-  for (const std::string& file : options.files) {
-    try {
-      call_file(caller, file, options.format == "fastq", records, counts);
-    } catch (const Error& e) {
-      if (e.kind() != ErrorKind::Data && e.kind() != ErrorKind::Unsupported) throw;
-      ++counts.failed;
-      log_warn("cli", "{}", with_file(file, e.what()));
-    }
-  }
-  records.commit();
+  call_files(caller, options, records, counts);
   if (counts.empty > 0) {
     log_warn("cli", "{} of {} reads call to no bases and are left out; the first is {}",
              counts.empty, counts.reads, counts.first_empty);

@@ -436,7 +436,8 @@ void print_unfit(const SequenceFindings& f) {
           "{} of {} {} {}s have no {}s, or more than a network of stride {}{} gives answers: {}\n",
           with_commas(s.unanswerable), with_commas(s.examples), s.name, f.unit(), f.label_unit(),
           f.stride, f.supposed ? " (supposed; --config names a network)" : "",
-          training ? "training leaves them out" : "it cannot get them right");
+          training ? "training leaves them out"
+                   : "it gets them wrong, but for silence without a text");
     }
   }
 }

@@ -242,7 +242,9 @@ PreprocessingChoice choose_preprocessing(const ImportOptions& options, const Wei
     // channel's.
     for (std::vector<double>* values : {&p.mean, &p.deviation})
       if (values->size() == 1) values->resize(static_cast<size_t>(channels), values->front());
-    if (options.mean.empty() || options.deviation.empty()) choice.assumed = from;
+    // Features and current are normalised by themselves: nobody has to say how.
+    const bool images = data_source(data_name).traits().kind == ExampleKind::Images;
+    if (images && (options.mean.empty() || options.deviation.empty())) choice.assumed = from;
   }
   if (!options.mean.empty()) p.mean = options.mean;
   if (!options.deviation.empty()) p.deviation = options.deviation;

@@ -188,10 +188,6 @@ int evaluate_sequences(SequenceRunner& runner, const EvaluateOptions& options) {
   const std::string split_name = options.split.empty() ? "test" : options.split;
   const bool test = split_name == "test";
   const DataSplits data = test ? open_test_data(config.data) : open_data(config.data);
-  if (data.kind != runner.kind) {
-    fail(ErrorKind::Usage, "{}: it is a network on {}, the data set {} is one of {}", runner.title,
-         to_string(runner.kind), data.name, to_string(data.kind));
-  }
   verify_data_fits(data, runner.input, runner.classes, runner.title);
   const auto task = std::static_pointer_cast<const SequenceTask>(
       make_task(data, {}, config.data, config.ctc, config.data.seed));

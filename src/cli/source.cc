@@ -274,6 +274,7 @@ EvaluationConfig evaluation_config(const DataConfig& data, const CtcConfig& ctc,
                                    const EvaluateOptions& options) {
   RunConfig whole;
   whole.data = data;
+  whole.data.augment.clear();  // evaluation has none, and another kind of set knows other ones
   whole.ctc = ctc;
   Json json = write_run_config(whole);
   const bool sequences = traits_of(data).kind != ExampleKind::Images;

@@ -473,6 +473,7 @@ TEST_F(TrainCli, ANetworkOnSpeechIsDecodedAsItsOwnersDo) {
       read_run_config(load_checkpoint(file("speech/model.ckpt")).config, "");
   EXPECT_EQ(run_config.data.name, "librispeech");
   EXPECT_EQ(run_config.ctc.beam, 1);
+  EXPECT_EQ(r.output.find("assumed"), std::string::npos) << r.output;
 }
 
 }  // namespace

@@ -243,6 +243,29 @@ TEST_F(SequenceCli, AReadWithoutBasesHasNoRecord) {
   EXPECT_EQ(counts.at("reads").as_int(), 1);
 }
 
+TEST_F(SequenceCli, ReadsThatWereCalledBeforeAnInterruptionAreKept) {
+  write_checkpoint("runs/r/last.ckpt", "current.json");
+  constexpr int64_t kReads = 4000, kSamples = 600;
+  write_file(file("many reads.npy"),
+             testing::npy_bytes(
+                 "<f4", fmt::format("({}, {})", kReads, kSamples),
+                 testing::packed_bytes<float>(testing::noise_samples(kReads * kSamples, 1, 1))));
+  const ProcessResult r = run_until_written("INT", "calls.fastq*",
+                                            {"basecall", "many reads.npy", "--checkpoint", "runs/r",
+                                             "--normalised", "--output", "calls.fastq"});
+  EXPECT_EQ(r.status, 130) << r.output;
+  testing::expect_words(r.output, {"calls.fastq has the ", " reads that were called"});
+  const auto records = fastq_records(read_file(file("calls.fastq")));
+  ASSERT_GT(records.size(), 0U);
+  EXPECT_LT(static_cast<int64_t>(records.size()), kReads);
+  EXPECT_EQ(records[0].id, "many_reads_0");
+  expect_failure(4, {"nowhere.npy"},
+                 {"basecall", "nowhere.npy", "--checkpoint", "runs/r", "--output", "none.fastq"});
+  EXPECT_FALSE(path_exists(file("none.fastq")));
+  expect_failure(2, {"--chunk", "1000000"},
+                 {"basecall", "many reads.npy", "--checkpoint", "runs/r", "--chunk", "100000000"});
+}
+
 TEST_F(SequenceCli, ARunOnSpeechIsEvaluatedAsItWasTrained) {
   write_sounds();
   ProcessResult r = run({"train", "--config", "speech.json", "--output", "runs/s"});
@@ -263,6 +286,8 @@ TEST_F(SequenceCli, ARunOnSpeechIsEvaluatedAsItWasTrained) {
   ASSERT_EQ(lines.size(), 8U);
   EXPECT_EQ(lines[0], "index,example,said,heard,word_edits,words");
   EXPECT_EQ(lines[1].rfind("0,15.wav,no,", 0), 0U) << lines[1];
+  expect_failure(4, {"is a network on speech", "squiggle"},
+                 with({"--set", "data.name=squiggle", "--set", "data.test_size=5"}));
   expect_failure(2, {"--images", "tailor transcribe"}, with({"--images", "sounds"}));
   expect_failure(2, {"current", "transcribe"}, {"basecall", "x.npy", "--checkpoint", "runs/s"});
   const ProcessResult inspected = run({"inspect", "runs/s/last.ckpt"});
