@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "tailor/core/error.h"
+#include "tailor/core/strings.h"
 #include "tensors/printable.h"
 
 namespace tailor::tensors {
@@ -156,7 +157,9 @@ std::optional<NemoArchive> open_nemo(std::string_view bytes, const std::string& 
     }
   }
   if (has_weights) return found;
-  if (const std::string fault = fault_of(bytes); !fault.empty()) reader.bad(fault);
+  // Anything else by another name may be what it likes.
+  const std::string fault = has_extension(path, ".nemo") ? fault_of(bytes) : "";
+  if (!fault.empty()) reader.bad(fault);
   return std::nullopt;
 }
 
