@@ -146,10 +146,37 @@ bool reads_rows(const ops::Conv2d& a) { return a.groups == 1 && a.window.dilatio
 struct IntegerWeights {
   std::vector<WindowWeights> groups;
   std::vector<int64_t> bias;  // at the accumulator's fraction
+  /// Where int32 holds whatever is computed, skips and rounding included, of all groups.
+  std::optional<NarrowCast> narrow;
+  std::vector<int32_t> narrow_bias;
 };
 
+/// What skips add at most, at the accumulator's fraction, in magnitude.
+int64_t largest_skips(const Graph& graph, const Node& node, const ops::Conv2d& a) {
+  const int fraction = node.hardware.accumulator->fraction();
+  auto largest = [&](ValueId id) {
+    const FixedType& type = *graph.value(id).type;
+    return aligned(std::max(type.max_raw(), -type.min_raw()), type.fraction(), fraction);
+  };
+  int64_t sum = static_cast<int64_t>(a.window_skips.size()) * largest(node.inputs[0]);
+  for (size_t s = 1; s < node.inputs.size(); ++s) sum += largest(node.inputs[s]);
+  return sum;
+}
+
+void narrow_where_possible(const IntegerStage& stage, int64_t skips, IntegerWeights& weights) {
+  int64_t largest = 0, bias = 0;
+  for (const WindowWeights& w : weights.groups) {
+    if (!w.is_one_chunk()) return;
+    largest = std::max(largest, w.largest_sum);
+  }
+  for (int64_t b : weights.bias) bias = std::max(bias, std::abs(b));
+  weights.narrow = stage.caster->narrow(largest + bias + skips);
+  if (weights.narrow) weights.narrow_bias.assign(weights.bias.begin(), weights.bias.end());
+}
+
 /// `runs`: pieces of a window of consecutive elements of the map.
-void prepare_integers(IntegerStage& stage, const Graph& graph, const Node& node, int64_t runs) {
+void prepare_integers(IntegerStage& stage, const Graph& graph, const Node& node, int64_t runs,
+                      int64_t skips) {
   const StageLoop loop = stage_loop(graph, node);
   const FixedType& x = *graph.value(node.inputs[0]).type;
   const FixedType& acc = *node.hardware.accumulator;
@@ -166,16 +193,18 @@ void prepare_integers(IntegerStage& stage, const Graph& graph, const Node& node,
                "{}: accumulator fraction", node.name);
   for (int64_t& b : weights.bias)
     b = aligned(b, required_type(node.hardware.bias, node, "bias").fraction(), acc.fraction());
+  narrow_where_possible(stage, skips, weights);
   stage.weights = std::move(weights);
 }
 
 /// Of a window, a group reads whole rows if it is alone, else its channels of every tap.
 void prepare_conv2d(IntegerStage& stage, const Graph& graph, const Node& node) {
   const auto& a = node.as<ops::Conv2d>();
-  prepare_integers(stage, graph, node, reads_rows(a) ? a.window.kernel.height : a.window.taps());
+  prepare_integers(stage, graph, node, reads_rows(a) ? a.window.kernel.height : a.window.taps(),
+                   largest_skips(graph, node, a));
 }
 void prepare_dense(IntegerStage& stage, const Graph& graph, const Node& node) {
-  prepare_integers(stage, graph, node, 1);
+  prepare_integers(stage, graph, node, 1, 0);
 }
 
 /// The image with its pads, so that every window is runs of consecutive elements; one spare element
@@ -218,7 +247,10 @@ struct IntegerConv2d {
     std::vector<U> result(static_cast<size_t>(out.size()));
     // So many pixels share one pass over the weights that the largest layers' stay in the cache.
     const int64_t batch = std::min<int64_t>(256, out.pixels());
-    std::vector<int64_t> sums(static_cast<size_t>(batch * out.channels)), starts;
+    const bool narrow = std::is_same_v<U, int16_t> && weights.narrow;
+    const auto most = static_cast<size_t>(batch * out.channels);
+    std::vector<int64_t> sums(narrow ? 0 : most), starts;
+    std::vector<int32_t> narrow_sums(narrow ? most : 0);
     const int64_t read = in.channels / a.groups, outputs = out.channels / a.groups;
     std::vector<int> fractions;
     for (size_t s = 0; s < call.inputs.size(); ++s) fractions.push_back(call.type(s).fraction());
@@ -230,8 +262,23 @@ struct IntegerConv2d {
                          p % out.width * w.stride.width * in.channels);
       }
       for (int64_t g = 0; g < a.groups; ++g) {
-        window_sums(weights.groups[static_cast<size_t>(g)], padded.elements.data() + g * read,
-                    starts, runs, sums.data() + g * outputs, out.channels);
+        const WindowWeights& group = weights.groups[static_cast<size_t>(g)];
+        const T* const map = padded.elements.data() + g * read;
+        if constexpr (std::is_same_v<U, int16_t>) {
+          if (narrow) {
+            window_sums(group, map, starts, runs, weights.narrow_bias.data() + g * outputs,
+                        narrow_sums.data() + g * outputs, out.channels);
+            continue;
+          }
+        }
+        window_sums(group, map, starts, runs, sums.data() + g * outputs, out.channels);
+      }
+      if constexpr (std::is_same_v<U, int16_t>) {
+        if (narrow) {
+          finish_narrow(call, a, *weights.narrow, fractions, narrow_sums, first * out.channels,
+                        last * out.channels, result);
+          continue;
+        }
       }
       finish(call, a, weights.bias, fractions, sums, first * out.channels, last * out.channels,
              result);
@@ -240,6 +287,27 @@ struct IntegerConv2d {
   }
 
  private:
+  /// Skips, ReLU and the cast of the elements `first` to `last`, whose sums with bias are given.
+  static void finish_narrow(const IntegerCall<int16_t>& call, const ops::Conv2d& a,
+                            const NarrowCast& cast, const std::vector<int>& fractions,
+                            std::vector<int32_t>& sums, int64_t first, int64_t last,
+                            std::vector<int16_t>& result) {
+    const int fraction = call.node.hardware.accumulator->fraction();
+    std::vector<NarrowSkip> skips;
+    for (size_t s = 1; s < call.inputs.size(); ++s) {
+      skips.push_back(
+          {call.input(s).data() + first, static_cast<int32_t>(aligned(1, fractions[s], fraction))});
+    }
+    if (!a.window_skips.empty()) {
+      const auto times = static_cast<int64_t>(a.window_skips.size());
+      skips.push_back({call.input().data() + first,
+                       static_cast<int32_t>(times * aligned(1, fractions[0], fraction))});
+    }
+    call.overflows +=
+        finish_sums(Span<int32_t>(sums).subspan(0, static_cast<size_t>(last - first)), skips,
+                    a.relu, a.skips_after_activation, cast, result.data() + first);
+  }
+
   /// Bias, skips, ReLU and the cast of the elements `first` to `last`, whose sums are given.
   template <class U, class T>
   static void finish(const IntegerCall<T>& call, const ops::Conv2d& a,
