@@ -27,6 +27,9 @@ struct WindowWeights {
     return pairs_per_chunk > 0 && rows_per_chunk == rows && pairs_per_chunk == pairs_per_row;
   }
   int64_t largest_sum = 0;  // in magnitude, whatever the inputs are
+  /// The same of four int8, where inputs are bytes too, one chunk holds all and the CPU gains by
+  /// it.
+  std::vector<int32_t> quads;
 };
 
 /// `max_input` is the largest magnitude an input element can have.
@@ -44,6 +47,12 @@ void window_sums(const WindowWeights& w, const int32_t* map, Span<const int64_t>
 /// The same in 32 bits, each output's bias added. Only of weights in one chunk, where int32 holds
 /// `largest_sum` with the bias.
 void window_sums(const WindowWeights& w, const int16_t* map, Span<const int64_t> windows,
+                 Span<const int64_t> rows, const int32_t* bias, int32_t* sums, int64_t pitch);
+
+/// And with inputs that are kByteOffset larger, which is in the bias; only of weights with quads.
+/// The map must be readable three elements behind the last window.
+constexpr int32_t kByteOffset = 128;
+void window_sums(const WindowWeights& w, const uint8_t* map, Span<const int64_t> windows,
                  Span<const int64_t> rows, const int32_t* bias, int32_t* sums, int64_t pitch);
 
 /// What is added to sums, element by element: values times `factor`.

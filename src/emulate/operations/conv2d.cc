@@ -2,6 +2,7 @@
 // emulators.
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 
 #include "emulate/integer_kernels.h"
 #include "tailor/emulate/kernels.h"
@@ -149,6 +150,8 @@ struct IntegerWeights {
   /// Where int32 holds whatever is computed, skips and rounding included, of all groups.
   std::optional<NarrowCast> narrow;
   std::vector<int32_t> narrow_bias;
+  /// For inputs that are kByteOffset larger, where all groups have quads.
+  std::vector<int32_t> byte_bias;
 };
 
 /// What skips add at most, at the accumulator's fraction, in magnitude.
@@ -174,6 +177,29 @@ void narrow_where_possible(const IntegerStage& stage, int64_t skips, IntegerWeig
   if (weights.narrow) weights.narrow_bias.assign(weights.bias.begin(), weights.bias.end());
 }
 
+/// `raw`: [outputs][elements of a window].
+void take_bytes_where_possible(const IntegerStage& stage, const std::vector<int64_t>& raw,
+                               int64_t skips, IntegerWeights& weights) {
+  if (!weights.narrow) return;
+  int64_t largest = 0;
+  for (const WindowWeights& w : weights.groups) {
+    if (w.quads.empty()) return;
+    largest = std::max(largest, w.largest_sum);
+  }
+  std::vector<int32_t> bias;
+  const size_t elements = raw.size() / weights.bias.size();
+  int64_t most = 0;
+  for (size_t o = 0; o < weights.bias.size(); ++o) {
+    const auto first = raw.begin() + static_cast<std::ptrdiff_t>(o * elements);
+    const int64_t sum =
+        std::accumulate(first, first + static_cast<std::ptrdiff_t>(elements), int64_t{0});
+    const int64_t shifted = weights.bias[o] - kByteOffset * sum;
+    most = std::max(most, std::abs(shifted));
+    bias.push_back(static_cast<int32_t>(shifted));
+  }
+  if (stage.caster->narrow(2 * largest + most + skips)) weights.byte_bias = std::move(bias);
+}
+
 /// `runs`: pieces of a window of consecutive elements of the map.
 void prepare_integers(IntegerStage& stage, const Graph& graph, const Node& node, int64_t runs,
                       int64_t skips) {
@@ -194,6 +220,7 @@ void prepare_integers(IntegerStage& stage, const Graph& graph, const Node& node,
   for (int64_t& b : weights.bias)
     b = aligned(b, required_type(node.hardware.bias, node, "bias").fraction(), acc.fraction());
   narrow_where_possible(stage, skips, weights);
+  take_bytes_where_possible(stage, raw, skips, weights);
   stage.weights = std::move(weights);
 }
 
@@ -207,21 +234,23 @@ void prepare_dense(IntegerStage& stage, const Graph& graph, const Node& node) {
   prepare_integers(stage, graph, node, 1, 0);
 }
 
-/// The image with its pads, so that every window is runs of consecutive elements; one spare element
-/// for the pairwise kernel.
-template <class T>
+/// The image with its pads, so that every window is runs of consecutive elements, `offset` added to
+/// each; spare elements for kernels that read whole words.
+template <class E>
 struct PaddedImage {
-  PaddedImage(const T* image, const MapShape& in, const Window& w)
+  template <class T>
+  PaddedImage(const T* image, const MapShape& in, const Window& w, int offset)
       : pitch((in.width + w.pads.left + w.pads.right) * in.channels) {
     const int64_t rows = in.height + w.pads.top + w.pads.bottom, row = in.width * in.channels;
-    elements.resize(static_cast<size_t>(rows * pitch + 2), T{0});
+    elements.resize(static_cast<size_t>(rows * pitch + 4), static_cast<E>(offset));
     for (int64_t y = 0; y < in.height; ++y) {
-      std::copy_n(image + y * row, row,
-                  elements.data() + (y + w.pads.top) * pitch + w.pads.left * in.channels);
+      std::transform(image + y * row, image + (y + 1) * row,
+                     elements.data() + (y + w.pads.top) * pitch + w.pads.left * in.channels,
+                     [&](T v) { return static_cast<E>(v + offset); });
     }
   }
   int64_t pitch;  // elements of a row
-  std::vector<T> elements;
+  std::vector<E> elements;
 };
 
 /// Where a window's runs begin, from its first element on.
@@ -238,19 +267,31 @@ std::vector<int64_t> window_runs(const ops::Conv2d& a, int64_t pitch, int64_t ch
 struct IntegerConv2d {
   template <class U, class T>
   static std::vector<U> run(const IntegerCall<T>& call) {
-    const auto& a = call.node.template as<ops::Conv2d>();
     const auto& weights = std::any_cast<const IntegerWeights&>(call.stage.weights);
+    if constexpr (std::is_same_v<U, int16_t>) {
+      if (!weights.byte_bias.empty())
+        return run_on<U, T, uint8_t>(call, weights, &weights.byte_bias, kByteOffset);
+      if (weights.narrow) return run_on<U, T, T>(call, weights, &weights.narrow_bias, 0);
+    }
+    return run_on<U, T, T>(call, weights, nullptr, 0);
+  }
+
+ private:
+  /// Elements E of the padded map are inputs + `offset`. With a `narrow_bias` sums have 32 bits.
+  template <class U, class T, class E>
+  static std::vector<U> run_on(const IntegerCall<T>& call, const IntegerWeights& weights,
+                               const std::vector<int32_t>* narrow_bias, int offset) {
+    const auto& a = call.node.template as<ops::Conv2d>();
     const MapShape &in = call.in(), &out = call.out();
     const Window& w = a.window;
-    const PaddedImage<T> padded(call.input().data(), in, w);
+    const PaddedImage<E> padded(call.input().data(), in, w, offset);
     const std::vector<int64_t> runs = window_runs(a, padded.pitch, in.channels);
     std::vector<U> result(static_cast<size_t>(out.size()));
     // So many pixels share one pass over the weights that the largest layers' stay in the cache.
     const int64_t batch = std::min<int64_t>(256, out.pixels());
-    const bool narrow = std::is_same_v<U, int16_t> && weights.narrow;
     const auto most = static_cast<size_t>(batch * out.channels);
-    std::vector<int64_t> sums(narrow ? 0 : most), starts;
-    std::vector<int32_t> narrow_sums(narrow ? most : 0);
+    std::vector<int64_t> sums(narrow_bias ? 0 : most), starts;
+    std::vector<int32_t> narrow_sums(narrow_bias ? most : 0);
     const int64_t read = in.channels / a.groups, outputs = out.channels / a.groups;
     std::vector<int> fractions;
     for (size_t s = 0; s < call.inputs.size(); ++s) fractions.push_back(call.type(s).fraction());
@@ -263,30 +304,29 @@ struct IntegerConv2d {
       }
       for (int64_t g = 0; g < a.groups; ++g) {
         const WindowWeights& group = weights.groups[static_cast<size_t>(g)];
-        const T* const map = padded.elements.data() + g * read;
+        const E* const map = padded.elements.data() + g * read;
         if constexpr (std::is_same_v<U, int16_t>) {
-          if (narrow) {
-            window_sums(group, map, starts, runs, weights.narrow_bias.data() + g * outputs,
+          if (narrow_bias) {
+            window_sums(group, map, starts, runs, narrow_bias->data() + g * outputs,
                         narrow_sums.data() + g * outputs, out.channels);
             continue;
           }
         }
-        window_sums(group, map, starts, runs, sums.data() + g * outputs, out.channels);
+        if constexpr (std::is_same_v<E, T>)
+          window_sums(group, map, starts, runs, sums.data() + g * outputs, out.channels);
       }
+      const int64_t begin = first * out.channels, end = last * out.channels;
       if constexpr (std::is_same_v<U, int16_t>) {
-        if (narrow) {
-          finish_narrow(call, a, *weights.narrow, fractions, narrow_sums, first * out.channels,
-                        last * out.channels, result);
+        if (narrow_bias) {
+          finish_narrow(call, a, *weights.narrow, fractions, narrow_sums, begin, end, result);
           continue;
         }
       }
-      finish(call, a, weights.bias, fractions, sums, first * out.channels, last * out.channels,
-             result);
+      finish(call, a, weights.bias, fractions, sums, begin, end, result);
     }
     return result;
   }
 
- private:
   /// Skips, ReLU and the cast of the elements `first` to `last`, whose sums with bias are given.
   static void finish_narrow(const IntegerCall<int16_t>& call, const ops::Conv2d& a,
                             const NarrowCast& cast, const std::vector<int>& fractions,
