@@ -224,10 +224,14 @@ finish_sums(Span<int32_t> sums, Span<const NarrowSkip> skips, bool relu, bool re
   if (relu && !relu_first) {
     for (size_t i = 0; i < n; ++i) s[i] = std::max(s[i], 0);
   }
+  // Copies, and no branch: so compilers make vectors of it.
+  const int32_t half = cast.half, low = cast.min, high = cast.max, shift = cast.shift;
   int32_t overflows = 0;
   for (size_t i = 0; i < n; ++i) {
-    const int32_t q = (s[i] + cast.half) >> cast.shift, kept = std::clamp(q, cast.min, cast.max);
-    overflows += q != kept ? 1 : 0;
+    const int32_t q = (s[i] + half) >> shift;
+    int32_t kept = q > high ? high : q;
+    kept = kept < low ? low : kept;
+    overflows += static_cast<int32_t>(q != kept);
     outputs[i] = static_cast<int16_t>(kept);
   }
   return overflows;
