@@ -1,112 +1,95 @@
 #include "emulate/integer_kernels.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <limits>
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
+#include "emulate/word_kernels.h"
+#include "tailor/core/error.h"
 
 namespace tailor::emulate {
 namespace {
 
-constexpr int64_t kLanes = 8;          // int32 lanes of one vector
-constexpr int64_t kTile = 2 * kLanes;  // outputs computed together; the last tile may be kLanes
-constexpr int64_t kBlock = 4;          // windows computed together
-
-/// Rows and pairs whose products are summed in int32.
-struct Chunk {
-  int64_t first_row, last_row, first_pair, last_pair;
+/// Packed weights of one kind of words, and how many of them are summed in int32.
+struct PackedWords {
+  SumKernel kernel;
+  const std::vector<int32_t>& words;
+  int64_t per_row, rows_per_chunk, words_per_chunk;
 };
 
-/// One chunk of one tile for up to kBlock windows, scalar; the int32 sums cannot overflow
-/// (pack_window_weights saw to it). `weights` are the tile's, sums [window][kTile].
-void chunk_scalar(const int32_t* weights, int64_t pairs_per_row, int64_t lanes, const Chunk& c,
-                  const int16_t* const* windows, int64_t count, const int64_t* rows,
-                  int32_t* sums) {
-  for (int64_t p = 0; p < count; ++p) {
-    int32_t* out = sums + p * kTile;
-    std::fill(out, out + lanes, 0);
-    for (int64_t row = c.first_row; row < c.last_row; ++row) {
-      const int16_t* x = windows[p] + rows[row];
-      const int32_t* w = weights + (row * pairs_per_row + c.first_pair) * lanes;
-      for (int64_t pair = c.first_pair; pair < c.last_pair; ++pair, w += lanes) {
-        const int32_t x0 = x[2 * pair], x1 = x[2 * pair + 1];
-        for (int64_t o = 0; o < lanes; ++o)
-          out[o] += x0 * static_cast<int16_t>(w[o] & 0xffff) + x1 * (w[o] >> 16);
+/// The sums of all chunks, four windows at a time: use(first output, first window, windows, whether
+/// they are the windows' first, sums). `row_bytes`: where rows begin.
+template <class F>
+void for_each_chunk(const WindowWeights& w, const PackedWords& packed, const char* map,
+                    int64_t element_bytes, Span<const int64_t> windows, Span<const int64_t> rows,
+                    F use) {
+  const auto total = static_cast<int64_t>(windows.size());
+  std::vector<int64_t> row_bytes(rows.begin(), rows.end());
+  for (int64_t& row : row_bytes) row *= element_bytes;
+  int32_t partial[kSumBlock * kSumTile];
+  for (int64_t tile = 0; tile < w.outputs; tile += kSumTile) {
+    const int32_t* weights = packed.words.data() + tile * w.rows * packed.per_row;
+    const int64_t lanes = std::min(kSumTile, w.padded_outputs - tile);
+    for (int64_t p = 0; p < total; p += kSumBlock) {
+      const int64_t count = std::min(kSumBlock, total - p);
+      const char* block[kSumBlock];
+      for (int64_t i = 0; i < count; ++i)
+        block[i] = map + windows[static_cast<size_t>(p + i)] * element_bytes;
+      for (int64_t row = 0; row < w.rows; row += packed.rows_per_chunk) {
+        for (int64_t word = 0; word < packed.per_row; word += packed.words_per_chunk) {
+          const WordChunk chunk{row, std::min(row + packed.rows_per_chunk, w.rows), word,
+                                std::min(word + packed.words_per_chunk, packed.per_row)};
+          packed.kernel(weights, packed.per_row, lanes, chunk, block, count, row_bytes.data(),
+                        partial);
+          use(tile, p, count, row == 0 && word == 0, partial);
+        }
       }
     }
   }
 }
 
-#if defined(__x86_64__)
-template <int kWindows, bool kTwo>
-__attribute__((target("avx2"))) void block_avx2(const int32_t* weights, int64_t pairs_per_row,
-                                                const Chunk& c, const int16_t* const* windows,
-                                                const int64_t* rows, int32_t* sums) {
-  constexpr int64_t kWidth = kTwo ? kTile : kLanes;
-  __m256i acc[kWindows][2];
-  for (auto& pair : acc) pair[0] = pair[1] = _mm256_setzero_si256();
-  for (int64_t row = c.first_row; row < c.last_row; ++row) {
-    const int32_t* w = weights + (row * pairs_per_row + c.first_pair) * kWidth;
-    const int16_t* x[kWindows];
-    for (int p = 0; p < kWindows; ++p) x[p] = windows[p] + rows[row];
-    for (int64_t pair = c.first_pair; pair < c.last_pair; ++pair, w += kWidth) {
-      const __m256i w0 = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(w));
-      const __m256i w1 =
-          kTwo ? _mm256_loadu_si256(reinterpret_cast<const __m256i*>(w + kLanes)) : w0;
-      for (int p = 0; p < kWindows; ++p) {
-        int32_t both_x = 0;
-        __builtin_memcpy(&both_x, x[p] + 2 * pair, sizeof both_x);
-        const __m256i both = _mm256_set1_epi32(both_x);
-        acc[p][0] = _mm256_add_epi32(acc[p][0], _mm256_madd_epi16(both, w0));
-        if (kTwo) acc[p][1] = _mm256_add_epi32(acc[p][1], _mm256_madd_epi16(both, w1));
+PackedWords pairs_of(const WindowWeights& w) {
+  return {word_kernels().pairs, w.pairs, w.pairs_per_row, w.rows_per_chunk, w.pairs_per_chunk};
+}
+
+/// Sums of one chunk with their bias.
+void biased_sums(const WindowWeights& w, const PackedWords& packed, const char* map,
+                 int64_t element_bytes, Span<const int64_t> windows, Span<const int64_t> rows,
+                 const int32_t* bias, int32_t* sums, int64_t pitch) {
+  for_each_chunk(w, packed, map, element_bytes, windows, rows,
+                 [&](int64_t tile, int64_t first, int64_t count, bool, const int32_t* partial) {
+                   const int64_t outputs = std::min(kSumTile, w.outputs - tile);
+                   for (int64_t i = 0; i < count; ++i) {
+                     int32_t* out = sums + (first + i) * pitch + tile;
+                     for (int64_t o = 0; o < outputs; ++o)
+                       out[o] = partial[i * kSumTile + o] + bias[tile + o];
+                   }
+                 });
+}
+
+/// [tile of outputs][rows][words][outputs of the tile]; a word is `Count` elements.
+template <class Element, int64_t Count, class At>
+std::vector<int32_t> pack_words(const WindowWeights& w, At at) {
+  const int64_t per_row = (w.row_length + Count - 1) / Count;
+  std::vector<int32_t> words;
+  words.reserve(static_cast<size_t>(w.rows * per_row * w.padded_outputs));
+  for (int64_t tile = 0; tile < w.padded_outputs; tile += kSumTile) {
+    const int64_t lanes = std::min(kSumTile, w.padded_outputs - tile);
+    for (int64_t row = 0; row < w.rows; ++row) {
+      for (int64_t first = 0; first < w.row_length; first += Count) {
+        for (int64_t o = tile; o < tile + lanes; ++o) {
+          uint32_t word = 0;
+          for (int64_t i = 0; i < Count; ++i) {
+            const bool there = o < w.outputs && first + i < w.row_length;
+            const auto bits =
+                static_cast<std::make_unsigned_t<Element>>(there ? at(o, row, first + i) : 0);
+            word |= uint32_t{bits} << (i * 32 / Count);
+          }
+          words.push_back(static_cast<int32_t>(word));
+        }
       }
     }
   }
-  for (int p = 0; p < kWindows; ++p) {
-    auto* out = reinterpret_cast<__m256i*>(sums + p * kTile);
-    _mm256_storeu_si256(out, acc[p][0]);
-    if (kTwo) _mm256_storeu_si256(out + 1, acc[p][1]);
-  }
-}
-
-template <bool kTwo>
-__attribute__((target("avx2"))) void blocks_avx2(const int32_t* weights, int64_t pairs_per_row,
-                                                 const Chunk& c, const int16_t* const* windows,
-                                                 int64_t count, const int64_t* rows,
-                                                 int32_t* sums) {
-  if (count == kBlock) {
-    block_avx2<kBlock, kTwo>(weights, pairs_per_row, c, windows, rows, sums);
-  } else {
-    for (int64_t p = 0; p < count; ++p)
-      block_avx2<1, kTwo>(weights, pairs_per_row, c, windows + p, rows, sums + p * kTile);
-  }
-}
-
-void chunk_avx2(const int32_t* weights, int64_t pairs_per_row, int64_t lanes, const Chunk& c,
-                const int16_t* const* windows, int64_t count, const int64_t* rows, int32_t* sums) {
-  if (lanes == kTile) {
-    blocks_avx2<true>(weights, pairs_per_row, c, windows, count, rows, sums);
-  } else {
-    blocks_avx2<false>(weights, pairs_per_row, c, windows, count, rows, sums);
-  }
-}
-#endif
-
-using ChunkKernel = void (*)(const int32_t*, int64_t, int64_t, const Chunk&, const int16_t* const*,
-                             int64_t, const int64_t*, int32_t*);
-
-ChunkKernel chunk_kernel() {
-#if defined(__x86_64__)
-  // TAILOR_SCALAR is for tests: it makes a machine with AVX2 take the portable way.
-  static const ChunkKernel kernel =
-      __builtin_cpu_supports("avx2") && !std::getenv("TAILOR_SCALAR") ? chunk_avx2 : chunk_scalar;
-  return kernel;
-#else
-  return chunk_scalar;
-#endif
+  return words;
 }
 
 template <class T>
@@ -134,12 +117,13 @@ WindowWeights pack_window_weights(Span<const int64_t> weights, int64_t rows, int
   w.row_length = row_length;
   w.outputs = outputs;
   w.pairs_per_row = (row_length + 1) / 2;
-  w.padded_outputs = (outputs + kLanes - 1) / kLanes * kLanes;
+  w.padded_outputs = (outputs + kSumLanes - 1) / kSumLanes * kSumLanes;
   auto at = [&](int64_t o, int64_t row, int64_t i) {
     return weights[static_cast<size_t>((o * rows + row) * row_length + i)];
   };
   // Whether the sum of magnitudes of every chunk stays inside int32, whatever the inputs are.
-  const int64_t limit = std::numeric_limits<int32_t>::max() / max_input;
+  constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
+  const int64_t limit = kMost / max_input;
   auto fits = [&](int64_t group, int64_t pairs) {
     for (int64_t o = 0; o < outputs; ++o) {
       for (int64_t row = 0; row < rows; row += group) {
@@ -165,25 +149,23 @@ WindowWeights pack_window_weights(Span<const int64_t> weights, int64_t rows, int
       if (fits(1, pairs)) w.pairs_per_chunk = pairs;
     }
   }
+  for (int64_t o = 0; o < outputs; ++o) {
+    int64_t sum = 0;
+    for (int64_t i = 0; i < rows * row_length; ++i)
+      sum += std::abs(weights[static_cast<size_t>(o * rows * row_length + i)]) * max_input;
+    w.largest_sum = std::max(w.largest_sum, sum);
+  }
   if (w.pairs_per_chunk == 0) {
     w.by_output.assign(weights.begin(), weights.end());
     return w;
   }
-  w.pairs.reserve(static_cast<size_t>(rows * w.pairs_per_row * w.padded_outputs));
-  for (int64_t tile = 0; tile < w.padded_outputs; tile += kTile) {
-    const int64_t lanes = std::min(kTile, w.padded_outputs - tile);
-    for (int64_t row = 0; row < rows; ++row) {
-      for (int64_t pair = 0; pair < w.pairs_per_row; ++pair) {
-        for (int64_t o = tile; o < tile + lanes; ++o) {
-          auto bits = [&](int64_t i) {
-            return uint32_t{
-                static_cast<uint16_t>(o < outputs && i < row_length ? at(o, row, i) : 0)};
-          };
-          w.pairs.push_back(static_cast<int32_t>(bits(2 * pair) | bits(2 * pair + 1) << 16));
-        }
-      }
-    }
-  }
+  w.pairs = pack_words<int16_t, 2>(w, at);
+  const bool bytes = max_input <= 128 && std::all_of(weights.begin(), weights.end(), [](int64_t v) {
+                       return v >= -128 && v <= 127;
+                     });
+  // Inputs are offset to be without a sign, and so twice as large.
+  if (bytes && word_kernels().quads && w.is_one_chunk() && w.largest_sum <= kMost / 2)
+    w.quads = pack_words<int8_t, 4>(w, at);
   return w;
 }
 
@@ -193,37 +175,66 @@ void window_sums(const WindowWeights& w, const int16_t* map, Span<const int64_t>
     window_sums_exact(w, map, windows, rows, sums, pitch);
     return;
   }
-  const ChunkKernel kernel = chunk_kernel();
-  const auto total = static_cast<int64_t>(windows.size());
-  int32_t partial[kBlock * kTile];
-  for (int64_t tile = 0; tile < w.outputs; tile += kTile) {
-    const int32_t* weights = w.pairs.data() + tile * w.rows * w.pairs_per_row;
-    const int64_t lanes = std::min(kTile, w.padded_outputs - tile),
-                  outputs = std::min(kTile, w.outputs - tile);
-    for (int64_t p = 0; p < total; p += kBlock) {
-      const int64_t count = std::min(kBlock, total - p);
-      const int16_t* block[kBlock];
-      for (int64_t i = 0; i < count; ++i) block[i] = map + windows[static_cast<size_t>(p + i)];
-      for (int64_t row = 0; row < w.rows; row += w.rows_per_chunk) {
-        for (int64_t pair = 0; pair < w.pairs_per_row; pair += w.pairs_per_chunk) {
-          const Chunk chunk{row, std::min(row + w.rows_per_chunk, w.rows), pair,
-                            std::min(pair + w.pairs_per_chunk, w.pairs_per_row)};
-          kernel(weights, w.pairs_per_row, lanes, chunk, block, count, rows.data(), partial);
-          for (int64_t i = 0; i < count; ++i) {
-            int64_t* out = sums + (p + i) * pitch + tile;
-            const bool first = row == 0 && pair == 0;
-            for (int64_t o = 0; o < outputs; ++o)
-              out[o] = (first ? 0 : out[o]) + partial[i * kTile + o];
-          }
+  for_each_chunk(
+      w, pairs_of(w), reinterpret_cast<const char*>(map), 2, windows, rows,
+      [&](int64_t tile, int64_t first, int64_t count, bool begins, const int32_t* partial) {
+        const int64_t outputs = std::min(kSumTile, w.outputs - tile);
+        for (int64_t i = 0; i < count; ++i) {
+          int64_t* out = sums + (first + i) * pitch + tile;
+          for (int64_t o = 0; o < outputs; ++o)
+            out[o] = (begins ? 0 : out[o]) + partial[i * kSumTile + o];
         }
-      }
-    }
-  }
+      });
+}
+
+void window_sums(const WindowWeights& w, const int16_t* map, Span<const int64_t> windows,
+                 Span<const int64_t> rows, const int32_t* bias, int32_t* sums, int64_t pitch) {
+  TAILOR_CHECK(w.is_one_chunk(), "{} rows in a chunk", w.rows_per_chunk);
+  biased_sums(w, pairs_of(w), reinterpret_cast<const char*>(map), 2, windows, rows, bias, sums,
+              pitch);
+}
+
+void window_sums(const WindowWeights& w, const uint8_t* map, Span<const int64_t> windows,
+                 Span<const int64_t> rows, const int32_t* bias, int32_t* sums, int64_t pitch) {
+  TAILOR_CHECK(!w.quads.empty(), "no quads");
+  const int64_t per_row = (w.row_length + 3) / 4;
+  biased_sums(w, {word_kernels().quads, w.quads, per_row, w.rows, per_row},
+              reinterpret_cast<const char*>(map), 1, windows, rows, bias, sums, pitch);
 }
 
 void window_sums(const WindowWeights& w, const int32_t* map, Span<const int64_t> windows,
                  Span<const int64_t> rows, int64_t* sums, int64_t pitch) {
   window_sums_exact(w, map, windows, rows, sums, pitch);
+}
+
+#if defined(__x86_64__)
+__attribute__((target_clones("avx2", "default")))
+#endif
+int64_t
+finish_sums(Span<int32_t> sums, Span<const NarrowSkip> skips, bool relu, bool relu_first,
+            const NarrowCast& cast, int16_t* outputs) {
+  int32_t* const s = sums.data();
+  const size_t n = sums.size();
+  if (relu && relu_first) {
+    for (size_t i = 0; i < n; ++i) s[i] = std::max(s[i], 0);
+  }
+  for (const NarrowSkip& skip : skips) {
+    for (size_t i = 0; i < n; ++i) s[i] += skip.values[i] * skip.factor;
+  }
+  if (relu && !relu_first) {
+    for (size_t i = 0; i < n; ++i) s[i] = std::max(s[i], 0);
+  }
+  // Copies, and no branch: so compilers make vectors of it.
+  const int32_t half = cast.half, low = cast.min, high = cast.max, shift = cast.shift;
+  int32_t overflows = 0;
+  for (size_t i = 0; i < n; ++i) {
+    const int32_t q = (s[i] + half) >> shift;
+    int32_t kept = q > high ? high : q;
+    kept = kept < low ? low : kept;
+    overflows += static_cast<int32_t>(q != kept);
+    outputs[i] = static_cast<int16_t>(kept);
+  }
+  return overflows;
 }
 
 }  // namespace tailor::emulate

@@ -26,6 +26,14 @@ Caster::Caster(int from_fraction, const FixedType& to)
   half_ = fast_ ? int64_t{1} << (shift_ - 1) : 0;
 }
 
+std::optional<NarrowCast> Caster::narrow(int64_t largest) const {
+  constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
+  if (!fast_ || shift_ > 30 || largest > kMost - half_ || max_ > kMost || min_ < -kMost)
+    return std::nullopt;
+  return NarrowCast{shift_, static_cast<int32_t>(half_), static_cast<int32_t>(min_),
+                    static_cast<int32_t>(max_)};
+}
+
 void register_kernels(const Operation& operation, const Float64Kernel& float64,
                       const IntegerKernel& integer) {
   const bool added = kernel_registry().emplace(&operation, Kernels{float64, integer}).second;

@@ -324,5 +324,85 @@ TEST(WindowSums, EveryKernelIsExactAtItsLimits) {
   }
 }
 
+/// Sums, bias added, by every 32-bit kernel that the weights and this CPU allow.
+TEST(WindowSums, SumsOf32BitsAreThoseOf64) {
+  int64_t bytes = 0;
+  for (int64_t largest : {int64_t{127}, int64_t{1500}}) {
+    for (int64_t outputs : {1, 8, 11, 16, 40}) {
+      for (int64_t length : {1, 5, 6, 7, 8, 48}) {
+        const int64_t rows = 3, pixels = 7, step = 2, pitch = length + pixels * step;
+        std::vector<int64_t> weights, starts, runs;
+        for (int64_t i = 0; i < outputs * rows * length; ++i)
+          weights.push_back(i % 3 == 0 ? -largest - 1 : i % 7 == 0 ? largest : i % 5);
+        std::vector<int16_t> map(static_cast<size_t>(rows * pitch + 4));
+        for (size_t i = 0; i < map.size(); ++i)
+          map[i] = static_cast<int16_t>(i % 4 == 0   ? -128
+                                        : i % 4 == 1 ? 127
+                                                     : static_cast<int>(i % 9));
+        const WindowWeights w = pack_window_weights(weights, rows, length, outputs, 128, true);
+        ASSERT_TRUE(w.is_one_chunk());
+        for (int64_t p = 0; p < pixels; ++p) starts.push_back(p * step);
+        for (int64_t r = 0; r < rows; ++r) runs.push_back(r * pitch);
+        const auto n = static_cast<size_t>(pixels * outputs);
+        std::vector<int64_t> wide(n);
+        window_sums(w, map.data(), starts, runs, wide.data(), outputs);
+        std::vector<int32_t> bias, byte_bias, sums(n), byte_sums(n);
+        for (int64_t o = 0; o < outputs; ++o) {
+          int64_t sum = 0;
+          for (int64_t i = 0; i < rows * length; ++i)
+            sum += weights[static_cast<size_t>(o * rows * length + i)];
+          bias.push_back(static_cast<int32_t>(1000 - 3 * o));
+          byte_bias.push_back(static_cast<int32_t>(bias.back() - kByteOffset * sum));
+        }
+        window_sums(w, map.data(), starts, runs, bias.data(), sums.data(), outputs);
+        std::vector<uint8_t> byte_map;
+        for (int16_t v : map) byte_map.push_back(static_cast<uint8_t>(v + kByteOffset));
+        if (!w.quads.empty()) {
+          ++bytes;
+          window_sums(w, byte_map.data(), starts, runs, byte_bias.data(), byte_sums.data(),
+                      outputs);
+        }
+        EXPECT_TRUE(largest < 128 || w.quads.empty());
+        for (size_t i = 0; i < n; ++i) {
+          const int64_t expected = wide[i] + bias[i % static_cast<size_t>(outputs)];
+          ASSERT_EQ(sums[i], expected) << largest << " " << outputs << " " << length << " " << i;
+          if (!w.quads.empty()) {
+            ASSERT_EQ(byte_sums[i], expected) << outputs << " " << length;
+          }
+        }
+      }
+    }
+  }
+  if (bytes == 0) GTEST_SKIP() << "this CPU has no kernel for bytes";
+}
+
+TEST(FinishSums, IsTheCastOfEverySumWithItsSkips) {
+  const Caster caster(12, parse_fixed_type("ap_fixed<8,3,AP_RND,AP_SAT>"));
+  const NarrowCast narrow = caster.narrow(1 << 24).value();
+  EXPECT_FALSE(caster.narrow(int64_t{1} << 31).has_value());
+  EXPECT_FALSE(Caster(12, parse_fixed_type("ap_fixed<8,3>")).narrow(1).has_value());
+  std::vector<int16_t> skip(401), outputs(401);
+  for (size_t i = 0; i < skip.size(); ++i) skip[i] = static_cast<int16_t>(100 - i);
+  for (const bool relu : {false, true}) {
+    for (const bool first : {false, true}) {
+      std::vector<int32_t> sums;
+      for (int32_t i = 0; i < 401; ++i) sums.push_back((i - 200) * 297);
+      const std::vector<int32_t> before = sums;
+      const std::vector<NarrowSkip> skips = {{skip.data(), 32}, {skip.data(), 1}};
+      const int64_t overflowed = finish_sums(sums, skips, relu, first, narrow, outputs.data());
+      int64_t expected_overflows = 0;
+      for (size_t i = 0; i < before.size(); ++i) {
+        int64_t v = before[i];
+        if (relu && first) v = std::max<int64_t>(v, 0);
+        v += 33 * skip[i];
+        if (relu && !first) v = std::max<int64_t>(v, 0);
+        ASSERT_EQ(outputs[i], caster(v, expected_overflows)) << i << " " << relu << first;
+      }
+      EXPECT_EQ(overflowed, expected_overflows);
+      EXPECT_GT(overflowed, 0);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace tailor::test

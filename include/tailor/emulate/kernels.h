@@ -37,6 +37,12 @@ struct Float64Kernel {
                   const Float64WeightChange& change) = nullptr;
 };
 
+/// Half up, a shift to the right, saturation: what a cast is where 32 bits hold all that it sees.
+struct NarrowCast {
+  int shift = 0;
+  int32_t half = 0, min = 0, max = 0;
+};
+
 /// A cast with its common cases (round half up, saturate, a shift inside the word) inlined; the
 /// rest goes to cast_raw.
 class Caster {
@@ -61,6 +67,9 @@ class Caster {
     overflows += overflowed ? 1 : 0;
     return q;
   }
+
+  /// Of values up to `largest` in magnitude; none if another kind of cast, or 32 bits are too few.
+  std::optional<NarrowCast> narrow(int64_t largest) const;
 
  private:
   FixedType to_;

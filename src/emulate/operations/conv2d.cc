@@ -2,6 +2,7 @@
 // emulators.
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 
 #include "emulate/integer_kernels.h"
 #include "tailor/emulate/kernels.h"
@@ -146,10 +147,62 @@ bool reads_rows(const ops::Conv2d& a) { return a.groups == 1 && a.window.dilatio
 struct IntegerWeights {
   std::vector<WindowWeights> groups;
   std::vector<int64_t> bias;  // at the accumulator's fraction
+  /// Where int32 holds whatever is computed, skips and rounding included, of all groups.
+  std::optional<NarrowCast> narrow;
+  std::vector<int32_t> narrow_bias;
+  /// For inputs that are kByteOffset larger, where all groups have quads.
+  std::vector<int32_t> byte_bias;
 };
 
+/// What skips add at most, at the accumulator's fraction, in magnitude.
+int64_t largest_skips(const Graph& graph, const Node& node, const ops::Conv2d& a) {
+  const int fraction = node.hardware.accumulator->fraction();
+  auto largest = [&](ValueId id) {
+    const FixedType& type = *graph.value(id).type;
+    return aligned(std::max(type.max_raw(), -type.min_raw()), type.fraction(), fraction);
+  };
+  int64_t sum = static_cast<int64_t>(a.window_skips.size()) * largest(node.inputs[0]);
+  for (size_t s = 1; s < node.inputs.size(); ++s) sum += largest(node.inputs[s]);
+  return sum;
+}
+
+void narrow_where_possible(const IntegerStage& stage, int64_t skips, IntegerWeights& weights) {
+  int64_t largest = 0, bias = 0;
+  for (const WindowWeights& w : weights.groups) {
+    if (!w.is_one_chunk()) return;
+    largest = std::max(largest, w.largest_sum);
+  }
+  for (int64_t b : weights.bias) bias = std::max(bias, std::abs(b));
+  weights.narrow = stage.caster->narrow(largest + bias + skips);
+  if (weights.narrow) weights.narrow_bias.assign(weights.bias.begin(), weights.bias.end());
+}
+
+/// `raw`: [outputs][elements of a window].
+void take_bytes_where_possible(const IntegerStage& stage, const std::vector<int64_t>& raw,
+                               int64_t skips, IntegerWeights& weights) {
+  if (!weights.narrow) return;
+  int64_t largest = 0;
+  for (const WindowWeights& w : weights.groups) {
+    if (w.quads.empty()) return;
+    largest = std::max(largest, w.largest_sum);
+  }
+  std::vector<int32_t> bias;
+  const size_t elements = raw.size() / weights.bias.size();
+  int64_t most = 0;
+  for (size_t o = 0; o < weights.bias.size(); ++o) {
+    const auto first = raw.begin() + static_cast<std::ptrdiff_t>(o * elements);
+    const int64_t sum =
+        std::accumulate(first, first + static_cast<std::ptrdiff_t>(elements), int64_t{0});
+    const int64_t shifted = weights.bias[o] - kByteOffset * sum;
+    most = std::max(most, std::abs(shifted));
+    bias.push_back(static_cast<int32_t>(shifted));
+  }
+  if (stage.caster->narrow(2 * largest + most + skips)) weights.byte_bias = std::move(bias);
+}
+
 /// `runs`: pieces of a window of consecutive elements of the map.
-void prepare_integers(IntegerStage& stage, const Graph& graph, const Node& node, int64_t runs) {
+void prepare_integers(IntegerStage& stage, const Graph& graph, const Node& node, int64_t runs,
+                      int64_t skips) {
   const StageLoop loop = stage_loop(graph, node);
   const FixedType& x = *graph.value(node.inputs[0]).type;
   const FixedType& acc = *node.hardware.accumulator;
@@ -166,33 +219,38 @@ void prepare_integers(IntegerStage& stage, const Graph& graph, const Node& node,
                "{}: accumulator fraction", node.name);
   for (int64_t& b : weights.bias)
     b = aligned(b, required_type(node.hardware.bias, node, "bias").fraction(), acc.fraction());
+  narrow_where_possible(stage, skips, weights);
+  take_bytes_where_possible(stage, raw, skips, weights);
   stage.weights = std::move(weights);
 }
 
 /// Of a window, a group reads whole rows if it is alone, else its channels of every tap.
 void prepare_conv2d(IntegerStage& stage, const Graph& graph, const Node& node) {
   const auto& a = node.as<ops::Conv2d>();
-  prepare_integers(stage, graph, node, reads_rows(a) ? a.window.kernel.height : a.window.taps());
+  prepare_integers(stage, graph, node, reads_rows(a) ? a.window.kernel.height : a.window.taps(),
+                   largest_skips(graph, node, a));
 }
 void prepare_dense(IntegerStage& stage, const Graph& graph, const Node& node) {
-  prepare_integers(stage, graph, node, 1);
+  prepare_integers(stage, graph, node, 1, 0);
 }
 
-/// The image with its pads, so that every window is runs of consecutive elements; one spare element
-/// for the pairwise kernel.
-template <class T>
+/// The image with its pads, so that every window is runs of consecutive elements, `offset` added to
+/// each; spare elements for kernels that read whole words.
+template <class E>
 struct PaddedImage {
-  PaddedImage(const T* image, const MapShape& in, const Window& w)
+  template <class T>
+  PaddedImage(const T* image, const MapShape& in, const Window& w, int offset)
       : pitch((in.width + w.pads.left + w.pads.right) * in.channels) {
     const int64_t rows = in.height + w.pads.top + w.pads.bottom, row = in.width * in.channels;
-    elements.resize(static_cast<size_t>(rows * pitch + 2), T{0});
+    elements.resize(static_cast<size_t>(rows * pitch + 4), static_cast<E>(offset));
     for (int64_t y = 0; y < in.height; ++y) {
-      std::copy_n(image + y * row, row,
-                  elements.data() + (y + w.pads.top) * pitch + w.pads.left * in.channels);
+      std::transform(image + y * row, image + (y + 1) * row,
+                     elements.data() + (y + w.pads.top) * pitch + w.pads.left * in.channels,
+                     [&](T v) { return static_cast<E>(v + offset); });
     }
   }
   int64_t pitch;  // elements of a row
-  std::vector<T> elements;
+  std::vector<E> elements;
 };
 
 /// Where a window's runs begin, from its first element on.
@@ -209,16 +267,31 @@ std::vector<int64_t> window_runs(const ops::Conv2d& a, int64_t pitch, int64_t ch
 struct IntegerConv2d {
   template <class U, class T>
   static std::vector<U> run(const IntegerCall<T>& call) {
-    const auto& a = call.node.template as<ops::Conv2d>();
     const auto& weights = std::any_cast<const IntegerWeights&>(call.stage.weights);
+    if constexpr (std::is_same_v<U, int16_t>) {
+      if (!weights.byte_bias.empty())
+        return run_on<U, T, uint8_t>(call, weights, &weights.byte_bias, kByteOffset);
+      if (weights.narrow) return run_on<U, T, T>(call, weights, &weights.narrow_bias, 0);
+    }
+    return run_on<U, T, T>(call, weights, nullptr, 0);
+  }
+
+ private:
+  /// Elements E of the padded map are inputs + `offset`. With a `narrow_bias` sums have 32 bits.
+  template <class U, class T, class E>
+  static std::vector<U> run_on(const IntegerCall<T>& call, const IntegerWeights& weights,
+                               const std::vector<int32_t>* narrow_bias, int offset) {
+    const auto& a = call.node.template as<ops::Conv2d>();
     const MapShape &in = call.in(), &out = call.out();
     const Window& w = a.window;
-    const PaddedImage<T> padded(call.input().data(), in, w);
+    const PaddedImage<E> padded(call.input().data(), in, w, offset);
     const std::vector<int64_t> runs = window_runs(a, padded.pitch, in.channels);
     std::vector<U> result(static_cast<size_t>(out.size()));
     // So many pixels share one pass over the weights that the largest layers' stay in the cache.
     const int64_t batch = std::min<int64_t>(256, out.pixels());
-    std::vector<int64_t> sums(static_cast<size_t>(batch * out.channels)), starts;
+    const auto most = static_cast<size_t>(batch * out.channels);
+    std::vector<int64_t> sums(narrow_bias ? 0 : most), starts;
+    std::vector<int32_t> narrow_sums(narrow_bias ? most : 0);
     const int64_t read = in.channels / a.groups, outputs = out.channels / a.groups;
     std::vector<int> fractions;
     for (size_t s = 0; s < call.inputs.size(); ++s) fractions.push_back(call.type(s).fraction());
@@ -230,16 +303,51 @@ struct IntegerConv2d {
                          p % out.width * w.stride.width * in.channels);
       }
       for (int64_t g = 0; g < a.groups; ++g) {
-        window_sums(weights.groups[static_cast<size_t>(g)], padded.elements.data() + g * read,
-                    starts, runs, sums.data() + g * outputs, out.channels);
+        const WindowWeights& group = weights.groups[static_cast<size_t>(g)];
+        const E* const map = padded.elements.data() + g * read;
+        if constexpr (std::is_same_v<U, int16_t>) {
+          if (narrow_bias) {
+            window_sums(group, map, starts, runs, narrow_bias->data() + g * outputs,
+                        narrow_sums.data() + g * outputs, out.channels);
+            continue;
+          }
+        }
+        if constexpr (std::is_same_v<E, T>)
+          window_sums(group, map, starts, runs, sums.data() + g * outputs, out.channels);
       }
-      finish(call, a, weights.bias, fractions, sums, first * out.channels, last * out.channels,
-             result);
+      const int64_t begin = first * out.channels, end = last * out.channels;
+      if constexpr (std::is_same_v<U, int16_t>) {
+        if (narrow_bias) {
+          finish_narrow(call, a, *weights.narrow, fractions, narrow_sums, begin, end, result);
+          continue;
+        }
+      }
+      finish(call, a, weights.bias, fractions, sums, begin, end, result);
     }
     return result;
   }
 
- private:
+  /// Skips, ReLU and the cast of the elements `first` to `last`, whose sums with bias are given.
+  static void finish_narrow(const IntegerCall<int16_t>& call, const ops::Conv2d& a,
+                            const NarrowCast& cast, const std::vector<int>& fractions,
+                            std::vector<int32_t>& sums, int64_t first, int64_t last,
+                            std::vector<int16_t>& result) {
+    const int fraction = call.node.hardware.accumulator->fraction();
+    std::vector<NarrowSkip> skips;
+    for (size_t s = 1; s < call.inputs.size(); ++s) {
+      skips.push_back(
+          {call.input(s).data() + first, static_cast<int32_t>(aligned(1, fractions[s], fraction))});
+    }
+    if (!a.window_skips.empty()) {
+      const auto times = static_cast<int64_t>(a.window_skips.size());
+      skips.push_back({call.input().data() + first,
+                       static_cast<int32_t>(times * aligned(1, fractions[0], fraction))});
+    }
+    call.overflows +=
+        finish_sums(Span<int32_t>(sums).subspan(0, static_cast<size_t>(last - first)), skips,
+                    a.relu, a.skips_after_activation, cast, result.data() + first);
+  }
+
   /// Bias, skips, ReLU and the cast of the elements `first` to `last`, whose sums are given.
   template <class U, class T>
   static void finish(const IntegerCall<T>& call, const ops::Conv2d& a,

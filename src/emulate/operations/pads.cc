@@ -57,14 +57,17 @@ struct IntegerShortcut {
   static std::vector<U> run(const IntegerCall<T>& call) {
     const auto& a = call.node.template as<ops::ShortcutPad>();
     const MapShape &in = call.in(), &out = call.out();
-    return call.template cast_each<U>([&](size_t i) -> int64_t {
-      const auto index = static_cast<int64_t>(i);
-      const int64_t c = index % out.channels - a.channel_offset,
-                    x = index / out.channels % out.width, row = index / out.channels / out.width;
-      if (c < 0 || c >= in.channels) return 0;
-      return call.input()[static_cast<size_t>(
-          (row * a.stride.height * in.width + x * a.stride.width) * in.channels + c)];
-    });
+    std::vector<U> y(static_cast<size_t>(out.size()), U{0});
+    for (int64_t oy = 0; oy < out.height; ++oy) {
+      for (int64_t ox = 0; ox < out.width; ++ox) {
+        const auto* from = call.input().data() +
+                           (oy * a.stride.height * in.width + ox * a.stride.width) * in.channels;
+        U* to = y.data() + (oy * out.width + ox) * out.channels + a.channel_offset;
+        for (int64_t c = 0; c < in.channels; ++c)
+          to[c] = static_cast<U>((*call.stage.caster)(from[c], call.overflows));
+      }
+    }
+    return y;
   }
 };
 
