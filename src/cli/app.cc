@@ -223,6 +223,10 @@ void setup_export(CLI::App& app, ExportOptions& o) {
                  "Project folder (default projects/RUN-wWiI-LAYOUT), or RUN.safetensors")
       ->type_name("DIR");
   app.add_flag("--force", o.force, "Replace the project folder if it exists");
+  app.add_option("--target", o.hardware.target,
+                 "ip (default): a core with two AXI streams; kernel: that core between a loader "
+                 "and a storer, with what links it for the card and a host program")
+      ->type_name("KIND");
   app.add_flag("--allow-oversize", o.allow_oversize,
                "Write a project that the card or its tool cannot build");
   add_precision(app, o.hardware);
@@ -364,6 +368,7 @@ std::vector<std::string> flag_values(const std::string& name, const std::string&
   if (name == "--rules") return weight_rule_names();
   if (name == "--layout") return texts(enumerator_names<Layout>());
   if (name == "--backend") return texts(enumerator_names<HlsBackend>());
+  if (name == "--target") return texts(enumerator_names<HlsPackage>());
   if (name == "--rounding") return texts(enumerator_names<Rounding>());
   if (name == "--overflow") return texts(enumerator_names<Overflow>());
   if (name == "--fpga") return device_names();
@@ -408,6 +413,11 @@ ProgramDescription describe_program(const CLI::App& app) {
     program.commands.push_back(std::move(command));
   }
   return program;
+}
+
+void setup_completion(CLI::App& app, std::string& shell) {
+  app.add_option("shell", shell, "bash (default), zsh, fish")
+      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
 }
 
 using Commands = std::vector<std::pair<const CLI::App*, std::function<int()>>>;
@@ -476,10 +486,10 @@ Commands add_commands(CLI::App& app, AllOptions& o) {
           "CPU, threads, LibTorch, BLAS, GPU: what is there, what is missing and what that costs",
           [&] { return run_env(o.env); }),
       o.env);
-  add("completion", "Completion for a shell: bash, zsh or fish",
-      [&] { return print_text(completion_script(describe_program(app), o.shell)); })
-      .add_option("shell", o.shell, "bash (default), zsh, fish")
-      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+  setup_completion(
+      add("completion", "Completion for a shell: bash, zsh or fish",
+          [&] { return print_text(completion_script(describe_program(app), o.shell)); }),
+      o.shell);
   add("man", "The manual page, tailor(1)", [&] {
     return print_text(manual_page(describe_program(app)));
   }).group("");

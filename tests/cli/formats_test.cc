@@ -84,9 +84,9 @@ std::string attribute_table() {
 
 const std::map<std::string, std::string (*)()>& format_tables() {
   static const std::map<std::string, std::string (*)()> tables = {
-      {"metrics", table_of<EpochMetrics>}, {"alterations", table_of<AlterationLine>},
-      {"summary", table_of<RunSummary>},   {"manifest", table_of<Manifest>},
-      {"check", table_of<CheckReport>},    {"device", table_of<Device>},
+      {"metrics", table_of<EpochMetrics>},  {"alterations", table_of<AlterationLine>},
+      {"summary", table_of<RunSummary>},    {"manifest", table_of<Manifest>},
+      {"check", table_of<CheckReport>},     {"device", table_of<Device>},
       {"attributes", attribute_table}};
   return tables;
 }
