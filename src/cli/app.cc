@@ -40,6 +40,7 @@ struct AllOptions {
   BasecallOptions basecall;
   ExportOptions exporting;
   CheckCommandOptions check;
+  ImportReportsOptions import_reports;
   InspectOptions inspect;
   ImportOptions import;
   ConfigOptions config;
@@ -260,6 +261,14 @@ void setup_check(CLI::App& app, CheckCommandOptions& o) {
   add_json(app, o);
 }
 
+void setup_import_reports(CLI::App& app, ImportReportsOptions& o) {
+  app.add_option("project", o.project,
+                 "Project folder in which its scripts have run the vendor's tools")
+      ->required()
+      ->type_name("DIR");
+  add_json(app, o);
+}
+
 void setup_inspect(CLI::App& app, InspectOptions& o) {
   app.add_option("file", o.file, "Checkpoint, run folder or graph file")->type_name("F");
   app.add_option("--network", o.network,
@@ -464,6 +473,11 @@ Commands add_commands(CLI::App& app, AllOptions& o) {
   setup_check(add("check", "Compile a project and prove that it computes what the network computes",
                   [&] { return run_check(o.check); }),
               o.check);
+  setup_import_reports(
+      add("import-reports",
+          "What the vendor's tools measured of a project, beside the model, stage by stage",
+          [&] { return run_import_reports(o.import_reports); }),
+      o.import_reports);
   setup_inspect(
       add("inspect", "Topology, skips, parameters and cost of a checkpoint, graph or named network",
           [&] { return run_inspect(o.inspect); }),

@@ -76,6 +76,10 @@ struct CheckCommandOptions : CommonOptions {
   int64_t vectors = 0;
 };
 
+struct ImportReportsOptions : CommonOptions {
+  std::string project;
+};
+
 struct InspectOptions : CommonOptions {
   std::string file, network;
   bool as_json = false;  // the description alone
@@ -113,6 +117,7 @@ int run_transcribe(const TranscribeOptions& options);
 int run_basecall(const BasecallOptions& options);
 int run_export(const ExportOptions& options);
 int run_check(const CheckCommandOptions& options);
+int run_import_reports(const ImportReportsOptions& options);
 int run_import(const ImportOptions& options);
 int run_inspect(const InspectOptions& options);
 int run_config(const ConfigOptions& options);
