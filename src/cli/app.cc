@@ -40,6 +40,7 @@ struct AllOptions {
   BasecallOptions basecall;
   ExportOptions exporting;
   CheckCommandOptions check;
+  ImportReportsOptions import_reports;
   InspectOptions inspect;
   ImportOptions import;
   ConfigOptions config;
@@ -223,6 +224,10 @@ void setup_export(CLI::App& app, ExportOptions& o) {
                  "Project folder (default projects/RUN-wWiI-LAYOUT), or RUN.safetensors")
       ->type_name("DIR");
   app.add_flag("--force", o.force, "Replace the project folder if it exists");
+  app.add_option("--target", o.hardware.target,
+                 "ip (default): a core with two AXI streams; kernel: that core between a loader "
+                 "and a storer, with what links it for the card and a host program")
+      ->type_name("KIND");
   app.add_flag("--allow-oversize", o.allow_oversize,
                "Write a project that the card or its tool cannot build");
   add_precision(app, o.hardware);
@@ -253,6 +258,14 @@ void setup_check(CLI::App& app, CheckCommandOptions& o) {
   app.add_option("--vectors", o.vectors, "Only the first N vectors")
       ->check(at_least_one())
       ->type_name("N");
+  add_json(app, o);
+}
+
+void setup_import_reports(CLI::App& app, ImportReportsOptions& o) {
+  app.add_option("project", o.project,
+                 "Project folder in which its scripts have run the vendor's tools")
+      ->required()
+      ->type_name("DIR");
   add_json(app, o);
 }
 
@@ -364,6 +377,7 @@ std::vector<std::string> flag_values(const std::string& name, const std::string&
   if (name == "--rules") return weight_rule_names();
   if (name == "--layout") return texts(enumerator_names<Layout>());
   if (name == "--backend") return texts(enumerator_names<HlsBackend>());
+  if (name == "--target") return texts(enumerator_names<HlsPackage>());
   if (name == "--rounding") return texts(enumerator_names<Rounding>());
   if (name == "--overflow") return texts(enumerator_names<Overflow>());
   if (name == "--fpga") return device_names();
@@ -410,6 +424,11 @@ ProgramDescription describe_program(const CLI::App& app) {
   return program;
 }
 
+void setup_completion(CLI::App& app, std::string& shell) {
+  app.add_option("shell", shell, "bash (default), zsh, fish")
+      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+}
+
 using Commands = std::vector<std::pair<const CLI::App*, std::function<int()>>>;
 
 CLI::App& add_command(CLI::App& app, AllOptions& o, const char* name, const char* what) {
@@ -454,6 +473,11 @@ Commands add_commands(CLI::App& app, AllOptions& o) {
   setup_check(add("check", "Compile a project and prove that it computes what the network computes",
                   [&] { return run_check(o.check); }),
               o.check);
+  setup_import_reports(
+      add("import-reports",
+          "What the vendor's tools measured of a project, beside the model, stage by stage",
+          [&] { return run_import_reports(o.import_reports); }),
+      o.import_reports);
   setup_inspect(
       add("inspect", "Topology, skips, parameters and cost of a checkpoint, graph or named network",
           [&] { return run_inspect(o.inspect); }),
@@ -476,10 +500,10 @@ Commands add_commands(CLI::App& app, AllOptions& o) {
           "CPU, threads, LibTorch, BLAS, GPU: what is there, what is missing and what that costs",
           [&] { return run_env(o.env); }),
       o.env);
-  add("completion", "Completion for a shell: bash, zsh or fish",
-      [&] { return print_text(completion_script(describe_program(app), o.shell)); })
-      .add_option("shell", o.shell, "bash (default), zsh, fish")
-      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+  setup_completion(
+      add("completion", "Completion for a shell: bash, zsh or fish",
+          [&] { return print_text(completion_script(describe_program(app), o.shell)); }),
+      o.shell);
   add("man", "The manual page, tailor(1)", [&] {
     return print_text(manual_page(describe_program(app)));
   }).group("");

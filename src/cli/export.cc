@@ -195,7 +195,8 @@ int run_export(const ExportOptions& options) {
                                  std::move(quantisation),
                                  write_preprocessing(source.preprocessing),
                                  config.clock_ns,
-                                 config.backend};
+                                 config.backend,
+                                 config.target};
   const Manifest manifest = write_project(target, contents, output, options.force);
   if (options.json) {
     fmt::print("{}\n", answer_of(output, source, manifest).dump(2));

@@ -50,6 +50,8 @@ GraphSource from_checkpoint(const std::string& path) {
                                    {"weights_sha256", weights_digest(c.tensors)},
                                    {"preprocessing", write_preprocessing(c.preprocessing)},
                                    {"config", c.config}});
+  if (c.metrics.is_object() && !c.metrics.as_object().empty())
+    graph.provenance.set("metrics", c.metrics);
   if (!c.assumptions.empty()) graph.provenance.set("assumptions", Json::array(c.assumptions));
   RunConfig config = read_run_config(c.config, path);
   GraphSource source(Lowered(std::move(graph), "checkpoint " + path));
@@ -199,6 +201,7 @@ ExportConfig apply_hardware(ExportConfig c, const HardwareOptions& flags) {
   if (flags.rounding) choose("--rounding", *flags.rounding, c.rounding);
   if (flags.overflow) choose("--overflow", *flags.overflow, c.overflow);
   if (flags.backend) choose("--backend", *flags.backend, c.backend);
+  if (flags.target) choose("--target", *flags.target, c.target);
   if (flags.layout) choose("--layout", *flags.layout, c.layout);
   if (flags.clock_ns) c.clock_ns = *flags.clock_ns;
   if (flags.reuse_factor) c.reuse_factor = *flags.reuse_factor;
@@ -206,6 +209,10 @@ ExportConfig apply_hardware(ExportConfig c, const HardwareOptions& flags) {
   if (flags.frames) c.frames = *flags.frames;
   if (flags.token_bits) c.token_bits = *flags.token_bits;
   c.type("--precision");
+  if (c.target == HlsPackage::Kernel && c.backend == HlsBackend::Vivado) {
+    fail(ErrorKind::Usage,
+         "--target kernel: a kernel is built by Vitis HLS; expected --backend vitis, got vivado");
+  }
   if (!(c.clock_ns >= 0.5 && c.clock_ns <= 1000))
     fail(ErrorKind::Usage, "--clock-ns: expected 0.5 to 1000 nanoseconds, got {}", c.clock_ns);
   if (c.reuse_factor && *c.reuse_factor < 1)

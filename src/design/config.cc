@@ -21,6 +21,11 @@ void describe(RecordVisitor& v, ExportConfig& c) {
   v.enumeration("overflow", c.overflow,
                 "Overflow of weights and activations: sat saturates; wrap is hls4ml's default.");
   v.enumeration("backend", c.backend, "Vendor tool that the scripts and pragmas are written for.");
+  if (v.wants(c.target != HlsPackage::Ip)) {
+    v.enumeration("target", c.target,
+                  "ip: a core with two AXI streams; kernel: that core between a loader and a "
+                  "storer, with what links it for the card and a host program (backend vitis).");
+  }
   v.enumeration("layout", c.layout,
                 "fused: pad, convolution, skip and ReLU in one stage; stock: hls4ml's stages "
                 "(paper, Fig. 2a).");
@@ -49,6 +54,8 @@ void verify_config(const ExportConfig& c, const std::string& source) {
                 fmt::format("\"{}\", or the path of a device file (.json)", join(names, "\", \"")),
                 fmt::format("\"{}\"{}", c.fpga, did_you_mean(c.fpga, names)), source);
   }
+  if (c.target == HlsPackage::Kernel && c.backend == HlsBackend::Vivado)
+    fail_config("/export/target", "\"ip\" with backend vivado", "\"kernel\"", source);
   try {
     c.type();
   } catch (const Error& e) {

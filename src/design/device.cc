@@ -26,6 +26,13 @@ Device read_device(std::string_view text, const std::string& source) {
 void Device::describe(RecordVisitor& v) {
   v.text("name", name, "As `--fpga` and messages name it.");
   v.text("part", part, "The FPGA as the vendor's tools name it.");
+  if (v.wants(!platform.empty())) {
+    v.text(
+        "platform", platform,
+        "Of a card: the platform (shell) that kernels are linked for; absent: none is known, and "
+        "no kernel can be written.");
+    v.text("memory", memory, "Of a card: the memory bank that a kernel reads and writes.");
+  }
   v.integer("dsp", dsp, 1, INT64_MAX, "DSP slices (DSP48E2: 27 x 18 bits).");
   v.integer("ramb18", ramb18, 1, INT64_MAX, "Block RAMs of 18 Kbit.");
   v.integer("lut", lut, 1, INT64_MAX, "Look-up tables.");

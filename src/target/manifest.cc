@@ -49,6 +49,16 @@ void Manifest::Port::describe(RecordVisitor& v) {
   v.text("order", order, "In words.");
 }
 
+void Manifest::Kernel::describe(RecordVisitor& v) {
+  v.text("name", name, "Name of the kernel, and of its function.");
+  v.text("platform", platform, "Platform that it is linked for.");
+  v.text("memory", memory, "Memory bank that it reads and writes.");
+  v.integer("beat_bits", beat_bits, 8, INT64_MAX, "Bits of a word of that memory.");
+  v.integer("input_beats", input_beats, 1, INT64_MAX,
+            "Words of an image: whole tokens from the lowest bit on, the rest of a word unused.");
+  v.integer("output_beats", output_beats, 1, INT64_MAX, "Words of the answer to an image.");
+}
+
 void Manifest::Layer::describe(RecordVisitor& v) {
   v.text("name", name, "Of the stage in the graph.");
   v.text("stage", stage, "Its C++ name.");
@@ -60,6 +70,11 @@ void Manifest::Layer::describe(RecordVisitor& v) {
     v.text("accumulator", accumulator, "Type of the exact sum.");
     v.integer("reuse_factor", reuse_factor, 1, INT64_MAX, "Products that share a multiplier.");
     v.integer("multipliers", multipliers, 0, INT64_MAX, "Multipliers.");
+    if (v.wants(dsp > 0)) v.integer("dsp", dsp, 0, INT64_MAX, "DSP slices of them, if any (rule).");
+  }
+  if (v.wants(cycles > 0)) {
+    v.integer("cycles_model", cycles, 0, INT64_MAX,
+              "Clock cycles of an image that never waits. **A model.**");
   }
   if (v.wants(!line_storage.empty())) {
     v.text("line_storage", line_storage,
@@ -133,6 +148,11 @@ void Manifest::describe(RecordVisitor& v) {
   v.record(
       "design", [&](RecordVisitor& r) { design.describe(r); }, "The options of the design.");
   list_of(v, "ports", ports, "The two ports.");
+  if (v.wants(has_kernel)) {
+    v.optional_record(
+        "kernel", has_kernel, [&](RecordVisitor& r) { kernel.describe(r); },
+        "Of a project with `--target kernel`; absent: a core.");
+  }
   v.record(
       "vectors",
       [&](RecordVisitor& r) {
@@ -145,7 +165,7 @@ void Manifest::describe(RecordVisitor& v) {
   v.json("source", source,
          "Object: the graph's provenance without `config` and `preprocessing`: `run`, and "
          "`weights_sha256` "
-         "or `untrained`.");
+         "or `untrained`; `metrics` as the checkpoint has them, if any.");
   v.json("preprocessing", preprocessing,
          "Object: as in a checkpoint; what the host does to pixels before it writes tokens.");
   v.record(

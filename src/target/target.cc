@@ -6,6 +6,7 @@
 #include "tailor/core/files.h"
 #include "tailor/core/strings.h"
 #include "tailor/core/version.h"
+#include "tailor/design/passes.h"
 #include "tailor/ir/identifier.h"
 #include "tailor/ir/line_buffer.h"
 #include "target/hls/project.h"
@@ -22,7 +23,7 @@ class HlsTarget : public Target {
   }
   std::unique_ptr<Project> open(const std::string& folder,
                                 const Manifest& manifest) const override {
-    return open_hls_project(folder, manifest.top);
+    return open_hls_project(folder, manifest);
   }
 };
 
@@ -72,9 +73,12 @@ void refuse_existing(const std::string& output, bool force) {
   }
 }
 
-std::vector<Manifest::Layer> layers_of(const Graph& design) {
+std::vector<Manifest::Layer> layers_of(const Design& sized) {
+  const Graph& design = sized.graph();
+  const std::vector<int64_t>& cycles = sized.sizing().stage_cycles;
   std::vector<Manifest::Layer> layers;
-  for (const Node& node : design.nodes) {
+  for (size_t n = 0; n < design.nodes.size(); ++n) {
+    const Node& node = design.nodes[n];
     if (node.traits().port) continue;
     const Value& out = design.value(node.outputs[0]);
     Manifest::Layer layer;
@@ -88,7 +92,10 @@ std::vector<Manifest::Layer> layers_of(const Graph& design) {
       layer.accumulator = to_string(*node.hardware.accumulator);
       layer.reuse_factor = node.hardware.reuse_factor;
       layer.multipliers = node.hardware.multipliers;
+      layer.dsp = layer.multipliers * dsp_of_multiplier(design.value(node.inputs[0]).type->width,
+                                                        node.hardware.weight->width);
     }
+    if (n < cycles.size()) layer.cycles = cycles[n];
     if (has_line_buffer(node)) {
       const LineMemory memory = line_memory(design, node, node.hardware.reuse_factor);
       layer.line_frames = memory.frames;
@@ -129,7 +136,7 @@ Manifest manifest_of(const ProjectContents& contents) {
               [&](RecordVisitor& v) { m.design.describe(v); });
   m.vectors_source = contents.vectors.source;
   m.vectors_count = static_cast<int64_t>(contents.vectors.expected.size());
-  m.layers = layers_of(design);
+  m.layers = layers_of(contents.design.design);
   m.fifos = fifos_of(design);
   m.source = contents.lowered.graph().provenance;
   if (m.source.is_object()) m.source.erase("config"), m.source.erase("preprocessing");

@@ -11,6 +11,7 @@
 #include "tailor/ir/operation.h"
 #include "tailor/run/results.h"
 #include "tailor/target/manifest.h"
+#include "tailor/target/reports.h"
 
 namespace tailor::test {
 namespace {
@@ -84,10 +85,10 @@ std::string attribute_table() {
 
 const std::map<std::string, std::string (*)()>& format_tables() {
   static const std::map<std::string, std::string (*)()> tables = {
-      {"metrics", table_of<EpochMetrics>}, {"alterations", table_of<AlterationLine>},
-      {"summary", table_of<RunSummary>},   {"manifest", table_of<Manifest>},
-      {"check", table_of<CheckReport>},    {"device", table_of<Device>},
-      {"attributes", attribute_table}};
+      {"metrics", table_of<EpochMetrics>},  {"alterations", table_of<AlterationLine>},
+      {"summary", table_of<RunSummary>},    {"manifest", table_of<Manifest>},
+      {"check", table_of<CheckReport>},     {"device", table_of<Device>},
+      {"reports", table_of<ReportSummary>}, {"attributes", attribute_table}};
   return tables;
 }
 

@@ -5,7 +5,8 @@
 # written to BUILD/findings/TARGET and ends the run with an error.
 set -euo pipefail
 names="npy, safetensors, torch_file, numpy_pickle, nemo, packed, picture, archive, arrays,"
-names+=" chunks, arpa, transcripts or manifest"
+names+=" chunks, arpa, transcripts, manifest, report_xml, report_text, report_cosim,"
+names+=" report_utilisation, report_hierarchy or report_timing"
 target=${1:?"run.sh: name a target: $names"}
 seconds=${2:-600}
 source=$(cd "$(dirname "$0")/../.." && pwd)
@@ -32,6 +33,8 @@ case $target in
     printf '[{"transcript": "one", "original_duration": 2.5, "files": [%s, %s]}]' \
       '{"fname": "a.flac", "speed": 0.9}' '{"fname": "a.flac", "speed": 1, "duration": 2}' \
       >"$build/corpus/$target/dle" ;;
+  report_*)  # files in the tools' form, written by hand
+    cp "$source"/tests/target/hls/reports/* "$build/corpus/$target" ;;
   safetensors) cp "$source"/tests/tensors/fixtures/*.safetensors "$build/corpus/$target" ;;
   packed | picture)  # a few pictures of our own, and a cache of them
     python3 - "$build/corpus/picture" "$build/corpus/packed" <<'PYTHON'

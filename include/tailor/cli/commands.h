@@ -24,7 +24,7 @@ struct TrainOptions : CommonOptions {
 /// Values of the config's "export" section; what is not given comes from the run, and then from the
 /// defaults.
 struct HardwareOptions {
-  std::optional<std::string> precision, fpga, rounding, overflow, backend, layout;
+  std::optional<std::string> precision, fpga, rounding, overflow, backend, target, layout;
   std::optional<double> clock_ns;
   std::optional<int64_t> reuse_factor, vectors, frames, token_bits;
 };
@@ -76,6 +76,10 @@ struct CheckCommandOptions : CommonOptions {
   int64_t vectors = 0;
 };
 
+struct ImportReportsOptions : CommonOptions {
+  std::string project;
+};
+
 struct InspectOptions : CommonOptions {
   std::string file, network;
   bool as_json = false;  // the description alone
@@ -113,6 +117,7 @@ int run_transcribe(const TranscribeOptions& options);
 int run_basecall(const BasecallOptions& options);
 int run_export(const ExportOptions& options);
 int run_check(const CheckCommandOptions& options);
+int run_import_reports(const ImportReportsOptions& options);
 int run_import(const ImportOptions& options);
 int run_inspect(const InspectOptions& options);
 int run_config(const ConfigOptions& options);

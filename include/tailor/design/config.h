@@ -13,6 +13,9 @@ enum class Layout { Fused, Stock };
 TAILOR_ENUMERATORS(Layout, "fused", "stock")
 enum class HlsBackend { Vitis, Vivado };
 TAILOR_ENUMERATORS(HlsBackend, "vitis", "vivado")
+/// What a project becomes: a core for somebody's own design, or a kernel for a card's shell.
+enum class HlsPackage { Ip, Kernel };
+TAILOR_ENUMERATORS(HlsPackage, "ip", "kernel")
 
 struct ExportConfig {
   std::string precision = "16,6";
@@ -21,6 +24,7 @@ struct ExportConfig {
   Rounding rounding = Rounding::Rnd;
   Overflow overflow = Overflow::Sat;
   HlsBackend backend = HlsBackend::Vitis;
+  HlsPackage target = HlsPackage::Ip;
   Layout layout = Layout::Fused;
   std::optional<int64_t> reuse_factor;
   int64_t vectors = 16;

@@ -13,7 +13,8 @@ namespace tailor::design {
 /// Resources of a whole card, before a shell takes its share.
 struct Device {
   std::string name;
-  std::string part;  // as the vendor's tools name the FPGA
+  std::string part;              // as the vendor's tools name the FPGA
+  std::string platform, memory;  // of a card: its shell, and the memory bank that a kernel uses
   int64_t dsp = 0, ramb18 = 0, lut = 0, ff = 0, uram = 0;
   void describe(RecordVisitor& v);
 };

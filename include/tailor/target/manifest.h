@@ -23,7 +23,8 @@ struct Manifest {
   };
   struct Layer {
     std::string name, stage, op, output, type, weight, accumulator;
-    int64_t reuse_factor = 0, multipliers = 0;  // where `weight` is named
+    int64_t reuse_factor = 0, multipliers = 0, dsp = 0;  // where `weight` is named
+    int64_t cycles = 0;                                  // of an image (model)
     std::string line_storage;
     int64_t line_frames = 0, line_bits = 0;  // where `line_storage` is named
     std::vector<std::string> stream_skips, window_skips, folded_skips;
@@ -32,6 +33,12 @@ struct Manifest {
   struct Fifo {
     std::string name, storage;
     int64_t depth = 0, bits = 0;
+    void describe(RecordVisitor& v);
+  };
+  /// Of a project for a card.
+  struct Kernel {
+    std::string name, platform, memory;
+    int64_t beat_bits = 0, input_beats = 0, output_beats = 0;
     void describe(RecordVisitor& v);
   };
   /// Cost as files have it.
@@ -50,6 +57,8 @@ struct Manifest {
   HlsBackend backend = HlsBackend::Vitis;
   DesignOptions design;
   std::vector<Port> ports;
+  bool has_kernel = false;
+  Kernel kernel;
   std::string vectors_source;
   int64_t vectors_count = 0;
   std::vector<Layer> layers;

@@ -21,6 +21,7 @@ struct ProjectContents {
   Json preprocessing;  // of the manifest: what a host does to pixels
   double clock_ns = 5;
   HlsBackend backend = HlsBackend::Vitis;
+  HlsPackage package = HlsPackage::Ip;
 };
 
 /// The files of a project in the making.

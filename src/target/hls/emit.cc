@@ -183,20 +183,23 @@ std::string emit_top_header(const Graph& design, const std::string& top,
 }
 
 /// The streams, and a call of every stage.
-static Items top_body(const Graph& design) {
+static Items top_body(const Graph& design, bool ports) {
   const ValueId first = design.input(), last = design.output();
   auto stream_name = [&](ValueId id) {
     return id == first  ? std::string("in")
            : id == last ? std::string("out")
                         : design.value(id).identifier;
   };
-  Items body = {Macro{"TAILOR_AXI_STREAM", {"in", num(design.value(first).tokens())}},
-                Macro{"TAILOR_AXI_STREAM", {"out", num(design.value(last).tokens())}},
-                Macro{"TAILOR_DATAFLOW", {}},
-                Conditional{"!defined(TAILOR_COMPILE_WEIGHTS)",
-                            {Statement{"static const bool loaded = load_all_weights();"},
-                             Statement{"(void)loaded;"}},
-                            {}}};
+  Items body;
+  if (ports) {
+    body = {Macro{"TAILOR_AXI_STREAM", {"in", num(design.value(first).tokens())}},
+            Macro{"TAILOR_AXI_STREAM", {"out", num(design.value(last).tokens())}}};
+  }
+  body.push_back(Macro{"TAILOR_DATAFLOW", {}});
+  body.push_back(Conditional{
+      "!defined(TAILOR_COMPILE_WEIGHTS)",
+      {Statement{"static const bool loaded = load_all_weights();"}, Statement{"(void)loaded;"}},
+      {}});
   for (ValueId id : design.value_ids()) {
     if (id == first || id == last) continue;
     const Value& v = design.value(id);
@@ -221,8 +224,8 @@ static Items top_body(const Graph& design) {
   return body;
 }
 
-std::string emit_top_source(const Graph& design, const std::string& top,
-                            const std::string& banner) {
+std::string emit_top_source(const Graph& design, const std::string& top, const std::string& banner,
+                            bool ports) {
   Items items = {
       Include{top + ".h"},        Include{"parameters.h"},     Include{"weights.h"},
       Include{"tailor/conv2d.h"}, Include{"tailor/dense.h"},   Include{"tailor/host.h"},
@@ -241,7 +244,7 @@ std::string emit_top_source(const Graph& design, const std::string& top,
   items.push_back(Function{"void",
                            top,
                            {{stream_type(in) + "&", "in"}, {stream_type(out) + "&", "out"}},
-                           top_body(design),
+                           top_body(design, ports),
                            false,
                            false});
   return print(with_banner(
@@ -252,10 +255,11 @@ std::string emit_top_source(const Graph& design, const std::string& top,
 }
 
 std::string emit_test_bench_header(const Graph& design, const std::string& top,
-                                   const std::string& banner) {
+                                   const std::string& banner,
+                                   const std::optional<KernelMemory>& kernel) {
   const Value& in = design.value(design.input());
   const Value& out = design.value(design.output());
-  Items items = {Include{"firmware/" + top + ".h"},
+  Items items = {Include{"firmware/" + top + (kernel ? "_kernel.h" : ".h")},
                  Blank{},
                  Define{"TAILOR_TOP", top},
                  Alias{"input_t", type_name(in)},
@@ -268,6 +272,11 @@ std::string emit_test_bench_header(const Graph& design, const std::string& top,
                  Define{"TAILOR_OUTPUT_CHANNELS", num(out.token_channels())},
                  Define{"TAILOR_OUTPUT_BITS", num(out.type->width)},
                  Define{"TAILOR_OUTPUT_FRACTION", num(out.type->fraction())}};
+  if (kernel) {
+    items.push_back(Define{"TAILOR_KERNEL", top + "_kernel"});
+    items.push_back(Define{"TAILOR_INPUT_DEPTH", num(kernel->input_beats * kernel->images)});
+    items.push_back(Define{"TAILOR_OUTPUT_DEPTH", num(kernel->output_beats * kernel->images)});
+  }
   return print(with_banner(banner, "What the test bench needs to know of this project.",
                            {Guard{guard_name("test_bench"), items}}));
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,10 +27,17 @@ std::string emit_weights_header(const Graph& design, const std::string& banner);
 void emit_weight_files(const Graph& design, const std::string& banner,
                        const std::function<void(const WeightFile&)>& use);
 std::string emit_top_header(const Graph& design, const std::string& top, const std::string& banner);
-std::string emit_top_source(const Graph& design, const std::string& top, const std::string& banner);
+/// `ports`: the two streams are ports of what the tool builds, and not streams inside a kernel.
+std::string emit_top_source(const Graph& design, const std::string& top, const std::string& banner,
+                            bool ports = true);
+/// Words of the card's memory that hold an image and its answer, for so many images.
+struct KernelMemory {
+  int64_t input_beats = 0, output_beats = 0, images = 0;
+};
 /// The test bench's part that varies, as macros for the skeleton.
 std::string emit_test_bench_header(const Graph& design, const std::string& top,
-                                   const std::string& banner);
+                                   const std::string& banner,
+                                   const std::optional<KernelMemory>& kernel = {});
 
 /// Bits of a stream's token; at the ports rounded up to whole bytes.
 int64_t token_bits(const Graph& design, ValueId value);

@@ -48,8 +48,8 @@ std::vector<std::string> compiler_command(const RunOptions& options) {
 }
 
 /// What the compiler says against it, or "". Throws ExternalTool where there is no such compiler.
-std::string compile(const std::string& folder, const std::string& top, const RunOptions& options,
-                    const std::string& binary, bool trace) {
+std::string compile(const std::string& folder, const std::vector<std::string>& sources,
+                    const RunOptions& options, const std::string& binary, bool trace) {
   std::vector<std::string> command = compiler_command(options);
   const std::string root = absolute_path(folder);
   // Of a ResNet-20, -O2 takes 2.3 s more to compile and saves 6 ms a vector. The user's flags come
@@ -61,8 +61,7 @@ std::string compile(const std::string& folder, const std::string& top, const Run
                                   root + "/firmware/native"})
     command.push_back(flag);
   if (trace) command.emplace_back("-DTAILOR_TRACE");
-  command.push_back(root + "/firmware/" + top + ".cpp");
-  command.push_back(root + "/" + top + "_test.cpp");
+  for (const std::string& source : sources) command.push_back(path_join(root, source));
   command.emplace_back("-o");
   command.push_back(binary);
   ProcessResult result = run_process(command, root);
@@ -75,8 +74,11 @@ std::string compile(const std::string& folder, const std::string& top, const Run
 
 class HlsProject : public Project {
  public:
-  HlsProject(std::string folder, std::string top)
-      : folder_(std::move(folder)), top_(std::move(top)) {}
+  HlsProject(std::string folder, std::string top, bool kernel)
+      : folder_(std::move(folder)),
+        top_(std::move(top)),
+        sources_(native_sources(top_, kernel)),
+        runs_(kernel ? "compiled C++ (the kernel)" : "compiled C++") {}
 
   std::vector<std::vector<double>> inputs(const MapShape& shape) const override {
     auto images =
@@ -100,13 +102,13 @@ class HlsProject : public Project {
     return depths;
   }
 
-  const char* what_runs() const override { return "compiled C++"; }
+  const char* what_runs() const override { return runs_; }
 
   ProjectRun run(const RunOptions& options, Progress& progress) override {
     ProjectRun result;
     const std::string binary = path_join(scratch_.path(), "csim");
     progress.begin("compiling", 1, "file");
-    result.build_error = compile(folder_, top_, options, binary, /*trace=*/false);
+    result.build_error = compile(folder_, sources_, options, binary, /*trace=*/false);
     progress.advance(1);
     progress.end();
     if (!result.build_error.empty()) return result;
@@ -138,7 +140,7 @@ class HlsProject : public Project {
   std::string trace(const RunOptions& options, size_t vector) override {
     const std::string binary = path_join(scratch_.path(), "csim_trace");
     create_directories(traces());
-    const std::string error = compile(folder_, top_, options, binary, /*trace=*/true);
+    const std::string error = compile(folder_, sources_, options, binary, /*trace=*/true);
     if (!error.empty()) return error;
     run_bench(binary, path_join(scratch_.path(), "trace.log"), static_cast<int64_t>(vector), 1,
               {{"TAILOR_TRACE_DIR", traces()}});
@@ -174,13 +176,22 @@ class HlsProject : public Project {
   }
 
   std::string folder_, top_;
+  std::vector<std::string> sources_;
+  const char* runs_;
   TemporaryDirectory scratch_{"tailor-check"};
 };
 
 }  // namespace
 
-std::unique_ptr<Project> open_hls_project(const std::string& folder, const std::string& top) {
-  return std::make_unique<HlsProject>(folder, top);
+std::vector<std::string> native_sources(const std::string& top, bool kernel) {
+  std::vector<std::string> sources = {"firmware/" + top + ".cpp"};
+  if (kernel) sources.push_back("firmware/" + top + "_kernel.cpp");
+  sources.push_back(top + "_test.cpp");
+  return sources;
+}
+
+std::unique_ptr<Project> open_hls_project(const std::string& folder, const Manifest& manifest) {
+  return std::make_unique<HlsProject>(folder, manifest.top, manifest.has_kernel);
 }
 
 }  // namespace tailor::target

@@ -296,7 +296,7 @@ TEST(Tcl, VivadoHlsIsToldOfRegisterArraysBeyond1024Elements) {
     testing::write_parts(parts, path_join(folder.path(), name));
     return read_file(path_join(folder.path(), std::string(name) + "/build_prj.tcl"));
   };
-  EXPECT_NE(script(HlsBackend::Vivado, "a").find("\nconfig_array_partition -maximum_size 1152\n"),
+  EXPECT_NE(script(HlsBackend::Vivado, "a").find("\n  config_array_partition -maximum_size 1152\n"),
             std::string::npos);
   EXPECT_EQ(script(HlsBackend::Vitis, "b").find("config_array_partition"), std::string::npos);
 }

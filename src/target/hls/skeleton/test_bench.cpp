@@ -22,6 +22,69 @@ static std::vector<std::string> read_lines(const std::string& name) {
   return lines;
 }
 
+// The tokens of a line of tb_data/inputs.dat.
+static void write_tokens(const std::string& line, hls::stream<input_token>& in) {
+  std::istringstream values(line);
+  for (int p = 0; p < TAILOR_INPUT_PIXELS; ++p) {
+    input_t pixel[TAILOR_INPUT_CHANNELS];
+    for (int c = 0; c < TAILOR_INPUT_CHANNELS; ++c) {
+      double value = 0;
+      if (!(values >> value)) tailor::host_error("tb_data/inputs.dat: a line is too short");
+      pixel[c] = input_t(value);
+    }
+    in.write(tailor::pack<TAILOR_INPUT_CHANNELS, TAILOR_INPUT_BITS, input_token>(pixel));
+  }
+}
+
+static std::vector<output_token> read_tokens(hls::stream<output_token>& out) {
+  std::vector<output_token> tokens;
+  while (!out.empty()) tokens.push_back(out.read());
+  return tokens;
+}
+
+// What the design answers to the lines first to last - 1, in tokens.
+#ifndef TAILOR_KERNEL
+static std::vector<std::vector<output_token> > run_design(const std::vector<std::string>& lines, long first, long last) {
+  std::vector<std::vector<output_token> > answers;
+  for (long n = first; n < last; ++n) {
+    hls::stream<input_token> in("in");
+    hls::stream<output_token> out("out");
+    write_tokens(lines[static_cast<std::size_t>(n)], in);
+    ::TAILOR_TOP(in, out);
+    if (!in.empty()) tailor::host_error("the design left tokens of an image unread");
+    answers.push_back(read_tokens(out));
+  }
+  return answers;
+}
+#else
+// All of them in one call, as on the card: what a kernel keeps from an image is met by the next.
+static std::vector<std::vector<output_token> > run_design(const std::vector<std::string>& lines, long first, long last) {
+  std::vector<tailor_beat> memory, written;
+  for (long n = first; n < last; ++n) {
+    hls::stream<input_token> in("in");
+    hls::stream<tailor_beat> beats("beats");
+    write_tokens(lines[static_cast<std::size_t>(n)], in);
+    tailor::tokens_to_beats<tailor_input_beats>(in, beats);
+    while (!beats.empty()) memory.push_back(beats.read());
+  }
+  written.resize(static_cast<std::size_t>(last - first) * tailor_output_beats::count);
+  // Co-simulation copies as many beats as the ports' depths say, whatever is called for.
+  memory.resize(memory.size() < TAILOR_INPUT_DEPTH ? TAILOR_INPUT_DEPTH : memory.size());
+  written.resize(written.size() < TAILOR_OUTPUT_DEPTH ? TAILOR_OUTPUT_DEPTH : written.size());
+  TAILOR_KERNEL(memory.data(), written.data(), static_cast<int>(last - first));
+  std::vector<std::vector<output_token> > answers;
+  for (long n = first; n < last; ++n) {
+    hls::stream<tailor_beat> beats("beats");
+    hls::stream<output_token> out("out");
+    for (int i = 0; i < tailor_output_beats::count; ++i)
+      beats.write(written[static_cast<std::size_t>((n - first) * tailor_output_beats::count + i)]);
+    tailor::beats_to_tokens<tailor_output_beats>(beats, out);
+    answers.push_back(read_tokens(out));
+  }
+  return answers;
+}
+#endif
+
 int main(int argc, char** argv) {
   std::string results = "csim_results.log";
   long first = 0, count = -1;
@@ -39,27 +102,17 @@ int main(int argc, char** argv) {
   std::FILE* log = std::fopen(results.c_str(), "w");
   if (!log) tailor::host_error("cannot write " + results);
 
+  const std::vector<std::vector<output_token> > answers = run_design(inputs, first, last);
   long wrong = 0;
   for (long n = first; n < last; ++n) {
-    hls::stream<input_token> in("in");
-    hls::stream<output_token> out("out");
-    std::istringstream values(inputs[static_cast<std::size_t>(n)]);
-    for (int p = 0; p < TAILOR_INPUT_PIXELS; ++p) {
-      input_t pixel[TAILOR_INPUT_CHANNELS];
-      for (int c = 0; c < TAILOR_INPUT_CHANNELS; ++c) {
-        double value = 0;
-        if (!(values >> value)) tailor::host_error("tb_data/inputs.dat: a line is too short");
-        pixel[c] = input_t(value);
-      }
-      in.write(tailor::pack<TAILOR_INPUT_CHANNELS, TAILOR_INPUT_BITS, input_token>(pixel));
-    }
-    ::TAILOR_TOP(in, out);
+    const std::vector<output_token>& tokens = answers[static_cast<std::size_t>(n - first)];
     std::istringstream wanted(expected[static_cast<std::size_t>(n)]);
-    bool equal = true;
+    bool equal = tokens.size() == TAILOR_OUTPUT_PIXELS;
     output_token token = 0;
     for (int k = 0; k < TAILOR_OUTPUT_PIXELS * TAILOR_OUTPUT_CHANNELS; ++k) {
       const int c = k % TAILOR_OUTPUT_CHANNELS;
-      if (c == 0) token = out.read();
+      const std::size_t t = static_cast<std::size_t>(k / TAILOR_OUTPUT_CHANNELS);
+      if (c == 0) token = t < tokens.size() ? tokens[t] : output_token(0);
       ap_int<TAILOR_OUTPUT_BITS> raw;
       raw.range(TAILOR_OUTPUT_BITS - 1, 0) = token.range((c + 1) * TAILOR_OUTPUT_BITS - 1, c * TAILOR_OUTPUT_BITS);
       const long long value = raw.to_int64();
@@ -72,7 +125,6 @@ int main(int argc, char** argv) {
       }
     }
     std::fputc('\n', log);
-    if (!in.empty() || !out.empty()) equal = false;
     if (!equal) ++wrong;
   }
   if (std::fclose(log) != 0) tailor::host_error("cannot write " + results);
