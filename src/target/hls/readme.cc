@@ -116,7 +116,7 @@ std::string costs_table(const Manifest& m) {
 }
 
 std::string origin_list(const Manifest& m) {
-  std::string text = fmt::format("- network: `{}`, graph {}\n", m.network, m.graph_sha256);
+  std::string text = fmt::format("- network: `{}`\n", m.network);
   for (const char* key : {"run", "weights_sha256", "untrained"}) {
     const std::string value = m.source.is_object() ? m.source.get_string(key, "") : std::string();
     if (!value.empty()) text += fmt::format("- {}: {}\n", key, value);
