@@ -473,11 +473,9 @@ Commands add_commands(CLI::App& app, AllOptions& o) {
   setup_check(add("check", "Compile a project and prove that it computes what the network computes",
                   [&] { return run_check(o.check); }),
               o.check);
-  setup_import_reports(
-      add("import-reports",
-          "What the vendor's tools measured of a project, beside the model, stage by stage",
-          [&] { return run_import_reports(o.import_reports); }),
-      o.import_reports);
+  setup_import_reports(add("import-reports", "What the vendor's tools measured, beside the model",
+                           [&] { return run_import_reports(o.import_reports); }),
+                       o.import_reports);
   setup_inspect(
       add("inspect", "Topology, skips, parameters and cost of a checkpoint, graph or named network",
           [&] { return run_inspect(o.inspect); }),

@@ -15,10 +15,13 @@ source, binary = Path(sys.argv[1]), sys.argv[2]
 OWNER = {"cli/check.cc": "check", "cli/config.cc": "config", "cli/data.cc": "data",
          "cli/evaluate.cc": "evaluate", "cli/export.cc": "export",
          "cli/export_weights.cc": "export", "cli/import.cc": "import",
-         "cli/inspect.cc": "inspect", "cli/torch/evaluate.cc": "evaluate",
+         "cli/import_reports.cc": "import-reports", "cli/inspect.cc": "inspect",
+         "cli/torch/evaluate.cc": "evaluate",
          "cli/torch/train.cc": "train"}
-# Flags of other programs: of the compiled project (check), and of scripts/ named in the same text.
-FOREIGN = {"target/hls/run.cc": {"--results", "--first", "--count"}, "cli/app.cc": {"--version"},
+# Flags of other programs: of the compiled project (check), of the vendor's tools and a project's
+# host program, and of scripts/ named in the same text.
+FOREIGN = {"target/hls/project.cc": {"--mode", "--tcl"}, "target/hls/readme.cc": {"--inputs"},
+           "target/hls/run.cc": {"--results", "--first", "--count"}, "cli/app.cc": {"--version"},
            "cli/completion.cc": {"--version", "--flag"}}
 
 
@@ -29,7 +32,7 @@ def flags_of(*command):
 
 
 top = subprocess.run([binary, "--help"], capture_output=True, text=True, check=True).stdout
-commands = re.findall(r"^  (\w+) ", top[top.index("Subcommands:"):], re.M)
+commands = re.findall(r"^  ([\w-]+) ", top[top.index("Subcommands:"):], re.M)
 flags = {command: flags_of(command) for command in commands}
 every = set().union(*flags.values())
 LITERAL = re.compile(r'"((?:[^"\\\n]|\\.)*)"')
@@ -62,7 +65,7 @@ for file in sorted((source / "src").rglob("*.cc")):
         # A text that begins with a blank and a flag goes on with another one.
         owner = speaks_of = None if text.startswith(" --") else OWNER.get(name)
         for word in re.finditer(
-                r"(?<![\w-])(?:tailor (\w+)|scripts/\w+\.sh|(--[a-z][a-z-]*))|[;()]", text):
+                r"(?<![\w-])(?:tailor ([\w-]+)|scripts/\w+\.sh|(--[a-z][a-z-]*))|[;()]", text):
             if word.group() in ";()":
                 speaks_of = owner
             elif word.group(1):

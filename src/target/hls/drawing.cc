@@ -6,6 +6,7 @@
 #include <map>
 
 #include "tailor/core/strings.h"
+#include "tailor/tensors/input_noun.h"
 
 namespace tailor::target {
 namespace {
@@ -228,13 +229,14 @@ class Drawing {
            "fill=\"#ffffff\"/>\n";
   }
   std::string head() const {
+    const std::string noun = input_noun(graph_.input_shape());
     std::string out = fmt::format(
-        "<text x=\"{}\" y=\"26\" font-size=\"16\">{}: {} stages, an image every {} cycles "
+        "<text x=\"{}\" y=\"26\" font-size=\"16\">{}: {} stages, {} cycles {} "
         "(model)</text>\n",
         kMargin, escaped(graph_.name),
         std::count_if(graph_.nodes.begin(), graph_.nodes.end(),
                       [](const Node& node) { return !node.traits().port; }),
-        counted(sizing_.interval_cycles));
+        counted(sizing_.interval_cycles), noun == "image" ? "an image" : "a " + noun);
     int64_t x = kMargin;
     for (const auto& [kind, text] :
          {std::pair("srl", "FIFO (tokens x bits) of shift registers"),

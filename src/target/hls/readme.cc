@@ -2,9 +2,27 @@
 #include "target/hls/readme.h"
 
 #include "tailor/core/strings.h"
+#include "tailor/tensors/input_noun.h"
 
 namespace tailor::target {
 namespace {
+
+/// The text with what an input of this network is called: ~ stands for "image" or "sequence", @ for
+/// the same with its article.
+std::string with_noun(std::string text, const MapShape& input) {
+  const std::string noun = input_noun(input);
+  const std::string article = (noun == "image" ? "an " : "a ") + noun;
+  std::string out;
+  for (char c : text) {
+    if (c == '~')
+      out += noun;
+    else if (c == '@')
+      out += article;
+    else
+      out += c;
+  }
+  return out;
+}
 
 std::string row(const std::string& first, const std::string& second) {
   return fmt::format("| {} | {} |\n", first, second);
@@ -47,7 +65,7 @@ std::string token_text(const Manifest::Port& port) {
 
 std::string stream_ports(const Manifest& m) {
   // `in` and `out` are words of VHDL, behind which the tools write _r.
-  std::string text = "| port | what it is | of an image |\n|---|---|---|\n";
+  std::string text = "| port | what it is | of @ |\n|---|---|---|\n";
   text += fmt::format("| `in` (RTL: `in_r_TDATA`, `in_r_TVALID`, `in_r_TREADY`) | {} | {} |\n",
                       token_text(m.ports[0]), counted_of(m.ports[0].tokens, "token"));
   text += fmt::format("| `out` (RTL: `out_r_TDATA`, `out_r_TVALID`, `out_r_TREADY`) | {} | {} |\n",
@@ -55,16 +73,16 @@ std::string stream_ports(const Manifest& m) {
   text += fmt::format("| `ap_clk` | clock of {} ns, the only one | |\n", m.clock_ns);
   text += "| `ap_rst_n` | reset, synchronous, active low | |\n";
   text +=
-      "| `ap_start`, `ap_done`, `ap_idle`, `ap_ready` | a call is one image; hold `ap_start` "
+      "| `ap_start`, `ap_done`, `ap_idle`, `ap_ready` | a call is one ~; hold `ap_start` "
       "high for one behind the other | |\n\n";
   return text +
-         "The streams have no TLAST. After a reset in the middle of an image the line buffers keep "
-         "what they have:\nload the device anew, or feed the rest of that image.\n";
+         "The streams have no TLAST. After a reset in the middle of @ the line buffers keep "
+         "what they have:\nload the device anew, or feed the rest of that ~.\n";
 }
 
 std::string kernel_ports(const Manifest& m) {
   const Manifest::Kernel& k = m.kernel;
-  std::string text = "| argument | what it is | of an image |\n|---|---|---|\n";
+  std::string text = "| argument | what it is | of @ |\n|---|---|---|\n";
   auto memory = [&](const char* name, const Manifest::Port& port, int64_t beats) {
     text += fmt::format("| `{}` (AXI master, {} bits, {}) | tokens of {} | {} in {} |\n", name,
                         k.beat_bits, k.memory, token_text(port), counted_of(port.tokens, "token"),
@@ -72,9 +90,9 @@ std::string kernel_ports(const Manifest& m) {
   };
   memory("inputs", m.ports[0], k.input_beats);
   memory("outputs", m.ports[1], k.output_beats);
-  text += "| `count` (register) | images of this call | |\n\n";
+  text += "| `count` (register) | ~s of this call | |\n\n";
   text += fmt::format(
-      "An image begins with a word of its own. A word holds whole tokens from its lowest bit on; a "
+      "Each ~ begins with a word of its own. A word holds whole tokens from its lowest bit on; a "
       "token wider\nthan a word takes whole words. The bits above are not read, and are written as "
       "0. One clock, {:.0f} MHz;\nthe shell resets the kernel when it is loaded. After a call that "
       "was broken off, load it anew.\n",
@@ -85,10 +103,9 @@ std::string kernel_ports(const Manifest& m) {
 std::string costs_table(const Manifest& m) {
   const Cost& c = m.cost.cost;
   std::string text = "| what | how much |\n|---|---|\n";
-  text +=
-      row("an image every", fmt::format("{} cycles: {:.0f} images/s at {} ns", c.interval_cycles,
-                                        m.cost.images_per_s_model, m.clock_ns));
-  text += row("from the first pixel to the answer", fmt::format("{} cycles", c.latency_cycles));
+  text += row("@ every", fmt::format("{} cycles: {:.0f} ~s/s at {} ns", c.interval_cycles,
+                                     m.cost.images_per_s_model, m.clock_ns));
+  text += row("from its beginning to the answer", fmt::format("{} cycles", c.latency_cycles));
   text +=
       row("multipliers", fmt::format("{} ({} of them in LUTs)", c.multipliers, c.lut_multipliers));
   text += row("DSP slices", fmt::format("{} of {}", c.dsp, m.cost.dsp_available));
@@ -99,7 +116,7 @@ std::string costs_table(const Manifest& m) {
 }
 
 std::string origin_list(const Manifest& m) {
-  std::string text = fmt::format("- network: `{}`, graph {}\n", m.network, m.graph_sha256);
+  std::string text = fmt::format("- network: `{}`\n", m.network);
   for (const char* key : {"run", "weights_sha256", "untrained"}) {
     const std::string value = m.source.is_object() ? m.source.get_string(key, "") : std::string();
     if (!value.empty()) text += fmt::format("- {}: {}\n", key, value);
@@ -128,6 +145,7 @@ std::map<std::string, std::string> readme_parts(const ProjectContents& contents,
                                                 const Manifest& m) {
   const std::string is = m.has_kernel ? fmt::format("a kernel for {}", m.kernel.platform)
                                       : std::string("a core with two AXI streams");
+  const MapShape input = contents.design.design.graph().input_shape();
   std::string card;
   if (m.has_kernel) {
     card = row(fmt::format("`firmware/{}.cpp`", m.kernel.name),
@@ -141,8 +159,8 @@ std::map<std::string, std::string> readme_parts(const ProjectContents& contents,
                                       contents.design.design.graph().name, m.part, is,
                                       m.design.layout, m.design.type)},
           {"first", first_steps(m)},
-          {"ports", m.has_kernel ? kernel_ports(m) : stream_ports(m)},
-          {"costs", costs_table(m)},
+          {"ports", with_noun(m.has_kernel ? kernel_ports(m) : stream_ports(m), input)},
+          {"costs", with_noun(costs_table(m), input)},
           {"origin", origin_list(m)},
           {"card_files", card}};
 }
