@@ -86,9 +86,9 @@ std::vector<Manifest::Layer> layers_of(const Graph& design) {
     if (node.hardware.weight) {
       layer.weight = to_string(*node.hardware.weight);
       layer.accumulator = to_string(*node.hardware.accumulator);
-      layer.reuse_factor = node.hardware.reuse_factor;
-      layer.multipliers = node.hardware.multipliers;
     }
+    layer.reuse_factor = node.hardware.reuse_factor;
+    layer.multipliers = node.hardware.multipliers;
     if (has_line_buffer(node)) {
       const LineMemory memory = line_memory(design, node, node.hardware.reuse_factor);
       layer.line_frames = memory.frames;
