@@ -242,10 +242,38 @@ std::string first_difference(const Subject& p, const CheckOptions& options, size
                        : found;
 }
 
+/// Iterations of each stage's loop as it counted them, against those that every figure of cycles is
+/// made of.
+CheckStep check_cycles(const Subject& p, const ProjectRun& run) {
+  std::string wrong;
+  int64_t stages = 0, most = 0;
+  for (const Node& node : p.design.nodes) {
+    if (node.traits().port) continue;
+    ++stages;
+    const int64_t expected = stage_loop(p.design, node).image_cycles(node.hardware.reuse_factor);
+    most = std::max(most, expected);
+    const auto found = run.iterations.find(node.identifier);
+    const int64_t counted = found == run.iterations.end() ? 0 : found->second;
+    const auto vectors = static_cast<int64_t>(p.inputs.size());
+    if (counted == expected * vectors) continue;
+    wrong += fmt::format("{}{} ran {:g} times a vector instead of {}", wrong.empty() ? "" : ", ",
+                         node.identifier,
+                         static_cast<double>(counted) / static_cast<double>(vectors), expected);
+  }
+  if (!wrong.empty()) {
+    return {"cycles", false,
+            "the loops of stages are not those that the figures are made of: " + wrong};
+  }
+  return {"cycles", true,
+          fmt::format("{} stages count the iterations that the figures are made of, at most {} a "
+                      "vector",
+                      stages, most)};
+}
+
 /// A compiler that refuses a project which is `as_exported` is at fault itself.
-CheckStep check_compiled(const Subject& p, const std::vector<IntegerResult>& integers,
-                         const CheckOptions& options, bool as_exported, Progress& progress) {
-  const ProjectRun run = p.project->run(p.run_options(options), progress);
+CheckStep check_compiled(const Subject& p, const ProjectRun& run,
+                         const std::vector<IntegerResult>& integers, const CheckOptions& options,
+                         bool as_exported) {
   if (!run.build_error.empty() && as_exported) fail(ErrorKind::ExternalTool, "{}", run.build_error);
   if (!run.build_error.empty()) return {"compiled", false, run.build_error};
   if (!run.run_error.empty()) return {"compiled", false, run.run_error};
@@ -353,8 +381,11 @@ CheckReport check_project(const std::string& folder, const CheckOptions& options
   report.steps.push_back(check_quantisation(p, exact, integers));
   report.steps.push_back(check_answers(p, exact, integers));
   report.steps.push_back(check_fifos(p));
-  if (options.compile)
-    report.steps.push_back(check_compiled(p, integers, options, as_exported, progress));
+  if (options.compile) {
+    const ProjectRun run = p.project->run(p.run_options(options), progress);
+    if (!run.iterations.empty()) report.steps.push_back(check_cycles(p, run));
+    report.steps.push_back(check_compiled(p, run, integers, options, as_exported));
+  }
   return report;
 }
 

@@ -33,7 +33,7 @@ std::string layer_table(const Graph& design, const RecordVisitor::Named<int64_t>
   Table table({"stage", "op", "output", "reuse factor", "multipliers", "overflows", "skips"});
   for (const Node& node : design.nodes) {
     if (node.traits().port) continue;
-    const bool products = node.hardware.weight.has_value();
+    const bool products = node.hardware.multipliers > 0;
     table.add({node.name, to_string(node.op), to_string(design.value(node.outputs[0]).shape),
                products ? with_commas(node.hardware.reuse_factor) : "",
                products ? with_commas(node.hardware.multipliers) : "",

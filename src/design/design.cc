@@ -138,8 +138,9 @@ Design realise(const Plan& plan, const Sizing& sizing, const Device& device) {
     h.reuse_factor = stage.reuse_factor;
     h.multipliers = stage.multipliers;
     h.cycles_per_output = stage.cycles_per_output;
+    h.pipeline_cycles = kPipelineCycles;
     if (p.line_buffer) h.line_storage = line_storage(p.line(stage.reuse_factor).memory, device);
-    if (sizing.wanted && stage.reuse_factor != *sizing.wanted) {
+    if (sizing.wanted && stage.reuse_factor != *sizing.wanted && p.weights > 0) {
       log_warn("passes", "{}: reuse factor {} is not valid for {} x {} products, using {}",
                graph.node(p.node).name, *sizing.wanted, p.n_in, p.n_out, stage.reuse_factor);
     }

@@ -113,8 +113,8 @@ int64_t fitting_weight_bits(const Sized& s, int64_t available) {
   for (size_t i = 0; i < s.products().size(); ++i) {
     const ProductStage& p = s.products()[i];
     if (s.sizing.products[i].reuse_factor == 1) continue;  // wires
-    weights += p.n_in * p.n_out;
-    others -= p.n_in * p.n_out * p.weight_bits;
+    weights += p.weights;
+    others -= p.weights * p.weight_bits;
   }
   return weights == 0 ? 0 : std::max<int64_t>(0, (available - others) / weights);
 }
@@ -225,8 +225,8 @@ Cost cost(const Plan& plan, const Sizing& sizing, const Device& device) {
     c.dsp += stage.multipliers * p.dsp;
     if (p.dsp == 0) c.lut_multipliers += stage.multipliers;
     c.luts_model += static_cast<double>(stage.multipliers) * luts_of(p);
-    c.weights += p.n_in * p.n_out;
-    if (stage.reuse_factor > 1) c.memory_bits += p.n_in * p.n_out * p.weight_bits;
+    c.weights += p.weights;
+    if (stage.reuse_factor > 1) c.memory_bits += p.weights * p.weight_bits;
     if (!p.line_buffer) continue;
     const LineMemory& line = p.line(stage.reuse_factor).memory;
     const FifoStorage storage = line_storage(line, device);

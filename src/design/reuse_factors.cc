@@ -66,9 +66,16 @@ std::vector<ProductStage> product_stages(const Graph& graph) {
       if (a->groups > 1)
         stage.longest_fixed = std::max(stage.longest_fixed, a->groups * stage.n_in);
     }
-    stage.in_bits = in.type->width;
-    stage.weight_bits = node.hardware.weight->width;
-    stage.dsp = dsp_of_multiplier(in.type->width, node.hardware.weight->width);
+    if (node.traits().has_weights) {
+      stage.in_bits = in.type->width;
+      stage.weight_bits = node.hardware.weight->width;
+      stage.weights = stage.n_in * stage.n_out;
+    } else {
+      stage.in_bits = node.hardware.accumulator->width;
+      stage.weight_bits = node.hardware.reciprocal->width;
+    }
+    stage.dsp =
+        dsp_of_multiplier(static_cast<int>(stage.in_bits), static_cast<int>(stage.weight_bits));
     stage.factors = valid_reuse_factors(stage.n_in, stage.n_out);
     if (has_line_buffer(node)) {
       stage.factors = line_reuse_factors(graph, node);
@@ -156,13 +163,11 @@ Sizing size(const Plan& plan, const Budget& budget) {
   Sizing sizing;
   sizing.wanted = budget.reuse_factor;
   sizing.products.reserve(products.size());
-  // A stage takes a cycle a place of its scan; a place that multiplies takes its factor's.
   for (const StageLoop& loop : plan.loops()) sizing.stage_cycles.push_back(loop.scan.size());
   for (size_t i = 0; i < products.size(); ++i) {
     const ProductStage& p = products[i];
     const StageSize stage{factors[i], p.multipliers(factors[i]), p.cycles_per_output(factors[i])};
-    sizing.stage_cycles[p.node.index()] +=
-        p.loop.emits.count.size() * (stage.cycles_per_output - 1);
+    sizing.stage_cycles[p.node.index()] = p.cycles(factors[i]);
     sizing.products.push_back(stage);
   }
   for (int64_t cycles : sizing.stage_cycles)

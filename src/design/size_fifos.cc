@@ -18,6 +18,8 @@ constexpr int64_t kSrlBits = 1024;
 constexpr int64_t kUramWords = 1024, kUramWordBits = 64;
 /// Words below which a memory is made of LUTs.
 constexpr int64_t kLutramWords = 64;
+/// Cycles from writing a word to reading it that a memory surely bears.
+constexpr int64_t kMemoryCycles = 3;
 
 bool suits_uram(int64_t words, int64_t word_bits, const Device& device) {
   return device.uram > 0 && words > kUramWords && word_bits >= kUramWordBits;
@@ -62,6 +64,7 @@ FifoStorage fifo_storage(int64_t depth, const Value& value, const Device& device
 }
 
 FifoStorage line_storage(const LineMemory& memory, const Device& device) {
+  if (memory.distance < kMemoryCycles) return FifoStorage::Registers;
   if (memory.words <= kLutramWords) return FifoStorage::Lutram;
   return suits_uram(memory.words, memory.word_bits, device) ? FifoStorage::Uram : FifoStorage::Bram;
 }

@@ -56,7 +56,7 @@ std::vector<StreamAction> stream_program(const Graph& g, const Node& node) {
       for (size_t s = 1; s < node.inputs.size(); ++s)
         program.push_back({Kind::Read, node.inputs[s], 0});
       program.push_back({Kind::Wait, {}, output_cycles});
-      for (ValueId id : node.outputs) program.push_back({Kind::Write, id, 0});
+      for (ValueId id : node.outputs) program.push_back({Kind::Write, id, h.pipeline_cycles});
     }
   }
   return program;
@@ -174,7 +174,7 @@ class StreamRun {
       case Kind::Read:
         return read(p, fifos_[action.value]);
       case Kind::Write:
-        return write(p, fifos_[action.value], node.is<ops::Input>());
+        return write(p, fifos_[action.value], action.cycles, node.is<ops::Input>());
       case Kind::Fork:
         return fork(p, node, action);
     }
@@ -187,12 +187,14 @@ class StreamRun {
     wake(f.writer);
     return true;
   }
-  bool write(Process& p, Fifo& f, bool first) {
+  /// The token comes out of the stage's pipeline so many cycles later, and that waits with all that
+  /// is in it.
+  bool write(Process& p, Fifo& f, int64_t later, bool first) {
     if (!can_write(f)) return false;
-    p.now = std::max(p.now, write_time(f));
+    p.now = std::max(p.now, write_time(f) - later);
     if (first && f.written.size() < release_.size())
       p.now = std::max(p.now, release_[f.written.size()]);
-    f.written.push_back(p.now);
+    f.written.push_back(p.now + later);
     wake(f.reader);
     return true;
   }
@@ -292,7 +294,7 @@ ByValue<int64_t> sufficient_depths(const Graph& design, int images) {
         auto set_read = [&](ValueId v) { read[v][--reads_left[v]] = latest; };
         auto set_write = [&](ValueId v) {
           const size_t token = --writes_left[v];
-          latest = std::min(latest, read[v][token] - 1);
+          latest = std::min(latest, read[v][token] - 1 - action.cycles);
           return token;
         };
         if (action.kind == Kind::Wait) {
@@ -301,7 +303,7 @@ ByValue<int64_t> sufficient_depths(const Graph& design, int images) {
           set_read(action.value);
         } else if (action.kind == Kind::Write) {
           const size_t token = set_write(action.value);
-          written[action.value][token] = latest;
+          written[action.value][token] = latest + action.cycles;
         } else {
           latest -= action.cycles;
           size_t token = 0;

@@ -19,8 +19,9 @@ E parse_enum(const std::string& text, const E (&values)[N], const char* what) {
   fail(ErrorKind::Data, "unknown {} '{}'", what, text);
 }
 
-constexpr FifoStorage kStorages[] = {FifoStorage::Auto, FifoStorage::Srl, FifoStorage::Bram,
-                                     FifoStorage::Uram, FifoStorage::Lutram};
+constexpr FifoStorage kStorages[] = {FifoStorage::Auto,   FifoStorage::Srl,
+                                     FifoStorage::Bram,   FifoStorage::Uram,
+                                     FifoStorage::Lutram, FifoStorage::Registers};
 constexpr GraphState kStates[] = {GraphState::Lowered, GraphState::Design};
 
 std::vector<std::string> read_strings(const Json& json) {
@@ -174,6 +175,7 @@ Json write_hardware(const NodeHardware& h) {
   json.set("multipliers", h.multipliers);
   json.set("cycles_per_step", h.cycles_per_step);
   json.set("cycles_per_output", h.cycles_per_output);
+  if (h.pipeline_cycles != 0) json.set("pipeline_cycles", h.pipeline_cycles);
   if (h.line_storage != FifoStorage::Auto) json.set("line_storage", to_string(h.line_storage));
   return json;
 }
@@ -188,6 +190,7 @@ NodeHardware read_hardware(const Json& json) {
   h.multipliers = json.at("multipliers").as_int();
   h.cycles_per_step = json.at("cycles_per_step").as_int();
   h.cycles_per_output = json.at("cycles_per_output").as_int();
+  if (const Json* cycles = json.find("pipeline_cycles")) h.pipeline_cycles = cycles->as_int();
   if (const Json* storage = json.find("line_storage"))
     h.line_storage = parse_enum(storage->as_string(), kStorages, "storage of a line buffer");
   return h;

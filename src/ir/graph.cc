@@ -23,6 +23,8 @@ const char* to_string(FifoStorage storage) {
   switch (storage) {
     case FifoStorage::Auto:
       return "auto";
+    case FifoStorage::Registers:
+      return "registers";
     case FifoStorage::Srl:
       return "srl";
     case FifoStorage::Bram:

@@ -95,6 +95,11 @@ LineMemory line_memory(const Graph& design, const Node& conv, int64_t reuse_fact
   memory.frames = window.kernel.width / lanes * window.dilation.width;
   memory.words = memory.frames * in.fold;
   memory.word_bits = lanes * in.token_bits();
+  // conv1d.h: depthwise, the newest word is the first one read, and last a dilation's frames later;
+  // otherwise it is the last one, behind its frame's tokens and all other taps.
+  const int64_t reads = window.kernel.width / lanes;
+  memory.distance =
+      is_depthwise(design, conv) ? window.dilation.width * in.fold + reads - 1 : reads * in.fold;
   return memory;
 }
 
@@ -106,9 +111,11 @@ std::vector<int64_t> line_weight_order(const Graph& design, const Node& conv,
                 words = s.depthwise ? 1 : s.in_fold * s.in_channels / p.elements;
   std::vector<int64_t> order;
   order.reserve(static_cast<size_t>(s.products()));
-  // The stage's loops, and in one word its multipliers.
+  // The stage's loops, and in one word its multipliers. Depthwise, the word that a token is pushed
+  // into comes first, which has the last tap of every lane.
   for (int64_t first = 0; first < s.out_fold * s.out_channels; first += p.outputs) {
-    for (int64_t read = 0; read < reads; ++read) {
+    for (int64_t k = 0; k < reads; ++k) {
+      const int64_t read = s.depthwise ? (k + reads - 1) % reads : k;
       for (int64_t word = 0; word < words; ++word) {
         for (int64_t o = first; o < first + p.outputs; ++o) {
           for (int64_t lane = 0; lane < p.lanes; ++lane) {

@@ -212,7 +212,7 @@ std::vector<std::string> verify_design(const Graph& graph) {
              h.multipliers <= kMost,
          n.name, " has no reasonable reuse factor");
     need(h.cycles_per_step >= 1 && h.cycles_per_step <= kMost && h.cycles_per_output >= 1 &&
-             h.cycles_per_output <= kMost,
+             h.cycles_per_output <= kMost && h.pipeline_cycles >= 0 && h.pipeline_cycles <= kMost,
          n.name, " has no reasonable number of cycles");
     need(is_identifier(n.identifier), n.name, " has no C++ identifier");
     if (!findings.empty()) return findings;

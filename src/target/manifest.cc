@@ -66,9 +66,12 @@ void Manifest::Layer::describe(RecordVisitor& v) {
   v.text("output", output, "Shape of what it writes, `CxHxW`.");
   v.text("type", type, "Type of what it writes.");
   if (v.wants(!weight.empty())) {
-    v.text("weight", weight, "Type of the weights; like the next three, of layers that have any.");
+    v.text("weight", weight, "Type of the weights; like the next one, of layers that have any.");
     v.text("accumulator", accumulator, "Type of the exact sum.");
-    v.integer("reuse_factor", reuse_factor, 1, INT64_MAX, "Products that share a multiplier.");
+  }
+  if (v.wants(multipliers > 0)) {
+    v.integer("reuse_factor", reuse_factor, 1, INT64_MAX,
+              "Products that share a multiplier; like the next one, of layers that multiply.");
     v.integer("multipliers", multipliers, 0, INT64_MAX, "Multipliers.");
     if (v.wants(dsp > 0)) v.integer("dsp", dsp, 0, INT64_MAX, "DSP slices of them, if any (rule).");
   }
@@ -78,8 +81,8 @@ void Manifest::Layer::describe(RecordVisitor& v) {
   }
   if (v.wants(!line_storage.empty())) {
     v.text("line_storage", line_storage,
-           "Where its line buffer lies: `lutram`, `bram` or `uram`; like the next two, of "
-           "convolutions with one.");
+           "Where its line buffer lies: `registers`, `lutram`, `bram` or `uram`; like the next "
+           "two, of convolutions with one.");
     v.integer("line_frames", line_frames, 1, INT64_MAX,
               "Frames that its line buffer holds in turn.");
     v.integer("line_bits", line_bits, 1, INT64_MAX, "Bits of its line buffer.");

@@ -90,11 +90,14 @@ std::vector<Manifest::Layer> layers_of(const Design& sized) {
     if (node.hardware.weight) {
       layer.weight = to_string(*node.hardware.weight);
       layer.accumulator = to_string(*node.hardware.accumulator);
-      layer.reuse_factor = node.hardware.reuse_factor;
-      layer.multipliers = node.hardware.multipliers;
-      layer.dsp = layer.multipliers * dsp_of_multiplier(design.value(node.inputs[0]).type->width,
-                                                        node.hardware.weight->width);
+      if (node.hardware.multipliers > 0) {
+        layer.dsp = node.hardware.multipliers *
+                    dsp_of_multiplier(design.value(node.inputs[0]).type->width,
+                                      node.hardware.weight->width);
+      }
     }
+    layer.reuse_factor = node.hardware.reuse_factor;
+    layer.multipliers = node.hardware.multipliers;
     if (n < cycles.size()) layer.cycles = cycles[n];
     if (has_line_buffer(node)) {
       const LineMemory memory = line_memory(design, node, node.hardware.reuse_factor);

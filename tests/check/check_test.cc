@@ -290,10 +290,10 @@ TEST_F(Faults, AChangedWeightIsNamedWithStageAndPixel) {
   write();
   const std::string file = "firmware/weights/b0_conv2.h";
   const auto weights = read_file(path_join(project(), file));
-  const size_t open = weights.find("{\n"), end = weights.find(',', open);
-  const std::string first = weights.substr(open + 2, end - open - 2);
-  replace_in(project(), file, "{\n" + first + ",",
-             "{\n" + std::to_string(std::stol(first) + 64) + ",");
+  const size_t open = weights.find("{\n{"), end = weights.find(',', open);
+  const std::string first = weights.substr(open + 3, end - open - 3);
+  replace_in(project(), file, "{\n{" + first + ",",
+             "{\n{" + std::to_string(std::stol(first) + 64) + ",");
   CheckReport hashed = check();
   EXPECT_TRUE(step(hashed, "files").warns);
   testing::expect_words(step(hashed, "files").detail, {"changed since the export: " + file + ";"});
@@ -407,6 +407,22 @@ TEST_F(Faults, AFifoOneTooShallowDeadlocksOrStalls) {
       {"the design deadlocks: stem.conv1.clone waits for space in the FIFO b0.skip of depth 16"});
 }
 
+TEST_F(Faults, AStageThatTakesMoreCyclesThanItsFiguresSayIsNoticed) {
+  write();
+  const std::string file = "firmware/tailor/conv2d.h";
+  replace_in(project(), file, "  const int iterations = ", "  const int iterations = 2 + ");
+  rehash(project(), file);
+  const CheckReport report = check(/*compile=*/true);
+  EXPECT_TRUE(step(report, "compiled").passed) << "it waits at its end and computes the same";
+  EXPECT_FALSE(step(report, "cycles").passed);
+  Graph design = parts_.design;
+  const Node& stem = testing::node_of(design, "stem.conv1");
+  const int64_t cycles = stage_loop(design, stem).image_cycles(stem.hardware.reuse_factor);
+  testing::expect_words(
+      step(report, "cycles").detail,
+      {fmt::format("stem_conv1 ran {} times a vector instead of {}", cycles + 2, cycles)});
+}
+
 TEST_F(Faults, ChangedVectorsAreNoticed) {
   write();
   const std::string file = "tb_data/expected.dat";
@@ -428,7 +444,7 @@ TEST_F(Faults, ANetworkThatAnswersTheSameToEverythingFails) {
   parts_ = testing::project_parts(parts_.lowered);
   write();
   const CheckReport report = check(/*compile=*/true);
-  for (const char* name : {"design", "quantisation", "compiled"})
+  for (const char* name : {"design", "quantisation", "cycles", "compiled"})
     EXPECT_TRUE(step(report, name).passed) << step(report, name).detail;
   EXPECT_FALSE(step(report, "answers").passed) << step(report, "answers").detail;
   testing::expect_words(step(report, "answers").detail,

@@ -90,6 +90,7 @@ template <class C>
 void negate(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_token>& out) {
   for (int y = 0; y < C::scan_height; ++y) {
     for (int x = 0; x < C::scan_width; ++x) {
+      TAILOR_PIPELINE(C)
       typename C::value_t values[C::channels];
       unpack<C::channels, C::bits>(in.read(), values);
       for (int c = 0; c < C::channels; ++c) values[c] = -values[c];

@@ -91,6 +91,41 @@ TEST(Sizing, TakesNoMoreThanItsShareOfTheDevice) {
                         [&] { size(plan, none); });
 }
 
+TEST(Sizing, AnOutputTakesItsReuseFactorAndNoCycleBeside) {
+  const testing::DesignOptions options{FixedType{16, 6}, 2.1, Layout::Fused, std::nullopt};
+  auto sized = [&](const char* name, double share) {
+    const Network network = network_by_name(name).network;
+    const Plan plan =
+        testing::make_plan(lower(network, initial_tensors(network, 1), "test"), options);
+    Budget budget = testing::budget(options);
+    budget.dsp_share = share;
+    return cost(plan, size(plan, budget), budget.device);
+  };
+  const Cost resnet20 = sized("resnet20", 0.7), resnet8 = sized("resnet8", 1082.0 / 6840);
+  EXPECT_EQ(resnet20.interval_cycles, 33 * 33 + 32 * 32 * (9 - 1));
+  EXPECT_EQ(resnet20.multipliers, 4561);
+  EXPECT_EQ(resnet8.interval_cycles, 33 * 33 + 16 * 16 * (48 - 1)) << "a strided convolution";
+  EXPECT_EQ(resnet8.multipliers, 1073);
+}
+
+TEST(Sizing, MeansOfPixelsThatAreNoShiftShareMultipliers) {
+  for (int64_t side : {8, 7}) {
+    testing::GraphBuilder b("means", {12, side, side});
+    const Plan plan = testing::make_plan(b.finish(3), {FixedType{16, 6}, 2.1, Layout::Fused, {}});
+    std::vector<int64_t> channels;  // of product stages without weights
+    int64_t multipliers = 0;
+    const Sizing sizing = size(plan, {find_device("u200"), std::nullopt, 2.5 / 6840});
+    for (size_t i = 0; i < plan.products().size(); ++i) {
+      if (plan.products()[i].weights > 0) continue;
+      channels.push_back(plan.products()[i].n_out);
+      multipliers += sizing.products[i].multipliers;
+    }
+    EXPECT_EQ(channels, side == 8 ? std::vector<int64_t>{} : std::vector<int64_t>{12});
+    EXPECT_EQ(multipliers, side == 8 ? 0 : 1);
+    EXPECT_EQ(cost(plan, sizing, find_device("u200")).weights, 12 * 3) << "a mean has none";
+  }
+}
+
 TEST(Precision, OfOneStageIsThatStagesAlone) {
   const Graph graph = testing::lowered_variant(
       {testing::Surgery::Traditional, Join::BeforeActivation, Shortcut::Projection});

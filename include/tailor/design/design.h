@@ -34,11 +34,12 @@ struct Precision {
   const FixedType& activation(const std::string& stage) const;
 };
 
-/// A stage of products, a convolution or a dense layer, as sizing sees it.
+/// A stage of products, a convolution, a dense layer or the means of a pool, as sizing sees it.
 struct ProductStage {
   NodeId node;
   StageLoop loop;
   int64_t n_in = 0, n_out = 0;  // of one product sum; products are n_in * n_out
+  int64_t weights = 0;          // that lie in its memory
   int64_t in_bits = 0, weight_bits = 0;
   int64_t dsp = 0;            // slices of one multiplier; 0: it is made of LUTs
   int64_t longest_fixed = 0;  // loop that its C++ unrolls whatever the factor (conv2d.h, dense.h)

@@ -75,7 +75,8 @@ StreamResult size_fifos(Graph& graph, const Device& device);
 /// Where the FIFO of a value lies, so many tokens deep: in shift registers, in block RAM, or if it
 /// is folded and very long in the device's UltraRAM.
 FifoStorage fifo_storage(int64_t depth, const Value& value, const Device& device);
-/// Where a line buffer lies: in LUTs, block RAM or the device's UltraRAM.
+/// Where a line buffer lies: in LUTs, block RAM or the device's UltraRAM; in registers where a word
+/// is read too soon after it was written.
 FifoStorage line_storage(const LineMemory& memory, const Device& device);
 
 /// Freezes the C++ identifiers of stages and streams (ir/identifier.h), unique with all names made

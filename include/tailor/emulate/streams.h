@@ -14,7 +14,7 @@ namespace tailor::emulate {
 struct StreamAction {
   enum class Kind : uint8_t {
     Read,   // waits for a token in `value`
-    Write,  // waits for space in `value`
+    Write,  // waits for space in `value`; the token is there `cycles` later
     Wait,   // takes `cycles`
     Fork,   // a clone's step: waits for a token and for space in every output, then moves it to all
             // at once

@@ -20,9 +20,9 @@ namespace tailor::ir {
 enum class GraphState { Lowered, Design };
 const char* to_string(GraphState state);
 
-/// Where a FIFO, or a line buffer, lies; UltraRAM and LUTs are for line buffers and long FIFOs of
-/// folded values.
-enum class FifoStorage { Auto, Srl, Bram, Uram, Lutram };
+/// Where a FIFO, or a line buffer, lies; UltraRAM is for line buffers and long FIFOs of folded
+/// values, LUTs and registers for line buffers.
+enum class FifoStorage { Auto, Srl, Bram, Uram, Lutram, Registers };
 const char* to_string(FifoStorage storage);
 
 /// What `passes` decided for a node; the emulator, the estimator and the writer read the same
@@ -31,10 +31,11 @@ struct NodeHardware {
   std::optional<FixedType> weight, bias;         // conv, dense
   std::optional<FixedType> accumulator;          // conv, dense, add, pool: full width, exact
   std::optional<FixedType> reciprocal;           // pool: type of 1 / pixels
-  int64_t reuse_factor = 1;                      // conv, dense
+  int64_t reuse_factor = 1;                      // conv, dense, pool
   int64_t multipliers = 0;                       // in × out / reuse factor
   int64_t cycles_per_step = 1;                   // reading one token without computing
   int64_t cycles_per_output = 1;                 // computing one output token
+  int64_t pipeline_cycles = 0;                   // from its last cycle to the token
   FifoStorage line_storage = FifoStorage::Auto;  // of a convolution with a line buffer
 };
 

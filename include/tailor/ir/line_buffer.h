@@ -30,9 +30,10 @@ LineParallelism line_parallelism(const Graph& design, const Node& conv, int64_t 
 /// the products of a frame that share a multiplier.
 std::vector<int64_t> line_reuse_factors(const Graph& design, const Node& conv);
 
-/// Its memory: frames × fold words.
+/// Its memory: frames × fold words. A word is read again `distance` cycles after it was written, or
+/// later.
 struct LineMemory {
-  int64_t frames = 0, words = 0, word_bits = 0;
+  int64_t frames = 0, words = 0, word_bits = 0, distance = 0;
   int64_t bits() const { return words * word_bits; }
 };
 LineMemory line_memory(const Graph& design, const Node& conv, int64_t reuse_factor);

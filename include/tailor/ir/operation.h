@@ -109,13 +109,14 @@ struct Places {
   }
 };
 
-/// Cycles of an output beyond its reuse factor (hls.md section 7, model): filling the
-/// multiply-accumulate pipeline.
-constexpr int64_t kPipelineCycles = 3;
+/// Cycles from the iteration that computes an output's last products to the token (model): what the
+/// pipeline of a stage that multiplies is deep. It delays an output and takes no stage's time.
+constexpr int64_t kPipelineCycles = 8;
 
 /// What a stage does for one image: one flat loop over a scan of rows × columns, as the C++ library
-/// runs it. A step may read a token of the first input; a step that emits reads one of every other
-/// input too, and writes one of every output.
+/// runs it, an iteration a cycle. A step may read a token of the first input; a step that emits
+/// reads one of every other input too, and writes one of every output. A step that multiplies takes
+/// as many iterations as a multiplier has products for it, any other one.
 struct StageLoop {
   Size2 scan;
   Places reads, emits;
@@ -133,13 +134,11 @@ struct StageLoop {
   int64_t out_fold = 1;
 
   bool multiplies() const { return n_in > 0; }
-  /// Cycles of an output token at a reuse factor.
-  int64_t output_cycles(int64_t reuse_factor) const {
-    return reuse_factor / out_fold + kPipelineCycles;
-  }
-  /// Cycles of an image of a stage that multiplies, at a reuse factor.
+  /// Iterations of an output token at a reuse factor.
+  int64_t output_cycles(int64_t reuse_factor) const { return reuse_factor / out_fold; }
+  /// Iterations of an image at a reuse factor; 1 where nothing is multiplied.
   int64_t image_cycles(int64_t reuse_factor) const {
-    return scan.size() + emits.count.size() * output_cycles(reuse_factor);
+    return scan.size() + emits.count.size() * (output_cycles(reuse_factor) - 1);
   }
 };
 /// The loop over all pixels of a map that reads and emits at each.

@@ -40,10 +40,12 @@ struct RunOptions {
   int threads = 0;       // 0: all
 };
 struct ProjectRun {
-  std::vector<std::vector<int64_t>> logits;  // raw, of each vector
-  std::string build_error;                   // it could not be built, and why
-  std::string run_error;                     // it was, and did not run to its end
-  std::string bench_error;                   // it ran, and its own comparison fails
+  std::vector<std::vector<int64_t>> logits;   // raw, of each vector
+  std::map<std::string, int64_t> iterations;  // of each stage's loop, of all vectors together, by
+                                              // its identifier; empty: it does not count them
+  std::string build_error;                    // it could not be built, and why
+  std::string run_error;                      // it was, and did not run to its end
+  std::string bench_error;                    // it ran, and its own comparison fails
 };
 
 /// A project as its target opens it. Its files may have been changed since the export.

@@ -70,7 +70,7 @@ class GlobalAvgPoolRules : public OperationOf<ops::GlobalAvgPool> {
     const int bits = ceil_log2(pixels);
     FixedType reciprocal;  // exact for powers of two; otherwise 18 significant bits, one DSP port
     reciprocal.is_signed = false;
-    reciprocal.width = (int64_t{1} << bits) == pixels ? 1 : 18;
+    reciprocal.width = is_power_of_two(pixels) ? 1 : 18;
     reciprocal.integer = 1 - bits;  // 1 / pixels < 2^(1 - bits)
     FixedType sum = *graph.value(node.inputs[0]).type;
     sum.width += bits;
@@ -82,11 +82,20 @@ class GlobalAvgPoolRules : public OperationOf<ops::GlobalAvgPool> {
     node.hardware.accumulator = exact_accumulator(sum, node, request.model);
     return request.model;
   }
+  /// A product a channel when the last pixel is there, unless it is a shift.
   StageLoop loop(const Graph& graph, const Node& node) const override {
-    StageLoop loop = pixel_loop(input_shape(graph, node));
+    const MapShape& in = input_shape(graph, node);
+    StageLoop loop = pixel_loop(in);
     loop.emits = last_step(loop.scan);
+    loop.register_elements = in.channels;
+    if (is_power_of_two(in.pixels())) return loop;
+    loop.n_in = 1;
+    loop.n_out = in.channels;
     return loop;
   }
+
+ private:
+  static bool is_power_of_two(int64_t n) { return (int64_t{1} << ceil_log2(n)) == n; }
 };
 
 const RegisterOperation<ops::MaxPool2d> kRegisterMaxPool2d;

@@ -2,12 +2,18 @@
 
 #include <charconv>
 
+#include "tailor/core/error.h"
 #include "tailor/core/strings.h"
 
 namespace tailor::target::cpp {
 namespace {
 
 constexpr size_t kColumns = 120;
+
+/// "[12]", or "[3][4]" in rows of 4.
+std::string sizes(int64_t size, int64_t row) {
+  return row == 0 ? fmt::format("[{}]", size) : fmt::format("[{}][{}]", size / row, row);
+}
 
 class Printer {
  public:
@@ -63,25 +69,30 @@ class Printer {
     line(v.type + " " + v.name + (v.arguments.empty() ? "" : "(" + v.arguments + ")") + ";");
   }
   void emit(const Array& v) {
-    line("static " + v.type + " " + v.name + "[" + std::to_string(v.size) + "];");
+    line("static " + v.type + " " + v.name + sizes(v.size, v.row) + ";");
   }
   void emit(const Table& v) {
-    line("static const " + v.type + " " + v.name + "[" + std::to_string(v.values.size()) + "] = {");
-    size_t row = text.size();  // where the line begins
+    const size_t columns = static_cast<size_t>(v.row);
+    line("static const " + v.type + " " + v.name +
+         sizes(static_cast<int64_t>(v.values.size()), v.row) + " = {");
+    size_t start = text.size();  // of the line
     for (size_t i = 0; i < v.values.size(); ++i) {
-      char digits[24];
-      char* end = std::to_chars(digits, digits + sizeof digits, v.values[i]).ptr;
-      const bool comma = i + 1 < v.values.size();
-      const size_t used = text.size() - row,
-                   size = static_cast<size_t>(end - digits) + (comma ? 1 : 0);
-      if (used + size + 1 > kColumns) {
+      const bool opens = columns > 0 && i % columns == 0, comma = i + 1 < v.values.size(),
+                 closes = columns > 0 && (i + 1) % columns == 0;
+      char word[32];
+      char* end = word;
+      if (opens) *end++ = '{';
+      end = std::to_chars(end, word + sizeof word - 2, v.values[i]).ptr;
+      if (closes) *end++ = '}';
+      if (comma) *end++ = ',';
+      const size_t used = text.size() - start;
+      if (used + static_cast<size_t>(end - word) + 1 > kColumns) {
         text += '\n';
-        row = text.size();
+        start = text.size();
       } else if (used > 0) {
         text += ' ';
       }
-      text.append(digits, end);
-      if (comma) text += ',';
+      text.append(word, end);
     }
     text += "};\n";
   }

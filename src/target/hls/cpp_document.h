@@ -34,12 +34,14 @@ struct Variable {
 struct Array {
   std::string type, name;
   int64_t size = 0;
-};  // static TYPE NAME[SIZE];
+  int64_t row = 0;  // so many elements in each row; 0: there are none
+};                  // static TYPE NAME[SIZE]; or static TYPE NAME[SIZE / ROW][ROW];
 struct Table {
   std::string type, name;
   std::vector<int64_t> values;
-};             // static const TYPE NAME[N] = {…};
-struct Call {  // FUNCTION<TEMPLATE…>(ARGUMENTS…);
+  int64_t row = 0;  // as in Array
+};                  // static const TYPE NAME[N] = {…};
+struct Call {       // FUNCTION<TEMPLATE…>(ARGUMENTS…);
   std::string function;
   std::vector<std::string> template_arguments, arguments;
 };

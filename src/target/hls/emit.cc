@@ -48,6 +48,17 @@ Items with_banner(const std::string& banner, const std::string& about, Items res
   return items;
 }
 
+/// Elements of a row of a node's tables, which are [multiplier][cycle], as the stage reads them; of
+/// frames [word][multiplier], and biases [word][output].
+struct WeightRows {
+  int64_t weight, bias = 0;
+};
+WeightRows weight_rows(const Graph& design, const Node& node) {
+  const NodeHardware& h = node.hardware;
+  if (!has_line_buffer(node)) return {h.reuse_factor};
+  return {h.multipliers, line_parallelism(design, node, h.reuse_factor).outputs};
+}
+
 std::string guard_name(const std::string& file) {
   std::string name = "TAILOR_PROJECT_";
   for (char c : file) name += c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
@@ -111,10 +122,11 @@ std::string emit_weights_header(const Graph& design, const std::string& banner) 
     if (!has_weights(node)) continue;
     const std::string file = node.identifier + ".h";
     included.push_back(Include{"weights/" + file});
+    const WeightRows rows = weight_rows(design, node);
     parsed.push_back(Array{raw_type(*node.hardware.weight), array_name(node, "weight"),
-                           design.tensor(node, "weight").size()});
+                           design.tensor(node, "weight").size(), rows.weight});
     parsed.push_back(Array{raw_type(*node.hardware.bias), array_name(node, "bias"),
-                           design.value(node.outputs[0]).shape.channels});
+                           design.value(node.outputs[0]).shape.channels, rows.bias});
     for (const char* part : {"weight", "bias"}) {
       loads.push_back(
           Call{"tailor::load_weights",
@@ -150,6 +162,7 @@ void emit_weight_files(const Graph& design, const std::string& banner,
     std::string order = shape.size() == 4 ? fmt::format("[out {}][ky {}][kx {}][in {}]", shape[0],
                                                         shape[2], shape[3], shape[1])
                                           : fmt::format("[out {}][in {}]", shape[0], shape[1]);
+    order += fmt::format(", in rows of {}, one for each multiplier", h.reuse_factor);
     std::vector<int64_t> weights = quantised_weights(design, node);
     if (has_line_buffer(node)) {
       weights = in_order(weights, line_weight_order(design, node, h.reuse_factor));
@@ -160,11 +173,13 @@ void emit_weight_files(const Graph& design, const std::string& banner,
     items.push_back(
         Comment{fmt::format("{}: raw integers of {} (value = raw / 2^{}), order {}", node.name,
                             to_string(*h.weight), h.weight->fraction(), order)});
-    items.push_back(Table{raw_type(*h.weight), array_name(node, "weight"), std::move(weights)});
+    const WeightRows rows = weight_rows(design, node);
+    items.push_back(
+        Table{raw_type(*h.weight), array_name(node, "weight"), std::move(weights), rows.weight});
     items.push_back(Comment{fmt::format("raw integers of {} (value = raw / 2^{})",
                                         to_string(*h.bias), h.bias->fraction())});
-    items.push_back(
-        Table{raw_type(*h.bias), array_name(node, "bias"), quantised_bias(design, node)});
+    items.push_back(Table{raw_type(*h.bias), array_name(node, "bias"), quantised_bias(design, node),
+                          rows.bias});
     use({node.identifier + ".h", print(items)});
   }
 }
@@ -214,6 +229,7 @@ static Items top_body(const Graph& design, bool ports) {
     for (ValueId id : node.inputs) c.arguments.push_back(stream_name(id));
     for (ValueId id : node.outputs) c.arguments.push_back(stream_name(id));
     body.push_back(c);
+    body.push_back(Macro{"TAILOR_ITERATIONS", {"\"" + node.identifier + "\"", config_name(node)}});
     for (ValueId id : node.outputs) {
       const Value& v = design.value(id);
       body.push_back(Macro{"TAILOR_TAP",

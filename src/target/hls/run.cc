@@ -72,6 +72,17 @@ std::string compile(const std::string& folder, const std::vector<std::string>& s
                      result.status, tail);
 }
 
+/// Adds what a run of the bench counted: "STAGE ITERATIONS", a line each. Benches of older tailors
+/// count nothing.
+void add_iterations(const std::string& path, std::map<std::string, int64_t>& iterations) {
+  if (!path_exists(path)) return;
+  for (const std::string& line : split(read_file(path), '\n')) {
+    const size_t blank = line.find(' ');
+    if (blank == std::string::npos) continue;
+    iterations[line.substr(0, blank)] += parse_int(line.substr(blank + 1)).value_or(0);
+  }
+}
+
 class HlsProject : public Project {
  public:
   HlsProject(std::string folder, std::string top, bool kernel)
@@ -119,7 +130,8 @@ class HlsProject : public Project {
     auto first_of = [&](int64_t part) { return count * part / parts; };
     parallel_for(parts, threads, [&](int64_t part) {
       results[static_cast<size_t>(part)] =
-          run_bench(binary, log_of(part), first_of(part), first_of(part + 1) - first_of(part));
+          run_bench(binary, log_of(part), first_of(part), first_of(part + 1) - first_of(part), {},
+                    iterations_of(part));
     });
     progress.advance(count);
     progress.end();
@@ -133,6 +145,7 @@ class HlsProject : public Project {
       if (r.status != 0) result.bench_error = "tb_data/expected.dat was changed";
       auto more = read_rows(log_of(part), static_cast<size_t>(options.outputs), parse_int);
       result.logits.insert(result.logits.end(), more.begin(), more.end());
+      add_iterations(iterations_of(part), result.iterations);
     }
     return result;
   }
@@ -166,13 +179,19 @@ class HlsProject : public Project {
   std::string log_of(int64_t part) const {
     return path_join(scratch_.path(), fmt::format("results{}.log", part));
   }
+  std::string iterations_of(int64_t part) const {
+    return path_join(scratch_.path(), fmt::format("iterations{}.log", part));
+  }
   ProcessResult run_bench(const std::string& binary, const std::string& log, int64_t first,
                           int64_t count,
-                          std::vector<std::pair<std::string, std::string>> environment = {}) const {
+                          std::vector<std::pair<std::string, std::string>> environment = {},
+                          const std::string& iterations = "") const {
     environment.emplace_back("TAILOR_PROJECT", absolute_path(folder_));
-    return run_process({binary, "--results", log, "--first", std::to_string(first), "--count",
-                        std::to_string(count)},
-                       scratch_.path(), environment);
+    std::vector<std::string> command = {
+        binary,    "--results",          log, "--first", std::to_string(first),
+        "--count", std::to_string(count)};
+    if (!iterations.empty()) command.insert(command.end(), {"--iterations", iterations});
+    return run_process(command, scratch_.path(), environment);
   }
 
   std::string folder_, top_;

@@ -100,6 +100,60 @@ TEST(Document, WrapsLongCallsAndPrintsTablesInRows) {
   for (const std::string& line : split(text, '\n')) EXPECT_LE(line.size(), 120U) << line;
   EXPECT_NE(text.find("static const short w[60] = {\n-30000, -29000,"), std::string::npos);
   EXPECT_NE(text.find("29000};\n"), std::string::npos);
+  EXPECT_EQ(print({Table{"short", "v", {1, -2, 3, 4, 5, 6}, 3}, Array{"int", "a", 12, 4}}),
+            "static const short v[2][3] = {\n{1, -2, 3}, {4, 5, 6}};\nstatic int a[3][4];\n");
+}
+
+/// What stands outside of a stage's loop is a pause between two outputs, and a loop in it that is
+/// neither unrolled nor the stage's own is one of many cycles.
+TEST(Library, EveryLoopIsAStagesOwnOrUnrolled) {
+  const std::string folder = path_join(TAILOR_TEST_SOURCE, "../src/target/hls/library/tailor");
+  int stages = 0;
+  for (const std::string& name : list_directory(folder)) {
+    if (name == "host.h") continue;
+    const std::vector<std::string> lines = split(read_file(path_join(folder, name)), '\n');
+    for (size_t i = 0; i + 1 < lines.size(); ++i) {
+      if (lines[i].find("  for (") != 0 && lines[i].find(" for (") == std::string::npos) continue;
+      if (trim(lines[i]).find("//") == 0) continue;
+      const std::string first(trim(lines[i + 1]));
+      EXPECT_TRUE(first == "TAILOR_UNROLL" || first == "TAILOR_PIPELINE(C)")
+          << name << ": " << lines[i];
+      if (first != "TAILOR_PIPELINE(C)") continue;
+      ++stages;
+      EXPECT_EQ(lines[i].find("  for (int "), 0U) << name << ": a stage's loop lies in no other";
+    }
+  }
+  EXPECT_GE(stages, 10);
+}
+
+/// Vendor tools build a divider for each division that is no power of two. What is unrolled has
+/// none, so nothing here may have one either.
+TEST(Library, NoStageDivides) {
+  const char* clang = std::getenv("CLANGXX");
+  const std::string compiler = clang && *clang ? clang : "clang++-14";
+  if (std::system((compiler + " --version >/dev/null 2>&1").c_str()) != 0)
+    GTEST_SKIP() << compiler << " is not installed (CLANGXX)";
+  testing::GraphBuilder b("odd", {4, 13, 13});
+  ops::Conv2d conv;
+  conv.window = square_window(3, 3, 1);
+  b.conv("conv", b.at, conv, 6);
+  ops::MaxPool2d pool;
+  pool.window = square_window(2, 3, 1);
+  b.at = b.add(pool, "odd_pool", {b.at});
+  testing::DesignOptions options;
+  options.reuse_factor = 10000;  // larger than the products of a sum, in every stage
+  TemporaryDirectory folder("tailor-hls-test");
+  const std::string path = path_join(folder.path(), "p");
+  testing::write_parts(testing::project_parts(b.finish(5), options, 1), path);
+  const ProcessResult compiled =
+      run_process({compiler, "-std=c++11", "-O1", "-S", "-emit-llvm", "-I.", "-Ifirmware",
+                   "-idirafter", "firmware/native", "firmware/odd.cpp", "-o", "odd.ll"},
+                  path);
+  ASSERT_EQ(compiled.status, 0) << compiled.output;
+  for (const std::string& line : split(read_file(path_join(path, "odd.ll")), '\n')) {
+    for (const char* division : {" udiv ", " sdiv i", " urem ", " srem "})
+      EXPECT_EQ(line.find(division), std::string::npos) << line;
+  }
 }
 
 TEST(Project, SameInputSameBytes) {
@@ -201,12 +255,15 @@ TEST(Project, PragmasReadAsEachToolWantsThem) {
                         {"#pragma HLS INTERFACE mode=axis port=in depth=42", "#pragma HLS DATAFLOW",
                          "#pragma HLS STREAM variable=b0_skip_conv_out depth=" + depth,
                          "#pragma HLS BIND_STORAGE variable=b0_skip_conv_out type=fifo impl=srl",
-                         "#pragma HLS ARRAY_RESHAPE variable=weights block factor=multipliers",
-                         "#pragma HLS PIPELINE II=1", "rows:"});
-  testing::expect_words(synthesis_view(HlsBackend::Vivado),
-                        {"#pragma HLS INTERFACE axis port=in depth=42",
-                         "#pragma HLS RESOURCE variable=b0_skip_conv_out core=FIFO_SRL",
-                         "#pragma HLS RESOURCE variable=lines core=RAM_S2P_LUTRAM"});
+                         "#pragma HLS ARRAY_RESHAPE variable=weights complete dim=1",
+                         "#pragma HLS PIPELINE II=1 style=frp", "iterations:",
+                         "#pragma HLS DEPENDENCE variable=lines type=inter dependent=false"});
+  testing::expect_words(
+      synthesis_view(HlsBackend::Vivado),
+      {"#pragma HLS INTERFACE axis port=in depth=42",
+       "#pragma HLS RESOURCE variable=b0_skip_conv_out core=FIFO_SRL",
+       "#pragma HLS RESOURCE variable=lines core=RAM_S2P_LUTRAM", "#pragma HLS PIPELINE II=1",
+       "#pragma HLS DEPENDENCE variable=lines inter false"});
 }
 
 TEST(Project, SkeletonsHaveNoSlotLeft) {

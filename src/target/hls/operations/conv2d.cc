@@ -39,6 +39,7 @@ void line_config(StageConfig& c) {
   c.add("elements", p.elements);
   c.add("outputs", p.outputs);
   c.add("steps", factor / c.out.fold);
+  c.add("words", factor);
   c.add("line_frames", memory.frames);
   c.add("centre", has_centre_tap(w) ? centre_tap(w) : 0);
   c.add_flag("hands_on", hands_on);
@@ -52,8 +53,10 @@ void line_config(StageConfig& c) {
 cpp::Items line_locals(const Graph& design, const Node& node) {
   if (!has_line_buffer(node)) return {};
   const LineMemory memory = line_memory(design, node, node.hardware.reuse_factor);
-  return {cpp::Array{config_name(node) + "::line_word", "line", memory.words},
-          cpp::Macro{"TAILOR_MEMORY", {"line", to_string(node.hardware.line_storage)}}};
+  return {
+      cpp::Array{config_name(node) + "::line_word", "line", memory.words},
+      cpp::Macro{"TAILOR_MEMORY",
+                 {"line", to_string(node.hardware.line_storage), std::to_string(memory.distance)}}};
 }
 
 void conv2d_config(StageConfig& c) {
@@ -107,6 +110,8 @@ cpp::Call conv2d_call(const Node& node) {
 void dense_config(StageConfig& c) {
   c.add("pixels", c.in.shape.pixels());
   c.add("channels", c.in.shape.channels);
+  c.add_flag("relu", false);
+  c.add_flag("skips_after_activation", false);
   c.add_streams();
   c.add_products();
 }

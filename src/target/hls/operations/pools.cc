@@ -19,6 +19,7 @@ void average_config(StageConfig& c) {
   const FixedType& reciprocal = *c.node.hardware.reciprocal;
   c.add("pixels", c.in.shape.pixels());
   c.add("channels", c.in.shape.channels);
+  c.add("reuse_factor", c.node.hardware.reuse_factor);
   c.add_streams();
   c.add("reciprocal_bits", reciprocal.width);
   c.add("reciprocal_raw", quantise(1.0 / static_cast<double>(c.in.shape.pixels()), reciprocal));

@@ -49,6 +49,8 @@ void shortcut_config(StageConfig& c) {
   const auto& a = c.node.as<ops::ShortcutPad>();
   c.add("height", c.in.shape.height);
   c.add("width", c.in.shape.width);
+  c.add("out_height", c.out.shape.height);
+  c.add("out_width", c.out.shape.width);
   c.add("stride_height", a.stride.height);
   c.add("stride_width", a.stride.width);
   c.add("in_channels", c.in.shape.channels);
@@ -60,7 +62,7 @@ void shortcut_config(StageConfig& c) {
 void clone_config(StageConfig& c) { c.add("tokens", c.out.tokens()); }
 
 cpp::Call clone_call(const Node& node) {
-  cpp::Call call{"tailor::clone", {config_name(node) + "::tokens"}, stage_ports(node).outputs};
+  cpp::Call call{"tailor::clone", {config_name(node)}, stage_ports(node).outputs};
   call.arguments.insert(call.arguments.begin(), "in");
   return call;
 }

@@ -1,11 +1,13 @@
 // @{banner}
 // Runs the test vectors of tb_data/ through the design and compares every output bit with what the emulator computed. Exit status: 0 all equal,
-// 1 a difference, 3 a file is missing or damaged. Options: --results FILE (raw outputs, one line a sample), --first N, --count N.
+// 1 a difference, 3 a file is missing or damaged. Options: --results FILE (raw outputs, one line a sample), --first N, --count N,
+// --iterations FILE (how often the loop of each stage ran, a cycle each, in all samples together).
 #include "test_bench.h"  // first: it says how wide the vendor's integers must be
 
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <map>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -86,11 +88,12 @@ static std::vector<std::vector<output_token> > run_design(const std::vector<std:
 #endif
 
 int main(int argc, char** argv) {
-  std::string results = "csim_results.log";
+  std::string results = "csim_results.log", iterations;
   long first = 0, count = -1;
   for (int i = 1; i + 1 < argc; i += 2) {
     const std::string option = argv[i];
     if (option == "--results") results = argv[i + 1];
+    if (option == "--iterations") iterations = argv[i + 1];
     if (option == "--first") first = std::atol(argv[i + 1]);
     if (option == "--count") count = std::atol(argv[i + 1]);
   }
@@ -128,6 +131,12 @@ int main(int argc, char** argv) {
     if (!equal) ++wrong;
   }
   if (std::fclose(log) != 0) tailor::host_error("cannot write " + results);
+  if (!iterations.empty()) {
+    std::ofstream counts(iterations.c_str());
+    const std::map<std::string, long long>& all = tailor::stage_iterations();
+    for (std::map<std::string, long long>::const_iterator i = all.begin(); i != all.end(); ++i) counts << i->first << ' ' << i->second << '\n';
+    if (!counts.flush()) tailor::host_error("cannot write " + iterations);
+  }
   std::printf("%ld of %ld samples differ\n", wrong, last - first);
   return wrong == 0 ? 0 : 1;
 }

@@ -29,114 +29,156 @@ void add_skips(typename C::acc_t sum[C::out_channels], Skip& skip, More&... more
   add_skips<C>(sum, more...);
 }
 
-/// The product sums of a window [ky][kx][channel].
-template <class C, int GROUPS>
-struct WindowSums {
-  /// A group's channels of every tap, one group behind the other: wires.
-  static void run(
-      const typename C::in_t window[C::kernel_height * C::kernel_width * C::in_channels],
-      const typename C::weight_raw weights[C::n_in * C::n_out],
-      typename C::acc_t acc[C::out_channels]) {
+/// Moves the window of values on by the token at x of the scan.
+template <class C, int GROUPS, bool DILATED>
+struct ValueWindow {
+  static void slide(
+      const typename C::in_token& below, int x,
+      typename C::in_t window[Operands<C, GROUPS>::rows][Operands<C, GROUPS>::length]) {
     TAILOR_INLINE
-    const int channels = C::in_channels / GROUPS;
-    typename C::in_t grouped[GROUPS * C::n_in];
-    TAILOR_REGISTERS(grouped)
-    TAILOR_LOOP(regroup)
-    for (int i = 0; i < GROUPS * C::n_in; ++i) {
+    typename C::in_token column[WindowExtent<C>::height];
+    TAILOR_REGISTERS(column)
+    next_column<C>(below, x, column);
+    typename C::in_t arriving[C::kernel_height][C::in_channels];
+    TAILOR_REGISTERS(arriving)
+    TAILOR_LOOP(arriving_rows)
+    for (int ky = 0; ky < C::kernel_height; ++ky) {
       TAILOR_UNROLL
-      grouped[i] =
-          window[i % C::n_in / channels * C::in_channels + i / C::n_in * channels + i % channels];
+      unpack<C::in_channels, C::in_bits>(column[ky * C::dilation_height], arriving[ky]);
     }
-    dot_product<C, GROUPS>(grouped, weights, acc);
+    shift_taps<C, GROUPS, C::kernel_height, C::kernel_width, C::in_channels>(arriving, window);
   }
 };
-template <class C>
-struct WindowSums<C, 1> {
-  static void run(const typename C::in_t window[C::n_in],
-                  const typename C::weight_raw weights[C::n_in * C::n_out],
-                  typename C::acc_t acc[C::out_channels]) {
+/// Columns between the taps wait as tokens.
+template <class C, int GROUPS>
+struct ValueWindow<C, GROUPS, true> {
+  static void slide(
+      const typename C::in_token& below, int x,
+      typename C::in_t window[Operands<C, GROUPS>::rows][Operands<C, GROUPS>::length]) {
     TAILOR_INLINE
-    dot_product<C, 1>(window, weights, acc);
+    static typename C::in_token tokens[C::kernel_height][WindowExtent<C>::width];
+    TAILOR_REGISTERS(tokens)
+    ::tailor::slide<C>(below, x, tokens);
+    // Every tap shifts in, the first one first, and so arrives at its place.
+    TAILOR_LOOP(taps)
+    for (int kx = 0; kx < C::kernel_width; ++kx) {
+      TAILOR_UNROLL
+      typename C::in_t arriving[C::kernel_height][C::in_channels];
+      TAILOR_REGISTERS(arriving)
+      TAILOR_LOOP(arriving_rows)
+      for (int ky = 0; ky < C::kernel_height; ++ky) {
+        TAILOR_UNROLL
+        unpack<C::in_channels, C::in_bits>(tokens[ky][kx * C::dilation_width], arriving[ky]);
+      }
+      shift_taps<C, GROUPS, C::kernel_height, C::kernel_width, C::in_channels>(arriving, window);
+    }
   }
 };
 
-/// GROUPS divides both channels. C: in_height, in_width, in_channels, out_height, out_width,
-/// out_channels, kernel_height, kernel_width, stride_height, stride_width, dilation_height,
-/// dilation_width, pad_top, pad_left, scan_height, scan_width (the image and the zero rows and
-/// columns behind it, which pad both sides), relu, window_skips, skips_after_activation; in_bits,
-/// out_bits; in_t, out_t, acc_t, bias_t, in_token, out_token; and what dot_product needs. Every
-/// stage has a C of its own: the static buffers belong to it.
+/// What the sums of an output begin with, and what is added behind the activation.
+template <class C, int GROUPS, class... Skips>
+void begin_sums(
+    const typename C::in_t window[Operands<C, GROUPS>::rows][Operands<C, GROUPS>::length],
+    const typename C::bias_raw bias[C::out_channels], typename C::acc_t start[C::out_channels],
+    typename C::acc_t late[C::out_channels], Skips&... skips) {
+  TAILOR_INLINE
+  typename C::acc_t skip_sum[C::out_channels];
+  TAILOR_REGISTERS(skip_sum)
+  TAILOR_LOOP(clear_skips)
+  for (int o = 0; o < C::out_channels; ++o) {
+    TAILOR_UNROLL
+    skip_sum[o] = 0;
+  }
+  if (C::window_skips > 0) {
+    const int length = Operands<C, GROUPS>::length, channels = C::in_channels / GROUPS;
+    const int tap =
+        C::pad_top / C::dilation_height * C::kernel_width + C::pad_left / C::dilation_width;
+    TAILOR_LOOP(skip_groups)
+    for (int g = 0; g < GROUPS; ++g) {
+      TAILOR_UNROLL
+      OperandPlace<C, GROUPS> at(g * (C::n_in / length) + tap * channels / length,
+                                 tap * channels % length);
+      TAILOR_LOOP(window_channels)
+      for (int c = 0; c < channels; ++c) {
+        TAILOR_UNROLL
+        TAILOR_LOOP(window_skips)
+        for (int s = 0; s < C::window_skips; ++s) {
+          TAILOR_UNROLL
+          skip_sum[g * channels + c] += window[at.row][at.at];
+        }
+        at.step();
+      }
+    }
+  }
+  add_skips<C>(skip_sum, skips...);
+  TAILOR_LOOP(begin_outputs)
+  for (int o = 0; o < C::out_channels; ++o) {
+    TAILOR_UNROLL
+    const typename C::acc_t first = from_raw<typename C::bias_t, C::bias_bits>(bias[o]);
+    start[o] = C::skips_after_activation ? first : typename C::acc_t(first + skip_sum[o]);
+    late[o] = skip_sum[o];
+  }
+}
+
+/// GROUPS divides both channels. One loop: a step of the scan takes an iteration, one that emits
+/// reuse_factor. C: in_height, in_width, in_channels, out_height, out_width, out_channels,
+/// kernel_height, kernel_width, stride_height, stride_width, dilation_height, dilation_width,
+/// pad_top, pad_left, scan_height, scan_width (the image and the zero rows and columns behind it,
+/// which pad both sides), relu, window_skips, skips_after_activation; in_bits, out_bits, skip_bits,
+/// bias_bits; in_t, out_t, acc_t, bias_t, skip_t, bias_raw, in_token, out_token; and what
+/// ProductSums needs. Every stage has a C of its own: the static buffers belong to it.
 template <class C, int GROUPS, class... Skips>
 void grouped_conv2d(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_token>& out,
-                    const typename C::weight_raw weights[C::n_in * C::n_out],
+                    const typename C::weight_raw weights[C::multipliers][C::reuse_factor],
                     const typename C::bias_raw bias[C::out_channels], Skips&... skips) {
   TAILOR_INLINE
-  const int before_y = WindowExtent<C>::height - 1 - C::pad_top;  // rows that no window ends on
-  const int before_x = WindowExtent<C>::width - 1 - C::pad_left;
   static_assert(GROUPS * C::n_in == C::kernel_height * C::kernel_width * C::in_channels &&
                     C::n_out == C::out_channels,
                 "sizes");
-  static_assert(before_y >= 0 && before_x >= 0, "pads are smaller than the kernel");
-  static typename C::in_token tokens[C::kernel_height][WindowExtent<C>::width];
-  TAILOR_REGISTERS(tokens)
-  TAILOR_LOOP(rows)
-  for (int y = 0; y < C::scan_height; ++y) {
-    TAILOR_LOOP(columns)
-    for (int x = 0; x < C::scan_width; ++x) {
+  static_assert(WindowScan<C>::before_y >= 0 && WindowScan<C>::before_x >= 0,
+                "pads are smaller than the kernel");
+  TAILOR_WEIGHT_ROM(weights)
+  typedef Operands<C, GROUPS> Window;
+  typedef ProductSums<C, GROUPS, (C::reuse_factor > C::n_in)> Sums;
+  static typename C::in_t window[Window::rows][Window::length];
+  TAILOR_REGISTERS(window)
+  typename C::acc_t start[C::out_channels], late[C::out_channels], acc[Sums::sums];
+  typename C::out_t result[C::out_channels];
+  TAILOR_REGISTERS(start)
+  TAILOR_REGISTERS(late)
+  TAILOR_REGISTERS(acc)
+  TAILOR_REGISTERS(result)
+  const int iterations = WindowScan<C>::steps + WindowScan<C>::outputs * (C::reuse_factor - 1);
+  typename WindowScan<C>::Type scan;
+  int r = 0, element = 0;
+  TAILOR_LOOP(iterations)
+  for (int i = 0; i < iterations; ++i) {
+    TAILOR_PIPELINE(C)
+    const bool emits = scan.emits();
+    if (r == 0) {
       typename C::in_token below = 0;
-      if (y < C::in_height && x < C::in_width) below = in.read();
-      slide<C>(below, x, tokens);
-      const int oy = y - before_y, ox = x - before_x;
-      if (oy < 0 || ox < 0 || oy % C::stride_height != 0 || ox % C::stride_width != 0 ||
-          oy / C::stride_height >= C::out_height || ox / C::stride_width >= C::out_width)
-        continue;
-
-      typename C::in_t window[GROUPS * C::n_in];  // [ky][kx][channel]
-      TAILOR_REGISTERS(window)
-      TAILOR_LOOP(taps)
-      for (int t = 0; t < C::kernel_height * C::kernel_width; ++t) {
-        TAILOR_UNROLL
-        unpack<C::in_channels, C::in_bits>(
-            tokens[t / C::kernel_width][t % C::kernel_width * C::dilation_width],
-            window + t * C::in_channels);
-      }
-      typename C::acc_t acc[C::out_channels], skip_sum[C::out_channels];
-      TAILOR_REGISTERS(acc)
-      TAILOR_REGISTERS(skip_sum)
-      TAILOR_LOOP(begin_outputs)
-      for (int o = 0; o < C::out_channels; ++o) {
-        TAILOR_UNROLL
-        acc[o] = from_raw<typename C::bias_t, C::bias_bits>(bias[o]);
-        skip_sum[o] = 0;
-        for (int s = 0; s < C::window_skips; ++s) {
-          TAILOR_UNROLL
-          skip_sum[o] += window[(C::pad_top / C::dilation_height * C::kernel_width +
-                                 C::pad_left / C::dilation_width) *
-                                    C::in_channels +
-                                o % C::in_channels];
-        }
-      }
-      add_skips<C>(skip_sum, skips...);
-      WindowSums<C, GROUPS>::run(window, weights, acc);
-      typename C::out_t result[C::out_channels];
-      TAILOR_REGISTERS(result)
-      TAILOR_LOOP(end_outputs)
-      for (int o = 0; o < C::out_channels; ++o) {
-        TAILOR_UNROLL
-        typename C::acc_t value = acc[o];
-        if (!C::skips_after_activation) value += skip_sum[o];
-        if (C::relu && value < 0) value = 0;
-        if (C::skips_after_activation) value += skip_sum[o];
-        result[o] = value;
-      }
-      out.write(pack<C::out_channels, C::out_bits, typename C::out_token>(result));
+      if (scan.y < C::in_height && scan.x < C::in_width) below = in.read();
+      ValueWindow<C, GROUPS, (C::dilation_width > 1)>::slide(below, scan.x, window);
+      if (emits) begin_sums<C, GROUPS>(window, bias, start, late, skips...);
+    }
+    const bool ends = !emits || r == C::reuse_factor - 1;
+    if (emits) {
+      Sums::run(r, element, window, weights, start, late, acc, result);
+      if (ends) out.write(pack<C::out_channels, C::out_bits, typename C::out_token>(result));
+    }
+    element = ends || element == Window::length - 1 ? 0 : element + 1;
+    if (ends) {
+      r = 0;
+      scan.step();
+    } else {
+      ++r;
     }
   }
 }
 
 template <class C, class... Skips>
 void conv2d(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_token>& out,
-            const typename C::weight_raw weights[C::n_in * C::n_out],
+            const typename C::weight_raw weights[C::multipliers][C::reuse_factor],
             const typename C::bias_raw bias[C::out_channels], Skips&... skips) {
   TAILOR_INLINE
   grouped_conv2d<C, 1>(in, out, weights, bias, skips...);

@@ -7,41 +7,52 @@
 
 namespace tailor {
 
-/// C: what dot_product needs, pixels, channels (n_in is their product), in_bits, out_bits,
-/// bias_bits; in_token, out_token, in_t, out_t, bias_t, bias_raw.
+/// One loop: a token takes an iteration, the last one reuse_factor. C: what ProductSums needs,
+/// pixels, channels (n_in is their product), in_bits, out_bits, bias_bits; in_token, out_token,
+/// bias_t, bias_raw. Every stage has a C of its own.
 template <class C>
 void dense(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_token>& out,
-           const typename C::weight_raw weights[C::n_in * C::n_out],
+           const typename C::weight_raw weights[C::multipliers][C::reuse_factor],
            const typename C::bias_raw bias[C::n_out]) {
   TAILOR_INLINE
-  typename C::in_t values[C::n_in];  // [pixel][channel], shifted in
+  TAILOR_WEIGHT_ROM(weights)
+  typedef Operands<C, 1> Values;
+  typedef ProductSums<C, 1, (C::reuse_factor > C::n_in)> Sums;
+  static typename C::in_t values[Values::rows][Values::length];  // [pixel][channel], shifted in
   TAILOR_REGISTERS(values)
-  TAILOR_LOOP(pixels)
-  for (int p = 0; p < C::pixels; ++p) {
-    TAILOR_PIPELINE
-    TAILOR_LOOP(earlier_pixels)
-    for (int i = 0; i < C::n_in - C::channels; ++i) {
-      TAILOR_UNROLL
-      values[i] = values[i + C::channels];
-    }
-    unpack<C::channels, C::in_bits>(in.read(), values + (C::n_in - C::channels));
-  }
-  typename C::acc_t acc[C::n_out];
-  TAILOR_REGISTERS(acc)
-  TAILOR_LOOP(begin_outputs)
-  for (int o = 0; o < C::n_out; ++o) {
-    TAILOR_UNROLL
-    acc[o] = from_raw<typename C::bias_t, C::bias_bits>(bias[o]);
-  }
-  dot_product<C, 1>(values, weights, acc);
+  typename C::acc_t start[C::n_out], late[C::n_out], acc[Sums::sums];
   typename C::out_t result[C::n_out];
+  TAILOR_REGISTERS(start)
+  TAILOR_REGISTERS(late)
+  TAILOR_REGISTERS(acc)
   TAILOR_REGISTERS(result)
-  TAILOR_LOOP(end_outputs)
-  for (int o = 0; o < C::n_out; ++o) {
-    TAILOR_UNROLL
-    result[o] = acc[o];
+  const int iterations = C::pixels - 1 + C::reuse_factor;
+  int pixel = 0, r = 0, element = 0;
+  TAILOR_LOOP(iterations)
+  for (int i = 0; i < iterations; ++i) {
+    TAILOR_PIPELINE(C)
+    if (r == 0) {
+      typename C::in_t arriving[1][C::channels];
+      TAILOR_REGISTERS(arriving)
+      unpack<C::channels, C::in_bits>(in.read(), arriving[0]);
+      shift_taps<C, 1, 1, C::pixels, C::channels>(arriving, values);
+      TAILOR_LOOP(begin_outputs)
+      for (int o = 0; o < C::n_out; ++o) {
+        TAILOR_UNROLL
+        start[o] = from_raw<typename C::bias_t, C::bias_bits>(bias[o]);
+        late[o] = 0;
+      }
+    }
+    if (pixel < C::pixels - 1) {
+      ++pixel;
+    } else {
+      Sums::run(r, element, values, weights, start, late, acc, result);
+      if (r == C::reuse_factor - 1)
+        out.write(pack<C::n_out, C::out_bits, typename C::out_token>(result));
+      element = element == Values::length - 1 ? 0 : element + 1;
+      ++r;
+    }
   }
-  out.write(pack<C::n_out, C::out_bits, typename C::out_token>(result));
 }
 
 }  // namespace tailor

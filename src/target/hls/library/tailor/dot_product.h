@@ -8,75 +8,196 @@
 
 namespace tailor {
 
-/// reuse_factor <= n_in: each multiplier works for one output. C: n_in, n_out, reuse_factor,
-/// multipliers, weight_bits; weight_t, acc_t, weight_raw. Weights are [n_out][n_in]; multiplier m
-/// owns the elements [m * reuse_factor, (m + 1) * reuse_factor). Output o reads run
-/// o / (n_out / GROUPS) of the window's GROUPS runs of n_in values.
+/// The values that the sums are made of, GROUPS runs of n_in of them, one behind the other: a row
+/// of it is what one multiplier reads, an element a cycle, so that an operand costs one multiplexer
+/// for all multipliers that take it. C: in_t, n_in, reuse_factor.
+template <class C, int GROUPS>
+struct Operands {
+  static const int length = C::reuse_factor < C::n_in ? C::reuse_factor : C::n_in;
+  static const int rows = GROUPS * (C::n_in / length);
+};
+
+/// A place in Operands, element by element. Only in loops that are unrolled, where it is a number.
+template <class C, int GROUPS>
+struct OperandPlace {
+  int row, at;
+  OperandPlace(int first_row, int first) : row(first_row), at(first) {}
+  void step() {
+    TAILOR_INLINE
+    if (++at == Operands<C, GROUPS>::length) {
+      at = 0;
+      ++row;
+    }
+  }
+};
+
+/// Shifts every run by one tap of each of its ROWS rows of COLUMNS taps: the last tap becomes
+/// `arriving`. A tap has a group's part of CHANNELS.
+template <class C, int GROUPS, int ROWS, int COLUMNS, int CHANNELS>
+void shift_taps(const typename C::in_t arriving[ROWS][CHANNELS],
+                typename C::in_t window[Operands<C, GROUPS>::rows][Operands<C, GROUPS>::length]) {
+  TAILOR_INLINE
+  const int channels = CHANNELS / GROUPS, length = Operands<C, GROUPS>::length;
+  OperandPlace<C, GROUPS> to(0, 0), from(channels / length, channels % length);
+  TAILOR_LOOP(tap_groups)
+  for (int g = 0; g < GROUPS; ++g) {
+    TAILOR_UNROLL
+    TAILOR_LOOP(tap_rows)
+    for (int ky = 0; ky < ROWS; ++ky) {
+      TAILOR_UNROLL
+      TAILOR_LOOP(tap_columns)
+      for (int kx = 0; kx < COLUMNS; ++kx) {
+        TAILOR_UNROLL
+        TAILOR_LOOP(tap_channels)
+        for (int c = 0; c < channels; ++c) {
+          TAILOR_UNROLL
+          window[to.row][to.at] =
+              kx + 1 < COLUMNS ? window[from.row][from.at] : arriving[ky][g * channels + c];
+          to.step();
+          from.step();
+        }
+      }
+    }
+  }
+}
+
+/// A sum's end: skips, ReLU and the one cast. C: acc_t, out_t, relu, skips_after_activation.
+template <class C>
+typename C::out_t finish_sum(typename C::acc_t value, const typename C::acc_t& late) {
+  TAILOR_INLINE
+  if (C::relu && value < 0) value = 0;
+  if (C::skips_after_activation) value += late;
+  return typename C::out_t(value);
+}
+
+/// One cycle of an output, the r-th; `element` runs through a multiplier's operands. The result is
+/// whole after the last. C: n_in, n_out, reuse_factor, multipliers, weight_bits, relu,
+/// skips_after_activation; in_t, weight_t, weight_raw, acc_t, out_t.
+///
+/// reuse_factor <= n_in: each multiplier works for one output; multiplier m owns the weights
+/// [m][0 … reuse_factor).
 template <class C, int GROUPS, bool SHARED>
-struct DotProduct {
-  static void run(const typename C::in_t window[GROUPS * C::n_in],
-                  const typename C::weight_raw weights[C::n_in * C::n_out],
-                  typename C::acc_t acc[C::n_out]) {
+struct ProductSums {
+  static const int sums = C::n_out;
+  static void run(
+      int r, int element,
+      const typename C::in_t window[Operands<C, GROUPS>::rows][Operands<C, GROUPS>::length],
+      const typename C::weight_raw weights[C::multipliers][C::reuse_factor],
+      typename C::acc_t start[C::n_out], typename C::acc_t late[C::n_out],
+      typename C::acc_t acc[sums], typename C::out_t result[C::n_out]) {
     TAILOR_INLINE
     static_assert(C::n_in % C::reuse_factor == 0, "reuse factor");
-    const int multipliers = C::multipliers;
-    TAILOR_WEIGHT_ROM(weights, multipliers)
-    (void)multipliers;
-    TAILOR_LOOP(reuse)
-    for (int r = 0; r < C::reuse_factor; ++r) {
-      TAILOR_PIPELINE
-      TAILOR_LOOP(outputs)
-      for (int o = 0; o < C::n_out; ++o) {
+    const int each = C::n_in / C::reuse_factor, outputs = C::n_out / GROUPS;
+    TAILOR_LOOP(groups)
+    for (int g = 0; g < GROUPS; ++g) {
+      TAILOR_UNROLL
+      typename C::in_t operand[each];
+      TAILOR_REGISTERS(operand)
+      TAILOR_LOOP(operands)
+      for (int k = 0; k < each; ++k) {
         TAILOR_UNROLL
-        TAILOR_LOOP(inputs)
-        for (int i = 0; i < C::n_in; i += C::reuse_factor) {
+        operand[k] = window[g * each + k][element];
+      }
+      TAILOR_LOOP(outputs)
+      for (int o = g * outputs; o < (g + 1) * outputs; ++o) {
+        TAILOR_UNROLL
+        typename C::acc_t sum = 0;
+        TAILOR_LOOP(products)
+        for (int k = 0; k < each; ++k) {
           TAILOR_UNROLL
-          acc[o] += from_raw<typename C::weight_t, C::weight_bits>(weights[o * C::n_in + i + r]) *
-                    window[o / (C::n_out / GROUPS) * C::n_in + i + r];
+          sum +=
+              from_raw<typename C::weight_t, C::weight_bits>(weights[o * each + k][r]) * operand[k];
+        }
+        acc[o] = (element == 0 ? start[o] : acc[o]) + sum;
+        if (element == C::reuse_factor - 1) result[o] = finish_sum<C>(acc[o], late[o]);
+      }
+    }
+  }
+};
+
+/// The operand of every multiplier, when each is at its output number `q`.
+template <class C, int GROUPS>
+struct SharedOperands {
+  static const int each = C::reuse_factor / C::n_in;
+  static void run(int q, int element,
+                  const typename C::in_t window[GROUPS][Operands<C, GROUPS>::length],
+                  typename C::in_t operand[C::multipliers]) {
+    TAILOR_INLINE
+    typename C::in_t of_group[GROUPS];
+    TAILOR_REGISTERS(of_group)
+    TAILOR_LOOP(groups)
+    for (int g = 0; g < GROUPS; ++g) {
+      TAILOR_UNROLL
+      of_group[g] = window[g][element];
+    }
+    int g = 0, o = 0;  // numbers once the loops are unrolled
+    TAILOR_LOOP(operands)
+    for (int m = 0; m < C::multipliers; ++m) {
+      TAILOR_UNROLL
+      TAILOR_LOOP(outputs_of_one)
+      for (int k = 0; k < each; ++k) {
+        TAILOR_UNROLL
+        if (k == q) operand[m] = of_group[g];
+        if (++o == C::n_out / GROUPS) {
+          o = 0;
+          ++g;
         }
       }
     }
   }
 };
-
-/// reuse_factor > n_in: each multiplier works for reuse_factor / n_in outputs, one after another.
-template <class C, int GROUPS>
-struct DotProduct<C, GROUPS, true> {
-  static void run(const typename C::in_t window[GROUPS * C::n_in],
-                  const typename C::weight_raw weights[C::n_in * C::n_out],
-                  typename C::acc_t acc[C::n_out]) {
+template <class C>
+struct SharedOperands<C, 1> {
+  static void run(int, int element, const typename C::in_t window[1][Operands<C, 1>::length],
+                  typename C::in_t operand[C::multipliers]) {
     TAILOR_INLINE
-    static_assert(C::reuse_factor % C::n_in == 0, "reuse factor");
-    const int multipliers = C::multipliers;
-    const int outputs_each = C::reuse_factor / C::n_in;
-    TAILOR_WEIGHT_ROM(weights, multipliers)
-    (void)multipliers;
-    int i = 0, g = 0;
-    TAILOR_LOOP(reuse)
-    for (int r = 0; r < C::reuse_factor; ++r) {
-      TAILOR_PIPELINE
-      TAILOR_LOOP(multipliers)
-      for (int m = 0; m < C::multipliers; ++m) {
-        TAILOR_UNROLL
-        const int o = m * outputs_each + g;
-        acc[o] += from_raw<typename C::weight_t, C::weight_bits>(weights[m * C::reuse_factor + r]) *
-                  window[o / (C::n_out / GROUPS) * C::n_in + i];
-      }
-      if (++i == C::n_in) {
-        i = 0;
-        ++g;
-      }
+    TAILOR_LOOP(operands)
+    for (int m = 0; m < C::multipliers; ++m) {
+      TAILOR_UNROLL
+      operand[m] = window[0][element];
     }
   }
 };
 
+/// reuse_factor > n_in: each multiplier works for reuse_factor / n_in outputs, one after another.
+/// What they begin with and what comes out shifts past it.
 template <class C, int GROUPS>
-void dot_product(const typename C::in_t window[GROUPS * C::n_in],
-                 const typename C::weight_raw weights[C::n_in * C::n_out],
-                 typename C::acc_t acc[C::n_out]) {
-  TAILOR_INLINE
-  DotProduct<C, GROUPS, (C::reuse_factor > C::n_in)>::run(window, weights, acc);
-}
+struct ProductSums<C, GROUPS, true> {
+  static const int sums = C::multipliers;
+  static void run(int r, int element,
+                  const typename C::in_t window[GROUPS][Operands<C, GROUPS>::length],
+                  const typename C::weight_raw weights[C::multipliers][C::reuse_factor],
+                  typename C::acc_t start[C::n_out], typename C::acc_t late[C::n_out],
+                  typename C::acc_t acc[sums], typename C::out_t result[C::n_out]) {
+    TAILOR_INLINE
+    static_assert(C::reuse_factor % C::n_in == 0, "reuse factor");
+    const int each = C::reuse_factor / C::n_in;
+    static int q = 0;
+    typename C::in_t operand[C::multipliers];
+    TAILOR_REGISTERS(operand)
+    SharedOperands<C, GROUPS>::run(q, element, window, operand);
+    const bool ends = element == C::n_in - 1;
+    TAILOR_LOOP(products)
+    for (int m = 0; m < C::multipliers; ++m) {
+      TAILOR_UNROLL
+      const typename C::acc_t product =
+          from_raw<typename C::weight_t, C::weight_bits>(weights[m][r]) * operand[m];
+      acc[m] = (element == 0 ? start[m * each] : acc[m]) + product;
+      if (ends) {
+        const typename C::out_t value = finish_sum<C>(acc[m], late[m * each]);
+        TAILOR_LOOP(next_outputs)
+        for (int k = 0; k < each - 1; ++k) {
+          TAILOR_UNROLL
+          start[m * each + k] = start[m * each + k + 1];
+          late[m * each + k] = late[m * each + k + 1];
+          result[m * each + k] = result[m * each + k + 1];
+        }
+        result[(m + 1) * each - 1] = value;
+      }
+    }
+    if (ends) q = q == each - 1 ? 0 : q + 1;
+  }
+};
 
 }  // namespace tailor
 

@@ -1,6 +1,6 @@
 // Part of tailor. You may use, copy and change this file without condition.
-// What exists only off the FPGA: weights parsed from the very files that synthesis includes, and
-// taps that write every stage's tokens.
+// What exists only off the FPGA: weights parsed from the very files that synthesis includes, taps
+// that write every stage's tokens, and the counts of every stage's iterations.
 #ifndef TAILOR_HOST_H_
 #define TAILOR_HOST_H_
 
@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <map>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -40,31 +41,68 @@ inline std::string project_file(const std::string& name) {
   return "";
 }
 
-/// Fills an array from "NAME[…] = {…};" in weights/FILE. Anything but exactly SIZE integers ends
-/// the program.
+/// Integers of "NAME[…] = {…};" in weights/FILE, one after another; rows have braces of their own.
+/// Anything but exactly so many ends the program.
+class WeightReader {
+ public:
+  WeightReader(const char* file, const char* name)
+      : name_(name), path_(project_file(std::string("weights/") + file)) {
+    std::ifstream in(path_.c_str());
+    std::stringstream buffer;
+    buffer << in.rdbuf();
+    text_ = buffer.str();
+    std::size_t at = text_.find(" " + name_ + "[");
+    if (at != std::string::npos) at = text_.find('{', at);
+    if (at == std::string::npos) host_error(path_ + ": there is no array " + name_);
+    next_ = text_.c_str() + at;
+    skip();
+  }
+  template <class T>
+  void read(T& value) {
+    char* end = 0;
+    const long long number = std::strtoll(next_, &end, 10);
+    if (end == next_) host_error(path_ + ": " + name_ + " has fewer values than the design needs");
+    value = static_cast<T>(number);
+    if (static_cast<long long>(value) != number)
+      host_error(path_ + ": " + name_ + " has a value that does not fit its type");
+    next_ = end;
+    skip();
+  }
+  void end() const {
+    if (*next_ != ';') host_error(path_ + ": " + name_ + " has more values than the design needs");
+  }
+
+ private:
+  void skip() {
+    while (*next_ != 0 && std::strchr(" \n\r,{}", *next_)) ++next_;
+  }
+
+  std::string name_, path_, text_;
+  const char* next_;
+};
+
 template <class T, int SIZE>
 void load_weights(const char* file, const char* name, T (&array)[SIZE]) {
-  std::string path = project_file(std::string("weights/") + file);
-  std::ifstream in(path.c_str());
-  std::stringstream buffer;
-  buffer << in.rdbuf();
-  const std::string text = buffer.str();
-  std::size_t at = text.find(std::string(" ") + name + "[");
-  if (at != std::string::npos) at = text.find('{', at);
-  if (at == std::string::npos) host_error(path + ": there is no array " + name);
-  const char* p = text.c_str() + at + 1;
-  for (int i = 0; i < SIZE; ++i) {
-    char* end = 0;
-    const long long value = std::strtoll(p, &end, 10);
-    if (end == p) host_error(path + ": " + name + " has fewer values than the design needs");
-    array[i] = static_cast<T>(value);
-    if (static_cast<long long>(array[i]) != value)
-      host_error(path + ": " + name + " has a value that does not fit its type");
-    p = end;
-    while (*p == ' ' || *p == '\n' || *p == '\r' || *p == ',') ++p;
-  }
-  if (*p != '}') host_error(path + ": " + name + " has more values than the design needs");
+  WeightReader reader(file, name);
+  for (int i = 0; i < SIZE; ++i) reader.read(array[i]);
+  reader.end();
 }
+template <class T, int ROWS, int COLUMNS>
+void load_weights(const char* file, const char* name, T (&array)[ROWS][COLUMNS]) {
+  WeightReader reader(file, name);
+  for (int r = 0; r < ROWS; ++r) {
+    for (int c = 0; c < COLUMNS; ++c) reader.read(array[r][c]);
+  }
+  reader.end();
+}
+
+/// Iterations of every stage's loop so far, by the stage's name.
+inline std::map<std::string, long long>& stage_iterations() {
+  static std::map<std::string, long long> all;
+  return all;
+}
+#define TAILOR_ITERATIONS(name, stage) \
+  ::tailor::stage_iterations()[name] = ::tailor::Iterations<stage>::count;
 
 #ifdef TAILOR_TRACE
 /// Appends every token of a stream as a line of raw integers to $TAILOR_TRACE_DIR/NAME.txt, and
@@ -98,6 +136,9 @@ void tap(const char* name, hls::stream<Token>& stream) {
 
 #ifndef TAILOR_TAP
 #define TAILOR_TAP(name, stream, channels, bits, type)
+#endif
+#ifndef TAILOR_ITERATIONS
+#define TAILOR_ITERATIONS(name, stage)
 #endif
 
 #endif  // TAILOR_HOST_H_

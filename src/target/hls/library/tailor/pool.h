@@ -8,41 +8,61 @@
 
 namespace tailor {
 
-/// C: pixels, channels, in_bits, out_bits, reciprocal_raw, reciprocal_bits; in_t, out_t, acc_t,
-/// reciprocal_t, in_token, out_token.
+/// One loop: a pixel takes an iteration, the last one reuse_factor, in which channels /
+/// reuse_factor multipliers make the means. C: pixels, channels, reuse_factor, in_bits, out_bits,
+/// reciprocal_raw, reciprocal_bits; in_t, out_t, acc_t, reciprocal_t, in_token, out_token.
 template <class C>
 void global_average_pool(hls::stream<typename C::in_token>& in,
                          hls::stream<typename C::out_token>& out) {
   TAILOR_INLINE
+  const int at_once = C::channels / C::reuse_factor;
+  static_assert(at_once * C::reuse_factor == C::channels, "reuse factor");
   typename C::acc_t sums[C::channels];
+  typename C::out_t result[C::channels];
   TAILOR_REGISTERS(sums)
-  TAILOR_LOOP(clear)
-  for (int c = 0; c < C::channels; ++c) {
-    TAILOR_UNROLL
-    sums[c] = 0;
-  }
-  TAILOR_LOOP(pixels)
-  for (int p = 0; p < C::pixels; ++p) {
-    TAILOR_PIPELINE
-    typename C::in_t values[C::channels];
-    TAILOR_REGISTERS(values)
-    unpack<C::channels, C::in_bits>(in.read(), values);
-    TAILOR_LOOP(channels)
-    for (int c = 0; c < C::channels; ++c) {
-      TAILOR_UNROLL
-      sums[c] += values[c];
-    }
-  }
+  TAILOR_REGISTERS(result)
   const typename C::reciprocal_t reciprocal =
       from_raw<typename C::reciprocal_t, C::reciprocal_bits>(C::reciprocal_raw);
-  typename C::out_t result[C::channels];
-  TAILOR_REGISTERS(result)
-  TAILOR_LOOP(means)
-  for (int c = 0; c < C::channels; ++c) {
-    TAILOR_UNROLL
-    result[c] = sums[c] * reciprocal;
+  const int iterations = C::pixels - 1 + C::reuse_factor;
+  int pixel = 0, r = 0;
+  TAILOR_LOOP(iterations)
+  for (int i = 0; i < iterations; ++i) {
+    TAILOR_PIPELINE(C)
+    if (r == 0) {
+      typename C::in_t values[C::channels];
+      TAILOR_REGISTERS(values)
+      unpack<C::channels, C::in_bits>(in.read(), values);
+      TAILOR_LOOP(channels)
+      for (int c = 0; c < C::channels; ++c) {
+        TAILOR_UNROLL
+        sums[c] = i == 0 ? typename C::acc_t(values[c]) : typename C::acc_t(sums[c] + values[c]);
+      }
+    }
+    if (pixel < C::pixels - 1) {
+      ++pixel;
+    } else {
+      typename C::out_t means[at_once];
+      TAILOR_REGISTERS(means)
+      TAILOR_LOOP(means)
+      for (int c = 0; c < at_once; ++c) {
+        TAILOR_UNROLL
+        means[c] = sums[c] * reciprocal;
+      }
+      TAILOR_LOOP(next_channels)
+      for (int c = 0; c < C::channels; ++c) {
+        TAILOR_UNROLL
+        if (c + at_once < C::channels) {
+          sums[c] = sums[c + at_once];
+          result[c] = result[c + at_once];
+        } else {
+          result[c] = means[c + at_once - C::channels];
+        }
+      }
+      if (r == C::reuse_factor - 1)
+        out.write(pack<C::channels, C::out_bits, typename C::out_token>(result));
+      ++r;
+    }
   }
-  out.write(pack<C::channels, C::out_bits, typename C::out_token>(result));
 }
 
 /// Pads are left out of the window, which always holds a pixel. C: in_height, in_width, channels,
@@ -56,19 +76,15 @@ void max_pool2d(hls::stream<typename C::in_token>& in, hls::stream<typename C::o
   static_assert(C::pad_top <= above && C::pad_left <= before, "pads are smaller than the kernel");
   static typename C::in_token window[C::kernel_height][WindowExtent<C>::width];
   TAILOR_REGISTERS(window)
-  TAILOR_LOOP(rows)
-  for (int y = 0; y < C::scan_height; ++y) {
-    TAILOR_LOOP(columns)
-    for (int x = 0; x < C::scan_width; ++x) {
-      TAILOR_PIPELINE
-      typename C::in_token below = 0;
-      if (y < C::in_height && x < C::in_width) below = in.read();
-      slide<C>(below, x, window);
-      const int top = y - above, left = x - before;  // of the window
-      const int oy = top + C::pad_top, ox = left + C::pad_left;
-      if (oy < 0 || ox < 0 || oy % C::stride_height != 0 || ox % C::stride_width != 0 ||
-          oy / C::stride_height >= C::out_height || ox / C::stride_width >= C::out_width)
-        continue;
+  typename WindowScan<C>::Type scan;
+  TAILOR_LOOP(iterations)
+  for (int i = 0; i < WindowScan<C>::steps; ++i) {
+    TAILOR_PIPELINE(C)
+    typename C::in_token below = 0;
+    if (scan.y < C::in_height && scan.x < C::in_width) below = in.read();
+    slide<C>(below, scan.x, window);
+    if (scan.emits()) {
+      const int top = scan.y - above, left = scan.x - before;  // of the window
       typename C::value_t best[C::channels];
       TAILOR_REGISTERS(best)
       bool found = false;
@@ -93,6 +109,7 @@ void max_pool2d(hls::stream<typename C::in_token>& in, hls::stream<typename C::o
       }
       out.write(pack<C::channels, C::bits, typename C::out_token>(best));
     }
+    scan.step();
   }
 }
 

@@ -14,6 +14,15 @@
 #else
 #define TAILOR_PRAGMA(text)
 #define TAILOR_LOOP(name)
+namespace tailor {
+/// How often the one loop of a stage ran: a cycle each. C: the stage's own.
+template <class C>
+struct Iterations {
+  static long long count;
+};
+template <class C>
+long long Iterations<C>::count = 0;
+}  // namespace tailor
 #endif
 
 // A pragma's key=value has no blanks:
@@ -28,14 +37,22 @@
 // A stage is a function of its own.
 #define TAILOR_STAGE TAILOR_PRAGMA(HLS INLINE off)
 #define TAILOR_INLINE TAILOR_PRAGMA(HLS INLINE)
-#define TAILOR_PIPELINE TAILOR_PRAGMA(HLS PIPELINE II=1)
+// The loop of a stage, which takes an iteration a cycle. It runs on when no token comes (frp), so that what is computed leaves: a
+// stage that withholds it (stp) may wait for itself around a skip. Off the FPGA it counts.
+#if defined(__SYNTHESIS__)
+#define TAILOR_PIPELINE(stage) TAILOR_PRAGMA(HLS PIPELINE II=1 style=frp)
+#else
+#define TAILOR_PIPELINE(stage) ++::tailor::Iterations<stage>::count;
+#endif
 #define TAILOR_UNROLL TAILOR_PRAGMA(HLS UNROLL)
 #define TAILOR_REGISTERS(name) TAILOR_PRAGMA(HLS ARRAY_PARTITION variable=name complete dim=0)
-#define TAILOR_LINES(name)                                             \
-  TAILOR_PRAGMA(HLS ARRAY_PARTITION variable=name complete dim=1)      \
-  TAILOR_PRAGMA(HLS BIND_STORAGE variable=name type=ram_s2p impl=lutram)
-// Weights in words of one element for each multiplier.
-#define TAILOR_WEIGHT_ROM(name, multipliers) TAILOR_PRAGMA(HLS ARRAY_RESHAPE variable=name block factor=multipliers)
+// Rows of tokens. What is written is read a row later, so that no iteration waits for the one before.
+#define TAILOR_LINES(name)                                                    \
+  TAILOR_PRAGMA(HLS ARRAY_PARTITION variable=name complete dim=1)             \
+  TAILOR_PRAGMA(HLS BIND_STORAGE variable=name type=ram_s2p impl=lutram)      \
+  TAILOR_PRAGMA(HLS DEPENDENCE variable=name type=inter dependent=false)
+// Weights [multiplier][cycle] in words of one element for each multiplier.
+#define TAILOR_WEIGHT_ROM(name) TAILOR_PRAGMA(HLS ARRAY_RESHAPE variable=name complete dim=1)
 // clang-format on
 
 #endif  // TAILOR_PROFILE_H_

@@ -4,6 +4,7 @@
 #ifndef TAILOR_STREAM_OPS_H_
 #define TAILOR_STREAM_OPS_H_
 
+#include "places.h"
 #include "tokens.h"
 
 namespace tailor {
@@ -19,13 +20,13 @@ void write_all(const Token& token, Out& out, More&... more) {
   write_all(token, more...);
 }
 
-/// The same tokens to every reader.
-template <int TOKENS, class In, class... Outs>
+/// The same tokens to every reader. C: tokens.
+template <class C, class In, class... Outs>
 void clone(In& in, Outs&... outs) {
   TAILOR_INLINE
   TAILOR_LOOP(tokens)
-  for (int t = 0; t < TOKENS; ++t) {
-    TAILOR_PIPELINE
+  for (int t = 0; t < C::tokens; ++t) {
+    TAILOR_PIPELINE(C)
     write_all(in.read(), outs...);
   }
 }
@@ -55,7 +56,7 @@ void add(hls::stream<typename C::out_token>& out, Ins&... ins) {
   TAILOR_INLINE
   TAILOR_LOOP(tokens)
   for (int t = 0; t < C::tokens; ++t) {
-    TAILOR_PIPELINE
+    TAILOR_PIPELINE(C)
     typename C::acc_t sum[C::channels];
     TAILOR_REGISTERS(sum)
     TAILOR_LOOP(clear)
@@ -81,7 +82,7 @@ void relu(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_tok
   TAILOR_INLINE
   TAILOR_LOOP(tokens)
   for (int t = 0; t < C::tokens; ++t) {
-    TAILOR_PIPELINE
+    TAILOR_PIPELINE(C)
     typename C::value_t values[C::channels];
     TAILOR_REGISTERS(values)
     unpack<C::channels, C::bits>(in.read(), values);
@@ -100,17 +101,15 @@ template <class C>
 void pad_with(const typename C::out_token& fill, hls::stream<typename C::in_token>& in,
               hls::stream<typename C::out_token>& out) {
   TAILOR_INLINE
-  TAILOR_LOOP(rows)
-  for (int y = 0; y < C::top + C::in_height + C::bottom; ++y) {
-    TAILOR_LOOP(columns)
-    for (int x = 0; x < C::left + C::in_width + C::right; ++x) {
-      TAILOR_PIPELINE
-      const bool inside =
-          y >= C::top && y < C::top + C::in_height && x >= C::left && x < C::left + C::in_width;
-      typename C::out_token token = fill;
-      if (inside) token = in.read();
-      out.write(token);
-    }
+  const int height = C::top + C::in_height + C::bottom, width = C::left + C::in_width + C::right;
+  Scan<height, width, Places<C::top, 1, C::in_height>, Places<C::left, 1, C::in_width> > scan;
+  TAILOR_LOOP(iterations)
+  for (int i = 0; i < height * width; ++i) {
+    TAILOR_PIPELINE(C)
+    typename C::out_token token = fill;
+    if (scan.emits()) token = in.read();
+    out.write(token);
+    scan.step();
   }
 }
 
@@ -135,24 +134,25 @@ void lowest_pad(hls::stream<typename C::in_token>& in, hls::stream<typename C::o
 }
 
 /// Pixels a stride of rows and columns apart; their channels stand at channel_offset among zeros.
-/// C: height, width, stride_height, stride_width, in_channels, bits, channel_offset; in_token,
-/// out_token.
+/// C: height, width, out_height, out_width, stride_height, stride_width, in_channels, bits,
+/// channel_offset; in_token, out_token.
 template <class C>
 void shortcut_pad(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_token>& out) {
   TAILOR_INLINE
-  TAILOR_LOOP(rows)
-  for (int y = 0; y < C::height; ++y) {
-    TAILOR_LOOP(columns)
-    for (int x = 0; x < C::width; ++x) {
-      TAILOR_PIPELINE
-      const typename C::in_token pixel = in.read();
-      if (y % C::stride_height == 0 && x % C::stride_width == 0) {
-        typename C::out_token token = 0;
-        token.range((C::channel_offset + C::in_channels) * C::bits - 1,
-                    C::channel_offset * C::bits) = pixel;
-        out.write(token);
-      }
+  Scan<C::height, C::width, Places<0, C::stride_height, C::out_height>,
+       Places<0, C::stride_width, C::out_width> >
+      scan;
+  TAILOR_LOOP(iterations)
+  for (int i = 0; i < C::height * C::width; ++i) {
+    TAILOR_PIPELINE(C)
+    const typename C::in_token pixel = in.read();
+    if (scan.emits()) {
+      typename C::out_token token = 0;
+      token.range((C::channel_offset + C::in_channels) * C::bits - 1, C::channel_offset * C::bits) =
+          pixel;
+      out.write(token);
     }
+    scan.step();
   }
 }
 
