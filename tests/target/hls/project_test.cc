@@ -116,7 +116,8 @@ TEST(Library, EveryLoopIsAStagesOwnOrUnrolled) {
       if (lines[i].find("  for (") != 0 && lines[i].find(" for (") == std::string::npos) continue;
       if (trim(lines[i]).find("//") == 0) continue;
       const std::string first(trim(lines[i + 1]));
-      EXPECT_TRUE(first == "TAILOR_UNROLL" || first == "TAILOR_PIPELINE(C)")
+      EXPECT_TRUE(first == "TAILOR_UNROLL" || first == "TAILOR_PIPELINE(C)" ||
+                  first == "TAILOR_PIPELINE_BEATS")
           << name << ": " << lines[i];
       if (first != "TAILOR_PIPELINE(C)") continue;
       ++stages;

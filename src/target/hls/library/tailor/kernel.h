@@ -13,6 +13,8 @@
   TAILOR_PRAGMA(HLS INTERFACE m_axi port=port_name offset=slave bundle=bundle_name depth=beats)           \
   TAILOR_PRAGMA(HLS INTERFACE s_axilite port=port_name bundle=control)
 #define TAILOR_REGISTER_PORT(port_name) TAILOR_PRAGMA(HLS INTERFACE s_axilite port=port_name bundle=control)
+// Of a loop that moves beats: it is no stage, so nobody counts it.
+#define TAILOR_PIPELINE_BEATS TAILOR_PRAGMA(HLS PIPELINE II=1)
 #define TAILOR_STREAM_DEPTH(name, tokens) TAILOR_PRAGMA(HLS STREAM variable=name depth=tokens)
 // clang-format on
 
@@ -37,7 +39,7 @@ void read_beats(const Beat* memory, int image, hls::stream<Beat>& beats) {
   const Beat* first = memory + static_cast<long long>(image) * BEATS::count;
   TAILOR_LOOP(read_image)
   for (int i = 0; i < BEATS::count; ++i) {
-    TAILOR_PIPELINE
+    TAILOR_PIPELINE_BEATS
     beats.write(first[i]);
   }
 }
@@ -48,7 +50,7 @@ void write_beats(hls::stream<Beat>& beats, Beat* memory, int image) {
   Beat* first = memory + static_cast<long long>(image) * BEATS::count;
   TAILOR_LOOP(write_image)
   for (int i = 0; i < BEATS::count; ++i) {
-    TAILOR_PIPELINE
+    TAILOR_PIPELINE_BEATS
     first[i] = beats.read();
   }
 }
@@ -66,7 +68,7 @@ struct BeatTokens<BEATS, false> {
     int left = 0;
     TAILOR_LOOP(tokens_of_beats)
     for (int t = 0; t < BEATS::tokens; ++t) {
-      TAILOR_PIPELINE
+      TAILOR_PIPELINE_BEATS
       if (left == 0) {
         unpack<BEATS::per_beat, BEATS::bits, Beat, Token>(beats.read(), slots);
         left = BEATS::per_beat;
@@ -88,7 +90,7 @@ struct BeatTokens<BEATS, false> {
     int slot = 0;
     TAILOR_LOOP(beats_of_tokens)
     for (int t = 0; t < BEATS::tokens; ++t) {
-      TAILOR_PIPELINE
+      TAILOR_PIPELINE_BEATS
       TAILOR_LOOP(empty_slots)
       for (int s = 0; s < BEATS::per_beat; ++s) {
         TAILOR_UNROLL
@@ -115,7 +117,7 @@ struct BeatTokens<BEATS, true> {
     int part = 0;
     TAILOR_LOOP(token_of_beats)
     for (int i = 0; i < BEATS::count; ++i) {
-      TAILOR_PIPELINE
+      TAILOR_PIPELINE_BEATS
       parts[part] = beats.read();
       if (part == BEATS::per_token - 1) {
         Token token = 0;
@@ -141,7 +143,7 @@ struct BeatTokens<BEATS, true> {
     int part = 0;
     TAILOR_LOOP(beats_of_token)
     for (int i = 0; i < BEATS::count; ++i) {
-      TAILOR_PIPELINE
+      TAILOR_PIPELINE_BEATS
       if (part == 0) {
         const Token token = tokens.read();
         TAILOR_LOOP(split_parts)
