@@ -82,7 +82,8 @@ void add_set(CLI::App& app, std::vector<std::string>& set,
 
 void add_precision(CLI::App& app, HardwareOptions& h) {
   app.add_option("--precision", h.precision,
-                 "W,I of weights and activations: W bits, I before the point (default 16,6)")
+                 "W,I of weights and activations: W bits, I before the point (default: those of "
+                 "training, else 16,6)")
       ->type_name("W,I");
   app.add_option("--rounding", h.rounding,
                  "rnd (default), trn, trn_zero, rnd_zero, rnd_inf, rnd_min_inf, rnd_conv")

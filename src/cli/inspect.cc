@@ -293,6 +293,8 @@ std::string checkpoint_text(const Checkpoint& c, const std::string& file) {
                    fmt::format("{}{}", c.position.epoch, c.position.finished ? ", finished" : "")},
                   {"weights", "sha256 " + weights_digest(c.tensors).substr(0, 12)},
                   {"witness", c.witness ? c.witness->source : "none"},
+                  {"trained", c.precision ? "quantised to " + c.precision->text()
+                                          : "in floating point"},
                   {"mean", listed(c.preprocessing.mean)},
                   {"deviation", listed(c.preprocessing.deviation)}}),
       assumed, values.empty() ? "" : metrics.text() + "\n", network_text(c.network));
@@ -327,7 +329,8 @@ int run_inspect(const InspectOptions& options) {
       Checkpoint c = load_checkpoint(file);
       json = network_json(c.network);
       description = write_network(c.network);
-      const ExportConfig exporting = read_run_config(c.config, file).exporting;
+      ExportConfig exporting = read_run_config(c.config, file).exporting;
+      if (c.precision) exporting = with_precision(exporting, *c.precision);
       limits = network_limits(c.network, apply_hardware(exporting, options.hardware));
       json.set("run", c.run);
       json.set("epoch", c.position.epoch);

@@ -21,8 +21,6 @@ namespace {
 
 constexpr int64_t kCalibrationImages = 4;
 constexpr int64_t kNoiseSeed = 1;
-/// Normalised sequences have deviation 1; what is beyond this saturates.
-constexpr double kSequenceMagnitude = 16;
 
 Preprocessing default_preprocessing(int64_t channels) {
   const Preprocessing cifar10 = usual_preprocessing("cifar10");
@@ -43,13 +41,15 @@ GraphSource from_checkpoint(const std::string& path) {
     fail(ErrorKind::Data, "checkpoint {}: it has no witness; let tailor train finish, or resume it",
          path);
   }
-  graph.witness = Witness{c.witness->source, c.witness->inputs, c.witness->outputs};
+  graph.witness =
+      Witness{c.witness->source, c.witness->inputs, c.witness->outputs, c.witness->quantised};
   verify_witness(graph, "checkpoint " + path);
   graph.provenance = Json::object({{"run", c.run},
                                    {"weights_sha256", weights_digest(c.tensors)},
                                    {"preprocessing", write_preprocessing(c.preprocessing)},
                                    {"config", c.config}});
   if (!c.assumptions.empty()) graph.provenance.set("assumptions", Json::array(c.assumptions));
+  if (c.precision) graph.provenance.set("precision", write_trained_precision(*c.precision));
   RunConfig config = read_run_config(c.config, path);
   GraphSource source(Lowered(std::move(graph), "checkpoint " + path));
   source.name = c.run;
@@ -59,6 +59,7 @@ GraphSource from_checkpoint(const std::string& path) {
   source.data = config.data;
   source.ctc = config.ctc;
   source.exporting = config.exporting;
+  if (c.precision) source.exporting = with_precision(source.exporting, *c.precision);
   return source;
 }
 
@@ -79,6 +80,10 @@ GraphSource from_graph(const std::string& path) {
     source.data = run.data;
     source.ctc = run.ctc;
     source.exporting = run.exporting;
+  }
+  if (const Json* precision = provenance.find("precision")) {
+    source.exporting =
+        with_precision(source.exporting, read_trained_precision(*precision, path));
   }
   return source;
 }
@@ -182,6 +187,23 @@ GraphSource open_graph_source(const std::string& checkpoint, const std::string& 
   return from_checkpoint(newest_finished_checkpoint("runs"));
 }
 
+/// Other types than those of training are another network, and whoever asks for them is told.
+static void settle_trained(ExportConfig& c, const ExportConfig& before) {
+  if (!before.trained) return;
+  const bool types = c.precision != before.precision,
+             rest = c.rounding != before.rounding || c.overflow != before.overflow ||
+                    c.layout != before.layout;
+  if (!types && !rest) return;
+  auto text = [](const ExportConfig& e, const std::string& precision) {
+    return fmt::format("{}, {}, {}, {}", precision, to_string(e.rounding), to_string(e.overflow),
+                       to_string(e.layout));
+  };
+  log_warn("cli",
+           "the network was trained at {}; at {} it is another one, whose accuracy nobody knows",
+           text(before, before.trained->text()), text(c, c.precision));
+  c.trained.reset();
+}
+
 ExportConfig apply_hardware(ExportConfig c, const HardwareOptions& flags) {
   auto choose = [](const char* flag, const std::string& text, auto& value) {
     using E = std::decay_t<decltype(value)>;
@@ -193,6 +215,7 @@ ExportConfig apply_hardware(ExportConfig c, const HardwareOptions& flags) {
     fail(ErrorKind::Usage, "{}: expected one of {}; got '{}'{}", flag, join(list, ", "), text,
          did_you_mean(text, list));
   };
+  const ExportConfig before = c;
   if (flags.precision) c.precision = *flags.precision;
   if (flags.fpga) c.fpga = *flags.fpga;
   if (flags.rounding) choose("--rounding", *flags.rounding, c.rounding);
@@ -205,6 +228,7 @@ ExportConfig apply_hardware(ExportConfig c, const HardwareOptions& flags) {
   if (flags.frames) c.frames = *flags.frames;
   if (flags.token_bits) c.token_bits = *flags.token_bits;
   c.type("--precision");
+  settle_trained(c, before);
   if (!(c.clock_ns >= 0.5 && c.clock_ns <= 1000))
     fail(ErrorKind::Usage, "--clock-ns: expected 0.5 to 1000 nanoseconds, got {}", c.clock_ns);
   if (c.reuse_factor && *c.reuse_factor < 1)

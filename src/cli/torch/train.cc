@@ -133,6 +133,7 @@ Json experiment(RunConfig config) {
   }
   Json json = write_run_config(config);
   json.find("network")->set("file", description);
+  if (!json.find("quantization")) json.set("quantization", Json());
   return json;
 }
 
@@ -260,8 +261,11 @@ int torch_train(const TrainOptions& options) {
            data.validation ? data.validation->size() : 0, data.test->size(), threads,
            device.is_cpu() ? "" : ", " + device.str());
   run.say_seen();
+  ExportConfig exporting = loaded.config.exporting;
+  if (const auto& q = loaded.config.quantization)
+    exporting.precision = q->activations.empty() ? q->precision : q->activations;
   for (const Limit& limit : network_limits(
-           make_network(loaded.config.network, data.shape, data.classes), loaded.config.exporting))
+           make_network(loaded.config.network, data.shape, data.classes), exporting))
     log_warn("train", "exported with the settings of \"export\": {}", limit.text);
   run.run(folder, threads, *make_stderr_progress());
   set_log_file("");
