@@ -83,7 +83,7 @@ void verify_trained(const Plan& plan, const std::optional<Witness>& witness,
   if (in.empty() || out.empty() || in[0] != out[0] || in[0] < 1 ||
       witness->inputs.dtype() != DType::F32 || witness->quantised.dtype() != DType::F64) {
     fail(ErrorKind::Data, "{}: expected a float64 output for each of the witness's {} inputs, got {}",
-         where, in.empty() ? 0 : in[0], to_string(out));
+         where, in.empty() ? 0 : in[0], tensors::to_string(out));
   }
   const auto inputs = witness->inputs.as<float>();
   const auto expected = witness->quantised.as<double>();

@@ -44,7 +44,7 @@ void describe(RecordVisitor& v, QuantizationConfig& c) {
   v.list(
       "stages", c.stages.size(), [&](size_t n) { c.stages.resize(n); },
       [&](RecordVisitor& r, size_t i) { describe(r, c.stages[i]); },
-      "Exceptions, stage by stage. What meets in an addition must share its type.");
+      "Exceptions, stage by stage. Streams of different types are added exactly, at full width.");
   v.enumeration("from", c.from,
                 "From which epoch on the network is trained quantised: start (the paper); altering: "
                 "from the first alteration's; after: once the last alteration's alpha epochs are "
