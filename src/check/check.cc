@@ -17,6 +17,7 @@
 #include "tailor/emulate/streams.h"
 #include "tailor/emulate/witness.h"
 #include "tailor/target/target.h"
+#include "tailor/tensors/input_noun.h"
 
 namespace tailor::check {
 namespace {
@@ -103,6 +104,8 @@ CheckStep check_fifos(const Subject& p) {
   }
   StreamResult unbounded = simulate_streams(g, ByValue<int64_t>(depths.size(), 0));
   StreamResult run = simulate_streams(g, depths);
+  const std::string noun = input_noun(g.input_shape()),
+                    each = (noun == "image" ? "an " : "a ") + noun;
   if (run.deadlock) return {"fifos", false, "the design deadlocks: " + run.deadlock_text};
   if (run.latency_cycles > unbounded.latency_cycles) {
     std::string culprits;
@@ -115,13 +118,13 @@ CheckStep check_fifos(const Subject& p) {
       }
     }
     return {"fifos", false,
-            fmt::format("the design stalls: {} cycles an image instead of {}; too shallow: {}",
-                        run.latency_cycles, unbounded.latency_cycles,
+            fmt::format("the design stalls: {} cycles {} instead of {}; too shallow: {}",
+                        run.latency_cycles, each, unbounded.latency_cycles,
                         culprits.empty() ? "several together" : culprits)};
   }
   return {"fifos", true,
-          fmt::format("{} FIFOs run without deadlock or stall, {} cycles an image (model)",
-                      stated.size(), run.latency_cycles)};
+          fmt::format("{} FIFOs run without deadlock or stall, {} cycles {} (model)", stated.size(),
+                      run.latency_cycles, each)};
 }
 
 /// Logits of a graph in float64, of the vectors that the quantisation bound speaks of.

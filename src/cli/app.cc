@@ -142,7 +142,7 @@ void setup_evaluate(CLI::App& app, EvaluateOptions& o) {
       ->expected(1, -1);
   app.add_option("--split", o.split, "test (default) or validation")
       ->check(CLI::IsMember({"test", "validation"}));
-  app.add_option("--limit", o.limit, "Only the first N images")
+  app.add_option("--limit", o.limit, "Only the first N examples")
       ->check(at_least_one())
       ->type_name("N");
   app.add_flag("--per-class", o.per_class, "Accuracy of every class, not only of the worst");

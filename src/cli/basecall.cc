@@ -16,14 +16,17 @@
 namespace tailor::cli {
 namespace {
 
-/// Chunks that are run at once.
-constexpr int64_t kChunksAtOnce = 16;
+/// Chunks that are run at once, and samples of the largest.
+constexpr int64_t kChunksAtOnce = 16, kMostChunk = 1'000'000;
 
 class Basecaller {
  public:
   Basecaller(SequenceRunner& runner, const BasecallOptions& options, const CtcConfig& ctc)
       : runner_(runner), ctc_(ctc), normalised_(options.normalised) {
     chunk_ = options.chunk > 0 ? options.chunk : runner.input.width;
+    if (chunk_ > kMostChunk) {
+      fail(ErrorKind::Usage, "--chunk: expected at most {} samples, got {}", kMostChunk, chunk_);
+    }
     // Bonito's overlap, or what a shorter chunk has room for.
     overlap_ = options.overlap.value_or(std::min(int64_t{500}, chunk_ / 4));
     if (const int64_t answers = (chunk_ + runner.stride - 1) / runner.stride;
@@ -39,14 +42,15 @@ class Basecaller {
     }
   }
 
-  BaseCall call(RawRead read) const {
+  /// `where` names the read in messages.
+  BaseCall call(RawRead read, const std::string& where) const {
     if (!normalised_) {
-      normalise_read(read.samples, read.id);
+      normalise_read(read.samples, where);
     } else if (!std::all_of(read.samples.begin(), read.samples.end(),
                             [](float v) { return std::isfinite(v); })) {
-      fail(ErrorKind::Data, "{}: expected finite samples, got one that is none", read.id);
+      fail(ErrorKind::Data, "{}: expected finite samples, got one that is none", where);
     }
-    if (read.samples.empty()) fail(ErrorKind::Data, "{}: expected samples, got none", read.id);
+    if (read.samples.empty()) fail(ErrorKind::Data, "{}: expected samples, got none", where);
     const auto samples = static_cast<int64_t>(read.samples.size());
     const std::vector<SignalChunk> chunks = plan_chunks(samples, chunk_, overlap_, runner_.stride);
     std::vector<float> outputs;
@@ -88,15 +92,21 @@ class Basecaller {
 
 struct CallCounts {
   int64_t reads = 0, bases = 0, samples = 0, failed = 0;
+  int64_t empty = 0;        // of the reads those without a base, which have no record
+  std::string first_empty;  // where
 };
 
-std::string record_of(const std::string& id, const BaseCall& call, bool fastq) {
+/// A record's name ends at its first blank.
+std::string record_of(std::string id, const BaseCall& call, bool fastq) {
+  for (char& c : id) {
+    if (static_cast<unsigned char>(c) <= ' ') c = '_';
+  }
   const std::string bases = base_alphabet().text(call.labels);
   return fastq ? fmt::format("@{}\n{}\n+\n{}\n", id, bases, quality_text(call))
                : fmt::format(">{}\n{}\n", id, bases);
 }
 
-/// The command's output: a file, whole or not there, or stdout.
+/// The command's output: a file of whole records, or stdout.
 class Records {
  public:
   explicit Records(const BasecallOptions& o) {
@@ -121,22 +131,51 @@ void call_file(const Basecaller& caller, const std::string& file, bool fastq, Re
                CallCounts& counts) {
   const auto reads = open_reads(file);
   for (int64_t i = 0; i < reads->size(); ++i) {
-    RawRead read;
+    throw_if_interrupted();
     try {
-      read = reads->read(i);
+      RawRead read = reads->read(i);
       const auto samples = static_cast<int64_t>(read.samples.size());
-      const std::string id = read.id;
-      const BaseCall call = caller.call(std::move(read));
-      records.write(record_of(id, call, fastq));
+      const std::string id = read.id, where = fmt::format("{}: read {}", file, id);
+      const BaseCall call = caller.call(std::move(read), where);
+      // A record without bases is none that other programs read.
+      if (!call.labels.empty()) {
+        records.write(record_of(id, call, fastq));
+      } else if (counts.empty++ == 0) {
+        counts.first_empty = where;
+      }
       ++counts.reads;
       counts.bases += static_cast<int64_t>(call.labels.size());
       counts.samples += samples;
     } catch (const Error& e) {
       if (e.kind() != ErrorKind::Data) throw;
       ++counts.failed;
-      log_warn("cli", "{}", e.what());
+      log_warn("cli", "{}", with_file(file, e.what()));
     }
   }
+}
+
+/// What was called before an interruption is kept; where nothing was, there is no file.
+void call_files(const Basecaller& caller, const BasecallOptions& options, Records& records,
+                CallCounts& counts) {
+  try {
+    for (const std::string& file : options.files) {
+      try {
+        call_file(caller, file, options.format == "fastq", records, counts);
+      } catch (const Error& e) {
+        if (e.kind() != ErrorKind::Data && e.kind() != ErrorKind::Unsupported) throw;
+        ++counts.failed;
+        log_warn("cli", "{}", with_file(file, e.what()));
+      }
+    }
+  } catch (const Interrupted&) {
+    if (counts.reads > 0 && !options.output.empty()) {
+      records.commit();
+      log_warn("cli", "stopped: {} has the {} reads that were called", options.output,
+               counts.reads);
+    }
+    throw;
+  }
+  if (counts.reads > 0 || counts.failed == 0) records.commit();
 }
 
 }  // namespace
@@ -164,20 +203,16 @@ int run_basecall(const BasecallOptions& options) {
   const Basecaller caller(*runner, options, ctc);
   Records records(options);
   CallCounts counts;
-  for (const std::string& file : options.files) {
-    try {
-      call_file(caller, file, options.format == "fastq", records, counts);
-    } catch (const Error& e) {
-      if (e.kind() != ErrorKind::Data && e.kind() != ErrorKind::Unsupported) throw;
-      ++counts.failed;
-      log_warn("cli", "{}", e.what());
-    }
+  call_files(caller, options, records, counts);
+  if (counts.empty > 0) {
+    log_warn("cli", "{} of {} reads call to no bases and are left out; the first is {}",
+             counts.empty, counts.reads, counts.first_empty);
   }
-  records.commit();
   if (options.json) {
     fmt::print("{}\n", Json::object({{"reads", counts.reads},
                                      {"bases", counts.bases},
                                      {"samples", counts.samples},
+                                     {"empty", counts.empty},
                                      {"failed", counts.failed},
                                      {"output", options.output}})
                            .dump(2));

@@ -12,12 +12,14 @@
 #include "tailor/core/strings.h"
 #include "tailor/core/threads.h"
 #include "tailor/data/speech.h"
+#include "tailor/net/network.h"
 #include "tailor/task/sequences.h"
 
 namespace tailor::cli {
 namespace {
 
-/// Columns of the input for an answer: QuartzNet's, and its relative's for bases.
+/// Columns of the input for an answer: QuartzNet's, and its relative's for bases. Supposed where no
+/// configuration names a network.
 constexpr int64_t kSpeechStride = 2, kSignalStride = 3;
 /// Normalised current beyond this is an outlier.
 constexpr float kUsualCurrent = 8;
@@ -65,8 +67,8 @@ struct SplitFindings {
 
 class SequenceReader {
  public:
-  SequenceReader(const DataConfig& config, int64_t classes)
-      : config_(config), classes_(classes), features_(config, config.seed) {}
+  SequenceReader(const DataConfig& config, int64_t classes, int64_t stride)
+      : config_(config), classes_(classes), stride_(stride), features_(config, config.seed) {}
 
   MeasuredExample measure(const SequenceDataset& set, int64_t index) const {
     MeasuredExample m;
@@ -101,14 +103,13 @@ class SequenceReader {
 
  private:
   static int64_t features_rate() { return data::FeatureConfig{}.rate_hz; }
-  /// Of a network of the usual stride, where augmentation shortens the example most.
+  /// Where augmentation shortens the example most.
   int64_t answers(bool speech, int64_t samples) const {
-    if (!speech) return (samples + kSignalStride - 1) / kSignalStride;
-    return (features_.fewest_frames(samples) + kSpeechStride - 1) / kSpeechStride;
+    return ((speech ? features_.fewest_frames(samples) : samples) + stride_ - 1) / stride_;
   }
 
   const DataConfig& config_;
-  int64_t classes_;
+  int64_t classes_, stride_;
   data::SpeechFeatures features_;
 };
 
@@ -200,13 +201,14 @@ struct SequenceFindings {
   DataSplits data;
   DataConfig config;
   bool speech = false;
+  int64_t stride = 1;                 // of the network that is to be trained
+  bool supposed = true;               // nobody named the network
   std::vector<SplitFindings> splits;  // those that there are, the one to look at first in front
   std::vector<std::string> left_out;  // files with which the set could not be opened
   const SequenceDataset* shown = nullptr;
 
   const char* unit() const { return speech ? "utterance" : "chunk"; }
   const char* label_unit() const { return speech ? "character" : "base"; }
-  int64_t stride() const { return speech ? kSpeechStride : kSignalStride; }
   int64_t damaged() const {
     auto count = static_cast<int64_t>(left_out.size());
     for (const SplitFindings& s : splits) count += static_cast<int64_t>(s.damaged.size());
@@ -219,7 +221,14 @@ struct SequenceFindings {
   }
 };
 
-SequenceFindings look_at(const DataConfig& config) {
+/// The network's; of a configuration that names none on sequences, the usual one.
+void find_stride(const NetworkConfig& network, SequenceFindings& f) {
+  f.supposed = !network.quartznet && network.file.empty();
+  f.stride = f.supposed ? (f.speech ? kSpeechStride : kSignalStride)
+                        : time_stride(make_network(network, f.data.shape, f.data.classes));
+}
+
+SequenceFindings look_at(const DataConfig& config, const NetworkConfig& network) {
   SequenceFindings f;
   f.config = config;
   // All of it is looked at, and all that is wrong is named.
@@ -229,7 +238,8 @@ SequenceFindings look_at(const DataConfig& config) {
   f.data = open_any_data(all);
   f.speech = f.data.kind == ExampleKind::Speech;
   f.data.classes = static_cast<int64_t>(f.data.class_names.size());
-  const SequenceReader reader(config, f.data.classes);
+  find_stride(network, f);
+  const SequenceReader reader(config, f.data.classes, f.stride);
   auto progress = make_stderr_progress();
   std::set<std::string> left_out;
   std::vector<const data::Examples*> seen;
@@ -302,7 +312,8 @@ Json sequences_json(const SequenceFindings& f) {
   Json answer = Json::object({{"data", f.data.name},
                               {"examples", to_string(f.data.kind)},
                               {"rate_hz", f.data.rate_hz},
-                              {"stride", f.stride()}});
+                              {"stride", f.stride},
+                              {"stride_supposed", f.supposed}});
   if (f.speech) answer.set("max_seconds", f.config.speech.max_seconds);
   for (const char* name : {"training", "validation", "test"}) answer.set(name, Json());
   Json damaged = Json::Array();
@@ -422,9 +433,11 @@ void print_unfit(const SequenceFindings& f) {
     }
     if (s.unanswerable > 0) {
       fmt::print(
-          "{} of {} {} {}s have no {}s, or more than a network of stride {} gives answers: {}\n",
+          "{} of {} {} {}s have no {}s, or more than a network of stride {}{} gives answers: {}\n",
           with_commas(s.unanswerable), with_commas(s.examples), s.name, f.unit(), f.label_unit(),
-          f.stride(), training ? "training leaves them out" : "it cannot get them right");
+          f.stride, f.supposed ? " (supposed; --config names a network)" : "",
+          training ? "training leaves them out"
+                   : "it gets them wrong, but for silence without a text");
     }
   }
 }
@@ -446,8 +459,9 @@ void print_sequences(const SequenceFindings& f) {
 
 }  // namespace
 
-int check_sequences(const DataOptions& options, const DataConfig& config) {
-  const SequenceFindings found = look_at(config);
+int check_sequences(const DataOptions& options, const DataConfig& config,
+                    const NetworkConfig& network) {
+  const SequenceFindings found = look_at(config, network);
   const SplitFindings& first = found.splits.front();
   const bool drawn = !options.output.empty() && !first.readable.empty();
   if (drawn) draw_sequences(options.output, *found.shown, config, first.readable);

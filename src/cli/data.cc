@@ -24,7 +24,8 @@ constexpr int64_t kDefaultSide = 224;
 /// Longer class tables show their ends.
 constexpr size_t kClassRows = 20;
 
-DataConfig data_config(const DataOptions& options) {
+/// Its network is the configuration's, if one is given.
+RunConfig data_run(const DataOptions& options) {
   RunConfig run;
   if (!options.config.empty()) {
     if (!options.name.empty()) {
@@ -45,18 +46,14 @@ DataConfig data_config(const DataOptions& options) {
   }
   warn_of_unread_keys(options.set, "tailor data",
                       {{"data.validation", "it is a run's own affair"}});
-  DataConfig c = run.data;
-  if (!options.data.empty()) c.root = options.data;
-  c.validation = 0;  // a run's own affair
-  return c;
+  if (!options.data.empty()) run.data.root = options.data;
+  run.data.validation = 0;  // a run's own affair
+  return run;
 }
+DataConfig data_config(const DataOptions& options) { return data_run(options).data; }
 
 /// Before the work that ends in it.
 void check_output(const DataOptions& options) {
-  if (is_directory(options.output)) {
-    fail(ErrorKind::Usage, "--output {}: it is a folder, expected the name of a file",
-         options.output);
-  }
   refuse_to_replace("--output", options.output, options.force);
 }
 
@@ -333,8 +330,10 @@ void print_findings(const DataSplits& data, const DataConfig& config, const Data
 
 int check_data(const DataOptions& options) {
   if (!options.output.empty()) check_output(options);
-  const DataConfig config = data_config(options);
-  if (traits_of(config).kind != ExampleKind::Images) return check_sequences(options, config);
+  const RunConfig run = data_run(options);
+  const DataConfig& config = run.data;
+  if (traits_of(config).kind != ExampleKind::Images)
+    return check_sequences(options, config, run.network);
   DataSplits data = open_any_data(config);
   if (data.class_names.empty()) data.class_names = official_class_names(data.name);
   const DataFindings found = find_out(data, config);

@@ -20,6 +20,13 @@
 namespace tailor::cli {
 namespace {
 
+/// "" where none did.
+std::string overflow_text(int64_t overflows, int64_t examples, const char* unit) {
+  if (overflows == 0) return "";
+  return fmt::format("{} outputs overflowed their type, {:.1f} an {}", overflows,
+                     static_cast<double>(overflows) / static_cast<double>(examples), unit);
+}
+
 /// A lowered network on the CPU without LibTorch, an image a thread.
 class EmulatorEvaluator : public Evaluator {
  public:
@@ -97,9 +104,7 @@ class IntegerEvaluator : public EmulatorEvaluator {
     answer.set("overflows", overflows_.load());
   }
   std::string remark(int64_t images) const override {
-    if (overflows_ == 0) return "";
-    return fmt::format("{} outputs overflowed their type, {:.1f} an image", overflows_.load(),
-                       static_cast<double>(overflows_) / static_cast<double>(images));
+    return overflow_text(overflows_, images, "image");
   }
 
  private:
@@ -164,6 +169,9 @@ class EmulatedSequences : public SequenceRunner {
   int64_t positions(int64_t columns) const override { return (columns + stride - 1) / stride; }
   void describe(Json& answer) const override {
     if (integer_) answer.set("overflows", overflows_.load());
+  }
+  std::string remark(int64_t examples) const override {
+    return overflow_text(overflows_, examples, "example");
   }
 
  private:

@@ -26,8 +26,12 @@ struct ClassNames {
   const std::string& operator[](int64_t c) const { return names.at(static_cast<size_t>(c)); }
 };
 
-Images choose_images(const Evaluator& e, const EvaluateOptions& options, std::string& name,
-                     Texts& names) {
+/// The examples that are asked for, and what is said of them.
+struct ChosenImages {
+  Images images;
+  std::string data, limit;
+};
+ChosenImages choose_images(const Evaluator& e, const EvaluateOptions& options, Texts& names) {
   if (!e.data) {
     fail(ErrorKind::Usage,
          "{}: it does not say which data set it belongs to; evaluate a checkpoint", e.title);
@@ -37,14 +41,13 @@ Images choose_images(const Evaluator& e, const EvaluateOptions& options, std::st
   DataSplits data = test ? open_test_data(config) : open_data(config);
   order_classes(data, e.class_names);
   verify_data_fits(data, e.input, e.classes, e.title, e.class_names);
-  name = data.name;
   if (names.empty()) names = data.class_names;
-  if (test) return as_images(data.test);
+  if (test) return {as_images(data.test), data.name, test_limit_text(config, data.test->size())};
   if (!data.validation) {
     fail(ErrorKind::Usage,
          "--split validation: the run has no validation split (data.validation is 0)");
   }
-  return as_images(data.validation);
+  return {as_images(data.validation), data.name, ""};
 }
 
 /// `known`: the checkpoint's or the data set's own.
@@ -89,10 +92,7 @@ void check_outputs(const EvaluateOptions& options) {
       fail(ErrorKind::Usage, "{} {}: expected a file name that ends in .csv{}", flag, path,
            confusion ? " or .svg" : "");
     }
-    if (is_directory(path) || (!options.force && path_exists(path))) {
-      fail(ErrorKind::Usage,
-           "{} {}: it exists already; name another file, or add --force to replace it", flag, path);
-    }
+    refuse_to_replace(flag, path, options.force);
   }
   if (!options.predictions.empty() && options.predictions == options.confusion) {
     fail(ErrorKind::Usage, "--predictions {}: it is --confusion's file too; name another",
@@ -190,9 +190,12 @@ struct SetAnswer {
   ClassNames names;
   std::string data, split;
   double seconds = 0;
+  std::string limit{};  // what keeps other images out, or ""
   bool has_top() const { return meter.confusion().classes() > EvaluationMeter::kTop; }
   /// "1000 test images of cifar10"
-  std::string on() const { return fmt::format("{} {} images of {}", meter.images(), split, data); }
+  std::string on() const {
+    return fmt::format("{} {} images of {}{}", meter.images(), split, data, limit);
+  }
 };
 
 Json set_json(const Evaluator& e, const SetAnswer& a) {
@@ -233,10 +236,13 @@ int evaluate_set(Evaluator& e, const EvaluateOptions& options) {
   check_outputs(options);
   SetAnswer a{EvaluationMeter(e.classes), {}, "", options.split.empty() ? "test" : options.split};
   Texts known = e.class_names;
-  const Images images = choose_images(e, options, a.data, known);
+  const ChosenImages chosen = choose_images(e, options, known);
+  const Images& images = chosen.images;
+  a.data = chosen.data;
   a.names = name_classes(std::move(known), a.data, e.classes);
   const int64_t count =
       options.limit > 0 ? std::min(options.limit, images->size()) : images->size();
+  if (count == images->size()) a.limit = chosen.limit;
   std::optional<Predictions> predictions;
   std::optional<AtomicFile> confusion;
   if (!options.predictions.empty()) predictions.emplace(options.predictions, a.names);

@@ -5,6 +5,7 @@
 #include "cli/table.h"
 #include "tailor/core/strings.h"
 #include "tailor/target/target.h"
+#include "tailor/tensors/input_noun.h"
 
 namespace tailor::cli {
 namespace {
@@ -95,13 +96,14 @@ std::string memories_text(const Cost& c) {
                      with_commas(c.uram));
 }
 
-std::string costs_text(const Manifest& m) {
+std::string costs_text(const Manifest& m, const MapShape& input) {
   const Cost& c = m.cost.cost;
+  const std::string noun = input_noun(input);
+  const bool image = noun == "image";
   const Json& factor = m.design.reuse_factor;
   return fmt::format(
       "multipliers {} ({}), DSP {} of {} ({:.0f} %){}, weights {}, FIFOs {} bits\n{}"
-      "one image every {} cycles, {} cycles from first pixel to logits (model): {:.0f} images/s at "
-      "{} ns\n",
+      "one {} every {} cycles, {} cycles from first {} to logits (model): {:.{}f} {}s/s at {} ns\n",
       with_commas(c.multipliers),
       factor.is_int() ? fmt::format("reuse factor {}", factor.as_int())
                       : "reuse factors balanced within 70 % of the DSPs",
@@ -109,9 +111,9 @@ std::string costs_text(const Manifest& m) {
       c.lut_multipliers > 0
           ? fmt::format(", {} multipliers of LUTs", with_commas(c.lut_multipliers))
           : "",
-      with_commas(c.weights), with_commas(c.fifo_bits), memories_text(c),
-      with_commas(c.interval_cycles), with_commas(c.latency_cycles), m.cost.images_per_s_model,
-      m.clock_ns);
+      with_commas(c.weights), with_commas(c.fifo_bits), memories_text(c), noun,
+      with_commas(c.interval_cycles), with_commas(c.latency_cycles), image ? "pixel" : "frame",
+      m.cost.images_per_s_model, image ? 0 : 1, noun, m.clock_ns);
 }
 
 std::string quantisation_text(const Quantisation& q) {
@@ -127,7 +129,7 @@ void print_project(const std::string& output, const GraphSource& source, const G
                    const Manifest& m) {
   fmt::print("{}: {} of {}, streams of {}\n\n{}\n{}\n{}{}", output, m.design.layout, source.title,
              m.design.type, layer_table(design, m.quantisation.overflows), fifo_table(design),
-             costs_text(m), quantisation_text(m.quantisation));
+             costs_text(m, design.input_shape()), quantisation_text(m.quantisation));
   for (const auto& list : {m.cost.warnings, m.quantisation.warnings}) {
     for (const std::string& text : list) fmt::print("warning: {}\n", text);
   }
@@ -167,6 +169,13 @@ int run_export(const ExportOptions& options) {
     DataConfig data = *source.data;
     if (!options.data.empty()) data.root = options.data;
     widen_value_range(source, data);
+  }
+  const MapShape input = source.lowered.graph().input_shape();
+  if (options.hardware.token_bits && input.height != 1) {
+    fail(ErrorKind::Usage,
+         "--token-bits {}: it is of networks on sequences, and {} is one on images ({}); leave it "
+         "out",
+         *options.hardware.token_bits, source.lowered.graph().name, to_string(input));
   }
   // A short project is made of the whole one's weights and of the beginning of its vectors.
   const GraphSource whole = source;

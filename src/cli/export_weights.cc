@@ -1,6 +1,8 @@
 // tailor export --format safetensors: a network's weights for other programs, under their names
 // when a rule set is given. The header also says topology and preprocessing, so that nothing is
 // lost.
+#include <algorithm>
+
 #include "cli/source.h"
 #include "tailor/core/files.h"
 #include "tailor/core/strings.h"
@@ -9,6 +11,20 @@
 #include "tailor/tensors/safetensors.h"
 
 namespace tailor::cli {
+namespace {
+
+void refuse_other_family(const WeightRules& rules, const Checkpoint& c, const std::string& path) {
+  const std::string family = read_run_config(c.config, path).network.family;
+  const auto& families = rules.families;
+  if (family == "file" || std::find(families.begin(), families.end(), family) != families.end())
+    return;
+  fail(ErrorKind::Usage,
+       "--rules {}: they name the weights of {}, and {} is a {}; leave --rules out, or give rules "
+       "of its own (tailor config rules)",
+       rules.name, join(families, ", "), path, family);
+}
+
+}  // namespace
 
 int export_weights(const ExportOptions& options) {
   if (!options.graph.empty() || !options.network.empty())
@@ -33,6 +49,7 @@ int export_weights(const ExportOptions& options) {
     file.tensors = std::move(tensors);
   } else {
     const WeightRules rules = for_network(load_weight_rules(options.rules), c.network);
+    refuse_other_family(rules, c, checkpoint);
     if (rules.layout != WeightLayout::Torch) {
       fail(ErrorKind::Unsupported,
            "--rules {}: its kernels are Keras'; expected rules of a PyTorch network", rules.name);

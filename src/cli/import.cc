@@ -242,7 +242,9 @@ PreprocessingChoice choose_preprocessing(const ImportOptions& options, const Wei
     // channel's.
     for (std::vector<double>* values : {&p.mean, &p.deviation})
       if (values->size() == 1) values->resize(static_cast<size_t>(channels), values->front());
-    if (options.mean.empty() || options.deviation.empty()) choice.assumed = from;
+    // Features and current are normalised by themselves: nobody has to say how.
+    const bool images = data_source(data_name).traits().kind == ExampleKind::Images;
+    if (images && (options.mean.empty() || options.deviation.empty())) choice.assumed = from;
   }
   if (!options.mean.empty()) p.mean = options.mean;
   if (!options.deviation.empty()) p.deviation = options.deviation;
@@ -559,6 +561,9 @@ int run_import(const ImportOptions& options) {
   verify_values(c.tensors, options.file);
   Json config = Json::object(
       {{"network", write_network_config(chosen.config)}, {"data", usual_data(chosen.network)}});
+  // As NeMo reads its own: a beam helps little without a language model.
+  if (data_source(config.at("data").at("name").as_string()).traits().kind == ExampleKind::Speech)
+    config.set("ctc", Json::object({{"beam", 1}}));
   override_data(config, options.set);
   const RunConfig run = read_run_config(config, "tailor import");
   c.config = write_run_config(run);

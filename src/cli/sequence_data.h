@@ -7,12 +7,14 @@
 
 #include "tailor/cli/commands.h"
 #include "tailor/data/sequences.h"
+#include "tailor/net/config.h"
 
 namespace tailor::cli {
 
 /// tailor data check: reads every example and prints what it finds. Throws Data behind that where
-/// an example cannot be read.
-int check_sequences(const DataOptions& options, const DataConfig& config);
+/// an example cannot be read. `network`: whose stride says how many answers there are.
+int check_sequences(const DataOptions& options, const DataConfig& config,
+                    const NetworkConfig& network);
 
 /// tailor data make: a speech set as a LibriSpeech tree, current as a folder of Bonito's.
 int make_data(const DataOptions& options, const DataConfig& config);

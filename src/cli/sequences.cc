@@ -126,6 +126,7 @@ void for_each_example(SequenceRunner& runner, const SequenceTask& task, Split sp
     for (int64_t length : batch.lengths) answers.positions.push_back(runner.positions(length));
     std::vector<std::string> heard(indices.size());
     parallel_for(batch.count, 0, [&](int64_t row) {
+      throw_if_interrupted();  // a wide beam takes seconds
       heard[static_cast<size_t>(row)] =
           task.decode(own_outputs(answers, batch.count, row, runner.classes));
     });
@@ -187,10 +188,6 @@ int evaluate_sequences(SequenceRunner& runner, const EvaluateOptions& options) {
   const std::string split_name = options.split.empty() ? "test" : options.split;
   const bool test = split_name == "test";
   const DataSplits data = test ? open_test_data(config.data) : open_data(config.data);
-  if (data.kind != runner.kind) {
-    fail(ErrorKind::Usage, "{}: it is a network on {}, the data set {} is one of {}", runner.title,
-         to_string(runner.kind), data.name, to_string(data.kind));
-  }
   verify_data_fits(data, runner.input, runner.classes, runner.title);
   const auto task = std::static_pointer_cast<const SequenceTask>(
       make_task(data, {}, config.data, config.ctc, config.data.seed));
@@ -236,8 +233,10 @@ int evaluate_sequences(SequenceRunner& runner, const EvaluateOptions& options) {
     fmt::print("{}\n", answer.dump(2));
     return 0;
   }
-  fmt::print("{}on {} {} {}s of {} ({}, beam {}; {:.1f} s)\n", scores_text(runner, scores), count,
-             split_name, task->unit(), data.name, runner.how, config.ctc.beam, seconds);
+  fmt::print("{}on {} {} {}s of {}{} ({}, beam {}; {:.1f} s)\n", scores_text(runner, scores), count,
+             split_name, task->unit(), data.name, test ? test_limit_text(config.data, count) : "",
+             runner.how, config.ctc.beam, seconds);
+  if (const std::string remark = runner.remark(count); !remark.empty()) fmt::print("{}\n", remark);
   if (transcripts) fmt::print("predictions: {} (a line an example)\n", options.predictions);
   return 0;
 }

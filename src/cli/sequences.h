@@ -22,6 +22,7 @@ class SequenceRunner {
   virtual int64_t positions(int64_t columns) const = 0;
   /// What only this backend knows, of all that it ran.
   virtual void describe(Json& /*answer*/) const {}
+  virtual std::string remark(int64_t /*examples*/) const { return ""; }
 
   std::string title, backend, how;  // "runs/x/best.ckpt", "libtorch", "LibTorch, float32"
   ExampleKind kind = ExampleKind::Speech;
@@ -35,6 +36,10 @@ class SequenceRunner {
 ExampleKind kind_of_checkpoint(const std::string& file);
 /// On LibTorch; "": the newest finished run. Throws Unsupported of a network on images.
 std::unique_ptr<SequenceRunner> open_sequence_network(const std::string& checkpoint);
+/// A message about a user's file, which names it.
+inline std::string with_file(const std::string& file, const std::string& message) {
+  return message.find(file) == std::string::npos ? file + ": " + message : message;
+}
 /// tailor evaluate: WER and CER, or alignment accuracy, on a split. Returns the exit code.
 int evaluate_sequences(SequenceRunner& runner, const EvaluateOptions& options);
 

@@ -15,6 +15,7 @@
 #include "tailor/emulate/float64.h"
 #include "tailor/run/origin.h"
 #include "tailor/task/task.h"
+#include "tailor/tensors/input_noun.h"
 
 namespace tailor::cli {
 namespace {
@@ -235,7 +236,13 @@ ExportConfig apply_hardware(ExportConfig c, const HardwareOptions& flags) {
     fail(ErrorKind::Usage, "--reuse-factor: expected at least 1, got {}", *c.reuse_factor);
   if (c.vectors < 1 || c.vectors > 10000)
     fail(ErrorKind::Usage, "--vectors: expected 1 to 10000, got {}", c.vectors);
-  if (c.frames < 0) fail(ErrorKind::Usage, "--frames: expected at least 1, got {}", c.frames);
+  if (flags.frames && *flags.frames < 1) {
+    fail(
+        ErrorKind::Usage,
+        "--frames {}: expected 1 to the network's own frames; without the flag a project takes all "
+        "of them",
+        *flags.frames);
+  }
   if (c.token_bits < 1 || c.token_bits > 4096)
     fail(ErrorKind::Usage, "--token-bits: expected 1 to 4096, got {}", c.token_bits);
   return c;
@@ -282,10 +289,16 @@ DataConfig evaluation_data(const DataConfig& run, const EvaluateOptions& options
   return evaluation_config(run, {}, options).data;
 }
 
+std::string test_limit_text(const DataConfig& config, int64_t count) {
+  const bool limits = config.test_size == count && !traits_of(config).in_memory;
+  return limits ? " that data.test_size lets in" : "";
+}
+
 EvaluationConfig evaluation_config(const DataConfig& data, const CtcConfig& ctc,
                                    const EvaluateOptions& options) {
   RunConfig whole;
   whole.data = data;
+  whole.data.augment.clear();  // evaluation has none, and another kind of set knows other ones
   whole.ctc = ctc;
   Json json = write_run_config(whole);
   const bool sequences = traits_of(data).kind != ExampleKind::Images;
@@ -387,7 +400,8 @@ TestVectors sample_vectors(const GraphSource& source, const std::string& data_ro
       return samples;
     } catch (const Error& e) {
       if (!data_root.empty() || e.kind() != ErrorKind::Data) throw;
-      log_warn("cli", "no test images for the vectors, using seeded noise instead: {}", e.what());
+      log_warn("cli", "no test {}s for the vectors, using seeded noise instead: {}",
+               input_noun(shape), e.what());
     }
   } else if (!data_root.empty()) {
     fail(ErrorKind::Usage, "--data {}: the network does not say which data set it belongs to",
@@ -395,7 +409,7 @@ TestVectors sample_vectors(const GraphSource& source, const std::string& data_ro
   }
   for (int64_t i = 0; i < count; ++i)
     samples.inputs.push_back(noise_image(shape, source.preprocessing, i));
-  samples.source = fmt::format("{} images of seeded noise", count);
+  samples.source = fmt::format("{} {}s of seeded noise", count, input_noun(shape));
   return samples;
 }
 

@@ -75,6 +75,8 @@ struct EvaluationConfig {
 };
 EvaluationConfig evaluation_config(const DataConfig& data, const CtcConfig& ctc,
                                    const EvaluateOptions& options);
+/// " that data.test_size lets in" where the test set has as many examples as that, else "".
+std::string test_limit_text(const DataConfig& config, int64_t count);
 /// Of images, which have no ctc.
 DataConfig evaluation_data(const DataConfig& run, const EvaluateOptions& options);
 

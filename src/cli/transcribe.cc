@@ -1,4 +1,6 @@
 // tailor transcribe: what is said in audio files, of any length.
+#include <cmath>
+
 #include "cli/sequences.h"
 #include "tailor/core/interrupt.h"
 #include "tailor/core/log.h"
@@ -106,9 +108,11 @@ class Transcriber {
 Json transcript_json(const std::string& file, const Transcript& t, double seconds_per_answer) {
   Json words = Json::Array();
   for (const TimedWord& w : t.words) {
-    words.push_back(Json::object({{"word", w.text},
-                                  {"begin_s", static_cast<double>(w.first) * seconds_per_answer},
-                                  {"end_s", static_cast<double>(w.end) * seconds_per_answer}}));
+    auto milliseconds = [&](int64_t answer) {
+      return std::round(1000 * static_cast<double>(answer) * seconds_per_answer) / 1000;
+    };
+    words.push_back(Json::object(
+        {{"word", w.text}, {"begin_s", milliseconds(w.first)}, {"end_s", milliseconds(w.end)}}));
   }
   return Json::object(
       {{"file", file}, {"text", t.text}, {"seconds", t.seconds}, {"words", std::move(words)}});
@@ -167,8 +171,9 @@ int run_transcribe(const TranscribeOptions& options) {
     } catch (const Error& e) {
       if (e.kind() != ErrorKind::Data) throw;
       ++bad;
-      log_warn("cli", "{}", e.what());
-      if (options.json) answers.push_back(Json::object({{"file", file}, {"error", e.what()}}));
+      const std::string fault = with_file(file, e.what());
+      log_warn("cli", "{}", fault);
+      if (options.json) answers.push_back(Json::object({{"file", file}, {"error", fault}}));
     }
   }
   if (options.json) fmt::print("{}\n", answers.dump(2));

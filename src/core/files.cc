@@ -136,6 +136,10 @@ void remove_all(const std::string& path) {
 
 void refuse_to_replace(std::string_view flag, const std::string& path, bool force,
                        std::string_view what) {
+  if (what == "file" && is_directory(path)) {
+    fail(ErrorKind::Usage, "{} {}: it is a folder, expected the name of a file; name one in it",
+         flag, path);
+  }
   if (force || !path_exists(path)) return;
   fail(ErrorKind::Usage, "{} {}: it exists already; name another {}, or add --force to replace it",
        flag, path, what);

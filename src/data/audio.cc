@@ -7,6 +7,7 @@
 #include <fstream>
 #include <memory>
 
+#include "data/files.h"
 #include "tailor/core/error.h"
 #include "tailor/core/files.h"
 
@@ -70,7 +71,7 @@ void verify_whole(const std::string& path) {
 }
 
 Sound open_sound(const std::string& path, AudioInfo& info) {
-  if (!is_regular_file(path)) fail(ErrorKind::Data, "{}: expected an audio file, got none", path);
+  require_file(path, "audio file");
   SF_INFO found{};
   Sound sound(::sf_open(path.c_str(), SFM_READ, &found));
   if (!sound) fail(ErrorKind::Data, "{}: {}", path, opening_fault(path));

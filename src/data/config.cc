@@ -1,6 +1,7 @@
 #include "tailor/data/config.h"
 
 #include <algorithm>
+#include <string_view>
 
 #include "data/speech.h"
 #include "tailor/data/source.h"
@@ -8,10 +9,13 @@
 namespace tailor::data {
 namespace {
 
+/// Those of images, then those of speech.
 constexpr const char* kAugmentations[] = {"pad_crop",    "random_crop",  "random_resized_crop",
                                           "flip",        "color_jitter", "cutout",
                                           "mixup",       "dither",       "speed",
                                           "spec_cutout", "spec_augment"};
+constexpr std::ptrdiff_t kImageAugmentations = 7;
+static_assert(std::string_view(kAugmentations[kImageAugmentations]) == "dither");
 
 void describe_augmentation(RecordVisitor& v, DataConfig& c) {
   v.choices("augment", c.augment, {kAugmentations, std::size(kAugmentations)},
@@ -156,6 +160,26 @@ void verify_sizes(const DataConfig& c, const std::string& source) {
   }
 }
 
+/// Each of the kind of the set's examples.
+void verify_augmentation_kind(const DataConfig& c, const std::string& source) {
+  const ExampleKind kind = traits_of(c).kind;
+  for (size_t i = 0; i < c.augment.size(); ++i) {
+    const auto* place =
+        std::find(std::begin(kAugmentations), std::end(kAugmentations), c.augment[i]);
+    const bool of_images = place - std::begin(kAugmentations) < kImageAugmentations;
+    if (kind == (of_images ? ExampleKind::Images : ExampleKind::Speech)) continue;
+    fail_config(fmt::format("/data/augment/{}", i),
+                kind == ExampleKind::Images
+                    ? fmt::format("an augmentation of images, which {} has", c.name)
+                : kind == ExampleKind::Speech
+                    ? fmt::format("an augmentation of speech, which {} has: dither, speed, "
+                                  "spec_cutout or spec_augment",
+                                  c.name)
+                    : fmt::format("none, because {} has signals, which are not augmented", c.name),
+                fmt::format("\"{}\"", c.augment[i]), source);
+  }
+}
+
 void verify_augmentation(const DataConfig& c, const std::string& source) {
   std::string crops;
   for (const char* name : {"pad_crop", "random_crop", "random_resized_crop"}) {
@@ -230,7 +254,7 @@ void verify_config(const DataConfig& c, const std::string& source) {
   verify_sizes(c, source);
   if (c.extra && !traits_of(c).extra)
     fail_config("/data/extra", "false, because only svhn has extra images", "true", source);
-  verify_augmentation_kind(c, traits_of(c).kind, source);
+  verify_augmentation_kind(c, source);
   verify_augmentation(c, source);
   verify_speech(c, source);
 }

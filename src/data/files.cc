@@ -341,6 +341,17 @@ class Archive : public FileSet {
 
 }  // namespace
 
+void require_file(const std::string& path, const char* what) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0) {
+    fail(ErrorKind::Data, "cannot read {} {}: {}", what, path,
+         std::generic_category().message(errno));
+  }
+  if (S_ISREG(info.st_mode)) return;
+  fail(ErrorKind::Data, "cannot read {} {}: it is a {}; expected {}s", what, path,
+       S_ISDIR(info.st_mode) ? "folder" : "device or pipe", what);
+}
+
 std::string lower_case(std::string text) {
   for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   return text;

@@ -38,6 +38,10 @@ class FileSet {
 std::shared_ptr<const FileSet> open_files(
     const std::string& path, const std::function<bool(const std::string& name)>& wanted);
 
+/// Throws Data where no regular file is at `path`: there is none, or a folder, or a device. `what`
+/// ("audio file") is what was expected.
+void require_file(const std::string& path, const char* what);
+
 std::string lower_case(std::string text);
 /// The extension in lower case, with the dot; "" without one.
 std::string extension_of(const std::string& name);

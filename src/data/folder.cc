@@ -446,8 +446,8 @@ std::vector<Item> draw_test(std::vector<Item>& train, const DataConfig& config,
   if (config.test_size < 1 || config.test_size >= count) {
     fail(ErrorKind::Data,
          "{}: it has no val/ and no test/; expected in data.test_size how many of its {} images "
-         "are kept back for testing, got {}",
-         root, count, config.test_size);
+         "are kept back for testing (--set data.test_size={}), got {}",
+         root, count, std::max<int64_t>(count / 10, 1), config.test_size);
   }
   const auto order = random_permutation(
       count, CounterRandom(static_cast<uint64_t>(config.seed), RandomStream::Split, 1));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "data/speech.h"
 #include "tailor/core/files.h"
 #include "tailor/core/log.h"
 #include "tailor/core/strings.h"
@@ -212,15 +213,30 @@ std::vector<std::string> label_names(const DataSplits& data) {
   return names;
 }
 
+/// What a network with this input is on, as far as its shape says.
+ExampleKind kind_of_input(const MapShape& input) {
+  if (input.height != 1) return ExampleKind::Images;
+  return input.channels == kSpeechFilters ? ExampleKind::Speech
+         : input.channels == 1            ? ExampleKind::Signal
+                                          : ExampleKind::Images;
+}
+
 }  // namespace
 
 void verify_data_fits(const DataSplits& data, MapShape input, int64_t classes,
                       const std::string& network, const std::vector<std::string>& class_names) {
   if (data.kind != ExampleKind::Images) input.width = data.shape.width;
+  const ExampleKind kind = kind_of_input(input);
+  if (data.shape != input && data.kind != kind) {
+    fail(ErrorKind::Data,
+         "{}: it is a network on {}, and the data set {} has {}; data sets that fit it: {}",
+         network, words_of(kind), data.name, words_of(data.kind), sets_of_kind(kind));
+  }
   if (data.shape != input) {
     fail(ErrorKind::Data, "{}: it takes inputs of {}, the data set {} has {}{}", network,
          to_string(input), data.name, to_string(data.shape),
-         data.class_names.empty() ? "" : "; set data.image_size");
+         data.kind != ExampleKind::Images || data.class_names.empty() ? ""
+                                                                      : "; set data.image_size");
   }
   if (data.more_classes ? data.classes > classes : data.classes != classes) {
     std::vector<std::string> lacking;

@@ -51,6 +51,7 @@ class NpyReads : public RawReads {
 }  // namespace
 
 std::shared_ptr<const RawReads> open_reads(const std::string& path) {
+  require_file(path, "raw signal file");
   const std::string extension = extension_of(path);
   if (extension == ".npy") return std::make_shared<NpyReads>(path);
   if (extension == ".fast5" || extension == ".h5" || extension == ".hdf5") return open_fast5(path);

@@ -90,12 +90,13 @@ DataSplits open_parts(const DataConfig& config, Parts wanted) {
   splits.kind = source.traits().kind;
   splits.classes = source.traits().classes;
   splits.preprocessing = source.traits().preprocessing;
-  source.open(config, {with_train, /*test_alone=*/wanted != Parts::Both}, splits);
+  source.open(config, {with_train, /*test_alone=*/wanted != Parts::Both, wanted == Parts::Any},
+              splits);
   if (!config.mean.empty())
     splits.preprocessing.mean = config.mean, splits.preprocessing.deviation = config.deviation;
   verify_config_fits(config, splits);
   if (!splits.test) splits.test = splits.validation;
-  splits.test = first(splits.test, config.test_size, "test_size");
+  if (splits.test) splits.test = first(splits.test, config.test_size, "test_size");
   if (splits.train) splits.train = first(splits.train, config.train_size, "train_size");
   return splits;
 }
@@ -118,6 +119,22 @@ const SourceTraits& traits_of(const DataConfig& config) {
 }
 
 Names data_source_names() { return registry().names; }
+
+const char* words_of(ExampleKind kind) {
+  return kind == ExampleKind::Images   ? "images"
+         : kind == ExampleKind::Speech ? "speech"
+                                       : "a nanopore's current";
+}
+
+std::string sets_of_kind(ExampleKind kind) {
+  std::vector<std::string> names;
+  for (const auto& source : registry().sources) {
+    if (source->traits().kind == kind) names.emplace_back(source->traits().name);
+  }
+  const std::string last = names.back();
+  names.pop_back();
+  return names.empty() ? last : join(names, ", ") + " or " + last;
+}
 
 Preprocessing usual_preprocessing(const std::string& data_name) {
   return data_source(data_name).traits().preprocessing;

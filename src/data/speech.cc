@@ -214,13 +214,17 @@ void fill_speech_splits(DataSplits& splits) {
   splits.class_names = english_alphabet().symbols;
 }
 
-void draw_test_split(const Sequences& all, const DataConfig& config, const std::string& what,
-                     DataSplits& splits) {
+void draw_test_split(const Sequences& all, const DataConfig& config, const OpenRequest& request,
+                     const std::string& what, DataSplits& splits) {
+  if (config.test_size == 0 && request.train && request.whatever_is_there) {
+    splits.train = within_seconds(all, config.speech.max_seconds, what);
+    return;
+  }
   if (config.test_size < 1 || config.test_size >= all->size()) {
     fail(ErrorKind::Data,
          "{}: it has no test set; expected in data.test_size how many of its {} utterances are "
-         "kept back for testing, got {}",
-         what, all->size(), config.test_size);
+         "kept back for testing (--set data.test_size={}), got {}",
+         what, all->size(), std::max<int64_t>(all->size() / 10, 1), config.test_size);
   }
   const auto order = random_permutation(
       all->size(), CounterRandom(static_cast<uint64_t>(config.seed), RandomStream::Split, 1));
@@ -229,6 +233,7 @@ void draw_test_split(const Sequences& all, const DataConfig& config, const std::
   std::sort(test.begin(), test.end());
   std::sort(train.begin(), train.end());
   splits.test = make_subset(all, std::move(test));
+  if (!request.train) return;
   splits.train =
       within_seconds(make_subset(all, std::move(train)), config.speech.max_seconds, what);
 }

@@ -7,6 +7,7 @@
 #include "tailor/data/config.h"
 #include "tailor/data/examples.h"
 #include "tailor/data/sequences.h"
+#include "tailor/data/source.h"
 
 namespace tailor::data {
 
@@ -17,8 +18,6 @@ void describe_speech(RecordVisitor& v, DataConfig& c);
 void verify_speech(const DataConfig& c, const std::string& source);
 /// The names in data.augment when nobody gives any; what that is depends on what examples are.
 std::vector<std::string> usual_augmentation(ExampleKind kind);
-/// Throws Config where data.augment names what examples of this kind do not have.
-void verify_augmentation_kind(const DataConfig& c, ExampleKind kind, const std::string& source);
 
 /// One utterance of a list, before its file is looked at.
 struct Utterance {
@@ -62,8 +61,9 @@ std::vector<Utterance> parse_manifest(const std::string& bytes, const std::strin
 /// Shape and rate of a speech set.
 void fill_speech_splits(DataSplits& splits);
 /// Makes the splits of `all`, a set without a test split: data.test_size examples drawn by the seed
-/// are the test split, the rest trains. Throws Data where that is no number of examples.
-void draw_test_split(const Sequences& all, const DataConfig& config, const std::string& what,
-                     DataSplits& splits);
+/// are the test split, the rest trains, if that is asked for. Where whatever is there is wanted and
+/// none is to be kept back, all of it trains. Throws Data where that is no number of examples.
+void draw_test_split(const Sequences& all, const DataConfig& config, const OpenRequest& request,
+                     const std::string& what, DataSplits& splits);
 
 }  // namespace tailor::data

@@ -6,14 +6,7 @@
 namespace tailor::data {
 namespace {
 
-constexpr const char* kImageAugmentations[] = {
-    "pad_crop", "random_crop", "random_resized_crop", "flip", "color_jitter", "cutout", "mixup"};
-constexpr const char* kSpeechAugmentations[] = {"dither", "speed", "spec_cutout", "spec_augment"};
 constexpr const char* kVoices[] = {"slt", "awb", "rms", "kal16"};
-
-bool is_named(Names names, const std::string& wanted) {
-  return std::find(names.begin(), names.end(), wanted) != names.end();
-}
 
 void describe_speech_augmentation(RecordVisitor& v, DataConfig& c) {
   v.record(
@@ -89,32 +82,20 @@ std::vector<std::string> usual_augmentation(ExampleKind kind) {
   return {};
 }
 
-void verify_augmentation_kind(const DataConfig& c, ExampleKind kind, const std::string& source) {
-  const Names image{kImageAugmentations, std::size(kImageAugmentations)},
-      speech{kSpeechAugmentations, std::size(kSpeechAugmentations)};
-  for (size_t i = 0; i < c.augment.size(); ++i) {
-    const std::string& name = c.augment[i];
-    const bool fits = kind == ExampleKind::Images   ? !is_named(speech, name)
-                      : kind == ExampleKind::Speech ? !is_named(image, name)
-                                                    : false;
-    if (fits) continue;
-    fail_config(fmt::format("/data/augment/{}", i),
-                kind == ExampleKind::Images
-                    ? fmt::format("an augmentation of images, which {} has", c.name)
-                : kind == ExampleKind::Speech
-                    ? fmt::format("an augmentation of speech, which {} has: dither, speed, "
-                                  "spec_cutout or spec_augment",
-                                  c.name)
-                    : fmt::format("none, because {} has signals, which are not augmented", c.name),
-                fmt::format("\"{}\"", name), source);
-  }
-}
-
 void verify_speech(const DataConfig& c, const std::string& source) {
   if (c.speech.voices.empty())
     fail_config("/data/speech/voices", "one of flite's voices, or more", "[]", source);
   if (c.speech.test_voices.empty())
     fail_config("/data/speech/test_voices", "one of flite's voices, or more", "[]", source);
+  for (const auto& [key, names] :
+       {std::pair("train", &c.speech.train), std::pair("validation", &c.speech.validation),
+        std::pair("test", &c.speech.test)}) {
+    for (auto name = names->begin(); name != names->end(); ++name) {
+      if (std::find(names->begin(), name, *name) == name) continue;
+      fail_config(fmt::format("/data/speech/{}/{}", key, name - names->begin()),
+                  "every set or file once", fmt::format("\"{}\" twice", *name), source);
+    }
+  }
 }
 
 }  // namespace tailor::data

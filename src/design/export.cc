@@ -148,14 +148,14 @@ void TestVectors::keep_frames(const MapShape& whole, int64_t frames) {
 void Quantisation::describe(RecordVisitor& v) {
   constexpr double kMost = HUGE_VAL;
   v.number("rms_predicted", rms_predicted, 0, kMost,
-           "Root mean square of the difference as predicted from types, weights and images, over "
+           "Root mean square of the difference as predicted from types, weights and inputs, over "
            "the first 8 vectors ([how](design/0006-quantisation-bound.md)). **A model.**");
   v.number("rms_measured", rms_measured, 0, kMost,
            "The same, measured with the integer emulator on those vectors.");
   v.number("rms_bound", rms_bound, 0, kMost,
            "3 × `rms_predicted`. `tailor check` measures the difference anew, over the same "
            "vectors, and fails above this. It is a tripwire for a wrong type or scale, not a "
-           "guarantee for other images, and loose at few bits.");
+           "guarantee for other inputs, and loose at few bits.");
   v.counts("overflows", overflows,
            "By stage: outputs that did not fit their type, over all vectors. Stages without any "
            "are left out, here and below.");

@@ -159,9 +159,14 @@ Lowered lower(const Network& network, const TensorMap& tensors, const std::strin
 Lowered on_frames(Lowered lowered, int64_t frames) {
   Graph graph = std::move(lowered).take();
   const MapShape whole = graph.input_shape();
-  if (whole.height != 1 || frames < 1 || frames > whole.width) {
-    fail(ErrorKind::Usage, "--frames {}: {} takes {}, expected 1 to {} frames of one row", frames,
-         graph.name, to_string(whole), whole.height == 1 ? whole.width : 0);
+  if (whole.height != 1) {
+    fail(ErrorKind::Usage,
+         "--frames {}: it is of networks on sequences, and {} is one on images ({}); leave it out",
+         frames, graph.name, to_string(whole));
+  }
+  if (frames < 1 || frames > whole.width) {
+    fail(ErrorKind::Usage, "--frames {}: expected 1 to {}, the frames that {} takes", frames,
+         whole.width, graph.name);
   }
   const std::string name = graph.name;
   if (frames == whole.width) return Lowered(std::move(graph), name);

@@ -85,8 +85,8 @@ Network make_network(const NetworkConfig& given, const MapShape& input, int64_t 
   Network network = find_family(config.family).make(config, input, classes);
   const auto findings = verify_network(network);
   if (!findings.empty()) {
-    fail(ErrorKind::Config, "{} cannot be built for {} images: {}", network.name, to_string(input),
-         join(findings, "; "));
+    fail(ErrorKind::Config, "{} cannot be built for inputs of {}: {}", network.name,
+         to_string(input), join(findings, "; "));
   }
   return network;
 }

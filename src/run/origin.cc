@@ -97,6 +97,12 @@ void check_finished(const Checkpoint& teacher, const std::string& file) {
   }
 }
 
+/// A network on sequences takes them of any length: it is as wide as the run's, not as those that
+/// its weights come from.
+void take_width(Checkpoint& c, const DataSplits& data) {
+  if (data.kind != ExampleKind::Images) c.network.input.width = data.shape.width;
+}
+
 /// How many of `images` are among the training images of `other`, by name.
 int64_t count_common(const ExampleSet& images, const DataSplits& other) {
   std::unordered_set<std::string> names;
@@ -148,6 +154,7 @@ std::optional<Checkpoint> load_start(const RunConfig& config, const TrainConfig&
   order_classes(data, start.class_names);
   verify_data_fits(data, start.network.input, start.network.classes(), "the start " + file,
                    start.class_names);
+  take_width(start, data);
   check_agreement(config, data, start, source, "the start " + file);
   if (file != last) check_same_skips(config, data, start.network, file, source);
   return start;
@@ -156,27 +163,30 @@ std::optional<Checkpoint> load_start(const RunConfig& config, const TrainConfig&
 void check_unseen(const RunConfig& config, const DataSplits& data, const Checkpoint& before,
                   const std::string& who) {
   const DataConfig theirs = read_run_config(before.config, who).data, &mine = config.data;
+  const char* units = data.kind == ExampleKind::Images   ? "images"
+                      : data.kind == ExampleKind::Speech ? "utterances"
+                                                         : "chunks";
   const std::string too_high =
       "the run starts from its weights, so validation accuracy reads too high and best.ckpt is "
       "chosen by it";
   if (is_imported(before)) {
     if (data.validation && !before.metrics.find("new_head")) {
       log_warn("train",
-               "{}: it was trained elsewhere; if that was with all of {}'s training images, "
-               "the {} validation images are among them: {}",
-               who, data.name, data.validation->size(), too_high);
+               "{}: it was trained elsewhere; if that was with all of {}'s training {}, the {} "
+               "validation {} are among them: {}",
+               who, data.name, units, data.validation->size(), units, too_high);
     }
     return;
   }
   if (theirs.name != mine.name || (mine.is_own() && theirs.root != mine.root)) {
     log_warn("train",
              "{}: it was trained on {} ({}), the run is on {} ({}): if it has seen the "
-             "run's validation or test images, their accuracy reads too high",
-             who, theirs.name, theirs.root, mine.name, mine.root);
+             "run's validation or test {}, their accuracy reads too high",
+             who, theirs.name, theirs.root, mine.name, mine.root, units);
     return;
   }
   if (traits_of(theirs).in_memory && theirs.seed != mine.seed) {
-    log_warn("train", "{}: its images are others, made of data.seed {}, the run's of {}", who,
+    log_warn("train", "{}: its {} are others, made of data.seed {}, the run's of {}", who, units,
              theirs.seed, mine.seed);
     return;
   }
@@ -189,9 +199,9 @@ void check_unseen(const RunConfig& config, const DataSplits& data, const Checkpo
   const DataSplits seen = open_data(there);
   if (const int64_t count = count_common(data.validation, seen); count > 0) {
     log_warn("train",
-             "{}: it was trained on {} of the run's {} validation images (its data.seed is "
+             "{}: it was trained on {} of the run's {} validation {} (its data.seed is "
              "{} and its data.validation {}, the run's {} and {}): {}",
-             who, count, data.validation->size(), theirs.seed, theirs.validation, mine.seed,
+             who, count, data.validation->size(), units, theirs.seed, theirs.validation, mine.seed,
              mine.validation, too_high);
   }
   // Only a folder's test images may be drawn from the training ones.
@@ -224,6 +234,7 @@ Checkpoint load_named_teacher(const RunConfig& config, DataSplits& data,
   order_classes(data, teacher.class_names);
   verify_data_fits(data, teacher.network.input, teacher.network.classes(), "the teacher " + file,
                    teacher.class_names);
+  take_width(teacher, data);
   check_agreement(config, data, teacher, source, "the teacher " + file);
   check_finished(teacher, file);
   check_bound(config, teacher, file);

@@ -40,9 +40,10 @@ void EpochMetrics::describe(RecordVisitor& v) {
   v.number("lr", lr, 0, kAny, "Learning rate at the epoch's first step.");
   for (RecordedFigure& figure : train) {
     measured(v, "train_", figure,
-             figure.is_share ? "Of the epoch's images as augmented, while training."
-                             : "Mean over the epoch's images as augmented, while training, of what "
-                               "is minimised, the teacher's term included.");
+             figure.is_share
+                 ? "Of the epoch's examples as augmented, while training."
+                 : "Mean over the epoch's examples as augmented, while training, of what "
+                   "is minimised, the teacher's term included.");
   }
   for (RecordedFigure& figure : validation)
     measured(v, "validation_", figure, "Over the validation split, eval mode.");
@@ -78,7 +79,7 @@ void AlterationLine::describe(RecordVisitor& v) {
   measured(v, "validation_", validation_stale,
            "After it, with the running statistics of the network before it.", "_stale");
   count(v, "statistics_images", statistics_images,
-        "Training images on which the running statistics were then estimated again "
+        "Training examples on which the running statistics were then estimated again "
         "(`surgery.statistics_images`); 0: they were not.");
   measured(v, "validation_", validation_after,
            "With the statistics estimated again; as `_stale` where they were not.", "_after");

@@ -60,7 +60,7 @@ void describe_train(RecordVisitor& v, TrainConfig& c) {
          "also with --new-head). Empty: initial weights. A student begins as its teacher.");
   v.integer("epochs", c.epochs, 1, 1000000, "Epochs in all, counted from 0.");
   v.integer("batch_size", c.batch_size, 1, 65536,
-            "Images a step; the last batch of an epoch may be smaller.");
+            "Examples a step; the last batch of an epoch may be smaller.");
   v.record(
       "optimizer", [&](RecordVisitor& r) { describe(r, c.optimizer); },
       "Optimiser; one for the whole run.");
@@ -68,7 +68,7 @@ void describe_train(RecordVisitor& v, TrainConfig& c) {
       "schedule", [&](RecordVisitor& r) { describe(r, c.schedule); },
       "Learning-rate schedule; never restarted by an alteration.");
   v.integer("seed", c.seed, 0, INT32_MAX,
-            "Seed of initial weights, order of images and augmentation.");
+            "Seed of initial weights, order of examples and augmentation.");
 }
 
 void describe(RecordVisitor& v, TeacherConfig& c) {

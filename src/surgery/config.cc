@@ -28,7 +28,7 @@ void describe(RecordVisitor& v, SurgeryConfig& c) {
       "Exceptions to kind, skip by skip; skips that are not named follow kind.");
   v.integer(
       "statistics_images", c.statistics_images, 0, 1000000,
-      "Training images on which the batch norms' running statistics are estimated again after "
+      "Training examples on which the batch norms' running statistics are estimated again after "
       "an alteration; those of the network before it say nothing about the one after it. 0: "
       "they are left as they were.");
   v.boolean("allow_partial", c.allow_partial,

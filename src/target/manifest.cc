@@ -111,7 +111,7 @@ void Manifest::Needs::describe(RecordVisitor& v) {
         "Clock cycles from the first pixel to the logits of one image. **A model**: the stream "
         "simulator's.");
   count("interval_cycles_model", cost.interval_cycles,
-        "Clock cycles between two images in a row. **A model.**");
+        "Clock cycles between two inputs in a row. **A model.**");
   v.number("images_per_s_model", images_per_s_model, 0, kAny,
            "10^9 / (`clock_ns` × `interval_cycles_model`). **A model.**");
   texts_if_any(v, "warnings", warnings,
@@ -136,7 +136,7 @@ void Manifest::describe(RecordVisitor& v) {
   v.record(
       "vectors",
       [&](RecordVisitor& r) {
-        r.text("source", vectors_source, "What the images are.");
+        r.text("source", vectors_source, "What the inputs are.");
         r.integer("count", vectors_count, 0, INT64_MAX, "How many.");
       },
       "The test vectors.");

@@ -2,12 +2,14 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <zlib.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <memory>
 
 #include "tailor/core/error.h"
+#include "tailor/core/strings.h"
 #include "tensors/printable.h"
 
 namespace tailor::tensors {
@@ -21,6 +23,8 @@ constexpr int64_t kMostBytes = int64_t{16} << 30;
 constexpr int kUnknownFormat = EILSEQ;
 // What deflate can make of a byte at most, and some headers of a tar.
 constexpr int64_t kMostUnpacked = 1032, kHeaders = 1 << 20;
+constexpr std::string_view kGzip = "\x1f\x8b";
+constexpr const char* kEndsEarly = "the archive ends early";
 
 class TarReader {
  public:
@@ -74,8 +78,14 @@ class TarReader {
 
  private:
   std::string error() const {
-    const char* text = archive_error_string(archive_.get());
-    return text ? printable(text) : "it cannot be read";
+    const char* given = archive_error_string(archive_.get());
+    if (!given) return "it cannot be read";
+    const std::string text = printable(given);
+    const bool cut = text.find("runcated") != std::string::npos;
+    const bool damaged = text.find("decompression") != std::string::npos;
+    return cut       ? fmt::format("{} ({})", kEndsEarly, text)
+           : damaged ? fmt::format("it is damaged ({})", text)
+                     : text;
   }
 
   std::unique_ptr<archive, int (*)(archive*)> archive_{archive_read_new(), archive_read_free};
@@ -85,13 +95,48 @@ class TarReader {
   size_t files_ = 0;
 };
 
+/// Why these bytes are no whole gzip file, or "". libarchive takes one that breaks before the first
+/// header for no archive.
+std::string gzip_fault(std::string_view bytes) {
+  constexpr size_t kLongestLook = size_t{1} << 30;  // of what comes out
+  z_stream stream{};
+  if (::inflateInit2(&stream, 16 + MAX_WBITS) != Z_OK) return "";
+  const std::unique_ptr<z_stream, int (*)(z_stream*)> ended(&stream, ::inflateEnd);
+  std::string part(size_t{1} << 16, '\0');
+  size_t done = 0;
+  int state = Z_OK;
+  while (state == Z_OK && stream.total_out < kLongestLook) {
+    if (stream.avail_in == 0) {
+      const size_t count = std::min(bytes.size() - done, size_t{1} << 30);
+      stream.next_in =
+          reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data() + done));  // NOLINT: is read only
+      stream.avail_in = static_cast<uInt>(count);
+      done += count;
+    }
+    stream.next_out = reinterpret_cast<Bytef*>(part.data());
+    stream.avail_out = static_cast<uInt>(part.size());
+    state = ::inflate(&stream, Z_NO_FLUSH);
+  }
+  if (state == Z_OK || state == Z_STREAM_END) return "";
+  if (state == Z_BUF_ERROR) return kEndsEarly;  // there was room for what would come out
+  return fmt::format("it is damaged ({})", stream.msg ? printable(stream.msg) : "of another kind");
+}
+
+/// Why bytes without weights are no whole archive, or "".
+std::string fault_of(std::string_view bytes) {
+  if (bytes.substr(0, 2) == kGzip) return gzip_fault(bytes);
+  // A tar ends with blocks of zeros.
+  const std::string_view end = bytes.substr(bytes.size() - std::min<size_t>(bytes.size(), 512));
+  return end.find_first_not_of('\0') == std::string_view::npos ? "" : kEndsEarly;
+}
+
 std::string_view last_part(std::string_view name) { return name.substr(name.rfind('/') + 1); }
 
 }  // namespace
 
 bool may_be_nemo(std::string_view bytes) {
   const bool tar = bytes.size() >= 512 && bytes.substr(257, 5) == "ustar";
-  return tar || bytes.substr(0, 2) == "\x1f\x8b";
+  return tar || bytes.substr(0, 2) == kGzip;
 }
 
 std::optional<NemoArchive> open_nemo(std::string_view bytes, const std::string& path) {
@@ -111,7 +156,11 @@ std::optional<NemoArchive> open_nemo(std::string_view bytes, const std::string& 
       has_weights = true;
     }
   }
-  return has_weights ? std::optional(std::move(found)) : std::nullopt;
+  if (has_weights) return found;
+  // Anything else by another name may be what it likes.
+  const std::string fault = has_extension(path, ".nemo") ? fault_of(bytes) : "";
+  if (!fault.empty()) reader.bad(fault);
+  return std::nullopt;
 }
 
 }  // namespace tailor::tensors

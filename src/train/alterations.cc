@@ -34,7 +34,7 @@ std::string effect_of(const Alteration& a, const Judgement& j) {
     effect = fmt::format("; validation {} before, {} after", j.before->text(2), j.after->text(2));
   }
   if (j.before && j.statistics_images > 0) {
-    effect += fmt::format(" ({} before statistics were estimated on {} images)", j.stale->text(2),
+    effect += fmt::format(" ({} before statistics were estimated on {} examples)", j.stale->text(2),
                           j.statistics_images);
   }
   if (a.added_parameters > 0)

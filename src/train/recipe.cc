@@ -152,7 +152,6 @@ RecipeRun::Done RecipeRun::obtain(size_t i, const std::optional<Done>& before, R
   RunSpec spec = prepare(i, before, origin);
   const std::string where = find_folder(i, spec, last);
   spec.name = file_name(where);
-  spec.resume = last.path();
   RunFolder folder(where, /*wait=*/true);
   check_same_run(spec.config, folder);
   if (folder.finished()) {

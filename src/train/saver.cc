@@ -4,7 +4,6 @@
 
 #include "tailor/core/interrupt.h"
 #include "tailor/core/log.h"
-#include "tailor/core/strings.h"
 #include "tailor/nn/host.h"
 #include "train/session.h"
 
@@ -84,10 +83,7 @@ void Saver::save_within_epoch(Observer& observers) {
   run_.stamp();
   save(run_.folder.last());
   if (signal == 0) return;
-  log_info("train",
-           "stopped by signal {} at epoch {}, step {}; go on with: tailor train --resume {}",
-           signal, run_.position.epoch, run_.position.step,
-           shell_quote(run_.spec.resume.empty() ? run_.folder.path() : run_.spec.resume));
+  log_info("train", "saved at epoch {}, step {}", run_.position.epoch, run_.position.step);
   throw Interrupted(signal);
 }
 

@@ -126,7 +126,7 @@ RunResult train_run(const RunSpec& spec, RunFolder& folder, Progress& progress) 
 
 void verify_batches(const TrainConfig& config, const Network& network, int64_t images,
                     const std::string& pointer, const std::string& source) {
-  if (images < 1) fail(ErrorKind::Data, "{}: there are no training images", source);
+  if (images < 1) fail(ErrorKind::Data, "{}: there are no training examples", source);
   const EpochBatches batches{images, config.batch_size};
   const int64_t steps = config.epochs * batches.count();
   if (config.schedule.warmup_steps > 0 && config.schedule.warmup_steps >= steps) {
@@ -139,13 +139,14 @@ void verify_batches(const TrainConfig& config, const Network& network, int64_t i
   if (layer.empty()) return;
   if (images == 1) {
     fail(ErrorKind::Data,
-         "{}: expected at least 2 training images, got 1: {} sees one pixel of an image, and one "
+         "{}: expected at least 2 training examples, got 1: {} sees one pixel of an example, and "
+         "one "
          "value has no variance",
          source, layer);
   }
   fail_config(
       pointer + "/batch_size",
-      fmt::format("at least 2: {} sees one pixel of an image, and one value has no variance",
+      fmt::format("at least 2: {} sees one pixel of an example, and one value has no variance",
                   layer),
       "1", source);
 }

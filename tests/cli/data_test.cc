@@ -215,12 +215,41 @@ TEST_F(SpeechCli, DataCheckMeasuresSpeechAndDrawsIt) {
       r.output, {"speech at 16,000 Hz", "speakers: 2 in training, 1 in test; warning: 1 of them",
                  "1 of 4 training utterances are longer than data.speech.max_seconds, 16.7",
                  "1 of 4 training utterances have no characters, or more than a network of stride "
-                 "2 gives answers",
+                 "2 (supposed; --config names a network) gives answers",
                  "none of b i j k p q u v x y z '"});
   EXPECT_EQ(r.output.find("picture:"), std::string::npos);
   expect_failure(2, {"sheet.png: it exists already", "--force"}, check({"--output", "sheet.png"}));
   expect_failure(5, {"data pack: expected images, and librispeech has speech"},
                  {"data", "pack", "--name", "librispeech", "--data", "speech", "--output", "x"});
+}
+
+TEST_F(SpeechCli, DataCheckCountsByTheConfigurationsStride) {
+  utterance("train", 7, 0, 1, "TWELVE SIGNS");  // 51 frames: 26 answers by 2, 9 by 6
+  utterance("test", 8, 0, 4, "TEA");
+  for (const int stride : {2, 6}) {
+    write_file(file("net.json"), fmt::format(R"({{
+      "network": {{"family": "quartznet", "quartznet": {{"stem_stride": {}}}}},
+      "data": {{"name": "librispeech", "root": "speech", "augment": []}}}})",
+                                             stride));
+    const Json answer =
+        answer_of(run({"data", "check", "--config", "net.json", "--json", "--log", "off"}));
+    EXPECT_EQ(answer.at("stride").as_int(), stride);
+    EXPECT_FALSE(answer.at("stride_supposed").as_bool());
+    EXPECT_EQ(answer.at("training").at("unanswerable").as_int(), stride == 6 ? 1 : 0);
+  }
+  EXPECT_TRUE(answer_of(run(check({"--json", "--log", "off"}))).at("stride_supposed").as_bool());
+}
+
+TEST_F(SpeechCli, DataCheckLooksAtATrainingSetAlone) {
+  for (int i = 0; i < 6; ++i) utterance("train-clean-5", 7, i, 2, "TEN");
+  const ProcessResult r = run(check({"--json", "--log", "off"}));
+  ASSERT_EQ(r.status, 0) << r.output;
+  const Json answer = answer_of(r);
+  EXPECT_EQ(answer.at("training").at("examples").as_int(), 6);
+  EXPECT_EQ(answer.at("test"), Json());
+  const Json split = answer_of(run(check({"--json", "--log", "off", "--set", "data.test_size=2"})));
+  EXPECT_EQ(split.at("training").at("examples").as_int(), 4);
+  EXPECT_EQ(split.at("test").at("examples").as_int(), 2);
 }
 
 TEST_F(SpeechCli, DataCheckNamesEveryDamagedFile) {

@@ -39,6 +39,9 @@ TEST_F(Cli, ASetOfTestImagesAloneIsCheckedAndEvaluatedOn) {
   r = run(with({"data.name=mlperf_tiny", "--set", "data.test_size=0", "--data", "ic01"}));
   ASSERT_EQ(r.status, 0) << r.output;
   testing::expect_words(r.output, {"on 2 test images of mlperf_tiny (float64"});
+  r = run(with({"data.name=mlperf_tiny", "--set", "data.test_size=1", "--data", "ic01"}));
+  testing::expect_words(r.output,
+                        {"on 1 test images of mlperf_tiny that data.test_size lets in ("});
   expect_failure(2, {"--set train.epochs=3: tailor evaluate takes keys of data.* only"},
                  with({"train.epochs=3"}));
 }

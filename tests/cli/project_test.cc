@@ -32,6 +32,11 @@ TEST_F(Cli, ExportThenCheckThenEvaluate) {
     EXPECT_EQ(read_file(file("p/" + name)), read_file(file("q/" + name))) << name;
   // A second export needs --force, and a failing one leaves the first.
   expect_failure(2, {"it exists already", "--force"}, {"export", "--output", "p"});
+  for (const char* flag : {"--frames", "--token-bits"}) {
+    expect_failure(2, {std::string(flag) + " 8: it is of networks on sequences", "one on images"},
+                   {"export", "--output", "q", flag, "8"});
+  }
+  expect_failure(2, {"--frames 0: expected 1 to"}, {"export", "--output", "q", "--frames", "0"});
   EXPECT_EQ(
       run({"export", "--output", "p", "--force", "--reuse-factor", "7", "--vectors", "1"}).status,
       0);

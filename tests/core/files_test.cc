@@ -38,6 +38,11 @@ TEST(Files, AreReplacedOnlyWhereThatWasAskedFor) {
                [&] { refuse_to_replace("--output", path, false); });
   expect_error(ErrorKind::Usage, {"--table " + path, "name another folder"},
                [&] { refuse_to_replace("--table", path, false, "folder"); });
+  for (const bool force : {false, true}) {
+    expect_error(ErrorKind::Usage,
+                 {"--output " + folder.path() + ": it is a folder", "name one in it"},
+                 [&] { refuse_to_replace("--output", folder.path(), force); });
+  }
 }
 
 TEST(ReadFile, SaysWhatIsNotThere) {

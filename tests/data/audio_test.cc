@@ -105,7 +105,7 @@ TEST_F(AudioFile, ThatIsDamagedIsNamed) {
   write_flac(flac, samples, 16000);
   const std::string bytes = read_file(flac);
   const std::string wav = wav_bytes(std::vector<int16_t>(5000, 3), 1, 16000);
-  expect_error(ErrorKind::Data, {"gone.flac", "got none"},
+  expect_error(ErrorKind::Data, {"gone.flac", "No such file"},
                [&] { probe_audio(path_join(folder.path(), "gone.flac")); });
   expect_error(ErrorKind::Data, {"zero.flac", "zero bytes"},
                [&] { probe_audio(write("zero.flac", "")); });

@@ -230,5 +230,25 @@ TEST(Images, LabelsOfAnOfficialSetFollowTheOrderOfTheWeightsClasses) {
                [&] { verify_data_fits(data, data.shape, 10, "net", words); });
 }
 
+TEST(Data, OfAnotherKindThanTheNetworkIsNamedInWords) {
+  const auto refuse = [](const char* name, ExampleKind kind, MapShape shape, MapShape input,
+                         std::initializer_list<std::string> words) {
+    DataSplits data;
+    data.name = name;
+    data.kind = kind;
+    data.shape = shape;
+    expect_error(ErrorKind::Data, words, [&] { verify_data_fits(data, input, 29, "net"); });
+  };
+  const MapShape speech{64, 1, 1600}, current{1, 1, 3600}, image{3, 32, 32};
+  refuse("bonito", ExampleKind::Signal, current, speech,
+         {"net: it is a network on speech, and the data set bonito has a nanopore's current; data "
+          "sets that fit it: librispeech, manifest or flite"});
+  refuse("flite", ExampleKind::Speech, speech, current,
+         {"a network on a nanopore's current", "flite has speech", "bonito, taiyaki or squiggle"});
+  refuse("cifar10", ExampleKind::Images, image, speech, {"on speech", "cifar10 has images"});
+  refuse("flite", ExampleKind::Speech, speech, image, {"a network on images", "cifar10"});
+  refuse("cifar10", ExampleKind::Images, image, {3, 64, 64}, {"inputs of 3x64x64"});
+}
+
 }  // namespace
 }  // namespace tailor::test

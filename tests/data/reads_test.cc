@@ -50,7 +50,10 @@ TEST_F(Reads, AreTheNumbersOfAnArray) {
 }
 
 TEST_F(Reads, OfNoArrayAreErrors) {
-  expect_error(ErrorKind::Data, {"a.npy"}, [&] { open_reads(path_of("a.npy")); });
+  for (const char* name : {"a.npy", "a.fast5", "a.pod5"})
+    expect_error(ErrorKind::Data, {name, "No such file"}, [&] { open_reads(path_of(name)); });
+  expect_error(ErrorKind::Data, {folder_.path(), "it is a folder; expected raw signal files"},
+               [&] { open_reads(folder_.path()); });
   expect_error(ErrorKind::Data, {"a.npy", "does not begin"},
                [&] { open_reads(save("a.npy", "something else")); });
   expect_error(ErrorKind::Data, {"a.npy", "[samples]", "[1, 1, 2]"},

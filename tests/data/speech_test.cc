@@ -110,8 +110,11 @@ TEST_F(SpeechTree, OfOneSetIsSplitByTheSeed) {
 
 TEST_F(SpeechTree, WithoutATestSetAsksHowManyToKeepBack) {
   set("train-clean-5", 6);
-  expect_error(ErrorKind::Data, {"no test set", "data.test_size", "6 utterances"},
+  expect_error(ErrorKind::Data, {"no test set", "--set data.test_size=1", "6 utterances"},
                [&] { open_data(config); });
+  const DataSplits any = open_any_data(config);
+  EXPECT_EQ(any.train->size(), 6);
+  EXPECT_EQ(any.test, nullptr);
   config.test_size = 2;
   EXPECT_EQ(open_data(config).train->size(), 4);
 }
@@ -136,6 +139,19 @@ TEST_F(SpeechTree, ThatIsNoneSaysWhatWasExpected) {
   text("test-clean/7/21/7-21.trans.txt", "7-21-0001 FINE\nALONE\n");
   expect_error(ErrorKind::Data, {"7-21.trans.txt:2", "ID TEXT", "ALONE"},
                [&] { open_test_data(config); });
+}
+
+TEST_F(SpeechTree, HasATextOnceForAnUtterance) {
+  set("test-clean", 2);
+  text("test-clean/7/21/7-21.trans.txt", "7-21-0001 ONE\n7-21-0002 TWO\n7-21-0001 OTHER\n");
+  expect_error(ErrorKind::Data, {"7-21.trans.txt:3", "'7-21-0001'", "7-21.trans.txt:1"},
+               [&] { open_test_data(config); });
+  text("test-clean/7/21/7-21.trans.txt", "7-21-0001 ONE\n");
+  text("test-clean/7/21/more.trans.txt", "7-21-0002 TWO\n7-21-0001 ONE\n");
+  expect_error(ErrorKind::Data, {"more.trans.txt:2", "'7-21-0001'", "7-21.trans.txt:1"},
+               [&] { open_test_data(config); });
+  text("test-clean/7/21/more.trans.txt", "7-21-0002 TWO\n");
+  EXPECT_EQ(open_test_data(config).test->size(), 2);
 }
 
 TEST_F(SpeechTree, IsWrittenAsItIsRead) {
@@ -218,9 +234,13 @@ TEST_F(Manifest, WithMistakesNamesFileAndLine) {
                {"none of its 1", "expected 2.00 s", "got 1.00 s"});
   expect_fault(R"({"audio_filepath": "wav/a.flac", "offset": 0.5, "duration": 1, "text": ""})",
                {"0.50 s to 1.50 s", "1.00 s long"});
-  expect_fault(R"({"audio_filepath": "wav/c.flac", "text": ""})", {"c.flac", "got none"});
+  expect_fault(R"({"audio_filepath": "wav/c.flac", "text": ""})", {"c.flac", "No such file"});
   expect_fault(R"({"audio_filepath": "wav/a.flac", "text": "two % of"})",
                {"bad.json:1", "'%'", "data.speech.other_signs"});
+  expect_fault(R"({"audio_filepath": "wav/a.flac", "text": "one"})"
+               "\n"
+               R"({"audio_filepath": "wav/a.flac", "text": "two"})",
+               {"bad.json:2", "wav/a.flac", "bad.json:1"});
   expect_fault("[{}]", {"bad.json, entry 1", "\"files\""});
   expect_fault(R"([{"files": [{"fname": "a", "speed": 1.1}]}])", {"entry 1", "speed 1"});
   config.speech.test = {};
@@ -257,6 +277,17 @@ TEST(SpeechAugmentation, OfAKindIsTheUsualUnlessNamedAndThenMustFit) {
                [&] { read(R"({"name": "librispeech", "augment": ["speed", "flip"]})"); });
   expect_error(ErrorKind::Config, {"/data/augment/0", "augmentation of images", "\"speed\""},
                [&] { read(R"({"augment": ["speed"]})"); });
+}
+
+TEST(SpeechLists, NameASetOnce) {
+  DataConfig c;
+  c.name = "librispeech";
+  c.augment = {};
+  c.speech.train = {"train-a", "train-b"};
+  verify_config(c, "test");
+  c.speech.test = {"test-a", "test-b", "test-a"};
+  expect_error(ErrorKind::Config, {"/data/speech/test/2", "\"test-a\" twice"},
+               [&] { verify_config(c, "test"); });
 }
 
 struct SpokenOnce : SpeechTree {

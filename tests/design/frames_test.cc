@@ -187,7 +187,7 @@ TEST(OnFrames, ThereAreFewerOfThemAndNoWitness) {
     EXPECT_DOUBLE_EQ(some[i], all[i]);
   testing::expect_words(
       testing::message_of(ErrorKind::Usage, [&] { on_frames(Lowered(graph, "test"), 91); }),
-      {"--frames 91", "expected 1 to 90 frames"});
+      {"--frames 91", "expected 1 to 90, the frames"});
 }
 
 }  // namespace

@@ -57,9 +57,9 @@ def commands(text):
             continue
         lines = [line for line in block.splitlines() if line.strip() and not line.startswith("#")]
         pending = ""
-        for line in lines:  # a loop is one command
+        for line in lines:  # a loop is one command, and so are lines joined by backslashes
             pending = f"{pending}\n{line}" if pending else line
-            if pending.startswith("for ") and not line.startswith("done"):
+            if line.endswith("\\") or (pending.startswith("for ") and not line.startswith("done")):
                 continue
             yield pending
             pending = ""

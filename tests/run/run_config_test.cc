@@ -230,11 +230,11 @@ TEST(RunConfig, SchemaAndReferenceKnowExactlyTheKeysThatAreWritten) {
   EXPECT_GT(written.size(), 50U);
   EXPECT_EQ(
       schema.at("properties").at("train").at("properties").at("batch_size").dump(),
-      R"({"type":"integer","minimum":1,"maximum":65536,"default":128,"description":"Images a step; the last batch of an epoch may be smaller."})");
+      R"({"type":"integer","minimum":1,"maximum":65536,"default":128,"description":"Examples a step; the last batch of an epoch may be smaller."})");
   const std::string reference = run_config_reference();
   testing::expect_words(
       reference, {"\n## `surgery.plan[]`\n", "\n## `train.optimizer`\n",
-                  "| `batch_size` | integer 1 to 65536 | `128` | Images a step",
+                  "| `batch_size` | integer 1 to 65536 | `128` | Examples a step",
                   "| `first_epoch` | integer 0 to 1000000, or null | `null` |",
                   "| `augment` | array of `pad_crop`, `random_crop`, `random_resized_crop`, "
                   "`flip`, `color_jitter`, `cutout`, `mixup`, `dither`, `speed`, `spec_cutout`, "

@@ -66,6 +66,24 @@ TEST(Nemo, ADamagedOneSaysWhatIsWrong) {
   testing::expect_words(refused(tar(twice)), {"two files model_weights.ckpt"});
 }
 
+TEST(Nemo, OneThatEndsEarlySaysSoWhereverItEnds) {
+  const std::string whole = tar(members()), zipped = gzip(whole);
+  for (size_t size : {size_t{10}, size_t{300}, size_t{700}, zipped.size() / 2}) {
+    SCOPED_TRACE(size);
+    testing::expect_words(refused(zipped.substr(0, size)),
+                          {"weight file m.nemo: the archive ends early", "copy it again"});
+  }
+  // Behind a member, and within one.
+  for (size_t size : {size_t{512}, size_t{1536}, size_t{3000}}) {
+    SCOPED_TRACE(size);
+    testing::expect_words(refused(whole.substr(0, size)),
+                          {"weight file m.nemo: the archive ends early"});
+  }
+  std::string damaged = zipped;
+  damaged[12] = static_cast<char>(damaged[12] ^ 0x55);  // a stored block's length
+  testing::expect_words(refused(damaged), {"weight file m.nemo: ", "damaged"});
+}
+
 TEST(Nemo, SizesAreNotBelieved) {
   const std::string lies =
       tar_member("model_weights.ckpt", "short", int64_t{7} << 30) + std::string(1024, '\0');

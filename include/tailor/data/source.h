@@ -33,6 +33,8 @@ struct SourceTraits {
 struct OpenRequest {
   bool train = true;        // training images too
   bool test_alone = false;  // it is no fault if there are none
+  /// What there is, be it training examples alone. Sources may refuse that all the same.
+  bool whatever_is_there = false;
 };
 
 class DataSource {
@@ -55,6 +57,10 @@ class DataSource {
 
 /// Adds a kind; its name must be new.
 void add_data_source(std::unique_ptr<DataSource> source);
+/// In a sentence: "images", "speech", "a nanopore's current".
+const char* words_of(ExampleKind kind);
+/// The names of the data sets of a kind: "librispeech, manifest or flite".
+std::string sets_of_kind(ExampleKind kind);
 /// Throws Config listing the names.
 const DataSource& data_source(const std::string& name);
 const SourceTraits& traits_of(const DataConfig& config);

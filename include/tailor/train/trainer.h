@@ -30,7 +30,6 @@ struct RunSpec {
   std::optional<Checkpoint> start;   // without a teacher: the weights to begin with
   OptimizerSlots slots;              // that the optimiser begins with; by default 0
   std::shared_ptr<const Task> task;  // null: classification of `data`
-  std::string resume;                // the folder to name when interrupted; empty: the run's own
   std::string role;                  // "teacher, " or "student, " before "epoch 0", or empty
   int64_t images_after = 0;  // training images that follow when this run is done, for the time left
 };

@@ -5,6 +5,7 @@
 #include "cli/torch/plugin.h"
 #include "tailor/cli/commands.h"
 #include "tailor/core/files.h"
+#include "tailor/core/interrupt.h"
 #include "tailor/core/log.h"
 #include "tailor/core/strings.h"
 #include "tailor/data/source.h"
@@ -221,6 +222,16 @@ Request read_request(const TrainOptions& options) {
   return there ? same_run(request) : request;
 }
 
+/// Speech's networks have fine strides and long kernels for 10 ms frames, current's for samples.
+void say_other_kind(const NetworkConfig& network, const DataSplits& data) {
+  if (!network.quartznet) return;
+  const bool dna = network.quartznet->kind == QuartzKind::Dna;
+  const ExampleKind usual = dna ? ExampleKind::Signal : ExampleKind::Speech;
+  if (data.kind == usual) return;
+  log_warn("train", "network.quartznet.kind is {}, of networks on {}; {} has {}",
+           dna ? "dna" : "speech", to_string(usual), data.name, to_string(data.kind));
+}
+
 /// Now that nobody else can: what was looked at before must still be so.
 void claim(RunFolder& folder, const Request& request, bool force) {
   if (!request.goes_on) {
@@ -260,6 +271,7 @@ int torch_train(const TrainOptions& options) {
            output, loaded.source, data.name, data.train->size(),
            data.validation ? data.validation->size() : 0, data.test->size(), threads,
            device.is_cpu() ? "" : ", " + device.str());
+  say_other_kind(loaded.config.network, data);
   run.say_seen();
   ExportConfig exporting = loaded.config.exporting;
   if (const auto& q = loaded.config.quantization)
@@ -267,7 +279,13 @@ int torch_train(const TrainOptions& options) {
   for (const Limit& limit : network_limits(
            make_network(loaded.config.network, data.shape, data.classes), exporting))
     log_warn("train", "exported with the settings of \"export\": {}", limit.text);
-  run.run(folder, threads, *make_stderr_progress());
+  try {
+    run.run(folder, threads, *make_stderr_progress());
+  } catch (const Interrupted& e) {
+    log_info("train", "stopped by signal {}; go on with: tailor train --resume {}", e.signal(),
+             shell_quote(output));
+    throw;
+  }
   set_log_file("");
   print_summary(output, options.json);
   return 0;

@@ -1,6 +1,7 @@
 // LibriSpeech (Panayotov et al. 2015): folders of sets, speakers and chapters with FLAC files, and
 // a text file a chapter. Whatever has this layout is read, not only the official sets.
 #include <algorithm>
+#include <map>
 
 #include "data/files.h"
 #include "data/sources/sources.h"
@@ -111,29 +112,37 @@ Roles roles_of(const Tree& tree, const DataConfig& config) {
 void list_chapter(const std::string& folder, std::vector<Utterance>& list, int64_t& without_text,
                   std::vector<std::string>& without_audio) {
   std::vector<std::string> audio;
-  std::vector<Transcript> lines;
-  std::string text_path;
+  std::vector<std::pair<Transcript, std::string>> lines;  // and where each is
+  std::map<std::string, std::string> place_of;
   for (const std::string& file : list_directory(folder)) {
     if (const std::string extension = extension_of(file);
         extension == ".flac" || extension == ".wav")
       audio.push_back(file);
     if (!ends_with(file, ".trans.txt")) continue;
-    text_path = path_join(folder, file);
-    std::vector<Transcript> more = parse_transcripts(read_file(text_path, "text"), text_path);
-    lines.insert(lines.end(), more.begin(), more.end());
+    const std::string text_path = path_join(folder, file);
+    for (const Transcript& line : parse_transcripts(read_file(text_path, "text"), text_path)) {
+      const std::string where = fmt::format("{}:{}", text_path, line.line);
+      const auto [first, once] = place_of.emplace(line.id, where);
+      if (!once) {
+        fail(ErrorKind::Data,
+             "{}: the utterance '{}' has a text already, at {}; leave one of the lines out", where,
+             line.id, first->second);
+      }
+      lines.emplace_back(line, where);
+    }
   }
   size_t used = 0;
-  for (const Transcript& line : lines) {
-    const auto file = std::find_if(audio.begin(), audio.end(), [&](const std::string& name) {
-      return without_extension(name, extension_of(name)) == line.id;
+  for (const auto& [line, where] : lines) {
+    const std::string& id = line.id;
+    const auto file = std::find_if(audio.begin(), audio.end(), [&id](const std::string& name) {
+      return without_extension(name, extension_of(name)) == id;
     });
     if (file == audio.end()) {
-      without_audio.push_back(line.id);
+      without_audio.push_back(id);
       continue;
     }
     ++used;
-    list.push_back({line.id, path_join(folder, *file), 0, 0, false, line.text,
-                    fmt::format("{}:{}", text_path, line.line)});
+    list.push_back({id, path_join(folder, *file), 0, 0, false, line.text, where});
   }
   without_text += static_cast<int64_t>(audio.size() - std::min(audio.size(), used));
 }
@@ -192,8 +201,7 @@ class LibriSpeechSource : public DataSource {
            tree.root, join(tree.sets, ", "));
     }
     if (roles.whole) {
-      draw_test_split(open_sets(tree, roles.train, config), config, tree.root, splits);
-      if (!request.train) splits.train = nullptr;
+      draw_test_split(open_sets(tree, roles.train, config), config, request, tree.root, splits);
       return;
     }
     if (!roles.test.empty()) splits.test = open_sets(tree, roles.test, config);

@@ -1,6 +1,8 @@
 // Lists of audio files with their texts: NeMo's (a JSON object a line) and NVIDIA
 // DeepLearningExamples' (one JSON array).
 #include <cmath>
+#include <map>
+#include <tuple>
 
 #include "data/sources/sources.h"
 #include "data/speech.h"
@@ -83,6 +85,17 @@ Utterance dle_entry(const Json& entry, const std::string& manifest, const std::s
        files->as_array().size());
 }
 
+/// An entry may stand twice, so that it is seen more often, but what was said is one text.
+void refuse_contradictions(const std::vector<Utterance>& list) {
+  std::map<std::tuple<std::string, double, double>, const Utterance*> known;
+  for (const Utterance& u : list) {
+    const auto [first, once] = known.emplace(std::tuple(u.path, u.offset_s, u.duration_s), &u);
+    if (once || first->second->text == u.text) continue;
+    fail(ErrorKind::Data, "{}: {} has another text already, at {}; leave one of the entries out",
+         u.where, u.name, first->second->where);
+  }
+}
+
 Sequences open_manifests(const std::vector<std::string>& files, const DataConfig& config) {
   const std::string root = find_root(config).path;
   std::vector<Utterance> list;
@@ -91,6 +104,7 @@ Sequences open_manifests(const std::vector<std::string>& files, const DataConfig
     std::vector<Utterance> more = parse_manifest(read_file(path, "manifest"), path);
     list.insert(list.end(), more.begin(), more.end());
   }
+  refuse_contradictions(list);
   return open_utterances(list, config, join(files, ", "));
 }
 
@@ -117,8 +131,8 @@ class ManifestSource : public DataSource {
            request.train ? "train" : "test", find_root(config).path);
     }
     if (!tests) {
-      draw_test_split(open_manifests(c.train, config), config, join(c.train, ", "), splits);
-      if (!request.train) splits.train = nullptr;
+      draw_test_split(open_manifests(c.train, config), config, request, join(c.train, ", "),
+                      splits);
       return;
     }
     if (!c.test.empty()) splits.test = open_manifests(c.test, config);

@@ -110,7 +110,7 @@ class HlsProject : public Project {
     progress.advance(1);
     progress.end();
     if (!result.build_error.empty()) return result;
-    progress.begin("running", options.vectors, "image");
+    progress.begin("running", options.vectors, "vector");
     const int threads = options.threads > 0 ? options.threads : available_threads();
     const int64_t count = options.vectors, parts = std::min<int64_t>(threads, count);
     std::vector<ProcessResult> results(static_cast<size_t>(parts));

@@ -452,5 +452,29 @@ TEST_F(TrainCli, ANemoArchiveBecomesACheckpointAndGoesBack) {
                  {"import", "cut.nemo", "--network", "small.json", "--output", "x"});
 }
 
+TEST_F(TrainCli, ANetworkOnSpeechIsDecodedAsItsOwnersDo) {
+  NetworkConfig config;
+  config.family = "quartznet";
+  config.width = 3;
+  config.quartznet = QuartzNetConfig();
+  config.quartznet->blocks = {{3, 1}};
+  config.quartznet->repeat = 2;
+  const Network network = make_network(config, {64, 1, 24}, 29);
+  write_file(file("speech.json"), write_network(network).dump());
+  const WeightRules rules = for_network(load_weight_rules("nemo"), network);
+  TensorFile theirs;
+  for (const auto& [name, tensor] : testing::random_tensors(network, 7))
+    theirs.tensors.emplace(foreign_name(rules, name), foreign_tensor(rules, name, tensor));
+  save_safetensors(file("speech.safetensors"), theirs);
+  const ProcessResult r =
+      run({"import", "speech.safetensors", "--network", "speech.json", "--output", "speech"});
+  ASSERT_EQ(r.status, 0) << r.output;
+  const RunConfig run_config =
+      read_run_config(load_checkpoint(file("speech/model.ckpt")).config, "");
+  EXPECT_EQ(run_config.data.name, "librispeech");
+  EXPECT_EQ(run_config.ctc.beam, 1);
+  EXPECT_EQ(r.output.find("assumed"), std::string::npos) << r.output;
+}
+
 }  // namespace
 }  // namespace tailor::test

@@ -90,6 +90,12 @@ TEST_F(TrainCli, CtrlCAndTermSaveAndSayHowToGoOn) {
   EXPECT_EQ(r.status, 130) << r.output;
   testing::expect_words(r.output, {"go on with: tailor train --resume early/run\n"});
   EXPECT_FALSE(path_exists(file("early/run/last.ckpt")));
+  // And between the two, where nothing of the student is there to be saved.
+  r = run_until_said("late/run/train.log", "the student begins", 1,
+                     {"train", "--config", "tiny.json", "--set", "teacher.epochs=1", "--set",
+                      "train.epochs=5000", "--output", "late/run"});
+  EXPECT_EQ(r.status, 130) << r.output;
+  testing::expect_words(r.output, {"go on with: tailor train --resume late/run\n"});
 }
 
 TEST_F(TrainCli, EvaluateAgreesWithTheSummaryAndTheEmulator) {

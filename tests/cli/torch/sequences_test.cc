@@ -45,6 +45,43 @@ TEST_F(SequenceCli, ARunOnCurrentIsEvaluatedAsItWasTrained) {
   expect_failure(2, {"train.epochs", "data.*", "ctc.*"}, with({"--set", "train.epochs=1"}));
   expect_failure(3, {"ctc/beam"}, with({"--set", "ctc.beam=0"}));
   expect_failure(2, {"speech", "basecall"}, {"transcribe", "x.wav", "--checkpoint", "runs/a"});
+  expect_failure(
+      2, {"--rules torchvision", "resnet_imagenet", "is a quartznet"},
+      {"export", "--checkpoint", "runs/a", "--format", "safetensors", "--rules", "torchvision"});
+  const ProcessResult narrow = run(with({"--backend", "emulator", "--precision", "6,2"}));
+  EXPECT_EQ(narrow.status, 0) << narrow.output;
+  testing::expect_words(narrow.output, {" outputs overflowed their type, ", " an example"});
+}
+
+TEST_F(SequenceCli, WeightsOfShortChunksBeginARunOnLongOnes) {
+  const ProcessResult first = run(
+      {"train", "--config", "current.json", "--output", "runs/a", "--set", "surgery.kind=none"});
+  ASSERT_EQ(first.status, 0) << first.output;
+  const std::string teacher = "runs/a/last.ckpt";
+  for (const char* key : {"teacher.start=", "teacher.checkpoint="}) {
+    const std::string where = std::string("runs/") + key[8];
+    const ProcessResult r = run({"train", "--config", "current.json", "--output", where, "--set",
+                                 key + teacher, "--set", "data.signal.chunk=180"});
+    ASSERT_EQ(r.status, 0) << r.output;
+    EXPECT_EQ(load_checkpoint(file(where + "/last.ckpt")).network.input.width, 180);
+  }
+}
+
+TEST_F(SequenceCli, ANetworkLaidOutForTheOtherKindIsSaid) {
+  const std::vector<std::string> train = {
+      "train",          "--config", "current.json",      "--set",   "teacher=null", "--set",
+      "train.epochs=1", "--set",    "surgery.kind=none", "--output"};
+  auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), train.begin(), train.end());
+    return run(more);
+  };
+  const char* const said = "network.quartznet.kind is speech";
+  const ProcessResult usual = with({"runs/u"}),
+                      other = with({"runs/o", "--set", "network.quartznet.kind=speech"});
+  EXPECT_EQ(usual.status, 0) << usual.output;
+  EXPECT_EQ(other.status, 0) << other.output;
+  EXPECT_EQ(usual.output.find(said), std::string::npos) << usual.output;
+  testing::expect_words(other.output, {said, "squiggle has "});
 }
 
 /// The third column of the predictions but the last.
@@ -149,21 +186,26 @@ TEST_F(SequenceCli, ReadsThatAreNoneAreNamedAndTheOthersCalled) {
   write_file(file("other.pod5"), "?");
   write_read("short.npy", {1, 2, 3});
   const std::vector<std::string> command = {
-      "basecall",     "junk.npy", "nowhere.npy", "other.pod5", "short.npy", "three.npy",  "one.npy",
-      "--checkpoint", "runs/r",   "--overlap",   "30",         "--output",  "calls.fastq"};
+      "basecall", "junk.npy",     "nowhere.npy", "other.pod5", "runs", "short.npy", "three.npy",
+      "one.npy",  "--checkpoint", "runs/r",      "--overlap",  "30",   "--output",  "calls.fastq"};
   for (const char* flag : {"", "--normalised"}) {
     std::vector<std::string> all = command;
     if (*flag) all.insert(all.end(), {flag, "--force", "--beam", "1"});
     const ProcessResult r = run(all);
     EXPECT_EQ(r.status, 4) << r.output;
-    testing::expect_words(r.output, {"junk.npy", "nowhere.npy", "other.pod5", "three_1",
-                                     *flag ? "4 reads or files" : "5 reads or files"});
+    testing::expect_words(
+        r.output, {"junk.npy", "nowhere.npy: No such file", "other.pod5",
+                   "runs: it is a folder; expected raw signal files", "three.npy: read three_1",
+                   *flag ? "5 reads or files" : "6 reads or files"});
     const auto records = fastq_records(read_file(file("calls.fastq")));
     std::vector<std::string> ids;
     for (const FastqRecord& record : records) ids.push_back(record.id);
     EXPECT_EQ(ids, *flag ? (std::vector<std::string>{"short", "three_0", "three_2", "one"})
                          : (std::vector<std::string>{"three_0", "three_2", "one"}));
   }
+  std::vector<std::string> into_folder = command;
+  into_folder.back() = "runs";
+  expect_failure(2, {"--output runs: it is a folder", "name one in it"}, into_folder);
   const std::string before = read_file(file("calls.fastq"));
   expect_failure(2, {"calls.fastq", "--force"}, command);
   EXPECT_EQ(read_file(file("calls.fastq")), before);
@@ -178,6 +220,50 @@ TEST_F(SequenceCli, ReadsThatAreNoneAreNamedAndTheOthersCalled) {
   ASSERT_EQ(fasta.size(), 3U);
   EXPECT_EQ(fasta[0], ">one");
   EXPECT_EQ(static_cast<int64_t>(fasta[1].size()), counts.at("bases").as_int());
+}
+
+/// A record without bases is none that FASTQ knows.
+TEST_F(SequenceCli, AReadWithoutBasesHasNoRecord) {
+  write_checkpoint("runs/r/last.ckpt", "current.json");
+  Checkpoint c = load_checkpoint(file("runs/r/last.ckpt"));
+  c.tensors.at("head.conv.bias").as<float>()[0] += 1000;  // of the blank
+  save_checkpoint(file("runs/r/last.ckpt"), c);
+  write_read("one.npy", testing::noise_samples(700, 1, 12));
+  write_read("two.npy", testing::noise_samples(800, 2, 12));
+  for (const char* format : {"fastq", "fasta"}) {
+    const ProcessResult r = run({"basecall", "one.npy", "two.npy", "--checkpoint", "runs/r",
+                                 "--format", format, "--output", "calls", "--force"});
+    EXPECT_EQ(r.status, 0) << r.output;
+    testing::expect_words(r.output, {"2 of 2 reads call to no bases", "one.npy: read one"});
+    EXPECT_EQ(read_file(file("calls")), "");
+  }
+  const Json counts =
+      json_of({"basecall", "one.npy", "--checkpoint", "runs/r", "--output", "calls", "--force"});
+  EXPECT_EQ(counts.at("empty").as_int(), 1);
+  EXPECT_EQ(counts.at("reads").as_int(), 1);
+}
+
+TEST_F(SequenceCli, ReadsThatWereCalledBeforeAnInterruptionAreKept) {
+  write_checkpoint("runs/r/last.ckpt", "current.json");
+  constexpr int64_t kReads = 4000, kSamples = 600;
+  write_file(file("many reads.npy"),
+             testing::npy_bytes(
+                 "<f4", fmt::format("({}, {})", kReads, kSamples),
+                 testing::packed_bytes<float>(testing::noise_samples(kReads * kSamples, 1, 1))));
+  const ProcessResult r = run_until_written("INT", "calls.fastq*",
+                                            {"basecall", "many reads.npy", "--checkpoint", "runs/r",
+                                             "--normalised", "--output", "calls.fastq"});
+  EXPECT_EQ(r.status, 130) << r.output;
+  testing::expect_words(r.output, {"calls.fastq has the ", " reads that were called"});
+  const auto records = fastq_records(read_file(file("calls.fastq")));
+  ASSERT_GT(records.size(), 0U);
+  EXPECT_LT(static_cast<int64_t>(records.size()), kReads);
+  EXPECT_EQ(records[0].id, "many_reads_0");
+  expect_failure(4, {"nowhere.npy"},
+                 {"basecall", "nowhere.npy", "--checkpoint", "runs/r", "--output", "none.fastq"});
+  EXPECT_FALSE(path_exists(file("none.fastq")));
+  expect_failure(2, {"--chunk", "1000000"},
+                 {"basecall", "many reads.npy", "--checkpoint", "runs/r", "--chunk", "100000000"});
 }
 
 TEST_F(SequenceCli, ARunOnSpeechIsEvaluatedAsItWasTrained) {
@@ -200,6 +286,8 @@ TEST_F(SequenceCli, ARunOnSpeechIsEvaluatedAsItWasTrained) {
   ASSERT_EQ(lines.size(), 8U);
   EXPECT_EQ(lines[0], "index,example,said,heard,word_edits,words");
   EXPECT_EQ(lines[1].rfind("0,15.wav,no,", 0), 0U) << lines[1];
+  expect_failure(4, {"is a network on speech", "squiggle"},
+                 with({"--set", "data.name=squiggle", "--set", "data.test_size=5"}));
   expect_failure(2, {"--images", "tailor transcribe"}, with({"--images", "sounds"}));
   expect_failure(2, {"current", "transcribe"}, {"basecall", "x.npy", "--checkpoint", "runs/s"});
   const ProcessResult inspected = run({"inspect", "runs/s/last.ckpt"});
@@ -299,16 +387,17 @@ TEST_F(SequenceCli, SoundsThatAreNoneAreNamedAndTheOthersHeard) {
   write_wav("short.wav", testing::noise_samples(20, 2));
   write_file(file("junk.wav"), "no sound");
   write_file(file("empty.wav"), "");
-  const std::vector<std::string> command = {"transcribe",  "junk.wav",     "a.wav",
-                                            "nowhere.wav", "empty.wav",    "short.wav",
-                                            "b.wav",       "--checkpoint", "runs/s"};
+  const std::vector<std::string> command = {"transcribe",   "junk.wav",  "a.wav", "nowhere.wav",
+                                            "empty.wav",    "short.wav", "b.wav", "runs",
+                                            "--checkpoint", "runs/s"};
   const ProcessResult r = run(command);
   EXPECT_EQ(r.status, 4) << r.output;
-  testing::expect_words(r.output, {"\na.wav: ", "\nb.wav: ", "junk.wav", "nowhere.wav", "empty.wav",
-                                   "short.wav", "4 of 6 files"});
+  testing::expect_words(
+      r.output, {"\na.wav: ", "\nb.wav: ", "junk.wav", "nowhere.wav: No such file", "empty.wav",
+                 "short.wav", "runs: it is a folder; expected audio files", "5 of 7 files"});
   const Json all = json_of(command, 4);
-  ASSERT_EQ(all.as_array().size(), 6U);
-  for (const size_t bad : {0U, 2U, 3U, 4U}) {
+  ASSERT_EQ(all.as_array().size(), 7U);
+  for (const size_t bad : {0U, 2U, 3U, 4U, 6U}) {
     EXPECT_NE(all.as_array()[bad].find("error"), nullptr) << bad;
     EXPECT_EQ(all.as_array()[bad].find("text"), nullptr) << bad;
   }
