@@ -83,8 +83,7 @@ GraphSource from_graph(const std::string& path) {
     source.exporting = run.exporting;
   }
   if (const Json* precision = provenance.find("precision")) {
-    source.exporting =
-        with_precision(source.exporting, read_trained_precision(*precision, path));
+    source.exporting = with_precision(source.exporting, read_trained_precision(*precision, path));
   }
   return source;
 }
@@ -189,12 +188,12 @@ GraphSource open_graph_source(const std::string& checkpoint, const std::string& 
 }
 
 /// Other types than those of training are another network, and whoever asks for them is told.
-static void settle_trained(ExportConfig& c, const ExportConfig& before) {
+static void settle_trained(ExportConfig& c, const ExportConfig& before, bool in_file) {
   if (!before.trained) return;
-  const bool types = c.precision != before.precision,
-             rest = c.rounding != before.rounding || c.overflow != before.overflow ||
-                    c.layout != before.layout;
-  if (!types && !rest) return;
+  const bool types = c.precision != before.precision, rest = c.rounding != before.rounding ||
+                                                             c.overflow != before.overflow ||
+                                                             c.layout != before.layout;
+  if (!types && !rest && !in_file) return;
   auto text = [](const ExportConfig& e, const std::string& precision) {
     return fmt::format("{}, {}, {}, {}", precision, to_string(e.rounding), to_string(e.overflow),
                        to_string(e.layout));
@@ -202,7 +201,22 @@ static void settle_trained(ExportConfig& c, const ExportConfig& before) {
   log_warn("cli",
            "the network was trained at {}; at {} it is another one, whose accuracy nobody knows",
            text(before, before.trained->text()), text(c, c.precision));
-  c.trained.reset();
+  if (!in_file) c.trained.reset();
+}
+
+/// --precision FILE.json: types, modes and layout as the file has them.
+static ExportConfig with_types_of(const std::string& file, const ExportConfig& c,
+                                  const HardwareOptions& flags) {
+  if (flags.rounding || flags.overflow || flags.layout) {
+    fail(ErrorKind::Usage,
+         "--precision {}: the file says rounding, overflow and layout; leave --rounding, "
+         "--overflow and --layout out",
+         file);
+  }
+  TrainedPrecision types =
+      read_trained_precision(Json::parse(read_file(file, "--precision"), file), file);
+  types.is_trained = false;
+  return with_precision(c, types);
 }
 
 ExportConfig apply_hardware(ExportConfig c, const HardwareOptions& flags) {
@@ -217,7 +231,12 @@ ExportConfig apply_hardware(ExportConfig c, const HardwareOptions& flags) {
          did_you_mean(text, list));
   };
   const ExportConfig before = c;
-  if (flags.precision) c.precision = *flags.precision;
+  const bool in_file = flags.precision && has_extension(*flags.precision, ".json");
+  if (in_file) {
+    c = with_types_of(*flags.precision, c, flags);
+  } else if (flags.precision) {
+    c.precision = *flags.precision;
+  }
   if (flags.fpga) c.fpga = *flags.fpga;
   if (flags.rounding) choose("--rounding", *flags.rounding, c.rounding);
   if (flags.overflow) choose("--overflow", *flags.overflow, c.overflow);
@@ -229,7 +248,7 @@ ExportConfig apply_hardware(ExportConfig c, const HardwareOptions& flags) {
   if (flags.frames) c.frames = *flags.frames;
   if (flags.token_bits) c.token_bits = *flags.token_bits;
   c.type("--precision");
-  settle_trained(c, before);
+  settle_trained(c, before, in_file);
   if (!(c.clock_ns >= 0.5 && c.clock_ns <= 1000))
     fail(ErrorKind::Usage, "--clock-ns: expected 0.5 to 1000 nanoseconds, got {}", c.clock_ns);
   if (c.reuse_factor && *c.reuse_factor < 1)

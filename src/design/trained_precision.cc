@@ -54,7 +54,7 @@ TrainedPrecision read_trained_precision(const Json& json, const std::string& sou
 Precision TrainedPrecision::precision(const std::string& where) const {
   Precision result(type_of(activations, *this, where));
   result.weights = type_of(weights, *this, where);
-  result.trained = true;
+  result.trained = is_trained;
   for (const StageTypes& s : stages) {
     Precision::Exception& exception = result.stages[s.stage];
     if (!s.weights.empty()) exception.weight = type_of(s.weights, *this, where);
@@ -82,8 +82,9 @@ void verify_trained(const Plan& plan, const std::optional<Witness>& witness,
   const Shape &in = witness->inputs.shape(), &out = witness->quantised.shape();
   if (in.empty() || out.empty() || in[0] != out[0] || in[0] < 1 ||
       witness->inputs.dtype() != DType::F32 || witness->quantised.dtype() != DType::F64) {
-    fail(ErrorKind::Data, "{}: expected a float64 output for each of the witness's {} inputs, got {}",
-         where, in.empty() ? 0 : in[0], tensors::to_string(out));
+    fail(ErrorKind::Data,
+         "{}: expected a float64 output for each of the witness's {} inputs, got {}", where,
+         in.empty() ? 0 : in[0], tensors::to_string(out));
   }
   const auto inputs = witness->inputs.as<float>();
   const auto expected = witness->quantised.as<double>();

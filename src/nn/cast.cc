@@ -39,8 +39,7 @@ at::Tensor rounds_up(Rounding mode, const at::Tensor& scaled, const at::Tensor& 
     case Rounding::RndMinInf:
       return rest.gt(0.5);
     case Rounding::RndConv:
-      return rest.gt(0.5).logical_or(
-          rest.eq(0.5).logical_and(at::remainder(floor, 2).ne(0)));
+      return rest.gt(0.5).logical_or(rest.eq(0.5).logical_and(at::remainder(floor, 2).ne(0)));
   }
   fail(ErrorKind::Internal, "rounding mode {}", static_cast<int>(mode));
 }
@@ -133,8 +132,8 @@ at::Tensor cast_on_host(const at::Tensor& x, const FixedType& type, bool relu, a
   at::Tensor y = at::empty_like(x);
   if (mask) *mask = at::empty_like(x, x.options().dtype(at::kBool));
   const CastLimits limits{static_cast<float>(std::ldexp(1.0, type.fraction())),
-                      static_cast<float>(type.step()), static_cast<float>(type.min_raw()),
-                      static_cast<float>(type.max_raw()), relu ? 0.0F : -HUGE_VALF};
+                          static_cast<float>(type.step()), static_cast<float>(type.min_raw()),
+                          static_cast<float>(type.max_raw()), relu ? 0.0F : -HUGE_VALF};
   const auto* from = x.data_ptr<float>();
   auto* to = y.data_ptr<float>();
   auto* passes = mask ? reinterpret_cast<unsigned char*>(mask->data_ptr<bool>()) : nullptr;

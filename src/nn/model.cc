@@ -139,9 +139,9 @@ Model::Model(Network network, const TensorMap& tensors, at::Device device)
 at::Tensor Model::forward(const at::Tensor& x, bool training, const Lengths& lengths,
                           std::vector<ConvCall>* calls) {
   if (quantised_) {
-    return quantised_->forward(
-        x, parameters_, training && !frozen_ ? Normalisation::Batch : Normalisation::Folded,
-        network_.bn_momentum);
+    return quantised_->forward(x, parameters_,
+                               training && !frozen_ ? Normalisation::Batch : Normalisation::Folded,
+                               network_.bn_momentum);
   }
   return run(x, training, network_.bn_momentum, lengths, calls);
 }

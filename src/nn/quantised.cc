@@ -132,13 +132,11 @@ at::Tensor at_centre_tap(const at::Tensor& weight, int64_t from_groups, const Co
 struct QuantisedForm::Stages {
   Network network;
   Graph graph;
-  std::map<std::string, WeightSource> sources;                  // by the node's name
+  std::map<std::string, WeightSource> sources;            // by the node's name
   std::map<std::string, std::vector<FoldedSkip>> folded;  // by the kernel's node
   double epsilon;
 
-  explicit Stages(const Network& n) : network(n), epsilon(n.bn_epsilon) {
-    find_sources();
-  }
+  explicit Stages(const Network& n) : network(n), epsilon(n.bn_epsilon) { find_sources(); }
 
   void find_sources() {
     const std::vector<PlacedLayer> layers = placed_layers(network);
@@ -198,7 +196,8 @@ struct QuantisedForm::Stages {
   }
 
   at::Tensor ones_of(const Node& node, const ops::Conv2d& conv, int64_t offset) const {
-    const MapShape &in = graph.value(node.inputs[0]).shape, &out = graph.value(node.outputs[0]).shape;
+    const MapShape &in = graph.value(node.inputs[0]).shape,
+                   &out = graph.value(node.outputs[0]).shape;
     const Window& w = conv.window;
     const int64_t read = in.channels / conv.groups, taps = w.taps(), centre = centre_tap(w);
     at::Tensor ones = at::zeros({out.channels, read, w.kernel.height, w.kernel.width}, at::kDouble);
@@ -329,18 +328,18 @@ class Pass {
     const at::Tensor y =
         convolve(x, geometry, for_map(cast_unscaled(s, parameters_, weight, epsilon_), x), bias);
     if (s.bn.empty()) return y;
-    return at::batch_norm(y, parameters_.parameter(s.bn + ".weight"),
-                          parameters_.parameter(s.bn + ".bias"),
-                          parameters_.buffer(s.bn + ".running_mean"),
-                          parameters_.buffer(s.bn + ".running_var"), /*training=*/true, momentum_,
-                          epsilon_, /*cudnn_enabled=*/y.is_cuda());
+    return at::batch_norm(
+        y, parameters_.parameter(s.bn + ".weight"), parameters_.parameter(s.bn + ".bias"),
+        parameters_.buffer(s.bn + ".running_mean"), parameters_.buffer(s.bn + ".running_var"),
+        /*training=*/true, momentum_, epsilon_, /*cudnn_enabled=*/y.is_cuda());
   }
 
   at::Tensor batch_sum(const Node& node, const ops::Conv2d& a, const at::Tensor& x) const {
     const FixedType& weight = *node.hardware.weight;
     at::Tensor sum = normalised(sources_.at(node.name), geometry_in(a), x, weight);
     for (const FoldedSkip& skip : folded_into(node)) {
-      const at::Tensor term = skip.source ? normalised(*skip.source, skip.source->geometry, x, weight)
+      const at::Tensor term = skip.source
+                                  ? normalised(*skip.source, skip.source->geometry, x, weight)
                               : skip.pick ? pick(x, *skip.pick)
                                           : x;
       sum = at::add(sum, term);

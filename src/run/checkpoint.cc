@@ -91,8 +91,7 @@ std::vector<std::string> read_document(const Json& document, const TensorMap& te
   }
   if (const Json* source = document.find("witness")) {
     c.witness = CheckpointWitness{source->as_string(), find_tensor(tensors, "witness.inputs", path),
-                                  find_tensor(tensors, "witness.outputs", path),
-                                  Tensor()};
+                                  find_tensor(tensors, "witness.outputs", path), Tensor()};
     if (const auto found = tensors.find("witness.quantised"); found != tensors.end())
       c.witness->quantised = found->second;
   }

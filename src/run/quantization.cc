@@ -45,11 +45,13 @@ void describe(RecordVisitor& v, QuantizationConfig& c) {
       "stages", c.stages.size(), [&](size_t n) { c.stages.resize(n); },
       [&](RecordVisitor& r, size_t i) { describe(r, c.stages[i]); },
       "Exceptions, stage by stage. Streams of different types are added exactly, at full width.");
-  v.enumeration("from", c.from,
-                "From which epoch on the network is trained quantised: start (the paper); altering: "
-                "from the first alteration's; after: once the last alteration's alpha epochs are "
-                "over. Before, it is trained in floating point.");
-  v.optional_integer("first_epoch", c.first_epoch, 0, 1000000, "That epoch itself. null: see from.");
+  v.enumeration(
+      "from", c.from,
+      "From which epoch on the network is trained quantised: start (the paper); altering: "
+      "from the first alteration's; after: once the last alteration's alpha epochs are "
+      "over. Before, it is trained in floating point.");
+  v.optional_integer("first_epoch", c.first_epoch, 0, 1000000,
+                     "That epoch itself. null: see from.");
   v.optional_integer(
       "freeze_statistics", c.freeze_statistics, 0, 1000000,
       "Epoch from which the batch norms' running statistics stay as they are and are folded in "

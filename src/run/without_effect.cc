@@ -143,8 +143,8 @@ std::vector<std::string> keys_without_effect(const RunConfig& c, const Json& giv
   find("export", {{c.quantization.has_value(), "precision",
                    "the network is trained with the types of quantization"}});
   if (c.quantization) {
-    find("quantization", {{c.quantization->first_epoch.has_value(), "from",
-                           "quantization.first_epoch says it"}});
+    find("quantization",
+         {{c.quantization->first_epoch.has_value(), "from", "quantization.first_epoch says it"}});
   }
   const Json* distill = section_of(given, "distill");
   const bool wanted = distill && distill->get_number("beta", 0) > 0;  // 0: no distillation

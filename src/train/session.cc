@@ -64,8 +64,7 @@ Session::Session(const RunSpec& s, RunFolder& f, Progress& p)
   }
   if (const auto& q = spec.config.quantization) {
     precision = resolve_precision(*q, spec.config.exporting, network, input_magnitude(), s.source);
-    quantized_epoch =
-        quantized_from(*q, spec.config.surgery, edits, config.epochs, spec.source);
+    quantized_epoch = quantized_from(*q, spec.config.surgery, edits, config.epochs, spec.source);
     QuantisedForm(network, *precision);  // what cannot be is said here
   }
   if (path_exists(folder.last())) {
@@ -148,9 +147,9 @@ void Session::quantise_if_due() {
     model().quantise(*precision);
     const std::optional<Figure> after = validate();
     log_info("train", "epoch {}: quantised to {}{}", position.epoch, precision->text(),
-             before ? fmt::format("; validation {} before, {} after", before->text(2),
-                                  after->text(2))
-                    : "");
+             before
+                 ? fmt::format("; validation {} before, {} after", before->text(2), after->text(2))
+                 : "");
   }
   const auto& freeze = spec.config.quantization->freeze_statistics;
   model().freeze_statistics(freeze && position.epoch >= *freeze);

@@ -94,9 +94,9 @@ TEST(Cast, PassesTheGradientWhereNothingSaturates) {
   for (bool relu : {false, true}) {
     at::Tensor x = at::tensor(values, at::kFloat).set_requires_grad(true);
     cast(x, type, relu).sum().backward();
-    const at::Tensor expected = at::tensor(
-        relu ? std::vector<float>{0, 0, 0, 0, 1, 1, 0, 0} : std::vector<float>{0, 1, 1, 1, 1, 1, 0, 0},
-        at::kFloat);
+    const at::Tensor expected = at::tensor(relu ? std::vector<float>{0, 0, 0, 0, 1, 1, 0, 0}
+                                                : std::vector<float>{0, 1, 1, 1, 1, 1, 0, 0},
+                                           at::kFloat);
     EXPECT_TRUE(x.grad().equal(expected)) << relu;
   }
   type.overflow = Overflow::Wrap;
@@ -307,7 +307,9 @@ TEST(Quantised, LogitsAndGradientsAreThoseOfPyTorch) {
       {"id": "stem", "stages": [{"out_channels": 3}]},
       {"id": "b", "stages": [{"out_channels": 3}], "skips": [{"from": 0, "to": 1}]},
       {"id": "c", "stages": [{"out_channels": 4, "stride": 2}],
-       "skips": [{"from": 0, "to": 1, "kind": "projection"}]}]})", "peer"), "peer");
+       "skips": [{"from": 0, "to": 1, "kind": "projection"}]}]})",
+                                                   "peer"),
+                                       "peer");
   TensorMap tensors;
   for (const TensorSpec& spec : tensor_specs(network))
     tensors.emplace(spec.name, Tensor::from(spec.shape, floats(peer.at("tensors").at(spec.name))));

@@ -62,7 +62,8 @@ TEST(RunConfig, QuantizationIsThereOrNot) {
             "config: /export/overflow: expected another one with /quantization: no gradient is "
             "known for it, got \"wrap_sm\" in r20.json");
   const Json given = Json::parse(R"({"quantization": {"first_epoch": 1, "from": "after"},
-                                     "export": {"precision": "12,5"}})", "r20.json");
+                                     "export": {"precision": "12,5"}})",
+                                 "r20.json");
   EXPECT_EQ(keys_without_effect(read_run_config(given, "r20.json"), given),
             (std::vector<std::string>{
                 "export.precision has no effect: the network is trained with the types of "

@@ -133,8 +133,7 @@ TEST(QuantisedTraining, ACheckpointHasItsTypesAndWhatTheIntegersGive) {
   Fixture f(config);
   const Checkpoint c = f.run("run").last;
   ASSERT_TRUE(c.precision.has_value());
-  EXPECT_EQ(c.precision->text(),
-            "weights 6,2, activations 8,3, 3 stages with types of their own");
+  EXPECT_EQ(c.precision->text(), "weights 6,2, activations 8,3, 3 stages with types of their own");
   const Plan plan = verify_checkpoint(c);
   const auto type_of = [&](const std::string& name) {
     for (const Node& node : plan.graph().nodes) {

@@ -25,7 +25,7 @@ struct Precision {
   struct Exception {
     std::optional<FixedType> weight, activation;
   };
-  FixedType type;                           // of streams, and of weights but for these:
+  FixedType type;  // of streams, and of weights but for these:
   std::optional<FixedType> weights;
   std::map<std::string, Exception> stages;  // by the stage's name in the graph
   /// Training has seen these types: skips fold wherever the weights' type holds a 1, and what does

@@ -27,6 +27,8 @@ struct TrainedPrecision {
   Layout layout = Layout::Fused;
   double input_magnitude = 0;  // largest |input|, which decides the input's type
   std::vector<StageTypes> stages;
+  /// Not of the record: false where the types were only chosen for a network (tailor calibrate).
+  bool is_trained = true;
 
   /// Throws Config at /weights, … of `where` for what is no W,I.
   Precision precision(const std::string& where) const;

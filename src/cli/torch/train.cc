@@ -276,8 +276,8 @@ int torch_train(const TrainOptions& options) {
   ExportConfig exporting = loaded.config.exporting;
   if (const auto& q = loaded.config.quantization)
     exporting.precision = q->activations.empty() ? q->precision : q->activations;
-  for (const Limit& limit : network_limits(
-           make_network(loaded.config.network, data.shape, data.classes), exporting))
+  for (const Limit& limit :
+       network_limits(make_network(loaded.config.network, data.shape, data.classes), exporting))
     log_warn("train", "exported with the settings of \"export\": {}", limit.text);
   try {
     run.run(folder, threads, *make_stderr_progress());

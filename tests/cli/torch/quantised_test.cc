@@ -61,5 +61,32 @@ TEST_F(QuantisedCli, WhatIsTrainedIsWhatIsEvaluatedExportedAndCompiled) {
   testing::expect_words(run({"inspect", "runs/q"}).output, {"quantised to 8,3"});
 }
 
+TEST_F(QuantisedCli, CalibratedTypesAreWhatPrecisionTakes) {
+  const ProcessResult trained = run({"train", "--config", "tiny.json", "--output", "runs/a"});
+  ASSERT_EQ(trained.status, 0) << trained.output;
+  const ProcessResult table = run({"calibrate", "--checkpoint", "runs/a/last.ckpt", "--bits", "7",
+                                   "--training-images", "5", "--output", "types.json"});
+  ASSERT_EQ(table.status, 0) << table.output;
+  testing::expect_words(table.output, {"stage2.block0.conv1", "logits", "by 5 training images of",
+                                       "--precision types.json"});
+  expect_failure(2, {"types.json: it exists already"},
+                 {"calibrate", "--checkpoint", "runs/a/last.ckpt", "--output", "types.json"});
+  const std::vector<std::string> evaluate = {"evaluate",  "--checkpoint", "runs/a/last.ckpt",
+                                             "--backend", "emulator",     "--precision",
+                                             "types.json"};
+  EXPECT_NEAR(answer(evaluate).at("accuracy").as_number(),
+              summary("runs/a").at("last").at("test_accuracy").as_number(), 20);
+  std::vector<std::string> with_mode = evaluate;
+  with_mode.insert(with_mode.end(), {"--rounding", "trn"});
+  expect_failure(2, {"--precision types.json: the file says rounding"}, with_mode);
+  answer({"export", "--checkpoint", "runs/a/last.ckpt", "--precision", "types.json", "--output",
+          "project"});
+  const ProcessResult checked = run({"check", "project"});
+  EXPECT_EQ(checked.status, 0) << checked.output;
+  write_file(file("bad.json"), R"({"weights": "8", "stages": []})");
+  expect_failure(2, {"bad.json", "expected W,I"},
+                 {"export", "--checkpoint", "runs/a/last.ckpt", "--precision", "bad.json"});
+}
+
 }  // namespace
 }  // namespace tailor::test
