@@ -36,7 +36,7 @@ std::vector<std::vector<double>> training_images(const GraphSource& source,
 
 std::string percent_text(double share) { return fmt::format("{:.2f} %", 100 * share); }
 
-std::string stages_text(const Calibration& c) {
+std::string stages_text(const TypeCalibration& c) {
   Table table(
       {"stage", "largest weight", "weights", "beyond", "largest value", "values", "beyond"});
   for (size_t i = 0; i < c.stages.size(); ++i) {
@@ -62,9 +62,9 @@ int run_calibrate(const CalibrateOptions& options) {
     fail(ErrorKind::Usage, "--layout: expected fused or stock, got '{}'", options.layout);
   }
   const auto images = training_images(source, options);
-  const Calibration c = calibrate(source.lowered, *layout,
-                                  static_cast<int>(options.weight_bits.value_or(options.bits)),
-                                  static_cast<int>(options.bits), magnitude_of(source), images);
+  const TypeCalibration c = calibrate(source.lowered, *layout,
+                                      static_cast<int>(options.weight_bits.value_or(options.bits)),
+                                      static_cast<int>(options.bits), magnitude_of(source), images);
   const Json types = write_trained_precision(c.types);
   write_file(options.output, types.dump(2) + "\n");
   if (options.json) {

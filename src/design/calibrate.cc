@@ -58,8 +58,8 @@ std::string type_text(int bits, int integer) { return fmt::format("{},{}", bits,
 
 }  // namespace
 
-Calibration calibrate(const Lowered& lowered, Layout layout, int weight_bits, int bits,
-                      double input_magnitude, const std::vector<std::vector<double>>& images) {
+TypeCalibration calibrate(const Lowered& lowered, Layout layout, int weight_bits, int bits,
+                          double input_magnitude, const std::vector<std::vector<double>>& images) {
   if (images.empty()) fail(ErrorKind::Usage, "calibrate: expected at least one image, got none");
   for (int width : {weight_bits, bits}) {
     if (width < 2 || width > 16)
@@ -81,7 +81,7 @@ Calibration calibrate(const Lowered& lowered, Layout layout, int weight_bits, in
       if (found != searches.end()) found->second.add(values);
     });
   }
-  Calibration result;
+  TypeCalibration result;
   TrainedPrecision& types = result.types;
   types.is_trained = false, types.layout = layout, types.input_magnitude = input_magnitude;
   int largest = 1;

@@ -45,7 +45,7 @@ Lowered uneven_network() {
 TEST(Calibrate, LosesLessThanOneTypeForAll) {
   const Lowered lowered = uneven_network();
   const auto images = some_images(lowered.graph().input_shape(), 0, 4);
-  const Calibration c = calibrate(lowered, Layout::Fused, 8, 8, 2.1, images);
+  const TypeCalibration c = calibrate(lowered, Layout::Fused, 8, 8, 2.1, images);
   ASSERT_EQ(c.types.stages.size(), c.stages.size());
   const double calibrated = error_of(lowered, c.types.precision("test"));
   for (int integer = 2; integer <= 6; ++integer)
@@ -55,7 +55,7 @@ TEST(Calibrate, LosesLessThanOneTypeForAll) {
 TEST(Calibrate, SaysWhatEachStageHasAndWhatItSaturates) {
   const Lowered lowered = uneven_network();
   const auto images = some_images(lowered.graph().input_shape(), 0, 4);
-  const Calibration c = calibrate(lowered, Layout::Fused, 6, 8, 2.1, images);
+  const TypeCalibration c = calibrate(lowered, Layout::Fused, 6, 8, 2.1, images);
   for (size_t i = 0; i < c.stages.size(); ++i) {
     const StageRange& s = c.stages[i];
     const StageTypes& t = c.types.stages[i];

@@ -17,7 +17,7 @@ struct StageRange {
   int weight_integer = 1, integer = 1;
   double saturated_weights_frac = 0, saturated_frac = 0;
 };
-struct Calibration {
+struct TypeCalibration {
   TrainedPrecision types;  // with is_trained false
   std::vector<StageRange> stages;
 };
@@ -25,7 +25,7 @@ struct Calibration {
 /// Types of so many bits for every convolution and linear layer of the layout, each with its own
 /// binary point, by images (HWC). Integer bits are 1 to the width. Throws Usage without images or
 /// for fewer than 2 bits.
-Calibration calibrate(const Lowered& lowered, Layout layout, int weight_bits, int bits,
-                      double input_magnitude, const std::vector<std::vector<double>>& images);
+TypeCalibration calibrate(const Lowered& lowered, Layout layout, int weight_bits, int bits,
+                          double input_magnitude, const std::vector<std::vector<double>>& images);
 
 }  // namespace tailor::design
