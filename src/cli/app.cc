@@ -39,6 +39,7 @@ struct AllOptions {
   TranscribeOptions transcribe;
   BasecallOptions basecall;
   ExportOptions exporting;
+  CalibrateOptions calibrate;
   CheckCommandOptions check;
   ImportReportsOptions import_reports;
   InspectOptions inspect;
@@ -83,8 +84,9 @@ void add_set(CLI::App& app, std::vector<std::string>& set,
 
 void add_precision(CLI::App& app, HardwareOptions& h) {
   app.add_option("--precision", h.precision,
-                 "W,I of weights and activations: W bits, I before the point (default 16,6)")
-      ->type_name("W,I");
+                 "W,I of weights and activations: W bits, I before the point (default: those of "
+                 "training, else 16,6); or a file of types (tailor calibrate)")
+      ->type_name("W,I|FILE");
   app.add_option("--rounding", h.rounding,
                  "rnd (default), trn, trn_zero, rnd_zero, rnd_inf, rnd_min_inf, rnd_conv")
       ->type_name("MODE");
@@ -154,6 +156,27 @@ void setup_evaluate(CLI::App& app, EvaluateOptions& o) {
       ->type_name("FILE");
   app.add_flag("--force", o.force, "Replace these files if they exist");
   add_precision(app, o.hardware);
+  add_json(app, o);
+}
+
+void setup_calibrate(CLI::App& app, CalibrateOptions& o) {
+  add_checkpoint(app, o.checkpoint);
+  app.add_option("--data", o.data, "Folder of the data set (default: as in the run)")
+      ->type_name("DIR");
+  app.add_option("--bits", o.bits, "Of every type (default 8)")
+      ->check(CLI::Range(int64_t{2}, int64_t{16}))
+      ->type_name("W");
+  app.add_option("--weight-bits", o.weight_bits, "Of weights (default: as --bits)")
+      ->check(CLI::Range(int64_t{2}, int64_t{16}))
+      ->type_name("W");
+  app.add_option("--training-images", o.images, "Images that are looked at (default 32)")
+      ->check(at_least_one())
+      ->type_name("N");
+  app.add_option("--layout", o.layout, "fused (default) or stock: which stages there are")
+      ->check(CLI::IsMember({"fused", "stock"}));
+  app.add_option("--output", o.output, "File of the types (.json), for --precision")
+      ->type_name("FILE");
+  app.add_flag("--force", o.force, "Replace it if it exists");
   add_json(app, o);
 }
 
@@ -470,6 +493,9 @@ Commands add_commands(CLI::App& app, AllOptions& o) {
   setup_export(add("export", "Write a network as an HLS C++ project",
                    [&] { return run_export(o.exporting); }),
                o.exporting);
+  setup_calibrate(add("calibrate", "Types for every stage of a trained network, by its data",
+                      [&] { return run_calibrate(o.calibrate); }),
+                  o.calibrate);
   setup_check(add("check", "Compile a project and prove that it computes what the network computes",
                   [&] { return run_check(o.check); }),
               o.check);

@@ -97,6 +97,8 @@ class IntegerEvaluator : public EmulatorEvaluator {
         emulator_(plan.graph()) {
     backend = "emulator";
     how = fmt::format("emulator, {}, {}", type_, layout_);
+    if (const size_t own = plan.precision().stages.size(); own > 0)
+      how += fmt::format(", {} stages of types of their own", own);
   }
   void describe(Json& answer) const override {
     answer.set("type", type_);

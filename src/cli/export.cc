@@ -147,6 +147,8 @@ ExportConfig export_config(const ExportOptions& options, const GraphSource& sour
   ExportConfig config = source.exporting;
   if (!options.config.empty())
     config = load_run_config(options.config, options.set).config.exporting;
+  if (source.exporting.trained && !options.config.empty())
+    config = with_precision(config, *source.exporting.trained);
   if (options.config.empty() && !options.set.empty()) {
     fail(ErrorKind::Usage,
          "--set: expected --config with it; the export options have flags of their own");

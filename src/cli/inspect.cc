@@ -295,7 +295,15 @@ std::string checkpoint_text(const Checkpoint& c, const std::string& file) {
                   {"witness", c.witness ? c.witness->source : "none"},
                   {"mean", listed(c.preprocessing.mean)},
                   {"deviation", listed(c.preprocessing.deviation)}}),
-      assumed, values.empty() ? "" : metrics.text() + "\n", network_text(c.network));
+      (c.precision ? facts_text({{"trained", "quantised to " + c.precision->text()}}) : "") +
+          assumed,
+      values.empty() ? "" : metrics.text() + "\n", network_text(c.network));
+}
+
+/// The run's export section, with the types that the weights were trained with.
+ExportConfig export_of(const Checkpoint& c, const std::string& file) {
+  const ExportConfig exporting = read_run_config(c.config, file).exporting;
+  return c.precision ? with_precision(exporting, *c.precision) : exporting;
 }
 
 }  // namespace
@@ -327,8 +335,7 @@ int run_inspect(const InspectOptions& options) {
       Checkpoint c = load_checkpoint(file);
       json = network_json(c.network);
       description = write_network(c.network);
-      const ExportConfig exporting = read_run_config(c.config, file).exporting;
-      limits = network_limits(c.network, apply_hardware(exporting, options.hardware));
+      limits = network_limits(c.network, apply_hardware(export_of(c, file), options.hardware));
       json.set("run", c.run);
       json.set("epoch", c.position.epoch);
       json.set("finished", c.position.finished);
@@ -337,6 +344,7 @@ int run_inspect(const InspectOptions& options) {
       json.set("class_names", Json::array(c.class_names));
       json.set("assumptions", Json::array(c.assumptions));
       json.set("weights_sha256", weights_digest(c.tensors));
+      if (c.precision) json.set("precision", write_trained_precision(*c.precision));
       text = checkpoint_text(c, file);
     }
   }

@@ -22,8 +22,6 @@ namespace {
 
 constexpr int64_t kCalibrationImages = 4;
 constexpr int64_t kNoiseSeed = 1;
-/// Normalised sequences have deviation 1; what is beyond this saturates.
-constexpr double kSequenceMagnitude = 16;
 
 Preprocessing default_preprocessing(int64_t channels) {
   const Preprocessing cifar10 = usual_preprocessing("cifar10");
@@ -44,7 +42,8 @@ GraphSource from_checkpoint(const std::string& path) {
     fail(ErrorKind::Data, "checkpoint {}: it has no witness; let tailor train finish, or resume it",
          path);
   }
-  graph.witness = Witness{c.witness->source, c.witness->inputs, c.witness->outputs};
+  graph.witness =
+      Witness{c.witness->source, c.witness->inputs, c.witness->outputs, c.witness->quantised};
   verify_witness(graph, "checkpoint " + path);
   graph.provenance = Json::object({{"run", c.run},
                                    {"weights_sha256", weights_digest(c.tensors)},
@@ -53,6 +52,7 @@ GraphSource from_checkpoint(const std::string& path) {
   if (c.metrics.is_object() && !c.metrics.as_object().empty())
     graph.provenance.set("metrics", c.metrics);
   if (!c.assumptions.empty()) graph.provenance.set("assumptions", Json::array(c.assumptions));
+  if (c.precision) graph.provenance.set("precision", write_trained_precision(*c.precision));
   RunConfig config = read_run_config(c.config, path);
   GraphSource source(Lowered(std::move(graph), "checkpoint " + path));
   source.name = c.run;
@@ -62,6 +62,7 @@ GraphSource from_checkpoint(const std::string& path) {
   source.data = config.data;
   source.ctc = config.ctc;
   source.exporting = config.exporting;
+  if (c.precision) source.exporting = with_precision(source.exporting, *c.precision);
   return source;
 }
 
@@ -82,6 +83,9 @@ GraphSource from_graph(const std::string& path) {
     source.data = run.data;
     source.ctc = run.ctc;
     source.exporting = run.exporting;
+  }
+  if (const Json* precision = provenance.find("precision")) {
+    source.exporting = with_precision(source.exporting, read_trained_precision(*precision, path));
   }
   return source;
 }
@@ -185,6 +189,38 @@ GraphSource open_graph_source(const std::string& checkpoint, const std::string& 
   return from_checkpoint(newest_finished_checkpoint("runs"));
 }
 
+/// Other types than those of training are another network, and whoever asks for them is told.
+static void settle_trained(ExportConfig& c, const ExportConfig& before, bool in_file) {
+  if (!before.trained) return;
+  const bool types = c.precision != before.precision, rest = c.rounding != before.rounding ||
+                                                             c.overflow != before.overflow ||
+                                                             c.layout != before.layout;
+  if (!types && !rest && !in_file) return;
+  auto text = [](const ExportConfig& e, const std::string& precision) {
+    return fmt::format("{}, {}, {}, {}", precision, to_string(e.rounding), to_string(e.overflow),
+                       to_string(e.layout));
+  };
+  log_warn("cli",
+           "the network was trained at {}; at {} it is another one, whose accuracy nobody knows",
+           text(before, before.trained->text()), text(c, c.precision));
+  if (!in_file) c.trained.reset();
+}
+
+/// --precision FILE.json: types, modes and layout as the file has them.
+static ExportConfig with_types_of(const std::string& file, const ExportConfig& c,
+                                  const HardwareOptions& flags) {
+  if (flags.rounding || flags.overflow || flags.layout) {
+    fail(ErrorKind::Usage,
+         "--precision {}: the file says rounding, overflow and layout; leave --rounding, "
+         "--overflow and --layout out",
+         file);
+  }
+  TrainedPrecision types =
+      read_trained_precision(Json::parse(read_file(file, "--precision"), file), file);
+  types.is_trained = false;
+  return with_precision(c, types);
+}
+
 ExportConfig apply_hardware(ExportConfig c, const HardwareOptions& flags) {
   auto choose = [](const char* flag, const std::string& text, auto& value) {
     using E = std::decay_t<decltype(value)>;
@@ -196,7 +232,13 @@ ExportConfig apply_hardware(ExportConfig c, const HardwareOptions& flags) {
     fail(ErrorKind::Usage, "{}: expected one of {}; got '{}'{}", flag, join(list, ", "), text,
          did_you_mean(text, list));
   };
-  if (flags.precision) c.precision = *flags.precision;
+  const ExportConfig before = c;
+  const bool in_file = flags.precision && has_extension(*flags.precision, ".json");
+  if (in_file) {
+    c = with_types_of(*flags.precision, c, flags);
+  } else if (flags.precision) {
+    c.precision = *flags.precision;
+  }
   if (flags.fpga) c.fpga = *flags.fpga;
   if (flags.rounding) choose("--rounding", *flags.rounding, c.rounding);
   if (flags.overflow) choose("--overflow", *flags.overflow, c.overflow);
@@ -213,6 +255,7 @@ ExportConfig apply_hardware(ExportConfig c, const HardwareOptions& flags) {
     fail(ErrorKind::Usage,
          "--target kernel: a kernel is built by Vitis HLS; expected --backend vitis, got vivado");
   }
+  settle_trained(c, before, in_file);
   if (!(c.clock_ns >= 0.5 && c.clock_ns <= 1000))
     fail(ErrorKind::Usage, "--clock-ns: expected 0.5 to 1000 nanoseconds, got {}", c.clock_ns);
   if (c.reuse_factor && *c.reuse_factor < 1)

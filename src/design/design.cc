@@ -70,7 +70,8 @@ void assign_identifiers(Graph& graph) {
 
 const FixedType& Precision::weight(const std::string& stage) const {
   const auto found = stages.find(stage);
-  return found != stages.end() && found->second.weight ? *found->second.weight : type;
+  if (found != stages.end() && found->second.weight) return *found->second.weight;
+  return weights ? *weights : type;
 }
 
 const FixedType& Precision::activation(const std::string& stage) const {
@@ -97,12 +98,13 @@ Plan plan(const Lowered& lowered, Layout layout, const Precision& precision, dou
     verify(graph, "split_stages");
   }
   use_line_buffers(graph, /*forward=*/layout == Layout::Fused);
-  balance_scales(graph);
+  if (!precision.trained) balance_scales(graph);
   verify(graph, "balance_scales");
   insert_clones(graph);
   graph.state = GraphState::Design;
   verify(graph, "insert_clones");
-  verify_exceptions(graph, precision);
+  // A trained network's are of all its layers, folded ones too.
+  if (!precision.trained) verify_exceptions(graph, precision);
   infer_types(graph, precision, input_magnitude);
   fold_channels(graph, token_bits);
   verify(graph, "fold_channels");

@@ -5,6 +5,7 @@
 #include "tailor/core/interrupt.h"
 #include "tailor/core/strings.h"
 #include "tailor/core/threads.h"
+#include "tailor/design/trained_precision.h"
 #include "tailor/emulate/float64.h"
 #include "tailor/emulate/integer.h"
 #include "tailor/emulate/liveness.h"
@@ -99,8 +100,14 @@ int64_t total(const Counts& counts) {
 }
 
 Plan plan_export(const Lowered& lowered, const ExportConfig& config, double input_magnitude) {
-  return plan(lowered, config.layout, config.type("--precision"), input_magnitude,
-              config.token_bits);
+  if (!config.trained) {
+    return plan(lowered, config.layout, config.type("--precision"), input_magnitude,
+                config.token_bits);
+  }
+  Plan result = plan_trained(lowered, *config.trained, config.token_bits);
+  if (config.trained->is_trained)
+    verify_trained(result, lowered.graph().witness, lowered.graph().name);
+  return result;
 }
 
 Budget budget_of(const ExportConfig& config) {

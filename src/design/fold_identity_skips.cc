@@ -25,6 +25,7 @@ struct Target {
   Node& conv;
   const FixedType& weight_type;
   int64_t in, out, read, outputs;  // channels, and those of a group
+  bool saturates;                  // what does not fit: training has seen that
 };
 
 /// Adds the term to the kernel, or leaves it as it is: a weight would not fit, or a group would
@@ -41,7 +42,7 @@ bool fold(Graph& graph, const Target& to, const std::string& id, const TapTerm& 
     for (int64_t i = 0; i < to.in; ++i) {
       const double added = term.weight[static_cast<size_t>(o * to.in + i)];
       if (added != 0 && i / to.read != o / to.outputs) return false;  // the group does not read it
-      if (added != 0 && !fits(weight[at(o, i)] + added, to.weight_type)) {
+      if (added != 0 && !to.saturates && !fits(weight[at(o, i)] + added, to.weight_type)) {
         log_warn("passes",
                  "{}: not folded into {}: a weight of {:.4g} would become {:.4g}, beyond {}; "
                  "the skip stays",
@@ -120,7 +121,9 @@ void fold_identity_skips(Graph& graph, const Precision& precision) {
     if (!has_centre_tap(a.window)) continue;           // no tap reads the skip's pixel
     const int64_t in = graph.value(conv.inputs[0]).shape.channels,
                   out = graph.value(conv.outputs[0]).shape.channels;
-    const Target to{conv, precision.weight(conv.name), in, out, in / a.groups, out / a.groups};
+    const FixedType& type = precision.weight(conv.name);
+    if (precision.trained && !fits(1, type)) continue;  // an identity would not be one
+    const Target to{conv, type, in, out, in / a.groups, out / a.groups, precision.trained};
     fold_window_skips(graph, to);
     for (size_t s = 1; s < conv.inputs.size();) {
       const Operand operand = conv.inputs[s];

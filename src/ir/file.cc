@@ -285,6 +285,8 @@ std::string print_graph(const Graph& graph) {
     document.set("witness", graph.witness->source);
     tensors["witness.inputs"] = &graph.witness->inputs;
     tensors["witness.outputs"] = &graph.witness->outputs;
+    if (graph.witness->quantised.size() > 0)
+      tensors["witness.quantised"] = &graph.witness->quantised;
   }
   return print_safetensors({{"format", "tailor.graph"},
                             {"version", std::to_string(kGraphVersion)},
@@ -324,6 +326,10 @@ Graph load_graph(const std::string& path) {
       witness.outputs = find_tensor(file.tensors, "witness.outputs", path);
       file.tensors.erase("witness.inputs");
       file.tensors.erase("witness.outputs");
+      if (const auto found = file.tensors.find("witness.quantised"); found != file.tensors.end()) {
+        witness.quantised = std::move(found->second);
+        file.tensors.erase(found);
+      }
       graph.witness = std::move(witness);
     }
   } catch (const Error& e) {

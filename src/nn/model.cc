@@ -2,15 +2,11 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/add.h>
-#include <ATen/ops/avg_pool2d.h>
 #include <ATen/ops/batch_norm.h>
-#include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/flatten.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/masked_fill.h>
-#include <ATen/ops/max_pool2d.h>
-#include <ATen/ops/mean.h>
 #include <ATen/ops/mul.h>
 #include <ATen/ops/relu.h>
 #include <ATen/ops/reshape.h>
@@ -20,32 +16,13 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
-#include <limits>
 
 #include "nn/convolution.h"
+#include "nn/layers.h"
 #include "tailor/nn/host.h"
 
 namespace tailor::nn {
 namespace {
-
-at::Tensor pool(const at::Tensor& x, const PoolLayer& layer) {
-  if (layer.kind == PoolKind::GlobalAverage) return at::mean(x, {2, 3}, /*keepdim=*/true);
-  const auto& [kernel, stride, dilation, p] = layer.window;
-  const int64_t size[] = {kernel.height, kernel.width}, step[] = {stride.height, stride.width},
-                pads[] = {p.left, p.right, p.top, p.bottom};
-  if (layer.kind == PoolKind::Average)
-    return at::avg_pool2d(p.any() ? at::constant_pad_nd(x, pads, 0) : x, size, step);
-  const bool even = p.top == p.bottom && p.left == p.right && 2 * p.top <= kernel.height &&
-                    2 * p.left <= kernel.width;
-  if (even) return at::max_pool2d(x, size, step, {p.top, p.left});
-  constexpr double kNever = -std::numeric_limits<double>::infinity();
-  return at::max_pool2d(at::constant_pad_nd(x, pads, kNever), size, step);
-}
-
-at::Tensor pick(const at::Tensor& x, const PickLayer& layer) {
-  const int64_t before = layer.channel_offset, behind = layer.out - before - x.size(1);
-  return at::constant_pad_nd(pick_pixels(x, layer.stride), {0, 0, 0, 0, before, behind}, 0);
-}
 
 /// What a layer with tensors makes: a convolution, a batch norm or a linear layer.
 using Weighted = std::function<at::Tensor(const at::Tensor& x, const NamedLayer& layer)>;
@@ -161,12 +138,29 @@ Model::Model(Network network, const TensorMap& tensors, at::Device device)
 
 at::Tensor Model::forward(const at::Tensor& x, bool training, const Lengths& lengths,
                           std::vector<ConvCall>* calls) {
+  if (quantised_) {
+    return quantised_->forward(x, parameters_,
+                               training && !frozen_ ? Normalisation::Batch : Normalisation::Folded,
+                               network_.bn_momentum);
+  }
   return run(x, training, network_.bn_momentum, lengths, calls);
+}
+
+void Model::quantise(const TrainedPrecision& trained) { quantised_.emplace(network_, trained); }
+
+at::Tensor Model::forward_exactly(const at::Tensor& x) {
+  TAILOR_CHECK(quantised_, "{} is not quantised", network_.name);
+  at::NoGradGuard no_grad;
+  return quantised_->forward(x.to(at::kDouble), parameters_, Normalisation::Folded, 0);
 }
 
 void Model::absorb_statistics(const at::Tensor& x, double momentum, const Lengths& lengths) {
   at::NoGradGuard no_grad;
-  run(x, /*training=*/true, momentum, lengths, nullptr);
+  if (quantised_) {
+    quantised_->forward(x, parameters_, Normalisation::Batch, momentum);
+  } else {
+    run(x, /*training=*/true, momentum, lengths, nullptr);
+  }
 }
 
 at::Tensor Model::run(const at::Tensor& x, bool training, double bn_momentum,
@@ -198,6 +192,7 @@ void Model::alter(Network network, const TensorMap& added) {
   const std::vector<TensorSpec> specs = tensor_specs(network_);
   for (const TensorSpec& spec : specs) find_tensor(values, spec.name, "the altered model");
   parameters_ = Parameters(specs, values, device());
+  if (quantised_) quantise(TrainedPrecision(quantised_->trained()));
 }
 
 Tensor run_network(const Network& network, const TensorMap& tensors, const Tensor& inputs) {

@@ -28,7 +28,13 @@ at::Tensor host_view(const Tensor& tensor) {
 }
 
 Tensor to_host(const at::Tensor& tensor) {
-  Tensor host(DType::F32, Shape(tensor.sizes().begin(), tensor.sizes().end()));
+  const Shape shape(tensor.sizes().begin(), tensor.sizes().end());
+  if (tensor.scalar_type() == at::kDouble) {
+    Tensor host(DType::F64, shape);
+    at::from_blob(host.as<double>().data(), shape, at::kDouble).copy_(tensor);
+    return host;
+  }
+  Tensor host(DType::F32, shape);
   host_view(host).copy_(tensor);
   return host;
 }

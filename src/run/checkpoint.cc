@@ -91,8 +91,12 @@ std::vector<std::string> read_document(const Json& document, const TensorMap& te
   }
   if (const Json* source = document.find("witness")) {
     c.witness = CheckpointWitness{source->as_string(), find_tensor(tensors, "witness.inputs", path),
-                                  find_tensor(tensors, "witness.outputs", path)};
+                                  find_tensor(tensors, "witness.outputs", path), Tensor()};
+    if (const auto found = tensors.find("witness.quantised"); found != tensors.end())
+      c.witness->quantised = found->second;
   }
+  if (const Json* precision = document.find("precision"))
+    c.precision = read_trained_precision(*precision, path);
   return slots;
 }
 
@@ -125,7 +129,10 @@ void save_checkpoint(const std::string& path, const Checkpoint& c) {
     document.set("witness", c.witness->source);
     file.tensors.emplace("witness.inputs", c.witness->inputs);
     file.tensors.emplace("witness.outputs", c.witness->outputs);
+    if (c.witness->quantised.size() > 0)
+      file.tensors.emplace("witness.quantised", c.witness->quantised);
   }
+  if (c.precision) document.set("precision", write_trained_precision(*c.precision));
   file.metadata = {{"format", "tailor.checkpoint"},
                    {"version", std::to_string(kCheckpointVersion)},
                    {"document", document.dump()}};

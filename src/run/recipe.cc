@@ -47,7 +47,7 @@ RunConfig phase_config(const RunConfig& run, const Recipe& recipe, size_t index)
   c.train = phase.train;
   c.train.start = phase.start == kPrevious ? "" : phase.start;
   c.surgery = phase.surgery;
-  if (!is_last) c.exporting = {};
+  if (!is_last) c.exporting = {}, c.quantization.reset();
   if (phase.teacher.empty()) {
     c.teacher.reset();
     if (!is_last) c.distill.beta = 0;

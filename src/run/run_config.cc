@@ -133,6 +133,16 @@ void describe(RecordVisitor& v, RunConfig& c) {
   v.record(
       "train", [&](RecordVisitor& r) { describe_train(r, c.train); },
       "The student's training (or the only one, without a teacher).");
+  bool quantized = c.quantization.has_value();
+  QuantizationConfig quantization = c.quantization.value_or(QuantizationConfig());
+  if (v.wants(quantized)) {
+    v.optional_record(
+        "quantization", quantized, [&](RecordVisitor& r) { describe(r, quantization); },
+        "Quantised training of the student (or of the only network): it learns with the very "
+        "roundings of its hardware; its teacher stays in floating point. Absent: it is trained in "
+        "floating point, and quantised by the export.");
+  }
+  c.quantization = quantized ? std::optional(quantization) : std::nullopt;
   v.record(
       "runtime", [&](RecordVisitor& r) { describe(r, c.runtime); },
       "What may differ from machine to machine without changing the experiment.");
@@ -197,6 +207,7 @@ void check(const RunConfig& c, const std::string& source) {
   }
   if (c.teacher) check_train(c.teacher->train, "/teacher");
   verify_config(c.exporting, source);
+  if (c.quantization) verify_config(*c.quantization, c.exporting, source);
 }
 
 }  // namespace

@@ -40,6 +40,7 @@ Json defaults_of(const RunConfig& config) {
   defaults.network.family = config.network.family;
   defaults.network = resolve_network_config(defaults.network);
   if (config.teacher) defaults.teacher = TeacherConfig();
+  if (config.quantization) defaults.quantization = QuantizationConfig();
   return write_run_config(defaults);
 }
 
@@ -139,6 +140,12 @@ std::vector<std::string> keys_without_effect(const RunConfig& c, const Json& giv
   find("ctc",
        {{c.ctc.language_model.empty(), "lm_weight word_bonus", "there is no ctc.language_model"},
         {c.ctc.beam == 1, "beam_threshold", "ctc.beam is 1"}});
+  find("export", {{c.quantization.has_value(), "precision",
+                   "the network is trained with the types of quantization"}});
+  if (c.quantization) {
+    find("quantization",
+         {{c.quantization->first_epoch.has_value(), "from", "quantization.first_epoch says it"}});
+  }
   const Json* distill = section_of(given, "distill");
   const bool wanted = distill && distill->get_number("beta", 0) > 0;  // 0: no distillation
   find("distill", {{wanted && !c.teacher, "beta", "there is no teacher"}});

@@ -91,9 +91,9 @@ std::vector<Manifest::Layer> layers_of(const Design& sized) {
       layer.weight = to_string(*node.hardware.weight);
       layer.accumulator = to_string(*node.hardware.accumulator);
       if (node.hardware.multipliers > 0) {
-        layer.dsp = node.hardware.multipliers *
-                    dsp_of_multiplier(design.value(node.inputs[0]).type->width,
-                                      node.hardware.weight->width);
+        layer.dsp =
+            node.hardware.multipliers * dsp_of_multiplier(design.value(node.inputs[0]).type->width,
+                                                          node.hardware.weight->width);
       }
     }
     layer.reuse_factor = node.hardware.reuse_factor;

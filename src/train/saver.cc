@@ -40,9 +40,12 @@ CheckpointWitness make_witness(Session& run) {
   run.task->collate(split, indices, std::nullopt, batch);
   fit_columns(batch, run.model().network().input.width);
   const at::Tensor inputs = to_device(batch, run.model()).inputs;
-  return {fmt::format("{} {} {}s of {}", indices.size(), validation ? "validation" : "training",
-                      run.task->unit(), run.spec.data.name),
-          batch.inputs, to_host(run.model().forward(inputs, /*training=*/false))};
+  CheckpointWitness witness{
+      fmt::format("{} {} {}s of {}", indices.size(), validation ? "validation" : "training",
+                  run.task->unit(), run.spec.data.name),
+      batch.inputs, to_host(run.model().forward_unquantised(inputs)), Tensor()};
+  if (run.model().trained()) witness.quantised = to_host(run.model().forward_exactly(inputs));
+  return witness;
 }
 
 }  // namespace
@@ -60,6 +63,7 @@ Checkpoint Saver::checkpoint() {
   c.tensors = run_.model().tensors();
   c.slots = run_.learner->slots();
   c.witness = make_witness(run_);
+  if (const TrainedPrecision* trained = run_.model().trained()) c.precision = *trained;
   return c;
 }
 
@@ -85,14 +89,13 @@ void Saver::save_within_epoch(Observer& observers) {
 
 void Saver::save_epoch(const std::optional<Figure>& validation) {
   Position& at = run_.position;
-  const bool settled = at.edits_applied == static_cast<int64_t>(run_.edits.size());
   if (validation) at.figure = validation->name;
   const auto is_best = [&] {
     Figure best = *validation;
     best.value = at.best;
     return at.best_epoch < 0 || validation->better_than(best);
   };
-  if (validation && settled && is_best()) {
+  if (validation && run_.is_settled() && is_best()) {
     at.best = validation->value;
     at.best_epoch = at.epoch - 1;
     save(run_.folder.best());

@@ -7,6 +7,7 @@
 #include "tailor/core/files.h"
 #include "tailor/core/log.h"
 #include "tailor/nn/witness.h"
+#include "tailor/run/quantization.h"
 #include "tailor/run/schedule.h"
 #include "tailor/train/device.h"
 
@@ -61,6 +62,11 @@ Session::Session(const RunSpec& s, RunFolder& f, Progress& p)
              spec.config.surgery.kind == SurgeryKind::Remove ? "remove" : "shorten", network.name,
              total_skips);
   }
+  if (const auto& q = spec.config.quantization) {
+    precision = resolve_precision(*q, spec.config.exporting, network, input_magnitude(), s.source);
+    quantized_epoch = quantized_from(*q, spec.config.surgery, edits, config.epochs, spec.source);
+    QuantisedForm(network, *precision);  // what cannot be is said here
+  }
   if (path_exists(folder.last())) {
     go_on();
   } else {
@@ -94,6 +100,7 @@ void Session::go_on() {
   position = c.position;
   learner.emplace(Model(c.network, c.tensors, device), task->objective(), config.optimizer,
                   c.slots);
+  if (c.precision) model().quantise(*c.precision);
   folder.truncate("metrics.jsonl", position.epoch);
   folder.truncate("alterations.jsonl", position.edits_applied);
   log_info("train", "{}: going on at epoch {}, step {}", folder.path(), position.epoch,
@@ -125,6 +132,32 @@ Preprocessing Session::preprocessing() const {
   p.low = spec.data.preprocessing.low;
   p.high = spec.data.preprocessing.high;
   return p;
+}
+
+double Session::input_magnitude() const {
+  const Preprocessing p = preprocessing();
+  const bool images = spec.data.kind == ExampleKind::Images && !p.mean.empty();
+  return images ? p.magnitude() : kSequenceMagnitude;
+}
+
+void Session::quantise_if_due() {
+  if (!precision || position.epoch < quantized_epoch) return;
+  if (!model().trained()) {
+    const std::optional<Figure> before = validate();
+    model().quantise(*precision);
+    const std::optional<Figure> after = validate();
+    log_info("train", "epoch {}: quantised to {}{}", position.epoch, precision->text(),
+             before
+                 ? fmt::format("; validation {} before, {} after", before->text(2), after->text(2))
+                 : "");
+  }
+  const auto& freeze = spec.config.quantization->freeze_statistics;
+  model().freeze_statistics(freeze && position.epoch >= *freeze);
+}
+
+bool Session::is_settled() const {
+  return position.edits_applied == static_cast<int64_t>(edits.size()) &&
+         (!precision || learner->model().trained());
 }
 
 std::string Session::title() const {

@@ -35,6 +35,9 @@ class Session {
   /// Planned from the topology that the run begins with, whatever has been applied since.
   std::vector<PlannedEdit> edits;
   int64_t total_skips = 0, hold_epochs = 0;
+  /// Of quantised training: the types, and the epoch from which on it is.
+  std::optional<TrainedPrecision> precision;
+  int64_t quantized_epoch = 0;
   std::optional<Learner> learner;
   Position position;
   std::optional<Figure> validation;  // what the network was last judged by
@@ -52,6 +55,11 @@ class Session {
   EpochExamples examples(EpochBatches batches) const {
     return {*task, config.seed, position.epoch, batches};
   }
+  /// Quantises the network if this epoch is the first to be trained so, and freezes its statistics
+  /// from the epoch on that is told.
+  void quantise_if_due();
+  /// Whether this epoch's network is of the topology and the types that the run is to end with.
+  bool is_settled() const;
   /// Learning rate of this epoch's step.
   double rate(int64_t step) const;
   /// Brings position.seconds up to date.
@@ -65,6 +73,7 @@ class Session {
                              const std::string& where);
 
  private:
+  double input_magnitude() const;
   void go_on();
   void testify();
 

@@ -12,7 +12,11 @@ RunResult summarise(Session& run, Saver& saver) {
   auto test = [&](Model& model) {
     return judged_by(evaluate_split(model, *run.task, Split::Test, 0, run.progress, "test"));
   };
-  auto load = [&](const Checkpoint& c) { return Model(c.network, c.tensors, run.device); };
+  auto load = [&](const Checkpoint& c) {
+    Model model(c.network, c.tensors, run.device);
+    if (c.precision) model.quantise(*c.precision);
+    return model;
+  };
   result.test = test(run.model());
   if (!run.validation) run.validation = run.validate();
   result.validation = run.validation;

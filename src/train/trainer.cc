@@ -77,6 +77,7 @@ RunResult train_run(const RunSpec& spec, RunFolder& folder, Progress& progress) 
   const auto meter = run.task->meter();
 
   while (at.epoch < run.config.epochs) {
+    run.quantise_if_due();
     if (at.step == 0) alter_due_skips(run);
 
     const auto began = Clock::now();
@@ -150,13 +151,15 @@ void verify_batches(const TrainConfig& config, const Network& network, int64_t i
       "1", source);
 }
 
-void evaluate_network(const Network& network, const TensorMap& tensors, const ImageDataset& images,
+void evaluate_network(const Network& network, const TensorMap& tensors,
+                      const std::optional<TrainedPrecision>& trained, const ImageDataset& images,
                       int64_t limit, const MapShape& shape, const Preprocessing& preprocessing,
                       const std::string& device, Progress& progress, const LogitsSink& sink) {
   DataSplits data;
   data.shape = shape;
   data.test = Images(Images(), &images);  // whoever called owns them
   Model model(network, tensors, resolve_device(device == "cpu" ? "cpu" : "auto", ""));
+  if (trained) model.quantise(*trained);
   evaluate_split(model, Classification(data, preprocessing, {}), Split::Test, limit, progress,
                  "evaluating", sink);
 }

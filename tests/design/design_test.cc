@@ -12,6 +12,7 @@
 #include "support/networks.h"
 #include "support/rooms.h"
 #include "tailor/design/passes.h"
+#include "tailor/design/trained_precision.h"
 #include "tailor/emulate/float64.h"
 #include "tailor/emulate/integer.h"
 #include "tailor/emulate/streams.h"
@@ -394,6 +395,27 @@ TEST(HandMadeGraphs, AStridedConvolutionReadsNoSkipFromItsWindow) {
                 node.as<ops::Conv2d>().folded_skips.empty());
   }
   expect_same_function(lowered, options(Layout::Fused));
+}
+
+/// After training a fold must not saturate; training has seen that it does.
+TEST(Trained, WhichSkipsFoldDependsOnNoWeight) {
+  Network network = testing::small_network();
+  testing::alter(network, Surgery::Shortened);
+  TensorMap tensors = testing::random_tensors(network, 3);
+  for (float& v : tensors.at("stage1.block0.conv1.weight").as<float>()) v = 20;
+  const Lowered lowered = lower(network, tensors, "test");
+  auto folded = [&](const Precision& precision) {
+    const Plan plan = design::plan(lowered, Layout::Fused, precision, 2.1);
+    for (const Node& node : plan.graph().nodes) {
+      if (node.name == "stage1.block0.conv1") return node.as<ops::Conv2d>().folded_skips.size();
+    }
+    return size_t{99};
+  };
+  EXPECT_EQ(folded(FixedType{8, 3}), 0U);
+  TrainedPrecision trained;
+  EXPECT_EQ(folded(trained.precision("test")), 1U);
+  trained.weights = "8,1";  // holds no 1
+  EXPECT_EQ(folded(trained.precision("test")), 0U);
 }
 
 TEST(HandMadeGraphs, PadsOfADilatedKernelGoUpToWhatItSpans) {

@@ -110,6 +110,16 @@ TEST(EmbeddedConfigs, AFolderOfPicturesTakesResnet18And34) {
   }
 }
 
+/// Its teacher is the one of the student in floating point.
+TEST(EmbeddedConfigs, TheQuantisedStudentIsTheShortenedOneInEightBits) {
+  RunConfig quantised = embedded("resnet20_quantised");
+  ASSERT_TRUE(quantised.quantization.has_value());
+  EXPECT_EQ(quantised.quantization->precision, "8,3");
+  quantised.quantization.reset();
+  EXPECT_EQ(write_run_config(quantised).dump(),
+            write_run_config(embedded("resnet20_shorten")).dump());
+}
+
 /// A comment is a text, or its lines.
 size_t comment_size(const Json& part) {
   const Json* comment = part.find("comment");

@@ -45,6 +45,32 @@ TEST(RunConfig, TheCommonestMistakesHaveTheseMessages) {
   EXPECT_EQ(refusal("[]"), "config: /: expected an object, got [] (array) in r20.json");
 }
 
+TEST(RunConfig, QuantizationIsThereOrNot) {
+  const RunConfig none = read("{}");
+  EXPECT_FALSE(none.quantization.has_value());
+  EXPECT_EQ(write_run_config(none).find("quantization"), nullptr);
+  const RunConfig some = read(R"({"quantization": {"weights": "4,1", "from": "after"}})");
+  ASSERT_TRUE(some.quantization.has_value());
+  EXPECT_EQ(some.quantization->precision, "8,3");
+  EXPECT_EQ(some.quantization->from, QuantizeFrom::After);
+  EXPECT_EQ(write_run_config(read_run_config(write_run_config(some), "again")),
+            write_run_config(some));
+  EXPECT_EQ(refusal(R"({"quantization": {"stages": [{"stage": "fc", "weights": "8"}]}})"),
+            "config: /quantization/stages/0/weights: expected W,I with 2 <= W <= 32 bits in all "
+            "and 1 <= I <= W before the point (as in 16,6), got '8' in r20.json");
+  EXPECT_EQ(refusal(R"({"quantization": {}, "export": {"overflow": "wrap_sm"}})"),
+            "config: /export/overflow: expected another one with /quantization: no gradient is "
+            "known for it, got \"wrap_sm\" in r20.json");
+  const Json given = Json::parse(R"({"quantization": {"first_epoch": 1, "from": "after"},
+                                     "export": {"precision": "12,5"}})",
+                                 "r20.json");
+  EXPECT_EQ(keys_without_effect(read_run_config(given, "r20.json"), given),
+            (std::vector<std::string>{
+                "export.precision has no effect: the network is trained with the types of "
+                "quantization",
+                "quantization.from has no effect: quantization.first_epoch says it"}));
+}
+
 TEST(RunConfig, CrossChecks) {
   EXPECT_EQ(
       refusal(R"({"network": {"depth": 21}})"),
@@ -195,7 +221,7 @@ TEST(RunConfig, SchemaAndReferenceKnowExactlyTheKeysThatAreWritten) {
   std::set<std::string> written, documented;
   for (const char* family : {"resnet_cifar", "quartznet"}) {  // each writes the keys that it reads
     const std::string config = fmt::format(
-        R"({{"network": {{"family": "{}"}}, "teacher": {{}}, "export": {{"frames": 8, "token_bits": 64}}}})",
+        R"({{"network": {{"family": "{}"}}, "teacher": {{}}, "quantization": {{}}, "export": {{"frames": 8, "token_bits": 64}}}})",
         family);
     collect(write_run_config(read(config)), "", written);
   }

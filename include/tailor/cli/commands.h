@@ -41,6 +41,14 @@ struct EvaluateOptions : CommonOptions {
   HardwareOptions hardware;
 };
 
+struct CalibrateOptions : CommonOptions {
+  std::string checkpoint, data, output;
+  std::string layout = "fused";
+  int64_t bits = 8, images = 32;
+  std::optional<int64_t> weight_bits;
+  bool force = false;
+};
+
 struct TranscribeOptions : CommonOptions {
   std::string checkpoint;
   std::vector<std::string> files;
@@ -116,6 +124,7 @@ int run_evaluate(const EvaluateOptions& options);
 int run_transcribe(const TranscribeOptions& options);
 int run_basecall(const BasecallOptions& options);
 int run_export(const ExportOptions& options);
+int run_calibrate(const CalibrateOptions& options);
 int run_check(const CheckCommandOptions& options);
 int run_import_reports(const ImportReportsOptions& options);
 int run_import(const ImportOptions& options);

@@ -96,6 +96,8 @@ using namespace core;
 using namespace fixed;
 using namespace tensors;
 using namespace net;
+using namespace ir;
+using namespace design;
 }  // namespace nn
 namespace train {
 using namespace core;
@@ -105,6 +107,7 @@ using namespace net;
 using namespace surgery;
 using namespace data;
 using namespace task;
+using namespace design;
 using namespace run;
 using namespace nn;
 }  // namespace train

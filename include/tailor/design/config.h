@@ -1,6 +1,7 @@
 // What a configuration says of the hardware: types, layout, card, tool.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -17,6 +18,8 @@ TAILOR_ENUMERATORS(HlsBackend, "vitis", "vivado")
 enum class HlsPackage { Ip, Kernel };
 TAILOR_ENUMERATORS(HlsPackage, "ip", "kernel")
 
+struct TrainedPrecision;  // trained_precision.h
+
 struct ExportConfig {
   std::string precision = "16,6";
   std::string fpga = "u200";
@@ -30,6 +33,9 @@ struct ExportConfig {
   int64_t vectors = 16;
   int64_t frames = 0;        // columns of the input that are exported; 0: all
   int64_t token_bits = 512;  // of folded tokens, about
+
+  /// Not of the record: the types that the network was trained with; the ones above are alike.
+  std::shared_ptr<const TrainedPrecision> trained;
 
   /// precision with the two modes; `where` names it in an error.
   FixedType type(const std::string& where = "/export/precision") const;

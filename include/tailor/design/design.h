@@ -25,8 +25,12 @@ struct Precision {
   struct Exception {
     std::optional<FixedType> weight, activation;
   };
-  FixedType type;
+  FixedType type;  // of streams, and of weights but for these:
+  std::optional<FixedType> weights;
   std::map<std::string, Exception> stages;  // by the stage's name in the graph
+  /// Training has seen these types: skips fold wherever the weights' type holds a 1, and what does
+  /// not fit saturates; scales are not balanced. So the graph depends on no weight's value.
+  bool trained = false;
 
   Precision() = default;
   Precision(const FixedType& all) : type(all) {}  // NOLINT: one type is a precision

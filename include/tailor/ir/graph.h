@@ -84,6 +84,9 @@ struct Witness {
   std::string source;  // what the inputs are: "8 validation images of cifar10"
   Tensor inputs;       // F32 [n, height, width, channels]
   Tensor outputs;      // F32 [n, classes] or [n, positions, classes]
+  /// Of a network trained with the types of its design: F64, alike, of LibTorch with its casts in
+  /// float64; otherwise of no dimension.
+  Tensor quantised = {};
 };
 
 struct Graph {

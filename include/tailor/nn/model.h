@@ -5,12 +5,14 @@
 #include <ATen/core/Tensor.h>
 
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "tailor/net/network.h"
 #include "tailor/nn/parameters.h"
+#include "tailor/nn/quantised.h"
 #include "tailor/tensors/tensor.h"
 
 namespace tailor::nn {
@@ -44,12 +46,26 @@ class Model {
   /// x: float32 [n, channels, height, width], channels-last, of any width that the head takes.
   /// Returns logits [n, classes], or [n, positions, classes] row by row where the head answers per
   /// position: of an example's length the first net::output_length, the others mean nothing. In
-  /// training, batch norm uses and updates batch statistics, padding included.
+  /// training, batch norm uses and updates batch statistics, padding included. A quantised network
+  /// has no calls.
   at::Tensor forward(const at::Tensor& x, bool training, const Lengths& lengths = {},
                      std::vector<ConvCall>* calls = nullptr);
   /// Moves every running statistic to (1 - momentum) · old + momentum · that of x, and nothing
   /// else: with momenta 1, 1/2, 1/3, … they become the means over the batches.
   void absorb_statistics(const at::Tensor& x, double momentum, const Lengths& lengths = {});
+
+  /// From now on the network is what its design computes, cast by cast. Throws as QuantisedForm.
+  void quantise(const TrainedPrecision& trained);
+  /// The types it computes in, or null: floating point.
+  const TrainedPrecision* trained() const { return quantised_ ? &quantised_->trained() : nullptr; }
+  /// Of a quantised network: training folds the running statistics, and moves them no more.
+  void freeze_statistics(bool frozen) { frozen_ = frozen; }
+  /// Of a quantised network, in eval mode: float64 of what the integers give, bit for bit.
+  at::Tensor forward_exactly(const at::Tensor& x);
+  /// In eval mode, in floating point, quantised or not.
+  at::Tensor forward_unquantised(const at::Tensor& x, const Lengths& lengths = {}) {
+    return run(x, /*training=*/false, 0, lengths, nullptr);
+  }
 
   /// Takes an altered description: the tensors that it has no more are gone, those of `added` have
   /// come, all others keep their values; gradients are 0.
@@ -64,6 +80,8 @@ class Model {
 
   Network network_;
   Parameters parameters_;
+  std::optional<QuantisedForm> quantised_;
+  bool frozen_ = false;
 };
 
 /// Logits, as of Model::forward, of inputs [n, height, width, channels], both F32, in eval mode, on

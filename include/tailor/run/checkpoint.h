@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "tailor/design/trained_precision.h"
 #include "tailor/net/network.h"
 #include "tailor/tensors/preprocessing.h"
 
@@ -35,6 +36,9 @@ struct CheckpointWitness {
   std::string source;
   Tensor inputs;   // F32 [n, height, width, channels]
   Tensor outputs;  // F32 [n, classes] or [n, positions, classes]: LibTorch's own
+  /// Of a network trained quantised: F64, alike, with its casts; otherwise of no dimension. The
+  /// outputs above are then those without them.
+  Tensor quantised = {};
 };
 
 struct Checkpoint {
@@ -50,6 +54,8 @@ struct Checkpoint {
   TensorMap tensors;  // parameters and buffers, by their names in the description
   OptimizerSlots slots;
   std::optional<CheckpointWitness> witness;
+  /// The types that the weights were trained with, once they were.
+  std::optional<TrainedPrecision> precision;
 };
 
 /// Throws Data, and writes nothing, where a weight, statistic or slot is not a finite number.

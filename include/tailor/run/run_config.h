@@ -10,6 +10,7 @@
 #include "tailor/data/config.h"
 #include "tailor/design/config.h"
 #include "tailor/net/config.h"
+#include "tailor/run/quantization.h"
 #include "tailor/surgery/config.h"
 #include "tailor/task/config.h"
 
@@ -76,6 +77,7 @@ struct RunConfig {
   DistillConfig distill;
   CtcConfig ctc;
   TrainConfig train;
+  std::optional<QuantizationConfig> quantization;
   RuntimeConfig runtime;
   ExportConfig exporting;
 };

@@ -56,8 +56,10 @@ RunResult train_run(const RunSpec& spec, RunFolder& folder, Progress& progress);
 /// Logits of a batch, a row an image, and its labels.
 using LogitsSink = std::function<void(Span<const float> logits, Span<const int64_t> labels)>;
 /// Runs a checkpoint's network on the first `limit` images (0: all), in their order, in eval mode.
-/// `device` is what the network was trained with: unless that is cpu, the best that there is.
-void evaluate_network(const Network& network, const TensorMap& tensors, const ImageDataset& images,
+/// `device` is what the network was trained with: unless that is cpu, the best that there is. With
+/// `trained` the network computes in these types.
+void evaluate_network(const Network& network, const TensorMap& tensors,
+                      const std::optional<TrainedPrecision>& trained, const ImageDataset& images,
                       int64_t limit, const MapShape& shape, const Preprocessing& preprocessing,
                       const std::string& device, Progress& progress, const LogitsSink& sink);
 

@@ -19,6 +19,7 @@ class TorchEvaluator : public Evaluator {
     const RunConfig run = read_run_config(checkpoint_.config, path);
     title = path;
     backend = "libtorch", how = "LibTorch, float32";
+    if (checkpoint_.precision) how = "LibTorch, quantised to " + checkpoint_.precision->text();
     input = checkpoint_.network.input;
     classes = checkpoint_.network.classes();
     class_names = checkpoint_.class_names;
@@ -33,8 +34,9 @@ class TorchEvaluator : public Evaluator {
   void run(const ImageDataset& images, int64_t count, Progress& progress,
            const Sink& sink) override {
     std::vector<double> logits;
-    evaluate_network(checkpoint_.network, checkpoint_.tensors, images, count, input, preprocessing,
-                     device_, progress, [&](Span<const float> batch, Span<const int64_t> labels) {
+    evaluate_network(checkpoint_.network, checkpoint_.tensors, checkpoint_.precision, images, count,
+                     input, preprocessing, device_, progress,
+                     [&](Span<const float> batch, Span<const int64_t> labels) {
                        logits.assign(batch.begin(), batch.end());
                        sink(logits, labels);
                      });

@@ -134,6 +134,7 @@ Json experiment(RunConfig config) {
   }
   Json json = write_run_config(config);
   json.find("network")->set("file", description);
+  if (!json.find("quantization")) json.set("quantization", Json());
   return json;
 }
 
@@ -272,8 +273,11 @@ int torch_train(const TrainOptions& options) {
            device.is_cpu() ? "" : ", " + device.str());
   say_other_kind(loaded.config.network, data);
   run.say_seen();
-  for (const Limit& limit : network_limits(
-           make_network(loaded.config.network, data.shape, data.classes), loaded.config.exporting))
+  ExportConfig exporting = loaded.config.exporting;
+  if (const auto& q = loaded.config.quantization)
+    exporting.precision = q->activations.empty() ? q->precision : q->activations;
+  for (const Limit& limit :
+       network_limits(make_network(loaded.config.network, data.shape, data.classes), exporting))
     log_warn("train", "exported with the settings of \"export\": {}", limit.text);
   try {
     run.run(folder, threads, *make_stderr_progress());

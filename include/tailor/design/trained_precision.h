@@ -1,0 +1,51 @@
+// The types that a network was trained with, and the layout whose casts it has seen. It stands in
+// the checkpoint, so that an export makes the very network that was trained.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "tailor/core/record.h"
+#include "tailor/design/design.h"
+#include "tailor/emulate/witness.h"
+
+namespace tailor::design {
+
+/// Normalised sequences have deviation 1; what is beyond this saturates.
+constexpr double kSequenceMagnitude = 16;
+
+/// W,I of the weights and of the stream of one stage of the graph; empty: the network's.
+struct StageTypes {
+  std::string stage, weights, activations;
+};
+void describe(RecordVisitor& v, StageTypes& s);
+
+struct TrainedPrecision {
+  std::string weights = "8,3", activations = "8,3";  // W,I
+  Rounding rounding = Rounding::Rnd;
+  Overflow overflow = Overflow::Sat;
+  Layout layout = Layout::Fused;
+  double input_magnitude = 0;  // largest |input|, which decides the input's type
+  std::vector<StageTypes> stages;
+  /// Not of the record: false where the types were only chosen for a network (tailor calibrate).
+  bool is_trained = true;
+
+  /// Throws Config at /weights, … of `where` for what is no W,I.
+  Precision precision(const std::string& where) const;
+  /// "8,3", or "weights 4,1, activations 8,3", and how many stages have types of their own.
+  std::string text() const;
+};
+void describe(RecordVisitor& v, TrainedPrecision& p);
+Json write_trained_precision(const TrainedPrecision& p);
+TrainedPrecision read_trained_precision(const Json& json, const std::string& source);
+
+/// A network with these types, as it was trained and as it is exported.
+Plan plan_trained(const Lowered& lowered, const TrainedPrecision& trained,
+                  int64_t token_bits = kFoldedTokenBits);
+
+/// Throws Mismatch unless the integers answer the witness's inputs with `quantised` bit for bit:
+/// what LibTorch gave in float64 with the same casts. Without such outputs nothing is compared.
+void verify_trained(const Plan& plan, const std::optional<Witness>& witness,
+                    const std::string& where);
+
+}  // namespace tailor::design

@@ -1,0 +1,82 @@
+// tailor calibrate: which types the stages of a trained network need, as a table and as the file
+// that
+// --precision takes.
+#include <algorithm>
+
+#include "cli/source.h"
+#include "cli/table.h"
+#include "tailor/core/files.h"
+#include "tailor/core/strings.h"
+#include "tailor/data/batch.h"
+#include "tailor/data/source.h"
+#include "tailor/design/calibrate.h"
+
+namespace tailor::cli {
+namespace {
+
+/// Of the training set, so that no test image decides anything.
+std::vector<std::vector<double>> training_images(const GraphSource& source,
+                                                 const CalibrateOptions& options) {
+  if (!source.data || traits_of(*source.data).kind != ExampleKind::Images) {
+    fail(ErrorKind::Unsupported, "calibrate: {} is not of a data set of images", source.title);
+  }
+  DataConfig config = *source.data;
+  if (!options.data.empty()) config.root = options.data;
+  const DataSplits data = open_data(config);
+  const MapShape shape = source.lowered.graph().input_shape();
+  verify_data_fits(data, shape, source.lowered.graph().classes(), source.title);
+  const Images images = as_images(data.train);
+  std::vector<std::vector<double>> inputs;
+  for (int64_t i = 0; i < std::min(options.images, images->size()); ++i) {
+    const std::vector<float> image = normalised_hwc(*images, i, shape, source.preprocessing);
+    inputs.emplace_back(image.begin(), image.end());
+  }
+  return inputs;
+}
+
+std::string percent_text(double share) { return fmt::format("{:.2f} %", 100 * share); }
+
+std::string stages_text(const TypeCalibration& c) {
+  Table table(
+      {"stage", "largest weight", "weights", "beyond", "largest value", "values", "beyond"});
+  for (size_t i = 0; i < c.stages.size(); ++i) {
+    const StageRange& s = c.stages[i];
+    const StageTypes& t = c.types.stages[i];
+    const bool logits = t.activations.empty();
+    table.add({s.stage, fmt::format("{:.3g}", s.largest_weight), t.weights,
+               percent_text(s.saturated_weights_frac), fmt::format("{:.3g}", s.largest),
+               logits ? "logits" : t.activations, logits ? "" : percent_text(s.saturated_frac)});
+  }
+  return table.text();
+}
+
+}  // namespace
+
+int run_calibrate(const CalibrateOptions& options) {
+  if (options.output.empty() || !has_extension(options.output, ".json"))
+    fail(ErrorKind::Usage, "calibrate: expected --output FILE.json");
+  refuse_to_replace("--output", options.output, options.force);
+  const GraphSource source = open_graph_source(options.checkpoint, "", "", false);
+  const std::optional<Layout> layout = find_enumerator<Layout>(options.layout);
+  if (!layout) {
+    fail(ErrorKind::Usage, "--layout: expected fused or stock, got '{}'", options.layout);
+  }
+  const auto images = training_images(source, options);
+  const TypeCalibration c = calibrate(source.lowered, *layout,
+                                      static_cast<int>(options.weight_bits.value_or(options.bits)),
+                                      static_cast<int>(options.bits), magnitude_of(source), images);
+  const Json types = write_trained_precision(c.types);
+  write_file(options.output, types.dump(2) + "\n");
+  if (options.json) {
+    fmt::print("{}\n", types.dump(2));
+    return 0;
+  }
+  fmt::print(
+      "{}\ntypes of {} by {} training images of {}: {}\nnext: tailor evaluate --checkpoint {} "
+      "--backend emulator --precision {}\n",
+      stages_text(c), source.title, images.size(), source.data->name, options.output,
+      shell_quote(source.title), shell_quote(options.output));
+  return 0;
+}
+
+}  // namespace tailor::cli

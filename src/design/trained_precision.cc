@@ -1,0 +1,111 @@
+#include "tailor/design/trained_precision.h"
+
+#include <cmath>
+
+#include "tailor/core/strings.h"
+#include "tailor/emulate/integer.h"
+
+namespace tailor::design {
+namespace {
+
+FixedType type_of(const std::string& text, const TrainedPrecision& p, const std::string& where) {
+  FixedType type = parse_precision(text, where);
+  type.rounding = p.rounding;
+  type.overflow = p.overflow;
+  return type;
+}
+
+}  // namespace
+
+void describe(RecordVisitor& v, StageTypes& s) {
+  v.text("stage", s.stage,
+         "Name of a convolution or linear layer (`stage1.block0.conv1`), or `input`.");
+  v.text("weights", s.weights, "W,I of its weights; empty: the network's.");
+  v.text("activations", s.activations, "W,I of what it writes; empty: the network's.");
+}
+
+void describe(RecordVisitor& v, TrainedPrecision& p) {
+  v.text("weights", p.weights, "W,I of weights: W bits, I of them before the point.");
+  v.text("activations", p.activations, "W,I of what stages write.");
+  v.enumeration("rounding", p.rounding, "Rounding of both.");
+  v.enumeration("overflow", p.overflow, "Overflow of both.");
+  v.enumeration("layout", p.layout, "The layout whose casts training has seen.");
+  v.number("input_magnitude", p.input_magnitude, 0, HUGE_VAL,
+           "Largest magnitude of an input, which decides the input's type.");
+  v.list(
+      "stages", p.stages.size(), [&](size_t n) { p.stages.resize(n); },
+      [&](RecordVisitor& r, size_t i) { describe(r, p.stages[i]); },
+      "Stages with types of their own.");
+}
+
+Json write_trained_precision(const TrainedPrecision& p) {
+  TrainedPrecision copy = p;
+  return write_record([&](RecordVisitor& v) { describe(v, copy); });
+}
+
+TrainedPrecision read_trained_precision(const Json& json, const std::string& source) {
+  TrainedPrecision p;
+  read_record(
+      json, source, [&](RecordVisitor& v) { describe(v, p); }, "/precision");
+  p.precision(source);
+  return p;
+}
+
+Precision TrainedPrecision::precision(const std::string& where) const {
+  Precision result(type_of(activations, *this, where));
+  result.weights = type_of(weights, *this, where);
+  result.trained = is_trained;
+  for (const StageTypes& s : stages) {
+    Precision::Exception& exception = result.stages[s.stage];
+    if (!s.weights.empty()) exception.weight = type_of(s.weights, *this, where);
+    if (!s.activations.empty()) exception.activation = type_of(s.activations, *this, where);
+  }
+  return result;
+}
+
+std::string TrainedPrecision::text() const {
+  std::string text = weights == activations
+                         ? weights
+                         : fmt::format("weights {}, activations {}", weights, activations);
+  if (!stages.empty()) text += fmt::format(", {} stages with types of their own", stages.size());
+  return text;
+}
+
+Plan plan_trained(const Lowered& lowered, const TrainedPrecision& trained, int64_t token_bits) {
+  return plan(lowered, trained.layout, trained.precision(lowered.graph().name),
+              trained.input_magnitude, token_bits);
+}
+
+void verify_trained(const Plan& plan, const std::optional<Witness>& witness,
+                    const std::string& where) {
+  if (!witness || witness->quantised.size() == 0) return;
+  const Shape &in = witness->inputs.shape(), &out = witness->quantised.shape();
+  if (in.empty() || out.empty() || in[0] != out[0] || in[0] < 1 ||
+      witness->inputs.dtype() != DType::F32 || witness->quantised.dtype() != DType::F64) {
+    fail(ErrorKind::Data,
+         "{}: expected a float64 output for each of the witness's {} inputs, got {}", where,
+         in.empty() ? 0 : in[0], tensors::to_string(out));
+  }
+  const auto inputs = witness->inputs.as<float>();
+  const auto expected = witness->quantised.as<double>();
+  const auto count = static_cast<size_t>(witness->inputs.shape().at(0));
+  const size_t size = inputs.size() / count, row = expected.size() / count;
+  const IntegerEmulator emulator(plan.graph());
+  for (size_t i = 0; i < count; ++i) {
+    const auto image = inputs.subspan(i * size, size);
+    const std::vector<double> logits =
+        emulator.run(std::vector<double>(image.begin(), image.end())).logits;
+    if (logits.size() != row)
+      fail(ErrorKind::Data, "{}: {} logits, the witness has {}", where, logits.size(), row);
+    for (size_t k = 0; k < row; ++k) {
+      if (logits[k] == expected[i * row + k]) continue;
+      fail(ErrorKind::Mismatch,
+           "{} does not compute in integers what was trained ({}): input {}, logit {} is {:.9g}, "
+           "expected {:.9g}, bit for bit; the checkpoint's types, weights and witness do not "
+           "belong together",
+           where, witness->source, i, k, logits[k], expected[i * row + k]);
+    }
+  }
+}
+
+}  // namespace tailor::design

@@ -1,0 +1,138 @@
+#include "tailor/run/quantization.h"
+
+#include <algorithm>
+
+#include "tailor/core/strings.h"
+
+namespace tailor::run {
+namespace {
+
+const std::string& either(const std::string& own, const std::string& general) {
+  return own.empty() ? general : own;
+}
+
+void check_types(const std::string& text, const std::string& pointer, const std::string& source) {
+  if (text.empty()) return;
+  try {
+    parse_precision(text, pointer);
+  } catch (const Error& e) {
+    fail(ErrorKind::Config, "config: {} in {}", e.what(), source);
+  }
+}
+
+/// Convolutions and linear layers, from the input.
+std::vector<std::string> layers_with_weights(const Network& network) {
+  std::vector<std::string> names;
+  for (const PlacedLayer& layer : placed_layers(network)) {
+    if (layer.as<ConvLayer>() || layer.as<LinearLayer>()) names.push_back(layer.name);
+  }
+  return names;
+}
+
+}  // namespace
+
+void describe(RecordVisitor& v, QuantizationConfig& c) {
+  v.text("precision", c.precision,
+         "W,I of weights and activations: W bits, I of them before the point. Rounding, overflow "
+         "and layout are those of export.");
+  v.text("weights", c.weights, "W,I of weights; empty: precision.");
+  v.text("activations", c.activations, "W,I of what stages write; empty: precision.");
+  v.text("first", c.first, "W,I of the first convolution's weights; empty: as all others.");
+  v.text("last", c.last,
+         "W,I of the weights of the last layer, whose logits are never rounded; empty: as all "
+         "others.");
+  v.list(
+      "stages", c.stages.size(), [&](size_t n) { c.stages.resize(n); },
+      [&](RecordVisitor& r, size_t i) { describe(r, c.stages[i]); },
+      "Exceptions, stage by stage. Streams of different types are added exactly, at full width.");
+  v.enumeration(
+      "from", c.from,
+      "From which epoch on the network is trained quantised: start (the paper); altering: "
+      "from the first alteration's; after: once the last alteration's alpha epochs are "
+      "over. Before, it is trained in floating point.");
+  v.optional_integer("first_epoch", c.first_epoch, 0, 1000000,
+                     "That epoch itself. null: see from.");
+  v.optional_integer(
+      "freeze_statistics", c.freeze_statistics, 0, 1000000,
+      "Epoch from which the batch norms' running statistics stay as they are and are folded in "
+      "training as in hardware, so that every step trains the very network that is exported. null: "
+      "training normalises by each batch until the end.");
+}
+
+void verify_config(const QuantizationConfig& c, const ExportConfig& exporting,
+                   const std::string& source) {
+  check_types(c.precision, "/quantization/precision", source);
+  check_types(c.weights, "/quantization/weights", source);
+  check_types(c.activations, "/quantization/activations", source);
+  check_types(c.first, "/quantization/first", source);
+  check_types(c.last, "/quantization/last", source);
+  for (size_t i = 0; i < c.stages.size(); ++i) {
+    const std::string at = fmt::format("/quantization/stages/{}", i);
+    check_types(c.stages[i].weights, at + "/weights", source);
+    check_types(c.stages[i].activations, at + "/activations", source);
+  }
+  if (exporting.overflow == Overflow::WrapSm) {
+    fail_config("/export/overflow", "another one with /quantization: no gradient is known for it",
+                "\"wrap_sm\"", source);
+  }
+}
+
+TrainedPrecision resolve_precision(const QuantizationConfig& c, const ExportConfig& exporting,
+                                   const Network& network, double input_magnitude,
+                                   const std::string& source) {
+  TrainedPrecision p;
+  p.weights = either(c.weights, c.precision);
+  p.activations = either(c.activations, c.precision);
+  p.rounding = exporting.rounding, p.overflow = exporting.overflow;
+  p.layout = exporting.layout;
+  p.input_magnitude = input_magnitude;
+  p.stages = c.stages;
+  const std::vector<std::string> names = layers_with_weights(network);
+  for (size_t i = 0; i < c.stages.size(); ++i) {
+    const std::string& stage = c.stages[i].stage;
+    if (stage == "input" || std::find(names.begin(), names.end(), stage) != names.end()) continue;
+    fail_config(fmt::format("/quantization/stages/{}/stage", i),
+                fmt::format("a convolution or linear layer of {}, or input", network.name),
+                fmt::format("\"{}\"{}", stage, did_you_mean(stage, names)), source);
+  }
+  auto set_weights = [&](const std::string& stage, const std::string& types) {
+    if (types.empty()) return;
+    const auto at = std::find_if(p.stages.begin(), p.stages.end(),
+                                 [&](const StageTypes& s) { return s.stage == stage; });
+    if (at == p.stages.end()) {
+      p.stages.push_back({stage, types, ""});
+    } else if (at->weights.empty()) {  // who names the stage has the last word
+      at->weights = types;
+    }
+  };
+  if (!names.empty()) set_weights(names.front(), c.first);
+  if (!names.empty()) set_weights(names.back(), c.last);
+  return p;
+}
+
+int64_t quantized_from(const QuantizationConfig& c, const SurgeryConfig& surgery,
+                       const std::vector<PlannedEdit>& edits, int64_t epochs,
+                       const std::string& source) {
+  int64_t epoch = 0;
+  if (c.from == QuantizeFrom::Altering && !edits.empty()) epoch = edits.front().epoch;
+  if (c.from == QuantizeFrom::After) epoch = settled_epoch(surgery, edits);
+  if (c.first_epoch) epoch = *c.first_epoch;
+  if (epoch >= epochs) {
+    fail_config(c.first_epoch ? "/quantization/first_epoch" : "/quantization/from",
+                fmt::format("an epoch before the end, of {} epochs", epochs),
+                c.first_epoch ? std::to_string(epoch)
+                              : fmt::format("\"{}\", which is epoch {}", to_string(c.from), epoch),
+                source);
+  }
+  return epoch;
+}
+
+ExportConfig with_precision(ExportConfig exporting, const TrainedPrecision& trained) {
+  exporting.precision = trained.activations;
+  exporting.rounding = trained.rounding, exporting.overflow = trained.overflow;
+  exporting.layout = trained.layout;
+  exporting.trained = std::make_shared<TrainedPrecision>(trained);
+  return exporting;
+}
+
+}  // namespace tailor::run

@@ -1,0 +1,92 @@
+// Quantised training from the command line to the compiled project: nobody repeats the precision,
+// and everybody who is asked gives the same answers.
+#include "cli/torch/train_cli.h"
+
+namespace tailor::test {
+namespace {
+
+struct QuantisedCli : public TrainCli {
+  /// The answer of a command with --json; what is said before it goes to `said`.
+  Json answer(std::vector<std::string> arguments, std::string* said = nullptr) {
+    arguments.emplace_back("--json");
+    const ProcessResult r = run(std::move(arguments));
+    EXPECT_EQ(r.status, 0) << r.output;
+    const size_t begin = r.output.find("{\n");
+    if (said) *said = r.output.substr(0, begin);
+    return Json::parse(r.output.substr(begin), "answer");
+  }
+};
+
+TEST_F(QuantisedCli, WhatIsTrainedIsWhatIsEvaluatedExportedAndCompiled) {
+  const ProcessResult trained =
+      run({"train", "--config", "tiny.json", "--set", "surgery.kind=shorten", "--set",
+           "quantization.precision=8,3", "--set", "quantization.from=altering", "--set",
+           "quantization.freeze_statistics=5", "--output", "runs/q"});
+  ASSERT_EQ(trained.status, 0) << trained.output;
+  testing::expect_words(trained.output, {"epoch 1: quantised to 8,3; validation"});
+
+  const std::vector<std::string> evaluate = {"evaluate", "--checkpoint", "runs/q/last.ckpt"};
+  auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), evaluate.begin(), evaluate.end());
+    return more;
+  };
+  const Json quantised = answer(evaluate), emulated = answer(with({"--backend", "emulator"}));
+  EXPECT_EQ(quantised.at("accuracy"),
+            Json(summary("runs/q").at("last").at("test_accuracy").as_number()));
+  for (const char* same : {"accuracy", "confusion"})
+    EXPECT_EQ(quantised.at(same), emulated.at(same)) << same;
+  EXPECT_DOUBLE_EQ(quantised.at("loss").as_number(), emulated.at("loss").as_number());
+  EXPECT_EQ(emulated.at("type"), Json("ap_fixed<8,3,AP_RND,AP_SAT>"));
+
+  // Another precision is another network, and that is said.
+  std::string said;
+  const Json other = answer(with({"--backend", "emulator", "--precision", "16,6"}), &said);
+  EXPECT_EQ(other.at("type"), Json("ap_fixed<16,6,AP_RND,AP_SAT>"));
+  testing::expect_words(said, {"was trained at 8,3, rnd, sat, fused; at 16,6, rnd, sat, fused it "
+                               "is another one"});
+  answer(with({"--backend", "emulator", "--precision", "8,3"}), &said);
+  EXPECT_EQ(said.find("another one"), std::string::npos) << said;
+
+  const Json exported =
+      answer({"export", "--checkpoint", "runs/q/last.ckpt", "--output", "project"});
+  EXPECT_EQ(exported.at("type"), Json("ap_fixed<8,3,AP_RND,AP_SAT>"));
+  const ProcessResult checked = run({"check", "project"});
+  EXPECT_EQ(checked.status, 0) << checked.output;
+  // The project's own graph knows its types too.
+  const Json again =
+      answer({"export", "--graph", "project/graph.safetensors", "--output", "again"});
+  EXPECT_EQ(again.at("type"), exported.at("type"));
+  EXPECT_EQ(read_file(file("again/firmware/weights/fc.h")),
+            read_file(file("project/firmware/weights/fc.h")));
+  testing::expect_words(run({"inspect", "runs/q"}).output, {"quantised to 8,3"});
+}
+
+TEST_F(QuantisedCli, CalibratedTypesAreWhatPrecisionTakes) {
+  const ProcessResult trained = run({"train", "--config", "tiny.json", "--output", "runs/a"});
+  ASSERT_EQ(trained.status, 0) << trained.output;
+  const ProcessResult table = run({"calibrate", "--checkpoint", "runs/a/last.ckpt", "--bits", "7",
+                                   "--training-images", "5", "--output", "types.json"});
+  ASSERT_EQ(table.status, 0) << table.output;
+  testing::expect_words(table.output, {"stage2.block0.conv1", "logits", "by 5 training images of",
+                                       "--precision types.json"});
+  expect_failure(2, {"types.json: it exists already"},
+                 {"calibrate", "--checkpoint", "runs/a/last.ckpt", "--output", "types.json"});
+  const std::vector<std::string> evaluate = {"evaluate",  "--checkpoint", "runs/a/last.ckpt",
+                                             "--backend", "emulator",     "--precision",
+                                             "types.json"};
+  EXPECT_NEAR(answer(evaluate).at("accuracy").as_number(),
+              summary("runs/a").at("last").at("test_accuracy").as_number(), 20);
+  std::vector<std::string> with_mode = evaluate;
+  with_mode.insert(with_mode.end(), {"--rounding", "trn"});
+  expect_failure(2, {"--precision types.json: the file says rounding"}, with_mode);
+  answer({"export", "--checkpoint", "runs/a/last.ckpt", "--precision", "types.json", "--output",
+          "project"});
+  const ProcessResult checked = run({"check", "project"});
+  EXPECT_EQ(checked.status, 0) << checked.output;
+  write_file(file("bad.json"), R"({"weights": "8", "stages": []})");
+  expect_failure(2, {"bad.json", "expected W,I"},
+                 {"export", "--checkpoint", "runs/a/last.ckpt", "--precision", "bad.json"});
+}
+
+}  // namespace
+}  // namespace tailor::test

@@ -1,0 +1,85 @@
+// Types by data: the point stands where rounding and saturating cost least, and a network whose
+// stages differ in size loses less than with one type for all.
+#include "tailor/design/calibrate.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "support/expect_error.h"
+#include "support/networks.h"
+#include "support/rooms.h"
+#include "tailor/emulate/float64.h"
+#include "tailor/emulate/integer.h"
+
+namespace tailor::test::calibrate_test {
+namespace {
+
+std::vector<std::vector<double>> some_images(const MapShape& shape, int64_t first, int64_t n) {
+  std::vector<std::vector<double>> images;
+  for (int64_t i = first; i < first + n; ++i) images.push_back(testing::random_image(shape, i));
+  return images;
+}
+
+double error_of(const Lowered& lowered, const Precision& precision) {
+  const Plan typed = design::plan(lowered, Layout::Fused, precision, 2.1);
+  const IntegerEmulator integers(typed.graph());
+  const Float64Emulator exact(lowered.graph());
+  double squares = 0;
+  for (const auto& image : some_images(lowered.graph().input_shape(), 50, 6)) {
+    const auto expected = exact.run(image), got = integers.run(image).logits;
+    for (size_t k = 0; k < expected.size(); ++k) squares += std::pow(got[k] - expected[k], 2);
+  }
+  return std::sqrt(squares);
+}
+
+/// Stage by stage the weights are of another size.
+Lowered uneven_network() {
+  const Network network = testing::small_network();
+  TensorMap tensors = testing::random_tensors(network, 4);
+  for (float& v : tensors.at("stem.bn1.weight").as<float>()) v *= 6;
+  for (float& v : tensors.at("stage2.block0.bn1.weight").as<float>()) v *= 0.1F;
+  return lower(network, tensors, "test");
+}
+
+TEST(Calibrate, LosesLessThanOneTypeForAll) {
+  const Lowered lowered = uneven_network();
+  const auto images = some_images(lowered.graph().input_shape(), 0, 4);
+  const TypeCalibration c = calibrate(lowered, Layout::Fused, 8, 8, 2.1, images);
+  ASSERT_EQ(c.types.stages.size(), c.stages.size());
+  const double calibrated = error_of(lowered, c.types.precision("test"));
+  for (int integer = 2; integer <= 6; ++integer)
+    EXPECT_LT(calibrated, 0.8 * error_of(lowered, FixedType{8, integer})) << integer;
+}
+
+TEST(Calibrate, SaysWhatEachStageHasAndWhatItSaturates) {
+  const Lowered lowered = uneven_network();
+  const auto images = some_images(lowered.graph().input_shape(), 0, 4);
+  const TypeCalibration c = calibrate(lowered, Layout::Fused, 6, 8, 2.1, images);
+  for (size_t i = 0; i < c.stages.size(); ++i) {
+    const StageRange& s = c.stages[i];
+    const StageTypes& t = c.types.stages[i];
+    EXPECT_EQ(t.weights, fmt::format("6,{}", s.weight_integer)) << s.stage;
+    EXPECT_GT(s.largest_weight, 0) << s.stage;
+    // Where nothing saturates, the type holds the largest value.
+    EXPECT_TRUE(s.saturated_frac > 0 || s.largest <= std::ldexp(1.0, s.integer - 1)) << s.stage;
+    EXPECT_LT(s.saturated_frac, 0.2) << s.stage;
+  }
+  EXPECT_EQ(c.stages.front().stage, "stem.conv1");
+  EXPECT_GT(c.stages.front().integer, 3);
+  EXPECT_EQ(c.types.stages.back().activations, "");  // logits
+  const TrainedPrecision read = read_trained_precision(write_trained_precision(c.types), "file");
+  EXPECT_EQ(write_trained_precision(read), write_trained_precision(c.types));
+}
+
+TEST(Calibrate, NeedsImagesAndBits) {
+  const Lowered lowered = uneven_network();
+  testing::expect_error(ErrorKind::Usage, {"at least one image"},
+                        [&] { calibrate(lowered, Layout::Fused, 8, 8, 2.1, {}); });
+  const auto images = some_images(lowered.graph().input_shape(), 0, 1);
+  testing::expect_error(ErrorKind::Usage, {"2 to 16 bits, got 1"},
+                        [&] { calibrate(lowered, Layout::Fused, 1, 8, 2.1, images); });
+}
+
+}  // namespace
+}  // namespace tailor::test::calibrate_test

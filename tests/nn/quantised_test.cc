@@ -1,0 +1,391 @@
+// Fake quantisation against the fixed-point types themselves, a quantised network against the
+// integer emulator of its design, and its gradients against those of the network without casts.
+#include "tailor/nn/quantised.h"
+#include "support/rooms.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/cross_entropy_loss.h>
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/tensor.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "nn/cast.h"
+#include "support/expect_error.h"
+#include "support/networks.h"
+#include "tailor/core/files.h"
+#include "tailor/core/json.h"
+#include "tailor/design/lower.h"
+#include "tailor/emulate/integer.h"
+#include "tailor/nn/model.h"
+
+namespace tailor::test::quantised_test {
+namespace {
+
+using testing::Surgery;
+
+std::vector<FixedType> castable_types() {
+  std::vector<FixedType> types;
+  for (const auto& [width, integer] : {std::pair(8, 3), {6, 2}, {5, 5}, {4, 1}, {2, 1}}) {
+    for (size_t r = 0; r < enumerator_names<Rounding>().size(); ++r) {
+      for (Overflow o : {Overflow::Sat, Overflow::SatZero, Overflow::SatSym, Overflow::Wrap}) {
+        FixedType type{width, integer};
+        type.rounding = static_cast<Rounding>(r), type.overflow = o;
+        types.push_back(type);
+      }
+    }
+  }
+  return types;
+}
+
+/// Halves, what lies beside them, both ends and beyond.
+std::vector<double> interesting_values(const FixedType& type) {
+  std::vector<double> values;
+  for (int64_t raw = 2 * type.min_raw() - 3; raw <= 2 * type.max_raw() + 3; ++raw) {
+    for (double part : {0.0, 0.25, 0.5, 0.75})
+      values.push_back((static_cast<double>(raw) + part) * type.step());
+    const double half = (static_cast<double>(raw) + 0.5) * type.step();
+    values.push_back(std::nextafter(half, -HUGE_VAL));
+    values.push_back(std::nextafter(half, HUGE_VAL));
+  }
+  return values;
+}
+
+TEST(Cast, GivesWhatTheTypeGivesInEveryMode) {
+  at::NoGradGuard no_grad;
+  for (const FixedType& type : castable_types()) {
+    const std::vector<double> values = interesting_values(type);
+    const at::Tensor y = cast(at::tensor(values, at::kDouble), type);
+    const auto* got = y.data_ptr<double>();
+    for (size_t i = 0; i < values.size(); ++i) {
+      ASSERT_EQ(got[i], type.to_double(quantise(values[i], type)))
+          << values[i] << " to " << to_string(type);
+    }
+  }
+}
+
+TEST(Cast, IsTheSameOnTheHostAndByOperations) {
+  at::NoGradGuard no_grad;
+  for (const FixedType& type : castable_types()) {
+    if (type.rounding != Rounding::Rnd) continue;
+    if (type.overflow != Overflow::Sat && type.overflow != Overflow::SatSym) continue;
+    std::vector<float> values;
+    for (double v : interesting_values(type)) {
+      const double quarters = v * 4 / type.step();
+      if (quarters == std::floor(quarters)) values.push_back(static_cast<float>(v));
+    }
+    const at::Tensor x = at::tensor(values, at::kFloat);
+    for (bool relu : {false, true}) {
+      at::Tensor host_mask, mask;
+      const at::Tensor host = cast_on_host(x, type, relu, &host_mask),
+                       device = cast_on_device(x, type, relu, &mask);
+      EXPECT_TRUE(host.equal(device)) << to_string(type) << relu;
+      EXPECT_TRUE(host_mask.equal(mask)) << to_string(type) << relu;
+    }
+  }
+}
+
+TEST(Cast, PassesTheGradientWhereNothingSaturates) {
+  FixedType type{4, 2};  // -2 to 1.75 in quarters
+  const std::vector<float> values = {-2.2F, -2.1F, -1, 0, 0.3F, 1.8F, 1.9F, 30};
+  for (bool relu : {false, true}) {
+    at::Tensor x = at::tensor(values, at::kFloat).set_requires_grad(true);
+    cast(x, type, relu).sum().backward();
+    const at::Tensor expected = at::tensor(relu ? std::vector<float>{0, 0, 0, 0, 1, 1, 0, 0}
+                                                : std::vector<float>{0, 1, 1, 1, 1, 1, 0, 0},
+                                           at::kFloat);
+    EXPECT_TRUE(x.grad().equal(expected)) << relu;
+  }
+  type.overflow = Overflow::Wrap;
+  at::Tensor x = at::tensor(values, at::kFloat).set_requires_grad(true);
+  cast(x, type).sum().backward();
+  EXPECT_TRUE(x.grad().eq(1).all().item<bool>());
+}
+
+TEST(Cast, KeepsWhatIsNoNumber) {
+  at::NoGradGuard no_grad;
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const at::Tensor x = at::tensor({nan, 1.0F}, at::kFloat);
+  for (bool relu : {false, true}) EXPECT_TRUE(std::isnan(cast(x, {8, 3}, relu)[0].item<float>()));
+  FixedType unknown{8, 3};
+  unknown.overflow = Overflow::WrapSm;
+  testing::expect_error(ErrorKind::Unsupported, {"AP_WRAP_SM", "use sat or wrap"},
+                        [&] { cast(x, unknown); });
+}
+
+at::Tensor random_batch(const MapShape& shape, int64_t n) {
+  std::vector<float> all;
+  for (int64_t i = 0; i < n; ++i) {
+    for (double v : testing::random_image(shape, i)) all.push_back(static_cast<float>(v));
+  }
+  return at::tensor(all, at::kFloat)
+      .reshape({n, shape.height, shape.width, shape.channels})
+      .permute({0, 3, 1, 2})
+      .contiguous(at::MemoryFormat::ChannelsLast);
+}
+
+TrainedPrecision types(const std::string& weights, const std::string& activations,
+                       Layout layout = Layout::Fused) {
+  TrainedPrecision p;
+  p.weights = weights, p.activations = activations;
+  p.layout = layout;
+  p.input_magnitude = 2.1;
+  return p;
+}
+
+/// The most bits that a stage sums in.
+int widest_sum(const Graph& design) {
+  int widest = 0;
+  for (const Node& node : design.nodes) {
+    if (node.hardware.accumulator) widest = std::max(widest, node.hardware.accumulator->width);
+  }
+  return widest;
+}
+
+/// The network in LibTorch, in float64 and in float32, against the integers of its design.
+void expect_integers(const Network& network, const TrainedPrecision& trained, int64_t seed = 5) {
+  const TensorMap tensors = testing::random_tensors(network, seed);
+  const Plan plan = plan_trained(lower(network, tensors, "test"), trained);
+  const IntegerEmulator emulator(plan.graph());
+  Model model(network, tensors);
+  model.quantise(trained);
+  at::NoGradGuard no_grad;
+  const at::Tensor x = random_batch(network.input, 3);
+  const at::Tensor exact = model.forward_exactly(x).flatten(1),
+                   fast = model.forward(x, /*training=*/false).flatten(1);
+  const bool fits_float32 = widest_sum(plan.graph()) <= 24;
+  const double step = plan.graph().value(plan.graph().output()).type->step();
+  for (int64_t i = 0; i < 3; ++i) {
+    std::vector<double> image;
+    for (double v : testing::random_image(network.input, i)) image.push_back(static_cast<float>(v));
+    const std::vector<double> expected = emulator.run(image).logits;
+    ASSERT_EQ(exact.size(1), static_cast<int64_t>(expected.size()));
+    for (size_t k = 0; k < expected.size(); ++k) {
+      const auto at = static_cast<int64_t>(k);
+      EXPECT_EQ(exact[i][at].item<double>(), expected[k]) << "input " << i << ", output " << k;
+      const double difference = std::abs(fast[i][at].item<double>() - expected[k]);
+      EXPECT_LE(difference, fits_float32 ? 0 : 1 + step) << "input " << i << ", output " << k;
+    }
+  }
+}
+
+TEST(Quantised, IsBitForBitWhatTheIntegersComputeWhereverASkipMayBe) {
+  for (Layout layout : {Layout::Fused, Layout::Stock}) {
+    for (const testing::Variant& v : testing::all_variants()) {
+      SCOPED_TRACE(v.name() + to_string(layout));
+      Network network = testing::small_network(v.join, v.shortcut);
+      testing::alter(network, v.surgery);
+      expect_integers(network, types("8,3", "8,3", layout));
+      expect_integers(network, types("6,2", "7,3", layout));
+    }
+  }
+}
+
+/// In float64 all of 16 bits is exact; float32 rounds sums of more than 24 bits, so that now and
+/// then a value falls on the other side of a cast.
+TEST(Quantised, IsExactAtSixteenBitsToo) {
+  Network network = testing::small_network();
+  expect_integers(network, types("16,6", "16,6"));
+  testing::alter(network, Surgery::Shortened);
+  expect_integers(network, types("16,4", "12,5"));
+  // Weights that hold no 1: an identity does not fold.
+  expect_integers(network, types("6,1", "8,3"));
+}
+
+TEST(Quantised, StagesHaveTypesOfTheirOwn) {
+  Network network = testing::small_network();
+  testing::alter(network, Surgery::Mixed);
+  TrainedPrecision p = types("6,2", "8,3");
+  p.stages = {{"stem.conv1", "8,2", ""}, {"stage2.block0.conv1", "", "6,3"}, {"fc", "8,1", ""}};
+  expect_integers(network, p);
+}
+
+TEST(Quantised, ModesAreThoseOfTheExport) {
+  const Network network = testing::small_network();
+  for (Rounding rounding : {Rounding::Trn, Rounding::RndConv}) {
+    for (Overflow overflow : {Overflow::SatZero, Overflow::Wrap}) {
+      TrainedPrecision p = types("8,3", "8,4");
+      p.rounding = rounding, p.overflow = overflow;
+      expect_integers(network, p);
+    }
+  }
+}
+
+TEST(Quantised, RandomNetworks) {
+  int64_t compared = 0;
+  for (int64_t seed = 0; seed < 60; ++seed) {
+    const Network network = testing::random_network(seed);
+    SCOPED_TRACE(network.name);
+    TrainedPrecision p = types(seed % 3 == 0 ? "5,2" : "8,3", seed % 2 == 0 ? "8,3" : "7,4");
+    try {  // what cannot be a design has an error of its own
+      plan_trained(lower(network, testing::random_tensors(network, seed), "test"), p);
+    } catch (const Error& e) {
+      EXPECT_EQ(e.kind(), ErrorKind::Unsupported) << e.what();
+      EXPECT_THROW(QuantisedForm(network, p), Error);
+      continue;
+    }
+    expect_integers(network, p, seed);
+    ++compared;
+  }
+  EXPECT_GE(compared, 40);
+}
+
+TEST(Quantised, ANetworkThatMasksIsRefused) {
+  Network network = testing::small_network();
+  network.masks_padding = true;
+  testing::expect_error(ErrorKind::Unsupported, {"masks", "/quantization"},
+                        [&] { QuantisedForm(network, types("8,3", "8,3")); });
+}
+
+struct Gradients {
+  at::Tensor logits;
+  TensorMap statistics;
+  std::map<std::string, at::Tensor> of;
+};
+
+Gradients gradients(Model& model, const at::Tensor& x, bool training) {
+  const at::Tensor labels = at::tensor({3, 0, 6, 3, 1}, at::kLong);
+  Gradients g;
+  g.logits = model.forward(x, training);
+  model.parameters().zero_gradients();
+  at::cross_entropy_loss(g.logits, labels).backward();
+  g.logits = g.logits.detach();
+  for (const ParameterRange& range : model.parameters().ranges)
+    g.of[range.name] = range.view(model.parameters().gradients).clone();
+  for (const auto& [name, tensor] : model.tensors()) {
+    if (name.find("running") != std::string::npos) g.statistics[name] = tensor;
+  }
+  return g;
+}
+
+/// With types so fine that casts change nothing, a quantised network is the network: straight
+/// through means exactly that.
+TEST(Quantised, GradientsAreThoseOfTheNetworkWhereCastsAreFine) {
+  for (Surgery surgery : {Surgery::Traditional, Surgery::Shortened, Surgery::Mixed}) {
+    for (bool frozen : {false, true}) {
+      SCOPED_TRACE(std::string(to_string(surgery)) + (frozen ? ", folded" : ", batch"));
+      Network network = testing::small_network();
+      testing::alter(network, surgery);
+      const TensorMap tensors = testing::random_tensors(network, 7);
+      Model plain(network, tensors), quantised(network, tensors);
+      TrainedPrecision fine = types("24,6", "24,6");
+      quantised.quantise(fine);
+      quantised.freeze_statistics(frozen);
+      const at::Tensor x = random_batch(network.input, 5);
+      const Gradients expected = gradients(plain, x, /*training=*/!frozen),
+                      got = gradients(quantised, x, /*training=*/true);
+      EXPECT_TRUE(got.logits.allclose(expected.logits, 1e-3, 1e-3));
+      for (const auto& [name, gradient] : expected.of) {
+        const double difference = got.of.at(name).sub(gradient).abs().max().item<double>(),
+                     size = gradient.abs().max().item<double>();
+        EXPECT_LE(difference, 2e-3 * size + 1e-4) << name;
+      }
+      for (const auto& [name, tensor] : expected.statistics) {
+        const auto a = tensor.as<float>(), b = got.statistics.at(name).as<float>();
+        for (size_t i = 0; i < a.size(); ++i) EXPECT_NEAR(a[i], b[i], 1e-3) << name;
+      }
+    }
+  }
+}
+
+std::vector<float> floats(const Json& json) {
+  std::vector<float> values;
+  for (const Json& v : json.as_array()) values.push_back(static_cast<float>(v.as_number()));
+  return values;
+}
+
+/// quantised_peer.py computes it with PyTorch alone, from the definition.
+TEST(Quantised, LogitsAndGradientsAreThoseOfPyTorch) {
+  const std::string file = path_join(TAILOR_TEST_SOURCE, "nn/quantised_peer.json");
+  const Json peer = Json::parse(read_file(file), file);
+  const Network network = read_network(Json::parse(R"({
+    "name": "peer", "input": {"channels": 2, "height": 4, "width": 8}, "classes": 3,
+    "blocks": [
+      {"id": "stem", "stages": [{"out_channels": 3}]},
+      {"id": "b", "stages": [{"out_channels": 3}], "skips": [{"from": 0, "to": 1}]},
+      {"id": "c", "stages": [{"out_channels": 4, "stride": 2}],
+       "skips": [{"from": 0, "to": 1, "kind": "projection"}]}]})",
+                                                   "peer"),
+                                       "peer");
+  TensorMap tensors;
+  for (const TensorSpec& spec : tensor_specs(network))
+    tensors.emplace(spec.name, Tensor::from(spec.shape, floats(peer.at("tensors").at(spec.name))));
+  Model model(network, tensors);
+  model.quantise(types("6,2", "7,3"));
+  model.freeze_statistics(true);
+  std::vector<float> pixels = floats(peer.at("inputs"));
+  const at::Tensor x = at::from_blob(pixels.data(), {2, 2, 4, 8}, at::kFloat)
+                           .contiguous(at::MemoryFormat::ChannelsLast);
+  const at::Tensor logits = model.forward(x, /*training=*/true);
+  at::cross_entropy_loss(logits, at::tensor({2, 0}, at::kLong)).backward();
+  const std::vector<float> expected = floats(peer.at("logits"));
+  const at::Tensor got = logits.detach().flatten();
+  for (size_t k = 0; k < expected.size(); ++k)
+    EXPECT_EQ(got[static_cast<int64_t>(k)].item<float>(), expected[k]) << k;
+  for (const ParameterRange& range : model.parameters().ranges) {
+    const at::Tensor gradient = range.view(model.parameters().gradients).flatten();
+    const std::vector<float> theirs = floats(peer.at("gradients").at(range.name));
+    ASSERT_EQ(gradient.numel(), static_cast<int64_t>(theirs.size())) << range.name;
+    for (size_t i = 0; i < theirs.size(); ++i)
+      EXPECT_NEAR(gradient[static_cast<int64_t>(i)].item<float>(), theirs[i], 2e-6)
+          << range.name << " " << i;
+  }
+}
+
+TEST(Quantised, FrozenStatisticsStayAndOthersMove) {
+  const Network network = testing::small_network();
+  const TensorMap tensors = testing::random_tensors(network, 7);
+  for (bool frozen : {false, true}) {
+    Model model(network, tensors);
+    model.quantise(types("8,3", "8,3"));
+    model.freeze_statistics(frozen);
+    const at::Tensor x = random_batch(network.input, 5);
+    const Gradients g = gradients(model, x, true);
+    for (const auto& [name, tensor] : g.statistics)
+      EXPECT_EQ(tensor == tensors.at(name), frozen) << name;
+    at::NoGradGuard no_grad;
+    EXPECT_EQ(g.logits.equal(model.forward(x, false)), frozen);
+    model.absorb_statistics(x, 1.0);
+    EXPECT_FALSE(model.tensors().at("stem.bn1.running_mean") ==
+                 tensors.at("stem.bn1.running_mean"));
+  }
+}
+
+/// A batch norm whose gamma is 0, as new projections begin: nothing is divided by it.
+TEST(Quantised, AScaleOfZeroLearns) {
+  Network network = testing::small_network();
+  TensorMap tensors = testing::random_tensors(network, 7);
+  for (float& v : tensors.at("stage2.block0.skip.bn.weight").as<float>()) v = 0;
+  Model model(network, tensors);
+  model.quantise(types("8,3", "8,3"));
+  const Gradients g = gradients(model, random_batch(network.input, 5), true);
+  EXPECT_GT(g.of.at("stage2.block0.skip.bn.weight").abs().max().item<double>(), 0);
+  for (const auto& [name, gradient] : g.of)
+    EXPECT_TRUE(gradient.isfinite().all().item<bool>()) << name;
+}
+
+TEST(Quantised, StaysSoThroughAnAlteration) {
+  Network network = testing::small_network();
+  const TensorMap tensors = testing::random_tensors(network, 7);
+  const TrainedPrecision p = types("8,3", "8,3");
+  Model model(network, tensors);
+  model.quantise(p);
+  const Alteration alteration =
+      apply_alteration(network, "stage2.block0.skip", AlterationKind::Shorten);
+  model.alter(network, added_tensors(alteration, network, 1));
+  ASSERT_NE(model.trained(), nullptr);
+  at::NoGradGuard no_grad;
+  const at::Tensor x = random_batch(network.input, 1);
+  const IntegerEmulator emulator(plan_trained(lower(network, model.tensors(), "test"), p).graph());
+  std::vector<double> image;
+  for (double v : testing::random_image(network.input, 0)) image.push_back(static_cast<float>(v));
+  const std::vector<double> expected = emulator.run(image).logits;
+  for (size_t k = 0; k < expected.size(); ++k)
+    EXPECT_EQ(model.forward(x, false)[0][static_cast<int64_t>(k)].item<double>(), expected[k]);
+}
+
+}  // namespace
+}  // namespace tailor::test::quantised_test

@@ -1,0 +1,182 @@
+// Quantised training: resumed it is the run that was not interrupted, and its checkpoint says what
+// the integers of its export compute, bit for bit.
+#include "support/rooms.h"
+#include "tailor/train/trainer.h"
+
+#include <gtest/gtest.h>
+
+#include <csignal>
+
+#include "support/expect_error.h"
+#include "support/records.h"
+#include "tailor/core/files.h"
+#include "tailor/core/interrupt.h"
+#include "tailor/core/strings.h"
+#include "tailor/data/batch.h"
+#include "tailor/design/lower.h"
+
+namespace tailor::test::quantised_training_test {
+namespace {
+
+RunConfig small_config() {
+  RunConfig c;
+  c.network.depth = 8;
+  c.network.width = 4;
+  c.data.name = "synthetic";
+  c.data.train_size = 120;
+  c.data.validation = 24;
+  c.data.test_size = 30;
+  c.data.augment = {"flip"};
+  c.train.epochs = 5;
+  c.train.batch_size = 32;
+  c.train.optimizer.lr = 0.05;
+  c.runtime.threads = 1;
+  return c;
+}
+
+/// Shortened before the epochs 1, 2 and 3.
+RunConfig student_config(QuantizeFrom from) {
+  RunConfig c = small_config();
+  c.teacher = TeacherConfig();
+  c.surgery.kind = SurgeryKind::Shorten;
+  c.surgery.alpha = 1;
+  c.quantization = QuantizationConfig();
+  c.quantization->from = from;
+  c.quantization->freeze_statistics = 4;
+  return c;
+}
+
+class Interrupter : public Progress {
+ public:
+  explicit Interrupter(int64_t after) : after_(after) {}
+  void begin(const std::string& label, int64_t /*total*/, const std::string& /*unit*/) override {
+    training_ = label.compare(0, 5, "epoch") == 0;
+  }
+  void advance(int64_t /*items*/) override {
+    if (training_ && ++steps_ == after_) set_pending_interrupt(SIGINT);
+  }
+  void place(int64_t /*done*/, int64_t /*after*/) override {}
+  void note(const std::string& /*text*/) override {}
+  void end() override {}
+
+ private:
+  int64_t after_, steps_ = 0;
+  bool training_ = false;
+};
+
+struct Fixture {
+  TemporaryDirectory folder{"tailor-quantised"};
+  RunSpec spec;
+
+  explicit Fixture(const RunConfig& config) {
+    set_torch_threads(1);
+    spec.name = "run";
+    spec.config = config;
+    spec.source = "test";
+    spec.data = open_data(config.data);
+  }
+  std::string path(const std::string& name) const { return path_join(folder.path(), name); }
+  RunResult run(const std::string& name, Progress& progress = null_progress()) {
+    RunFolder f(path(name), false);
+    return train_run(spec, f, progress);
+  }
+  void give_teacher() {
+    RunConfig c = small_config();
+    c.train.epochs = 2;
+    Fixture f(c);
+    spec.teacher = f.run("teacher").last;
+  }
+};
+
+/// What the checkpoint says of itself, in integers; returns its plan.
+Plan verify_checkpoint(const Checkpoint& c) {
+  EXPECT_TRUE(c.precision.has_value());
+  EXPECT_GT(c.witness->quantised.size(), 0);
+  Graph graph = lower(c.network, c.tensors, c.run).take();
+  graph.witness = Witness{c.witness->source, c.witness->inputs, c.witness->outputs};
+  verify_witness(graph, c.run);
+  Plan plan = plan_trained(Lowered(std::move(graph), c.run), *c.precision);
+  verify_trained(plan, Witness{"", c.witness->inputs, {}, c.witness->quantised}, c.run);
+  return plan;
+}
+
+TEST(QuantisedTraining, ResumesBitForBitFromAnyStep) {
+  for (QuantizeFrom from : {QuantizeFrom::Start, QuantizeFrom::Altering, QuantizeFrom::After}) {
+    SCOPED_TRACE(to_string(from));
+    Fixture f(student_config(from));
+    f.give_teacher();
+    const RunResult whole = f.run("whole");
+    verify_checkpoint(whole.last);
+    // 3 steps an epoch: within epochs, at their ends, where quantisation and freezing begin.
+    for (int64_t after : {2, 3, 4, 9, 12, 13}) {
+      const std::string name = fmt::format("cut{}", after);
+      Interrupter interrupter(after);
+      EXPECT_THROW(f.run(name, interrupter), Interrupted) << after;
+      set_pending_interrupt(0);
+      const RunResult resumed = f.run(name);
+      EXPECT_EQ(resumed.last.tensors, whole.last.tensors) << "interrupted after " << after;
+      EXPECT_EQ(resumed.last.slots, whole.last.slots) << after;
+      EXPECT_EQ(testing::read_records(f.path(name + "/metrics.jsonl")),
+                testing::read_records(f.path("whole/metrics.jsonl")))
+          << after;
+    }
+  }
+}
+
+TEST(QuantisedTraining, ACheckpointHasItsTypesAndWhatTheIntegersGive) {
+  RunConfig config = small_config();
+  config.quantization = QuantizationConfig();
+  config.quantization->weights = "6,2";
+  config.quantization->first = config.quantization->last = "8,2";
+  config.quantization->stages = {{"stage2.block0.conv1", "", "7,3"}};
+  config.train.epochs = 2;
+  Fixture f(config);
+  const Checkpoint c = f.run("run").last;
+  ASSERT_TRUE(c.precision.has_value());
+  EXPECT_EQ(c.precision->text(), "weights 6,2, activations 8,3, 3 stages with types of their own");
+  const Plan plan = verify_checkpoint(c);
+  const auto type_of = [&](const std::string& name) {
+    for (const Node& node : plan.graph().nodes) {
+      if (node.name == name) return node.hardware.weight->width;
+    }
+    return 0;
+  };
+  EXPECT_EQ(type_of("stem.conv1"), 8);
+  EXPECT_EQ(type_of("stage2.block0.conv1"), 6);
+  EXPECT_EQ(type_of("fc"), 8);
+  const Checkpoint read = load_checkpoint(f.path("run/last.ckpt"));
+  EXPECT_EQ(write_trained_precision(*read.precision), write_trained_precision(*c.precision));
+  EXPECT_EQ(read.witness->quantised, c.witness->quantised);
+  // Another witness is told.
+  Checkpoint wrong = c;
+  wrong.witness->quantised.as<double>()[3] += 1e-9;
+  testing::expect_error(ErrorKind::Mismatch, {"in integers what was trained", "bit for bit"},
+                        [&] { verify_checkpoint(wrong); });
+}
+
+TEST(QuantisedTraining, TheBestIsOneOfTheQuantised) {
+  RunConfig config = small_config();
+  config.quantization = QuantizationConfig();
+  config.quantization->first_epoch = 3;
+  Fixture f(config);
+  const RunResult result = f.run("run");
+  EXPECT_GE(result.last.position.best_epoch, 3);
+  EXPECT_TRUE(load_checkpoint(f.path("run/best.ckpt")).precision.has_value());
+}
+
+TEST(QuantisedTraining, WhatCannotBeIsSaidBeforeTheFirstStep) {
+  auto refuse = [](const RunConfig& config, std::initializer_list<std::string> words) {
+    Fixture f(config);
+    testing::expect_error(ErrorKind::Config, words, [&] { f.run("run"); });
+  };
+  RunConfig config = small_config();
+  config.quantization = QuantizationConfig();
+  config.quantization->first_epoch = 5;
+  refuse(config, {"/quantization/first_epoch", "of 5 epochs"});
+  config.quantization->first_epoch.reset();
+  config.quantization->stages = {{"stage9.conv", "8,3", ""}};
+  refuse(config, {"/quantization/stages/0/stage", "resnet8", "stage9.conv"});
+}
+
+}  // namespace
+}  // namespace tailor::test::quantised_training_test
