@@ -9,6 +9,7 @@ namespace tailor::target {
 namespace {
 
 constexpr int kDeepest = 64;
+constexpr std::string_view kVerbatim = "<![CDATA[";
 
 bool is_xml_name(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
@@ -103,6 +104,10 @@ class XmlReader {
         return advance(std::string_view(entity).size());
       }
     }
+    if (starts("&#")) {  // of a character by number nothing depends on which it is
+      out += '?';
+      return skip_past(";", "the end of a character, ;");
+    }
     fail_here("&lt;, &gt;, &amp;, &quot; or &apos;", found());
   }
   XmlElement element(int depth) {
@@ -118,6 +123,10 @@ class XmlReader {
       if (starts("</")) break;
       if (starts("<!--")) {
         skip_past("-->", "the end of a comment, -->");
+      } else if (starts(kVerbatim)) {
+        const size_t begin = at_ + kVerbatim.size();
+        skip_past("]]>", "the end of verbatim text, ]]>");
+        e.text += text_.substr(begin, at_ - 3 - begin);
       } else if (text_[at_] == '<') {
         e.children.push_back(element(depth + 1));
       } else {

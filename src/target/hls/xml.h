@@ -1,5 +1,5 @@
 // Enough of XML for the reports of a tool: elements and their text. Attributes are skipped; no
-// entity but the five of XML, no DTD.
+// entity but the five of XML (characters by number are '?'), no DTD.
 #pragma once
 
 #include <string>

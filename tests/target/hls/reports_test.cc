@@ -45,6 +45,16 @@ TEST(Reports, SynthesisAsXml) {
   EXPECT_EQ(r.modules[1].latency_max, std::nullopt);  // undef
 }
 
+TEST(Reports, XmlWithAttributesVerbatimTextAndNumberedCharacters) {
+  const SynthesisReport r = read_synthesis_xml(
+      changed("csynth.xml", "<Version>2023.2</Version>",
+              "<Extra a=\"1>2\" b='x'/><Version><![CDATA[a<b]]> &#169;</Version>"),
+      "r");
+  EXPECT_EQ(r.version, "a<b ?");
+  testing::expect_error(ErrorKind::Data, {"line 4: expected the end of verbatim text"},
+                        [] { read_synthesis_xml("<a>\n\n\n<![CDATA[x</a>", "r"); });
+}
+
 TEST(Reports, SynthesisAsText) {
   const SynthesisReport r = read_synthesis_text(sample("csynth.rpt"), "r");
   EXPECT_EQ(r.version, "2019.2");
