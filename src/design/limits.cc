@@ -212,6 +212,28 @@ void limit_arrays(const Sized& s, Limits& limits) {
   }
 }
 
+/// A loop of Vivado HLS that waits for a token keeps what it has computed (UG1448, stp). FIFOs of
+/// skips hold what that is while an output takes as long as the pipeline is deep.
+void limit_flush(const Sized& s, Limits& limits) {
+  if (!s.vivado || s.plan.skips().empty()) return;
+  const ProductStage* fastest = nullptr;
+  int64_t cycles = kPipelineCycles;
+  for (size_t i = 0; i < s.products().size(); ++i) {
+    const ProductStage& p = s.products()[i];
+    const int64_t output = s.sizing.products[i].cycles_per_output;
+    if (output < cycles && p.loop.emits.count.size() > 1) fastest = &p, cycles = output;
+  }
+  if (!fastest) return;
+  limits.push_back(
+      {"flush", false,
+       fmt::format("{} answers every {}, and Vivado HLS keeps what a loop has computed while it "
+                   "waits for a token, so that a stage beside a skip may wait for itself: "
+                   "co-simulate (build_prj.tcl cosim=1), or ask for --reuse-factor {} or more, or "
+                   "for --backend vitis, which flushes",
+                   s.name(*fastest), cycles == 1 ? "cycle" : fmt::format("{} cycles", cycles),
+                   kPipelineCycles)});
+}
+
 }  // namespace
 
 Cost cost(const Plan& plan, const Sizing& sizing, const Device& device) {
@@ -272,6 +294,7 @@ std::vector<Limit> limits(const Plan& plan, const Sizing& sizing, const Device& 
   limit_tokens(sized, found);
   limit_words(sized, found);
   limit_arrays(sized, found);
+  limit_flush(sized, found);
   return found;
 }
 

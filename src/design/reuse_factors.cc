@@ -58,13 +58,12 @@ std::vector<ProductStage> product_stages(const Graph& graph) {
     stage.loop = loop;
     stage.longest_fixed = std::max(stage.n_out, in.shape.channels);
     if (node.is<ops::Dense>())
-      stage.longest_fixed = std::max(stage.longest_fixed, stage.n_in - in.shape.channels);
+      stage.longest_fixed = std::max(stage.longest_fixed, in.shape.pixels());
     if (const auto* a = node.op.get_if<ops::Conv2d>()) {
       const Size2 extent = a->window.extent();
-      stage.longest_fixed =
-          std::max({stage.longest_fixed, a->window.taps(), extent.height - 1, extent.width - 1});
-      if (a->groups > 1)
-        stage.longest_fixed = std::max(stage.longest_fixed, a->groups * stage.n_in);
+      const Size2& kernel = a->window.kernel;
+      stage.longest_fixed = std::max(
+          {stage.longest_fixed, kernel.height, kernel.width, extent.height - 1, extent.width - 1});
     }
     if (node.traits().has_weights) {
       stage.in_bits = in.type->width;

@@ -197,6 +197,32 @@ TEST_P(Random, GraphsOfEveryKindOfWindowAgreeBitForBitInBothLayouts) {
 
 INSTANTIATE_TEST_SUITE_P(Check, Random, ::testing::Range(0, random_graphs()));
 
+/// Strides of 3, a reuse factor above the products of a sum in every stage, a mean that is no
+/// shift, and groups whose outputs share multipliers across groups.
+TEST(Check, StridesOf3AndMultipliersOfSeveralOutputsAgreeAndTakeTheirCycles) {
+  testing::GraphBuilder b("odd", {4, 14, 16});
+  ops::Conv2d grouped;
+  grouped.window = square_window(3, 3, 1);
+  grouped.groups = 2;
+  b.conv("grouped", b.at, grouped, 6);
+  ops::MaxPool2d pool;
+  pool.window = square_window(2, 3, 1);
+  b.at = b.add(pool, "odd_pool", {b.at});
+  const Graph graph = b.finish(5);
+  for (int64_t factor : {4, 36, 72, 1000}) {
+    for (Layout layout : {Layout::Fused, Layout::Stock}) {
+      TemporaryDirectory folder("tailor-check-test");
+      testing::DesignOptions options;
+      options.layout = layout;
+      options.reuse_factor = factor;
+      testing::write_parts(testing::project_parts(graph, options, 3), folder.path() + "/p");
+      const CheckReport report = check_project(folder.path() + "/p", quick_options());
+      EXPECT_TRUE(step(report, "cycles").passed) << step(report, "cycles").detail;
+      EXPECT_TRUE(step(report, "compiled").passed) << step(report, "compiled").detail;
+    }
+  }
+}
+
 TEST(Dilation, GivesTheNumbersThatArithmeticGives) {
   //  1  2  3          1   10    The kernel's rows are two apart, and a column of zeros is on the
   //  4  5  6   with   .    .    left: 10 · 1 + 1000 · 7 = 7010,

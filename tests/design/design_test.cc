@@ -258,9 +258,10 @@ TEST(HandMadeGraphs, ADesignBeyondTheCardSaysSo) {
                                          "At most 256 channels of that width fit"});
   EXPECT_TRUE(limits[0].oversize && limits[1].oversize);
   EXPECT_LE(s.dsp, 4788);
-  EXPECT_TRUE(testing::limits_of(testing::windows_graph(9, 12, false), options(Layout::Fused),
-                                 HlsBackend::Vivado)
-                  .empty());
+  testing::DesignOptions slow = options(Layout::Fused);
+  slow.reuse_factor = 54;
+  EXPECT_TRUE(
+      testing::limits_of(testing::windows_graph(9, 12, false), slow, HlsBackend::Vivado).empty());
 }
 
 /// As `tailor inspect` asks: a sizing, no design.
@@ -348,6 +349,16 @@ TEST(Limits, ALoopUnrolledTooOftenAndALargeRegisterArrayAreNamed) {
   ASSERT_NE(partition, nullptr);
   EXPECT_FALSE(partition->oversize);
   testing::expect_words(partition->text, {"an array of 10800 elements", "config_array_partition"});
+}
+
+TEST(Limits, FastStagesBesideSkipsAreNamedWhereTheToolDoesNotFlush) {
+  const auto fast = resnet8_limits({16, 6}, 4, HlsBackend::Vivado);
+  ASSERT_NE(limit_of(fast, "flush"), nullptr);
+  EXPECT_FALSE(limit_of(fast, "flush")->oversize);
+  testing::expect_words(limit_of(fast, "flush")->text,
+                        {"answers every 3 cycles", "--reuse-factor 8 or more", "--backend vitis"});
+  EXPECT_EQ(limit_of(resnet8_limits({16, 6}, 72, HlsBackend::Vivado), "flush"), nullptr);
+  EXPECT_EQ(limit_of(resnet8_limits({16, 6}, 4, HlsBackend::Vitis), "flush"), nullptr);
 }
 
 TEST(Limits, LoopsAndRegistersOfADilatedWindowGoByWhatItSpans) {

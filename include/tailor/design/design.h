@@ -140,7 +140,7 @@ Cost cost(const Plan& plan, const Sizing& sizing, const Device& device);
 
 /// Something that the device or its tool cannot do with a sizing.
 struct Limit {
-  std::string what;  // dsp, lut, memory, uram, token_bits, weight_word, unroll, partition
+  std::string what;  // dsp, lut, memory, uram, token_bits, weight_word, unroll, partition, flush
   bool oversize;     // it cannot be built; otherwise nobody knows
   std::string text;  // a sentence: what, how much there is, what would make it fit
 };
