@@ -469,6 +469,28 @@ int print_text(const std::string& text) {
   return 0;
 }
 
+using AddCommand =
+    std::function<CLI::App&(const char* name, const char* what, std::function<int()> run)>;
+
+/// Those about the program itself.
+void add_own_commands(CLI::App& app, AllOptions& o, const AddCommand& add) {
+  add_json(add("version", "Version, commit and compiler of this build",
+               [&] { return run_version(o.version); }),
+           o.version);
+  add_json(
+      add("env",
+          "CPU, threads, LibTorch, BLAS, GPU: what is there, what is missing and what that costs",
+          [&] { return run_env(o.env); }),
+      o.env);
+  setup_completion(
+      add("completion", "Completion for a shell: bash, zsh or fish",
+          [&] { return print_text(completion_script(describe_program(app), o.shell)); }),
+      o.shell);
+  add("man", "The manual page, tailor(1)", [&] {
+    return print_text(manual_page(describe_program(app)));
+  }).group("");
+}
+
 /// Every command but help, in the order of the list, with what it runs.
 Commands add_commands(CLI::App& app, AllOptions& o) {
   Commands commands;
@@ -516,21 +538,7 @@ Commands add_commands(CLI::App& app, AllOptions& o) {
   setup_data(add("data", "Look at a data set, pack its images, or write sequences as files",
                  [&] { return run_data(o.data); }),
              o.data);
-  add_json(add("version", "Version, commit and compiler of this build",
-               [&] { return run_version(o.version); }),
-           o.version);
-  add_json(
-      add("env",
-          "CPU, threads, LibTorch, BLAS, GPU: what is there, what is missing and what that costs",
-          [&] { return run_env(o.env); }),
-      o.env);
-  setup_completion(
-      add("completion", "Completion for a shell: bash, zsh or fish",
-          [&] { return print_text(completion_script(describe_program(app), o.shell)); }),
-      o.shell);
-  add("man", "The manual page, tailor(1)", [&] {
-    return print_text(manual_page(describe_program(app)));
-  }).group("");
+  add_own_commands(app, o, add);
   return commands;
 }
 

@@ -21,7 +21,8 @@ OWNER = {"cli/check.cc": "check", "cli/config.cc": "config", "cli/data.cc": "dat
 # Flags of other programs: of the compiled project (check), of the vendor's tools and a project's
 # host program, and of scripts/ named in the same text.
 FOREIGN = {"target/hls/project.cc": {"--mode", "--tcl"}, "target/hls/readme.cc": {"--inputs"},
-           "target/hls/run.cc": {"--results", "--first", "--count"}, "cli/app.cc": {"--version"},
+           "target/hls/run.cc": {"--results", "--first", "--count", "--iterations"},
+           "cli/app.cc": {"--version"},
            "cli/completion.cc": {"--version", "--flag"}}
 
 
