@@ -17,16 +17,12 @@ constexpr int64_t kFifoHeight = 20, kCharacter = 7, kLeastBox = 190, kLaneGap = 
 std::string escaped(std::string_view text) {
   std::string out;
   for (char c : text) {
-    if (c == '<')
-      out += "&lt;";
-    else if (c == '>')
-      out += "&gt;";
-    else if (c == '&')
-      out += "&amp;";
-    else if (c == '"')
-      out += "&quot;";
-    else
-      out += c;
+    const char* const name = c == '<'   ? "&lt;"
+                             : c == '>' ? "&gt;"
+                             : c == '&' ? "&amp;"
+                             : c == '"' ? "&quot;"
+                                        : nullptr;
+    out += name ? std::string(name) : std::string(1, c);
   }
   return out;
 }
