@@ -14,12 +14,7 @@ std::string with_noun(std::string text, const MapShape& input) {
   const std::string article = (noun == "image" ? "an " : "a ") + noun;
   std::string out;
   for (char c : text) {
-    if (c == '~')
-      out += noun;
-    else if (c == '@')
-      out += article;
-    else
-      out += c;
+    out += c == '~' ? noun : c == '@' ? article : std::string(1, c);
   }
   return out;
 }

@@ -151,9 +151,10 @@ class TextReport {
       if (cells[0] == "Name" || cells[0] == "Instance") titles_ = cells;
       return;
     }
-    if (cells.size() != titles_.size())
+    if (cells.size() != titles_.size()) {
       lines_.fail_at(i, fmt::format("{} cells as in the table's first row", titles_.size()),
                      fmt::format("{}", cells.size()));
+    }
     if (table_ == Table::Summary && cells[0] == "Total")
       report_.top.resources = resources(i, cells);
     if (table_ == Table::Summary && cells[0] == "Available")

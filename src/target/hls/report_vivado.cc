@@ -76,9 +76,10 @@ UtilisationReport read_utilisation(std::string_view text, const std::string& whe
     bool halves = false;
     std::optional<double>* count = site_of(report.used, cells[0], halves);
     if (!count || count->has_value() || used == kNoColumn) continue;
-    if (cells.size() != width)
+    if (cells.size() != width) {
       lines.fail_at(i, fmt::format("{} cells as in the table's first row", width),
                     fmt::format("{}", cells.size()));
+    }
     *count = halves ? twice(lines.figure(i, cells[used])) : lines.figure(i, cells[used]);
     if (available == kNoColumn) continue;
     std::optional<double>* all = site_of(report.available, cells[0], halves);
@@ -110,9 +111,10 @@ std::vector<UtilisationRow> read_hierarchy(std::string_view text, const std::str
       continue;
     }
     if (titles.empty() || cells.empty()) continue;
-    if (cells.size() != titles.size())
+    if (cells.size() != titles.size()) {
       lines.fail_at(i, fmt::format("{} cells as in the table's first row", titles.size()),
                     fmt::format("{}", cells.size()));
+    }
     if (!cells[0].empty() && cells[0][0] == '(') continue;  // what a cell has beside its children
     UtilisationRow row;
     const std::string_view raw = lines[i].substr(lines[i].find('|') + 1);
