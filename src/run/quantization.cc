@@ -55,8 +55,9 @@ void describe(RecordVisitor& v, QuantizationConfig& c) {
   v.optional_integer(
       "freeze_statistics", c.freeze_statistics, 0, 1000000,
       "Epoch from which the batch norms' running statistics stay as they are and are folded in "
-      "training as in hardware, so that every step trains the very network that is exported. null: "
-      "training normalises by each batch until the end.");
+      "training as in hardware, so that every step trains the very network that is exported. Deep "
+      "networks bear tiny learning rates only then (docs/results/quantised.md). null: training "
+      "normalises by each batch until the end.");
 }
 
 void verify_config(const QuantizationConfig& c, const ExportConfig& exporting,
