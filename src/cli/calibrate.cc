@@ -1,6 +1,5 @@
 // tailor calibrate: which types the stages of a trained network need, as a table and as the file
-// that
-// --precision takes.
+// that --precision takes.
 #include <algorithm>
 
 #include "cli/source.h"

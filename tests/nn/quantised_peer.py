@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes quantised_peer.json: a small quantised network by PyTorch alone, for quantised_test.cc.
 
-Shares nothing with tailor but the definition (docs/design/0016): batch norm folded, skips folded
+Shares nothing with tailor but the definition (docs/design/0017): batch norm folded, skips folded
 into kernels, every weight and map rounded, gradients straight through and clipped.
     python3 quantised_peer.py > quantised_peer.json
 """

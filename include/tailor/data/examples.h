@@ -57,7 +57,8 @@ struct DataSplits {
 DataSplits open_data(const DataConfig& config);
 /// The test examples alone; there need not be others.
 DataSplits open_test_data(const DataConfig& config);
-/// What there is: `train` is null where there are test examples alone, which open_data refuses.
+/// What there is: `train` is null where there are test examples alone, which open_data refuses, and
+/// `test` where a set of speech has training examples alone.
 DataSplits open_any_data(const DataConfig& config);
 /// Throws Data unless a network with this input and so many classes, of these names where both know
 /// them, can be run on the data. A set without names has the official ones (official_class_names),
