@@ -42,9 +42,9 @@ std::string stages_text(const TypeCalibration& c) {
     const StageRange& s = c.stages[i];
     const StageTypes& t = c.types.stages[i];
     const bool logits = t.activations.empty();
-    table.add({s.stage, fmt::format("{:.3g}", s.largest_weight), t.weights,
-               percent_text(s.saturated_weights_frac), fmt::format("{:.3g}", s.largest),
-               logits ? "logits" : t.activations, logits ? "" : percent_text(s.saturated_frac)});
+    table.add({s.stage, s.has_weights ? fmt::format("{:.3g}", s.largest_weight) : "", t.weights,
+               s.has_weights ? percent_text(s.saturated_weights_frac) : "",
+               fmt::format("{:.3g}", s.largest), logits ? "logits" : t.activations, logits ? "" : percent_text(s.saturated_frac)});
   }
   return table.text();
 }
@@ -61,9 +61,12 @@ int run_calibrate(const CalibrateOptions& options) {
     fail(ErrorKind::Usage, "--layout: expected fused or stock, got '{}'", options.layout);
   }
   const auto images = training_images(source, options);
-  const TypeCalibration c = calibrate(source.lowered, *layout,
-                                      static_cast<int>(options.weight_bits.value_or(options.bits)),
-                                      static_cast<int>(options.bits), magnitude_of(source), images);
+  CalibrationRequest request;
+  request.layout = *layout;
+  request.bits = static_cast<int>(options.bits);
+  request.weight_bits = static_cast<int>(options.weight_bits.value_or(options.bits));
+  request.input_magnitude = magnitude_of(source);
+  const TypeCalibration c = calibrate(source.lowered, request, images);
   const Json types = write_trained_precision(c.types);
   write_file(options.output, types.dump(2) + "\n");
   if (options.json) {

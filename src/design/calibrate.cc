@@ -10,22 +10,30 @@
 namespace tailor::design {
 namespace {
 
-/// So fine that it shows the network as it is.
-const FixedType kFine{20, 10};
+/// So fine that they show the network as it is.
+const FixedType kFine{20, 10}, kFineWithoutSign{20, 10, false};
+/// One that holds no 1, so that no skip folds.
+const FixedType kBelowOne{20, 1};
+
+constexpr int kLeastInteger = -8;
 
 /// What rounding to each place of the binary point costs values, summed up as they come.
 class PointSearch {
  public:
-  explicit PointSearch(int bits)
-      : bits_(bits), squares_(static_cast<size_t>(bits), 0.0), beyond_(squares_.size(), 0) {}
+  PointSearch(int bits, bool is_signed)
+      : bits_(bits),
+        is_signed_(is_signed),
+        squares_(static_cast<size_t>(bits - kLeastInteger + 1), 0.0),
+        beyond_(squares_.size(), 0) {}
 
   void add(Span<const double> values) {
     for (double v : values) largest_ = std::max(largest_, std::abs(v));
     count_ += static_cast<int64_t>(values.size());
-    for (int integer = 1; integer <= bits_; ++integer) {
-      const double step = std::ldexp(1.0, integer - bits_), low = -std::ldexp(1.0, integer - 1),
-                   high = -low - step;
-      const auto at = static_cast<size_t>(integer - 1);
+    for (int integer = kLeastInteger; integer <= bits_; ++integer) {
+      const double step = std::ldexp(1.0, integer - bits_),
+                   low = is_signed_ ? -std::ldexp(1.0, integer - 1) : 0,
+                   high = std::ldexp(1.0, is_signed_ ? integer - 1 : integer) - step;
+      const auto at = static_cast<size_t>(integer - kLeastInteger);
       for (double v : values) {
         const double rounded = std::floor(v / step + 0.5) * step;
         const double error = std::clamp(rounded, low, high) - v;
@@ -34,45 +42,64 @@ class PointSearch {
       }
     }
   }
-  /// The fewest integer bits among the best.
+  /// The fewest integer bits among the best; 1 where there is nothing but zeros.
   int best() const {
-    return 1 +
+    if (largest_ == 0) return 1;
+    return kLeastInteger +
            static_cast<int>(std::min_element(squares_.begin(), squares_.end()) - squares_.begin());
   }
   /// Share of the values that those saturate.
   double beyond_frac() const {
-    return static_cast<double>(beyond_[static_cast<size_t>(best() - 1)]) /
+    return static_cast<double>(beyond_[static_cast<size_t>(best() - kLeastInteger)]) /
            static_cast<double>(std::max<int64_t>(count_, 1));
   }
   double largest() const { return largest_; }
+  std::string type_text(int integer) const {
+    return precision_text(FixedType{bits_, integer, is_signed_});
+  }
 
  private:
   int bits_;
-  std::vector<double> squares_;  // by integer bits, from 1
+  bool is_signed_;
+  std::vector<double> squares_;  // by integer bits, from kLeastInteger
   std::vector<int64_t> beyond_;
   double largest_ = 0;
   int64_t count_ = 0;
 };
 
-std::string type_text(int bits, int integer) { return fmt::format("{},{}", bits, integer); }
+/// The bits of a stage's weights and of what it writes.
+StageBits bits_of(const CalibrationRequest& request, const std::string& stage) {
+  StageBits bits{stage, request.weight_bits, request.bits};
+  for (const StageBits& s : request.stages) {
+    if (s.stage != stage) continue;
+    if (s.weights > 0) bits.weights = s.weights;
+    if (s.activations > 0) bits.activations = s.activations;
+  }
+  for (int width : {bits.weights, bits.activations}) {
+    if (width < 2 || width > 16)
+      fail(ErrorKind::Usage, "calibrate: expected 2 to 16 bits, got {} for {}", width, stage);
+  }
+  return bits;
+}
 
 }  // namespace
 
-TypeCalibration calibrate(const Lowered& lowered, Layout layout, int weight_bits, int bits,
-                          double input_magnitude, const std::vector<std::vector<double>>& images) {
+TypeCalibration calibrate(const Lowered& lowered, const CalibrationRequest& request,
+                          const std::vector<std::vector<double>>& images) {
   if (images.empty()) fail(ErrorKind::Usage, "calibrate: expected at least one image, got none");
-  for (int width : {weight_bits, bits}) {
-    if (width < 2 || width > 16)
-      fail(ErrorKind::Usage, "calibrate: expected 2 to 16 bits, got {}", width);
-  }
-  const Plan wide = plan(lowered, layout, kFine, input_magnitude);
+  bits_of(request, "all stages");
+  Precision fine(kFineWithoutSign);
+  fine.weights = request.with_folded_skips ? kFine : kBelowOne;
+  const Plan wide = plan(lowered, request.layout, fine, request.input_magnitude);
   const Graph& graph = wide.graph();
   std::vector<const Node*> nodes;
   std::map<size_t, PointSearch> searches;  // by value
   for (const Node& node : graph.nodes) {
-    if (!node.traits().has_weights) continue;
+    if (node.outputs.empty() || node.traits().port || node.traits().keeps_type) continue;
     nodes.push_back(&node);
-    searches.emplace(node.outputs[0].index(), PointSearch(bits));
+    const ValueId out = node.outputs[0];
+    searches.emplace(out.index(), PointSearch(bits_of(request, node.name).activations,
+                                              graph.value(out).type->is_signed));
   }
   const Float64Emulator emulator(graph);
   for (const std::vector<double>& image : images) {
@@ -83,25 +110,30 @@ TypeCalibration calibrate(const Lowered& lowered, Layout layout, int weight_bits
   }
   TypeCalibration result;
   TrainedPrecision& types = result.types;
-  types.is_trained = false, types.layout = layout, types.input_magnitude = input_magnitude;
-  int largest = 1;
+  types.is_trained = false, types.layout = request.layout;
+  types.input_magnitude = request.input_magnitude;
   for (const Node* node : nodes) {
-    const std::vector<double> weight = graph.tensor(*node, "weight").to_doubles();
-    PointSearch of_weights(weight_bits);
-    of_weights.add(weight);
     const PointSearch& of_values = searches.at(node->outputs[0].index());
-    StageRange s{
-        node->name,       of_weights.largest(),     of_values.largest(),    of_weights.best(),
-        of_values.best(), of_weights.beyond_frac(), of_values.beyond_frac()};
-    const bool logits = node->outputs[0] == graph.output();
-    if (!logits) largest = std::max(largest, s.integer);
-    types.stages.push_back({s.stage, type_text(weight_bits, s.weight_integer),
-                            logits ? "" : type_text(bits, s.integer)});
+    StageRange s;
+    s.stage = node->name, s.has_weights = node->traits().has_weights;
+    s.largest = of_values.largest(), s.integer = of_values.best();
+    s.saturated_frac = of_values.beyond_frac();
+    StageTypes t{node->name, "", ""};
+    if (s.has_weights) {
+      PointSearch of_weights(bits_of(request, node->name).weights, /*is_signed=*/true);
+      of_weights.add(graph.tensor(*node, "weight").to_doubles());
+      s.largest_weight = of_weights.largest(), s.weight_integer = of_weights.best();
+      s.saturated_weights_frac = of_weights.beyond_frac();
+      t.weights = of_weights.type_text(s.weight_integer);
+    }
+    if (node->outputs[0] != graph.output()) t.activations = of_values.type_text(s.integer);
+    types.stages.push_back(t);
     result.stages.push_back(s);
   }
-  // For what no stage of products writes: a mean of maps, a sum.
-  types.activations = type_text(bits, largest);
-  types.weights = type_text(weight_bits, std::min(weight_bits, 2));
+  // For what is not there yet: a projection that a later alteration brings; and the input, whose
+  // point stands where its magnitude asks.
+  types.activations = precision_text(FixedType{request.bits, std::min(request.bits, 3)});
+  types.weights = precision_text(FixedType{request.weight_bits, 1});
   return result;
 }
 

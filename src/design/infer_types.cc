@@ -1,5 +1,7 @@
 // Decision 8: every stream W bits, weights W bits, accumulators as wide as the products need, one
 // cast a stage, logits uncast.
+#include <algorithm>
+
 #include "tailor/core/log.h"
 #include "tailor/design/passes.h"
 
@@ -17,6 +19,23 @@ bool input_joins(const Graph& graph) {
       raw[id] = node.is<ops::Input>() || (node.traits().keeps_type && raw[node.inputs[0]]);
   }
   return false;
+}
+
+/// Whether no value of what the node writes is below 0, by its operations alone.
+bool is_never_negative(const Graph& graph, const Node& node) {
+  auto inputs_are = [&] {
+    return std::all_of(node.inputs.begin(), node.inputs.end(), [&](const Operand& operand) {
+      return !graph.value(operand.value).type->is_signed;
+    });
+  };
+  if (const auto* conv = node.op.get_if<ops::Conv2d>()) {
+    if (!conv->relu) return false;
+    if (!conv->skips_after_activation) return true;
+    const bool reads_input = !conv->window_skips.empty() || node.inputs.size() > 1;
+    return !reads_input || inputs_are();
+  }
+  if (node.is<ops::Relu>()) return true;
+  return (node.is<ops::GlobalAvgPool>() || node.is<ops::Add>()) && inputs_are();
 }
 
 }  // namespace
@@ -37,6 +56,7 @@ void infer_types(Graph& graph, const Precision& precision, double input_magnitud
     if (node.outputs.empty()) continue;
     request.model = precision.activation(node.name);
     request.weight = precision.weight(node.name);
+    if (!is_never_negative(graph, node)) request.model.is_signed = true;
     request.logits = node.outputs[0] == logits;
     const FixedType type = node.op.rules().types(graph, node, request);
     for (ValueId id : node.outputs) {

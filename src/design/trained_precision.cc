@@ -8,8 +8,9 @@
 namespace tailor::design {
 namespace {
 
-FixedType type_of(const std::string& text, const TrainedPrecision& p, const std::string& where) {
-  FixedType type = parse_precision(text, where);
+FixedType type_of(const std::string& text, const TrainedPrecision& p, const std::string& where,
+                  bool may_lack_sign) {
+  FixedType type = parse_precision(text, where, may_lack_sign);
   type.rounding = p.rounding;
   type.overflow = p.overflow;
   return type;
@@ -21,12 +22,13 @@ void describe(RecordVisitor& v, StageTypes& s) {
   v.text("stage", s.stage,
          "Name of a convolution or linear layer (`stage1.block0.conv1`), or `input`.");
   v.text("weights", s.weights, "W,I of its weights; empty: the network's.");
-  v.text("activations", s.activations, "W,I of what it writes; empty: the network's.");
+  v.text("activations", s.activations, "W,I of what it writes, or uW,I; empty: the network's.");
 }
 
 void describe(RecordVisitor& v, TrainedPrecision& p) {
   v.text("weights", p.weights, "W,I of weights: W bits, I of them before the point.");
-  v.text("activations", p.activations, "W,I of what stages write.");
+  v.text("activations", p.activations, "W,I of what stages write; uW,I: without a sign where nothing can be negative (what a ReLU "
+         "leaves), with one elsewhere.");
   v.enumeration("rounding", p.rounding, "Rounding of both.");
   v.enumeration("overflow", p.overflow, "Overflow of both.");
   v.enumeration("layout", p.layout, "The layout whose casts training has seen.");
@@ -52,13 +54,13 @@ TrainedPrecision read_trained_precision(const Json& json, const std::string& sou
 }
 
 Precision TrainedPrecision::precision(const std::string& where) const {
-  Precision result(type_of(activations, *this, where));
-  result.weights = type_of(weights, *this, where);
+  Precision result(type_of(activations, *this, where, true));
+  result.weights = type_of(weights, *this, where, false);
   result.trained = is_trained;
   for (const StageTypes& s : stages) {
     Precision::Exception& exception = result.stages[s.stage];
-    if (!s.weights.empty()) exception.weight = type_of(s.weights, *this, where);
-    if (!s.activations.empty()) exception.activation = type_of(s.activations, *this, where);
+    if (!s.weights.empty()) exception.weight = type_of(s.weights, *this, where, false);
+    if (!s.activations.empty()) exception.activation = type_of(s.activations, *this, where, true);
   }
   return result;
 }

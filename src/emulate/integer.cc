@@ -66,11 +66,12 @@ IntegerEmulator::IntegerEmulator(const Graph& design) : plan_(std::make_unique<P
     for (ValueId id : node.outputs) {
       const FixedType& type = required_type(design.value(id).type, node, "output");
       if (id == plan.logits) continue;
-      if (type.width > 16) plan.narrow = false;
-      if (type.width > 32) {
+      const int bits = type.width + (type.is_signed ? 0 : 1);
+      if (bits > 16) plan.narrow = false;
+      if (bits > 32) {
         fail(ErrorKind::Unsupported,
-             "graph: {} has streams of {} bits, the emulator takes up to 32", node.name,
-             type.width);
+             "graph: {} has streams of {} bits{}, the emulator takes up to 32", node.name,
+             type.width, type.is_signed ? "" : " without a sign");
       }
     }
   }

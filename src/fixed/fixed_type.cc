@@ -90,21 +90,27 @@ FixedType parse_fixed_type(std::string_view text) {
   return type;
 }
 
-FixedType parse_precision(std::string_view text, std::string_view where) {
-  auto parts = split(text, ',');
+FixedType parse_precision(std::string_view text, std::string_view where, bool may_lack_sign) {
+  const std::string_view whole = trim(text);
+  const bool is_signed = !may_lack_sign || whole.empty() || whole[0] != 'u';
+  auto parts = split(is_signed ? whole : whole.substr(1), ',');
   auto width = parts.size() == 2 ? parse_int(trim(parts[0])) : std::nullopt;
   auto integer = parts.size() == 2 ? parse_int(trim(parts[1])) : std::nullopt;
-  if (!width || !integer || *width < 2 || *width > 32 || *integer < 1 || *integer > *width) {
+  if (!width || !integer || *width < 2 || *width > 32 || *integer < -32 || *integer > *width) {
     fail(ErrorKind::Usage,
-         "{}: expected W,I with 2 <= W <= 32 bits in all and 1 <= I <= W before the point (as in "
-         "16,6), "
-         "got '{}'",
-         where, text);
+         "{}: expected W,I with 2 <= W <= 32 bits in all and -32 <= I <= W before the point (as in "
+         "16,6{}), got '{}'",
+         where, may_lack_sign ? "; u8,2 without a sign" : "", text);
   }
   FixedType type;
+  type.is_signed = is_signed;
   type.width = static_cast<int>(*width);
   type.integer = static_cast<int>(*integer);
   return type;
+}
+
+std::string precision_text(const FixedType& type) {
+  return fmt::format("{}{},{}", type.is_signed ? "" : "u", type.width, type.integer);
 }
 
 int64_t quantise(double value, const FixedType& to, bool* overflowed) {

@@ -134,6 +134,8 @@ FixedType exact_accumulator(FixedType type, const Node& node, const FixedType& m
   return type;
 }
 
+int signed_integer(const FixedType& type) { return type.integer + (type.is_signed ? 0 : 1); }
+
 FixedType product_sum_types(const Graph& graph, Node& node, const TypeRequest& request,
                             int64_t products, int64_t added) {
   const FixedType& model = request.model;
@@ -148,8 +150,10 @@ FixedType product_sum_types(const Graph& graph, Node& node, const TypeRequest& r
   for (size_t s = 1; s < node.inputs.size(); ++s)
     fraction = std::max(fraction, graph.value(node.inputs[s]).type->fraction());
   accumulator.width += std::max(0, fraction - sum.fraction());
-  for (size_t s = 1; s < node.inputs.size(); ++s) {  // a skip may be wider than the product sum
-    const int needed = graph.value(node.inputs[s]).type->integer + carry - accumulator.integer;
+  // A skip, the one of the window too, may be wider than the product sum.
+  for (size_t s = added > 0 ? 0 : 1; s < node.inputs.size(); ++s) {
+    const FixedType& skip = *graph.value(node.inputs[s]).type;
+    const int needed = signed_integer(skip) + carry - accumulator.integer;
     if (needed > 0) accumulator.integer += needed, accumulator.width += needed;
   }
   node.hardware.weight = request.weight;

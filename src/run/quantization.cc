@@ -11,10 +11,11 @@ const std::string& either(const std::string& own, const std::string& general) {
   return own.empty() ? general : own;
 }
 
-void check_types(const std::string& text, const std::string& pointer, const std::string& source) {
+void check_types(const std::string& text, const std::string& pointer, const std::string& source,
+                 bool may_lack_sign = false) {
   if (text.empty()) return;
   try {
-    parse_precision(text, pointer);
+    parse_precision(text, pointer, may_lack_sign);
   } catch (const Error& e) {
     fail(ErrorKind::Config, "config: {} in {}", e.what(), source);
   }
@@ -36,7 +37,8 @@ void describe(RecordVisitor& v, QuantizationConfig& c) {
          "W,I of weights and activations: W bits, I of them before the point. Rounding, overflow "
          "and layout are those of export.");
   v.text("weights", c.weights, "W,I of weights; empty: precision.");
-  v.text("activations", c.activations, "W,I of what stages write; empty: precision.");
+  v.text("activations", c.activations, "W,I of what stages write, uW,I without a sign where nothing can be negative (what a ReLU "
+         "leaves); empty: precision.");
   v.text("first", c.first, "W,I of the first convolution's weights; empty: as all others.");
   v.text("last", c.last,
          "W,I of the weights of the last layer, whose logits are never rounded; empty: as all "
@@ -64,13 +66,13 @@ void verify_config(const QuantizationConfig& c, const ExportConfig& exporting,
                    const std::string& source) {
   check_types(c.precision, "/quantization/precision", source);
   check_types(c.weights, "/quantization/weights", source);
-  check_types(c.activations, "/quantization/activations", source);
+  check_types(c.activations, "/quantization/activations", source, true);
   check_types(c.first, "/quantization/first", source);
   check_types(c.last, "/quantization/last", source);
   for (size_t i = 0; i < c.stages.size(); ++i) {
     const std::string at = fmt::format("/quantization/stages/{}", i);
     check_types(c.stages[i].weights, at + "/weights", source);
-    check_types(c.stages[i].activations, at + "/activations", source);
+    check_types(c.stages[i].activations, at + "/activations", source, true);
   }
   if (exporting.overflow == Overflow::WrapSm) {
     fail_config("/export/overflow", "another one with /quantization: no gradient is known for it",

@@ -20,6 +20,19 @@ TEST(Check, RandomNetworksPassInBothLayouts) {
   }
 }
 
+TEST(Check, RandomNetworksPassWithTypesByStage) {
+  TemporaryDirectory folder("tailor-random");
+  for (const int64_t seed : {3, 4, 5}) {
+    const Network network = testing::random_network(seed);
+    Graph graph = testing::lowered(network);
+    calibrate_batch_norm(graph, {testing::random_image(network.input, 100),
+                                 testing::random_image(network.input, 101)});
+    EXPECT_EQ(testing::project_findings(graph, path_join(folder.path(), network.name),
+                                        static_cast<uint32_t>(seed)),
+              "");
+  }
+}
+
 TEST(Check, NoticesAWrongAnswerAtTheLastPosition) {
   const Network network = testing::random_network(0);
   ASSERT_GT(output_shape(network).pixels(), 1);

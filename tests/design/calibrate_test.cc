@@ -33,6 +33,12 @@ double error_of(const Lowered& lowered, const Precision& precision) {
   return std::sqrt(squares);
 }
 
+CalibrationRequest request(int weight_bits, int bits) {
+  CalibrationRequest r;
+  r.weight_bits = weight_bits, r.bits = bits, r.input_magnitude = 2.1;
+  return r;
+}
+
 /// Stage by stage the weights are of another size.
 Lowered uneven_network() {
   const Network network = testing::small_network();
@@ -45,7 +51,7 @@ Lowered uneven_network() {
 TEST(Calibrate, LosesLessThanOneTypeForAll) {
   const Lowered lowered = uneven_network();
   const auto images = some_images(lowered.graph().input_shape(), 0, 4);
-  const TypeCalibration c = calibrate(lowered, Layout::Fused, 8, 8, 2.1, images);
+  const TypeCalibration c = calibrate(lowered, request(8, 8), images);
   ASSERT_EQ(c.types.stages.size(), c.stages.size());
   const double calibrated = error_of(lowered, c.types.precision("test"));
   for (int integer = 2; integer <= 6; ++integer)
@@ -55,14 +61,20 @@ TEST(Calibrate, LosesLessThanOneTypeForAll) {
 TEST(Calibrate, SaysWhatEachStageHasAndWhatItSaturates) {
   const Lowered lowered = uneven_network();
   const auto images = some_images(lowered.graph().input_shape(), 0, 4);
-  const TypeCalibration c = calibrate(lowered, Layout::Fused, 6, 8, 2.1, images);
+  const TypeCalibration c = calibrate(lowered, request(6, 8), images);
   for (size_t i = 0; i < c.stages.size(); ++i) {
     const StageRange& s = c.stages[i];
     const StageTypes& t = c.types.stages[i];
-    EXPECT_EQ(t.weights, fmt::format("6,{}", s.weight_integer)) << s.stage;
-    EXPECT_GT(s.largest_weight, 0) << s.stage;
+    EXPECT_EQ(t.weights, s.has_weights ? fmt::format("6,{}", s.weight_integer) : "") << s.stage;
+    EXPECT_EQ(s.largest_weight > 0, s.has_weights) << s.stage;
     // Where nothing saturates, the type holds the largest value.
-    EXPECT_TRUE(s.saturated_frac > 0 || s.largest <= std::ldexp(1.0, s.integer - 1)) << s.stage;
+    const FixedType type = parse_precision(t.activations.empty() ? "8,3" : t.activations, "", true);
+    EXPECT_EQ(type.integer, t.activations.empty() ? 3 : s.integer) << s.stage;
+    const bool has_relu = t.activations != "" && s.stage.find("skip") == std::string::npos;
+    EXPECT_EQ(type.is_signed, !has_relu) << s.stage;
+    EXPECT_TRUE(s.saturated_frac > 0 || type.is_signed ||
+                s.largest <= type.max_value() + type.step() / 2)
+        << s.stage;
     EXPECT_LT(s.saturated_frac, 0.2) << s.stage;
   }
   EXPECT_EQ(c.stages.front().stage, "stem.conv1");
@@ -75,10 +87,10 @@ TEST(Calibrate, SaysWhatEachStageHasAndWhatItSaturates) {
 TEST(Calibrate, NeedsImagesAndBits) {
   const Lowered lowered = uneven_network();
   testing::expect_error(ErrorKind::Usage, {"at least one image"},
-                        [&] { calibrate(lowered, Layout::Fused, 8, 8, 2.1, {}); });
+                        [&] { calibrate(lowered, request(8, 8), {}); });
   const auto images = some_images(lowered.graph().input_shape(), 0, 1);
   testing::expect_error(ErrorKind::Usage, {"2 to 16 bits, got 1"},
-                        [&] { calibrate(lowered, Layout::Fused, 1, 8, 2.1, images); });
+                        [&] { calibrate(lowered, request(1, 8), images); });
 }
 
 }  // namespace

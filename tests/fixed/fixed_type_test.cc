@@ -165,7 +165,12 @@ TEST(FixedType, PrintsAndParses) {
 
 TEST(FixedType, RefusesPrecisionsOutOfRange) {
   EXPECT_EQ(parse_precision("16,6", "--precision"), (FixedType{16, 6}));
-  for (const char* bad : {"", "16", "16,6,2", "1,1", "33,6", "16,0", "8,9", "a,b", "16;6"}) {
+  EXPECT_EQ(parse_precision("8,-2", "--precision"), (FixedType{8, -2}));
+  EXPECT_EQ(parse_precision("u4,2", "--precision", true), (FixedType{4, 2, false}));
+  for (const char* text : {"16,6", "8,0", "u8,-3", "u4,4"})
+    EXPECT_EQ(precision_text(parse_precision(text, "", true)), text);
+  for (const char* bad :
+       {"", "16", "16,6,2", "1,1", "33,6", "16,-33", "8,9", "a,b", "16;6", "u8,3", "u"}) {
     try {
       parse_precision(bad, "--precision");
       ADD_FAILURE() << bad << " was accepted";

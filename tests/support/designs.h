@@ -7,7 +7,7 @@
 namespace tailor::testing {
 
 struct DesignOptions {
-  FixedType type;
+  Precision type;
   double input_magnitude = 0;
   Layout layout = Layout::Fused;
   std::optional<int64_t> reuse_factor;

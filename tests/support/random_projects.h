@@ -1,6 +1,8 @@
 // Networks all the way to compiled C++: a project of each layout, written and checked.
 #pragma once
 
+#include <optional>
+#include <random>
 #include <string>
 
 #include "support/projects.h"
@@ -11,8 +13,35 @@
 
 namespace tailor::testing {
 
-/// The steps that do not pass in the layouts' projects, a line each; empty: all do.
-inline std::string project_findings(const Graph& lowered, const std::string& folder) {
+/// Types drawn for every stage of a layout: weights of 5 to 9 bits, values of 6 to 12, with a sign
+/// or without where that may be, the point anywhere near.
+inline Precision random_types(const Graph& lowered, Layout layout, uint32_t seed) {
+  std::mt19937 random(seed);
+  auto draw = [&](int least, int most) {
+    return least + static_cast<int>(random() % static_cast<uint32_t>(most - least + 1));
+  };
+  DesignOptions design;
+  design.layout = layout;
+  const Plan shape = make_plan(lowered, design);
+  Precision types(FixedType{9, 3, /*is_signed=*/draw(0, 1) == 0});
+  types.weights = FixedType{8, 2};
+  types.trained = draw(0, 1) == 0;
+  for (const Node& node : shape.graph().nodes) {
+    if (node.traits().port || node.traits().keeps_type || node.outputs.empty()) continue;
+    Precision::Exception& e = types.stages[node.name];
+    const int bits = draw(6, 12);
+    e.activation = FixedType{bits, draw(1, 4), draw(0, 1) == 0};
+    if (!node.traits().has_weights) continue;
+    const int weight_bits = draw(5, 9);
+    e.weight = FixedType{weight_bits, draw(-2, 1)};
+  }
+  return types;
+}
+
+/// The steps that do not pass in the layouts' projects, a line each; empty: all do. With a seed the
+/// stages have types of their own.
+inline std::string project_findings(const Graph& lowered, const std::string& folder,
+                                    std::optional<uint32_t> seed = std::nullopt) {
   CheckOptions options;
   options.compiler = "c++ -O0";
   std::string findings;
@@ -20,6 +49,7 @@ inline std::string project_findings(const Graph& lowered, const std::string& fol
     const std::string project = path_join(folder, to_string(layout));
     DesignOptions design;
     design.layout = layout;
+    if (seed) design.type = random_types(lowered, layout, *seed);
     write_parts(project_parts(lowered, design, /*count=*/3), project);
     for (const CheckStep& s : check_project(project, options).steps) {
       if (!s.passed || s.warns)

@@ -13,6 +13,7 @@ namespace tailor::design {
 /// least, and the shares that these types saturate.
 struct StageRange {
   std::string stage;
+  bool has_weights = true;  // false: a sum or a mean
   double largest_weight = 0, largest = 0;
   int weight_integer = 1, integer = 1;
   double saturated_weights_frac = 0, saturated_frac = 0;
@@ -22,10 +23,25 @@ struct TypeCalibration {
   std::vector<StageRange> stages;
 };
 
-/// Types of so many bits for every convolution and linear layer of the layout, each with its own
-/// binary point, by images (HWC). Integer bits are 1 to the width. Throws Usage without images or
-/// for fewer than 2 bits.
-TypeCalibration calibrate(const Lowered& lowered, Layout layout, int weight_bits, int bits,
-                          double input_magnitude, const std::vector<std::vector<double>>& images);
+/// Bits of a stage; 0: those of all others.
+struct StageBits {
+  std::string stage;
+  int weights = 0, activations = 0;
+};
+struct CalibrationRequest {
+  Layout layout = Layout::Fused;
+  int weight_bits = 8, bits = 8;
+  double input_magnitude = 0;
+  std::vector<StageBits> stages;
+  /// Skips that fold into kernels count as parts of their weights: for weights that nothing trains
+  /// any more.
+  bool with_folded_skips = true;
+};
+
+/// Types of so many bits for every stage of the layout that rounds, each with its own binary point,
+/// by images (HWC). What cannot be negative is without a sign. Integer bits are -8 to the width.
+/// Throws Usage without images or for other than 2 to 16 bits.
+TypeCalibration calibrate(const Lowered& lowered, const CalibrationRequest& request,
+                          const std::vector<std::vector<double>>& images);
 
 }  // namespace tailor::design

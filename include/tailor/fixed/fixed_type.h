@@ -65,8 +65,11 @@ struct FixedType {
 /// AP_TRN, AP_WRAP as in the vendor's type.
 std::string to_string(const FixedType& type);
 FixedType parse_fixed_type(std::string_view text);
-/// "W,I" of the command line, 2 <= W <= 32 and 1 <= I <= W. Throws Usage naming `where`.
-FixedType parse_precision(std::string_view text, std::string_view where);
+/// "W,I" of the command line, or if it may lack one "uW,I" without a sign; 2 <= W <= 32 and
+/// -32 <= I <= W. Throws Usage naming `where`. The text is the inverse.
+FixedType parse_precision(std::string_view text, std::string_view where,
+                          bool may_lack_sign = false);
+std::string precision_text(const FixedType& type);
 
 namespace fixed_detail {
 

@@ -76,10 +76,11 @@ class AddRules : public PixelwiseRules<ops::Add> {
     int integer = INT32_MIN, fraction = INT32_MIN;
     for (const Operand& operand : node.inputs) {
       const FixedType& x = *graph.value(operand).type;
-      integer = std::max(integer, x.integer);
+      integer = std::max(integer, signed_integer(x));
       fraction = std::max(fraction, x.fraction());
     }
     FixedType sum = request.model;
+    sum.is_signed = true;
     sum.integer = integer + ceil_log2(static_cast<int64_t>(node.inputs.size()));
     sum.width = sum.integer + fraction;
     node.hardware.accumulator = exact_accumulator(sum, node, request.model);

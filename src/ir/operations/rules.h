@@ -28,6 +28,8 @@ Places complete_windows(const Window& window, const MapShape& out);
 Places last_step(const Size2& scan);
 
 int ceil_log2(int64_t n);
+/// Bits before the point of a type with a sign that holds all its values.
+int signed_integer(const FixedType& type);
 /// Throws Unsupported where a type is wider than 62 bits.
 void need_bits(const FixedType& type, const Node& node, const FixedType& model);
 /// An exact accumulator: it neither rounds nor saturates. Throws Unsupported above 62 bits.

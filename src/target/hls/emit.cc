@@ -105,7 +105,7 @@ std::string emit_defines(const Graph& design, const std::string& banner) {
 }
 
 std::string emit_parameters(const Graph& design, const std::string& banner) {
-  Items items = {Include{"defines.h"}};
+  Items items = {Include{"defines.h"}, Include{"tailor/tokens.h"}};
   for (const Node& node : design.nodes) {
     if (!is_stage(node)) continue;
     items.push_back(Blank{});

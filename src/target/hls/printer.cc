@@ -63,6 +63,15 @@ void StageConfig::add_streams() {
   add_tokens();
 }
 
+void StageConfig::add_operand_types(const char* name, size_t first) {
+  std::vector<std::string> types;
+  for (size_t i = first; i < node.inputs.size(); ++i) {
+    const Value& value = graph.value(node.inputs[i]);
+    types.push_back(fmt::format("tailor::Carries<{}, {}>", type_name(value), value.type->width));
+  }
+  add_type(name, "tailor::OperandTypes<" + join(types, ", ") + ">");
+}
+
 void StageConfig::add_value() {
   add("bits", out.type->width);
   add_type("value_t", type_name(out));

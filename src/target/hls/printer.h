@@ -43,6 +43,8 @@ class StageConfig {
   void add_type(const char* name, const std::string& type);
   /// in_bits, out_bits, in_t, out_t, in_token, out_token.
   void add_streams();
+  /// Of every stream it sums, from input `first` on: an OperandTypes.
+  void add_operand_types(const char* name, size_t first);
   /// in_token, out_token.
   void add_tokens();
   /// Of what casts nothing: bits, value_t, in_token, out_token.

@@ -13,9 +13,7 @@ void sum_config(StageConfig& c) {
   c.add_flag("skips_after_activation", a.skips_after_activation);
   c.add_streams();
   c.add_products();
-  const Value& skip = c.node.inputs.size() > 1 ? c.graph.value(c.node.inputs[1]) : c.out;
-  c.add("skip_bits", skip.type->width);
-  c.add_type("skip_t", type_name(skip));
+  c.add_operand_types("skip_types", 1);
 }
 
 void line_config(StageConfig& c) {

@@ -7,7 +7,10 @@ namespace {
 void add_config(StageConfig& c) {
   c.add("tokens", c.out.tokens());
   c.add("channels", c.out.token_channels());
-  c.add_streams();
+  c.add("out_bits", c.out.type->width);
+  c.add_type("out_t", type_name(c.out));
+  c.add_tokens();
+  c.add_operand_types("in_types", 0);
   c.add_type("acc_t", cpp_type(*c.node.hardware.accumulator));
 }
 

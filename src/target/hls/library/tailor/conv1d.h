@@ -79,7 +79,7 @@ void begin_skips(typename C::acc_t sum[C::out_channels], Skips&... skips) {
     TAILOR_UNROLL
     sum[o] = 0;
   }
-  add_skips<C>(sum, skips...);
+  add_skips<C, typename C::skip_types>(sum, skips...);
 }
 
 /// Adds the input at the output's place, once for each of the window's skips.
@@ -162,8 +162,8 @@ void line_values(const typename C::line_word& taps, int read, int part, int fram
 /// scan_frames, before (frames that no window ends on), kernel, stride, dilation, in_fold,
 /// in_channels, out_fold, out_channels (of a token), lanes, elements, outputs, steps (of an output
 /// token), words (of weights), line_frames, centre (tap), relu, window_skips,
-/// skips_after_activation, hands_on; in_bits, out_bits, skip_bits; in_t, out_t, acc_t, bias_t,
-/// skip_t, in_token, out_token, centre_token, line_token, line_word; and n_in, n_out, multipliers,
+/// skips_after_activation, hands_on; in_bits, out_bits; in_t, out_t, acc_t, bias_t,
+/// skip_types, in_token, out_token, centre_token, line_token, line_word; and n_in, n_out, multipliers,
 /// weight_bits, bias_bits, weight_t, weight_raw, bias_raw. Weights are in the order of reading, a
 /// word of C::multipliers an iteration; biases in words of C::outputs.
 template <class C, class Taker, class... Skips>

@@ -10,23 +10,23 @@
 
 namespace tailor {
 
-/// Adds the skip streams' next tokens, one each. All carry C::skip_t, C::skip_bits wide.
-template <class C>
+/// Adds the skip streams' next tokens, one each. TYPES: OperandTypes of them.
+template <class C, class TYPES>
 void add_skips(typename C::acc_t[C::out_channels]) {
   TAILOR_INLINE
 }
-template <class C, class Skip, class... More>
+template <class C, class TYPES, class Skip, class... More>
 void add_skips(typename C::acc_t sum[C::out_channels], Skip& skip, More&... more) {
   TAILOR_INLINE
-  typename C::skip_t values[C::out_channels];
+  typename TYPES::first::type values[C::out_channels];
   TAILOR_REGISTERS(values)
-  unpack<C::out_channels, C::skip_bits>(skip.read(), values);
+  unpack<C::out_channels, TYPES::first::bits>(skip.read(), values);
   TAILOR_LOOP(skip_channels)
   for (int o = 0; o < C::out_channels; ++o) {
     TAILOR_UNROLL
     sum[o] += values[o];
   }
-  add_skips<C>(sum, more...);
+  add_skips<C, typename TYPES::more>(sum, more...);
 }
 
 /// Moves the window of values on by the token at x of the scan.
@@ -110,7 +110,7 @@ void begin_sums(
       }
     }
   }
-  add_skips<C>(skip_sum, skips...);
+  add_skips<C, typename C::skip_types>(skip_sum, skips...);
   TAILOR_LOOP(begin_outputs)
   for (int o = 0; o < C::out_channels; ++o) {
     TAILOR_UNROLL
@@ -124,8 +124,8 @@ void begin_sums(
 /// reuse_factor. C: in_height, in_width, in_channels, out_height, out_width, out_channels,
 /// kernel_height, kernel_width, stride_height, stride_width, dilation_height, dilation_width,
 /// pad_top, pad_left, scan_height, scan_width (the image and the zero rows and columns behind it,
-/// which pad both sides), relu, window_skips, skips_after_activation; in_bits, out_bits, skip_bits,
-/// bias_bits; in_t, out_t, acc_t, bias_t, skip_t, bias_raw, in_token, out_token; and what
+/// which pad both sides), relu, window_skips, skips_after_activation; in_bits, out_bits,
+/// bias_bits; in_t, out_t, acc_t, bias_t, skip_types, bias_raw, in_token, out_token; and what
 /// ProductSums needs. Every stage has a C of its own: the static buffers belong to it.
 template <class C, int GROUPS, class... Skips>
 void grouped_conv2d(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_token>& out,

@@ -31,26 +31,26 @@ void clone(In& in, Outs&... outs) {
   }
 }
 
-template <class C>
+template <class C, class TYPES>
 void add_tokens(typename C::acc_t[C::channels]) {
   TAILOR_INLINE
 }
-template <class C, class In, class... More>
+template <class C, class TYPES, class In, class... More>
 void add_tokens(typename C::acc_t sum[C::channels], In& in, More&... more) {
   TAILOR_INLINE
-  typename C::in_t values[C::channels];
+  typename TYPES::first::type values[C::channels];
   TAILOR_REGISTERS(values)
-  unpack<C::channels, C::in_bits>(in.read(), values);
+  unpack<C::channels, TYPES::first::bits>(in.read(), values);
   TAILOR_LOOP(add_channels)
   for (int c = 0; c < C::channels; ++c) {
     TAILOR_UNROLL
     sum[c] += values[c];
   }
-  add_tokens<C>(sum, more...);
+  add_tokens<C, typename TYPES::more>(sum, more...);
 }
 
-/// Sums tokens of several streams of one value type. C: tokens, channels, in_bits, out_bits; in_t,
-/// out_t, acc_t, out_token.
+/// Sums tokens of several streams. C: tokens, channels, out_bits; in_types (OperandTypes), out_t,
+/// acc_t, out_token.
 template <class C, class... Ins>
 void add(hls::stream<typename C::out_token>& out, Ins&... ins) {
   TAILOR_INLINE
@@ -64,7 +64,7 @@ void add(hls::stream<typename C::out_token>& out, Ins&... ins) {
       TAILOR_UNROLL
       sum[c] = 0;
     }
-    add_tokens<C>(sum, ins...);
+    add_tokens<C, typename C::in_types>(sum, ins...);
     typename C::out_t result[C::channels];
     TAILOR_REGISTERS(result)
     TAILOR_LOOP(cast)

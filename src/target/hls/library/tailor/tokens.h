@@ -34,6 +34,20 @@ Token pack(const T values[CHANNELS]) {
   return token;
 }
 
+/// What the tokens of several streams are made of: values of a type, so many bits each.
+template <class T, int BITS>
+struct Carries {
+  typedef T type;
+  static const int bits = BITS;
+};
+template <class... Streams>
+struct OperandTypes;
+template <class First, class... More>
+struct OperandTypes<First, More...> {
+  typedef First first;
+  typedef OperandTypes<More...> more;
+};
+
 /// A fixed-point value from its raw integer; weights are stored raw, because compilers take
 /// integers thousands of times faster than objects.
 template <class T, int BITS, class Raw>
