@@ -44,7 +44,8 @@ std::string stages_text(const TypeCalibration& c) {
     const bool logits = t.activations.empty();
     table.add({s.stage, s.has_weights ? fmt::format("{:.3g}", s.largest_weight) : "", t.weights,
                s.has_weights ? percent_text(s.saturated_weights_frac) : "",
-               fmt::format("{:.3g}", s.largest), logits ? "logits" : t.activations, logits ? "" : percent_text(s.saturated_frac)});
+               fmt::format("{:.3g}", s.largest), logits ? "logits" : t.activations,
+               logits ? "" : percent_text(s.saturated_frac)});
   }
   return table.text();
 }

@@ -90,6 +90,7 @@ TypeCalibration calibrate(const Lowered& lowered, const CalibrationRequest& requ
   bits_of(request, "all stages");
   Precision fine(kFineWithoutSign);
   fine.weights = request.with_folded_skips ? kFine : kBelowOne;
+  fine.trained = !request.with_folded_skips;
   const Plan wide = plan(lowered, request.layout, fine, request.input_magnitude);
   const Graph& graph = wide.graph();
   std::vector<const Node*> nodes;

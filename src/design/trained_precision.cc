@@ -25,10 +25,20 @@ void describe(RecordVisitor& v, StageTypes& s) {
   v.text("activations", s.activations, "W,I of what it writes, or uW,I; empty: the network's.");
 }
 
+void describe(RecordVisitor& v, LearnedRange& r) {
+  v.text("stage", r.stage, "Name of the stage in the graph.");
+  v.boolean("of_weights", r.of_weights, "Of its weights, or of what it writes.");
+  v.number("log2", r.log2, -64, 64, "Log2 of the magnitude at which the type saturates.");
+  v.number("mean", r.mean, -HUGE_VAL, HUGE_VAL, "Adam's mean of its gradient.");
+  v.number("square", r.square, 0, HUGE_VAL, "Adam's mean of its square.");
+}
+
 void describe(RecordVisitor& v, TrainedPrecision& p) {
   v.text("weights", p.weights, "W,I of weights: W bits, I of them before the point.");
-  v.text("activations", p.activations, "W,I of what stages write; uW,I: without a sign where nothing can be negative (what a ReLU "
-         "leaves), with one elsewhere.");
+  v.text(
+      "activations", p.activations,
+      "W,I of what stages write; uW,I: without a sign where nothing can be negative (what a ReLU "
+      "leaves), with one elsewhere.");
   v.enumeration("rounding", p.rounding, "Rounding of both.");
   v.enumeration("overflow", p.overflow, "Overflow of both.");
   v.enumeration("layout", p.layout, "The layout whose casts training has seen.");
@@ -38,6 +48,15 @@ void describe(RecordVisitor& v, TrainedPrecision& p) {
       "stages", p.stages.size(), [&](size_t n) { p.stages.resize(n); },
       [&](RecordVisitor& r, size_t i) { describe(r, p.stages[i]); },
       "Stages with types of their own.");
+  bool learns = p.learns_points;
+  if (!v.wants(learns)) return;
+  v.boolean("learns_points", p.learns_points,
+            "Whether training learns where the points of these stages stand.");
+  v.list(
+      "ranges", p.ranges.size(), [&](size_t n) { p.ranges.resize(n); },
+      [&](RecordVisitor& r, size_t i) { describe(r, p.ranges[i]); },
+      "Where their ranges end, as learnt so far.");
+  v.integer("range_steps", p.range_steps, 0, INT64_MAX, "Steps that learnt them.");
 }
 
 Json write_trained_precision(const TrainedPrecision& p) {

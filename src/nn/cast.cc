@@ -4,15 +4,20 @@
 #include <ATen/ops/clamp.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/floor.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/mul.h>
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/relu.h>
 #include <ATen/ops/remainder.h>
+#include <ATen/ops/sum.h>
 #include <ATen/ops/where.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
+#include <utility>
+#include <vector>
 
 #include "tailor/nn/workers.h"
 
@@ -97,6 +102,69 @@ at::Tensor cast_values_of(const at::Tensor& x, const FixedType& type, bool relu,
   return (is_for_host(x, type) ? cast_on_host : cast_on_device)(x, type, relu, mask);
 }
 
+/// Gradients of n values of a cast: to x, and the sum that the range gets. Lanes of their own, so
+/// that the order of the sum does not depend on vectors.
+#if defined(__x86_64__)
+__attribute__((target_clones("avx2", "default")))
+#endif
+double
+cast_gradients(const float* g, const float* x, const float* y, const unsigned char* mask,
+               float* to_x, int64_t n) {
+  constexpr int64_t kLanes = 16, kRun = 1024;  // a run's sums stay small enough for float
+  double total = 0;
+  for (int64_t first = 0; first < n; first += kRun) {
+    const int64_t last = std::min(n, first + kRun),
+                  whole = first + (last - first) / kLanes * kLanes;
+    float lanes[kLanes] = {};
+    for (int64_t i = first; i < whole; i += kLanes) {
+      for (int64_t k = 0; k < kLanes; ++k) {
+        const float passes = mask[i + k];
+        to_x[i + k] = g[i + k] * passes;
+        lanes[k] += g[i + k] * (y[i + k] - x[i + k] * passes);
+      }
+    }
+    for (int64_t i = whole; i < last; ++i) {
+      const float passes = mask[i];
+      to_x[i] = g[i] * passes;
+      lanes[i - whole] += g[i] * (y[i] - x[i] * passes);
+    }
+    for (float lane : lanes) total += lane;
+  }
+  return total;
+}
+
+bool alike(const at::Tensor& a, const at::Tensor& b) {
+  return a.scalar_type() == b.scalar_type() && a.strides() == b.strides() && a.sizes() == b.sizes();
+}
+
+/// Gradients to x and to the range; NaN times 0 stays NaN in both ways.
+std::pair<at::Tensor, at::Tensor> range_gradients(const at::Tensor& g, const at::Tensor& x,
+                                                  const at::Tensor& y, const at::Tensor& mask) {
+  constexpr double kLn2 = 0.693147180559945309417;
+  if (!x.is_cpu() || x.scalar_type() != at::kFloat || !x.is_non_overlapping_and_dense() ||
+      !alike(g, x) || !alike(y, x) || mask.strides() != x.strides()) {
+    const at::Tensor sum = at::sum(at::mul(g, y.sub(at::mul(x, mask))), at::kDouble);
+    return {at::mul(g, mask), sum.mul(kLn2).to(at::kFloat)};
+  }
+  at::Tensor to_x = at::empty_like(x);
+  const int64_t n = x.numel(), pieces = (n + kPiece - 1) / kPiece;
+  std::vector<double> sums(static_cast<size_t>(pieces));
+  const auto* passes = reinterpret_cast<const unsigned char*>(mask.data_ptr<bool>());
+  const float *from_g = g.data_ptr<float>(), *from_x = x.data_ptr<float>(),
+              *from_y = y.data_ptr<float>();
+  auto* to = to_x.data_ptr<float>();
+  work_off(pieces, [&](WorkQueue& queue) {
+    for (int64_t piece = queue.take(); piece >= 0; piece = queue.take()) {
+      const int64_t first = piece * kPiece;
+      sums[static_cast<size_t>(piece)] =
+          cast_gradients(from_g + first, from_x + first, from_y + first, passes + first, to + first,
+                         std::min(kPiece, n - first));
+    }
+  });
+  const double sum = std::accumulate(sums.begin(), sums.end(), 0.0);
+  return {to_x, at::full({}, sum * kLn2, at::TensorOptions(at::kFloat))};
+}
+
 struct CastFunction : torch::autograd::Function<CastFunction> {
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x,
                             const FixedType& type, bool relu) {
@@ -109,6 +177,22 @@ struct CastFunction : torch::autograd::Function<CastFunction> {
                                                  const torch::autograd::variable_list& gradients) {
     const at::Tensor mask = context->get_saved_variables()[0];
     return {at::mul(gradients[0], mask), at::Tensor(), at::Tensor()};
+  }
+};
+
+struct RangeCastFunction : torch::autograd::Function<RangeCastFunction> {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x,
+                            const at::Tensor& /*range*/, const FixedType& type, bool relu) {
+    at::Tensor mask;
+    const at::Tensor y = cast_values_of(x, type, relu, &mask);
+    context->save_for_backward({mask, x, y});
+    return y;
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 const torch::autograd::variable_list& gradients) {
+    const auto saved = context->get_saved_variables();
+    const auto [to_x, to_range] = range_gradients(gradients[0], saved[1], saved[2], saved[0]);
+    return {to_x, to_range, at::Tensor(), at::Tensor()};
   }
 };
 
@@ -148,7 +232,9 @@ at::Tensor cast_on_host(const at::Tensor& x, const FixedType& type, bool relu, a
   return y;
 }
 
-at::Tensor cast(const at::Tensor& x, const FixedType& type, bool relu) {
+at::Tensor cast(const at::Tensor& x, const FixedType& type, bool relu, const at::Tensor& range) {
+  if (at::GradMode::is_enabled() && range.defined())
+    return RangeCastFunction::apply(x, range, type, relu);
   if (at::GradMode::is_enabled() && x.requires_grad()) return CastFunction::apply(x, type, relu);
   return cast_values_of(x, type, relu, nullptr);
 }

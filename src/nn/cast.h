@@ -12,7 +12,12 @@ namespace tailor::nn {
 /// 2^fraction, has so few bits that adding 1/2 is exact. With `relu`, of max(x, 0). The gradient is
 /// that of the identity, and 0 where the type saturates or the ReLU does; a type that wraps passes
 /// all of it. Throws Unsupported for AP_WRAP_SM.
-at::Tensor cast(const at::Tensor& x, const FixedType& type, bool relu = false);
+///
+/// `range` is a float32 scalar, or undefined: log2 of the magnitude at which the type saturates. It
+/// is not read, the type says it already; its gradient is (Jain et al. 2020, TQT, Eq. 8) ln 2 times
+/// y - x where x is inside, and times y where it saturates.
+at::Tensor cast(const at::Tensor& x, const FixedType& type, bool relu = false,
+                const at::Tensor& range = {});
 
 /// The same by ATen's operations, on any device and in every mode; `mask` gets where the gradient
 /// passes.

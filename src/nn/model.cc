@@ -146,7 +146,9 @@ at::Tensor Model::forward(const at::Tensor& x, bool training, const Lengths& len
   return run(x, training, network_.bn_momentum, lengths, calls);
 }
 
-void Model::quantise(const TrainedPrecision& trained) { quantised_.emplace(network_, trained); }
+void Model::quantise(const TrainedPrecision& trained) {
+  quantised_.emplace(network_, trained, device());
+}
 
 at::Tensor Model::forward_exactly(const at::Tensor& x) {
   TAILOR_CHECK(quantised_, "{} is not quantised", network_.name);

@@ -10,10 +10,13 @@
 #include <ATen/ops/mul.h>
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/relu.h>
+#include <ATen/ops/stack.h>
 #include <ATen/ops/sum.h>
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -43,6 +46,14 @@ struct FoldedSkip {
 };
 
 namespace {
+
+/// Learned ranges, the Adam of them (TQT section 5.2): its rates, and how far beyond a power of two
+/// a range must be for its type to change, so that types do not flutter.
+constexpr double kMeanDecay = 0.9, kSquareDecay = 0.999, kAdamEpsilon = 1e-8, kHysteresis = 0.1;
+constexpr double kLeastLog2 = -10;
+
+/// Leaves whose gradients the casts give, by stage.
+using RangeLeaves = std::map<std::string, at::Tensor>;
 
 /// Below this a batch norm's scale says nothing of its weights' rounding: they are left as they
 /// are. A new projection begins with 0.
@@ -89,13 +100,14 @@ FoldedWeights fold_source(const WeightSource& s, const Parameters& p, double eps
 
 /// Whose batch norms are the batch's: the weight that, once scaled, is the cast one.
 at::Tensor cast_unscaled(const WeightSource& s, const Parameters& p, const FixedType& type,
-                         double epsilon) {
+                         double epsilon, const at::Tensor& range) {
   const at::Tensor weight = plain_weight(s, p);
-  if (s.bn.empty()) return cast(weight, type);
+  if (s.bn.empty()) return cast(weight, type, /*relu=*/false, range);
   const at::Tensor scale = per_output(scale_of(s, p, epsilon).detach(), weight);
   const at::Tensor says = scale.abs().gt(kNoScale);
   const at::Tensor divisor = at::where(says, scale, at::ones_like(scale));
-  return at::where(says, at::div(cast(at::mul(weight, divisor), type), divisor), weight);
+  return at::where(says, at::div(cast(at::mul(weight, divisor), type, false, range), divisor),
+                   weight);
 }
 
 at::Tensor for_map(const at::Tensor& weight, const at::Tensor& x) {
@@ -134,6 +146,7 @@ struct QuantisedForm::Stages {
   Graph graph;
   std::map<std::string, WeightSource> sources;            // by the node's name
   std::map<std::string, std::vector<FoldedSkip>> folded;  // by the kernel's node
+  RangeLeaves weight_ranges, value_ranges;                // of learned types
   double epsilon;
 
   explicit Stages(const Network& n) : network(n), epsilon(n.bn_epsilon) { find_sources(); }
@@ -164,6 +177,20 @@ struct QuantisedForm::Stages {
         sources[layer.name] = s;
       }
     }
+  }
+
+  /// The type of a range, which may be null: of a stage that is not learned.
+  const FixedType* type_of(const Node& node, bool of_weights) const {
+    const Traits& t = node.traits();
+    if (node.outputs.empty() || t.port || t.keeps_type) return nullptr;
+    if (!of_weights) {
+      const FixedType& type = *graph.value(node.outputs[0]).type;
+      return type == node.hardware.accumulator ? nullptr : &type;
+    }
+    const auto source = sources.find(node.name);
+    const bool trained =
+        source != sources.end() && !(source->second.layer.empty() && source->second.bn.empty());
+    return t.has_weights && trained ? &*node.hardware.weight : nullptr;
   }
 
   const Skip& skip(const std::string& id) const {
@@ -214,10 +241,13 @@ class Pass {
  public:
   using Skips = std::map<std::string, std::vector<FoldedSkip>>;
   Pass(const Graph& graph, const std::map<std::string, WeightSource>& sources, const Skips& folded,
+       const RangeLeaves& weight_ranges, const RangeLeaves& value_ranges,
        const Parameters& parameters, double epsilon, Normalisation normalisation, double momentum)
       : graph_(graph),
         sources_(sources),
         folded_(folded),
+        weight_ranges_(weight_ranges),
+        value_ranges_(value_ranges),
         parameters_(parameters),
         epsilon_(epsilon),
         batch_(normalisation == Normalisation::Batch),
@@ -248,10 +278,19 @@ class Pass {
     return values_[node.inputs[input]];
   }
   const FixedType& type_of(const Node& node) const { return *graph_.value(node.outputs[0]).type; }
+  static at::Tensor range_in(const RangeLeaves& ranges, const Node& node) {
+    const auto found = ranges.find(node.name);
+    return found == ranges.end() ? at::Tensor() : found->second;
+  }
+  /// A weight as the stage has it, for its map.
+  at::Tensor cast_weight(const at::Tensor& weight, const Node& node, const at::Tensor& x) const {
+    return for_map(cast(weight, *node.hardware.weight, false, range_in(weight_ranges_, node)), x);
+  }
   /// Logits leave as they are.
   at::Tensor cast_sum(const at::Tensor& sum, const Node& node, bool relu) const {
     const FixedType& type = type_of(node);
-    if (type != node.hardware.accumulator) return cast(sum, type, relu);
+    if (type != node.hardware.accumulator)
+      return cast(sum, type, relu, range_in(value_ranges_, node));
     return relu ? at::relu(sum) : sum;
   }
 
@@ -316,17 +355,20 @@ class Pass {
                                                  geometry_in(a), shape));
       f.bias = at::add(f.bias, term.bias);
     }
-    return convolve(x, geometry_in(a), for_map(cast(f.weight, *node.hardware.weight), x),
+    return convolve(x, geometry_in(a), cast_weight(f.weight, node, x),
                     for_map(cast(f.bias, *node.hardware.bias), x));
   }
 
   /// A convolution with its batch norm as batch statistics have it.
   at::Tensor normalised(const WeightSource& s, const ConvGeometry& geometry, const at::Tensor& x,
-                        const FixedType& weight) const {
+                        const Node& node) const {
     const at::Tensor bias =
         s.has_bias ? parameters_.parameter(s.layer + ".bias").to(x.scalar_type()) : at::Tensor();
-    const at::Tensor y =
-        convolve(x, geometry, for_map(cast_unscaled(s, parameters_, weight, epsilon_), x), bias);
+    const at::Tensor y = convolve(x, geometry,
+                                  for_map(cast_unscaled(s, parameters_, *node.hardware.weight,
+                                                        epsilon_, range_in(weight_ranges_, node)),
+                                          x),
+                                  bias);
     if (s.bn.empty()) return y;
     return at::batch_norm(
         y, parameters_.parameter(s.bn + ".weight"), parameters_.parameter(s.bn + ".bias"),
@@ -335,11 +377,9 @@ class Pass {
   }
 
   at::Tensor batch_sum(const Node& node, const ops::Conv2d& a, const at::Tensor& x) const {
-    const FixedType& weight = *node.hardware.weight;
-    at::Tensor sum = normalised(sources_.at(node.name), geometry_in(a), x, weight);
+    at::Tensor sum = normalised(sources_.at(node.name), geometry_in(a), x, node);
     for (const FoldedSkip& skip : folded_into(node)) {
-      const at::Tensor term = skip.source
-                                  ? normalised(*skip.source, skip.source->geometry, x, weight)
+      const at::Tensor term = skip.source ? normalised(*skip.source, skip.source->geometry, x, node)
                               : skip.pick ? pick(x, *skip.pick)
                                           : x;
       sum = at::add(sum, term);
@@ -350,9 +390,8 @@ class Pass {
   at::Tensor dense(const Node& node) const {
     const at::Tensor& x = value(node, 0);
     const FoldedWeights f = fold_source(sources_.at(node.name), parameters_, epsilon_);
-    const at::Tensor y =
-        at::linear(at::flatten(x, 1), for_map(cast(f.weight, *node.hardware.weight), x),
-                   for_map(cast(f.bias, *node.hardware.bias), x));
+    const at::Tensor y = at::linear(at::flatten(x, 1), cast_weight(f.weight, node, x),
+                                    for_map(cast(f.bias, *node.hardware.bias), x));
     const at::Tensor map = y.reshape({y.size(0), y.size(1), 1, 1});
     return cast_sum(map, node, false);
   }
@@ -363,12 +402,14 @@ class Pass {
     const double pixels = static_cast<double>(x.size(2) * x.size(3));
     const double share = reciprocal.to_double(quantise(1.0 / pixels, reciprocal));
     const at::Tensor sum = at::sum(x, {2, 3}, /*keepdim=*/true, at::kDouble);
-    return cast(at::mul(sum, share), type_of(node)).to(x.scalar_type());
+    return cast(at::mul(sum, share), type_of(node), false, range_in(value_ranges_, node))
+        .to(x.scalar_type());
   }
 
   const Graph& graph_;
   const std::map<std::string, WeightSource>& sources_;
   const Skips& folded_;
+  const RangeLeaves &weight_ranges_, &value_ranges_;
   const Parameters& parameters_;
   const double epsilon_;
   const bool batch_;
@@ -379,8 +420,9 @@ class Pass {
 
 }  // namespace
 
-QuantisedForm::QuantisedForm(const Network& network, const TrainedPrecision& trained)
-    : trained_(trained) {
+QuantisedForm::QuantisedForm(const Network& network, const TrainedPrecision& trained,
+                             at::Device device)
+    : trained_(trained), device_(device) {
   if (network.masks_padding) {
     fail(ErrorKind::Unsupported,
          "{} masks what is beyond an example's length: such a network is not trained quantised; "
@@ -399,16 +441,106 @@ QuantisedForm::QuantisedForm(const Network& network, const TrainedPrecision& tra
   stages->graph.tensors.clear();
   stages->find_folded();
   stages_ = std::move(stages);
+  if (trained_.learns_points) begin_ranges();
+}
+
+namespace {
+
+/// Integer bits of a type that saturates at 2^log2, up to a half step.
+int integer_bits(const FixedType& type, double log2) {
+  return static_cast<int>(std::ceil(log2)) + (type.is_signed ? 1 : 0);
+}
+double log2_of(const FixedType& type) { return type.integer - (type.is_signed ? 1 : 0); }
+
+StageTypes& types_of(TrainedPrecision& p, const std::string& stage) {
+  for (StageTypes& s : p.stages) {
+    if (s.stage == stage) return s;
+  }
+  p.stages.push_back({stage, "", ""});
+  return p.stages.back();
+}
+
+}  // namespace
+
+/// One for every type that training has: as it was learnt so far, or where the type ends. What an
+/// alteration has made superfluous goes.
+void QuantisedForm::begin_ranges() {
+  std::vector<LearnedRange> known = std::move(trained_.ranges);
+  trained_.ranges.clear();
+  for (const Node& node : stages_->graph.nodes) {
+    for (bool of_weights : {true, false}) {
+      const FixedType* type = stages_->type_of(node, of_weights);
+      if (!type) continue;
+      const auto found = std::find_if(known.begin(), known.end(), [&](const LearnedRange& r) {
+        return r.stage == node.name && r.of_weights == of_weights;
+      });
+      trained_.ranges.push_back(found != known.end()
+                                    ? *found
+                                    : LearnedRange{node.name, of_weights, log2_of(*type), 0, 0});
+      RangeLeaves& leaves = of_weights ? stages_->weight_ranges : stages_->value_ranges;
+      leaves[node.name] =
+          at::zeros({}, at::TensorOptions(at::kFloat).device(device_)).set_requires_grad(true);
+    }
+  }
+}
+
+/// In the order of the ranges; one transfer from the device.
+std::vector<double> QuantisedForm::take_range_gradients() {
+  std::vector<at::Tensor> all;
+  for (const LearnedRange& r : trained_.ranges) {
+    at::Tensor& leaf = (r.of_weights ? stages_->weight_ranges : stages_->value_ranges).at(r.stage);
+    all.push_back(leaf.grad().defined() ? leaf.grad() : at::zeros_like(leaf).detach());
+    leaf.mutable_grad() = at::Tensor();
+  }
+  if (all.empty()) return {};
+  const at::Tensor on_host = at::stack(all).to(at::kDouble).to(at::kCPU).contiguous();
+  const auto* values = on_host.data_ptr<double>();
+  return {values, values + on_host.numel()};
+}
+
+bool QuantisedForm::step_ranges(double rate) {
+  TrainedPrecision& p = trained_;
+  if (!p.learns_points) return false;
+  bool moved = false;
+  const auto steps = static_cast<double>(++p.range_steps);
+  const std::vector<double> gradients = take_range_gradients();
+  for (size_t i = 0; i < p.ranges.size(); ++i) {
+    LearnedRange& r = p.ranges[i];
+    const double g = gradients[i];
+    if (!std::isfinite(g)) continue;  // the loss says so
+    r.mean = kMeanDecay * r.mean + (1 - kMeanDecay) * g;
+    r.square = kSquareDecay * r.square + (1 - kSquareDecay) * g * g;
+    const double mean = r.mean / (1 - std::pow(kMeanDecay, steps)),
+                 square = r.square / (1 - std::pow(kSquareDecay, steps));
+    StageTypes& types = types_of(p, r.stage);
+    const Node& node = *std::find_if(stages_->graph.nodes.begin(), stages_->graph.nodes.end(),
+                                     [&](const Node& n) { return n.name == r.stage; });
+    const FixedType& type = *stages_->type_of(node, r.of_weights);
+    const double most = type.width - (type.is_signed ? 1 : 0);
+    r.log2 =
+        std::clamp(r.log2 - rate * mean / (std::sqrt(square) + kAdamEpsilon), kLeastLog2, most);
+    FixedType wanted = type;
+    const double now = log2_of(type);
+    if (r.log2 > now + kHysteresis || r.log2 < now - 1 - kHysteresis)
+      wanted.integer = integer_bits(type, r.log2);
+    std::string& text = r.of_weights ? types.weights : types.activations;
+    moved |= wanted.integer != type.integer;
+    text = precision_text(wanted);
+  }
+  if (moved) *this = QuantisedForm(Network(stages_->network), TrainedPrecision(p), device_);
+  return moved;
 }
 
 QuantisedForm::~QuantisedForm() = default;
 QuantisedForm::QuantisedForm(QuantisedForm&&) noexcept = default;
+QuantisedForm& QuantisedForm::operator=(QuantisedForm&&) noexcept = default;
 
 at::Tensor QuantisedForm::forward(const at::Tensor& x, const Parameters& parameters,
                                   Normalisation normalisation, double bn_momentum) const {
-  const at::Tensor y = Pass(stages_->graph, stages_->sources, stages_->folded, parameters,
-                            stages_->epsilon, normalisation, bn_momentum)
-                           .run(x);
+  const at::Tensor y =
+      Pass(stages_->graph, stages_->sources, stages_->folded, stages_->weight_ranges,
+           stages_->value_ranges, parameters, stages_->epsilon, normalisation, bn_momentum)
+          .run(x);
   if (!stages_->network.answers_per_position()) return at::flatten(y, 1);
   return at::flatten(y.permute({0, 2, 3, 1}), 1, 2);
 }

@@ -11,9 +11,23 @@ const std::string& either(const std::string& own, const std::string& general) {
   return own.empty() ? general : own;
 }
 
-void check_types(const std::string& text, const std::string& pointer, const std::string& source,
-                 bool may_lack_sign = false) {
+/// The bits of "W", or of "W,I" whose I is not read: of types whose points move.
+std::optional<int> bits_of(const std::string& text) {
+  const auto bits = parse_int(trim(split(text, ',')[0]));
+  if (!bits || *bits < 2 || *bits > 16) return std::nullopt;
+  return static_cast<int>(*bits);
+}
+
+void check_types(const QuantizationConfig& c, const std::string& text, const std::string& pointer,
+                 const std::string& source, bool may_lack_sign = false) {
   if (text.empty()) return;
+  if (c.points != Points::Fixed) {
+    if (bits_of(text)) return;
+    fail_config(
+        pointer,
+        fmt::format("2 to 16 bits (as in \"8\"; /quantization/points is {})", to_string(c.points)),
+        "\"" + text + "\"", source);
+  }
   try {
     parse_precision(text, pointer, may_lack_sign);
   } catch (const Error& e) {
@@ -34,10 +48,11 @@ std::vector<std::string> layers_with_weights(const Network& network) {
 
 void describe(RecordVisitor& v, QuantizationConfig& c) {
   v.text("precision", c.precision,
-         "W,I of weights and activations: W bits, I of them before the point. Rounding, overflow "
-         "and layout are those of export.");
+         "W,I of weights and activations: W bits, I of them before the point; of points that "
+         "move, W says all. Rounding, overflow and layout are those of export.");
   v.text("weights", c.weights, "W,I of weights; empty: precision.");
-  v.text("activations", c.activations, "W,I of what stages write, uW,I without a sign where nothing can be negative (what a ReLU "
+  v.text("activations", c.activations,
+         "W,I of what stages write, uW,I without a sign where nothing can be negative (what a ReLU "
          "leaves); empty: precision.");
   v.text("first", c.first, "W,I of the first convolution's weights; empty: as all others.");
   v.text("last", c.last,
@@ -47,6 +62,15 @@ void describe(RecordVisitor& v, QuantizationConfig& c) {
       "stages", c.stages.size(), [&](size_t n) { c.stages.resize(n); },
       [&](RecordVisitor& r, size_t i) { describe(r, c.stages[i]); },
       "Exceptions, stage by stage. Streams of different types are added exactly, at full width.");
+  v.enumeration(
+      "points", c.points,
+      "Where the binary points of each stage's weights and activations stand. fixed: as the types "
+      "say. calibrated: where rounding and saturating cost training data least, looked at when "
+      "quantised training begins and after every alteration. learned: there at first, and from "
+      "then on where gradients move them, by powers of two (TQT). Where they move, what a ReLU "
+      "leaves has no sign.");
+  v.integer("calibration_images", c.calibration_images, 1, 100000,
+            "Training examples that points are calibrated by.");
   v.enumeration(
       "from", c.from,
       "From which epoch on the network is trained quantised: start (the paper); altering: "
@@ -64,15 +88,15 @@ void describe(RecordVisitor& v, QuantizationConfig& c) {
 
 void verify_config(const QuantizationConfig& c, const ExportConfig& exporting,
                    const std::string& source) {
-  check_types(c.precision, "/quantization/precision", source);
-  check_types(c.weights, "/quantization/weights", source);
-  check_types(c.activations, "/quantization/activations", source, true);
-  check_types(c.first, "/quantization/first", source);
-  check_types(c.last, "/quantization/last", source);
+  check_types(c, c.precision, "/quantization/precision", source);
+  check_types(c, c.weights, "/quantization/weights", source);
+  check_types(c, c.activations, "/quantization/activations", source, true);
+  check_types(c, c.first, "/quantization/first", source);
+  check_types(c, c.last, "/quantization/last", source);
   for (size_t i = 0; i < c.stages.size(); ++i) {
     const std::string at = fmt::format("/quantization/stages/{}", i);
-    check_types(c.stages[i].weights, at + "/weights", source);
-    check_types(c.stages[i].activations, at + "/activations", source, true);
+    check_types(c, c.stages[i].weights, at + "/weights", source);
+    check_types(c, c.stages[i].activations, at + "/activations", source, true);
   }
   if (exporting.overflow == Overflow::WrapSm) {
     fail_config("/export/overflow", "another one with /quantization: no gradient is known for it",
@@ -84,12 +108,15 @@ TrainedPrecision resolve_precision(const QuantizationConfig& c, const ExportConf
                                    const Network& network, double input_magnitude,
                                    const std::string& source) {
   TrainedPrecision p;
+  const bool moves = c.points != Points::Fixed;
   p.weights = either(c.weights, c.precision);
-  p.activations = either(c.activations, c.precision);
+  if (moves) p.weights = fmt::format("{},1", bits_of(p.weights).value_or(8));
+  p.activations = activation_type(c);
+  p.learns_points = c.points == Points::Learned;
   p.rounding = exporting.rounding, p.overflow = exporting.overflow;
   p.layout = exporting.layout;
   p.input_magnitude = input_magnitude;
-  p.stages = c.stages;
+  if (!moves) p.stages = c.stages;
   const std::vector<std::string> names = layers_with_weights(network);
   for (size_t i = 0; i < c.stages.size(); ++i) {
     const std::string& stage = c.stages[i].stage;
@@ -98,6 +125,7 @@ TrainedPrecision resolve_precision(const QuantizationConfig& c, const ExportConf
                 fmt::format("a convolution or linear layer of {}, or input", network.name),
                 fmt::format("\"{}\"{}", stage, did_you_mean(stage, names)), source);
   }
+  if (moves) return p;
   auto set_weights = [&](const std::string& stage, const std::string& types) {
     if (types.empty()) return;
     const auto at = std::find_if(p.stages.begin(), p.stages.end(),
@@ -111,6 +139,34 @@ TrainedPrecision resolve_precision(const QuantizationConfig& c, const ExportConf
   if (!names.empty()) set_weights(names.front(), c.first);
   if (!names.empty()) set_weights(names.back(), c.last);
   return p;
+}
+
+std::string with_sign(const std::string& type) {
+  return type.compare(0, 1, "u") == 0 ? type.substr(1) : type;
+}
+
+std::string activation_type(const QuantizationConfig& c) {
+  const std::string& text = either(c.activations, c.precision);
+  return c.points == Points::Fixed ? text : fmt::format("{},2", bits_of(text).value_or(8));
+}
+
+CalibrationRequest calibration_request(const QuantizationConfig& c, const TrainedPrecision& types,
+                                       const Network& network) {
+  CalibrationRequest r;
+  r.layout = types.layout, r.input_magnitude = types.input_magnitude;
+  r.with_folded_skips = false;
+  auto bits = [](const std::string& text) { return bits_of(text).value_or(0); };
+  r.weight_bits = bits(either(c.weights, c.precision));
+  r.bits = bits(either(c.activations, c.precision));
+  const std::vector<std::string> names = layers_with_weights(network);
+  if (!names.empty()) {
+    r.stages.push_back({names.front(), bits(c.first), 0});
+    r.stages.push_back({names.back(), bits(c.last), 0});
+  }
+  // Behind those: who names the stage has the last word.
+  for (const StageTypes& s : c.stages)
+    r.stages.push_back({s.stage, bits(s.weights), bits(s.activations)});
+  return r;
 }
 
 int64_t quantized_from(const QuantizationConfig& c, const SurgeryConfig& surgery,
@@ -131,7 +187,7 @@ int64_t quantized_from(const QuantizationConfig& c, const SurgeryConfig& surgery
 }
 
 ExportConfig with_precision(ExportConfig exporting, const TrainedPrecision& trained) {
-  exporting.precision = trained.activations;
+  exporting.precision = with_sign(trained.activations);
   exporting.rounding = trained.rounding, exporting.overflow = trained.overflow;
   exporting.layout = trained.layout;
   exporting.trained = std::make_shared<TrainedPrecision>(trained);

@@ -60,7 +60,8 @@ void alter_due_skips(Session& run) {
     j.stale = run.validate();
     j.statistics_images = estimate_statistics(run.model(), *run.task, run.config.seed, at.epoch,
                                               run.spec.config.surgery.statistics_images);
-    j.after = j.statistics_images > 0 ? run.validate() : j.stale;
+    const bool calibrated = run.calibrate_again();
+    j.after = calibrated || j.statistics_images > 0 ? run.validate() : j.stale;
     const std::string text = alteration_text(a, count - at.edits_applied, count);
     record(run, a, text, j);
     log_info("train", "epoch {}: {}{}", at.epoch, text, effect_of(a, j));

@@ -5,6 +5,12 @@
 #include <ATen/ops/mse_loss.h>
 
 namespace tailor::train {
+namespace {
+
+/// Of learned ranges' log2 at the schedule's peak (Jain et al. 2020, section 5.2).
+constexpr double kRangeRate = 0.01;
+
+}  // namespace
 
 Learner::Learner(Model model, const ObjectiveSpec& objective, const OptimizerConfig& optimizer,
                  const OptimizerSlots& saved)
@@ -12,6 +18,7 @@ Learner::Learner(Model model, const ObjectiveSpec& objective, const OptimizerCon
       spec_(objective),
       objective_(find_objective(objective.name)),
       clip_norm_(optimizer.clip_norm),
+      peak_lr_(optimizer.lr),
       optimizer_(make_optimizer(optimizer)) {
   optimizer_->bind(model_.parameters(), saved);
 }
@@ -39,6 +46,7 @@ StepResult Learner::step(const Batch& batch, double lr) {
   const at::NoGradGuard no_grad;
   if (clip_norm_ > 0) clip_gradients(parameters, clip_norm_);
   optimizer_->step(parameters, lr);
+  if (peak_lr_ > 0) model_.step_ranges(kRangeRate * lr / peak_lr_);
   const at::Tensor answers = outputs.detach();
   return {loss.detach(), objective_.tally ? objective_.tally(answers, examples) : at::Tensor(),
           answers,       objective,

@@ -6,6 +6,7 @@
 
 #include "tailor/core/files.h"
 #include "tailor/core/log.h"
+#include "tailor/design/lower.h"
 #include "tailor/nn/witness.h"
 #include "tailor/run/quantization.h"
 #include "tailor/run/schedule.h"
@@ -140,13 +141,41 @@ double Session::input_magnitude() const {
   return images ? p.magnitude() : kSequenceMagnitude;
 }
 
+TrainedPrecision Session::types_now() {
+  TrainedPrecision types = *precision;
+  const QuantizationConfig& q = *spec.config.quantization;
+  if (q.points == Points::Fixed) return types;
+  const CalibrationRequest request = calibration_request(q, types, model().network());
+  std::vector<int64_t> indices;
+  for (int64_t i = 0; i < std::min(q.calibration_images, task->size(Split::Train)); ++i)
+    indices.push_back(i);
+  Batch batch;
+  task->collate(Split::Train, indices, std::nullopt, batch);
+  const auto inputs = batch.inputs.as<float>();
+  const size_t size = inputs.size() / indices.size();
+  std::vector<std::vector<double>> images;
+  for (size_t i = 0; i < indices.size(); ++i)
+    images.emplace_back(inputs.begin() + i * size, inputs.begin() + (i + 1) * size);
+  const TypeCalibration c = calibrate(
+      lower(model().network(), model().tensors(), model().network().name), request, images);
+  types.weights = c.types.weights, types.activations = c.types.activations;
+  types.stages = c.types.stages;
+  return types;
+}
+
+bool Session::calibrate_again() {
+  if (!model().trained() || spec.config.quantization->points == Points::Fixed) return false;
+  model().quantise(types_now());
+  return true;
+}
+
 void Session::quantise_if_due() {
   if (!precision || position.epoch < quantized_epoch) return;
   if (!model().trained()) {
     const std::optional<Figure> before = validate();
-    model().quantise(*precision);
+    model().quantise(types_now());
     const std::optional<Figure> after = validate();
-    log_info("train", "epoch {}: quantised to {}{}", position.epoch, precision->text(),
+    log_info("train", "epoch {}: quantised to {}{}", position.epoch, model().trained()->text(),
              before
                  ? fmt::format("; validation {} before, {} after", before->text(2), after->text(2))
                  : "");

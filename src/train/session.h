@@ -58,6 +58,8 @@ class Session {
   /// Quantises the network if this epoch is the first to be trained so, and freezes its statistics
   /// from the epoch on that is told.
   void quantise_if_due();
+  /// Points that move stand where the altered network's data ask; false where none do.
+  bool calibrate_again();
   /// Whether this epoch's network is of the topology and the types that the run is to end with.
   bool is_settled() const;
   /// Learning rate of this epoch's step.
@@ -74,6 +76,7 @@ class Session {
 
  private:
   double input_magnitude() const;
+  TrainedPrecision types_now();
   void go_on();
   void testify();
 

@@ -105,6 +105,39 @@ TEST(Cast, PassesTheGradientWhereNothingSaturates) {
   EXPECT_TRUE(x.grad().eq(1).all().item<bool>());
 }
 
+/// TQT Eq. 8, value by value; by the loop of the host and by ATen's operations.
+TEST(Cast, GivesItsRangeTheErrorsAndTheEnds) {
+  for (bool is_signed : {true, false}) {
+    for (bool relu : {false, true}) {
+      const FixedType type{4, 2, is_signed};
+      std::vector<float> values, weights;
+      for (int i = 0; i < 3000; ++i) {
+        values.push_back(static_cast<float>(std::sin(i * 0.7) * 5));
+        weights.push_back(static_cast<float>(std::cos(i * 1.3)));
+      }
+      double expected = 0;
+      for (size_t i = 0; i < values.size(); ++i) {
+        const double x = relu ? std::max(values[i], 0.0F) : values[i];
+        const double y = type.to_double(quantise(x, type));
+        const bool inside = std::abs(y - x) <= type.step() / 2 && !(relu && values[i] <= 0);
+        expected += std::log(2.0) * weights[i] * (inside ? y - x : y);
+      }
+      for (at::ScalarType kind : {at::kFloat, at::kDouble}) {
+        at::Tensor x = at::tensor(values, kind).set_requires_grad(true),
+                   plain = at::tensor(values, kind).set_requires_grad(true),
+                   range = at::full({}, 9.0F).set_requires_grad(true);
+        const at::Tensor g = at::tensor(weights, kind);
+        const at::Tensor y = cast(x, type, relu, range);
+        y.backward(g);
+        cast(plain, type, relu).backward(g);
+        EXPECT_TRUE(y.detach().equal(cast(plain.detach(), type, relu)));
+        EXPECT_TRUE(x.grad().equal(plain.grad())) << relu;
+        EXPECT_NEAR(range.grad().item<double>(), expected, 1e-4 * std::abs(expected));
+      }
+    }
+  }
+}
+
 TEST(Cast, KeepsWhatIsNoNumber) {
   at::NoGradGuard no_grad;
   const float nan = std::numeric_limits<float>::quiet_NaN();
@@ -201,6 +234,69 @@ TEST(Quantised, StagesHaveTypesOfTheirOwn) {
   TrainedPrecision p = types("6,2", "8,3");
   p.stages = {{"stem.conv1", "8,2", ""}, {"stage2.block0.conv1", "", "6,3"}, {"fc", "8,1", ""}};
   expect_integers(network, p);
+}
+
+TEST(Quantised, WithoutASignWhereNothingIsNegative) {
+  for (Layout layout : {Layout::Fused, Layout::Stock}) {
+    for (const testing::Variant& v : testing::all_variants()) {
+      SCOPED_TRACE(v.name() + to_string(layout));
+      Network network = testing::small_network(v.join, v.shortcut);
+      testing::alter(network, v.surgery);
+      TrainedPrecision p = types("5,-1", "u6,3", layout);
+      p.stages = {{"stage1.block0.conv1", "4,0", "5,2"}, {"stage2.block0.conv2", "", "u4,1"}};
+      expect_integers(network, p);
+    }
+  }
+}
+
+/// Ranges go where the errors send them, types follow, and the network stays what its integers
+/// compute.
+TEST(Quantised, LearnsWhereItsPointsStand) {
+  Network network = testing::small_network();
+  testing::alter(network, Surgery::Mixed);
+  const TensorMap tensors = testing::random_tensors(network, 7);
+  TrainedPrecision p = types("6,-1", "u6,0");  // much of it saturates
+  p.learns_points = true;
+  Model model(network, tensors);
+  model.quantise(p);
+  const auto exact = [&] {
+    at::NoGradGuard no_grad;
+    return model.forward_unquantised(random_batch(network.input, 5));
+  }();
+  auto error_of = [&] {
+    at::NoGradGuard no_grad;
+    return model.forward(random_batch(network.input, 5), false).sub(exact).square().mean();
+  };
+  const double before = error_of().item<double>();
+  model.freeze_statistics(true);
+  for (int step = 0; step < 400; ++step) {
+    model.forward(random_batch(network.input, 5), /*training=*/true)
+        .sub(exact)
+        .square()
+        .mean()
+        .backward();
+    model.step_ranges(0.02);
+  }
+  EXPECT_LT(error_of().item<double>(), 0.3 * before);
+  const TrainedPrecision learnt = *model.trained();
+  EXPECT_EQ(learnt.range_steps, 400);
+  int64_t wider = 0;
+  for (const StageTypes& s : learnt.stages) {
+    const FixedType type = parse_precision(s.activations.empty() ? "6,0" : s.activations, "", true);
+    wider += type.integer > 0 ? 1 : 0;
+  }
+  EXPECT_GE(wider, 4);
+  expect_integers(network, learnt, 7);
+  // Read back, it goes on with the same step.
+  TrainedPrecision read = read_trained_precision(write_trained_precision(learnt), "test");
+  Model again(network, tensors);
+  again.quantise(read);
+  again.freeze_statistics(true);
+  for (Model* m : {&model, &again}) {
+    m->forward(random_batch(network.input, 5), true).sub(exact).square().mean().backward();
+    m->step_ranges(0.02);
+  }
+  EXPECT_EQ(write_trained_precision(*again.trained()), write_trained_precision(*model.trained()));
 }
 
 TEST(Quantised, ModesAreThoseOfTheExport) {

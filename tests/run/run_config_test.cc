@@ -57,7 +57,14 @@ TEST(RunConfig, QuantizationIsThereOrNot) {
             write_run_config(some));
   EXPECT_EQ(refusal(R"({"quantization": {"stages": [{"stage": "fc", "weights": "8"}]}})"),
             "config: /quantization/stages/0/weights: expected W,I with 2 <= W <= 32 bits in all "
-            "and 1 <= I <= W before the point (as in 16,6), got '8' in r20.json");
+            "and -32 <= I <= W before the point (as in 16,6), got '8' in r20.json");
+  EXPECT_EQ(
+      refusal(R"({"quantization": {"points": "learned", "last": "eight"}})"),
+      "config: /quantization/last: expected 2 to 16 bits (as in \"8\"; /quantization/points is "
+      "learned), got \"eight\" in r20.json");
+  EXPECT_EQ(read(R"({"quantization": {"precision": "4", "points": "learned", "first": "8"}})")
+                .quantization->points,
+            Points::Learned);
   EXPECT_EQ(refusal(R"({"quantization": {}, "export": {"overflow": "wrap_sm"}})"),
             "config: /export/overflow: expected another one with /quantization: no gradient is "
             "known for it, got \"wrap_sm\" in r20.json");

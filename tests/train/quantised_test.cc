@@ -123,6 +123,51 @@ TEST(QuantisedTraining, ResumesBitForBitFromAnyStep) {
   }
 }
 
+TEST(QuantisedTraining, LearnedPointsResumeBitForBitAndGoIntoTheExport) {
+  RunConfig config = student_config(QuantizeFrom::Start);
+  config.quantization->precision = "5";
+  config.quantization->first = "8";
+  config.quantization->points = Points::Learned;
+  config.quantization->freeze_statistics.reset();
+  Fixture f(config);
+  f.give_teacher();
+  const RunResult whole = f.run("whole");
+  const Plan plan = verify_checkpoint(whole.last);
+  EXPECT_EQ(whole.last.precision->range_steps, 6);  // since the last alteration: two epochs
+  EXPECT_FALSE(whole.last.precision->ranges.empty());
+  for (const Node& node : plan.graph().nodes) {
+    if (!node.traits().has_weights) continue;
+    EXPECT_EQ(node.hardware.weight->width, node.name == "stem.conv1" ? 8 : 5) << node.name;
+    const FixedType& type = *plan.graph().value(node.outputs[0]).type;
+    if (node.name == "stem.conv1") {
+      EXPECT_FALSE(type.is_signed);
+    }
+  }
+  for (int64_t after : {2, 4, 9, 13}) {
+    const std::string name = fmt::format("cut{}", after);
+    Interrupter interrupter(after);
+    EXPECT_THROW(f.run(name, interrupter), Interrupted) << after;
+    set_pending_interrupt(0);
+    const RunResult resumed = f.run(name);
+    EXPECT_EQ(resumed.last.tensors, whole.last.tensors) << "interrupted after " << after;
+    EXPECT_EQ(write_trained_precision(*resumed.last.precision),
+              write_trained_precision(*whole.last.precision))
+        << after;
+  }
+}
+
+TEST(QuantisedTraining, CalibratedPointsStandWhereDataAsk) {
+  RunConfig config = small_config();
+  config.quantization = QuantizationConfig();
+  config.quantization->precision = "8";
+  config.quantization->points = Points::Calibrated;
+  Fixture f(config);
+  const Checkpoint c = f.run("run").last;
+  verify_checkpoint(c);
+  EXPECT_TRUE(c.precision->ranges.empty());
+  EXPECT_GE(c.precision->stages.size(), 8U);
+}
+
 TEST(QuantisedTraining, ACheckpointHasItsTypesAndWhatTheIntegersGive) {
   RunConfig config = small_config();
   config.quantization = QuantizationConfig();

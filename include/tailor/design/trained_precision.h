@@ -20,6 +20,15 @@ struct StageTypes {
 };
 void describe(RecordVisitor& v, StageTypes& s);
 
+/// The end of a stage's range as training learns it, and what its optimiser remembers.
+struct LearnedRange {
+  std::string stage;
+  bool of_weights = false;
+  double log2 = 0;  // of the magnitude at which the type saturates
+  double mean = 0, square = 0;
+};
+void describe(RecordVisitor& v, LearnedRange& r);
+
 struct TrainedPrecision {
   std::string weights = "8,3", activations = "8,3";  // W,I
   Rounding rounding = Rounding::Rnd;
@@ -27,6 +36,10 @@ struct TrainedPrecision {
   Layout layout = Layout::Fused;
   double input_magnitude = 0;  // largest |input|, which decides the input's type
   std::vector<StageTypes> stages;
+  /// Whether training learns where the points of `stages` stand (Jain et al. 2020, TQT).
+  bool learns_points = false;
+  std::vector<LearnedRange> ranges;
+  int64_t range_steps = 0;
   /// Not of the record: false where the types were only chosen for a network (tailor calibrate).
   bool is_trained = true;
 

@@ -58,6 +58,10 @@ class Model {
   void quantise(const TrainedPrecision& trained);
   /// The types it computes in, or null: floating point.
   const TrainedPrecision* trained() const { return quantised_ ? &quantised_->trained() : nullptr; }
+  /// As of QuantisedForm; nothing where no points are learned.
+  void step_ranges(double rate) {
+    if (quantised_) quantised_->step_ranges(rate);
+  }
   /// Of a quantised network: training folds the running statistics, and moves them no more.
   void freeze_statistics(bool frozen) { frozen_ = frozen; }
   /// Of a quantised network, in eval mode: float64 of what the integers give, bit for bit.

@@ -24,21 +24,32 @@ enum class Normalisation { Folded, Batch };
 class QuantisedForm {
  public:
   /// Throws Unsupported where the network cannot be a design of these types, or masks padding.
-  QuantisedForm(const Network& network, const TrainedPrecision& trained);
+  QuantisedForm(const Network& network, const TrainedPrecision& trained,
+                at::Device device = at::kCPU);
   ~QuantisedForm();
   QuantisedForm(QuantisedForm&&) noexcept;
+  QuantisedForm& operator=(QuantisedForm&&) noexcept;
 
   /// x as of Model::forward, float32, or float64 for results that are those of the integers, bit
   /// for bit, as long as sums have at most 53 bits. The answer is of x's type.
   at::Tensor forward(const at::Tensor& x, const Parameters& parameters, Normalisation normalisation,
                      double bn_momentum) const;
 
+  /// The types as they stand; with TrainedPrecision::learns_points, as they are learnt.
   const TrainedPrecision& trained() const { return trained_; }
+
+  /// A step of Adam on the learned ranges, by the gradients that backward passes have left since
+  /// the last one; none of them is left. True where a type changed with it.
+  bool step_ranges(double rate);
 
  private:
   struct Stages;
+  void begin_ranges();
+  std::vector<double> take_range_gradients();
+
   TrainedPrecision trained_;
-  std::unique_ptr<const Stages> stages_;
+  at::Device device_;
+  std::unique_ptr<Stages> stages_;
 };
 
 }  // namespace tailor::nn

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "tailor/core/record.h"
+#include "tailor/design/calibrate.h"
 #include "tailor/design/trained_precision.h"
 #include "tailor/net/network.h"
 #include "tailor/surgery/surgery.h"
@@ -17,11 +18,19 @@ namespace tailor::run {
 enum class QuantizeFrom { Start, Altering, After };
 TAILOR_ENUMERATORS(QuantizeFrom, "start", "altering", "after")
 
+/// Where binary points stand: as the types say; where data have least error, looked at when
+/// quantised training begins and after every alteration; or there first, and then where gradients
+/// move them (Jain et al. 2020, TQT).
+enum class Points { Fixed, Calibrated, Learned };
+TAILOR_ENUMERATORS(Points, "fixed", "calibrated", "learned")
+
 struct QuantizationConfig {
   std::string precision = "8,3";     // W,I of weights and activations
   std::string weights, activations;  // W,I of one of them; empty: precision
   std::string first, last;           // W,I of the weights of the first and last layer
   std::vector<StageTypes> stages;
+  Points points = Points::Fixed;
+  int64_t calibration_images = 64;
   QuantizeFrom from = QuantizeFrom::Start;
   std::optional<int64_t> first_epoch;        // instead of `from`
   std::optional<int64_t> freeze_statistics;  // epoch from which batch norm is frozen
@@ -30,6 +39,15 @@ void describe(RecordVisitor& v, QuantizationConfig& c);
 /// Throws Config for what is no W,I, and for what LibTorch cannot train.
 void verify_config(const QuantizationConfig& c, const ExportConfig& exporting,
                    const std::string& source);
+
+/// "8,3" of "u8,3": the type of one that may be negative.
+std::string with_sign(const std::string& type);
+/// W,I of what stages write; where points move, I is where one stands that nothing is known of.
+std::string activation_type(const QuantizationConfig& c);
+
+/// With points that move: the bits, and how calibrate is asked for them.
+CalibrationRequest calibration_request(const QuantizationConfig& c, const TrainedPrecision& types,
+                                       const Network& network);
 
 /// The types of a network's training, with the rounding, overflow and layout of the export.
 /// `input_magnitude` is the largest |input|. Throws Config for a stage that the network has not.

@@ -50,7 +50,7 @@ class Learner {
   double beta_ = 0;
   ObjectiveSpec spec_;
   Objective objective_;
-  double clip_norm_ = 0;
+  double clip_norm_ = 0, peak_lr_ = 0;
   std::unique_ptr<Optimizer> optimizer_;
 };
 

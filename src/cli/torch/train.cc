@@ -275,7 +275,7 @@ int torch_train(const TrainOptions& options) {
   run.say_seen();
   ExportConfig exporting = loaded.config.exporting;
   if (const auto& q = loaded.config.quantization)
-    exporting.precision = q->activations.empty() ? q->precision : q->activations;
+    exporting.precision = with_sign(activation_type(*q));
   for (const Limit& limit :
        network_limits(make_network(loaded.config.network, data.shape, data.classes), exporting))
     log_warn("train", "exported with the settings of \"export\": {}", limit.text);

@@ -163,9 +163,9 @@ void line_values(const typename C::line_word& taps, int read, int part, int fram
 /// in_channels, out_fold, out_channels (of a token), lanes, elements, outputs, steps (of an output
 /// token), words (of weights), line_frames, centre (tap), relu, window_skips,
 /// skips_after_activation, hands_on; in_bits, out_bits; in_t, out_t, acc_t, bias_t,
-/// skip_types, in_token, out_token, centre_token, line_token, line_word; and n_in, n_out, multipliers,
-/// weight_bits, bias_bits, weight_t, weight_raw, bias_raw. Weights are in the order of reading, a
-/// word of C::multipliers an iteration; biases in words of C::outputs.
+/// skip_types, in_token, out_token, centre_token, line_token, line_word; and n_in, n_out,
+/// multipliers, weight_bits, bias_bits, weight_t, weight_raw, bias_raw. Weights are in the order of
+/// reading, a word of C::multipliers an iteration; biases in words of C::outputs.
 template <class C, class Taker, class... Skips>
 void depthwise_lines(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_token>& out,
                      Taker& centre, typename C::line_word line[C::line_frames * C::in_fold],
