@@ -106,6 +106,7 @@ Plan plan(const Lowered& lowered, Layout layout, const Precision& precision, dou
   // A trained network's are of all its layers, folded ones too.
   if (!precision.trained) verify_exceptions(graph, precision);
   infer_types(graph, precision, input_magnitude);
+  bound_accumulators(graph);
   fold_channels(graph, token_bits);
   verify(graph, "fold_channels");
   // Folded weights are float64, and stay so in the file: whoever quantises them must get the same

@@ -61,6 +61,10 @@ void insert_clones(Graph& graph);
 /// need more than 62 bits.
 void infer_types(Graph& graph, const Precision& precision, double input_magnitude);
 
+/// Accumulators of products become as narrow as their weights, biases and skips allow: whatever
+/// comes in, and in whatever order it is summed, none overflows. Logits leave at full width.
+void bound_accumulators(Graph& graph);
+
 /// Reuse factors for hls4ml's rule (`hls.md` section 6): valid ones of a layer with n_in inputs and
 /// n_out outputs a product sum.
 std::vector<int64_t> valid_reuse_factors(int64_t n_in, int64_t n_out);
