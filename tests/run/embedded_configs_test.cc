@@ -114,7 +114,8 @@ TEST(EmbeddedConfigs, AFolderOfPicturesTakesResnet18And34) {
 TEST(EmbeddedConfigs, TheQuantisedStudentIsTheShortenedOneInEightBits) {
   RunConfig quantised = embedded("resnet20_quantised");
   ASSERT_TRUE(quantised.quantization.has_value());
-  EXPECT_EQ(quantised.quantization->precision, "8,3");
+  EXPECT_EQ(quantised.quantization->precision, "8");
+  EXPECT_EQ(quantised.quantization->points, Points::Learned);
   quantised.quantization.reset();
   EXPECT_EQ(write_run_config(quantised).dump(),
             write_run_config(embedded("resnet20_shorten")).dump());
