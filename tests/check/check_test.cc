@@ -13,6 +13,7 @@
 #include "support/graphs.h"
 #include "support/projects.h"
 #include "support/random_graphs.h"
+#include "support/random_projects.h"
 #include "tailor/core/files.h"
 #include "tailor/core/strings.h"
 #include "tailor/emulate/float64.h"
@@ -181,17 +182,19 @@ int random_graphs() {
 
 class Random : public ::testing::TestWithParam<int> {};
 
-TEST_P(Random, GraphsOfEveryKindOfWindowAgreeBitForBitInBothLayouts) {
-  for (Layout layout : {Layout::Fused, Layout::Stock}) {
+TEST_P(Random, GraphsOfEveryKindOfWindowAgreeBitForBitInEveryLayout) {
+  for (const auto& [layout, skips] : testing::layouts()) {
     TemporaryDirectory folder("tailor-check-test");
     testing::DesignOptions options;
     options.type = GetParam() % 3 == 0 ? FixedType{12, 5} : FixedType{16, 6};
     options.layout = layout;
+    options.skips = skips;
     if (GetParam() % 4 != 0) options.reuse_factor = 1 + 5 * (GetParam() % 4);
     const auto parts = testing::project_parts(testing::random_graph(GetParam()), options, 3);
     testing::write_parts(parts, folder.path() + "/p");
     for (const CheckStep& s : check_project(folder.path() + "/p", quick_options()).steps)
-      EXPECT_TRUE(s.passed) << to_string(layout) << ", " << s.name << ": " << s.detail;
+      EXPECT_TRUE(s.passed) << to_string(layout) << " " << to_string(skips) << ", " << s.name
+                            << ": " << s.detail;
   }
 }
 
@@ -281,12 +284,14 @@ TEST(RandomGraphs, AFewSeedsHoldWindowsAndSkipsOfEveryKind) {
       count["grouped"] += conv->groups > 1;
       count["folded"] += !conv->folded_skips.empty() && w.dilation.size() > 1;
       count["in the window"] += !conv->window_skips.empty() && w.dilation.size() > 1;
+      count["handed on"] += node.outputs.size() > 1;
+      count["handed on at a stride"] += node.outputs.size() > 1 && w.stride.size() > 1;
       count["as a stream"] += node.inputs.size() > 1 && w.dilation.size() > 1;
       count["a skip's pixel under no tap"] += node.inputs.size() > 1 && !has_centre_tap(w);
     }
   }
   for (const auto& [what, n] : count) EXPECT_GT(n, 0) << what;
-  EXPECT_EQ(count.size(), 15U);
+  EXPECT_EQ(count.size(), 17U);
 }
 
 class Faults : public ::testing::Test {
