@@ -37,13 +37,15 @@ const std::vector<Row>& rows() {
   return all;
 }
 
-void print_row(const Network& network, const Row& row, const FixedType& type) {
+void print_row(const Network& network, const Row& row, const FixedType& type,
+               std::optional<int64_t> reuse_factor) {
   Network altered = network;
   testing::alter(altered, row.surgery);
   testing::DesignOptions options;
   options.type = type;
   options.layout = row.layout;
   options.skips = row.skips;
+  options.reuse_factor = reuse_factor;
   options.input_magnitude = 2.7;
   const Graph lowered = lower(altered, testing::random_tensors(altered, 1), altered.name);
   const Plan plan = testing::make_plan(lowered, options);
@@ -65,23 +67,27 @@ void print_row(const Network& network, const Row& row, const FixedType& type) {
              with_commas(needed.latency_cycles));
 }
 
-void print_table(const std::string& name, const FixedType& type) {
-  fmt::print("\n**{}, {} bits**\n\n", name, type.width);
+/// Factors are balanced on the U200 unless one is given.
+void print_table(const std::string& name, const FixedType& type,
+                 std::optional<int64_t> reuse_factor = {}) {
+  fmt::print("\n**{}, {} bits, {}**\n\n", name, type.width,
+             reuse_factor ? fmt::format("reuse factor {}", *reuse_factor) : "balanced");
   fmt::print(
       "| skips | stages | streams | tokens of skips | FIFO bits, shift registers | FIFO "
       "bits, block RAM | multipliers | cycles | latency |\n"
       "|---|---|---|---|---|---|---|---|---|\n");
   const Network network = network_by_name(name).network;
-  for (const Row& row : rows()) print_row(network, row, type);
+  for (const Row& row : rows()) print_row(network, row, type, reuse_factor);
 }
 
 }  // namespace
 }  // namespace tailor::test
 
 int main() {
-  tailor::set_log_levels("error");
+  using namespace tailor::test;
+  set_log_levels("error");
   for (const char* name : {"resnet8", "resnet20"}) {
-    for (const tailor::FixedType& type : {tailor::FixedType{16, 6}, tailor::FixedType{8, 3}})
-      tailor::test::print_table(name, type);
+    for (const FixedType& type : {FixedType{16, 6}, FixedType{8, 3}}) print_table(name, type);
+    print_table(name, {16, 6}, 72);  // the paper's
   }
 }

@@ -94,12 +94,12 @@ output = output(fc)
 TEST(TakeWindowSkips, ReadsASkipOverOneConvolutionFromItsWindow) {
   EXPECT_EQ(after(take_window_skips, with_head(R"(
 input = input() 2x6x7
-conv = conv2d(input, skip "b.skip": input) kernel=3 pads=1,1,1,1 relu=true skips_after_activation=true
+conv = conv2d(input, skip "s": input) kernel=3 pads=1,1,1,1 skips_after_activation=true
 )",
                                                "conv")),
             R"(
 input = input() 2x6x7
-conv = conv2d(input) kernel=3 pads=1,1,1,1 relu=true skips_after_activation=true window_skips=b.skip
+conv = conv2d(input) kernel=3 pads=1,1,1,1 skips_after_activation=true window_skips=s
 fc = dense(conv) out=3
 output = output(fc)
 )");
