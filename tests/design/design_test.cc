@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <memory>
 #include <set>
 
 #include "support/designs.h"
@@ -13,6 +14,7 @@
 #include "support/networks.h"
 #include "support/random_projects.h"
 #include "support/rooms.h"
+#include "tailor/design/export.h"
 #include "tailor/design/passes.h"
 #include "tailor/design/trained_precision.h"
 #include "tailor/emulate/float64.h"
@@ -556,6 +558,25 @@ TEST(HandMadeGraphs, AStridedConvolutionReadsNoSkipFromItsWindow) {
 }
 
 /// After training a fold must not saturate; training has seen that it does.
+TEST(Trained, ASkipThatTrainingHasSeenInAKernelStaysThere) {
+  ExportConfig config;
+  TrainedPrecision types;
+  types.input_magnitude = 2.1;
+  config.trained = std::make_shared<TrainedPrecision>(types);
+  auto lowered = [](Surgery surgery) {
+    return Lowered(
+        testing::lowered_variant({surgery, Join::BeforeActivation, Shortcut::Projection}), "test");
+  };
+  for (SkipForm skips : {SkipForm::Window, SkipForm::Cloned}) {
+    config.skips = skips;
+    EXPECT_EQ(plan_export(lowered(Surgery::Traditional), config, 2.1).skip_form(), skips);
+    testing::expect_error(
+        ErrorKind::Unsupported,
+        {fmt::format("--skips {}", to_string(skips)), "trained quantised", "expected folded"},
+        [&] { plan_export(lowered(Surgery::Shortened), config, 2.1); });
+  }
+}
+
 TEST(Trained, WhichSkipsFoldDependsOnNoWeight) {
   Network network = testing::small_network();
   testing::alter(network, Surgery::Shortened);
