@@ -1,6 +1,6 @@
 // A skip over several stages that begins at what a convolution reads: the convolution hands it on,
 // from the centre of its window, when it answers. What is then to wait is what the stages behind it
-// swallow, and no clone is needed (docs/design/0018).
+// swallow, and no clone is needed (docs/design/0020).
 #include <algorithm>
 
 #include "design/rewrite.h"
@@ -100,7 +100,9 @@ void take_every_pixel(Node& node, const Size2& handed_on) {
 }  // namespace
 
 void forward_skips(Graph& graph) {
+  const ByValue<std::vector<NodeId>> readers = consumers(graph);  // of what is there before
   for (NodeId n : graph.node_ids()) {
+    if (!graph.node(n).is<ops::Conv2d>() || readers[graph.node(n).inputs[0]].size() < 2) continue;
     const std::vector<SkipStart> starts = SkipStarts(graph, n).find();
     if (starts.empty()) continue;
     Node& conv = graph.node(n);

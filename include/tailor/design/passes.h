@@ -35,7 +35,7 @@ void fold_identity_skips(Graph& graph, const Precision& precision);
 
 /// A skip over several stages that starts at a convolution's input is handed on by that
 /// convolution, from its window: no clone, and a FIFO of what the stages behind it swallow
-/// (docs/design/0018). An identity, or any chain of stages that ends in a join; where the
+/// (docs/design/0020). An identity, or any chain of stages that ends in a join; where the
 /// convolution has a stride, a projection or pad of the same stride, which then reads every pixel.
 /// Not by a convolution with a line buffer. After use_line_buffers.
 void forward_skips(Graph& graph);
