@@ -96,6 +96,10 @@ void add_precision(CLI::App& app, HardwareOptions& h) {
          "--layout", h.layout,
          "fused (default): pad, convolution, skip and ReLU in one stage; stock: hls4ml's stages")
       ->type_name("LAYOUT");
+  app.add_option("--skips", h.skips,
+                 "Of --layout fused. cloned: copies in FIFOs; window: added or handed on from the "
+                 "window of a convolution; folded (default): and in its kernel where linear")
+      ->type_name("FORM");
 }
 
 void add_card(CLI::App& app, HardwareOptions& h) {
@@ -399,6 +403,7 @@ std::vector<std::string> flag_values(const std::string& name, const std::string&
   if (name == "--network") return network_names();
   if (name == "--rules") return weight_rule_names();
   if (name == "--layout") return texts(enumerator_names<Layout>());
+  if (name == "--skips") return texts(enumerator_names<SkipForm>());
   if (name == "--backend") return texts(enumerator_names<HlsBackend>());
   if (name == "--target") return texts(enumerator_names<HlsPackage>());
   if (name == "--rounding") return texts(enumerator_names<Rounding>());

@@ -97,6 +97,8 @@ class IntegerEvaluator : public EmulatorEvaluator {
         emulator_(plan.graph()) {
     backend = "emulator";
     how = fmt::format("emulator, {}, {}", type_, layout_);
+    if (plan.skip_form() != SkipForm::Folded)
+      how += fmt::format(", skips {}", to_string(plan.skip_form()));
     if (const size_t own = plan.precision().stages.size(); own > 0)
       how += fmt::format(", {} stages of types of their own", own);
   }
@@ -216,9 +218,9 @@ int evaluate_emulated(const EvaluateOptions& options) {
 int run_evaluate(const EvaluateOptions& options) {
   if (options.engine != "libtorch") return evaluate_emulated(options);
   const HardwareOptions& h = options.hardware;
-  if (h.precision || h.layout || h.rounding || h.overflow) {
+  if (h.precision || h.layout || h.skips || h.rounding || h.overflow) {
     fail(ErrorKind::Usage,
-         "--precision, --layout, --rounding and --overflow need --backend emulator");
+         "--precision, --layout, --skips, --rounding and --overflow need --backend emulator");
   }
   if (!options.graph.empty()) {
     fail(ErrorKind::Usage,

@@ -10,7 +10,7 @@
 namespace tailor::cli {
 namespace {
 
-std::string skips_text(const Node& node) {
+std::string skips_text(const Graph& design, const Node& node) {
   const auto* conv = node.op.get_if<ops::Conv2d>();
   std::vector<std::string> parts;
   for (size_t i = 1; i < node.inputs.size(); ++i)
@@ -18,6 +18,8 @@ std::string skips_text(const Node& node) {
   if (conv) {
     for (const std::string& id : conv->window_skips) parts.push_back(id + " (window)");
     for (const std::string& id : conv->folded_skips) parts.push_back(id + " (folded)");
+    for (size_t i = 1; i < node.outputs.size(); ++i)
+      parts.push_back("hands on " + design.value(node.outputs[i]).name);
   }
   return join(parts, ", ");
 }
@@ -37,7 +39,7 @@ std::string layer_table(const Graph& design, const RecordVisitor::Named<int64_t>
     table.add({node.name, to_string(node.op), to_string(design.value(node.outputs[0]).shape),
                products ? with_commas(node.hardware.reuse_factor) : "",
                products ? with_commas(node.hardware.multipliers) : "",
-               with_commas(count_of(overflows, node.name)), skips_text(node)});
+               with_commas(count_of(overflows, node.name)), skips_text(design, node)});
   }
   return table.text();
 }
@@ -190,6 +192,8 @@ int run_export(const ExportOptions& options) {
     const FixedType type = config.type();
     output = fmt::format("projects/{}-w{}i{}-{}", source.name, type.width, type.integer,
                          to_string(config.layout));
+    if (config.layout == Layout::Fused && config.skips != SkipForm::Folded)
+      output += fmt::format("-{}", to_string(config.skips));
   }
   const ProjectContents contents{std::move(source.lowered),
                                  std::move(design),

@@ -245,6 +245,11 @@ ExportConfig apply_hardware(ExportConfig c, const HardwareOptions& flags) {
   if (flags.backend) choose("--backend", *flags.backend, c.backend);
   if (flags.target) choose("--target", *flags.target, c.target);
   if (flags.layout) choose("--layout", *flags.layout, c.layout);
+  if (flags.skips) choose("--skips", *flags.skips, c.skips);
+  if (flags.skips && c.layout == Layout::Stock && c.skips != SkipForm::Cloned) {
+    fail(ErrorKind::Usage, "--skips {}: of --layout stock; expected cloned, as stock always has it",
+         *flags.skips);
+  }
   if (flags.clock_ns) c.clock_ns = *flags.clock_ns;
   if (flags.reuse_factor) c.reuse_factor = *flags.reuse_factor;
   if (flags.vectors) c.vectors = *flags.vectors;

@@ -29,6 +29,12 @@ void describe(RecordVisitor& v, ExportConfig& c) {
   v.enumeration("layout", c.layout,
                 "fused: pad, convolution, skip and ReLU in one stage; stock: hls4ml's stages "
                 "(paper, Fig. 2a).");
+  if (v.wants(c.skips != SkipForm::Folded)) {
+    v.enumeration("skips", c.skips,
+                  "Of the fused layout. cloned: every skip is a copy that waits in a FIFO; window: "
+                  "it is taken from the window of the convolution that it starts at, which adds it "
+                  "or hands it on; folded: and is part of the kernel where that is linear.");
+  }
   v.optional_integer("reuse_factor", c.reuse_factor, 1, 1000000000,
                      "Multiplications per multiplier, for every layer (nearest valid). null: per "
                      "layer, so that the stages take equal time within 70 % of the card's DSPs.");

@@ -79,25 +79,40 @@ const FixedType& Precision::activation(const std::string& stage) const {
   return found != stages.end() && found->second.activation ? *found->second.activation : type;
 }
 
-Plan plan(const Lowered& lowered, Layout layout, const Precision& precision, double input_magnitude,
-          int64_t token_bits) {
-  Plan result;
-  result.layout_ = layout;
-  result.precision_ = precision;
-  result.input_magnitude_ = input_magnitude;
-  Graph& graph = result.graph_ = lowered.graph();
-  fold_batch_norm(graph);
-  verify(graph, "fold_batch_norm");
-  if (layout == Layout::Fused) {
+namespace {
+
+/// Stages, and what becomes of skips.
+void lay_out(Graph& graph, Layout layout, SkipForm skips, const Precision& precision) {
+  const bool fused = layout == Layout::Fused, window = fused && skips != SkipForm::Cloned;
+  if (fused) {
     fuse_stages(graph);
+    if (window) take_window_skips(graph);
     verify(graph, "fuse_stages");
-    fold_identity_skips(graph, precision);
+    if (skips == SkipForm::Folded) fold_identity_skips(graph, precision);
     verify(graph, "fold_identity_skips");
   } else {
     split_stages(graph);
     verify(graph, "split_stages");
   }
-  use_line_buffers(graph, /*forward=*/layout == Layout::Fused);
+  use_line_buffers(graph, /*forward=*/window);
+  verify(graph, "use_line_buffers");
+  if (window) forward_skips(graph);
+  verify(graph, "forward_skips");
+}
+
+}  // namespace
+
+Plan plan(const Lowered& lowered, Layout layout, const Precision& precision, double input_magnitude,
+          int64_t token_bits, SkipForm skips) {
+  Plan result;
+  result.layout_ = layout;
+  if (layout == Layout::Fused) result.skip_form_ = skips;
+  result.precision_ = precision;
+  result.input_magnitude_ = input_magnitude;
+  Graph& graph = result.graph_ = lowered.graph();
+  fold_batch_norm(graph);
+  verify(graph, "fold_batch_norm");
+  lay_out(graph, layout, skips, precision);
   if (!precision.trained) balance_scales(graph);
   verify(graph, "balance_scales");
   insert_clones(graph);
@@ -148,13 +163,14 @@ Design realise(const Plan& plan, const Sizing& sizing, const Device& device) {
                graph.node(p.node).name, *sizing.wanted, p.n_in, p.n_out, stage.reuse_factor);
     }
   }
-  graph.provenance.set(
-      "design",
+  Json made =
       Json::object({{"layout", to_string(plan.layout())},
                     {"type", to_string(plan.precision().type)},
                     {"input_magnitude", plan.input_magnitude()},
                     {"card", device.name},
-                    {"reuse_factor", sizing.wanted ? Json(*sizing.wanted) : Json("balanced")}}));
+                    {"reuse_factor", sizing.wanted ? Json(*sizing.wanted) : Json("balanced")}});
+  if (plan.skip_form() != SkipForm::Folded) made.set("skips", to_string(plan.skip_form()));
+  graph.provenance.set("design", std::move(made));
   const StreamResult run = size_fifos(graph, device);
   design.sizing_.fifo_depths = fifo_depths(graph);
   design.sizing_.latency_cycles = run.latency_cycles;

@@ -99,12 +99,30 @@ int64_t total(const Counts& counts) {
   return sum;
 }
 
+namespace {
+
+/// Training has seen kernels with skips in them: out of them they are other integers.
+void need_no_folded_skip(const Plan& plan, SkipForm skips) {
+  for (const Node& node : plan.graph().nodes) {
+    const auto* a = node.op.get_if<ops::Conv2d>();
+    if (!a || a->folded_skips.empty()) continue;
+    fail(ErrorKind::Unsupported,
+         "--skips {}: {} was trained quantised with {} in the kernel of {}; expected folded",
+         to_string(skips), plan.graph().name, a->folded_skips[0], node.name);
+  }
+}
+
+}  // namespace
+
 Plan plan_export(const Lowered& lowered, const ExportConfig& config, double input_magnitude) {
   if (!config.trained) {
     return plan(lowered, config.layout, config.type("--precision"), input_magnitude,
-                config.token_bits);
+                config.token_bits, config.skips);
   }
-  Plan result = plan_trained(lowered, *config.trained, config.token_bits);
+  const TrainedPrecision& trained = *config.trained;
+  if (trained.is_trained && config.skips != SkipForm::Folded)
+    need_no_folded_skip(plan_trained(lowered, trained, config.token_bits), config.skips);
+  Plan result = plan_trained(lowered, trained, config.token_bits, config.skips);
   if (config.trained->is_trained)
     verify_trained(result, lowered.graph().witness, lowered.graph().name);
   return result;

@@ -15,8 +15,11 @@ bool input_joins(const Graph& graph) {
     for (auto i = static_cast<size_t>(node.traits().first_summand); i < node.inputs.size(); ++i) {
       if (raw[node.inputs[i]]) return true;
     }
-    for (ValueId id : node.outputs)
-      raw[id] = node.is<ops::Input>() || (node.traits().keeps_type && raw[node.inputs[0]]);
+    for (ValueId id : node.outputs) {
+      const bool passes =
+          node.traits().keeps_type || (node.traits().forwards_input && id != node.outputs[0]);
+      raw[id] = node.is<ops::Input>() || (passes && raw[node.inputs[0]]);
+    }
   }
   return false;
 }

@@ -24,19 +24,6 @@ void need_pads_below_kernel(const Node& conv) {
            : fmt::format(", which spans {}x{}", extent.height, extent.width));
 }
 
-/// An identity over this convolution alone is in the window already.
-void read_skips_from_window(const Graph& graph, Node& conv) {
-  auto& a = conv.as<ops::Conv2d>();
-  for (size_t s = conv.inputs.size(); s-- > 1;) {
-    if (conv.inputs[s].value != conv.inputs[0].value || a.window.stride.size() != 1 ||
-        !has_centre_tap(a.window) ||
-        graph.value(conv.inputs[0]).shape != graph.value(conv.outputs[0]).shape)
-      continue;
-    a.window_skips.insert(a.window_skips.begin(), conv.inputs[s].skip);
-    conv.inputs.erase(conv.inputs.begin() + static_cast<std::ptrdiff_t>(s));
-  }
-}
-
 }  // namespace
 
 void fuse_stages(Graph& graph) {
@@ -75,13 +62,26 @@ void fuse_stages(Graph& graph) {
         a.skips_after_activation = true;
       }
     }
-    read_skips_from_window(graph, conv);
     graph.value(conv.outputs[0]).name = conv.name;
     graph.node(last) = std::move(conv);
     dead[last] = false;
     done[last] = true;
   }
   remove_nodes(graph, dead);
+}
+
+void take_window_skips(Graph& graph) {
+  for (Node& conv : graph.nodes) {
+    auto* a = conv.op.get_if<ops::Conv2d>();
+    if (!a || a->window.stride.size() != 1 || !has_centre_tap(a->window) ||
+        graph.value(conv.inputs[0]).shape != graph.value(conv.outputs[0]).shape)
+      continue;
+    for (size_t s = conv.inputs.size(); s-- > 1;) {
+      if (conv.inputs[s].value != conv.inputs[0].value) continue;
+      a->window_skips.insert(a->window_skips.begin(), conv.inputs[s].skip);
+      conv.inputs.erase(conv.inputs.begin() + static_cast<std::ptrdiff_t>(s));
+    }
+  }
 }
 
 namespace {

@@ -272,9 +272,10 @@ Cost cost(const Plan& plan, const Sizing& sizing, const Device& device) {
   for (const SkipDepth& skip : plan.skips()) {
     c.skip_fifo_tokens +=
         sizing.fifo_depths.empty() ? skip.full_speed : sizing.fifo_depths[skip.value];
-    // Of frames, it may wait in front of a projection.
+    // It may wait in front of a projection.
     const Node& last = graph.node(writer[skip.value]);
-    if (!sizing.fifo_depths.empty() && has_line_buffer(last) && last.outputs.size() == 1)
+    if (!sizing.fifo_depths.empty() && ((has_line_buffer(last) && last.outputs.size() == 1) ||
+                                        narrower_input(graph, last, skip.value).valid()))
       c.skip_fifo_tokens += sizing.fifo_depths[last.inputs[0]];
   }
   c.latency_cycles = sizing.latency_cycles;

@@ -92,28 +92,6 @@ bool scales_freely(const Graph& graph, const Node& node) {
          a.window_skips.empty();
 }
 
-/// Behind what it reads; a projection may have stood before the convolution that now feeds it.
-void order_nodes(Graph& graph) {
-  const ByValue<NodeId> writer = producers(graph);
-  ByNode<char> placed(graph.nodes.size(), 0);
-  std::vector<NodeId> order;
-  while (order.size() < graph.nodes.size()) {
-    for (NodeId n : graph.node_ids()) {
-      const Node& node = graph.node(n);
-      if (placed[n] || !std::all_of(node.inputs.begin(), node.inputs.end(),
-                                    [&](ValueId id) { return placed[writer[id]] != 0; }))
-        continue;
-      placed[n] = 1;
-      order.push_back(n);
-    }
-  }
-  std::vector<Node> nodes;
-  nodes.reserve(order.size());
-  for (NodeId n : order) nodes.push_back(std::move(graph.node(n)));
-  graph.nodes = std::move(nodes);
-  remove_nodes(graph, {});
-}
-
 /// Channels of a token: see fold_channels.
 int64_t token_channels(int64_t channels, int64_t width, int64_t token_bits) {
   constexpr int64_t kWidestFolded = 4096;

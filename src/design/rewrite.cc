@@ -1,5 +1,7 @@
 #include "design/rewrite.h"
 
+#include <algorithm>
+
 namespace tailor::design {
 
 void remove_nodes(Graph& graph, const ByNode<bool>& dead) {
@@ -21,6 +23,27 @@ void remove_nodes(Graph& graph, const ByNode<bool>& dead) {
     for (Operand& operand : node.inputs) operand.value = number[operand];
     for (ValueId& id : node.outputs) id = number[id];
   }
+}
+
+void order_nodes(Graph& graph) {
+  const ByValue<NodeId> writer = producers(graph);
+  ByNode<char> placed(graph.nodes.size(), 0);
+  std::vector<NodeId> order;
+  while (order.size() < graph.nodes.size()) {
+    for (NodeId n : graph.node_ids()) {
+      const Node& node = graph.node(n);
+      if (placed[n] || !std::all_of(node.inputs.begin(), node.inputs.end(),
+                                    [&](ValueId id) { return placed[writer[id]] != 0; }))
+        continue;
+      placed[n] = 1;
+      order.push_back(n);
+    }
+  }
+  std::vector<Node> nodes;
+  nodes.reserve(order.size());
+  for (NodeId n : order) nodes.push_back(std::move(graph.node(n)));
+  graph.nodes = std::move(nodes);
+  remove_nodes(graph, {});
 }
 
 void set_tensor(Graph& graph, const Node& node, const char* part, const Shape& shape,

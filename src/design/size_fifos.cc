@@ -25,10 +25,12 @@ bool suits_uram(int64_t words, int64_t word_bits, const Device& device) {
   return device.uram > 0 && words > kUramWords && word_bits >= kUramWordBits;
 }
 
-/// The value that waits in front of a skip's projection, if its frames are narrower there.
+}  // namespace
+
 ValueId narrower_input(const Graph& graph, const Node& projection, ValueId skip) {
-  if (!has_line_buffer(projection) || projection.inputs.size() != 1 ||
-      !projection.as<ops::Conv2d>().window.is_pointwise())
+  const auto* a = projection.op.get_if<ops::Conv2d>();
+  if (!a || projection.inputs.size() != 1 || projection.outputs.size() != 1 ||
+      !a->window.is_pointwise())
     return {};
   const Value &in = graph.value(projection.inputs[0]), &out = graph.value(skip);
   const bool narrower = in.shape.pixels() == out.shape.pixels() &&
@@ -36,7 +38,9 @@ ValueId narrower_input(const Graph& graph, const Node& projection, ValueId skip)
   return narrower ? ValueId(projection.inputs[0]) : ValueId();
 }
 
-/// A long skip waits before its projection where its frames are narrower: behind it two are left.
+namespace {
+
+/// A long skip waits before its projection where its pixels are narrower: behind it two are left.
 /// Not where the design would then stall.
 void wait_before_projections(Graph& graph, const std::vector<SkipDepth>& skips,
                              const std::function<bool()>& full_speed) {
@@ -93,7 +97,7 @@ StreamResult size_fifos(Graph& graph, const Device& device) {
     }
     TAILOR_CHECK(full_speed(), "the FIFO depths of {} stall", graph.name);
   }
-  if (frames) wait_before_projections(graph, skips, full_speed);
+  wait_before_projections(graph, skips, full_speed);
   for (Value& v : graph.values) v.fifo_storage = fifo_storage(v.fifo_depth, v, device);
   return sized;
 }

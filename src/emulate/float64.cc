@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "emulate/handed_on.h"
 #include "tailor/emulate/kernels.h"
 
 namespace tailor::emulate {
@@ -61,7 +62,7 @@ std::vector<double> Float64Emulator::run(Span<const double> input, const Float64
     if (change) change(n, y);
     const bool forwards = node.traits().forwards_input;
     for (size_t i = 1; i < node.outputs.size(); ++i)
-      maps[node.outputs[i]] = forwards ? *inputs[0] : y;
+      maps[node.outputs[i]] = forwards ? handed_on(graph_, node, *inputs[0]) : y;
     maps[node.outputs[0]] = std::move(y);
     for (ValueId id : node.outputs) {
       if (tap) tap(id, maps[id]);

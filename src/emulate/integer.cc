@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "emulate/handed_on.h"
 #include "tailor/emulate/kernels.h"
 #include "tailor/ir/weights.h"
 
@@ -139,7 +140,7 @@ IntegerResult IntegerEmulator::Plan::run(Span<const double> input, const Integer
     if (writes_logits && result.logits_raw.empty()) result.logits_raw.assign(y.begin(), y.end());
     const bool forwards = node.traits().forwards_input;
     for (size_t i = 1; i < node.outputs.size(); ++i)
-      maps[node.outputs[i]] = forwards ? *inputs[0] : y;
+      maps[node.outputs[i]] = forwards ? handed_on(graph, node, *inputs[0]) : y;
     maps[node.outputs[0]] = std::move(y);
     for (size_t i = 0; tap && i < node.outputs.size(); ++i) {
       const std::vector<T>& map = maps[node.outputs[i]];

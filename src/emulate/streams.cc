@@ -56,7 +56,9 @@ std::vector<StreamAction> stream_program(const Graph& g, const Node& node) {
       for (size_t s = 1; s < node.inputs.size(); ++s)
         program.push_back({Kind::Read, node.inputs[s], 0});
       program.push_back({Kind::Wait, {}, output_cycles});
-      for (ValueId id : node.outputs) program.push_back({Kind::Write, id, h.pipeline_cycles});
+      // What is handed on first, as in the library: it may have to wait.
+      for (size_t o = node.outputs.size(); o-- > 0;)
+        program.push_back({Kind::Write, node.outputs[o], h.pipeline_cycles});
     }
   }
   return program;
@@ -357,16 +359,22 @@ struct Stages {
   ByNode<int64_t> holds;  // tokens that a stage still computes on
 };
 
-/// Back along the skip to its clone, or to a convolution that hands its input on: the stages
-/// between have one input. `clone` is invalid if there is none.
+/// Back along the skip to its clone, or to a convolution that hands its input on: where the way of
+/// main inputs from the join passes too. The stages between have one input. `clone` is invalid if
+/// there is none.
 struct SkipPath {
   NodeId clone;
   std::vector<NodeId> stages;  // from the join on
 };
-SkipPath skip_path(const Stages& stages, ValueId skip) {
+SkipPath skip_path(const Stages& stages, NodeId join, ValueId skip) {
   const Graph& design = stages.design;
+  ByNode<char> on_main(design.nodes.size(), 0);
+  for (NodeId n = join; !design.node(n).inputs.empty();) {
+    n = stages.writer[design.node(n).inputs[0]];
+    on_main[n] = 1;
+  }
   SkipPath path{stages.writer[skip], {}};
-  while (path.clone.valid() && design.node(path.clone).outputs.size() < 2) {
+  while (path.clone.valid() && on_main[path.clone] == 0) {
     path.stages.push_back(path.clone);
     const Node& stage = design.node(path.clone);
     path.clone = stage.inputs.size() == 1 ? stages.writer[stage.inputs[0]] : NodeId();
@@ -440,7 +448,7 @@ std::vector<SkipDepth> skip_depths(const Graph& design) {
     for (size_t s = 1; s < node.inputs.size(); ++s) {
       SkipDepth depth;
       depth.value = node.inputs[s];
-      const SkipPath path = skip_path(stages, depth.value);
+      const SkipPath path = skip_path(stages, join, depth.value);
       if (!path.clone.valid()) continue;
       CloneDemand demand = demand_of_clone(stages, join, path.clone, depth.value);
       // Forward along the skip: how many tokens those let through to the join's FIFO.

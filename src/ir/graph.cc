@@ -100,6 +100,17 @@ MapShape infer_shape(const Graph& graph, const Node& node, int64_t out_channels)
   return node.op.rules().shape(graph, node, out_channels);
 }
 
+MapShape shape_of_output(const Graph& graph, const Node& node, size_t output,
+                         const MapShape& first) {
+  if (output == 0 || !node.traits().forwards_input) return first;
+  return {graph.value(node.inputs[0]).shape.channels, first.height, first.width};
+}
+
+Size2 stride_handed_on(const Node& node) {
+  const auto* a = node.op.get_if<ops::Conv2d>();
+  return a ? a->window.stride : Size2{1, 1};
+}
+
 StageLoop stage_loop(const Graph& graph, const Node& node) {
   return node.op.rules().loop(graph, node);
 }

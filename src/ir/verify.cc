@@ -128,10 +128,11 @@ class Verifier {
       const int64_t channels =
           node.outputs.empty() ? 0 : graph_.value(node.outputs[0]).shape.channels;
       const MapShape shape = infer_shape(graph_, node, channels);
-      for (ValueId id : node.outputs) {
-        const Value& v = graph_.value(id);
-        if (v.shape != shape)
-          add("{} has shape {}, expected {}", v.name, to_string(v.shape), to_string(shape));
+      for (size_t i = 0; i < node.outputs.size(); ++i) {
+        const Value& v = graph_.value(node.outputs[i]);
+        const MapShape expected = shape_of_output(graph_, node, i, shape);
+        if (v.shape != expected)
+          add("{} has shape {}, expected {}", v.name, to_string(v.shape), to_string(expected));
       }
       return true;
     } catch (const Error& e) {
@@ -216,8 +217,9 @@ std::vector<std::string> verify_design(const Graph& graph) {
          n.name, " has no reasonable number of cycles");
     need(is_identifier(n.identifier), n.name, " has no C++ identifier");
     if (!findings.empty()) return findings;
-    if (traits.keeps_type) {
+    if (traits.keeps_type || traits.forwards_input) {
       for (ValueId id : n.outputs) {
+        if (!traits.keeps_type && id == n.outputs[0]) continue;
         need(graph.value(id).type == graph.value(n.inputs[0]).type, n.name,
              " writes another type than it reads, and it casts nothing");
       }

@@ -264,7 +264,7 @@ class Pass {
       if (node.is<ops::Output>()) return value(node, 0);
       const at::Tensor y = node.is<ops::Input>() ? cast(x, type_of(node)) : compute(node);
       for (size_t i = 1; i < node.outputs.size(); ++i)
-        values_[node.outputs[i]] = node.traits().forwards_input ? value(node, 0) : y;
+        values_[node.outputs[i]] = node.traits().forwards_input ? handed_on(node) : y;
       values_[node.outputs[0]] = y;
       for (ValueId id : node.inputs) {
         if (last_[id] == &node) values_[id] = at::Tensor();
@@ -276,6 +276,11 @@ class Pass {
  private:
   const at::Tensor& value(const Node& node, size_t input) const {
     return values_[node.inputs[input]];
+  }
+  /// Its input's pixels at its output's places.
+  at::Tensor handed_on(const Node& node) const {
+    return pick(value(node, 0),
+                {graph_.value(node.inputs[0]).shape.channels, stride_handed_on(node), 0});
   }
   const FixedType& type_of(const Node& node) const { return *graph_.value(node.outputs[0]).type; }
   static at::Tensor range_in(const RangeLeaves& ranges, const Node& node) {

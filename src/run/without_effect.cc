@@ -53,7 +53,9 @@ void find_unread(const Json& given, const Json& config, const Json& defaults,
   if (!object) return;
   const Json &values = *section_of(config, section), &usual = *section_of(defaults, section);
   for (const auto& [key, value] : object->as_object()) {
-    if (is_neutral(value) || key == "comment" || values.at(key) == usual.at(key)) continue;
+    const Json *mine = values.find(key), *default_value = usual.find(key);  // some are left out
+    const bool same = !mine || (default_value && *mine == *default_value);
+    if (is_neutral(value) || key == "comment" || same) continue;
     for (const Rule& rule : rules) {
       if (!rule.unread || fmt::format(" {} ", rule.keys).find(" " + key + " ") == std::string::npos)
         continue;
@@ -141,7 +143,9 @@ std::vector<std::string> keys_without_effect(const RunConfig& c, const Json& giv
        {{c.ctc.language_model.empty(), "lm_weight word_bonus", "there is no ctc.language_model"},
         {c.ctc.beam == 1, "beam_threshold", "ctc.beam is 1"}});
   find("export", {{c.quantization.has_value(), "precision",
-                   "the network is trained with the types of quantization"}});
+                   "the network is trained with the types of quantization"},
+                  {c.exporting.layout == Layout::Stock, "skips",
+                   "export.layout is stock, which clones every skip"}});
   if (c.quantization) {
     find("quantization",
          {{c.quantization->first_epoch.has_value(), "from", "quantization.first_epoch says it"}});

@@ -30,6 +30,11 @@ Json parse_manifest(const std::string& path) {
 
 void Manifest::DesignOptions::describe(RecordVisitor& v) {
   v.text("layout", layout, "`fused` or `stock`.");
+  if (v.wants(!skips.empty())) {
+    v.text("skips", skips,
+           "`window` or `cloned`: what became of skips, where not all was done that the layout "
+           "can (`folded`).");
+  }
   v.text("type", type, "Type of weights and streams.");
   v.number(
       "input_magnitude", input_magnitude, 0, kAny,
@@ -90,6 +95,10 @@ void Manifest::Layer::describe(RecordVisitor& v) {
   texts_if_any(v, "stream_skips", stream_skips, "Ids of the skips that come in, where any do.");
   texts_if_any(v, "window_skips", window_skips, "Ids of those that are read from the window.");
   texts_if_any(v, "folded_skips", folded_skips, "Ids of those that are part of the kernel.");
+  if (v.wants(!hands_on.empty())) {
+    v.text("hands_on", hands_on,
+           "C++ name of the stream into which it hands its input on, for a skip that begins here.");
+  }
 }
 
 void Manifest::Fifo::describe(RecordVisitor& v) {

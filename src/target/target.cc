@@ -110,6 +110,7 @@ std::vector<Manifest::Layer> layers_of(const Design& sized) {
         layer.stream_skips.push_back(node.inputs[i].skip);
       layer.window_skips = conv->window_skips;
       layer.folded_skips = conv->folded_skips;
+      if (node.outputs.size() > 1) layer.hands_on = design.value(node.outputs[1]).identifier;
     }
     layers.push_back(std::move(layer));
   }

@@ -13,6 +13,7 @@
 #include "support/graphs.h"
 #include "support/projects.h"
 #include "support/random_graphs.h"
+#include "support/random_projects.h"
 #include "tailor/core/files.h"
 #include "tailor/core/strings.h"
 #include "tailor/emulate/float64.h"
@@ -181,17 +182,21 @@ int random_graphs() {
 
 class Random : public ::testing::TestWithParam<int> {};
 
-TEST_P(Random, GraphsOfEveryKindOfWindowAgreeBitForBitInBothLayouts) {
-  for (Layout layout : {Layout::Fused, Layout::Stock}) {
+/// Each as it is exported, and in one other layout or form in turn.
+TEST_P(Random, GraphsOfEveryKindOfWindowAgreeBitForBitInEveryLayout) {
+  const auto all = testing::layouts();
+  for (const auto& [layout, skips] : {all[0], all[1 + static_cast<size_t>(GetParam()) % 3]}) {
     TemporaryDirectory folder("tailor-check-test");
     testing::DesignOptions options;
     options.type = GetParam() % 3 == 0 ? FixedType{12, 5} : FixedType{16, 6};
     options.layout = layout;
+    options.skips = skips;
     if (GetParam() % 4 != 0) options.reuse_factor = 1 + 5 * (GetParam() % 4);
     const auto parts = testing::project_parts(testing::random_graph(GetParam()), options, 3);
     testing::write_parts(parts, folder.path() + "/p");
     for (const CheckStep& s : check_project(folder.path() + "/p", quick_options()).steps)
-      EXPECT_TRUE(s.passed) << to_string(layout) << ", " << s.name << ": " << s.detail;
+      EXPECT_TRUE(s.passed) << to_string(layout) << " " << to_string(skips) << ", " << s.name
+                            << ": " << s.detail;
   }
 }
 
@@ -281,12 +286,13 @@ TEST(RandomGraphs, AFewSeedsHoldWindowsAndSkipsOfEveryKind) {
       count["grouped"] += conv->groups > 1;
       count["folded"] += !conv->folded_skips.empty() && w.dilation.size() > 1;
       count["in the window"] += !conv->window_skips.empty() && w.dilation.size() > 1;
+      count["handed on"] += node.outputs.size() > 1;
       count["as a stream"] += node.inputs.size() > 1 && w.dilation.size() > 1;
       count["a skip's pixel under no tap"] += node.inputs.size() > 1 && !has_centre_tap(w);
     }
   }
   for (const auto& [what, n] : count) EXPECT_GT(n, 0) << what;
-  EXPECT_EQ(count.size(), 15U);
+  EXPECT_EQ(count.size(), 16U);
 }
 
 class Faults : public ::testing::Test {
@@ -406,9 +412,11 @@ TEST_F(Faults, ATooCoarseTypeLeavesTheBound) {
 }
 
 TEST_F(Faults, AFifoOneTooShallowDeadlocksOrStalls) {
+  testing::DesignOptions options{FixedType{16, 6}, 2.1, Layout::Fused, 27};
+  options.skips = SkipForm::Cloned;
   parts_ = testing::project_parts(
       testing::block_network(Surgery::Traditional, Join::BeforeActivation, Shortcut::Projection, 1),
-      {FixedType{16, 6}, 2.1, Layout::Fused, 27});
+      options);
   write();
   EXPECT_TRUE(step(check(), "fifos").passed);
   int64_t depth = 0;
@@ -431,6 +439,21 @@ TEST_F(Faults, AFifoOneTooShallowDeadlocksOrStalls) {
   testing::expect_words(
       step(dead, "fifos").detail,
       {"the design deadlocks: stem.conv1.clone waits for space in the FIFO b0.skip of depth 16"});
+}
+
+TEST_F(Faults, AFifoOneTooShallowForWhatIsHandedOnDeadlocks) {
+  parts_ = testing::project_parts(
+      testing::block_network(Surgery::Traditional, Join::BeforeActivation, Shortcut::Projection, 1),
+      {FixedType{16, 6}, 2.1, Layout::Fused, 27});
+  write();
+  EXPECT_TRUE(step(check(), "fifos").passed);
+  replace_in(project(), "firmware/block.cpp", "TAILOR_FIFO(b0_skip, 10", "TAILOR_FIFO(b0_skip, 8");
+  rehash(project(), "firmware/block.cpp");
+  CheckReport dead = check();
+  EXPECT_FALSE(step(dead, "fifos").passed);
+  testing::expect_words(
+      step(dead, "fifos").detail,
+      {"the design deadlocks: b0.conv1 waits for space in the FIFO b0.skip of depth 8"});
 }
 
 TEST_F(Faults, AStageThatTakesMoreCyclesThanItsFiguresSayIsNoticed) {

@@ -9,7 +9,7 @@
 namespace tailor::test {
 namespace {
 
-TEST(Check, RandomNetworksPassInBothLayouts) {
+TEST(Check, RandomNetworksPassInEveryLayout) {
   TemporaryDirectory folder("tailor-random");
   for (const int64_t seed : {0, 1, 2}) {
     const Network network = testing::random_network(seed);

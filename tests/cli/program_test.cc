@@ -42,6 +42,9 @@ TEST_F(Cli, WrongWordsExitWith2AndAHint) {
                  {"export", "--network", "resnet8", "--untrained", "--overflow", "warp"});
   expect_failure(2, {"--layout: expected one of fused, stock; got 'flat'"},
                  {"export", "--network", "resnet8", "--untrained", "--layout", "flat"});
+  expect_failure(
+      2, {"--skips window: of --layout stock; expected cloned"},
+      {"export", "--network", "resnet8", "--untrained", "--layout", "stock", "--skips", "window"});
   expect_failure(2, {"--backend: expected one of vitis, vivado; got 'quartus'"},
                  {"export", "--network", "resnet8", "--untrained", "--backend", "quartus"});
   expect_failure(2, {"--fpga: expected u200, got 'u250'"},

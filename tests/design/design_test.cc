@@ -4,13 +4,17 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <memory>
 #include <set>
 
 #include "support/designs.h"
 #include "support/expect_error.h"
 #include "support/graphs.h"
 #include "support/networks.h"
+#include "support/random_projects.h"
 #include "support/rooms.h"
+#include "tailor/design/export.h"
 #include "tailor/design/passes.h"
 #include "tailor/design/trained_precision.h"
 #include "tailor/emulate/float64.h"
@@ -37,12 +41,15 @@ int count(const Graph& graph) {
                                         [](const Node& node) { return node.is<A>(); }));
 }
 
-class EveryVariant : public ::testing::TestWithParam<std::tuple<Variant, Layout>> {};
+class EveryVariant
+    : public ::testing::TestWithParam<std::tuple<Variant, std::pair<Layout, SkipForm>>> {};
 
 TEST_P(EveryVariant, DesignComputesTheLoweredGraph) {
-  const auto& [variant, layout] = GetParam();
+  const auto& [variant, form] = GetParam();
   Graph lowered = testing::lowered_variant(variant);
-  Graph design = testing::make_design(lowered, options(layout));
+  testing::DesignOptions o = options(form.first);
+  o.skips = form.second;
+  Graph design = testing::make_design(lowered, o);
   Float64Emulator reference(lowered), laid_out(design);
   IntegerEmulator integers(design);
   for (int64_t seed = 0; seed < 3; ++seed) {
@@ -56,13 +63,145 @@ TEST_P(EveryVariant, DesignComputesTheLoweredGraph) {
   }
 }
 
+std::string name_of(
+    const ::testing::TestParamInfo<std::tuple<Variant, std::pair<Layout, SkipForm>>>& info) {
+  const auto& [layout, skips] = std::get<1>(info.param);
+  const char* form = layout == Layout::Stock     ? "Stock"
+                     : skips == SkipForm::Folded ? "Fused"
+                     : skips == SkipForm::Window ? "Window"
+                                                 : "Cloned";
+  return std::get<0>(info.param).name() + form;
+}
 INSTANTIATE_TEST_SUITE_P(Passes, EveryVariant,
                          ::testing::Combine(::testing::ValuesIn(testing::all_variants()),
-                                            ::testing::Values(Layout::Fused, Layout::Stock)),
-                         [](const auto& p) {
-                           return std::get<0>(p.param).name() +
-                                  (std::get<1>(p.param) == Layout::Fused ? "Fused" : "Stock");
-                         });
+                                            ::testing::ValuesIn(testing::layouts())),
+                         name_of);
+
+/// Convolutions that hand their input on.
+std::vector<const Node*> handing_on(const Graph& graph) {
+  std::vector<const Node*> list;
+  for (const Node& node : graph.nodes) {
+    if (node.is<ops::Conv2d>() && node.outputs.size() > 1) list.push_back(&node);
+  }
+  return list;
+}
+
+TEST(ForwardSkips, TheFirstConvolutionOfEveryBlockHandsItsInputOn) {
+  for (Shortcut shortcut : {Shortcut::Projection, Shortcut::Pad}) {
+    for (Join join : {Join::BeforeActivation, Join::AfterActivation}) {
+      const Graph lowered = testing::lowered_variant({Surgery::Traditional, join, shortcut});
+      testing::DesignOptions o = options(Layout::Fused);
+      const Graph design = testing::make_design(lowered, o);
+      o.skips = SkipForm::Cloned;
+      const Graph cloned = testing::make_design(lowered, o);
+      EXPECT_EQ(count<ops::Clone>(design), 0);
+      EXPECT_EQ(count<ops::Clone>(cloned), 3);
+      EXPECT_EQ(handing_on(cloned).size(), 0U);
+      const std::vector<const Node*> list = handing_on(design);
+      ASSERT_EQ(list.size(), 3U);
+      int64_t strided = 0;
+      for (const Node* conv : list) {
+        const Value &x = design.value(conv->inputs[0]), &y = design.value(conv->outputs[0]),
+                    &centre = design.value(conv->outputs[1]);
+        EXPECT_EQ(centre.shape.channels, x.shape.channels);
+        EXPECT_EQ(centre.shape.pixels(), y.shape.pixels());
+        EXPECT_EQ(*centre.type, *x.type);
+        strided += x.shape.pixels() != y.shape.pixels() ? 1 : 0;
+      }
+      EXPECT_EQ(strided, 2) << "the stage on the skip then reads every pixel";
+      EXPECT_LT(testing::cost_of(lowered, options(Layout::Fused)).fifo_bits,
+                testing::cost_of(lowered, o).fifo_bits);
+    }
+  }
+}
+
+TEST(ForwardSkips, WhatIsHandedOnIsTheInputAtTheOutputsPlaces) {
+  const Graph design =
+      testing::make_design(testing::lowered_variant({Surgery::Traditional, Join::BeforeActivation,
+                                                     Shortcut::Projection}),
+                           options(Layout::Fused));
+  ByValue<std::vector<int64_t>> raw(design.values.size());
+  IntegerEmulator(design).run(
+      testing::random_image(design.input_shape(), 3),
+      [&](ValueId id, Span<const int64_t> hwc) { raw[id].assign(hwc.begin(), hwc.end()); });
+  for (const Node* conv : handing_on(design)) {
+    const MapShape &x = design.value(conv->inputs[0]).shape,
+                   &y = design.value(conv->outputs[1]).shape;
+    const Size2 stride = conv->as<ops::Conv2d>().window.stride;
+    for (int64_t row = 0; row < y.height; ++row) {
+      for (int64_t column = 0; column < y.width; ++column) {
+        for (int64_t c = 0; c < y.channels; ++c) {
+          const int64_t from = (row * stride.height * x.width + column * stride.width) * x.channels;
+          const int64_t to = (row * y.width + column) * y.channels;
+          ASSERT_EQ(raw[conv->outputs[1]][static_cast<size_t>(to + c)],
+                    raw[conv->inputs[0]][static_cast<size_t>(from + c)]);
+        }
+      }
+    }
+  }
+}
+
+TEST(ForwardSkips, TheIntegersAreThoseOfClonedSkips) {
+  for (const Variant& variant : testing::all_variants()) {
+    const Graph lowered = testing::lowered_variant(variant);
+    testing::DesignOptions o = options(Layout::Fused);
+    o.skips = SkipForm::Window;
+    const Graph window = testing::make_design(lowered, o);
+    o.skips = SkipForm::Cloned;
+    const Graph cloned = testing::make_design(lowered, o);
+    const auto image = testing::random_image(lowered.input_shape(), 7);
+    EXPECT_EQ(IntegerEmulator(window).run(image).logits_raw,
+              IntegerEmulator(cloned).run(image).logits_raw)
+        << variant.name();
+  }
+}
+
+/// What a skip needs of the convolution that hands it on, and what each case lacks.
+TEST(ForwardSkips, OthersKeepTheirClone) {
+  auto design_of = [](const std::function<void(testing::GraphBuilder&)>& body) {
+    testing::GraphBuilder b("odd", {4, 9, 8});
+    b.conv("stem", b.at, testing::square_window<ops::Conv2d>(3, 1, 1), 4);
+    b.relu("stem.relu");
+    body(b);
+    return testing::make_design(b.finish(3), options(Layout::Fused)).graph();
+  };
+  using Builder = testing::GraphBuilder;
+  const Graph strided = design_of([](Builder& b) {  // the pool's pixels are not the places
+    const ValueId from = b.at;
+    ops::MaxPool2d pool;
+    pool.window = tensors::square_window(3, 2, 1);
+    const ValueId skip = b.add(pool, "skip.pool", {from});
+    b.conv("conv1", from, testing::square_window<ops::Conv2d>(3, 2, 1), 4);
+    b.conv("conv2", b.at, testing::square_window<ops::Conv2d>(3, 1, 1), 4);
+    b.skip("skip", skip);
+  });
+  EXPECT_EQ(handing_on(strided).size(), 0U);
+  EXPECT_EQ(count<ops::Clone>(strided), 1);
+  const Graph behind_a_pool = design_of([](Builder& b) {  // nothing of a window begins there
+    const ValueId from = b.at;
+    ops::MaxPool2d pool;
+    pool.window = tensors::square_window(3, 1, 1);
+    b.at = b.add(pool, "block.pool", {from});
+    b.conv("conv", b.at, testing::square_window<ops::Conv2d>(3, 1, 1), 4);
+    b.skip("skip", from);
+  });
+  EXPECT_EQ(handing_on(behind_a_pool).size(), 0U);
+  const Graph two = design_of([](Builder& b) {  // two skips from one place: one clone of the centre
+    const ValueId from = b.at;
+    b.conv("conv1", from, testing::square_window<ops::Conv2d>(3, 1, 1), 4);
+    b.conv("conv2", b.at, testing::square_window<ops::Conv2d>(3, 1, 1), 4);
+    b.skip("near", from);
+    b.relu("relu");
+    b.conv("conv3", b.at, testing::square_window<ops::Conv2d>(3, 1, 1), 4);
+    b.skip("far", from);
+  });
+  ASSERT_EQ(handing_on(two).size(), 1U);
+  ASSERT_EQ(count<ops::Clone>(two), 1);
+  for (const SkipDepth& d : skip_depths(two)) {
+    const bool far = two.value(d.value).name == "far";
+    EXPECT_EQ(d.full_speed, far ? 2 * 9 + 3 : 9 + 2);
+  }
+}
 
 TEST(FoldIdentitySkips, ShortenedBeforeActivationIsAPlainChain) {
   for (Shortcut shortcut : {Shortcut::Projection, Shortcut::Pad}) {
@@ -311,8 +450,11 @@ TEST(ResidualBlock, HasThePapersMultipliersAndSkipFifo) {  // tables 5 and 6
   int64_t expected = 12;
   for (const char* name : {"residual_block16", "residual_block32", "residual_block64"}) {
     const Network network = network_by_name(name).network;
-    const Graph design = testing::make_design(lower(network, initial_tensors(network, 1), "test"),
-                                              {FixedType{16, 6}, 2.1, Layout::Fused, 576});
+    const Graph lowered = lower(network, initial_tensors(network, 1), "test");
+    testing::DesignOptions o = options(Layout::Fused);
+    o.reuse_factor = 576;
+    o.skips = SkipForm::Cloned;
+    const Graph design = testing::make_design(lowered, o);
     int64_t multipliers = 0;
     for (const Node& node : design.nodes)
       multipliers += node.is<ops::Conv2d>() ? node.hardware.multipliers : 0;
@@ -321,6 +463,13 @@ TEST(ResidualBlock, HasThePapersMultipliersAndSkipFifo) {  // tables 5 and 6
     const auto skips = skip_depths(design);
     ASSERT_EQ(skips.size(), 1U);
     EXPECT_EQ(design.value(skips[0].value).fifo_depth, 69) << name;
+    EXPECT_EQ(design.value(skips[0].value).fifo_storage, FifoStorage::Bram) << name;
+    o.skips = SkipForm::Window;  // half of it, and shift registers
+    const Graph handed_on = testing::make_design(lowered, o);
+    const Value& skip = handed_on.value(skip_depths(handed_on).at(0).value);
+    EXPECT_EQ(skip.fifo_depth, 35) << name;
+    EXPECT_EQ(skip.fifo_storage, FifoStorage::Srl) << name;
+    EXPECT_EQ(handed_on.nodes.size() + 1, design.nodes.size()) << name;
   }
 }
 
@@ -409,6 +558,25 @@ TEST(HandMadeGraphs, AStridedConvolutionReadsNoSkipFromItsWindow) {
 }
 
 /// After training a fold must not saturate; training has seen that it does.
+TEST(Trained, ASkipThatTrainingHasSeenInAKernelStaysThere) {
+  ExportConfig config;
+  TrainedPrecision types;
+  types.input_magnitude = 2.1;
+  config.trained = std::make_shared<TrainedPrecision>(types);
+  auto lowered = [](Surgery surgery) {
+    return Lowered(
+        testing::lowered_variant({surgery, Join::BeforeActivation, Shortcut::Projection}), "test");
+  };
+  for (SkipForm skips : {SkipForm::Window, SkipForm::Cloned}) {
+    config.skips = skips;
+    EXPECT_EQ(plan_export(lowered(Surgery::Traditional), config, 2.1).skip_form(), skips);
+    testing::expect_error(
+        ErrorKind::Unsupported,
+        {fmt::format("--skips {}", to_string(skips)), "trained quantised", "expected folded"},
+        [&] { plan_export(lowered(Surgery::Shortened), config, 2.1); });
+  }
+}
+
 TEST(Trained, WhichSkipsFoldDependsOnNoWeight) {
   Network network = testing::small_network();
   testing::alter(network, Surgery::Shortened);

@@ -91,18 +91,38 @@ output = output(fc)
 )");
 }
 
-TEST(FuseStages, ReadsASkipOverOneConvolutionFromItsWindow) {
-  EXPECT_EQ(after(fuse_stages, with_head(R"(
+TEST(TakeWindowSkips, ReadsASkipOverOneConvolutionFromItsWindow) {
+  EXPECT_EQ(after(take_window_skips, with_head(R"(
 input = input() 2x6x7
-conv = conv2d(input) kernel=3 pads=1,1,1,1
-relu = relu(conv)
-add = add(relu, skip "b.skip": input)
+conv = conv2d(input, skip "s": input) kernel=3 pads=1,1,1,1 skips_after_activation=true
 )",
-                                         "add")),
+                                               "conv")),
             R"(
 input = input() 2x6x7
-conv = conv2d(input) kernel=3 pads=1,1,1,1 relu=true skips_after_activation=true window_skips=b.skip
+conv = conv2d(input) kernel=3 pads=1,1,1,1 skips_after_activation=true window_skips=s
 fc = dense(conv) out=3
+output = output(fc)
+)");
+}
+
+TEST(ForwardSkips, HandTheInputOnToTheJoinOrToTheStageOnTheSkip) {
+  EXPECT_EQ(after(forward_skips, with_head(R"(
+input = input() 2x6x7
+one = conv2d(input) kernel=3 pads=1,1,1,1 relu=true
+two = conv2d(one, skip "a.skip": input) kernel=3 pads=1,1,1,1 relu=true
+projection = conv2d(two) out=4 stride=2
+three = conv2d(two) out=4 kernel=3 stride=2 pads=1,1,1,1
+four = conv2d(three, skip "b.skip": projection) kernel=3 pads=1,1,1,1 relu=true
+)",
+                                           "four")),
+            R"(
+input = input() 2x6x7
+one = conv2d(input) kernel=3 pads=1,1,1,1 relu=true -> one, a.skip
+two = conv2d(one, skip "a.skip": a.skip) kernel=3 pads=1,1,1,1 relu=true
+three = conv2d(two) out=4 kernel=3 stride=2 pads=1,1,1,1 -> three, projection.in
+projection = conv2d(projection.in) out=4
+four = conv2d(three, skip "b.skip": projection) kernel=3 pads=1,1,1,1 relu=true
+fc = dense(four) out=3
 output = output(fc)
 )");
 }

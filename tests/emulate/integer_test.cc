@@ -150,6 +150,16 @@ ByValue<std::vector<int64_t>> slow_run(const Graph& g, const std::vector<double>
       }
     }
     for (ValueId id : node.outputs) maps[id] = y;
+    if (!node.is<ops::Conv2d>() || node.outputs.size() < 2) continue;
+    const Size2& stride = node.as<ops::Conv2d>().window.stride;
+    std::vector<int64_t>& centre = maps[node.outputs[1]];
+    centre.clear();
+    for (int64_t oy = 0; oy < out.height; ++oy) {
+      for (int64_t ox = 0; ox < out.width; ++ox) {
+        for (int64_t c = 0; c < in.channels; ++c)
+          centre.push_back(static_cast<int64_t>(at(0, oy * stride.height, ox * stride.width, c)));
+      }
+    }
   }
   return maps;
 }

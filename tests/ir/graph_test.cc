@@ -257,5 +257,31 @@ TEST(VerifyGraph, FindsWhatIsBroken) {
   }
 }
 
+/// A strided convolution whose second output is its input at the places of the first.
+Graph forwarding_graph(const MapShape& centre, const Window& window = square_window(3, 2, 1)) {
+  testing::GraphBuilder b("forwarding", {3, 9, 8});
+  ops::Conv2d a;
+  a.window = window;
+  b.conv("conv", b.at, a, 4);
+  const ValueId handed_on = b.graph.add_value("centre", centre);
+  node_of(b.graph, "conv").outputs.push_back(handed_on);
+  b.conv("projection", handed_on, ops::Conv2d{}, 4);
+  b.skip("s", ValueId(1));
+  return b.finish(3);
+}
+
+TEST(VerifyGraph, AConvolutionMayHandItsInputOn) {
+  EXPECT_EQ(join(verify_graph(forwarding_graph({3, 5, 4})), "; "), "");
+  EXPECT_EQ(join(verify_graph(forwarding_graph({4, 5, 4})), "; "),
+            "centre has shape 4x5x4, expected 3x5x4");
+  EXPECT_EQ(
+      join(verify_graph(forwarding_graph({3, 5, 4}, {{3, 3}, {2, 2}, {1, 2}, {1, 1, 1, 3}})), "; ")
+          .substr(0, 85),
+      "graph: conv (conv2d): handing x on needs a centre tap, and an output at every stride ");
+  const Window shrinks = square_window(3, 1, 0);
+  EXPECT_EQ(join(verify_graph(forwarding_graph({3, 7, 6}, shrinks)), "; ").substr(0, 54),
+            "graph: conv (conv2d): handing x on needs a centre tap,");
+}
+
 }  // namespace
 }  // namespace tailor::test

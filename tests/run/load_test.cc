@@ -184,6 +184,10 @@ TEST(KeysWithoutEffect, AreNamedWithTheReason) {
   EXPECT_EQ(without_effect(R"({"train": {"schedule": {"kind": "cosine", "end": 0.5,
                               "warmup_steps": 9, "warmup_start": 0.1}}})"),
             Lines{});
+  EXPECT_EQ(without_effect(R"({"export": {"target": "kernel", "layout": "stock",
+                               "skips": "window"}})"),
+            Lines{"export.skips has no effect: export.layout is stock, which clones every skip"});
+  EXPECT_EQ(without_effect(R"({"export": {"skips": "cloned"}})"), Lines{});
   EXPECT_EQ(without_effect(R"({"ctc": {"beam": 1, "beam_threshold": 0.1, "lm_weight": 1}})"),
             (Lines{"ctc.beam_threshold has no effect: ctc.beam is 1",
                    "ctc.lm_weight has no effect: there is no ctc.language_model"}));

@@ -4,6 +4,8 @@
 #include <optional>
 #include <random>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "support/projects.h"
 #include "support/rooms.h"
@@ -15,13 +17,11 @@ namespace tailor::testing {
 
 /// Types drawn for every stage of a layout: weights of 5 to 9 bits, values of 8 to 12, with a sign
 /// or without where that may be, the point anywhere near.
-inline Precision random_types(const Graph& lowered, Layout layout, uint32_t seed) {
+inline Precision random_types(const Graph& lowered, const DesignOptions& design, uint32_t seed) {
   std::mt19937 random(seed);
   auto draw = [&](int least, int most) {
     return least + static_cast<int>(random() % static_cast<uint32_t>(most - least + 1));
   };
-  DesignOptions design;
-  design.layout = layout;
   const Plan shape = make_plan(lowered, design);
   Precision types(FixedType{9, 3, /*is_signed=*/draw(0, 1) == 0});
   types.weights = FixedType{8, 2};
@@ -38,23 +38,35 @@ inline Precision random_types(const Graph& lowered, Layout layout, uint32_t seed
   return types;
 }
 
-/// The steps that do not pass in the layouts' projects, a line each; empty: all do. With a seed the
-/// stages have types of their own.
+/// Every layout, and of the fused one every form of skips.
+inline const std::vector<std::pair<Layout, SkipForm>>& layouts() {
+  static const std::vector<std::pair<Layout, SkipForm>> all = {{Layout::Fused, SkipForm::Folded},
+                                                               {Layout::Fused, SkipForm::Window},
+                                                               {Layout::Fused, SkipForm::Cloned},
+                                                               {Layout::Stock, SkipForm::Folded}};
+  return all;
+}
+
+/// The steps that do not pass in the projects of all but one of them, a line each; empty: all do.
+/// (What `window` does alone, `folded` does too where a skip cannot fold.) With a seed the stages
+/// have types of their own.
 inline std::string project_findings(const Graph& lowered, const std::string& folder,
                                     std::optional<uint32_t> seed = std::nullopt) {
   CheckOptions options;
   options.compiler = "c++ -O0";
   std::string findings;
-  for (const Layout layout : {Layout::Fused, Layout::Stock}) {
-    const std::string project = path_join(folder, to_string(layout));
+  for (const auto& [layout, skips] : layouts()) {
+    if (skips == SkipForm::Window) continue;
+    const std::string name = fmt::format("{}-{}", to_string(layout), to_string(skips));
+    const std::string project = path_join(folder, name);
     DesignOptions design;
     design.layout = layout;
-    if (seed) design.type = random_types(lowered, layout, *seed);
+    design.skips = skips;
+    if (seed) design.type = random_types(lowered, design, *seed);
     write_parts(project_parts(lowered, design, /*count=*/3), project);
     for (const CheckStep& s : check_project(project, options).steps) {
       if (seed && s.name == "answers") continue;  // drawn types may silence a network
-      if (!s.passed || s.warns)
-        findings += fmt::format("{}: {}: {}\n", to_string(layout), s.name, s.detail);
+      if (!s.passed || s.warns) findings += fmt::format("{}: {}: {}\n", name, s.name, s.detail);
     }
   }
   return findings;

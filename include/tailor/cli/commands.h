@@ -24,7 +24,7 @@ struct TrainOptions : CommonOptions {
 /// Values of the config's "export" section; what is not given comes from the run, and then from the
 /// defaults.
 struct HardwareOptions {
-  std::optional<std::string> precision, fpga, rounding, overflow, backend, target, layout;
+  std::optional<std::string> precision, fpga, rounding, overflow, backend, target, layout, skips;
   std::optional<double> clock_ns;
   std::optional<int64_t> reuse_factor, vectors, frames, token_bits;
 };

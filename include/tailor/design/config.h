@@ -12,6 +12,11 @@ namespace tailor::design {
 
 enum class Layout { Fused, Stock };
 TAILOR_ENUMERATORS(Layout, "fused", "stock")
+/// What becomes of skips in the fused layout: copies of a clone that wait in a FIFO; or pixels of
+/// the window of the convolution that they start at, which adds them or hands them on; or besides,
+/// where they are linear over one convolution, a part of its kernel.
+enum class SkipForm { Folded, Window, Cloned };
+TAILOR_ENUMERATORS(SkipForm, "folded", "window", "cloned")
 enum class HlsBackend { Vitis, Vivado };
 TAILOR_ENUMERATORS(HlsBackend, "vitis", "vivado")
 /// What a project becomes: a core for somebody's own design, or a kernel for a card's shell.
@@ -29,6 +34,7 @@ struct ExportConfig {
   HlsBackend backend = HlsBackend::Vitis;
   HlsPackage target = HlsPackage::Ip;
   Layout layout = Layout::Fused;
+  SkipForm skips = SkipForm::Folded;
   std::optional<int64_t> reuse_factor;
   int64_t vectors = 16;
   int64_t frames = 0;        // columns of the input that are exported; 0: all

@@ -72,6 +72,8 @@ class Plan {
   /// Its graph: state "design", weights final (float64), without reuse factors, FIFOs and names.
   const Graph& graph() const { return graph_; }
   Layout layout() const { return layout_; }
+  /// Of the fused layout.
+  SkipForm skip_form() const { return skip_form_; }
   const Precision& precision() const { return precision_; }
   double input_magnitude() const { return input_magnitude_; }
   const std::vector<ProductStage>& products() const { return products_; }
@@ -83,10 +85,11 @@ class Plan {
   const std::vector<int64_t>& targets() const { return targets_; }
 
  private:
-  friend Plan plan(const Lowered&, Layout, const Precision&, double, int64_t);
+  friend Plan plan(const Lowered&, Layout, const Precision&, double, int64_t, SkipForm);
   Plan() = default;
   Graph graph_;
   Layout layout_ = Layout::Fused;
+  SkipForm skip_form_ = SkipForm::Folded;
   Precision precision_;
   double input_magnitude_ = 0;
   std::vector<ProductStage> products_;
@@ -99,7 +102,7 @@ class Plan {
 /// preprocessing. Throws Unsupported where a layout or a type cannot be, Usage where an exception
 /// of the precision names no stage.
 Plan plan(const Lowered& lowered, Layout layout, const Precision& precision, double input_magnitude,
-          int64_t token_bits = kFoldedTokenBits);
+          int64_t token_bits = kFoldedTokenBits, SkipForm skips = SkipForm::Folded);
 
 /// What a sizing may spend.
 struct Budget {

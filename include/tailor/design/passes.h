@@ -18,10 +18,13 @@ namespace tailor::design {
 /// has a bias afterwards.
 void fold_batch_norm(Graph& graph);
 
-/// Pad, convolution, skips and ReLU become one node each (`hls.md` section 5). A skip over one
-/// convolution of equal shape that starts at its input is then read from the window. Adds and ReLUs
+/// Pad, convolution, skips and ReLU become one node each (`hls.md` section 5). Adds and ReLUs
 /// disappear.
 void fuse_stages(Graph& graph);
+
+/// A skip over one convolution of equal shape that starts at its input is read from the window.
+/// Needs fuse_stages.
+void take_window_skips(Graph& graph);
 
 /// With the join before the activation, a skip over one convolution is linear: an identity adds 1
 /// at tap (pad_top, pad_left) of w[o][o], a strided pad likewise, a 1×1 projection of the same
@@ -29,6 +32,13 @@ void fuse_stages(Graph& graph);
 /// weight type (it saturates) — then the skip stays as it is and a log line says so. Needs
 /// fuse_stages.
 void fold_identity_skips(Graph& graph, const Precision& precision);
+
+/// A skip over several stages that starts at a convolution's input is handed on by that
+/// convolution, from its window: no clone, and a FIFO of what the stages behind it swallow
+/// (docs/design/0020). An identity, or any chain of stages that ends in a join; where the
+/// convolution has a stride, a projection or pad of the same stride, which then reads every pixel.
+/// Not by a convolution with a line buffer. After use_line_buffers.
+void forward_skips(Graph& graph);
 
 /// hls4ml's shape (paper, Fig. 2a): a pad stage before every padded convolution and max pool; adds
 /// and ReLUs stay stages.
@@ -76,6 +86,9 @@ int64_t dsp_of_multiplier(int width_a, int width_b);
 /// Depth of every FIFO: 2 tokens, and for each skip what the closed form asks (docs/design/0003),
 /// run in the stream simulator, whose result it returns. Sets storage too.
 StreamResult size_fifos(Graph& graph, const Device& device);
+/// The value that waits in front of a skip's projection, if its pixels are as many and narrower
+/// there; otherwise invalid.
+ValueId narrower_input(const Graph& graph, const Node& projection, ValueId skip);
 /// Where the FIFO of a value lies, so many tokens deep: in shift registers, in block RAM, or if it
 /// is folded and very long in the device's UltraRAM.
 FifoStorage fifo_storage(int64_t depth, const Value& value, const Device& device);

@@ -120,8 +120,13 @@ struct Graph {
   int64_t classes() const;
 };
 
-/// Shape of a node's outputs. Throws Data naming the node if its inputs do not fit.
+/// Shape of a node's first output. Throws Data naming the node if its inputs do not fit.
 MapShape infer_shape(const Graph& graph, const Node& node, int64_t out_channels);
+/// Of output number `output`, where the first is of that shape.
+MapShape shape_of_output(const Graph& graph, const Node& node, size_t output,
+                         const MapShape& first);
+/// Rows and columns between the pixels of its input that a node hands on; {1, 1}: all.
+Size2 stride_handed_on(const Node& node);
 /// The node's loop for one image.
 StageLoop stage_loop(const Graph& graph, const Node& node);
 

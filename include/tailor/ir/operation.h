@@ -170,7 +170,7 @@ struct Traits {
   /// Has a weight's and a bias' type, a reuse factor and multipliers.
   bool has_weights = false;
   bool has_accumulator = false, has_reciprocal = false;
-  /// Outputs behind the first are the first input's tokens, as they came.
+  /// Outputs behind the first are the first input's pixels at the first output's places.
   bool forwards_input = false;
   /// Inputs from this one on are added as they are.
   int64_t first_summand = kMany;

@@ -15,8 +15,9 @@ struct Input {
   static const Operation& operation();
 };
 
-/// x, skip… → y; with a line buffer perhaps x, skip… → y, x. Tensors NAME.weight [out, in / groups,
-/// rows, columns] and, once batch norm is folded, NAME.bias [out].
+/// x, skip… → y, or y and x as the window's centre tap passes it on: its pixel at each place of y.
+/// Tensors NAME.weight [out, in / groups, rows, columns] and, once batch norm is folded, NAME.bias
+/// [out].
 struct Conv2d {
   Window window;
   /// Channels are cut into so many runs, inputs and outputs alike; a run of outputs reads its own
@@ -31,8 +32,7 @@ struct Conv2d {
   /// Ids of skips whose 1 was added to the kernel; for the record, they cost nothing.
   std::vector<std::string> folded_skips;
   /// On a map of one row: its frames wait in a memory and are read tap by tap, and tokens may be
-  /// folded. groups is then 1, or all channels. A second output is x, as the window's centre tap
-  /// passes it on: at each place of y.
+  /// folded. groups is then 1, or all channels.
   bool line_buffer = false;
   static const Operation& operation();
 };

@@ -11,7 +11,7 @@ namespace tailor::target {
 
 struct Manifest {
   struct DesignOptions {
-    std::string layout, type, card;
+    std::string layout, skips, type, card;
     double input_magnitude = 0;
     Json reuse_factor;  // an integer, or "balanced"
     void describe(RecordVisitor& v);
@@ -28,6 +28,7 @@ struct Manifest {
     std::string line_storage;
     int64_t line_frames = 0, line_bits = 0;  // where `line_storage` is named
     std::vector<std::string> stream_skips, window_skips, folded_skips;
+    std::string hands_on;  // FIFO of a skip; empty: none
     void describe(RecordVisitor& v);
   };
   struct Fifo {

@@ -41,6 +41,7 @@ class Conv2dRules : public OperationOf<ops::Conv2d> {
              (y == x && a.window.stride.size() == 1 && has_centre_tap(a.window)),
          node, "a skip read from the window needs stride 1 and equal shapes");
     need_line(node, x, y);
+    need_centre(graph, node, x, y);
     return y;
   }
 
@@ -112,7 +113,7 @@ class Conv2dRules : public OperationOf<ops::Conv2d> {
         "of x only.");
     visitor.optional("line_buffer", a.line_buffer, false,
                      "On a map of one row: its frames wait in a memory and are read tap by tap, "
-                     "and tokens may be folded. A second output is x at each place of y.");
+                     "and tokens may be folded.");
   }
 
  private:
@@ -124,9 +125,18 @@ class Conv2dRules : public OperationOf<ops::Conv2d> {
              (x.height == 1 && w.kernel.height == 1 && w.stride.height == 1 && w.pads.top == 0 &&
               w.pads.bottom == 0 && w.pads.left < w.extent().width && (a.groups == 1 || depthwise)),
          node, "a line buffer needs a map of one row, pads below the kernel and 1 or all groups");
-    need(node.outputs.size() < 2 ||
-             (a.line_buffer && y == x && w.stride.width == 1 && has_centre_tap(w)),
-         node, "handing x on needs a line buffer, stride 1 and equal shapes");
+  }
+  /// What it hands on passes the centre tap; through a line buffer, if x is read token by token.
+  static void need_centre(const Graph& graph, const Node& node, const MapShape& x,
+                          const MapShape& y) {
+    if (node.outputs.size() < 2) return;
+    const auto& a = node.as<ops::Conv2d>();
+    const Size2& stride = a.window.stride;
+    need(has_centre_tap(a.window) && y.height == (x.height - 1) / stride.height + 1 &&
+             y.width == (x.width - 1) / stride.width + 1,
+         node, "handing x on needs a centre tap, and an output at every stride of x");
+    need(!a.line_buffer || (y == x && is_depthwise(graph, node)), node,
+         "handing x on through a line buffer needs a depthwise convolution and equal shapes");
   }
 
   /// src/target/hls/library/tailor/conv1d.h: a frame a row. Depthwise, each of its tokens is read

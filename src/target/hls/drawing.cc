@@ -124,8 +124,15 @@ class Drawing {
       }
     }
   }
+  /// Where a stage hands on to the next one what it also writes to it, the skip goes beside.
+  bool is_beside(const Edge& e) const {
+    return !e.skip.empty() && std::any_of(edges_.begin(), edges_.end(), [&](const Edge& other) {
+      return other.from == e.from && other.to == e.to && other.skip.empty();
+    });
+  }
   bool straight(const Edge& e) const {
-    return on_main_[e.from] && on_main_[e.to] && boxes_[e.from].row + 1 == boxes_[e.to].row;
+    return !is_beside(e) && on_main_[e.from] && on_main_[e.to] &&
+           boxes_[e.from].row + 1 == boxes_[e.to].row;
   }
   void find_lanes() {
     // Stages beside the column that read each other share a lane.
@@ -180,6 +187,8 @@ class Drawing {
     if (const auto* conv = node.op.get_if<ops::Conv2d>()) {
       for (const std::string& id : conv->folded_skips) box.lines[1] += ", + " + id + " (folded)";
       for (const std::string& id : conv->window_skips) box.lines[1] += ", + " + id + " (window)";
+      for (size_t i = 1; i < node.outputs.size(); ++i)
+        box.lines[1] += ", hands on " + graph_.value(node.outputs[i]).name;
     }
   }
   std::string cycles_of(size_t n) const {

@@ -9,6 +9,7 @@
 #include "support/designs.h"
 #include "support/frames.h"
 #include "support/projects.h"
+#include "support/random_projects.h"
 #include "tailor/core/strings.h"
 #include "target/hls/xml.h"
 
@@ -67,12 +68,14 @@ void expect_sound(const Design& design) {
 
 TEST(Drawing, NothingLiesOnTopOfSomethingElse) {
   using testing::Surgery;
-  for (Layout layout : {Layout::Fused, Layout::Stock}) {
+  for (const auto& [layout, skips] : testing::layouts()) {
     testing::DesignOptions options;
     options.layout = layout;
+    options.skips = skips;
     for (Surgery surgery : {Surgery::Traditional, Surgery::Shortened, Surgery::Removed}) {
       for (int64_t stride : {1, 2}) {
-        SCOPED_TRACE(fmt::format("{} {} {}", to_string(layout), static_cast<int>(surgery), stride));
+        SCOPED_TRACE(fmt::format("{} {} {} {}", to_string(layout), to_string(skips),
+                                 static_cast<int>(surgery), stride));
         expect_sound(
             testing::make_design(testing::lowered(testing::block_network(
                                      surgery, Join::AfterActivation, Shortcut::Projection, stride)),
@@ -99,6 +102,15 @@ TEST(Drawing, SaysWhatAConvolutionHasTakenIn) {
                                               Shortcut::Projection, 1)),
       options));
   EXPECT_NE(svg.find("+ b0.skip.0 (folded)"), std::string::npos) << svg;
+}
+
+TEST(Drawing, SaysWhatAConvolutionHandsOn) {
+  const std::string svg = draw_dataflow(testing::make_design(
+      testing::lowered(testing::block_network(testing::Surgery::Traditional, Join::AfterActivation,
+                                              Shortcut::Projection, 1)),
+      {}));
+  EXPECT_NE(svg.find(", hands on b0.skip<"), std::string::npos) << svg;
+  EXPECT_NE(svg.find("class=\"skipname\""), std::string::npos) << "the skip goes beside";
 }
 
 }  // namespace

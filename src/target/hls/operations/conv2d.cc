@@ -11,7 +11,10 @@ void sum_config(StageConfig& c) {
   c.add_flag("relu", a.relu);
   c.add("window_skips", static_cast<int64_t>(a.window_skips.size()));
   c.add_flag("skips_after_activation", a.skips_after_activation);
+  const bool hands_on = c.node.outputs.size() > 1;
+  c.add_flag("hands_on", hands_on);
   c.add_streams();
+  c.add_type("centre_token", token_name(hands_on ? c.graph.value(c.node.outputs[1]) : c.in));
   c.add_products();
   c.add_operand_types("skip_types", 1);
 }
@@ -21,7 +24,6 @@ void line_config(StageConfig& c) {
   const int64_t factor = c.node.hardware.reuse_factor;
   const LineParallelism p = line_parallelism(c.graph, c.node, factor);
   const LineMemory memory = line_memory(c.graph, c.node, factor);
-  const bool hands_on = c.node.outputs.size() > 1;
   c.add("in_frames", c.in.shape.width);
   c.add("out_frames", c.out.shape.width);
   c.add("scan_frames", c.loop.scan.height);
@@ -40,11 +42,9 @@ void line_config(StageConfig& c) {
   c.add("words", factor);
   c.add("line_frames", memory.frames);
   c.add("centre", has_centre_tap(w) ? centre_tap(w) : 0);
-  c.add_flag("hands_on", hands_on);
   sum_config(c);
   c.add_type("line_word", fmt::format("ap_uint<{}>", memory.word_bits));
   c.add_type("line_token", fmt::format("ap_uint<{}>", c.in.token_bits()));
-  c.add_type("centre_token", token_name(hands_on ? c.graph.value(c.node.outputs[1]) : c.in));
 }
 
 /// The line buffer, in whose place a template cannot say where it lies.
@@ -98,9 +98,16 @@ cpp::Call line_call(const Node& node) {
 cpp::Call conv2d_call(const Node& node) {
   if (has_line_buffer(node)) return line_call(node);
   const int64_t groups = node.as<ops::Conv2d>().groups;
+  const StagePorts ports = stage_ports(node);
+  const bool hands_on = ports.outputs.size() > 1;
   cpp::Call call = weighted_call(node, groups > 1 ? "tailor::grouped_conv2d" : "tailor::conv2d");
-  if (groups > 1) call.template_arguments.push_back(std::to_string(groups));
-  const std::vector<std::string> inputs = stage_ports(node).inputs;
+  if (hands_on) {
+    call.function = "tailor::forwarding_conv2d";
+    call.arguments[1] = ports.outputs[0];
+    call.arguments.insert(call.arguments.begin() + 2, ports.outputs[1]);
+  }
+  if (groups > 1 || hands_on) call.template_arguments.push_back(std::to_string(groups));
+  const std::vector<std::string>& inputs = ports.inputs;
   call.arguments.insert(call.arguments.end(), inputs.begin() + 1, inputs.end());
   return call;
 }

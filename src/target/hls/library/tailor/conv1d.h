@@ -62,14 +62,6 @@ struct Centre {
   static const int read = C::centre - lane * LineBuffer<C>::reads;
 };
 
-/// Where the centre tap's tokens go that nobody takes.
-struct NoCentre {
-  template <class Token>
-  void write(const Token&) {
-    TAILOR_INLINE
-  }
-};
-
 /// The skip streams' next tokens, summed.
 template <class C, class... Skips>
 void begin_skips(typename C::acc_t sum[C::out_channels], Skips&... skips) {
@@ -232,8 +224,8 @@ void depthwise_lines(hls::stream<typename C::in_token>& in, hls::stream<typename
         ++biases;
       }
       if (ends) {
-        out.write(pack<C::out_channels, C::out_bits, typename C::out_token>(result));
         if (C::hands_on) centre.write(forwarded);
+        out.write(pack<C::out_channels, C::out_bits, typename C::out_token>(result));
       }
       ++word;
     }
@@ -266,7 +258,7 @@ void depthwise_conv1d(hls::stream<typename C::in_token>& in,
                       const typename C::bias_raw bias[C::n_out / C::outputs][C::outputs],
                       Skips&... skips) {
   TAILOR_INLINE
-  NoCentre none;
+  NoTaker none;
   depthwise_lines<C>(in, out, none, line, weights, bias, skips...);
 }
 

@@ -120,17 +120,52 @@ void begin_sums(
   }
 }
 
+/// Where the input goes that nobody takes on.
+struct NoTaker {
+  template <class Token>
+  void write(const Token&) {
+    TAILOR_INLINE
+  }
+};
+
+/// The input at the output's place, as it came.
+template <class C, int GROUPS>
+typename C::centre_token centre_pixel(
+    const typename C::in_t window[Operands<C, GROUPS>::rows][Operands<C, GROUPS>::length]) {
+  TAILOR_INLINE
+  typename C::in_t pixel[C::in_channels];
+  TAILOR_REGISTERS(pixel)
+  const int length = Operands<C, GROUPS>::length, channels = C::in_channels / GROUPS;
+  const int tap =
+      C::pad_top / C::dilation_height * C::kernel_width + C::pad_left / C::dilation_width;
+  TAILOR_LOOP(pixel_groups)
+  for (int g = 0; g < GROUPS; ++g) {
+    TAILOR_UNROLL
+    OperandPlace<C, GROUPS> at(g * (C::n_in / length) + tap * channels / length,
+                               tap * channels % length);
+    TAILOR_LOOP(pixel_channels)
+    for (int c = 0; c < channels; ++c) {
+      TAILOR_UNROLL
+      pixel[g * channels + c] = window[at.row][at.at];
+      at.step();
+    }
+  }
+  return pack<C::in_channels, C::in_bits, typename C::centre_token>(pixel);
+}
+
 /// GROUPS divides both channels. One loop: a step of the scan takes an iteration, one that emits
 /// reuse_factor. C: in_height, in_width, in_channels, out_height, out_width, out_channels,
 /// kernel_height, kernel_width, stride_height, stride_width, dilation_height, dilation_width,
 /// pad_top, pad_left, scan_height, scan_width (the image and the zero rows and columns behind it,
-/// which pad both sides), relu, window_skips, skips_after_activation; in_bits, out_bits,
-/// bias_bits; in_t, out_t, acc_t, bias_t, skip_types, bias_raw, in_token, out_token; and what
-/// ProductSums needs. Every stage has a C of its own: the static buffers belong to it.
-template <class C, int GROUPS, class... Skips>
-void grouped_conv2d(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_token>& out,
-                    const typename C::weight_raw weights[C::multipliers][C::reuse_factor],
-                    const typename C::bias_raw bias[C::out_channels], Skips&... skips) {
+/// which pad both sides), relu, window_skips, skips_after_activation, hands_on; in_bits, out_bits,
+/// bias_bits; in_t, out_t, acc_t, bias_t, skip_types, bias_raw, in_token, out_token,
+/// centre_token; and what ProductSums needs. Every stage has a C of its own: the static buffers
+/// belong to it.
+template <class C, int GROUPS, class Taker, class... Skips>
+void window_conv2d(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_token>& out,
+                   Taker& taker,
+                   const typename C::weight_raw weights[C::multipliers][C::reuse_factor],
+                   const typename C::bias_raw bias[C::out_channels], Skips&... skips) {
   TAILOR_INLINE
   static_assert(GROUPS * C::n_in == C::kernel_height * C::kernel_width * C::in_channels &&
                     C::n_out == C::out_channels,
@@ -164,6 +199,7 @@ void grouped_conv2d(hls::stream<typename C::in_token>& in, hls::stream<typename 
     const bool ends = !emits || r == C::reuse_factor - 1;
     if (emits) {
       Sums::run(r, element, window, weights, start, late, acc, result);
+      if (ends && C::hands_on) taker.write(centre_pixel<C, GROUPS>(window));
       if (ends) out.write(pack<C::out_channels, C::out_bits, typename C::out_token>(result));
     }
     element = ends || element == Window::length - 1 ? 0 : element + 1;
@@ -174,6 +210,26 @@ void grouped_conv2d(hls::stream<typename C::in_token>& in, hls::stream<typename 
       ++r;
     }
   }
+}
+
+template <class C, int GROUPS, class... Skips>
+void grouped_conv2d(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_token>& out,
+                    const typename C::weight_raw weights[C::multipliers][C::reuse_factor],
+                    const typename C::bias_raw bias[C::out_channels], Skips&... skips) {
+  TAILOR_INLINE
+  NoTaker none;
+  window_conv2d<C, GROUPS>(in, out, none, weights, bias, skips...);
+}
+
+/// Hands its input on at the output's places, for a skip that begins here.
+template <class C, int GROUPS, class... Skips>
+void forwarding_conv2d(hls::stream<typename C::in_token>& in,
+                       hls::stream<typename C::out_token>& out,
+                       hls::stream<typename C::centre_token>& centre,
+                       const typename C::weight_raw weights[C::multipliers][C::reuse_factor],
+                       const typename C::bias_raw bias[C::out_channels], Skips&... skips) {
+  TAILOR_INLINE
+  window_conv2d<C, GROUPS>(in, out, centre, weights, bias, skips...);
 }
 
 template <class C, class... Skips>
