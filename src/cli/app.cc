@@ -233,8 +233,10 @@ void setup_export(CLI::App& app, ExportOptions& o) {
                "With --network: initial weights, batch norm statistics from noise");
   std::vector<std::string> formats = target_names();
   formats.emplace_back("safetensors");
+  formats.emplace_back("onnx");
   app.add_option("--format", o.format,
-                 "hls (default), or safetensors: the weights alone, for PyTorch")
+                 "hls (default); safetensors: the weights alone, for PyTorch; onnx: the network, in "
+                 "float32, or quantised by QONNX where --precision or the training says the types")
       ->check(CLI::IsMember(formats));
   app.add_option("--rules", o.rules,
                  "With --format safetensors: whose names (torchvision, cifar_pad; default ours)")
@@ -244,7 +246,7 @@ void setup_export(CLI::App& app, ExportOptions& o) {
       "With --format safetensors: biases of 0 too, for modules whose convolutions have one "
       "in front of a batch norm");
   app.add_option("--output", o.output,
-                 "Project folder (default projects/RUN-wWiI-LAYOUT), or RUN.safetensors")
+                 "Project folder (default projects/RUN-wWiI-LAYOUT), RUN.safetensors or RUN.onnx")
       ->type_name("DIR");
   app.add_flag("--force", o.force, "Replace the project folder if it exists");
   app.add_option("--target", o.hardware.target,
