@@ -307,12 +307,12 @@ void setup_inspect(CLI::App& app, InspectOptions& o) {
 }
 
 void setup_import(CLI::App& app, ImportOptions& o) {
-  app.add_option("file", o.file, "Weights: PyTorch, TorchScript or safetensors")
+  app.add_option("file", o.file, "Weights: PyTorch, TorchScript or safetensors; or a model: ONNX, QONNX")
       ->required()
       ->type_name("F");
   app.add_option("--network", o.network,
-                 "The network they belong to, by name (resnet20, resnet50) or as a .json file")
-      ->required()
+                 "The network they belong to, by name (resnet20, resnet50) or as a .json file; an "
+                 "ONNX model says it itself")
       ->type_name("NAME");
   app.add_option("--rules", o.rules,
                  "How their names map to ours: a rule set's name or .json file (default: the one "

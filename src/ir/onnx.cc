@@ -121,7 +121,11 @@ std::string OnnxPrinter::padded(const Node& node, const std::string& value, cons
 
 void OnnxPrinter::answer(const Node& node, std::string value, size_t output) {
   const Value& out = graph_.value(node.outputs[output]);
-  if (out.type && !node.traits().keeps_type)
+  const std::optional<FixedType>& exact = node.hardware.accumulator;
+  const bool casts = out.type && !node.traits().keeps_type &&
+                     !(exact && exact->fraction() <= out.type->fraction() &&
+                       exact->integer <= out.type->integer);
+  if (casts)
     value = quantised(node, value, node.name + "/out", *out.type);
   names_[node.outputs[output]] = std::move(value);
 }

@@ -49,7 +49,7 @@ class OnnxPrinter {
                         const FixedType& type);
   std::string padded(const Node& node, const std::string& value, const Pads& pads, double with);
   /// Says what the node's output is called. In a design it is cast to the output's type first,
-  /// unless the operation keeps types.
+  /// unless the operation keeps types or that type holds its accumulator.
   void answer(const Node& node, std::string value, size_t output = 0);
   /// Says that the node's second output is a value that is there already.
   void forward(const Node& node, std::string value);
