@@ -38,6 +38,12 @@ std::string network_name(const std::string& file) {
   return name == "." || name == ".." || name.empty() ? "network" : name;
 }
 
+bool has_batch_norm(const Network& network) {
+  const std::vector<PlacedLayer> layers = placed_layers(network);
+  return std::any_of(layers.begin(), layers.end(),
+                     [](const PlacedLayer& l) { return l.as<BatchNormLayer>() != nullptr; });
+}
+
 /// What two descriptions have to have in common: everything but a name.
 Json shape_of(Network network) {
   network.name = "network";
@@ -97,6 +103,7 @@ std::optional<TrainedPrecision> precision_of(const OnnxNetwork& model,
          file, model.rounding);
   }
   p.rounding = rounding->second;
+  p.layout = model.rounds_operands ? Layout::Stock : Layout::Fused;
   p.overflow = model.narrow ? Overflow::SatSym : Overflow::Sat;
   p.input_magnitude = preprocessing.magnitude();
   return p;
@@ -205,6 +212,11 @@ int import_onnx(const ImportOptions& options) {
   }
   if (!options.class_names.empty())
     c.class_names = read_class_names(options.class_names, c.network);
+  if (parameter_count(c.network) > 0 && !has_batch_norm(c.network)) {
+    to.remarks.push_back(
+        "no batch norm: the exporter has folded it into the convolutions, and training goes on "
+        "without it");
+  }
   c.precision = precision_of(made, c.preprocessing, options.file);
   c.run = file_name(to.output);
   c.position.finished = true;

@@ -33,9 +33,9 @@ std::pair<const char*, bool> rounding_of(Rounding rounding) {
   return {"ROUND", false};
 }
 
-OnnxValue described(const std::string& name, const MapShape& m, bool flat) {
-  if (flat) return {name, {-1, m.channels}};
-  return {name, {-1, m.channels, m.height, m.width}};
+OnnxValue described(const std::string& name, int64_t batch, const MapShape& m, bool flat) {
+  if (flat) return {name, {batch, m.channels}};
+  return {name, {batch, m.channels, m.height, m.width}};
 }
 
 }  // namespace
@@ -147,7 +147,9 @@ OnnxExport OnnxPrinter::finish() {
   m.opsets[""] = kOnnxOpset;
   m.graph = graph_.name;
   for (const Node& node : graph_.nodes) node.op.rules().print_onnx(*this, node);
-  m.inputs = {described("input", graph_.input_shape(), false)};
+  // Whoever reads QONNX wants all shapes said.
+  const int64_t batch = graph_.state == GraphState::Design ? 1 : -1;
+  m.inputs = {described("input", batch, graph_.input_shape(), false)};
   const ValueId last = graph_.output();
   const MapShape& answer = graph_.output_shape();
   bool flat = false;
@@ -158,14 +160,14 @@ OnnxExport OnnxPrinter::finish() {
     name = add("Flatten", "output", {name});
     flat = true;
   }
-  m.outputs = {described(name, answer, flat)};
+  m.outputs = {described(name, batch, answer, flat)};
   for (ValueId id : graph_.value_ids()) {
     const std::string& own = names_[id];
     const bool known = own.empty() || own == name || own == "input" ||
                        std::any_of(m.values.begin(), m.values.end(),
                                    [&](const OnnxValue& v) { return v.name == own; });
     const bool two = own == names_[last];
-    if (!known) m.values.push_back(described(own, graph_.value(id).shape, two && flat));
+    if (!known) m.values.push_back(described(own, batch, graph_.value(id).shape, two && flat));
   }
   return std::move(out_);
 }

@@ -191,6 +191,11 @@ OnnxConstant filled(const OnnxReason& at, const Inputs& inputs) {
   return made(std::move(out));
 }
 
+OnnxConstant shape_of_constant(const OnnxReason& at, const Inputs& inputs) {
+  const Shape& shape = need(at, inputs, 0).shape;
+  return made({{static_cast<int64_t>(shape.size())}, {shape.begin(), shape.end()}, {}});
+}
+
 OnnxConstant cast(const OnnxReason& at, const Inputs& inputs) {
   OnnxArray out = need(at, inputs, 0);
   constexpr int64_t kFloat = 1, kFloat16 = 10, kDouble = 11, kBfloat16 = 16;
@@ -352,6 +357,7 @@ OnnxConstant evaluate_constant(const OnnxReason& at, const Inputs& inputs) {
   if (op == "Squeeze") return squeezed(at, inputs, false);
   if (op == "Unsqueeze") return squeezed(at, inputs, true);
   if (op == "ConstantOfShape") return filled(at, inputs);
+  if (op == "Shape") return shape_of_constant(at, inputs);
   if (op == "Cast") return cast(at, inputs);
   if (op == "Add") return binary(at, inputs, [](double a, double b) { return a + b; });
   if (op == "Sub") return binary(at, inputs, [](double a, double b) { return a - b; });

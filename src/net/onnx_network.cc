@@ -28,6 +28,7 @@ using OnnxChain = std::vector<size_t>;
 
 struct OnnxSkip {
   size_t from = 0, to = 0;  // places in the main chain, then points
+  size_t sum = 0;           // the step that adds it
   OnnxChain chain;
 };
 
@@ -210,6 +211,7 @@ class OnnxAssembly {
   OnnxSkip skip_of(size_t k, size_t to) const {
     OnnxSkip skip;
     skip.to = to;
+    skip.sum = main_[to];
     for (; place_[k] == kNowhere; k = steps_[k].inputs[0]) {
       if (is_sum(steps_[k])) refuse(k, "an addition inside of a skip connection");
       if (readers_[k] != 1) refuse(k, "it is inside of a skip connection and is read elsewhere too");
@@ -357,6 +359,7 @@ class OnnxAssembly {
       const bool tensors = std::any_of(own[k].chain.begin(), own[k].chain.end(),
                                        [&](size_t s) { return !steps_[s].parts.empty(); });
       if (tensors) skip.tensors = skip.id;
+      names_[own[k].sum] = fmt::format("{}.add{}", id, skip.to);
       b.skips.push_back(skip);
       skip_chains_.push_back(own[k].chain);
     }
@@ -412,6 +415,8 @@ class OnnxAssembly {
 
   // ---- types
 
+  /// Of weights, which lie on their grid already and so may have a wider type, or of a stream, whose
+  /// rounding and range are the design's.
   std::string text_of(size_t step, const OnnxType& type, bool may_widen) {
     int bits = type.bits + (type.is_signed ? 0 : 1), integer = bits - type.fraction;
     if (may_widen) {
@@ -423,10 +428,21 @@ class OnnxAssembly {
                                "(1 <= I <= W <= 32)",
                                type.bits, -type.fraction));
     }
+    if (!may_widen) agree(step, type);
+    return fmt::format("{},{}", bits, integer);
+  }
+  /// Rounding and range of streams are one for the whole network.
+  void agree(size_t step, const OnnxType& type) {
+    const bool narrow = type.narrow && type.is_signed;
     if (!out_.rounding.empty() && out_.rounding != type.rounding)
       refuse(step, fmt::format("rounds by {}, other nodes by {}", type.rounding, out_.rounding));
+    if (type.narrow && !type.is_signed) refuse(step, "rounds to an unsigned range that is narrow");
+    if (!out_.rounding.empty() && narrow != out_.narrow) {
+      refuse(step, fmt::format("its range is {}, that of other nodes is not",
+                               narrow ? "symmetric (narrow)" : "whole"));
+    }
+    out_.narrow = narrow;
     out_.rounding = type.rounding;
-    return fmt::format("{},{}", bits, integer);
   }
   /// What all readers of a step take.
   std::optional<OnnxType> read_type(size_t step) const {
@@ -437,42 +453,60 @@ class OnnxAssembly {
     }
     return list.empty() ? std::nullopt : list.front();
   }
-  /// The step at which the stage of a convolution or linear layer ends: what nobody multiplies in
-  /// between.
-  size_t end_of_stage(size_t step, const std::vector<std::vector<size_t>>& readers) {
-    for (;;) {
-      const auto& next = readers[step];
-      if (next.size() != 1) return step;
-      const OnnxStep& reader = steps_[next[0]];
-      if (!is_sum(reader) && !reader.layer<ReluLayer>() && !reader.layer<BatchNormLayer>())
-        return step;
-      if (is_sum(reader) && place_[step] == kNowhere) return step;  // a skip's own
-      if (read_type(step)) {
-        out_.remarks.push_back(fmt::format(
-            "{} ({}): the model rounds it in the middle of a stage, which is rounded at its end",
-            steps_[step].node, steps_[step].op_type));
-      }
-      step = next[0];
-    }
-  }
-  void add_types() {
-    std::vector<std::vector<size_t>> readers(steps_.size());
-    bool any = read_type(0).has_value();
-    for (const auto& [k, name] : names_) {
-      any |= steps_[k].weight_type || read_type(k);
-    }
+  using Readers = std::vector<std::vector<size_t>>;
+  Readers find_readers() const {
+    Readers readers(steps_.size());
     for (size_t k = 1; k < steps_.size(); ++k) {
       if (readers_[k] == 0) continue;
       for (size_t input : steps_[k].inputs) readers[input].push_back(k);
     }
+    return readers;
+  }
+  /// What a stage writes that begins with this step: the last rounding before somebody multiplies.
+  /// A ReLU leaves what is rounded on its grid.
+  std::optional<OnnxType> written_type(size_t step, const Readers& readers) {
+    std::optional<OnnxType> type;
+    for (;;) {
+      const std::optional<OnnxType> own = read_type(step);
+      if (own && type && !(*own == *type)) remark_middle(step);
+      if (own) type = own;
+      if (readers[step].size() != 1) return type;
+      const size_t next = readers[step][0];
+      const OnnxStep& reader = steps_[next];
+      const bool relu = reader.layer<ReluLayer>();
+      if (!is_sum(reader) && !relu && !reader.layer<BatchNormLayer>()) return type;
+      if (is_sum(reader) && (out_.rounds_operands || place_[step] == kNowhere)) return type;
+      if (type && !relu) remark_middle(step), type.reset();
+      step = next;
+    }
+  }
+  void remark_middle(size_t step) {
+    out_.remarks.push_back(
+        fmt::format("{} ({}): the model rounds it in the middle of a stage, which is rounded at "
+                    "its end only",
+                    steps_[step].node, steps_[step].op_type));
+  }
+  /// Whether what is added to is rounded before: then additions are stages of their own (stock).
+  bool rounds_operands() const {
+    return !skips_.empty() && std::all_of(skips_.begin(), skips_.end(), [&](const OnnxSkip& s) {
+      return read_type(main_[place_[s.sum] - 1]).has_value();
+    });
+  }
+  void add_types() {
+    bool any = read_type(0).has_value();
+    for (const auto& [k, name] : names_) any |= steps_[k].weight_type || read_type(k);
     if (!any) return;
-    if (const auto type = read_type(0)) out_.types.push_back({"input", "", text_of(0, *type, false)});
+    const Readers readers = find_readers();
+    out_.rounds_operands = rounds_operands();
+    if (const auto type = read_type(0))
+      out_.types.push_back({"input", "", text_of(0, *type, false)});
     for (const auto& [k, name] : names_) {
-      if (!steps_[k].layer<ConvLayer>() && !steps_[k].layer<LinearLayer>()) continue;
+      const bool sum = is_sum(steps_[k]);
+      if (!sum && !steps_[k].layer<ConvLayer>() && !steps_[k].layer<LinearLayer>()) continue;
+      if (sum && !out_.rounds_operands) continue;
       OnnxStageTypes types{name, "", ""};
       if (steps_[k].weight_type) types.weights = text_of(k, *steps_[k].weight_type, true);
-      const size_t end = end_of_stage(k, readers);
-      if (const auto type = read_type(end)) types.activations = text_of(end, *type, false);
+      if (const auto type = written_type(k, readers)) types.activations = text_of(k, *type, false);
       out_.types.push_back(types);
     }
   }
@@ -485,7 +519,7 @@ class OnnxAssembly {
   std::vector<OnnxSkip> skips_;
   OnnxChain stage_, head_;
   std::vector<OnnxChain> stages_, skip_chains_;
-  std::map<size_t, std::string> names_;  // of layers, by step
+  std::map<size_t, std::string> names_;  // of layers and additions, by step
 };
 
 }  // namespace

@@ -607,6 +607,10 @@ class OnnxWalk {
     if (rest != 0.5) return std::floor(v + 0.5);
     return std::fmod(down, 2) == 0 ? down : down + 1;
   }
+  static bool is_sum_or_affine(const OnnxStep& step) {
+    return std::holds_alternative<OnnxSum>(step.what) ||
+           std::holds_alternative<OnnxAffine>(step.what);
+  }
   void quant(const OnnxReason& at) {
     const OnnxType type = type_of(at);
     if (const OnnxConstant* c = find_constant(at, 0)) {
@@ -621,6 +625,11 @@ class OnnxWalk {
     OnnxSource x = source(at);
     if (x.type && !(*x.type == type)) at.refuse("rounds what is rounded to another type already");
     rounded(at, 0, type);  // a mode that is not known
+    const OnnxStep& step = steps_.steps[x.step];
+    const bool negative = step.layer<ConvLayer>() || step.layer<BatchNormLayer>() ||
+                          step.layer<LinearLayer>() || is_sum_or_affine(step);
+    if (!type.is_signed && negative)
+      at.refuse("an unsigned range where no ReLU stands, which cuts negative values off");
     x.type = type;
     alias(at, x);
   }

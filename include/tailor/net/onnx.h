@@ -17,7 +17,7 @@ struct OnnxInputSize {
   int64_t rows = 0, columns = 0;
 };
 
-/// W,I of a convolution or linear layer, or of "input"; empty where the model does not round it.
+/// W,I of a convolution or linear layer, of an addition or of "input"; empty where the model does not round it.
 struct OnnxStageTypes {
   std::string stage, weights, activations;
 };
@@ -30,6 +30,8 @@ struct OnnxNetwork {
   std::vector<OnnxStageTypes> types;
   std::string rounding;  // of all of them, QONNX's word
   bool narrow = false;   // whether their ranges are symmetric
+  /// What a skip is added to is rounded before: additions are stages of their own.
+  bool rounds_operands = false;
 };
 
 /// `name` is the network's. Throws Unsupported naming the node and the reason, Data on a damaged
