@@ -28,6 +28,7 @@ packages=(g++ cmake ninja-build ccache lld git pkg-config
           libsndfile1-dev libkissfft-dev flite1-dev libparasail-dev libhdf5-dev libvbz-hdf-plugin0
           clang-format clang-tidy clang-14 libclang-rt-14-dev python3 python3-venv tcl make)
 packages+=(sctk)        # sclite: an oracle of word errors
+packages+=(python3-onnx)  # checks the models that export writes
 packages+=(libxrt-dev)  # what the host programs of cards compile against
 [ "$torch" = none ] || packages+=(libtorch-dev libopenblas0-pthread libgloo-dev)
 

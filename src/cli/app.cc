@@ -234,9 +234,10 @@ void setup_export(CLI::App& app, ExportOptions& o) {
   std::vector<std::string> formats = target_names();
   formats.emplace_back("safetensors");
   formats.emplace_back("onnx");
-  app.add_option("--format", o.format,
-                 "hls (default); safetensors: the weights alone, for PyTorch; onnx: the network, in "
-                 "float32, or quantised by QONNX where --precision or the training says the types")
+  app.add_option(
+         "--format", o.format,
+         "hls (default); safetensors: the weights alone, for PyTorch; onnx: the network, in "
+         "float32, or quantised by QONNX where --precision or the training says the types")
       ->check(CLI::IsMember(formats));
   app.add_option("--rules", o.rules,
                  "With --format safetensors: whose names (torchvision, cifar_pad; default ours)")
@@ -307,7 +308,8 @@ void setup_inspect(CLI::App& app, InspectOptions& o) {
 }
 
 void setup_import(CLI::App& app, ImportOptions& o) {
-  app.add_option("file", o.file, "Weights: PyTorch, TorchScript or safetensors; or a model: ONNX, QONNX")
+  app.add_option("file", o.file,
+                 "Weights: PyTorch, TorchScript or safetensors; or a model: ONNX, QONNX")
       ->required()
       ->type_name("F");
   app.add_option("--network", o.network,

@@ -27,8 +27,9 @@ int export_onnx(const ExportOptions& options, GraphSource source, const ExportCo
       {"tailor.source", source.title},
       {"tailor.preprocessing", write_preprocessing(source.preprocessing).dump()}};
   write_file(path, print_onnx(exported.model));
-  const std::string types =
-      !typed ? "" : config.trained ? config.trained->text() : config.precision;
+  const std::string types = !typed           ? ""
+                            : config.trained ? config.trained->text()
+                                             : config.precision;
   if (options.json) {
     fmt::print("{}\n", Json::object({{"file", path},
                                      {"source", source.title},

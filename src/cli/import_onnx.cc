@@ -92,11 +92,12 @@ std::optional<TrainedPrecision> precision_of(const OnnxNetwork& model,
          "{}: its Quant nodes round {} only; expected both weights and activations, or neither",
          file, p.weights.empty() ? "activations" : "weights");
   }
-  for (const OnnxStageTypes& s : model.types) p.stages.push_back({s.stage, s.weights, s.activations});
+  for (const OnnxStageTypes& s : model.types)
+    p.stages.push_back({s.stage, s.weights, s.activations});
   static const std::map<std::string, Rounding> kRoundings = {
-      {"ROUND", Rounding::RndConv},   {"HALF_EVEN", Rounding::RndConv},
-      {"FLOOR", Rounding::Trn},       {"DOWN", Rounding::TrnZero},
-      {"HALF_UP", Rounding::RndInf},  {"ROUND_TO_ZERO", Rounding::TrnZero}};
+      {"ROUND", Rounding::RndConv},  {"HALF_EVEN", Rounding::RndConv},
+      {"FLOOR", Rounding::Trn},      {"DOWN", Rounding::TrnZero},
+      {"HALF_UP", Rounding::RndInf}, {"ROUND_TO_ZERO", Rounding::TrnZero}};
   const auto rounding = kRoundings.find(model.rounding);
   if (rounding == kRoundings.end()) {
     fail(ErrorKind::Unsupported, "{}: its Quant nodes round by {}, which no type of ours does",
@@ -127,22 +128,21 @@ void print_onnx_import(const Checkpoint& c, const OnnxImport& to, const OnnxMode
   const std::string data = c.config.at("data").at("name").as_string();
   const size_t skips = skip_ids(c.network).size();
   if (options.json) {
-    fmt::print("{}\n",
-               Json::object({{"checkpoint", to.path},
-                             {"network", c.network.name},
-                             {"description", to.description},
-                             {"format", "onnx"},
-                             {"producer", model.producer},
-                             {"remarks", Json::array(to.remarks)},
-                             {"matched", c.tensors.size()},
-                             {"skips", skips},
-                             {"types", c.precision ? c.precision->text() : ""},
-                             {"preprocessing", write_preprocessing(c.preprocessing)},
-                             {"class_names", Json::array(c.class_names)},
-                             {"assumptions", Json::array(c.assumptions)},
-                             {"data", data},
-                             {"weights_sha256", weights_digest(c.tensors)}})
-                   .dump(2));
+    fmt::print("{}\n", Json::object({{"checkpoint", to.path},
+                                     {"network", c.network.name},
+                                     {"description", to.description},
+                                     {"format", "onnx"},
+                                     {"producer", model.producer},
+                                     {"remarks", Json::array(to.remarks)},
+                                     {"matched", c.tensors.size()},
+                                     {"skips", skips},
+                                     {"types", c.precision ? c.precision->text() : ""},
+                                     {"preprocessing", write_preprocessing(c.preprocessing)},
+                                     {"class_names", Json::array(c.class_names)},
+                                     {"assumptions", Json::array(c.assumptions)},
+                                     {"data", data},
+                                     {"weights_sha256", weights_digest(c.tensors)}})
+                           .dump(2));
     return;
   }
   fmt::print("{}: {} from {} (ONNX{})\n{} blocks, {} skips, {} tensors, {} parameters\n", to.path,
@@ -150,8 +150,8 @@ void print_onnx_import(const Checkpoint& c, const OnnxImport& to, const OnnxMode
              c.network.blocks.size(), skips, c.tensors.size(), parameter_count(c.network));
   if (!to.description.empty()) fmt::print("description: {}\n", to.description);
   if (c.precision) fmt::print("types: {}\n", c.precision->text());
-  fmt::print("preprocessing: mean {}, deviation {}\ndata: {}\n", channels_text(c.preprocessing.mean),
-             channels_text(c.preprocessing.deviation), data);
+  fmt::print("preprocessing: mean {}, deviation {}\ndata: {}\n",
+             channels_text(c.preprocessing.mean), channels_text(c.preprocessing.deviation), data);
   for (const std::string& text : to.remarks) fmt::print("{}\n", text);
   for (const std::string& text : c.assumptions)
     fmt::print("assumed, because the file does not say it: {}\n", text);
@@ -173,8 +173,7 @@ int import_onnx(const ImportOptions& options) {
   refuse_flags_of_weights(options);
   const OnnxModel model = load_onnx(options.file);
   const int64_t size = options.image_size.value_or(0);
-  OnnxNetwork made =
-      network_of_onnx(model, network_name(options.file), options.file, {size, size});
+  OnnxNetwork made = network_of_onnx(model, network_name(options.file), options.file, {size, size});
   OnnxImport to;
   to.remarks = made.remarks;
   Checkpoint c;
@@ -205,10 +204,10 @@ int import_onnx(const ImportOptions& options) {
                            c.network.input.channels);
   c.preprocessing = preprocessing.values;
   if (!preprocessing.assumed.empty()) {
-    c.assumptions.push_back(fmt::format(
-        "the preprocessing of {}: mean {}, deviation {} (else --mean, --std)",
-        preprocessing.assumed, channels_text(c.preprocessing.mean),
-        channels_text(c.preprocessing.deviation)));
+    c.assumptions.push_back(
+        fmt::format("the preprocessing of {}: mean {}, deviation {} (else --mean, --std)",
+                    preprocessing.assumed, channels_text(c.preprocessing.mean),
+                    channels_text(c.preprocessing.deviation)));
   }
   if (!options.class_names.empty())
     c.class_names = read_class_names(options.class_names, c.network);

@@ -22,13 +22,19 @@ Tensor singles(const Tensor& tensor) {
 /// QONNX's name of a rounding, and whether it is the same one.
 std::pair<const char*, bool> rounding_of(Rounding rounding) {
   switch (rounding) {
-    case Rounding::Trn: return {"FLOOR", true};
-    case Rounding::TrnZero: return {"DOWN", true};
-    case Rounding::RndConv: return {"ROUND", true};
-    case Rounding::RndInf: return {"HALF_UP", true};
-    case Rounding::RndZero: return {"HALF_DOWN", true};
+    case Rounding::Trn:
+      return {"FLOOR", true};
+    case Rounding::TrnZero:
+      return {"DOWN", true};
+    case Rounding::RndConv:
+      return {"ROUND", true};
+    case Rounding::RndInf:
+      return {"HALF_UP", true};
+    case Rounding::RndZero:
+      return {"HALF_DOWN", true};
     case Rounding::Rnd:
-    case Rounding::RndMinInf: return {"ROUND", false};
+    case Rounding::RndMinInf:
+      return {"ROUND", false};
   }
   return {"ROUND", false};
 }
@@ -44,10 +50,9 @@ const std::string& OnnxPrinter::input(const Node& node, size_t i) const {
   return names_[node.inputs[i]];
 }
 
-std::string OnnxPrinter::add(const char* op_type, std::string name,
-                             std::vector<std::string> inputs, Attributes attributes) {
-  out_.model.nodes.push_back(
-      {op_type, name, "", std::move(inputs), {name}, std::move(attributes)});
+std::string OnnxPrinter::add(const char* op_type, std::string name, std::vector<std::string> inputs,
+                             Attributes attributes) {
+  out_.model.nodes.push_back({op_type, name, "", std::move(inputs), {name}, std::move(attributes)});
   return name;
 }
 
@@ -66,9 +71,8 @@ std::string OnnxPrinter::weights(const Node& node, const char* part, Tensor tens
   if (!type) return constant(name, singles(tensor));
   Tensor rounded(DType::F32, tensor.shape());
   const std::vector<double> values = tensor.to_doubles();
-  std::transform(values.begin(), values.end(), rounded.as<float>().begin(), [&](double v) {
-    return static_cast<float>(type->to_double(quantise(v, *type)));
-  });
+  std::transform(values.begin(), values.end(), rounded.as<float>().begin(),
+                 [&](double v) { return static_cast<float>(type->to_double(quantise(v, *type))); });
   return quantised(node, constant(name, std::move(rounded)), name + "/quantised", *type);
 }
 
@@ -87,9 +91,10 @@ std::string OnnxPrinter::quantised(const Node& node, const std::string& value,
   }
   const auto [rounding, exact] = rounding_of(type.rounding);
   if (!exact) {
-    warn(fmt::format("{} is not QONNX's: {} stands for it, which differs where a value lies in the "
-                     "middle of two (--rounding rnd_conv is the same in both)",
-                     vendor_name(type.rounding), rounding));
+    warn(
+        fmt::format("{} is not QONNX's: {} stands for it, which differs where a value lies in the "
+                    "middle of two (--rounding rnd_conv is the same in both)",
+                    vendor_name(type.rounding), rounding));
   }
   if (type.width > kSingleBits) {
     warn(fmt::format("types of more than {} bits are not exact in the model's float32",
@@ -99,8 +104,7 @@ std::string OnnxPrinter::quantised(const Node& node, const std::string& value,
     return constant(name + what, Tensor::from<float>({}, {static_cast<float>(v)}));
   };
   const std::vector<std::string> inputs = {value, number("/scale", type.step()),
-                                           number("/zero_point", 0),
-                                           number("/bits", type.width)};
+                                           number("/zero_point", 0), number("/bits", type.width)};
   add("Quant", name, inputs,
       {{"signed", int64_t{type.is_signed}},
        {"narrow", int64_t{type.is_signed && type.overflow == Overflow::SatSym}},
@@ -122,11 +126,10 @@ std::string OnnxPrinter::padded(const Node& node, const std::string& value, cons
 void OnnxPrinter::answer(const Node& node, std::string value, size_t output) {
   const Value& out = graph_.value(node.outputs[output]);
   const std::optional<FixedType>& exact = node.hardware.accumulator;
-  const bool casts = out.type && !node.traits().keeps_type &&
-                     !(exact && exact->fraction() <= out.type->fraction() &&
-                       exact->integer <= out.type->integer);
-  if (casts)
-    value = quantised(node, value, node.name + "/out", *out.type);
+  const bool casts =
+      out.type && !node.traits().keeps_type &&
+      !(exact && exact->fraction() <= out.type->fraction() && exact->integer <= out.type->integer);
+  if (casts) value = quantised(node, value, node.name + "/out", *out.type);
   names_[node.outputs[output]] = std::move(value);
 }
 
@@ -153,8 +156,7 @@ OnnxExport OnnxPrinter::finish() {
   const ValueId last = graph_.output();
   const MapShape& answer = graph_.output_shape();
   bool flat = false;
-  for (const Node& node : graph_.nodes)
-    flat |= node.is<ops::Dense>() && node.outputs[0] == last;
+  for (const Node& node : graph_.nodes) flat |= node.is<ops::Dense>() && node.outputs[0] == last;
   std::string name = names_[last];
   if (!flat && answer.pixels() == 1) {
     name = add("Flatten", "output", {name});

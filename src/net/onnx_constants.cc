@@ -12,7 +12,7 @@ namespace {
 
 constexpr int64_t kMostMade = 1 << 16;  // elements of an array that an operator makes larger
 constexpr int64_t kMostSide = int64_t{1} << 40;
-constexpr double kEnd = 9.0e15;         // an index beyond it is the end
+constexpr double kEnd = 9.0e15;  // an index beyond it is the end
 
 using Inputs = std::vector<OnnxConstant>;
 
@@ -49,8 +49,8 @@ int64_t counted(const OnnxReason& at, const Shape& shape, size_t most = kMostMad
 Shape strides_of(const Shape& shape) {
   Shape strides(shape.size(), 1);
   for (size_t i = shape.size(); i-- > 1;) {  // of an array without elements they may be anything
-    strides[i - 1] = static_cast<int64_t>(static_cast<uint64_t>(strides[i]) *
-                                          static_cast<uint64_t>(shape[i]));
+    strides[i - 1] =
+        static_cast<int64_t>(static_cast<uint64_t>(strides[i]) * static_cast<uint64_t>(shape[i]));
   }
   return strides;
 }
@@ -80,7 +80,8 @@ OnnxConstant reshape(const OnnxReason& at, const Inputs& inputs) {
     known = count / known * known;
   }
   if (known != count)
-    at.damaged(fmt::format("{} do not fit into {}", tensors::to_string(out.shape), tensors::to_string(to)));
+    at.damaged(fmt::format("{} do not fit into {}", tensors::to_string(out.shape),
+                           tensors::to_string(to)));
   out.shape = to;
   return made(std::move(out));
 }
@@ -142,7 +143,8 @@ OnnxConstant slice(const OnnxReason& at, const Inputs& inputs) {
   out.shape[0] = 0;
   const int64_t end = (*ends)[0] < -n ? (step > 0 ? 0 : -1) : clamp((*ends)[0]);
   for (int64_t i = clamp((*starts)[0]); step > 0 ? i < end : i > end;) {
-    out.values.insert(out.values.end(), x.values.begin() + i * row, x.values.begin() + (i + 1) * row);
+    out.values.insert(out.values.end(), x.values.begin() + i * row,
+                      x.values.begin() + (i + 1) * row);
     ++out.shape[0];
     if (step > n || step < -n) break;
     i += step;
@@ -169,8 +171,10 @@ OnnxConstant squeezed(const OnnxReason& at, const Inputs& inputs, bool insert) {
     } else {
       if (from >= out.shape.size()) at.damaged("an axis stands twice");
       const int64_t size = out.shape[from++];
-      if (insert || !chosen[i]) to.push_back(size);
-      else if (size != 1) at.damaged(fmt::format("squeezes an axis of {}", size));
+      if (insert || !chosen[i])
+        to.push_back(size);
+      else if (size != 1)
+        at.damaged(fmt::format("squeezes an axis of {}", size));
     }
   }
   out.shape = to;
@@ -209,7 +213,8 @@ OnnxConstant cast(const OnnxReason& at, const Inputs& inputs) {
 OnnxConstant constant(const OnnxReason& at) {
   for (const auto& [name, value] : at.node().attributes) {
     if (const auto* tensor = std::get_if<Tensor>(&value)) return constant_of(*tensor);
-    if (const auto* x = std::get_if<int64_t>(&value)) return made({{}, {static_cast<double>(*x)}, {}});
+    if (const auto* x = std::get_if<int64_t>(&value))
+      return made({{}, {static_cast<double>(*x)}, {}});
     if (const auto* x = std::get_if<double>(&value)) return made({{}, {*x}, {}});
     if (const auto* list = std::get_if<std::vector<int64_t>>(&value)) {
       return made({{static_cast<int64_t>(list->size())}, {list->begin(), list->end()}, {}});

@@ -78,9 +78,8 @@ class OnnxAssembly {
   }
   /// Whether a step's only reader takes it as it is.
   bool is_private(size_t k) const {
-    return readers_[k] == 1 &&
-           std::none_of(steps_[k].read_as.begin(), steps_[k].read_as.end(),
-                        [](const auto& type) { return type.has_value(); });
+    return readers_[k] == 1 && std::none_of(steps_[k].read_as.begin(), steps_[k].read_as.end(),
+                                            [](const auto& type) { return type.has_value(); });
   }
 
   /// An affine map of channels becomes part of the layer in front of it, or a batch norm.
@@ -214,7 +213,8 @@ class OnnxAssembly {
     skip.sum = main_[to];
     for (; place_[k] == kNowhere; k = steps_[k].inputs[0]) {
       if (is_sum(steps_[k])) refuse(k, "an addition inside of a skip connection");
-      if (readers_[k] != 1) refuse(k, "it is inside of a skip connection and is read elsewhere too");
+      if (readers_[k] != 1)
+        refuse(k, "it is inside of a skip connection and is read elsewhere too");
       skip.chain.insert(skip.chain.begin(), k);
     }
     skip.from = place_[k];
@@ -237,8 +237,9 @@ class OnnxAssembly {
       if (steps_[main_[i]].layer<ConvLayer>()) last_conv = i;
     }
     if (last_conv == kNowhere || last_conv <= last_skip) {
-      refuse(all_.answer, "the network ends without a convolution, pooling or linear layer behind "
-                          "its last addition");
+      refuse(all_.answer,
+             "the network ends without a convolution, pooling or linear layer behind "
+             "its last addition");
     }
     return last_conv;
   }
@@ -282,8 +283,9 @@ class OnnxAssembly {
   /// A stage ends where something is added to it, or with the ReLU behind. The last place it took.
   size_t end_at_sum(size_t i, size_t head) {
     if (stage_.empty()) {
-      refuse(main_[i], "what it adds to is read before the addition too, or is no layer's; "
-                       "expected a stage of its own in front of it");
+      refuse(main_[i],
+             "what it adds to is read before the addition too, or is no layer's; "
+             "expected a stage of its own in front of it");
     }
     const size_t sum = i;
     if (out_.network.join == Join::BeforeActivation && i + 1 < head && readers_[main_[i]] == 1 &&
@@ -310,9 +312,8 @@ class OnnxAssembly {
   std::vector<size_t> cuts() const {
     std::vector<size_t> list = {0};
     for (size_t p = 1; p <= stages_.size(); ++p) {
-      const bool spanned = std::any_of(skips_.begin(), skips_.end(), [&](const OnnxSkip& s) {
-        return s.from < p && p < s.to;
-      });
+      const bool spanned = std::any_of(skips_.begin(), skips_.end(),
+                                       [&](const OnnxSkip& s) { return s.from < p && p < s.to; });
       if (!spanned) list.push_back(p);
     }
     return list;
@@ -384,8 +385,7 @@ class OnnxAssembly {
     for (OnnxStep& step : steps_) {
       const double rest = step.epsilon - epsilon;
       if (!step.layer<BatchNormLayer>() || rest == 0) continue;
-      for (float& v : step.parts.at("running_var").as<float>())
-        v = static_cast<float>(v + rest);
+      for (float& v : step.parts.at("running_var").as<float>()) v = static_cast<float>(v + rest);
     }
   }
 
@@ -415,8 +415,8 @@ class OnnxAssembly {
 
   // ---- types
 
-  /// Of weights, which lie on their grid already and so may have a wider type, or of a stream, whose
-  /// rounding and range are the design's.
+  /// Of weights, which lie on their grid already and so may have a wider type, or of a stream,
+  /// whose rounding and range are the design's.
   std::string text_of(size_t step, const OnnxType& type, bool may_widen) {
     int bits = type.bits + (type.is_signed ? 0 : 1), integer = bits - type.fraction;
     if (may_widen) {

@@ -81,13 +81,19 @@ class OnnxWalk {
     steps_.steps.push_back({inputs[0]->name, "Input", OnnxInput{}, {}, map, {}, 0, {}});
     known_[inputs[0]->name] = OnnxSource{0, last ? OnnxLayout::Nhwc : OnnxLayout::Nchw};
   }
-  /// Whether the input's channels are last: what reads it turns it.
-  bool is_turned(std::string name) const {
+  /// Whether the input's channels are last: it is turned before a convolution reads it.
+  bool is_turned(const std::string& input) const {
+    static const std::set<std::string> kBefore = {"Identity", "Cast", "Quant", "Pad",
+                                                  "Add",      "Sub",  "Mul",   "Div"};
+    std::set<std::string> names = {input};
     for (const OnnxNode& node : model_.nodes) {
-      if (node.inputs.empty() || node.inputs[0] != name || node.outputs.empty()) continue;
-      if (node.op_type == "Identity" || node.op_type == "Quant") name = node.outputs[0];
-      const auto perm = OnnxReason(where_, node).integers("perm");
-      if (node.op_type == "Transpose" && perm == std::vector<int64_t>{0, 3, 1, 2}) return true;
+      if (node.outputs.empty() || std::none_of(node.inputs.begin(), node.inputs.end(),
+                                               [&](const auto& n) { return names.count(n) != 0; }))
+        continue;
+      if (kBefore.count(node.op_type) != 0) names.insert(node.outputs[0]);
+      if (node.op_type != "Transpose") continue;
+      if (OnnxReason(where_, node).integers("perm") == std::vector<int64_t>{0, 3, 1, 2})
+        return true;
     }
     return false;
   }
@@ -229,8 +235,8 @@ class OnnxWalk {
       at.refuse(fmt::format("a kernel of {} dimensions, expected 2",
                             static_cast<int64_t>(w.shape.size()) - 2));
     }
-    if (groups < 1 || w.shape[0] < 1 || w.shape[0] % groups != 0 ||
-        map(x).channels % groups != 0 || w.shape[1] != map(x).channels / groups) {
+    if (groups < 1 || w.shape[0] < 1 || w.shape[0] % groups != 0 || map(x).channels % groups != 0 ||
+        w.shape[1] != map(x).channels / groups) {
       at.damaged(fmt::format("weights {} in {} groups on {}", tensors::to_string(w.shape), groups,
                              to_string(map(x))));
     }
@@ -254,7 +260,8 @@ class OnnxWalk {
   Tensor vector(const OnnxReason& at, size_t i, const char* what, int64_t size) const {
     const OnnxArray& a = constant(at, i, what);
     if (static_cast<int64_t>(a.values.size()) != size && !a.one()) {
-      at.damaged(fmt::format("its {} is {}, expected {} numbers", what, tensors::to_string(a.shape), size));
+      at.damaged(fmt::format("its {} is {}, expected {} numbers", what, tensors::to_string(a.shape),
+                             size));
     }
     Tensor t(DType::F32, {size});
     for (size_t k = 0; k < static_cast<size_t>(size); ++k)
@@ -380,7 +387,7 @@ class OnnxWalk {
     add(at, std::move(a), {x}, out, layout);
   }
   void sum(const OnnxReason& at) {
-    for (size_t i : {0, 1}) {
+    for (size_t i = 0; i < 2; ++i) {
       if (find_constant(at, i)) return affine(at, i, false, false);
     }
     const OnnxSource a = source(at, 0), b = source(at, 1);
@@ -390,7 +397,7 @@ class OnnxWalk {
     add(at, OnnxSum{}, {a, b}, map(a), a.layout);
   }
   void product(const OnnxReason& at) {
-    for (size_t i : {0, 1}) {
+    for (size_t i = 0; i < 2; ++i) {
       if (find_constant(at, i)) return affine(at, i, true, false);
     }
     at.refuse("multiplies two maps (an attention or a gate), which no layer of ours does");
@@ -415,9 +422,8 @@ class OnnxWalk {
     const std::string& out = at.node().outputs[0];
     if (model_.outputs.empty() || model_.outputs[0].name != out)
       at.refuse("stands in the middle of the network; expected it at the end");
-    steps_.remarks.push_back(
-        fmt::format("{} ({}): left out, the class is the largest logit", at.name(),
-                    at.node().op_type));
+    steps_.remarks.push_back(fmt::format("{} ({}): left out, the class is the largest logit",
+                                         at.name(), at.node().op_type));
     alias(at, source(at));
   }
   void transpose(const OnnxReason& at) {
@@ -544,11 +550,13 @@ class OnnxWalk {
     const OnnxSource& x = source(at);
     const OnnxArray& given = constant(at, 1, "weight");
     if (!x.flat()) at.refuse("it reads a map; expected it flattened");
-    if (given.shape.size() != 2) at.refuse(fmt::format("weights of {}", tensors::to_string(given.shape)));
+    if (given.shape.size() != 2)
+      at.refuse(fmt::format("weights of {}", tensors::to_string(given.shape)));
     OnnxArray w = by_row ? given : transposed(given, {1, 0});
     const MapShape m = map(x);
     if (w.shape[1] != m.size() || w.shape[0] < 1) {
-      at.damaged(fmt::format("weights {} on {} numbers", tensors::to_string(given.shape), m.size()));
+      at.damaged(
+          fmt::format("weights {} on {} numbers", tensors::to_string(given.shape), m.size()));
     }
     if (x.layout == OnnxLayout::FlatNhwc) {
       w.shape = {w.shape[0], m.height, m.width, m.channels};
@@ -557,8 +565,8 @@ class OnnxWalk {
     }
     const LinearLayer layer{w.shape[0]};
     TensorMap parts = {{"weight", floats_of(w)}};
-    parts.emplace("bias", bias ? vector(at, 2, "bias", layer.out)
-                               : Tensor(DType::F32, {layer.out}));
+    parts.emplace("bias",
+                  bias ? vector(at, 2, "bias", layer.out) : Tensor(DType::F32, {layer.out}));
     OnnxStep& step = add(at, Layer(layer), {x}, {layer.out, 1, 1}, OnnxLayout::Flat);
     step.parts = std::move(parts);
     step.weight_type = w.type;
@@ -593,8 +601,8 @@ class OnnxWalk {
     return type;
   }
   static double rounded(const OnnxReason& at, double v, const OnnxType& t) {
-    const double high = std::ldexp(1.0, t.bits - (t.is_signed ? 1 : 0)) - 1 -
-                        (t.narrow && !t.is_signed ? 1 : 0);
+    const double high =
+        std::ldexp(1.0, t.bits - (t.is_signed ? 1 : 0)) - 1 - (t.narrow && !t.is_signed ? 1 : 0);
     const double low = !t.is_signed ? 0 : -std::ldexp(1.0, t.bits - 1) + (t.narrow ? 1 : 0);
     v = std::clamp(std::ldexp(v, t.fraction), low, high);
     const double down = std::floor(v), rest = v - down;

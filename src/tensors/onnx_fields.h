@@ -28,23 +28,42 @@ constexpr uint32_t kInput = 1, kOutput = 2, kName = 3, kOpType = 4, kAttribute =
 namespace attribute {
 constexpr uint32_t kName = 1, kFloat = 2, kInt = 3, kString = 4, kTensor = 5, kFloats = 7,
                    kInts = 8, kStrings = 9, kType = 20;
-enum Type : int64_t { Float = 1, Int = 2, String = 3, TensorType = 4, Floats = 6, Ints = 7,
-                      Strings = 8 };
+enum Type : int64_t {
+  Float = 1,
+  Int = 2,
+  String = 3,
+  TensorType = 4,
+  Floats = 6,
+  Ints = 7,
+  Strings = 8
+};
 }  // namespace attribute
 namespace tensor {
 constexpr uint32_t kDims = 1, kDataType = 2, kSegment = 3, kFloats = 4, kInt32s = 5, kInt64s = 7,
                    kName = 8, kRaw = 9, kDoubles = 10, kUint64s = 11, kExternal = 13,
                    kLocation = 14;
-enum DataType : int64_t { Float = 1, Uint8 = 2, Int8 = 3, Uint16 = 4, Int16 = 5, Int32 = 6,
-                          Int64 = 7, Text = 8, Bool = 9, Float16 = 10, Double = 11, Uint32 = 12,
-                          Bfloat16 = 16 };
+enum DataType : int64_t {
+  Float = 1,
+  Uint8 = 2,
+  Int8 = 3,
+  Uint16 = 4,
+  Int16 = 5,
+  Int32 = 6,
+  Int64 = 7,
+  Text = 8,
+  Bool = 9,
+  Float16 = 10,
+  Double = 11,
+  Uint32 = 12,
+  Bfloat16 = 16
+};
 }  // namespace tensor
 namespace value {
 constexpr uint32_t kName = 1, kType = 2;
-constexpr uint32_t kTensorType = 1;                // of a type
-constexpr uint32_t kElement = 1, kShape = 2;       // of a tensor's type
-constexpr uint32_t kDim = 1;                       // of a shape
-constexpr uint32_t kDimValue = 1, kDimParam = 2;   // of a dimension
+constexpr uint32_t kTensorType = 1;               // of a type
+constexpr uint32_t kElement = 1, kShape = 2;      // of a tensor's type
+constexpr uint32_t kDim = 1;                      // of a shape
+constexpr uint32_t kDimValue = 1, kDimParam = 2;  // of a dimension
 }  // namespace value
 
 }  // namespace tailor::tensors::onnx

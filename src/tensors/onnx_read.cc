@@ -19,8 +19,8 @@ namespace {
 using namespace onnx;
 
 struct Place {
-  const std::string& where;  // the file
-  std::string folder;  // of external tensors; empty: there is none
+  const std::string& where;                          // the file
+  std::string folder;                                // of external tensors; empty: there is none
   mutable std::map<std::string, std::string> files;  // that were read already
 };
 
@@ -36,11 +36,20 @@ class MessageReader {
     field_ = key >> 3;
     wire_ = static_cast<Wire>(key & 7);
     switch (wire_) {
-      case Wire::Varint: number_ = varint(); break;
-      case Wire::Fixed64: content_ = take(8); break;
-      case Wire::Bytes: content_ = take(varint()); break;
-      case Wire::Fixed32: content_ = take(4); break;
-      default: damaged(fmt::format("field {} has the wire type {}", field_, key & 7));
+      case Wire::Varint:
+        number_ = varint();
+        break;
+      case Wire::Fixed64:
+        content_ = take(8);
+        break;
+      case Wire::Bytes:
+        content_ = take(varint());
+        break;
+      case Wire::Fixed32:
+        content_ = take(4);
+        break;
+      default:
+        damaged(fmt::format("field {} has the wire type {}", field_, key & 7));
     }
     return true;
   }
@@ -58,8 +67,7 @@ class MessageReader {
   void numbers(std::vector<int64_t>& out) const {
     if (wire_ == Wire::Varint) return out.push_back(number());
     MessageReader packed(bytes(), place_);
-    while (packed.at_ < packed.bytes_.size())
-      out.push_back(static_cast<int64_t>(packed.varint()));
+    while (packed.at_ < packed.bytes_.size()) out.push_back(static_cast<int64_t>(packed.varint()));
   }
   template <class Real>
   void reals(std::vector<double>& out) const {
@@ -97,8 +105,8 @@ class MessageReader {
   }
   std::string_view take(uint64_t size) {
     if (size > bytes_.size() - at_) {
-      damaged(fmt::format("field {} claims {} bytes, {} are left", field_, size,
-                          bytes_.size() - at_));
+      damaged(
+          fmt::format("field {} claims {} bytes, {} are left", field_, size, bytes_.size() - at_));
     }
     at_ += size;
     return bytes_.substr(at_ - size, size);
@@ -114,19 +122,32 @@ class MessageReader {
 
 std::optional<Element> element_of(int64_t type) {
   switch (type) {
-    case tensor::Float: return Element::F32;
-    case tensor::Uint8: return Element::U8;
-    case tensor::Int8: return Element::I8;
-    case tensor::Uint16: return Element::U16;
-    case tensor::Int16: return Element::I16;
-    case tensor::Int32: return Element::I32;
-    case tensor::Int64: return Element::I64;
-    case tensor::Bool: return Element::Bool;
-    case tensor::Float16: return Element::F16;
-    case tensor::Double: return Element::F64;
-    case tensor::Uint32: return Element::U32;
-    case tensor::Bfloat16: return Element::BF16;
-    default: return std::nullopt;
+    case tensor::Float:
+      return Element::F32;
+    case tensor::Uint8:
+      return Element::U8;
+    case tensor::Int8:
+      return Element::I8;
+    case tensor::Uint16:
+      return Element::U16;
+    case tensor::Int16:
+      return Element::I16;
+    case tensor::Int32:
+      return Element::I32;
+    case tensor::Int64:
+      return Element::I64;
+    case tensor::Bool:
+      return Element::Bool;
+    case tensor::Float16:
+      return Element::F16;
+    case tensor::Double:
+      return Element::F64;
+    case tensor::Uint32:
+      return Element::U32;
+    case tensor::Bfloat16:
+      return Element::BF16;
+    default:
+      return std::nullopt;
   }
 }
 
@@ -155,19 +176,40 @@ TensorFields read_fields(MessageReader m) {
   TensorFields t;
   while (m.next()) {
     switch (m.field()) {
-      case tensor::kDims: m.numbers(t.shape); break;
-      case tensor::kDataType: t.type = m.number(); break;
-      case tensor::kSegment: t.segmented = true; break;
-      case tensor::kFloats: m.reals<float>(t.reals); break;
-      case tensor::kDoubles: m.reals<double>(t.reals); break;
+      case tensor::kDims:
+        m.numbers(t.shape);
+        break;
+      case tensor::kDataType:
+        t.type = m.number();
+        break;
+      case tensor::kSegment:
+        t.segmented = true;
+        break;
+      case tensor::kFloats:
+        m.reals<float>(t.reals);
+        break;
+      case tensor::kDoubles:
+        m.reals<double>(t.reals);
+        break;
       case tensor::kInt32s:
       case tensor::kInt64s:
-      case tensor::kUint64s: m.numbers(t.integers); break;
-      case tensor::kName: t.name = m.text(); break;
-      case tensor::kRaw: t.raw = m.bytes(), t.has_raw = true; break;
-      case tensor::kExternal: t.external.insert(read_entry(m.message())); break;
-      case tensor::kLocation: t.location = m.number(); break;
-      default: break;
+      case tensor::kUint64s:
+        m.numbers(t.integers);
+        break;
+      case tensor::kName:
+        t.name = m.text();
+        break;
+      case tensor::kRaw:
+        t.raw = m.bytes(), t.has_raw = true;
+        break;
+      case tensor::kExternal:
+        t.external.insert(read_entry(m.message()));
+        break;
+      case tensor::kLocation:
+        t.location = m.number();
+        break;
+      default:
+        break;
     }
   }
   return t;
@@ -185,12 +227,11 @@ std::string read_external(const MessageReader& m, const TensorFields& t) {
   const std::vector<std::string> parts = split(file, '/');
   if (file.empty() || file[0] == '/' || file.find('\0') != std::string::npos ||
       std::find(parts.begin(), parts.end(), "..") != parts.end()) {
-    m.damaged(fmt::format("{} lies at '{}', expected a file beside the model", name,
-                          printable(file)));
+    m.damaged(
+        fmt::format("{} lies at '{}', expected a file beside the model", name, printable(file)));
   }
   auto [found, fresh] = m.place().files.try_emplace(file);
-  if (fresh)
-    found->second = read_file(path_join(m.place().folder, file), "external tensors");
+  if (fresh) found->second = read_file(path_join(m.place().folder, file), "external tensors");
   const std::string& bytes = found->second;
   const auto whole = static_cast<int64_t>(bytes.size());
   const int64_t offset = parse_int(entry("offset")).value_or(0);
@@ -203,8 +244,7 @@ std::string read_external(const MessageReader& m, const TensorFields& t) {
 }
 
 /// Values that stand one by one in fields of their kind: of F16 the bits.
-Tensor from_numbers(const MessageReader& m, const TensorFields& t, Element element,
-                    int64_t count) {
+Tensor from_numbers(const MessageReader& m, const TensorFields& t, Element element, int64_t count) {
   const bool real = element == Element::F32 || element == Element::F64;
   const size_t got = real ? t.reals.size() : t.integers.size();
   if (got != static_cast<size_t>(count)) {
@@ -222,10 +262,18 @@ Tensor from_numbers(const MessageReader& m, const TensorFields& t, Element eleme
   for (int64_t v : t.integers) {
     if (real) break;
     switch (element_size(element)) {
-      case 1: append(static_cast<uint8_t>(v)); break;
-      case 2: append(static_cast<uint16_t>(v)); break;
-      case 4: append(static_cast<uint32_t>(v)); break;
-      default: append(v); break;
+      case 1:
+        append(static_cast<uint8_t>(v));
+        break;
+      case 2:
+        append(static_cast<uint16_t>(v));
+        break;
+      case 4:
+        append(static_cast<uint32_t>(v));
+        break;
+      default:
+        append(v);
+        break;
     }
   }
   return read_elements({element, raw, t.shape, dense_strides(t.shape)}, m.place().where);
@@ -266,29 +314,54 @@ std::pair<std::string, OnnxAttribute> read_attribute(MessageReader m) {
   auto see = [&](int64_t kind) { seen = kind; };
   while (m.next()) {
     switch (m.field()) {
-      case attribute::kName: name = m.text(); break;
-      case attribute::kFloat: m.reals<float>(real), see(attribute::Float); break;
-      case attribute::kInt: integer = m.number(), see(attribute::Int); break;
-      case attribute::kString: text = m.text(), see(attribute::String); break;
+      case attribute::kName:
+        name = m.text();
+        break;
+      case attribute::kFloat:
+        m.reals<float>(real), see(attribute::Float);
+        break;
+      case attribute::kInt:
+        integer = m.number(), see(attribute::Int);
+        break;
+      case attribute::kString:
+        text = m.text(), see(attribute::String);
+        break;
       case attribute::kTensor:
         tensor_value = read_tensor(m.message(), unused), see(attribute::TensorType);
         break;
-      case attribute::kFloats: m.reals<float>(reals), see(attribute::Floats); break;
-      case attribute::kInts: m.numbers(ints), see(attribute::Ints); break;
-      case attribute::kStrings: strings.push_back(m.text()), see(attribute::Strings); break;
-      case attribute::kType: type = m.number(); break;
-      default: break;
+      case attribute::kFloats:
+        m.reals<float>(reals), see(attribute::Floats);
+        break;
+      case attribute::kInts:
+        m.numbers(ints), see(attribute::Ints);
+        break;
+      case attribute::kStrings:
+        strings.push_back(m.text()), see(attribute::Strings);
+        break;
+      case attribute::kType:
+        type = m.number();
+        break;
+      default:
+        break;
     }
   }
   switch (type == 0 ? seen : type) {
-    case attribute::Float: return {name, real.empty() ? 0.0 : real.back()};
-    case attribute::Int: return {name, integer};
-    case attribute::String: return {name, text};
-    case attribute::TensorType: return {name, tensor_value};
-    case attribute::Floats: return {name, reals};
-    case attribute::Ints: return {name, ints};
-    case attribute::Strings: return {name, strings};
-    default: return {name, OnnxOther{type}};
+    case attribute::Float:
+      return {name, real.empty() ? 0.0 : real.back()};
+    case attribute::Int:
+      return {name, integer};
+    case attribute::String:
+      return {name, text};
+    case attribute::TensorType:
+      return {name, tensor_value};
+    case attribute::Floats:
+      return {name, reals};
+    case attribute::Ints:
+      return {name, ints};
+    case attribute::Strings:
+      return {name, strings};
+    default:
+      return {name, OnnxOther{type}};
   }
 }
 
@@ -296,13 +369,26 @@ OnnxNode read_node(MessageReader m) {
   OnnxNode n;
   while (m.next()) {
     switch (m.field()) {
-      case node::kInput: n.inputs.push_back(m.text()); break;
-      case node::kOutput: n.outputs.push_back(m.text()); break;
-      case node::kName: n.name = m.text(); break;
-      case node::kOpType: n.op_type = m.text(); break;
-      case node::kDomain: n.domain = m.text(); break;
-      case node::kAttribute: n.attributes.insert(read_attribute(m.message())); break;
-      default: break;
+      case node::kInput:
+        n.inputs.push_back(m.text());
+        break;
+      case node::kOutput:
+        n.outputs.push_back(m.text());
+        break;
+      case node::kName:
+        n.name = m.text();
+        break;
+      case node::kOpType:
+        n.op_type = m.text();
+        break;
+      case node::kDomain:
+        n.domain = m.text();
+        break;
+      case node::kAttribute:
+        n.attributes.insert(read_attribute(m.message()));
+        break;
+      default:
+        break;
     }
   }
   if (n.domain == "ai.onnx") n.domain.clear();
@@ -338,11 +424,21 @@ OnnxValue read_value(MessageReader m) {
 void read_graph(MessageReader m, OnnxModel& model) {
   while (m.next()) {
     switch (m.field()) {
-      case graph::kNode: model.nodes.push_back(read_node(m.message())); break;
-      case graph::kName: model.graph = m.text(); break;
-      case graph::kInput: model.inputs.push_back(read_value(m.message())); break;
-      case graph::kOutput: model.outputs.push_back(read_value(m.message())); break;
-      case graph::kValue: model.values.push_back(read_value(m.message())); break;
+      case graph::kNode:
+        model.nodes.push_back(read_node(m.message()));
+        break;
+      case graph::kName:
+        model.graph = m.text();
+        break;
+      case graph::kInput:
+        model.inputs.push_back(read_value(m.message()));
+        break;
+      case graph::kOutput:
+        model.outputs.push_back(read_value(m.message()));
+        break;
+      case graph::kValue:
+        model.values.push_back(read_value(m.message()));
+        break;
       case graph::kSparse:
         m.unsupported("the graph has sparse tensors", "write them as dense ones");
       case graph::kInitializer: {
@@ -352,7 +448,8 @@ void read_graph(MessageReader m, OnnxModel& model) {
           m.damaged(fmt::format("the tensor '{}' stands twice", printable(name)));
         break;
       }
-      default: break;
+      default:
+        break;
     }
   }
 }
@@ -373,17 +470,32 @@ OnnxModel read_model(std::string_view bytes, const Place& place) {
   MessageReader m(bytes, place);
   while (m.next()) {
     switch (m.field()) {
-      case model::kIrVersion: model.ir_version = m.number(); break;
-      case model::kProducer: model.producer = m.text(); break;
-      case model::kProducerVersion: model.producer_version = m.text(); break;
-      case model::kDoc: model.doc = m.text(); break;
-      case model::kGraph: read_graph(m.message(), model), has_graph = true; break;
-      case model::kOpset: read_opset(m.message(), model); break;
-      case model::kMetadata: model.metadata.push_back(read_entry(m.message())); break;
+      case model::kIrVersion:
+        model.ir_version = m.number();
+        break;
+      case model::kProducer:
+        model.producer = m.text();
+        break;
+      case model::kProducerVersion:
+        model.producer_version = m.text();
+        break;
+      case model::kDoc:
+        model.doc = m.text();
+        break;
+      case model::kGraph:
+        read_graph(m.message(), model), has_graph = true;
+        break;
+      case model::kOpset:
+        read_opset(m.message(), model);
+        break;
+      case model::kMetadata:
+        model.metadata.push_back(read_entry(m.message()));
+        break;
       case model::kFunctions:
         m.unsupported("the model has functions of its own",
                       "inline them: onnx.inliner.inline_local_functions");
-      default: break;
+      default:
+        break;
     }
   }
   if (!has_graph) m.damaged("it has no graph");

@@ -19,8 +19,9 @@ struct OnnxExport {
   OnnxModel model;
   std::vector<std::string> warnings;  // of what the model computes otherwise than the design
 };
-/// Input [N, channels, rows, columns], output [N, classes] or a map; of a design N is 1. Throws Unsupported, naming the
-/// node, for an operation or an overflow that ONNX and QONNX have no form of.
+/// Input [N, channels, rows, columns], output [N, classes] or a map; of a design N is 1. Throws
+/// Unsupported, naming the node, for an operation or an overflow that ONNX and QONNX have no form
+/// of.
 OnnxExport onnx_of(const Graph& graph);
 
 /// Nodes in the making. Operations write themselves with it (Operation::print_onnx); whatever they

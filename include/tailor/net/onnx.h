@@ -17,7 +17,8 @@ struct OnnxInputSize {
   int64_t rows = 0, columns = 0;
 };
 
-/// W,I of a convolution or linear layer, of an addition or of "input"; empty where the model does not round it.
+/// W,I of a convolution or linear layer, of an addition or of "input"; empty where the model does
+/// not round it.
 struct OnnxStageTypes {
   std::string stage, weights, activations;
 };

@@ -18,6 +18,7 @@ namespace tailor::tensors {
 /// Of kinds that no node of ours has (graphs, sparse tensors): its kind alone.
 struct OnnxOther {
   int64_t kind = 0;
+  friend bool operator==(const OnnxOther& a, const OnnxOther& b) { return a.kind == b.kind; }
 };
 using OnnxAttribute = std::variant<int64_t, double, std::string, Tensor, std::vector<int64_t>,
                                    std::vector<double>, std::vector<std::string>, OnnxOther>;

@@ -54,13 +54,12 @@ class DenseRules : public OperationOf<ops::Dense> {
     const Graph& graph = printer.graph();
     const std::string flat =
         printer.add("Flatten", node.name + "/flat", {printer.input(node)}, {{"axis", int64_t{1}}});
-    const std::string weight =
-        printer.weights(node, "weight",
-                        by_channel(graph.tensor(node, "weight"), input_shape(graph, node)),
-                        node.hardware.weight);
+    const std::string weight = printer.weights(
+        node, "weight", by_channel(graph.tensor(node, "weight"), input_shape(graph, node)),
+        node.hardware.weight);
     const std::string bias = printer.tensor(node, "bias", node.hardware.bias);
-    printer.answer(node, printer.add("Gemm", node.name, {flat, weight, bias},
-                                     {{"transB", int64_t{1}}}));
+    printer.answer(node,
+                   printer.add("Gemm", node.name, {flat, weight, bias}, {{"transB", int64_t{1}}}));
   }
 };
 

@@ -212,8 +212,7 @@ SynthesisReport read_synthesis_xml(std::string_view text, const std::string& whe
       xml.figure(performance.child("SummaryOfTimingAnalysis"), {"EstimatedClockPeriod"});
   report.top = xml.module(root, XmlReport::text(user, "TopModelName"));
   if (report.top.name.empty())
-    fail(ErrorKind::Data, "{}: line {}: expected <TopModelName>, got none", where,
-         file.line(user));
+    fail(ErrorKind::Data, "{}: line {}: expected <TopModelName>, got none", where, file.line(user));
   report.available = xml.resources(root.child("AreaEstimates").child("AvailableResources"));
   for (const pugi::xml_node& e : root.child("ModuleInformation").children("Module"))
     report.modules.push_back(xml.module(e, XmlReport::text(e, "Name")));

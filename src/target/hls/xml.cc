@@ -10,15 +10,14 @@ namespace tailor::target {
 XmlFile::XmlFile(std::string_view text, const std::string& where) : text_(text) {
   // The encoding is said, so that offsets are those of the text.
   const pugi::xml_parse_result result = document_.load_buffer(
-      text.data(), text.size(), pugi::parse_default | pugi::parse_trim_pcdata,
-      pugi::encoding_utf8);
+      text.data(), text.size(), pugi::parse_default | pugi::parse_trim_pcdata, pugi::encoding_utf8);
   if (result) return;
-  const size_t at = std::min(static_cast<size_t>(std::max<ptrdiff_t>(result.offset, 0)),
-                             text.size());
+  const size_t at =
+      std::min(static_cast<size_t>(std::max<ptrdiff_t>(result.offset, 0)), text.size());
   const std::string_view found = text.substr(at, 20);
   fail(ErrorKind::Data, "{}: line {}: expected XML, got {}: {}; let the tool write it again", where,
-       line_at(result.offset),
-       found.empty() ? "the end of the file" : quoted_excerpt(found), result.description());
+       line_at(result.offset), found.empty() ? "the end of the file" : quoted_excerpt(found),
+       result.description());
 }
 
 int XmlFile::line(const pugi::xml_node& element) const { return line_at(element.offset_debug()); }

@@ -118,7 +118,8 @@ TEST(Reports, ADamagedOneIsAnErrorThatSaysWhatAndWhere) {
   };
   const std::string xml = sample("csynth.xml");
   refused(read_synthesis_xml, "", {"x/r.rpt: line 1: expected XML, got the end"});
-  refused(read_synthesis_xml, "<a><b></a>", {"x/r.rpt: line 1: expected XML, got 'a>'", "mismatch"});
+  refused(read_synthesis_xml, "<a><b></a>",
+          {"x/r.rpt: line 1: expected XML, got 'a>'", "mismatch"});
   refused(read_synthesis_xml, xml.substr(0, xml.size() / 2), {"x/r.rpt: line", "expected XML"});
   refused(read_synthesis_xml, "<profile/>", {"line 1: expected <profile> with <UserAssignments>"});
   refused(read_synthesis_xml, changed("csynth.xml", "<DSP>31<", "<DSP>many<"),
