@@ -94,12 +94,12 @@ std::optional<TrainedPrecision> precision_of(const OnnxNetwork& model,
   }
   for (const OnnxStageTypes& s : model.types)
     p.stages.push_back({s.stage, s.weights, s.activations});
-  static const std::map<std::string, Rounding> kRoundings = {
+  static const std::map<std::string, Rounding> roundings = {
       {"ROUND", Rounding::RndConv},  {"HALF_EVEN", Rounding::RndConv},
       {"FLOOR", Rounding::Trn},      {"DOWN", Rounding::TrnZero},
       {"HALF_UP", Rounding::RndInf}, {"ROUND_TO_ZERO", Rounding::TrnZero}};
-  const auto rounding = kRoundings.find(model.rounding);
-  if (rounding == kRoundings.end()) {
+  const auto rounding = roundings.find(model.rounding);
+  if (rounding == roundings.end()) {
     fail(ErrorKind::Unsupported, "{}: its Quant nodes round by {}, which no type of ours does",
          file, model.rounding);
   }

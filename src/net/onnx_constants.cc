@@ -79,9 +79,10 @@ OnnxConstant reshape(const OnnxReason& at, const Inputs& inputs) {
     to[static_cast<size_t>(unknown)] = count / known;
     known = count / known * known;
   }
-  if (known != count)
+  if (known != count) {
     at.damaged(fmt::format("{} do not fit into {}", tensors::to_string(out.shape),
                            tensors::to_string(to)));
+  }
   out.shape = to;
   return made(std::move(out));
 }
@@ -171,10 +172,9 @@ OnnxConstant squeezed(const OnnxReason& at, const Inputs& inputs, bool insert) {
     } else {
       if (from >= out.shape.size()) at.damaged("an axis stands twice");
       const int64_t size = out.shape[from++];
-      if (insert || !chosen[i])
-        to.push_back(size);
-      else if (size != 1)
+      if (!insert && chosen[i] && size != 1)
         at.damaged(fmt::format("squeezes an axis of {}", size));
+      if (insert || !chosen[i]) to.push_back(size);
     }
   }
   out.shape = to;

@@ -480,11 +480,39 @@ class OnnxAssembly {
       step = next;
     }
   }
-  void remark_middle(size_t step) {
-    out_.remarks.push_back(
-        fmt::format("{} ({}): the model rounds it in the middle of a stage, which is rounded at "
-                    "its end only",
-                    steps_[step].node, steps_[step].op_type));
+  /// Behind quantised weights a batch norm folds into them: they keep their bits, and the point
+  /// moves to where the folded ones fit.
+  std::string weight_type(size_t conv, const Readers& readers) {
+    const OnnxType& type = *steps_[conv].weight_type;
+    const auto& next = readers[conv];
+    if (next.size() != 1 || !steps_[next[0]].layer<BatchNormLayer>())
+      return text_of(conv, type, true);
+    const std::string norm = names_.at(next[0]) + ".";
+    const auto weight = out_.tensors.at(names_.at(conv) + ".weight").as<float>(),
+               gamma = out_.tensors.at(norm + "weight").as<float>(),
+               variance = out_.tensors.at(norm + "running_var").as<float>();
+    double largest = 0;
+    for (size_t i = 0; i < weight.size(); ++i) {
+      const size_t o = i / (weight.size() / gamma.size());
+      largest = std::max(largest, std::abs(static_cast<double>(weight[i]) * gamma[o] /
+                                           std::sqrt(variance[o] + out_.network.bn_epsilon)));
+    }
+    constexpr int kMostBits = 32;
+    int exponent = 1 - kMostBits;  // largest < 2^exponent
+    if (largest > 0 && std::isfinite(largest)) std::frexp(largest, &exponent);
+    const int bits = std::max(type.bits + (type.is_signed ? 0 : 1), 2);
+    const int integer = std::clamp(exponent + 1, 1, kMostBits);
+    folded_.push_back(conv);
+    return fmt::format("{},{}", std::max(bits, integer), integer);
+  }
+  void remark_middle(size_t step) { middle_.push_back(step); }
+  void remark(const std::vector<size_t>& steps, const char* what) {
+    if (steps.empty()) return;
+    const size_t others = steps.size() - 1;
+    out_.remarks.push_back(fmt::format(
+        "{} ({}){}: {}", steps_[steps[0]].node, steps_[steps[0]].op_type,
+        others == 0 ? "" : fmt::format(" and {} more node{}", others, others == 1 ? "" : "s"),
+        what));
   }
   /// Whether what is added to is rounded before: then additions are stages of their own (stock).
   bool rounds_operands() const {
@@ -505,10 +533,14 @@ class OnnxAssembly {
       if (!sum && !steps_[k].layer<ConvLayer>() && !steps_[k].layer<LinearLayer>()) continue;
       if (sum && !out_.rounds_operands) continue;
       OnnxStageTypes types{name, "", ""};
-      if (steps_[k].weight_type) types.weights = text_of(k, *steps_[k].weight_type, true);
+      if (steps_[k].weight_type) types.weights = weight_type(k, readers);
       if (const auto type = written_type(k, readers)) types.activations = text_of(k, *type, false);
       out_.types.push_back(types);
     }
+    remark(middle_, "rounded in the middle of a stage, which the design rounds at its end only");
+    remark(folded_,
+           "weights are rounded in front of the batch norm; the design rounds them folded, to as "
+           "many bits");
   }
 
   OnnxSteps all_;
@@ -519,6 +551,7 @@ class OnnxAssembly {
   std::vector<OnnxSkip> skips_;
   OnnxChain stage_, head_;
   std::vector<OnnxChain> stages_, skip_chains_;
+  std::vector<size_t> middle_, folded_;  // what the design rounds elsewhere
   std::map<size_t, std::string> names_;  // of layers and additions, by step
 };
 

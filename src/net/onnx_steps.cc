@@ -83,14 +83,14 @@ class OnnxWalk {
   }
   /// Whether the input's channels are last: it is turned before a convolution reads it.
   bool is_turned(const std::string& input) const {
-    static const std::set<std::string> kBefore = {"Identity", "Cast", "Quant", "Pad",
-                                                  "Add",      "Sub",  "Mul",   "Div"};
+    static const std::set<std::string> before = {"Identity", "Cast", "Quant", "Pad",
+                                                 "Add",      "Sub",  "Mul",   "Div"};
     std::set<std::string> names = {input};
     for (const OnnxNode& node : model_.nodes) {
       if (node.outputs.empty() || std::none_of(node.inputs.begin(), node.inputs.end(),
                                                [&](const auto& n) { return names.count(n) != 0; }))
         continue;
-      if (kBefore.count(node.op_type) != 0) names.insert(node.outputs[0]);
+      if (before.count(node.op_type) != 0) names.insert(node.outputs[0]);
       if (node.op_type != "Transpose") continue;
       if (OnnxReason(where_, node).integers("perm") == std::vector<int64_t>{0, 3, 1, 2})
         return true;
@@ -344,8 +344,9 @@ class OnnxWalk {
     if (at.integer("training_mode", 0) != 0)
       at.refuse("it is in training mode; export the model with eval()");
     TensorMap parts;
-    const char* kParts[] = {"weight", "bias", "running_mean", "running_var"};
-    for (size_t i = 0; i < 4; ++i) parts.emplace(kParts[i], vector(at, i + 1, kParts[i], channels));
+    const char* parts_of[] = {"weight", "bias", "running_mean", "running_var"};
+    for (size_t i = 0; i < 4; ++i)
+      parts.emplace(parts_of[i], vector(at, i + 1, parts_of[i], channels));
     OnnxStep& step = add(at, Layer(BatchNormLayer{}), {x}, map(x), x.layout);
     step.parts = std::move(parts);
     step.epsilon = at.real("epsilon", 1e-5);

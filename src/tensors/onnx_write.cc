@@ -102,10 +102,8 @@ std::string print_value(const OnnxValue& v) {
   MessageWriter shape;
   for (int64_t n : v.shape) {
     MessageWriter dim;
-    if (n < 0)
-      dim.text(value::kDimParam, "N");
-    else
-      dim.number(value::kDimValue, n);
+    if (n < 0) dim.text(value::kDimParam, "N");
+    if (n >= 0) dim.number(value::kDimValue, n);
     shape.bytes(value::kDim, dim.str());
   }
   MessageWriter tensor_type, type, m;

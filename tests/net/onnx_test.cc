@@ -291,6 +291,25 @@ TEST(OnnxNetworks, OfQuantNodesOnlyPowersOfTwoWithoutZeroPointAreTypes) {
   refused(quantised(0.0625F, 0, 3, 1, "b"), {"no type W,I of ours"});
 }
 
+TEST(OnnxNetworks, QuantisedWeightsInFrontOfABatchNormKeepTheirBits) {
+  ByHand hand;
+  hand.one("s", 0.125F), hand.one("z", 0), hand.one("n", 4);
+  for (const char* part : {"gamma", "beta", "mean", "variance"})
+    hand.model.initializers[part] = Tensor::from<float>({3}, {4, 4, 4});
+  hand.model.nodes.clear();
+  hand.add(node("Quant", {"w", "s", "z", "n"}, "wq"));
+  hand.add(node("Conv", {"x", "wq"}, "a"));
+  hand.add(node("BatchNormalization", {"a", "gamma", "beta", "mean", "variance"}, "b"));
+  hand.add(node("Quant", {"b", "s", "z", "n"}, "q"));
+  hand.add(node("Relu", {"q"}, "r"));
+  const OnnxNetwork made = import(hand.end("r"));
+  // Weights of up to 7/8, twice as large once they are folded.
+  EXPECT_EQ(made.types.at(0).weights, "4,2");
+  EXPECT_EQ(made.types[0].activations, "4,1");
+  ASSERT_EQ(made.remarks.size(), 1U);
+  testing::expect_words(made.remarks[0], {"the a (Conv): weights are rounded in front"});
+}
+
 TEST(OnnxNetworks, TheFixturesAreRead) {
   const std::string folder = std::string(TAILOR_TEST_SOURCE) + "/net/fixtures/";
   for (const char* name : {"float", "quantised"}) {

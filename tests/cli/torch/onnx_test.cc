@@ -1,6 +1,6 @@
 // A model in ONNX, from import to a checked project, and back out; in floats and with types.
-#include "cli/torch/train_cli.h"
 #include "tailor/ir/onnx.h"
+#include "cli/torch/train_cli.h"
 
 namespace tailor::test {
 namespace {
