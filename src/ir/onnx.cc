@@ -96,10 +96,6 @@ std::string OnnxPrinter::quantised(const Node& node, const std::string& value,
                     "middle of two (--rounding rnd_conv is the same in both)",
                     vendor_name(type.rounding), rounding));
   }
-  if (type.width > kSingleBits) {
-    warn(fmt::format("types of more than {} bits are not exact in the model's float32",
-                     kSingleBits));
-  }
   auto number = [&](const char* what, double v) {
     return constant(name + what, Tensor::from<float>({}, {static_cast<float>(v)}));
   };
