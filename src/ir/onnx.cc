@@ -71,8 +71,14 @@ std::string OnnxPrinter::weights(const Node& node, const char* part, Tensor tens
   if (!type) return constant(name, singles(tensor));
   Tensor rounded(DType::F32, tensor.shape());
   const std::vector<double> values = tensor.to_doubles();
-  std::transform(values.begin(), values.end(), rounded.as<float>().begin(),
-                 [&](double v) { return static_cast<float>(type->to_double(quantise(v, *type))); });
+  bool exact = true;
+  std::transform(values.begin(), values.end(), rounded.as<float>().begin(), [&](double v) {
+    const double value = type->to_double(quantise(v, *type));
+    const auto single = static_cast<float>(value);
+    exact &= static_cast<double>(single) == value;
+    return single;
+  });
+  if (!exact) warn(name + ": its values have more bits than the model's float32");
   return quantised(node, constant(name, std::move(rounded)), name + "/quantised", *type);
 }
 
@@ -125,6 +131,10 @@ void OnnxPrinter::answer(const Node& node, std::string value, size_t output) {
   const bool casts =
       out.type && !node.traits().keeps_type &&
       !(exact && exact->fraction() <= out.type->fraction() && exact->integer <= out.type->integer);
+  if (casts && out.type->width > kSingleBits) {
+    warn(fmt::format("streams of more than {} bits are not exact in the model's float32",
+                     kSingleBits));
+  }
   if (casts) value = quantised(node, value, node.name + "/out", *out.type);
   names_[node.outputs[output]] = std::move(value);
 }
