@@ -78,7 +78,7 @@ std::string OnnxPrinter::weights(const Node& node, const char* part, Tensor tens
     exact &= static_cast<double>(single) == value;
     return single;
   });
-  if (!exact) warn(name + ": its values have more bits than the model's float32");
+  if (!exact) warn("weights or biases have more bits than the model's float32 holds");
   return quantised(node, constant(name, std::move(rounded)), name + "/quantised", *type);
 }
 
