@@ -22,11 +22,13 @@ case "$torch" in
 esac
 
 packages=(g++ cmake ninja-build ccache lld git pkg-config
-          libcli11-dev libspdlog-dev nlohmann-json3-dev libgtest-dev libbenchmark-dev libsystemc-dev
+          libcli11-dev libspdlog-dev nlohmann-json3-dev libpugixml-dev libgtest-dev
+          libbenchmark-dev libsystemc-dev
           libarchive-dev libjpeg62-turbo-dev libturbojpeg0-dev libpng-dev libmatio-dev
           libsndfile1-dev libkissfft-dev flite1-dev libparasail-dev libhdf5-dev libvbz-hdf-plugin0
           clang-format clang-tidy clang-14 libclang-rt-14-dev python3 python3-venv tcl make)
 packages+=(sctk)        # sclite: an oracle of word errors
+packages+=(python3-onnx)  # checks the models that export writes
 packages+=(libxrt-dev)  # what the host programs of cards compile against
 [ "$torch" = none ] || packages+=(libtorch-dev libopenblas0-pthread libgloo-dev)
 

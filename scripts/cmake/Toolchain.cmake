@@ -51,6 +51,7 @@ find_package(fmt REQUIRED)
 find_package(spdlog REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(CLI11 REQUIRED)
+find_package(pugixml REQUIRED)
 
 # What users' own files are read with (scripts/setup.sh installs all).
 find_package(PkgConfig REQUIRED)

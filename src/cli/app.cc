@@ -237,8 +237,11 @@ void setup_export(CLI::App& app, ExportOptions& o) {
                "With --network: initial weights, batch norm statistics from noise");
   std::vector<std::string> formats = target_names();
   formats.emplace_back("safetensors");
-  app.add_option("--format", o.format,
-                 "hls (default), or safetensors: the weights alone, for PyTorch")
+  formats.emplace_back("onnx");
+  app.add_option(
+         "--format", o.format,
+         "hls (default); safetensors: the weights alone, for PyTorch; onnx: the network, in "
+         "float32, or quantised by QONNX where --precision or the training says the types")
       ->check(CLI::IsMember(formats));
   app.add_option("--rules", o.rules,
                  "With --format safetensors: whose names (torchvision, cifar_pad; default ours)")
@@ -248,7 +251,7 @@ void setup_export(CLI::App& app, ExportOptions& o) {
       "With --format safetensors: biases of 0 too, for modules whose convolutions have one "
       "in front of a batch norm");
   app.add_option("--output", o.output,
-                 "Project folder (default projects/RUN-wWiI-LAYOUT), or RUN.safetensors")
+                 "Project folder (default projects/RUN-wWiI-LAYOUT), RUN.safetensors or RUN.onnx")
       ->type_name("DIR");
   app.add_flag("--force", o.force, "Replace the project folder if it exists");
   app.add_option("--target", o.hardware.target,
@@ -309,12 +312,13 @@ void setup_inspect(CLI::App& app, InspectOptions& o) {
 }
 
 void setup_import(CLI::App& app, ImportOptions& o) {
-  app.add_option("file", o.file, "Weights: PyTorch, TorchScript or safetensors")
+  app.add_option("file", o.file,
+                 "Weights: PyTorch, TorchScript or safetensors; or a model: ONNX, QONNX")
       ->required()
       ->type_name("F");
   app.add_option("--network", o.network,
-                 "The network they belong to, by name (resnet20, resnet50) or as a .json file")
-      ->required()
+                 "The network they belong to, by name (resnet20, resnet50) or as a .json file; an "
+                 "ONNX model says it itself")
       ->type_name("NAME");
   app.add_option("--rules", o.rules,
                  "How their names map to ours: a rule set's name or .json file (default: the one "

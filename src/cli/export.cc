@@ -163,10 +163,12 @@ ExportConfig export_config(const ExportOptions& options, const GraphSource& sour
 int run_export(const ExportOptions& options) {
   if (options.format == "safetensors") return export_weights(options);
   refuse_foreign_flags(options);
-  const Target& target = find_target(options.format);
+  const bool onnx = options.format == "onnx";
+  const Target* target = onnx ? nullptr : &find_target(options.format);
   GraphSource source =
       open_graph_source(options.checkpoint, options.graph, options.network, options.untrained);
   const ExportConfig config = export_config(options, source);
+  if (onnx) return export_onnx(options, std::move(source), config);
   if (source.data) {
     DataConfig data = *source.data;
     if (!options.data.empty()) data.root = options.data;
@@ -203,7 +205,7 @@ int run_export(const ExportOptions& options) {
                                  config.clock_ns,
                                  config.backend,
                                  config.target};
-  const Manifest manifest = write_project(target, contents, output, options.force);
+  const Manifest manifest = write_project(*target, contents, output, options.force);
   if (options.json) {
     fmt::print("{}\n", answer_of(output, source, manifest).dump(2));
   } else {

@@ -5,6 +5,7 @@
 #include <set>
 #include <tuple>
 
+#include "cli/import.h"
 #include "cli/source.h"
 #include "tailor/cli/torch_plugin.h"
 #include "tailor/core/files.h"
@@ -15,6 +16,7 @@
 #include "tailor/data/sequences.h"
 #include "tailor/data/source.h"
 #include "tailor/net/weight_rules.h"
+#include "tailor/tensors/onnx.h"
 #include "tailor/tensors/safetensors.h"
 #include "tailor/tensors/weight_file.h"
 
@@ -24,6 +26,7 @@ namespace {
 constexpr int64_t kWitnessImages = 4;
 /// More faults than this are another network's, and are not named one by one.
 constexpr size_t kMostNamed = 40;
+constexpr size_t kOnnxBeginning = 64;  // bytes that tell a model
 
 struct Candidate {
   WeightRules rules;
@@ -157,39 +160,6 @@ std::string advice(const Candidate& c, const TensorMap& file, const ImportOption
       text, join(weight_rule_names(), ", "));
 }
 
-/// The data set that such images and classes are known from; the user may say another.
-Json usual_data(const Network& network) {
-  const MapShape& input = network.input;
-  if (input == MapShape{3, 32, 32} && network.classes() == 10)
-    return Json::object({{"name", "cifar10"}});
-  if (input == MapShape{3, 32, 32} && network.classes() == 100)
-    return Json::object({{"name", "cifar100"}});
-  if (input.channels == 3 && input.height == input.width && input.height <= kLargestImageSize)
-    return Json::object({{"name", "folder"}, {"image_size", input.height}});
-  const int64_t filters = FeatureConfig().filters,
-                row_classes = input.height == 1 ? network.classes() : 0;
-  if (input.channels == filters && row_classes == english_alphabet().size())
-    return Json::object({{"name", "librispeech"}});
-  if (input.channels == 1 && row_classes == base_alphabet().size())
-    return Json::object({{"name", "bonito"}});
-  return Json::object({{"name", "npy"}});
-}
-
-/// No weight of a trained network is infinite, no number or a negative variance.
-void verify_values(const TensorMap& tensors, const std::string& file) {
-  for (const auto& [name, tensor] : tensors) {
-    const bool variance = name.size() > 12 && name.substr(name.size() - 12) == ".running_var";
-    const auto values = tensor.as<float>();
-    for (size_t i = 0; i < values.size(); ++i) {
-      if (std::isfinite(values[i]) && !(variance && values[i] < 0)) continue;
-      fail(ErrorKind::Data,
-           "{}: the tensor that becomes {} holds {} at element {}, expected {}; the network was "
-           "saved after its training had failed, or the file is damaged",
-           file, name, values[i], i, variance ? "a variance" : "a finite number");
-    }
-  }
-}
-
 Tensor noise_inputs(const Network& network, const Preprocessing& preprocessing) {
   const MapShape& shape = network.input;
   Tensor inputs(DType::F32, {kWitnessImages, shape.height, shape.width, shape.channels});
@@ -200,79 +170,12 @@ Tensor noise_inputs(const Network& network, const Preprocessing& preprocessing) 
   return inputs;
 }
 
-/// Mean and deviation with which the weights want their images.
-struct PreprocessingChoice {
-  Preprocessing values;
-  std::string mean_from, deviation_from;
-  std::string assumed;  // from where; empty if the file or the user says them
-};
-
 /// A network on sequences has none: they are normalised before they are its input.
 Preprocessing preprocessing_of_file(const Json& in_file, int64_t channels) {
   const Preprocessing p = read_preprocessing(in_file);
   if (!p.mean.empty() || !p.deviation.empty()) return p;
   const auto n = static_cast<size_t>(channels);
   return {std::vector<double>(n, 0), std::vector<double>(n, 1)};
-}
-
-PreprocessingChoice choose_preprocessing(const ImportOptions& options, const WeightRules& rules,
-                                         const std::optional<Json>& in_file,
-                                         const std::string& data_name, int64_t channels) {
-  PreprocessingChoice choice;
-  Preprocessing& p = choice.values;
-  std::string from = "the file";
-  if (in_file) {
-    p = preprocessing_of_file(*in_file, channels);
-  } else {
-    p = rules.preprocessing;
-    from = "the rules " + rules.name;
-    const Preprocessing usual = usual_preprocessing(data_name);
-    // A body keeps what it was trained with, whatever images its new head will see.
-    if (!rules.data.empty() && rules.data != data_name && !usual.mean.empty() &&
-        !options.new_head) {
-      p = usual;
-      from = "the data set " + data_name;
-      // An array's channels are as many as it has, and their numbers are equal.
-      if (data_source(data_name).traits().arrays) {
-        p.mean.resize(static_cast<size_t>(channels), usual.mean[0]);
-        p.deviation.resize(static_cast<size_t>(channels), usual.deviation[0]);
-      }
-    }
-    // One number of a rule set, as that of features that are normalised already, is every
-    // channel's.
-    for (std::vector<double>* values : {&p.mean, &p.deviation})
-      if (values->size() == 1) values->resize(static_cast<size_t>(channels), values->front());
-    // Features and current are normalised by themselves: nobody has to say how.
-    const bool images = data_source(data_name).traits().kind == ExampleKind::Images;
-    if (images && (options.mean.empty() || options.deviation.empty())) choice.assumed = from;
-  }
-  if (!options.mean.empty()) p.mean = options.mean;
-  if (!options.deviation.empty()) p.deviation = options.deviation;
-  choice.mean_from = options.mean.empty() ? "the mean of " + from : "--mean";
-  choice.deviation_from = options.deviation.empty() ? "the deviation of " + from : "--std";
-  for (const auto& [what, flag, values] :
-       {std::tuple(choice.mean_from, "--mean", &p.mean),
-        std::tuple(choice.deviation_from, "--std", &p.deviation)}) {
-    if (static_cast<int64_t>(values->size()) != channels) {
-      fail(ErrorKind::Usage, "{}: expected {} numbers, one a channel, got {}; say yours with {}",
-           what, channels, values->size(), flag);
-    }
-  }
-  // The floats of an array are what they are.
-  const bool pixels = !data_source(data_name).traits().arrays;
-  for (double m : p.mean) {
-    if (!std::isfinite(m) || (pixels && !(m >= 0 && m <= 1))) {
-      fail(ErrorKind::Usage, "{}: expected pixels in 0..1, got {} (of 0..255: divide by 255)",
-           choice.mean_from, m);
-    }
-  }
-  for (double d : p.deviation) {
-    if (!std::isfinite(d) || !(d > 0) || (pixels && d > 10)) {
-      fail(ErrorKind::Usage, "{}: expected deviations of pixels in 0..1, got {}",
-           choice.deviation_from, d);
-    }
-  }
-  return choice;
 }
 
 std::string numbers(const std::vector<double>& values) {
@@ -313,28 +216,6 @@ std::vector<Preprocessing> other_preprocessings(const std::string& family,
     if (!same(p, taken) && !seen) others.push_back(p);
   }
   return others;
-}
-
-/// The names in a text file, one a line, as many as the network has classes.
-std::vector<std::string> read_class_names(const std::string& path, const Network& network) {
-  std::vector<std::string> names;
-  std::set<std::string> seen;
-  for (std::string line : split(read_file(path, "class names"), '\n')) {
-    if (names.empty() && starts_with(line, "\xEF\xBB\xBF")) line.erase(0, 3);
-    names.push_back(std::string(trim(line)));
-  }
-  while (!names.empty() && names.back().empty()) names.pop_back();
-  for (size_t i = 0; i < names.size(); ++i) {
-    if (names[i].empty() || !seen.insert(names[i]).second) {
-      fail(ErrorKind::Data, "--class-names {}: line {} {}; expected one class a line, each once",
-           path, i + 1, names[i].empty() ? "is empty" : "repeats '" + names[i] + "'");
-    }
-  }
-  if (static_cast<int64_t>(names.size()) != network.classes()) {
-    fail(ErrorKind::Data, "--class-names {}: expected {} names, one for each output of {}, got {}",
-         path, network.classes(), network.name, names.size());
-  }
-  return names;
 }
 
 /// The command again, but for another output folder, and the evaluation of its result, unless its
@@ -457,21 +338,6 @@ std::vector<std::string> note_assumptions(Checkpoint& c, const Candidate& chosen
   return commands;
 }
 
-CheckpointWitness make_witness(const Checkpoint& c, const std::string& file) {
-  CheckpointWitness witness{fmt::format("{} images of seeded noise", kWitnessImages),
-                            noise_inputs(c.network, c.preprocessing), Tensor()};
-  witness.outputs = open_torch().run_network(c.network, c.tensors, witness.inputs);
-  for (float v : witness.outputs.as<float>()) {
-    if (!std::isfinite(v)) {
-      fail(ErrorKind::Data,
-           "{}: the network made of it answers {} to noise, expected finite outputs; the weights "
-           "are not a trained network's",
-           file, v);
-    }
-  }
-  return witness;
-}
-
 /// The training that a new head waits for, whole: what differs from an embedded configuration is
 /// set. DIR is the reader's.
 std::string start_command(const Candidate& chosen, const Network& network, const Destination& to) {
@@ -537,11 +403,146 @@ void print_import(const Checkpoint& c, const Candidate& chosen, const WeightFile
 
 }  // namespace
 
+Json usual_data(const Network& network) {
+  const MapShape& input = network.input;
+  if (input == MapShape{3, 32, 32} && network.classes() == 10)
+    return Json::object({{"name", "cifar10"}});
+  if (input == MapShape{3, 32, 32} && network.classes() == 100)
+    return Json::object({{"name", "cifar100"}});
+  if (input.channels == 3 && input.height == input.width && input.height <= kLargestImageSize)
+    return Json::object({{"name", "folder"}, {"image_size", input.height}});
+  const int64_t filters = FeatureConfig().filters,
+                row_classes = input.height == 1 ? network.classes() : 0;
+  if (input.channels == filters && row_classes == english_alphabet().size())
+    return Json::object({{"name", "librispeech"}});
+  if (input.channels == 1 && row_classes == base_alphabet().size())
+    return Json::object({{"name", "bonito"}});
+  return Json::object({{"name", "npy"}});
+}
+
+void verify_values(const TensorMap& tensors, const std::string& file) {
+  for (const auto& [name, tensor] : tensors) {
+    const bool variance = name.size() > 12 && name.substr(name.size() - 12) == ".running_var";
+    const auto values = tensor.as<float>();
+    for (size_t i = 0; i < values.size(); ++i) {
+      if (std::isfinite(values[i]) && !(variance && values[i] < 0)) continue;
+      fail(ErrorKind::Data,
+           "{}: the tensor that becomes {} holds {} at element {}, expected {}; the network was "
+           "saved after its training had failed, or the file is damaged",
+           file, name, values[i], i, variance ? "a variance" : "a finite number");
+    }
+  }
+}
+
+PreprocessingChoice choose_preprocessing(const ImportOptions& options, const WeightRules& rules,
+                                         const std::optional<Json>& in_file,
+                                         const std::string& data_name, int64_t channels) {
+  PreprocessingChoice choice;
+  Preprocessing& p = choice.values;
+  std::string from = "the file";
+  if (in_file) {
+    p = preprocessing_of_file(*in_file, channels);
+  } else {
+    p = rules.preprocessing;
+    from = "the rules " + rules.name;
+    const Preprocessing usual = usual_preprocessing(data_name);
+    // A body keeps what it was trained with, whatever images its new head will see.
+    if (!rules.data.empty() && rules.data != data_name && !usual.mean.empty() &&
+        !options.new_head) {
+      p = usual;
+      from = "the data set " + data_name;
+      // An array's channels are as many as it has, and their numbers are equal.
+      if (data_source(data_name).traits().arrays) {
+        p.mean.resize(static_cast<size_t>(channels), usual.mean[0]);
+        p.deviation.resize(static_cast<size_t>(channels), usual.deviation[0]);
+      }
+    }
+    // One number of a rule set, as that of features that are normalised already, is every
+    // channel's.
+    for (std::vector<double>* values : {&p.mean, &p.deviation})
+      if (values->size() == 1) values->resize(static_cast<size_t>(channels), values->front());
+    // Features and current are normalised by themselves: nobody has to say how.
+    const bool images = data_source(data_name).traits().kind == ExampleKind::Images;
+    if (images && (options.mean.empty() || options.deviation.empty())) choice.assumed = from;
+  }
+  if (!options.mean.empty()) p.mean = options.mean;
+  if (!options.deviation.empty()) p.deviation = options.deviation;
+  choice.mean_from = options.mean.empty() ? "the mean of " + from : "--mean";
+  choice.deviation_from = options.deviation.empty() ? "the deviation of " + from : "--std";
+  for (const auto& [what, flag, values] :
+       {std::tuple(choice.mean_from, "--mean", &p.mean),
+        std::tuple(choice.deviation_from, "--std", &p.deviation)}) {
+    if (static_cast<int64_t>(values->size()) != channels) {
+      fail(ErrorKind::Usage, "{}: expected {} numbers, one a channel, got {}; say yours with {}",
+           what, channels, values->size(), flag);
+    }
+  }
+  // The floats of an array are what they are.
+  const bool pixels = !data_source(data_name).traits().arrays;
+  for (double m : p.mean) {
+    if (!std::isfinite(m) || (pixels && !(m >= 0 && m <= 1))) {
+      fail(ErrorKind::Usage, "{}: expected pixels in 0..1, got {} (of 0..255: divide by 255)",
+           choice.mean_from, m);
+    }
+  }
+  for (double d : p.deviation) {
+    if (!std::isfinite(d) || !(d > 0) || (pixels && d > 10)) {
+      fail(ErrorKind::Usage, "{}: expected deviations of pixels in 0..1, got {}",
+           choice.deviation_from, d);
+    }
+  }
+  return choice;
+}
+
+std::vector<std::string> read_class_names(const std::string& path, const Network& network) {
+  std::vector<std::string> names;
+  std::set<std::string> seen;
+  for (std::string line : split(read_file(path, "class names"), '\n')) {
+    if (names.empty() && starts_with(line, "\xEF\xBB\xBF")) line.erase(0, 3);
+    names.push_back(std::string(trim(line)));
+  }
+  while (!names.empty() && names.back().empty()) names.pop_back();
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (names[i].empty() || !seen.insert(names[i]).second) {
+      fail(ErrorKind::Data, "--class-names {}: line {} {}; expected one class a line, each once",
+           path, i + 1, names[i].empty() ? "is empty" : "repeats '" + names[i] + "'");
+    }
+  }
+  if (static_cast<int64_t>(names.size()) != network.classes()) {
+    fail(ErrorKind::Data, "--class-names {}: expected {} names, one for each output of {}, got {}",
+         path, network.classes(), network.name, names.size());
+  }
+  return names;
+}
+
+CheckpointWitness make_witness(const Checkpoint& c, const std::string& file) {
+  CheckpointWitness witness{fmt::format("{} images of seeded noise", kWitnessImages),
+                            noise_inputs(c.network, c.preprocessing), Tensor()};
+  witness.outputs = open_torch().run_network(c.network, c.tensors, witness.inputs);
+  for (float v : witness.outputs.as<float>()) {
+    if (!std::isfinite(v)) {
+      fail(ErrorKind::Data,
+           "{}: the network made of it answers {} to noise, expected finite outputs; the weights "
+           "are not a trained network's",
+           file, v);
+    }
+  }
+  return witness;
+}
+
 int run_import(const ImportOptions& options) {
   if (!is_regular_file(options.file)) {
     fail(ErrorKind::Usage, "{}: {}", options.file,
          path_exists(options.file) ? "expected a file, got a folder, a pipe or a device"
                                    : "there is no such file");
+  }
+  if (is_onnx(read_beginning(options.file, kOnnxBeginning, "weight file")))
+    return import_onnx(options);
+  if (options.network.empty()) {
+    fail(ErrorKind::Usage,
+         "--network: expected the network that {} holds the weights of, by name (tailor config "
+         "networks) or as a .json file; only an ONNX model says it itself",
+         options.file);
   }
   const WeightFile file = load_weight_file(options.file);
   Candidate chosen = find_weights(options, file.tensors);

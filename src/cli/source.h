@@ -49,6 +49,8 @@ std::vector<double> noise_image(const MapShape& shape, const Preprocessing& p, i
 
 /// tailor export --format safetensors.
 int export_weights(const ExportOptions& options);
+/// tailor export --format onnx.
+int export_onnx(const ExportOptions& options, GraphSource source, const ExportConfig& config);
 
 /// The run's export section with the flags on top.
 ExportConfig apply_hardware(ExportConfig base, const HardwareOptions& flags);

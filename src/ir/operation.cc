@@ -48,6 +48,12 @@ std::vector<int> Operation::fold_groups(const Graph& /*graph*/, const Node& node
   return std::vector<int>(node.inputs.size() + node.outputs.size(), kWhole);
 }
 
+void Operation::print_onnx(OnnxPrinter& /*printer*/, const Node& node) const {
+  fail(ErrorKind::Unsupported,
+       "{}: an operation {} has no form in ONNX; write one (Operation::print_onnx)", node.name,
+       traits_.name);
+}
+
 FixedType Operation::types(const Graph& graph, Node& node, const TypeRequest& /*request*/) const {
   TAILOR_CHECK(traits_.keeps_type, "{} ({}) has no rule for its types", node.name, traits_.name);
   return *graph.value(node.inputs[0]).type;
@@ -84,6 +90,13 @@ void need_window(const Window& window, const Node& node) {
   need(is_window(window), node,
        fmt::format("kernel, stride and dilation must be 1..{}, pads 0..{}", kMaxMapSide,
                    kMaxMapSide));
+}
+
+OnnxPrinter::Attributes window_attributes(const Window& w) {
+  return {{"kernel_shape", std::vector<int64_t>{w.kernel.height, w.kernel.width}},
+          {"strides", std::vector<int64_t>{w.stride.height, w.stride.width}},
+          {"dilations", std::vector<int64_t>{w.dilation.height, w.dilation.width}},
+          {"pads", std::vector<int64_t>{w.pads.top, w.pads.left, w.pads.bottom, w.pads.right}}};
 }
 
 std::string kernel_text(const Window& window) {

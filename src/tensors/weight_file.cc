@@ -7,6 +7,7 @@
 
 #include "tailor/core/files.h"
 #include "tailor/tensors/npy.h"
+#include "tailor/tensors/onnx.h"
 #include "tailor/tensors/safetensors.h"
 #include "tailor/tensors/torch_file.h"
 #include "tensors/nemo.h"
@@ -72,20 +73,11 @@ std::string text_start(std::string_view bytes) {
   return start;
 }
 
-/// A protocol buffer whose first fields are ONNX's: ir_version (1), then one of producer_name (2),
-/// producer_version, domain, model_version, doc_string, graph (7) and opset_import (8).
-bool is_onnx(std::string_view bytes) {
-  constexpr std::string_view kSecondField = "\x12\x1a\x22\x28\x32\x3a\x42";
-  return bytes.size() > 3 && bytes[0] == 0x08 && bytes[1] > 0 && bytes[1] < 0x40 &&
-         kSecondField.find(bytes[2]) != kSecondField.npos;
-}
-
 /// What is not recognised by its first bytes alone.
 std::optional<KnownFormat> other_format(std::string_view bytes) {
   if (is_onnx(bytes)) {
-    return KnownFormat{0, "", "an ONNX model",
-                       "in Python, write the arrays of onnx.load(FILE).graph.initializer "
-                       "(onnx.numpy_helper.to_array) with safetensors.numpy.save_file"};
+    return KnownFormat{0, "", "an ONNX model, a network and not its weights alone",
+                       "tailor import takes it"};
   }
   const std::string start = text_start(bytes);
   for (const char* page : {"<!doctype html", "<html", "<?xml", "<head"}) {

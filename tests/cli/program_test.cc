@@ -270,7 +270,7 @@ TEST_F(Cli, BashCompletesFlagsNamesKeysAndValues) {
   EXPECT_EQ(completed("tailor export --lay"), "--layout");
   EXPECT_EQ(completed("tailor export --layout ''"), "fused,stock");
   EXPECT_EQ(completed("tailor export --layout = s"), "stock");
-  EXPECT_EQ(completed("tailor export --format ''"), "hls,safetensors");
+  EXPECT_EQ(completed("tailor export --format ''"), "hls,safetensors,onnx");
   EXPECT_EQ(completed("tailor export --backend v"), "vitis,vivado");
   EXPECT_EQ(completed("tailor evaluate --backend ''"), "libtorch,emulator,float64");
   EXPECT_EQ(completed("tailor import --rules cifar_p"), "cifar_pad,cifar_projection");

@@ -4,7 +4,7 @@
 # pictures, archives and packed caches made here and the files of $TAILOR_CORPUS; a finding is
 # written to BUILD/findings/TARGET and ends the run with an error.
 set -euo pipefail
-names="npy, safetensors, torch_file, numpy_pickle, nemo, packed, picture, archive, arrays,"
+names="npy, safetensors, torch_file, numpy_pickle, nemo, onnx, packed, picture, archive, arrays,"
 names+=" chunks, arpa, transcripts, manifest, report_xml, report_text, report_cosim,"
 names+=" report_utilisation, report_hierarchy or report_timing"
 target=${1:?"run.sh: name a target: $names"}
@@ -35,6 +35,7 @@ case $target in
       >"$build/corpus/$target/dle" ;;
   report_*)  # files in the tools' form, written by hand
     cp "$source"/tests/target/hls/reports/* "$build/corpus/$target" ;;
+  onnx) cp "$source"/tests/net/fixtures/*.onnx "$build/corpus/$target" ;;
   safetensors) cp "$source"/tests/tensors/fixtures/*.safetensors "$build/corpus/$target" ;;
   packed | picture)  # a few pictures of our own, and a cache of them
     python3 - "$build/corpus/picture" "$build/corpus/packed" <<'PYTHON'

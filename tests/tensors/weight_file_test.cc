@@ -76,7 +76,7 @@ TEST(WeightFile, RefusesKnownFormatsWithAdvice) {
   for (const char* page : {"<!DOCTYPE html><html>", "\xEF\xBB\xBF\n <HTML lang=en>", "<?xml ?>"})
     refused(page, {"m.x is a web page, saved in the place of the file", "download link"});
   // ir_version 8 and producer "pytorch"; ir_version 10 and the graph.
-  refused("\x08\x08\x12\x07pytorch", {"m.x is an ONNX model", "graph.initializer"});
+  refused("\x08\x08\x12\x07pytorch", {"m.x is an ONNX model", "tailor import takes it"});
   refused(raw("\x08\x0a\x3a\x80\x01 and more"), {"m.x is an ONNX model"});
   refused(testing::pickle("}(U\x0b"
                           "batch_labelU\x03"

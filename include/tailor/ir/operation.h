@@ -23,6 +23,7 @@ struct Graph;
 struct Node;
 struct Value;
 class Operation;
+class OnnxPrinter;
 
 /// An operation with its attributes: a value. `A` is the struct of one operation's attributes, and
 /// A::operation() its rules; so the type is the tag.
@@ -201,6 +202,8 @@ class Operation {
   /// more bits than there are.
   virtual FixedType types(const Graph& graph, Node& node, const TypeRequest& request) const;
   virtual StageLoop loop(const Graph& graph, const Node& node) const = 0;
+  /// Writes a node as nodes of ONNX (tailor/ir/onnx.h). Throws Unsupported where there are none.
+  virtual void print_onnx(OnnxPrinter& printer, const Node& node) const;
   /// A number for each input, then for each output: those of one number are folded alike; kWhole
   /// are not.
   static constexpr int kWhole = -1;

@@ -83,6 +83,29 @@ class Conv2dRules : public OperationOf<ops::Conv2d> {
     return loop;
   }
 
+  /// conv, or in a design conv + skips with a ReLU in front of the skips or behind them.
+  void print_onnx(OnnxPrinter& printer, const Node& node) const override {
+    const auto& a = node.as<ops::Conv2d>();
+    const std::string &x = printer.input(node), &name = node.name;
+    std::vector<std::string> inputs = {x, printer.tensor(node, "weight", node.hardware.weight)};
+    if (printer.graph().has_tensor(node, "bias"))
+      inputs.push_back(printer.tensor(node, "bias", node.hardware.bias));
+    OnnxPrinter::Attributes attributes = window_attributes(a.window);
+    attributes.emplace("group", a.groups);
+    std::string at = printer.add("Conv", name, inputs, attributes);
+    auto relu = [&] { at = printer.add("Relu", name + "/relu", {at}); };
+    if (a.relu && a.skips_after_activation) relu();
+    int64_t added = 0;
+    auto skip = [&](const std::string& value) {
+      at = printer.add("Add", fmt::format("{}/skip{}", name, added++), {at, value});
+    };
+    for (size_t i = 0; i < a.window_skips.size(); ++i) skip(x);
+    for (size_t i = 1; i < node.inputs.size(); ++i) skip(printer.input(node, i));
+    if (a.relu && !a.skips_after_activation) relu();
+    printer.answer(node, at);
+    if (node.outputs.size() > 1) printer.forward(node, x);
+  }
+
   /// Depthwise, a token is made of the tokens of its own channels; otherwise of whole frames.
   std::vector<int> fold_groups(const Graph& graph, const Node& node) const override {
     const auto& a = node.as<ops::Conv2d>();

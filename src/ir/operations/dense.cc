@@ -9,6 +9,22 @@ Traits dense_traits() {
   return t;
 }
 
+/// [out, pixels with all their channels] → [out, channels of all pixels], ONNX's order.
+Tensor by_channel(const Tensor& weight, const MapShape& map) {
+  const std::vector<double> from = weight.to_doubles();
+  std::vector<double> to(from.size());
+  const int64_t pixels = map.pixels();
+  for (int64_t o = 0; o < weight.shape()[0]; ++o) {
+    for (int64_t p = 0; p < pixels; ++p) {
+      for (int64_t c = 0; c < map.channels; ++c) {
+        to[static_cast<size_t>((o * map.channels + c) * pixels + p)] =
+            from[static_cast<size_t>((o * pixels + p) * map.channels + c)];
+      }
+    }
+  }
+  return Tensor::from(weight.shape(), to);
+}
+
 class DenseRules : public OperationOf<ops::Dense> {
  public:
   DenseRules() : OperationOf(dense_traits()) {}
@@ -33,6 +49,17 @@ class DenseRules : public OperationOf<ops::Dense> {
     loop.register_elements = loop.n_in;
     loop.n_out = graph.value(node.outputs[0]).shape.channels;
     return loop;
+  }
+  void print_onnx(OnnxPrinter& printer, const Node& node) const override {
+    const Graph& graph = printer.graph();
+    const std::string flat =
+        printer.add("Flatten", node.name + "/flat", {printer.input(node)}, {{"axis", int64_t{1}}});
+    const std::string weight = printer.weights(
+        node, "weight", by_channel(graph.tensor(node, "weight"), input_shape(graph, node)),
+        node.hardware.weight);
+    const std::string bias = printer.tensor(node, "bias", node.hardware.bias);
+    printer.answer(node,
+                   printer.add("Gemm", node.name, {flat, weight, bias}, {{"transB", int64_t{1}}}));
   }
 };
 

@@ -1,4 +1,6 @@
 // Zeros around a map, and the pad shortcut of option A.
+#include <limits>
+
 #include "ir/operations/rules.h"
 
 namespace tailor::ir {
@@ -30,6 +32,11 @@ class ZeroPadRules : public OperationOf<ops::ZeroPad> {
   std::vector<int> fold_groups(const Graph& /*graph*/, const Node& node) const override {
     return folded_alike(node);
   }
+  void print_onnx(OnnxPrinter& printer, const Node& node) const override {
+    const auto& a = node.as<ops::ZeroPad>();
+    const double with = a.lowest ? std::numeric_limits<float>::lowest() : 0;
+    printer.answer(node, printer.padded(node, printer.input(node), a.pads, with));
+  }
 
  protected:
   void fields(ops::ZeroPad& a, AttributeVisitor& visitor) const override {
@@ -58,6 +65,25 @@ class ShortcutPadRules : public OperationOf<ops::ShortcutPad> {
     StageLoop loop = pixel_loop(input_shape(graph, node));
     loop.emits = {{0, 0}, node.as<ops::ShortcutPad>().stride, {out.height, out.width}};
     return loop;
+  }
+  /// Every stride-th pixel of a map as a slice, and channels of zeros around it.
+  void print_onnx(OnnxPrinter& printer, const Node& node) const override {
+    const auto& a = node.as<ops::ShortcutPad>();
+    const MapShape &in = input_shape(printer.graph(), node),
+                   &out = printer.graph().value(node.outputs[0]).shape;
+    std::string at = printer.input(node);
+    if (a.stride.size() != 1) {
+      const std::string& name = node.name;
+      at = printer.add("Slice", name + "/slice",
+                       {at, printer.integers(name + ".starts", {0, 0}),
+                        printer.integers(name + ".ends", {in.height, in.width}),
+                        printer.integers(name + ".axes", {2, 3}),
+                        printer.integers(name + ".steps", {a.stride.height, a.stride.width})});
+    }
+    const int64_t behind = out.channels - in.channels - a.channel_offset;
+    const std::string pads =
+        printer.integers(node.name + ".pads", {0, a.channel_offset, 0, 0, 0, behind, 0, 0});
+    printer.answer(node, printer.add("Pad", node.name, {at, pads}));
   }
 
  protected:

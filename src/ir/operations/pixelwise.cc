@@ -55,6 +55,9 @@ class PixelwiseRules : public OperationOf<A> {
 class ReluRules : public PixelwiseRules<ops::Relu> {
  public:
   ReluRules() : PixelwiseRules(relu_traits()) {}
+  void print_onnx(OnnxPrinter& printer, const Node& node) const override {
+    printer.answer(node, printer.add("Relu", node.name, {printer.input(node)}));
+  }
 };
 
 class AddRules : public PixelwiseRules<ops::Add> {
@@ -86,6 +89,14 @@ class AddRules : public PixelwiseRules<ops::Add> {
     node.hardware.accumulator = exact_accumulator(sum, node, request.model);
     return request.model;
   }
+  void print_onnx(OnnxPrinter& printer, const Node& node) const override {
+    std::string sum = printer.input(node);
+    for (size_t i = 1; i < node.inputs.size(); ++i) {
+      const std::string name = i == 1 ? node.name : fmt::format("{}/{}", node.name, i);
+      sum = printer.add("Add", name, {sum, printer.input(node, i)});
+    }
+    printer.answer(node, sum);
+  }
 };
 
 class CloneRules : public PixelwiseRules<ops::Clone> {
@@ -95,6 +106,9 @@ class CloneRules : public PixelwiseRules<ops::Clone> {
     StageLoop loop = PixelwiseRules::loop(graph, node);
     loop.forks = true;
     return loop;
+  }
+  void print_onnx(OnnxPrinter& printer, const Node& node) const override {
+    for (size_t i = 0; i < node.outputs.size(); ++i) printer.answer(node, printer.input(node), i);
   }
 };
 
@@ -117,6 +131,12 @@ class BatchNormRules : public PixelwiseRules<ops::BatchNorm> {
   }
   StageLoop loop(const Graph& /*graph*/, const Node& node) const override {
     fail(ErrorKind::Internal, "{} is a batch norm, which a design never has", node.name);
+  }
+  void print_onnx(OnnxPrinter& printer, const Node& node) const override {
+    std::vector<std::string> inputs = {printer.input(node)};
+    for (const char* part : parts()) inputs.push_back(printer.tensor(node, part, std::nullopt));
+    printer.answer(node, printer.add("BatchNormalization", node.name, inputs,
+                                     {{"epsilon", node.as<ops::BatchNorm>().epsilon}}));
   }
 
  protected:

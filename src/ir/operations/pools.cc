@@ -51,6 +51,10 @@ class MaxPool2dRules : public OperationOf<ops::MaxPool2d> {
     loop.register_elements = waiting_tokens(window);
     return loop;
   }
+  void print_onnx(OnnxPrinter& printer, const Node& node) const override {
+    printer.answer(node, printer.add("MaxPool", node.name, {printer.input(node)},
+                                     window_attributes(node.as<ops::MaxPool2d>().window)));
+  }
 
  protected:
   void fields(ops::MaxPool2d& a, AttributeVisitor& visitor) const override {
@@ -92,6 +96,15 @@ class GlobalAvgPoolRules : public OperationOf<ops::GlobalAvgPool> {
     loop.n_in = 1;
     loop.n_out = in.channels;
     return loop;
+  }
+  void print_onnx(OnnxPrinter& printer, const Node& node) const override {
+    const bool rounded = node.hardware.reciprocal && node.hardware.reciprocal->width > 1;
+    if (rounded) {
+      printer.warn(fmt::format(
+          "{}: the model's mean is exact, and the design's is of a reciprocal of {} bits",
+          node.name, node.hardware.reciprocal->width));
+    }
+    printer.answer(node, printer.add("GlobalAveragePool", node.name, {printer.input(node)}));
   }
 
  private:

@@ -44,6 +44,9 @@ class InputRules : public OperationOf<ops::Input> {
     loop.reads = {};
     return loop;
   }
+  void print_onnx(OnnxPrinter& printer, const Node& node) const override {
+    printer.answer(node, "input");
+  }
   std::vector<int> fold_groups(const Graph& /*graph*/, const Node& node) const override {
     return folded_alike(node);
   }
@@ -60,6 +63,7 @@ class OutputRules : public OperationOf<ops::Output> {
     loop.emits = {};
     return loop;
   }
+  void print_onnx(OnnxPrinter& /*printer*/, const Node& /*node*/) const override {}
   std::vector<int> fold_groups(const Graph& /*graph*/, const Node& node) const override {
     return folded_alike(node);
   }

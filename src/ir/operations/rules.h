@@ -2,6 +2,7 @@
 #pragma once
 
 #include "tailor/ir/graph.h"
+#include "tailor/ir/onnx.h"
 
 namespace tailor::ir {
 
@@ -19,6 +20,8 @@ inline std::vector<int> folded_alike(const Node& node) {
 void need_window(const Window& window, const Node& node);
 MapShape window_map(const Window& window, const MapShape& x, int64_t channels, const Node& node);
 /// "3", or "1x33" where it is no square.
+/// As ONNX has them: kernel_shape, strides, dilations, pads.
+OnnxPrinter::Attributes window_attributes(const Window& window);
 std::string kernel_text(const Window& window);
 /// Elements of the longest array of tokens that a window waits for (window.h of the C++ library).
 int64_t waiting_tokens(const Window& window);

@@ -8,36 +8,35 @@
 namespace tailor::target {
 namespace {
 
-using Names = std::initializer_list<std::string_view>;
+using Names = std::initializer_list<const char*>;
 /// What the releases call the cycles between two calls.
-constexpr std::string_view kThroughput = "DataflowPipelineThroughput";
-constexpr std::string_view kInitiation = "PipelineInitiationInterval";
+constexpr const char* kThroughput = "DataflowPipelineThroughput";
+constexpr const char* kInitiation = "PipelineInitiationInterval";
 
 class XmlReport {
  public:
-  explicit XmlReport(const std::string& where) : where_(where) {}
+  XmlReport(const XmlFile& file, const std::string& where) : file_(file), where_(where) {}
 
-  static std::string text(const XmlElement* parent, std::string_view name) {
-    const XmlElement* e = parent ? parent->find(name) : nullptr;
-    return e ? e->text : "";
+  static std::string text(const pugi::xml_node& parent, const char* name) {
+    return parent.child(name).text().get();
   }
   /// The first of these elements that is there.
-  std::optional<double> figure(const XmlElement* parent, Names names) const {
-    if (!parent) return {};
-    for (std::string_view name : names) {
-      const XmlElement* e = parent->find(name);
+  std::optional<double> figure(const pugi::xml_node& parent, Names names) const {
+    for (const char* name : names) {
+      const pugi::xml_node e = parent.child(name);
       if (!e) continue;
+      const std::string found = e.text().get();
       bool valid = false;
-      const std::optional<double> value = tool_figure(e->text, valid);
+      const std::optional<double> value = tool_figure(found, valid);
       if (!valid) {
         fail(ErrorKind::Data, "{}: line {}: {}: expected a number of 0 or more, got {}", where_,
-             e->line, name, quoted_excerpt(e->text));
+             file_.line(e), name, quoted_excerpt(found));
       }
       if (value) return value;
     }
     return {};
   }
-  Resources resources(const XmlElement* e) const {
+  Resources resources(const pugi::xml_node& e) const {
     Resources r;
     r.lut = figure(e, {"LUT"});
     r.ff = figure(e, {"FF"});
@@ -46,25 +45,26 @@ class XmlReport {
     r.uram = figure(e, {"URAM"});
     return r;
   }
-  SynthesisedModule module(const XmlElement& e, std::string name) const {
+  SynthesisedModule module(const pugi::xml_node& e, std::string name) const {
     SynthesisedModule m;
     m.name = std::move(name);
-    if (const XmlElement* performance = e.find("PerformanceEstimates")) {
-      const XmlElement* summary = performance->find("SummaryOfOverallLatency");
+    if (const pugi::xml_node performance = e.child("PerformanceEstimates")) {
+      const pugi::xml_node summary = performance.child("SummaryOfOverallLatency");
       m.latency_min = figure(summary, {"Best-caseLatency"});
       m.latency_max = figure(summary, {"Worst-caseLatency"});
       m.interval_min = figure(summary, {"Interval-min", kThroughput, kInitiation});
       m.interval_max = figure(summary, {"Interval-max", kThroughput, kInitiation});
     }
-    if (const XmlElement* area = e.find("AreaEstimates")) {
+    if (const pugi::xml_node area = e.child("AreaEstimates")) {
       // Vitis HLS leaves out the inner element in its list of modules.
-      const XmlElement* inner = area->find("Resources");
+      const pugi::xml_node inner = area.child("Resources");
       m.resources = resources(inner ? inner : area);
     }
     return m;
   }
 
  private:
+  const XmlFile& file_;
   const std::string& where_;
 };
 
@@ -193,32 +193,29 @@ class TextReport {
 }  // namespace
 
 SynthesisReport read_synthesis_xml(std::string_view text, const std::string& where) {
-  const XmlElement root = parse_xml(text, where);
-  const XmlReport xml(where);
-  const XmlElement* user = root.find("UserAssignments");
-  const XmlElement* performance = root.find("PerformanceEstimates");
-  if (root.name != "profile" || !user || !performance) {
+  const XmlFile file(text, where);
+  const XmlReport xml(file, where);
+  const pugi::xml_node root = file.root();
+  const pugi::xml_node user = root.child("UserAssignments");
+  const pugi::xml_node performance = root.child("PerformanceEstimates");
+  if (std::string_view(root.name()) != "profile" || !user || !performance) {
     fail(ErrorKind::Data,
          "{}: line {}: expected <profile> with <UserAssignments> and <PerformanceEstimates>, got "
-         "<{}>",
-         where, root.line, quoted_excerpt(root.name));
+         "{}",
+         where, file.line(root), quoted_excerpt(root.name()));
   }
   SynthesisReport report;
-  report.version = XmlReport::text(root.find("ReportVersion"), "Version");
+  report.version = XmlReport::text(root.child("ReportVersion"), "Version");
   report.part = XmlReport::text(user, "Part");
   report.clock_ns = xml.figure(user, {"TargetClockPeriod"});
   report.estimated_ns =
-      xml.figure(performance->find("SummaryOfTimingAnalysis"), {"EstimatedClockPeriod"});
+      xml.figure(performance.child("SummaryOfTimingAnalysis"), {"EstimatedClockPeriod"});
   report.top = xml.module(root, XmlReport::text(user, "TopModelName"));
   if (report.top.name.empty())
-    fail(ErrorKind::Data, "{}: line {}: expected <TopModelName>, got none", where, user->line);
-  if (const XmlElement* area = root.find("AreaEstimates"))
-    report.available = xml.resources(area->find("AvailableResources"));
-  if (const XmlElement* modules = root.find("ModuleInformation")) {
-    for (const XmlElement& e : modules->children) {
-      if (e.name == "Module") report.modules.push_back(xml.module(e, XmlReport::text(&e, "Name")));
-    }
-  }
+    fail(ErrorKind::Data, "{}: line {}: expected <TopModelName>, got none", where, file.line(user));
+  report.available = xml.resources(root.child("AreaEstimates").child("AvailableResources"));
+  for (const pugi::xml_node& e : root.child("ModuleInformation").children("Module"))
+    report.modules.push_back(xml.module(e, XmlReport::text(e, "Name")));
   return report;
 }
 

@@ -1,22 +1,26 @@
-// Enough of XML for the reports of a tool: elements and their text. Attributes are skipped; no
-// entity but the five of XML (characters by number are '?'), no DTD.
+// An XML report of a tool, read by pugixml, and the line of each of its elements.
 #pragma once
 
+#include <pugixml.hpp>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace tailor::target {
 
-struct XmlElement {
-  std::string name, text;  // text without blanks at its ends
-  int line = 1;
-  std::vector<XmlElement> children;
-  /// The first child of that name, or none.
-  const XmlElement* find(std::string_view name) const;
-};
+/// `text` and `where` are kept by reference.
+class XmlFile {
+ public:
+  /// Throws Data with `where` and the line.
+  XmlFile(std::string_view text, const std::string& where);
+  pugi::xml_node root() const { return document_.document_element(); }
+  /// Of an element's name, from 1.
+  int line(const pugi::xml_node& element) const;
 
-/// The root. Throws Data with `where` and the line.
-XmlElement parse_xml(std::string_view text, const std::string& where);
+ private:
+  int line_at(ptrdiff_t offset) const;
+
+  std::string_view text_;
+  pugi::xml_document document_;
+};
 
 }  // namespace tailor::target

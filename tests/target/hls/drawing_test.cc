@@ -40,7 +40,7 @@ std::vector<Rect> rects_of(const std::string& svg) {
 void expect_sound(const Design& design) {
   const std::string svg = draw_dataflow(design);
   EXPECT_EQ(svg, draw_dataflow(design));
-  EXPECT_EQ(parse_xml(svg, "svg").name, "svg");
+  EXPECT_STREQ(XmlFile(svg, "svg").root().name(), "svg");
   size_t boxes = 0, fifos = 0;
   const Graph& graph = design.graph();
   for (const Node& node : graph.nodes) {

@@ -48,10 +48,10 @@ TEST(Reports, SynthesisAsXml) {
 TEST(Reports, XmlWithAttributesVerbatimTextAndNumberedCharacters) {
   const SynthesisReport r = read_synthesis_xml(
       changed("csynth.xml", "<Version>2023.2</Version>",
-              "<Extra a=\"1>2\" b='x'/><Version><![CDATA[a<b]]> &#169;</Version>"),
+              "<Extra a=\"1>2\" b='x'>&#169; &nbsp;</Extra><Version><![CDATA[a<b]]></Version>"),
       "r");
-  EXPECT_EQ(r.version, "a<b ?");
-  testing::expect_error(ErrorKind::Data, {"line 4: expected the end of verbatim text"},
+  EXPECT_EQ(r.version, "a<b");
+  testing::expect_error(ErrorKind::Data, {"line 4: expected XML", "CDATA"},
                         [] { read_synthesis_xml("<a>\n\n\n<![CDATA[x</a>", "r"); });
 }
 
@@ -117,17 +117,19 @@ TEST(Reports, ADamagedOneIsAnErrorThatSaysWhatAndWhere) {
     testing::expect_error(ErrorKind::Data, words, [&] { read(text, "x/r.rpt"); });
   };
   const std::string xml = sample("csynth.xml");
-  refused(read_synthesis_xml, "", {"x/r.rpt: line 1: expected an element"});
-  refused(read_synthesis_xml, "<a><b></a>", {"x/r.rpt: line 1: expected </b>, got </a>"});
-  refused(read_synthesis_xml, xml.substr(0, xml.size() / 2), {"x/r.rpt: line", "end of the file"});
+  refused(read_synthesis_xml, "", {"x/r.rpt: line 1: expected XML, got the end"});
+  refused(read_synthesis_xml, "<a><b></a>",
+          {"x/r.rpt: line 1: expected XML, got 'a>'", "mismatch"});
+  refused(read_synthesis_xml, xml.substr(0, xml.size() / 2), {"x/r.rpt: line", "expected XML"});
   refused(read_synthesis_xml, "<profile/>", {"line 1: expected <profile> with <UserAssignments>"});
   refused(read_synthesis_xml, changed("csynth.xml", "<DSP>31<", "<DSP>many<"),
           {"x/r.rpt: line 35: DSP: expected a number of 0 or more, got 'many'"});
   refused(read_synthesis_xml, changed("csynth.xml", "<DSP>31<", "<DSP>-1<"), {"line 35"});
-  refused(read_synthesis_xml, changed("csynth.xml", "&amp;", "&nbsp;"), {"line 51: expected &lt;"});
   std::string deep;
   for (int i = 0; i < 100000; ++i) deep += "<a>";
-  refused(read_synthesis_xml, deep, {"at most 64 deep"});
+  refused(read_synthesis_xml, deep, {"line 1: expected XML"});
+  for (int i = 0; i < 100000; ++i) deep += "</a>";
+  refused(read_synthesis_xml, deep, {"line 1: expected <profile>", "got 'a'"});
   refused(read_synthesis_text, "", {"expected a title"});
   refused(read_synthesis_text,
           changed("csynth.rpt", "|Total                |        7|", "|Total |"),

@@ -1,0 +1,60 @@
+// A model in ONNX, from import to a checked project, and back out; in floats and with types.
+#include "tailor/ir/onnx.h"
+#include "cli/torch/train_cli.h"
+
+namespace tailor::test {
+namespace {
+
+TEST_F(TrainCli, AModelInOnnxBecomesANetworkAndAProjectAndGoesBack) {
+  const Network network = make_network(network_by_name("resnet8").config, {3, 32, 32}, 10);
+  const TensorMap tensors = testing::random_tensors(network, 9);
+  OnnxModel model = onnx_of(lower(network, tensors, "x").graph()).model;
+  write_file(file("theirs.onnx"), print_onnx(model));
+
+  ProcessResult r = run({"import", "theirs.onnx", "--output", "in", "--set", "data.name=synthetic",
+                         "--mean", "0.5,0.5,0.5", "--std", "0.3,0.25,0.2"});
+  ASSERT_EQ(r.status, 0) << r.output;
+  testing::expect_words(r.output, {"in/model.ckpt: resnet8 from theirs.onnx (ONNX by tailor)",
+                                   "3 skips", "deviation 0.3,0.25,0.2\n", "data: synthetic"});
+  const Checkpoint c = load_checkpoint(file("in/model.ckpt"));
+  EXPECT_EQ(c.tensors, tensors);
+  EXPECT_EQ(write_network(c.network), write_network(network));
+  EXPECT_EQ(c.assumptions, std::vector<std::string>{});
+
+  ASSERT_EQ(run({"export", "--checkpoint", "in", "--format", "onnx", "--precision", "7,3",
+                 "--rounding", "rnd_conv", "--output", "typed.onnx"})
+                .status,
+            0);
+  r = run({"import", "typed.onnx", "--output", "typed", "--set", "data.name=synthetic"});
+  ASSERT_EQ(r.status, 0) << r.output;
+  testing::expect_words(r.output, {"description: typed/typed.json", "types: 7,3", "no batch norm"});
+  ASSERT_EQ(run({"export", "--checkpoint", "typed", "--output", "p", "--vectors", "2"}).status, 0);
+  r = run({"check", "p"});
+  EXPECT_EQ(r.status, 0) << r.output;
+  ASSERT_EQ(run({"export", "--checkpoint", "in", "--output", "q", "--vectors", "2", "--precision",
+                 "7,3", "--rounding", "rnd_conv"})
+                .status,
+            0);
+  EXPECT_EQ(read_file(file("p/tb_data/expected.dat")), read_file(file("q/tb_data/expected.dat")));
+
+  expect_failure(2, {"--network: theirs.onnx is an ONNX model", "leave it out"},
+                 {"import", "theirs.onnx", "--network", "resnet8"});
+  expect_failure(2, {"--output typed.onnx: it exists already", "--force"},
+                 {"export", "--checkpoint", "in", "--format", "onnx", "--output", "typed.onnx"});
+  expect_failure(2, {"go with --precision"},
+                 {"export", "--checkpoint", "in", "--format", "onnx", "--rounding", "trn",
+                  "--output", "x.onnx"});
+  expect_failure(5, {"its type", "wraps", "--overflow"},
+                 {"export", "--checkpoint", "in", "--format", "onnx", "--precision", "8,3",
+                  "--overflow", "wrap", "--output", "x.onnx"});
+  model.nodes.back().op_type = "LSTM";
+  write_file(file("other.onnx"), print_onnx(model));
+  expect_failure(5, {"other.onnx: node 'fc' (LSTM): an operator that no layer"},
+                 {"import", "other.onnx", "--output", "x"});
+  expect_failure(2, {"--network: expected the network that", "only an ONNX model says it itself"},
+                 {"import", "typed/typed.json", "--output", "x"});
+  EXPECT_FALSE(path_exists(file("x")) || path_exists(file("x.onnx")));
+}
+
+}  // namespace
+}  // namespace tailor::test
