@@ -105,6 +105,9 @@ void add_card(CLI::App& app, HardwareOptions& h) {
                  "Multiplications per multiplier for every layer, nearest valid (default: balanced "
                  "per layer)")
       ->type_name("N");
+  app.add_flag("--dsp-packing", h.dsp_packing,
+               "Two products of up to 8 bits share a DSP (default: below 10 bits they are built "
+               "of LUTs)");
   app.add_option("--backend", h.backend, "vitis (default) or vivado")->type_name("TOOL");
 }
 

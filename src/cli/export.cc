@@ -36,7 +36,9 @@ std::string layer_table(const Graph& design, const RecordVisitor::Named<int64_t>
     const bool products = node.hardware.multipliers > 0;
     table.add({node.name, to_string(node.op), to_string(design.value(node.outputs[0]).shape),
                products ? with_commas(node.hardware.reuse_factor) : "",
-               products ? with_commas(node.hardware.multipliers) : "",
+               products ? with_commas(node.hardware.multipliers) +
+                              (node.hardware.packed ? " (packed)" : "")
+                        : "",
                with_commas(count_of(overflows, node.name)), skips_text(node)});
   }
   return table.text();
@@ -96,6 +98,16 @@ std::string memories_text(const Cost& c) {
                      with_commas(c.uram));
 }
 
+/// Which multipliers are no DSP of their own.
+std::string dsps_text(const Cost& c) {
+  std::string text;
+  if (c.packed_multipliers > 0)
+    text += fmt::format(", {} multipliers packed in pairs", with_commas(c.packed_multipliers));
+  if (c.lut_multipliers > 0)
+    text += fmt::format(", {} multipliers of LUTs", with_commas(c.lut_multipliers));
+  return text;
+}
+
 std::string costs_text(const Manifest& m, const MapShape& input) {
   const Cost& c = m.cost.cost;
   const std::string noun = input_noun(input);
@@ -107,10 +119,7 @@ std::string costs_text(const Manifest& m, const MapShape& input) {
       with_commas(c.multipliers),
       factor.is_int() ? fmt::format("reuse factor {}", factor.as_int())
                       : "reuse factors balanced within 70 % of the DSPs",
-      with_commas(c.dsp), with_commas(m.cost.dsp_available), 100.0 * c.dsp_share,
-      c.lut_multipliers > 0
-          ? fmt::format(", {} multipliers of LUTs", with_commas(c.lut_multipliers))
-          : "",
+      with_commas(c.dsp), with_commas(m.cost.dsp_available), 100.0 * c.dsp_share, dsps_text(c),
       with_commas(c.weights), with_commas(c.fifo_bits), memories_text(c), noun,
       with_commas(c.interval_cycles), with_commas(c.latency_cycles), image ? "pixel" : "frame",
       m.cost.images_per_s_model, image ? 0 : 1, noun, m.clock_ns);

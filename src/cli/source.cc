@@ -247,6 +247,7 @@ ExportConfig apply_hardware(ExportConfig c, const HardwareOptions& flags) {
   if (flags.layout) choose("--layout", *flags.layout, c.layout);
   if (flags.clock_ns) c.clock_ns = *flags.clock_ns;
   if (flags.reuse_factor) c.reuse_factor = *flags.reuse_factor;
+  if (flags.dsp_packing) c.dsp_packing = true;
   if (flags.vectors) c.vectors = *flags.vectors;
   if (flags.frames) c.frames = *flags.frames;
   if (flags.token_bits) c.token_bits = *flags.token_bits;

@@ -80,7 +80,7 @@ const FixedType& Precision::activation(const std::string& stage) const {
 }
 
 Plan plan(const Lowered& lowered, Layout layout, const Precision& precision, double input_magnitude,
-          int64_t token_bits) {
+          int64_t token_bits, bool dsp_packing) {
   Plan result;
   result.layout_ = layout;
   result.precision_ = precision;
@@ -108,6 +108,8 @@ Plan plan(const Lowered& lowered, Layout layout, const Precision& precision, dou
   infer_types(graph, precision, input_magnitude);
   fold_channels(graph, token_bits);
   verify(graph, "fold_channels");
+  result.packs_ = dsp_packing;
+  if (dsp_packing) result.unpacked_ = pack_products(graph);
   // Folded weights are float64, and stay so in the file: whoever quantises them must get the same
   // integers.
   for (auto& [name, tensor] : graph.tensors) {
@@ -139,6 +141,7 @@ Design realise(const Plan& plan, const Sizing& sizing, const Device& device) {
     NodeHardware& h = graph.node(p.node).hardware;
     h.reuse_factor = stage.reuse_factor;
     h.multipliers = stage.multipliers;
+    h.packed = p.packs(stage.reuse_factor);
     h.cycles_per_output = stage.cycles_per_output;
     h.pipeline_cycles = kPipelineCycles;
     if (p.line_buffer) h.line_storage = line_storage(p.line(stage.reuse_factor).memory, device);
@@ -147,13 +150,14 @@ Design realise(const Plan& plan, const Sizing& sizing, const Device& device) {
                graph.node(p.node).name, *sizing.wanted, p.n_in, p.n_out, stage.reuse_factor);
     }
   }
-  graph.provenance.set(
-      "design",
+  Json options =
       Json::object({{"layout", to_string(plan.layout())},
                     {"type", to_string(plan.precision().type)},
                     {"input_magnitude", plan.input_magnitude()},
                     {"card", device.name},
-                    {"reuse_factor", sizing.wanted ? Json(*sizing.wanted) : Json("balanced")}}));
+                    {"reuse_factor", sizing.wanted ? Json(*sizing.wanted) : Json("balanced")}});
+  if (plan.packs()) options.set("dsp_packing", true);
+  graph.provenance.set("design", std::move(options));
   const StreamResult run = size_fifos(graph, device);
   design.sizing_.fifo_depths = fifo_depths(graph);
   design.sizing_.latency_cycles = run.latency_cycles;

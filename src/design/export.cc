@@ -102,9 +102,9 @@ int64_t total(const Counts& counts) {
 Plan plan_export(const Lowered& lowered, const ExportConfig& config, double input_magnitude) {
   if (!config.trained) {
     return plan(lowered, config.layout, config.type("--precision"), input_magnitude,
-                config.token_bits);
+                config.token_bits, config.dsp_packing);
   }
-  Plan result = plan_trained(lowered, *config.trained, config.token_bits);
+  Plan result = plan_trained(lowered, *config.trained, config.token_bits, config.dsp_packing);
   if (config.trained->is_trained)
     verify_trained(result, lowered.graph().witness, lowered.graph().name);
   return result;

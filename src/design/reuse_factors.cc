@@ -7,6 +7,7 @@
 #include "tailor/core/error.h"
 #include "tailor/design/passes.h"
 #include "tailor/ir/line_buffer.h"
+#include "tailor/ir/packing.h"
 
 namespace tailor::design {
 namespace {
@@ -28,7 +29,7 @@ std::vector<int64_t> balanced_factors(const Plan& plan, int64_t dsp) {
     for (const ProductStage& p : products) {
       const int64_t factor = p.factor_within(target);
       if (factor == 0) return INT64_MAX;
-      sum += p.multipliers(factor) * std::max<int64_t>(1, p.dsp);
+      sum += p.dsps(factor) + p.lut_multipliers(factor);
     }
     return sum;
   };
@@ -86,6 +87,10 @@ std::vector<ProductStage> product_stages(const Graph& graph) {
         stage.lines.push_back({memory, line_parallelism(graph, node, factor)});
       }
     }
+    if (node.hardware.packed) {
+      for (int64_t factor : stage.factors)
+        stage.wide.push_back(wide_multipliers(graph, node, factor));
+    }
     stages.push_back(std::move(stage));
   }
   return stages;
@@ -103,9 +108,25 @@ int64_t ProductStage::factor_within(int64_t target) const {
 
 int64_t ProductStage::nearest_factor(int64_t wanted) const { return nearest_of(factors, wanted); }
 
-const ProductStage::Line& ProductStage::line(int64_t factor) const {
+size_t ProductStage::place(int64_t factor) const {
   const auto at = std::lower_bound(factors.begin(), factors.end(), factor);
-  return lines.at(static_cast<size_t>(at - factors.begin()));
+  return static_cast<size_t>(at - factors.begin());
+}
+
+const ProductStage::Line& ProductStage::line(int64_t factor) const {
+  return lines.at(place(factor));
+}
+
+bool ProductStage::packs(int64_t factor) const {
+  return !wide.empty() && wide.at(place(factor)) < multipliers(factor);
+}
+
+int64_t ProductStage::dsps(int64_t factor) const {
+  return packs(factor) ? wide.at(place(factor)) : multipliers(factor) * dsp;
+}
+
+int64_t ProductStage::lut_multipliers(int64_t factor) const {
+  return dsp == 0 && !packs(factor) ? multipliers(factor) : 0;
 }
 
 int64_t ProductStage::longest_unrolled(int64_t factor) const {

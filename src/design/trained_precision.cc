@@ -71,9 +71,10 @@ std::string TrainedPrecision::text() const {
   return text;
 }
 
-Plan plan_trained(const Lowered& lowered, const TrainedPrecision& trained, int64_t token_bits) {
+Plan plan_trained(const Lowered& lowered, const TrainedPrecision& trained, int64_t token_bits,
+                  bool dsp_packing) {
   return plan(lowered, trained.layout, trained.precision(lowered.graph().name),
-              trained.input_magnitude, token_bits);
+              trained.input_magnitude, token_bits, dsp_packing);
 }
 
 void verify_trained(const Plan& plan, const std::optional<Witness>& witness,

@@ -173,6 +173,7 @@ Json write_hardware(const NodeHardware& h) {
   set_type(json, "reciprocal", h.reciprocal);
   json.set("reuse_factor", h.reuse_factor);
   json.set("multipliers", h.multipliers);
+  if (h.packed) json.set("packed", true);
   json.set("cycles_per_step", h.cycles_per_step);
   json.set("cycles_per_output", h.cycles_per_output);
   if (h.pipeline_cycles != 0) json.set("pipeline_cycles", h.pipeline_cycles);
@@ -188,6 +189,7 @@ NodeHardware read_hardware(const Json& json) {
   h.reciprocal = get_type(json, "reciprocal");
   h.reuse_factor = json.at("reuse_factor").as_int();
   h.multipliers = json.at("multipliers").as_int();
+  if (const Json* packed = json.find("packed")) h.packed = packed->as_bool();
   h.cycles_per_step = json.at("cycles_per_step").as_int();
   h.cycles_per_output = json.at("cycles_per_output").as_int();
   if (const Json* cycles = json.find("pipeline_cycles")) h.pipeline_cycles = cycles->as_int();

@@ -9,6 +9,7 @@
 #include "tailor/design/passes.h"
 #include "tailor/ir/identifier.h"
 #include "tailor/ir/line_buffer.h"
+#include "tailor/ir/packing.h"
 #include "target/hls/project.h"
 
 namespace tailor::target {
@@ -90,7 +91,10 @@ std::vector<Manifest::Layer> layers_of(const Design& sized) {
     if (node.hardware.weight) {
       layer.weight = to_string(*node.hardware.weight);
       layer.accumulator = to_string(*node.hardware.accumulator);
-      if (node.hardware.multipliers > 0) {
+      layer.packed = node.hardware.packed;
+      if (layer.packed) {
+        layer.dsp = wide_multipliers(design, node, node.hardware.reuse_factor);
+      } else if (node.hardware.multipliers > 0) {
         layer.dsp =
             node.hardware.multipliers * dsp_of_multiplier(design.value(node.inputs[0]).type->width,
                                                           node.hardware.weight->width);

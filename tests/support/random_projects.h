@@ -12,13 +12,13 @@
 namespace tailor::testing {
 
 /// The steps that do not pass in the layouts' projects, a line each; empty: all do.
-inline std::string project_findings(const Graph& lowered, const std::string& folder) {
+inline std::string project_findings(const Graph& lowered, const std::string& folder,
+                                    DesignOptions design = {}) {
   CheckOptions options;
   options.compiler = "c++ -O0";
   std::string findings;
   for (const Layout layout : {Layout::Fused, Layout::Stock}) {
     const std::string project = path_join(folder, to_string(layout));
-    DesignOptions design;
     design.layout = layout;
     write_parts(project_parts(lowered, design, /*count=*/3), project);
     for (const CheckStep& s : check_project(project, options).steps) {

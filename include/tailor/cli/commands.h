@@ -27,6 +27,7 @@ struct HardwareOptions {
   std::optional<std::string> precision, fpga, rounding, overflow, backend, target, layout;
   std::optional<double> clock_ns;
   std::optional<int64_t> reuse_factor, vectors, frames, token_bits;
+  bool dsp_packing = false;
 };
 
 struct EvaluateOptions : CommonOptions {

@@ -30,6 +30,7 @@ struct ExportConfig {
   HlsPackage target = HlsPackage::Ip;
   Layout layout = Layout::Fused;
   std::optional<int64_t> reuse_factor;
+  bool dsp_packing = false;  // two narrow products share a DSP
   int64_t vectors = 16;
   int64_t frames = 0;        // columns of the input that are exported; 0: all
   int64_t token_bits = 512;  // of folded tokens, about

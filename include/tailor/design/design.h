@@ -56,6 +56,13 @@ struct ProductStage {
   bool line_buffer = false;
   std::vector<Line> lines;
   const Line& line(int64_t factor) const;
+  /// Of a stage that may pack, the wide multipliers at each factor (ir/packing.h); else empty.
+  std::vector<int64_t> wide;
+  /// Whether two products share a DSP at that factor; the rest of them has one each.
+  bool packs(int64_t factor) const;
+  /// DSP slices, and multipliers that are made of LUTs.
+  int64_t dsps(int64_t factor) const;
+  int64_t lut_multipliers(int64_t factor) const;
   int64_t cycles_per_output(int64_t factor) const;
   int64_t cycles(int64_t factor) const;
   int64_t multipliers(int64_t factor) const { return n_in * n_out / factor; }
@@ -64,6 +71,9 @@ struct ProductStage {
   int64_t nearest_factor(int64_t wanted) const;
   /// Iterations of the longest loop that the C++ library unrolls for it (dot_product.h too).
   int64_t longest_unrolled(int64_t factor) const;
+
+ private:
+  size_t place(int64_t factor) const;  // among the factors
 };
 
 /// A network laid out and typed: everything but its sizes.
@@ -79,11 +89,14 @@ class Plan {
   const std::vector<StageLoop>& loops() const { return loops_; }
   /// FIFOs of skips, by counting tokens (docs/design/0003); no cycles are in them.
   const std::vector<SkipDepth>& skips() const { return skips_; }
+  /// Whether products were to share DSPs, and the stages whose cannot, with the reason.
+  bool packs() const { return packs_; }
+  const std::vector<std::pair<std::string, std::string>>& unpacked() const { return unpacked_; }
   /// Every stage time that some factor of some stage attains, ascending.
   const std::vector<int64_t>& targets() const { return targets_; }
 
  private:
-  friend Plan plan(const Lowered&, Layout, const Precision&, double, int64_t);
+  friend Plan plan(const Lowered&, Layout, const Precision&, double, int64_t, bool);
   Plan() = default;
   Graph graph_;
   Layout layout_ = Layout::Fused;
@@ -92,14 +105,17 @@ class Plan {
   std::vector<ProductStage> products_;
   std::vector<StageLoop> loops_;
   std::vector<SkipDepth> skips_;
+  bool packs_ = false;
+  std::vector<std::pair<std::string, std::string>> unpacked_;
   std::vector<int64_t> targets_;
 };
 
 /// The passes up to the types (passes.h). `input_magnitude` is the largest |input| after
-/// preprocessing. Throws Unsupported where a layout or a type cannot be, Usage where an exception
-/// of the precision names no stage.
+/// preprocessing; with `dsp_packing` two products share a DSP where types and outputs allow it.
+/// Throws Unsupported where a layout or a type cannot be or nothing can be packed, Usage where an
+/// exception of the precision names no stage.
 Plan plan(const Lowered& lowered, Layout layout, const Precision& precision, double input_magnitude,
-          int64_t token_bits = kFoldedTokenBits);
+          int64_t token_bits = kFoldedTokenBits, bool dsp_packing = false);
 
 /// What a sizing may spend.
 struct Budget {
@@ -127,7 +143,8 @@ Sizing size(const Plan& plan, const Budget& budget);
 /// closed form's tokens.
 struct Cost {
   int64_t stages = 0, multipliers = 0, dsp = 0, lut_multipliers = 0, weights = 0;
-  double luts_model = 0;  // of multipliers below 10 bits, which are made of LUTs
+  int64_t packed_multipliers = 0;  // of stages where two share a DSP
+  double luts_model = 0;           // of multipliers below 10 bits, which are made of LUTs
   int64_t fifo_bits = 0, skip_fifo_tokens = 0;
   int64_t memory_bits = 0;  // of block RAM, at least: weights that share multipliers, large FIFOs
                             // and line buffers
@@ -140,7 +157,8 @@ Cost cost(const Plan& plan, const Sizing& sizing, const Device& device);
 
 /// Something that the device or its tool cannot do with a sizing.
 struct Limit {
-  std::string what;  // dsp, lut, memory, uram, token_bits, weight_word, unroll, partition, flush
+  // dsp, lut, memory, uram, token_bits, weight_word, unroll, partition, flush, packing
+  std::string what;
   bool oversize;     // it cannot be built; otherwise nobody knows
   std::string text;  // a sentence: what, how much there is, what would make it fit
 };

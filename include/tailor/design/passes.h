@@ -61,6 +61,11 @@ void insert_clones(Graph& graph);
 /// need more than 62 bits.
 void infer_types(Graph& graph, const Precision& precision, double input_magnitude);
 
+/// Marks every stage of narrow weights and activations whose outputs share activations: two of its
+/// products share a DSP (ir/packing.h). Returns those with weights that cannot, and why. Throws
+/// Unsupported where none can. Needs types.
+std::vector<std::pair<std::string, std::string>> pack_products(Graph& graph);
+
 /// Reuse factors for hls4ml's rule (`hls.md` section 6): valid ones of a layer with n_in inputs and
 /// n_out outputs a product sum.
 std::vector<int64_t> valid_reuse_factors(int64_t n_in, int64_t n_out);

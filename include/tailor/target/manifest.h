@@ -14,6 +14,7 @@ struct Manifest {
     std::string layout, type, card;
     double input_magnitude = 0;
     Json reuse_factor;  // an integer, or "balanced"
+    bool dsp_packing = false;
     void describe(RecordVisitor& v);
   };
   struct Port {
@@ -24,6 +25,7 @@ struct Manifest {
   struct Layer {
     std::string name, stage, op, output, type, weight, accumulator;
     int64_t reuse_factor = 0, multipliers = 0, dsp = 0;  // where `weight` is named
+    bool packed = false;                                 // two products a DSP
     int64_t cycles = 0;                                  // of an image (model)
     std::string line_storage;
     int64_t line_frames = 0, line_bits = 0;  // where `line_storage` is named

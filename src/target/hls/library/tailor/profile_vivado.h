@@ -52,6 +52,8 @@ long long Iterations<C>::count = 0;
   TAILOR_PRAGMA(HLS ARRAY_PARTITION variable=name complete dim=1)      \
   TAILOR_PRAGMA(HLS RESOURCE variable=name core=RAM_S2P_LUTRAM)        \
   TAILOR_PRAGMA(HLS DEPENDENCE variable=name inter false)
+// A product that is a DSP's, however narrow its operands are.
+#define TAILOR_DSP(name) TAILOR_PRAGMA(HLS RESOURCE variable=name core=DSP48)
 // Weights [multiplier][cycle] in words of one element for each multiplier.
 #define TAILOR_WEIGHT_ROM(name) TAILOR_PRAGMA(HLS ARRAY_RESHAPE variable=name complete dim=1)
 // clang-format on
