@@ -142,12 +142,13 @@ Design realise(const Plan& plan, const Sizing& sizing, const Device& device) {
     h.reuse_factor = stage.reuse_factor;
     h.multipliers = stage.multipliers;
     h.packed = p.packs(stage.reuse_factor);
+    h.weight_storage = p.rom_storage(stage.reuse_factor, device);
     h.cycles_per_output = stage.cycles_per_output;
     h.pipeline_cycles = kPipelineCycles;
     if (p.line_buffer) h.line_storage = line_storage(p.line(stage.reuse_factor).memory, device);
-    if (sizing.wanted && stage.reuse_factor != *sizing.wanted && p.weights > 0) {
+    if (stage.wanted && stage.reuse_factor != *stage.wanted && p.weights > 0) {
       log_warn("passes", "{}: reuse factor {} is not valid for {} x {} products, using {}",
-               graph.node(p.node).name, *sizing.wanted, p.n_in, p.n_out, stage.reuse_factor);
+               graph.node(p.node).name, *stage.wanted, p.n_in, p.n_out, stage.reuse_factor);
     }
   }
   Json options =
@@ -156,6 +157,8 @@ Design realise(const Plan& plan, const Sizing& sizing, const Device& device) {
                     {"input_magnitude", plan.input_magnitude()},
                     {"card", device.name},
                     {"reuse_factor", sizing.wanted ? Json(*sizing.wanted) : Json("balanced")}});
+  if (sizing.share != Budget().share && sizing.share != 0) options.set("card_share", sizing.share);
+  if (!sizing.own.empty()) options.set("own_reuse_factors", Json::array(sizing.own));
   if (plan.packs()) options.set("dsp_packing", true);
   graph.provenance.set("design", std::move(options));
   const StreamResult run = size_fifos(graph, device);

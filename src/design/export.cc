@@ -114,6 +114,8 @@ Budget budget_of(const ExportConfig& config) {
   Budget budget;
   budget.device = find_device(config.fpga);
   budget.reuse_factor = config.reuse_factor;
+  budget.stages = config.stage_factors;
+  budget.share = config.card_share;
   return budget;
 }
 

@@ -17,13 +17,12 @@ constexpr int64_t kRamb18Bits = 18 * 1024, kUramBits = 288 * 1024;
 /// Where Vivado HLS stops, as its error texts say (hls.md section 12): bits of a word, and
 /// iterations of an unrolled loop. Whether Vitis HLS stops there too is not known.
 constexpr int64_t kWidestWord = 65536, kMostUnrolled = 4096;
-/// LUTs of a multiplier of 8 x 8 bits, fitted on the published blocks (estimator.md section 4, uL);
-/// others by the number of partial products.
-constexpr double kLutsOf8x8 = 40;
+/// LUTs of a multiplier of 8 x 8 bits (reuse_factors.cc), without what adds its products up.
+constexpr double kLutsOfProduct = 40;
 
-/// LUTs of the multipliers that are made of them (model).
+/// LUTs of the multipliers that are made of them, at least (model).
 double luts_of(const ProductStage& p, int64_t factor) {
-  return static_cast<double>(p.lut_multipliers(factor)) * kLutsOf8x8 *
+  return static_cast<double>(p.lut_multipliers(factor)) * kLutsOfProduct *
          static_cast<double>(p.in_bits * p.weight_bits) / 64;
 }
 
@@ -98,13 +97,16 @@ void limit_multipliers(const Sized& s, Limits& limits) {
                      "{}. {}",
                      s.cost.dsp, s.device.name, s.device.dsp, advice(factor, s.balanced()))});
   }
-  if (s.cost.luts_model > static_cast<double>(s.device.lut)) {
+  double luts = 0;
+  for (size_t i = 0; i < s.products().size(); ++i)
+    luts += luts_of(s.products()[i], s.sizing.products[i].reuse_factor);
+  if (luts > static_cast<double>(s.device.lut)) {
     const int64_t factor = s.factor_within(luts_of, s.device.lut);
     limits.push_back(
         {"lut", true,
          fmt::format("the multipliers do not fit: below 10 bits they are built of LUTs, {} of them "
                      "of about {:.0f} LUTs (model), and the {} has {}. {}",
-                     s.cost.lut_multipliers, s.cost.luts_model, s.device.name, s.device.lut,
+                     s.cost.lut_multipliers, luts, s.device.name, s.device.lut,
                      advice(factor, s.balanced()))});
   }
 }
@@ -114,7 +116,7 @@ int64_t fitting_weight_bits(const Sized& s, int64_t available) {
   int64_t weights = 0, others = s.cost.memory_bits;
   for (size_t i = 0; i < s.products().size(); ++i) {
     const ProductStage& p = s.products()[i];
-    if (s.sizing.products[i].reuse_factor == 1) continue;  // wires
+    if (p.rom_storage(s.sizing.products[i].reuse_factor, s.device) != FifoStorage::Bram) continue;
     weights += p.weights;
     others -= p.weights * p.weight_bits;
   }
@@ -259,9 +261,11 @@ Cost cost(const Plan& plan, const Sizing& sizing, const Device& device) {
     c.dsp += p.dsps(stage.reuse_factor);
     if (p.packs(stage.reuse_factor)) c.packed_multipliers += stage.multipliers;
     c.lut_multipliers += p.lut_multipliers(stage.reuse_factor);
-    c.luts_model += luts_of(p, stage.reuse_factor);
+    c.luts_model += p.luts(stage.reuse_factor);
     c.weights += p.weights;
-    if (stage.reuse_factor > 1) c.memory_bits += p.weights * p.weight_bits;
+    if (p.rom_storage(stage.reuse_factor, device) == FifoStorage::Bram)
+      c.memory_bits += p.weights * p.weight_bits;
+    c.rom_luts += p.rom_luts(stage.reuse_factor, device);
     if (!p.line_buffer) continue;
     const LineMemory& line = p.line(stage.reuse_factor).memory;
     const FifoStorage storage = line_storage(line, device);
@@ -293,6 +297,7 @@ Cost cost(const Plan& plan, const Sizing& sizing, const Device& device) {
   c.latency_cycles = sizing.latency_cycles;
   c.interval_cycles = sizing.interval_cycles;
   c.dsp_share = static_cast<double>(c.dsp) / static_cast<double>(device.dsp);
+  c.lut_share = (c.luts_model + static_cast<double>(c.rom_luts)) / static_cast<double>(device.lut);
   return c;
 }
 

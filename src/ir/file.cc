@@ -178,6 +178,8 @@ Json write_hardware(const NodeHardware& h) {
   json.set("cycles_per_output", h.cycles_per_output);
   if (h.pipeline_cycles != 0) json.set("pipeline_cycles", h.pipeline_cycles);
   if (h.line_storage != FifoStorage::Auto) json.set("line_storage", to_string(h.line_storage));
+  if (h.weight_storage != FifoStorage::Auto)
+    json.set("weight_storage", to_string(h.weight_storage));
   return json;
 }
 
@@ -195,6 +197,8 @@ NodeHardware read_hardware(const Json& json) {
   if (const Json* cycles = json.find("pipeline_cycles")) h.pipeline_cycles = cycles->as_int();
   if (const Json* storage = json.find("line_storage"))
     h.line_storage = parse_enum(storage->as_string(), kStorages, "storage of a line buffer");
+  if (const Json* storage = json.find("weight_storage"))
+    h.weight_storage = parse_enum(storage->as_string(), kStorages, "storage of weights");
   return h;
 }
 

@@ -168,7 +168,7 @@ void check_design(const Graph& lowered, const Graph& design, const Cost& cost,
   require(convolutions == 1 + 2 * blocks_of(network) + 2,
           fmt::format("{} convolutions in {}", convolutions, network));
   require(weights == trained, fmt::format("{} weights, expected {}", weights, trained));
-  require(cost.multipliers == multipliers && cost.dsp_share <= Budget().dsp_share,
+  require(cost.multipliers == multipliers && cost.dsp_share <= Budget().share,
           fmt::format("{} multipliers, {} DSPs", cost.multipliers, cost.dsp));
   const double difference =
       relative_difference(Float64Emulator(design).run(image), Float64Emulator(lowered).run(image));
@@ -258,7 +258,7 @@ void size_many(benchmark::State& state, const DesignCase& c) {
   Budget budget = testing::budget({});
   int64_t multipliers = 0;
   auto ask = [&](int64_t i) {
-    budget.dsp_share = 0.05 + 0.95 * static_cast<double>(i) / kSizings;
+    budget.share = 0.05 + 0.95 * static_cast<double>(i) / kSizings;
     budget.reuse_factor = i % 2 == 0 ? std::optional<int64_t>() : 1 + i;
     return size(plan, budget);
   };

@@ -84,6 +84,13 @@ FifoStorage fifo_storage(int64_t depth, const Value& value, const Device& device
 /// is read too soon after it was written.
 FifoStorage line_storage(const LineMemory& memory, const Device& device);
 
+/// Where the ROM of a stage's weights lies: in LUTs (one holds 64 words of a bit) or in block RAM
+/// (RAMB18 of 512 x 36 to 16,384 x 1), whichever takes the smaller share of the device; above 512
+/// words in block RAM. UltraRAM of UltraScale+ powers up as 0 (UG901) and is none. One word: Auto.
+FifoStorage rom_storage(int64_t words, int64_t word_bits, const Device& device);
+/// RAMB18 of a memory (estimator.md section 3).
+int64_t ramb18_of(int64_t words, int64_t word_bits);
+
 /// Freezes the C++ identifiers of stages and streams (ir/identifier.h), unique with all names made
 /// of them.
 void assign_identifiers(Graph& graph);

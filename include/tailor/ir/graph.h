@@ -38,6 +38,8 @@ struct NodeHardware {
   int64_t cycles_per_output = 1;                 // computing one output token
   int64_t pipeline_cycles = 0;                   // from its last cycle to the token
   FifoStorage line_storage = FifoStorage::Auto;  // of a convolution with a line buffer
+  // Of weights that share multipliers: lutram or bram. Auto: every weight is a constant.
+  FifoStorage weight_storage = FifoStorage::Auto;
 };
 
 struct Node {

@@ -108,6 +108,11 @@ std::string costs_table(const Manifest& m) {
                       ? fmt::format(", {} in pairs that share a DSP slice", c.packed_multipliers)
                       : ""));
   text += row("DSP slices", fmt::format("{} of {}", c.dsp, m.cost.dsp_available));
+  if (c.luts_model > 0 || c.rom_luts > 0) {
+    text += row(
+        "LUTs of multipliers, of weights",
+        fmt::format("{:.0f}, {} of {} (model)", c.luts_model, c.rom_luts, m.cost.lut_available));
+  }
   text += row("weights", fmt::format("{}", c.weights));
   text += row("FIFOs", fmt::format("{} bits, {} tokens of skips", c.fifo_bits, c.skip_fifo_tokens));
   for (const std::string& warning : m.cost.warnings) text += "\nWarning: " + warning + "\n";

@@ -41,9 +41,10 @@ int wrong(int first, int last) {
         operand.range(C::in_bits - 1, 0) = ap_int<12>(x).range(C::in_bits - 1, 0);
         typename C::acc_t packed[2], plain[2];
         packed[0] = packed[1] = plain[0] = plain[1] = 1;
-        tailor::Multiplier<C, true>::add(static_cast<signed char>(low), static_cast<signed char>(high), operand, packed);
-        tailor::Multiplier<C, false>::add(static_cast<signed char>(low), 0, operand, plain);
-        tailor::Multiplier<C, false>::add(static_cast<signed char>(high), 0, operand, plain + 1);
+        const signed char a = static_cast<signed char>(low), b = static_cast<signed char>(high);
+        tailor::Multiplier<C, true>::add(a, b, operand, packed);
+        tailor::Multiplier<C, false>::add(a, 0, operand, plain);
+        tailor::Multiplier<C, false>::add(b, 0, operand, plain + 1);
         count += !(packed[0] == plain[0] && packed[1] == plain[1]);
       }
     }
