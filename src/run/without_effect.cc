@@ -141,7 +141,9 @@ std::vector<std::string> keys_without_effect(const RunConfig& c, const Json& giv
        {{c.ctc.language_model.empty(), "lm_weight word_bonus", "there is no ctc.language_model"},
         {c.ctc.beam == 1, "beam_threshold", "ctc.beam is 1"}});
   find("export", {{c.quantization.has_value(), "precision",
-                   "the network is trained with the types of quantization"}});
+                   "the network is trained with the types of quantization"},
+                  {c.exporting.reuse_factor.has_value(), "card_share",
+                   "export.reuse_factor leaves nothing to balance"}});
   if (c.quantization) {
     find("quantization",
          {{c.quantization->first_epoch.has_value(), "from", "quantization.first_epoch says it"}});
