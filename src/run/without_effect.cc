@@ -53,7 +53,9 @@ void find_unread(const Json& given, const Json& config, const Json& defaults,
   if (!object) return;
   const Json &values = *section_of(config, section), &usual = *section_of(defaults, section);
   for (const auto& [key, value] : object->as_object()) {
-    if (is_neutral(value) || key == "comment" || values.at(key) == usual.at(key)) continue;
+    const Json *mine = values.find(key), *default_value = usual.find(key);  // some are left out
+    const bool same = !mine || (default_value && *mine == *default_value);
+    if (is_neutral(value) || key == "comment" || same) continue;
     for (const Rule& rule : rules) {
       if (!rule.unread || fmt::format(" {} ", rule.keys).find(" " + key + " ") == std::string::npos)
         continue;
