@@ -242,6 +242,27 @@ static void take_reuse_factor(const std::string& text, ExportConfig& c) {
   c.stage_factors.clear();
 }
 
+/// What a configuration checks as its record, of flags.
+static void verify_ranges(const ExportConfig& c, const HardwareOptions& flags) {
+  if (!(c.clock_ns >= 0.5 && c.clock_ns <= 1000))
+    fail(ErrorKind::Usage, "--clock-ns: expected 0.5 to 1000 nanoseconds, got {}", c.clock_ns);
+  if (c.reuse_factor && *c.reuse_factor < 1)
+    fail(ErrorKind::Usage, "--reuse-factor: expected at least 1, got {}", *c.reuse_factor);
+  if (!(c.card_share >= 0.01 && c.card_share <= 1))
+    fail(ErrorKind::Usage, "--card-share: expected 0.01 to 1, got {}", c.card_share);
+  if (c.vectors < 1 || c.vectors > 10000)
+    fail(ErrorKind::Usage, "--vectors: expected 1 to 10000, got {}", c.vectors);
+  if (flags.frames && *flags.frames < 1) {
+    fail(
+        ErrorKind::Usage,
+        "--frames {}: expected 1 to the network's own frames; without the flag a project takes all "
+        "of them",
+        *flags.frames);
+  }
+  if (c.token_bits < 1 || c.token_bits > 4096)
+    fail(ErrorKind::Usage, "--token-bits: expected 1 to 4096, got {}", c.token_bits);
+}
+
 ExportConfig apply_hardware(ExportConfig c, const HardwareOptions& flags) {
   auto choose = [](const char* flag, const std::string& text, auto& value) {
     using E = std::decay_t<decltype(value)>;
@@ -279,23 +300,7 @@ ExportConfig apply_hardware(ExportConfig c, const HardwareOptions& flags) {
          "--target kernel: a kernel is built by Vitis HLS; expected --backend vitis, got vivado");
   }
   settle_trained(c, before, in_file);
-  if (!(c.clock_ns >= 0.5 && c.clock_ns <= 1000))
-    fail(ErrorKind::Usage, "--clock-ns: expected 0.5 to 1000 nanoseconds, got {}", c.clock_ns);
-  if (c.reuse_factor && *c.reuse_factor < 1)
-    fail(ErrorKind::Usage, "--reuse-factor: expected at least 1, got {}", *c.reuse_factor);
-  if (!(c.card_share >= 0.01 && c.card_share <= 1))
-    fail(ErrorKind::Usage, "--card-share: expected 0.01 to 1, got {}", c.card_share);
-  if (c.vectors < 1 || c.vectors > 10000)
-    fail(ErrorKind::Usage, "--vectors: expected 1 to 10000, got {}", c.vectors);
-  if (flags.frames && *flags.frames < 1) {
-    fail(
-        ErrorKind::Usage,
-        "--frames {}: expected 1 to the network's own frames; without the flag a project takes all "
-        "of them",
-        *flags.frames);
-  }
-  if (c.token_bits < 1 || c.token_bits > 4096)
-    fail(ErrorKind::Usage, "--token-bits: expected 1 to 4096, got {}", c.token_bits);
+  verify_ranges(c, flags);
   return c;
 }
 
