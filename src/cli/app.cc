@@ -107,8 +107,14 @@ void add_card(CLI::App& app, HardwareOptions& h) {
       ->type_name("CARD");
   app.add_option("--reuse-factor", h.reuse_factor,
                  "Multiplications per multiplier for every layer, nearest valid (default: balanced "
-                 "per layer)")
-      ->type_name("N");
+                 "per layer); or a file with one for some layers")
+      ->type_name("N|FILE");
+  app.add_option("--card-share", h.card_share,
+                 "Share of the card's DSPs, and of its LUTs, for balanced layers (default 0.7)")
+      ->type_name("SHARE");
+  app.add_flag("--dsp-packing", h.dsp_packing,
+               "Two products of up to 8 bits share a DSP (default: below 10 bits they are built "
+               "of LUTs)");
   app.add_option("--backend", h.backend, "vitis (default) or vivado")->type_name("TOOL");
 }
 

@@ -1,4 +1,5 @@
 // tailor export: a network becomes a design, the design a project.
+#include <cmath>
 #include <set>
 
 #include "cli/source.h"
@@ -38,7 +39,9 @@ std::string layer_table(const Graph& design, const RecordVisitor::Named<int64_t>
     const bool products = node.hardware.multipliers > 0;
     table.add({node.name, to_string(node.op), to_string(design.value(node.outputs[0]).shape),
                products ? with_commas(node.hardware.reuse_factor) : "",
-               products ? with_commas(node.hardware.multipliers) : "",
+               products ? with_commas(node.hardware.multipliers) +
+                              (node.hardware.packed ? " (packed)" : "")
+                        : "",
                with_commas(count_of(overflows, node.name)), skips_text(design, node)});
   }
   return table.text();
@@ -98,22 +101,50 @@ std::string memories_text(const Cost& c) {
                      with_commas(c.uram));
 }
 
+/// Which multipliers are no DSP of their own.
+std::string multipliers_text(const Manifest& m) {
+  const Cost& c = m.cost.cost;
+  std::string text;
+  if (c.packed_multipliers > 0)
+    text += fmt::format(", {} multipliers packed in pairs", with_commas(c.packed_multipliers));
+  if (c.lut_multipliers > 0)
+    text += fmt::format(", {} multiplier{} of LUTs", with_commas(c.lut_multipliers),
+                        c.lut_multipliers == 1 ? "" : "s");
+  return text;
+}
+
+/// LUTs by the model, of what is counted.
+std::string luts_text(const Manifest& m) {
+  const Cost& c = m.cost.cost;
+  const double luts = c.luts_model + static_cast<double>(c.rom_luts);
+  if (luts == 0) return "";
+  return fmt::format(
+      "LUTs of multipliers and their sums {}, of weights {}: {:.0f} % of {} (model)\n",
+      with_commas(std::llround(c.luts_model)), with_commas(c.rom_luts),
+      100 * luts / static_cast<double>(m.cost.lut_available), with_commas(m.cost.lut_available));
+}
+
+std::string factors_text(const Manifest::DesignOptions& design) {
+  const Json& factor = design.reuse_factor;
+  std::string text = factor.is_int()
+                         ? fmt::format("reuse factor {}", factor.as_int())
+                         : fmt::format("reuse factors balanced within {:.0f} % of DSPs and LUTs",
+                                       100 * design.card_share);
+  if (!design.own_reuse_factors.empty())
+    text += "; of their own: " + join(design.own_reuse_factors, ", ");
+  return text;
+}
+
 std::string costs_text(const Manifest& m, const MapShape& input) {
   const Cost& c = m.cost.cost;
   const std::string noun = input_noun(input);
   const bool image = noun == "image";
-  const Json& factor = m.design.reuse_factor;
   return fmt::format(
-      "multipliers {} ({}), DSP {} of {} ({:.0f} %){}, weights {}, FIFOs {} bits\n{}"
+      "multipliers {} ({}), DSP {} of {} ({:.0f} %){}, weights {}, FIFOs {} bits\n{}{}"
       "one {} every {} cycles, {} cycles from first {} to logits (model): {:.{}f} {}s/s at {} ns\n",
-      with_commas(c.multipliers),
-      factor.is_int() ? fmt::format("reuse factor {}", factor.as_int())
-                      : "reuse factors balanced within 70 % of the DSPs",
-      with_commas(c.dsp), with_commas(m.cost.dsp_available), 100.0 * c.dsp_share,
-      c.lut_multipliers > 0
-          ? fmt::format(", {} multipliers of LUTs", with_commas(c.lut_multipliers))
-          : "",
-      with_commas(c.weights), with_commas(c.fifo_bits), memories_text(c), noun,
+      with_commas(c.multipliers), factors_text(m.design), with_commas(c.dsp),
+      with_commas(m.cost.dsp_available), 100.0 * c.dsp_share, multipliers_text(m),
+      with_commas(c.weights), with_commas(c.fifo_bits), luts_text(m), memories_text(c), noun,
       with_commas(c.interval_cycles), with_commas(c.latency_cycles), image ? "pixel" : "frame",
       m.cost.images_per_s_model, image ? 0 : 1, noun, m.clock_ns);
 }

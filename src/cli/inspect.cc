@@ -1,4 +1,6 @@
 // tailor inspect: what a checkpoint, a graph file or a named network is made of.
+#include <algorithm>
+
 #include "cli/source.h"
 #include "cli/table.h"
 #include "tailor/core/strings.h"
@@ -195,6 +197,7 @@ Json graph_json(const Graph& g) {
   Json::Array nodes;
   for (const Node& n : g.nodes) {
     Json node = Json::object({{"name", n.name}, {"op", to_string(n.op)}});
+    if (n.hardware.packed) node.set("packed", true);
     if (!n.outputs.empty()) {
       const Value& v = g.value(n.outputs[0]);
       node.set("output", to_string(v.shape));
@@ -247,11 +250,15 @@ std::string graph_text(const Graph& g) {
                v && v->type && usual ? type_text(*v->type, *usual) : ""});
   }
   for (const auto& [name, tensor] : g.tensors) values += tensor.size();
+  const auto packed = std::count_if(g.nodes.begin(), g.nodes.end(),
+                                    [](const Node& n) { return n.hardware.packed; });
   std::vector<std::pair<std::string, std::string>> facts = {
       {"nodes", std::to_string(g.nodes.size())},
       {"values", with_commas(values) + " in tensors"},
       {"witness", g.witness ? g.witness->source : "none"},
       {"inputs", "the node above, or as named; .NAME is of the same block"}};
+  if (packed > 0)
+    facts.emplace_back("packed", fmt::format("{} stages, two products a DSP", packed));
   if (usual) {
     const std::string full = to_string(*usual);
     const size_t modes = full.find(',', full.find(',') + 1);

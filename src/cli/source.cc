@@ -12,6 +12,7 @@
 #include "tailor/data/batch.h"
 #include "tailor/data/source.h"
 #include "tailor/design/lower.h"
+#include "tailor/design/reuse_factors.h"
 #include "tailor/emulate/float64.h"
 #include "tailor/run/origin.h"
 #include "tailor/task/task.h"
@@ -221,6 +222,47 @@ static ExportConfig with_types_of(const std::string& file, const ExportConfig& c
   return with_precision(c, types);
 }
 
+/// --reuse-factor N, or FILE.json with exceptions.
+static void take_reuse_factor(const std::string& text, ExportConfig& c) {
+  if (has_extension(text, ".json")) {
+    const ReuseFactors f =
+        read_reuse_factors(Json::parse(read_file(text, "--reuse-factor"), text), text);
+    c.reuse_factor = f.reuse_factor;
+    c.stage_factors = f.by_stage();
+    return;
+  }
+  const auto factor = parse_int(text);
+  if (!factor) {
+    fail(ErrorKind::Usage,
+         "--reuse-factor: expected an integer or the path of a file (.json), "
+         "got '{}'",
+         text);
+  }
+  c.reuse_factor = *factor;
+  c.stage_factors.clear();
+}
+
+/// What a configuration checks as its record, of flags.
+static void verify_ranges(const ExportConfig& c, const HardwareOptions& flags) {
+  if (!(c.clock_ns >= 0.5 && c.clock_ns <= 1000))
+    fail(ErrorKind::Usage, "--clock-ns: expected 0.5 to 1000 nanoseconds, got {}", c.clock_ns);
+  if (c.reuse_factor && *c.reuse_factor < 1)
+    fail(ErrorKind::Usage, "--reuse-factor: expected at least 1, got {}", *c.reuse_factor);
+  if (!(c.card_share >= 0.01 && c.card_share <= 1))
+    fail(ErrorKind::Usage, "--card-share: expected 0.01 to 1, got {}", c.card_share);
+  if (c.vectors < 1 || c.vectors > 10000)
+    fail(ErrorKind::Usage, "--vectors: expected 1 to 10000, got {}", c.vectors);
+  if (flags.frames && *flags.frames < 1) {
+    fail(
+        ErrorKind::Usage,
+        "--frames {}: expected 1 to the network's own frames; without the flag a project takes all "
+        "of them",
+        *flags.frames);
+  }
+  if (c.token_bits < 1 || c.token_bits > 4096)
+    fail(ErrorKind::Usage, "--token-bits: expected 1 to 4096, got {}", c.token_bits);
+}
+
 ExportConfig apply_hardware(ExportConfig c, const HardwareOptions& flags) {
   auto choose = [](const char* flag, const std::string& text, auto& value) {
     using E = std::decay_t<decltype(value)>;
@@ -251,7 +293,9 @@ ExportConfig apply_hardware(ExportConfig c, const HardwareOptions& flags) {
          *flags.skips);
   }
   if (flags.clock_ns) c.clock_ns = *flags.clock_ns;
-  if (flags.reuse_factor) c.reuse_factor = *flags.reuse_factor;
+  if (flags.reuse_factor) take_reuse_factor(*flags.reuse_factor, c);
+  if (flags.card_share) c.card_share = *flags.card_share;
+  if (flags.dsp_packing) c.dsp_packing = true;
   if (flags.vectors) c.vectors = *flags.vectors;
   if (flags.frames) c.frames = *flags.frames;
   if (flags.token_bits) c.token_bits = *flags.token_bits;
@@ -261,21 +305,7 @@ ExportConfig apply_hardware(ExportConfig c, const HardwareOptions& flags) {
          "--target kernel: a kernel is built by Vitis HLS; expected --backend vitis, got vivado");
   }
   settle_trained(c, before, in_file);
-  if (!(c.clock_ns >= 0.5 && c.clock_ns <= 1000))
-    fail(ErrorKind::Usage, "--clock-ns: expected 0.5 to 1000 nanoseconds, got {}", c.clock_ns);
-  if (c.reuse_factor && *c.reuse_factor < 1)
-    fail(ErrorKind::Usage, "--reuse-factor: expected at least 1, got {}", *c.reuse_factor);
-  if (c.vectors < 1 || c.vectors > 10000)
-    fail(ErrorKind::Usage, "--vectors: expected 1 to 10000, got {}", c.vectors);
-  if (flags.frames && *flags.frames < 1) {
-    fail(
-        ErrorKind::Usage,
-        "--frames {}: expected 1 to the network's own frames; without the flag a project takes all "
-        "of them",
-        *flags.frames);
-  }
-  if (c.token_bits < 1 || c.token_bits > 4096)
-    fail(ErrorKind::Usage, "--token-bits: expected 1 to 4096, got {}", c.token_bits);
+  verify_ranges(c, flags);
   return c;
 }
 

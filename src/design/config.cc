@@ -37,7 +37,16 @@ void describe(RecordVisitor& v, ExportConfig& c) {
   }
   v.optional_integer("reuse_factor", c.reuse_factor, 1, 1000000000,
                      "Multiplications per multiplier, for every layer (nearest valid). null: per "
-                     "layer, so that the stages take equal time within 70 % of the card's DSPs.");
+                     "layer, so that the stages take equal time within card_share of the card.");
+  if (v.wants(c.card_share != 0.70)) {
+    v.number("card_share", c.card_share, 0.01, 1,
+             "Share of the card's DSPs, and of its LUTs, that balanced reuse factors may take.");
+  }
+  if (v.wants(c.dsp_packing)) {
+    v.boolean("dsp_packing", c.dsp_packing,
+              "Two products of up to 8 bits share a DSP where two outputs share an activation; "
+              "false: products below 10 bits are built of LUTs.");
+  }
   v.integer("vectors", c.vectors, 1, 10000, "Test vectors in the project's test bench.");
   if (v.wants(c.frames != 0)) {
     v.integer("frames", c.frames, 0, kMaxMapSide,

@@ -103,16 +103,16 @@ void lay_out(Graph& graph, Layout layout, SkipForm skips, const Precision& preci
 }  // namespace
 
 Plan plan(const Lowered& lowered, Layout layout, const Precision& precision, double input_magnitude,
-          int64_t token_bits, SkipForm skips) {
+          const PlanOptions& options) {
   Plan result;
   result.layout_ = layout;
-  if (layout == Layout::Fused) result.skip_form_ = skips;
+  if (layout == Layout::Fused) result.skip_form_ = options.skips;
   result.precision_ = precision;
   result.input_magnitude_ = input_magnitude;
   Graph& graph = result.graph_ = lowered.graph();
   fold_batch_norm(graph);
   verify(graph, "fold_batch_norm");
-  lay_out(graph, layout, skips, precision);
+  lay_out(graph, layout, options.skips, precision);
   if (!precision.trained) balance_scales(graph);
   verify(graph, "balance_scales");
   insert_clones(graph);
@@ -122,8 +122,10 @@ Plan plan(const Lowered& lowered, Layout layout, const Precision& precision, dou
   if (!precision.trained) verify_exceptions(graph, precision);
   infer_types(graph, precision, input_magnitude);
   bound_accumulators(graph);
-  fold_channels(graph, token_bits);
+  fold_channels(graph, options.token_bits);
   verify(graph, "fold_channels");
+  result.packs_ = options.dsp_packing;
+  if (options.dsp_packing) result.unpacked_ = pack_products(graph);
   // Folded weights are float64, and stay so in the file: whoever quantises them must get the same
   // integers.
   for (auto& [name, tensor] : graph.tensors) {
@@ -155,22 +157,27 @@ Design realise(const Plan& plan, const Sizing& sizing, const Device& device) {
     NodeHardware& h = graph.node(p.node).hardware;
     h.reuse_factor = stage.reuse_factor;
     h.multipliers = stage.multipliers;
+    h.packed = p.packs(stage.reuse_factor);
+    h.weight_storage = p.rom_storage(stage.reuse_factor, device);
     h.cycles_per_output = stage.cycles_per_output;
     h.pipeline_cycles = kPipelineCycles;
     if (p.line_buffer) h.line_storage = line_storage(p.line(stage.reuse_factor).memory, device);
-    if (sizing.wanted && stage.reuse_factor != *sizing.wanted && p.weights > 0) {
+    if (stage.wanted && stage.reuse_factor != *stage.wanted && p.weights > 0) {
       log_warn("passes", "{}: reuse factor {} is not valid for {} x {} products, using {}",
-               graph.node(p.node).name, *sizing.wanted, p.n_in, p.n_out, stage.reuse_factor);
+               graph.node(p.node).name, *stage.wanted, p.n_in, p.n_out, stage.reuse_factor);
     }
   }
-  Json made =
+  Json options =
       Json::object({{"layout", to_string(plan.layout())},
                     {"type", to_string(plan.precision().type)},
                     {"input_magnitude", plan.input_magnitude()},
                     {"card", device.name},
                     {"reuse_factor", sizing.wanted ? Json(*sizing.wanted) : Json("balanced")}});
-  if (plan.skip_form() != SkipForm::Folded) made.set("skips", to_string(plan.skip_form()));
-  graph.provenance.set("design", std::move(made));
+  if (plan.skip_form() != SkipForm::Folded) options.set("skips", to_string(plan.skip_form()));
+  if (sizing.share != Budget().share && sizing.share != 0) options.set("card_share", sizing.share);
+  if (!sizing.own.empty()) options.set("own_reuse_factors", Json::array(sizing.own));
+  if (plan.packs()) options.set("dsp_packing", true);
+  graph.provenance.set("design", std::move(options));
   const StreamResult run = size_fifos(graph, device);
   design.sizing_.fifo_depths = fifo_depths(graph);
   design.sizing_.latency_cycles = run.latency_cycles;

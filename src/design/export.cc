@@ -115,14 +115,15 @@ void need_no_folded_skip(const Plan& plan, SkipForm skips) {
 }  // namespace
 
 Plan plan_export(const Lowered& lowered, const ExportConfig& config, double input_magnitude) {
+  const PlanOptions options{config.token_bits, config.skips, config.dsp_packing};
   if (!config.trained) {
     return plan(lowered, config.layout, config.type("--precision"), input_magnitude,
-                config.token_bits, config.skips);
+                options);
   }
   const TrainedPrecision& trained = *config.trained;
   if (trained.is_trained && config.skips != SkipForm::Folded)
-    need_no_folded_skip(plan_trained(lowered, trained, config.token_bits), config.skips);
-  Plan result = plan_trained(lowered, trained, config.token_bits, config.skips);
+    need_no_folded_skip(plan_trained(lowered, trained, {config.token_bits}), config.skips);
+  Plan result = plan_trained(lowered, trained, options);
   if (config.trained->is_trained)
     verify_trained(result, lowered.graph().witness, lowered.graph().name);
   return result;
@@ -132,6 +133,8 @@ Budget budget_of(const ExportConfig& config) {
   Budget budget;
   budget.device = find_device(config.fpga);
   budget.reuse_factor = config.reuse_factor;
+  budget.stages = config.stage_factors;
+  budget.share = config.card_share;
   return budget;
 }
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <functional>
 
+#include "tailor/core/strings.h"
 #include "tailor/design/passes.h"
 
 namespace tailor::design {
@@ -16,13 +17,13 @@ constexpr int64_t kRamb18Bits = 18 * 1024, kUramBits = 288 * 1024;
 /// Where Vivado HLS stops, as its error texts say (hls.md section 12): bits of a word, and
 /// iterations of an unrolled loop. Whether Vitis HLS stops there too is not known.
 constexpr int64_t kWidestWord = 65536, kMostUnrolled = 4096;
-/// LUTs of a multiplier of 8 x 8 bits, fitted on the published blocks (estimator.md section 4, uL);
-/// others by the number of partial products.
-constexpr double kLutsOf8x8 = 40;
+/// LUTs of a multiplier of 8 x 8 bits (reuse_factors.cc), without what adds its products up.
+constexpr double kLutsOfProduct = 40;
 
-/// LUTs of one multiplier that is made of them (model).
-double luts_of(const ProductStage& p) {
-  return p.dsp > 0 ? 0 : kLutsOf8x8 * static_cast<double>(p.in_bits * p.weight_bits) / 64;
+/// LUTs of the multipliers that are made of them, at least (model).
+double luts_of(const ProductStage& p, int64_t factor) {
+  return static_cast<double>(p.lut_multipliers(factor)) * kLutsOfProduct *
+         static_cast<double>(p.in_bits * p.weight_bits) / 64;
 }
 
 /// The smallest --reuse-factor with which `fits` holds for the factors that come nearest; 0: none.
@@ -68,13 +69,13 @@ struct Sized {
   const std::vector<ProductStage>& products() const { return plan.products(); }
   std::string name(const ProductStage& p) const { return plan.graph().node(p.node).name; }
   bool balanced() const { return !sizing.wanted; }
-  /// The smallest factor with which the sum over the multipliers stays within what there is.
+  /// The smallest factor with which the sum over the stages stays within what there is.
   template <class Each>
   int64_t factor_within(Each each, int64_t available) const {
     return smallest_fitting(products(), [&](const std::vector<int64_t>& factors) {
       double sum = 0;
       for (size_t i = 0; i < factors.size(); ++i)
-        sum += static_cast<double>(products()[i].multipliers(factors[i])) * each(products()[i]);
+        sum += static_cast<double>(each(products()[i], factors[i]));
       return sum <= static_cast<double>(available);
     });
   }
@@ -88,21 +89,24 @@ using Limits = std::vector<Limit>;
 
 void limit_multipliers(const Sized& s, Limits& limits) {
   if (s.cost.dsp > s.device.dsp) {
-    const int64_t factor = s.factor_within(
-        [](const ProductStage& p) { return static_cast<double>(p.dsp); }, s.device.dsp);
+    const int64_t factor =
+        s.factor_within([](const ProductStage& p, int64_t f) { return p.dsps(f); }, s.device.dsp);
     limits.push_back(
         {"dsp", true,
          fmt::format("the multipliers do not fit: they take {} DSP slices, the {} has "
                      "{}. {}",
                      s.cost.dsp, s.device.name, s.device.dsp, advice(factor, s.balanced()))});
   }
-  if (s.cost.luts_model > static_cast<double>(s.device.lut)) {
+  double luts = 0;
+  for (size_t i = 0; i < s.products().size(); ++i)
+    luts += luts_of(s.products()[i], s.sizing.products[i].reuse_factor);
+  if (luts > static_cast<double>(s.device.lut)) {
     const int64_t factor = s.factor_within(luts_of, s.device.lut);
     limits.push_back(
         {"lut", true,
          fmt::format("the multipliers do not fit: below 10 bits they are built of LUTs, {} of them "
                      "of about {:.0f} LUTs (model), and the {} has {}. {}",
-                     s.cost.lut_multipliers, s.cost.luts_model, s.device.name, s.device.lut,
+                     s.cost.lut_multipliers, luts, s.device.name, s.device.lut,
                      advice(factor, s.balanced()))});
   }
 }
@@ -112,7 +116,7 @@ int64_t fitting_weight_bits(const Sized& s, int64_t available) {
   int64_t weights = 0, others = s.cost.memory_bits;
   for (size_t i = 0; i < s.products().size(); ++i) {
     const ProductStage& p = s.products()[i];
-    if (s.sizing.products[i].reuse_factor == 1) continue;  // wires
+    if (p.rom_storage(s.sizing.products[i].reuse_factor, s.device) != FifoStorage::Bram) continue;
     weights += p.weights;
     others -= p.weights * p.weight_bits;
   }
@@ -234,6 +238,16 @@ void limit_flush(const Sized& s, Limits& limits) {
                    kPipelineCycles)});
 }
 
+/// What was to share DSPs and does not.
+void limit_packing(const Sized& s, Limits& limits) {
+  if (s.plan.unpacked().empty()) return;
+  std::vector<std::string> list;
+  for (const auto& [stage, why] : s.plan.unpacked())
+    list.push_back(fmt::format("{} ({})", stage, why));
+  limits.push_back(
+      {"packing", false, fmt::format("--dsp-packing leaves as they are: {}", join(list, ", "))});
+}
+
 }  // namespace
 
 Cost cost(const Plan& plan, const Sizing& sizing, const Device& device) {
@@ -244,11 +258,14 @@ Cost cost(const Plan& plan, const Sizing& sizing, const Device& device) {
     const ProductStage& p = plan.products()[i];
     const StageSize& stage = sizing.products[i];
     c.multipliers += stage.multipliers;
-    c.dsp += stage.multipliers * p.dsp;
-    if (p.dsp == 0) c.lut_multipliers += stage.multipliers;
-    c.luts_model += static_cast<double>(stage.multipliers) * luts_of(p);
+    c.dsp += p.dsps(stage.reuse_factor);
+    if (p.packs(stage.reuse_factor)) c.packed_multipliers += stage.multipliers;
+    c.lut_multipliers += p.lut_multipliers(stage.reuse_factor);
+    c.luts_model += p.luts(stage.reuse_factor);
     c.weights += p.weights;
-    if (stage.reuse_factor > 1) c.memory_bits += p.weights * p.weight_bits;
+    if (p.rom_storage(stage.reuse_factor, device) == FifoStorage::Bram)
+      c.memory_bits += p.weights * p.weight_bits;
+    c.rom_luts += p.rom_luts(stage.reuse_factor, device);
     if (!p.line_buffer) continue;
     const LineMemory& line = p.line(stage.reuse_factor).memory;
     const FifoStorage storage = line_storage(line, device);
@@ -281,6 +298,7 @@ Cost cost(const Plan& plan, const Sizing& sizing, const Device& device) {
   c.latency_cycles = sizing.latency_cycles;
   c.interval_cycles = sizing.interval_cycles;
   c.dsp_share = static_cast<double>(c.dsp) / static_cast<double>(device.dsp);
+  c.lut_share = (c.luts_model + static_cast<double>(c.rom_luts)) / static_cast<double>(device.lut);
   return c;
 }
 
@@ -296,6 +314,7 @@ std::vector<Limit> limits(const Plan& plan, const Sizing& sizing, const Device& 
   limit_words(sized, found);
   limit_arrays(sized, found);
   limit_flush(sized, found);
+  limit_packing(sized, found);
   return found;
 }
 

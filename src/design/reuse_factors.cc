@@ -5,8 +5,10 @@
 
 #include "design/products.h"
 #include "tailor/core/error.h"
+#include "tailor/core/strings.h"
 #include "tailor/design/passes.h"
 #include "tailor/ir/line_buffer.h"
+#include "tailor/ir/packing.h"
 
 namespace tailor::design {
 namespace {
@@ -19,27 +21,60 @@ int64_t nearest_of(const std::vector<int64_t>& factors, int64_t wanted) {
   return best;
 }
 
+/// LUTs of a multiplier of 8 x 8 bits, and of an adder a bit: fitted on the published blocks
+/// (estimator.md section 4, uL and kA). Other multipliers go by their partial products.
+constexpr double kLutsOf8x8 = 40.065, kLutsOfAdderBit = 1.070;
+
+/// The factor that a stage is asked for; none: it is balanced.
+std::optional<int64_t> wanted_of(const Plan& plan, const ProductStage& p, const Budget& budget) {
+  const auto own = budget.stages.find(plan.graph().node(p.node).name);
+  return own != budget.stages.end() ? own->second : budget.reuse_factor;
+}
+
+/// A factor for each stage: the one that it is asked for, or the largest within the target. Empty:
+/// some stage has none.
+std::vector<int64_t> factors_within(const Plan& plan, const Budget& budget, int64_t target) {
+  std::vector<int64_t> factors;
+  factors.reserve(plan.products().size());
+  for (const ProductStage& p : plan.products()) {
+    const std::optional<int64_t> wanted = wanted_of(plan, p, budget);
+    factors.push_back(wanted ? p.nearest_factor(*wanted) : p.factor_within(target));
+    if (factors.back() == 0) return {};
+  }
+  return factors;
+}
+
 /// The longest common stage time is the cheapest one, so bisect over all that are attainable.
-/// Returns the factors, or nothing where even the slowest takes more than `dsp` slices.
-std::vector<int64_t> balanced_factors(const Plan& plan, int64_t dsp) {
+/// Returns the factors, or nothing where even the slowest takes more than its share.
+std::vector<int64_t> balanced_factors(const Plan& plan, const Budget& budget) {
   const std::vector<ProductStage>& products = plan.products();
-  auto slices = [&](int64_t target) {
-    int64_t sum = 0;
-    for (const ProductStage& p : products) {
-      const int64_t factor = p.factor_within(target);
-      if (factor == 0) return INT64_MAX;
-      sum += p.multipliers(factor) * std::max<int64_t>(1, p.dsp);
+  const double dsp = budget.share * static_cast<double>(budget.device.dsp);
+  const double lut = budget.share * static_cast<double>(budget.device.lut);
+  auto fits = [&](int64_t target) {
+    const std::vector<int64_t> factors = factors_within(plan, budget, target);
+    double dsps = 0, luts = 0;
+    for (size_t i = 0; i < factors.size(); ++i) {
+      dsps += static_cast<double>(products[i].dsps(factors[i]));
+      luts += products[i].luts(factors[i]) +
+              static_cast<double>(products[i].rom_luts(factors[i], budget.device));
     }
-    return sum;
+    return factors.size() == products.size() && dsps <= dsp && luts <= lut;
   };
   const std::vector<int64_t>& targets = plan.targets();
   const auto found = std::partition_point(targets.begin(), targets.end(),
-                                          [&](int64_t target) { return slices(target) > dsp; });
-  std::vector<int64_t> factors;
-  if (found == targets.end()) return factors;
-  factors.reserve(products.size());
-  for (const ProductStage& p : products) factors.push_back(p.factor_within(*found));
-  return factors;
+                                          [&](int64_t target) { return !fits(target); });
+  if (found == targets.end()) return {};
+  return factors_within(plan, budget, *found);
+}
+
+void verify_stages(const Plan& plan, const Budget& budget) {
+  for (const auto& [stage, factor] : budget.stages) {
+    std::vector<std::string> names;
+    for (const ProductStage& p : plan.products()) names.push_back(plan.graph().node(p.node).name);
+    if (std::find(names.begin(), names.end(), stage) != names.end()) continue;
+    fail(ErrorKind::Usage, "--reuse-factor: {} has no stage '{}' that multiplies{}",
+         plan.graph().name, stage, did_you_mean(stage, names));
+  }
 }
 
 }  // namespace
@@ -75,6 +110,8 @@ std::vector<ProductStage> product_stages(const Graph& graph) {
     }
     stage.dsp =
         dsp_of_multiplier(static_cast<int>(stage.in_bits), static_cast<int>(stage.weight_bits));
+    stage.product_luts = kLutsOf8x8 * static_cast<double>(stage.in_bits * stage.weight_bits) / 64 +
+                         kLutsOfAdderBit * static_cast<double>(node.hardware.accumulator->width);
     stage.factors = valid_reuse_factors(stage.n_in, stage.n_out);
     if (has_line_buffer(node)) {
       stage.factors = line_reuse_factors(graph, node);
@@ -85,6 +122,10 @@ std::vector<ProductStage> product_stages(const Graph& graph) {
         const LineMemory memory = line_memory(graph, node, factor);
         stage.lines.push_back({memory, line_parallelism(graph, node, factor)});
       }
+    }
+    if (node.hardware.packed) {
+      for (int64_t factor : stage.factors)
+        stage.wide.push_back(wide_multipliers(graph, node, factor));
     }
     stages.push_back(std::move(stage));
   }
@@ -103,9 +144,29 @@ int64_t ProductStage::factor_within(int64_t target) const {
 
 int64_t ProductStage::nearest_factor(int64_t wanted) const { return nearest_of(factors, wanted); }
 
-const ProductStage::Line& ProductStage::line(int64_t factor) const {
+size_t ProductStage::place(int64_t factor) const {
   const auto at = std::lower_bound(factors.begin(), factors.end(), factor);
-  return lines.at(static_cast<size_t>(at - factors.begin()));
+  return static_cast<size_t>(at - factors.begin());
+}
+
+const ProductStage::Line& ProductStage::line(int64_t factor) const {
+  return lines.at(place(factor));
+}
+
+bool ProductStage::packs(int64_t factor) const {
+  return !wide.empty() && wide.at(place(factor)) < multipliers(factor);
+}
+
+int64_t ProductStage::dsps(int64_t factor) const {
+  return packs(factor) ? wide.at(place(factor)) : multipliers(factor) * dsp;
+}
+
+double ProductStage::luts(int64_t factor) const {
+  return static_cast<double>(lut_multipliers(factor)) * product_luts;
+}
+
+int64_t ProductStage::lut_multipliers(int64_t factor) const {
+  return dsp == 0 && !packs(factor) ? multipliers(factor) : 0;
 }
 
 int64_t ProductStage::longest_unrolled(int64_t factor) const {
@@ -144,28 +205,29 @@ int64_t nearest_reuse_factor(int64_t n_in, int64_t n_out, int64_t wanted) {
 
 Sizing size(const Plan& plan, const Budget& budget) {
   const std::vector<ProductStage>& products = plan.products();
+  verify_stages(plan, budget);
+  Sizing sizing;
+  sizing.wanted = budget.reuse_factor;
   std::vector<int64_t> factors;
   if (budget.reuse_factor) {
-    factors.reserve(products.size());
-    for (const ProductStage& p : products)
-      factors.push_back(p.nearest_factor(*budget.reuse_factor));
+    factors = factors_within(plan, budget, 0);
   } else {
-    const auto dsp = static_cast<double>(budget.device.dsp);
-    factors = balanced_factors(plan, static_cast<int64_t>(budget.dsp_share * dsp));
+    sizing.share = budget.share;
+    factors = balanced_factors(plan, budget);
     if (factors.size() != products.size()) {
       fail(ErrorKind::Unsupported,
            "--fpga {}: even with one multiplier for every output the network needs more than "
-           "{:.0f} % of the card's {} DSPs",
-           budget.device.name, 100 * budget.dsp_share, budget.device.dsp);
+           "{:.0f} % of the card's {} DSPs or {} LUTs",
+           budget.device.name, 100 * budget.share, budget.device.dsp, budget.device.lut);
     }
   }
-  Sizing sizing;
-  sizing.wanted = budget.reuse_factor;
+  for (const auto& [stage, factor] : budget.stages) sizing.own.push_back(stage);
   sizing.products.reserve(products.size());
   for (const StageLoop& loop : plan.loops()) sizing.stage_cycles.push_back(loop.scan.size());
   for (size_t i = 0; i < products.size(); ++i) {
     const ProductStage& p = products[i];
-    const StageSize stage{factors[i], p.multipliers(factors[i]), p.cycles_per_output(factors[i])};
+    const StageSize stage{factors[i], p.multipliers(factors[i]), p.cycles_per_output(factors[i]),
+                          wanted_of(plan, p, budget)};
     sizing.stage_cycles[p.node.index()] = p.cycles(factors[i]);
     sizing.products.push_back(stage);
   }

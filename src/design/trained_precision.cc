@@ -92,10 +92,10 @@ std::string TrainedPrecision::text() const {
   return text;
 }
 
-Plan plan_trained(const Lowered& lowered, const TrainedPrecision& trained, int64_t token_bits,
-                  SkipForm skips) {
+Plan plan_trained(const Lowered& lowered, const TrainedPrecision& trained,
+                  const PlanOptions& options) {
   return plan(lowered, trained.layout, trained.precision(lowered.graph().name),
-              trained.input_magnitude, token_bits, skips);
+              trained.input_magnitude, options);
 }
 
 void verify_trained(const Plan& plan, const std::optional<Witness>& witness,

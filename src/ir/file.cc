@@ -173,10 +173,13 @@ Json write_hardware(const NodeHardware& h) {
   set_type(json, "reciprocal", h.reciprocal);
   json.set("reuse_factor", h.reuse_factor);
   json.set("multipliers", h.multipliers);
+  if (h.packed) json.set("packed", true);
   json.set("cycles_per_step", h.cycles_per_step);
   json.set("cycles_per_output", h.cycles_per_output);
   if (h.pipeline_cycles != 0) json.set("pipeline_cycles", h.pipeline_cycles);
   if (h.line_storage != FifoStorage::Auto) json.set("line_storage", to_string(h.line_storage));
+  if (h.weight_storage != FifoStorage::Auto)
+    json.set("weight_storage", to_string(h.weight_storage));
   return json;
 }
 
@@ -188,11 +191,14 @@ NodeHardware read_hardware(const Json& json) {
   h.reciprocal = get_type(json, "reciprocal");
   h.reuse_factor = json.at("reuse_factor").as_int();
   h.multipliers = json.at("multipliers").as_int();
+  if (const Json* packed = json.find("packed")) h.packed = packed->as_bool();
   h.cycles_per_step = json.at("cycles_per_step").as_int();
   h.cycles_per_output = json.at("cycles_per_output").as_int();
   if (const Json* cycles = json.find("pipeline_cycles")) h.pipeline_cycles = cycles->as_int();
   if (const Json* storage = json.find("line_storage"))
     h.line_storage = parse_enum(storage->as_string(), kStorages, "storage of a line buffer");
+  if (const Json* storage = json.find("weight_storage"))
+    h.weight_storage = parse_enum(storage->as_string(), kStorages, "storage of weights");
   return h;
 }
 

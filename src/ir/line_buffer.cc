@@ -70,9 +70,16 @@ bool is_depthwise(const Graph& graph, const Node& conv) {
 
 LineParallelism line_parallelism(const Graph& design, const Node& conv, int64_t reuse_factor) {
   const LineSizes sizes(design, conv);
+  // Packed, an even number of outputs at once halves the multipliers.
+  const bool pairs = conv.hardware.packed && !sizes.depthwise;
+  std::optional<LineParallelism> best;
+  auto wide = [](const LineParallelism& p) { return p.lanes * p.elements * ((p.outputs + 1) / 2); };
   for (const LineParallelism& p : sizes.choices()) {
-    if (p.multipliers() * reuse_factor == sizes.products()) return p;
+    if (p.multipliers() * reuse_factor != sizes.products()) continue;
+    if (!pairs) return p;
+    if (!best || wide(p) < wide(*best)) best = p;
   }
+  if (best) return *best;
   fail(ErrorKind::Data, "graph: {} has the reuse factor {}, which divides its {} products unevenly",
        conv.name, reuse_factor, sizes.products());
 }

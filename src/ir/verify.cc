@@ -4,6 +4,7 @@
 
 #include "tailor/ir/graph.h"
 #include "tailor/ir/identifier.h"
+#include "tailor/ir/packing.h"
 
 namespace tailor::ir {
 namespace {
@@ -209,6 +210,12 @@ std::vector<std::string> verify_design(const Graph& graph) {
     need(!traits.has_accumulator || is_wide(h.accumulator), n.name,
          " has no usable accumulator type");
     need(!traits.has_reciprocal || is_wide(h.reciprocal), n.name, " has no usable reciprocal type");
+    need(h.weight_storage == FifoStorage::Auto ||
+             (traits.has_weights &&
+              (h.weight_storage == FifoStorage::Lutram || h.weight_storage == FifoStorage::Bram)),
+         n.name, " keeps its weights where none can lie");
+    need(!h.packed || (traits.has_weights && packing_obstacle(graph, n).empty()), n.name,
+         " packs products that do not fit");
     need(h.reuse_factor >= 1 && h.reuse_factor <= kMost && h.multipliers >= 0 &&
              h.multipliers <= kMost,
          n.name, " has no reasonable reuse factor");

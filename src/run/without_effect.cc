@@ -145,7 +145,9 @@ std::vector<std::string> keys_without_effect(const RunConfig& c, const Json& giv
   find("export", {{c.quantization.has_value(), "precision",
                    "the network is trained with the types of quantization"},
                   {c.exporting.layout == Layout::Stock, "skips",
-                   "export.layout is stock, which clones every skip"}});
+                   "export.layout is stock, which clones every skip"},
+                  {c.exporting.reuse_factor.has_value(), "card_share",
+                   "export.reuse_factor leaves nothing to balance"}});
   if (c.quantization) {
     find("quantization",
          {{c.quantization->first_epoch.has_value(), "from", "quantization.first_epoch says it"}});

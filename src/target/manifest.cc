@@ -43,6 +43,16 @@ void Manifest::DesignOptions::describe(RecordVisitor& v) {
       "which then has the streams' type (a warning says so if it is too small).");
   v.text("card", card, "Name of the device.");
   v.json("reuse_factor", reuse_factor, "Integer: as asked for; or `balanced`.");
+  texts_if_any(v, "own_reuse_factors", own_reuse_factors,
+               "Stages that were given a reuse factor of their own; absent: none.");
+  if (v.wants(card_share != 0.70)) {
+    v.number("card_share", card_share, 0, 1,
+             "Share of the card's DSPs and LUTs that balanced factors could take; absent: 0.7.");
+  }
+  if (v.wants(dsp_packing)) {
+    v.boolean("dsp_packing", dsp_packing,
+              "true: two products of narrow operands share a DSP where they can; absent: false.");
+  }
 }
 
 void Manifest::Port::describe(RecordVisitor& v) {
@@ -79,6 +89,13 @@ void Manifest::Layer::describe(RecordVisitor& v) {
               "Products that share a multiplier; like the next one, of layers that multiply.");
     v.integer("multipliers", multipliers, 0, INT64_MAX, "Multipliers.");
     if (v.wants(dsp > 0)) v.integer("dsp", dsp, 0, INT64_MAX, "DSP slices of them, if any (rule).");
+    if (v.wants(packed))
+      v.boolean("packed", packed, "true: two products share a slice; absent: false.");
+  }
+  if (v.wants(!weight_storage.empty())) {
+    v.text("weight_storage", weight_storage,
+           "Where the weights lie that multipliers share: `lutram` or `bram`; absent: nowhere, "
+           "each is a constant.");
   }
   if (v.wants(cycles > 0)) {
     v.integer("cycles_model", cycles, 0, INT64_MAX,
@@ -116,11 +133,23 @@ void Manifest::Needs::describe(RecordVisitor& v) {
   count("multipliers", cost.multipliers, "Sum over the stages.");
   count("dsp", cost.dsp,
         "DSP slices: 0 for operands below 10 bits, else ⌈larger / 27⌉·⌈smaller / 18⌉ a "
-        "multiplier (rule).");
+        "multiplier; of stages that pack, one for two multipliers of neighbouring outputs (rule).");
   count("dsp_available", dsp_available,
         "What the device has before its shell takes a share (data sheet).");
   count("lut_multipliers", cost.lut_multipliers,
         "Multipliers whose operands are below 10 bits, which the tool builds of LUTs (rule).");
+  if (v.wants(cost.packed_multipliers > 0)) {
+    count("packed_multipliers", cost.packed_multipliers,
+          "Multipliers of stages that pack, two in a DSP slice but for odd ones (rule); absent: "
+          "none.");
+  }
+  if (v.wants(cost.luts_model > 0 || cost.rom_luts > 0)) {
+    v.number("luts_model", cost.luts_model, 0, kAny,
+             "LUTs of these, and of adding up what they multiply; like the next two, absent where "
+             "there are none. **A model.**");
+    count("rom_luts_model", cost.rom_luts, "LUTs that hold weights. **A model.**");
+    count("lut_available", lut_available, "What the device has of them (data sheet).");
+  }
   count("weights", cost.weights,
         "Weights of all convolutions and the dense layer, biases not counted.");
   count(

@@ -3,12 +3,15 @@
 
 #include <sys/stat.h>
 
+#include <cmath>
+
 #include "tailor/core/files.h"
 #include "tailor/core/strings.h"
 #include "tailor/core/version.h"
 #include "tailor/design/passes.h"
 #include "tailor/ir/identifier.h"
 #include "tailor/ir/line_buffer.h"
+#include "tailor/ir/packing.h"
 #include "target/hls/project.h"
 
 namespace tailor::target {
@@ -90,7 +93,12 @@ std::vector<Manifest::Layer> layers_of(const Design& sized) {
     if (node.hardware.weight) {
       layer.weight = to_string(*node.hardware.weight);
       layer.accumulator = to_string(*node.hardware.accumulator);
-      if (node.hardware.multipliers > 0) {
+      layer.packed = node.hardware.packed;
+      if (node.hardware.weight_storage != FifoStorage::Auto)
+        layer.weight_storage = to_string(node.hardware.weight_storage);
+      if (layer.packed) {
+        layer.dsp = wide_multipliers(design, node, node.hardware.reuse_factor);
+      } else if (node.hardware.multipliers > 0) {
         layer.dsp =
             node.hardware.multipliers * dsp_of_multiplier(design.value(node.inputs[0]).type->width,
                                                           node.hardware.weight->width);
@@ -148,6 +156,8 @@ Manifest manifest_of(const ProjectContents& contents) {
   m.quantisation = contents.quantisation;
   m.cost.cost = contents.design.cost;
   m.cost.dsp_available = contents.design.device.dsp;
+  m.cost.lut_available = contents.design.device.lut;
+  m.cost.cost.luts_model = std::round(m.cost.cost.luts_model);
   const double interval_ns =
       contents.clock_ns * static_cast<double>(contents.design.cost.interval_cycles);
   m.cost.images_per_s_model = interval_ns > 0 ? six_digits(1e9 / interval_ns) : 0;

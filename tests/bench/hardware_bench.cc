@@ -77,8 +77,8 @@ struct DesignCase {
 
 testing::DesignOptions design_options(const DesignCase& c) {
   testing::DesignOptions options;
-  options.type.width = c.width;
-  options.type.integer = c.integer;
+  options.type.type.width = c.width;
+  options.type.type.integer = c.integer;
   options.layout = c.layout;
   options.input_magnitude = subject(c.network).source.preprocessing.magnitude();
   return options;
@@ -174,7 +174,7 @@ void check_design(const Graph& lowered, const Graph& design, const Cost& cost,
   require(convolutions == 1 + 2 * blocks_of(network) + 2,
           fmt::format("{} convolutions in {}", convolutions, network));
   require(weights == trained, fmt::format("{} weights, expected {}", weights, trained));
-  require(cost.multipliers == multipliers && cost.dsp_share <= Budget().dsp_share,
+  require(cost.multipliers == multipliers && cost.dsp_share <= Budget().share,
           fmt::format("{} multipliers, {} DSPs", cost.multipliers, cost.dsp));
   const double difference =
       relative_difference(Float64Emulator(design).run(image), Float64Emulator(lowered).run(image));
@@ -264,7 +264,7 @@ void size_many(benchmark::State& state, const DesignCase& c) {
   Budget budget = testing::budget({});
   int64_t multipliers = 0;
   auto ask = [&](int64_t i) {
-    budget.dsp_share = 0.05 + 0.95 * static_cast<double>(i) / kSizings;
+    budget.share = 0.05 + 0.95 * static_cast<double>(i) / kSizings;
     budget.reuse_factor = i % 2 == 0 ? std::optional<int64_t>() : 1 + i;
     return size(plan, budget);
   };

@@ -189,6 +189,8 @@ TEST_P(Random, GraphsOfEveryKindOfWindowAgreeBitForBitInEveryLayout) {
     TemporaryDirectory folder("tailor-check-test");
     testing::DesignOptions options;
     options.type = GetParam() % 3 == 0 ? FixedType{12, 5} : FixedType{16, 6};
+    options.dsp_packing = GetParam() % 3 == 1;  // of weights and inputs of 8 bits
+    if (options.dsp_packing) options.type = FixedType{8, 4};
     options.layout = layout;
     options.skips = skips;
     if (GetParam() % 4 != 0) options.reuse_factor = 1 + 5 * (GetParam() % 4);
@@ -214,11 +216,13 @@ TEST(Check, StridesOf3AndMultipliersOfSeveralOutputsAgreeAndTakeTheirCycles) {
   pool.window = square_window(2, 3, 1);
   b.at = b.add(pool, "odd_pool", {b.at});
   const Graph graph = b.finish(5);
-  for (int64_t factor : {4, 36, 72, 1000}) {
+  for (int64_t factor : {4, 18, 36, 72, 1000}) {
     for (Layout layout : {Layout::Fused, Layout::Stock}) {
       TemporaryDirectory folder("tailor-check-test");
       testing::DesignOptions options;
       options.layout = layout;
+      options.dsp_packing = layout == Layout::Stock;  // pairs within a group, or none
+      if (options.dsp_packing) options.type = FixedType{8, 4};
       options.reuse_factor = factor;
       testing::write_parts(testing::project_parts(graph, options, 3), folder.path() + "/p");
       const CheckReport report = check_project(folder.path() + "/p", quick_options());

@@ -86,7 +86,10 @@ TEST(RandomFrames, AgreeBitForBit) {
     testing::DesignOptions options;
     options.layout = seed % 2 == 0 ? Layout::Stock : Layout::Fused;
     options.skips = seed % 3 == 1 ? SkipForm::Cloned : SkipForm::Folded;
-    options.type = seed % 3 == 0 ? FixedType{16, 6} : FixedType{9, 4};
+    options.dsp_packing = seed % 3 == 1;
+    options.type = seed % 3 == 0   ? FixedType{16, 6}
+                   : seed % 3 == 1 ? FixedType{8, 4}
+                                   : FixedType{9, 4};
     options.token_bits = std::vector<int64_t>{16, 40, 64, 512}[static_cast<size_t>(seed % 4)];
     if (seed % 5 != 0) options.reuse_factor = 1 + seed * 7 % 60;
     const HlsBackend backend = seed % 2 == 0 ? HlsBackend::Vitis : HlsBackend::Vivado;

@@ -8,6 +8,7 @@
 #include "support/rooms.h"
 #include "tailor/check/check.h"
 #include "tailor/design/device.h"
+#include "tailor/design/reuse_factors.h"
 #include "tailor/design/trained_precision.h"
 #include "tailor/ir/operation.h"
 #include "tailor/run/results.h"
@@ -89,13 +90,18 @@ std::string precision_table() {
   return record_table(record_schema([&](RecordVisitor& v) { describe(v, precision); }));
 }
 
+std::string reuse_factors_table() {
+  ReuseFactors factors;
+  return record_table(record_schema([&](RecordVisitor& v) { describe(v, factors); }));
+}
+
 const std::map<std::string, std::string (*)()>& format_tables() {
   static const std::map<std::string, std::string (*)()> tables = {
       {"metrics", table_of<EpochMetrics>},  {"alterations", table_of<AlterationLine>},
       {"summary", table_of<RunSummary>},    {"manifest", table_of<Manifest>},
       {"check", table_of<CheckReport>},     {"device", table_of<Device>},
       {"reports", table_of<ReportSummary>}, {"attributes", attribute_table},
-      {"precision", precision_table}};
+      {"precision", precision_table},       {"reuse_factors", reuse_factors_table}};
   return tables;
 }
 

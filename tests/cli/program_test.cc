@@ -53,6 +53,12 @@ TEST_F(Cli, WrongWordsExitWith2AndAHint) {
                  {"export", "--network", "resnet8", "--untrained", "--clock-ns", "0"});
   expect_failure(2, {"--reuse-factor: expected at least 1, got 0"},
                  {"export", "--network", "resnet8", "--untrained", "--reuse-factor", "0"});
+  expect_failure(2, {"--reuse-factor: expected an integer or the path of a file", "got 'fast'"},
+                 {"export", "--network", "resnet8", "--untrained", "--reuse-factor", "fast"});
+  expect_failure(2, {"--card-share: expected 0.01 to 1, got 70"},
+                 {"export", "--network", "resnet8", "--untrained", "--card-share", "70"});
+  expect_failure(5, {"--dsp-packing: no stage of resnet8", "weights of 16 bits, at most 8 fit"},
+                 {"export", "--network", "resnet8", "--untrained", "--dsp-packing"});
   expect_failure(2, {"--vectors: expected 1 to 10000, got 0"},
                  {"export", "--network", "resnet8", "--untrained", "--vectors", "0"});
   expect_failure(2, {"--network: unknown network 'resnet21'", "did you mean 'resnet20'?"},

@@ -62,6 +62,50 @@ TEST_F(Cli, ExportOfEveryOption) {
             std::string::npos);
 }
 
+TEST_F(Cli, ExportPacksProductsAndTakesFactorsOfStages) {
+  write_file(file("factors.json"),
+             R"({"reuse_factor": 144, "stages": [{"stage": "stem.conv1", "reuse_factor": 9}]})");
+  const std::vector<std::string> flags = {"export",
+                                          "--network",
+                                          "resnet8",
+                                          "--untrained",
+                                          "--output",
+                                          "p",
+                                          "--force",
+                                          "--precision",
+                                          "8,3",
+                                          "--dsp-packing",
+                                          "--reuse-factor",
+                                          "factors.json",
+                                          "--vectors",
+                                          "1"};
+  const ProcessResult r = run(flags);
+  ASSERT_EQ(r.status, 0) << r.output;
+  testing::expect_words(r.output,
+                        {"(packed)", "(reuse factor 144; of their own: stem.conv1), DSP ",
+                         " multipliers packed in pairs", "LUTs of multipliers and their sums "});
+  const Json manifest = Json::parse(read_file(file("p/manifest.json")), "manifest");
+  EXPECT_TRUE(manifest.at("design").at("dsp_packing").as_bool());
+  EXPECT_EQ(manifest.at("design").at("own_reuse_factors").as_array()[0].as_string(), "stem.conv1");
+  int64_t sum = 0;
+  for (const Json& layer : manifest.at("layers").as_array()) {
+    if (layer.get_string("name", "") == "stem.conv1") {
+      EXPECT_EQ(layer.get_int("reuse_factor", 0), 9);
+      EXPECT_EQ(layer.get_int("multipliers", 0), 48);
+      EXPECT_EQ(layer.get_int("dsp", 0), 24);
+      EXPECT_EQ(layer.get_string("weight_storage", ""), "lutram");
+    }
+    sum += layer.get_int("dsp", 0);
+  }
+  EXPECT_EQ(sum, manifest.at("cost").at("dsp").as_int());
+  testing::expect_words(read_file(file("p/README.md")), {"in pairs that share a DSP slice"});
+  testing::expect_words(run({"inspect", "p/design.safetensors"}).output, {"two products a DSP"});
+  write_file(file("factors.json"), R"({"stages": [{"stage": "stem.conv2", "reuse_factor": 9}]})");
+  const ProcessResult wrong = run(flags);
+  EXPECT_EQ(wrong.status, 2) << wrong.output;
+  testing::expect_words(wrong.output, {"resnet8 has no stage 'stem.conv2'", "stem.conv1"});
+}
+
 TEST_F(Cli, InspectShowsSkipsAndCounts) {
   ProcessResult r = run({"inspect", "--network", "resnet20"});
   EXPECT_EQ(r.status, 0);

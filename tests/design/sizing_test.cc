@@ -79,14 +79,14 @@ TEST(Sizing, TakesNoMoreThanItsShareOfTheDevice) {
   int64_t cycles = INT64_MAX;
   for (double share : {0.02, 0.1, 0.35, 0.7, 1.0}) {
     Budget budget = testing::budget(options);
-    budget.dsp_share = share;
+    budget.share = share;
     const Sizing sizing = size(plan, budget);
     EXPECT_LE(cost(plan, sizing, budget.device).dsp_share, share);
     EXPECT_LE(sizing.interval_cycles, cycles) << "more multipliers are never slower";
     cycles = sizing.interval_cycles;
   }
   Budget none = testing::budget(options);
-  none.dsp_share = 1e-4;
+  none.share = 1e-4;
   testing::expect_error(ErrorKind::Unsupported, {"--fpga u200", "more than 0 % of the card's 6840"},
                         [&] { size(plan, none); });
 }
@@ -98,7 +98,7 @@ TEST(Sizing, AnOutputTakesItsReuseFactorAndNoCycleBeside) {
     const Plan plan =
         testing::make_plan(lower(network, initial_tensors(network, 1), "test"), options);
     Budget budget = testing::budget(options);
-    budget.dsp_share = share;
+    budget.share = share;
     return cost(plan, size(plan, budget), budget.device);
   };
   const Cost resnet20 = sized("resnet20", 0.7), resnet8 = sized("resnet8", 1082.0 / 6840);

@@ -97,7 +97,7 @@ TEST(OnnxNetworks, QuantisedComeBackBitForBit) {
     o.type = parse_precision("7,3", "x");
     o.input_magnitude = magnitude;
     o.layout = layout;
-    o.type.rounding = Rounding::RndConv;
+    o.type.type.rounding = Rounding::RndConv;
     const Plan plan = testing::make_plan(lower(network, tensors, "x").graph(), o);
     const OnnxExport out = onnx_of(plan.graph());
     const OnnxNetwork back = import(through_a_file(out.model));
@@ -126,7 +126,7 @@ TEST(OnnxNetworks, RoundingThatQonnxLacksIsAWarningAndWrappingIsRefused) {
   const auto warnings = onnx_of(testing::make_plan(graph, o).graph()).warnings;
   ASSERT_FALSE(warnings.empty());
   testing::expect_words(warnings[0], {"AP_RND is not QONNX's", "--rounding rnd_conv"});
-  o.type.overflow = Overflow::Wrap;
+  o.type.type.overflow = Overflow::Wrap;
   expect_error(ErrorKind::Unsupported, {"wraps", "--overflow sat"},
                [&] { onnx_of(testing::make_plan(graph, o).graph()); });
 }

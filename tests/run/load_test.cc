@@ -157,6 +157,9 @@ Lines without_effect(const std::string& mine) {
 }
 
 TEST(KeysWithoutEffect, AreNamedWithTheReason) {
+  EXPECT_EQ(
+      without_effect(R"({"export": {"reuse_factor": 4, "card_share": 0.5}})"),
+      Lines{"export.card_share has no effect: export.reuse_factor leaves nothing to balance"});
   EXPECT_EQ(without_effect(R"({"distill": {"beta": 0.5}})"),
             Lines{"distill.beta has no effect: there is no teacher"});
   EXPECT_EQ(without_effect(R"({"network": {"family": "residual_block", "depth": 32,

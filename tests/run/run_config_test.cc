@@ -228,7 +228,7 @@ TEST(RunConfig, SchemaAndReferenceKnowExactlyTheKeysThatAreWritten) {
   std::set<std::string> written, documented;
   for (const char* family : {"resnet_cifar", "quartznet"}) {  // each writes the keys that it reads
     const std::string config = fmt::format(
-        R"({{"network": {{"family": "{}"}}, "teacher": {{}}, "quantization": {{}}, "export": {{"target": "kernel", "skips": "cloned", "frames": 8, "token_bits": 64}}}})",
+        R"({{"network": {{"family": "{}"}}, "teacher": {{}}, "quantization": {{}}, "export": {{"target": "kernel", "skips": "cloned", "frames": 8, "token_bits": 64, "dsp_packing": true, "card_share": 0.5}}}})",
         family);
     collect(write_run_config(read(config)), "", written);
   }

@@ -13,10 +13,12 @@ struct DesignOptions {
   std::optional<int64_t> reuse_factor;
   int64_t token_bits = kFoldedTokenBits;
   SkipForm skips = SkipForm::Folded;
+  bool dsp_packing = false;
 };
 
 inline Plan make_plan(const Graph& lowered, const DesignOptions& o) {
-  return plan(Lowered(lowered, "test"), o.layout, o.type, o.input_magnitude, o.token_bits, o.skips);
+  return plan(Lowered(lowered, "test"), o.layout, o.type, o.input_magnitude,
+              {o.token_bits, o.skips, o.dsp_packing});
 }
 inline Budget budget(const DesignOptions& o) { return {find_device("u200"), o.reuse_factor}; }
 inline Sizing make_sizing(const Plan& plan, const DesignOptions& o) {

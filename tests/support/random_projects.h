@@ -51,6 +51,7 @@ inline const std::vector<std::pair<Layout, SkipForm>>& layouts() {
 /// (What `window` does alone, `folded` does too where a skip cannot fold.) With a seed the stages
 /// have types of their own.
 inline std::string project_findings(const Graph& lowered, const std::string& folder,
+                                    DesignOptions design = {},
                                     std::optional<uint32_t> seed = std::nullopt) {
   CheckOptions options;
   options.compiler = "c++ -O0";
@@ -59,7 +60,6 @@ inline std::string project_findings(const Graph& lowered, const std::string& fol
     if (skips == SkipForm::Window) continue;
     const std::string name = fmt::format("{}-{}", to_string(layout), to_string(skips));
     const std::string project = path_join(folder, name);
-    DesignOptions design;
     design.layout = layout;
     design.skips = skips;
     if (seed) design.type = random_types(lowered, design, *seed);

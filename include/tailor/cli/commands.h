@@ -24,9 +24,11 @@ struct TrainOptions : CommonOptions {
 /// Values of the config's "export" section; what is not given comes from the run, and then from the
 /// defaults.
 struct HardwareOptions {
-  std::optional<std::string> precision, fpga, rounding, overflow, backend, target, layout, skips;
-  std::optional<double> clock_ns;
-  std::optional<int64_t> reuse_factor, vectors, frames, token_bits;
+  std::optional<std::string> precision, fpga, rounding, overflow, backend, target, layout, skips,
+      reuse_factor;
+  std::optional<double> clock_ns, card_share;
+  std::optional<int64_t> vectors, frames, token_bits;
+  bool dsp_packing = false;
 };
 
 struct EvaluateOptions : CommonOptions {

@@ -1,6 +1,7 @@
 // What a configuration says of the hardware: types, layout, card, tool.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -36,10 +37,14 @@ struct ExportConfig {
   Layout layout = Layout::Fused;
   SkipForm skips = SkipForm::Folded;
   std::optional<int64_t> reuse_factor;
+  double card_share = 0.70;  // of its DSPs and its LUTs, for balanced reuse factors
+  bool dsp_packing = false;  // two narrow products share a DSP
   int64_t vectors = 16;
   int64_t frames = 0;        // columns of the input that are exported; 0: all
   int64_t token_bits = 512;  // of folded tokens, about
 
+  /// Not of the record: reuse factors of single stages, by name.
+  std::map<std::string, int64_t> stage_factors;
   /// Not of the record: the types that the network was trained with; the ones above are alike.
   std::shared_ptr<const TrainedPrecision> trained;
 

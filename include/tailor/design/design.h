@@ -46,6 +46,7 @@ struct ProductStage {
   int64_t weights = 0;          // that lie in its memory
   int64_t in_bits = 0, weight_bits = 0;
   int64_t dsp = 0;            // slices of one multiplier; 0: it is made of LUTs
+  double product_luts = 0;    // of one that is, and of adding its product up (model)
   int64_t longest_fixed = 0;  // loop that its C++ unrolls whatever the factor (conv2d.h, dense.h)
   std::vector<int64_t> factors;  // valid reuse factors, ascending
   /// Of a convolution with a line buffer, at each factor.
@@ -56,6 +57,21 @@ struct ProductStage {
   bool line_buffer = false;
   std::vector<Line> lines;
   const Line& line(int64_t factor) const;
+  /// Of a stage that may pack, the wide multipliers at each factor (ir/packing.h); else empty.
+  std::vector<int64_t> wide;
+  /// Whether two products share a DSP at that factor; the rest of them has one each.
+  bool packs(int64_t factor) const;
+  /// DSP slices, and multipliers that are made of LUTs.
+  int64_t dsps(int64_t factor) const;
+  int64_t lut_multipliers(int64_t factor) const;
+  /// The ROM of its weights: a word a cycle. 0 words where they are wires: nothing shares them.
+  int64_t rom_words(int64_t factor) const { return weights > 0 && factor > 1 ? factor : 0; }
+  int64_t rom_word_bits(int64_t factor) const { return multipliers(factor) * weight_bits; }
+  /// Where it lies, and the LUTs that it takes there (model).
+  FifoStorage rom_storage(int64_t factor, const Device& device) const;
+  int64_t rom_luts(int64_t factor, const Device& device) const;
+  /// LUTs of the multipliers that are made of them (model; estimator.md section 4: uL, kA).
+  double luts(int64_t factor) const;
   int64_t cycles_per_output(int64_t factor) const;
   int64_t cycles(int64_t factor) const;
   int64_t multipliers(int64_t factor) const { return n_in * n_out / factor; }
@@ -64,7 +80,12 @@ struct ProductStage {
   int64_t nearest_factor(int64_t wanted) const;
   /// Iterations of the longest loop that the C++ library unrolls for it (dot_product.h too).
   int64_t longest_unrolled(int64_t factor) const;
+
+ private:
+  size_t place(int64_t factor) const;  // among the factors
 };
+
+struct PlanOptions;
 
 /// A network laid out and typed: everything but its sizes.
 class Plan {
@@ -81,11 +102,14 @@ class Plan {
   const std::vector<StageLoop>& loops() const { return loops_; }
   /// FIFOs of skips, by counting tokens (docs/design/0003); no cycles are in them.
   const std::vector<SkipDepth>& skips() const { return skips_; }
+  /// Whether products were to share DSPs, and the stages whose cannot, with the reason.
+  bool packs() const { return packs_; }
+  const std::vector<std::pair<std::string, std::string>>& unpacked() const { return unpacked_; }
   /// Every stage time that some factor of some stage attains, ascending.
   const std::vector<int64_t>& targets() const { return targets_; }
 
  private:
-  friend Plan plan(const Lowered&, Layout, const Precision&, double, int64_t, SkipForm);
+  friend Plan plan(const Lowered&, Layout, const Precision&, double, const PlanOptions&);
   Plan() = default;
   Graph graph_;
   Layout layout_ = Layout::Fused;
@@ -95,27 +119,40 @@ class Plan {
   std::vector<ProductStage> products_;
   std::vector<StageLoop> loops_;
   std::vector<SkipDepth> skips_;
+  bool packs_ = false;
+  std::vector<std::pair<std::string, std::string>> unpacked_;
   std::vector<int64_t> targets_;
 };
 
+struct PlanOptions {
+  int64_t token_bits = kFoldedTokenBits;
+  SkipForm skips = SkipForm::Folded;
+  bool dsp_packing = false;
+};
+
 /// The passes up to the types (passes.h). `input_magnitude` is the largest |input| after
-/// preprocessing. Throws Unsupported where a layout or a type cannot be, Usage where an exception
-/// of the precision names no stage.
+/// preprocessing; with `dsp_packing` two products share a DSP where types and outputs allow it.
+/// Throws Unsupported where a layout or a type cannot be or nothing can be packed, Usage where an
+/// exception of the precision names no stage.
 Plan plan(const Lowered& lowered, Layout layout, const Precision& precision, double input_magnitude,
-          int64_t token_bits = kFoldedTokenBits, SkipForm skips = SkipForm::Folded);
+          const PlanOptions& options = {});
 
 /// What a sizing may spend.
 struct Budget {
   Device device;
   std::optional<int64_t> reuse_factor;  // of every stage, or the nearest valid; none: balanced
-  double dsp_share = 0.70;              // of the device's slices, for balanced factors
+  double share = 0.70;  // of the device's DSP slices and of its LUTs, for balanced factors
+  std::map<std::string, int64_t> stages = {};  // exceptions, by the stage's name in the graph
 };
 
 struct StageSize {
   int64_t reuse_factor = 1, multipliers = 0, cycles_per_output = 1;
+  std::optional<int64_t> wanted;  // what was asked for
 };
 struct Sizing {
   std::optional<int64_t> wanted;      // Budget::reuse_factor
+  double share = 0;                   // Budget::share; 0: nothing was balanced
+  std::vector<std::string> own;       // stages with a factor of their own
   std::vector<StageSize> products;    // of Plan::products()
   std::vector<int64_t> stage_cycles;  // by node, for one image
   int64_t interval_cycles = 0;        // between images: the slowest stage's, or the simulator's
@@ -123,27 +160,31 @@ struct Sizing {
   ByValue<int64_t> fifo_depths;       // by value; empty until realise has
 };
 /// Reuse factors: what is asked for, or the smallest common stage time within the budget. Touches
-/// no graph. Throws Unsupported where no factors fit.
+/// no graph. Throws Unsupported where no factors fit, Usage where an exception names no stage that
+/// multiplies.
 Sizing size(const Plan& plan, const Budget& budget);
 
 /// What a sizing needs of a device. Before realise, FIFOs count 0 bits, and those of skips the
 /// closed form's tokens.
 struct Cost {
   int64_t stages = 0, multipliers = 0, dsp = 0, lut_multipliers = 0, weights = 0;
-  double luts_model = 0;  // of multipliers below 10 bits, which are made of LUTs
+  int64_t packed_multipliers = 0;  // of stages where two share a DSP
+  double luts_model = 0;           // of multipliers made of LUTs, and of adding their products
+  int64_t rom_luts = 0;            // of weights that lie in LUTs (model)
   int64_t fifo_bits = 0, skip_fifo_tokens = 0;
-  int64_t memory_bits = 0;  // of block RAM, at least: weights that share multipliers, large FIFOs
-                            // and line buffers
+  int64_t memory_bits =
+      0;  // of block RAM, at least: weights, FIFOs and line buffers that lie there
   int64_t line_buffer_bits = 0;  // wherever they lie
   int64_t uram = 0;              // UltraRAMs: line buffers and FIFOs of folded tokens
   int64_t latency_cycles = 0, interval_cycles = 0;  // (model)
-  double dsp_share = 0;                             // of the device's
+  double dsp_share = 0, lut_share = 0;              // of the device's
 };
 Cost cost(const Plan& plan, const Sizing& sizing, const Device& device);
 
 /// Something that the device or its tool cannot do with a sizing.
 struct Limit {
-  std::string what;  // dsp, lut, memory, uram, token_bits, weight_word, unroll, partition, flush
+  // dsp, lut, memory, uram, token_bits, weight_word, unroll, partition, flush, packing
+  std::string what;
   bool oversize;     // it cannot be built; otherwise nobody knows
   std::string text;  // a sentence: what, how much there is, what would make it fit
 };

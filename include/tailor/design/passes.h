@@ -75,6 +75,11 @@ void infer_types(Graph& graph, const Precision& precision, double input_magnitud
 /// comes in, and in whatever order it is summed, none overflows. Logits leave at full width.
 void bound_accumulators(Graph& graph);
 
+/// Marks every stage of narrow weights and activations whose outputs share activations: two of its
+/// products share a DSP (ir/packing.h). Returns those with weights that cannot, and why. Throws
+/// Unsupported where none can. Needs types.
+std::vector<std::pair<std::string, std::string>> pack_products(Graph& graph);
+
 /// Reuse factors for hls4ml's rule (`hls.md` section 6): valid ones of a layer with n_in inputs and
 /// n_out outputs a product sum.
 std::vector<int64_t> valid_reuse_factors(int64_t n_in, int64_t n_out);
@@ -95,6 +100,13 @@ FifoStorage fifo_storage(int64_t depth, const Value& value, const Device& device
 /// Where a line buffer lies: in LUTs, block RAM or the device's UltraRAM; in registers where a word
 /// is read too soon after it was written.
 FifoStorage line_storage(const LineMemory& memory, const Device& device);
+
+/// Where the ROM of a stage's weights lies: in LUTs (one holds 64 words of a bit) or in block RAM
+/// (RAMB18 of 512 x 36 to 16,384 x 1), whichever takes the smaller share of the device; above 512
+/// words in block RAM. UltraRAM of UltraScale+ powers up as 0 (UG901) and is none. One word: Auto.
+FifoStorage rom_storage(int64_t words, int64_t word_bits, const Device& device);
+/// RAMB18 of a memory (estimator.md section 3).
+int64_t ramb18_of(int64_t words, int64_t word_bits);
 
 /// Freezes the C++ identifiers of stages and streams (ir/identifier.h), unique with all names made
 /// of them.

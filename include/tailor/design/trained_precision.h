@@ -54,7 +54,7 @@ TrainedPrecision read_trained_precision(const Json& json, const std::string& sou
 
 /// A network with these types, as it was trained and as it is exported.
 Plan plan_trained(const Lowered& lowered, const TrainedPrecision& trained,
-                  int64_t token_bits = kFoldedTokenBits, SkipForm skips = SkipForm::Folded);
+                  const PlanOptions& options = {});
 
 /// Throws Mismatch unless the integers answer the witness's inputs with `quantised` bit for bit:
 /// what LibTorch gave in float64 with the same casts. Without such outputs nothing is compared.

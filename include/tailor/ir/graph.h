@@ -33,10 +33,13 @@ struct NodeHardware {
   std::optional<FixedType> reciprocal;           // pool: type of 1 / pixels
   int64_t reuse_factor = 1;                      // conv, dense, pool
   int64_t multipliers = 0;                       // in × out / reuse factor
+  bool packed = false;                           // conv, dense: two products a DSP (packing.h)
   int64_t cycles_per_step = 1;                   // reading one token without computing
   int64_t cycles_per_output = 1;                 // computing one output token
   int64_t pipeline_cycles = 0;                   // from its last cycle to the token
   FifoStorage line_storage = FifoStorage::Auto;  // of a convolution with a line buffer
+  // Of weights that share multipliers: lutram or bram. Auto: every weight is a constant.
+  FifoStorage weight_storage = FifoStorage::Auto;
 };
 
 struct Node {

@@ -14,6 +14,9 @@ struct Manifest {
     std::string layout, skips, type, card;
     double input_magnitude = 0;
     Json reuse_factor;  // an integer, or "balanced"
+    std::vector<std::string> own_reuse_factors;
+    double card_share = 0.70;
+    bool dsp_packing = false;
     void describe(RecordVisitor& v);
   };
   struct Port {
@@ -24,7 +27,9 @@ struct Manifest {
   struct Layer {
     std::string name, stage, op, output, type, weight, accumulator;
     int64_t reuse_factor = 0, multipliers = 0, dsp = 0;  // where `weight` is named
-    int64_t cycles = 0;                                  // of an image (model)
+    bool packed = false;                                 // two products a DSP
+    std::string weight_storage;
+    int64_t cycles = 0;  // of an image (model)
     std::string line_storage;
     int64_t line_frames = 0, line_bits = 0;  // where `line_storage` is named
     std::vector<std::string> stream_skips, window_skips, folded_skips;
@@ -45,7 +50,7 @@ struct Manifest {
   /// Cost as files have it.
   struct Needs {
     Cost cost;
-    int64_t dsp_available = 0;
+    int64_t dsp_available = 0, lut_available = 0;
     double images_per_s_model = 0;
     std::vector<std::string> warnings;
     void describe(RecordVisitor& v);

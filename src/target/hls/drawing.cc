@@ -178,9 +178,10 @@ class Drawing {
       what = fmt::format("{} of {}", to_string(shape.shape), to_string(*shape.type));
     box.lines.push_back(what);
     if (node.hardware.weight) {
-      box.lines.push_back(fmt::format("reuse {}: {} multipliers, {} cycles",
+      box.lines.push_back(fmt::format("reuse {}: {} multipliers{}, {} cycles",
                                       node.hardware.reuse_factor,
-                                      counted(node.hardware.multipliers), cycles_of(n)));
+                                      counted(node.hardware.multipliers),
+                                      node.hardware.packed ? " in pairs" : "", cycles_of(n)));
     } else if (!node.traits().port) {
       box.lines.push_back(cycles_of(n) + " cycles");
     }

@@ -35,6 +35,8 @@ std::vector<Parameter> stage_parameters(const Graph& design, const Node& node) {
 Items stage_body(const Graph& design, const Node& node) {
   const StagePrinter& printer = printer_of(node);
   Items body = {Macro{"TAILOR_STAGE", {}}};
+  if (const FifoStorage rom = node.hardware.weight_storage; rom != FifoStorage::Auto)
+    body.push_back(Macro{"TAILOR_WEIGHTS", {array_name(node, "weight"), to_string(rom)}});
   if (printer.locals) {
     for (Item& item : printer.locals(design, node)) body.push_back(std::move(item));
   }

@@ -3,6 +3,7 @@
 #include <map>
 
 #include "tailor/core/strings.h"
+#include "tailor/ir/packing.h"
 
 namespace tailor::target {
 namespace {
@@ -107,6 +108,13 @@ void StageConfig::add_products() {
   add_type("bias_t", cpp_type(*h.bias));
   add_type("bias_raw", raw_type(*h.bias));
   add_type("acc_t", cpp_type(*h.accumulator));
+  add_flag("packed", h.packed);
+  if (!h.packed) return;
+  add_type("operand_raw",
+           fmt::format("{}<{}>", in.type->is_signed ? "ap_int" : "ap_uint", in.type->width));
+  const int fraction = in.type->fraction() + h.weight->fraction();
+  add_type("product_t",
+           fmt::format("ap_fixed<{}, {}>", kPackedDistance, kPackedDistance - fraction));
 }
 
 StagePorts stage_ports(const Node& node) {

@@ -52,7 +52,8 @@ class StageConfig {
   void add_window(const Window& window);
   /// scan_height, scan_width.
   void add_scan();
-  /// n_in, n_out, reuse_factor, multipliers and the types of weight, bias and accumulator.
+  /// n_in, n_out, reuse_factor, multipliers, the types of weight, bias and accumulator, packed; and
+  /// if it is, operand_raw and product_t.
   void add_products();
 };
 

@@ -101,9 +101,18 @@ std::string costs_table(const Manifest& m) {
   text += row("@ every", fmt::format("{} cycles: {:.0f} ~s/s at {} ns", c.interval_cycles,
                                      m.cost.images_per_s_model, m.clock_ns));
   text += row("from its beginning to the answer", fmt::format("{} cycles", c.latency_cycles));
-  text +=
-      row("multipliers", fmt::format("{} ({} of them in LUTs)", c.multipliers, c.lut_multipliers));
+  text += row(
+      "multipliers",
+      fmt::format("{} ({} of them in LUTs{})", c.multipliers, c.lut_multipliers,
+                  c.packed_multipliers > 0
+                      ? fmt::format(", {} in pairs that share a DSP slice", c.packed_multipliers)
+                      : ""));
   text += row("DSP slices", fmt::format("{} of {}", c.dsp, m.cost.dsp_available));
+  if (c.luts_model > 0 || c.rom_luts > 0) {
+    text += row(
+        "LUTs of multipliers, of weights",
+        fmt::format("{:.0f}, {} of {} (model)", c.luts_model, c.rom_luts, m.cost.lut_available));
+  }
   text += row("weights", fmt::format("{}", c.weights));
   text += row("FIFOs", fmt::format("{} bits, {} tokens of skips", c.fifo_bits, c.skip_fifo_tokens));
   for (const std::string& warning : m.cost.warnings) text += "\nWarning: " + warning + "\n";

@@ -267,6 +267,30 @@ TEST(Project, PragmasReadAsEachToolWantsThem) {
        "#pragma HLS DEPENDENCE variable=lines inter false"});
 }
 
+TEST(Project, ToolsAreToldWhereWeightsLie) {
+  TemporaryDirectory folder("tailor-hls-test");
+  testing::DesignOptions shared;
+  shared.reuse_factor = 27;
+  auto parts = testing::project_parts(testing::block_network(), shared);
+  parts.force = true;
+  const std::string path = folder.path() + "/p";
+  auto view = [&](HlsBackend backend) {
+    parts.backend = backend;
+    testing::write_parts(parts, path);
+    return run_process({"c++", "-std=c++11", "-E", "-P", "-D__SYNTHESIS__", "-I.", "-Ifirmware",
+                        "-idirafter", "firmware/native", "firmware/block.cpp"},
+                       path)
+        .output;
+  };
+  testing::expect_words(
+      view(HlsBackend::Vitis),
+      {"#pragma HLS BIND_STORAGE variable=b0_conv1_weight type=rom_1p impl=lutram"});
+  testing::expect_words(view(HlsBackend::Vivado),
+                        {"#pragma HLS RESOURCE variable=b0_conv1_weight core=ROM_1P_LUTRAM"});
+  parts.design = testing::make_design(parts.lowered, {{}, 2.1, Layout::Fused, 1});
+  EXPECT_EQ(view(HlsBackend::Vitis).find("rom_1p"), std::string::npos) << "wires are in no ROM";
+}
+
 TEST(Project, SkeletonsHaveNoSlotLeft) {
   TemporaryDirectory folder("tailor-hls-test");
   testing::write_parts(testing::project_parts(testing::block_network()), folder.path() + "/p");

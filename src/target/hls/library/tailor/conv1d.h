@@ -288,6 +288,7 @@ void conv1d(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_t
   TAILOR_INLINE
   TAILOR_WORDS(weights)
   TAILOR_WORDS(bias)
+  typedef Multiplier<C, C::packed> Products;
   const int reads = LineBuffer<C>::reads;
   typename C::acc_t acc[C::outputs], skip_sum[C::out_channels];
   typename C::out_t result[C::out_channels];
@@ -318,9 +319,13 @@ void conv1d(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_t
       line_values<C, C::elements>(taps, read, part, t, values);
       const bool begins = read == 0 && f == 0 && part == 0;
       TAILOR_LOOP(outputs)
-      for (int j = 0; j < C::outputs; ++j) {
+      for (int j = 0; j < C::outputs; j += Products::outputs) {
         TAILOR_UNROLL
-        typename C::acc_t sum = 0;
+        const bool pair = Products::outputs > 1 && j + 1 < C::outputs;
+        typename C::acc_t sum[Products::outputs];
+        TAILOR_REGISTERS(sum)
+        sum[0] = 0;
+        sum[Products::outputs - 1] = 0;
         TAILOR_LOOP(lanes)
         for (int lane = 0; lane < C::lanes; ++lane) {
           TAILOR_UNROLL
@@ -328,13 +333,20 @@ void conv1d(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_t
           for (int e = 0; e < C::elements; ++e) {
             TAILOR_UNROLL
             const int m = (j * C::lanes + lane) * C::elements + e;
-            sum +=
-                from_raw<typename C::weight_t, C::weight_bits>(weights[word][m]) * values[lane][e];
+            typename C::weight_raw beside = 0;
+            if (pair) beside = weights[word][m + C::lanes * C::elements];
+            Products::add(weights[word][m], beside, values[lane][e], sum);
           }
         }
-        const typename C::acc_t before =
-            from_raw<typename C::bias_t, C::bias_bits>(bias[biases][j]);
-        acc[j] = (begins ? before : acc[j]) + sum;
+        TAILOR_LOOP(sums)
+        for (int s = 0; s < Products::outputs; ++s) {
+          TAILOR_UNROLL
+          if (s == 0 || pair) {
+            const typename C::acc_t before =
+                from_raw<typename C::bias_t, C::bias_bits>(bias[biases][j + s]);
+            acc[j + s] = (begins ? before : acc[j + s]) + sum[s];
+          }
+        }
       }
       if (C::window_skips > 0 && read == Centre<C>::read && f == g && part == 0 && first)
         add_centre<C>(LineBuffer<C>::of_lane(taps, Centre<C>::lane), skip_sum);

@@ -70,9 +70,48 @@ typename C::out_t finish_sum(typename C::acc_t value, const typename C::acc_t& l
   return typename C::out_t(value);
 }
 
+/// What a multiplier adds to the sums in a cycle. C: weight_bits; weight_t, weight_raw, in_t,
+/// acc_t.
+template <class C, bool PACKED>
+struct Multiplier {
+  static const int outputs = 1;
+  static void add(typename C::weight_raw weight, typename C::weight_raw,
+                  const typename C::in_t& operand, typename C::acc_t sums[outputs]) {
+    TAILOR_INLINE
+    sums[0] += from_raw<typename C::weight_t, C::weight_bits>(weight) * operand;
+  }
+};
+
+/// The products of two outputs with one operand, from one multiplier of 27 x 18 bits (WP486): the
+/// weights stand 18 bits apart, and so do the products. A low one below 0 has borrowed 1 from the
+/// high one, which gets it back. They are told apart at once, and added for themselves. C besides:
+/// in_bits, operand_raw (the operand as an integer), product_t (18 bits).
+template <class C>
+struct Multiplier<C, true> {
+  static const int outputs = 2;
+  static void add(typename C::weight_raw low, typename C::weight_raw high,
+                  const typename C::in_t& operand, typename C::acc_t sums[outputs]) {
+    TAILOR_INLINE
+    static_assert(C::weight_bits <= 8 && C::weight_bits + C::in_bits <= 18, "packed operands");
+    typename C::operand_raw x = 0;
+    x.range(C::in_bits - 1, 0) = operand.range(C::in_bits - 1, 0);
+    const ap_int<27> weights = (ap_int<27>(high) << 18) + ap_int<27>(low);
+    const ap_int<45> products = weights * x;
+    TAILOR_DSP(products)
+    ap_int<18> below = 0;
+    below.range(17, 0) = products.range(17, 0);
+    const ap_int<27> above = (products >> 18) + (below < 0 ? 1 : 0);
+    typename C::product_t low_product, high_product;
+    low_product.range(17, 0) = below.range(17, 0);
+    high_product.range(17, 0) = above.range(17, 0);
+    sums[0] += low_product;
+    sums[1] += high_product;
+  }
+};
+
 /// One cycle of an output, the r-th; `element` runs through a multiplier's operands. The result is
-/// whole after the last. C: n_in, n_out, reuse_factor, multipliers, weight_bits, relu,
-/// skips_after_activation; in_t, weight_t, weight_raw, acc_t, out_t.
+/// whole after the last. C: n_in, n_out, reuse_factor, multipliers, packed, weight_bits, relu,
+/// skips_after_activation; in_t, weight_t, weight_raw, acc_t, out_t; and what Multiplier needs.
 ///
 /// reuse_factor <= n_in: each multiplier works for one output; multiplier m owns the weights
 /// [m][0 … reuse_factor).
@@ -87,6 +126,7 @@ struct ProductSums {
       typename C::acc_t acc[sums], typename C::out_t result[C::n_out]) {
     TAILOR_INLINE
     static_assert(C::n_in % C::reuse_factor == 0, "reuse factor");
+    typedef Multiplier<C, C::packed> Products;
     const int each = C::n_in / C::reuse_factor, outputs = C::n_out / GROUPS;
     TAILOR_LOOP(groups)
     for (int g = 0; g < GROUPS; ++g) {
@@ -99,17 +139,29 @@ struct ProductSums {
         operand[k] = window[g * each + k][element];
       }
       TAILOR_LOOP(outputs)
-      for (int o = g * outputs; o < (g + 1) * outputs; ++o) {
+      for (int o = g * outputs; o < (g + 1) * outputs; o += Products::outputs) {
         TAILOR_UNROLL
-        typename C::acc_t sum = 0;
+        const bool pair = Products::outputs > 1 && o + 1 < (g + 1) * outputs;
+        typename C::acc_t sum[Products::outputs];
+        TAILOR_REGISTERS(sum)
+        sum[0] = 0;
+        sum[Products::outputs - 1] = 0;
         TAILOR_LOOP(products)
         for (int k = 0; k < each; ++k) {
           TAILOR_UNROLL
-          sum +=
-              from_raw<typename C::weight_t, C::weight_bits>(weights[o * each + k][r]) * operand[k];
+          typename C::weight_raw beside = 0;
+          if (pair) beside = weights[(o + 1) * each + k][r];
+          Products::add(weights[o * each + k][r], beside, operand[k], sum);
         }
-        acc[o] = (element == 0 ? start[o] : acc[o]) + sum;
-        if (element == C::reuse_factor - 1) result[o] = finish_sum<C>(acc[o], late[o]);
+        TAILOR_LOOP(sums)
+        for (int j = 0; j < Products::outputs; ++j) {
+          TAILOR_UNROLL
+          if (j == 0 || pair) {
+            acc[o + j] = (element == 0 ? start[o + j] : acc[o + j]) + sum[j];
+            if (element == C::reuse_factor - 1)
+              result[o + j] = finish_sum<C>(acc[o + j], late[o + j]);
+          }
+        }
       }
     }
   }
@@ -163,7 +215,25 @@ struct SharedOperands<C, 1> {
 /// What they begin with and what comes out shifts past it.
 template <class C, int GROUPS>
 struct ProductSums<C, GROUPS, true> {
-  static const int sums = C::multipliers;
+  static const int sums = C::multipliers, each = C::reuse_factor / C::n_in;
+  /// The m-th multiplier's product; after the last one of an output the next output's turn comes.
+  static void take(int m, int element, const typename C::acc_t& product,
+                   typename C::acc_t start[C::n_out], typename C::acc_t late[C::n_out],
+                   typename C::acc_t acc[sums], typename C::out_t result[C::n_out]) {
+    TAILOR_INLINE
+    acc[m] = (element == 0 ? start[m * each] : acc[m]) + product;
+    if (element == C::n_in - 1) {
+      const typename C::out_t value = finish_sum<C>(acc[m], late[m * each]);
+      TAILOR_LOOP(next_outputs)
+      for (int k = 0; k < each - 1; ++k) {
+        TAILOR_UNROLL
+        start[m * each + k] = start[m * each + k + 1];
+        late[m * each + k] = late[m * each + k + 1];
+        result[m * each + k] = result[m * each + k + 1];
+      }
+      result[(m + 1) * each - 1] = value;
+    }
+  }
   static void run(int r, int element,
                   const typename C::in_t window[GROUPS][Operands<C, GROUPS>::length],
                   const typename C::weight_raw weights[C::multipliers][C::reuse_factor],
@@ -171,31 +241,35 @@ struct ProductSums<C, GROUPS, true> {
                   typename C::acc_t acc[sums], typename C::out_t result[C::n_out]) {
     TAILOR_INLINE
     static_assert(C::reuse_factor % C::n_in == 0, "reuse factor");
-    const int each = C::reuse_factor / C::n_in;
+    static_assert(!C::packed || C::n_out / GROUPS % each == 0, "a pair is of one group");
+    typedef Multiplier<C, C::packed> Products;
+    const int blocks = C::packed ? GROUPS : 1, of_block = C::multipliers / blocks;
     static int q = 0;
     typename C::in_t operand[C::multipliers];
     TAILOR_REGISTERS(operand)
     SharedOperands<C, GROUPS>::run(q, element, window, operand);
-    const bool ends = element == C::n_in - 1;
-    TAILOR_LOOP(products)
-    for (int m = 0; m < C::multipliers; ++m) {
+    TAILOR_LOOP(blocks)
+    for (int b = 0; b < blocks; ++b) {
       TAILOR_UNROLL
-      const typename C::acc_t product =
-          from_raw<typename C::weight_t, C::weight_bits>(weights[m][r]) * operand[m];
-      acc[m] = (element == 0 ? start[m * each] : acc[m]) + product;
-      if (ends) {
-        const typename C::out_t value = finish_sum<C>(acc[m], late[m * each]);
-        TAILOR_LOOP(next_outputs)
-        for (int k = 0; k < each - 1; ++k) {
+      TAILOR_LOOP(products)
+      for (int m = b * of_block; m < (b + 1) * of_block; m += Products::outputs) {
+        TAILOR_UNROLL
+        const bool pair = Products::outputs > 1 && m + 1 < (b + 1) * of_block;
+        typename C::acc_t product[Products::outputs];
+        TAILOR_REGISTERS(product)
+        product[0] = 0;
+        product[Products::outputs - 1] = 0;
+        typename C::weight_raw beside = 0;
+        if (pair) beside = weights[m + 1][r];
+        Products::add(weights[m][r], beside, operand[m], product);
+        TAILOR_LOOP(sums)
+        for (int j = 0; j < Products::outputs; ++j) {
           TAILOR_UNROLL
-          start[m * each + k] = start[m * each + k + 1];
-          late[m * each + k] = late[m * each + k + 1];
-          result[m * each + k] = result[m * each + k + 1];
+          if (j == 0 || pair) take(m + j, element, product[j], start, late, acc, result);
         }
-        result[(m + 1) * each - 1] = value;
       }
     }
-    if (ends) q = q == each - 1 ? 0 : q + 1;
+    if (element == C::n_in - 1) q = q == each - 1 ? 0 : q + 1;
   }
 };
 

@@ -51,6 +51,10 @@ long long Iterations<C>::count = 0;
   TAILOR_PRAGMA(HLS ARRAY_PARTITION variable=name complete dim=1)             \
   TAILOR_PRAGMA(HLS BIND_STORAGE variable=name type=ram_s2p impl=lutram)      \
   TAILOR_PRAGMA(HLS DEPENDENCE variable=name type=inter dependent=false)
+// A product that is a DSP's, however narrow its operands are.
+#define TAILOR_DSP(name) TAILOR_PRAGMA(HLS BIND_OP variable=name op=mul impl=dsp)
+// Where the weights lie that multipliers share: lutram or bram. UltraRAM powers up as 0 and holds none.
+#define TAILOR_WEIGHTS(name, storage) TAILOR_PRAGMA(HLS BIND_STORAGE variable=name type=rom_1p impl=storage)
 // Weights [multiplier][cycle] in words of one element for each multiplier.
 #define TAILOR_WEIGHT_ROM(name) TAILOR_PRAGMA(HLS ARRAY_RESHAPE variable=name complete dim=1)
 // clang-format on
