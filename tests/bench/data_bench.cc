@@ -94,7 +94,7 @@ void fill_batches(benchmark::State& state, const DataConfig& config) {
   int64_t at = 0;
   for (auto _ : state) {
     for (int64_t& i : indices) i = at++ % data.train->size();
-    maker.fill(*data.train, indices, a, at / data.train->size(), batch, labels,
+    maker.fill(*as_images(data.train), indices, a, at / data.train->size(), batch, labels,
                static_cast<int>(state.range(0)));
     benchmark::DoNotOptimize(batch.data());
   }
