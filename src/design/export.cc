@@ -117,8 +117,7 @@ void need_no_folded_skip(const Plan& plan, SkipForm skips) {
 Plan plan_export(const Lowered& lowered, const ExportConfig& config, double input_magnitude) {
   const PlanOptions options{config.token_bits, config.skips, config.dsp_packing};
   if (!config.trained) {
-    return plan(lowered, config.layout, config.type("--precision"), input_magnitude,
-                options);
+    return plan(lowered, config.layout, config.type("--precision"), input_magnitude, options);
   }
   const TrainedPrecision& trained = *config.trained;
   if (trained.is_trained && config.skips != SkipForm::Folded)
