@@ -107,9 +107,10 @@ std::string multipliers_text(const Manifest& m) {
   std::string text;
   if (c.packed_multipliers > 0)
     text += fmt::format(", {} multipliers packed in pairs", with_commas(c.packed_multipliers));
-  if (c.lut_multipliers > 0)
+  if (c.lut_multipliers > 0) {
     text += fmt::format(", {} multiplier{} of LUTs", with_commas(c.lut_multipliers),
                         c.lut_multipliers == 1 ? "" : "s");
+  }
   return text;
 }
 

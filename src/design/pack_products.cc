@@ -17,6 +17,7 @@ std::vector<std::pair<std::string, std::string>> pack_products(Graph& graph) {
   }
   if (any) return unpacked;
   std::vector<std::string> list;
+  list.reserve(unpacked.size());
   for (const auto& [stage, why] : unpacked) list.push_back(fmt::format("{} ({})", stage, why));
   fail(ErrorKind::Unsupported,
        "--dsp-packing: no stage of {} has two products that fit one DSP: {}; ask for weights and "

@@ -136,9 +136,11 @@ class OnnxAssembly {
     return true;
   }
 
-  /// A slice of pixels and channels of zeros around them are one layer.
+  /// A slice of pixels and channels of zeros around them are one layer, and a slice and a
+  /// convolution of single pixels.
   void join_picks() {
     for (OnnxStep& step : steps_) {
+      join_slice(step);
       const auto* own = step.layer<PickLayer>();
       if (!own || !is_private(step.inputs[0])) continue;
       const OnnxStep& before = steps_[step.inputs[0]];
@@ -152,6 +154,24 @@ class OnnxAssembly {
       step.what = Layer(both);
       step.inputs = {from};
     }
+  }
+
+  void join_slice(OnnxStep& step) const {
+    const auto* own = step.layer<ConvLayer>();
+    if (!own || own->window.kernel.size() != 1 || own->window.pads.any() ||
+        !is_private(step.inputs[0]))
+      return;
+    const OnnxStep& before = steps_[step.inputs[0]];
+    const auto* pick = before.layer<PickLayer>();
+    if (!pick || pick->out != own->in || pick->channel_offset != 0) return;
+    const auto& sliced = steps_[before.inputs[0]];
+    if (sliced.out.channels != own->in) return;
+    ConvLayer both = *own;
+    both.window.stride = {own->window.stride.height * pick->stride.height,
+                          own->window.stride.width * pick->stride.width};
+    const size_t from = before.inputs[0];
+    step.what = Layer(both);
+    step.inputs = {from};
   }
 
   // ---- the main chain and its skips

@@ -17,7 +17,8 @@ namespace tailor::testing {
 
 /// Types drawn for every stage of a layout: weights of 5 to 9 bits, values of 8 to 12, with a sign
 /// or without where that may be, the point anywhere near.
-inline Precision random_types(const Graph& lowered, const DesignOptions& design, uint32_t seed) {
+inline Precision random_types(const Graph& lowered, DesignOptions design, uint32_t seed) {
+  design.dsp_packing = false;  // not before the types are there
   std::mt19937 random(seed);
   auto draw = [&](int least, int most) {
     return least + static_cast<int>(random() % static_cast<uint32_t>(most - least + 1));

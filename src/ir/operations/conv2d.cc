@@ -103,7 +103,10 @@ class Conv2dRules : public OperationOf<ops::Conv2d> {
     for (size_t i = 1; i < node.inputs.size(); ++i) skip(printer.input(node, i));
     if (a.relu && !a.skips_after_activation) relu();
     printer.answer(node, at);
-    if (node.outputs.size() > 1) printer.forward(node, x);
+    if (node.outputs.size() > 1) {
+      printer.forward(
+          node, print_slice(printer, name, x, input_shape(printer.graph(), node), a.window.stride));
+    }
   }
 
   /// Depthwise, a token is made of the tokens of its own channels; otherwise of whole frames.

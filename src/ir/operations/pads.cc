@@ -72,14 +72,7 @@ class ShortcutPadRules : public OperationOf<ops::ShortcutPad> {
     const MapShape &in = input_shape(printer.graph(), node),
                    &out = printer.graph().value(node.outputs[0]).shape;
     std::string at = printer.input(node);
-    if (a.stride.size() != 1) {
-      const std::string& name = node.name;
-      at = printer.add("Slice", name + "/slice",
-                       {at, printer.integers(name + ".starts", {0, 0}),
-                        printer.integers(name + ".ends", {in.height, in.width}),
-                        printer.integers(name + ".axes", {2, 3}),
-                        printer.integers(name + ".steps", {a.stride.height, a.stride.width})});
-    }
+    at = print_slice(printer, node.name, at, in, a.stride);
     const int64_t behind = out.channels - in.channels - a.channel_offset;
     const std::string pads =
         printer.integers(node.name + ".pads", {0, a.channel_offset, 0, 0, 0, behind, 0, 0});
@@ -97,6 +90,16 @@ const RegisterOperation<ops::ZeroPad> kRegisterZeroPad;
 const RegisterOperation<ops::ShortcutPad> kRegisterShortcutPad;
 
 }  // namespace
+
+std::string print_slice(OnnxPrinter& printer, const std::string& name, const std::string& x,
+                        const MapShape& map, const Size2& stride) {
+  if (stride.size() == 1) return x;
+  return printer.add("Slice", name + "/slice",
+                     {x, printer.integers(name + ".starts", {0, 0}),
+                      printer.integers(name + ".ends", {map.height, map.width}),
+                      printer.integers(name + ".axes", {2, 3}),
+                      printer.integers(name + ".steps", {stride.height, stride.width})});
+}
 
 const Operation& ops::ZeroPad::operation() {
   static const ZeroPadRules rules;

@@ -31,6 +31,9 @@ Places complete_windows(const Window& window, const MapShape& out);
 Places last_step(const Size2& scan);
 
 int ceil_log2(int64_t n);
+/// In ONNX, the pixels of a map that are a stride apart; the map itself where that is all of them.
+std::string print_slice(OnnxPrinter& printer, const std::string& name, const std::string& x,
+                        const MapShape& map, const Size2& stride);
 /// Bits before the point of a type with a sign that holds all its values.
 int signed_integer(const FixedType& type);
 /// Throws Unsupported where a type is wider than 62 bits.
