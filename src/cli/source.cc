@@ -203,8 +203,17 @@ static void settle_trained(ExportConfig& c, const ExportConfig& before, bool in_
   };
   log_warn("cli",
            "the network was trained at {}; at {} it is another one, whose accuracy nobody knows",
-           text(before, before.trained->text()), text(c, c.precision));
-  if (!in_file) c.trained.reset();
+           text(before, before.trained->text()),
+           text(c, types ? c.precision : before.trained->text()));
+  if (in_file) return;
+  if (types) {
+    c.trained.reset();
+    return;
+  }
+  TrainedPrecision trained = *before.trained;
+  trained.rounding = c.rounding, trained.overflow = c.overflow, trained.layout = c.layout;
+  trained.is_as_trained = false;
+  c.trained = std::make_shared<TrainedPrecision>(trained);
 }
 
 /// --precision FILE.json: types, modes and layout as the file has them.

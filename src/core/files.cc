@@ -167,6 +167,13 @@ std::string absolute_path(const std::string& path) {
 AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {
   std::string folder = parent_path(path_);
   if (!folder.empty()) create_directories(folder);
+  struct stat there {};
+  if (::stat(path_.c_str(), &there) == 0 && !S_ISREG(there.st_mode) && !S_ISDIR(there.st_mode)) {
+    fail(ErrorKind::Data,
+         "cannot write {}: expected a file of its own or nothing there, got a device or a pipe, "
+         "which would be replaced",
+         path_);
+  }
   temporary_ = path_ + ".tmp." + std::to_string(::getpid());
   descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (descriptor_ < 0) fail_write(path_, errno);

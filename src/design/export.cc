@@ -120,10 +120,10 @@ Plan plan_export(const Lowered& lowered, const ExportConfig& config, double inpu
     return plan(lowered, config.layout, config.type("--precision"), input_magnitude, options);
   }
   const TrainedPrecision& trained = *config.trained;
-  if (trained.is_trained && config.skips != SkipForm::Folded)
+  if (trained.is_trained && trained.is_as_trained && config.skips != SkipForm::Folded)
     need_no_folded_skip(plan_trained(lowered, trained, {config.token_bits}), config.skips);
   Plan result = plan_trained(lowered, trained, options);
-  if (config.trained->is_trained)
+  if (trained.is_trained && trained.is_as_trained)
     verify_trained(result, lowered.graph().witness, lowered.graph().name);
   return result;
 }

@@ -26,6 +26,17 @@ void describe(RecordVisitor& v, ReuseFactors& f) {
 
 ReuseFactors read_reuse_factors(const Json& json, const std::string& source) {
   ReuseFactors f;
+  if (const Json* stages = json.is_object() ? json.find("stages") : nullptr) {
+    size_t i = 0;
+    for (const Json& stage : stages->is_array() ? stages->as_array() : Json::Array()) {
+      for (const char* key : {"stage", "reuse_factor"}) {
+        if (!stage.is_object() || stage.find(key)) continue;
+        fail(ErrorKind::Config, "{}: /stages/{} has no {}; expected a stage and its reuse_factor",
+             source, i, key);
+      }
+      ++i;
+    }
+  }
   read_record(
       json, source, [&](RecordVisitor& v) { describe(v, f); }, "/reuse_factor");
   std::map<std::string, size_t> seen;

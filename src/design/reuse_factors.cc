@@ -110,8 +110,9 @@ std::vector<ProductStage> product_stages(const Graph& graph) {
     }
     stage.dsp =
         dsp_of_multiplier(static_cast<int>(stage.in_bits), static_cast<int>(stage.weight_bits));
-    stage.product_luts = kLutsOf8x8 * static_cast<double>(stage.in_bits * stage.weight_bits) / 64 +
-                         kLutsOfAdderBit * static_cast<double>(node.hardware.accumulator->width);
+    stage.sum_luts = kLutsOfAdderBit * static_cast<double>(node.hardware.accumulator->width);
+    stage.product_luts =
+        kLutsOf8x8 * static_cast<double>(stage.in_bits * stage.weight_bits) / 64 + stage.sum_luts;
     stage.factors = valid_reuse_factors(stage.n_in, stage.n_out);
     if (has_line_buffer(node)) {
       stage.factors = line_reuse_factors(graph, node);
@@ -162,6 +163,7 @@ int64_t ProductStage::dsps(int64_t factor) const {
 }
 
 double ProductStage::luts(int64_t factor) const {
+  if (packs(factor)) return static_cast<double>(multipliers(factor)) * sum_luts;
   return static_cast<double>(lut_multipliers(factor)) * product_luts;
 }
 

@@ -138,6 +138,12 @@ void need_bits(const FixedType& type, const Node& node, const FixedType& model) 
          "ask for fewer bits",
          model.width, model.integer, node.name, type.width, kMaxAccumulator);
   }
+  if (type.fraction() > kMaxAccumulator || type.fraction() < 0) {
+    fail(ErrorKind::Unsupported,
+         "--precision {},{}: {} would sum with {} bits behind the point, 0 to {} are supported; "
+         "ask for a point nearer to the bits",
+         model.width, model.integer, node.name, type.fraction(), kMaxAccumulator);
+  }
 }
 
 FixedType exact_accumulator(FixedType type, const Node& node, const FixedType& model) {

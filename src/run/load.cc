@@ -104,6 +104,13 @@ std::vector<std::string> embedded_config_names() {
   return names;
 }
 
+static bool is_text_key(std::string_view name) {
+  for (const ConfigKey& key : config_keys()) {
+    if (key.name == name) return key.is_text;
+  }
+  return false;
+}
+
 void apply_override(Json& json, const std::string& assignment) {
   size_t equals = assignment.find('=');
   if (equals == 0 || equals == std::string::npos) {
@@ -117,6 +124,7 @@ void apply_override(Json& json, const std::string& assignment) {
   } catch (const Error&) {
     value = Json(text);  // a bare word is a string
   }
+  if (value.is_number() && is_text_key(assignment.substr(0, equals))) value = Json(text);
   Json* at = &json;
   auto keys = split(std::string_view(assignment).substr(0, equals), '.');
   for (size_t i = 0; i < keys.size(); ++i) {

@@ -246,7 +246,9 @@ void append_keys(std::vector<ConfigKey>& keys, const std::string& prefix, const 
       append_keys(keys, prefix + name + ".", field);
       continue;
     }
-    ConfigKey key{prefix + name, field.at("description").as_string(), {}};
+    ConfigKey key{prefix + name, field.at("description").as_string(), {}, false};
+    const Json* kind = field.find("type");
+    key.is_text = kind && kind->is_string() && kind->as_string() == "string";
     if (const Json* names = field.find("enum")) {
       for (const Json& value : names->as_array()) {
         if (value.is_string()) key.values.push_back(value.as_string());

@@ -46,6 +46,7 @@ struct ProductStage {
   int64_t weights = 0;          // that lie in its memory
   int64_t in_bits = 0, weight_bits = 0;
   int64_t dsp = 0;            // slices of one multiplier; 0: it is made of LUTs
+  double sum_luts = 0;        // of adding a packed product up outside of its DSP (model)
   double product_luts = 0;    // of one that is, and of adding its product up (model)
   int64_t longest_fixed = 0;  // loop that its C++ unrolls whatever the factor (conv2d.h, dense.h)
   std::vector<int64_t> factors;  // valid reuse factors, ascending

@@ -42,6 +42,9 @@ struct TrainedPrecision {
   int64_t range_steps = 0;
   /// Not of the record: false where the types were only chosen for a network (tailor calibrate).
   bool is_trained = true;
+  /// Not of the record: false where modes or layout are others than those of training, so that no
+  /// witness knows the answers.
+  bool is_as_trained = true;
 
   /// Throws Config at /weights, … of `where` for what is no W,I.
   Precision precision(const std::string& where) const;

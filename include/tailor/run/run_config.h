@@ -92,6 +92,7 @@ Json run_config_schema();
 struct ConfigKey {
   std::string name, about;
   std::vector<std::string> values;
+  bool is_text = false;
 };
 /// Every key that holds a value, in the order of the schema; what lies in lists is left out.
 std::vector<ConfigKey> config_keys();

@@ -134,7 +134,7 @@ std::string origin_list(const Manifest& m) {
       known = true;
       std::string words = name;
       for (char& c : words) c = c == '_' ? ' ' : c;
-      text += fmt::format("- {}, in float: {:.2f} %\n", words, value.as_number());
+      text += fmt::format("- {}, as training recorded it: {:.2f} %\n", words, value.as_number());
     }
   }
   if (!known) text += "- accuracy: not known to this project\n";
