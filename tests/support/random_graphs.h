@@ -12,8 +12,10 @@ namespace tailor::testing {
 
 class RandomGraph {
  public:
-  explicit RandomGraph(uint64_t seed)
-      : random_(seed, RandomStream::Test, 4711),
+  /// The largest kernel is of maps of up to 20 pixels a side; longer ones have 7.
+  explicit RandomGraph(uint64_t seed, int64_t largest_kernel = 4)
+      : largest_kernel_(largest_kernel),
+        random_(seed, RandomStream::Test, 4711),
         b_("random-" + std::to_string(seed), input_shape(seed), seed) {}
 
   Graph make() {
@@ -35,7 +37,7 @@ class RandomGraph {
     Window w;
     const MapShape map = shape();
     auto axis = [&](int64_t side, int64_t& kernel, int64_t& dilation) {
-      kernel = std::min(side, 1 + below(side > 20 ? 7 : 4));
+      kernel = std::min(side, 1 + below(side > 20 ? 7 : largest_kernel_));
       dilation = kernel > 1 ? 1 + below(std::min<int64_t>(3, (side - 1) / (kernel - 1))) : 1;
     };
     axis(map.height, w.kernel.height, w.dilation.height);
@@ -113,10 +115,13 @@ class RandomGraph {
     }
   }
 
+  int64_t largest_kernel_;
   CounterRandom random_;
   GraphBuilder b_;
 };
 
-inline Graph random_graph(int64_t seed) { return RandomGraph(static_cast<uint64_t>(seed)).make(); }
+inline Graph random_graph(int64_t seed, int64_t largest_kernel = 4) {
+  return RandomGraph(static_cast<uint64_t>(seed), largest_kernel).make();
+}
 
 }  // namespace tailor::testing
