@@ -201,10 +201,9 @@ static void settle_trained(ExportConfig& c, const ExportConfig& before, bool in_
     return fmt::format("{}, {}, {}, {}", precision, to_string(e.rounding), to_string(e.overflow),
                        to_string(e.layout));
   };
-  log_warn("cli",
-           "the network was trained at {}; at {} it is another one, whose accuracy nobody knows",
-           text(before, before.trained->text()),
-           text(c, types ? c.precision : before.trained->text()));
+  log_warn(
+      "cli", "the network was trained at {}; at {} it is another one, whose accuracy nobody knows",
+      text(before, before.trained->text()), text(c, types ? c.precision : before.trained->text()));
   if (in_file) return;
   if (types) {
     c.trained.reset();
