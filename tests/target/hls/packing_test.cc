@@ -4,6 +4,7 @@
 
 #include "support/expect_error.h"
 #include "support/projects.h"
+#include "tailor/core/files.h"
 #include "tailor/core/process.h"
 
 namespace tailor::test {
