@@ -102,7 +102,10 @@ void take_every_pixel(Node& node, const Size2& handed_on) {
 void forward_skips(Graph& graph) {
   const ByValue<std::vector<NodeId>> readers = consumers(graph);  // of what is there before
   for (NodeId n : graph.node_ids()) {
-    if (!graph.node(n).is<ops::Conv2d>() || readers[graph.node(n).inputs[0]].size() < 2) continue;
+    if (!graph.node(n).is<ops::Conv2d>()) continue;
+    const ValueId x = graph.node(n).inputs[0];
+    // What has been handed on already goes no further.
+    if (x.index() >= readers.size() || readers[x].size() < 2) continue;
     const std::vector<SkipStart> starts = SkipStarts(graph, n).find();
     if (starts.empty()) continue;
     Node& conv = graph.node(n);
