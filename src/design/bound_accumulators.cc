@@ -18,7 +18,7 @@ struct Reach {
   }
 };
 
-fixed::Int128 shifted(int64_t raw, int bits) { return fixed::Int128{raw} << bits; }
+fixed::Int128 shifted(fixed::Int128 raw, int bits) { return raw * (fixed::Int128{1} << bits); }
 
 /// Of all outputs, with bias and skips.
 Reach reach_of(const Graph& graph, const Node& node) {
@@ -36,7 +36,7 @@ Reach reach_of(const Graph& graph, const Node& node) {
                           b = fixed::Int128{weights[i]} * x.max_raw();
       sum.add(std::min(a, b), std::max(a, b));
     }
-    sum.low <<= product_shift, sum.high <<= product_shift;
+    sum.low = shifted(sum.low, product_shift), sum.high = shifted(sum.high, product_shift);
     const fixed::Int128 begins = shifted(bias[o], fraction - node.hardware.bias->fraction());
     sum.add(begins, begins);
     all.low = std::min(all.low, sum.low), all.high = std::max(all.high, sum.high);
