@@ -26,21 +26,14 @@ void describe(RecordVisitor& v, ReuseFactors& f) {
 
 ReuseFactors read_reuse_factors(const Json& json, const std::string& source) {
   ReuseFactors f;
-  if (const Json* stages = json.is_object() ? json.find("stages") : nullptr) {
-    size_t i = 0;
-    for (const Json& stage : stages->is_array() ? stages->as_array() : Json::Array()) {
-      for (const char* key : {"stage", "reuse_factor"}) {
-        if (!stage.is_object() || stage.find(key)) continue;
-        fail(ErrorKind::Config, "{}: /stages/{} has no {}; expected a stage and its reuse_factor",
-             source, i, key);
-      }
-      ++i;
-    }
-  }
   read_record(
       json, source, [&](RecordVisitor& v) { describe(v, f); }, "/reuse_factor");
   std::map<std::string, size_t> seen;
   for (size_t i = 0; i < f.stages.size(); ++i) {
+    if (f.stages[i].stage.empty() || f.stages[i].reuse_factor == 0) {
+      fail(ErrorKind::Config, "{}: /stages/{}: expected a stage and its reuse_factor, got {}",
+           source, i, f.stages[i].stage.empty() ? "no stage" : "no reuse_factor");
+    }
     if (seen.emplace(f.stages[i].stage, i).second) continue;
     fail_config(fmt::format("/reuse_factor/stages/{}/stage", i), "every stage once",
                 fmt::format("\"{}\" again", f.stages[i].stage), source);

@@ -3,6 +3,7 @@
 #include "support/rooms.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <optional>
 
@@ -65,6 +66,16 @@ TEST(AtomicFile, CommitReplacesTheOldFile) {
   file.commit();
   EXPECT_EQ(read_file(path), "new, in two pieces");
   EXPECT_EQ(list_directory(folder.path()), Names{"x"});
+}
+
+TEST(AtomicFile, WhatIsNoFileIsNotReplaced) {
+  TemporaryDirectory folder("tailor-files");
+  const std::string pipe = path_join(folder.path(), "pipe");
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_THROW(AtomicFile file(pipe), Error);
+  struct stat there {};
+  ASSERT_EQ(::stat(pipe.c_str(), &there), 0);
+  EXPECT_TRUE(S_ISFIFO(there.st_mode));
 }
 
 TEST(AtomicFile, WithoutCommitTheOldFileStaysAndNothingElse) {

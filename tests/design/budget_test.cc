@@ -108,6 +108,8 @@ TEST(StageFactors, ReadAsARecord) {
                           [&] { read_reuse_factors(Json::parse(text, "f"), "f"); });
   };
   refused(R"({"stages": [{"stage": "a", "reuse_factor": 0}]})", {"/reuse_factor/stages/0", "f"});
+  refused(R"({"stages": [{"stage": "a"}]})", {"f: /stages/0", "no reuse_factor"});
+  refused(R"({"stages": [{"reuse_factor": 4}]})", {"f: /stages/0", "no stage"});
   refused(R"({"stage": []})", {"stage", "stages"});
   refused(R"({"stages": [{"stage": "a", "reuse_factor": 4}, {"stage": "a", "reuse_factor": 8}]})",
           {"/reuse_factor/stages/1/stage", "every stage once", "\"a\" again"});

@@ -45,6 +45,15 @@ TEST(RunConfig, TheCommonestMistakesHaveTheseMessages) {
   EXPECT_EQ(refusal("[]"), "config: /: expected an object, got [] (array) in r20.json");
 }
 
+TEST(RunConfig, SetTakesANumberWhereATextIsMeant) {
+  const LoadedConfig loaded =
+      load_run_config("resnet20_quantised",
+                      {"quantization.precision=4", "quantization.first=8", "train.epochs=90"});
+  EXPECT_EQ(loaded.config.quantization->precision, "4");
+  EXPECT_EQ(loaded.config.quantization->first, "8");
+  EXPECT_EQ(loaded.config.train.epochs, 90);
+}
+
 TEST(RunConfig, QuantizationIsThereOrNot) {
   const RunConfig none = read("{}");
   EXPECT_FALSE(none.quantization.has_value());

@@ -14,7 +14,7 @@ namespace tailor::design {
 struct ReuseFactors {
   struct Stage {
     std::string stage;
-    int64_t reuse_factor = 1;
+    int64_t reuse_factor = 0;  // 0: not said, which is refused
   };
   std::optional<int64_t> reuse_factor;  // of all other stages; none: balanced
   std::vector<Stage> stages;
