@@ -20,26 +20,58 @@ struct Reach {
 
 fixed::Int128 shifted(fixed::Int128 raw, int bits) { return raw * (fixed::Int128{1} << bits); }
 
-/// Of all outputs, with bias and skips.
+/// The fewest bits that hold it with a sign.
+int width_of(const Reach& reach) {
+  int width = 2;
+  while (reach.high > (fixed::Int128{1} << (width - 1)) - 1 ||
+         reach.low < -(fixed::Int128{1} << (width - 1)))
+    ++width;
+  return width;
+}
+
+/// What the products of an output can sum up to, in their raw steps.
+Reach products_reach(const std::vector<int64_t>& weights, size_t o, size_t each,
+                     const FixedType& x) {
+  Reach sum;
+  for (size_t i = o * each; i < (o + 1) * each; ++i) {
+    const fixed::Int128 a = fixed::Int128{weights[i]} * x.min_raw(),
+                        b = fixed::Int128{weights[i]} * x.max_raw();
+    sum.add(std::min(a, b), std::max(a, b));
+  }
+  return sum;
+}
+
+void widen(Reach& all, const Reach& more) {
+  all.low = std::min(all.low, more.low), all.high = std::max(all.high, more.high);
+}
+
+/// Of the sums that scales multiply.
+Reach reach_before_scales(const Graph& graph, const Node& node) {
+  const std::vector<int64_t> weights = ir::quantised_weights(graph, node);
+  const auto outputs = static_cast<size_t>(graph.tensor(node, "weight").shape()[0]);
+  Reach all;
+  for (size_t o = 0; o < outputs; ++o) {
+    widen(all,
+          products_reach(weights, o, weights.size() / outputs, *graph.value(node.inputs[0]).type));
+  }
+  return all;
+}
+
+/// Of all outputs, with scales, bias and skips.
 Reach reach_of(const Graph& graph, const Node& node) {
   const int fraction = node.hardware.accumulator->fraction();
   const FixedType& x = *graph.value(node.inputs[0]).type;
-  const int product_shift = fraction - x.fraction() - node.hardware.weight->fraction();
-  const std::vector<int64_t> weights = ir::quantised_weights(graph, node),
+  const int product_shift = fraction - x.fraction() - ir::scaled_weight_fraction(node);
+  const std::vector<int64_t> weights = ir::scaled_weights(graph, node),
                              bias = ir::quantised_bias(graph, node);
   Reach all;
   const size_t each = weights.size() / bias.size();
   for (size_t o = 0; o < bias.size(); ++o) {
-    Reach sum;
-    for (size_t i = o * each; i < (o + 1) * each; ++i) {
-      const fixed::Int128 a = fixed::Int128{weights[i]} * x.min_raw(),
-                          b = fixed::Int128{weights[i]} * x.max_raw();
-      sum.add(std::min(a, b), std::max(a, b));
-    }
+    Reach sum = products_reach(weights, o, each, x);
     sum.low = shifted(sum.low, product_shift), sum.high = shifted(sum.high, product_shift);
     const fixed::Int128 begins = shifted(bias[o], fraction - node.hardware.bias->fraction());
     sum.add(begins, begins);
-    all.low = std::min(all.low, sum.low), all.high = std::max(all.high, sum.high);
+    widen(all, sum);
   }
   const auto* conv = node.op.get_if<ops::Conv2d>();
   auto add_skip = [&](const FixedType& t) {
@@ -51,21 +83,22 @@ Reach reach_of(const Graph& graph, const Node& node) {
   return all;
 }
 
+/// Before, it was wide enough for any weights of the type.
+void narrow_to(FixedType& type, const Reach& reach) {
+  const int width = std::min(width_of(reach), type.width);
+  type.integer -= type.width - width;
+  type.width = width;
+}
+
 }  // namespace
 
 void bound_accumulators(Graph& graph) {
   for (Node& node : graph.nodes) {
-    if (!node.traits().has_weights || node.outputs[0] == graph.output()) continue;
-    FixedType& accumulator = *node.hardware.accumulator;
-    const Reach reach = reach_of(graph, node);
-    int width = 2;
-    while (reach.high > (fixed::Int128{1} << (width - 1)) - 1 ||
-           reach.low < -(fixed::Int128{1} << (width - 1)))
-      ++width;
-    // Before, it was wide enough for any weights of the type.
-    width = std::min(width, accumulator.width);
-    accumulator.integer -= accumulator.width - width;
-    accumulator.width = width;
+    if (!node.traits().has_weights) continue;
+    if (node.hardware.scale)
+      narrow_to(*node.hardware.product_sum, reach_before_scales(graph, node));
+    if (node.outputs[0] != graph.output())
+      narrow_to(*node.hardware.accumulator, reach_of(graph, node));
   }
 }
 

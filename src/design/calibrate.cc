@@ -5,6 +5,7 @@
 #include <map>
 
 #include "tailor/core/strings.h"
+#include "tailor/design/channel_scales.h"
 #include "tailor/emulate/float64.h"
 
 namespace tailor::design {
@@ -75,11 +76,39 @@ StageBits bits_of(const CalibrationRequest& request, const std::string& stage) {
     if (s.weights > 0) bits.weights = s.weights;
     if (s.activations > 0) bits.activations = s.activations;
   }
-  for (int width : {bits.weights, bits.activations}) {
+  const bool binary = bits.weights == 1 && request.scale_bits > 0;
+  for (int width : {binary ? 2 : bits.weights, bits.activations}) {
     if (width < 2 || width > 16)
       fail(ErrorKind::Usage, "calibrate: expected 2 to 16 bits, got {} for {}", width, stage);
   }
   return bits;
+}
+
+/// Of a stage's weights.
+void calibrate_weights(const Graph& graph, const Node& node, const CalibrationRequest& request,
+                       StageRange& range, StageTypes& types) {
+  const int bits = bits_of(request, node.name).weights;
+  const Tensor& tensor = graph.tensor(node, "weight");
+  std::vector<double> weights = tensor.to_doubles();
+  if (request.scale_bits > 0) {
+    const int64_t outputs = tensor.shape()[0];
+    const std::vector<double> now = channel_magnitudes(weights, outputs, bits == 1);
+    const FixedType type =
+        scale_type(request.scale_bits, 2 * *std::max_element(now.begin(), now.end()));
+    types.scales = precision_text(type);
+    const std::vector<double> scales = channel_scales(weights, outputs, bits == 1, type);
+    const size_t each = weights.size() / scales.size();
+    for (size_t i = 0; i < weights.size(); ++i) weights[i] /= scales[i / each];
+  }
+  if (bits == 1) {
+    types.weights = kBinary;
+    return;
+  }
+  PointSearch search(bits, /*is_signed=*/true);
+  search.add(weights);
+  range.largest_weight = search.largest(), range.weight_integer = search.best();
+  range.saturated_weights_frac = search.beyond_frac();
+  types.weights = search.type_text(range.weight_integer);
 }
 
 }  // namespace
@@ -89,8 +118,9 @@ TypeCalibration calibrate(const Lowered& lowered, const CalibrationRequest& requ
   if (images.empty()) fail(ErrorKind::Usage, "calibrate: expected at least one image, got none");
   bits_of(request, "all stages");
   Precision fine(kFineWithoutSign);
-  fine.weights = request.with_folded_skips ? kFine : kBelowOne;
-  fine.trained = !request.with_folded_skips;
+  const bool folds = request.with_folded_skips && request.scale_bits == 0;
+  fine.weights = folds ? kFine : kBelowOne;
+  fine.trained = !folds;
   const Plan wide = plan(lowered, request.layout, fine, request.input_magnitude);
   const Graph& graph = wide.graph();
   std::vector<const Node*> nodes;
@@ -120,13 +150,7 @@ TypeCalibration calibrate(const Lowered& lowered, const CalibrationRequest& requ
     s.largest = of_values.largest(), s.integer = of_values.best();
     s.saturated_frac = of_values.beyond_frac();
     StageTypes t{node->name, "", ""};
-    if (s.has_weights) {
-      PointSearch of_weights(bits_of(request, node->name).weights, /*is_signed=*/true);
-      of_weights.add(graph.tensor(*node, "weight").to_doubles());
-      s.largest_weight = of_weights.largest(), s.weight_integer = of_weights.best();
-      s.saturated_weights_frac = of_weights.beyond_frac();
-      t.weights = of_weights.type_text(s.weight_integer);
-    }
+    if (s.has_weights) calibrate_weights(graph, *node, request, s, t);
     if (node->outputs[0] != graph.output()) t.activations = of_values.type_text(s.integer);
     types.stages.push_back(t);
     result.stages.push_back(s);
@@ -134,7 +158,9 @@ TypeCalibration calibrate(const Lowered& lowered, const CalibrationRequest& requ
   // For what is not there yet: a projection that a later alteration brings; and the input, whose
   // point stands where its magnitude asks.
   types.activations = precision_text(FixedType{request.bits, std::min(request.bits, 3)});
-  types.weights = precision_text(FixedType{request.weight_bits, 1});
+  types.weights =
+      request.weight_bits == 1 ? kBinary : precision_text(FixedType{request.weight_bits, 1});
+  if (request.scale_bits > 0) types.scales = precision_text(scale_type(request.scale_bits, 1));
   return result;
 }
 

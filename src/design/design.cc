@@ -18,7 +18,7 @@ std::string unique_identifier(const std::string& name, std::set<std::string>& ta
   const std::string base = make_identifier(name);
   auto derived = [](const std::string& n) {
     return std::vector<std::string>{
-        n, n + "_t", n + "_token", n + "_config", n + "_weight", n + "_bias"};
+        n, n + "_t", n + "_token", n + "_config", n + "_weight", n + "_bias", n + "_scale"};
   };
   std::string unique = base;
   for (int i = 2;; ++i) {
@@ -79,6 +79,11 @@ const FixedType& Precision::activation(const std::string& stage) const {
   return found != stages.end() && found->second.activation ? *found->second.activation : type;
 }
 
+const std::optional<FixedType>& Precision::scale(const std::string& stage) const {
+  const auto found = stages.find(stage);
+  return found != stages.end() && found->second.scale ? found->second.scale : scales;
+}
+
 namespace {
 
 /// Stages, and what becomes of skips.
@@ -120,6 +125,8 @@ Plan plan(const Lowered& lowered, Layout layout, const Precision& precision, dou
   verify(graph, "insert_clones");
   // A trained network's are of all its layers, folded ones too.
   if (!precision.trained) verify_exceptions(graph, precision);
+  scale_channels(graph, precision);
+  verify(graph, "scale_channels");
   infer_types(graph, precision, input_magnitude);
   bound_accumulators(graph);
   fold_channels(graph, options.token_bits);

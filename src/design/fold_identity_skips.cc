@@ -123,6 +123,7 @@ void fold_identity_skips(Graph& graph, const Precision& precision) {
                   out = graph.value(conv.outputs[0]).shape.channels;
     const FixedType& type = precision.weight(conv.name);
     if (precision.trained && !fits(1, type)) continue;  // an identity would not be one
+    if (precision.scale(conv.name)) continue;           // nor in steps of a channel's scale
     const Target to{conv, type, in, out, in / a.groups, out / a.groups, precision.trained};
     fold_window_skips(graph, to);
     for (size_t s = 1; s < conv.inputs.size();) {

@@ -9,6 +9,7 @@
 #include "tailor/design/passes.h"
 #include "tailor/ir/line_buffer.h"
 #include "tailor/ir/packing.h"
+#include "tailor/ir/weights.h"
 
 namespace tailor::design {
 namespace {
@@ -24,6 +25,29 @@ int64_t nearest_of(const std::vector<int64_t>& factors, int64_t wanted) {
 /// LUTs of a multiplier of 8 x 8 bits, and of an adder a bit: fitted on the published blocks
 /// (estimator.md section 4, uL and kA). Other multipliers go by their partial products.
 constexpr double kLutsOf8x8 = 40.065, kLutsOfAdderBit = 1.070;
+
+/// Adders that a multiplication by a constant takes: of its digits 1 and -1, the fewest that there
+/// are, all but one.
+int64_t adders_of_constant(int64_t raw) {
+  int64_t digits = 0;
+  for (; raw != 0; raw /= 2) {
+    if (raw % 2 == 0) continue;
+    ++digits;
+    raw -= raw % 4 == 3 ? -1 : 1;
+  }
+  return std::max<int64_t>(digits - 1, 0);
+}
+
+/// What multiplying by the scales of its channels costs a stage (model).
+void add_scales(const Graph& graph, const Node& node, ProductStage& stage) {
+  if (!node.hardware.scale) return;
+  const double bits = node.hardware.product_sum->width, scale = node.hardware.scale->width;
+  for (int64_t raw : ir::quantised_scales(graph, node)) {
+    stage.constant_scale_luts +=
+        kLutsOfAdderBit * (bits + scale) * static_cast<double>(adders_of_constant(raw));
+  }
+  stage.scale_luts = kLutsOf8x8 * bits * scale / 64;
+}
 
 /// The factor that a stage is asked for; none: it is balanced.
 std::optional<int64_t> wanted_of(const Plan& plan, const ProductStage& p, const Budget& budget) {
@@ -102,8 +126,9 @@ std::vector<ProductStage> product_stages(const Graph& graph) {
     }
     if (node.traits().has_weights) {
       stage.in_bits = in.type->width;
-      stage.weight_bits = node.hardware.weight->width;
+      stage.weight_bits = ir::stored_weight(node).width;
       stage.weights = stage.n_in * stage.n_out;
+      add_scales(graph, node, stage);
     } else {
       stage.in_bits = node.hardware.accumulator->width;
       stage.weight_bits = node.hardware.reciprocal->width;
@@ -162,9 +187,18 @@ int64_t ProductStage::dsps(int64_t factor) const {
   return packs(factor) ? wide.at(place(factor)) : multipliers(factor) * dsp;
 }
 
+int64_t ProductStage::scale_multipliers(int64_t factor) const {
+  if (scale_luts == 0) return 0;
+  if (line_buffer) return line(factor).parallelism.outputs;
+  return factor > n_in ? multipliers(factor) : n_out;
+}
+
 double ProductStage::luts(int64_t factor) const {
-  if (packs(factor)) return static_cast<double>(multipliers(factor)) * sum_luts;
-  return static_cast<double>(lut_multipliers(factor)) * product_luts;
+  const bool constant = !line_buffer && factor <= n_in;
+  const double scales =
+      constant ? constant_scale_luts : static_cast<double>(scale_multipliers(factor)) * scale_luts;
+  if (packs(factor)) return static_cast<double>(multipliers(factor)) * sum_luts + scales;
+  return static_cast<double>(lut_multipliers(factor)) * product_luts + scales;
 }
 
 int64_t ProductStage::lut_multipliers(int64_t factor) const {

@@ -4,6 +4,7 @@
 
 #include "tailor/core/strings.h"
 #include "tailor/emulate/integer.h"
+#include "tailor/ir/weights.h"
 
 namespace tailor::design {
 namespace {
@@ -16,6 +17,29 @@ FixedType type_of(const std::string& text, const TrainedPrecision& p, const std:
   return type;
 }
 
+FixedType weight_type_of(const std::string& text, const TrainedPrecision& p,
+                         const std::string& where) {
+  if (text != kBinary) return type_of(text, p, where, false);
+  FixedType type = binary_weights();
+  type.rounding = p.rounding;
+  return type;
+}
+
+FixedType scale_type_of(const std::string& text, const std::string& where) {
+  FixedType type = parse_precision(text, where, true);
+  if (type.is_signed || type.width > 16) {
+    fail(ErrorKind::Config, "{}: expected scales without a sign, uW,I of at most 16 bits, got {}",
+         where, text);
+  }
+  type.rounding = Rounding::Rnd, type.overflow = Overflow::Sat;
+  return type;
+}
+
+void verify_binary(const Precision& p, const std::string& stage, const std::string& where) {
+  if (is_binary(p.weight(stage)) && !p.scale(stage))
+    fail(ErrorKind::Config, "{}: binary weights need scales (uW,I)", where);
+}
+
 }  // namespace
 
 void describe(RecordVisitor& v, StageTypes& s) {
@@ -23,6 +47,8 @@ void describe(RecordVisitor& v, StageTypes& s) {
          "Name of a convolution or linear layer (`stage1.block0.conv1`), or `input`.");
   v.text("weights", s.weights, "W,I of its weights; empty: the network's.");
   v.text("activations", s.activations, "W,I of what it writes, or uW,I; empty: the network's.");
+  if (v.wants(!s.scales.empty()))
+    v.text("scales", s.scales, "uW,I of the scales of its output channels; empty: the network's.");
 }
 
 void describe(RecordVisitor& v, LearnedRange& r) {
@@ -34,7 +60,13 @@ void describe(RecordVisitor& v, LearnedRange& r) {
 }
 
 void describe(RecordVisitor& v, TrainedPrecision& p) {
-  v.text("weights", p.weights, "W,I of weights: W bits, I of them before the point.");
+  v.text("weights", p.weights,
+         "W,I of weights: W bits, I of them before the point; or binary: -1 and 1.");
+  if (v.wants(!p.scales.empty())) {
+    v.text("scales", p.scales,
+           "uW,I of the scales of output channels, in whose steps weights are; empty: there are "
+           "none.");
+  }
   v.text(
       "activations", p.activations,
       "W,I of what stages write; uW,I: without a sign where nothing can be negative (what a ReLU "
@@ -74,13 +106,17 @@ TrainedPrecision read_trained_precision(const Json& json, const std::string& sou
 
 Precision TrainedPrecision::precision(const std::string& where) const {
   Precision result(type_of(activations, *this, where, true));
-  result.weights = type_of(weights, *this, where, false);
+  result.weights = weight_type_of(weights, *this, where);
+  if (!scales.empty()) result.scales = scale_type_of(scales, where);
   result.trained = is_trained;
   for (const StageTypes& s : stages) {
     Precision::Exception& exception = result.stages[s.stage];
-    if (!s.weights.empty()) exception.weight = type_of(s.weights, *this, where, false);
+    if (!s.weights.empty()) exception.weight = weight_type_of(s.weights, *this, where);
     if (!s.activations.empty()) exception.activation = type_of(s.activations, *this, where, true);
+    if (!s.scales.empty()) exception.scale = scale_type_of(s.scales, where);
+    verify_binary(result, s.stage, where);
   }
+  verify_binary(result, "", where);
   return result;
 }
 

@@ -80,7 +80,7 @@ std::vector<Underflow> count_underflows(const Graph& design) {
     const Node& node = design.nodes[n];
     if (!node.hardware.weight) continue;
     const Tensor& tensor = design.tensor(node, "weight");
-    const std::vector<double> weights = tensor.to_doubles();
+    const std::vector<double> weights = weights_by_scale(design, node);
     const size_t outputs = static_cast<size_t>(tensor.shape()[0]),
                  each = weights.size() / std::max<size_t>(outputs, 1);
     for (size_t o = 0; o < outputs; ++o) {
@@ -88,7 +88,7 @@ std::vector<Underflow> count_underflows(const Graph& design) {
       for (size_t i = o * each; i < (o + 1) * each; ++i) {
         if (weights[i] == 0) continue;
         ++nonzero;
-        if (quantise(weights[i], *node.hardware.weight) == 0) ++lost;
+        if (quantise_weight(weights[i], *node.hardware.weight) == 0) ++lost;
       }
       counts[n].nonzero += nonzero;
       counts[n].weights += lost;

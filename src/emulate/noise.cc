@@ -7,6 +7,7 @@
 #include "tailor/core/random.h"
 #include "tailor/core/threads.h"
 #include "tailor/emulate/float64.h"
+#include "tailor/ir/weights.h"
 
 namespace tailor::emulate {
 namespace {
@@ -43,10 +44,18 @@ bool rounds(const Node& node, const FixedType& out) {
 }
 
 /// Weights and biases as their types hold them.
-void round_weights(const Node& node, const char* part, Span<double> values) {
-  const FixedType& type =
-      std::string_view(part) == "bias" ? *node.hardware.bias : *node.hardware.weight;
-  for (double& v : values) v = type.to_double(quantise(v, type));
+void round_weights(const Graph& design, const Node& node, const char* part, Span<double> values) {
+  const bool bias = std::string_view(part) == "bias";
+  const FixedType& type = bias ? *node.hardware.bias : *node.hardware.weight;
+  std::vector<double> scales = {1};
+  if (!bias && node.hardware.scale) scales = design.tensor(node, "scale").to_doubles();
+  const size_t each = (values.size() + scales.size() - 1) / scales.size();
+  for (size_t i = 0; i < values.size(); ++i) {
+    const double scale = scales[i / each];
+    const double by_scale = values[i] / scale;
+    values[i] =
+        type.to_double(bias ? quantise(by_scale, type) : quantise_weight(by_scale, type)) * scale;
+  }
 }
 
 /// What the types do to what a node writes; `draw` is the number of the run.
@@ -83,7 +92,10 @@ double predict_rms_error(const Graph& design, const std::vector<std::vector<doub
     const Float64Emulator emulator(design);
     each_image([&](size_t i) { exact[i] = emulator.run(images[i]); });
   }
-  const Float64Emulator disturbed(design, round_weights);
+  const Float64Emulator disturbed(design,
+                                  [&](const Node& node, const char* part, Span<double> values) {
+                                    round_weights(design, node, part, values);
+                                  });
   const size_t draws = (kLeastDraws + images.size() - 1) / images.size();
   each_image([&](size_t i) {
     for (size_t draw = 0; draw < draws; ++draw) {

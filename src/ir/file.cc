@@ -169,6 +169,8 @@ Json write_hardware(const NodeHardware& h) {
   Json json = Json::object();
   set_type(json, "weight", h.weight);
   set_type(json, "bias", h.bias);
+  set_type(json, "scale", h.scale);
+  set_type(json, "product_sum", h.product_sum);
   set_type(json, "accumulator", h.accumulator);
   set_type(json, "reciprocal", h.reciprocal);
   json.set("reuse_factor", h.reuse_factor);
@@ -187,6 +189,8 @@ NodeHardware read_hardware(const Json& json) {
   NodeHardware h;
   h.weight = get_type(json, "weight");
   h.bias = get_type(json, "bias");
+  h.scale = get_type(json, "scale");
+  h.product_sum = get_type(json, "product_sum");
   h.accumulator = get_type(json, "accumulator");
   h.reciprocal = get_type(json, "reciprocal");
   h.reuse_factor = json.at("reuse_factor").as_int();

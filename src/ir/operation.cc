@@ -162,6 +162,10 @@ FixedType product_sum_types(const Graph& graph, Node& node, const TypeRequest& r
   FixedType sum = accumulator_type(*graph.value(node.inputs[0]).type, request.weight, products);
   sum.rounding = model.rounding;
   sum.overflow = model.overflow;
+  if (const std::optional<FixedType>& scale = node.hardware.scale) {
+    node.hardware.product_sum = exact_accumulator(sum, node, model);
+    sum.width += scale->width, sum.integer += scale->integer;
+  }
   FixedType accumulator = sum;
   accumulator.integer += carry;
   accumulator.width += carry;

@@ -1,6 +1,7 @@
 #include "tailor/ir/packing.h"
 
 #include "tailor/ir/line_buffer.h"
+#include "tailor/ir/weights.h"
 
 namespace tailor::ir {
 namespace {
@@ -10,7 +11,8 @@ int64_t pairs_of(int64_t n) { return (n + 1) / 2; }
 }  // namespace
 
 std::string packing_obstacle(const Graph& design, const Node& node) {
-  const FixedType &weight = *node.hardware.weight, &x = *design.value(node.inputs[0]).type;
+  const FixedType weight = stored_weight(node);
+  const FixedType& x = *design.value(node.inputs[0]).type;
   const int x_bits = x.width + (x.is_signed ? 0 : 1);
   // high · 2^18 + low is below 2^(bits + 17) in magnitude but for a borrow; a product takes the
   // bits of both its factors.

@@ -5,6 +5,7 @@
 #include "tailor/ir/graph.h"
 #include "tailor/ir/identifier.h"
 #include "tailor/ir/packing.h"
+#include "tailor/ir/weights.h"
 
 namespace tailor::ir {
 namespace {
@@ -207,6 +208,10 @@ std::vector<std::string> verify_design(const Graph& graph) {
     need(!traits.lowered_only, n.name, " is a batch norm, which a design never has");
     need(!traits.has_weights || (is_narrow(h.weight) && is_wide(h.bias)), n.name,
          " has no usable weight or bias type");
+    need(!h.scale || (traits.has_weights && is_narrow(h.scale) && is_wide(h.product_sum)), n.name,
+         " has scales without usable types");
+    need(!traits.has_weights || !is_binary(*h.weight) || h.scale, n.name,
+         " has binary weights without scales");
     need(!traits.has_accumulator || is_wide(h.accumulator), n.name,
          " has no usable accumulator type");
     need(!traits.has_reciprocal || is_wide(h.reciprocal), n.name, " has no usable reciprocal type");
@@ -234,8 +239,10 @@ std::vector<std::string> verify_design(const Graph& graph) {
     // Everything that is summed is brought to the accumulator's fraction, which must be the finest.
     if (traits.has_weights) {
       const int fraction = h.accumulator->fraction();
-      need(fraction >= graph.value(n.inputs[0]).type->fraction() + h.weight->fraction() &&
-               fraction >= h.bias->fraction(),
+      const int products = graph.value(n.inputs[0]).type->fraction() + h.weight->fraction();
+      need(fraction >= products + (h.scale ? h.scale->fraction() : 0) &&
+               fraction >= h.bias->fraction() &&
+               (!h.scale || h.product_sum->fraction() >= products),
            n.name, " has an accumulator coarser than its products");
     }
     for (auto i = static_cast<size_t>(traits.first_summand); i < n.inputs.size(); ++i) {

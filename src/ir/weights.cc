@@ -13,10 +13,30 @@ const FixedType& required_type(const std::optional<FixedType>& type, const Node&
   return *type;
 }
 
+FixedType stored_weight(const Node& node) {
+  FixedType type = required_type(node.hardware.weight, node, "weight");
+  if (is_binary(type)) type.width = type.integer = 2;
+  return type;
+}
+
+int64_t quantise_weight(double by_scale, const FixedType& type, bool* overflowed) {
+  if (is_binary(type)) return by_scale < 0 ? -1 : 1;
+  return quantise(by_scale, type, overflowed);
+}
+
+std::vector<double> weights_by_scale(const Graph& graph, const Node& node) {
+  std::vector<double> weights = graph.tensor(node, "weight").to_doubles();
+  if (!node.hardware.scale) return weights;
+  const std::vector<double> scales = graph.tensor(node, "scale").to_doubles();
+  const size_t each = weights.size() / scales.size();
+  for (size_t i = 0; i < weights.size(); ++i) weights[i] /= scales[i / each];
+  return weights;
+}
+
 std::vector<int64_t> quantised_weights(const Graph& graph, const Node& node, int64_t* overflows) {
   const Tensor& tensor = graph.tensor(node, "weight");
   const FixedType& type = required_type(node.hardware.weight, node, "weight");
-  std::vector<double> w = tensor.to_doubles();
+  const std::vector<double> w = weights_by_scale(graph, node);
   const int64_t out = tensor.shape()[0], in = tensor.shape()[1],
                 taps = tensor.size() / std::max<int64_t>(out * in, 1);
   std::vector<int64_t> raw(w.size());
@@ -25,7 +45,7 @@ std::vector<int64_t> quantised_weights(const Graph& graph, const Node& node, int
       for (int64_t i = 0; i < in; ++i) {
         bool overflowed = false;
         raw[static_cast<size_t>((o * taps + t) * in + i)] =
-            quantise(w[static_cast<size_t>((o * in + i) * taps + t)], type, &overflowed);
+            quantise_weight(w[static_cast<size_t>((o * in + i) * taps + t)], type, &overflowed);
         if (overflows && overflowed) ++*overflows;
       }
     }
@@ -46,6 +66,28 @@ std::vector<int64_t> quantised_bias(const Graph& graph, const Node& node, int64_
     if (overflows && overflowed) ++*overflows;
   }
   return raw;
+}
+
+std::vector<int64_t> quantised_scales(const Graph& graph, const Node& node) {
+  std::vector<int64_t> raw;
+  if (!node.hardware.scale) return raw;
+  for (double v : graph.tensor(node, "scale").to_doubles())
+    raw.push_back(quantise(v, *node.hardware.scale));
+  return raw;
+}
+
+std::vector<int64_t> scaled_weights(const Graph& graph, const Node& node, int64_t* overflows) {
+  std::vector<int64_t> raw = quantised_weights(graph, node, overflows);
+  const std::vector<int64_t> scales = quantised_scales(graph, node);
+  if (scales.empty()) return raw;
+  const size_t each = raw.size() / scales.size();
+  for (size_t i = 0; i < raw.size(); ++i) raw[i] *= scales[i / each];
+  return raw;
+}
+
+int scaled_weight_fraction(const Node& node) {
+  const NodeHardware& h = node.hardware;
+  return required_type(h.weight, node, "weight").fraction() + (h.scale ? h.scale->fraction() : 0);
 }
 
 }  // namespace tailor::ir

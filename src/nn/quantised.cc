@@ -8,6 +8,7 @@
 #include <ATen/ops/full.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/mul.h>
+#include <ATen/ops/neg.h>
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/relu.h>
 #include <ATen/ops/stack.h>
@@ -23,7 +24,9 @@
 #include "nn/cast.h"
 #include "nn/convolution.h"
 #include "nn/layers.h"
+#include "tailor/design/channel_scales.h"
 #include "tailor/design/lower.h"
+#include "tailor/ir/weights.h"
 
 namespace tailor::nn {
 
@@ -98,16 +101,49 @@ FoldedWeights fold_source(const WeightSource& s, const Parameters& p, double eps
   return f;
 }
 
+/// How a stage has its weights.
+struct WeightCast {
+  FixedType type;
+  std::optional<FixedType> scale;  // of each output channel
+  at::Tensor range;                // of a learned type, or undefined
+
+  /// A weight [out, …] of float64.
+  at::Tensor operator()(const at::Tensor& weight) const {
+    if (!scale) return cast(weight, type, /*relu=*/false, range);
+    const at::Tensor steps = scales_of(weight.detach());
+    const at::Tensor in_steps = at::div(weight, steps);
+    return at::mul(is_binary(type) ? signs_of(in_steps) : cast(in_steps, type, false, range),
+                   steps);
+  }
+
+ private:
+  /// As the export finds them, bit for bit, and so on the host.
+  at::Tensor scales_of(const at::Tensor& weight) const {
+    const at::Tensor host = weight.to(at::kCPU).contiguous();
+    const Span<const double> values(host.data_ptr<double>(), static_cast<size_t>(host.numel()));
+    const std::vector<double> scales =
+        channel_scales(values, host.size(0), is_binary(type), *scale);
+    at::Tensor steps = at::zeros({host.size(0)}, host.options());
+    std::copy(scales.begin(), scales.end(), steps.data_ptr<double>());
+    return per_output(steps.to(weight.device()), weight);
+  }
+  /// With the gradient of the identity.
+  static at::Tensor signs_of(const at::Tensor& x) {
+    const at::Tensor one = at::ones_like(x);
+    const at::Tensor signs = at::where(x.ge(0), one, at::neg(one));
+    return at::add(signs.detach(), x.sub(x.detach()));
+  }
+};
+
 /// Whose batch norms are the batch's: the weight that, once scaled, is the cast one.
-at::Tensor cast_unscaled(const WeightSource& s, const Parameters& p, const FixedType& type,
-                         double epsilon, const at::Tensor& range) {
+at::Tensor cast_unscaled(const WeightSource& s, const Parameters& p, double epsilon,
+                         const WeightCast& cast_weight) {
   const at::Tensor weight = plain_weight(s, p);
-  if (s.bn.empty()) return cast(weight, type, /*relu=*/false, range);
+  if (s.bn.empty()) return cast_weight(weight);
   const at::Tensor scale = per_output(scale_of(s, p, epsilon).detach(), weight);
   const at::Tensor says = scale.abs().gt(kNoScale);
   const at::Tensor divisor = at::where(says, scale, at::ones_like(scale));
-  return at::where(says, at::div(cast(at::mul(weight, divisor), type, false, range), divisor),
-                   weight);
+  return at::where(says, at::div(cast_weight(at::mul(weight, divisor)), divisor), weight);
 }
 
 at::Tensor for_map(const at::Tensor& weight, const at::Tensor& x) {
@@ -190,7 +226,8 @@ struct QuantisedForm::Stages {
     const auto source = sources.find(node.name);
     const bool trained =
         source != sources.end() && !(source->second.layer.empty() && source->second.bn.empty());
-    return t.has_weights && trained ? &*node.hardware.weight : nullptr;
+    if (!t.has_weights || !trained || is_binary(*node.hardware.weight)) return nullptr;
+    return &*node.hardware.weight;
   }
 
   const Skip& skip(const std::string& id) const {
@@ -287,9 +324,12 @@ class Pass {
     const auto found = ranges.find(node.name);
     return found == ranges.end() ? at::Tensor() : found->second;
   }
+  WeightCast weight_cast(const Node& node) const {
+    return {*node.hardware.weight, node.hardware.scale, range_in(weight_ranges_, node)};
+  }
   /// A weight as the stage has it, for its map.
   at::Tensor cast_weight(const at::Tensor& weight, const Node& node, const at::Tensor& x) const {
-    return for_map(cast(weight, *node.hardware.weight, false, range_in(weight_ranges_, node)), x);
+    return for_map(weight_cast(node)(weight), x);
   }
   /// Logits leave as they are.
   at::Tensor cast_sum(const at::Tensor& sum, const Node& node, bool relu) const {
@@ -369,11 +409,8 @@ class Pass {
                         const Node& node) const {
     const at::Tensor bias =
         s.has_bias ? parameters_.parameter(s.layer + ".bias").to(x.scalar_type()) : at::Tensor();
-    const at::Tensor y = convolve(x, geometry,
-                                  for_map(cast_unscaled(s, parameters_, *node.hardware.weight,
-                                                        epsilon_, range_in(weight_ranges_, node)),
-                                          x),
-                                  bias);
+    const at::Tensor y = convolve(
+        x, geometry, for_map(cast_unscaled(s, parameters_, epsilon_, weight_cast(node)), x), bias);
     if (s.bn.empty()) return y;
     return at::batch_norm(
         y, parameters_.parameter(s.bn + ".weight"), parameters_.parameter(s.bn + ".bias"),

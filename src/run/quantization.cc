@@ -12,9 +12,9 @@ const std::string& either(const std::string& own, const std::string& general) {
 }
 
 /// The bits of "W", or of "W,I" whose I is not read: of types whose points move.
-std::optional<int> bits_of(const std::string& text) {
+std::optional<int> bits_of(const std::string& text, int least = 1) {
   const auto bits = parse_int(trim(split(text, ',')[0]));
-  if (!bits || *bits < 2 || *bits > 16) return std::nullopt;
+  if (!bits || *bits < least || *bits > 16) return std::nullopt;
   return static_cast<int>(*bits);
 }
 
@@ -22,11 +22,12 @@ void check_types(const QuantizationConfig& c, const std::string& text, const std
                  const std::string& source, bool may_lack_sign = false) {
   if (text.empty()) return;
   if (c.points != Points::Fixed) {
-    if (bits_of(text)) return;
-    fail_config(
-        pointer,
-        fmt::format("2 to 16 bits (as in \"8\"; /quantization/points is {})", to_string(c.points)),
-        "\"" + text + "\"", source);
+    const bool may_be_binary = c.scale_bits && !may_lack_sign;
+    if (bits_of(text, may_be_binary ? 1 : 2)) return;
+    fail_config(pointer,
+                fmt::format("{} to 16 bits (as in \"8\"; /quantization/points is {})",
+                            may_be_binary ? 1 : 2, to_string(c.points)),
+                "\"" + text + "\"", source);
   }
   try {
     parse_precision(text, pointer, may_lack_sign);
@@ -69,6 +70,14 @@ void describe(RecordVisitor& v, QuantizationConfig& c) {
       "quantised training begins and after every alteration. learned: there at first, and from "
       "then on where gradients move them, by powers of two (TQT). Where they move, what a ReLU "
       "leaves has no sign.");
+  v.optional_integer(
+      "scale_bits", c.scale_bits, 2, 16,
+      "Bits of the scales that output channels have, in whose steps weights are quantised: the "
+      "root "
+      "mean square of the channel's weights, as they are at each step. Weights of 1 bit are then "
+      "-1 "
+      "and 1 times the scale. Hardware multiplies each sum by its scale, a constant. Only where "
+      "points are calibrated or learned. null: no channel has one.");
   v.integer("calibration_images", c.calibration_images, 1, 100000,
             "Training examples that points are calibrated by.");
   v.enumeration(
@@ -93,8 +102,22 @@ void verify_config(const QuantizationConfig& c, const ExportConfig& exporting,
   check_types(c, c.activations, "/quantization/activations", source, true);
   check_types(c, c.first, "/quantization/first", source);
   check_types(c, c.last, "/quantization/last", source);
+  const std::string& values = either(c.activations, c.precision);
+  if (c.points != Points::Fixed && !bits_of(values, 2)) {
+    fail_config("/quantization/activations", "2 to 16 bits: only weights can be binary",
+                "\"" + values + "\"", source);
+  }
+  if (c.scale_bits && c.points == Points::Fixed) {
+    fail_config("/quantization/scale_bits",
+                "points that are calibrated or learned (/quantization/points)",
+                fmt::format("{} and fixed points", *c.scale_bits), source);
+  }
   for (size_t i = 0; i < c.stages.size(); ++i) {
     const std::string at = fmt::format("/quantization/stages/{}", i);
+    if (!c.stages[i].scales.empty()) {
+      fail_config(at + "/scales", "nothing: /quantization/scale_bits says it of all stages",
+                  "\"" + c.stages[i].scales + "\"", source);
+    }
     check_types(c, c.stages[i].weights, at + "/weights", source);
     check_types(c, c.stages[i].activations, at + "/activations", source, true);
   }
@@ -110,7 +133,11 @@ TrainedPrecision resolve_precision(const QuantizationConfig& c, const ExportConf
   TrainedPrecision p;
   const bool moves = c.points != Points::Fixed;
   p.weights = either(c.weights, c.precision);
-  if (moves) p.weights = fmt::format("{},1", bits_of(p.weights).value_or(8));
+  if (moves) {
+    const int bits = bits_of(p.weights).value_or(8);
+    p.weights = bits == 1 ? kBinary : fmt::format("{},1", bits);
+    if (c.scale_bits) p.scales = fmt::format("u{},0", *c.scale_bits);
+  }
   p.activations = activation_type(c);
   p.learns_points = c.points == Points::Learned;
   p.rounding = exporting.rounding, p.overflow = exporting.overflow;
@@ -155,6 +182,7 @@ CalibrationRequest calibration_request(const QuantizationConfig& c, const Traine
   CalibrationRequest r;
   r.layout = types.layout, r.input_magnitude = types.input_magnitude;
   r.with_folded_skips = false;
+  r.scale_bits = static_cast<int>(c.scale_bits.value_or(0));
   auto bits = [](const std::string& text) { return bits_of(text).value_or(0); };
   r.weight_bits = bits(either(c.weights, c.precision));
   r.bits = bits(either(c.activations, c.precision));

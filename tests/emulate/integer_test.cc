@@ -44,6 +44,19 @@ ByValue<std::vector<int64_t>> slow_run(const Graph& g, const std::vector<double>
     auto fraction = [&](size_t input) { return g.value(node.inputs[input]).type->fraction(); };
     constexpr int kFine = 80;  // fraction bits that every term is brought to
     auto fine = [&](Int128 raw, int f) { return raw * (Int128{1} << (kFine - f)); };
+    // The weight of output o at an index, with its channel's scale: raw, and its fraction.
+    const std::optional<FixedType>& scale = node.hardware.scale;
+    auto weight_at = [&](int64_t o, int64_t index) -> Int128 {
+      const double w = g.tensor(node, "weight").to_doubles()[static_cast<size_t>(index)];
+      if (!scale) return quantise(w, *node.hardware.weight);
+      const double s = g.tensor(node, "scale").to_doubles()[static_cast<size_t>(o)];
+      const bool binary = node.hardware.weight->width == 1;
+      const int64_t steps = binary ? (w < 0 ? -1 : 1) : quantise(w / s, *node.hardware.weight);
+      return Int128{steps} * quantise(s, *scale);
+    };
+    const int weight_fraction = node.traits().has_weights ? node.hardware.weight->fraction() +
+                                                                (scale ? scale->fraction() : 0)
+                                                          : 0;
     std::vector<int64_t> y;
     for (int64_t oy = 0; oy < out.height; ++oy) {
       for (int64_t ox = 0; ox < out.width; ++ox) {
@@ -59,15 +72,12 @@ ByValue<std::vector<int64_t>> slow_run(const Graph& g, const std::vector<double>
           Int128 value = 0;
           int from = kFine;
           if (node.traits().has_weights) {
-            const Tensor& w = g.tensor(node, "weight");
-            const auto weights = w.to_doubles();
             if (node.is<ops::Dense>()) {
               for (int64_t i = 0; i < in.size(); ++i) {
                 const int64_t pixel = i / in.channels;
-                const int64_t raw = quantise(weights[static_cast<size_t>(o * in.size() + i)],
-                                             *node.hardware.weight);
-                value += fine(at(0, pixel / in.width, pixel % in.width, i % in.channels) * raw,
-                              fraction(0) + node.hardware.weight->fraction());
+                value += fine(at(0, pixel / in.width, pixel % in.width, i % in.channels) *
+                                  weight_at(o, o * in.size() + i),
+                              fraction(0) + weight_fraction);
               }
               value += fine(quantise(g.tensor(node, "bias").to_doubles()[static_cast<size_t>(o)],
                                      *node.hardware.bias),
@@ -82,12 +92,11 @@ ByValue<std::vector<int64_t>> slow_run(const Graph& g, const std::vector<double>
                   for (int64_t c = 0; c < read; ++c) {
                     const int64_t index =
                         ((o * read + c) * win.kernel.height + ky) * win.kernel.width + kx;
-                    const int64_t raw =
-                        quantise(weights[static_cast<size_t>(index)], *node.hardware.weight);
                     const int64_t iy = oy * win.stride.height + ky * win.dilation.height,
                                   ix = ox * win.stride.width + kx * win.dilation.width;
-                    value += fine(at(0, iy - win.pads.top, ix - win.pads.left, first + c) * raw,
-                                  fraction(0) + node.hardware.weight->fraction());
+                    value += fine(at(0, iy - win.pads.top, ix - win.pads.left, first + c) *
+                                      weight_at(o, index),
+                                  fraction(0) + weight_fraction);
                   }
                 }
               }
@@ -243,6 +252,26 @@ TEST(IntegerEmulator, EqualsTheDefinitionForEveryWidth) {
                          FixedType{17, 6}, FixedType{24, 8}}) {
     SCOPED_TRACE(to_string(type));
     expect_equal_to_definition(testing::make_design(lowered, options(type, Layout::Stock)), 5);
+  }
+}
+
+TEST(IntegerEmulator, EqualsTheDefinitionWithAScaleForEachChannel) {
+  Precision scaled(FixedType{8, 3}), binary(FixedType{5, 3}), wide(FixedType{16, 6});
+  scaled.weights = FixedType{4, 3}, scaled.scales = FixedType{8, 0, false};
+  binary.weights = binary_weights(), binary.scales = FixedType{7, 1, false};
+  wide.scales = FixedType{14, 0, false};
+  for (const Precision& types : {scaled, binary, wide}) {
+    for (Layout layout : {Layout::Fused, Layout::Stock}) {
+      SCOPED_TRACE(to_string(types.weight("")) + to_string(layout));
+      testing::DesignOptions o = options({8, 3}, layout);
+      o.type = types;
+      for (const Graph& lowered : {testing::lowered_variant({Surgery::Mixed, Join::BeforeActivation,
+                                                             Shortcut::Projection}),
+                                   testing::windows_graph(9, 12, true)}) {
+        const Graph g = testing::make_design(lowered, o);
+        expect_equal_to_definition(g, 11);
+      }
+    }
   }
 }
 

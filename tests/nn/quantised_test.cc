@@ -20,6 +20,7 @@
 #include "tailor/core/json.h"
 #include "tailor/design/lower.h"
 #include "tailor/emulate/integer.h"
+#include "tailor/ir/weights.h"
 #include "tailor/nn/model.h"
 
 namespace tailor::test::quantised_test {
@@ -249,6 +250,73 @@ TEST(Quantised, WithoutASignWhereNothingIsNegative) {
   }
 }
 
+TEST(Quantised, EveryChannelHasAScaleOfItsOwn) {
+  for (Layout layout : {Layout::Fused, Layout::Stock}) {
+    for (const testing::Variant& v : testing::all_variants()) {
+      SCOPED_TRACE(v.name() + to_string(layout));
+      Network network = testing::small_network(v.join, v.shortcut);
+      testing::alter(network, v.surgery);
+      TrainedPrecision p = types("4,3", "u6,3", layout);
+      p.scales = "u8,0";
+      p.stages = {{"stage1.block0.conv1", kBinary, "u2,1"}, {"stem.conv1", "8,3", "", "u6,1"}};
+      expect_integers(network, p);
+    }
+  }
+}
+
+/// A kernel in steps of its channel's magnitude: a factor on a channel's weights is one on its
+/// scale, and nothing else.
+TEST(Quantised, AScaleFollowsItsChannel) {
+  const Network network = testing::small_network();
+  TensorMap tensors = testing::random_tensors(network, 3);
+  TrainedPrecision p = types("3,2", "16,6");
+  p.scales = "u12,2";
+  auto plan_of = [&] { return plan_trained(lower(network, tensors, "test"), p); };
+  const Graph before = plan_of().graph();
+  const std::string name = "stage1.block0.conv1";
+  Span<float> weight = tensors.at(name + ".weight").as<float>();
+  const size_t each = weight.size() / static_cast<size_t>(tensors.at(name + ".weight").shape()[0]);
+  for (size_t i = 0; i < each; ++i) weight[i] *= 4;
+  const Graph after = plan_of().graph();
+  auto stage_of = [&](const Graph& g) -> const Node& {
+    return *std::find_if(g.nodes.begin(), g.nodes.end(),
+                         [&](const Node& n) { return n.name == name; });
+  };
+  const auto scales = quantised_scales(before, stage_of(before)),
+             more = quantised_scales(after, stage_of(after));
+  EXPECT_NEAR(static_cast<double>(more[0]), 4.0 * static_cast<double>(scales[0]), 2.1);
+  EXPECT_EQ(more[1], scales[1]);
+  EXPECT_EQ(quantised_weights(after, stage_of(after)), quantised_weights(before, stage_of(before)));
+}
+
+/// Both signs pass their gradient on; training against fixed targets finds weights that fit.
+TEST(Quantised, BinaryWeightsLearn) {
+  const Network network = testing::small_network();
+  TrainedPrecision p = types(kBinary, "16,6");
+  p.scales = "u12,2";
+  Model model(network, testing::random_tensors(network, 7));
+  model.quantise(p);
+  model.freeze_statistics(true);
+  const at::Tensor x = random_batch(network.input, 8);
+  const at::Tensor target = [&] {
+    at::NoGradGuard no_grad;
+    return model.forward_unquantised(x);
+  }();
+  auto loss = [&] { return model.forward(x, true).sub(target).square().mean(); };
+  const double before = loss().item<double>();
+  for (int step = 0; step < 60; ++step) {
+    loss().backward();
+    at::NoGradGuard no_grad;
+    for (const std::string name :
+         {"stage1.block0.conv1.weight", "fc.weight", "stem.conv1.weight"}) {
+      at::Tensor parameter = model.parameters().parameter(name);
+      parameter.sub_(parameter.grad().mul(0.02));
+      parameter.mutable_grad() = at::Tensor();
+    }
+  }
+  EXPECT_LT(loss().item<double>(), 0.7 * before);
+}
+
 /// Ranges go where the errors send them, types follow, and the network stays what its integers
 /// compute.
 TEST(Quantised, LearnsWhereItsPointsStand) {
@@ -316,6 +384,8 @@ TEST(Quantised, RandomNetworks) {
     const Network network = testing::random_network(seed);
     SCOPED_TRACE(network.name);
     TrainedPrecision p = types(seed % 3 == 0 ? "5,2" : "8,3", seed % 2 == 0 ? "8,3" : "7,4");
+    if (seed % 4 == 3) p.scales = "u8,1";
+    if (seed % 8 == 7) p.weights = kBinary;
     try {  // what cannot be a design has an error of its own
       plan_trained(lower(network, testing::random_tensors(network, seed), "test"), p);
     } catch (const Error& e) {

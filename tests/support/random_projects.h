@@ -12,11 +12,13 @@
 #include "tailor/check/check.h"
 #include "tailor/core/files.h"
 #include "tailor/core/strings.h"
+#include "tailor/ir/weights.h"
 
 namespace tailor::testing {
 
-/// Types drawn for every stage of a layout: weights of 5 to 9 bits, values of 8 to 12, with a sign
-/// or without where that may be, the point anywhere near.
+/// Types drawn for every stage of a layout: weights of 5 to 9 bits, or of 1 to 8 in steps of their
+/// channel's scale; values of 8 to 12, with a sign or without where that may be, the point anywhere
+/// near.
 inline Precision random_types(const Graph& lowered, DesignOptions design, uint32_t seed) {
   design.dsp_packing = false;  // not before the types are there
   std::mt19937 random(seed);
@@ -33,6 +35,12 @@ inline Precision random_types(const Graph& lowered, DesignOptions design, uint32
     const int bits = draw(8, 12);
     e.activation = FixedType{bits, draw(3, 5), draw(0, 1) == 0};
     if (!node.traits().has_weights) continue;
+    if (draw(0, 2) == 0) {
+      e.scale = FixedType{draw(4, 9), draw(-1, 1), false};
+      const int bits_of_steps = draw(1, 8);
+      e.weight = bits_of_steps == 1 ? binary_weights() : FixedType{bits_of_steps, 2};
+      continue;
+    }
     const int weight_bits = draw(5, 9);
     e.weight = FixedType{weight_bits, draw(-2, 1)};
   }

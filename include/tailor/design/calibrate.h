@@ -31,6 +31,8 @@ struct StageBits {
 struct CalibrationRequest {
   Layout layout = Layout::Fused;
   int weight_bits = 8, bits = 8;
+  /// Of the scales of output channels, of up to twice the largest there is now; 0: there are none.
+  int scale_bits = 0;
   double input_magnitude = 0;
   std::vector<StageBits> stages;
   /// Skips that fold into kernels count as parts of their weights: for weights that nothing trains
@@ -40,7 +42,8 @@ struct CalibrationRequest {
 
 /// Types of so many bits for every stage of the layout that rounds, each with its own binary point,
 /// by images (HWC). What cannot be negative is without a sign. Integer bits are -8 to the width.
-/// Throws Usage without images or for other than 2 to 16 bits.
+/// With scales, what is said of weights is in steps of them, no skip folds, and weights of one bit
+/// are binary. Throws Usage without images or for other than 2 to 16 bits.
 TypeCalibration calibrate(const Lowered& lowered, const CalibrationRequest& request,
                           const std::vector<std::vector<double>>& images);
 

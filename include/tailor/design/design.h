@@ -23,10 +23,13 @@ constexpr int64_t kFoldedTokenBits = 512;
 /// Types of weights and streams: one for all stages, and exceptions.
 struct Precision {
   struct Exception {
-    std::optional<FixedType> weight, activation;
+    std::optional<FixedType> weight, activation, scale = {};
   };
   FixedType type;  // of streams, and of weights but for these:
   std::optional<FixedType> weights;
+  /// Output channels have scales of this type, and weights are in steps of them: of the channel's
+  /// root mean square, or where they are binary (a weight's width of 1) their signs.
+  std::optional<FixedType> scales;
   std::map<std::string, Exception> stages;  // by the stage's name in the graph
   /// Training has seen these types: skips fold wherever the weights' type holds a 1, and what does
   /// not fit saturates; scales are not balanced. So the graph depends on no weight's value.
@@ -36,6 +39,8 @@ struct Precision {
   Precision(const FixedType& all) : type(all) {}  // NOLINT: one type is a precision
   const FixedType& weight(const std::string& stage) const;
   const FixedType& activation(const std::string& stage) const;
+  /// Of the scale that each output channel of the stage has; none: it has none.
+  const std::optional<FixedType>& scale(const std::string& stage) const;
 };
 
 /// A stage of products, a convolution, a dense layer or the means of a pool, as sizing sees it.
@@ -45,9 +50,12 @@ struct ProductStage {
   int64_t n_in = 0, n_out = 0;  // of one product sum; products are n_in * n_out
   int64_t weights = 0;          // that lie in its memory
   int64_t in_bits = 0, weight_bits = 0;
-  int64_t dsp = 0;            // slices of one multiplier; 0: it is made of LUTs
-  double sum_luts = 0;        // of adding a packed product up outside of its DSP (model)
-  double product_luts = 0;    // of one that is, and of adding its product up (model)
+  int64_t dsp = 0;          // slices of one multiplier; 0: it is made of LUTs
+  double sum_luts = 0;      // of adding a packed product up outside of its DSP (model)
+  double product_luts = 0;  // of one that is, and of adding its product up (model)
+  /// Of multiplying a sum by its channel's scale (model): all of them together where every one is a
+  /// constant, else each.
+  double constant_scale_luts = 0, scale_luts = 0;
   int64_t longest_fixed = 0;  // loop that its C++ unrolls whatever the factor (conv2d.h, dense.h)
   std::vector<int64_t> factors;  // valid reuse factors, ascending
   /// Of a convolution with a line buffer, at each factor.
@@ -71,6 +79,8 @@ struct ProductStage {
   /// Where it lies, and the LUTs that it takes there (model).
   FifoStorage rom_storage(int64_t factor, const Device& device) const;
   int64_t rom_luts(int64_t factor, const Device& device) const;
+  /// Multipliers that scales take: one for every sum that ends in a cycle, constant or not.
+  int64_t scale_multipliers(int64_t factor) const;
   /// LUTs of the multipliers that are made of them (model; estimator.md section 4: uL, kA).
   double luts(int64_t factor) const;
   int64_t cycles_per_output(int64_t factor) const;

@@ -65,6 +65,10 @@ void fold_channels(Graph& graph, int64_t token_bits);
 /// A value with several readers gets a clone; the copy that a skip takes is named by the skip's id.
 void insert_clones(Graph& graph);
 
+/// Gives every stage of weights that the precision wants it for its channels' scales
+/// (channel_scales.h).
+void scale_channels(Graph& graph, const Precision& precision);
+
 /// Decision 8: streams of the precision's types, an input type that covers `input_magnitude` (wider
 /// than the streams if it must; the streams' own where the input itself is added to one),
 /// full-width accumulators, logits at full width. Throws Unsupported where an accumulator would

@@ -14,9 +14,13 @@ namespace tailor::design {
 /// Normalised sequences have deviation 1; what is beyond this saturates.
 constexpr double kSequenceMagnitude = 16;
 
-/// W,I of the weights and of the stream of one stage of the graph; empty: the network's.
+/// What stands for the W,I of weights of which there are two, with scales.
+constexpr char kBinary[] = "binary";
+
+/// W,I of the weights and of the stream of one stage of the graph, and uW,I of the scales of its
+/// output channels; empty: the network's.
 struct StageTypes {
-  std::string stage, weights, activations;
+  std::string stage, weights, activations, scales = {};
 };
 void describe(RecordVisitor& v, StageTypes& s);
 
@@ -30,7 +34,8 @@ struct LearnedRange {
 void describe(RecordVisitor& v, LearnedRange& r);
 
 struct TrainedPrecision {
-  std::string weights = "8,3", activations = "8,3";  // W,I
+  std::string weights = "8,3", activations = "8,3";  // W,I; weights also kBinary
+  std::string scales;                                // uW,I; empty: channels have none
   Rounding rounding = Rounding::Rnd;
   Overflow overflow = Overflow::Sat;
   Layout layout = Layout::Fused;

@@ -28,7 +28,10 @@ const char* to_string(FifoStorage storage);
 /// What `passes` decided for a node; the emulator, the estimator and the writer read the same
 /// record.
 struct NodeHardware {
-  std::optional<FixedType> weight, bias;         // conv, dense
+  std::optional<FixedType> weight, bias;  // conv, dense
+  /// Of a stage whose output channels have a scale each: of the scales, and of the exact sums of
+  /// products that they multiply.
+  std::optional<FixedType> scale, product_sum;
   std::optional<FixedType> accumulator;          // conv, dense, add, pool: full width, exact
   std::optional<FixedType> reciprocal;           // pool: type of 1 / pixels
   int64_t reuse_factor = 1;                      // conv, dense, pool

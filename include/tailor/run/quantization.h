@@ -30,6 +30,7 @@ struct QuantizationConfig {
   std::string first, last;           // W,I of the weights of the first and last layer
   std::vector<StageTypes> stages;
   Points points = Points::Fixed;
+  std::optional<int64_t> scale_bits;  // of the scales of output channels; none: they have none
   int64_t calibration_images = 64;
   QuantizeFrom from = QuantizeFrom::Start;
   std::optional<int64_t> first_epoch;        // instead of `from`

@@ -207,7 +207,7 @@ void prepare_integers(IntegerStage& stage, const Graph& graph, const Node& node,
   const FixedType& x = *graph.value(node.inputs[0]).type;
   const FixedType& acc = *node.hardware.accumulator;
   IntegerWeights weights;
-  const std::vector<int64_t> raw = quantised_weights(graph, node, &stage.weight_overflows);
+  const std::vector<int64_t> raw = scaled_weights(graph, node, &stage.weight_overflows);
   const size_t size = raw.size() / static_cast<size_t>(loop.groups);
   for (size_t first = 0; first < raw.size(); first += size) {
     weights.groups.push_back(pack_window_weights(
@@ -215,7 +215,7 @@ void prepare_integers(IntegerStage& stage, const Graph& graph, const Node& node,
         loop.n_out / loop.groups, std::max(x.max_raw(), -x.min_raw()), stage.narrow));
   }
   weights.bias = quantised_bias(graph, node, &stage.weight_overflows);
-  TAILOR_CHECK(acc.fraction() >= x.fraction() + node.hardware.weight->fraction(),
+  TAILOR_CHECK(acc.fraction() >= x.fraction() + scaled_weight_fraction(node),
                "{}: accumulator fraction", node.name);
   for (int64_t& b : weights.bias)
     b = aligned(b, required_type(node.hardware.bias, node, "bias").fraction(), acc.fraction());

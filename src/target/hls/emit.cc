@@ -125,11 +125,18 @@ std::string emit_weights_header(const Graph& design, const std::string& banner) 
     const std::string file = node.identifier + ".h";
     included.push_back(Include{"weights/" + file});
     const WeightRows rows = weight_rows(design, node);
-    parsed.push_back(Array{raw_type(*node.hardware.weight), array_name(node, "weight"),
+    const int64_t outputs = design.value(node.outputs[0]).shape.channels;
+    parsed.push_back(Array{raw_type(stored_weight(node)), array_name(node, "weight"),
                            design.tensor(node, "weight").size(), rows.weight});
-    parsed.push_back(Array{raw_type(*node.hardware.bias), array_name(node, "bias"),
-                           design.value(node.outputs[0]).shape.channels, rows.bias});
-    for (const char* part : {"weight", "bias"}) {
+    parsed.push_back(
+        Array{raw_type(*node.hardware.bias), array_name(node, "bias"), outputs, rows.bias});
+    std::vector<const char*> parts = {"weight", "bias"};
+    if (node.hardware.scale) {
+      parts.push_back("scale");
+      parsed.push_back(
+          Array{raw_type(*node.hardware.scale), array_name(node, "scale"), outputs, rows.bias});
+    }
+    for (const char* part : parts) {
       loads.push_back(
           Call{"tailor::load_weights",
                {},
@@ -174,14 +181,22 @@ void emit_weight_files(const Graph& design, const std::string& banner,
     items.push_back(Comment{banner});
     items.push_back(
         Comment{fmt::format("{}: raw integers of {} (value = raw / 2^{}), order {}", node.name,
-                            to_string(*h.weight), h.weight->fraction(), order)});
+                            to_string(stored_weight(node)), h.weight->fraction(), order)});
     const WeightRows rows = weight_rows(design, node);
-    items.push_back(
-        Table{raw_type(*h.weight), array_name(node, "weight"), std::move(weights), rows.weight});
+    items.push_back(Table{raw_type(stored_weight(node)), array_name(node, "weight"),
+                          std::move(weights), rows.weight});
     items.push_back(Comment{fmt::format("raw integers of {} (value = raw / 2^{})",
                                         to_string(*h.bias), h.bias->fraction())});
     items.push_back(Table{raw_type(*h.bias), array_name(node, "bias"), quantised_bias(design, node),
                           rows.bias});
+    if (h.scale) {
+      items.push_back(
+          Comment{fmt::format("of each output channel, raw integers of {} (value = raw "
+                              "/ 2^{})",
+                              to_string(*h.scale), h.scale->fraction())});
+      items.push_back(Table{raw_type(*h.scale), array_name(node, "scale"),
+                            quantised_scales(design, node), rows.bias});
+    }
     use({node.identifier + ".h", print(items)});
   }
 }

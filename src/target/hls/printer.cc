@@ -4,6 +4,7 @@
 
 #include "tailor/core/strings.h"
 #include "tailor/ir/packing.h"
+#include "tailor/ir/weights.h"
 
 namespace tailor::target {
 namespace {
@@ -33,9 +34,10 @@ std::string cpp_type(const FixedType& type) {
 /// The smallest built-in integer that holds every raw value; `long long` in C++11 and in every
 /// vendor's compiler.
 std::string raw_type(const FixedType& type) {
-  if (type.width <= 8) return "signed char";
-  if (type.width <= 16) return "short";
-  if (type.width <= 32) return "int";
+  const int width = type.width + (type.is_signed ? 0 : 1);
+  if (width <= 8) return "signed char";
+  if (width <= 16) return "short";
+  if (width <= 32) return "int";
   return "long long";
 }
 
@@ -101,13 +103,20 @@ void StageConfig::add_products() {
   add("n_out", loop.n_out);
   add("reuse_factor", h.reuse_factor);
   add("multipliers", h.multipliers);
-  add("weight_bits", h.weight->width);
+  const FixedType weight = stored_weight(node);
+  add("weight_bits", weight.width);
   add("bias_bits", h.bias->width);
-  add_type("weight_t", cpp_type(*h.weight));
-  add_type("weight_raw", raw_type(*h.weight));
+  add_type("weight_t", cpp_type(weight));
+  add_type("weight_raw", raw_type(weight));
   add_type("bias_t", cpp_type(*h.bias));
   add_type("bias_raw", raw_type(*h.bias));
   add_type("acc_t", cpp_type(*h.accumulator));
+  if (h.scale) {
+    add("scale_bits", h.scale->width);
+    add_type("scale_t", cpp_type(*h.scale));
+    add_type("scale_raw", raw_type(*h.scale));
+    add_type("sum_t", cpp_type(*h.product_sum));
+  }
   add_flag("packed", h.packed);
   if (!h.packed) return;
   add_type("operand_raw",

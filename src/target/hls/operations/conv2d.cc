@@ -1,4 +1,6 @@
 // Convolution and the dense layer (library: conv2d.h, conv1d.h, dense.h).
+#include <algorithm>
+
 #include "tailor/ir/line_buffer.h"
 #include "target/hls/printer.h"
 
@@ -80,6 +82,19 @@ cpp::Call weighted_call(const Node& node, const char* function) {
           {"in", "out", array_name(node, "weight"), array_name(node, "bias")}};
 }
 
+/// Where output channels have scales: the function that takes them, behind the biases.
+cpp::Call with_scales(const Node& node, cpp::Call call) {
+  if (!node.hardware.scale) return call;
+  const std::string room = "tailor::", grouped = room + "grouped_";
+  const bool is_grouped = call.function.compare(0, grouped.size(), grouped) == 0;
+  call.function =
+      room + "scaled_" + call.function.substr(is_grouped ? grouped.size() : room.size());
+  const auto bias =
+      std::find(call.arguments.begin(), call.arguments.end(), array_name(node, "bias"));
+  call.arguments.insert(std::next(bias), array_name(node, "scale"));
+  return call;
+}
+
 cpp::Call line_call(const Node& node) {
   const StagePorts ports = stage_ports(node);
   const bool depthwise = node.as<ops::Conv2d>().groups > 1;
@@ -92,7 +107,7 @@ cpp::Call line_call(const Node& node) {
        {std::string("line"), array_name(node, "weight"), array_name(node, "bias")})
     call.arguments.push_back(name);
   call.arguments.insert(call.arguments.end(), ports.inputs.begin() + 1, ports.inputs.end());
-  return call;
+  return with_scales(node, std::move(call));
 }
 
 cpp::Call conv2d_call(const Node& node) {
@@ -106,10 +121,11 @@ cpp::Call conv2d_call(const Node& node) {
     call.arguments[1] = ports.outputs[0];
     call.arguments.insert(call.arguments.begin() + 2, ports.outputs[1]);
   }
-  if (groups > 1 || hands_on) call.template_arguments.push_back(std::to_string(groups));
+  if (groups > 1 || hands_on || node.hardware.scale)
+    call.template_arguments.push_back(std::to_string(groups));
   const std::vector<std::string>& inputs = ports.inputs;
   call.arguments.insert(call.arguments.end(), inputs.begin() + 1, inputs.end());
-  return call;
+  return with_scales(node, std::move(call));
 }
 
 void dense_config(StageConfig& c) {
@@ -122,8 +138,12 @@ void dense_config(StageConfig& c) {
 }
 
 const RegisterPrinter<ops::Conv2d> kConv2dPrinter({conv2d_config, conv2d_call, {}, line_locals});
-const RegisterPrinter<ops::Dense> kDensePrinter(
-    {dense_config, [](const Node& node) { return weighted_call(node, "tailor::dense"); }, {}});
+const RegisterPrinter<ops::Dense> kDensePrinter({dense_config,
+                                                 [](const Node& node) {
+                                                   return with_scales(
+                                                       node, weighted_call(node, "tailor::dense"));
+                                                 },
+                                                 {}});
 
 }  // namespace
 }  // namespace tailor::target

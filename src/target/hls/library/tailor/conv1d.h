@@ -92,9 +92,11 @@ void add_centre(const typename C::line_token& token, typename C::acc_t sum[C::ou
   }
 }
 
-/// The next `outputs` channels of a token, with their skips; they shift in from the last place on.
-template <class C>
-void end_outputs(const typename C::acc_t acc[C::outputs],
+/// The next `outputs` channels of a token, with bias and scales of that number, and their skips;
+/// they shift in from the last place on.
+template <class C, class Scale>
+void end_outputs(const typename SumOf<C, Scale>::type acc[C::outputs], int number,
+                 const typename C::bias_raw bias[C::n_out / C::outputs][C::outputs], Scale scale,
                  typename C::acc_t skip_sum[C::out_channels],
                  typename C::out_t result[C::out_channels]) {
   TAILOR_INLINE
@@ -103,7 +105,8 @@ void end_outputs(const typename C::acc_t acc[C::outputs],
   TAILOR_LOOP(finish_outputs)
   for (int j = 0; j < C::outputs; ++j) {
     TAILOR_UNROLL
-    typename C::acc_t value = acc[j];
+    const typename C::acc_t before = from_raw<typename C::bias_t, C::bias_bits>(bias[number][j]);
+    typename C::acc_t value = SumOf<C, Scale>::end(acc[j], before, scale[number][j]);
     if (!C::skips_after_activation) value += skip_sum[j];
     values[j] = finish_sum<C>(value, skip_sum[j]);
   }
@@ -158,17 +161,19 @@ void line_values(const typename C::line_word& taps, int read, int part, int fram
 /// skip_types, in_token, out_token, centre_token, line_token, line_word; and n_in, n_out,
 /// multipliers, weight_bits, bias_bits, weight_t, weight_raw, bias_raw. Weights are in the order of
 /// reading, a word of C::multipliers an iteration; biases in words of C::outputs.
-template <class C, class Taker, class... Skips>
+template <class C, class Taker, class Scale, class... Skips>
 void depthwise_lines(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_token>& out,
                      Taker& centre, typename C::line_word line[C::line_frames * C::in_fold],
                      const typename C::weight_raw weights[C::words][C::multipliers],
                      const typename C::bias_raw bias[C::n_out / C::outputs][C::outputs],
-                     Skips&... skips) {
+                     Scale scale, Skips&... skips) {
   TAILOR_INLINE
   TAILOR_WORDS(weights)
   TAILOR_WORDS(bias)
   const int reads = LineBuffer<C>::reads;
-  typename C::acc_t acc[C::outputs], skip_sum[C::out_channels];
+  typedef SumOf<C, Scale> Sum;
+  typename Sum::type acc[C::outputs];
+  typename C::acc_t skip_sum[C::out_channels];
   typename C::out_t result[C::out_channels];
   typename C::centre_token forwarded = 0;
   typename C::line_word newest = 0;
@@ -202,7 +207,7 @@ void depthwise_lines(hls::stream<typename C::in_token>& in, hls::stream<typename
       TAILOR_LOOP(products)
       for (int j = 0; j < C::outputs; ++j) {
         TAILOR_UNROLL
-        typename C::acc_t sum = 0;
+        typename Sum::type sum = 0;
         TAILOR_LOOP(lanes)
         for (int lane = 0; lane < C::lanes; ++lane) {
           TAILOR_UNROLL
@@ -212,14 +217,14 @@ void depthwise_lines(hls::stream<typename C::in_token>& in, hls::stream<typename
         }
         const typename C::acc_t before =
             from_raw<typename C::bias_t, C::bias_bits>(bias[biases][j]);
-        acc[j] = (read == 0 ? before : acc[j]) + sum;
+        acc[j] = (read == 0 ? Sum::begin(before) : acc[j]) + sum;
       }
       if ((C::window_skips > 0 || C::hands_on) && tap == Centre<C>::read && pass == 0) {
         forwarded = LineBuffer<C>::of_lane(taps, Centre<C>::lane);
         add_centre<C>(LineBuffer<C>::of_lane(taps, Centre<C>::lane), skip_sum);
       }
       if (read == reads - 1) {
-        end_outputs<C>(acc, skip_sum, result);
+        end_outputs<C>(acc, biases, bias, scale, skip_sum, result);
         ++pass;
         ++biases;
       }
@@ -259,7 +264,7 @@ void depthwise_conv1d(hls::stream<typename C::in_token>& in,
                       Skips&... skips) {
   TAILOR_INLINE
   NoTaker none;
-  depthwise_lines<C>(in, out, none, line, weights, bias, skips...);
+  depthwise_lines<C>(in, out, none, line, weights, bias, NoScale(), skips...);
 }
 
 /// Hands its input on at the output's places, for a skip that begins here and joins behind the next
@@ -273,24 +278,27 @@ void forwarding_conv1d(hls::stream<typename C::in_token>& in,
                        const typename C::bias_raw bias[C::n_out / C::outputs][C::outputs],
                        Skips&... skips) {
   TAILOR_INLINE
-  depthwise_lines<C>(in, out, centre, line, weights, bias, skips...);
+  depthwise_lines<C>(in, out, centre, line, weights, bias, NoScale(), skips...);
 }
 
 /// All channels of a frame, and with a kernel of 1 nothing else: its tokens are read, then every
 /// output token is made of all of them, tile by tile. One loop: a token takes an iteration, and so
 /// does an output token's place where the frame has no answer; else it takes `steps`. C: as
 /// depthwise_lines.
-template <class C, class... Skips>
-void conv1d(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_token>& out,
-            typename C::line_word line[C::line_frames * C::in_fold],
-            const typename C::weight_raw weights[C::words][C::multipliers],
-            const typename C::bias_raw bias[C::n_out / C::outputs][C::outputs], Skips&... skips) {
+template <class C, class Scale, class... Skips>
+void frame_lines(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_token>& out,
+                 typename C::line_word line[C::line_frames * C::in_fold],
+                 const typename C::weight_raw weights[C::words][C::multipliers],
+                 const typename C::bias_raw bias[C::n_out / C::outputs][C::outputs], Scale scale,
+                 Skips&... skips) {
   TAILOR_INLINE
   TAILOR_WORDS(weights)
   TAILOR_WORDS(bias)
   typedef Multiplier<C, C::packed> Products;
   const int reads = LineBuffer<C>::reads;
-  typename C::acc_t acc[C::outputs], skip_sum[C::out_channels];
+  typedef SumOf<C, Scale> Sum;
+  typename Sum::type acc[C::outputs];
+  typename C::acc_t skip_sum[C::out_channels];
   typename C::out_t result[C::out_channels];
   TAILOR_REGISTERS(acc)
   TAILOR_REGISTERS(skip_sum)
@@ -322,7 +330,7 @@ void conv1d(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_t
       for (int j = 0; j < C::outputs; j += Products::outputs) {
         TAILOR_UNROLL
         const bool pair = Products::outputs > 1 && j + 1 < C::outputs;
-        typename C::acc_t sum[Products::outputs];
+        typename Sum::type sum[Products::outputs];
         TAILOR_REGISTERS(sum)
         sum[0] = 0;
         sum[Products::outputs - 1] = 0;
@@ -344,7 +352,7 @@ void conv1d(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_t
           if (s == 0 || pair) {
             const typename C::acc_t before =
                 from_raw<typename C::bias_t, C::bias_bits>(bias[biases][j + s]);
-            acc[j + s] = (begins ? before : acc[j + s]) + sum[s];
+            acc[j + s] = (begins ? Sum::begin(before) : acc[j + s]) + sum[s];
           }
         }
       }
@@ -357,7 +365,7 @@ void conv1d(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_t
       const bool last_token = f == C::in_fold - 1;
       const bool whole = last_part && last_token && read == reads - 1;
       if (whole) {
-        end_outputs<C>(acc, skip_sum, result);
+        end_outputs<C>(acc, biases, bias, scale, skip_sum, result);
         ++biases;
         first = false;
       }
@@ -394,6 +402,54 @@ void conv1d(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_t
       }
     }
   }
+}
+
+template <class C, class... Skips>
+void conv1d(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_token>& out,
+            typename C::line_word line[C::line_frames * C::in_fold],
+            const typename C::weight_raw weights[C::words][C::multipliers],
+            const typename C::bias_raw bias[C::n_out / C::outputs][C::outputs], Skips&... skips) {
+  TAILOR_INLINE
+  frame_lines<C>(in, out, line, weights, bias, NoScale(), skips...);
+}
+
+/// The same three whose output channels have scales, in words like biases.
+template <class C, class... Skips>
+void scaled_depthwise_conv1d(hls::stream<typename C::in_token>& in,
+                             hls::stream<typename C::out_token>& out,
+                             typename C::line_word line[C::line_frames * C::in_fold],
+                             const typename C::weight_raw weights[C::words][C::multipliers],
+                             const typename C::bias_raw bias[C::n_out / C::outputs][C::outputs],
+                             const typename C::scale_raw scale[C::n_out / C::outputs][C::outputs],
+                             Skips&... skips) {
+  TAILOR_INLINE
+  TAILOR_WORDS(scale)
+  NoTaker none;
+  depthwise_lines<C>(in, out, none, line, weights, bias, scale, skips...);
+}
+template <class C, class... Skips>
+void scaled_forwarding_conv1d(hls::stream<typename C::in_token>& in,
+                              hls::stream<typename C::out_token>& out,
+                              hls::stream<typename C::centre_token>& centre,
+                              typename C::line_word line[C::line_frames * C::in_fold],
+                              const typename C::weight_raw weights[C::words][C::multipliers],
+                              const typename C::bias_raw bias[C::n_out / C::outputs][C::outputs],
+                              const typename C::scale_raw scale[C::n_out / C::outputs][C::outputs],
+                              Skips&... skips) {
+  TAILOR_INLINE
+  TAILOR_WORDS(scale)
+  depthwise_lines<C>(in, out, centre, line, weights, bias, scale, skips...);
+}
+template <class C, class... Skips>
+void scaled_conv1d(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_token>& out,
+                   typename C::line_word line[C::line_frames * C::in_fold],
+                   const typename C::weight_raw weights[C::words][C::multipliers],
+                   const typename C::bias_raw bias[C::n_out / C::outputs][C::outputs],
+                   const typename C::scale_raw scale[C::n_out / C::outputs][C::outputs],
+                   Skips&... skips) {
+  TAILOR_INLINE
+  TAILOR_WORDS(scale)
+  frame_lines<C>(in, out, line, weights, bias, scale, skips...);
 }
 
 }  // namespace tailor

@@ -161,11 +161,11 @@ typename C::centre_token centre_pixel(
 /// bias_bits; in_t, out_t, acc_t, bias_t, skip_types, bias_raw, in_token, out_token,
 /// centre_token; and what ProductSums needs. Every stage has a C of its own: the static buffers
 /// belong to it.
-template <class C, int GROUPS, class Taker, class... Skips>
+template <class C, int GROUPS, class Taker, class Scale, class... Skips>
 void window_conv2d(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_token>& out,
                    Taker& taker,
                    const typename C::weight_raw weights[C::multipliers][C::reuse_factor],
-                   const typename C::bias_raw bias[C::out_channels], Skips&... skips) {
+                   const typename C::bias_raw bias[C::out_channels], Scale scale, Skips&... skips) {
   TAILOR_INLINE
   static_assert(GROUPS * C::n_in == C::kernel_height * C::kernel_width * C::in_channels &&
                     C::n_out == C::out_channels,
@@ -174,10 +174,11 @@ void window_conv2d(hls::stream<typename C::in_token>& in, hls::stream<typename C
                 "pads are smaller than the kernel");
   TAILOR_WEIGHT_ROM(weights)
   typedef Operands<C, GROUPS> Window;
-  typedef ProductSums<C, GROUPS, (C::reuse_factor > C::n_in)> Sums;
+  typedef ProductSums<C, GROUPS, Scale, (C::reuse_factor > C::n_in)> Sums;
   static typename C::in_t window[Window::rows][Window::length];
   TAILOR_REGISTERS(window)
-  typename C::acc_t start[C::out_channels], late[C::out_channels], acc[Sums::sums];
+  typename C::acc_t start[C::out_channels], late[C::out_channels];
+  typename Sums::sum_t acc[Sums::sums];
   typename C::out_t result[C::out_channels];
   TAILOR_REGISTERS(start)
   TAILOR_REGISTERS(late)
@@ -198,7 +199,7 @@ void window_conv2d(hls::stream<typename C::in_token>& in, hls::stream<typename C
     }
     const bool ends = !emits || r == C::reuse_factor - 1;
     if (emits) {
-      Sums::run(r, element, window, weights, start, late, acc, result);
+      Sums::run(r, element, window, weights, scale, start, late, acc, result);
       if (ends && C::hands_on) taker.write(centre_pixel<C, GROUPS>(window));
       if (ends) out.write(pack<C::out_channels, C::out_bits, typename C::out_token>(result));
     }
@@ -218,7 +219,7 @@ void grouped_conv2d(hls::stream<typename C::in_token>& in, hls::stream<typename 
                     const typename C::bias_raw bias[C::out_channels], Skips&... skips) {
   TAILOR_INLINE
   NoTaker none;
-  window_conv2d<C, GROUPS>(in, out, none, weights, bias, skips...);
+  window_conv2d<C, GROUPS>(in, out, none, weights, bias, NoScale(), skips...);
 }
 
 /// Hands its input on at the output's places, for a skip that begins here.
@@ -229,7 +230,7 @@ void forwarding_conv2d(hls::stream<typename C::in_token>& in,
                        const typename C::weight_raw weights[C::multipliers][C::reuse_factor],
                        const typename C::bias_raw bias[C::out_channels], Skips&... skips) {
   TAILOR_INLINE
-  window_conv2d<C, GROUPS>(in, out, centre, weights, bias, skips...);
+  window_conv2d<C, GROUPS>(in, out, centre, weights, bias, NoScale(), skips...);
 }
 
 template <class C, class... Skips>
@@ -238,6 +239,27 @@ void conv2d(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_t
             const typename C::bias_raw bias[C::out_channels], Skips&... skips) {
   TAILOR_INLINE
   grouped_conv2d<C, 1>(in, out, weights, bias, skips...);
+}
+
+/// The same two whose output channels have scales.
+template <class C, int GROUPS, class... Skips>
+void scaled_conv2d(hls::stream<typename C::in_token>& in, hls::stream<typename C::out_token>& out,
+                   const typename C::weight_raw weights[C::multipliers][C::reuse_factor],
+                   const typename C::bias_raw bias[C::out_channels],
+                   const typename C::scale_raw scale[C::out_channels], Skips&... skips) {
+  TAILOR_INLINE
+  NoTaker none;
+  window_conv2d<C, GROUPS>(in, out, none, weights, bias, scale, skips...);
+}
+template <class C, int GROUPS, class... Skips>
+void scaled_forwarding_conv2d(hls::stream<typename C::in_token>& in,
+                              hls::stream<typename C::out_token>& out,
+                              hls::stream<typename C::centre_token>& centre,
+                              const typename C::weight_raw weights[C::multipliers][C::reuse_factor],
+                              const typename C::bias_raw bias[C::out_channels],
+                              const typename C::scale_raw scale[C::out_channels], Skips&... skips) {
+  TAILOR_INLINE
+  window_conv2d<C, GROUPS>(in, out, centre, weights, bias, scale, skips...);
 }
 
 }  // namespace tailor

@@ -61,6 +61,44 @@ void shift_taps(const typename C::in_t arriving[ROWS][CHANNELS],
   }
 }
 
+/// Instead of scales where output channels have none.
+struct NoScale {
+  const NoScale& operator[](int) const {
+    TAILOR_INLINE
+    return *this;
+  }
+};
+
+/// Sums of products, whose channels have scales or not: their type, what they begin with, and what
+/// they are once `before` (bias and skips) is added. C: acc_t, which holds it; with scales: sum_t,
+/// scale_t, scale_raw, scale_bits.
+template <class C, class Scale>
+struct SumOf {
+  typedef typename C::sum_t type;
+  static type begin(const typename C::acc_t&) {
+    TAILOR_INLINE
+    return 0;
+  }
+  static typename C::acc_t end(const type& sum, const typename C::acc_t& before,
+                               typename C::scale_raw scale) {
+    TAILOR_INLINE
+    const typename C::acc_t scaled = sum * from_raw<typename C::scale_t, C::scale_bits>(scale);
+    return before + scaled;
+  }
+};
+template <class C>
+struct SumOf<C, NoScale> {
+  typedef typename C::acc_t type;
+  static type begin(const typename C::acc_t& before) {
+    TAILOR_INLINE
+    return before;
+  }
+  static type end(const type& sum, const typename C::acc_t&, const NoScale&) {
+    TAILOR_INLINE
+    return sum;
+  }
+};
+
 /// A sum's end: skips, ReLU and the one cast. C: acc_t, out_t, relu, skips_after_activation.
 template <class C>
 typename C::out_t finish_sum(typename C::acc_t value, const typename C::acc_t& late) {
@@ -70,13 +108,13 @@ typename C::out_t finish_sum(typename C::acc_t value, const typename C::acc_t& l
   return typename C::out_t(value);
 }
 
-/// What a multiplier adds to the sums in a cycle. C: weight_bits; weight_t, weight_raw, in_t,
-/// acc_t.
+/// What a multiplier adds to the sums in a cycle. C: weight_bits; weight_t, weight_raw, in_t.
 template <class C, bool PACKED>
 struct Multiplier {
   static const int outputs = 1;
+  template <class Sum>
   static void add(typename C::weight_raw weight, typename C::weight_raw,
-                  const typename C::in_t& operand, typename C::acc_t sums[outputs]) {
+                  const typename C::in_t& operand, Sum sums[outputs]) {
     TAILOR_INLINE
     sums[0] += from_raw<typename C::weight_t, C::weight_bits>(weight) * operand;
   }
@@ -89,8 +127,9 @@ struct Multiplier {
 template <class C>
 struct Multiplier<C, true> {
   static const int outputs = 2;
+  template <class Sum>
   static void add(typename C::weight_raw low, typename C::weight_raw high,
-                  const typename C::in_t& operand, typename C::acc_t sums[outputs]) {
+                  const typename C::in_t& operand, Sum sums[outputs]) {
     TAILOR_INLINE
     static_assert(C::weight_bits <= 8 && C::weight_bits + C::in_bits <= 18, "packed operands");
     typename C::operand_raw x = 0;
@@ -111,19 +150,22 @@ struct Multiplier<C, true> {
 
 /// One cycle of an output, the r-th; `element` runs through a multiplier's operands. The result is
 /// whole after the last. C: n_in, n_out, reuse_factor, multipliers, packed, weight_bits, relu,
-/// skips_after_activation; in_t, weight_t, weight_raw, acc_t, out_t; and what Multiplier needs.
+/// skips_after_activation; in_t, weight_t, weight_raw, acc_t, out_t; and what Multiplier and SumOf
+/// need. Scale: scales [n_out], or NoScale.
 ///
 /// reuse_factor <= n_in: each multiplier works for one output; multiplier m owns the weights
 /// [m][0 … reuse_factor).
-template <class C, int GROUPS, bool SHARED>
+template <class C, int GROUPS, class Scale, bool SHARED>
 struct ProductSums {
+  typedef SumOf<C, Scale> Sum;
+  typedef typename Sum::type sum_t;
   static const int sums = C::n_out;
   static void run(
       int r, int element,
       const typename C::in_t window[Operands<C, GROUPS>::rows][Operands<C, GROUPS>::length],
-      const typename C::weight_raw weights[C::multipliers][C::reuse_factor],
-      typename C::acc_t start[C::n_out], typename C::acc_t late[C::n_out],
-      typename C::acc_t acc[sums], typename C::out_t result[C::n_out]) {
+      const typename C::weight_raw weights[C::multipliers][C::reuse_factor], Scale scale,
+      typename C::acc_t start[C::n_out], typename C::acc_t late[C::n_out], sum_t acc[sums],
+      typename C::out_t result[C::n_out]) {
     TAILOR_INLINE
     static_assert(C::n_in % C::reuse_factor == 0, "reuse factor");
     typedef Multiplier<C, C::packed> Products;
@@ -142,7 +184,7 @@ struct ProductSums {
       for (int o = g * outputs; o < (g + 1) * outputs; o += Products::outputs) {
         TAILOR_UNROLL
         const bool pair = Products::outputs > 1 && o + 1 < (g + 1) * outputs;
-        typename C::acc_t sum[Products::outputs];
+        sum_t sum[Products::outputs];
         TAILOR_REGISTERS(sum)
         sum[0] = 0;
         sum[Products::outputs - 1] = 0;
@@ -157,9 +199,10 @@ struct ProductSums {
         for (int j = 0; j < Products::outputs; ++j) {
           TAILOR_UNROLL
           if (j == 0 || pair) {
-            acc[o + j] = (element == 0 ? start[o + j] : acc[o + j]) + sum[j];
+            acc[o + j] = (element == 0 ? Sum::begin(start[o + j]) : acc[o + j]) + sum[j];
             if (element == C::reuse_factor - 1)
-              result[o + j] = finish_sum<C>(acc[o + j], late[o + j]);
+              result[o + j] =
+                  finish_sum<C>(Sum::end(acc[o + j], start[o + j], scale[o + j]), late[o + j]);
           }
         }
       }
@@ -213,17 +256,21 @@ struct SharedOperands<C, 1> {
 
 /// reuse_factor > n_in: each multiplier works for reuse_factor / n_in outputs, one after another.
 /// What they begin with and what comes out shifts past it.
-template <class C, int GROUPS>
-struct ProductSums<C, GROUPS, true> {
+template <class C, int GROUPS, class Scale>
+struct ProductSums<C, GROUPS, Scale, true> {
+  typedef SumOf<C, Scale> Sum;
+  typedef typename Sum::type sum_t;
   static const int sums = C::multipliers, each = C::reuse_factor / C::n_in;
-  /// The m-th multiplier's product; after the last one of an output the next output's turn comes.
-  static void take(int m, int element, const typename C::acc_t& product,
+  /// The m-th multiplier's product, of its q-th output; after the last one of an output the next
+  /// output's turn comes.
+  static void take(int m, int q, int element, const sum_t& product, Scale scale,
                    typename C::acc_t start[C::n_out], typename C::acc_t late[C::n_out],
-                   typename C::acc_t acc[sums], typename C::out_t result[C::n_out]) {
+                   sum_t acc[sums], typename C::out_t result[C::n_out]) {
     TAILOR_INLINE
-    acc[m] = (element == 0 ? start[m * each] : acc[m]) + product;
+    acc[m] = (element == 0 ? Sum::begin(start[m * each]) : acc[m]) + product;
     if (element == C::n_in - 1) {
-      const typename C::out_t value = finish_sum<C>(acc[m], late[m * each]);
+      const typename C::out_t value =
+          finish_sum<C>(Sum::end(acc[m], start[m * each], scale[m * each + q]), late[m * each]);
       TAILOR_LOOP(next_outputs)
       for (int k = 0; k < each - 1; ++k) {
         TAILOR_UNROLL
@@ -237,8 +284,8 @@ struct ProductSums<C, GROUPS, true> {
   static void run(int r, int element,
                   const typename C::in_t window[GROUPS][Operands<C, GROUPS>::length],
                   const typename C::weight_raw weights[C::multipliers][C::reuse_factor],
-                  typename C::acc_t start[C::n_out], typename C::acc_t late[C::n_out],
-                  typename C::acc_t acc[sums], typename C::out_t result[C::n_out]) {
+                  Scale scale, typename C::acc_t start[C::n_out], typename C::acc_t late[C::n_out],
+                  sum_t acc[sums], typename C::out_t result[C::n_out]) {
     TAILOR_INLINE
     static_assert(C::reuse_factor % C::n_in == 0, "reuse factor");
     static_assert(!C::packed || C::n_out / GROUPS % each == 0, "a pair is of one group");
@@ -255,7 +302,7 @@ struct ProductSums<C, GROUPS, true> {
       for (int m = b * of_block; m < (b + 1) * of_block; m += Products::outputs) {
         TAILOR_UNROLL
         const bool pair = Products::outputs > 1 && m + 1 < (b + 1) * of_block;
-        typename C::acc_t product[Products::outputs];
+        sum_t product[Products::outputs];
         TAILOR_REGISTERS(product)
         product[0] = 0;
         product[Products::outputs - 1] = 0;
@@ -265,7 +312,7 @@ struct ProductSums<C, GROUPS, true> {
         TAILOR_LOOP(sums)
         for (int j = 0; j < Products::outputs; ++j) {
           TAILOR_UNROLL
-          if (j == 0 || pair) take(m + j, element, product[j], start, late, acc, result);
+          if (j == 0 || pair) take(m + j, q, element, product[j], scale, start, late, acc, result);
         }
       }
     }
