@@ -131,6 +131,27 @@ TEST_F(Cli, AKeyOfTheConfigurationGivenAsAFlagPointsToSet) {
   }
 }
 
+TEST_F(Cli, AFlagForWhatIsGivenWithoutOneIsAnsweredWithItsPlace) {
+  expect_failure(2,
+                 {"import has no flag --weights; its file is given without a flag: tailor import "
+                  "theirs.pth\n"},
+                 {"import", "--network", "resnet20", "--weights", "theirs.pth"});
+  expect_failure(2, {"its project is given without a flag: tailor check p\n"},
+                 {"check", "--project=p", "--json"});
+  expect_failure(2, {"its action is given without a flag: tailor data check\n"},
+                 {"data", "--action", "check"});
+  // Not where it is given, where the value is no path and the key is one, or where a flag is meant.
+  expect_failure(2, {"--set train.epochs=3"}, {"import", "--epochs", "3", "theirs.pth"});
+  expect_failure(2, {"--set train.epochs=3"}, {"import", "--epochs", "3"});
+  expect_failure(2, {"(did you mean '--compiler'?)"}, {"check", "--compilr", "g++"});
+  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
+           {"check", "p", "--folder", "q"}, {"data", "--action", "chekc"}}) {
+    const ProcessResult r = run(words);
+    EXPECT_EQ(r.status, 2);
+    EXPECT_EQ(r.output.find("without a flag"), std::string::npos) << r.output;
+  }
+}
+
 TEST_F(Cli, AnUnknownNameIsAnsweredWithTheNearestAndWhereAllAre) {
   for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
            {"config", "show", "--config", "nosuch"}, {"inspect", "--network", "nosuch"}}) {
