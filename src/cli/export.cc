@@ -83,7 +83,7 @@ Json answer_of(const std::string& output, const GraphSource& source, const Manif
     v.text("top", m.top, "Name of the top function.");
     v.text("source", title, "What was exported.");
     v.text("layout", m.design.layout, "`fused` or `stock`.");
-    v.text("type", m.design.type, "Type of weights and streams.");
+    v.text("type", m.design.type, "Type of weights and streams, as in the manifest.");
     v.text("vectors", m.vectors_source, "What the test vectors are.");
     v.record(
         "cost", [&](RecordVisitor& r) { m.cost.describe(r); }, "As in the manifest.");
@@ -152,8 +152,8 @@ std::string costs_text(const Manifest& m, const MapShape& input) {
 
 std::string quantisation_text(const Quantisation& q) {
   return fmt::format(
-      "quantisation error of the logits: rms {:.2g} measured, {:.2g} predicted; {} outputs "
-      "overflowed, {} weights; {} of {} weights became 0\n",
+      "quantisation error of the logits, the input's rounding included: rms {:.2g} measured, "
+      "{:.2g} predicted; {} outputs overflowed, {} weights; {} of {} weights became 0\n",
       q.rms_measured, q.rms_predicted, with_commas(total(q.overflows)),
       with_commas(total(q.weight_overflows)), with_commas(total(q.weight_underflows)),
       with_commas(q.weights));
@@ -161,9 +161,10 @@ std::string quantisation_text(const Quantisation& q) {
 
 void print_project(const std::string& output, const GraphSource& source, const Graph& design,
                    const Manifest& m) {
-  fmt::print("{}: {} of {}, streams of {}\n\n{}\n{}\n{}{}", output, m.design.layout, source.title,
-             m.design.type, layer_table(design, m.quantisation.overflows), fifo_table(design),
-             costs_text(m, design.input_shape()), quantisation_text(m.quantisation));
+  fmt::print("{}: {} of {}, {}\n\n{}\n{}\n{}{}", output, m.design.layout, source.title,
+             m.design.types_text(), layer_table(design, m.quantisation.overflows),
+             fifo_table(design), costs_text(m, design.input_shape()),
+             quantisation_text(m.quantisation));
   for (const auto& list : {m.cost.warnings, m.quantisation.warnings}) {
     for (const std::string& text : list) fmt::print("warning: {}\n", text);
   }

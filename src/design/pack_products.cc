@@ -1,4 +1,6 @@
 // Which stages compute two products with one DSP.
+#include <algorithm>
+
 #include "tailor/core/strings.h"
 #include "tailor/design/passes.h"
 #include "tailor/ir/packing.h"
@@ -16,9 +18,12 @@ std::vector<std::pair<std::string, std::string>> pack_products(Graph& graph) {
     if (!obstacle.empty()) unpacked.emplace_back(node.name, std::move(obstacle));
   }
   if (any) return unpacked;
+  constexpr size_t kNamed = 3;
   std::vector<std::string> list;
-  list.reserve(unpacked.size());
-  for (const auto& [stage, why] : unpacked) list.push_back(fmt::format("{} ({})", stage, why));
+  for (size_t i = 0; i < std::min(unpacked.size(), kNamed); ++i)
+    list.push_back(fmt::format("{} ({})", unpacked[i].first, unpacked[i].second));
+  if (unpacked.size() > kNamed)
+    list.push_back(fmt::format("and {} more", unpacked.size() - kNamed));
   fail(ErrorKind::Unsupported,
        "--dsp-packing: no stage of {} has two products that fit one DSP: {}; ask for weights and "
        "activations of at most 8 bits (--precision), or leave it out",

@@ -98,6 +98,7 @@ void verify_config(const QuantizationConfig& c, const ExportConfig& exporting,
     check_types(c, c.stages[i].weights, at + "/weights", source);
     check_types(c, c.stages[i].activations, at + "/activations", source, true);
   }
+  verify_stages(c.stages, "/quantization/stages", source);
   if (exporting.overflow == Overflow::WrapSm) {
     fail_config("/export/overflow", "another one with /quantization: no gradient is known for it",
                 "\"wrap_sm\"", source);

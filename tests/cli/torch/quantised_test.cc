@@ -83,7 +83,7 @@ TEST_F(QuantisedCli, CalibratedTypesAreWhatPrecisionTakes) {
           "project"});
   const ProcessResult checked = run({"check", "project"});
   EXPECT_EQ(checked.status, 0) << checked.output;
-  write_file(file("bad.json"), R"({"weights": "8", "stages": []})");
+  write_file(file("bad.json"), R"({"weights": "8", "activations": "8,3"})");
   expect_failure(2, {"bad.json", "expected W,I"},
                  {"export", "--checkpoint", "runs/a/last.ckpt", "--precision", "bad.json"});
 }
