@@ -111,8 +111,11 @@ TrainedPrecision resolve_precision(const QuantizationConfig& c, const ExportConf
   TrainedPrecision p;
   const bool moves = c.points != Points::Fixed;
   p.weights = either(c.weights, c.precision);
-  if (moves) p.weights = fmt::format("{},1", bits_of(p.weights).value_or(8));
-  p.activations = activation_type(c);
+  p.activations = either(c.activations, c.precision);
+  if (moves) {  // where points stand of which nothing is known
+    p.weights = fmt::format("{},1", bits_of(p.weights).value_or(8));
+    p.activations = fmt::format("{},2", bits_of(p.activations).value_or(8));
+  }
   p.learns_points = c.points == Points::Learned;
   p.rounding = exporting.rounding, p.overflow = exporting.overflow;
   p.layout = exporting.layout;
@@ -140,15 +143,6 @@ TrainedPrecision resolve_precision(const QuantizationConfig& c, const ExportConf
   if (!names.empty()) set_weights(names.front(), c.first);
   if (!names.empty()) set_weights(names.back(), c.last);
   return p;
-}
-
-std::string with_sign(const std::string& type) {
-  return type.compare(0, 1, "u") == 0 ? type.substr(1) : type;
-}
-
-std::string activation_type(const QuantizationConfig& c) {
-  const std::string& text = either(c.activations, c.precision);
-  return c.points == Points::Fixed ? text : fmt::format("{},2", bits_of(text).value_or(8));
 }
 
 CalibrationRequest calibration_request(const QuantizationConfig& c, const TrainedPrecision& types,
@@ -188,7 +182,8 @@ int64_t quantized_from(const QuantizationConfig& c, const SurgeryConfig& surgery
 }
 
 ExportConfig with_precision(ExportConfig exporting, const TrainedPrecision& trained) {
-  exporting.precision = with_sign(trained.activations);
+  const std::string& type = trained.activations;  // an export's one type has a sign
+  exporting.precision = starts_with(type, "u") ? type.substr(1) : type;
   exporting.rounding = trained.rounding, exporting.overflow = trained.overflow;
   exporting.layout = trained.layout;
   exporting.trained = std::make_shared<TrainedPrecision>(trained);
