@@ -13,7 +13,7 @@ namespace {
 std::string command_list(const ProgramDescription& program) {
   std::string out = "Commands:\n";
   for (const ProgramCommand& command : program.commands) {
-    if (!command.hidden) out += fmt::format("  {:12} {}\n", command.name, command.about);
+    if (!command.hidden) out += fmt::format("  {:14} {}\n", command.name, command.about);
   }
   return out;
 }
