@@ -208,6 +208,7 @@ static int run_command(int argc, const char* const* argv) {
     }
     const auto chosen = std::find_if(commands.begin(), commands.end(),
                                      [](const auto& command) { return command.first->parsed(); });
+    refuse_empty_values(*chosen->first);
     return chosen->second();  // one is required
   } catch (...) {
     return explain_failure();

@@ -171,11 +171,43 @@ void print_project(const std::string& output, const GraphSource& source, const G
   fmt::print("vectors: {}\nnext: tailor check {}\n", m.vectors_source, shell_quote(output));
 }
 
-void refuse_foreign_flags(const ExportOptions& options) {
-  if (!options.rules.empty())
-    fail(ErrorKind::Usage, "--rules {}: it goes with --format safetensors", options.rules);
-  if (options.zero_biases)
-    fail(ErrorKind::Usage, "--zero-biases: it goes with --format safetensors");
+/// Flags that what is to be written has no use for.
+void refuse_foreign_flags(const ExportOptions& o) {
+  struct Flag {
+    const char* name;
+    bool given, weights, onnx, project;  // and what takes it
+  };
+  const HardwareOptions& h = o.hardware;
+  const bool weights = o.format == "safetensors", onnx = o.format == "onnx";
+  for (const Flag& flag : std::initializer_list<Flag>{
+           {"--rules", !o.rules.empty(), true, false, false},
+           {"--zero-biases", o.zero_biases, true, false, false},
+           {"--precision", h.precision.has_value(), false, true, true},
+           {"--rounding", h.rounding.has_value(), false, true, true},
+           {"--overflow", h.overflow.has_value(), false, true, true},
+           {"--layout", h.layout.has_value(), false, true, true},
+           {"--skips", h.skips.has_value(), false, true, true},
+           {"--data", !o.data.empty(), false, true, true},
+           {"--config", !o.config.empty(), false, true, true},
+           {"--set", !o.set.empty(), false, true, true},
+           {"--fpga", h.fpga.has_value(), false, false, true},
+           {"--reuse-factor", h.reuse_factor.has_value(), false, false, true},
+           {"--card-share", h.card_share.has_value(), false, false, true},
+           {"--dsp-packing", h.dsp_packing, false, false, true},
+           {"--backend", h.backend.has_value(), false, false, true},
+           {"--target", h.target.has_value(), false, false, true},
+           {"--clock-ns", h.clock_ns.has_value(), false, false, true},
+           {"--vectors", h.vectors.has_value(), false, false, true},
+           {"--frames", h.frames.has_value(), false, false, true},
+           {"--token-bits", h.token_bits.has_value(), false, false, true},
+           {"--allow-oversize", o.allow_oversize, false, false, true}}) {
+    if (!flag.given || (weights ? flag.weights : onnx ? flag.onnx : flag.project)) continue;
+    fail(ErrorKind::Usage, "{}: it goes with --format {}, not with {}; leave it out", flag.name,
+         flag.weights ? "safetensors"
+         : flag.onnx  ? "hls or onnx"
+                      : "hls",
+         o.format);
+  }
 }
 
 ExportConfig export_config(const ExportOptions& options, const GraphSource& source) {
@@ -194,8 +226,8 @@ ExportConfig export_config(const ExportOptions& options, const GraphSource& sour
 }  // namespace
 
 int run_export(const ExportOptions& options) {
-  if (options.format == "safetensors") return export_weights(options);
   refuse_foreign_flags(options);
+  if (options.format == "safetensors") return export_weights(options);
   const bool onnx = options.format == "onnx";
   const Target* target = onnx ? nullptr : &find_target(options.format);
   GraphSource source =

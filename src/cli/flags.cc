@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 
+#include "tailor/core/error.h"
 #include "tailor/core/strings.h"
 #include "tailor/net/network.h"
 #include "tailor/net/weight_rules.h"
@@ -263,7 +264,8 @@ void setup_import_reports(CLI::App& app, ImportReportsOptions& o) {
 }
 
 void setup_inspect(CLI::App& app, InspectOptions& o) {
-  app.add_option("file", o.file, "Checkpoint, run folder or graph file")->type_name("F");
+  app.add_option("file", o.file, "Checkpoint, run folder, graph file or project folder")
+      ->type_name("F");
   app.add_option("--network", o.network,
                  "A network by name (resnet20, resnet50) or a .json file that describes one")
       ->type_name("NAME");
@@ -359,6 +361,17 @@ void setup_data(CLI::App& app, DataOptions& o) {
       ->check(at_least_one())
       ->type_name("N");
   add_json(app, o);
+}
+
+void refuse_empty_values(const CLI::App& command) {
+  for (const CLI::Option* option : command.get_options()) {
+    if (option->get_type_name() == "TEXT") continue;  // a prefix may be empty
+    for (const std::string& value : option->results()) {
+      if (!value.empty()) continue;
+      fail(ErrorKind::Usage, "{}: expected {}, got an empty text (an unset variable?)",
+           option->get_name(), option->get_type_name());
+    }
+  }
 }
 
 /// What a flag takes by name. CLI11 prints the sets that it checks itself as "TEXT:{a,b}".

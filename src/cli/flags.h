@@ -28,6 +28,9 @@ void setup_import(CLI::App& app, ImportOptions& o);
 void setup_config(CLI::App& app, ConfigOptions& o);
 void setup_data(CLI::App& app, DataOptions& o);
 void setup_completion(CLI::App& app, std::string& shell);
+/// Throws Usage where a flag or place of a parsed command was given "", which most would take for
+/// not given.
+void refuse_empty_values(const CLI::App& command);
 /// What has been set up, as plain data.
 ProgramDescription describe_program(const CLI::App& app);
 

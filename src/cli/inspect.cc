@@ -3,8 +3,10 @@
 
 #include "cli/source.h"
 #include "cli/table.h"
+#include "tailor/core/files.h"
 #include "tailor/core/strings.h"
 #include "tailor/run/origin.h"
+#include "tailor/target/manifest.h"
 #include "tailor/tensors/safetensors.h"
 
 namespace tailor::cli {
@@ -338,7 +340,9 @@ int run_inspect(const InspectOptions& options) {
     description = write_network(network);
     limits = network_limits(network, apply_hardware({}, options.hardware));
   } else {
-    const std::string file = resolve_checkpoint(options.file);
+    const std::string file = is_project(options.file)
+                                 ? path_join(options.file, "design.safetensors")
+                                 : resolve_checkpoint(options.file, "inspect");
     const std::string format = load_safetensors(file, "file").metadata["format"];
     if (format == "tailor.graph") {
       Graph graph = load_graph(file);

@@ -113,6 +113,15 @@ std::string unknown_flag(const ProgramCommand& command, const std::vector<std::s
   return "";
 }
 
+/// CLI11's "Could not convert: --clock-ns = abc".
+std::string plain_error(const std::string& error) {
+  const std::string start = "Could not convert: ";
+  const size_t equals = error.find(" = ");
+  if (!starts_with(error, start) || equals == std::string::npos) return error;
+  return fmt::format("{}: expected a number, got '{}'",
+                     error.substr(start.size(), equals - start.size()), error.substr(equals + 3));
+}
+
 }  // namespace
 
 std::string explain_usage(const ProgramDescription& program, const std::string& error,
@@ -124,8 +133,8 @@ std::string explain_usage(const ProgramDescription& program, const std::string& 
   for (const ProgramCommand& command : program.commands) {
     if (command.name == word) {
       const std::string flag = unknown_flag(command, words);
-      return fmt::format("tailor: usage: {}\nsee tailor {} --help\n", flag.empty() ? error : flag,
-                         word);
+      return fmt::format("tailor: usage: {}\nsee tailor {} --help\n",
+                         flag.empty() ? plain_error(error) : flag, word);
     }
     if (!command.hidden) names.push_back(command.name);
   }

@@ -238,6 +238,10 @@ bool is_project(const std::string& folder) {
 
 Manifest read_manifest(const std::string& folder) {
   const std::string path = path_join(folder, "manifest.json");
+  if (is_regular_file(folder)) {
+    fail(ErrorKind::Data,
+         "{}: expected the folder of a project, got a file; give the folder it is in", folder);
+  }
   if (!path_exists(path))
     fail(ErrorKind::Data, "{}: no manifest.json: not a project that tailor export wrote", folder);
   Json json = parse_manifest(path);

@@ -126,6 +126,7 @@ TEST_F(Cli, TypesOfStagesAreSaidWhereverTypesAre) {
   r = run({"inspect", "p/design.safetensors"});
   testing::expect_words(r.output,
                         {" weights\n", " u8,3 ", " 6,0\n", " 8,2\n", "unless named; u: ap_ufixed"});
+  EXPECT_EQ(run({"inspect", "p"}).output, r.output);
   r = run(with_types({"evaluate", "--backend", "emulator", "--limit", "2", "--json"}));
   testing::expect_words(r.output, {"\"type\": \"" + types + "\""});
   testing::expect_words(run({"check", "p"}).output, {"whose inputs are rounded already: rms "});
