@@ -92,15 +92,13 @@ class IntegerEvaluator : public EmulatorEvaluator {
  public:
   IntegerEvaluator(GraphSource& source, const Plan& plan)
       : EmulatorEvaluator(source),
-        type_(to_string(plan.precision().type)),
+        type_(types_text(plan)),
         layout_(to_string(plan.layout())),
         emulator_(plan.graph()) {
     backend = "emulator";
     how = fmt::format("emulator, {}, {}", type_, layout_);
     if (plan.skip_form() != SkipForm::Folded)
       how += fmt::format(", skips {}", to_string(plan.skip_form()));
-    if (const size_t own = plan.precision().stages.size(); own > 0)
-      how += fmt::format(", {} stages of types of their own", own);
   }
   void describe(Json& answer) const override {
     answer.set("type", type_);
@@ -131,8 +129,7 @@ class EmulatedSequences : public SequenceRunner {
     if (plan) {
       integer_.emplace(plan->graph());
       backend = "emulator";
-      how = fmt::format("emulator, {}, {}", to_string(plan->precision().type),
-                        to_string(plan->layout()));
+      how = fmt::format("emulator, {}, {}", types_text(*plan), to_string(plan->layout()));
     } else {
       float64_.emplace(source.lowered);
       backend = how = "float64";

@@ -83,7 +83,7 @@ Json answer_of(const std::string& output, const GraphSource& source, const Manif
     v.text("top", m.top, "Name of the top function.");
     v.text("source", title, "What was exported.");
     v.text("layout", m.design.layout, "`fused` or `stock`.");
-    v.text("type", m.design.type, "Type of weights and streams.");
+    v.text("type", m.design.type, "Type of weights and streams, as in the manifest.");
     v.text("vectors", m.vectors_source, "What the test vectors are.");
     v.record(
         "cost", [&](RecordVisitor& r) { m.cost.describe(r); }, "As in the manifest.");
@@ -152,8 +152,8 @@ std::string costs_text(const Manifest& m, const MapShape& input) {
 
 std::string quantisation_text(const Quantisation& q) {
   return fmt::format(
-      "quantisation error of the logits: rms {:.2g} measured, {:.2g} predicted; {} outputs "
-      "overflowed, {} weights; {} of {} weights became 0\n",
+      "quantisation error of the logits, the input's rounding included: rms {:.2g} measured, "
+      "{:.2g} predicted; {} outputs overflowed, {} weights; {} of {} weights became 0\n",
       q.rms_measured, q.rms_predicted, with_commas(total(q.overflows)),
       with_commas(total(q.weight_overflows)), with_commas(total(q.weight_underflows)),
       with_commas(q.weights));
@@ -161,20 +161,53 @@ std::string quantisation_text(const Quantisation& q) {
 
 void print_project(const std::string& output, const GraphSource& source, const Graph& design,
                    const Manifest& m) {
-  fmt::print("{}: {} of {}, streams of {}\n\n{}\n{}\n{}{}", output, m.design.layout, source.title,
-             m.design.type, layer_table(design, m.quantisation.overflows), fifo_table(design),
-             costs_text(m, design.input_shape()), quantisation_text(m.quantisation));
+  fmt::print("{}: {} of {}, {}\n\n{}\n{}\n{}{}", output, m.design.layout, source.title,
+             m.design.types_text(), layer_table(design, m.quantisation.overflows),
+             fifo_table(design), costs_text(m, design.input_shape()),
+             quantisation_text(m.quantisation));
   for (const auto& list : {m.cost.warnings, m.quantisation.warnings}) {
     for (const std::string& text : list) fmt::print("warning: {}\n", text);
   }
   fmt::print("vectors: {}\nnext: tailor check {}\n", m.vectors_source, shell_quote(output));
 }
 
-void refuse_foreign_flags(const ExportOptions& options) {
-  if (!options.rules.empty())
-    fail(ErrorKind::Usage, "--rules {}: it goes with --format safetensors", options.rules);
-  if (options.zero_biases)
-    fail(ErrorKind::Usage, "--zero-biases: it goes with --format safetensors");
+/// Flags that what is to be written has no use for.
+void refuse_foreign_flags(const ExportOptions& o) {
+  struct Flag {
+    const char* name;
+    bool given, weights, onnx, project;  // and what takes it
+  };
+  const HardwareOptions& h = o.hardware;
+  const bool weights = o.format == "safetensors", onnx = o.format == "onnx";
+  for (const Flag& flag : std::initializer_list<Flag>{
+           {"--rules", !o.rules.empty(), true, false, false},
+           {"--zero-biases", o.zero_biases, true, false, false},
+           {"--precision", h.precision.has_value(), false, true, true},
+           {"--rounding", h.rounding.has_value(), false, true, true},
+           {"--overflow", h.overflow.has_value(), false, true, true},
+           {"--layout", h.layout.has_value(), false, true, true},
+           {"--skips", h.skips.has_value(), false, true, true},
+           {"--data", !o.data.empty(), false, true, true},
+           {"--config", !o.config.empty(), false, true, true},
+           {"--set", !o.set.empty(), false, true, true},
+           {"--fpga", h.fpga.has_value(), false, false, true},
+           {"--reuse-factor", h.reuse_factor.has_value(), false, false, true},
+           {"--card-share", h.card_share.has_value(), false, false, true},
+           {"--dsp-packing", h.dsp_packing, false, false, true},
+           {"--backend", h.backend.has_value(), false, false, true},
+           {"--target", h.target.has_value(), false, false, true},
+           {"--clock-ns", h.clock_ns.has_value(), false, false, true},
+           {"--vectors", h.vectors.has_value(), false, false, true},
+           {"--frames", h.frames.has_value(), false, false, true},
+           {"--token-bits", h.token_bits.has_value(), false, false, true},
+           {"--allow-oversize", o.allow_oversize, false, false, true}}) {
+    if (!flag.given || (weights ? flag.weights : onnx ? flag.onnx : flag.project)) continue;
+    fail(ErrorKind::Usage, "{}: it goes with --format {}, not with {}; leave it out", flag.name,
+         flag.weights ? "safetensors"
+         : flag.onnx  ? "hls or onnx"
+                      : "hls",
+         o.format);
+  }
 }
 
 ExportConfig export_config(const ExportOptions& options, const GraphSource& source) {
@@ -193,8 +226,8 @@ ExportConfig export_config(const ExportOptions& options, const GraphSource& sour
 }  // namespace
 
 int run_export(const ExportOptions& options) {
-  if (options.format == "safetensors") return export_weights(options);
   refuse_foreign_flags(options);
+  if (options.format == "safetensors") return export_weights(options);
   const bool onnx = options.format == "onnx";
   const Target* target = onnx ? nullptr : &find_target(options.format);
   GraphSource source =

@@ -585,7 +585,6 @@ int run_import(const ImportOptions& options) {
   if (options.new_head) c.metrics.set("new_head", true);
   c.witness = make_witness(c, options.file);
   for (const std::string& remark : file.remarks) log_info("cli", "{}: {}", options.file, remark);
-  create_directories(to.output);
   save_checkpoint(to.path, c);
   print_import(c, chosen, file, to, commands, options);
   return 0;

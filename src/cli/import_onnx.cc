@@ -101,7 +101,7 @@ std::optional<TrainedPrecision> precision_of(const OnnxNetwork& model,
   const auto rounding = roundings.find(model.rounding);
   if (rounding == roundings.end()) {
     fail(ErrorKind::Unsupported, "{}: its Quant nodes round by {}, which no type of ours does",
-         file, model.rounding);
+         file, printable(model.rounding));
   }
   p.rounding = rounding->second;
   p.layout = model.rounds_operands ? Layout::Stock : Layout::Fused;
@@ -132,7 +132,7 @@ void print_onnx_import(const Checkpoint& c, const OnnxImport& to, const OnnxMode
                                      {"network", c.network.name},
                                      {"description", to.description},
                                      {"format", "onnx"},
-                                     {"producer", model.producer},
+                                     {"producer", printable(model.producer)},
                                      {"remarks", Json::array(to.remarks)},
                                      {"matched", c.tensors.size()},
                                      {"skips", skips},
@@ -146,7 +146,8 @@ void print_onnx_import(const Checkpoint& c, const OnnxImport& to, const OnnxMode
     return;
   }
   fmt::print("{}: {} from {} (ONNX{})\n{} blocks, {} skips, {} tensors, {} parameters\n", to.path,
-             c.network.name, options.file, model.producer.empty() ? "" : " by " + model.producer,
+             c.network.name, options.file,
+             model.producer.empty() ? "" : " by " + printable(model.producer),
              c.network.blocks.size(), skips, c.tensors.size(), parameter_count(c.network));
   if (!to.description.empty()) fmt::print("description: {}\n", to.description);
   if (c.precision) fmt::print("types: {}\n", c.precision->text());
@@ -156,6 +157,18 @@ void print_onnx_import(const Checkpoint& c, const OnnxImport& to, const OnnxMode
   for (const std::string& text : c.assumptions)
     fmt::print("assumed, because the file does not say it: {}\n", text);
   fmt::print("next: tailor evaluate --checkpoint {}{}\n", shell_quote(to.output), to.data_flag);
+}
+
+/// The checkpoint and its description: both or none.
+void save(const Checkpoint& c, const OnnxImport& to) {
+  std::optional<AtomicFile> description;
+  if (!to.description.empty()) {
+    description.emplace(to.description);
+    description->write(write_network(c.network).dump(2) + "\n");
+    description->flush();
+  }
+  save_checkpoint(to.path, c);
+  if (description) description->commit();
 }
 
 /// The run section of the checkpoint: network and data.
@@ -187,8 +200,6 @@ int import_onnx(const ImportOptions& options) {
   if (!known) {
     to.description = path_join(to.output, c.network.name + ".json");
     refuse_to_replace("--output", to.description, options.force);
-    create_directories(to.output);
-    write_file(to.description, write_network(c.network).dump(2) + "\n");
     known.emplace();
     known->family = "file";
     known->file = to.description;
@@ -221,8 +232,7 @@ int import_onnx(const ImportOptions& options) {
   c.position.finished = true;
   c.metrics = Json::object();
   c.witness = make_witness(c, options.file);
-  create_directories(to.output);
-  save_checkpoint(to.path, c);
+  save(c, to);
   print_onnx_import(c, to, model, options);
   return 0;
 }

@@ -3,8 +3,10 @@
 
 #include "cli/source.h"
 #include "cli/table.h"
+#include "tailor/core/files.h"
 #include "tailor/core/strings.h"
 #include "tailor/run/origin.h"
+#include "tailor/target/manifest.h"
 #include "tailor/tensors/safetensors.h"
 
 namespace tailor::cli {
@@ -203,6 +205,7 @@ Json graph_json(const Graph& g) {
       node.set("output", to_string(v.shape));
       if (v.type) node.set("type", to_string(*v.type));
     }
+    if (n.hardware.weight) node.set("weight", to_string(*n.hardware.weight));
     nodes.push_back(std::move(node));
   }
   return Json::object({{"graph", g.name},
@@ -211,9 +214,10 @@ Json graph_json(const Graph& g) {
                        {"provenance", g.provenance}});
 }
 
-/// "16,6" of ap_fixed<16,6,AP_RND,AP_SAT>; other modes than `usual` are named.
+/// "16,6" of ap_fixed<16,6,AP_RND,AP_SAT>, "u8,3" of ap_ufixed<8,3,…>; other modes than `usual`
+/// are named.
 std::string type_text(const FixedType& type, const FixedType& usual) {
-  const std::string size = fmt::format("{},{}", type.width, type.integer);
+  const std::string size = precision_text(type);
   if (type.rounding == usual.rounding && type.overflow == usual.overflow) return size;
   const std::string full = to_string(type);
   const size_t modes = full.find(',', full.find(',') + 1);
@@ -237,17 +241,24 @@ std::string inputs_text(const Graph& g, size_t index) {
 }
 
 std::string graph_text(const Graph& g) {
-  Table table({"node", "op", "inputs", "output", "type"});
   int64_t values = 0;
   std::optional<FixedType> usual;
   for (const Node& n : g.nodes) {
     if (!usual && !n.outputs.empty()) usual = g.value(n.outputs[0]).type;
   }
+  std::vector<std::string> head = {"node", "op", "inputs", "output"};
+  if (usual) head.insert(head.end(), {"type", "weights"});
+  Table table(head);
   for (size_t i = 0; i < g.nodes.size(); ++i) {
     const Node& n = g.nodes[i];
     const Value* v = n.outputs.empty() ? nullptr : &g.value(n.outputs[0]);
-    table.add({n.name, to_string(n.op), inputs_text(g, i), v ? to_string(v->shape) : "",
-               v && v->type && usual ? type_text(*v->type, *usual) : ""});
+    std::vector<std::string> row = {n.name, to_string(n.op), inputs_text(g, i),
+                                    v ? to_string(v->shape) : ""};
+    if (usual) {
+      row.push_back(v && v->type ? type_text(*v->type, *usual) : "");
+      row.push_back(n.hardware.weight ? type_text(*n.hardware.weight, *usual) : "");
+    }
+    table.add(row);
   }
   for (const auto& [name, tensor] : g.tensors) values += tensor.size();
   const auto packed = std::count_if(g.nodes.begin(), g.nodes.end(),
@@ -262,7 +273,8 @@ std::string graph_text(const Graph& g) {
   if (usual) {
     const std::string full = to_string(*usual);
     const size_t modes = full.find(',', full.find(',') + 1);
-    facts.emplace_back("types", "ap_fixed<W,I" + full.substr(modes) + " unless named");
+    facts.emplace_back("types",
+                       "ap_fixed<W,I" + full.substr(modes) + " unless named; u: ap_ufixed");
   }
   return fmt::format("{}, a {} graph\n{}\n{}", g.name, to_string(g.state), facts_text(facts),
                      table.text());
@@ -328,7 +340,9 @@ int run_inspect(const InspectOptions& options) {
     description = write_network(network);
     limits = network_limits(network, apply_hardware({}, options.hardware));
   } else {
-    const std::string file = resolve_checkpoint(options.file);
+    const std::string file = is_project(options.file)
+                                 ? path_join(options.file, "design.safetensors")
+                                 : resolve_checkpoint(options.file, "inspect");
     const std::string format = load_safetensors(file, "file").metadata["format"];
     if (format == "tailor.graph") {
       Graph graph = load_graph(file);

@@ -190,12 +190,15 @@ GraphSource open_graph_source(const std::string& checkpoint, const std::string& 
   return from_checkpoint(newest_finished_checkpoint("runs"));
 }
 
-/// Other types than those of training are another network, and whoever asks for them is told.
-static void settle_trained(ExportConfig& c, const ExportConfig& before, bool in_file) {
+/// Other types than those of training are another network, and whoever asks for them is told. One
+/// type is another network than stages with types of their own.
+static void settle_trained(ExportConfig& c, const ExportConfig& before,
+                           const HardwareOptions& flags, bool in_file) {
   if (!before.trained) return;
-  const bool types = c.precision != before.precision, rest = c.rounding != before.rounding ||
-                                                             c.overflow != before.overflow ||
-                                                             c.layout != before.layout;
+  const bool types =
+                 flags.precision && precision_text(c.type("--precision")) != before.trained->text(),
+             rest = c.rounding != before.rounding || c.overflow != before.overflow ||
+                    c.layout != before.layout;
   if (!types && !rest && !in_file) return;
   auto text = [](const ExportConfig& e, const std::string& precision) {
     return fmt::format("{}, {}, {}, {}", precision, to_string(e.rounding), to_string(e.overflow),
@@ -303,6 +306,10 @@ ExportConfig apply_hardware(ExportConfig c, const HardwareOptions& flags) {
   if (flags.clock_ns) c.clock_ns = *flags.clock_ns;
   if (flags.reuse_factor) take_reuse_factor(*flags.reuse_factor, c);
   if (flags.card_share) c.card_share = *flags.card_share;
+  if (flags.card_share && c.reuse_factor) {
+    log_warn("cli", "--card-share has no effect: {} leaves nothing to balance",
+             flags.reuse_factor ? "--reuse-factor" : "export.reuse_factor");
+  }
   if (flags.dsp_packing) c.dsp_packing = true;
   if (flags.vectors) c.vectors = *flags.vectors;
   if (flags.frames) c.frames = *flags.frames;
@@ -312,7 +319,7 @@ ExportConfig apply_hardware(ExportConfig c, const HardwareOptions& flags) {
     fail(ErrorKind::Usage,
          "--target kernel: a kernel is built by Vitis HLS; expected --backend vitis, got vivado");
   }
-  settle_trained(c, before, in_file);
+  settle_trained(c, before, flags, in_file);
   verify_ranges(c, flags);
   return c;
 }

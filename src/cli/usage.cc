@@ -13,7 +13,7 @@ namespace {
 std::string command_list(const ProgramDescription& program) {
   std::string out = "Commands:\n";
   for (const ProgramCommand& command : program.commands) {
-    if (!command.hidden) out += fmt::format("  {:12} {}\n", command.name, command.about);
+    if (!command.hidden) out += fmt::format("  {:14} {}\n", command.name, command.about);
   }
   return out;
 }
@@ -45,6 +45,48 @@ std::string key_advice(const ProgramCommand& command, const std::string& word,
                      value.empty() ? "VALUE" : value, others);
 }
 
+const ProgramFlag* find_flag(const ProgramCommand& command, const std::string& word) {
+  const std::string name = word.substr(0, word.find('='));
+  for (const ProgramFlag& flag : command.flags) {
+    if (!flag.positional && flag.name == name) return &flag;
+  }
+  return nullptr;
+}
+
+/// Whether a word stands alone: neither a flag nor what belongs to the one before it.
+bool has_positional(const ProgramCommand& command, const std::vector<std::string>& words) {
+  for (size_t i = 2; i < words.size(); ++i) {
+    if (starts_with(words[i], "-")) continue;
+    const std::string& before = words[i - 1];
+    const ProgramFlag* flag = find_flag(command, before);
+    const bool takes_value = starts_with(before, "--") && before.find('=') == std::string::npos &&
+                             (!flag || !flag->value.empty());
+    if (i == 2 || !takes_value) return true;
+  }
+  return false;
+}
+
+/// By its looks: "a/b", "a.pth", but no number.
+bool is_path(const std::string& value) {
+  return value.find_first_of("/.") != std::string::npos && !parse_number(value);
+}
+
+/// "--weights FILE", of a command whose file is given without a flag. Nothing where it is given, or
+/// the value is none of its own.
+std::string place_advice(const ProgramCommand& command, const std::vector<std::string>& words,
+                         const std::string& value) {
+  if (value.empty() || has_positional(command, words)) return "";
+  for (const ProgramFlag& place : command.flags) {
+    const auto& values = place.values;
+    if (!place.positional ||
+        (!values.empty() && std::find(values.begin(), values.end(), value) == values.end()))
+      continue;
+    return fmt::format("; its {} is given without a flag: tailor {} {}", place.name, command.name,
+                       shell_quote(value));
+  }
+  return "";
+}
+
 /// The first word that looks like a flag and is none of the command's, and what to write instead.
 std::string unknown_flag(const ProgramCommand& command, const std::vector<std::string>& words) {
   std::vector<std::string> known = {"--help"};
@@ -61,11 +103,23 @@ std::string unknown_flag(const ProgramCommand& command, const std::vector<std::s
     } else if (i + 1 < words.size() && !starts_with(words[i + 1], "--")) {
       value = words[i + 1];
     }
-    const std::string advice = key_advice(command, flag, value);
-    return fmt::format("tailor {} has no flag {}{}", command.name, flag,
-                       advice.empty() ? did_you_mean(flag, known) : advice);
+    const std::string similar = did_you_mean(flag, known), key = key_advice(command, flag, value);
+    std::string advice;
+    if (similar.empty() && (key.empty() || is_path(value)))
+      advice = place_advice(command, words, value);
+    if (advice.empty()) advice = key.empty() ? similar : key;
+    return fmt::format("tailor {} has no flag {}{}", command.name, flag, advice);
   }
   return "";
+}
+
+/// CLI11's "Could not convert: --clock-ns = abc".
+std::string plain_error(const std::string& error) {
+  const std::string start = "Could not convert: ";
+  const size_t equals = error.find(" = ");
+  if (!starts_with(error, start) || equals == std::string::npos) return error;
+  return fmt::format("{}: expected a number, got '{}'",
+                     error.substr(start.size(), equals - start.size()), error.substr(equals + 3));
 }
 
 }  // namespace
@@ -79,8 +133,8 @@ std::string explain_usage(const ProgramDescription& program, const std::string& 
   for (const ProgramCommand& command : program.commands) {
     if (command.name == word) {
       const std::string flag = unknown_flag(command, words);
-      return fmt::format("tailor: usage: {}\nsee tailor {} --help\n", flag.empty() ? error : flag,
-                         word);
+      return fmt::format("tailor: usage: {}\nsee tailor {} --help\n",
+                         flag.empty() ? plain_error(error) : flag, word);
     }
     if (!command.hidden) names.push_back(command.name);
   }

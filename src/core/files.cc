@@ -26,6 +26,26 @@ std::string errno_text(int error) { return std::generic_category().message(error
                                           : "");
 }
 
+/// Folders that were made for what is not there now, unless something else is in them.
+void unmake(const std::vector<std::string>& made) {
+  for (const std::string& folder : made) ::rmdir(folder.c_str());
+}
+
+/// Makes the folder; returns what was missing of it, the innermost first.
+std::vector<std::string> make_missing(const std::string& folder) {
+  std::vector<std::string> made;
+  for (std::string at = folder; !at.empty() && !path_exists(at); at = parent_path(at))
+    made.push_back(at);
+  if (folder.empty()) return made;
+  try {
+    create_directories(folder);
+  } catch (...) {
+    unmake(made);
+    throw;
+  }
+  return made;
+}
+
 void write_all(int descriptor, const void* data, size_t size, const std::string& path) {
   const char* bytes = static_cast<const char*>(data);
   while (size > 0) {
@@ -165,8 +185,7 @@ std::string absolute_path(const std::string& path) {
 }
 
 AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {
-  std::string folder = parent_path(path_);
-  if (!folder.empty()) create_directories(folder);
+  made_ = make_missing(parent_path(path_));
   struct stat there {};
   if (::stat(path_.c_str(), &there) == 0 && !S_ISREG(there.st_mode) && !S_ISDIR(there.st_mode)) {
     fail(ErrorKind::Data,
@@ -176,39 +195,52 @@ AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {
   }
   temporary_ = path_ + ".tmp." + std::to_string(::getpid());
   descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (descriptor_ < 0) fail_write(path_, errno);
+  if (descriptor_ < 0) {
+    const int error = errno;
+    unmake(made_);
+    fail_write(path_, error);
+  }
 }
 
 AtomicFile::~AtomicFile() {
   if (descriptor_ >= 0) ::close(descriptor_);
-  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+  if (temporary_.empty()) return;
+  ::unlink(temporary_.c_str());
+  unmake(made_);
 }
 
 void AtomicFile::write(const void* data, size_t size) { write_all(descriptor_, data, size, path_); }
 
-void AtomicFile::commit() {
+void AtomicFile::flush() {
+  if (descriptor_ < 0) return;
   if (::fsync(descriptor_) != 0 && errno != EINVAL && errno != EROFS) fail_write(path_, errno);
   int closed = ::close(descriptor_);
   descriptor_ = -1;
   if (closed != 0) fail_write(path_, errno);
+}
+
+void AtomicFile::commit() {
+  flush();
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail_write(path_, errno);
   temporary_.clear();
 }
 
 AtomicDirectory::AtomicDirectory(std::string path) : path_(std::move(path)) {
   while (path_.size() > 1 && path_.back() == '/') path_.pop_back();
-  std::string folder = parent_path(path_);
-  if (!folder.empty()) create_directories(folder);
+  made_ = make_missing(parent_path(path_));
   temporary_ = path_ + ".tmp." + std::to_string(::getpid());
   std::error_code error;
   fs::remove_all(temporary_, error);
-  if (!fs::create_directory(temporary_, error) || error)
-    fail(ErrorKind::Data, "cannot create folder {}: {}", path_, error.message());
+  if (fs::create_directory(temporary_, error) && !error) return;
+  unmake(made_);
+  fail(ErrorKind::Data, "cannot create folder {}: {}", path_, error.message());
 }
 
 AtomicDirectory::~AtomicDirectory() {
+  if (temporary_.empty()) return;
   std::error_code error;
-  if (!temporary_.empty()) fs::remove_all(temporary_, error);
+  fs::remove_all(temporary_, error);
+  unmake(made_);
 }
 
 void AtomicDirectory::write(std::string_view name, std::string_view bytes) {

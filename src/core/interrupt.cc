@@ -5,16 +5,34 @@
 #include <atomic>
 #include <cerrno>
 #include <csignal>
+#include <cstdint>
+#include <ctime>
 
 namespace tailor::core {
 namespace {
 
+/// timeout(1) and batch systems signal a process and its group: what comes so soon is the same.
+constexpr int64_t kSameSignalMs = 300;
+
 std::atomic<int> pending{0};
-static_assert(std::atomic<int>::is_always_lock_free);
+std::atomic<int64_t> first_ms{0};
+static_assert(std::atomic<int>::is_always_lock_free && std::atomic<int64_t>::is_always_lock_free);
+
+int64_t now_ms() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * int64_t{1000} + now.tv_nsec / 1000000;
+}
 
 /// Only what may be called in a signal handler: the step that runs may never end.
 void on_signal(int signal) {
-  if (pending.exchange(signal) != 0) _exit(128 + signal);
+  const int64_t now = now_ms();
+  int64_t first = 0;
+  if (!first_ms.compare_exchange_strong(first, now) && pending != 0) {
+    if (now - first < kSameSignalMs) return;
+    _exit(128 + signal);
+  }
+  pending = signal;
   constexpr char kText[] =
       "\ntailor: stopping as soon as the step that runs has ended; a second Ctrl-C (or SIGTERM) "
       "ends the program at once\n";

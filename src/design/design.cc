@@ -176,7 +176,7 @@ Design realise(const Plan& plan, const Sizing& sizing, const Device& device) {
   }
   Json options =
       Json::object({{"layout", to_string(plan.layout())},
-                    {"type", to_string(plan.precision().type)},
+                    {"type", types_text(plan)},
                     {"input_magnitude", plan.input_magnitude()},
                     {"card", device.name},
                     {"reuse_factor", sizing.wanted ? Json(*sizing.wanted) : Json("balanced")}});

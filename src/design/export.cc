@@ -172,10 +172,13 @@ void Quantisation::describe(RecordVisitor& v) {
            "Root mean square of the difference as predicted from types, weights and inputs, over "
            "the first 8 vectors ([how](design/0006-quantisation-bound.md)). **A model.**");
   v.number("rms_measured", rms_measured, 0, kMost,
-           "The same, measured with the integer emulator on those vectors.");
+           "The same, measured with the integer emulator on those vectors. Float64 has the inputs "
+           "as they are, so that the rounding of the input counts.");
   v.number("rms_bound", rms_bound, 0, kMost,
            "3 × `rms_predicted`. `tailor check` measures the difference anew, over the same "
-           "vectors, and fails above this. It is a tripwire for a wrong type or scale, not a "
+           "vectors as the test bench has them, rounded: without the input's own rounding, it is "
+           "smaller where the input has few bits. It fails above this. It is a tripwire for a "
+           "wrong type or scale, not a "
            "guarantee for other inputs, and loose at few bits.");
   v.counts("overflows", overflows,
            "By stage: outputs that did not fit their type, over all vectors. Stages without any "

@@ -41,6 +41,23 @@ bool is_never_negative(const Graph& graph, const Node& node) {
   return (node.is<ops::GlobalAvgPool>() || node.is<ops::Add>()) && inputs_are();
 }
 
+/// Types that were asked for without a sign where values may be negative. What was trained so has
+/// been trained with a sign, and goes on; of others nobody knows what they would saturate.
+void refuse_lost_signs(const Graph& graph, const Precision& precision,
+                       const std::vector<std::string>& stages) {
+  if (stages.empty()) return;
+  const std::string& first = stages[0];
+  const std::string own = precision_text(precision.activation(first));
+  const std::string text = fmt::format(
+      "precision: {} of {}{}: what it writes in {} may be negative, so that a type without a sign "
+      "cuts it off",
+      own, first, stages.size() > 1 ? fmt::format(" (and of {} more)", stages.size() - 1) : "",
+      graph.name);
+  if (!precision.trained)
+    fail(ErrorKind::Usage, "{}; expected one with a sign, as in {}", text, own.substr(1));
+  log_warn("passes", "{}; it is taken with one, {}", text, own.substr(1));
+}
+
 }  // namespace
 
 void infer_types(Graph& graph, const Precision& precision, double input_magnitude) {
@@ -55,18 +72,25 @@ void infer_types(Graph& graph, const Precision& precision, double input_magnitud
              input_magnitude, to_string(precision.type), precision.type.max_value());
   }
   const ValueId logits = graph.output();
+  std::vector<std::string> lost;  // signs
   for (Node& node : graph.nodes) {
     if (node.outputs.empty()) continue;
     request.model = precision.activation(node.name);
     request.weight = precision.weight(node.name);
-    if (!is_never_negative(graph, node)) request.model.is_signed = true;
     request.logits = node.outputs[0] == logits;
+    if (!is_never_negative(graph, node)) {
+      const bool asked = precision.stages.count(node.name) != 0 && !request.model.is_signed;
+      const bool own = asked && precision.stages.at(node.name).activation.has_value();
+      if (own && !request.logits && !node.traits().keeps_type) lost.push_back(node.name);
+      request.model.is_signed = true;
+    }
     const FixedType type = node.op.rules().types(graph, node, request);
     for (ValueId id : node.outputs) {
       const bool forwarded = node.traits().forwards_input && id != node.outputs[0];
       graph.value(id).type = forwarded ? graph.value(node.inputs[0]).type : type;
     }
   }
+  refuse_lost_signs(graph, precision, lost);
 }
 
 }  // namespace tailor::design

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <functional>
 
+#include "design/products.h"
 #include "tailor/core/strings.h"
 #include "tailor/design/passes.h"
 
@@ -241,11 +242,8 @@ void limit_flush(const Sized& s, Limits& limits) {
 /// What was to share DSPs and does not.
 void limit_packing(const Sized& s, Limits& limits) {
   if (s.plan.unpacked().empty()) return;
-  std::vector<std::string> list;
-  for (const auto& [stage, why] : s.plan.unpacked())
-    list.push_back(fmt::format("{} ({})", stage, why));
   limits.push_back(
-      {"packing", false, fmt::format("--dsp-packing leaves as they are: {}", join(list, ", "))});
+      {"packing", false, "--dsp-packing leaves as they are: " + unpacked_text(s.plan.unpacked())});
 }
 
 }  // namespace

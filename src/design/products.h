@@ -8,4 +8,7 @@ namespace tailor::design {
 /// Of a graph whose types are known, in its order.
 std::vector<ProductStage> product_stages(const Graph& graph);
 
+/// Stages that cannot pack, with the reason: "conv1 (…), conv2 (…), fc (…), and 17 more".
+std::string unpacked_text(const std::vector<std::pair<std::string, std::string>>& unpacked);
+
 }  // namespace tailor::design

@@ -1,6 +1,7 @@
 #include "tailor/design/trained_precision.h"
 
 #include <cmath>
+#include <set>
 
 #include "tailor/core/strings.h"
 #include "tailor/emulate/integer.h"
@@ -49,6 +50,21 @@ void describe(RecordVisitor& v, StageTypes& s) {
   v.text("activations", s.activations, "W,I of what it writes, or uW,I; empty: the network's.");
   if (v.wants(!s.scales.empty()))
     v.text("scales", s.scales, "uW,I of the scales of its output channels; empty: the network's.");
+}
+
+void verify_stages(const std::vector<StageTypes>& stages, const std::string& pointer,
+                   const std::string& source) {
+  std::set<std::string> seen;
+  for (size_t i = 0; i < stages.size(); ++i) {
+    const StageTypes& s = stages[i];
+    const std::string at = fmt::format("{}/{}", pointer, i);
+    if (s.stage.empty()) fail_config(at + "/stage", "the name of a stage", "nothing", source);
+    if (!seen.insert(s.stage).second)
+      fail_config(at + "/stage", "every stage once", "\"" + s.stage + "\" again", source);
+    if (s.stage != "input" || !starts_with(s.activations, "u")) continue;
+    fail_config(at + "/activations", "a type with a sign, as inputs may be negative",
+                "\"" + s.activations + "\"", source);
+  }
 }
 
 void describe(RecordVisitor& v, LearnedRange& r) {
@@ -100,6 +116,12 @@ TrainedPrecision read_trained_precision(const Json& json, const std::string& sou
   TrainedPrecision p;
   read_record(
       json, source, [&](RecordVisitor& v) { describe(v, p); }, "/precision");
+  for (const char* needed : {"weights", "activations"}) {
+    if (json.find(needed)) continue;
+    fail_config(std::string("/precision/") + needed, "a type W,I, as in \"8,3\"", "nothing",
+                source);
+  }
+  verify_stages(p.stages, "/precision/stages", source);
   p.precision(source);
   return p;
 }

@@ -91,8 +91,8 @@ std::string OnnxPrinter::quantised(const Node& node, const std::string& value,
                                    const std::string& name, const FixedType& type) {
   if (type.overflow != Overflow::Sat && type.overflow != Overflow::SatSym) {
     fail(ErrorKind::Unsupported,
-         "{}: its type {} wraps, and QONNX's Quant saturates; export with --overflow sat or "
-         "sat_sym",
+         "{}: its type {} does not saturate at its ends, as QONNX's Quant does; export with "
+         "--overflow sat or sat_sym",
          node.name, to_string(type));
   }
   const auto [rounding, exact] = rounding_of(type.rounding);

@@ -16,12 +16,6 @@ constexpr double kEnd = 9.0e15;  // an index beyond it is the end
 
 using Inputs = std::vector<OnnxConstant>;
 
-std::string shown(const std::string& text) {
-  std::string out;
-  for (char c : text.substr(0, 80)) out += c >= ' ' && c < 127 ? c : '?';
-  return out;
-}
-
 OnnxConstant made(OnnxArray array) { return std::make_shared<const OnnxArray>(std::move(array)); }
 
 const OnnxArray& need(const OnnxReason& at, const Inputs& inputs, size_t i) {
@@ -228,18 +222,18 @@ OnnxConstant constant(const OnnxReason& at) {
 }  // namespace
 
 std::string OnnxReason::name() const {
-  if (!node_.name.empty()) return shown(node_.name);
-  return node_.outputs.empty() ? "" : shown(node_.outputs[0]);
+  if (!node_.name.empty()) return printable(node_.name);
+  return node_.outputs.empty() ? "" : printable(node_.outputs[0]);
 }
 
 void OnnxReason::refuse(const std::string& reason) const {
-  fail(ErrorKind::Unsupported, "{}: node '{}' ({}): {}", where_, name(), shown(node_.op_type),
+  fail(ErrorKind::Unsupported, "{}: node '{}' ({}): {}", where_, name(), printable(node_.op_type),
        reason);
 }
 
 void OnnxReason::damaged(const std::string& reason) const {
   fail(ErrorKind::Data, "{}: node '{}' ({}): {}; the model is damaged (onnx.checker says more)",
-       where_, name(), shown(node_.op_type), reason);
+       where_, name(), printable(node_.op_type), reason);
 }
 
 int64_t OnnxReason::integer(const char* attribute, int64_t usual) const {

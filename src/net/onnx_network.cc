@@ -436,20 +436,19 @@ class OnnxAssembly {
   // ---- types
 
   /// Of weights, which lie on their grid already and so may have a wider type, or of a stream,
-  /// whose rounding and range are the design's.
-  std::string text_of(size_t step, const OnnxType& type, bool may_widen) {
-    int bits = type.bits + (type.is_signed ? 0 : 1), integer = bits - type.fraction;
-    if (may_widen) {
-      if (integer < 1) bits += 1 - integer, integer = 1;
-      if (integer > bits) bits = integer;
-    }
-    if (integer < 1 || integer > bits || bits < 2 || bits > 32) {
+  /// whose rounding and range are the design's. Weights and inputs have a sign.
+  std::string text_of(size_t step, const OnnxType& type, bool of_weights) {
+    const bool is_signed = type.is_signed || of_weights || step == 0;
+    int bits = type.bits + (is_signed == type.is_signed ? 0 : 1), integer = bits - type.fraction;
+    if (of_weights) bits = std::max({bits, integer, 2});
+    constexpr int kLeastInteger = -32, kMostBits = 32;
+    if (integer < kLeastInteger || integer > bits || bits < 2 || bits > kMostBits) {
       refuse(step, fmt::format("rounded to {} bits in steps of 2^{}, which is no type W,I of ours "
-                               "(1 <= I <= W <= 32)",
-                               type.bits, -type.fraction));
+                               "({} <= I <= W, 2 <= W <= {})",
+                               type.bits, -type.fraction, kLeastInteger, kMostBits));
     }
-    if (!may_widen) agree(step, type);
-    return fmt::format("{},{}", bits, integer);
+    if (!of_weights) agree(step, type);
+    return fmt::format("{}{},{}", is_signed ? "" : "u", bits, integer);
   }
   /// Rounding and range of streams are one for the whole network.
   void agree(size_t step, const OnnxType& type) {
@@ -521,7 +520,7 @@ class OnnxAssembly {
     int exponent = 1 - kMostBits;  // largest < 2^exponent
     if (largest > 0 && std::isfinite(largest)) std::frexp(largest, &exponent);
     const int bits = std::max(type.bits + (type.is_signed ? 0 : 1), 2);
-    const int integer = std::clamp(exponent + 1, 1, kMostBits);
+    const int integer = std::clamp(exponent + 1, -kMostBits, kMostBits);
     folded_.push_back(conv);
     return fmt::format("{},{}", std::max(bits, integer), integer);
   }
@@ -550,12 +549,14 @@ class OnnxAssembly {
       out_.types.push_back({"input", "", text_of(0, *type, false)});
     for (const auto& [k, name] : names_) {
       const bool sum = is_sum(steps_[k]);
-      if (!sum && !steps_[k].layer<ConvLayer>() && !steps_[k].layer<LinearLayer>()) continue;
+      const bool products = steps_[k].layer<ConvLayer>() || steps_[k].layer<LinearLayer>();
+      const auto* pool = steps_[k].layer<PoolLayer>();
+      if (!sum && !products && !(pool && pool->kind != PoolKind::Max)) continue;
       if (sum && !out_.rounds_operands) continue;
       OnnxStageTypes types{name, "", ""};
       if (steps_[k].weight_type) types.weights = weight_type(k, readers);
       if (const auto type = written_type(k, readers)) types.activations = text_of(k, *type, false);
-      out_.types.push_back(types);
+      if (products || !types.activations.empty()) out_.types.push_back(types);
     }
     remark(middle_, "rounded in the middle of a stage, which the design rounds at its end only");
     remark(folded_,

@@ -31,6 +31,7 @@ struct OnnxStep {
   std::optional<OnnxType> weight_type;
   /// What its readers take: rounded to these types, or as it is.
   std::vector<std::optional<OnnxType>> read_as = {};
+  bool may_be_negative = true;  // what it makes, for all that its operations say
 
   template <class L>
   const L* layer() const {

@@ -121,6 +121,7 @@ void verify_config(const QuantizationConfig& c, const ExportConfig& exporting,
     check_types(c, c.stages[i].weights, at + "/weights", source);
     check_types(c, c.stages[i].activations, at + "/activations", source, true);
   }
+  verify_stages(c.stages, "/quantization/stages", source);
   if (exporting.overflow == Overflow::WrapSm) {
     fail_config("/export/overflow", "another one with /quantization: no gradient is known for it",
                 "\"wrap_sm\"", source);
@@ -133,12 +134,13 @@ TrainedPrecision resolve_precision(const QuantizationConfig& c, const ExportConf
   TrainedPrecision p;
   const bool moves = c.points != Points::Fixed;
   p.weights = either(c.weights, c.precision);
-  if (moves) {
+  p.activations = either(c.activations, c.precision);
+  if (moves) {  // where points stand of which nothing is known
     const int bits = bits_of(p.weights).value_or(8);
     p.weights = bits == 1 ? kBinary : fmt::format("{},1", bits);
+    p.activations = fmt::format("{},2", bits_of(p.activations).value_or(8));
     if (c.scale_bits) p.scales = fmt::format("u{},0", *c.scale_bits);
   }
-  p.activations = activation_type(c);
   p.learns_points = c.points == Points::Learned;
   p.rounding = exporting.rounding, p.overflow = exporting.overflow;
   p.layout = exporting.layout;
@@ -166,15 +168,6 @@ TrainedPrecision resolve_precision(const QuantizationConfig& c, const ExportConf
   if (!names.empty()) set_weights(names.front(), c.first);
   if (!names.empty()) set_weights(names.back(), c.last);
   return p;
-}
-
-std::string with_sign(const std::string& type) {
-  return type.compare(0, 1, "u") == 0 ? type.substr(1) : type;
-}
-
-std::string activation_type(const QuantizationConfig& c) {
-  const std::string& text = either(c.activations, c.precision);
-  return c.points == Points::Fixed ? text : fmt::format("{},2", bits_of(text).value_or(8));
 }
 
 CalibrationRequest calibration_request(const QuantizationConfig& c, const TrainedPrecision& types,
@@ -215,7 +208,8 @@ int64_t quantized_from(const QuantizationConfig& c, const SurgeryConfig& surgery
 }
 
 ExportConfig with_precision(ExportConfig exporting, const TrainedPrecision& trained) {
-  exporting.precision = with_sign(trained.activations);
+  const std::string& type = trained.activations;  // an export's one type has a sign
+  exporting.precision = starts_with(type, "u") ? type.substr(1) : type;
   exporting.rounding = trained.rounding, exporting.overflow = trained.overflow;
   exporting.layout = trained.layout;
   exporting.trained = std::make_shared<TrainedPrecision>(trained);

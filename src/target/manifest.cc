@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "tailor/core/files.h"
+#include "tailor/core/strings.h"
 
 namespace tailor::target {
 namespace {
@@ -35,7 +36,9 @@ void Manifest::DesignOptions::describe(RecordVisitor& v) {
            "`window` or `cloned`: what became of skips, where not all was done that the layout "
            "can (`folded`).");
   }
-  v.text("type", type, "Type of weights and streams.");
+  v.text("type", type,
+         "Type of weights and streams; where they are not all of one, in words what there is of "
+         "them: `layers` has each.");
   v.number(
       "input_magnitude", input_magnitude, 0, kAny,
       "Largest magnitude a preprocessed pixel can have; the input's type covers it, if need be "
@@ -53,6 +56,10 @@ void Manifest::DesignOptions::describe(RecordVisitor& v) {
     v.boolean("dsp_packing", dsp_packing,
               "true: two products of narrow operands share a DSP where they can; absent: false.");
   }
+}
+
+std::string Manifest::DesignOptions::types_text() const {
+  return starts_with(type, "ap_") ? "streams of " + type : type;
 }
 
 void Manifest::Port::describe(RecordVisitor& v) {
@@ -231,6 +238,10 @@ bool is_project(const std::string& folder) {
 
 Manifest read_manifest(const std::string& folder) {
   const std::string path = path_join(folder, "manifest.json");
+  if (is_regular_file(folder)) {
+    fail(ErrorKind::Data,
+         "{}: expected the folder of a project, got a file; give the folder it is in", folder);
+  }
   if (!path_exists(path))
     fail(ErrorKind::Data, "{}: no manifest.json: not a project that tailor export wrote", folder);
   Json json = parse_manifest(path);

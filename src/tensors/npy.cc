@@ -9,7 +9,6 @@
 #include "tailor/core/strings.h"
 #include "tensors/elements.h"
 #include "tensors/npy_preface.h"
-#include "tensors/printable.h"
 
 namespace tailor::tensors {
 namespace {

@@ -4,9 +4,9 @@
 #include <optional>
 
 #include "tailor/core/files.h"
+#include "tailor/core/strings.h"
 #include "tensors/elements.h"
 #include "tensors/pickle.h"
-#include "tensors/printable.h"
 
 namespace tailor::tensors {
 namespace {

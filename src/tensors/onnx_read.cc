@@ -11,7 +11,6 @@
 #include "tailor/tensors/onnx.h"
 #include "tensors/elements.h"
 #include "tensors/onnx_fields.h"
-#include "tensors/printable.h"
 
 namespace tailor::tensors {
 namespace {
@@ -225,7 +224,8 @@ std::string read_external(const MessageReader& m, const TensorFields& t) {
   if (m.place().folder.empty())
     m.unsupported(name + " lies in another file", "give the model by its path");
   const std::vector<std::string> parts = split(file, '/');
-  if (file.empty() || file[0] == '/' || file.find('\0') != std::string::npos ||
+  if (file.empty() || file[0] == '/' ||
+      std::any_of(file.begin(), file.end(), [](unsigned char c) { return c < 0x20; }) ||
       std::find(parts.begin(), parts.end(), "..") != parts.end()) {
     m.damaged(
         fmt::format("{} lies at '{}', expected a file beside the model", name, printable(file)));

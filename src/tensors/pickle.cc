@@ -7,7 +7,6 @@
 
 #include "tailor/core/error.h"
 #include "tailor/core/strings.h"
-#include "tensors/printable.h"
 
 namespace tailor::tensors {
 namespace {

@@ -10,7 +10,6 @@
 #include "tailor/core/strings.h"
 #include "tensors/elements.h"
 #include "tensors/pickle.h"
-#include "tensors/printable.h"
 #include "tensors/zip.h"
 
 namespace tailor::tensors {

@@ -6,13 +6,13 @@
 #include <optional>
 
 #include "tailor/core/files.h"
+#include "tailor/core/strings.h"
 #include "tailor/tensors/npy.h"
 #include "tailor/tensors/onnx.h"
 #include "tailor/tensors/safetensors.h"
 #include "tailor/tensors/torch_file.h"
 #include "tensors/nemo.h"
 #include "tensors/parametrisation.h"
-#include "tensors/printable.h"
 #include "tensors/zip.h"
 
 namespace tailor::tensors {

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "tailor/core/error.h"
-#include "tensors/printable.h"
+#include "tailor/core/strings.h"
 
 namespace tailor::tensors {
 namespace {

@@ -405,6 +405,26 @@ TEST_F(Faults, ASkipDroppedInTheDesignContradictsTheGraph) {
   EXPECT_FALSE(step(check(), "design").passed);
 }
 
+/// The test bench has the inputs rounded: what an export measures is this and the input's rounding.
+TEST(Check, QuantisationIsThatOfRoundedInputs) {
+  TemporaryDirectory folder{"tailor-check-test"};
+  testing::DesignOptions options;
+  options.type = FixedType{8, 3};
+  testing::ProjectParts parts = testing::project_parts(testing::block_network(), options);
+  testing::write_parts(parts, folder.path() + "/p");
+  TestVectors rounded = parts.vectors;
+  const FixedType type = *parts.design.graph().value(parts.design.graph().input()).type;
+  for (std::vector<double>& input : rounded.inputs) {
+    for (double& v : input) v = type.to_double(quantise(v, type));
+  }
+  const double rms = measure(parts.design, rounded).rms_measured;
+  EXPECT_LT(rms, 0.99 * parts.quantisation.rms_measured);
+  CheckOptions quick = quick_options();
+  quick.compile = false;
+  testing::expect_words(step(check_project(folder.path() + "/p", quick), "quantisation").detail,
+                        {fmt::format("whose inputs are rounded already: rms {:.3g} (", rms)});
+}
+
 TEST_F(Faults, ATooCoarseTypeLeavesTheBound) {
   write();
   Graph coarse =

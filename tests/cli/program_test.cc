@@ -31,6 +31,8 @@ TEST_F(Cli, SchemaAndReferenceAreTheCommittedOnes) {
 }
 
 TEST_F(Cli, WrongWordsExitWith2AndAHint) {
+  expect_failure(2, {"--clock-ns: expected a number, got 'abc'\n"},
+                 {"export", "--clock-ns", "abc"});
   expect_failure(2, {"tailor: usage:", "did you mean 'export'?", "see tailor --help"}, {"exprt"});
   expect_failure(2, {"--precison", "did you mean '--precision'?", "see tailor export --help"},
                  {"export", "--precison", "16,6"});
@@ -97,6 +99,37 @@ TEST_F(Cli, WrongWordsExitWith2AndAHint) {
   expect_failure(2, {"need --backend emulator"}, {"evaluate", "--precision", "8,3"});
 }
 
+TEST_F(Cli, AnEmptyValueIsNotTakenForNone) {
+  write_checkpoint("runs/tiny/last.ckpt");
+  write_file(file("runs/tiny/summary.json"), "{}");
+  for (const char* flag : {"--checkpoint", "--output", "--precision", "--config", "--network"}) {
+    expect_failure(2, {std::string(flag) + ": expected ", "got an empty text (an unset variable?)"},
+                   {"export", flag, ""});
+  }
+  expect_failure(2, {"project: expected DIR, got an empty text"}, {"check", ""});
+  EXPECT_FALSE(path_exists(file("projects")));
+}
+
+TEST_F(Cli, AFlagThatAFormatHasNoUseForIsRefused) {
+  write_checkpoint("tiny.ckpt");
+  auto refused = [&](const char* format, const char* with, std::vector<std::string> flag) {
+    const std::string name = flag[0];
+    flag.insert(flag.begin(),
+                {"export", "--checkpoint", "tiny.ckpt", "--output", "x", "--format", format});
+    expect_failure(
+        2, {fmt::format("{}: it goes with --format {}, not with {}", name, with, format)}, flag);
+  };
+  for (const char* flag : {"--precision", "--rounding", "--layout", "--data", "--set"})
+    refused("safetensors", "hls or onnx", {flag, "x"});
+  for (const char* format : {"safetensors", "onnx"}) {
+    refused(format, "hls", {"--dsp-packing"});
+    refused(format, "hls", {"--card-share", "0.5"});
+    refused(format, "hls", {"--vectors", "2"});
+  }
+  refused("hls", "safetensors", {"--zero-biases"});
+  refused("onnx", "safetensors", {"--rules", "torchvision"});
+}
+
 TEST_F(Cli, NoCommandAndAnUnknownOneListAllCommands) {
   const std::vector<std::string> commands = {"\n  train   ", "\n  evaluate   ", "\n  import   ",
                                              "\n  completion   ", "\n  help   "};
@@ -128,6 +161,27 @@ TEST_F(Cli, AKeyOfTheConfigurationGivenAsAFlagPointsToSet) {
     ProcessResult r = run({command, "--epochs", "3"});
     EXPECT_EQ(r.status, 2);
     EXPECT_EQ(r.output.find("--set"), std::string::npos) << r.output;
+  }
+}
+
+TEST_F(Cli, AFlagForWhatIsGivenWithoutOneIsAnsweredWithItsPlace) {
+  expect_failure(2,
+                 {"import has no flag --weights; its file is given without a flag: tailor import "
+                  "theirs.pth\n"},
+                 {"import", "--network", "resnet20", "--weights", "theirs.pth"});
+  expect_failure(2, {"its project is given without a flag: tailor check p\n"},
+                 {"check", "--project=p", "--json"});
+  expect_failure(2, {"its action is given without a flag: tailor data check\n"},
+                 {"data", "--action", "check"});
+  // Not where it is given, where the value is no path and the key is one, or where a flag is meant.
+  expect_failure(2, {"--set train.epochs=3"}, {"import", "--epochs", "3", "theirs.pth"});
+  expect_failure(2, {"--set train.epochs=3"}, {"import", "--epochs", "3"});
+  expect_failure(2, {"(did you mean '--compiler'?)"}, {"check", "--compilr", "g++"});
+  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
+           {"check", "p", "--folder", "q"}, {"data", "--action", "chekc"}}) {
+    const ProcessResult r = run(words);
+    EXPECT_EQ(r.status, 2);
+    EXPECT_EQ(r.output.find("without a flag"), std::string::npos) << r.output;
   }
 }
 
@@ -172,6 +226,8 @@ TEST_F(Cli, MissingAndDamagedFilesExitWith4) {
   create_directories(file("empty"));
   expect_failure(4, {"the folder has no best.ckpt, last.ckpt or model.ckpt"},
                  {"export", "--checkpoint", "empty"});
+  expect_failure(4, {"inspect empty: the folder has no best.ckpt"}, {"inspect", "empty"});
+  expect_failure(4, {"x.ckpt: expected the folder of a project, got a file"}, {"check", "x.ckpt"});
 }
 
 TEST_F(Cli, AFullDiskIsAnErrorAndLeavesNothingHalfWritten) {

@@ -106,6 +106,123 @@ TEST_F(Cli, ExportPacksProductsAndTakesFactorsOfStages) {
   testing::expect_words(wrong.output, {"resnet8 has no stage 'stem.conv2'", "stem.conv1"});
 }
 
+TEST_F(Cli, TypesOfStagesAreSaidWhereverTypesAre) {
+  write_checkpoint("tiny.ckpt");
+  write_file(file("types.json"), R"({"weights": "8,2", "activations": "u8,3", "layout": "fused",
+      "stages": [{"stage": "stem.conv1", "weights": "6,0"}]})");
+  const std::string types = "types by stage: weights of 6 and 8 bits, streams of u8 and 8 bits";
+  auto with_types = [](std::vector<std::string> command) {
+    command.insert(command.end(), {"--checkpoint", "tiny.ckpt", "--precision", "types.json"});
+    return command;
+  };
+  ProcessResult r = run(with_types({"export", "--output", "p", "--vectors", "2"}));
+  ASSERT_EQ(r.status, 0) << r.output;
+  testing::expect_words(
+      r.output, {"p: fused of tiny.ckpt, " + types + "\n", "the input's rounding included: rms "});
+  const Json manifest = Json::parse(read_file(file("p/manifest.json")), "manifest");
+  EXPECT_EQ(manifest.at("design").at("type").as_string(), types);
+  testing::expect_words(read_file(file("p/README.md")),
+                        {"laid out fused, " + types + ".", "- " + types + "; quantisation"});
+  r = run({"inspect", "p/design.safetensors"});
+  testing::expect_words(r.output,
+                        {" weights\n", " u8,3 ", " 6,0\n", " 8,2\n", "unless named; u: ap_ufixed"});
+  EXPECT_EQ(run({"inspect", "p"}).output, r.output);
+  r = run(with_types({"evaluate", "--backend", "emulator", "--limit", "2", "--json"}));
+  testing::expect_words(r.output, {"\"type\": \"" + types + "\""});
+  testing::expect_words(run({"check", "p"}).output, {"whose inputs are rounded already: rms "});
+  // Of one type, and a graph without any.
+  ASSERT_EQ(run({"export", "--checkpoint", "tiny.ckpt", "--precision", "8,3", "--output", "q",
+                 "--vectors", "1"})
+                .status,
+            0);
+  testing::expect_words(
+      read_file(file("q/README.md")),
+      {"streams of ap_fixed<8,3,AP_RND,AP_SAT>.", "- types: `ap_fixed<8,3,AP_RND,AP_SAT>`;"});
+  EXPECT_EQ(run({"inspect", "q/graph.safetensors"}).output.find("weights\n"), std::string::npos);
+}
+
+TEST_F(Cli, ATypeFileThatCannotBeMeantIsRefused) {
+  auto expect_refused = [&](int status, std::initializer_list<std::string> words,
+                            const std::string& text) {
+    write_file(file("types.json"), text);
+    expect_failure(status, words,
+                   {"export", "--network", "resnet8", "--untrained", "--output", "p", "--precision",
+                    "types.json"});
+  };
+  expect_refused(3, {"/precision/weights: expected a type W,I", "got nothing in types.json"}, "{}");
+  expect_refused(3, {"/precision/activations: expected a type W,I"}, R"({"weights": "8,3"})");
+  const std::string both = R"({"weights": "8,3", "activations": "8,3", "stages": [)",
+                    stem = R"({"stage": "stem.conv1", "weights": "8,1"})";
+  expect_refused(3, {"/precision/stages/1/stage: expected every stage once, got \"stem.conv1\""},
+                 both + stem + ", " + stem + "]}");
+  expect_refused(3, {"/precision/stages/0/stage: expected the name of a stage, got nothing"},
+                 both + R"({"weights": "8,1"}]})");
+  expect_refused(3, {"/precision/stages/0/activations: expected a type with a sign", "\"u8,3\""},
+                 both + R"({"stage": "input", "activations": "u8,3"}]})");
+  expect_refused(2, {"u8,3 of stem.conv1: what it writes in resnet8 may be negative", "as in 8,3"},
+                 R"({"weights": "8,3", "activations": "8,3", "layout": "stock", "stages": [
+                    {"stage": "stem.conv1", "activations": "u8,3"}]})");
+  // Of all stages it means those whose values have none.
+  write_file(file("types.json"), R"({"weights": "8,3", "activations": "u8,3", "layout": "stock"})");
+  EXPECT_EQ(run({"export", "--network", "resnet8", "--untrained", "--output", "p", "--precision",
+                 "types.json", "--vectors", "1"})
+                .status,
+            0);
+}
+
+TEST_F(Cli, WhatAFlagTakesAwayFromAnotherIsSaid) {
+  auto exported = [&](std::vector<std::string> flags) {
+    flags.insert(flags.begin(), {"export", "--network", "resnet8", "--untrained", "--output", "p",
+                                 "--vectors", "1", "--force"});
+    return run(flags).output;
+  };
+  testing::expect_words(exported({"--reuse-factor", "72", "--card-share", "0.5"}),
+                        {"--card-share has no effect: --reuse-factor leaves nothing to balance"});
+  EXPECT_EQ(exported({"--card-share", "0.5"}).find("no effect"), std::string::npos);
+  const std::string packing = exported({"--precision", "16,6", "--dsp-packing"});
+  testing::expect_words(packing, {"no stage of resnet8 has two products that fit one DSP: "
+                                  "stem.conv1 (weights of 16 bits, at most 8 fit), ",
+                                  ", and 7 more; ask for"});
+  EXPECT_LT(packing.size(), 500U);
+}
+
+/// As a checkpoint of learned types says them.
+TEST_F(Cli, OtherModesAndLayoutsKeepTheTypesOfStages) {
+  Checkpoint c = load_checkpoint(write_checkpoint("tiny.ckpt"));
+  c.precision = TrainedPrecision();
+  c.precision->weights = "8,2", c.precision->activations = "u8,3";
+  c.precision->input_magnitude = 2;
+  c.precision->stages = {{"stem.conv1", "6,1", "u7,2"}};
+  save_checkpoint(file("tiny.ckpt"), c);
+  auto stem = [&](std::vector<std::string> flags) {
+    flags.insert(flags.begin(), {"export", "--checkpoint", "tiny.ckpt", "--output", "p",
+                                 "--vectors", "1", "--force", "--log", "off"});
+    const ProcessResult r = run(flags);
+    EXPECT_EQ(r.status, 0) << r.output;
+    const Json manifest = Json::parse(read_file(file("p/manifest.json")), "manifest");
+    for (const Json& layer : manifest.at("layers").as_array()) {
+      if (layer.at("name").as_string() == "stem.conv1")
+        return layer.at("weight").as_string() + " " + layer.at("type").as_string();
+    }
+    return std::string();
+  };
+  EXPECT_EQ(stem({}), "ap_fixed<6,1,AP_RND,AP_SAT> ap_ufixed<7,2,AP_RND,AP_SAT>");
+  EXPECT_EQ(stem({"--rounding", "trn"}),
+            "ap_fixed<6,1,AP_TRN,AP_SAT> ap_ufixed<7,2,AP_TRN,AP_SAT>");
+  EXPECT_EQ(stem({"--overflow", "wrap"}),
+            "ap_fixed<6,1,AP_RND,AP_WRAP> ap_ufixed<7,2,AP_RND,AP_WRAP>");
+  // Of the stock layout its ReLU is a stage behind it.
+  EXPECT_EQ(stem({"--layout", "stock"}), "ap_fixed<6,1,AP_RND,AP_SAT> ap_fixed<7,2,AP_RND,AP_SAT>");
+  // One type is asked for, though it reads as the activations' bits do.
+  EXPECT_EQ(stem({"--precision", "8,3"}),
+            "ap_fixed<8,3,AP_RND,AP_SAT> ap_fixed<8,3,AP_RND,AP_SAT>");
+  const ProcessResult onnx = run({"export", "--checkpoint", "tiny.ckpt", "--format", "onnx",
+                                  "--rounding", "rnd_conv", "--output", "x.onnx"});
+  EXPECT_EQ(onnx.status, 0) << onnx.output;
+  testing::expect_words(onnx.output, {"1 stages with types of their own with QONNX's Quant nodes"});
+  EXPECT_EQ(onnx.output.find("AP_RND is not"), std::string::npos);
+}
+
 TEST_F(Cli, InspectShowsSkipsAndCounts) {
   ProcessResult r = run({"inspect", "--network", "resnet20"});
   EXPECT_EQ(r.status, 0);
@@ -147,7 +264,7 @@ TEST_F(Cli, InspectShowsSkipsAndCounts) {
                         {"a lowered graph", "stage2.block0.skip.conv", "  .bn2, .skip"});
   testing::expect_words(run({"inspect", "p/design.safetensors"}).output,
                         {"a design graph", "ap_fixed<W,I,AP_RND,AP_SAT> unless named", "  16,6\n",
-                         " AP_TRN,AP_WRAP\n"});
+                         " AP_TRN,AP_WRAP ", " weights\n"});
 }
 
 TEST_F(Cli, AGraphFileOfAnotherVersionExitsWith5) {

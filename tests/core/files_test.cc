@@ -97,6 +97,34 @@ TEST(AtomicFile, CreatesTheParentFolders) {
   EXPECT_EQ(list_files_recursively(folder.path()), Names{"a/b/c"});
 }
 
+TEST(AtomicFile, WithoutCommitTheFoldersThatItMadeAreGoneAndOthersStay) {
+  TemporaryDirectory folder;
+  const std::string there = path_join(folder.path(), "there");
+  create_directories(there);
+  { AtomicFile(path_join(there, "a/b/x")).write("lost"); }
+  { AtomicFile(path_join(there, "x")).write("lost"); }
+  EXPECT_TRUE(is_empty_directory(there));
+  {
+    AtomicFile file(path_join(there, "a/b/x"));
+    write_file(path_join(there, "a/mine"), "kept");
+  }
+  EXPECT_EQ(list_files_recursively(there), Names{"a/mine"});
+  EXPECT_FALSE(path_exists(path_join(there, "a/b")));
+  { AtomicDirectory(path_join(there, "c/d")).write("x", "lost"); }
+  EXPECT_FALSE(path_exists(path_join(there, "c")));
+}
+
+TEST(AtomicFile, WhatIsFlushedIsThereOnceItIsCommitted) {
+  TemporaryDirectory folder;
+  const std::string path = path_join(folder.path(), "x");
+  AtomicFile file(path);
+  file.write("all");
+  file.flush();
+  EXPECT_FALSE(path_exists(path));
+  file.commit();
+  EXPECT_EQ(read_file(path), "all");
+}
+
 TEST(AtomicFile, FailsWithoutATraceWhereAFolderStands) {
   TemporaryDirectory folder;
   const std::string path = path_join(folder.path(), "x");

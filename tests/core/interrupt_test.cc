@@ -16,7 +16,9 @@ TEST(Interrupt, TheFirstSignalIsAFlagTheSecondStopsTheProgram) {
   auto twice = [] {
     install_interrupt_handlers();
     raise(SIGINT);
+    raise(SIGINT);  // as timeout(1) does: once to the process, once to its group
     if (pending_interrupt() != SIGINT) _Exit(1);
+    std::this_thread::sleep_for(std::chrono::milliseconds(400));
     raise(SIGTERM);
     _Exit(2);
   };
@@ -28,7 +30,7 @@ TEST(Interrupt, TheFirstSignalIsAnsweredWhileAStepHangsAndTheSecondEndsIt) {
     install_interrupt_handlers();
     std::thread([] {
       ::kill(::getpid(), SIGINT);
-      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      std::this_thread::sleep_for(std::chrono::milliseconds(400));
       ::kill(::getpid(), SIGINT);
     }).detach();
     for (volatile bool hung = true; hung;) {

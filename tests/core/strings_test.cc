@@ -46,6 +46,14 @@ TEST(Strings, TrimsSpaceAtBothEndsOnly) {
   EXPECT_EQ(trim(""), "");
 }
 
+TEST(Strings, PrintsOtherPeoplesTextsSafely) {
+  EXPECT_EQ(printable("a\n\x1b[31mb\x7f"), "a??[31mb?");
+  EXPECT_EQ(printable("\xC3\xBC \xE2\x86\x92 \xF0\x9F\x98\x80"),
+            "\xC3\xBC \xE2\x86\x92 \xF0\x9F\x98\x80");
+  EXPECT_EQ(printable("\x80 \xC3( \xE2\x86 \xFF\xC3"), "? ?( ?? ??");
+  EXPECT_EQ(printable(std::string(81, 'x')), std::string(80, 'x') + "...");
+}
+
 TEST(Strings, ParsesWholeIntegersOnly) {
   EXPECT_EQ(parse_int("-17"), -17);
   EXPECT_EQ(parse_int("9223372036854775807"), INT64_MAX);

@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "support/designs.h"
 #include "support/expect_error.h"
 #include "support/networks.h"
@@ -117,6 +119,37 @@ TEST(OnnxNetworks, QuantisedComeBackBitForBit) {
   }
 }
 
+/// Skips folded into kernels, points outside of the bits, no signs, a pool of its own type.
+TEST(OnnxNetworks, TypesByStageComeBackAsTheyWereAndNoWider) {
+  for (const Join join : {Join::BeforeActivation, Join::AfterActivation}) {
+    Network network = testing::small_network(join, Shortcut::Projection);
+    testing::alter(network, testing::Surgery::Shortened);
+    TrainedPrecision p;
+    p.weights = "8,2", p.activations = "u8,3";
+    p.rounding = Rounding::RndConv;
+    p.input_magnitude = 2.1;
+    p.stages = {{"stage1.block0.conv2", "8,-1", "u8,2"}, {"pool", "", "u8,1"}, {"fc", "6,0", ""}};
+    const Plan plan = plan_trained(lower(network, testing::random_tensors(network, 7), "x"), p);
+    const OnnxNetwork back = import(through_a_file(onnx_of(plan.graph()).model));
+    TrainedPrecision again = p;
+    again.stages.clear();
+    for (const OnnxStageTypes& s : back.types)
+      again.stages.push_back({s.stage, s.weights, s.activations});
+    const Plan other = plan_trained(lower(back.network, back.tensors, "x"), again);
+    auto weights = [](const Plan& of) {
+      std::multiset<std::string> types;
+      for (const Node& node : of.graph().nodes) {
+        if (node.hardware.weight) types.insert(to_string(*node.hardware.weight));
+      }
+      return types;
+    };
+    EXPECT_EQ(weights(other), weights(plan));
+    const auto image = testing::random_image(network.input, 8);
+    EXPECT_EQ(IntegerEmulator(other.graph()).run(image).logits,
+              IntegerEmulator(plan.graph()).run(image).logits);
+  }
+}
+
 TEST(OnnxNetworks, RoundingThatQonnxLacksIsAWarningAndWrappingIsRefused) {
   const Network network = testing::small_network();
   const Graph graph = lower(network, testing::random_tensors(network, 1), "x").graph();
@@ -127,7 +160,7 @@ TEST(OnnxNetworks, RoundingThatQonnxLacksIsAWarningAndWrappingIsRefused) {
   ASSERT_FALSE(warnings.empty());
   testing::expect_words(warnings[0], {"AP_RND is not QONNX's", "--rounding rnd_conv"});
   o.type.type.overflow = Overflow::Wrap;
-  expect_error(ErrorKind::Unsupported, {"wraps", "--overflow sat"},
+  expect_error(ErrorKind::Unsupported, {"does not saturate at its ends", "--overflow sat"},
                [&] { onnx_of(testing::make_plan(graph, o).graph()); });
 }
 
@@ -282,13 +315,14 @@ TEST(OnnxNetworks, OfQuantNodesOnlyPowersOfTwoWithoutZeroPointAreTypes) {
   const OnnxNetwork made = import(quantised(0.25F, 0, 4, 0, "b"));
   ASSERT_EQ(made.types.size(), 2U);  // of the convolution and the linear layer
   EXPECT_EQ(made.types[0].stage, "stem.conv1");
-  EXPECT_EQ(made.types[0].activations, "5,3");
+  EXPECT_EQ(made.types[0].activations, "u4,2");
   EXPECT_EQ(made.types[0].weights, "");
   refused(quantised(0.3F, 0, 4, 0, "b"), {"a scale of 0.3", "expected a power of two"});
   refused(quantised(0.25F, 1, 4, 0, "b"), {"a zero point of 1, expected 0"});
   refused(quantised(0.25F, 0, 4.5F, 0, "b"), {"a width of 4.5 bits"});
   refused(quantised(0.25F, 0, 4, 0, "a"), {"an unsigned range where no ReLU stands"});
-  refused(quantised(0.0625F, 0, 3, 1, "b"), {"no type W,I of ours"});
+  EXPECT_EQ(import(quantised(0.0625F, 0, 3, 1, "b")).types[0].activations, "3,-1");
+  refused(quantised(4, 0, 3, 1, "b"), {"no type W,I of ours"});
 }
 
 TEST(OnnxNetworks, QuantisedWeightsInFrontOfABatchNormKeepTheirBits) {
@@ -308,6 +342,29 @@ TEST(OnnxNetworks, QuantisedWeightsInFrontOfABatchNormKeepTheirBits) {
   EXPECT_EQ(made.types[0].activations, "4,1");
   ASSERT_EQ(made.remarks.size(), 1U);
   testing::expect_words(made.remarks[0], {"the a (Conv): weights are rounded in front"});
+}
+
+TEST(OnnxNetworks, MessagesPrintNoBytesOfADamagedFile) {
+  const std::string bytes = "\x1b[31m\x80" + std::string(200, 'x');
+  for (const char* where : {"input", "domain", "output", "twice", "answer"}) {
+    ByHand hand;
+    const std::string at = where;
+    if (at == "input") hand.add(node("Relu", {bytes}, "q"));
+    if (at == "domain") hand.model.nodes.back().domain = bytes;
+    if (at == "output") hand.add(node("Relu", {"b"}, bytes)), hand.add(node("Relu", {"b"}, bytes));
+    if (at == "twice") hand.model.nodes.back().op_type = bytes;
+    OnnxModel model = hand.end("b");
+    if (at == "answer") model.outputs[0].name = bytes;
+    try {
+      import(model);
+      ADD_FAILURE() << where;
+    } catch (const Error& e) {
+      const std::string text = e.what();
+      EXPECT_EQ(text.find('\x1b'), std::string::npos) << where;
+      EXPECT_EQ(text.find('\x80'), std::string::npos) << where;
+      EXPECT_LT(text.size(), 300U) << where;
+    }
+  }
 }
 
 TEST(OnnxNetworks, TheFixturesAreRead) {

@@ -67,6 +67,14 @@ TEST(RunConfig, QuantizationIsThereOrNot) {
   EXPECT_EQ(refusal(R"({"quantization": {"stages": [{"stage": "fc", "weights": "8"}]}})"),
             "config: /quantization/stages/0/weights: expected W,I with 2 <= W <= 32 bits in all "
             "and -32 <= I <= W before the point (as in 16,6), got '8' in r20.json");
+  EXPECT_EQ(refusal(R"({"quantization": {"stages": [{"stage": "fc", "weights": "8,1"},
+                                                  {"stage": "fc", "weights": "8,2"}]}})"),
+            "config: /quantization/stages/1/stage: expected every stage once, got \"fc\" again in "
+            "r20.json");
+  EXPECT_EQ(refusal(R"({"quantization": {"stages": [{"stage": "input",
+                                                     "activations": "u8,3"}]}})"),
+            "config: /quantization/stages/0/activations: expected a type with a sign, as inputs "
+            "may be negative, got \"u8,3\" in r20.json");
   EXPECT_EQ(
       refusal(R"({"quantization": {"points": "learned", "last": "eight"}})"),
       "config: /quantization/last: expected 2 to 16 bits (as in \"8\"; /quantization/points is "

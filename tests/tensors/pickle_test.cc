@@ -7,7 +7,6 @@
 
 #include "support/expect_error.h"
 #include "support/rooms.h"
-#include "tensors/printable.h"
 #include "tensors/torch_bytes.h"
 
 namespace tailor::test::pickle_test {
@@ -218,14 +217,6 @@ TEST(Pickle, RefusesOpcodesItDoesNotKnow) {
 TEST(Pickle, BoundsTheNumberOfValues) {
   expect_refused("(" + std::string(Pickle::kMaxValues + 1, 'N') + "t",
                  {"more than 2000000 values, far beyond any checkpoint"});
-}
-
-TEST(Pickle, PrintsOtherPeoplesTextsSafely) {
-  EXPECT_EQ(printable("a\n\x1b[31mb\x7f"), "a??[31mb?");
-  EXPECT_EQ(printable("\xC3\xBC \xE2\x86\x92 \xF0\x9F\x98\x80"),
-            "\xC3\xBC \xE2\x86\x92 \xF0\x9F\x98\x80");
-  EXPECT_EQ(printable("\x80 \xC3( \xE2\x86 \xFF\xC3"), "? ?( ?? ??");
-  EXPECT_EQ(printable(std::string(81, 'x')), std::string(80, 'x') + "...");
 }
 
 }  // namespace

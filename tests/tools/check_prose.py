@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
 """Prose and sources fit a window of 100 columns: check_prose.py SOURCE_DIR [--wrap]
 
-A line of a page ends at 100 columns or after a sentence. Tables, code blocks, headings and what
-cannot be broken (a link, a short code span) are as long as they are. --wrap breaks the paragraphs
-of the pages that are too wide and leaves the others alone; sources are only looked at.
+A line of a page ends at 100 columns or after a sentence. Tables, headings and what cannot be broken
+(a link, a short code span) are as long as they are; so is what a program prints, but not what is
+typed (```sh, ```json), of at most 120. --wrap breaks the paragraphs of the pages that are too wide
+and leaves the others alone; sources are only looked at.
 """
 import re
 import sys
 from pathlib import Path
 
 WIDTH = 100
+TYPED_WIDTH = 120
 PAGES = ["*.md", "docs/**/*.md", "tests/**/README.md"]
 SOURCES = ["CMakeLists.txt", ".ci/run", "include/**/*", "src/**/*", "scripts/**/*", "tests/**/*",
            "docs/example/*"]
@@ -84,6 +86,16 @@ def wrap(text):
     return "\n".join(out)
 
 
+def wide_commands(text):
+    """Numbers of the lines of ```sh and ```json blocks that are too wide."""
+    typed = False
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.startswith("```"):
+            typed = line.startswith(("```sh", "```json"))
+        elif typed and len(line) > TYPED_WIDTH:
+            yield number, len(line)
+
+
 def files(source, patterns):
     found = {path for pattern in patterns for path in source.glob(pattern) if path.is_file()}
     return sorted(path for path in found if not GOLDEN.search(path.as_posix()))
@@ -94,6 +106,8 @@ def main():
     findings, pages, sources = [], files(source, PAGES), files(source, SOURCES)
     for page in pages:
         text = page.read_text()
+        findings += [f"{page.relative_to(source)}:{number}: {columns} columns, at most "
+                     f"{TYPED_WIDTH} are typed" for number, columns in wide_commands(text)]
         wrapped = wrap(text)
         if wrapped == text:
             continue

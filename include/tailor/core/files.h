@@ -38,7 +38,7 @@ std::string parent_path(std::string_view path);
 std::string absolute_path(const std::string& path);
 
 /// A file written piece by piece, then renamed into place by commit(); destroyed without it, it is
-/// gone.
+/// gone, and so are the folders that were made for it.
 class AtomicFile {
  public:
   explicit AtomicFile(std::string path);
@@ -47,10 +47,14 @@ class AtomicFile {
   AtomicFile& operator=(const AtomicFile&) = delete;
   void write(const void* data, size_t size);
   void write(std::string_view text) { write(text.data(), text.size()); }
+  /// All is on the disk, under the temporary name still: where several files are to be there or
+  /// none, a full disk is an error here.
+  void flush();
   void commit();
 
  private:
   std::string path_, temporary_;
+  std::vector<std::string> made_;  // folders
   int descriptor_ = -1;
 };
 
@@ -69,6 +73,7 @@ class AtomicDirectory {
 
  private:
   std::string path_, temporary_;
+  std::vector<std::string> made_;  // folders
 };
 
 /// $TMPDIR, or /tmp.

@@ -28,6 +28,9 @@ std::optional<double> parse_number(std::string_view text);
 double to_percent(double frac);
 /// Lines of at most `columns` bytes, broken at blanks; all but the first are indented.
 std::string wrap(std::string_view text, size_t columns, size_t indent = 2);
+/// Text out of a file, for a message: control characters and what is no UTF-8 become '?', long
+/// texts end in "...".
+std::string printable(std::string_view text);
 /// The word as a POSIX shell reads it back: itself where nothing in it is special to a shell, else
 /// in single quotes. Every command that is printed takes its paths through this.
 std::string shell_quote(std::string_view word);

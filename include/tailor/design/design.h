@@ -148,6 +148,9 @@ struct PlanOptions {
 Plan plan(const Lowered& lowered, Layout layout, const Precision& precision, double input_magnitude,
           const PlanOptions& options = {});
 
+/// The type of weights and streams; where they are not all of one, what there is of them.
+std::string types_text(const Plan& plan);
+
 /// What a sizing may spend.
 struct Budget {
   Device device;

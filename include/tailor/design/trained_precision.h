@@ -23,6 +23,9 @@ struct StageTypes {
   std::string stage, weights, activations, scales = {};
 };
 void describe(RecordVisitor& v, StageTypes& s);
+/// Throws Config at `pointer`/N where a stage has no name or is there twice, or the input no sign.
+void verify_stages(const std::vector<StageTypes>& stages, const std::string& pointer,
+                   const std::string& source);
 
 /// The end of a stage's range as training learns it, and what its optimiser remembers.
 struct LearnedRange {

@@ -41,11 +41,6 @@ void describe(RecordVisitor& v, QuantizationConfig& c);
 void verify_config(const QuantizationConfig& c, const ExportConfig& exporting,
                    const std::string& source);
 
-/// "8,3" of "u8,3": the type of one that may be negative.
-std::string with_sign(const std::string& type);
-/// W,I of what stages write; where points move, I is where one stands that nothing is known of.
-std::string activation_type(const QuantizationConfig& c);
-
 /// With points that move: the bits, and how calibrate is asked for them.
 CalibrationRequest calibration_request(const QuantizationConfig& c, const TrainedPrecision& types,
                                        const Network& network);

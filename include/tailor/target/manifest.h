@@ -18,6 +18,8 @@ struct Manifest {
     double card_share = 0.70;
     bool dsp_packing = false;
     void describe(RecordVisitor& v);
+    /// "streams of ap_fixed<…>", or what there is where stages have types of their own.
+    std::string types_text() const;
   };
   struct Port {
     std::string name, type, order;

@@ -273,11 +273,13 @@ int torch_train(const TrainOptions& options) {
            device.is_cpu() ? "" : ", " + device.str());
   say_other_kind(loaded.config.network, data);
   run.say_seen();
+  const Network network = make_network(loaded.config.network, data.shape, data.classes);
   ExportConfig exporting = loaded.config.exporting;
-  if (const auto& q = loaded.config.quantization)
-    exporting.precision = with_sign(activation_type(*q));
-  for (const Limit& limit :
-       network_limits(make_network(loaded.config.network, data.shape, data.classes), exporting))
+  if (const auto& q = loaded.config.quantization) {
+    exporting = with_precision(
+        exporting, resolve_precision(*q, exporting, network, /*input_magnitude=*/0, loaded.source));
+  }
+  for (const Limit& limit : network_limits(network, exporting))
     log_warn("train", "exported with the settings of \"export\": {}", limit.text);
   try {
     run.run(folder, threads, *make_stderr_progress());

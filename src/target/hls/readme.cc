@@ -125,8 +125,10 @@ std::string origin_list(const Manifest& m) {
     const std::string value = m.source.is_object() ? m.source.get_string(key, "") : std::string();
     if (!value.empty()) text += fmt::format("- {}: {}\n", key, value);
   }
-  text += fmt::format("- types: `{}`; quantisation moves the answers by {} rms on the vectors\n",
-                      m.design.type, m.quantisation.rms_measured);
+  const bool one = starts_with(m.design.type, "ap_");
+  text += fmt::format("- {}; quantisation moves the answers by {} rms on the vectors\n",
+                      one ? "types: `" + m.design.type + "`" : m.design.type,
+                      m.quantisation.rms_measured);
   bool known = false;
   if (const Json* metrics = m.source.is_object() ? m.source.find("metrics") : nullptr) {
     for (const auto& [name, value] : metrics->as_object()) {
@@ -159,9 +161,9 @@ std::map<std::string, std::string> readme_parts(const ProjectContents& contents,
                 "the host program (XRT): loads, runs, compares, measures; "
                 "`--inputs` takes images of your own");
   }
-  return {{"description", fmt::format("{} for {}, as {}: laid out {}, streams of {}.",
-                                      contents.design.design.graph().name, m.part, is,
-                                      m.design.layout, m.design.type)},
+  return {{"description",
+           fmt::format("{} for {}, as {}: laid out {}, {}.", contents.design.design.graph().name,
+                       m.part, is, m.design.layout, m.design.types_text())},
           {"first", first_steps(m)},
           {"ports", with_noun(m.has_kernel ? kernel_ports(m) : stream_ports(m), input)},
           {"costs", with_noun(costs_table(m), input)},

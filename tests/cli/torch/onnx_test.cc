@@ -1,5 +1,8 @@
 // A model in ONNX, from import to a checked project, and back out; in floats and with types.
 #include "tailor/ir/onnx.h"
+
+#include <sys/mount.h>
+
 #include "cli/torch/train_cli.h"
 
 namespace tailor::test {
@@ -44,7 +47,7 @@ TEST_F(TrainCli, AModelInOnnxBecomesANetworkAndAProjectAndGoesBack) {
   expect_failure(2, {"go with --precision"},
                  {"export", "--checkpoint", "in", "--format", "onnx", "--rounding", "trn",
                   "--output", "x.onnx"});
-  expect_failure(5, {"its type", "wraps", "--overflow"},
+  expect_failure(5, {"its type", "does not saturate at its ends", "--overflow"},
                  {"export", "--checkpoint", "in", "--format", "onnx", "--precision", "8,3",
                   "--overflow", "wrap", "--output", "x.onnx"});
   model.nodes.back().op_type = "LSTM";
@@ -54,6 +57,28 @@ TEST_F(TrainCli, AModelInOnnxBecomesANetworkAndAProjectAndGoesBack) {
   expect_failure(2, {"--network: expected the network that", "only an ONNX model says it itself"},
                  {"import", "typed/typed.json", "--output", "x"});
   EXPECT_FALSE(path_exists(file("x")) || path_exists(file("x.onnx")));
+}
+
+TEST_F(TrainCli, AnImportThatFindsNoRoomLeavesNothing) {
+  const Network network = make_network(network_by_name("resnet8").config, {3, 32, 32}, 10);
+  Network own = network;  // no built-in one: its description is a file too
+  own.blocks.erase(own.blocks.begin() + 1);
+  write_file(file("own.onnx"),
+             print_onnx(onnx_of(lower(own, testing::random_tensors(own, 9), "x").graph()).model));
+  const std::string disk = file("disk");
+  create_directories(disk);
+  if (::mount("tmpfs", disk.c_str(), "tmpfs", 0, "size=100k") != 0)
+    GTEST_SKIP() << "mounting a tmpfs needs root";
+  const std::vector<std::string> import = {
+      "import", "own.onnx", "--set", "data.name=synthetic", "--output", "disk/imports/in"};
+  const ProcessResult r = run(import);
+  EXPECT_EQ(r.status, 4) << r.output;
+  testing::expect_words(r.output, {"model.ckpt: No space left on device"});
+  EXPECT_TRUE(is_empty_directory(disk)) << join(list_files_recursively(disk), ", ");
+  ::umount(disk.c_str());
+  EXPECT_EQ(run(import).status, 0);
+  EXPECT_EQ(list_directory(file("disk/imports/in")),
+            (std::vector<std::string>{"model.ckpt", "own.json"}));
 }
 
 }  // namespace

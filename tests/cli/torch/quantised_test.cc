@@ -61,6 +61,25 @@ TEST_F(QuantisedCli, WhatIsTrainedIsWhatIsEvaluatedExportedAndCompiled) {
   testing::expect_words(run({"inspect", "runs/q"}).output, {"quantised to 8,3"});
 }
 
+/// Of 16 by 8 bits a multiplier is a DSP, of 8 by 8 it is made of LUTs.
+TEST_F(QuantisedCli, WhatDoesNotFitTheCardIsSaidByTheTypesOfTraining) {
+  write_file(file("few.json"), R"({"name": "few", "part": "xcku115-flvb2104-2-e", "dsp": 20,
+      "ramb18": 4320, "lut": 663360, "ff": 1326720, "uram": 0})");
+  auto trained = [&](const std::string& weights) {
+    const ProcessResult r =
+        run({"train", "--config", "tiny.json", "--set", "surgery.kind=none", "--set",
+             "train.epochs=1", "--set", "teacher.epochs=1", "--set", "export.fpga=few.json",
+             "--set", "export.reuse_factor=1", "--set", "quantization.activations=8,3", "--set",
+             "quantization.weights=" + weights, "--output", "runs/" + weights});
+    EXPECT_EQ(r.status, 0) << r.output;
+    return r.output;
+  };
+  testing::expect_words(trained("16,2"), {"with the settings of \"export\": the multipliers",
+                                          " DSP slices, the few has 20"});
+  const std::string narrow = trained("8,2");
+  EXPECT_EQ(narrow.find("DSP slices"), std::string::npos) << narrow;
+}
+
 TEST_F(QuantisedCli, CalibratedTypesAreWhatPrecisionTakes) {
   const ProcessResult trained = run({"train", "--config", "tiny.json", "--output", "runs/a"});
   ASSERT_EQ(trained.status, 0) << trained.output;
@@ -83,7 +102,7 @@ TEST_F(QuantisedCli, CalibratedTypesAreWhatPrecisionTakes) {
           "project"});
   const ProcessResult checked = run({"check", "project"});
   EXPECT_EQ(checked.status, 0) << checked.output;
-  write_file(file("bad.json"), R"({"weights": "8", "stages": []})");
+  write_file(file("bad.json"), R"({"weights": "8", "activations": "8,3"})");
   expect_failure(2, {"bad.json", "expected W,I"},
                  {"export", "--checkpoint", "runs/a/last.ckpt", "--precision", "bad.json"});
 }

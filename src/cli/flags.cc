@@ -1,0 +1,440 @@
+// Flags of every command, in CLI11, which app.cc and this file alone include.
+#include "cli/flags.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+
+#include "tailor/core/error.h"
+#include "tailor/core/strings.h"
+#include "tailor/net/network.h"
+#include "tailor/net/weight_rules.h"
+#include "tailor/run/run_config.h"
+#include "tailor/target/target.h"
+
+namespace tailor::cli {
+
+/// CLI11's own range check prints 300 digits.
+static CLI::Validator at_least_one() {
+  return CLI::Validator(
+      [](std::string& text) {
+        auto n = parse_int(text);
+        return n && *n >= 1 ? std::string()
+                            : fmt::format("expected an integer of at least 1, got '{}'", text);
+      },
+      "");
+}
+
+void add_json(CLI::App& app, CommonOptions& o) {
+  app.add_flag("--json", o.json, "Print the answer as JSON");
+}
+
+static void add_set(
+    CLI::App& app, std::vector<std::string>& set,
+    const char* meaning =
+        "Override one key of the configuration: --set train.epochs=3 (repeatable)") {
+  // One value an occurrence, so that a positional argument can follow.
+  app.add_option("--set", set, meaning)
+      ->type_name("KEY=VALUE")
+      ->take_all()
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+}
+
+static void add_precision(CLI::App& app, HardwareOptions& h) {
+  app.add_option("--precision", h.precision,
+                 "W,I of weights and activations: W bits, I before the point (default: those of "
+                 "training, else 16,6); or a file of types (tailor calibrate)")
+      ->type_name("W,I|FILE");
+  app.add_option("--rounding", h.rounding,
+                 "rnd (default), trn, trn_zero, rnd_zero, rnd_inf, rnd_min_inf, rnd_conv")
+      ->type_name("MODE");
+  app.add_option("--overflow", h.overflow, "sat (default), sat_zero, sat_sym, wrap, wrap_sm")
+      ->type_name("MODE");
+  app.add_option(
+         "--layout", h.layout,
+         "fused (default): pad, convolution, skip and ReLU in one stage; stock: hls4ml's stages")
+      ->type_name("LAYOUT");
+  app.add_option("--skips", h.skips,
+                 "Of --layout fused. cloned: copies in FIFOs; window: added or handed on from the "
+                 "window of a convolution; folded (default): and in its kernel where linear")
+      ->type_name("FORM");
+}
+
+static void add_card(CLI::App& app, HardwareOptions& h) {
+  app.add_option("--fpga", h.fpga, "Card: u200 (default), or the path of a device file")
+      ->type_name("CARD");
+  app.add_option("--reuse-factor", h.reuse_factor,
+                 "Multiplications per multiplier for every layer, nearest valid (default: balanced "
+                 "per layer); or a file with one for some layers")
+      ->type_name("N|FILE");
+  app.add_option("--card-share", h.card_share,
+                 "Share of the card's DSPs, and of its LUTs, for balanced layers (default 0.7)")
+      ->type_name("SHARE");
+  app.add_flag("--dsp-packing", h.dsp_packing,
+               "Two products of up to 8 bits share a DSP (default: below 10 bits they are built "
+               "of LUTs)");
+  app.add_option("--backend", h.backend, "vitis (default) or vivado")->type_name("TOOL");
+}
+
+static void add_checkpoint(CLI::App& app, std::string& checkpoint) {
+  app.add_option("--checkpoint", checkpoint,
+                 "Checkpoint or run folder (default: the newest finished run in ./runs)")
+      ->type_name("F");
+}
+
+void setup_train(CLI::App& app, TrainOptions& o) {
+  app.add_option("--config", o.config,
+                 "Configuration: a file, or the name of an embedded one (tailor config list)")
+      ->type_name("NAME|FILE");
+  add_set(app, o.set);
+  app.add_option("--output", o.output, "Run folder (default runs/NAME)")->type_name("DIR");
+  app.add_option("--resume", o.resume, "Continue an interrupted run, bit for bit")
+      ->type_name("RUN");
+  app.add_flag("--auto-resume", o.auto_resume,
+               "Begin the run, go on with it, or say that it is finished: for batch scripts, which "
+               "repeat one command");
+  app.add_flag("--force", o.force, "Replace the run in the folder; not one that is being trained");
+  add_json(app, o);
+}
+
+void setup_evaluate(CLI::App& app, EvaluateOptions& o) {
+  add_checkpoint(app, o.checkpoint);
+  app.add_option("--graph", o.graph, "Graph file instead (with --backend emulator or float64)")
+      ->type_name("F");
+  app.add_option("--data", o.data, "Folder of the data set (default: as in the run)")
+      ->type_name("DIR");
+  add_set(app, o.set, "Evaluate on other data: --set data.name=folder (data.* only; repeatable)");
+  app.add_option("--backend", o.engine, "libtorch (default), emulator (fixed point) or float64")
+      ->check(CLI::IsMember({"libtorch", "emulator", "float64"}));
+  app.add_option("--images", o.images,
+                 "What the network says about single pictures instead: JPEG, PNG or .npy")
+      ->type_name("FILE")
+      ->expected(1, -1);
+  app.add_option("--split", o.split, "test (default) or validation")
+      ->check(CLI::IsMember({"test", "validation"}));
+  app.add_option("--limit", o.limit, "Only the first N examples")
+      ->check(at_least_one())
+      ->type_name("N");
+  app.add_flag("--per-class", o.per_class, "Accuracy of every class, not only of the worst");
+  app.add_option("--confusion", o.confusion,
+                 "Write which class was taken for which: a table (.csv) or a picture (.svg)")
+      ->type_name("FILE");
+  app.add_option("--predictions", o.predictions,
+                 "Write a line an image: label, prediction and the five likeliest (.csv)")
+      ->type_name("FILE");
+  app.add_flag("--force", o.force, "Replace these files if they exist");
+  add_precision(app, o.hardware);
+  add_json(app, o);
+}
+
+void setup_calibrate(CLI::App& app, CalibrateOptions& o) {
+  add_checkpoint(app, o.checkpoint);
+  app.add_option("--data", o.data, "Folder of the data set (default: as in the run)")
+      ->type_name("DIR");
+  app.add_option("--bits", o.bits, "Of every type (default 8)")
+      ->check(CLI::Range(int64_t{2}, int64_t{16}))
+      ->type_name("W");
+  app.add_option("--weight-bits", o.weight_bits, "Of weights (default: as --bits)")
+      ->check(CLI::Range(int64_t{2}, int64_t{16}))
+      ->type_name("W");
+  app.add_option("--training-images", o.images, "Images that are looked at (default 32)")
+      ->check(at_least_one())
+      ->type_name("N");
+  app.add_option("--layout", o.layout, "fused (default) or stock: which stages there are")
+      ->check(CLI::IsMember({"fused", "stock"}));
+  app.add_option("--output", o.output, "File of the types (.json), for --precision")
+      ->type_name("FILE");
+  app.add_flag("--force", o.force, "Replace it if it exists");
+  add_json(app, o);
+}
+
+void setup_transcribe(CLI::App& app, TranscribeOptions& o) {
+  app.add_option("files", o.files, "Audio files: FLAC, WAV and others, of any rate and length")
+      ->required()
+      ->type_name("FILE");
+  add_checkpoint(app, o.checkpoint);
+  app.add_flag("--times", o.times, "A line a word, with its begin and end in seconds");
+  app.add_option("--beam", o.beam, "Candidates of the decoder (default: the run's ctc.beam)")
+      ->check(CLI::Range(int64_t{1}, int64_t{1000}))
+      ->type_name("N");
+  app.add_option("--language-model", o.language_model, "ARPA file, plain or gzipped")
+      ->type_name("FILE");
+  app.add_option("--window", o.window_s, "Longer audio is heard in parts of so many seconds (30)")
+      ->type_name("S");
+  app.add_option("--overlap", o.overlap_s, "Of two parts, in seconds (4)")->type_name("S");
+  add_json(app, o);
+}
+
+void setup_basecall(CLI::App& app, BasecallOptions& o) {
+  app.add_option("files", o.files, "Raw reads: .npy, one read or a read a row, or .fast5")
+      ->required()
+      ->type_name("FILE");
+  add_checkpoint(app, o.checkpoint);
+  app.add_option("--output", o.output, "File to write (default: standard output)")
+      ->type_name("FILE");
+  app.add_flag("--force", o.force, "Replace the output file if it exists");
+  app.add_option("--format", o.format, "fastq (default, with qualities) or fasta")
+      ->check(CLI::IsMember({"fastq", "fasta"}));
+  app.add_option("--beam", o.beam, "Candidates of the decoder (default: the run's ctc.beam)")
+      ->check(CLI::Range(int64_t{1}, int64_t{1000}))
+      ->type_name("N");
+  app.add_option("--chunk", o.chunk, "Samples that are read at once (default: the network's)")
+      ->check(at_least_one())
+      ->type_name("N");
+  app.add_option("--overlap", o.overlap,
+                 "Of two chunks, in samples (default 500, or a quarter of a short chunk)")
+      ->check(CLI::Range(int64_t{0}, int64_t{1'000'000}))
+      ->type_name("N");
+  app.add_flag("--normalised", o.normalised,
+               "The samples are neither to be trimmed nor to be normalised");
+  add_json(app, o);
+}
+
+void setup_export(CLI::App& app, ExportOptions& o) {
+  add_checkpoint(app, o.checkpoint);
+  app.add_option("--graph", o.graph, "Graph file instead (graph.safetensors of a project)")
+      ->type_name("F");
+  app.add_option("--network", o.network,
+                 "A network by name or .json file, with --untrained, to look at its shape")
+      ->type_name("NAME");
+  app.add_flag("--untrained", o.untrained,
+               "With --network: initial weights, batch norm statistics from noise");
+  std::vector<std::string> formats = target_names();
+  formats.emplace_back("safetensors");
+  formats.emplace_back("onnx");
+  app.add_option(
+         "--format", o.format,
+         "hls (default); safetensors: the weights alone, for PyTorch; onnx: the network, in "
+         "float32, or quantised by QONNX where --precision or the training says the types")
+      ->check(CLI::IsMember(formats));
+  app.add_option("--rules", o.rules,
+                 "With --format safetensors: whose names (torchvision, cifar_pad; default ours)")
+      ->type_name("NAME");
+  app.add_flag(
+      "--zero-biases", o.zero_biases,
+      "With --format safetensors: biases of 0 too, for modules whose convolutions have one "
+      "in front of a batch norm");
+  app.add_option("--output", o.output,
+                 "Project folder (default projects/RUN-wWiI-LAYOUT), RUN.safetensors or RUN.onnx")
+      ->type_name("DIR");
+  app.add_flag("--force", o.force, "Replace the project folder if it exists");
+  app.add_option("--target", o.hardware.target,
+                 "ip (default): a core with two AXI streams; kernel: that core between a loader "
+                 "and a storer, with what links it for the card and a host program")
+      ->type_name("KIND");
+  app.add_flag("--allow-oversize", o.allow_oversize,
+               "Write a project that the card or its tool cannot build");
+  add_precision(app, o.hardware);
+  add_card(app, o.hardware);
+  app.add_option("--clock-ns", o.hardware.clock_ns, "Clock period (default 5)")->type_name("NS");
+  app.add_option("--vectors", o.hardware.vectors, "Test vectors (default 16)")->type_name("N");
+  app.add_option("--frames", o.hardware.frames,
+                 "Of a network of frames: a project that takes the first N (default: all)")
+      ->type_name("N");
+  app.add_option("--token-bits", o.hardware.token_bits,
+                 "Of a network of frames: about the most bits of a token (default 512)")
+      ->type_name("N");
+  app.add_option("--data", o.data,
+                 "Folder of the data set for the vectors (default: as in the run)")
+      ->type_name("DIR");
+  app.add_option("--config", o.config, "Take the \"export\" section from this configuration")
+      ->type_name("NAME|FILE");
+  add_set(app, o.set);
+  add_json(app, o);
+}
+
+void setup_check(CLI::App& app, CheckCommandOptions& o) {
+  app.add_option("project", o.project, "Project folder that tailor export wrote")
+      ->required()
+      ->type_name("DIR");
+  app.add_option("--compiler", o.compiler, "Host compiler (default $CXX, else c++)")
+      ->type_name("CMD");
+  app.add_option("--vectors", o.vectors, "Only the first N vectors")
+      ->check(at_least_one())
+      ->type_name("N");
+  add_json(app, o);
+}
+
+void setup_import_reports(CLI::App& app, ImportReportsOptions& o) {
+  app.add_option("project", o.project,
+                 "Project folder in which its scripts have run the vendor's tools")
+      ->required()
+      ->type_name("DIR");
+  add_json(app, o);
+}
+
+void setup_inspect(CLI::App& app, InspectOptions& o) {
+  app.add_option("file", o.file, "Checkpoint, run folder, graph file or project folder")
+      ->type_name("F");
+  app.add_option("--network", o.network,
+                 "A network by name (resnet20, resnet50) or a .json file that describes one")
+      ->type_name("NAME");
+  app.add_flag("--as-json", o.as_json,
+               "Print the network's description, to edit and use as --network FILE.json");
+  add_precision(app, o.hardware);
+  add_card(app, o.hardware);
+  add_json(app, o);
+}
+
+void setup_import(CLI::App& app, ImportOptions& o) {
+  app.add_option("file", o.file,
+                 "Weights: PyTorch, TorchScript or safetensors; or a model: ONNX, QONNX")
+      ->required()
+      ->type_name("F");
+  app.add_option("--network", o.network,
+                 "The network they belong to, by name (resnet20, resnet50) or as a .json file; an "
+                 "ONNX model says it itself")
+      ->type_name("NAME");
+  app.add_option("--rules", o.rules,
+                 "How their names map to ours: a rule set's name or .json file (default: the one "
+                 "that fits)")
+      ->type_name("NAME");
+  app.add_option("--prefix", o.prefix,
+                 "Take the tensors whose names begin so (default: the prefix that fits)")
+      ->type_name("TEXT");
+  app.add_option("--output", o.output, "Folder for model.ckpt (default imports/NAME)")
+      ->type_name("DIR");
+  app.add_flag("--force", o.force, "Replace model.ckpt if it exists");
+  app.add_option("--classes", o.classes, "Classes, if not the network's usual number")
+      ->check(at_least_one())
+      ->type_name("N");
+  app.add_flag("--new-head", o.new_head,
+               "Keep the body and begin a new last layer of --classes outputs, to train on other "
+               "classes (train.start, teacher.start)");
+  app.add_option("--class-names", o.class_names,
+                 "A text file, one class a line, in the order of the weights' outputs")
+      ->type_name("FILE");
+  app.add_option("--shortcut", o.shortcut,
+                 "projection, pad or pad_end, which differs from pad in no tensor (default: the "
+                 "rules')")
+      ->check(CLI::IsMember({"projection", "pad", "pad_end"}))
+      ->type_name("KIND");
+  app.add_option("--image-size", o.image_size, "Rows and columns of the images, if not the usual")
+      ->check(at_least_one())
+      ->type_name("N");
+  app.add_option("--mean", o.mean, "Mean of the pixels in 0..1, by channel (default: the rules')")
+      ->delimiter(',')
+      ->type_name("R,G,B");
+  app.add_option("--std", o.deviation, "Standard deviation of the pixels (default: the rules')")
+      ->delimiter(',')
+      ->type_name("R,G,B");
+  add_set(app, o.set);
+  add_json(app, o);
+}
+
+void setup_config(CLI::App& app, ConfigOptions& o) {
+  app.add_option("action", o.action,
+                 "list (embedded configurations), show (a resolved one), networks (names for "
+                 "--network), rules (names for --rules), schema (JSON Schema), reference "
+                 "(docs/configuration.md)")
+      ->required()
+      ->check(CLI::IsMember({"list", "show", "networks", "rules", "schema", "reference"}));
+  app.add_option("--config", o.name, "With show: a file or the name of an embedded one")
+      ->type_name("NAME|FILE");
+  add_set(app, o.set);
+  add_json(app, o);
+}
+
+void setup_data(CLI::App& app, DataOptions& o) {
+  app.add_option(
+         "action", o.action,
+         "check (counts, lengths, balance, unreadable files, mean and deviation, a picture), "
+         "pack (a memory-mapped cache of decoded images) or make (speech as LibriSpeech's "
+         "folders, current as a folder of Bonito's)")
+      ->required()
+      ->check(CLI::IsMember({"check", "pack", "make"}));
+  app.add_option("--data", o.data, "Folder or archive of the data set")->type_name("DIR|FILE");
+  app.add_option("--name", o.name,
+                 "Kind of data set, as data.name (default folder: class folders of JPEG and PNG)")
+      ->type_name("NAME");
+  app.add_option("--config", o.config, "Take the \"data\" section from this configuration")
+      ->type_name("NAME|FILE");
+  add_set(app, o.set);
+  app.add_option(
+         "--output", o.output,
+         "check: a picture (PNG): images of each class under its name, spectrograms over their "
+         "text, or current with its bases; pack: the cache; make: the folder")
+      ->type_name("FILE|DIR");
+  app.add_flag("--force", o.force, "Replace the output if it exists");
+  app.add_option("--short-side", o.short_side,
+                 "pack: scale the images' short side down to this (default data.resize)")
+      ->check(at_least_one())
+      ->type_name("N");
+  add_json(app, o);
+}
+
+void refuse_empty_values(const CLI::App& command) {
+  for (const CLI::Option* option : command.get_options()) {
+    if (option->get_type_name() == "TEXT") continue;  // a prefix may be empty
+    for (const std::string& value : option->results()) {
+      if (!value.empty()) continue;
+      fail(ErrorKind::Usage, "{}: expected {}, got an empty text (an unset variable?)",
+           option->get_name(), option->get_type_name());
+    }
+  }
+}
+
+/// What a flag takes by name. CLI11 prints the sets that it checks itself as "TEXT:{a,b}".
+static std::vector<std::string> flag_values(const std::string& name, const std::string& type) {
+  const size_t open = type.find('{'), close = type.rfind('}');
+  if (open != std::string::npos && close != std::string::npos)
+    return split(type.substr(open + 1, close - open - 1), ',');
+  if (name == "--config") return embedded_config_names();
+  if (name == "--network") return network_names();
+  if (name == "--rules") return weight_rule_names();
+  if (name == "--layout") return texts(enumerator_names<Layout>());
+  if (name == "--skips") return texts(enumerator_names<SkipForm>());
+  if (name == "--backend") return texts(enumerator_names<HlsBackend>());
+  if (name == "--target") return texts(enumerator_names<HlsPackage>());
+  if (name == "--rounding") return texts(enumerator_names<Rounding>());
+  if (name == "--overflow") return texts(enumerator_names<Overflow>());
+  if (name == "--fpga") return device_names();
+  if (name == "--log") return {"trace", "debug", "info", "warn", "error", "off"};
+  if (name == "--name") {
+    for (const ConfigKey& key : config_keys()) {
+      if (key.name == "data.name") return key.values;
+    }
+  }
+  return {};
+}
+
+static ProgramFlag::Paths flag_paths(const std::string& name, const std::string& type) {
+  if (type == "DIR" || type == "RUN") return ProgramFlag::Paths::Folders;
+  // By name, or in a .json file.
+  const bool by_name = name == "--network" || name == "--rules" || name == "--fpga";
+  return by_name || type == "F" || type.find("FILE") != std::string::npos
+             ? ProgramFlag::Paths::Files
+             : ProgramFlag::Paths::None;
+}
+
+ProgramDescription describe_program(const CLI::App& app) {
+  ProgramDescription program{app.get_description(), kExitCodes, {}};
+  std::replace(program.about.begin(), program.about.end(), '\n', ' ');
+  for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; })) {
+    ProgramCommand command{sub->get_name(), sub->get_description(), {}, sub->get_group().empty()};
+    for (const CLI::Option* option : sub->get_options()) {
+      ProgramFlag flag;
+      flag.positional = option->nonpositional() ? false : option->get_positional();
+      flag.name = flag.positional ? option->get_name() : "--" + option->get_lnames().front();
+      flag.about = option->get_description();
+      flag.required = option->get_required();
+      if (option->get_expected_max() > 0) {
+        const std::string type = option->get_type_name();
+        flag.value = type.substr(0, type.find(':'));
+        if (flag.value == "TEXT") flag.value = "VALUE";
+        flag.values = flag_values(flag.name, type);
+        flag.paths = flag_paths(flag.name, type);
+      }
+      command.flags.push_back(std::move(flag));
+    }
+    program.commands.push_back(std::move(command));
+  }
+  return program;
+}
+
+void setup_completion(CLI::App& app, std::string& shell) {
+  app.add_option("shell", shell, "bash (default), zsh, fish")
+      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+}
+
+}  // namespace tailor::cli

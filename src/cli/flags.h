@@ -1,0 +1,37 @@
+// The flags of every command.
+#pragma once
+
+#include "cli/program.h"
+#include "tailor/cli/commands.h"
+
+namespace CLI {
+class App;
+}
+
+namespace tailor::cli {
+
+constexpr const char* kExitCodes =
+    "0 done, 1 internal, 2 usage, 3 configuration, 4 data or file, 5 unsupported, 6 mismatch, 7 "
+    "external tool, 130 Ctrl-C, 143 SIGTERM";
+
+void add_json(CLI::App& app, CommonOptions& o);
+void setup_train(CLI::App& app, TrainOptions& o);
+void setup_evaluate(CLI::App& app, EvaluateOptions& o);
+void setup_calibrate(CLI::App& app, CalibrateOptions& o);
+void setup_transcribe(CLI::App& app, TranscribeOptions& o);
+void setup_basecall(CLI::App& app, BasecallOptions& o);
+void setup_export(CLI::App& app, ExportOptions& o);
+void setup_check(CLI::App& app, CheckCommandOptions& o);
+void setup_import_reports(CLI::App& app, ImportReportsOptions& o);
+void setup_inspect(CLI::App& app, InspectOptions& o);
+void setup_import(CLI::App& app, ImportOptions& o);
+void setup_config(CLI::App& app, ConfigOptions& o);
+void setup_data(CLI::App& app, DataOptions& o);
+void setup_completion(CLI::App& app, std::string& shell);
+/// Throws Usage where a flag or place of a parsed command was given "", which most would take for
+/// not given.
+void refuse_empty_values(const CLI::App& command);
+/// What has been set up, as plain data.
+ProgramDescription describe_program(const CLI::App& app);
+
+}  // namespace tailor::cli
