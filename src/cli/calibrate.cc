@@ -33,21 +33,43 @@ std::vector<std::vector<double>> training_images(const GraphSource& source,
   return inputs;
 }
 
-std::string percent_text(double share) { return fmt::format("{:.2f} %", 100 * share); }
+/// "4 of 2,304, 0.17 %".
+std::string saturated_text(const Range& range) {
+  return fmt::format("{} of {}, {:.2f} %", with_commas(range.saturated), with_commas(range.count),
+                     100 * range.saturated_frac());
+}
 
 std::string stages_text(const TypeCalibration& c) {
   Table table(
-      {"stage", "largest weight", "weights", "beyond", "largest value", "values", "beyond"});
+      {"stage", "largest weight", "weights", "saturate", "largest value", "values", "saturate"});
   for (size_t i = 0; i < c.stages.size(); ++i) {
     const StageRange& s = c.stages[i];
     const StageTypes& t = c.types.stages[i];
     const bool logits = t.activations.empty();
-    table.add({s.stage, s.has_weights ? fmt::format("{:.3g}", s.largest_weight) : "", t.weights,
-               s.has_weights ? percent_text(s.saturated_weights_frac) : "",
-               fmt::format("{:.3g}", s.largest), logits ? "logits" : t.activations,
-               logits ? "" : percent_text(s.saturated_frac)});
+    table.add({s.stage, s.has_weights ? fmt::format("{:.3g}", s.weights.largest) : "", t.weights,
+               s.has_weights ? saturated_text(s.weights) : "",
+               fmt::format("{:.3g}", s.values.largest), logits ? "logits" : t.activations,
+               logits ? "" : saturated_text(s.values)});
   }
   return table.text();
+}
+
+/// Of the answer of --json.
+Json stages_json(const TypeCalibration& c) {
+  std::vector<Json> list;
+  for (size_t i = 0; i < c.stages.size(); ++i) {
+    auto range = [](const std::string& type, const Range& r) {
+      return Json::object(
+          {{"type", type}, {"largest", r.largest}, {"count", r.count}, {"saturated", r.saturated}});
+    };
+    const StageRange& s = c.stages[i];
+    const StageTypes& t = c.types.stages[i];
+    Json stage = Json::object({{"stage", s.stage}});
+    if (s.has_weights) stage.set("weights", range(t.weights, s.weights));
+    if (!t.activations.empty()) stage.set("values", range(t.activations, s.values));
+    list.push_back(std::move(stage));
+  }
+  return Json::array(list);
 }
 
 }  // namespace
@@ -71,7 +93,11 @@ int run_calibrate(const CalibrateOptions& options) {
   const Json types = write_trained_precision(c.types);
   write_file(options.output, types.dump(2) + "\n");
   if (options.json) {
-    fmt::print("{}\n", types.dump(2));
+    const Json answer = Json::object({{"checkpoint", source.title},
+                                      {"output", options.output},
+                                      {"images", static_cast<int64_t>(images.size())},
+                                      {"stages", stages_json(c)}});
+    fmt::print("{}\n", answer.dump(2));
     return 0;
   }
   fmt::print(

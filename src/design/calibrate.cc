@@ -48,12 +48,10 @@ class PointSearch {
     return kLeastInteger +
            static_cast<int>(std::min_element(squares_.begin(), squares_.end()) - squares_.begin());
   }
-  /// Share of the values that those saturate.
-  double beyond_frac() const {
-    return static_cast<double>(beyond_[static_cast<size_t>(best() - kLeastInteger)]) /
-           static_cast<double>(std::max<int64_t>(count_, 1));
+  Range range() const {
+    const int integer = best();
+    return {largest_, integer, count_, beyond_[static_cast<size_t>(integer - kLeastInteger)]};
   }
-  double largest() const { return largest_; }
   std::string type_text(int integer) const {
     return precision_text(FixedType{bits_, integer, is_signed_});
   }
@@ -117,17 +115,15 @@ TypeCalibration calibrate(const Lowered& lowered, const CalibrationRequest& requ
     const PointSearch& of_values = searches.at(node->outputs[0].index());
     StageRange s;
     s.stage = node->name, s.has_weights = node->traits().has_weights;
-    s.largest = of_values.largest(), s.integer = of_values.best();
-    s.saturated_frac = of_values.beyond_frac();
+    s.values = of_values.range();
     StageTypes t{node->name, "", ""};
     if (s.has_weights) {
       PointSearch of_weights(bits_of(request, node->name).weights, /*is_signed=*/true);
       of_weights.add(graph.tensor(*node, "weight").to_doubles());
-      s.largest_weight = of_weights.largest(), s.weight_integer = of_weights.best();
-      s.saturated_weights_frac = of_weights.beyond_frac();
-      t.weights = of_weights.type_text(s.weight_integer);
+      s.weights = of_weights.range();
+      t.weights = of_weights.type_text(s.weights.integer);
     }
-    if (node->outputs[0] != graph.output()) t.activations = of_values.type_text(s.integer);
+    if (node->outputs[0] != graph.output()) t.activations = of_values.type_text(s.values.integer);
     types.stages.push_back(t);
     result.stages.push_back(s);
   }

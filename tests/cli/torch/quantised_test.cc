@@ -68,7 +68,13 @@ TEST_F(QuantisedCli, CalibratedTypesAreWhatPrecisionTakes) {
                                    "--training-images", "5", "--output", "types.json"});
   ASSERT_EQ(table.status, 0) << table.output;
   testing::expect_words(table.output, {"stage2.block0.conv1", "logits", "by 5 training images of",
-                                       "--precision types.json"});
+                                       " of 108, ", "--precision types.json"});
+  const Json counted = answer({"calibrate", "--checkpoint", "runs/a/last.ckpt", "--output",
+                               "again.json", "--training-images", "5"});
+  EXPECT_EQ(counted.at("images"), Json(5));
+  const Json& stem = counted.at("stages").as_array().front();
+  EXPECT_EQ(stem.at("weights").at("count"), Json(108));  // 4 x 3 x 3 x 3
+  EXPECT_EQ(stem.at("values").at("count"), Json(5 * 4 * 32 * 32));
   expect_failure(2, {"types.json: it exists already"},
                  {"calibrate", "--checkpoint", "runs/a/last.ckpt", "--output", "types.json"});
   const std::vector<std::string> evaluate = {"evaluate",  "--checkpoint", "runs/a/last.ckpt",
