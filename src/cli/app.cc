@@ -186,7 +186,10 @@ void setup_calibrate(CLI::App& app, CalibrateOptions& o) {
       ->check(CLI::IsMember({"fused", "stock"}));
   app.add_option("--output", o.output, "File of the types (.json), for --precision")
       ->type_name("FILE");
-  app.add_flag("--force", o.force, "Replace it if it exists");
+  app.add_option("--correct-biases", o.corrected,
+                 "Write a checkpoint whose biases make up for what these types shift (.ckpt)")
+      ->type_name("FILE");
+  app.add_flag("--force", o.force, "Replace these files if they exist");
   add_json(app, o);
 }
 

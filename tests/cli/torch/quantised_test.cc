@@ -61,6 +61,37 @@ TEST_F(QuantisedCli, WhatIsTrainedIsWhatIsEvaluatedExportedAndCompiled) {
   testing::expect_words(run({"inspect", "runs/q"}).output, {"quantised to 8,3"});
 }
 
+TEST_F(QuantisedCli, CorrectedBiasesAreACheckpointThatExports) {
+  ASSERT_EQ(run({"train", "--config", "tiny.json", "--output", "runs/a"}).status, 0);
+  const Json answered =
+      answer({"calibrate", "--checkpoint", "runs/a/last.ckpt", "--bits", "4", "--output",
+              "types.json", "--training-images", "60", "--correct-biases", "fixed.ckpt"});
+  EXPECT_EQ(answered.at("corrected"), Json("fixed.ckpt"));
+  const Checkpoint before = load_checkpoint(file("runs/a/last.ckpt")),
+                   after = load_checkpoint(file("fixed.ckpt"));
+  EXPECT_EQ(after.metrics.at("biases_corrected").at("weights_sha256"),
+            Json(weights_digest(before.tensors)));
+  for (const auto& [name, tensor] : before.tensors) {
+    const bool bias = name.size() > 5 && name.substr(name.size() - 5) == ".bias";
+    EXPECT_EQ(tensor.to_doubles() == after.tensors.at(name).to_doubles(), !bias) << name;
+  }
+  auto loss = [&](const std::string& checkpoint) {
+    return answer({"evaluate", "--backend", "emulator", "--checkpoint", checkpoint, "--precision",
+                   "types.json"})
+        .at("loss")
+        .as_number();
+  };
+  EXPECT_NE(loss("fixed.ckpt"), loss("runs/a/last.ckpt"));
+  ASSERT_EQ(run({"export", "--checkpoint", "fixed.ckpt", "--precision", "types.json", "--output",
+                 "project"})
+                .status,
+            0);
+  EXPECT_EQ(run({"check", "project"}).status, 0);
+  expect_failure(2, {"fixed.ckpt: it exists already"},
+                 {"calibrate", "--checkpoint", "runs/a/last.ckpt", "--output", "b.json",
+                  "--correct-biases", "fixed.ckpt"});
+}
+
 TEST_F(QuantisedCli, CalibratedTypesAreWhatPrecisionTakes) {
   const ProcessResult trained = run({"train", "--config", "tiny.json", "--output", "runs/a"});
   ASSERT_EQ(trained.status, 0) << trained.output;
