@@ -134,7 +134,13 @@ void setup_calibrate(CLI::App& app, CalibrateOptions& o) {
   app.add_option("--bits", o.bits, "Of every type (default 8)")
       ->check(CLI::Range(int64_t{2}, int64_t{16}))
       ->type_name("W");
-  app.add_option("--weight-bits", o.weight_bits, "Of weights (default: as --bits)")
+  app.add_option("--weight-bits", o.weight_bits,
+                 "Of weights (default: as --bits); 1, binary, only with --scale-bits")
+      ->check(CLI::Range(int64_t{1}, int64_t{16}))
+      ->type_name("W");
+  app.add_option("--scale-bits", o.scale_bits,
+                 "Weights are in steps of a scale that each output channel has, of so many bits "
+                 "(default: no channel has one)")
       ->check(CLI::Range(int64_t{2}, int64_t{16}))
       ->type_name("W");
   app.add_option("--training-images", o.images, "Images that are looked at (default 32)")
@@ -144,7 +150,10 @@ void setup_calibrate(CLI::App& app, CalibrateOptions& o) {
       ->check(CLI::IsMember({"fused", "stock"}));
   app.add_option("--output", o.output, "File of the types (.json), for --precision")
       ->type_name("FILE");
-  app.add_flag("--force", o.force, "Replace it if it exists");
+  app.add_option("--correct-biases", o.corrected,
+                 "Write a checkpoint whose biases make up for what these types shift (.ckpt)")
+      ->type_name("FILE");
+  app.add_flag("--force", o.force, "Replace these files if they exist");
   add_json(app, o);
 }
 

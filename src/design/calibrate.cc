@@ -49,12 +49,10 @@ class PointSearch {
     return kLeastInteger +
            static_cast<int>(std::min_element(squares_.begin(), squares_.end()) - squares_.begin());
   }
-  /// Share of the values that those saturate.
-  double beyond_frac() const {
-    return static_cast<double>(beyond_[static_cast<size_t>(best() - kLeastInteger)]) /
-           static_cast<double>(std::max<int64_t>(count_, 1));
+  Range range() const {
+    const int integer = best();
+    return {largest_, integer, count_, beyond_[static_cast<size_t>(integer - kLeastInteger)]};
   }
-  double largest() const { return largest_; }
   std::string type_text(int integer) const {
     return precision_text(FixedType{bits_, integer, is_signed_});
   }
@@ -76,7 +74,10 @@ StageBits bits_of(const CalibrationRequest& request, const std::string& stage) {
     if (s.weights > 0) bits.weights = s.weights;
     if (s.activations > 0) bits.activations = s.activations;
   }
-  const bool binary = bits.weights == 1 && request.scale_bits > 0;
+  if (bits.weights == 1 && request.scale_bits == 0) {
+    fail(ErrorKind::Usage, "calibrate: {}: weights of 1 bit need scales (--scale-bits)", stage);
+  }
+  const bool binary = bits.weights == 1;
   for (int width : {binary ? 2 : bits.weights, bits.activations}) {
     if (width < 2 || width > 16)
       fail(ErrorKind::Usage, "calibrate: expected 2 to 16 bits, got {} for {}", width, stage);
@@ -106,9 +107,8 @@ void calibrate_weights(const Graph& graph, const Node& node, const CalibrationRe
   }
   PointSearch search(bits, /*is_signed=*/true);
   search.add(weights);
-  range.largest_weight = search.largest(), range.weight_integer = search.best();
-  range.saturated_weights_frac = search.beyond_frac();
-  types.weights = search.type_text(range.weight_integer);
+  range.weights = search.range();
+  types.weights = search.type_text(range.weights.integer);
 }
 
 }  // namespace
@@ -147,11 +147,10 @@ TypeCalibration calibrate(const Lowered& lowered, const CalibrationRequest& requ
     const PointSearch& of_values = searches.at(node->outputs[0].index());
     StageRange s;
     s.stage = node->name, s.has_weights = node->traits().has_weights;
-    s.largest = of_values.largest(), s.integer = of_values.best();
-    s.saturated_frac = of_values.beyond_frac();
+    s.values = of_values.range();
     StageTypes t{node->name, "", ""};
     if (s.has_weights) calibrate_weights(graph, *node, request, s, t);
-    if (node->outputs[0] != graph.output()) t.activations = of_values.type_text(s.integer);
+    if (node->outputs[0] != graph.output()) t.activations = of_values.type_text(s.values.integer);
     types.stages.push_back(t);
     result.stages.push_back(s);
   }

@@ -146,6 +146,10 @@ std::string TrainedPrecision::text() const {
   std::string text = weights == activations
                          ? weights
                          : fmt::format("weights {}, activations {}", weights, activations);
+  if (!scales.empty()) {
+    const std::string bits(split(scales, ',')[0].substr(1));
+    text += fmt::format(", a scale of {} bits for each output channel", bits);
+  }
   if (!stages.empty()) text += fmt::format(", {} stages with types of their own", stages.size());
   return text;
 }

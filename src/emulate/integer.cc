@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "emulate/handed_on.h"
+#include "tailor/emulate/handed_on.h"
 #include "tailor/emulate/kernels.h"
 #include "tailor/ir/weights.h"
 

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "tailor/core/version.h"
+#include "tailor/ir/weights.h"
 
 namespace tailor::ir {
 namespace {
@@ -69,6 +70,8 @@ std::string OnnxPrinter::weights(const Node& node, const char* part, Tensor tens
                                  const std::optional<FixedType>& type) {
   const std::string name = node.name + "." + part;
   if (!type) return constant(name, singles(tensor));
+  if (node.hardware.scale && std::string_view(part) == "weight")
+    return scaled_weights(node, name, tensor, *type);
   Tensor rounded(DType::F32, tensor.shape());
   const std::vector<double> values = tensor.to_doubles();
   bool exact = true;
@@ -82,13 +85,43 @@ std::string OnnxPrinter::weights(const Node& node, const char* part, Tensor tens
   return quantised(node, constant(name, std::move(rounded)), name + "/quantised", *type);
 }
 
+/// In steps of each output channel's scale: a Quant, or of binary ones a BipolarQuant, by channel.
+std::string OnnxPrinter::scaled_weights(const Node& node, const std::string& name,
+                                        const Tensor& tensor, const FixedType& type) {
+  const std::vector<double> values = tensor.to_doubles(),
+                            scales = graph_.tensor(node, "scale").to_doubles();
+  const size_t each = values.size() / scales.size();
+  std::vector<float> rounded, steps;
+  for (size_t i = 0; i < values.size(); ++i) {
+    const double scale = scales[i / each];
+    rounded.push_back(
+        static_cast<float>(type.to_double(quantise_weight(values[i] / scale, type)) * scale));
+  }
+  for (double scale : scales) steps.push_back(static_cast<float>(scale * type.step()));
+  Shape by_channel(tensor.shape().size(), 1);
+  by_channel[0] = static_cast<int64_t>(scales.size());
+  const std::string weight = constant(name, Tensor::from<float>(tensor.shape(), rounded)),
+                    quantised_name = name + "/quantised",
+                    scale = constant(quantised_name + "/scale", Tensor::from<float>(by_channel, steps));
+  if (!is_binary(type)) return quantised(node, weight, quantised_name, type, scale);
+  add("BipolarQuant", quantised_name, {weight, scale});
+  take_from_qonnx();
+  return quantised_name;
+}
+
+void OnnxPrinter::take_from_qonnx() {
+  out_.model.nodes.back().domain = kQonnxDomain;
+  out_.model.opsets[kQonnxDomain] = 1;
+}
+
 std::string OnnxPrinter::tensor(const Node& node, const char* part,
                                 const std::optional<FixedType>& type) {
   return weights(node, part, graph_.tensor(node, part), type);
 }
 
 std::string OnnxPrinter::quantised(const Node& node, const std::string& value,
-                                   const std::string& name, const FixedType& type) {
+                                   const std::string& name, const FixedType& type,
+                                   std::string scale) {
   if (type.overflow != Overflow::Sat && type.overflow != Overflow::SatSym) {
     fail(ErrorKind::Unsupported,
          "{}: its type {} does not saturate at its ends, as QONNX's Quant does; export with "
@@ -105,14 +138,14 @@ std::string OnnxPrinter::quantised(const Node& node, const std::string& value,
   auto number = [&](const char* what, double v) {
     return constant(name + what, Tensor::from<float>({}, {static_cast<float>(v)}));
   };
-  const std::vector<std::string> inputs = {value, number("/scale", type.step()),
-                                           number("/zero_point", 0), number("/bits", type.width)};
+  if (scale.empty()) scale = number("/scale", type.step());
+  const std::vector<std::string> inputs = {value, scale, number("/zero_point", 0),
+                                           number("/bits", type.width)};
   add("Quant", name, inputs,
       {{"signed", int64_t{type.is_signed}},
        {"narrow", int64_t{type.is_signed && type.overflow == Overflow::SatSym}},
        {"rounding_mode", std::string(rounding)}});
-  out_.model.nodes.back().domain = kQonnxDomain;
-  out_.model.opsets[kQonnxDomain] = 1;
+  take_from_qonnx();
   return name;
 }
 

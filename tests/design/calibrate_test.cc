@@ -4,7 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "support/expect_error.h"
 #include "support/networks.h"
@@ -65,23 +67,66 @@ TEST(Calibrate, SaysWhatEachStageHasAndWhatItSaturates) {
   for (size_t i = 0; i < c.stages.size(); ++i) {
     const StageRange& s = c.stages[i];
     const StageTypes& t = c.types.stages[i];
-    EXPECT_EQ(t.weights, s.has_weights ? fmt::format("6,{}", s.weight_integer) : "") << s.stage;
-    EXPECT_EQ(s.largest_weight > 0, s.has_weights) << s.stage;
+    EXPECT_EQ(t.weights, s.has_weights ? fmt::format("6,{}", s.weights.integer) : "") << s.stage;
+    EXPECT_EQ(s.weights.largest > 0, s.has_weights) << s.stage;
     // Where nothing saturates, the type holds the largest value.
     const FixedType type = parse_precision(t.activations.empty() ? "8,3" : t.activations, "", true);
-    EXPECT_EQ(type.integer, t.activations.empty() ? 3 : s.integer) << s.stage;
+    EXPECT_EQ(type.integer, t.activations.empty() ? 3 : s.values.integer) << s.stage;
     const bool has_relu = t.activations != "" && s.stage.find("skip") == std::string::npos;
     EXPECT_EQ(type.is_signed, !has_relu) << s.stage;
-    EXPECT_TRUE(s.saturated_frac > 0 || type.is_signed ||
-                s.largest <= type.max_value() + type.step() / 2)
+    EXPECT_TRUE(s.values.saturated > 0 || type.is_signed ||
+                s.values.largest <= type.max_value() + type.step() / 2)
         << s.stage;
-    EXPECT_LT(s.saturated_frac, 0.2) << s.stage;
+    EXPECT_LT(s.values.saturated_frac(), 0.2) << s.stage;
   }
   EXPECT_EQ(c.stages.front().stage, "stem.conv1");
-  EXPECT_GT(c.stages.front().integer, 3);
+  EXPECT_GT(c.stages.front().values.integer, 3);
   EXPECT_EQ(c.types.stages.back().activations, "");  // logits
   const TrainedPrecision read = read_trained_precision(write_trained_precision(c.types), "file");
   EXPECT_EQ(write_trained_precision(read), write_trained_precision(c.types));
+}
+
+int64_t saturated_by(const FixedType& type, Span<const double> values) {
+  return std::count_if(values.begin(), values.end(), [&](double v) {
+    bool saturates = false;
+    quantise(v, type, &saturates);
+    return saturates;
+  });
+}
+
+TEST(Calibrate, CountsWhatTheTypesSaturate) {
+  const Lowered lowered = uneven_network();
+  const auto images = some_images(lowered.graph().input_shape(), 0, 4);
+  const TypeCalibration c = calibrate(lowered, request(3, 3), images);
+  const Plan plan = design::plan(lowered, Layout::Fused, FixedType{24, 10}, 2.1);
+  const Graph& graph = plan.graph();
+  std::map<size_t, int64_t> saturated;  // by value
+  const Precision precision = c.types.precision("test");
+  const ByValue<NodeId> writer = producers(graph);
+  for (const auto& image : images) {
+    Float64Emulator(graph).run(image, [&](ValueId id, Span<const double> values) {
+      saturated[id.index()] +=
+          saturated_by(precision.activation(graph.node(writer[id]).name), values);
+    });
+  }
+  int64_t all = 0;
+  for (size_t i = 0; i < c.stages.size(); ++i) {
+    const StageRange& s = c.stages[i];
+    const auto node = std::find_if(graph.nodes.begin(), graph.nodes.end(),
+                                   [&](const Node& n) { return n.name == s.stage; });
+    ASSERT_NE(node, graph.nodes.end()) << s.stage;
+    const Value& value = graph.value(node->outputs[0]);
+    EXPECT_EQ(s.values.count, 4 * value.shape.size()) << s.stage;
+    if (!c.types.stages[i].activations.empty()) {
+      EXPECT_EQ(s.values.saturated, saturated[node->outputs[0].index()]) << s.stage;
+    }
+    if (!s.has_weights) continue;
+    const std::vector<double> weights = graph.tensor(*node, "weight").to_doubles();
+    EXPECT_EQ(s.weights.count, static_cast<int64_t>(weights.size())) << s.stage;
+    EXPECT_EQ(s.weights.saturated, saturated_by(precision.weight(s.stage), weights)) << s.stage;
+    all += s.weights.saturated;
+  }
+  EXPECT_GT(all, 0);
 }
 
 TEST(Calibrate, NeedsImagesAndBits) {

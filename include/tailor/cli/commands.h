@@ -45,9 +45,10 @@ struct EvaluateOptions : CommonOptions {
 
 struct CalibrateOptions : CommonOptions {
   std::string checkpoint, data, output;
+  std::string corrected;  // a checkpoint to write
   std::string layout = "fused";
   int64_t bits = 8, images = 32;
-  std::optional<int64_t> weight_bits;
+  std::optional<int64_t> weight_bits, scale_bits;
   bool force = false;
 };
 

@@ -9,14 +9,21 @@
 
 namespace tailor::design {
 
-/// What a stage is given: its largest magnitudes, the integer bits whose mean squared error is
-/// least, and the shares that these types saturate.
+/// Weights, or values of all images: the largest magnitude, the integer bits whose mean squared
+/// error is least, and how many of how many such a type saturates.
+struct Range {
+  double largest = 0;
+  int integer = 1;
+  int64_t count = 0, saturated = 0;
+  double saturated_frac() const {
+    return count == 0 ? 0 : static_cast<double>(saturated) / static_cast<double>(count);
+  }
+};
+/// What a stage is given.
 struct StageRange {
   std::string stage;
-  bool has_weights = true;  // false: a sum or a mean
-  double largest_weight = 0, largest = 0;
-  int weight_integer = 1, integer = 1;
-  double saturated_weights_frac = 0, saturated_frac = 0;
+  bool has_weights = true;  // false: a sum or a mean, whose `weights` are none
+  Range weights, values;
 };
 struct TypeCalibration {
   TrainedPrecision types;  // with is_trained false

@@ -45,9 +45,10 @@ class OnnxPrinter {
   std::string weights(const Node& node, const char* part, Tensor tensor,
                       const std::optional<FixedType>& type);
   std::string tensor(const Node& node, const char* part, const std::optional<FixedType>& type);
-  /// The value's rounding to the type.
+  /// The value's rounding to the type; `scale` names the initializer of its steps, if that is not
+  /// the type's one.
   std::string quantised(const Node& node, const std::string& value, const std::string& name,
-                        const FixedType& type);
+                        const FixedType& type, std::string scale = {});
   std::string padded(const Node& node, const std::string& value, const Pads& pads, double with);
   /// Says what the node's output is called. In a design it is cast to the output's type first,
   /// unless the operation keeps types or that type holds its accumulator.
@@ -59,6 +60,11 @@ class OnnxPrinter {
   OnnxExport finish();
 
  private:
+  std::string scaled_weights(const Node& node, const std::string& name, const Tensor& tensor,
+                             const FixedType& type);
+  /// The last node is QONNX's.
+  void take_from_qonnx();
+
   const Graph& graph_;
   OnnxExport out_;
   ByValue<std::string> names_;

@@ -80,6 +80,37 @@ TEST_F(QuantisedCli, WhatDoesNotFitTheCardIsSaidByTheTypesOfTraining) {
   EXPECT_EQ(narrow.find("DSP slices"), std::string::npos) << narrow;
 }
 
+TEST_F(QuantisedCli, CorrectedBiasesAreACheckpointThatExports) {
+  ASSERT_EQ(run({"train", "--config", "tiny.json", "--output", "runs/a"}).status, 0);
+  const Json answered =
+      answer({"calibrate", "--checkpoint", "runs/a/last.ckpt", "--bits", "4", "--output",
+              "types.json", "--training-images", "60", "--correct-biases", "fixed.ckpt"});
+  EXPECT_EQ(answered.at("corrected"), Json("fixed.ckpt"));
+  const Checkpoint before = load_checkpoint(file("runs/a/last.ckpt")),
+                   after = load_checkpoint(file("fixed.ckpt"));
+  EXPECT_EQ(after.metrics.at("biases_corrected").at("weights_sha256"),
+            Json(weights_digest(before.tensors)));
+  for (const auto& [name, tensor] : before.tensors) {
+    const bool bias = name.size() > 5 && name.substr(name.size() - 5) == ".bias";
+    EXPECT_EQ(tensor.to_doubles() == after.tensors.at(name).to_doubles(), !bias) << name;
+  }
+  auto loss = [&](const std::string& checkpoint) {
+    return answer({"evaluate", "--backend", "emulator", "--checkpoint", checkpoint, "--precision",
+                   "types.json"})
+        .at("loss")
+        .as_number();
+  };
+  EXPECT_NE(loss("fixed.ckpt"), loss("runs/a/last.ckpt"));
+  ASSERT_EQ(run({"export", "--checkpoint", "fixed.ckpt", "--precision", "types.json", "--output",
+                 "project"})
+                .status,
+            0);
+  EXPECT_EQ(run({"check", "project"}).status, 0);
+  expect_failure(2, {"fixed.ckpt: it exists already"},
+                 {"calibrate", "--checkpoint", "runs/a/last.ckpt", "--output", "b.json",
+                  "--correct-biases", "fixed.ckpt"});
+}
+
 TEST_F(QuantisedCli, CalibratedTypesAreWhatPrecisionTakes) {
   const ProcessResult trained = run({"train", "--config", "tiny.json", "--output", "runs/a"});
   ASSERT_EQ(trained.status, 0) << trained.output;
@@ -87,7 +118,13 @@ TEST_F(QuantisedCli, CalibratedTypesAreWhatPrecisionTakes) {
                                    "--training-images", "5", "--output", "types.json"});
   ASSERT_EQ(table.status, 0) << table.output;
   testing::expect_words(table.output, {"stage2.block0.conv1", "logits", "by 5 training images of",
-                                       "--precision types.json"});
+                                       " of 108, ", "--precision types.json"});
+  const Json counted = answer({"calibrate", "--checkpoint", "runs/a/last.ckpt", "--output",
+                               "again.json", "--training-images", "5"});
+  EXPECT_EQ(counted.at("images"), Json(5));
+  const Json& stem = counted.at("stages").as_array().front();
+  EXPECT_EQ(stem.at("weights").at("count"), Json(108));  // 4 x 3 x 3 x 3
+  EXPECT_EQ(stem.at("values").at("count"), Json(5 * 4 * 32 * 32));
   expect_failure(2, {"types.json: it exists already"},
                  {"calibrate", "--checkpoint", "runs/a/last.ckpt", "--output", "types.json"});
   const std::vector<std::string> evaluate = {"evaluate",  "--checkpoint", "runs/a/last.ckpt",
