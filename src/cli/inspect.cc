@@ -319,6 +319,20 @@ std::string checkpoint_text(const Checkpoint& c, const std::string& file) {
       values.empty() ? "" : metrics.text() + "\n", network_text(c.network));
 }
 
+Json checkpoint_json(const Checkpoint& c) {
+  Json json = network_json(c.network);
+  json.set("run", c.run);
+  json.set("epoch", c.position.epoch);
+  json.set("finished", c.position.finished);
+  json.set("metrics", c.metrics);
+  json.set("preprocessing", write_preprocessing(c.preprocessing));
+  json.set("class_names", Json::array(c.class_names));
+  json.set("assumptions", Json::array(c.assumptions));
+  json.set("weights_sha256", weights_digest(c.tensors));
+  if (c.precision) json.set("precision", write_trained_precision(*c.precision));
+  return json;
+}
+
 /// The run's export section, with the types that the weights were trained with.
 ExportConfig export_of(const Checkpoint& c, const std::string& file) {
   const ExportConfig exporting = read_run_config(c.config, file).exporting;
@@ -354,18 +368,9 @@ int run_inspect(const InspectOptions& options) {
       }
     } else {
       Checkpoint c = load_checkpoint(file);
-      json = network_json(c.network);
+      json = checkpoint_json(c);
       description = write_network(c.network);
       limits = network_limits(c.network, apply_hardware(export_of(c, file), options.hardware));
-      json.set("run", c.run);
-      json.set("epoch", c.position.epoch);
-      json.set("finished", c.position.finished);
-      json.set("metrics", c.metrics);
-      json.set("preprocessing", write_preprocessing(c.preprocessing));
-      json.set("class_names", Json::array(c.class_names));
-      json.set("assumptions", Json::array(c.assumptions));
-      json.set("weights_sha256", weights_digest(c.tensors));
-      if (c.precision) json.set("precision", write_trained_precision(*c.precision));
       text = checkpoint_text(c, file);
     }
   }
