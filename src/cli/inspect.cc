@@ -273,8 +273,11 @@ std::string graph_text(const Graph& g) {
   if (usual) {
     const std::string full = to_string(*usual);
     const size_t modes = full.find(',', full.find(',') + 1);
-    facts.emplace_back("types",
-                       "ap_fixed<W,I" + full.substr(modes) + " unless named; u: ap_ufixed");
+    const bool unsigned_too = std::any_of(g.values.begin(), g.values.end(), [](const Value& v) {
+      return v.type && !v.type->is_signed;
+    });
+    facts.emplace_back("types", "ap_fixed<W,I" + full.substr(modes) + " unless named" +
+                                    (unsigned_too ? "; u: ap_ufixed" : ""));
   }
   return fmt::format("{}, a {} graph\n{}\n{}", g.name, to_string(g.state), facts_text(facts),
                      table.text());
