@@ -273,8 +273,11 @@ std::string graph_text(const Graph& g) {
   if (usual) {
     const std::string full = to_string(*usual);
     const size_t modes = full.find(',', full.find(',') + 1);
-    facts.emplace_back("types",
-                       "ap_fixed<W,I" + full.substr(modes) + " unless named; u: ap_ufixed");
+    const bool unsigned_too = std::any_of(g.values.begin(), g.values.end(), [](const Value& v) {
+      return v.type && !v.type->is_signed;
+    });
+    facts.emplace_back("types", "ap_fixed<W,I" + full.substr(modes) + " unless named" +
+                                    (unsigned_too ? "; u: ap_ufixed" : ""));
   }
   return fmt::format("{}, a {} graph\n{}\n{}", g.name, to_string(g.state), facts_text(facts),
                      table.text());
@@ -319,6 +322,20 @@ std::string checkpoint_text(const Checkpoint& c, const std::string& file) {
       values.empty() ? "" : metrics.text() + "\n", network_text(c.network));
 }
 
+Json checkpoint_json(const Checkpoint& c) {
+  Json json = network_json(c.network);
+  json.set("run", c.run);
+  json.set("epoch", c.position.epoch);
+  json.set("finished", c.position.finished);
+  json.set("metrics", c.metrics);
+  json.set("preprocessing", write_preprocessing(c.preprocessing));
+  json.set("class_names", Json::array(c.class_names));
+  json.set("assumptions", Json::array(c.assumptions));
+  json.set("weights_sha256", weights_digest(c.tensors));
+  if (c.precision) json.set("precision", write_trained_precision(*c.precision));
+  return json;
+}
+
 /// The run's export section, with the types that the weights were trained with.
 ExportConfig export_of(const Checkpoint& c, const std::string& file) {
   const ExportConfig exporting = read_run_config(c.config, file).exporting;
@@ -354,18 +371,9 @@ int run_inspect(const InspectOptions& options) {
       }
     } else {
       Checkpoint c = load_checkpoint(file);
-      json = network_json(c.network);
+      json = checkpoint_json(c);
       description = write_network(c.network);
       limits = network_limits(c.network, apply_hardware(export_of(c, file), options.hardware));
-      json.set("run", c.run);
-      json.set("epoch", c.position.epoch);
-      json.set("finished", c.position.finished);
-      json.set("metrics", c.metrics);
-      json.set("preprocessing", write_preprocessing(c.preprocessing));
-      json.set("class_names", Json::array(c.class_names));
-      json.set("assumptions", Json::array(c.assumptions));
-      json.set("weights_sha256", weights_digest(c.tensors));
-      if (c.precision) json.set("precision", write_trained_precision(*c.precision));
       text = checkpoint_text(c, file);
     }
   }

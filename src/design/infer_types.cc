@@ -55,7 +55,7 @@ void refuse_lost_signs(const Graph& graph, const Precision& precision,
       graph.name);
   if (!precision.trained)
     fail(ErrorKind::Usage, "{}; expected one with a sign, as in {}", text, own.substr(1));
-  log_warn("passes", "{}; it is taken with one, {}", text, own.substr(1));
+  log_warn("passes", "{}; it has a sign there: {}", text, own.substr(1));
 }
 
 }  // namespace

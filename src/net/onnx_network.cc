@@ -436,9 +436,12 @@ class OnnxAssembly {
   // ---- types
 
   /// Of weights, which lie on their grid already and so may have a wider type, or of a stream,
-  /// whose rounding and range are the design's. Weights and inputs have a sign.
+  /// whose rounding and range are the design's. Weights, inputs and means, which are sums of
+  /// products there, have a sign.
   std::string text_of(size_t step, const OnnxType& type, bool of_weights) {
-    const bool is_signed = type.is_signed || of_weights || step == 0;
+    const auto* pool = steps_[step].layer<PoolLayer>();
+    const bool mean = pool && pool->kind == PoolKind::Average;
+    const bool is_signed = type.is_signed || of_weights || step == 0 || mean;
     int bits = type.bits + (is_signed == type.is_signed ? 0 : 1), integer = bits - type.fraction;
     if (of_weights) bits = std::max({bits, integer, 2});
     constexpr int kLeastInteger = -32, kMostBits = 32;

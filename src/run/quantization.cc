@@ -122,6 +122,14 @@ void verify_config(const QuantizationConfig& c, const ExportConfig& exporting,
     check_types(c, c.stages[i].activations, at + "/activations", source, true);
   }
   verify_stages(c.stages, "/quantization/stages", source);
+  for (size_t i = 0; i < c.stages.size(); ++i) {
+    const std::string& type = c.stages[i].activations;
+    if (exporting.layout != Layout::Stock || !starts_with(type, "u")) continue;
+    fail_config(fmt::format("/quantization/stages/{}/activations", i),
+                "a type with a sign, as a convolution of export.layout stock ends in front of its "
+                "ReLU",
+                "\"" + type + "\"", source);
+  }
   if (exporting.overflow == Overflow::WrapSm) {
     fail_config("/export/overflow", "another one with /quantization: no gradient is known for it",
                 "\"wrap_sm\"", source);

@@ -325,6 +325,24 @@ TEST(OnnxNetworks, OfQuantNodesOnlyPowersOfTwoWithoutZeroPointAreTypes) {
   refused(quantised(4, 0, 3, 1, "b"), {"no type W,I of ours"});
 }
 
+TEST(OnnxNetworks, AnUnsignedMeanHasABitMoreForItsSign) {
+  ByHand hand;
+  hand.one("s", 0.25F), hand.one("z", 0), hand.one("n", 4);
+  hand.add(
+      node("AveragePool", {"b"}, "p", {{"kernel_shape", Ints{2, 2}}, {"strides", Ints{2, 2}}}));
+  hand.add(node("Quant", {"p", "s", "z", "n"}, "q", {{"signed", int64_t{0}}}));
+  hand.model.nodes.back().domain = kQonnxDomain;
+  hand.add(node("GlobalAveragePool", {"q"}, "g"));
+  hand.add(node("Quant", {"g", "s", "z", "n"}, "r", {{"signed", int64_t{0}}}));
+  hand.model.nodes.back().domain = kQonnxDomain;
+  hand.add(node("Reshape", {"r", "shape"}, "f"));
+  hand.add(node("MatMul", {"f", "l"}, "y"));
+  std::map<std::string, std::string> types;
+  for (const OnnxStageTypes& t : import(hand.model).types) types[t.stage] = t.activations;
+  EXPECT_EQ(types.at("stem.pool2"), "5,3");
+  EXPECT_EQ(types.at("pool"), "u4,2");
+}
+
 TEST(OnnxNetworks, QuantisedWeightsInFrontOfABatchNormKeepTheirBits) {
   ByHand hand;
   hand.one("s", 0.125F), hand.one("z", 0), hand.one("n", 4);

@@ -75,6 +75,13 @@ TEST(RunConfig, QuantizationIsThereOrNot) {
                                                      "activations": "u8,3"}]}})"),
             "config: /quantization/stages/0/activations: expected a type with a sign, as inputs "
             "may be negative, got \"u8,3\" in r20.json");
+  const std::string own = R"({"quantization": {"stages": [{"stage": "stage1.block0.conv1",
+                                                           "activations": "u8,3"}]})";
+  EXPECT_EQ(refusal(own + R"(, "export": {"layout": "stock"}})"),
+            "config: /quantization/stages/0/activations: expected a type with a sign, as a "
+            "convolution of export.layout stock ends in front of its ReLU, got \"u8,3\" in "
+            "r20.json");
+  EXPECT_EQ(read(own + "}").quantization->stages.size(), 1U);
   EXPECT_EQ(
       refusal(R"({"quantization": {"points": "learned", "last": "eight"}})"),
       "config: /quantization/last: expected 2 to 16 bits (as in \"8\"; /quantization/points is "
