@@ -102,7 +102,8 @@ std::string OnnxPrinter::scaled_weights(const Node& node, const std::string& nam
   by_channel[0] = static_cast<int64_t>(scales.size());
   const std::string weight = constant(name, Tensor::from<float>(tensor.shape(), rounded)),
                     quantised_name = name + "/quantised",
-                    scale = constant(quantised_name + "/scale", Tensor::from<float>(by_channel, steps));
+                    scale =
+                        constant(quantised_name + "/scale", Tensor::from<float>(by_channel, steps));
   if (!is_binary(type)) return quantised(node, weight, quantised_name, type, scale);
   add("BipolarQuant", quantised_name, {weight, scale});
   take_from_qonnx();

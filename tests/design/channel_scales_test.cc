@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "support/designs.h"
@@ -49,7 +50,8 @@ TEST(ChannelScales, TheirTypeHoldsTheLargest) {
 }
 
 TEST(ChannelScales, WeightsAreStepsOfThem) {
-  const Graph& graph = plan_of(scaled({5, 3}, {8, 0, false})).graph();
+  const Plan plan = plan_of(scaled({5, 3}, {8, 0, false}));
+  const Graph& graph = plan.graph();
   int64_t stages = 0;
   for (const Node& node : graph.nodes) {
     if (!node.traits().has_weights) continue;
@@ -85,7 +87,8 @@ TEST(ChannelScales, LoseLessAtFewBitsThanOneStepForAll) {
       const size_t each = (weights.size() + scales.size() - 1) / scales.size();
       for (size_t i = 0; i < weights.size(); ++i) {
         const FixedType& t = *node.hardware.weight;
-        const double e = (t.to_double(quantise_weight(weights[i], t)) - weights[i]) * scales[i / each];
+        const double e =
+            (t.to_double(quantise_weight(weights[i], t)) - weights[i]) * scales[i / each];
         sum += e * e;
       }
     }
@@ -101,7 +104,8 @@ TEST(ChannelScales, LoseLessAtFewBitsThanOneStepForAll) {
 }
 
 TEST(ChannelScales, BinaryWeightsAreSigns) {
-  const Graph& graph = plan_of(scaled(binary_weights(), {8, 0, false})).graph();
+  const Plan plan = plan_of(scaled(binary_weights(), {8, 0, false}));
+  const Graph& graph = plan.graph();
   for (const Node& node : graph.nodes) {
     if (!node.traits().has_weights) continue;
     for (int64_t raw : quantised_weights(graph, node)) EXPECT_EQ(std::abs(raw), 1);
