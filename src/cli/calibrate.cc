@@ -43,16 +43,25 @@ std::string saturated_text(const Range& range) {
 }
 
 std::string stages_text(const TypeCalibration& c) {
-  Table table(
-      {"stage", "largest weight", "weights", "saturate", "largest value", "values", "saturate"});
+  const bool scales = std::any_of(c.types.stages.begin(), c.types.stages.end(),
+                                  [](const StageTypes& t) { return !t.scales.empty(); });
+  std::vector<std::string> head = {"stage"};
+  if (scales) head.emplace_back("scales");
+  head.insert(head.end(), {scales ? "largest in scales" : "largest weight", "weights", "saturate",
+                           "largest value", "values", "saturate"});
+  Table table(head);
   for (size_t i = 0; i < c.stages.size(); ++i) {
     const StageRange& s = c.stages[i];
     const StageTypes& t = c.types.stages[i];
     const bool logits = t.activations.empty();
-    table.add({s.stage, s.has_weights ? fmt::format("{:.3g}", s.weights.largest) : "", t.weights,
-               s.has_weights ? saturated_text(s.weights) : "",
-               fmt::format("{:.3g}", s.values.largest), logits ? "logits" : t.activations,
-               logits ? "" : saturated_text(s.values)});
+    const bool ranges = s.has_weights && t.weights != kBinary;
+    std::vector<std::string> row = {s.stage};
+    if (scales) row.push_back(t.scales);
+    row.insert(row.end(),
+               {ranges ? fmt::format("{:.3g}", s.weights.largest) : "", t.weights,
+                ranges ? saturated_text(s.weights) : "", fmt::format("{:.3g}", s.values.largest),
+                logits ? "logits" : t.activations, logits ? "" : saturated_text(s.values)});
+    table.add(row);
   }
   return table.text();
 }
@@ -69,6 +78,7 @@ Json stages_json(const TypeCalibration& c) {
     const StageTypes& t = c.types.stages[i];
     Json stage = Json::object({{"stage", s.stage}});
     if (s.has_weights) stage.set("weights", range(t.weights, s.weights));
+    if (!t.scales.empty()) stage.set("scales", t.scales);
     if (!t.activations.empty()) stage.set("values", range(t.activations, s.values));
     list.push_back(std::move(stage));
   }

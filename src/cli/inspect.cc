@@ -5,6 +5,7 @@
 #include "cli/table.h"
 #include "tailor/core/files.h"
 #include "tailor/core/strings.h"
+#include "tailor/ir/weights.h"
 #include "tailor/run/origin.h"
 #include "tailor/target/manifest.h"
 #include "tailor/tensors/safetensors.h"
@@ -205,7 +206,8 @@ Json graph_json(const Graph& g) {
       node.set("output", to_string(v.shape));
       if (v.type) node.set("type", to_string(*v.type));
     }
-    if (n.hardware.weight) node.set("weight", to_string(*n.hardware.weight));
+    if (n.hardware.weight) node.set("weight", ir::weight_text(*n.hardware.weight));
+    if (n.hardware.scale) node.set("scale", to_string(*n.hardware.scale));
     nodes.push_back(std::move(node));
   }
   return Json::object({{"graph", g.name},
@@ -222,6 +224,14 @@ std::string type_text(const FixedType& type, const FixedType& usual) {
   const std::string full = to_string(type);
   const size_t modes = full.find(',', full.find(',') + 1);
   return size + " " + full.substr(modes + 1, full.size() - modes - 2);
+}
+
+/// "4,3", or with scales "4,3 x u8,0" and "binary x u8,0".
+std::string weights_text(const Node& n, const FixedType& usual) {
+  const NodeHardware& h = n.hardware;
+  if (!h.weight) return "";
+  const std::string text = ir::is_binary(*h.weight) ? "binary" : type_text(*h.weight, usual);
+  return h.scale ? text + " x " + precision_text(*h.scale) : text;
 }
 
 /// Names of the inputs; nothing where it is the node above, and ".conv1" within the own block.
@@ -256,7 +266,7 @@ std::string graph_text(const Graph& g) {
                                     v ? to_string(v->shape) : ""};
     if (usual) {
       row.push_back(v && v->type ? type_text(*v->type, *usual) : "");
-      row.push_back(n.hardware.weight ? type_text(*n.hardware.weight, *usual) : "");
+      row.push_back(weights_text(n, *usual));
     }
     table.add(row);
   }

@@ -75,7 +75,10 @@ StageBits bits_of(const CalibrationRequest& request, const std::string& stage) {
     if (s.activations > 0) bits.activations = s.activations;
   }
   if (bits.weights == 1 && request.scale_bits == 0) {
-    fail(ErrorKind::Usage, "calibrate: {}: weights of 1 bit need scales (--scale-bits)", stage);
+    fail(
+        ErrorKind::Usage,
+        "calibrate: expected 2 to 16 bits, got 1 for {}: binary weights need scales (--scale-bits)",
+        stage);
   }
   const bool binary = bits.weights == 1;
   for (int width : {binary ? 2 : bits.weights, bits.activations}) {

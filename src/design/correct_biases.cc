@@ -81,10 +81,8 @@ class Lockstep {
  private:
   Float64WeightChange rounding() const {
     if (!rounds_) return {};
-    return [](const Node& node, const char* part, Span<double> values) {
-      const FixedType& type =
-          part == std::string("weight") ? *node.hardware.weight : *node.hardware.bias;
-      for (double& v : values) v = type.to_double(quantise(v, type));
+    return [this](const Node& node, const char* part, Span<double> values) {
+      ir::round_part(design_, node, part, values);
     };
   }
   std::vector<const Map*> inputs(const Node& node, size_t i) const {

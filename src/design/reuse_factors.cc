@@ -30,6 +30,7 @@ constexpr double kLutsOf8x8 = 40.065, kLutsOfAdderBit = 1.070;
 /// are, all but one.
 int64_t adders_of_constant(int64_t raw) {
   int64_t digits = 0;
+  raw = std::abs(raw);
   for (; raw != 0; raw /= 2) {
     if (raw % 2 == 0) continue;
     ++digits;

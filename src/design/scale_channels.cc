@@ -25,7 +25,7 @@ std::vector<double> channel_scales(Span<const double> weights, int64_t outputs, 
                                    const FixedType& type) {
   std::vector<double> scales = channel_magnitudes(weights, outputs, binary);
   for (double& s : scales)
-    s = std::clamp(std::nearbyint(s / type.step()) * type.step(), type.step(), type.max_value());
+    s = std::min(std::nearbyint(s / type.step()) * type.step(), type.max_value());
   return scales;
 }
 

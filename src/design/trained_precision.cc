@@ -73,6 +73,10 @@ void describe(RecordVisitor& v, LearnedRange& r) {
   v.number("log2", r.log2, -64, 64, "Log2 of the magnitude at which the type saturates.");
   v.number("mean", r.mean, -HUGE_VAL, HUGE_VAL, "Adam's mean of its gradient.");
   v.number("square", r.square, 0, HUGE_VAL, "Adam's mean of its square.");
+  if (!v.wants(r.log2_step != 0 || r.step_square != 0)) return;
+  v.number("log2_step", r.log2_step, -64, 64, "Log2 of its step, where widths are learned.");
+  v.number("step_mean", r.step_mean, -HUGE_VAL, HUGE_VAL, "Adam's mean of that one's gradient.");
+  v.number("step_square", r.step_square, 0, HUGE_VAL, "Adam's mean of its square.");
 }
 
 void describe(RecordVisitor& v, TrainedPrecision& p) {
@@ -105,6 +109,9 @@ void describe(RecordVisitor& v, TrainedPrecision& p) {
       [&](RecordVisitor& r, size_t i) { describe(r, p.ranges[i]); },
       "Where their ranges end, as learnt so far.");
   v.integer("range_steps", p.range_steps, 0, INT64_MAX, "Steps that learnt them.");
+  if (!v.wants(p.mean_bits != 0)) return;
+  v.number("mean_bits", p.mean_bits, 0, 16,
+           "Widths are learned too: products have mean_bits x mean_bits bits on average.");
 }
 
 Json write_trained_precision(const TrainedPrecision& p) {

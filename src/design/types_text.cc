@@ -4,6 +4,7 @@
 
 #include "tailor/core/strings.h"
 #include "tailor/design/design.h"
+#include "tailor/ir/weights.h"
 
 namespace tailor::design {
 namespace {
@@ -17,7 +18,8 @@ void add_text(std::vector<std::string>& parts, const char* what,
   std::vector<std::string> list;
   for (const auto& [width, is_signed] : widths)
     list.push_back((is_signed ? "" : "u") + std::to_string(width));
-  parts.push_back(what + (types.size() == 1 ? to_string(types[0]) : join(list, " and ") + " bits"));
+  parts.push_back(what +
+                  (types.size() == 1 ? ir::weight_text(types[0]) : join(list, " and ") + " bits"));
 }
 
 }  // namespace
@@ -25,15 +27,16 @@ void add_text(std::vector<std::string>& parts, const char* what,
 std::string types_text(const Plan& plan) {
   const Graph& graph = plan.graph();
   const Precision& precision = plan.precision();
-  const bool uniform = precision.stages.empty() && precision.type.is_signed &&
+  const bool uniform = precision.stages.empty() && !precision.scales && precision.type.is_signed &&
                        precision.weights.value_or(precision.type) == precision.type;
   if (uniform) return to_string(precision.type);
-  std::vector<FixedType> weights, streams;
+  std::vector<FixedType> weights, scales, streams;
   auto add = [](std::vector<FixedType>& list, const std::optional<FixedType>& type) {
     if (type && std::find(list.begin(), list.end(), *type) == list.end()) list.push_back(*type);
   };
   for (const Node& node : graph.nodes) {
     add(weights, node.hardware.weight);
+    add(scales, node.hardware.scale);
     const bool casts =
         !node.traits().port && !node.traits().keeps_type && node.outputs[0] != graph.output();
     if (casts) add(streams, graph.value(node.outputs[0]).type);
@@ -41,6 +44,7 @@ std::string types_text(const Plan& plan) {
   const bool by_stage = weights.size() > 1 || streams.size() > 1;
   std::vector<std::string> parts;
   add_text(parts, "weights of ", weights);
+  add_text(parts, "scales of output channels of ", scales);
   add_text(parts, "streams of ", streams);
   return (by_stage ? "types by stage: " : "") + join(parts, ", ");
 }

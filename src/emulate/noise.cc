@@ -43,21 +43,6 @@ bool rounds(const Node& node, const FixedType& out) {
   return !sums || node.hardware.accumulator->fraction() > out.fraction();
 }
 
-/// Weights and biases as their types hold them.
-void round_weights(const Graph& design, const Node& node, const char* part, Span<double> values) {
-  const bool bias = std::string_view(part) == "bias";
-  const FixedType& type = bias ? *node.hardware.bias : *node.hardware.weight;
-  std::vector<double> scales = {1};
-  if (!bias && node.hardware.scale) scales = design.tensor(node, "scale").to_doubles();
-  const size_t each = (values.size() + scales.size() - 1) / scales.size();
-  for (size_t i = 0; i < values.size(); ++i) {
-    const double scale = scales[i / each];
-    const double by_scale = values[i] / scale;
-    values[i] =
-        type.to_double(bias ? quantise(by_scale, type) : quantise_weight(by_scale, type)) * scale;
-  }
-}
-
 /// What the types do to what a node writes; `draw` is the number of the run.
 void disturb(const Graph& design, size_t n, uint64_t draw, Span<double> values) {
   const Node& node = design.nodes[n];
@@ -94,7 +79,7 @@ double predict_rms_error(const Graph& design, const std::vector<std::vector<doub
   }
   const Float64Emulator disturbed(design,
                                   [&](const Node& node, const char* part, Span<double> values) {
-                                    round_weights(design, node, part, values);
+                                    round_part(design, node, part, values);
                                   });
   const size_t draws = (kLeastDraws + images.size() - 1) / images.size();
   each_image([&](size_t i) {

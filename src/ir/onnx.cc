@@ -90,13 +90,15 @@ std::string OnnxPrinter::scaled_weights(const Node& node, const std::string& nam
                                         const Tensor& tensor, const FixedType& type) {
   const std::vector<double> values = tensor.to_doubles(),
                             scales = graph_.tensor(node, "scale").to_doubles();
-  const size_t each = values.size() / scales.size();
   std::vector<float> rounded, steps;
-  for (size_t i = 0; i < values.size(); ++i) {
-    const double scale = scales[i / each];
-    rounded.push_back(
-        static_cast<float>(type.to_double(quantise_weight(values[i] / scale, type)) * scale));
+  std::vector<double> exact = values;
+  round_part(graph_, node, "weight", exact);
+  bool fits = true;
+  for (double v : exact) {
+    rounded.push_back(static_cast<float>(v));
+    fits &= static_cast<double>(rounded.back()) == v;
   }
+  if (!fits) warn("weights or biases have more bits than the model's float32 holds");
   for (double scale : scales) steps.push_back(static_cast<float>(scale * type.step()));
   Shape by_channel(tensor.shape().size(), 1);
   by_channel[0] = static_cast<int64_t>(scales.size());
@@ -104,7 +106,11 @@ std::string OnnxPrinter::scaled_weights(const Node& node, const std::string& nam
                     quantised_name = name + "/quantised",
                     scale =
                         constant(quantised_name + "/scale", Tensor::from<float>(by_channel, steps));
-  if (!is_binary(type)) return quantised(node, weight, quantised_name, type, scale);
+  if (!is_binary(type)) {
+    FixedType nearest = type;  // they are numbers of it, but for what a division loses
+    nearest.rounding = Rounding::RndConv;
+    return quantised(node, weight, quantised_name, nearest, scale);
+  }
   add("BipolarQuant", quantised_name, {weight, scale});
   take_from_qonnx();
   return quantised_name;

@@ -18,6 +18,20 @@ bool is_wide(const std::optional<FixedType>& t) {
   return t && t->fraction() >= 0 && t->fraction() <= 62;
 }
 
+/// Of a weight, a scale and an input together.
+constexpr int kMostProductBits = 62;
+
+bool is_binary_type(const FixedType& t) { return t.integer == 1 && t.is_signed; }
+
+/// Whether scales are numbers of their type, without a sign.
+bool scales_fit(const Graph& graph, const Node& node) {
+  const FixedType& type = *node.hardware.scale;
+  const std::vector<double> scales = graph.tensor(node, "scale").to_doubles();
+  return !type.is_signed && std::all_of(scales.begin(), scales.end(), [&](double s) {
+    return s >= 0 && s <= type.max_value() && s == type.to_double(quantise(s, type));
+  });
+}
+
 /// Goes through a graph once, node by node.
 class Verifier {
  public:
@@ -210,8 +224,10 @@ std::vector<std::string> verify_design(const Graph& graph) {
          " has no usable weight or bias type");
     need(!h.scale || (traits.has_weights && is_narrow(h.scale) && is_wide(h.product_sum)), n.name,
          " has scales without usable types");
-    need(!traits.has_weights || !is_binary(*h.weight) || h.scale, n.name,
-         " has binary weights without scales");
+    need(!traits.has_weights || !is_binary(*h.weight) || (h.scale && is_binary_type(*h.weight)),
+         n.name, " has binary weights without scales, or of another type than ap_fixed<1,1>");
+    need(h.scale.has_value() == h.product_sum.has_value(), n.name,
+         " has a product sum without scales");
     need(!traits.has_accumulator || is_wide(h.accumulator), n.name,
          " has no usable accumulator type");
     need(!traits.has_reciprocal || is_wide(h.reciprocal), n.name, " has no usable reciprocal type");
@@ -244,6 +260,12 @@ std::vector<std::string> verify_design(const Graph& graph) {
                fraction >= h.bias->fraction() &&
                (!h.scale || h.product_sum->fraction() >= products),
            n.name, " has an accumulator coarser than its products");
+      if (h.scale && findings.empty()) {
+        const int bits = graph.value(n.inputs[0]).type->width + h.weight->width;
+        need(bits + h.scale->width <= kMostProductBits && h.product_sum->width >= bits, n.name,
+             " has products, or scaled ones, that its sums do not hold");
+        need(scales_fit(graph, n), n.name, " has scales that are none of their type");
+      }
     }
     for (auto i = static_cast<size_t>(traits.first_summand); i < n.inputs.size(); ++i) {
       need(h.accumulator->fraction() >= graph.value(n.inputs[i]).type->fraction(), n.name,

@@ -3,6 +3,12 @@
 #include <algorithm>
 
 namespace tailor::ir {
+namespace {
+
+/// Of a channel without any magnitude every weight is 0.
+double by_scale(double weight, double scale) { return scale == 0 ? 0 : weight / scale; }
+
+}  // namespace
 
 const FixedType& required_type(const std::optional<FixedType>& type, const Node& node,
                                const char* what) {
@@ -11,6 +17,10 @@ const FixedType& required_type(const std::optional<FixedType>& type, const Node&
          node.name, what);
   }
   return *type;
+}
+
+std::string weight_text(const FixedType& weight) {
+  return is_binary(weight) ? "binary" : to_string(weight);
 }
 
 FixedType stored_weight(const Node& node) {
@@ -29,8 +39,22 @@ std::vector<double> weights_by_scale(const Graph& graph, const Node& node) {
   if (!node.hardware.scale) return weights;
   const std::vector<double> scales = graph.tensor(node, "scale").to_doubles();
   const size_t each = weights.size() / scales.size();
-  for (size_t i = 0; i < weights.size(); ++i) weights[i] /= scales[i / each];
+  for (size_t i = 0; i < weights.size(); ++i) weights[i] = by_scale(weights[i], scales[i / each]);
   return weights;
+}
+
+void round_part(const Graph& graph, const Node& node, const char* part, Span<double> values) {
+  const bool bias = std::string_view(part) == "bias";
+  const FixedType& type =
+      required_type(bias ? node.hardware.bias : node.hardware.weight, node, part);
+  std::vector<double> scales = {1};
+  if (!bias && node.hardware.scale) scales = graph.tensor(node, "scale").to_doubles();
+  const size_t each = (values.size() + scales.size() - 1) / scales.size();
+  for (size_t i = 0; i < values.size(); ++i) {
+    const double scale = scales[i / each], steps = by_scale(values[i], scale);
+    const int64_t raw = bias ? quantise(steps, type) : quantise_weight(steps, type);
+    values[i] = type.to_double(raw) * scale;
+  }
 }
 
 std::vector<int64_t> quantised_weights(const Graph& graph, const Node& node, int64_t* overflows) {

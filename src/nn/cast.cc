@@ -4,18 +4,18 @@
 #include <ATen/ops/clamp.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/floor.h>
-#include <ATen/ops/full.h>
 #include <ATen/ops/mul.h>
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/relu.h>
 #include <ATen/ops/remainder.h>
+#include <ATen/ops/stack.h>
 #include <ATen/ops/sum.h>
+#include <ATen/ops/tensor.h>
 #include <ATen/ops/where.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -102,33 +102,41 @@ at::Tensor cast_values_of(const at::Tensor& x, const FixedType& type, bool relu,
   return (is_for_host(x, type) ? cast_on_host : cast_on_device)(x, type, relu, mask);
 }
 
-/// Gradients of n values of a cast: to x, and the sum that the range gets. Lanes of their own, so
-/// that the order of the sum does not depend on vectors.
+/// What a range gets of its values' gradients: from those beyond its end, and from rounding errors.
+struct RangeSums {
+  double ends = 0, errors = 0;
+};
+
+/// Gradients of n values of a cast: to x, and the sums that the range gets. Lanes of their own, so
+/// that the order of the sums does not depend on vectors.
 #if defined(__x86_64__)
 __attribute__((target_clones("avx2", "default")))
 #endif
-double
+RangeSums
 cast_gradients(const float* g, const float* x, const float* y, const unsigned char* mask,
                float* to_x, int64_t n) {
   constexpr int64_t kLanes = 16, kRun = 1024;  // a run's sums stay small enough for float
-  double total = 0;
+  RangeSums total;
   for (int64_t first = 0; first < n; first += kRun) {
     const int64_t last = std::min(n, first + kRun),
                   whole = first + (last - first) / kLanes * kLanes;
-    float lanes[kLanes] = {};
+    float ends[kLanes] = {}, errors[kLanes] = {};
     for (int64_t i = first; i < whole; i += kLanes) {
       for (int64_t k = 0; k < kLanes; ++k) {
         const float passes = mask[i + k];
         to_x[i + k] = g[i + k] * passes;
-        lanes[k] += g[i + k] * (y[i + k] - x[i + k] * passes);
+        ends[k] += g[i + k] * y[i + k] * (1 - passes);
+        errors[k] += g[i + k] * (y[i + k] - x[i + k]) * passes;
       }
     }
     for (int64_t i = whole; i < last; ++i) {
       const float passes = mask[i];
       to_x[i] = g[i] * passes;
-      lanes[i - whole] += g[i] * (y[i] - x[i] * passes);
+      ends[i - whole] += g[i] * y[i] * (1 - passes);
+      errors[i - whole] += g[i] * (y[i] - x[i]) * passes;
     }
-    for (float lane : lanes) total += lane;
+    for (float lane : ends) total.ends += lane;
+    for (float lane : errors) total.errors += lane;
   }
   return total;
 }
@@ -143,12 +151,14 @@ std::pair<at::Tensor, at::Tensor> range_gradients(const at::Tensor& g, const at:
   constexpr double kLn2 = 0.693147180559945309417;
   if (!x.is_cpu() || x.scalar_type() != at::kFloat || !x.is_non_overlapping_and_dense() ||
       !alike(g, x) || !alike(y, x) || mask.strides() != x.strides()) {
-    const at::Tensor sum = at::sum(at::mul(g, y.sub(at::mul(x, mask))), at::kDouble);
-    return {at::mul(g, mask), sum.mul(kLn2).to(at::kFloat)};
+    const at::Tensor inside = at::mul(g, mask);
+    const at::Tensor ends = at::sum(at::mul(g.sub(inside), y), at::kDouble),
+                     errors = at::sum(at::mul(inside, y.sub(x)), at::kDouble);
+    return {inside, at::stack({ends, errors}).mul(kLn2).to(at::kFloat)};
   }
   at::Tensor to_x = at::empty_like(x);
   const int64_t n = x.numel(), pieces = (n + kPiece - 1) / kPiece;
-  std::vector<double> sums(static_cast<size_t>(pieces));
+  std::vector<RangeSums> sums(static_cast<size_t>(pieces));
   const auto* passes = reinterpret_cast<const unsigned char*>(mask.data_ptr<bool>());
   const float *from_g = g.data_ptr<float>(), *from_x = x.data_ptr<float>(),
               *from_y = y.data_ptr<float>();
@@ -161,8 +171,9 @@ std::pair<at::Tensor, at::Tensor> range_gradients(const at::Tensor& g, const at:
                          std::min(kPiece, n - first));
     }
   });
-  const double sum = std::accumulate(sums.begin(), sums.end(), 0.0);
-  return {to_x, at::full({}, sum * kLn2, at::TensorOptions(at::kFloat))};
+  RangeSums all;
+  for (const RangeSums& s : sums) all.ends += s.ends, all.errors += s.errors;
+  return {to_x, at::tensor({all.ends, all.errors}, at::kDouble).mul(kLn2).to(at::kFloat)};
 }
 
 struct CastFunction : torch::autograd::Function<CastFunction> {

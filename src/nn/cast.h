@@ -13,9 +13,11 @@ namespace tailor::nn {
 /// that of the identity, and 0 where the type saturates or the ReLU does; a type that wraps passes
 /// all of it. Throws Unsupported for AP_WRAP_SM.
 ///
-/// `range` is a float32 scalar, or undefined: log2 of the magnitude at which the type saturates. It
-/// is not read, the type says it already; its gradient is (Jain et al. 2020, TQT, Eq. 8) ln 2 times
-/// y - x where x is inside, and times y where it saturates.
+/// `range` is two numbers of float32, or undefined: log2 of the magnitude at which the type
+/// saturates, and of its step. They are not read, the type says them already. Their gradients are
+/// ln 2 times y where x saturates, and ln 2 times y - x where it is inside (Uhlich et al. 2020,
+/// "Mixed precision DNNs", for powers of two). Where the width is given, one follows the other, and
+/// the gradient is their sum (Jain et al. 2020, TQT, Eq. 8).
 at::Tensor cast(const at::Tensor& x, const FixedType& type, bool relu = false,
                 const at::Tensor& range = {});
 

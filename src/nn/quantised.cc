@@ -24,6 +24,7 @@
 #include "nn/cast.h"
 #include "nn/convolution.h"
 #include "nn/layers.h"
+#include "nn/learned_ranges.h"
 #include "tailor/design/channel_scales.h"
 #include "tailor/design/lower.h"
 #include "tailor/ir/weights.h"
@@ -49,11 +50,6 @@ struct FoldedSkip {
 };
 
 namespace {
-
-/// Learned ranges, the Adam of them (TQT section 5.2): its rates, and how far beyond a power of two
-/// a range must be for its type to change, so that types do not flutter.
-constexpr double kMeanDecay = 0.9, kSquareDecay = 0.999, kAdamEpsilon = 1e-8, kHysteresis = 0.1;
-constexpr double kLeastLog2 = -10;
 
 /// Leaves whose gradients the casts give, by stage.
 using RangeLeaves = std::map<std::string, at::Tensor>;
@@ -111,7 +107,9 @@ struct WeightCast {
   at::Tensor operator()(const at::Tensor& weight) const {
     if (!scale) return cast(weight, type, /*relu=*/false, range);
     const at::Tensor steps = scales_of(weight.detach());
-    const at::Tensor in_steps = at::div(weight, steps);
+    // A channel without any magnitude is 0.
+    const at::Tensor in_steps =
+        at::div(weight, at::where(steps.eq(0), at::ones_like(steps), steps));
     return at::mul(is_binary(type) ? signs_of(in_steps) : cast(in_steps, type, false, range),
                    steps);
   }
@@ -486,24 +484,6 @@ QuantisedForm::QuantisedForm(const Network& network, const TrainedPrecision& tra
   if (trained_.learns_points) begin_ranges();
 }
 
-namespace {
-
-/// Integer bits of a type that saturates at 2^log2, up to a half step.
-int integer_bits(const FixedType& type, double log2) {
-  return static_cast<int>(std::ceil(log2)) + (type.is_signed ? 1 : 0);
-}
-double log2_of(const FixedType& type) { return type.integer - (type.is_signed ? 1 : 0); }
-
-StageTypes& types_of(TrainedPrecision& p, const std::string& stage) {
-  for (StageTypes& s : p.stages) {
-    if (s.stage == stage) return s;
-  }
-  p.stages.push_back({stage, "", ""});
-  return p.stages.back();
-}
-
-}  // namespace
-
 /// One for every type that training has: as it was learnt so far, or where the type ends. What an
 /// alteration has made superfluous goes.
 void QuantisedForm::begin_ranges() {
@@ -518,60 +498,45 @@ void QuantisedForm::begin_ranges() {
       });
       trained_.ranges.push_back(found != known.end()
                                     ? *found
-                                    : LearnedRange{node.name, of_weights, log2_of(*type), 0, 0});
+                                    : range_of(node.name, of_weights, *type,
+                                               /*learns_width=*/trained_.mean_bits > 0));
       RangeLeaves& leaves = of_weights ? stages_->weight_ranges : stages_->value_ranges;
       leaves[node.name] =
-          at::zeros({}, at::TensorOptions(at::kFloat).device(device_)).set_requires_grad(true);
+          at::zeros({2}, at::TensorOptions(at::kFloat).device(device_)).set_requires_grad(true);
     }
   }
 }
 
 /// In the order of the ranges; one transfer from the device.
-std::vector<double> QuantisedForm::take_range_gradients() {
+std::vector<RangeGradient> QuantisedForm::take_range_gradients() {
   std::vector<at::Tensor> all;
   for (const LearnedRange& r : trained_.ranges) {
     at::Tensor& leaf = (r.of_weights ? stages_->weight_ranges : stages_->value_ranges).at(r.stage);
     all.push_back(leaf.grad().defined() ? leaf.grad() : at::zeros_like(leaf).detach());
     leaf.mutable_grad() = at::Tensor();
   }
-  if (all.empty()) return {};
+  std::vector<RangeGradient> gradients(all.size());
+  if (all.empty()) return gradients;
   const at::Tensor on_host = at::stack(all).to(at::kDouble).to(at::kCPU).contiguous();
   const auto* values = on_host.data_ptr<double>();
-  return {values, values + on_host.numel()};
+  for (size_t i = 0; i < gradients.size(); ++i) gradients[i] = {values[2 * i], values[2 * i + 1]};
+  return gradients;
 }
 
 bool QuantisedForm::step_ranges(double rate) {
-  TrainedPrecision& p = trained_;
-  if (!p.learns_points) return false;
-  bool moved = false;
-  const auto steps = static_cast<double>(++p.range_steps);
-  const std::vector<double> gradients = take_range_gradients();
-  for (size_t i = 0; i < p.ranges.size(); ++i) {
-    LearnedRange& r = p.ranges[i];
-    const double g = gradients[i];
-    if (!std::isfinite(g)) continue;  // the loss says so
-    r.mean = kMeanDecay * r.mean + (1 - kMeanDecay) * g;
-    r.square = kSquareDecay * r.square + (1 - kSquareDecay) * g * g;
-    const double mean = r.mean / (1 - std::pow(kMeanDecay, steps)),
-                 square = r.square / (1 - std::pow(kSquareDecay, steps));
-    StageTypes& types = types_of(p, r.stage);
-    const Node& node = *std::find_if(stages_->graph.nodes.begin(), stages_->graph.nodes.end(),
-                                     [&](const Node& n) { return n.name == r.stage; });
-    const FixedType& type = *stages_->type_of(node, r.of_weights);
-    const double most = type.width - (type.is_signed ? 1 : 0);
-    r.log2 =
-        std::clamp(r.log2 - rate * mean / (std::sqrt(square) + kAdamEpsilon), kLeastLog2, most);
-    FixedType wanted = type;
-    const double now = log2_of(type);
-    if (r.log2 > now + kHysteresis || r.log2 < now - 1 - kHysteresis)
-      wanted.integer = integer_bits(type, r.log2);
-    std::string& text = r.of_weights ? types.weights : types.activations;
-    moved |= wanted.integer != type.integer;
-    text = precision_text(wanted);
-  }
-  if (moved) *this = QuantisedForm(Network(stages_->network), TrainedPrecision(p), device_);
-  return moved;
+  if (!trained_.learns_points) return false;
+  const std::vector<RangeGradient> gradients = take_range_gradients();
+  const auto type_of = [&](const LearnedRange& r) {
+    const auto node = std::find_if(stages_->graph.nodes.begin(), stages_->graph.nodes.end(),
+                                   [&](const Node& n) { return n.name == r.stage; });
+    return *stages_->type_of(*node, r.of_weights);
+  };
+  if (!nn::step_ranges(trained_, stages_->graph, gradients, type_of, rate)) return false;
+  *this = QuantisedForm(Network(stages_->network), TrainedPrecision(trained_), device_);
+  return true;
 }
+
+double QuantisedForm::mean_bits() const { return std::sqrt(ProductBits(stages_->graph).mean()); }
 
 QuantisedForm::~QuantisedForm() = default;
 QuantisedForm::QuantisedForm(QuantisedForm&&) noexcept = default;

@@ -78,6 +78,12 @@ void describe(RecordVisitor& v, QuantizationConfig& c) {
       "-1 "
       "and 1 times the scale. Hardware multiplies each sum by its scale, a constant. Only where "
       "points are calibrated or learned. null: no channel has one.");
+  v.optional_number(
+      "mean_bits", c.mean_bits, 2, 16,
+      "A budget: widths are learned too, those above are where they begin. Products of weights and "
+      "activations have mean_bits x mean_bits bits on average, over all multiplications of an "
+      "image; each bit costs what it adds to that, and the loss pays for those it needs. Only "
+      "where points are learned. null: widths stay.");
   v.integer("calibration_images", c.calibration_images, 1, 100000,
             "Training examples that points are calibrated by.");
   v.enumeration(
@@ -111,6 +117,10 @@ void verify_config(const QuantizationConfig& c, const ExportConfig& exporting,
     fail_config("/quantization/scale_bits",
                 "points that are calibrated or learned (/quantization/points)",
                 fmt::format("{} and fixed points", *c.scale_bits), source);
+  }
+  if (c.mean_bits && c.points != Points::Learned) {
+    fail_config("/quantization/mean_bits", "points that are learned (/quantization/points)",
+                fmt::format("{} and {} points", *c.mean_bits, to_string(c.points)), source);
   }
   for (size_t i = 0; i < c.stages.size(); ++i) {
     const std::string at = fmt::format("/quantization/stages/{}", i);
@@ -150,6 +160,7 @@ TrainedPrecision resolve_precision(const QuantizationConfig& c, const ExportConf
     if (c.scale_bits) p.scales = fmt::format("u{},0", *c.scale_bits);
   }
   p.learns_points = c.points == Points::Learned;
+  p.mean_bits = c.mean_bits.value_or(0);
   p.rounding = exporting.rounding, p.overflow = exporting.overflow;
   p.layout = exporting.layout;
   p.input_magnitude = input_magnitude;

@@ -88,8 +88,15 @@ void Manifest::Layer::describe(RecordVisitor& v) {
   v.text("output", output, "Shape of what it writes, `CxHxW`.");
   v.text("type", type, "Type of what it writes.");
   if (v.wants(!weight.empty())) {
-    v.text("weight", weight, "Type of the weights; like the next one, of layers that have any.");
+    v.text("weight", weight,
+           "Type of the weights, or `binary`: -1 and 1; like the next one, of layers that have "
+           "any.");
     v.text("accumulator", accumulator, "Type of the exact sum.");
+    if (v.wants(!scale.empty())) {
+      v.text("scale", scale,
+             "Type of the scale that each output channel has, in whose steps its weights are; "
+             "absent: it has none.");
+    }
   }
   if (v.wants(multipliers > 0)) {
     v.integer("reuse_factor", reuse_factor, 1, INT64_MAX,

@@ -12,6 +12,7 @@
 #include "tailor/ir/identifier.h"
 #include "tailor/ir/line_buffer.h"
 #include "tailor/ir/packing.h"
+#include "tailor/ir/weights.h"
 #include "target/hls/project.h"
 
 namespace tailor::target {
@@ -91,7 +92,8 @@ std::vector<Manifest::Layer> layers_of(const Design& sized) {
     layer.output = to_string(out.shape);
     layer.type = to_string(*out.type);
     if (node.hardware.weight) {
-      layer.weight = to_string(*node.hardware.weight);
+      layer.weight = weight_text(*node.hardware.weight);
+      if (node.hardware.scale) layer.scale = to_string(*node.hardware.scale);
       layer.accumulator = to_string(*node.hardware.accumulator);
       layer.packed = node.hardware.packed;
       if (node.hardware.weight_storage != FifoStorage::Auto)
@@ -100,8 +102,8 @@ std::vector<Manifest::Layer> layers_of(const Design& sized) {
         layer.dsp = wide_multipliers(design, node, node.hardware.reuse_factor);
       } else if (node.hardware.multipliers > 0) {
         layer.dsp =
-            node.hardware.multipliers * dsp_of_multiplier(design.value(node.inputs[0]).type->width,
-                                                          node.hardware.weight->width);
+            node.hardware.multipliers *
+            dsp_of_multiplier(design.value(node.inputs[0]).type->width, stored_weight(node).width);
       }
     }
     layer.reuse_factor = node.hardware.reuse_factor;

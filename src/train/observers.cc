@@ -44,6 +44,10 @@ void EpochLog::epoch_ends(const EpochEnd& epoch) {
                         epoch.parts->objective, epoch.parts->distance);
   }
   if (epoch.validation) text += ", validation " + judged_by(*epoch.validation).text(2);
+  if (epoch.bits) {
+    text += fmt::format(", products of {0:.2f} x {0:.2f} bits (budget {1:g})", epoch.bits->mean,
+                        epoch.bits->budget);
+  }
   log_info("train", "{}, lr {:.4g}, {:.0f} {}s/s", text, epoch.lr, epoch.examples_per_s,
            epoch.unit);
 }

@@ -141,11 +141,25 @@ double Session::input_magnitude() const {
   return images ? p.magnitude() : kSequenceMagnitude;
 }
 
+namespace {
+
+/// Widths that training has learnt outlast a calibration.
+void keep_widths(const TrainedPrecision& learnt, CalibrationRequest& request) {
+  auto width = [](const std::string& type) {
+    return type.empty() || type == kBinary ? 0 : parse_precision(type, "", true).width;
+  };
+  for (const StageTypes& s : learnt.stages)
+    request.stages.push_back({s.stage, width(s.weights), width(s.activations)});
+}
+
+}  // namespace
+
 TrainedPrecision Session::types_now() {
   TrainedPrecision types = *precision;
   const QuantizationConfig& q = *spec.config.quantization;
   if (q.points == Points::Fixed) return types;
-  const CalibrationRequest request = calibration_request(q, types, model().network());
+  CalibrationRequest request = calibration_request(q, types, model().network());
+  if (q.mean_bits && model().trained()) keep_widths(*model().trained(), request);
   std::vector<int64_t> indices;
   for (int64_t i = 0; i < std::min(q.calibration_images, task->size(Split::Train)); ++i)
     indices.push_back(i);

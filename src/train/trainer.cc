@@ -46,6 +46,13 @@ std::optional<std::vector<Figure>> validate_epoch(Session& run) {
   return figures;
 }
 
+/// Where widths are learned.
+std::optional<EpochEnd::Bits> learnt_bits(Session& run) {
+  const TrainedPrecision* types = run.model().trained();
+  if (!types || types->mean_bits == 0) return std::nullopt;
+  return EpochEnd::Bits{*run.model().mean_bits(), types->mean_bits};
+}
+
 std::optional<EpochEnd::Parts> means_of(const LossParts& parts) {
   if (parts.examples == 0) return std::nullopt;
   const auto count = static_cast<double>(parts.examples);
@@ -112,7 +119,7 @@ RunResult train_run(const RunSpec& spec, RunFolder& folder, Progress& progress) 
     observers.epoch_ends({run.title(), run.task->unit(), at.epoch,
                           static_cast<int64_t>(skip_ids(run.model().network()).size()), run.rate(0),
                           meter->summary(), validation, means_of(score.parts), seconds,
-                          static_cast<double>(seen) / std::max(seconds, 1e-9)});
+                          static_cast<double>(seen) / std::max(seconds, 1e-9), learnt_bits(run)});
     if (validation) run.validation = judged_by(*validation);
     ++at.epoch;
     at.step = 0;

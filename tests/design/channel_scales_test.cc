@@ -29,14 +29,14 @@ Plan plan_of(const Precision& precision, testing::Surgery surgery = testing::Sur
       testing::lowered_variant({surgery, Join::BeforeActivation, Shortcut::Pad}), options);
 }
 
-TEST(ChannelScales, AreRootMeanSquaresOrMeanMagnitudesAndNeverZero) {
+TEST(ChannelScales, AreRootMeanSquaresOrMeanMagnitudes) {
   const std::vector<double> weights = {3, -4, 0, 0, 1, 7};
   EXPECT_EQ(channel_magnitudes(weights, 3, /*binary=*/false),
             (std::vector<double>{std::sqrt(12.5), 0, 5}));
   EXPECT_EQ(channel_magnitudes(weights, 3, /*binary=*/true), (std::vector<double>{3.5, 0, 4}));
   // In quarters, at most 3.75.
   EXPECT_EQ(channel_scales(weights, 3, false, FixedType{4, 2, false}),
-            (std::vector<double>{3.5, 0.25, 3.75}));
+            (std::vector<double>{3.5, 0, 3.75}));
 }
 
 TEST(ChannelScales, TheirTypeHoldsTheLargest) {

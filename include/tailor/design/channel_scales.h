@@ -12,7 +12,7 @@ namespace tailor::design {
 /// The root mean square of each of `outputs` equal runs of weights, [out, …]; of binary weights the
 /// mean magnitude, which is nearest to them (XNOR-Net, Eq. 6).
 std::vector<double> channel_magnitudes(Span<const double> weights, int64_t outputs, bool binary);
-/// The same, as the nearest numbers of the type, none 0.
+/// The same, as the nearest numbers of the type.
 std::vector<double> channel_scales(Span<const double> weights, int64_t outputs, bool binary,
                                    const FixedType& type);
 /// The type of `bits` that holds magnitudes up to `largest`, without a sign.

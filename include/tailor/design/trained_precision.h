@@ -33,6 +33,8 @@ struct LearnedRange {
   bool of_weights = false;
   double log2 = 0;  // of the magnitude at which the type saturates
   double mean = 0, square = 0;
+  /// Log2 of its step, and of that the same; read where widths are learned.
+  double log2_step = 0, step_mean = 0, step_square = 0;
 };
 void describe(RecordVisitor& v, LearnedRange& r);
 
@@ -48,6 +50,9 @@ struct TrainedPrecision {
   bool learns_points = false;
   std::vector<LearnedRange> ranges;
   int64_t range_steps = 0;
+  /// Widths are learned too, so that products have mean_bits x mean_bits bits on average; 0: they
+  /// are given.
+  double mean_bits = 0;
   /// Not of the record: false where the types were only chosen for a network (tailor calibrate).
   bool is_trained = true;
   /// Not of the record: false where modes or layout are others than those of training, so that no

@@ -17,6 +17,8 @@ const FixedType& required_type(const std::optional<FixedType>& type, const Node&
 /// et al. 2016, XNOR-Net).
 constexpr bool is_binary(const FixedType& weight) { return weight.width == 1; }
 inline FixedType binary_weights() { return FixedType{1, 1}; }
+/// "binary", or the type.
+std::string weight_text(const FixedType& weight);
 /// How a table has them: binary ones take two bits.
 FixedType stored_weight(const Node& node);
 /// A weight, by its channel's scale, in its type: the nearest, or the sign of a binary one.
@@ -33,6 +35,8 @@ std::vector<int64_t> quantised_weights(const Graph& graph, const Node& node,
 std::vector<int64_t> quantised_bias(const Graph& graph, const Node& node,
                                     int64_t* overflows = nullptr);
 
+/// Replaces weights or biases, in the tensor's order, by what the stage has of them.
+void round_part(const Graph& graph, const Node& node, const char* part, Span<double> values);
 /// The scale of each output channel in its type; empty where there is none.
 std::vector<int64_t> quantised_scales(const Graph& graph, const Node& node);
 /// Quantised weights times their scales, the exact weights that the stage computes with, in the

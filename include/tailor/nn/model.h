@@ -58,6 +58,10 @@ class Model {
   void quantise(const TrainedPrecision& trained);
   /// The types it computes in, or null: floating point.
   const TrainedPrecision* trained() const { return quantised_ ? &quantised_->trained() : nullptr; }
+  /// Of a quantised network: products have so many bits, squared, on average.
+  std::optional<double> mean_bits() const {
+    return quantised_ ? std::optional(quantised_->mean_bits()) : std::nullopt;
+  }
   /// As of QuantisedForm; nothing where no points are learned.
   void step_ranges(double rate) {
     if (quantised_) quantised_->step_ranges(rate);

@@ -21,6 +21,8 @@ namespace tailor::nn {
 /// kernels, whose weights are cast on their own, and for biases, which are not cast.
 enum class Normalisation { Folded, Batch };
 
+struct RangeGradient;
+
 class QuantisedForm {
  public:
   /// Throws Unsupported where the network cannot be a design of these types, or masks padding.
@@ -42,10 +44,13 @@ class QuantisedForm {
   /// the last one; none of them is left. True where a type changed with it.
   bool step_ranges(double rate);
 
+  /// b where products of weights and activations have b x b bits on average, over all of an image.
+  double mean_bits() const;
+
  private:
   struct Stages;
   void begin_ranges();
-  std::vector<double> take_range_gradients();
+  std::vector<RangeGradient> take_range_gradients();
 
   TrainedPrecision trained_;
   at::Device device_;

@@ -31,6 +31,7 @@ struct QuantizationConfig {
   std::vector<StageTypes> stages;
   Points points = Points::Fixed;
   std::optional<int64_t> scale_bits;  // of the scales of output channels; none: they have none
+  std::optional<double> mean_bits;    // of learned widths; none: they are as said
   int64_t calibration_images = 64;
   QuantizeFrom from = QuantizeFrom::Start;
   std::optional<int64_t> first_epoch;        // instead of `from`

@@ -27,7 +27,7 @@ struct Manifest {
     void describe(RecordVisitor& v);
   };
   struct Layer {
-    std::string name, stage, op, output, type, weight, accumulator;
+    std::string name, stage, op, output, type, weight, scale, accumulator;
     int64_t reuse_factor = 0, multipliers = 0, dsp = 0;  // where `weight` is named
     bool packed = false;                                 // two products a DSP
     std::string weight_storage;

@@ -31,6 +31,11 @@ struct EpochEnd {
   std::optional<Parts> parts;  // of the training loss, before they are weighted
   double seconds = 0;          // of training, in this process
   double examples_per_s = 0;
+  /// Of learned widths: products of mean x mean bits, and as many as they may have.
+  struct Bits {
+    double mean = 0, budget = 0;
+  };
+  std::optional<Bits> bits = {};
 };
 
 class Observer {

@@ -248,6 +248,7 @@ void scaled_conv2d(hls::stream<typename C::in_token>& in, hls::stream<typename C
                    const typename C::bias_raw bias[C::out_channels],
                    const typename C::scale_raw scale[C::out_channels], Skips&... skips) {
   TAILOR_INLINE
+  TAILOR_REGISTERS(scale)
   NoTaker none;
   window_conv2d<C, GROUPS>(in, out, none, weights, bias, scale, skips...);
 }
@@ -259,6 +260,7 @@ void scaled_forwarding_conv2d(hls::stream<typename C::in_token>& in,
                               const typename C::bias_raw bias[C::out_channels],
                               const typename C::scale_raw scale[C::out_channels], Skips&... skips) {
   TAILOR_INLINE
+  TAILOR_REGISTERS(scale)
   window_conv2d<C, GROUPS>(in, out, centre, weights, bias, scale, skips...);
 }
 

@@ -71,6 +71,7 @@ void scaled_dense(hls::stream<typename C::in_token>& in, hls::stream<typename C:
                   const typename C::bias_raw bias[C::n_out],
                   const typename C::scale_raw scale[C::n_out]) {
   TAILOR_INLINE
+  TAILOR_REGISTERS(scale)
   dense_layer<C>(in, out, weights, bias, scale);
 }
 

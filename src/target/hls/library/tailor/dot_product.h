@@ -70,8 +70,8 @@ struct NoScale {
 };
 
 /// Sums of products, whose channels have scales or not: their type, what they begin with, and what
-/// they are once `before` (bias and skips) is added. C: acc_t, which holds it; with scales: sum_t,
-/// scale_t, scale_raw, scale_bits.
+/// they are with `before` (bias and skips), which a scaled sum gets at its end. C: acc_t, which
+/// holds it; with scales: sum_t, scale_t, scale_raw, scale_bits.
 template <class C, class Scale>
 struct SumOf {
   typedef typename C::sum_t type;
@@ -83,6 +83,7 @@ struct SumOf {
                                typename C::scale_raw scale) {
     TAILOR_INLINE
     const typename C::acc_t scaled = sum * from_raw<typename C::scale_t, C::scale_bits>(scale);
+    TAILOR_FABRIC(scaled)
     return before + scaled;
   }
 };

@@ -53,6 +53,8 @@ long long Iterations<C>::count = 0;
   TAILOR_PRAGMA(HLS DEPENDENCE variable=name type=inter dependent=false)
 // A product that is a DSP's, however narrow its operands are.
 #define TAILOR_DSP(name) TAILOR_PRAGMA(HLS BIND_OP variable=name op=mul impl=dsp)
+// A product that takes no DSP, however wide its operands are.
+#define TAILOR_FABRIC(name) TAILOR_PRAGMA(HLS BIND_OP variable=name op=mul impl=fabric)
 // Where the weights lie that multipliers share: lutram or bram. UltraRAM powers up as 0 and holds none.
 #define TAILOR_WEIGHTS(name, storage) TAILOR_PRAGMA(HLS BIND_STORAGE variable=name type=rom_1p impl=storage)
 // Weights [multiplier][cycle] in words of one element for each multiplier.

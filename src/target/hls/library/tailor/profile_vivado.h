@@ -54,6 +54,8 @@ long long Iterations<C>::count = 0;
   TAILOR_PRAGMA(HLS DEPENDENCE variable=name inter false)
 // A product that is a DSP's, however narrow its operands are.
 #define TAILOR_DSP(name) TAILOR_PRAGMA(HLS RESOURCE variable=name core=DSP48)
+// A product that takes no DSP, however wide its operands are.
+#define TAILOR_FABRIC(name) TAILOR_PRAGMA(HLS RESOURCE variable=name core=Mul_LUT)
 // Where the weights lie that multipliers share: lutram or bram. UltraRAM powers up as 0 and holds none.
 #define TAILOR_ROM_CORE_lutram ROM_1P_LUTRAM
 #define TAILOR_ROM_CORE_bram ROM_1P_BRAM
