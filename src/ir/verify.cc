@@ -18,18 +18,24 @@ bool is_wide(const std::optional<FixedType>& t) {
   return t && t->fraction() >= 0 && t->fraction() <= 62;
 }
 
-/// Of a weight, a scale and an input together.
-constexpr int kMostProductBits = 62;
+/// Both types of scales or none, and of binary weights the one type that they have.
+bool has_usable_scales(const Node& node) {
+  const NodeHardware& h = node.hardware;
+  if (!h.scale) return !h.product_sum && !(h.weight && is_binary(*h.weight));
+  return h.weight && is_narrow(h.scale) && !h.scale->is_signed && is_wide(h.product_sum) &&
+         (!is_binary(*h.weight) || (h.weight->integer == 1 && h.weight->is_signed));
+}
 
-bool is_binary_type(const FixedType& t) { return t.integer == 1 && t.is_signed; }
-
-/// Whether scales are numbers of their type, without a sign.
+/// Whether scales are numbers of their type, and its products with them numbers of 62 bits.
 bool scales_fit(const Graph& graph, const Node& node) {
-  const FixedType& type = *node.hardware.scale;
+  const NodeHardware& h = node.hardware;
+  const FixedType &type = *h.scale, &x = *graph.value(node.inputs[0]).type;
   const std::vector<double> scales = graph.tensor(node, "scale").to_doubles();
-  return !type.is_signed && std::all_of(scales.begin(), scales.end(), [&](double s) {
-    return s >= 0 && s <= type.max_value() && s == type.to_double(quantise(s, type));
-  });
+  return x.width + h.weight->width + type.width <= 62 &&
+         h.product_sum->fraction() >= x.fraction() + h.weight->fraction() &&
+         std::all_of(scales.begin(), scales.end(), [&](double s) {
+           return s >= 0 && s <= type.max_value() && s == type.to_double(quantise(s, type));
+         });
 }
 
 /// Goes through a graph once, node by node.
@@ -222,12 +228,8 @@ std::vector<std::string> verify_design(const Graph& graph) {
     need(!traits.lowered_only, n.name, " is a batch norm, which a design never has");
     need(!traits.has_weights || (is_narrow(h.weight) && is_wide(h.bias)), n.name,
          " has no usable weight or bias type");
-    need(!h.scale || (traits.has_weights && is_narrow(h.scale) && is_wide(h.product_sum)), n.name,
-         " has scales without usable types");
-    need(!traits.has_weights || !is_binary(*h.weight) || (h.scale && is_binary_type(*h.weight)),
-         n.name, " has binary weights without scales, or of another type than ap_fixed<1,1>");
-    need(h.scale.has_value() == h.product_sum.has_value(), n.name,
-         " has a product sum without scales");
+    need(has_usable_scales(n), n.name,
+         " has scales without usable types, or binary weights without scales");
     need(!traits.has_accumulator || is_wide(h.accumulator), n.name,
          " has no usable accumulator type");
     need(!traits.has_reciprocal || is_wide(h.reciprocal), n.name, " has no usable reciprocal type");
@@ -255,17 +257,11 @@ std::vector<std::string> verify_design(const Graph& graph) {
     // Everything that is summed is brought to the accumulator's fraction, which must be the finest.
     if (traits.has_weights) {
       const int fraction = h.accumulator->fraction();
-      const int products = graph.value(n.inputs[0]).type->fraction() + h.weight->fraction();
-      need(fraction >= products + (h.scale ? h.scale->fraction() : 0) &&
-               fraction >= h.bias->fraction() &&
-               (!h.scale || h.product_sum->fraction() >= products),
+      const FixedType& x = *graph.value(n.inputs[0]).type;
+      need(fraction >= x.fraction() + scaled_weight_fraction(n) && fraction >= h.bias->fraction(),
            n.name, " has an accumulator coarser than its products");
-      if (h.scale && findings.empty()) {
-        const int bits = graph.value(n.inputs[0]).type->width + h.weight->width;
-        need(bits + h.scale->width <= kMostProductBits && h.product_sum->width >= bits, n.name,
-             " has products, or scaled ones, that its sums do not hold");
-        need(scales_fit(graph, n), n.name, " has scales that are none of their type");
-      }
+      need(!h.scale || scales_fit(graph, n), n.name,
+           " has scales that are none of their type, or too wide with its weights and input");
     }
     for (auto i = static_cast<size_t>(traits.first_summand); i < n.inputs.size(); ++i) {
       need(h.accumulator->fraction() >= graph.value(n.inputs[i]).type->fraction(), n.name,

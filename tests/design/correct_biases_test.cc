@@ -11,6 +11,7 @@
 #include "support/rooms.h"
 #include "tailor/emulate/float64.h"
 #include "tailor/emulate/integer.h"
+#include "tailor/ir/weights.h"
 
 namespace tailor::test::correct_biases_test {
 namespace {
@@ -75,6 +76,27 @@ TEST(CorrectBiases, MakesTheIntegersMeansThoseOfFloatingPoint) {
         EXPECT_LT(largest_difference(got, wanted), 0.008) << what;
       }
     }
+  }
+}
+
+TEST(CorrectBiases, KnowsScalesOfChannels) {
+  const Network network = testing::small_network();
+  const TensorMap tensors = testing::random_tensors(network, 7);
+  const Lowered lowered = lower(network, tensors, "test");
+  const auto images = some_images(network.input);
+  for (const FixedType& weights : {FixedType{4, 3}, ir::binary_weights()}) {
+    Precision types(FixedType{16, 6});
+    types.weights = weights, types.scales = FixedType{8, 1, false};
+    const Plan plan = design::plan(lowered, Layout::Fused, types, 2.1);
+    const auto shifts = bias_corrections(lowered, plan, images);
+    const Lowered corrected = lower(network, with_shifts(tensors, shifts), "test");
+    const Float64Emulator exact(lowered.graph());
+    const Plan corrected_plan = design::plan(corrected, Layout::Fused, types, 2.1);
+    const IntegerEmulator before(plan.graph()), after(corrected_plan.graph());
+    const auto wanted = mean_logits(images, [&](const auto& x) { return exact.run(x); });
+    const auto plain = mean_logits(images, [&](const auto& x) { return before.run(x).logits; });
+    const auto got = mean_logits(images, [&](const auto& x) { return after.run(x).logits; });
+    EXPECT_LT(largest_difference(got, wanted), 0.2 * largest_difference(plain, wanted));
   }
 }
 

@@ -2,6 +2,9 @@
 // sanitizers this shows that no field is trusted.
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <optional>
+
 #include <fstream>
 #include <functional>
 
@@ -42,7 +45,7 @@ class GraphFile : public ::testing::Test {
 
 TensorFile file_of(const Graph& graph) { return parse_safetensors(print_graph(graph), "x"); }
 
-Graph tiny_design() {
+Graph tiny_design(const std::optional<FixedType>& scales = std::nullopt) {
   Network network;
   network.name = "tiny";
   network.input = {2, 5, 4};
@@ -50,6 +53,7 @@ Graph tiny_design() {
   network.blocks.push_back({"b", {conv_stage(2, 2, 3, 1)}, {}});
   testing::DesignOptions options;
   options.type = FixedType{12, 5};
+  options.type.scales = scales;
   options.input_magnitude = 1.5;
   return testing::make_design(lower(network, testing::random_tensors(network, 1), "test"), options);
 }
@@ -325,6 +329,29 @@ TEST_F(GraphFile, RefusesADesignWithoutItsAnnotations) {
     Graph graph = good;
     damage(graph);
     testing::expect_words(refusal(file_of(graph)), {"graph file " + path_ + ": ", expected});
+  }
+  const Graph scaled = tiny_design(FixedType{8, 0, false});
+  EXPECT_NO_THROW(reload(scaled));
+  const std::pair<Break, const char*> of_scales[] = {
+      {[](Graph& g) { testing::node_of(g, "fc").hardware.product_sum.reset(); },
+       "fc has scales without usable types"},
+      {[](Graph& g) { testing::node_of(g, "fc").hardware.scale->is_signed = true; },
+       "fc has scales without usable types"},
+      {[](Graph& g) {
+         *testing::node_of(g, "fc").hardware.weight = FixedType{1, 0};
+       },
+       "or binary weights"},
+      {[](Graph& g) { g.tensors.at("fc.scale").as<double>()[0] = -0.5; }, "none of their type"},
+      {[](Graph& g) { g.tensors.at("fc.scale").as<double>()[1] = 0.3; }, "none of their type"},
+      {[](Graph& g) { g.tensors.at("fc.scale").as<double>()[2] = NAN; }, "none of their type"},
+      {[](Graph& g) { g.tensors.erase("fc.scale"); }, "fc.scale is missing"},
+      {[](Graph& g) { testing::node_of(g, "fc").hardware.scale.reset(); },
+       "fc has scales without usable types"},
+  };
+  for (const auto& [damage, expected] : of_scales) {
+    Graph graph = scaled;
+    damage(graph);
+    testing::expect_words(refusal(file_of(graph)), {expected});
   }
   testing::DesignOptions options;
   options.layout = Layout::Stock;
