@@ -200,6 +200,8 @@ void setup_calibrate(CLI::App& app, CalibrateOptions& o) {
   app.add_option("--correct-biases", o.corrected,
                  "Write a checkpoint whose biases make up for what these types shift (.ckpt)")
       ->type_name("FILE");
+  app.add_option("--plot", o.plot, "Draw each stage's range, type and what saturates (.svg)")
+      ->type_name("FILE");
   app.add_flag("--force", o.force, "Replace these files if they exist");
   add_json(app, o);
 }

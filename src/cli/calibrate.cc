@@ -4,6 +4,7 @@
 #include <atomic>
 
 #include "cli/import.h"
+#include "cli/ranges.h"
 #include "cli/source.h"
 #include "cli/table.h"
 #include "tailor/cli/torch_plugin.h"
@@ -281,6 +282,11 @@ void check_outputs(const CalibrateOptions& options) {
   if (options.output.empty() || !has_extension(options.output, ".json"))
     fail(ErrorKind::Usage, "calibrate: expected --output FILE.json");
   refuse_to_replace("--output", options.output, options.force);
+  if (!options.plot.empty()) {
+    if (!has_extension(options.plot, ".svg"))
+      fail(ErrorKind::Usage, "--plot {}: expected FILE.svg", options.plot);
+    refuse_to_replace("--plot", options.plot, options.force);
+  }
   if (options.corrected.empty()) return;
   if (!has_extension(options.corrected, ".ckpt"))
     fail(ErrorKind::Usage, "--correct-biases {}: expected FILE.ckpt", options.corrected);
@@ -316,6 +322,12 @@ int run_calibrate(const CalibrateOptions& options) {
     write_corrected(options, source, types, answer.shifts, images.size());
   }
   write_file(options.output, write_trained_precision(types).dump(2) + "\n");
+  if (!options.plot.empty()) {
+    write_file(
+        options.plot,
+        emit_ranges_svg(answer.types, fmt::format("{}, {} training images of {}", source.name,
+                                                  images.size(), source.data->name)));
+  }
   print_answer(options, source, images.size(), answer);
   return 0;
 }

@@ -45,7 +45,7 @@ struct EvaluateOptions : CommonOptions {
 
 struct CalibrateOptions : CommonOptions {
   std::string checkpoint, data, output;
-  std::string corrected;  // a checkpoint to write
+  std::string corrected, plot;  // files to write: a checkpoint, an .svg
   std::string layout = "fused";
   int64_t bits = 8, images = 32;
   int64_t judged = 1000;  // images that a loss is measured by
