@@ -173,7 +173,7 @@ void setup_calibrate(CLI::App& app, CalibrateOptions& o) {
   add_checkpoint(app, o.checkpoint);
   app.add_option("--data", o.data, "Folder of the data set (default: as in the run)")
       ->type_name("DIR");
-  app.add_option("--bits", o.bits, "Of every type (default 8)")
+  app.add_option("--bits", o.bits, "Of every type (default 8); the input has 8 at least")
       ->check(CLI::Range(int64_t{2}, int64_t{16}))
       ->type_name("W");
   app.add_option("--weight-bits", o.weight_bits, "Of weights (default: as --bits)")

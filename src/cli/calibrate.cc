@@ -26,6 +26,7 @@ namespace tailor::cli {
 namespace {
 
 constexpr int kLeastBits = 2;
+constexpr int kPixelBits = 8;   // the input has as many at least
 constexpr size_t kProbes = 64;  // images by which stages are compared
 
 using Inputs = std::vector<std::vector<double>>;
@@ -248,6 +249,8 @@ Json quantization_json(const TypeCalibration& c) {
     if (c.stages[i].has_weights)
       config.stages.push_back({t.stage, bits(t.weights), bits(t.activations)});
   }
+  const StageTypes& input = c.types.stages.back();
+  config.stages.push_back({input.stage, "", bits(input.activations)});
   return write_record([&](RecordVisitor& v) { describe(v, config); });
 }
 
@@ -309,6 +312,7 @@ int run_calibrate(const CalibrateOptions& options) {
   request.layout = *layout;
   request.bits = static_cast<int>(options.bits);
   request.weight_bits = static_cast<int>(options.weight_bits.value_or(options.bits));
+  request.stages = {{kInputStage, 0, std::max(request.bits, kPixelBits)}};
   request.input_magnitude = magnitude_of(source);
   Answer answer;
   if (options.max_loss) {

@@ -163,8 +163,14 @@ TypeCalibration StageRanges::types(const CalibrationRequest& request) const {
     types.stages.push_back(t);
     result.stages.push_back(s);
   }
-  // For what is not there yet: a projection that a later alteration brings; and the input, whose
-  // point stands where its magnitude asks.
+  // The input's point stands where its magnitude asks.
+  const int input_bits = bits_of(request, kInputStage).activations;
+  if (std::any_of(request.stages.begin(), request.stages.end(),
+                  [](const StageBits& s) { return s.stage == kInputStage; })) {
+    types.stages.push_back(
+        {kInputStage, "", precision_text(FixedType{input_bits, std::min(input_bits, 3)})});
+  }
+  // For what is not there yet: a projection that a later alteration brings; and the input.
   types.activations = precision_text(FixedType{request.bits, std::min(request.bits, 3)});
   types.weights = precision_text(FixedType{request.weight_bits, 1});
   return result;

@@ -27,9 +27,12 @@ struct StageRange {
   Range weights, values;
 };
 struct TypeCalibration {
-  TrainedPrecision types;  // with is_trained false
+  TrainedPrecision types;  // with is_trained false; stages as below, then the input if it has any
   std::vector<StageRange> stages;
 };
+
+/// The name under which the input has bits of its own; else it has those of all values.
+constexpr const char* kInputStage = "input";
 
 /// Bits of a stage; 0: those of all others.
 struct StageBits {
