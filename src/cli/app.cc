@@ -194,7 +194,7 @@ void setup_calibrate(CLI::App& app, CalibrateOptions& o) {
       ->type_name("POINTS");
   app.add_option("--judged-images", o.judged,
                  "Images that --max-loss is measured by: validation images, or where there are "
-                 "none other training images (default 1000)")
+                 "none other training images (default 2000)")
       ->check(at_least_one())
       ->type_name("N");
   app.add_option("--correct-biases", o.corrected,

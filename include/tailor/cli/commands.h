@@ -48,7 +48,7 @@ struct CalibrateOptions : CommonOptions {
   std::string corrected, plot;  // files to write: a checkpoint, an .svg
   std::string layout = "fused";
   int64_t bits = 8, images = 32;
-  int64_t judged = 1000;  // images that a loss is measured by
+  int64_t judged = 2000;  // images that a loss is measured by
   std::optional<int64_t> weight_bits;
   std::optional<double> max_loss;  // points of accuracy
   bool force = false;
