@@ -186,15 +186,17 @@ void setup_calibrate(CLI::App& app, CalibrateOptions& o) {
       ->check(CLI::IsMember({"fused", "stock"}));
   app.add_option("--output", o.output, "File of the types (.json), for --precision")
       ->type_name("FILE");
-  app.add_option(
-         "--max-loss", o.max_loss,
-         "The fewest bits of each stage, from --bits down to 2, that cost so many points of "
-         "accuracy at most")
-      ->check(CLI::Range(0.0, 100.0))
-      ->type_name("POINTS");
+  CLI::Option* loss =
+      app.add_option(
+             "--max-loss", o.max_loss,
+             "The fewest bits of each stage, from --bits down to 2, that cost so many points of "
+             "accuracy at most")
+          ->check(CLI::Range(0.0, 100.0))
+          ->type_name("POINTS");
   app.add_option("--judged-images", o.judged,
                  "Images that --max-loss is measured by: validation images, or where there are "
                  "none other training images (default 2000)")
+      ->needs(loss)
       ->check(at_least_one())
       ->type_name("N");
   app.add_option("--correct-biases", o.corrected,

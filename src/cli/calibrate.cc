@@ -241,9 +241,9 @@ Json savings_json(const Savings& s) {
 /// A configuration's section for training with these widths, whose points it learns.
 Json quantization_json(const TypeCalibration& c) {
   QuantizationConfig config;
-  config.precision = "8";
-  config.points = Points::Learned;
   auto bits = [](const std::string& type) { return with_sign(split(type, ',')[0]); };
+  config.precision = bits(c.types.activations);
+  config.points = Points::Learned;
   for (size_t i = 0; i < c.stages.size(); ++i) {
     const StageTypes& t = c.types.stages[i];
     if (c.stages[i].has_weights)

@@ -82,8 +82,10 @@ class Lockstep {
   Float64WeightChange rounding() const {
     if (!rounds_) return {};
     return [](const Node& node, const char* part, Span<double> values) {
-      const FixedType& type =
-          part == std::string("weight") ? *node.hardware.weight : *node.hardware.bias;
+      const bool weights = part == std::string("weight");
+      TAILOR_CHECK(weights || part == std::string("bias"), "{}.{} has no type here", node.name,
+                   part);
+      const FixedType& type = weights ? *node.hardware.weight : *node.hardware.bias;
       for (double& v : values) v = type.to_double(quantise(v, type));
     };
   }

@@ -119,6 +119,9 @@ TEST_F(QuantisedCli, TheFewestBitsForALossAreMeasuredAndTrain) {
       {"train", "--config", "tiny.json", "--set", "train.epochs=1", "--set", "surgery.kind=none",
        "--set", "quantization=" + found.at("quantization").dump(), "--output", "runs/q"});
   EXPECT_EQ(trained.status, 0) << trained.output;
+  expect_failure(2, {"--judged-images requires --max-loss"},
+                 {"calibrate", "--checkpoint", "runs/a/last.ckpt", "--output", "none.json",
+                  "--judged-images", "10"});
   expect_failure(2, {"--plot ranges.png: expected FILE.svg"},
                  {"calibrate", "--checkpoint", "runs/a/last.ckpt", "--output", "none.json",
                   "--plot", "ranges.png"});
