@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "cli/svg.h"
 #include "tailor/core/strings.h"
 
 namespace tailor::cli {
@@ -16,37 +17,6 @@ constexpr int64_t kMostCounted = 20;  // classes whose cells show numbers
 constexpr int64_t kLeastNamed = 8;    // a cell's side that has room for a name
 constexpr size_t kLongestName = 28;   // characters
 constexpr int64_t kShades = 16;
-constexpr double kCharacter = 0.62;  // of the size of the type, in width
-
-struct SvgName {
-  std::string text;
-  double width = 0;  // characters
-};
-
-/// Escaped for XML, without what XML forbids or is not UTF-8, and not too long.
-SvgName svg_name(const std::string& name, size_t longest) {
-  SvgName out;
-  size_t characters = 0;
-  for (size_t i = 0; i < name.size(); ++characters) {
-    if (characters == longest) {
-      out.text += "…";
-      out.width += 1;
-      break;
-    }
-    const auto lead = static_cast<uint8_t>(name[i]);
-    size_t length = lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
-    bool valid = lead < 0x80 ? lead >= 0x20 && lead != 0x7F : lead >= 0xC2 && lead < 0xF5;
-    valid = valid && i + length <= name.size();
-    for (size_t k = 1; valid && k < length; ++k)
-      valid = (static_cast<uint8_t>(name[i + k]) & 0xC0) == 0x80;
-    if (!valid) length = 1;
-    const std::string one = valid ? name.substr(i, length) : "?";
-    out.text += one == "&" ? "&amp;" : one == "<" ? "&lt;" : one == ">" ? "&gt;" : one;
-    out.width += length >= 3 ? 2 : 1;  // most of these are as wide as two Latin letters
-    i += length;
-  }
-  return out;
-}
 
 std::string percent_text(int64_t part, int64_t whole) {
   return whole == 0 ? "–"
@@ -69,7 +39,7 @@ std::vector<std::string> wrap(const std::string& text, double room) {
   for (const std::string& word : split(text, ' ')) {
     if (!lines.empty()) {
       const std::string longer = lines.back() + " " + word;
-      if (svg_name(longer, text.size()).width <= room) {
+      if (svg_text(longer, text.size()).width <= room) {
         lines.back() = longer;
         continue;
       }
@@ -90,10 +60,10 @@ class ConfusionDrawing {
     double widest = 0;
     for (int64_t c = 0; c < classes_; ++c) {
       const std::string& name = names.at(static_cast<size_t>(c));
-      labels_.push_back(svg_name(step_ == 1 ? name : std::to_string(c), kLongestName));
+      labels_.push_back(svg_text(step_ == 1 ? name : std::to_string(c), kLongestName));
       if (c % step_ == 0) widest = std::max(widest, labels_.back().width);
     }
-    const double length = widest * kCharacter * static_cast<double>(type_) + 8;
+    const double length = widest * kSvgCharacter * static_cast<double>(type_) + 8;
     upright_ = length > static_cast<double>(cell_ * step_);
     left_ = kMargin + 20 + std::lround(length);
     top_ = 64 + (upright_ ? std::lround(length) : type_ + 8);
@@ -106,19 +76,13 @@ class ConfusionDrawing {
     // The title and the legend need room, however small the matrix is.
     const int64_t width = std::max(left_ + side_ + right_ + kMargin, kMargin + 380);
     const std::vector<std::string> lines =
-        wrap(title, static_cast<double>(width - 2 * kMargin) / (kTitle * kCharacter));
+        wrap(title, static_cast<double>(width - 2 * kMargin) / (kTitle * kSvgCharacter));
     const auto shift = static_cast<int64_t>(lines.size() - 1) * 20;
     const int64_t height = shift + top_ + side_ + 64;
-    std::string svg = fmt::format(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" "
-        "height=\"{1}\" font-family=\"Helvetica, Arial, sans-serif\">\n<title>{2}</title>\n"
-        "<style>.paper{{fill:#fff}}.ink{{fill:#000}}.line{{fill:none;stroke:#000}}"
-        "@media (prefers-color-scheme:dark){{.paper{{fill:#111}}.ink{{fill:#eee}}"
-        ".line{{stroke:#eee}}}}</style>\n<rect class=\"paper\" width=\"{0}\" height=\"{1}\"/>\n",
-        width, height, svg_name(title, title.size()).text);
+    std::string svg = svg_begin(width, height, title);
     for (size_t i = 0; i < lines.size(); ++i) {
       svg += fmt::format("<text class=\"ink\" x=\"{}\" y=\"{}\" font-size=\"{}\">{}</text>\n",
-                         kMargin, 26 + 20 * i, kTitle, svg_name(lines[i], title.size()).text);
+                         kMargin, 26 + 20 * i, kTitle, svg_text(lines[i], title.size()).text);
     }
     svg += fmt::format("<g transform=\"translate(0 {})\">\n", shift);
     svg += fmt::format(
@@ -193,7 +157,7 @@ class ConfusionDrawing {
     for (const auto& [where, count] : matrix_.cells()) {
       const std::string digits = std::to_string(count);
       const double fit = static_cast<double>(cell_ - 4) /
-                         (kCharacter * static_cast<double>(std::max<size_t>(digits.size(), 2)));
+                         (kSvgCharacter * static_cast<double>(std::max<size_t>(digits.size(), 2)));
       const bool dark = 2 * shade_of(count, matrix_.images(where.first)) > kShades;
       svg += fmt::format(
           "<text class=\"{}\" x=\"{:g}\" y=\"{:g}\" font-size=\"{:.3g}\">{}</text>\n",
@@ -234,7 +198,7 @@ class ConfusionDrawing {
 
   const ConfusionMatrix& matrix_;
   int64_t classes_, cell_, step_, type_;
-  std::vector<SvgName> labels_;
+  std::vector<SvgText> labels_;
   bool upright_ = false;
   int64_t left_ = 0, top_ = 0, side_ = 0, right_ = 0;
 };

@@ -131,7 +131,7 @@ void setup_calibrate(CLI::App& app, CalibrateOptions& o) {
   add_checkpoint(app, o.checkpoint);
   app.add_option("--data", o.data, "Folder of the data set (default: as in the run)")
       ->type_name("DIR");
-  app.add_option("--bits", o.bits, "Of every type (default 8)")
+  app.add_option("--bits", o.bits, "Of every type (default 8); the input has 8 at least")
       ->check(CLI::Range(int64_t{2}, int64_t{16}))
       ->type_name("W");
   app.add_option("--weight-bits", o.weight_bits,
@@ -150,8 +150,23 @@ void setup_calibrate(CLI::App& app, CalibrateOptions& o) {
       ->check(CLI::IsMember({"fused", "stock"}));
   app.add_option("--output", o.output, "File of the types (.json), for --precision")
       ->type_name("FILE");
+  CLI::Option* loss =
+      app.add_option(
+             "--max-loss", o.max_loss,
+             "The fewest bits of each stage, from --bits down to 2, that cost so many points of "
+             "accuracy at most")
+          ->check(CLI::Range(0.0, 100.0))
+          ->type_name("POINTS");
+  app.add_option("--judged-images", o.judged,
+                 "Images that --max-loss is measured by: validation images, or where there are "
+                 "none other training images (default 2000)")
+      ->needs(loss)
+      ->check(at_least_one())
+      ->type_name("N");
   app.add_option("--correct-biases", o.corrected,
                  "Write a checkpoint whose biases make up for what these types shift (.ckpt)")
+      ->type_name("FILE");
+  app.add_option("--plot", o.plot, "Draw each stage's range, type and what saturates (.svg)")
       ->type_name("FILE");
   app.add_flag("--force", o.force, "Replace these files if they exist");
   add_json(app, o);

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 
+#include "tailor/core/interrupt.h"
 #include "tailor/core/strings.h"
 #include "tailor/design/channel_scales.h"
 #include "tailor/emulate/float64.h"
@@ -49,12 +50,10 @@ class PointSearch {
     return kLeastInteger +
            static_cast<int>(std::min_element(squares_.begin(), squares_.end()) - squares_.begin());
   }
+  int bits() const { return bits_; }
   Range range() const {
     const int integer = best();
     return {largest_, integer, count_, beyond_[static_cast<size_t>(integer - kLeastInteger)]};
-  }
-  std::string type_text(int integer) const {
-    return precision_text(FixedType{bits_, integer, is_signed_});
   }
 
  private:
@@ -66,7 +65,27 @@ class PointSearch {
   int64_t count_ = 0;
 };
 
-/// The bits of a stage's weights and of what it writes.
+/// One for each width that may be asked for.
+class WidthSearch {
+ public:
+  WidthSearch(int bits, int least, bool is_signed) {
+    for (int b = std::min(bits, least); b <= bits; ++b) searches_.emplace_back(b, is_signed);
+  }
+  void add(Span<const double> values) {
+    for (PointSearch& search : searches_) search.add(values);
+  }
+  std::map<int, Range> ranges() const {
+    std::map<int, Range> ranges;
+    for (const PointSearch& search : searches_) ranges.emplace(search.bits(), search.range());
+    return ranges;
+  }
+
+ private:
+  std::vector<PointSearch> searches_;
+};
+
+}  // namespace
+
 StageBits bits_of(const CalibrationRequest& request, const std::string& stage) {
   StageBits bits{stage, request.weight_bits, request.bits};
   for (const StageBits& s : request.stages) {
@@ -88,36 +107,34 @@ StageBits bits_of(const CalibrationRequest& request, const std::string& stage) {
   return bits;
 }
 
-/// Of a stage's weights.
-void calibrate_weights(const Graph& graph, const Node& node, const CalibrationRequest& request,
-                       StageRange& range, StageTypes& types) {
-  const int bits = bits_of(request, node.name).weights;
+namespace {
+
+/// A stage's weights as their types take them: in steps of their channels' scales, whose type it
+/// sets, if the request wants them.
+std::vector<double> weights_of(const Graph& graph, const Node& node,
+                               const CalibrationRequest& request, std::string& scales) {
   const Tensor& tensor = graph.tensor(node, "weight");
   std::vector<double> weights = tensor.to_doubles();
-  if (request.scale_bits > 0) {
-    const int64_t outputs = tensor.shape()[0];
-    const std::vector<double> now = channel_magnitudes(weights, outputs, bits == 1);
-    const FixedType type =
-        scale_type(request.scale_bits, 2 * *std::max_element(now.begin(), now.end()));
-    types.scales = precision_text(type);
-    const std::vector<double> scales = channel_scales(weights, outputs, bits == 1, type);
-    const size_t each = weights.size() / scales.size();
-    for (size_t i = 0; i < weights.size(); ++i) weights[i] /= scales[i / each];
+  if (request.scale_bits == 0) return weights;
+  const bool binary = bits_of(request, node.name).weights == 1;
+  const int64_t outputs = tensor.shape()[0];
+  const std::vector<double> now = channel_magnitudes(weights, outputs, binary);
+  const FixedType type =
+      scale_type(request.scale_bits, 2 * *std::max_element(now.begin(), now.end()));
+  scales = precision_text(type);
+  const std::vector<double> by_channel = channel_scales(weights, outputs, binary, type);
+  const size_t each = weights.size() / by_channel.size();
+  for (size_t i = 0; i < weights.size(); ++i) {
+    const double scale = by_channel[i / each];
+    weights[i] = scale == 0 ? 0 : weights[i] / scale;
   }
-  if (bits == 1) {
-    types.weights = kBinary;
-    return;
-  }
-  PointSearch search(bits, /*is_signed=*/true);
-  search.add(weights);
-  range.weights = search.range();
-  types.weights = search.type_text(range.weights.integer);
+  return weights;
 }
 
 }  // namespace
 
-TypeCalibration calibrate(const Lowered& lowered, const CalibrationRequest& request,
-                          const std::vector<std::vector<double>>& images) {
+StageRanges::StageRanges(const Lowered& lowered, const CalibrationRequest& request,
+                         const std::vector<std::vector<double>>& images, int least) {
   if (images.empty()) fail(ErrorKind::Usage, "calibrate: expected at least one image, got none");
   bits_of(request, "all stages");
   Precision fine(kFineWithoutSign);
@@ -126,44 +143,84 @@ TypeCalibration calibrate(const Lowered& lowered, const CalibrationRequest& requ
   fine.trained = !folds;
   const Plan wide = plan(lowered, request.layout, fine, request.input_magnitude);
   const Graph& graph = wide.graph();
-  std::vector<const Node*> nodes;
-  std::map<size_t, PointSearch> searches;  // by value
+  std::map<size_t, WidthSearch> searches;  // by value
+  std::vector<ValueId> written;            // by stage
   for (const Node& node : graph.nodes) {
     if (node.outputs.empty() || node.traits().port || node.traits().keeps_type) continue;
-    nodes.push_back(&node);
     const ValueId out = node.outputs[0];
-    searches.emplace(out.index(), PointSearch(bits_of(request, node.name).activations,
-                                              graph.value(out).type->is_signed));
+    const StageBits bits = bits_of(request, node.name);
+    Stage s{node.name,
+            "",
+            node.traits().has_weights,
+            out == graph.output(),
+            graph.value(out).type->is_signed,
+            {},
+            {}};
+    if (s.has_weights) {
+      const std::vector<double> weights = weights_of(graph, node, request, s.scales);
+      WidthSearch of_weights(std::max(bits.weights, 2), least, /*is_signed=*/true);
+      of_weights.add(weights);
+      s.weights = of_weights.ranges();
+    }
+    searches.emplace(out.index(), WidthSearch(bits.activations, least, s.is_signed));
+    written.push_back(out);
+    stages_.push_back(std::move(s));
   }
   const Float64Emulator emulator(graph);
   for (const std::vector<double>& image : images) {
+    throw_if_interrupted();
     emulator.run(image, [&](ValueId id, Span<const double> values) {
       const auto found = searches.find(id.index());
       if (found != searches.end()) found->second.add(values);
     });
   }
+  for (size_t i = 0; i < stages_.size(); ++i)
+    stages_[i].values = searches.at(written[i].index()).ranges();
+}
+
+TypeCalibration StageRanges::types(const CalibrationRequest& request) const {
   TypeCalibration result;
   TrainedPrecision& types = result.types;
   types.is_trained = false, types.layout = request.layout;
   types.input_magnitude = request.input_magnitude;
-  for (const Node* node : nodes) {
-    const PointSearch& of_values = searches.at(node->outputs[0].index());
+  for (const Stage& stage : stages_) {
+    const StageBits bits = bits_of(request, stage.name);
     StageRange s;
-    s.stage = node->name, s.has_weights = node->traits().has_weights;
-    s.values = of_values.range();
-    StageTypes t{node->name, "", ""};
-    if (s.has_weights) calibrate_weights(graph, *node, request, s, t);
-    if (node->outputs[0] != graph.output()) t.activations = of_values.type_text(s.values.integer);
+    s.stage = stage.name, s.has_weights = stage.has_weights;
+    s.values = stage.values.at(bits.activations);
+    StageTypes t{stage.name, "", ""};
+    t.scales = stage.scales;
+    if (s.has_weights && bits.weights == 1) {
+      t.weights = kBinary;
+    } else if (s.has_weights) {
+      s.weights = stage.weights.at(bits.weights);
+      t.weights = precision_text(FixedType{bits.weights, s.weights.integer});
+    }
+    if (!stage.writes_logits) {
+      t.activations =
+          precision_text(FixedType{bits.activations, s.values.integer, stage.is_signed});
+    }
     types.stages.push_back(t);
     result.stages.push_back(s);
   }
-  // For what is not there yet: a projection that a later alteration brings; and the input, whose
-  // point stands where its magnitude asks.
+  // The input's point stands where its magnitude asks.
+  const int input_bits = bits_of(request, kInputStage).activations;
+  if (std::any_of(request.stages.begin(), request.stages.end(),
+                  [](const StageBits& s) { return s.stage == kInputStage; })) {
+    types.stages.push_back(
+        {kInputStage, "", precision_text(FixedType{input_bits, std::min(input_bits, 3)})});
+  }
+  // For what is not there yet: a projection that a later alteration brings; and the input.
   types.activations = precision_text(FixedType{request.bits, std::min(request.bits, 3)});
   types.weights =
       request.weight_bits == 1 ? kBinary : precision_text(FixedType{request.weight_bits, 1});
   if (request.scale_bits > 0) types.scales = precision_text(scale_type(request.scale_bits, 1));
   return result;
+}
+
+TypeCalibration calibrate(const Lowered& lowered, const CalibrationRequest& request,
+                          const std::vector<std::vector<double>>& images) {
+  return StageRanges(lowered, request, images).types(request);
 }
 
 }  // namespace tailor::design

@@ -123,8 +123,8 @@ Map rounded_shift(const Graph& design, const Node& node, const Map& shift) {
 
 }  // namespace
 
-std::map<std::string, std::vector<double>> bias_corrections(
-    const Lowered& lowered, const Plan& plan, const std::vector<std::vector<double>>& images) {
+BiasShifts bias_corrections(const Lowered& lowered, const Plan& plan,
+                            const std::vector<std::vector<double>>& images) {
   if (images.empty())
     fail(ErrorKind::Usage, "bias correction: expected at least one image, got none");
   const Graph& design = plan.graph();
@@ -135,7 +135,7 @@ std::map<std::string, std::vector<double>> bias_corrections(
   for (size_t n = 0; n < design.nodes.size(); ++n) {
     for (ValueId id : design.nodes[n].inputs) last[id] = n;
   }
-  std::map<std::string, Map> shifts;
+  BiasShifts shifts;
   for (size_t n = 0; n < design.nodes.size(); ++n) {
     const Node& node = design.nodes[n];
     if (node.outputs.empty()) break;
@@ -169,6 +169,14 @@ std::map<std::string, std::vector<double>> bias_corrections(
     });
   }
   return shifts;
+}
+
+void add_to_biases(TensorMap& tensors, const BiasShifts& shifts) {
+  for (const auto& [name, shift] : shifts) {
+    const auto bias = tensors.at(name).as<float>();
+    TAILOR_CHECK(bias.size() == shift.size(), "{}: {} shifts", name, shift.size());
+    for (size_t i = 0; i < shift.size(); ++i) bias[i] = static_cast<float>(bias[i] + shift[i]);
+  }
 }
 
 }  // namespace tailor::design

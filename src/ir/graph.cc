@@ -123,6 +123,15 @@ ByValue<NodeId> producers(const Graph& graph) {
   return result;
 }
 
+const Node& typed_by(const Graph& graph, const ByValue<NodeId>& writer, ValueId value) {
+  while (true) {
+    const Node& node = graph.node(writer[value]);
+    const bool forwarded = node.traits().forwards_input && value != node.outputs[0];
+    if (!node.traits().keeps_type && !forwarded) return node;
+    value = node.inputs[0];
+  }
+}
+
 ByValue<std::vector<NodeId>> consumers(const Graph& graph) {
   ByValue<std::vector<NodeId>> result(graph.values.size());
   for (NodeId n : graph.node_ids()) {

@@ -63,18 +63,6 @@ FixedType follow(LearnedRange& r, const FixedType& type, bool learns_width) {
   return wanted;
 }
 
-/// The stage that casts what a node reads: behind it values only pass.
-const Node* caster_of(const Graph& graph, const ByValue<NodeId>& writer, ValueId value) {
-  while (true) {
-    const Node& node = graph.node(writer[value]);
-    if (node.inputs.empty()) return nullptr;  // the input
-    const bool passes =
-        node.traits().keeps_type || (node.traits().forwards_input && value != node.outputs[0]);
-    if (!passes) return &node;
-    value = node.inputs[0];
-  }
-}
-
 }  // namespace
 
 ProductBits::ProductBits(const Graph& graph) {
@@ -90,8 +78,7 @@ ProductBits::ProductBits(const Graph& graph) {
     all += products;
     mean_ += products * weight * value;
     weights_[node.name] += products * value;
-    if (const Node* caster = caster_of(graph, writer, node.inputs[0]))
-      values_[caster->name] += products * weight;
+    values_[typed_by(graph, writer, node.inputs[0]).name] += products * weight;
   }
   if (all == 0) return;
   mean_ /= all;

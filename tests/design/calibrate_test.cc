@@ -86,6 +86,23 @@ TEST(Calibrate, SaysWhatEachStageHasAndWhatItSaturates) {
   EXPECT_EQ(write_trained_precision(read), write_trained_precision(c.types));
 }
 
+TEST(Calibrate, TheInputHasBitsOfItsOwnWhereItIsNamed) {
+  const Lowered lowered = uneven_network();
+  const auto images = some_images(lowered.graph().input_shape(), 0, 4);
+  CalibrationRequest named = request(4, 4);
+  named.stages = {{kInputStage, 0, 8}};
+  const TypeCalibration plain = calibrate(lowered, request(4, 4), images),
+                        wide = calibrate(lowered, named, images);
+  EXPECT_EQ(wide.types.stages.size(), wide.stages.size() + 1);
+  EXPECT_EQ(wide.types.stages.back().stage, "input");
+  auto input_type = [&](const TypeCalibration& c) {
+    const Plan typed = plan_trained(lowered, c.types);
+    return *typed.graph().value(typed.graph().input()).type;
+  };
+  EXPECT_EQ(input_type(wide), (FixedType{8, 3}));  // up to 2.1
+  EXPECT_EQ(input_type(plain).width, 4);
+}
+
 int64_t saturated_by(const FixedType& type, Span<const double> values) {
   return std::count_if(values.begin(), values.end(), [&](double v) {
     bool saturates = false;

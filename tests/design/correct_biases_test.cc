@@ -35,15 +35,6 @@ std::vector<double> mean_logits(const std::vector<std::vector<double>>& images, 
   return mean;
 }
 
-TensorMap with_shifts(TensorMap tensors, const std::map<std::string, std::vector<double>>& shifts) {
-  for (const auto& [name, shift] : shifts) {
-    const auto bias = tensors.at(name).as<float>();
-    EXPECT_EQ(bias.size(), shift.size()) << name;
-    for (size_t i = 0; i < shift.size(); ++i) bias[i] = static_cast<float>(bias[i] + shift[i]);
-  }
-  return tensors;
-}
-
 double largest_difference(const std::vector<double>& a, const std::vector<double>& b) {
   double largest = 0;
   for (size_t i = 0; i < a.size(); ++i) largest = std::max(largest, std::abs(a[i] - b[i]));
@@ -56,13 +47,13 @@ TEST(CorrectBiases, MakesTheIntegersMeansThoseOfFloatingPoint) {
       for (auto surgery : {testing::Surgery::Traditional, testing::Surgery::Mixed}) {
         Network network = testing::small_network(join);
         testing::alter(network, surgery);
-        const TensorMap tensors = testing::random_tensors(network, 7);
+        TensorMap tensors = testing::random_tensors(network, 7);
         const Lowered lowered = lower(network, tensors, "test");
         const auto images = some_images(network.input);
         const FixedType type{7, 3};
         const Plan plan = design::plan(lowered, layout, type, 2.1);
-        const auto shifts = bias_corrections(lowered, plan, images);
-        const Lowered corrected = lower(network, with_shifts(tensors, shifts), "test");
+        add_to_biases(tensors, bias_corrections(lowered, plan, images));
+        const Lowered corrected = lower(network, tensors, "test");
         const Float64Emulator exact(lowered.graph());
         const Plan corrected_plan = design::plan(corrected, layout, type, 2.1);
         const IntegerEmulator before(plan.graph()), after(corrected_plan.graph());
@@ -81,15 +72,15 @@ TEST(CorrectBiases, MakesTheIntegersMeansThoseOfFloatingPoint) {
 
 TEST(CorrectBiases, KnowsScalesOfChannels) {
   const Network network = testing::small_network();
-  const TensorMap tensors = testing::random_tensors(network, 7);
-  const Lowered lowered = lower(network, tensors, "test");
+  const Lowered lowered = lower(network, testing::random_tensors(network, 7), "test");
   const auto images = some_images(network.input);
   for (const FixedType& weights : {FixedType{4, 3}, ir::binary_weights()}) {
     Precision types(FixedType{16, 6});
     types.weights = weights, types.scales = FixedType{8, 1, false};
     const Plan plan = design::plan(lowered, Layout::Fused, types, 2.1);
-    const auto shifts = bias_corrections(lowered, plan, images);
-    const Lowered corrected = lower(network, with_shifts(tensors, shifts), "test");
+    TensorMap tensors = testing::random_tensors(network, 7);
+    add_to_biases(tensors, bias_corrections(lowered, plan, images));
+    const Lowered corrected = lower(network, tensors, "test");
     const Float64Emulator exact(lowered.graph());
     const Plan corrected_plan = design::plan(corrected, Layout::Fused, types, 2.1);
     const IntegerEmulator before(plan.graph()), after(corrected_plan.graph());

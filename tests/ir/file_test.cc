@@ -4,7 +4,6 @@
 
 #include <cmath>
 #include <optional>
-
 #include <fstream>
 #include <functional>
 

@@ -45,10 +45,12 @@ struct EvaluateOptions : CommonOptions {
 
 struct CalibrateOptions : CommonOptions {
   std::string checkpoint, data, output;
-  std::string corrected;  // a checkpoint to write
+  std::string corrected, plot;  // files to write: a checkpoint, an .svg
   std::string layout = "fused";
   int64_t bits = 8, images = 32;
+  int64_t judged = 2000;  // images that a loss is measured by
   std::optional<int64_t> weight_bits, scale_bits;
+  std::optional<double> max_loss;  // points of accuracy
   bool force = false;
 };
 

@@ -2,6 +2,7 @@
 // best. For whoever quantises after training.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -26,9 +27,12 @@ struct StageRange {
   Range weights, values;
 };
 struct TypeCalibration {
-  TrainedPrecision types;  // with is_trained false
+  TrainedPrecision types;  // with is_trained false; stages as below, then the input if it has any
   std::vector<StageRange> stages;
 };
+
+/// The name under which the input has bits of its own; else it has those of all values.
+constexpr const char* kInputStage = "input";
 
 /// Bits of a stage; 0: those of all others.
 struct StageBits {
@@ -47,10 +51,32 @@ struct CalibrationRequest {
   bool with_folded_skips = true;
 };
 
-/// Types of so many bits for every stage of the layout that rounds, each with its own binary point,
-/// by images (HWC). What cannot be negative is without a sign. Integer bits are -8 to the width.
-/// With scales, what is said of weights is in steps of them, no skip folds, and weights of one bit
-/// are binary. Throws Usage without images or for other than 2 to 16 bits.
+/// What the weights and values of a network's stages are on images (HWC), looked at once.
+class StageRanges {
+ public:
+  /// For types of the widths that the request asks for, and of all below them down to `least`.
+  /// Throws Usage without images or for other than 2 to 16 bits.
+  StageRanges(const Lowered& lowered, const CalibrationRequest& request,
+              const std::vector<std::vector<double>>& images, int least = 16);
+  /// Types of such widths for every stage of the layout that rounds, each with its own binary
+  /// point. What cannot be negative is without a sign. Integer bits are -8 to the width. With
+  /// scales, what is said of weights is in steps of them, no skip folds, and weights of one bit are
+  /// binary.
+  TypeCalibration types(const CalibrationRequest& request) const;
+
+ private:
+  struct Stage {
+    std::string name, scales;  // uW,I of its channels' scales
+    bool has_weights, writes_logits, is_signed;
+    std::map<int, Range> weights, values;  // by width
+  };
+  std::vector<Stage> stages_;
+};
+
+/// The bits of a stage's weights and of what it writes. Throws Usage for other than 2 to 16.
+StageBits bits_of(const CalibrationRequest& request, const std::string& stage);
+
+/// StageRanges and its types at once.
 TypeCalibration calibrate(const Lowered& lowered, const CalibrationRequest& request,
                           const std::vector<std::vector<double>>& images);
 

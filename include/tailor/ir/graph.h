@@ -139,6 +139,8 @@ StageLoop stage_loop(const Graph& graph, const Node& node);
 /// Node that writes a value, nodes that read it (a node stands twice if it reads twice).
 ByValue<NodeId> producers(const Graph& graph);
 ByValue<std::vector<NodeId>> consumers(const Graph& graph);
+/// The node whose type a value has: behind it, values only pass.
+const Node& typed_by(const Graph& graph, const ByValue<NodeId>& writer, ValueId value);
 /// Elements of the largest array that a design's C++ keeps in registers, element by element: a
 /// convolution's window, the tokens that a window waits for, the channels of a pixel, or all values
 /// that a dense layer takes.

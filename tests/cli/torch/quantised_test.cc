@@ -111,6 +111,44 @@ TEST_F(QuantisedCli, CorrectedBiasesAreACheckpointThatExports) {
                   "--correct-biases", "fixed.ckpt"});
 }
 
+TEST_F(QuantisedCli, TheFewestBitsForALossAreMeasuredAndTrain) {
+  ASSERT_EQ(run({"train", "--config", "tiny.json", "--output", "runs/a"}).status, 0);
+  const std::vector<std::string> command = {"calibrate",  "--checkpoint", "runs/a/last.ckpt",
+                                            "--max-loss", "20",           "--output",
+                                            "types.json"};
+  std::vector<std::string> once_more = command;
+  once_more.insert(once_more.end(),
+                   {"--force", "--correct-biases", "fixed.ckpt", "--plot", "ranges.svg"});
+  const ProcessResult said = run(command);
+  ASSERT_EQ(said.status, 0) << said.output;
+  testing::expect_words(said.output, {"bits of weights", "of 40 validation images",
+                                      "of which 20 points may go", "stage2.block0.conv1"});
+  const Json found = answer(once_more), &widths = found.at("widths");
+  EXPECT_LE(widths.at("floating_point").as_number() - 20,
+            widths.at("after").at("accuracy").as_number());
+  EXPECT_LT(widths.at("after").at("weight_bits").as_int(),
+            widths.at("before").at("weight_bits").as_int());
+  EXPECT_NE(read_file(file("ranges.svg")).find("stage2.block0.conv1"), std::string::npos);
+  // What the search measured is what the files give.
+  EXPECT_EQ(answer({"evaluate", "--backend", "emulator", "--checkpoint", "fixed.ckpt",
+                    "--precision", "types.json", "--split", "validation"})
+                .at("accuracy"),
+            widths.at("after").at("accuracy"));
+  const ProcessResult trained = run(
+      {"train", "--config", "tiny.json", "--set", "train.epochs=1", "--set", "surgery.kind=none",
+       "--set", "quantization=" + found.at("quantization").dump(), "--output", "runs/q"});
+  EXPECT_EQ(trained.status, 0) << trained.output;
+  expect_failure(2, {"--judged-images requires --max-loss"},
+                 {"calibrate", "--checkpoint", "runs/a/last.ckpt", "--output", "none.json",
+                  "--judged-images", "10"});
+  expect_failure(2, {"--plot ranges.png: expected FILE.svg"},
+                 {"calibrate", "--checkpoint", "runs/a/last.ckpt", "--output", "none.json",
+                  "--plot", "ranges.png"});
+  expect_failure(5, {"2 bits of weights and 2 of values lose more than is allowed"},
+                 {"calibrate", "--checkpoint", "runs/a/last.ckpt", "--max-loss", "0", "--bits", "2",
+                  "--output", "none.json"});
+}
+
 TEST_F(QuantisedCli, CalibratedTypesAreWhatPrecisionTakes) {
   const ProcessResult trained = run({"train", "--config", "tiny.json", "--output", "runs/a"});
   ASSERT_EQ(trained.status, 0) << trained.output;
