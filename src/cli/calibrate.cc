@@ -26,7 +26,6 @@ namespace tailor::cli {
 namespace {
 
 constexpr int kLeastBits = 2;
-constexpr int kPixelBits = 8;   // the input has as many at least
 constexpr size_t kProbes = 64;  // images by which stages are compared
 
 using Inputs = std::vector<std::vector<double>>;

@@ -26,6 +26,13 @@ bool has_usable_scales(const Node& node) {
          (!is_binary(*h.weight) || (h.weight->integer == 1 && h.weight->is_signed));
 }
 
+bool keeps_weights_well(const Node& node) {
+  const FifoStorage storage = node.hardware.weight_storage;
+  return storage == FifoStorage::Auto ||
+         (node.traits().has_weights &&
+          (storage == FifoStorage::Lutram || storage == FifoStorage::Bram));
+}
+
 /// Whether scales are numbers of their type, and its products with them numbers of 62 bits.
 bool scales_fit(const Graph& graph, const Node& node) {
   const NodeHardware& h = node.hardware;
@@ -233,10 +240,7 @@ std::vector<std::string> verify_design(const Graph& graph) {
     need(!traits.has_accumulator || is_wide(h.accumulator), n.name,
          " has no usable accumulator type");
     need(!traits.has_reciprocal || is_wide(h.reciprocal), n.name, " has no usable reciprocal type");
-    need(h.weight_storage == FifoStorage::Auto ||
-             (traits.has_weights &&
-              (h.weight_storage == FifoStorage::Lutram || h.weight_storage == FifoStorage::Bram)),
-         n.name, " keeps its weights where none can lie");
+    need(keeps_weights_well(n), n.name, " keeps its weights where none can lie");
     need(!h.packed || (traits.has_weights && packing_obstacle(graph, n).empty()), n.name,
          " packs products that do not fit");
     need(h.reuse_factor >= 1 && h.reuse_factor <= kMost && h.multipliers >= 0 &&

@@ -54,7 +54,8 @@ void describe(RecordVisitor& v, QuantizationConfig& c) {
   v.text("weights", c.weights, "W,I of weights; empty: precision.");
   v.text("activations", c.activations,
          "W,I of what stages write, uW,I without a sign where nothing can be negative (what a ReLU "
-         "leaves); empty: precision.");
+         "leaves); empty: precision. Where points move the input has 8 bits at least, unless "
+         "/quantization/stages says otherwise.");
   v.text("first", c.first, "W,I of the first convolution's weights; empty: as all others.");
   v.text("last", c.last,
          "W,I of the weights of the last layer, whose logits are never rounded; empty: as all "
@@ -203,6 +204,7 @@ CalibrationRequest calibration_request(const QuantizationConfig& c, const Traine
     r.stages.push_back({names.front(), bits(c.first), 0});
     r.stages.push_back({names.back(), bits(c.last), 0});
   }
+  r.stages.push_back({kInputStage, 0, std::max(r.bits, kPixelBits)});
   // Behind those: who names the stage has the last word.
   for (const StageTypes& s : c.stages)
     r.stages.push_back({s.stage, bits(s.weights), bits(s.activations)});

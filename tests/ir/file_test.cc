@@ -3,9 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <optional>
 #include <fstream>
 #include <functional>
+#include <optional>
 
 #include "support/designs.h"
 #include "support/expect_error.h"

@@ -89,6 +89,19 @@ TEST(RunConfig, QuantizationIsThereOrNot) {
   EXPECT_EQ(read(R"({"quantization": {"precision": "4", "points": "learned", "first": "8"}})")
                 .quantization->points,
             Points::Learned);
+  EXPECT_EQ(refusal(R"({"quantization": {"scale_bits": 8}})"),
+            "config: /quantization/scale_bits: expected points that are calibrated or learned "
+            "(/quantization/points), got 8 and fixed points in r20.json");
+  EXPECT_EQ(refusal(R"({"quantization": {"points": "calibrated", "mean_bits": 4}})"),
+            "config: /quantization/mean_bits: expected points that are learned "
+            "(/quantization/points), got 4 and calibrated points in r20.json");
+  EXPECT_EQ(refusal(R"({"quantization": {"points": "learned", "scale_bits": 8,
+                                         "precision": "1"}})"),
+            "config: /quantization/activations: expected 2 to 16 bits: only weights can be "
+            "binary, got \"1\" in r20.json");
+  EXPECT_EQ(*read(R"({"quantization": {"points": "learned", "scale_bits": 8, "weights": "1"}})")
+                 .quantization->scale_bits,
+            8);
   EXPECT_EQ(refusal(R"({"quantization": {}, "export": {"overflow": "wrap_sm"}})"),
             "config: /export/overflow: expected another one with /quantization: no gradient is "
             "known for it, got \"wrap_sm\" in r20.json");

@@ -156,6 +156,34 @@ TEST(QuantisedTraining, LearnedPointsResumeBitForBitAndGoIntoTheExport) {
   }
 }
 
+/// Scales of channels and learned widths: an alteration calibrates points again and keeps widths.
+TEST(QuantisedTraining, LearnedWidthsResumeBitForBitAndGoIntoTheExport) {
+  RunConfig config = student_config(QuantizeFrom::Start);
+  QuantizationConfig& q = *config.quantization;
+  q.precision = "8", q.points = Points::Learned, q.scale_bits = 6, q.mean_bits = 4;
+  q.freeze_statistics.reset();
+  Fixture f(config);
+  f.give_teacher();
+  const RunResult whole = f.run("whole");
+  const Plan plan = verify_checkpoint(whole.last);
+  for (const Node& node : plan.graph().nodes) {
+    if (node.traits().has_weights) EXPECT_EQ(node.hardware.scale->width, 6) << node.name;
+  }
+  EXPECT_EQ(whole.last.precision->mean_bits, 4);
+  for (const LearnedRange& r : whole.last.precision->ranges) EXPECT_GT(r.step_square, 0) << r.stage;
+  for (int64_t after : {4, 13}) {
+    const std::string name = fmt::format("cut{}", after);
+    Interrupter interrupter(after);
+    EXPECT_THROW(f.run(name, interrupter), Interrupted) << after;
+    set_pending_interrupt(0);
+    const RunResult resumed = f.run(name);
+    EXPECT_EQ(resumed.last.tensors, whole.last.tensors) << "interrupted after " << after;
+    EXPECT_EQ(write_trained_precision(*resumed.last.precision),
+              write_trained_precision(*whole.last.precision))
+        << after;
+  }
+}
+
 TEST(QuantisedTraining, CalibratedPointsStandWhereDataAsk) {
   RunConfig config = small_config();
   config.quantization = QuantizationConfig();

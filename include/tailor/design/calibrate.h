@@ -33,6 +33,8 @@ struct TypeCalibration {
 
 /// The name under which the input has bits of its own; else it has those of all values.
 constexpr const char* kInputStage = "input";
+/// The input has as many at least, unless a configuration says otherwise: pixels do.
+constexpr int kPixelBits = 8;
 
 /// Bits of a stage; 0: those of all others.
 struct StageBits {
