@@ -6,6 +6,7 @@
 #include "tailor/core/threads.h"
 #include "tailor/emulate/float64.h"
 #include "tailor/emulate/handed_on.h"
+#include "tailor/ir/weights.h"
 
 namespace tailor::design {
 namespace {

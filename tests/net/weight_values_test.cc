@@ -6,6 +6,7 @@
 
 #include "net/foreign_weights.h"
 #include "support/expect_error.h"
+#include "tailor/core/files.h"
 #include "tailor/core/strings.h"
 
 namespace tailor::test {
