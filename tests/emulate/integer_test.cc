@@ -46,10 +46,13 @@ ByValue<std::vector<int64_t>> slow_run(const Graph& g, const std::vector<double>
     auto fine = [&](Int128 raw, int f) { return raw * (Int128{1} << (kFine - f)); };
     // The weight of output o at an index, with its channel's scale: raw, and its fraction.
     const std::optional<FixedType>& scale = node.hardware.scale;
+    std::vector<double> weights, scales;
+    if (node.traits().has_weights) weights = g.tensor(node, "weight").to_doubles();
+    if (scale) scales = g.tensor(node, "scale").to_doubles();
     auto weight_at = [&](int64_t o, int64_t index) -> Int128 {
-      const double w = g.tensor(node, "weight").to_doubles()[static_cast<size_t>(index)];
+      const double w = weights[static_cast<size_t>(index)];
       if (!scale) return quantise(w, *node.hardware.weight);
-      const double s = g.tensor(node, "scale").to_doubles()[static_cast<size_t>(o)];
+      const double s = scales[static_cast<size_t>(o)];
       const bool binary = node.hardware.weight->width == 1;
       const int64_t steps = binary ? (w < 0 ? -1 : 1) : quantise(w / s, *node.hardware.weight);
       return Int128{steps} * quantise(s, *scale);
