@@ -16,6 +16,7 @@ void add_text(std::vector<std::string>& parts, const char* what,
   std::set<std::pair<int, bool>> widths;
   for (const FixedType& type : types) widths.emplace(type.width, type.is_signed);
   std::vector<std::string> list;
+  list.reserve(widths.size());
   for (const auto& [width, is_signed] : widths)
     list.push_back((is_signed ? "" : "u") + std::to_string(width));
   parts.push_back(what +

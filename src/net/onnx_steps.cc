@@ -28,9 +28,10 @@ OnnxSteps OnnxWalk::run() {
   const auto found = known_.find(model_.outputs[0].name);
   const OnnxSource* source =
       found == known_.end() ? nullptr : std::get_if<OnnxSource>(&found->second);
-  if (!source || source->pads.any() || source->step == 0)
+  if (!source || source->pads.any() || source->step == 0) {
     fail(ErrorKind::Data, "{}: no node computes its output '{}'", where_,
          printable(model_.outputs[0].name));
+  }
   steps_.steps[source->step].read_as.push_back(source->type);
   steps_.answer = source->step;
   return std::move(steps_);

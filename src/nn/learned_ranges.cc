@@ -71,8 +71,8 @@ ProductBits::ProductBits(const Graph& graph) {
   for (const Node& node : graph.nodes) {
     if (!node.traits().has_weights) continue;
     const StageLoop loop = stage_loop(graph, node);
-    const auto products =
-        static_cast<double>(loop.n_in * loop.n_out * loop.emits.count.size() / loop.out_fold);
+    const int64_t pixels = loop.emits.count.size() / loop.out_fold;
+    const auto products = static_cast<double>(loop.n_in * loop.n_out * pixels);
     const double weight = node.hardware.weight->width,
                  value = graph.value(node.inputs[0]).type->width;
     all += products;
