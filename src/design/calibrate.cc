@@ -8,6 +8,7 @@
 #include "tailor/core/strings.h"
 #include "tailor/design/channel_scales.h"
 #include "tailor/emulate/float64.h"
+#include "tailor/ir/weights.h"
 
 namespace tailor::design {
 namespace {
@@ -124,10 +125,8 @@ std::vector<double> weights_of(const Graph& graph, const Node& node,
   scales = precision_text(type);
   const std::vector<double> by_channel = channel_scales(weights, outputs, binary, type);
   const size_t each = weights.size() / by_channel.size();
-  for (size_t i = 0; i < weights.size(); ++i) {
-    const double scale = by_channel[i / each];
-    weights[i] = scale == 0 ? 0 : weights[i] / scale;
-  }
+  for (size_t i = 0; i < weights.size(); ++i)
+    weights[i] = ir::by_scale(weights[i], by_channel[i / each]);
   return weights;
 }
 

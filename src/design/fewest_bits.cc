@@ -10,29 +10,9 @@
 namespace tailor::design {
 namespace {
 
-/// A stage that multiplies.
-struct Products {
-  std::string stage, input;  // `input` is the stage whose type the input has
-  int64_t count = 0, weights = 0;
-  int weight_bits = 0, input_bits = 0;
-};
-std::vector<Products> products_of(const Graph& design) {
-  const ByValue<NodeId> writer = producers(design);
-  std::vector<Products> list;
-  for (const Node& node : design.nodes) {
-    if (!node.traits().has_weights) continue;
-    const ValueId in = node.inputs[0].value;
-    const int64_t weights = design.tensor(node, "weight").size();
-    list.push_back({node.name, typed_by(design, writer, in).name,
-                    weights * design.value(node.outputs[0]).shape.pixels(), weights,
-                    node.hardware.weight->width, design.value(in).type->width});
-  }
-  return list;
-}
-
-WidthCost cost_of(const std::vector<Products>& list) {
+WidthCost cost_of(const std::vector<StageProducts>& list) {
   WidthCost cost;
-  for (const Products& p : list) {
+  for (const StageProducts& p : list) {
     cost.product_bits += p.count * p.weight_bits * p.input_bits;
     cost.weight_bits += p.weights * p.weight_bits;
   }
@@ -122,13 +102,13 @@ class Descent {
   /// Whatever saves most for the error that it adds comes first. Errors of several add up, as those
   /// of independent noises.
   void order() {
-    std::vector<Products> products =
-        products_of(plan_trained(lowered_, ranges_.types(request_.start).types).graph());
+    std::vector<StageProducts> products =
+        stage_products(plan_trained(lowered_, ranges_.types(request_.start).types).graph());
     const WidthCost all = cost_of(products);
     std::vector<Width> widths = widths_;
     auto lowered = [&](const Width& w) {
-      std::vector<Products> less = products;
-      for (Products& p : less) {
+      std::vector<StageProducts> less = products;
+      for (StageProducts& p : less) {
         if (w.of_weights && p.stage == w.stage) --p.weight_bits;
         if (!w.of_weights && p.input == w.stage) --p.input_bits;
       }
@@ -168,7 +148,22 @@ class Descent {
 
 }  // namespace
 
-WidthCost width_cost(const Plan& plan) { return cost_of(products_of(plan.graph())); }
+std::vector<StageProducts> stage_products(const Graph& design) {
+  const ByValue<NodeId> writer = producers(design);
+  std::vector<StageProducts> list;
+  for (const Node& node : design.nodes) {
+    if (!node.traits().has_weights) continue;
+    const ValueId in = node.inputs[0].value;
+    const StageLoop loop = stage_loop(design, node);
+    const int64_t weights = loop.n_in * loop.n_out;
+    list.push_back({node.name, typed_by(design, writer, in).name,
+                    weights * design.value(node.outputs[0]).shape.pixels(), weights,
+                    node.hardware.weight->width, design.value(in).type->width});
+  }
+  return list;
+}
+
+WidthCost width_cost(const Plan& plan) { return cost_of(stage_products(plan.graph())); }
 
 CalibrationRequest fewest_bits(const Lowered& lowered, const StageRanges& ranges,
                                const WidthRequest& request,

@@ -1,4 +1,4 @@
-// Weights in steps of their output channel's scale.
+// Scales of output channels, found in the weights alone: training and export find the same ones.
 #include <algorithm>
 #include <cmath>
 

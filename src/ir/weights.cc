@@ -3,13 +3,6 @@
 #include <algorithm>
 
 namespace tailor::ir {
-namespace {
-
-/// Of a channel without any magnitude every weight is 0.
-double by_scale(double weight, double scale) { return scale == 0 ? 0 : weight / scale; }
-
-}  // namespace
-
 const FixedType& required_type(const std::optional<FixedType>& type, const Node& node,
                                const char* what) {
   if (!type) {

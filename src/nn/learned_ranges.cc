@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "tailor/design/fewest_bits.h"
+
 namespace tailor::nn {
 namespace {
 
@@ -66,19 +68,13 @@ FixedType follow(LearnedRange& r, const FixedType& type, bool learns_width) {
 }  // namespace
 
 ProductBits::ProductBits(const Graph& graph) {
-  const ByValue<NodeId> writer = producers(graph);
   double all = 0;
-  for (const Node& node : graph.nodes) {
-    if (!node.traits().has_weights) continue;
-    const StageLoop loop = stage_loop(graph, node);
-    const int64_t pixels = loop.emits.count.size() / loop.out_fold;
-    const auto products = static_cast<double>(loop.n_in * loop.n_out * pixels);
-    const double weight = node.hardware.weight->width,
-                 value = graph.value(node.inputs[0]).type->width;
-    all += products;
-    mean_ += products * weight * value;
-    weights_[node.name] += products * value;
-    values_[typed_by(graph, writer, node.inputs[0]).name] += products * weight;
+  for (const StageProducts& p : stage_products(graph)) {
+    const auto count = static_cast<double>(p.count);
+    all += count;
+    mean_ += count * p.weight_bits * p.input_bits;
+    weights_[p.stage] += count * p.input_bits;
+    values_[p.input] += count * p.weight_bits;
   }
   if (all == 0) return;
   mean_ /= all;

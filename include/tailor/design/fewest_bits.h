@@ -3,11 +3,21 @@
 #pragma once
 
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "tailor/design/calibrate.h"
 
 namespace tailor::design {
+
+/// A stage that multiplies weights. `input` is the stage whose type its input has.
+struct StageProducts {
+  std::string stage, input;
+  int64_t count = 0, weights = 0;  // multiplications of an image
+  int weight_bits = 0, input_bits = 0;
+};
+/// Of a graph with types; it needs no tensors.
+std::vector<StageProducts> stage_products(const Graph& design);
 
 /// What widths cost: Σ multiplications an image × bits of the weight × bits of what it multiplies,
 /// and bits of all weights.

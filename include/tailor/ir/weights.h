@@ -21,6 +21,8 @@ inline FixedType binary_weights() { return FixedType{1, 1}; }
 std::string weight_text(const FixedType& weight);
 /// How a table has them: binary ones take two bits.
 FixedType stored_weight(const Node& node);
+/// A weight in steps of its channel's scale; of a channel without any magnitude every one is 0.
+constexpr double by_scale(double weight, double scale) { return scale == 0 ? 0 : weight / scale; }
 /// A weight, by its channel's scale, in its type: the nearest, or the sign of a binary one.
 int64_t quantise_weight(double by_scale, const FixedType& type, bool* overflowed = nullptr);
 
