@@ -123,6 +123,21 @@ TEST(QuantisedTraining, ResumesBitForBitFromAnyStep) {
   }
 }
 
+/// Weights and types, wherever the run was cut.
+void expect_types_resume(Fixture& f, const RunResult& whole, std::initializer_list<int64_t> steps) {
+  for (int64_t after : steps) {
+    const std::string name = fmt::format("cut{}", after);
+    Interrupter interrupter(after);
+    EXPECT_THROW(f.run(name, interrupter), Interrupted) << after;
+    set_pending_interrupt(0);
+    const RunResult resumed = f.run(name);
+    EXPECT_EQ(resumed.last.tensors, whole.last.tensors) << "interrupted after " << after;
+    EXPECT_EQ(write_trained_precision(*resumed.last.precision),
+              write_trained_precision(*whole.last.precision))
+        << after;
+  }
+}
+
 TEST(QuantisedTraining, LearnedPointsResumeBitForBitAndGoIntoTheExport) {
   RunConfig config = student_config(QuantizeFrom::Start);
   config.quantization->precision = "5";
@@ -143,17 +158,7 @@ TEST(QuantisedTraining, LearnedPointsResumeBitForBitAndGoIntoTheExport) {
       EXPECT_FALSE(type.is_signed);
     }
   }
-  for (int64_t after : {2, 4, 9, 13}) {
-    const std::string name = fmt::format("cut{}", after);
-    Interrupter interrupter(after);
-    EXPECT_THROW(f.run(name, interrupter), Interrupted) << after;
-    set_pending_interrupt(0);
-    const RunResult resumed = f.run(name);
-    EXPECT_EQ(resumed.last.tensors, whole.last.tensors) << "interrupted after " << after;
-    EXPECT_EQ(write_trained_precision(*resumed.last.precision),
-              write_trained_precision(*whole.last.precision))
-        << after;
-  }
+  expect_types_resume(f, whole, {2, 4, 9, 13});
 }
 
 /// Scales of channels and learned widths: an alteration calibrates points again and keeps widths.
@@ -172,17 +177,7 @@ TEST(QuantisedTraining, LearnedWidthsResumeBitForBitAndGoIntoTheExport) {
   }
   EXPECT_EQ(whole.last.precision->mean_bits, 4);
   for (const LearnedRange& r : whole.last.precision->ranges) EXPECT_GT(r.step_square, 0) << r.stage;
-  for (int64_t after : {4, 13}) {
-    const std::string name = fmt::format("cut{}", after);
-    Interrupter interrupter(after);
-    EXPECT_THROW(f.run(name, interrupter), Interrupted) << after;
-    set_pending_interrupt(0);
-    const RunResult resumed = f.run(name);
-    EXPECT_EQ(resumed.last.tensors, whole.last.tensors) << "interrupted after " << after;
-    EXPECT_EQ(write_trained_precision(*resumed.last.precision),
-              write_trained_precision(*whole.last.precision))
-        << after;
-  }
+  expect_types_resume(f, whole, {4, 13});
 }
 
 TEST(QuantisedTraining, CalibratedPointsStandWhereDataAsk) {
