@@ -11,6 +11,7 @@
 #include <ATen/ops/neg.h>
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/relu.h>
+#include <ATen/ops/round.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/sum.h>
 #include <ATen/ops/where.h>
@@ -102,11 +103,14 @@ struct WeightCast {
   FixedType type;
   std::optional<FixedType> scale;  // of each output channel
   at::Tensor range;                // of a learned type, or undefined
+  bool exact = false;              // scales are those of the export, bit for bit
 
   /// A weight [out, …] of float64.
   at::Tensor operator()(const at::Tensor& weight) const {
     if (!scale) return cast(weight, type, /*relu=*/false, range);
-    const at::Tensor steps = scales_of(weight.detach());
+    const at::Tensor found = weight.detach(),
+                     steps = exact || found.is_cpu() ? scales_on_host(found)
+                                                     : scales_on_device(found);
     // A channel without any magnitude is 0.
     const at::Tensor in_steps =
         at::div(weight, at::where(steps.eq(0), at::ones_like(steps), steps));
@@ -115,8 +119,8 @@ struct WeightCast {
   }
 
  private:
-  /// As the export finds them, bit for bit, and so on the host.
-  at::Tensor scales_of(const at::Tensor& weight) const {
+  /// As the export finds them, bit for bit.
+  at::Tensor scales_on_host(const at::Tensor& weight) const {
     const at::Tensor host = weight.to(at::kCPU).contiguous();
     const Span<const double> values(host.data_ptr<double>(), static_cast<size_t>(host.numel()));
     const std::vector<double> scales =
@@ -124,6 +128,14 @@ struct WeightCast {
     at::Tensor steps = at::zeros({host.size(0)}, host.options());
     std::copy(scales.begin(), scales.end(), steps.data_ptr<double>());
     return per_output(steps.to(weight.device()), weight);
+  }
+  /// The same but for the order of a sum, on which a step may depend. Nothing waits for the device.
+  at::Tensor scales_on_device(const at::Tensor& weight) const {
+    const at::Tensor rows = weight.reshape({weight.size(0), -1});
+    const at::Tensor magnitude = is_binary(type) ? at::mean(rows.abs(), {1})
+                                                 : at::sqrt(at::mean(at::mul(rows, rows), {1}));
+    const at::Tensor steps = at::round(magnitude.mul(1 / scale->step())).mul(scale->step());
+    return per_output(steps.clamp_max(scale->max_value()), weight);
   }
   /// With the gradient of the identity.
   static at::Tensor signs_of(const at::Tensor& x) {
@@ -157,13 +169,13 @@ at::Tensor at_centre_tap(const at::Tensor& weight, int64_t from_groups, const Co
   at::Tensor blocks = weight.reshape({out, part});
   if (from_groups != to.groups) {  // out of the whole matrix, which is zero between blocks
     const int64_t in = read * to.groups;
-    at::Tensor selects = at::zeros({out, part, in}, weight.options());
+    at::Tensor selects = at::zeros({out, part, in}, at::kDouble);
     auto* s = selects.data_ptr<double>();
     for (int64_t o = 0; o < out; ++o) {
       for (int64_t i = 0; i < part; ++i)
         s[(o * part + i) * in + o / (out / from_groups) * part + i] = 1;
     }
-    blocks = at::sum(at::mul(blocks.unsqueeze(2), selects), {1})
+    blocks = at::sum(at::mul(blocks.unsqueeze(2), selects.to(weight.device())), {1})
                  .reshape({out, to.groups, read})
                  .sum({1});
   }
@@ -295,6 +307,7 @@ class Pass {
   }
 
   at::Tensor run(const at::Tensor& x) {
+    exact_ = x.scalar_type() == at::kDouble;
     for (const Node& node : graph_.nodes) {
       if (node.is<ops::Output>()) return value(node, 0);
       const at::Tensor y = node.is<ops::Input>() ? cast(x, type_of(node)) : compute(node);
@@ -323,7 +336,7 @@ class Pass {
     return found == ranges.end() ? at::Tensor() : found->second;
   }
   WeightCast weight_cast(const Node& node) const {
-    return {*node.hardware.weight, node.hardware.scale, range_in(weight_ranges_, node)};
+    return {*node.hardware.weight, node.hardware.scale, range_in(weight_ranges_, node), exact_};
   }
   /// A weight as the stage has it, for its map.
   at::Tensor cast_weight(const at::Tensor& weight, const Node& node, const at::Tensor& x) const {
@@ -453,6 +466,7 @@ class Pass {
   const Parameters& parameters_;
   const double epsilon_;
   const bool batch_;
+  bool exact_ = false;
   const double momentum_;
   ByValue<at::Tensor> values_;
   ByValue<const Node*> last_;  // that reads it
