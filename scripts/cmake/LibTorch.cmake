@@ -67,6 +67,16 @@ file(CREATE_LINK ${fmt_include}/fmt ${CMAKE_BINARY_DIR}/generated/fmt_first/fmt 
 target_include_directories(tailor_libtorch BEFORE INTERFACE ${CMAKE_BINARY_DIR}/generated/fmt_first)
 target_include_directories(tailor_libtorch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
 target_compile_definitions(tailor_libtorch INTERFACE AT_PER_OPERATOR_HEADERS)
+# With CUDA there are kernels of our own and captured steps; without, neither is compiled.
+set(TAILOR_WITH_CUDA OFF)
+if(TARGET torch_cuda)
+  set(TAILOR_WITH_CUDA ON)
+  if(NOT CMAKE_CUDA_ARCHITECTURES)
+    set(CMAKE_CUDA_ARCHITECTURES 80 90)  # bfloat16 begins with 80; PTX for newer ones comes along
+  endif()
+  enable_language(CUDA)
+  target_compile_definitions(tailor_libtorch INTERFACE TAILOR_CUDA)
+endif()
 separate_arguments(torch_flags UNIX_COMMAND "${TORCH_CXX_FLAGS}")
 target_compile_options(tailor_libtorch INTERFACE ${torch_flags})
 target_link_libraries(tailor_libtorch INTERFACE ${TORCH_LIBRARIES})

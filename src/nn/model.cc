@@ -18,14 +18,27 @@
 #include <functional>
 
 #include "nn/convolution.h"
+#include "nn/gpu/fused_norm.h"
 #include "nn/layers.h"
 #include "tailor/nn/host.h"
 
 namespace tailor::nn {
 namespace {
 
-/// What a layer with tensors makes: a convolution, a batch norm or a linear layer.
-using Weighted = std::function<at::Tensor(const at::Tensor& x, const NamedLayer& layer)>;
+/// What layers with tensors make.
+struct Layers {
+  /// A convolution or a linear layer.
+  std::function<at::Tensor(const at::Tensor& x, const NamedLayer& layer)> weighted;
+  /// relu?(batch norm of x + skip): the skip may be undefined.
+  std::function<at::Tensor(const at::Tensor& x, const NamedLayer& layer, const at::Tensor& skip,
+                           bool relu)>
+      normalise;
+};
+
+at::Tensor add_and_activate(at::Tensor x, const at::Tensor& skip, bool relu) {
+  if (skip.defined()) x = at::add(x, skip);
+  return relu ? at::relu(x) : x;
+}
 
 /// A map on its way through a network that masks, and how many of its columns are each example's
 /// own; no lengths: all of them are.
@@ -64,23 +77,43 @@ class Masks {
 
 /// One pass: what layers with tensors do, and the masks of its batch.
 struct Walk {
-  const Weighted& weighted;
+  const Layers& layers;
   Masks masks;
 
   at::Tensor run_layer(const at::Tensor& x, const NamedLayer& layer) {
     if (layer.as<ReluLayer>()) return at::relu(x);
+    if (layer.as<BatchNormLayer>()) return layers.normalise(x, layer, {}, /*relu=*/false);
     if (const auto* p = layer.as<PoolLayer>()) return pool(x, *p);
     if (const auto* p = layer.as<PickLayer>()) return pick(x, *p);
-    return weighted(layer.as<LinearLayer>() ? at::flatten(x, 1) : x, layer);
+    return layers.weighted(layer.as<LinearLayer>() ? at::flatten(x, 1) : x, layer);
   }
 
-  Stream run_chain(Stream s, const std::vector<NamedLayer>& layers) {
-    for (const NamedLayer& layer : layers) {
+  Stream run_chain(Stream s, const std::vector<NamedLayer>& chain) {
+    for (size_t i = 0; i < chain.size(); ++i) {
+      const NamedLayer& layer = chain[i];
       if (!s.lengths.empty() && layer.as<ConvLayer>())
         s.map = at::masked_fill(s.map, masks.of(s), 0);
-      s.map = run_layer(s.map, layer);
+      const bool activates =
+          layer.as<BatchNormLayer>() && i + 1 < chain.size() && chain[i + 1].as<ReluLayer>();
+      s.map = activates ? layers.normalise(s.map, layer, {}, /*relu=*/true)
+                        : run_layer(s.map, layer);
       for (int64_t& length : s.lengths) length = output_length(*layer.layer, length);
+      if (activates) ++i;
     }
+    return s;
+  }
+
+  /// A stage whose skips are added before its activation: of one with a batch norm at its end the
+  /// first of them goes through that.
+  Stream join(Stream s, std::vector<NamedLayer> chain, const std::vector<at::Tensor>& skips) {
+    const bool at_norm = !skips.empty() && !chain.empty() && chain.back().as<BatchNormLayer>();
+    const NamedLayer last = at_norm ? chain.back() : NamedLayer();
+    if (at_norm) chain.pop_back();
+    s = run_chain(std::move(s), chain);
+    const bool alone = at_norm && skips.size() == 1;
+    if (at_norm) s.map = layers.normalise(s.map, last, skips[0], /*relu=*/alone);
+    for (size_t i = at_norm ? 1 : 0; i < skips.size(); ++i) s.map = at::add(s.map, skips[i]);
+    if (!alone) s.map = at::relu(s.map);
     return s;
   }
 };
@@ -103,23 +136,28 @@ std::vector<int64_t> lengths_to_mask(const Network& network, const at::Tensor& i
 /// Walks the chain of every block and adds the skips that end at each point: the one definition of
 /// what a description computes in LibTorch.
 at::Tensor walk_network(const Network& network, const at::Tensor& input, const Lengths& lengths,
-                        const Weighted& weighted) {
-  Walk walk{weighted, {}};
+                        const Layers& layers) {
+  Walk walk{layers, {}};
   Stream s{input, lengths_to_mask(network, input, lengths)};
   for (const Block& block : network.blocks) {
     std::vector<Stream> points = {s};
     for (size_t i = 1; i <= block.stages.size(); ++i) {
-      std::vector<NamedLayer> layers = stage_layers(block, i);
+      std::vector<NamedLayer> chain = stage_layers(block, i);
       const bool relu_last =
           network.join == Join::BeforeActivation && ends_in_relu(block.stages[i - 1].layers);
-      if (relu_last) layers.pop_back();
-      s = walk.run_chain(std::move(s), layers);
+      std::vector<at::Tensor> skips;
       for (const Skip& skip : block.skips) {
         if (skip.to != static_cast<int64_t>(i)) continue;
-        s.map = at::add(
-            s.map, walk.run_chain(points[static_cast<size_t>(skip.from)], skip_layers(skip)).map);
+        skips.push_back(
+            walk.run_chain(points[static_cast<size_t>(skip.from)], skip_layers(skip)).map);
       }
-      if (relu_last) s.map = at::relu(s.map);
+      if (relu_last && !skips.empty()) {
+        chain.pop_back();
+        s = walk.join(std::move(s), std::move(chain), skips);
+      } else {
+        s = walk.run_chain(std::move(s), chain);
+        for (const at::Tensor& skip : skips) s.map = at::add(s.map, skip);
+      }
       points.push_back(s);
     }
   }
@@ -130,10 +168,10 @@ at::Tensor walk_network(const Network& network, const at::Tensor& input, const L
 
 }  // namespace
 
-Model::Model(Network network, const TensorMap& tensors, at::Device device)
-    : network_(std::move(network)) {
+Model::Model(Network network, const TensorMap& tensors, at::Device device, at::ScalarType compute)
+    : network_(std::move(network)), compute_(compute) {
   verify_tensors(network_, tensors, "the model");
-  parameters_ = Parameters(tensor_specs(network_), tensors, device);
+  parameters_ = Parameters(tensor_specs(network_), tensors, device, compute);
 }
 
 at::Tensor Model::forward(const at::Tensor& x, bool training, const Lengths& lengths,
@@ -147,6 +185,8 @@ at::Tensor Model::forward(const at::Tensor& x, bool training, const Lengths& len
 }
 
 void Model::quantise(const TrainedPrecision& trained) {
+  TAILOR_CHECK(compute_ == at::kFloat, "{} is quantised, and computes in bfloat16",
+               network_.name);
   quantised_.emplace(network_, trained, device());
 }
 
@@ -167,24 +207,38 @@ void Model::absorb_statistics(const at::Tensor& x, double momentum, const Length
 
 at::Tensor Model::run(const at::Tensor& x, bool training, double bn_momentum,
                       const Lengths& lengths, std::vector<ConvCall>* calls) {
-  auto parameter = [&](const std::string& name) { return parameters_.parameter(name); };
-  auto weighted = [&](const at::Tensor& in, const NamedLayer& layer) {
+  const at::ScalarType compute =
+      training && at::GradMode::is_enabled() ? compute_ : at::ScalarType::Float;
+  auto parameter = [&](const std::string& name) {
+    return compute == at::kFloat ? parameters_.master(name) : parameters_.parameter(name);
+  };
+  Layers layers;
+  layers.weighted = [&](const at::Tensor& in, const NamedLayer& layer) {
     const std::string& name = layer.name;
     const at::Tensor weight = parameter(name + ".weight");
-    if (const auto* conv = layer.as<ConvLayer>()) {
-      const ConvGeometry geometry{conv->window, conv->groups};
-      const at::Tensor bias = conv->bias ? parameter(name + ".bias") : at::Tensor();
-      const at::Tensor y = convolve(in, geometry, weight, bias);
-      if (calls) calls->push_back({name, geometry, in, weight, bias, y});
-      return y;
-    }
-    const at::Tensor bias = parameter(name + ".bias");
-    if (layer.as<LinearLayer>()) return at::linear(in, weight, bias);
-    return at::batch_norm(in, weight, bias, parameters_.buffer(name + ".running_mean"),
-                          parameters_.buffer(name + ".running_var"), training, bn_momentum,
-                          network_.bn_epsilon, /*cudnn_enabled=*/in.is_cuda());
+    const auto* conv = layer.as<ConvLayer>();
+    if (!conv) return at::linear(in, weight, parameter(name + ".bias"));
+    const ConvGeometry geometry{conv->window, conv->groups};
+    const at::Tensor bias = conv->bias ? parameter(name + ".bias") : at::Tensor();
+    const at::Tensor y = convolve(in, geometry, weight, bias);
+    if (calls) calls->push_back({name, geometry, in, weight, bias, y});
+    return y;
   };
-  return walk_network(network_, x, lengths, weighted);
+  layers.normalise = [&](const at::Tensor& in, const NamedLayer& layer, const at::Tensor& skip,
+                         bool relu) {
+    const std::string& name = layer.name;
+    const gpu::NormParameters norm{parameter(name + ".weight"), parameter(name + ".bias"),
+                                   parameters_.buffer(name + ".running_mean"),
+                                   parameters_.buffer(name + ".running_var"), bn_momentum,
+                                   network_.bn_epsilon};
+    if (training && at::GradMode::is_enabled() && gpu::is_for_fused_norm(in, skip))
+      return gpu::fused_norm(in, norm, skip, relu);
+    const at::Tensor y = at::batch_norm(in, norm.gamma, norm.beta, norm.running_mean,
+                                        norm.running_variance, training, bn_momentum,
+                                        network_.bn_epsilon, /*cudnn_enabled=*/in.is_cuda());
+    return add_and_activate(y, skip, relu);
+  };
+  return walk_network(network_, x.to(compute), lengths, layers).to(at::kFloat);
 }
 
 void Model::alter(Network network, const TensorMap& added) {
@@ -193,7 +247,7 @@ void Model::alter(Network network, const TensorMap& added) {
   network_ = std::move(network);
   const std::vector<TensorSpec> specs = tensor_specs(network_);
   for (const TensorSpec& spec : specs) find_tensor(values, spec.name, "the altered model");
-  parameters_ = Parameters(specs, values, device());
+  parameters_ = Parameters(specs, values, device(), compute_);
   if (quantised_) quantise(TrainedPrecision(quantised_->trained()));
 }
 
@@ -243,10 +297,14 @@ at::Tensor by_channel(const std::vector<double>& values) {
 
 }  // namespace
 
-FrozenModel::FrozenModel(const Network& network, const TensorMap& tensors, at::Device device)
-    : network_(network) {
+FrozenModel::FrozenModel(const Network& network, const TensorMap& tensors, at::Device device,
+                         at::ScalarType compute)
+    : network_(network), compute_(compute) {
   verify_tensors(network, tensors, "the frozen model");
   c10::InferenceMode guard;
+  auto keep = [&](const std::string& name, const at::Tensor& host, at::ScalarType type) {
+    weights_[name] = host.clone().to(device, type);
+  };
   const std::vector<PlacedLayer> layers = placed_layers(network);
   for (size_t i = 0; i < layers.size(); ++i) {
     const PlacedLayer& layer = layers[i];
@@ -256,35 +314,56 @@ FrozenModel::FrozenModel(const Network& network, const TensorMap& tensors, at::D
              b = conv->bias ? tensors.at(bias) : Tensor(DType::F32, {conv->out});
       const bool has_norm = i + 1 < layers.size() && layers[i + 1].chain == layer.chain &&
                             layers[i + 1].as<BatchNormLayer>();
-      if (has_norm) fold(scale_and_shift(tensors, layers[++i].name, network.bn_epsilon), w, b);
-      weights_[weight] = host_view(w).contiguous(at::MemoryFormat::ChannelsLast).clone().to(device);
-      weights_[bias] = host_view(b).clone().to(device);
+      if (has_norm) fold(scale_and_shift(tensors, layers[i + 1].name, network.bn_epsilon), w, b);
+      keep(weight, host_view(w).contiguous(at::MemoryFormat::ChannelsLast), compute);
+      // On a GPU a bias comes with the skip and the ReLU behind it, where the batch norm was.
+      if (has_norm && device.is_cuda() && compute == at::kBFloat16) {
+        keep(layers[i + 1].name + ".shift", host_view(b), at::kFloat);
+      } else {
+        keep(bias, host_view(b), compute);
+      }
+      if (has_norm) ++i;
     } else if (layer.as<BatchNormLayer>()) {
       const ScaleShift bn = scale_and_shift(tensors, name, network.bn_epsilon);
-      weights_[weight] = by_channel(bn.scale).to(device);
-      weights_[bias] = by_channel(bn.shift).to(device);
+      keep(weight, by_channel(bn.scale), compute);
+      keep(bias, by_channel(bn.shift), compute);
     } else if (layer.as<LinearLayer>()) {
-      weights_[weight] = host_view(tensors.at(weight)).clone().to(device);
-      weights_[bias] = host_view(tensors.at(bias)).clone().to(device);
+      keep(weight, host_view(tensors.at(weight)), compute);
+      keep(bias, host_view(tensors.at(bias)), compute);
     }
   }
+}
+
+at::Tensor FrozenModel::normalise(const at::Tensor& in, const std::string& name,
+                                  const at::Tensor& skip, bool relu) const {
+  if (const auto shift = weights_.find(name + ".shift"); shift != weights_.end()) {
+    if (gpu::is_for_fused_norm(in, skip)) return gpu::fused_bias(in, shift->second, skip, relu);
+    const at::Tensor by_channel = shift->second.to(compute_).reshape({1, -1, 1, 1});
+    return add_and_activate(at::add(in, by_channel), skip, relu);
+  }
+  const auto scale = weights_.find(name + ".weight");
+  if (scale == weights_.end()) return add_and_activate(in, skip, relu);  // in the convolution
+  const at::Tensor map = in.dim() == 4 ? in : at::reshape(in, {in.size(0), -1, 1, 1});
+  return add_and_activate(at::add(at::mul(map, scale->second), weights_.at(name + ".bias")), skip,
+                          relu);
 }
 
 at::Tensor FrozenModel::forward(const at::Tensor& x, const Lengths& lengths) const {
   at::Tensor logits;
   {
     c10::InferenceMode guard;
-    auto weighted = [&](const at::Tensor& in, const NamedLayer& layer) -> at::Tensor {
-      const auto found = weights_.find(layer.name + ".weight");
-      if (found == weights_.end()) return in;  // a batch norm that is in the convolution before it
-      const at::Tensor &weight = found->second, &bias = weights_.at(layer.name + ".bias");
+    Layers layers;
+    layers.weighted = [&](const at::Tensor& in, const NamedLayer& layer) -> at::Tensor {
+      const at::Tensor& weight = weights_.at(layer.name + ".weight");
+      const auto bias = weights_.find(layer.name + ".bias");
+      const at::Tensor added = bias == weights_.end() ? at::Tensor() : bias->second;
       if (const auto* conv = layer.as<ConvLayer>())
-        return convolve(in, {conv->window, conv->groups}, weight, bias);
-      if (layer.as<LinearLayer>()) return at::linear(in, weight, bias);
-      const at::Tensor map = in.dim() == 4 ? in : at::reshape(in, {in.size(0), -1, 1, 1});
-      return at::add(at::mul(map, weight), bias);
+        return convolve(in, {conv->window, conv->groups}, weight, added);
+      return at::linear(in, weight, added);
     };
-    logits = walk_network(network_, x, lengths, weighted);
+    layers.normalise = [&](const at::Tensor& in, const NamedLayer& layer, const at::Tensor& skip,
+                           bool relu) { return normalise(in, layer.name, skip, relu); };
+    logits = walk_network(network_, x.to(compute_), lengths, layers).to(at::kFloat);
   }
   return logits.clone();  // an inference tensor cannot be kept for a backward pass
 }

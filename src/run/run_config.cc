@@ -69,6 +69,11 @@ void describe_train(RecordVisitor& v, TrainConfig& c) {
       "Learning-rate schedule; never restarted by an alteration.");
   v.integer("seed", c.seed, 0, INT32_MAX,
             "Seed of initial weights, order of examples and augmentation.");
+  static constexpr const char* kPrecisions[] = {"float32", "bfloat16"};
+  v.text_choice("precision", c.precision, Names(kPrecisions, 2),
+                "What steps compute in. bfloat16: convolutions, linear layers and the maps between "
+                "them, the teacher's too; parameters, batch statistics, loss and optimiser stay "
+                "float32, and so does everything but the steps. Not for quantised training.");
 }
 
 void describe(RecordVisitor& v, TeacherConfig& c) {
@@ -97,6 +102,9 @@ void describe(RecordVisitor& v, RuntimeConfig& c) {
       "device", c.device,
       "Where the network runs: cpu, cuda (the first GPU), cuda:N, or auto: cuda if LibTorch finds "
       "a GPU, else cpu. tailor env lists what there is.");
+  v.boolean("deterministic", c.deterministic,
+            "GPU: only algorithms whose results do not change from run to run; slower. On a CPU "
+            "they never do.");
 }
 
 }  // namespace

@@ -15,7 +15,8 @@ class AdamW : public Optimizer {
         config_(config) {
     if (config_.betas.empty()) config_.betas = {0.9, 0.999};
   }
-  void step(Parameters& parameters, double lr) override {
+  void step(Parameters& parameters, const Rate& rate) override {
+    const double lr = rate.value;
     const double beta1 = config_.betas[0], beta2 = config_.betas[1];
     at::Tensor &first = slot("exp_avg"), &second = slot("exp_avg_sq"), &steps = slot("steps");
     const at::Tensor& g = parameters.gradients;

@@ -68,4 +68,9 @@ c10::Device resolve_device(const std::string& device, const std::string& source)
   return {at::kCUDA, static_cast<c10::DeviceIndex>(*index)};
 }
 
+void choose_algorithms(bool deterministic) {
+  at::globalContext().setDeterministicCuDNN(deterministic);
+  at::globalContext().setBenchmarkCuDNN(!deterministic);
+}
+
 }  // namespace tailor::train

@@ -4,6 +4,8 @@
 #include <ATen/ops/add.h>
 #include <ATen/ops/mse_loss.h>
 
+#include "train/captured_step.h"
+
 namespace tailor::train {
 namespace {
 
@@ -21,15 +23,31 @@ Learner::Learner(Model model, const ObjectiveSpec& objective, const OptimizerCon
       peak_lr_(optimizer.lr),
       optimizer_(make_optimizer(optimizer)) {
   optimizer_->bind(model_.parameters(), saved);
+  if (optimizer_->can_be_captured()) captured_ = CapturedStep::make(model_.device());
 }
+
+Learner::~Learner() = default;
+Learner::Learner(Learner&&) noexcept = default;
+Learner& Learner::operator=(Learner&&) noexcept = default;
 
 void Learner::follow(FrozenModel teacher, double beta) {
   teacher_.emplace(std::move(teacher));
   beta_ = beta;
+  if (captured_) captured_->forget();
 }
 
 StepResult Learner::step(const Batch& batch, double lr) {
-  const DeviceBatch examples = to_device(batch, model_);
+  if (captured_ && !model_.trained() && CapturedStep::is_for(batch)) {
+    return captured_->run(batch, lr, [this](const DeviceBatch& examples, const at::Tensor& rate) {
+      return take(examples, Rate(rate));
+    });
+  }
+  const StepResult result = take(to_device(batch, model_), lr);
+  if (peak_lr_ > 0) model_.step_ranges(kRangeRate * lr / peak_lr_);
+  return result;
+}
+
+StepResult Learner::take(const DeviceBatch& examples, const Rate& lr) {
   Parameters& parameters = model_.parameters();
   parameters.zero_gradients();
   const at::Tensor outputs = model_.forward(examples.inputs, /*training=*/true, examples.lengths);
@@ -44,9 +62,10 @@ StepResult Learner::step(const Batch& batch, double lr) {
   }
   loss.backward();
   const at::NoGradGuard no_grad;
+  parameters.gather_gradients();
   if (clip_norm_ > 0) clip_gradients(parameters, clip_norm_);
   optimizer_->step(parameters, lr);
-  if (peak_lr_ > 0) model_.step_ranges(kRangeRate * lr / peak_lr_);
+  parameters.spread_values();
   const at::Tensor answers = outputs.detach();
   return {loss.detach(), objective_.tally ? objective_.tally(answers, examples) : at::Tensor(),
           answers,       objective,
@@ -60,6 +79,7 @@ Alteration Learner::alter(const std::string& skip_id, AlterationKind kind, int64
   const TensorMap added = added_tensors(alteration, network, seed);
   model_.alter(std::move(network), added);
   optimizer_->bind(model_.parameters(), kept);
+  if (captured_) captured_->forget();
   return alteration;
 }
 

@@ -17,7 +17,8 @@ class NovoGrad : public Optimizer {
       : Optimizer({{"momentum"}, {"second_moment", /*of_parameter=*/true}}), config_(config) {
     if (config_.betas.empty()) config_.betas = {0.95, 0.98};
   }
-  void step(Parameters& parameters, double lr) override {
+  void step(Parameters& parameters, const Rate& rate) override {
+    const double lr = rate.value;
     const double beta1 = config_.betas[0], beta2 = config_.betas[1];
     at::Tensor &momentum = slot("momentum"), &second = slot("second_moment");
     std::vector<at::Tensor> gradients;

@@ -10,14 +10,15 @@ std::unique_ptr<Optimizer> make_adamw(const OptimizerConfig& config);
 std::unique_ptr<Optimizer> make_novograd(const OptimizerConfig& config);
 
 struct SgdRule {
-  float lr = 0, momentum = 0, weight_decay = 0;
+  float momentum = 0, weight_decay = 0;
   bool nesterov = false;
 };
 /// g += decay · p; m = momentum · m + g; p -= lr · (nesterov ? g + momentum · m : m), as PyTorch's.
 /// Two forms: a loop over host memory, whose rounding is that of runs of all versions, and ATen's
-/// operations on any device.
-void sgd_on_host(Parameters& parameters, at::Tensor& momentum, const SgdRule& rule);
-void sgd_on_device(Parameters& parameters, at::Tensor& momentum, const SgdRule& rule);
+/// operations on any device, where lr is a float64 scalar.
+void sgd_on_host(Parameters& parameters, at::Tensor& momentum, const SgdRule& rule, float lr);
+void sgd_on_device(Parameters& parameters, at::Tensor& momentum, const SgdRule& rule,
+                   const at::Tensor& lr);
 
 /// A number a parameter, spread to one for each place of a flat buffer (0 between the ranges).
 at::Tensor spread(const Parameters& parameters, const at::Tensor& of_parameter);

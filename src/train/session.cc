@@ -47,6 +47,7 @@ Session::Session(const RunSpec& s, RunFolder& f, Progress& p)
                               [this](int64_t n) { return output_length(begins_with, n); })),
       device(resolve_device(s.config.runtime.device, s.source)) {
   if (!device.is_cpu()) current_.reset_device(device);
+  choose_algorithms(s.config.runtime.deterministic);
   const Network& network = begins_with;
   if (!s.task) {
     verify_answers(s.data.kind, network.answers_per_position(), output_shape(network),
@@ -64,6 +65,10 @@ Session::Session(const RunSpec& s, RunFolder& f, Progress& p)
              total_skips);
   }
   if (const auto& q = spec.config.quantization) {
+    if (compute() != at::kFloat) {
+      fail_config("/train/precision", "float32 where the network is trained quantised",
+                  Json(config.precision).dump(), s.source);
+    }
     precision = resolve_precision(*q, spec.config.exporting, network, input_magnitude(), s.source);
     quantized_epoch = quantized_from(*q, spec.config.surgery, edits, config.epochs, spec.source);
     QuantisedForm(network, *precision);  // what cannot be is said here
@@ -75,13 +80,13 @@ Session::Session(const RunSpec& s, RunFolder& f, Progress& p)
                           spec.teacher ? spec.teacher->tensors
                           : spec.start ? spec.start->tensors
                                        : initial_tensors(network, config.seed),
-                          device),
+                          device, compute()),
                     task->objective(), config.optimizer, spec.slots);
     folder.truncate("metrics.jsonl", 0);
     folder.truncate("alterations.jsonl", 0);
   }
   if (spec.teacher && spec.config.distill.beta > 0) {
-    learner->follow(FrozenModel(spec.teacher->network, spec.teacher->tensors, device),
+    learner->follow(FrozenModel(spec.teacher->network, spec.teacher->tensors, device, compute()),
                     spec.config.distill.beta);
   }
   verify_batches(config, network, task->size(Split::Train), "/train", spec.source);
@@ -99,8 +104,8 @@ void Session::go_on() {
          folder.last(), c.position.epoch, c.position.edits_applied, config.epochs, edits.size());
   }
   position = c.position;
-  learner.emplace(Model(c.network, c.tensors, device), task->objective(), config.optimizer,
-                  c.slots);
+  learner.emplace(Model(c.network, c.tensors, device, compute()), task->objective(),
+                  config.optimizer, c.slots);
   if (c.precision) model().quantise(*c.precision);
   folder.truncate("metrics.jsonl", position.epoch);
   folder.truncate("alterations.jsonl", position.edits_applied);
@@ -133,6 +138,10 @@ Preprocessing Session::preprocessing() const {
   p.low = spec.data.preprocessing.low;
   p.high = spec.data.preprocessing.high;
   return p;
+}
+
+at::ScalarType Session::compute() const {
+  return config.precision == "bfloat16" ? at::kBFloat16 : at::kFloat;
 }
 
 double Session::input_magnitude() const {

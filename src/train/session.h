@@ -75,6 +75,7 @@ class Session {
                              const std::string& where);
 
  private:
+  at::ScalarType compute() const;
   double input_magnitude() const;
   TrainedPrecision types_now();
   void go_on();

@@ -1,10 +1,19 @@
 // The GPU, where there is one, learns what the CPU learns. Without one every test here is skipped.
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/add.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/batch_norm.h>
+#include <ATen/ops/equal.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/ones_like.h>
+#include <ATen/ops/relu.h>
+#include <ATen/ops/sin.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
 
+#include "nn/gpu/fused_norm.h"
 #include "support/networks.h"
 #include "support/rooms.h"
 #include "tailor/nn/host.h"
@@ -24,14 +33,14 @@ struct Gpu : public ::testing::Test {
   }
 };
 
-Batch random_batch(const MapShape& s, int64_t count) {
+Batch random_batch(const MapShape& s, int64_t count, int64_t seed = 0) {
   Batch batch;
   batch.count = count;
   batch.inputs = Tensor(DType::F32, {count, s.height, s.width, s.channels});
   float* pixels = batch.inputs.as<float>().data();
   std::vector<int64_t> labels;
   for (int64_t i = 0; i < count; ++i) {
-    const std::vector<double> image = testing::random_image(s, i);  // row by row, channels last
+    const std::vector<double> image = testing::random_image(s, i + 10 * seed);  // row by row, channels last
     pixels = std::copy(image.begin(), image.end(), pixels);
     labels.push_back(i % 7);
   }
@@ -66,9 +75,9 @@ void expect_alike(const Network& network, at::Device gpu, const OptimizerConfig&
   };
   Learner host = learner_on(at::kCPU), device = learner_on(gpu);
   const std::vector<std::string> skips = skip_ids(network);
-  for (int64_t i = 0; i < 4; ++i) {
-    const Batch batch = random_batch(network.input, 6);
-    if (i == 2 && !skips.empty()) {
+  for (int64_t i = 0; i < 12; ++i) {  // the fourth step before and after the alteration is captured
+    const Batch batch = random_batch(network.input, 6, i);
+    if (i == 6 && !skips.empty()) {
       host.alter(skips.back(), AlterationKind::Remove, 1);
       device.alter(skips.back(), AlterationKind::Remove, 1);
     }
@@ -79,6 +88,60 @@ void expect_alike(const Network& network, at::Device gpu, const OptimizerConfig&
   const TensorMap wanted = host.model().tensors();
   for (const auto& [name, tensor] : device.model().tensors())
     EXPECT_LT(largest_difference(tensor, wanted.at(name)), tolerance) << name;
+}
+
+/// Of 8, 16 and 32 channels, which the fused kernels take.
+Network wide_network(const testing::Variant& v) {
+  NetworkConfig config;
+  config.family = "resnet_cifar";
+  config.depth = 8;
+  config.width = 8;
+  config.shortcut = v.shortcut;
+  config.join = v.join;
+  Network network = make_network(config, {3, 16, 16}, 7);
+  testing::alter(network, v.surgery);
+  return network;
+}
+
+/// Against float32 operations on the same bfloat16 values.
+void expect_fused_norm(at::Device gpu, int64_t channels, bool with_skip, bool relu) {
+  const auto options = at::TensorOptions(at::kFloat).device(gpu);
+  auto map = [&](int64_t seed) {
+    const at::Tensor t = at::arange(5 * channels * 9 * 7, options).add(static_cast<double>(seed));
+    return at::sin(t.mul(12.9898)).mul(437.585).frac().mul(2).reshape({5, channels, 9, 7})
+        .contiguous(at::MemoryFormat::ChannelsLast).to(at::kBFloat16);
+  };
+  const at::Tensor x = map(1).requires_grad_(), skip = map(2).requires_grad_(), dy = map(3);
+  const at::Tensor x32 = x.detach().to(at::kFloat).requires_grad_(),
+                   skip32 = skip.detach().to(at::kFloat).requires_grad_();
+  auto parameters = [&](double at) {
+    const at::Tensor t = at::arange(channels, options).mul(0.03).add(at).requires_grad_();
+    t.mutable_grad() = at::ones_like(t).detach();
+    return t;
+  };
+  const at::Tensor gamma = parameters(0.5), beta = parameters(-0.1), gamma32 = parameters(0.5),
+                   beta32 = parameters(-0.1);
+  const at::Tensor mean = at::full({channels}, 0.3, options), mean32 = mean.clone(),
+                   variance = at::full({channels}, 0.7, options), variance32 = variance.clone();
+  const at::Tensor y = tailor::nn::gpu::fused_norm(x, {gamma, beta, mean, variance, 0.1, 1e-5},
+                                           with_skip ? skip : at::Tensor(), relu);
+  at::Tensor y32 = at::batch_norm(x32, gamma32, beta32, mean32, variance32, true, 0.1, 1e-5, false);
+  if (with_skip) y32 = at::add(y32, skip32);
+  if (relu) y32 = at::relu(y32);
+  y.backward(dy);
+  y32.backward(dy.to(at::kFloat));
+  auto expect_near = [](const at::Tensor& a, const at::Tensor& b, double tolerance,
+                        const char* what) {
+    const double scale = b.abs().max().item<double>() + 1e-6;
+    EXPECT_LT(a.to(at::kFloat).sub(b).abs().max().item<double>(), tolerance * scale) << what;
+  };
+  expect_near(y, y32, 6e-3, "y");
+  expect_near(x.grad(), x32.grad(), 2e-2, "dx");
+  if (with_skip) expect_near(skip.grad(), skip32.grad(), 6e-3, "d skip");
+  expect_near(gamma.grad(), gamma32.grad(), 6e-3, "d gamma");
+  expect_near(beta.grad(), beta32.grad(), 6e-3, "d beta");
+  expect_near(mean, mean32, 1e-4, "running mean");
+  expect_near(variance, variance32, 1e-4, "running variance");
 }
 
 TEST_F(Gpu, LearnsAsTheCpuWhateverTheSkips) {
@@ -131,6 +194,49 @@ TEST_F(Gpu, QuantisedTrainingIsThatOfTheCpu) {
   for (const TrainedPrecision& p : {types("8,3", "8,3"), learned, scaled}) {
     SCOPED_TRACE(p.text());
     expect_alike(network, gpu, {}, &p, 2e-2);
+  }
+}
+
+/// bfloat16 has 8 bits: what a step computes in it is near what float32 gives.
+TEST_F(Gpu, StepsInBfloat16AreNearThoseInFloat32) {
+  for (const testing::Variant& v : testing::all_variants()) {
+    SCOPED_TRACE(v.name());
+    Network network = wide_network(v);
+    const TensorMap tensors = testing::random_tensors(network, 2);
+    const Batch batch = random_batch(network.input, 16);
+    std::vector<double> losses[2];
+    TensorMap after[2];
+    for (const bool narrow : {false, true}) {
+      const at::ScalarType compute = narrow ? at::kBFloat16 : at::kFloat;
+      Learner learner(Model(network, tensors, gpu, compute), {"cross_entropy"}, {});
+      learner.follow(FrozenModel(network, testing::random_tensors(network, 9), gpu, compute), 0.35);
+      for (int i = 0; i < 8; ++i)
+        losses[narrow].push_back(learner.step(batch, 0.005).loss.item<double>());
+      after[narrow] = learner.model().tensors();
+    }
+    for (size_t i = 0; i < losses[0].size(); ++i)
+      EXPECT_NEAR(losses[1][i], losses[0][i], 0.08 * losses[0][i]) << i;
+    double apart = 0, moved = 0;
+    for (const auto& [name, tensor] : after[0]) {
+      const Span<const float> a = tensor.as<float>(), b = after[1].at(name).as<float>(),
+                              first = tensors.at(name).as<float>();
+      for (size_t i = 0; i < a.size(); ++i) {
+        apart += std::pow(a[i] - b[i], 2.0);
+        moved += std::pow(a[i] - first[i], 2.0);
+      }
+    }
+    EXPECT_LT(std::sqrt(apart / moved), 0.25);
+  }
+}
+
+TEST_F(Gpu, AFusedNormIsWhatAtenComputes) {
+  for (const int64_t channels : {8, 16, 64, 256}) {
+    for (const bool with_skip : {false, true}) {
+      for (const bool relu : {false, true}) {
+        SCOPED_TRACE(std::to_string(channels) + (with_skip ? " skip" : "") + (relu ? " relu" : ""));
+        expect_fused_norm(gpu, channels, with_skip, relu);
+      }
+    }
   }
 }
 

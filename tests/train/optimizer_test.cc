@@ -8,6 +8,7 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/matmul.h>
+#include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/sub.h>
 #include <ATen/ops/tanh.h>
 #include <gtest/gtest.h>
@@ -135,9 +136,9 @@ TEST(Optimizer, SgdOnTheHostAndInOperationsAgree) {
       backward(host);
       backward(device);
       at::NoGradGuard no_grad;
-      const SgdRule rule{0.1F, 0.9F, 0.01F, nesterov};
-      sgd_on_host(host, m_host, rule);
-      sgd_on_device(device, m_device, rule);
+      const SgdRule rule{0.9F, 0.01F, nesterov};
+      sgd_on_host(host, m_host, rule, 0.1F);
+      sgd_on_device(device, m_device, rule, at::scalar_tensor(0.1, at::kDouble));
       EXPECT_LE(at::sub(host.values, device.values).abs().max().item<double>(), 1e-6);
       EXPECT_LE(at::sub(m_host, m_device).abs().max().item<double>(), 1e-6);
     }
@@ -242,8 +243,8 @@ TEST(Optimizer, EveryKindOfTheConfigurationHasAMaker) {
 class SignDescent : public Optimizer {
  public:
   SignDescent() : Optimizer({}) {}
-  void step(Parameters& parameters, double lr) override {
-    parameters.values.sub_(parameters.gradients.sign(), lr);
+  void step(Parameters& parameters, const Rate& lr) override {
+    parameters.values.sub_(parameters.gradients.sign(), lr.value);
   }
 };
 

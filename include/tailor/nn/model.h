@@ -35,13 +35,17 @@ using Lengths = std::vector<int64_t>;
 
 class Model {
  public:
-  /// Throws Data if the tensors do not fit the network.
-  Model(Network network, const TensorMap& tensors, at::Device device = at::kCPU);
+  /// Throws Data if the tensors do not fit the network. `compute`: kFloat, or kBFloat16: maps, and
+  /// what convolutions and linear layers read, in passes that gradients are taken of. Parameters
+  /// and all other passes are float32.
+  Model(Network network, const TensorMap& tensors, at::Device device = at::kCPU,
+        at::ScalarType compute = at::kFloat);
 
   const Network& network() const { return network_; }
   Parameters& parameters() { return parameters_; }
   const Parameters& parameters() const { return parameters_; }
   at::Device device() const { return parameters_.device(); }
+  at::ScalarType compute() const { return compute_; }
 
   /// x: float32 [n, channels, height, width], channels-last, of any width that the head takes.
   /// Returns logits [n, classes], or [n, positions, classes] row by row where the head answers per
@@ -54,7 +58,8 @@ class Model {
   /// else: with momenta 1, 1/2, 1/3, … they become the means over the batches.
   void absorb_statistics(const at::Tensor& x, double momentum, const Lengths& lengths = {});
 
-  /// From now on the network is what its design computes, cast by cast. Throws as QuantisedForm.
+  /// From now on the network is what its design computes, cast by cast; of one that computes in
+  /// float32. Throws as QuantisedForm.
   void quantise(const TrainedPrecision& trained);
   /// The types it computes in, or null: floating point.
   const TrainedPrecision* trained() const { return quantised_ ? &quantised_->trained() : nullptr; }
@@ -88,6 +93,7 @@ class Model {
 
   Network network_;
   Parameters parameters_;
+  at::ScalarType compute_ = at::kFloat;
   std::optional<QuantisedForm> quantised_;
   bool frozen_ = false;
 };
@@ -100,12 +106,17 @@ Tensor run_network(const Network& network, const TensorMap& tensors, const Tenso
 /// no autograd.
 class FrozenModel {
  public:
-  FrozenModel(const Network& network, const TensorMap& tensors, at::Device device = at::kCPU);
+  FrozenModel(const Network& network, const TensorMap& tensors, at::Device device = at::kCPU,
+              at::ScalarType compute = at::kFloat);
   /// As Model::forward in eval mode, up to rounding. The result may be used in a loss.
   at::Tensor forward(const at::Tensor& x, const Lengths& lengths = {}) const;
 
  private:
+  at::Tensor normalise(const at::Tensor& in, const std::string& name, const at::Tensor& skip,
+                       bool relu) const;
+
   Network network_;
+  at::ScalarType compute_;
   std::map<std::string, at::Tensor> weights_;
 };
 

@@ -32,23 +32,34 @@ class Parameters {
   std::vector<ParameterRange> ranges;
   at::Tensor places;  // int64 [ranges], on the device: of each range up to where the next begins
 
+  /// Of a network that computes in bfloat16: what its convolutions and linear layers read, and
+  /// their gradients, [size]; the others' places hold what nobody reads, and 0. Else undefined.
+  at::Tensor narrow_values, narrow_gradients;
+
   Parameters() = default;
-  /// `tensors` has one of every spec's name and shape.
-  Parameters(const std::vector<TensorSpec>& specs, const TensorMap& tensors, at::Device device);
+  /// `tensors` has one of every spec's name and shape; `compute` is kFloat or kBFloat16.
+  Parameters(const std::vector<TensorSpec>& specs, const TensorMap& tensors, at::Device device,
+             at::ScalarType compute = at::kFloat);
 
   at::Device device() const { return values.device(); }
-  /// The leaf that autograd sees; its gradient is a view of `gradients`.
+  /// The leaf that autograd sees; its gradient is a view of `gradients`, or of the narrow ones.
   const at::Tensor& parameter(const std::string& name) const { return leaves_.at(name); }
+  /// The same in float32, whatever the network computes in.
+  const at::Tensor& master(const std::string& name) const;
   /// A running statistic.
   const at::Tensor& buffer(const std::string& name) const { return buffers_.at(name); }
-  void zero_gradients() const { gradients.zero_(); }
+  void zero_gradients() const;
+  /// After a backward pass: `gradients` are all of them.
+  void gather_gradients() const;
+  /// After the values have moved: the narrow ones follow.
+  void spread_values() const;
   /// Elements of all ranges.
   int64_t count() const;
   /// Host copies of parameters and running statistics, by name.
   TensorMap tensors() const;
 
  private:
-  std::map<std::string, at::Tensor> leaves_, buffers_;
+  std::map<std::string, at::Tensor> leaves_, masters_, buffers_;
 };
 
 }  // namespace tailor::nn

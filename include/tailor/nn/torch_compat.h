@@ -4,6 +4,9 @@
 
 #include <ATen/Version.h>
 #include <torch/version.h>
+#ifdef TAILOR_CUDA
+#include <ATen/cuda/CUDAGraph.h>
+#endif
 
 #include <string>
 
@@ -27,5 +30,16 @@ inline std::string torch_cpu_capability() {
              : text.substr(at + key.size(), text.find('\n', at) - at - key.size());
 #endif
 }
+
+#ifdef TAILOR_CUDA
+/// Other threads may go on calling CUDA; 1.13 gives no choice.
+inline void begin_capture(at::cuda::CUDAGraph& graph) {
+#if TAILOR_TORCH_AT_LEAST(2, 1)
+  graph.capture_begin({0, 0}, cudaStreamCaptureModeThreadLocal);
+#else
+  graph.capture_begin();
+#endif
+}
+#endif
 
 }  // namespace tailor::nn

@@ -51,6 +51,7 @@ struct TrainConfig {
   OptimizerConfig optimizer;
   ScheduleConfig schedule;
   int64_t seed = 1;
+  std::string precision = "float32";  // what steps compute in; or bfloat16
 };
 
 struct TeacherConfig {
@@ -67,6 +68,7 @@ struct RuntimeConfig {
   int64_t threads = 0;
   double checkpoint_minutes = 10;
   std::string device = "auto";
+  bool deterministic = false;
 };
 
 struct RunConfig {

@@ -20,4 +20,7 @@ std::vector<DeviceInfo> list_devices();
 /// /runtime/device of `source`. Float32 is float32 on every device: TF32 is switched off.
 c10::Device resolve_device(const std::string& device, const std::string& source);
 
+/// Of cuDNN: those that repeat themselves, or the fastest, which are measured for every shape.
+void choose_algorithms(bool deterministic);
+
 }  // namespace tailor::train

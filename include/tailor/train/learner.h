@@ -23,16 +23,22 @@ struct StepResult {
   std::vector<int64_t> positions;  // of each example: outputs that are its own; empty: all
 };
 
+class CapturedStep;
+
 class Learner {
  public:
   /// `saved`: slots to go on with. The functions of both are looked up by name.
   Learner(Model model, const ObjectiveSpec& objective, const OptimizerConfig& optimizer,
           const OptimizerSlots& saved = {});
+  ~Learner();
+  Learner(Learner&&) noexcept;
+  Learner& operator=(Learner&&) noexcept;
 
   /// From now on beta · distance to the teacher's outputs + (1 - beta) · objective is minimised.
   void follow(FrozenModel teacher, double beta);
 
-  /// Nothing waits for the device.
+  /// Nothing waits for the device. On a GPU steps on whole batches of images are captured: from
+  /// the fourth on they are launched as one.
   StepResult step(const Batch& batch, double lr);
   /// Erased tensors are gone with gradient and slots, added ones come with slots of 0, all others
   /// keep both. `seed` is that of the initial weights.
@@ -45,6 +51,8 @@ class Learner {
   OptimizerSlots slots() const { return optimizer_->slots(model_.parameters()); }
 
  private:
+  StepResult take(const DeviceBatch& examples, const Rate& lr);
+
   Model model_;
   std::optional<FrozenModel> teacher_;
   double beta_ = 0;
@@ -52,6 +60,7 @@ class Learner {
   Objective objective_;
   double clip_norm_ = 0, peak_lr_ = 0;
   std::unique_ptr<Optimizer> optimizer_;
+  std::unique_ptr<CapturedStep> captured_;  // null: none is
 };
 
 }  // namespace tailor::train

@@ -20,13 +20,23 @@ struct SlotSpec {
   bool of_parameter = false;  // one number a parameter, else one for each of its numbers
 };
 
+/// A learning rate; where a step is captured, a float64 scalar on the device that others set.
+struct Rate {
+  double value = 0;
+  at::Tensor on_device;
+  Rate(double v) : value(v) {}  // NOLINT: a rate is a number
+  explicit Rate(at::Tensor scalar) : on_device(std::move(scalar)) {}
+};
+
 class Optimizer {
  public:
   explicit Optimizer(std::vector<SlotSpec> specs) : specs_(std::move(specs)) {}
   virtual ~Optimizer() = default;
 
   /// Moves the values along their gradients; nothing waits for the device.
-  virtual void step(Parameters& parameters, double lr) = 0;
+  virtual void step(Parameters& parameters, const Rate& lr) = 0;
+  /// Whether it takes rates on the device.
+  virtual bool can_be_captured() const { return false; }
 
   /// Slots for these parameters: what `saved` has of them by name, else 0. Throws Data for a slot
   /// that this optimiser has not, or a shape that is not the parameter's.

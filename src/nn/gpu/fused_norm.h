@@ -1,0 +1,28 @@
+// A batch norm with the skip and the ReLU behind it as two kernels each way, in bfloat16 on a GPU;
+// ATen takes five to eight. What it computes is what they compute, but for the order of sums.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+namespace tailor::nn::gpu {
+
+/// Whether the map and the skip (which may be undefined) are for these kernels: bfloat16 on a GPU,
+/// a number of channels that is a power of two from 8 to 256. False where there is no CUDA.
+bool is_for_fused_norm(const at::Tensor& x, const at::Tensor& skip);
+
+struct NormParameters {
+  at::Tensor gamma, beta;                          // float32 [channels], leaves with gradients
+  at::Tensor running_mean, running_variance;       // float32 [channels]
+  double momentum = 0.1, epsilon = 1e-5;
+};
+
+/// relu?(batch norm of x by its batch's statistics + skip); moves the running ones. Gradients of
+/// gamma and beta are added to those that they have.
+at::Tensor fused_norm(const at::Tensor& x, const NormParameters& norm, const at::Tensor& skip,
+                      bool relu);
+
+/// relu?(x + bias + skip), without gradients; bias: float32 [channels].
+at::Tensor fused_bias(const at::Tensor& x, const at::Tensor& bias, const at::Tensor& skip,
+                      bool relu);
+
+}  // namespace tailor::nn::gpu
