@@ -18,6 +18,7 @@
 #include <functional>
 
 #include "nn/convolution.h"
+#include "nn/gpu/forked_convolution.h"
 #include "nn/gpu/fused_norm.h"
 #include "nn/layers.h"
 #include "tailor/nn/host.h"
@@ -220,7 +221,10 @@ at::Tensor Model::run(const at::Tensor& x, bool training, double bn_momentum,
     if (!conv) return at::linear(in, weight, parameter(name + ".bias"));
     const ConvGeometry geometry{conv->window, conv->groups};
     const at::Tensor bias = conv->bias ? parameter(name + ".bias") : at::Tensor();
-    const at::Tensor y = convolve(in, geometry, weight, bias);
+    const bool forks =
+        side_ && training && at::GradMode::is_enabled() && gpu::can_fork(in, geometry, bias);
+    const at::Tensor y = forks ? gpu::forked_convolve(in, geometry, weight, *side_)
+                               : convolve(in, geometry, weight, bias);
     if (calls) calls->push_back({name, geometry, in, weight, bias, y});
     return y;
   };

@@ -24,6 +24,8 @@ Learner::Learner(Model model, const ObjectiveSpec& objective, const OptimizerCon
       optimizer_(make_optimizer(optimizer)) {
   optimizer_->bind(model_.parameters(), saved);
   if (optimizer_->can_be_captured()) captured_ = CapturedStep::make(model_.device());
+  if (captured_) side_ = nn::SideStream::make(model_.device());
+  model_.compute_gradients_on(side_.get());
 }
 
 Learner::~Learner() = default;
@@ -50,10 +52,13 @@ StepResult Learner::step(const Batch& batch, double lr) {
 StepResult Learner::take(const DeviceBatch& examples, const Rate& lr) {
   Parameters& parameters = model_.parameters();
   parameters.zero_gradients();
+  at::Tensor teacher;
+  auto ask_teacher = [&] { teacher = teacher_->forward(examples.inputs, examples.lengths); };
+  if (beta_ > 0 && side_) side_->fork({examples.inputs}, ask_teacher);
   const at::Tensor outputs = model_.forward(examples.inputs, /*training=*/true, examples.lengths);
   at::Tensor loss = objective_.loss(outputs, examples, spec_), objective, distance;
   if (beta_ > 0) {
-    const at::Tensor teacher = teacher_->forward(examples.inputs, examples.lengths);
+    side_ ? side_->join() : ask_teacher();
     objective = loss;
     distance = objective_.distance ? objective_.distance(outputs, teacher, examples)
                                    : at::mse_loss(outputs, teacher);
@@ -61,6 +66,7 @@ StepResult Learner::take(const DeviceBatch& examples, const Rate& lr) {
     objective = objective.detach(), distance = distance.detach();
   }
   loss.backward();
+  if (side_) side_->join();
   const at::NoGradGuard no_grad;
   parameters.gather_gradients();
   if (clip_norm_ > 0) clip_gradients(parameters, clip_norm_);

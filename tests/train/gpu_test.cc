@@ -81,7 +81,7 @@ void expect_alike(const Network& network, at::Device gpu, const OptimizerConfig&
       host.alter(skips.back(), AlterationKind::Remove, 1);
       device.alter(skips.back(), AlterationKind::Remove, 1);
     }
-    const StepResult here = host.step(batch, 0.01), there = device.step(batch, 0.01);
+    const StepResult here = host.step(batch, 0.002), there = device.step(batch, 0.002);
     const double loss = here.loss.item<double>();
     EXPECT_NEAR(there.loss.item<double>(), loss, tolerance * (1 + std::abs(loss))) << i;
   }

@@ -13,6 +13,7 @@
 #include "tailor/net/network.h"
 #include "tailor/nn/parameters.h"
 #include "tailor/nn/quantised.h"
+#include "tailor/nn/side_stream.h"
 #include "tailor/tensors/tensor.h"
 
 namespace tailor::nn {
@@ -80,6 +81,10 @@ class Model {
     return run(x, /*training=*/false, 0, lengths, nullptr);
   }
 
+  /// Where weights' gradients are computed in backward passes from now on, or null: with the rest.
+  /// Whoever sets it joins it behind them.
+  void compute_gradients_on(SideStream* side) { side_ = side; }
+
   /// Takes an altered description: the tensors that it has no more are gone, those of `added` have
   /// come, all others keep their values; gradients are 0.
   void alter(Network network, const TensorMap& added);
@@ -95,6 +100,7 @@ class Model {
   Parameters parameters_;
   at::ScalarType compute_ = at::kFloat;
   std::optional<QuantisedForm> quantised_;
+  SideStream* side_ = nullptr;
   bool frozen_ = false;
 };
 

@@ -61,6 +61,7 @@ class Learner {
   double clip_norm_ = 0, peak_lr_ = 0;
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<CapturedStep> captured_;  // null: none is
+  std::unique_ptr<nn::SideStream> side_;    // of a captured step: the teacher, weights' gradients
 };
 
 }  // namespace tailor::train
