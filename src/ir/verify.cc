@@ -5,10 +5,13 @@
 #include "tailor/ir/graph.h"
 #include "tailor/ir/identifier.h"
 #include "tailor/ir/packing.h"
+#include "tailor/ir/reach.h"
 #include "tailor/ir/weights.h"
 
 namespace tailor::ir {
 namespace {
+
+constexpr int kMostBits = 62;  // of a sum
 
 /// A stream's, weight's or reciprocal's type that every reader can compute with.
 bool is_narrow(const std::optional<FixedType>& t) {
@@ -43,6 +46,55 @@ bool scales_fit(const Graph& graph, const Node& node) {
          std::all_of(scales.begin(), scales.end(), [&](double s) {
            return s >= 0 && s <= type.max_value() && s == type.to_double(quantise(s, type));
          });
+}
+
+/// Whether the sums of a node with an accumulator, and of a pool their products with its
+/// reciprocal, are within their types; or what hinders it.
+std::string sums_obstacle(const Graph& graph, const Node& node) {
+  const NodeHardware& h = node.hardware;
+  if (!h.accumulator->is_signed || h.accumulator->width > kMostBits ||
+      (node.traits().has_reciprocal && h.accumulator->width + h.reciprocal->width > kMostBits))
+    return fmt::format("expected a sign and at most {} bits", kMostBits);
+  try {
+    const int width = reach_of(graph, node).width();
+    if (width > h.accumulator->width)
+      return fmt::format("its sums need {} bits of that point", width);
+    if (h.scale && reach_before_scales(graph, node).width() > h.product_sum->width)
+      return fmt::format("sums of products do not fit {}", to_string(*h.product_sum));
+  } catch (const Error& e) {  // weights that are no numbers
+    return e.what();
+  }
+  return {};
+}
+
+/// Everything that is summed is brought to the accumulator's fraction, which must be the finest,
+/// and fits it.
+void verify_sums(const Graph& graph, const Node& node, std::vector<std::string>& findings) {
+  const NodeHardware& h = node.hardware;
+  const Traits& traits = node.traits();
+  const size_t before = findings.size();
+  auto need = [&](bool ok, const char* what) {
+    if (!ok) findings.push_back(node.name + what);
+  };
+  const int fraction = h.accumulator->fraction();
+  const FixedType& x = *graph.value(node.inputs[0]).type;
+  if (traits.has_reciprocal)
+    need(fraction >= x.fraction(), " has an accumulator coarser than its input");
+  if (traits.has_weights) {
+    need(fraction >= x.fraction() + scaled_weight_fraction(node) && fraction >= h.bias->fraction(),
+         " has an accumulator coarser than its products");
+    need(!h.scale || scales_fit(graph, node),
+         " has scales that are none of their type, or too wide with its weights and input");
+  }
+  for (auto i = static_cast<size_t>(traits.first_summand); i < node.inputs.size(); ++i) {
+    need(fraction >= graph.value(node.inputs[i]).type->fraction(),
+         " has an accumulator coarser than what it adds");
+  }
+  if (findings.size() > before) return;
+  const std::string obstacle = sums_obstacle(graph, node);
+  if (obstacle.empty()) return;
+  findings.push_back(
+      fmt::format("{} has the accumulator {}: {}", node.name, to_string(*h.accumulator), obstacle));
 }
 
 /// Goes through a graph once, node by node.
@@ -224,7 +276,8 @@ std::vector<std::string> verify_design(const Graph& graph) {
   const ValueId logits = graph.output();
   for (ValueId id : graph.value_ids()) {
     const Value& v = graph.value(id);
-    need(id == logits ? is_wide(v.type) : is_narrow(v.type), v.name, " has no usable type");
+    const bool usable = id == logits ? is_wide(v.type) : is_narrow(v.type);
+    need(usable && v.type->max_raw() > v.type->min_raw(), v.name, " has no usable type");
     need(v.fifo_depth >= 1 && v.fifo_depth <= kMost, v.name, " has no reasonable FIFO depth");
     need(is_identifier(v.identifier), v.name, " has no C++ identifier");
   }
@@ -258,19 +311,7 @@ std::vector<std::string> verify_design(const Graph& graph) {
              " writes another type than it reads, and it casts nothing");
       }
     }
-    // Everything that is summed is brought to the accumulator's fraction, which must be the finest.
-    if (traits.has_weights) {
-      const int fraction = h.accumulator->fraction();
-      const FixedType& x = *graph.value(n.inputs[0]).type;
-      need(fraction >= x.fraction() + scaled_weight_fraction(n) && fraction >= h.bias->fraction(),
-           n.name, " has an accumulator coarser than its products");
-      need(!h.scale || scales_fit(graph, n), n.name,
-           " has scales that are none of their type, or too wide with its weights and input");
-    }
-    for (auto i = static_cast<size_t>(traits.first_summand); i < n.inputs.size(); ++i) {
-      need(h.accumulator->fraction() >= graph.value(n.inputs[i]).type->fraction(), n.name,
-           " has an accumulator coarser than what it adds");
-    }
+    if (traits.has_accumulator) verify_sums(graph, n, findings);
   }
   return findings;
 }

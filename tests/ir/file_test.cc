@@ -294,6 +294,10 @@ TEST_F(GraphFile, RefusesAWitnessWithoutTensors) {
             "graph file " + path_ + ": the tensor 'witness.outputs' is missing from " + path_);
 }
 
+FixedType& accumulator(Graph& graph, const char* node) {
+  return *testing::node_of(graph, node).hardware.accumulator;
+}
+
 TEST_F(GraphFile, RefusesADesignWithoutItsAnnotations) {
   const Graph good = tiny_design();
   using Break = std::function<void(Graph&)>;
@@ -322,6 +326,31 @@ TEST_F(GraphFile, RefusesADesignWithoutItsAnnotations) {
        "fc has no reasonable number of cycles"},
       {[](Graph& g) { testing::node_of(g, "fc").hardware.cycles_per_output = INT64_MAX; },
        "fc has no reasonable number of cycles"},
+      {[](Graph& g) {
+         *g.values[1].type = FixedType{1, 1, true, Rounding::Trn, Overflow::SatSym};
+       },
+       " has no usable type"},  // 0 is all that it holds
+      {[](Graph& g) { --accumulator(g, "b.conv1").width, --accumulator(g, "b.conv1").integer; },
+       "b.conv1 has the accumulator ap_fixed<"},
+      {[](Graph& g) { accumulator(g, "b.conv1").integer -= 40; }, "its sums need "},
+      {[](Graph& g) {
+         accumulator(g, "fc") = FixedType{63, 40};
+       },
+       "expected a sign and at most 62 bits"},
+      {[](Graph& g) { accumulator(g, "fc").is_signed = false; }, "expected a sign"},
+      {[](Graph& g) {
+         accumulator(g, "pool") = FixedType{8, 1};
+       },
+       "its sums need "},
+      {[](Graph& g) {
+         accumulator(g, "pool") = FixedType{30, 25};
+       },
+       "pool has an accumulator coarser than its input"},
+      {[](Graph& g) {
+         accumulator(g, "pool") = FixedType{60, 40};
+       },
+       "at most 62 bits"},
+      {[](Graph& g) { g.tensors.at("fc.weight").as<double>()[1] = NAN; }, "cannot quantise nan"},
   };
   EXPECT_NO_THROW(reload(good));
   for (const auto& [damage, expected] : cases) {
@@ -346,6 +375,11 @@ TEST_F(GraphFile, RefusesADesignWithoutItsAnnotations) {
       {[](Graph& g) { g.tensors.erase("fc.scale"); }, "fc.scale is missing"},
       {[](Graph& g) { testing::node_of(g, "fc").hardware.scale.reset(); },
        "fc has scales without usable types"},
+      {[](Graph& g) {
+         FixedType& sums = *testing::node_of(g, "b.conv1").hardware.product_sum;
+         --sums.width, --sums.integer;
+       },
+       "sums of products do not fit"},
   };
   for (const auto& [damage, expected] : of_scales) {
     Graph graph = scaled;
