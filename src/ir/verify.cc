@@ -1,5 +1,6 @@
 // What must hold of every graph, and of every design: all findings, never the first one alone.
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "tailor/ir/graph.h"
@@ -52,14 +53,14 @@ bool scales_fit(const Graph& graph, const Node& node) {
 /// reciprocal, are within their types; or what hinders it.
 std::string sums_obstacle(const Graph& graph, const Node& node) {
   const NodeHardware& h = node.hardware;
-  if (!h.accumulator->is_signed || h.accumulator->width > kMostBits ||
+  if (h.accumulator->width > kMostBits ||
       (node.traits().has_reciprocal && h.accumulator->width + h.reciprocal->width > kMostBits))
-    return fmt::format("expected a sign and at most {} bits", kMostBits);
+    return fmt::format("at most {} bits can be computed with", kMostBits);
   try {
-    const int width = reach_of(graph, node).width();
-    if (width > h.accumulator->width)
-      return fmt::format("its sums need {} bits of that point", width);
-    if (h.scale && reach_before_scales(graph, node).width() > h.product_sum->width)
+    const Reach reach = reach_of(graph, node);
+    if (!reach.fits(*h.accumulator))
+      return fmt::format("its sums need {} bits with a sign at that point", reach.width());
+    if (h.scale && !reach_before_scales(graph, node).fits(*h.product_sum))
       return fmt::format("sums of products do not fit {}", to_string(*h.product_sum));
   } catch (const Error& e) {  // weights that are no numbers
     return e.what();
@@ -266,6 +267,19 @@ class Verifier {
 }  // namespace
 
 std::vector<std::string> verify_graph(const Graph& graph) { return Verifier(graph).run(); }
+
+std::string not_finite(const TensorMap& tensors) {
+  for (const auto& [name, tensor] : tensors) {
+    if (tensor.dtype() != DType::F32 && tensor.dtype() != DType::F64) continue;
+    const std::vector<double> values = tensor.to_doubles();
+    const auto found =
+        std::find_if(values.begin(), values.end(), [](double v) { return !std::isfinite(v); });
+    if (found != values.end())
+      return fmt::format("the tensor {} holds {} at element {}", name, *found,
+                         found - values.begin());
+  }
+  return {};
+}
 
 std::vector<std::string> verify_design(const Graph& graph) {
   constexpr int64_t kMost = INT32_MAX;  // within it no sum of cycles or bits overflows

@@ -15,6 +15,8 @@ struct Reach {
   void add(fixed::Int128 least, fixed::Int128 most);
   /// The fewest bits that hold it with a sign; at least 2.
   int width() const;
+  /// Whether the type, in whose steps it is, holds it.
+  bool fits(const FixedType& type) const { return low >= type.min_raw() && high <= type.max_raw(); }
 };
 
 /// Of a stage that multiplies its sums by scales, of the sums before that: in steps of its type
