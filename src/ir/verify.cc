@@ -249,6 +249,8 @@ class Verifier {
     }
     if (inputs != 1 || outputs != 1)
       add("{} inputs and {} outputs, expected one of each", inputs, outputs);
+    if (inputs + outputs == static_cast<int>(graph_.nodes.size()))
+      add("there is nothing between the input and the output");
     for (ValueId id : graph_.value_ids()) {
       const std::string& name = graph_.value(id).name;
       if (written_[id] == 0) add("{} is never written", name);
