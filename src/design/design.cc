@@ -37,6 +37,16 @@ void verify(const Graph& graph, const char* pass) {
   TAILOR_CHECK(findings.empty(), "after {}: {}", pass, join(findings, "; "));
 }
 
+/// Each tensor alone may have been: of a variance of 0 or of a weight of 1e300 the fold is not.
+void refuse_not_finite(const Graph& graph) {
+  const std::string damaged = not_finite(graph.tensors);
+  if (damaged.empty()) return;
+  fail(ErrorKind::Data,
+       "graph {}: with its batch norms folded, {}, expected finite numbers; its weights or "
+       "variances are damaged",
+       graph.name, damaged);
+}
+
 void verify_exceptions(const Graph& graph, const Precision& precision) {
   for (const auto& [stage, exception] : precision.stages) {
     std::vector<std::string> names;
@@ -117,6 +127,7 @@ Plan plan(const Lowered& lowered, Layout layout, const Precision& precision, dou
   Graph& graph = result.graph_ = lowered.graph();
   fold_batch_norm(graph);
   verify(graph, "fold_batch_norm");
+  refuse_not_finite(graph);
   lay_out(graph, layout, options.skips, precision);
   if (!precision.trained) balance_scales(graph);
   verify(graph, "balance_scales");

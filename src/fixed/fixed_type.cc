@@ -72,8 +72,8 @@ FixedType parse_fixed_type(std::string_view text) {
   auto parts = split(text.substr(open + 1, text.size() - open - 2), ',');
   if (parts.size() < 2 || parts.size() > 4) bad();
   auto width = parse_int(trim(parts[0])), integer = parse_int(trim(parts[1]));
-  if (!width || *width < 1 || *width > (type.is_signed ? 63 : 62) || !integer ||
-      std::abs(*integer) > 64)
+  if (!width || *width < 1 || *width > (type.is_signed ? 63 : 62) || !integer || *integer < -64 ||
+      *integer > 64)
     bad();
   type.width = static_cast<int>(*width);
   type.integer = static_cast<int>(*integer);

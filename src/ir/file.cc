@@ -278,38 +278,7 @@ int file_version(const TensorFile& file, const std::string& path) {
        path, kGraphVersion, version);
 }
 
-}  // namespace
-
-std::string print_graph(const Graph& graph) {
-  const bool design = graph.state == GraphState::Design;
-  Json document = Json::object({{"name", graph.name}, {"state", to_string(graph.state)}});
-  Json::Array values, nodes;
-  for (const Value& v : graph.values) values.push_back(write_value(v, design));
-  for (const Node& n : graph.nodes) nodes.push_back(write_node(n, design));
-  document.set("values", std::move(values));
-  document.set("nodes", std::move(nodes));
-  document.set("provenance", graph.provenance);
-  std::map<std::string, const Tensor*> tensors;
-  for (const auto& [name, tensor] : graph.tensors) tensors[name] = &tensor;
-  if (graph.witness) {
-    document.set("witness", graph.witness->source);
-    tensors["witness.inputs"] = &graph.witness->inputs;
-    tensors["witness.outputs"] = &graph.witness->outputs;
-    if (graph.witness->quantised.size() > 0)
-      tensors["witness.quantised"] = &graph.witness->quantised;
-  }
-  return print_safetensors({{"format", "tailor.graph"},
-                            {"version", std::to_string(kGraphVersion)},
-                            {"document", document.dump()}},
-                           tensors);
-}
-
-void save_graph(const std::string& path, const Graph& graph) {
-  write_file(path, print_graph(graph));
-}
-
-Graph load_graph(const std::string& path) {
-  TensorFile file = load_safetensors(path, "graph file");
+Graph graph_of(TensorFile file, const std::string& path) {
   if (file.metadata["format"] != "tailor.graph") {
     fail(ErrorKind::Data,
          "graph file {}: expected the format tailor.graph, got '{}'; write one with tailor export "
@@ -347,10 +316,55 @@ Graph load_graph(const std::string& path) {
          "graph file {}: {}", path, e.what());
   }
   graph.tensors = std::move(file.tensors);
+  const std::string damaged = not_finite(graph.tensors);
+  if (!damaged.empty()) {
+    fail(ErrorKind::Data,
+         "graph file {}: {}, expected finite numbers; the network was saved after its training had "
+         "failed, or the file is damaged",
+         path, damaged);
+  }
   auto findings = verify_graph(graph);
   if (findings.empty() && graph.state == GraphState::Design) findings = verify_design(graph);
   if (!findings.empty()) fail(ErrorKind::Data, "graph file {}: {}", path, join(findings, "; "));
   return graph;
+}
+
+constexpr const char* kNoun = "graph file";
+
+}  // namespace
+
+std::string print_graph(const Graph& graph) {
+  const bool design = graph.state == GraphState::Design;
+  Json document = Json::object({{"name", graph.name}, {"state", to_string(graph.state)}});
+  Json::Array values, nodes;
+  for (const Value& v : graph.values) values.push_back(write_value(v, design));
+  for (const Node& n : graph.nodes) nodes.push_back(write_node(n, design));
+  document.set("values", std::move(values));
+  document.set("nodes", std::move(nodes));
+  document.set("provenance", graph.provenance);
+  std::map<std::string, const Tensor*> tensors;
+  for (const auto& [name, tensor] : graph.tensors) tensors[name] = &tensor;
+  if (graph.witness) {
+    document.set("witness", graph.witness->source);
+    tensors["witness.inputs"] = &graph.witness->inputs;
+    tensors["witness.outputs"] = &graph.witness->outputs;
+    if (graph.witness->quantised.size() > 0)
+      tensors["witness.quantised"] = &graph.witness->quantised;
+  }
+  return print_safetensors({{"format", "tailor.graph"},
+                            {"version", std::to_string(kGraphVersion)},
+                            {"document", document.dump()}},
+                           tensors);
+}
+
+void save_graph(const std::string& path, const Graph& graph) {
+  write_file(path, print_graph(graph));
+}
+
+Graph load_graph(const std::string& path) { return graph_of(load_safetensors(path, kNoun), path); }
+
+Graph parse_graph(std::string_view bytes, const std::string& path) {
+  return graph_of(parse_safetensors(bytes, path, kNoun), path);
 }
 
 }  // namespace tailor::ir

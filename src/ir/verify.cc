@@ -1,14 +1,18 @@
 // What must hold of every graph, and of every design: all findings, never the first one alone.
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "tailor/ir/graph.h"
 #include "tailor/ir/identifier.h"
 #include "tailor/ir/packing.h"
+#include "tailor/ir/reach.h"
 #include "tailor/ir/weights.h"
 
 namespace tailor::ir {
 namespace {
+
+constexpr int kMostBits = 62;  // of a sum
 
 /// A stream's, weight's or reciprocal's type that every reader can compute with.
 bool is_narrow(const std::optional<FixedType>& t) {
@@ -43,6 +47,55 @@ bool scales_fit(const Graph& graph, const Node& node) {
          std::all_of(scales.begin(), scales.end(), [&](double s) {
            return s >= 0 && s <= type.max_value() && s == type.to_double(quantise(s, type));
          });
+}
+
+/// Whether the sums of a node with an accumulator, and of a pool their products with its
+/// reciprocal, are within their types; or what hinders it.
+std::string sums_obstacle(const Graph& graph, const Node& node) {
+  const NodeHardware& h = node.hardware;
+  if (h.accumulator->width > kMostBits ||
+      (node.traits().has_reciprocal && h.accumulator->width + h.reciprocal->width > kMostBits))
+    return fmt::format("at most {} bits can be computed with", kMostBits);
+  try {
+    const Reach reach = reach_of(graph, node);
+    if (!reach.fits(*h.accumulator))
+      return fmt::format("its sums need {} bits with a sign at that point", reach.width());
+    if (h.scale && !reach_before_scales(graph, node).fits(*h.product_sum))
+      return fmt::format("sums of products do not fit {}", to_string(*h.product_sum));
+  } catch (const Error& e) {  // weights that are no numbers
+    return e.what();
+  }
+  return {};
+}
+
+/// Everything that is summed is brought to the accumulator's fraction, which must be the finest,
+/// and fits it.
+void verify_sums(const Graph& graph, const Node& node, std::vector<std::string>& findings) {
+  const NodeHardware& h = node.hardware;
+  const Traits& traits = node.traits();
+  const size_t before = findings.size();
+  auto need = [&](bool ok, const char* what) {
+    if (!ok) findings.push_back(node.name + what);
+  };
+  const int fraction = h.accumulator->fraction();
+  const FixedType& x = *graph.value(node.inputs[0]).type;
+  if (traits.has_reciprocal)
+    need(fraction >= x.fraction(), " has an accumulator coarser than its input");
+  if (traits.has_weights) {
+    need(fraction >= x.fraction() + scaled_weight_fraction(node) && fraction >= h.bias->fraction(),
+         " has an accumulator coarser than its products");
+    need(!h.scale || scales_fit(graph, node),
+         " has scales that are none of their type, or too wide with its weights and input");
+  }
+  for (auto i = static_cast<size_t>(traits.first_summand); i < node.inputs.size(); ++i) {
+    need(fraction >= graph.value(node.inputs[i]).type->fraction(),
+         " has an accumulator coarser than what it adds");
+  }
+  if (findings.size() > before) return;
+  const std::string obstacle = sums_obstacle(graph, node);
+  if (obstacle.empty()) return;
+  findings.push_back(
+      fmt::format("{} has the accumulator {}: {}", node.name, to_string(*h.accumulator), obstacle));
 }
 
 /// Goes through a graph once, node by node.
@@ -196,6 +249,8 @@ class Verifier {
     }
     if (inputs != 1 || outputs != 1)
       add("{} inputs and {} outputs, expected one of each", inputs, outputs);
+    if (inputs + outputs == static_cast<int>(graph_.nodes.size()))
+      add("there is nothing between the input and the output");
     for (ValueId id : graph_.value_ids()) {
       const std::string& name = graph_.value(id).name;
       if (written_[id] == 0) add("{} is never written", name);
@@ -215,6 +270,19 @@ class Verifier {
 
 std::vector<std::string> verify_graph(const Graph& graph) { return Verifier(graph).run(); }
 
+std::string not_finite(const TensorMap& tensors) {
+  for (const auto& [name, tensor] : tensors) {
+    if (tensor.dtype() != DType::F32 && tensor.dtype() != DType::F64) continue;
+    const std::vector<double> values = tensor.to_doubles();
+    const auto found =
+        std::find_if(values.begin(), values.end(), [](double v) { return !std::isfinite(v); });
+    if (found != values.end())
+      return fmt::format("the tensor {} holds {} at element {}", name, *found,
+                         found - values.begin());
+  }
+  return {};
+}
+
 std::vector<std::string> verify_design(const Graph& graph) {
   constexpr int64_t kMost = INT32_MAX;  // within it no sum of cycles or bits overflows
   std::vector<std::string> findings;
@@ -224,7 +292,8 @@ std::vector<std::string> verify_design(const Graph& graph) {
   const ValueId logits = graph.output();
   for (ValueId id : graph.value_ids()) {
     const Value& v = graph.value(id);
-    need(id == logits ? is_wide(v.type) : is_narrow(v.type), v.name, " has no usable type");
+    const bool usable = id == logits ? is_wide(v.type) : is_narrow(v.type);
+    need(usable && v.type->max_raw() > v.type->min_raw(), v.name, " has no usable type");
     need(v.fifo_depth >= 1 && v.fifo_depth <= kMost, v.name, " has no reasonable FIFO depth");
     need(is_identifier(v.identifier), v.name, " has no C++ identifier");
   }
@@ -258,19 +327,7 @@ std::vector<std::string> verify_design(const Graph& graph) {
              " writes another type than it reads, and it casts nothing");
       }
     }
-    // Everything that is summed is brought to the accumulator's fraction, which must be the finest.
-    if (traits.has_weights) {
-      const int fraction = h.accumulator->fraction();
-      const FixedType& x = *graph.value(n.inputs[0]).type;
-      need(fraction >= x.fraction() + scaled_weight_fraction(n) && fraction >= h.bias->fraction(),
-           n.name, " has an accumulator coarser than its products");
-      need(!h.scale || scales_fit(graph, n), n.name,
-           " has scales that are none of their type, or too wide with its weights and input");
-    }
-    for (auto i = static_cast<size_t>(traits.first_summand); i < n.inputs.size(); ++i) {
-      need(h.accumulator->fraction() >= graph.value(n.inputs[i]).type->fraction(), n.name,
-           " has an accumulator coarser than what it adds");
-    }
+    if (traits.has_accumulator) verify_sums(graph, n, findings);
   }
   return findings;
 }

@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 
 #include "support/expect_error.h"
+#include "support/frames.h"
+#include "support/random_graphs.h"
 #include "support/random_projects.h"
 #include "support/rooms.h"
 #include "tailor/emulate/float64.h"
@@ -36,6 +38,21 @@ TEST(Check, RandomNetworksPassWithTypesByStage) {
     EXPECT_EQ(testing::project_findings(graph, path_join(folder.path(), network.name), options,
                                         static_cast<uint32_t>(seed)),
               "");
+  }
+}
+
+TEST(Check, DrawnTypesAreNeverRefused) {
+  for (int64_t seed = 0; seed < 24; ++seed) {
+    const Graph graph = seed % 2 == 0 ? testing::random_graph(seed)
+                                      : testing::random_frames_graph(static_cast<uint64_t>(seed));
+    for (const auto& [layout, skips] : testing::layouts()) {
+      SCOPED_TRACE(graph.name + std::to_string(seed) + to_string(layout) + to_string(skips));
+      testing::DesignOptions options;
+      options.layout = layout;
+      options.skips = skips;
+      options.type = testing::random_types(graph, options, static_cast<uint32_t>(seed));
+      EXPECT_NO_THROW(testing::make_plan(graph, options));
+    }
   }
 }
 

@@ -330,6 +330,19 @@ TEST(HandMadeGraphs, AConvolutionNeedsNeitherBiasNorBatchNorm) {
     expect_same_function(one_conv({2, 5, 6}, conv_attributes(3, 1, 1)), options(layout));
 }
 
+TEST(HandMadeGraphs, ABatchNormWhoseFoldIsNoNumberIsRefused) {
+  for (const float variance : {-1.0F, 0.0F}) {
+    Graph graph = testing::every_op_graph();
+    testing::node_of(graph, "bn").as<ops::BatchNorm>().epsilon = 0;
+    graph.tensors.at("bn.running_var").as<float>()[1] = variance;
+    testing::expect_error(
+        ErrorKind::Data,
+        {"graph every-op: with its batch norms folded, the tensor conv.bias holds",
+         " at element 1, expected finite numbers"},
+        [&] { testing::make_plan(graph, options(Layout::Fused)); });
+  }
+}
+
 TEST(HandMadeGraphs, PoolsGroupsAndOneSidedPadsAreKept) {
   for (Layout layout : {Layout::Fused, Layout::Stock}) {
     for (bool shortened : {false, true}) {

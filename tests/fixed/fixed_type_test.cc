@@ -159,7 +159,8 @@ TEST(FixedType, PrintsAndParses) {
   }
   EXPECT_EQ(parse_fixed_type("ap_fixed<16,6>").rounding, Rounding::Trn);
   for (const char* bad :
-       {"", "ap_fixed<16>", "ap_fixed<0,0>", "ap_fixed<64,2>", "fixed<8,3>", "ap_fixed<8,3,AP_XX>"})
+       {"", "ap_fixed<16>", "ap_fixed<0,0>", "ap_fixed<64,2>", "fixed<8,3>", "ap_fixed<8,3,AP_XX>",
+        "ap_fixed<8,65>", "ap_fixed<8,-65>", "ap_fixed<8,-9223372036854775808>"})
     EXPECT_THROW(parse_fixed_type(bad), Error) << bad;
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <string_view>
 
@@ -17,7 +18,9 @@ int read(const uint8_t* data, size_t size, Read read_bytes) {
   try {
     read_bytes(std::string_view(reinterpret_cast<const char*>(data), size));
   } catch (const Error& e) {
-    if (e.kind() == ErrorKind::Internal) std::abort();
+    if (e.kind() != ErrorKind::Internal) return 0;
+    std::fprintf(stderr, "internal error: %s\n", e.what());
+    std::abort();
   }
   return 0;
 }

@@ -285,6 +285,18 @@ TEST_F(GraphFile, RefusesABrokenDocument) {
   EXPECT_EQ(refusal(file), start + "the tensor fc.weight is missing");
 }
 
+TEST_F(GraphFile, RefusesNumbersThatAreNone) {
+  for (const float value : {NAN, INFINITY, -INFINITY}) {
+    Graph graph = every_op_graph();
+    graph.tensors.at("bn.running_var").as<float>()[2] = value;
+    testing::expect_words(
+        refusal(file_of(graph)),
+        {fmt::format("graph file {}: the tensor bn.running_var holds {} at element 2", path_,
+                     value),
+         "the network was saved after its training had failed, or the file is damaged"});
+  }
+}
+
 TEST_F(GraphFile, RefusesAWitnessWithoutTensors) {
   Graph graph = every_op_graph();
   graph.witness = Witness{"x", Tensor(DType::F32, {1, 6, 5, 2}), Tensor(DType::F32, {1, 4})};
@@ -292,6 +304,10 @@ TEST_F(GraphFile, RefusesAWitnessWithoutTensors) {
   file.tensors.erase("witness.outputs");
   EXPECT_EQ(refusal(file),
             "graph file " + path_ + ": the tensor 'witness.outputs' is missing from " + path_);
+}
+
+FixedType& accumulator(Graph& graph, const char* node) {
+  return *testing::node_of(graph, node).hardware.accumulator;
 }
 
 TEST_F(GraphFile, RefusesADesignWithoutItsAnnotations) {
@@ -322,6 +338,32 @@ TEST_F(GraphFile, RefusesADesignWithoutItsAnnotations) {
        "fc has no reasonable number of cycles"},
       {[](Graph& g) { testing::node_of(g, "fc").hardware.cycles_per_output = INT64_MAX; },
        "fc has no reasonable number of cycles"},
+      {[](Graph& g) {
+         *g.values[1].type = FixedType{1, 1, true, Rounding::Trn, Overflow::SatSym};
+       },
+       " has no usable type"},  // 0 is all that it holds
+      {[](Graph& g) { --accumulator(g, "b.conv1").width, --accumulator(g, "b.conv1").integer; },
+       "b.conv1 has the accumulator ap_fixed<"},
+      {[](Graph& g) { accumulator(g, "b.conv1").integer -= 40; }, "its sums need "},
+      {[](Graph& g) {
+         accumulator(g, "fc") = FixedType{63, 40};
+       },
+       "at most 62 bits can be computed with"},
+      {[](Graph& g) { accumulator(g, "fc").is_signed = false; }, "its sums need "},
+      {[](Graph& g) {
+         accumulator(g, "pool") = FixedType{8, 1};
+       },
+       "its sums need "},
+      {[](Graph& g) {
+         accumulator(g, "pool") = FixedType{30, 25};
+       },
+       "pool has an accumulator coarser than its input"},
+      {[](Graph& g) {
+         accumulator(g, "pool") = FixedType{60, 40};
+       },
+       "at most 62 bits"},
+      {[](Graph& g) { g.tensors.at("fc.weight").as<double>()[1] = NAN; },
+       "the tensor fc.weight holds nan at element 1, expected finite numbers"},
   };
   EXPECT_NO_THROW(reload(good));
   for (const auto& [damage, expected] : cases) {
@@ -342,10 +384,15 @@ TEST_F(GraphFile, RefusesADesignWithoutItsAnnotations) {
        "or binary weights"},
       {[](Graph& g) { g.tensors.at("fc.scale").as<double>()[0] = -0.5; }, "none of their type"},
       {[](Graph& g) { g.tensors.at("fc.scale").as<double>()[1] = 0.3; }, "none of their type"},
-      {[](Graph& g) { g.tensors.at("fc.scale").as<double>()[2] = NAN; }, "none of their type"},
+      {[](Graph& g) { g.tensors.at("fc.scale").as<double>()[2] = 1e-300; }, "none of their type"},
       {[](Graph& g) { g.tensors.erase("fc.scale"); }, "fc.scale is missing"},
       {[](Graph& g) { testing::node_of(g, "fc").hardware.scale.reset(); },
        "fc has scales without usable types"},
+      {[](Graph& g) {
+         FixedType& sums = *testing::node_of(g, "b.conv1").hardware.product_sum;
+         --sums.width, --sums.integer;
+       },
+       "sums of products do not fit"},
   };
   for (const auto& [damage, expected] : of_scales) {
     Graph graph = scaled;

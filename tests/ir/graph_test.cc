@@ -270,6 +270,14 @@ Graph forwarding_graph(const MapShape& centre, const Window& window = square_win
   return b.finish(3);
 }
 
+TEST(VerifyGraph, AnInputAndAnOutputAloneAreNone) {
+  Graph g;
+  g.add_node(ops::Output{}, "output", {g.add_node(ops::Input{}, "input", {})});
+  g.values[0].shape = {1, 2, 3};
+  EXPECT_EQ(verify_graph(g),
+            std::vector<std::string>{"there is nothing between the input and the output"});
+}
+
 TEST(VerifyGraph, AConvolutionMayHandItsInputOn) {
   EXPECT_EQ(join(verify_graph(forwarding_graph({3, 5, 4})), "; "), "");
   EXPECT_EQ(join(verify_graph(forwarding_graph({4, 5, 4})), "; "),

@@ -17,8 +17,8 @@
 namespace tailor::testing {
 
 /// Types drawn for every stage of a layout: weights of 5 to 9 bits, or of 1 to 8 in steps of their
-/// channel's scale; values of 8 to 12, with a sign or without where that may be, the point anywhere
-/// near.
+/// channel's scale; values of 8 to 12, with a sign or without where a network that was not trained
+/// so may be, the point anywhere near.
 inline Precision random_types(const Graph& lowered, DesignOptions design, uint32_t seed) {
   design.dsp_packing = false;  // not before the types are there
   std::mt19937 random(seed);
@@ -33,7 +33,10 @@ inline Precision random_types(const Graph& lowered, DesignOptions design, uint32
     if (node.traits().port || node.traits().keeps_type || node.outputs.empty()) continue;
     Precision::Exception& e = types.stages[node.name];
     const int bits = draw(8, 12);
-    e.activation = FixedType{bits, draw(3, 5), draw(0, 1) == 0};
+    const auto* conv = node.op.get_if<ops::Conv2d>();
+    const bool negative = !conv || !conv->relu || conv->skips_after_activation;
+    const int integer = draw(0, 7) == 0 ? bits - 1 : draw(3, 5);  // a skip may then be finer
+    e.activation = FixedType{bits, integer, draw(0, 1) == 0 || (negative && !types.trained)};
     if (!node.traits().has_weights) continue;
     if (draw(0, 2) == 0) {
       e.scale = FixedType{draw(4, 9), draw(-1, 1), false};

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tailor/core/json.h"
@@ -151,6 +152,9 @@ constexpr int64_t kMostPartitioned = 1024;
 /// All findings: order, shapes, missing tensors, values without producer, in a design also values
 /// not read exactly once.
 std::vector<std::string> verify_graph(const Graph& graph);
+/// "the tensor fc.weight holds nan at element 3" of the first that is no finite number; empty: all
+/// are.
+std::string not_finite(const TensorMap& tensors);
 /// What every reader of a design takes for granted of its annotations; a graph in the making does
 /// not have them yet.
 std::vector<std::string> verify_design(const Graph& graph);
@@ -161,6 +165,8 @@ void save_graph(const std::string& path, const Graph& graph);
 std::string print_graph(const Graph& graph);
 /// Throws Data on a damaged file, Unsupported on another version.
 Graph load_graph(const std::string& path);
+/// The same of a file's bytes; errors name `path`.
+Graph parse_graph(std::string_view bytes, const std::string& path);
 
 /// Version 1 is still read: its skips' ids are attributes, beside the inputs, and its witness's
 /// images are [n, channels, height, width].

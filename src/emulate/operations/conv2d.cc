@@ -206,8 +206,11 @@ void prepare_integers(IntegerStage& stage, const Graph& graph, const Node& node,
   const StageLoop loop = stage_loop(graph, node);
   const FixedType& x = *graph.value(node.inputs[0]).type;
   const FixedType& acc = *node.hardware.accumulator;
+  const int finer = acc.fraction() - x.fraction() - scaled_weight_fraction(node);
+  TAILOR_CHECK(finer >= 0, "{}: accumulator fraction", node.name);
   IntegerWeights weights;
-  const std::vector<int64_t> raw = scaled_weights(graph, node, &stage.weight_overflows);
+  std::vector<int64_t> raw = scaled_weights(graph, node, &stage.weight_overflows);
+  for (int64_t& w : raw) w = aligned(w, 0, finer);  // a skip may be finer than the products
   const size_t size = raw.size() / static_cast<size_t>(loop.groups);
   for (size_t first = 0; first < raw.size(); first += size) {
     weights.groups.push_back(pack_window_weights(
@@ -215,8 +218,6 @@ void prepare_integers(IntegerStage& stage, const Graph& graph, const Node& node,
         loop.n_out / loop.groups, std::max(x.max_raw(), -x.min_raw()), stage.narrow));
   }
   weights.bias = quantised_bias(graph, node, &stage.weight_overflows);
-  TAILOR_CHECK(acc.fraction() >= x.fraction() + scaled_weight_fraction(node),
-               "{}: accumulator fraction", node.name);
   for (int64_t& b : weights.bias)
     b = aligned(b, required_type(node.hardware.bias, node, "bias").fraction(), acc.fraction());
   narrow_where_possible(stage, skips, weights);
