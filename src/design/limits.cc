@@ -246,6 +246,12 @@ void limit_packing(const Sized& s, Limits& limits) {
       {"packing", false, "--dsp-packing leaves as they are: " + unpacked_text(s.plan.unpacked())});
 }
 
+/// What was to cost nothing and does.
+void limit_folds(const Sized& s, Limits& limits) {
+  if (std::string text = unfolded_text(s.plan); !text.empty())
+    limits.push_back({"folds", false, std::move(text)});
+}
+
 }  // namespace
 
 Cost cost(const Plan& plan, const Sizing& sizing, const Device& device) {
@@ -313,6 +319,7 @@ std::vector<Limit> limits(const Plan& plan, const Sizing& sizing, const Device& 
   limit_arrays(sized, found);
   limit_flush(sized, found);
   limit_packing(sized, found);
+  limit_folds(sized, found);
   return found;
 }
 

@@ -98,6 +98,12 @@ struct ProductStage {
 
 struct PlanOptions;
 
+/// A skip that could be part of a convolution's kernel, but for the type of its weights.
+struct UnfoldedSkip {
+  std::string skip, stage, reason;
+  bool is_stage = false;  // and has a FIFO; else the convolution adds it from its window
+};
+
 /// A network laid out and typed: everything but its sizes.
 class Plan {
  public:
@@ -116,6 +122,8 @@ class Plan {
   /// Whether products were to share DSPs, and the stages whose cannot, with the reason.
   bool packs() const { return packs_; }
   const std::vector<std::pair<std::string, std::string>>& unpacked() const { return unpacked_; }
+  /// Skips that stay out of kernels because of types, though the skip form asks for it.
+  const std::vector<UnfoldedSkip>& unfolded() const { return unfolded_; }
   /// Every stage time that some factor of some stage attains, ascending.
   const std::vector<int64_t>& targets() const { return targets_; }
 
@@ -132,6 +140,7 @@ class Plan {
   std::vector<SkipDepth> skips_;
   bool packs_ = false;
   std::vector<std::pair<std::string, std::string>> unpacked_;
+  std::vector<UnfoldedSkip> unfolded_;
   std::vector<int64_t> targets_;
 };
 
@@ -150,6 +159,10 @@ Plan plan(const Lowered& lowered, Layout layout, const Precision& precision, dou
 
 /// The type of weights and streams; where they are not all of one, what there is of them.
 std::string types_text(const Plan& plan);
+
+/// A sentence on Plan::unfolded(): which, why, and what would fold them; empty where there are
+/// none.
+std::string unfolded_text(const Plan& plan);
 
 /// What a sizing may spend.
 struct Budget {
@@ -197,7 +210,8 @@ Cost cost(const Plan& plan, const Sizing& sizing, const Device& device);
 
 /// Something that the device or its tool cannot do with a sizing.
 struct Limit {
-  // dsp, lut, memory, uram, token_bits, weight_word, unroll, partition, flush, packing
+  // dsp, lut, memory, uram, token_bits, weight_word, unroll, partition, flush, packing,
+  // folds
   std::string what;
   bool oversize;     // it cannot be built; otherwise nobody knows
   std::string text;  // a sentence: what, how much there is, what would make it fit
