@@ -167,7 +167,7 @@ Design realise(const Plan& plan, const Sizing& sizing, const Device& device) {
     NodeHardware& h = graph.node(p.node).hardware;
     h.reuse_factor = stage.reuse_factor;
     h.multipliers = stage.multipliers;
-    h.packed = p.packs(stage.reuse_factor);
+    h.packed = stage.packed;
     h.weight_storage = p.rom_storage(stage.reuse_factor, device);
     h.cycles_per_output = stage.cycles_per_output;
     h.pipeline_cycles = kPipelineCycles;

@@ -68,11 +68,11 @@ struct ProductStage {
   const Line& line(int64_t factor) const;
   /// Of a stage that may pack, the wide multipliers at each factor (ir/packing.h); else empty.
   std::vector<int64_t> wide;
-  /// Whether two products share a DSP at that factor; the rest of them has one each.
+  /// Whether two products can share a DSP at that factor; the rest of them has one each.
   bool packs(int64_t factor) const;
-  /// DSP slices, and multipliers that are made of LUTs.
-  int64_t dsps(int64_t factor) const;
-  int64_t lut_multipliers(int64_t factor) const;
+  /// DSP slices, and multipliers that are made of LUTs; with `pack` where they can be packed.
+  int64_t dsps(int64_t factor, bool pack = true) const;
+  int64_t lut_multipliers(int64_t factor, bool pack = true) const;
   /// The ROM of its weights: a word a cycle. 0 words where they are wires: nothing shares them.
   int64_t rom_words(int64_t factor) const { return weights > 0 && factor > 1 ? factor : 0; }
   int64_t rom_word_bits(int64_t factor) const { return multipliers(factor) * weight_bits; }
@@ -82,7 +82,7 @@ struct ProductStage {
   /// Multipliers that scales take: one for every sum that ends in a cycle, constant or not.
   int64_t scale_multipliers(int64_t factor) const;
   /// LUTs of the multipliers that are made of them (model; estimator.md section 4: uL, kA).
-  double luts(int64_t factor) const;
+  double luts(int64_t factor, bool pack = true) const;
   int64_t cycles_per_output(int64_t factor) const;
   int64_t cycles(int64_t factor) const;
   int64_t multipliers(int64_t factor) const { return n_in * n_out / factor; }
@@ -174,6 +174,7 @@ struct Budget {
 
 struct StageSize {
   int64_t reuse_factor = 1, multipliers = 0, cycles_per_output = 1;
+  bool packed = false;            // two products share a DSP
   std::optional<int64_t> wanted;  // what was asked for
 };
 struct Sizing {
