@@ -330,6 +330,7 @@ int run_calibrate(const CalibrateOptions& options) {
   request.stages = {{kInputStage, 0, std::max(request.bits, kPixelBits)}};
   request.input_magnitude = magnitude_of(source);
   Answer answer;
+  request.holds_folded_skips = options.max_loss.has_value();
   if (options.max_loss) {
     answer = find_widths(options, source, data, request, images);
   } else {
@@ -348,6 +349,8 @@ int run_calibrate(const CalibrateOptions& options) {
                                                   images.size(), source.data->name)));
   }
   print_answer(options, source, images.size(), answer);
+  const std::string unfolded = unfolded_text(plan_trained(source.lowered, types));
+  if (!unfolded.empty()) log_warn("cli", "{}", unfolded);
   return 0;
 }
 

@@ -96,14 +96,16 @@ const std::optional<FixedType>& Precision::scale(const std::string& stage) const
 
 namespace {
 
-/// Stages, and what becomes of skips.
-void lay_out(Graph& graph, Layout layout, SkipForm skips, const Precision& precision) {
+/// Stages, and what becomes of skips. Returns those that types keep out of kernels.
+std::vector<UnfoldedSkip> lay_out(Graph& graph, Layout layout, SkipForm skips,
+                                  const Precision& precision) {
+  std::vector<UnfoldedSkip> unfolded;
   const bool fused = layout == Layout::Fused, window = fused && skips != SkipForm::Cloned;
   if (fused) {
     fuse_stages(graph);
     if (window) take_window_skips(graph);
     verify(graph, "fuse_stages");
-    if (skips == SkipForm::Folded) fold_identity_skips(graph, precision);
+    if (skips == SkipForm::Folded) unfolded = fold_identity_skips(graph, precision);
     verify(graph, "fold_identity_skips");
   } else {
     split_stages(graph);
@@ -113,6 +115,7 @@ void lay_out(Graph& graph, Layout layout, SkipForm skips, const Precision& preci
   verify(graph, "use_line_buffers");
   if (window) forward_skips(graph);
   verify(graph, "forward_skips");
+  return unfolded;
 }
 
 }  // namespace
@@ -128,7 +131,7 @@ Plan plan(const Lowered& lowered, Layout layout, const Precision& precision, dou
   fold_batch_norm(graph);
   verify(graph, "fold_batch_norm");
   refuse_not_finite(graph);
-  lay_out(graph, layout, options.skips, precision);
+  result.unfolded_ = lay_out(graph, layout, options.skips, precision);
   if (!precision.trained) balance_scales(graph);
   verify(graph, "balance_scales");
   insert_clones(graph);
@@ -175,7 +178,7 @@ Design realise(const Plan& plan, const Sizing& sizing, const Device& device) {
     NodeHardware& h = graph.node(p.node).hardware;
     h.reuse_factor = stage.reuse_factor;
     h.multipliers = stage.multipliers;
-    h.packed = p.packs(stage.reuse_factor);
+    h.packed = stage.packed;
     h.weight_storage = p.rom_storage(stage.reuse_factor, device);
     h.cycles_per_output = stage.cycles_per_output;
     h.pipeline_cycles = kPipelineCycles;

@@ -24,7 +24,8 @@ struct Width {
   std::string stage;
   bool of_weights = false;
   int bits = 0;
-  std::map<int, double> errors = {};  // of the logits, mean square, where only these are narrower
+  /// Of the logits, mean square, where only these are narrower; none: they must not be.
+  std::map<int, double> errors = {};
 };
 
 /// The way down, a bit at a time.
@@ -87,13 +88,23 @@ class Descent {
     }
     return error / static_cast<double>(got[0].size());
   }
+  /// Whether the design has the stages that the start's has: whatever else there were would have no
+  /// widths of its own.
+  bool has_same_stages(const TypeCalibration& start, const TypeCalibration& now) const {
+    return std::equal(start.stages.begin(), start.stages.end(), now.stages.begin(),
+                      now.stages.end(),
+                      [](const StageRange& a, const StageRange& b) { return a.stage == b.stage; });
+  }
   void measure() {
+    const TypeCalibration types = ranges_.types(request_.start);
     const auto start = logits(request_.start);
     for (Width& width : widths_) {
       double worst = 0;  // fewer bits are never better: what says so is chance
       const int bits = width.bits;
       while (--width.bits >= request_.least) {
-        worst = std::max(worst, error_of(logits(request_of(widths_)), start));
+        const CalibrationRequest narrower = request_of(widths_);
+        if (!has_same_stages(types, ranges_.types(narrower))) break;
+        worst = std::max(worst, error_of(logits(narrower), start));
         width.errors[width.bits] = worst;
       }
       width.bits = bits;
@@ -120,7 +131,7 @@ class Descent {
       const WidthCost now = cost_of(products);
       for (size_t k = 0; k < widths.size(); ++k) {
         const Width& w = widths[k];
-        if (w.bits <= request_.least) continue;
+        if (w.errors.count(w.bits - 1) == 0) continue;
         const WidthCost then = cost_of(lowered(w));
         const double saved = static_cast<double>(now.product_bits - then.product_bits) /
                                  static_cast<double>(all.product_bits) +

@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "design/rewrite.h"
-#include "tailor/core/log.h"
+#include "tailor/core/strings.h"
 #include "tailor/design/passes.h"
 
 namespace tailor::design {
@@ -20,46 +20,73 @@ bool fits(double value, const FixedType& type) {
   return value >= type.min_value() && value <= type.max_value();
 }
 
+/// Why the types let no skip into a stage's kernel; empty: they let some.
+std::string why_none(const Precision& precision, const std::string& stage) {
+  if (precision.scale(stage)) return "its weights are in steps of scales";
+  const FixedType& type = precision.weight(stage);
+  if (!precision.trained || fits(1, type)) return "";  // an identity would not be one
+  return fmt::format("{}, the type of its weights, holds no 1", precision_text(type));
+}
+
 /// A convolution that skips are folded into.
 struct Target {
   Node& conv;
   const FixedType& weight_type;
   int64_t in, out, read, outputs;  // channels, and those of a group
   bool saturates;                  // what does not fit: training has seen that
+  std::string why_none;
+  std::vector<UnfoldedSkip>& unfolded;
+
+  /// Of the kernel's centre tap.
+  size_t at(int64_t o, int64_t i) const {
+    const Window& window = conv.as<ops::Conv2d>().window;
+    return static_cast<size_t>((o * read + i % read) * window.taps() + centre_tap(window));
+  }
 };
 
-/// Adds the term to the kernel, or leaves it as it is: a weight would not fit, or a group would
-/// read what it does not read.
-bool fold(Graph& graph, const Target& to, const std::string& id, const TapTerm& term) {
-  auto& a = to.conv.as<ops::Conv2d>();
-  std::vector<double> weight = graph.tensor(to.conv, "weight").to_doubles(),
-                      bias = graph.tensor(to.conv, "bias").to_doubles();
-  auto at = [&](int64_t o, int64_t i) {
-    return static_cast<size_t>((o * to.read + i % to.read) * a.window.taps() +
-                               centre_tap(a.window));
-  };
+/// Whether each group reads what the term reads for its outputs.
+bool reads(const Target& to, const TapTerm& term) {
+  for (int64_t o = 0; o < to.out; ++o) {
+    for (int64_t i = 0; i < to.in; ++i) {
+      if (term.weight[static_cast<size_t>(o * to.in + i)] != 0 && i / to.read != o / to.outputs)
+        return false;
+    }
+  }
+  return true;
+}
+
+/// Why the kernel's type cannot have the term; empty: it can.
+std::string why_not(const Target& to, const TapTerm& term, const std::vector<double>& weight) {
+  if (!to.why_none.empty() || to.saturates) return to.why_none;
   for (int64_t o = 0; o < to.out; ++o) {
     for (int64_t i = 0; i < to.in; ++i) {
       const double added = term.weight[static_cast<size_t>(o * to.in + i)];
-      if (added != 0 && i / to.read != o / to.outputs) return false;  // the group does not read it
-      if (added != 0 && !to.saturates && !fits(weight[at(o, i)] + added, to.weight_type)) {
-        log_warn("passes",
-                 "{}: not folded into {}: a weight of {:.4g} would become {:.4g}, beyond {}; "
-                 "the skip stays",
-                 id, to.conv.name, weight[at(o, i)], weight[at(o, i)] + added,
-                 to_string(to.weight_type));
-        return false;
-      }
+      if (added == 0 || fits(weight[to.at(o, i)] + added, to.weight_type)) continue;
+      return fmt::format("a weight of {:.4g} would become {:.4g}, beyond {}", weight[to.at(o, i)],
+                         weight[to.at(o, i)] + added, precision_text(to.weight_type));
     }
+  }
+  return "";
+}
+
+/// Adds the term to the kernel, or leaves it as it is.
+bool fold(Graph& graph, const Target& to, const std::string& id, const TapTerm& term,
+          bool is_stage) {
+  std::vector<double> weight = graph.tensor(to.conv, "weight").to_doubles(),
+                      bias = graph.tensor(to.conv, "bias").to_doubles();
+  if (!reads(to, term)) return false;
+  if (std::string why = why_not(to, term, weight); !why.empty()) {
+    to.unfolded.push_back({id, to.conv.name, std::move(why), is_stage});
+    return false;
   }
   for (int64_t o = 0; o < to.out; ++o) {
     for (int64_t i = o / to.outputs * to.read; i < (o / to.outputs + 1) * to.read; ++i)
-      weight[at(o, i)] += term.weight[static_cast<size_t>(o * to.in + i)];
+      weight[to.at(o, i)] += term.weight[static_cast<size_t>(o * to.in + i)];
     if (!term.bias.empty()) bias[static_cast<size_t>(o)] += term.bias[static_cast<size_t>(o)];
   }
   set_tensor(graph, to.conv, "weight", graph.tensor(to.conv, "weight").shape(), weight);
   set_tensor(graph, to.conv, "bias", {to.out}, bias);
-  a.folded_skips.push_back(id);
+  to.conv.as<ops::Conv2d>().folded_skips.push_back(id);
   return true;
 }
 
@@ -73,7 +100,7 @@ void fold_window_skips(Graph& graph, const Target& to) {
   TapTerm identity = no_term(to);
   for (int64_t o = 0; o < to.out; ++o) identity.weight[static_cast<size_t>(o * to.in + o)] = 1;
   for (size_t s = 0; s < skips.size();) {
-    if (fold(graph, to, skips[s], identity)) {
+    if (fold(graph, to, skips[s], identity, /*is_stage=*/false)) {
       skips.erase(skips.begin() + static_cast<std::ptrdiff_t>(s));
     } else {
       ++s;
@@ -110,7 +137,8 @@ std::optional<TapTerm> linear_term(const Graph& graph, const Target& to, const N
 
 }  // namespace
 
-void fold_identity_skips(Graph& graph, const Precision& precision) {
+std::vector<UnfoldedSkip> fold_identity_skips(Graph& graph, const Precision& precision) {
+  std::vector<UnfoldedSkip> unfolded;
   const ByValue<NodeId> writer = producers(graph);
   const auto readers = consumers(graph);
   ByNode<bool> dead(graph.nodes.size(), false);
@@ -121,10 +149,15 @@ void fold_identity_skips(Graph& graph, const Precision& precision) {
     if (!has_centre_tap(a.window)) continue;           // no tap reads the skip's pixel
     const int64_t in = graph.value(conv.inputs[0]).shape.channels,
                   out = graph.value(conv.outputs[0]).shape.channels;
-    const FixedType& type = precision.weight(conv.name);
-    if (precision.trained && !fits(1, type)) continue;  // an identity would not be one
-    if (precision.scale(conv.name)) continue;           // nor in steps of a channel's scale
-    const Target to{conv, type, in, out, in / a.groups, out / a.groups, precision.trained};
+    const Target to{conv,
+                    precision.weight(conv.name),
+                    in,
+                    out,
+                    in / a.groups,
+                    out / a.groups,
+                    precision.trained,
+                    why_none(precision, conv.name),
+                    unfolded};
     fold_window_skips(graph, to);
     for (size_t s = 1; s < conv.inputs.size();) {
       const Operand operand = conv.inputs[s];
@@ -133,7 +166,7 @@ void fold_identity_skips(Graph& graph, const Precision& precision) {
       const bool same_pixels = readers[operand].size() == 1 && !skip.inputs.empty() &&
                                skip.inputs[0].value == conv.inputs[0].value;
       const auto term = same_pixels ? linear_term(graph, to, skip) : std::nullopt;
-      if (!term || !fold(graph, to, operand.skip, *term)) {
+      if (!term || !fold(graph, to, operand.skip, *term, /*is_stage=*/true)) {
         ++s;
         continue;
       }
@@ -144,6 +177,31 @@ void fold_identity_skips(Graph& graph, const Precision& precision) {
     }
   }
   remove_nodes(graph, dead);
+  return unfolded;
+}
+
+std::string unfolded_text(const Plan& plan) {
+  constexpr size_t kNamed = 3;
+  std::vector<UnfoldedSkip> skips = plan.unfolded();
+  if (skips.empty()) return "";
+  const auto stages = std::stable_partition(skips.begin(), skips.end(),
+                                            [](const UnfoldedSkip& s) { return s.is_stage; }) -
+                      skips.begin();
+  std::vector<std::string> parts;
+  for (size_t i = 0; i < std::min(skips.size(), kNamed); ++i)
+    parts.push_back(fmt::format("{} (of {}: {})", skips[i].skip, skips[i].stage, skips[i].reason));
+  if (skips.size() > kNamed) parts.push_back(fmt::format("and {} more", skips.size() - kNamed));
+  const Precision& precision = plan.precision();
+  const bool scales = skips[0].reason.find("scales") != std::string::npos;
+  return fmt::format(
+      "skips that kernels could take stay out of them, {} with a stage and a FIFO, {} with an "
+      "adder a channel: {}; {}",
+      stages, static_cast<std::ptrdiff_t>(skips.size()) - stages, join(parts, ", "),
+      scales ? "no kernel with scales takes a skip"
+      : precision.trained
+          ? "training with fixed points of 2 integer bits or more (quantization.points=fixed, "
+            "quantization.precision=8,3) folds them"
+          : "more integer bits for those weights fold them");
 }
 
 }  // namespace tailor::design

@@ -22,8 +22,8 @@ constexpr int64_t kWidestWord = 65536, kMostUnrolled = 4096;
 constexpr double kLutsOfProduct = 40;
 
 /// LUTs of the multipliers that are made of them, at least (model).
-double luts_of(const ProductStage& p, int64_t factor) {
-  return static_cast<double>(p.lut_multipliers(factor)) * kLutsOfProduct *
+double luts_of(const ProductStage& p, int64_t factor, bool pack = true) {
+  return static_cast<double>(p.lut_multipliers(factor, pack)) * kLutsOfProduct *
          static_cast<double>(p.in_bits * p.weight_bits) / 64;
 }
 
@@ -100,9 +100,11 @@ void limit_multipliers(const Sized& s, Limits& limits) {
   }
   double luts = 0;
   for (size_t i = 0; i < s.products().size(); ++i)
-    luts += luts_of(s.products()[i], s.sizing.products[i].reuse_factor);
+    luts +=
+        luts_of(s.products()[i], s.sizing.products[i].reuse_factor, s.sizing.products[i].packed);
   if (luts > static_cast<double>(s.device.lut)) {
-    const int64_t factor = s.factor_within(luts_of, s.device.lut);
+    const int64_t factor = s.factor_within(
+        [](const ProductStage& p, int64_t f) { return luts_of(p, f); }, s.device.lut);
     limits.push_back(
         {"lut", true,
          fmt::format("the multipliers do not fit: below 10 bits they are built of LUTs, {} of them "
@@ -246,6 +248,12 @@ void limit_packing(const Sized& s, Limits& limits) {
       {"packing", false, "--dsp-packing leaves as they are: " + unpacked_text(s.plan.unpacked())});
 }
 
+/// What was to cost nothing and does.
+void limit_folds(const Sized& s, Limits& limits) {
+  if (std::string text = unfolded_text(s.plan); !text.empty())
+    limits.push_back({"folds", false, std::move(text)});
+}
+
 }  // namespace
 
 Cost cost(const Plan& plan, const Sizing& sizing, const Device& device) {
@@ -256,10 +264,10 @@ Cost cost(const Plan& plan, const Sizing& sizing, const Device& device) {
     const ProductStage& p = plan.products()[i];
     const StageSize& stage = sizing.products[i];
     c.multipliers += stage.multipliers;
-    c.dsp += p.dsps(stage.reuse_factor);
-    if (p.packs(stage.reuse_factor)) c.packed_multipliers += stage.multipliers;
-    c.lut_multipliers += p.lut_multipliers(stage.reuse_factor);
-    c.luts_model += p.luts(stage.reuse_factor);
+    c.dsp += p.dsps(stage.reuse_factor, stage.packed);
+    if (stage.packed) c.packed_multipliers += stage.multipliers;
+    c.lut_multipliers += p.lut_multipliers(stage.reuse_factor, stage.packed);
+    c.luts_model += p.luts(stage.reuse_factor, stage.packed);
     c.weights += p.weights;
     if (p.rom_storage(stage.reuse_factor, device) == FifoStorage::Bram)
       c.memory_bits += p.weights * p.weight_bits;
@@ -313,6 +321,7 @@ std::vector<Limit> limits(const Plan& plan, const Sizing& sizing, const Device& 
   limit_arrays(sized, found);
   limit_flush(sized, found);
   limit_packing(sized, found);
+  limit_folds(sized, found);
   return found;
 }
 

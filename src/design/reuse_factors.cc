@@ -1,6 +1,7 @@
 // Reuse factors: how many products share one multiplier. Validity is hls4ml's rule, so that a
 // factor means the same to our users.
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 
 #include "design/products.h"
@@ -69,27 +70,99 @@ std::vector<int64_t> factors_within(const Plan& plan, const Budget& budget, int6
   return factors;
 }
 
-/// The longest common stage time is the cheapest one, so bisect over all that are attainable.
-/// Returns the factors, or nothing where even the slowest takes more than its share.
-std::vector<int64_t> balanced_factors(const Plan& plan, const Budget& budget) {
-  const std::vector<ProductStage>& products = plan.products();
-  const double dsp = budget.share * static_cast<double>(budget.device.dsp);
-  const double lut = budget.share * static_cast<double>(budget.device.lut);
-  auto fits = [&](int64_t target) {
-    const std::vector<int64_t> factors = factors_within(plan, budget, target);
+/// What a stage is to be: its factor, and whether its products share DSPs.
+struct Choice {
+  int64_t factor = 1;
+  bool packs = false;
+};
+
+/// Whether a stage that packs may be made of LUTs instead: with a line buffer, how it works depends
+/// on that.
+bool may_unpack(const ProductStage& p) { return p.dsp == 0 && !p.line_buffer; }
+
+/// Choices within a card's share. Products share DSPs, and where these run out some stages' are of
+/// LUTs.
+class Balance {
+ public:
+  Balance(const Plan& plan, const Budget& budget)
+      : plan_(plan),
+        budget_(budget),
+        dsp_(budget.share * static_cast<double>(budget.device.dsp)),
+        lut_(budget.share * static_cast<double>(budget.device.lut)) {}
+
+  /// With stages that take at most `target` cycles, but for those with factors of their own; empty:
+  /// some stage cannot, or they take more than the share.
+  std::vector<Choice> within(int64_t target) const {
+    const std::vector<ProductStage>& products = plan_.products();
+    std::vector<Choice> choices;
     double dsps = 0, luts = 0;
-    for (size_t i = 0; i < factors.size(); ++i) {
-      dsps += static_cast<double>(products[i].dsps(factors[i]));
-      luts += products[i].luts(factors[i]) +
-              static_cast<double>(products[i].rom_luts(factors[i], budget.device));
+    for (int64_t factor : factors_within(plan_, budget_, target)) {
+      const ProductStage& p = products[choices.size()];
+      choices.push_back({factor, p.packs(factor)});
+      dsps += static_cast<double>(p.dsps(factor, choices.back().packs));
+      luts += p.luts(factor, choices.back().packs) +
+              static_cast<double>(p.rom_luts(factor, budget_.device));
     }
-    return factors.size() == products.size() && dsps <= dsp && luts <= lut;
-  };
+    while (dsps > dsp_) {
+      const size_t i = cheapest_in_luts(choices);
+      if (i == choices.size()) return {};
+      choices[i].packs = false;
+      dsps -= static_cast<double>(products[i].dsps(choices[i].factor, true));
+      luts += luts_of_unpacking(i, choices[i].factor);
+    }
+    return luts <= lut_ ? choices : std::vector<Choice>{};
+  }
+
+ private:
+  double luts_of_unpacking(size_t i, int64_t factor) const {
+    const ProductStage& p = plan_.products()[i];
+    return p.luts(factor, false) - p.luts(factor, true);
+  }
+  /// The stage whose DSPs LUTs replace at the least cost a slice; as many as there are: none.
+  size_t cheapest_in_luts(const std::vector<Choice>& choices) const {
+    size_t best = choices.size();
+    double best_price = HUGE_VAL;
+    for (size_t i = 0; i < choices.size(); ++i) {
+      const ProductStage& p = plan_.products()[i];
+      if (!choices[i].packs || !may_unpack(p)) continue;
+      const double price = luts_of_unpacking(i, choices[i].factor) /
+                           static_cast<double>(p.dsps(choices[i].factor, true));
+      if (price < best_price) best = i, best_price = price;
+    }
+    return best;
+  }
+
+  const Plan& plan_;
+  const Budget& budget_;
+  double dsp_, lut_;
+};
+
+/// Cycles of the slowest stage with a factor of its own; 0: there is none.
+int64_t slowest_of_own(const Plan& plan, const Budget& budget) {
+  int64_t slowest = 0;
+  for (const ProductStage& p : plan.products()) {
+    const auto wanted = wanted_of(plan, p, budget);
+    if (wanted) slowest = std::max(slowest, p.cycles(p.nearest_factor(*wanted)));
+  }
+  return slowest;
+}
+
+/// The longest common stage time is the cheapest one, so bisect over all that are attainable; no
+/// stage need be faster than the slowest one that was asked for. Returns the choices, or nothing
+/// where even the slowest takes more than its share.
+std::vector<Choice> balanced(const Plan& plan, const Budget& budget) {
+  const Balance balance(plan, budget);
   const std::vector<int64_t>& targets = plan.targets();
-  const auto found = std::partition_point(targets.begin(), targets.end(),
-                                          [&](int64_t target) { return !fits(target); });
+  const auto found = std::partition_point(targets.begin(), targets.end(), [&](int64_t target) {
+    return balance.within(target).empty();
+  });
   if (found == targets.end()) return {};
-  return factors_within(plan, budget, *found);
+  const int64_t slowest = slowest_of_own(plan, budget);
+  if (slowest > *found) {
+    std::vector<Choice> slower = balance.within(slowest);
+    if (!slower.empty()) return slower;
+  }
+  return balance.within(*found);
 }
 
 void verify_stages(const Plan& plan, const Budget& budget) {
@@ -184,8 +257,8 @@ bool ProductStage::packs(int64_t factor) const {
   return !wide.empty() && wide.at(place(factor)) < multipliers(factor);
 }
 
-int64_t ProductStage::dsps(int64_t factor) const {
-  return packs(factor) ? wide.at(place(factor)) : multipliers(factor) * dsp;
+int64_t ProductStage::dsps(int64_t factor, bool pack) const {
+  return pack && packs(factor) ? wide.at(place(factor)) : multipliers(factor) * dsp;
 }
 
 int64_t ProductStage::scale_multipliers(int64_t factor) const {
@@ -194,16 +267,16 @@ int64_t ProductStage::scale_multipliers(int64_t factor) const {
   return factor > n_in ? multipliers(factor) : n_out;
 }
 
-double ProductStage::luts(int64_t factor) const {
+double ProductStage::luts(int64_t factor, bool pack) const {
   const bool constant = !line_buffer && factor <= n_in;
   const double scales =
       constant ? constant_scale_luts : static_cast<double>(scale_multipliers(factor)) * scale_luts;
-  if (packs(factor)) return static_cast<double>(multipliers(factor)) * sum_luts + scales;
-  return static_cast<double>(lut_multipliers(factor)) * product_luts + scales;
+  if (pack && packs(factor)) return static_cast<double>(multipliers(factor)) * sum_luts + scales;
+  return static_cast<double>(lut_multipliers(factor, pack)) * product_luts + scales;
 }
 
-int64_t ProductStage::lut_multipliers(int64_t factor) const {
-  return dsp == 0 && !packs(factor) ? multipliers(factor) : 0;
+int64_t ProductStage::lut_multipliers(int64_t factor, bool pack) const {
+  return dsp == 0 && !(pack && packs(factor)) ? multipliers(factor) : 0;
 }
 
 int64_t ProductStage::longest_unrolled(int64_t factor) const {
@@ -245,13 +318,14 @@ Sizing size(const Plan& plan, const Budget& budget) {
   verify_stages(plan, budget);
   Sizing sizing;
   sizing.wanted = budget.reuse_factor;
-  std::vector<int64_t> factors;
+  std::vector<Choice> choices;
   if (budget.reuse_factor) {
-    factors = factors_within(plan, budget, 0);
+    for (int64_t factor : factors_within(plan, budget, 0))
+      choices.push_back({factor, products[choices.size()].packs(factor)});
   } else {
     sizing.share = budget.share;
-    factors = balanced_factors(plan, budget);
-    if (factors.size() != products.size()) {
+    choices = balanced(plan, budget);
+    if (choices.size() != products.size()) {
       fail(ErrorKind::Unsupported,
            "--fpga {}: even with one multiplier for every output the network needs more than "
            "{:.0f} % of the card's {} DSPs or {} LUTs",
@@ -263,9 +337,10 @@ Sizing size(const Plan& plan, const Budget& budget) {
   for (const StageLoop& loop : plan.loops()) sizing.stage_cycles.push_back(loop.scan.size());
   for (size_t i = 0; i < products.size(); ++i) {
     const ProductStage& p = products[i];
-    const StageSize stage{factors[i], p.multipliers(factors[i]), p.cycles_per_output(factors[i]),
-                          wanted_of(plan, p, budget)};
-    sizing.stage_cycles[p.node.index()] = p.cycles(factors[i]);
+    const int64_t factor = choices[i].factor;
+    const StageSize stage{factor, p.multipliers(factor), p.cycles_per_output(factor),
+                          choices[i].packs, wanted_of(plan, p, budget)};
+    sizing.stage_cycles[p.node.index()] = p.cycles(factor);
     sizing.products.push_back(stage);
   }
   for (int64_t cycles : sizing.stage_cycles)

@@ -35,6 +35,10 @@ TEST(Budget, KeepsDspsAndLutsWithinOneShare) {
     const Cost dsps = cost(packed, size(packed, budget), budget.device);
     EXPECT_LE(dsps.dsp_share, share);
     EXPECT_LE(dsps.lut_share, share);
+    EXPECT_LT(dsps.interval_cycles, luts.interval_cycles) << "the card's DSPs come on top";
+    EXPECT_GT(dsps.packed_multipliers, 0);
+    EXPECT_GT(dsps.lut_multipliers, dsps.multipliers / 4);
+    EXPECT_EQ(dsps.packed_multipliers + dsps.lut_multipliers, dsps.multipliers);
   }
   Device small = find_device("u200");
   small.lut = 50000;
@@ -48,26 +52,46 @@ TEST(Budget, KeepsDspsAndLutsWithinOneShare) {
   });
 }
 
-TEST(Budget, AimOfResNet20PackedIsReachedWith75Percent) {
+TEST(Budget, AimOfResNet20PackedIsReached) {
   const Plan packed = plan_of("resnet20", {8, 3}, true);
   const Budget budget{find_device("u200"), {}, 0.75};
   const Cost c = cost(packed, size(packed, budget), budget.device);
-  EXPECT_EQ(c.interval_cycles, 33 * 33 + 32 * 32 * 3);
+  EXPECT_EQ(c.interval_cycles, 2529) << "4,096 are the aim";
   EXPECT_LE(c.dsp, 5130);
   EXPECT_GT(c.multipliers, 10000);
 }
 
-TEST(StageFactors, AreTakenAndTheOthersBalancedBesides) {
+TEST(Budget, WithoutLutsAllProductsShareDsps) {
+  const Plan packed = plan_of("resnet20", {8, 3}, true);
+  Device device = find_device("u200");
+  const Sizing mixed = size(packed, {device, {}, 0.7});
+  device.lut /= 3;
+  const Sizing sizing = size(packed, {device, {}, 0.7});
+  const Cost c = cost(packed, sizing, device);
+  EXPECT_LE(c.lut_share, 0.7);
+  EXPECT_LE(c.dsp_share, 0.7);
+  EXPECT_LT(c.lut_multipliers, cost(packed, mixed, device).lut_multipliers / 2);
+  const Design design = realise(packed, mixed, device);
+  for (size_t i = 0; i < mixed.products.size(); ++i) {
+    const Node& node = design.graph().node(packed.products()[i].node);
+    EXPECT_EQ(node.hardware.packed, mixed.products[i].packed) << node.name;
+  }
+}
+
+TEST(StageFactors, AreTakenAndTheOthersAreNoFasterThanTheSlowest) {
   const Plan plan = plan_of("resnet8", {16, 6});
   const Device device = find_device("u200");
   const Sizing free = size(plan, {device, {}, 0.7});
   Budget budget{device, {}, 0.7, {{"stage2.block0.conv1", 288}, {"fc", 3}}};
   const Sizing own = size(plan, budget);
-  int64_t found = 0;
+  int64_t found = 0, slowest = 0, multipliers = 0, before = 0;
   for (size_t i = 0; i < own.products.size(); ++i) {
+    multipliers += own.products[i].multipliers, before += free.products[i].multipliers;
+    const ProductStage& p = plan.products()[i];
     const std::string& name = plan.graph().node(plan.products()[i].node).name;
     if (name == "stage2.block0.conv1") {
       EXPECT_EQ(own.products[i].reuse_factor, 288) << "valid as it is";
+      slowest = p.cycles(288);
       ++found;
     } else if (name == "fc") {
       EXPECT_EQ(own.products[i].reuse_factor, 2) << "nearest valid";
@@ -75,12 +99,18 @@ TEST(StageFactors, AreTakenAndTheOthersBalancedBesides) {
       ++found;
     } else {
       EXPECT_FALSE(own.products[i].wanted.has_value()) << name;
-      EXPECT_LE(own.products[i].reuse_factor, free.products[i].reuse_factor)
-          << name << " may take what the slow stage leaves";
+      EXPECT_GE(own.products[i].reuse_factor, free.products[i].reuse_factor) << name;
     }
   }
   EXPECT_EQ(found, 2);
   EXPECT_GT(own.interval_cycles, free.interval_cycles);
+  EXPECT_EQ(own.interval_cycles, slowest);
+  EXPECT_LT(2 * multipliers, before) << "what the slow stage leaves nobody needs";
+  for (size_t i = 0; i < own.products.size(); ++i) {
+    const ProductStage& p = plan.products()[i];
+    if (own.products[i].wanted) continue;
+    EXPECT_EQ(own.products[i].reuse_factor, p.factor_within(slowest)) << i;
+  }
   budget.reuse_factor = 9;
   const Sizing fixed = size(plan, budget);
   for (size_t i = 0; i < fixed.products.size(); ++i) {

@@ -146,6 +146,61 @@ TEST(Calibrate, CountsWhatTheTypesSaturate) {
   EXPECT_GT(all, 0);
 }
 
+/// Rows are of the very stages that the types make, and say of their kernels what is in them.
+void expect_rows_of_design(const Lowered& lowered, const TypeCalibration& c) {
+  const Plan plan = plan_trained(lowered, c.types);
+  const Precision precision = c.types.precision("test");
+  size_t row = 0;
+  for (const Node& node : plan.graph().nodes) {
+    if (node.outputs.empty() || node.traits().port || node.traits().keeps_type) continue;
+    ASSERT_LT(row, c.stages.size()) << node.name;
+    const StageRange& s = c.stages[row++];
+    EXPECT_EQ(s.stage, node.name);
+    if (!node.traits().has_weights) continue;
+    const std::vector<double> weights = plan.graph().tensor(node, "weight").to_doubles();
+    EXPECT_EQ(s.weights.saturated, saturated_by(precision.weight(node.name), weights)) << s.stage;
+  }
+  EXPECT_EQ(row, c.stages.size());
+}
+
+size_t stages_on_skips(const TypeCalibration& c) {
+  return static_cast<size_t>(std::count_if(c.stages.begin(), c.stages.end(), [](const auto& s) {
+    return s.stage.find("skip") != std::string::npos;
+  }));
+}
+
+size_t unfolded_stages(const Lowered& lowered, const TypeCalibration& c) {
+  const Plan plan = plan_trained(lowered, c.types);
+  return static_cast<size_t>(std::count_if(plan.unfolded().begin(), plan.unfolded().end(),
+                                           [](const UnfoldedSkip& s) { return s.is_stage; }));
+}
+
+TEST(Calibrate, RowsAreOfTheDesignThatTheTypesMake) {
+  const Lowered lowered(testing::lowered_variant({testing::Surgery::Shortened,
+                                                  Join::BeforeActivation, Shortcut::Projection}),
+                        "test");
+  const auto images = some_images(lowered.graph().input_shape(), 0, 3);
+  for (int bits = 2; bits <= 8; ++bits) {
+    const TypeCalibration c = calibrate(lowered, request(bits, 8), images);
+    expect_rows_of_design(lowered, c);
+    EXPECT_EQ(stages_on_skips(c), unfolded_stages(lowered, c)) << bits;
+  }
+  EXPECT_EQ(stages_on_skips(calibrate(lowered, request(3, 8), images)), 2U);
+}
+
+TEST(Calibrate, TypesHoldSkipsThatWouldBeStagesIfTheyAreAskedTo) {
+  const Lowered lowered(testing::lowered_variant({testing::Surgery::Shortened,
+                                                  Join::BeforeActivation, Shortcut::Projection}),
+                        "test");
+  const auto images = some_images(lowered.graph().input_shape(), 0, 3);
+  CalibrationRequest holds = request(3, 8);
+  holds.holds_folded_skips = true;
+  const TypeCalibration c = calibrate(lowered, holds, images);
+  expect_rows_of_design(lowered, c);
+  EXPECT_EQ(stages_on_skips(c), 0U);
+  EXPECT_EQ(unfolded_stages(lowered, c), 0U);
+}
+
 TEST(Calibrate, NeedsImagesAndBits) {
   const Lowered lowered = uneven_network();
   testing::expect_error(ErrorKind::Usage, {"at least one image"},

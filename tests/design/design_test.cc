@@ -481,6 +481,50 @@ TEST(Trained, ASkipThatTrainingHasSeenInAKernelStaysThere) {
   }
 }
 
+/// The skips that a precision keeps out of kernels, as an export's warning has them.
+std::vector<UnfoldedSkip> unfolded(const Precision& precision, Shortcut shortcut,
+                                   std::vector<Limit>* limits = nullptr) {
+  const Lowered lowered(
+      testing::lowered_variant({Surgery::Shortened, Join::BeforeActivation, shortcut}), "test");
+  const Plan plan = design::plan(lowered, Layout::Fused, precision, 2.1);
+  const Budget budget{find_device("u200"), 64};
+  if (limits) *limits = design::limits(plan, size(plan, budget), budget.device, HlsBackend::Vitis);
+  return plan.unfolded();
+}
+
+TEST(FoldIdentitySkips, SayWhichStayOutAndWhy) {
+  EXPECT_TRUE(unfolded(FixedType{16, 6}, Shortcut::Projection).empty());
+  Precision narrow(FixedType{8, 3});
+  narrow.weights = FixedType{8, -6};
+  Precision trained = narrow, scaled = FixedType{8, 3};
+  trained.trained = true;
+  scaled.scales = FixedType{8, 0, false};
+  struct Case {
+    Precision precision;
+    const char *reason, *cure;
+  };
+  for (const Case& c : std::initializer_list<Case>{
+           {narrow, ", beyond 8,-6", "more integer bits for those weights fold them"},
+           {trained, "8,-6, the type of its weights, holds no 1", "quantization.points=fixed"},
+           {scaled, "its weights are in steps of scales", "no kernel with scales takes a skip"}}) {
+    std::vector<Limit> limits;
+    const auto skips = unfolded(c.precision, Shortcut::Projection, &limits);
+    ASSERT_FALSE(skips.empty()) << c.reason;
+    int64_t stages = 0;
+    for (const UnfoldedSkip& s : skips) {
+      EXPECT_NE(s.reason.find(c.reason), std::string::npos) << s.reason;
+      stages += s.is_stage ? 1 : 0;
+    }
+    EXPECT_EQ(stages, 2) << "two projections";
+    const auto found = std::find_if(limits.begin(), limits.end(),
+                                    [](const Limit& limit) { return limit.what == "folds"; });
+    ASSERT_NE(found, limits.end()) << c.reason;
+    EXPECT_FALSE(found->oversize);
+    for (const char* part : {"2 with a stage and a FIFO", "stage2.block0.skip", c.reason, c.cure})
+      EXPECT_NE(found->text.find(part), std::string::npos) << found->text;
+  }
+}
+
 TEST(Trained, WhichSkipsFoldDependsOnNoWeight) {
   Network network = testing::small_network();
   testing::alter(network, Surgery::Shortened);

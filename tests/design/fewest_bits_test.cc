@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <map>
 
 #include "support/expect_error.h"
 #include "support/networks.h"
@@ -79,6 +80,25 @@ TEST_F(FewestBits, GoDownAsFarAsTheJudgeAllows) {
   EXPECT_LT(found, limit + tensors.at("stage3.block0.conv2.weight").size());
   // What hardly matters has lost more than what does.
   EXPECT_LT(bits_of(some, "stage2.block0.conv2").weights, bits_of(some, "stem.conv1").weights);
+}
+
+TEST_F(FewestBits, NoStageAppearsThatHasNoWidths) {
+  testing::alter(network, testing::Surgery::Shortened);
+  request.start.holds_folded_skips = true;
+  const CalibrationRequest few = fewest([](int64_t) { return true; });
+  const Lowered lowered = lower(network, tensors, "test");
+  const TypeCalibration c = StageRanges(lowered, request.start, images, request.least).types(few);
+  std::map<std::string, int> bits;
+  for (const StageRange& s : c.stages) bits[s.stage] = bits_of(few, s.stage).weights;
+  int64_t weight_bits = 0;
+  for (const StageProducts& p : stage_products(plan_trained(lowered, c.types).graph())) {
+    EXPECT_EQ(p.stage.find("skip"), std::string::npos) << p.stage;
+    ASSERT_EQ(bits.count(p.stage), 1U) << p.stage;
+    EXPECT_EQ(p.weight_bits, bits.at(p.stage)) << p.stage;
+    EXPECT_LT(p.weight_bits, 8) << p.stage;
+    weight_bits += p.weights * p.weight_bits;
+  }
+  EXPECT_EQ(weight_bits, width_cost(plan_trained(lowered, c.types)).weight_bits);
 }
 
 TEST_F(FewestBits, AStartThatIsNotGoodIsRefused) {

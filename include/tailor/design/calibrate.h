@@ -3,6 +3,8 @@
 #pragma once
 
 #include <map>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -51,6 +53,9 @@ struct CalibrationRequest {
   /// Skips that fold into kernels count as parts of their weights: for weights that nothing trains
   /// any more.
   bool with_folded_skips = true;
+  /// Types of kernels hold the skips that would else be stages, a projection or a pad, whatever
+  /// that costs their other weights. Else a skip that saturates the type which is best stays out.
+  bool holds_folded_skips = false;
 };
 
 /// What the weights and values of a network's stages are on images (HWC), looked at once.
@@ -60,10 +65,10 @@ class StageRanges {
   /// Throws Usage without images or for other than 2 to 16 bits.
   StageRanges(const Lowered& lowered, const CalibrationRequest& request,
               const std::vector<std::vector<double>>& images, int least = 16);
-  /// Types of such widths for every stage of the layout that rounds, each with its own binary
-  /// point. What cannot be negative is without a sign. Integer bits are -8 to the width. With
-  /// scales, what is said of weights is in steps of them, no skip folds, and weights of one bit are
-  /// binary.
+  /// Types of such widths for every stage that rounds in the design which they make, each with its
+  /// own binary point. What cannot be negative is without a sign. Integer bits are -8 to the width.
+  /// With scales, what is said of weights is in steps of them, no skip folds, and weights of one
+  /// bit are binary.
   TypeCalibration types(const CalibrationRequest& request) const;
 
  private:
@@ -71,8 +76,21 @@ class StageRanges {
     std::string name, scales;  // uW,I of its channels' scales
     bool has_weights, writes_logits, is_signed;
     std::map<int, Range> weights, values;  // by width
+    /// With all skips that could fold into it: what is best, and what saturates none of them.
+    std::map<int, Range> folded = {}, held = {};
+    size_t folds = 0;           // how many skips those are
+    bool folds_stages = false;  // whether some of them would else be stages
   };
+  using Names = std::set<std::string>;
+  void look_at_folds(const Lowered& lowered, const CalibrationRequest& request, int least);
+  const Range& weights_of(const Stage& stage, int bits, const CalibrationRequest& request,
+                          const Names& without) const;
+  /// Of all stages but those that are `absent`; kernels `without` their skips.
+  TypeCalibration types_of(const CalibrationRequest& request, const Names& without,
+                           const Names& absent) const;
+
   std::vector<Stage> stages_;
+  std::optional<Graph> fused_;  // before skips fold; none: no skip does
 };
 
 /// The bits of a stage's weights and of what it writes. Throws Usage for other than 2 to 16.

@@ -68,11 +68,11 @@ struct ProductStage {
   const Line& line(int64_t factor) const;
   /// Of a stage that may pack, the wide multipliers at each factor (ir/packing.h); else empty.
   std::vector<int64_t> wide;
-  /// Whether two products share a DSP at that factor; the rest of them has one each.
+  /// Whether two products can share a DSP at that factor; the rest of them has one each.
   bool packs(int64_t factor) const;
-  /// DSP slices, and multipliers that are made of LUTs.
-  int64_t dsps(int64_t factor) const;
-  int64_t lut_multipliers(int64_t factor) const;
+  /// DSP slices, and multipliers that are made of LUTs; with `pack` where they can be packed.
+  int64_t dsps(int64_t factor, bool pack = true) const;
+  int64_t lut_multipliers(int64_t factor, bool pack = true) const;
   /// The ROM of its weights: a word a cycle. 0 words where they are wires: nothing shares them.
   int64_t rom_words(int64_t factor) const { return weights > 0 && factor > 1 ? factor : 0; }
   int64_t rom_word_bits(int64_t factor) const { return multipliers(factor) * weight_bits; }
@@ -82,7 +82,7 @@ struct ProductStage {
   /// Multipliers that scales take: one for every sum that ends in a cycle, constant or not.
   int64_t scale_multipliers(int64_t factor) const;
   /// LUTs of the multipliers that are made of them (model; estimator.md section 4: uL, kA).
-  double luts(int64_t factor) const;
+  double luts(int64_t factor, bool pack = true) const;
   int64_t cycles_per_output(int64_t factor) const;
   int64_t cycles(int64_t factor) const;
   int64_t multipliers(int64_t factor) const { return n_in * n_out / factor; }
@@ -97,6 +97,12 @@ struct ProductStage {
 };
 
 struct PlanOptions;
+
+/// A skip that could be part of a convolution's kernel, but for the type of its weights.
+struct UnfoldedSkip {
+  std::string skip, stage, reason;
+  bool is_stage = false;  // and has a FIFO; else the convolution adds it from its window
+};
 
 /// A network laid out and typed: everything but its sizes.
 class Plan {
@@ -116,6 +122,8 @@ class Plan {
   /// Whether products were to share DSPs, and the stages whose cannot, with the reason.
   bool packs() const { return packs_; }
   const std::vector<std::pair<std::string, std::string>>& unpacked() const { return unpacked_; }
+  /// Skips that stay out of kernels because of types, though the skip form asks for it.
+  const std::vector<UnfoldedSkip>& unfolded() const { return unfolded_; }
   /// Every stage time that some factor of some stage attains, ascending.
   const std::vector<int64_t>& targets() const { return targets_; }
 
@@ -132,6 +140,7 @@ class Plan {
   std::vector<SkipDepth> skips_;
   bool packs_ = false;
   std::vector<std::pair<std::string, std::string>> unpacked_;
+  std::vector<UnfoldedSkip> unfolded_;
   std::vector<int64_t> targets_;
 };
 
@@ -151,6 +160,10 @@ Plan plan(const Lowered& lowered, Layout layout, const Precision& precision, dou
 /// The type of weights and streams; where they are not all of one, what there is of them.
 std::string types_text(const Plan& plan);
 
+/// A sentence on Plan::unfolded(): which, why, and what would fold them; empty where there are
+/// none.
+std::string unfolded_text(const Plan& plan);
+
 /// What a sizing may spend.
 struct Budget {
   Device device;
@@ -161,6 +174,7 @@ struct Budget {
 
 struct StageSize {
   int64_t reuse_factor = 1, multipliers = 0, cycles_per_output = 1;
+  bool packed = false;            // two products share a DSP
   std::optional<int64_t> wanted;  // what was asked for
 };
 struct Sizing {
@@ -197,7 +211,8 @@ Cost cost(const Plan& plan, const Sizing& sizing, const Device& device);
 
 /// Something that the device or its tool cannot do with a sizing.
 struct Limit {
-  // dsp, lut, memory, uram, token_bits, weight_word, unroll, partition, flush, packing
+  // dsp, lut, memory, uram, token_bits, weight_word, unroll, partition, flush, packing,
+  // folds
   std::string what;
   bool oversize;     // it cannot be built; otherwise nobody knows
   std::string text;  // a sentence: what, how much there is, what would make it fit

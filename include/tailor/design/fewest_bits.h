@@ -35,8 +35,9 @@ struct WidthRequest {
   std::function<bool(const TypeCalibration&)> is_good;
 };
 /// Weights and values of each stage on their own, as far as `is_good` allows, which is asked about
-/// log2 of all bits that could go. `probes` are images (HWC), by whose logits stages are compared;
-/// `ranges` know all widths. Throws Unsupported where the start itself is not good.
+/// log2 of all bits that could go, and as far as the design keeps the stages that it begins with.
+/// `probes` are images (HWC), by whose logits stages are compared; `ranges` know all widths. Throws
+/// Unsupported where the start itself is not good.
 CalibrationRequest fewest_bits(const Lowered& lowered, const StageRanges& ranges,
                                const WidthRequest& request,
                                const std::vector<std::vector<double>>& probes);

@@ -29,9 +29,9 @@ void take_window_skips(Graph& graph);
 /// With the join before the activation, a skip over one convolution is linear: an identity adds 1
 /// at tap (pad_top, pad_left) of w[o][o], a strided pad likewise, a 1×1 projection of the same
 /// stride adds its weights there and its bias to the bias. Not done where the sum does not fit the
-/// weight type (it saturates) — then the skip stays as it is and a log line says so. Needs
+/// weight type (it saturates): then the skip stays as it is and is returned with the reason. Needs
 /// fuse_stages.
-void fold_identity_skips(Graph& graph, const Precision& precision);
+std::vector<UnfoldedSkip> fold_identity_skips(Graph& graph, const Precision& precision);
 
 /// A skip over several stages that starts at a convolution's input is handed on by that
 /// convolution, from its window: no clone, and a FIFO of what the stages behind it swallow

@@ -145,19 +145,18 @@ TEST_F(QuantisedCli, TheFewestBitsForALossAreMeasuredAndTrain) {
                  {"calibrate", "--checkpoint", "runs/a/last.ckpt", "--output", "none.json",
                   "--plot", "ranges.png"});
   // Refused is what loses more: with how much a network this small gets right, that is chance.
-  ASSERT_EQ(run({"calibrate", "--checkpoint", "runs/a/last.ckpt", "--bits", "2", "--output",
-                 "two.json"})
-                .status,
-            0);
+  ASSERT_EQ(
+      run({"calibrate", "--checkpoint", "runs/a/last.ckpt", "--bits", "2", "--output", "two.json"})
+          .status,
+      0);
   const double of_two_bits =
       answer({"evaluate", "--backend", "emulator", "--checkpoint", "runs/a/last.ckpt",
               "--precision", "two.json", "--split", "validation"})
           .at("accuracy")
           .as_number();
   const double lost = widths.at("floating_point").as_number() - of_two_bits;
-  const ProcessResult asked =
-      run({"calibrate", "--checkpoint", "runs/a/last.ckpt", "--max-loss", "0", "--bits", "2",
-           "--output", "none.json"});
+  const ProcessResult asked = run({"calibrate", "--checkpoint", "runs/a/last.ckpt", "--max-loss",
+                                   "0", "--bits", "2", "--output", "none.json"});
   EXPECT_EQ(asked.status, lost > 0 ? 5 : 0) << asked.output;
   if (lost > 0) {
     testing::expect_words(asked.output,
