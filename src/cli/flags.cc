@@ -336,6 +336,11 @@ void setup_import(CLI::App& app, ImportOptions& o) {
   app.add_option("--image-size", o.image_size, "Rows and columns of the images, if not the usual")
       ->check(at_least_one())
       ->type_name("N");
+  app.add_option("--scale-bits", o.scale_bits,
+                 "Of QONNX: bits of the constants that stand for scales of channels which are no "
+                 "powers of two (default 16)")
+      ->check(CLI::Range(int64_t{2}, int64_t{16}))
+      ->type_name("W");
   app.add_option("--mean", o.mean, "Mean of the pixels in 0..1, by channel (default: the rules')")
       ->delimiter(',')
       ->type_name("R,G,B");

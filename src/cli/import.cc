@@ -401,6 +401,19 @@ void print_import(const Checkpoint& c, const Candidate& chosen, const WeightFile
   }
 }
 
+/// What only a file of weights needs, and what only a model has.
+void need_network(const ImportOptions& options) {
+  if (options.scale_bits) {
+    fail(ErrorKind::Usage,
+         "--scale-bits: {} is no ONNX model, whose scales it is about; leave it out", options.file);
+  }
+  if (!options.network.empty()) return;
+  fail(ErrorKind::Usage,
+       "--network: expected the network that {} holds the weights of, by name (tailor config "
+       "networks) or as a .json file; only an ONNX model says it itself",
+       options.file);
+}
+
 }  // namespace
 
 Json usual_data(const Network& network) {
@@ -538,12 +551,7 @@ int run_import(const ImportOptions& options) {
   }
   if (is_onnx(read_beginning(options.file, kOnnxBeginning, "weight file")))
     return import_onnx(options);
-  if (options.network.empty()) {
-    fail(ErrorKind::Usage,
-         "--network: expected the network that {} holds the weights of, by name (tailor config "
-         "networks) or as a .json file; only an ONNX model says it itself",
-         options.file);
-  }
+  need_network(options);
   const WeightFile file = load_weight_file(options.file);
   Candidate chosen = find_weights(options, file.tensors);
   Destination to;

@@ -93,7 +93,7 @@ std::optional<TrainedPrecision> precision_of(const OnnxNetwork& model,
          file, p.weights.empty() ? "activations" : "weights");
   }
   for (const OnnxStageTypes& s : model.types)
-    p.stages.push_back({s.stage, s.weights, s.activations});
+    p.stages.push_back({s.stage, s.weights, s.activations, s.scales, s.steps});
   static const std::map<std::string, Rounding> roundings = {
       {"ROUND", Rounding::RndConv},  {"HALF_EVEN", Rounding::RndConv},
       {"FLOOR", Rounding::Trn},      {"DOWN", Rounding::TrnZero},
@@ -106,7 +106,12 @@ std::optional<TrainedPrecision> precision_of(const OnnxNetwork& model,
   p.rounding = rounding->second;
   p.layout = model.rounds_operands ? Layout::Stock : Layout::Fused;
   p.overflow = model.narrow ? Overflow::SatSym : Overflow::Sat;
+  // The input's type follows from its magnitude: where the model rounds it, from that type's end.
   p.input_magnitude = preprocessing.magnitude();
+  for (const OnnxStageTypes& s : model.types) {
+    if (s.stage == "input" && !s.activations.empty())
+      p.input_magnitude = parse_precision(s.activations, file).max_value();
+  }
   return p;
 }
 
@@ -159,6 +164,16 @@ void print_onnx_import(const Checkpoint& c, const OnnxImport& to, const OnnxMode
   fmt::print("next: tailor evaluate --checkpoint {}{}\n", shell_quote(to.output), to.data_flag);
 }
 
+/// A smaller deviation makes the input larger.
+void multiply_input(double factor, Checkpoint& c, OnnxImport& to) {
+  if (factor == 1) return;
+  for (double& d : c.preprocessing.deviation) d /= factor;
+  to.remarks.push_back(fmt::format(
+      "the deviation of the preprocessing is divided by {:.9g}: the steps of the input's Quant "
+      "node become a power of two",
+      factor));
+}
+
 /// The checkpoint and its description: both or none.
 void save(const Checkpoint& c, const OnnxImport& to) {
   std::optional<AtomicFile> description;
@@ -186,7 +201,9 @@ int import_onnx(const ImportOptions& options) {
   refuse_flags_of_weights(options);
   const OnnxModel model = load_onnx(options.file);
   const int64_t size = options.image_size.value_or(0);
-  OnnxNetwork made = network_of_onnx(model, network_name(options.file), options.file, {size, size});
+  const int scale_bits = static_cast<int>(options.scale_bits.value_or(kOnnxScaleBits));
+  OnnxNetwork made =
+      network_of_onnx(model, network_name(options.file), options.file, {size, size}, scale_bits);
   OnnxImport to;
   to.remarks = made.remarks;
   Checkpoint c;
@@ -214,6 +231,7 @@ int import_onnx(const ImportOptions& options) {
       choose_preprocessing(options, none, own_preprocessing(model, options.file), run.data.name,
                            c.network.input.channels);
   c.preprocessing = preprocessing.values;
+  multiply_input(made.input_factor, c, to);
   if (!preprocessing.assumed.empty()) {
     c.assumptions.push_back(
         fmt::format("the preprocessing of {}: mean {}, deviation {} (else --mean, --std)",

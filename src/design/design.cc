@@ -94,6 +94,12 @@ const std::optional<FixedType>& Precision::scale(const std::string& stage) const
   return found != stages.end() && found->second.scale ? found->second.scale : scales;
 }
 
+const std::vector<double>& Precision::steps(const std::string& stage) const {
+  static const std::vector<double> none;
+  const auto found = stages.find(stage);
+  return found == stages.end() ? none : found->second.steps;
+}
+
 namespace {
 
 /// Stages, and what becomes of skips. Returns those that types keep out of kernels.
@@ -128,6 +134,7 @@ Plan plan(const Lowered& lowered, Layout layout, const Precision& precision, dou
   result.precision_ = precision;
   result.input_magnitude_ = input_magnitude;
   Graph& graph = result.graph_ = lowered.graph();
+  take_given_steps(graph, precision);
   fold_batch_norm(graph);
   verify(graph, "fold_batch_norm");
   refuse_not_finite(graph);

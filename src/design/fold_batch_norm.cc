@@ -7,6 +7,17 @@
 #include "tailor/design/passes.h"
 
 namespace tailor::design {
+namespace {
+
+/// Given steps of weights (take_given_steps) have no sign.
+void fold_steps(Graph& graph, const Node& conv, const std::vector<double>& factors) {
+  if (!graph.has_tensor(conv, "step")) return;
+  std::vector<double> steps = graph.tensor(conv, "step").to_doubles();
+  for (size_t o = 0; o < steps.size(); ++o) steps[o] *= std::abs(factors[o]);
+  set_tensor(graph, conv, "step", graph.tensor(conv, "step").shape(), steps);
+}
+
+}  // namespace
 
 void fold_batch_norm(Graph& graph) {
   const ByValue<NodeId> writer = producers(graph);
@@ -30,13 +41,16 @@ void fold_batch_norm(Graph& graph) {
                                    : std::vector<double>(gamma.size(), 0.0);
     const double epsilon = bn.as<ops::BatchNorm>().epsilon;
     const size_t per_output = weight.size() / gamma.size();
+    std::vector<double> factors;
     for (size_t o = 0; o < gamma.size(); ++o) {
       const double scale = gamma[o] / std::sqrt(variance[o] + epsilon);
+      factors.push_back(scale);
       for (size_t i = 0; i < per_output; ++i) weight[o * per_output + i] *= scale;
       bias[o] = (bias[o] - mean[o]) * scale + beta[o];
     }
     set_tensor(graph, conv, "weight", graph.tensor(conv, "weight").shape(), weight);
     set_tensor(graph, conv, "bias", {static_cast<int64_t>(bias.size())}, bias);
+    fold_steps(graph, conv, factors);
     for (const char* part : {"weight", "bias", "running_mean", "running_var"})
       graph.tensors.erase(bn.name + "." + part);
     conv.outputs = bn.outputs;

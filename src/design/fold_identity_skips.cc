@@ -165,7 +165,8 @@ std::vector<UnfoldedSkip> fold_identity_skips(Graph& graph, const Precision& pre
       const Node& skip = graph.node(source);
       const bool same_pixels = readers[operand].size() == 1 && !skip.inputs.empty() &&
                                skip.inputs[0].value == conv.inputs[0].value;
-      const auto term = same_pixels ? linear_term(graph, to, skip) : std::nullopt;
+      const bool scaled = precision.scale(skip.name).has_value();  // its weights have other steps
+      const auto term = same_pixels && !scaled ? linear_term(graph, to, skip) : std::nullopt;
       if (!term || !fold(graph, to, operand.skip, *term, /*is_stage=*/true)) {
         ++s;
         continue;

@@ -24,9 +24,13 @@ std::vector<double> channel_magnitudes(Span<const double> weights, int64_t outpu
 std::vector<double> channel_scales(Span<const double> weights, int64_t outputs, bool binary,
                                    const FixedType& type) {
   std::vector<double> scales = channel_magnitudes(weights, outputs, binary);
+  round_scales({scales.data(), scales.size()}, type);
+  return scales;
+}
+
+void round_scales(Span<double> scales, const FixedType& type) {
   for (double& s : scales)
     s = std::min(std::nearbyint(s / type.step()) * type.step(), type.max_value());
-  return scales;
 }
 
 FixedType scale_type(int bits, double largest) {
@@ -37,16 +41,35 @@ FixedType scale_type(int bits, double largest) {
   return type;
 }
 
+void take_given_steps(Graph& graph, const Precision& precision) {
+  for (const Node& node : graph.nodes) {
+    const std::vector<double>& steps = precision.steps(node.name);
+    if (!node.traits().has_weights || steps.empty()) continue;
+    const auto outputs = static_cast<int64_t>(steps.size());
+    if (outputs != graph.tensor(node, "weight").shape()[0]) {
+      fail(ErrorKind::Data, "precision: {} steps of the channels of {}, which has {}", outputs,
+           node.name, graph.tensor(node, "weight").shape()[0]);
+    }
+    set_tensor(graph, node, "step", {outputs}, steps);
+  }
+}
+
 void scale_channels(Graph& graph, const Precision& precision) {
   for (Node& node : graph.nodes) {
     const std::optional<FixedType>& type = precision.scale(node.name);
     if (!node.traits().has_weights || !type) continue;
     const Tensor& weight = graph.tensor(node, "weight");
     const int64_t outputs = weight.shape()[0];
+    const FixedType& weight_type = precision.weight(node.name);
     node.hardware.scale = type;
-    set_tensor(graph, node, "scale", {outputs},
-               channel_scales(weight.to_doubles(), outputs, is_binary(precision.weight(node.name)),
-                              *type));
+    std::vector<double> scales;
+    if (graph.has_tensor(node, "step")) {
+      scales = ir::scales_of_steps(graph.tensor(node, "step").to_doubles(), weight_type);
+      round_scales({scales.data(), scales.size()}, *type);
+    } else {
+      scales = channel_scales(weight.to_doubles(), outputs, is_binary(weight_type), *type);
+    }
+    set_tensor(graph, node, "scale", {outputs}, scales);
   }
 }
 

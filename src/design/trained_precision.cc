@@ -1,5 +1,6 @@
 #include "tailor/design/trained_precision.h"
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 
@@ -36,6 +37,23 @@ FixedType scale_type_of(const std::string& text, const std::string& where) {
   return type;
 }
 
+/// Weights in given steps are nearest numbers, as they are integers of them but for what a division
+/// loses.
+void take_steps(Precision& p, const StageTypes& s, const std::string& where) {
+  if (!p.scale(s.stage))
+    fail(ErrorKind::Config, "{}: steps of {} need a type of scales (uW,I)", where, s.stage);
+  for (double step : s.steps) {
+    if (step > 0 && std::isfinite(step)) continue;
+    fail(ErrorKind::Config, "{}: a step of {}, of the weights of {}; expected a positive number",
+         where, step, s.stage);
+  }
+  Precision::Exception& exception = p.stages[s.stage];
+  exception.steps = s.steps;
+  FixedType weight = p.weight(s.stage);
+  weight.rounding = Rounding::RndConv;
+  exception.weight = weight;
+}
+
 void verify_binary(const Precision& p, const std::string& stage, const std::string& where) {
   if (is_binary(p.weight(stage)) && !p.scale(stage))
     fail(ErrorKind::Config, "{}: binary weights need scales (uW,I)", where);
@@ -50,6 +68,10 @@ void describe(RecordVisitor& v, StageTypes& s) {
   v.text("activations", s.activations, "W,I of what it writes, or uW,I; empty: the network's.");
   if (v.wants(!s.scales.empty()))
     v.text("scales", s.scales, "uW,I of the scales of its output channels; empty: the network's.");
+  if (!v.wants(!s.steps.empty())) return;
+  v.numbers("steps", s.steps, 0, HUGE_VAL,
+            "Step of each output channel's weights before its batch norm, as they came with the "
+            "weights of an imported model; empty: scales are the weights' magnitudes.");
 }
 
 void verify_stages(const std::vector<StageTypes>& stages, const std::string& pointer,
@@ -143,6 +165,7 @@ Precision TrainedPrecision::precision(const std::string& where) const {
     if (!s.weights.empty()) exception.weight = weight_type_of(s.weights, *this, where);
     if (!s.activations.empty()) exception.activation = type_of(s.activations, *this, where, true);
     if (!s.scales.empty()) exception.scale = scale_type_of(s.scales, where);
+    if (!s.steps.empty()) take_steps(result, s, where);
     verify_binary(result, s.stage, where);
   }
   verify_binary(result, "", where);
@@ -158,6 +181,9 @@ std::string TrainedPrecision::text() const {
     text += fmt::format(", a scale of {} bits for each output channel", bits);
   }
   if (!stages.empty()) text += fmt::format(", {} stages with types of their own", stages.size());
+  const auto given = std::count_if(stages.begin(), stages.end(),
+                                   [](const StageTypes& s) { return !s.steps.empty(); });
+  if (given > 0) text += fmt::format(", {} of them with given scales", given);
   return text;
 }
 

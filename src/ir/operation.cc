@@ -125,6 +125,12 @@ Places complete_windows(const Window& window, const MapShape& out) {
 
 Places last_step(const Size2& scan) { return {{scan.height - 1, scan.width - 1}, {1, 1}, {1, 1}}; }
 
+void own_scales(const Graph& graph, const Node& node, int64_t outputs,
+                std::vector<OwnedTensor>& owned) {
+  if (node.hardware.scale) owned.push_back({"scale", {outputs}});
+  if (graph.has_tensor(node, "step")) owned.push_back({"step", {outputs}});
+}
+
 int ceil_log2(int64_t n) {
   int bits = 0;
   while ((int64_t{1} << bits) < n) ++bits;

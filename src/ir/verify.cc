@@ -1,6 +1,7 @@
 // What must hold of every graph, and of every design: all findings, never the first one alone.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <set>
 
 #include "tailor/ir/graph.h"
@@ -37,12 +38,20 @@ bool keeps_weights_well(const Node& node) {
           (storage == FifoStorage::Lutram || storage == FifoStorage::Bram));
 }
 
+/// Whether steps that came with weights are numbers.
+bool steps_fit(const Graph& graph, const Node& node) {
+  if (!graph.has_tensor(node, "step")) return true;
+  const std::vector<double> steps = graph.tensor(node, "step").to_doubles();
+  return std::all_of(steps.begin(), steps.end(),
+                     [](double s) { return s >= 0 && s <= std::numeric_limits<double>::max(); });
+}
+
 /// Whether scales are numbers of their type, and its products with them numbers of 62 bits.
 bool scales_fit(const Graph& graph, const Node& node) {
   const NodeHardware& h = node.hardware;
   const FixedType &type = *h.scale, &x = *graph.value(node.inputs[0]).type;
   const std::vector<double> scales = graph.tensor(node, "scale").to_doubles();
-  return x.width + h.weight->width + type.width <= 62 &&
+  return steps_fit(graph, node) && x.width + h.weight->width + type.width <= 62 &&
          h.product_sum->fraction() >= x.fraction() + h.weight->fraction() &&
          std::all_of(scales.begin(), scales.end(), [&](double s) {
            return s >= 0 && s <= type.max_value() && s == type.to_double(quantise(s, type));
@@ -85,7 +94,8 @@ void verify_sums(const Graph& graph, const Node& node, std::vector<std::string>&
     need(fraction >= x.fraction() + scaled_weight_fraction(node) && fraction >= h.bias->fraction(),
          " has an accumulator coarser than its products");
     need(!h.scale || scales_fit(graph, node),
-         " has scales that are none of their type, or too wide with its weights and input");
+         " has scales that are none of their type, too wide with its weights and input, or of "
+         "steps that are no numbers");
   }
   for (auto i = static_cast<size_t>(traits.first_summand); i < node.inputs.size(); ++i) {
     need(fraction >= graph.value(node.inputs[i]).type->fraction(),

@@ -27,10 +27,26 @@ int64_t quantise_weight(double by_scale, const FixedType& type, bool* overflowed
   return quantise(by_scale, type, overflowed);
 }
 
+std::vector<double> scales_of_steps(std::vector<double> steps, const FixedType& weight) {
+  for (double& step : steps) step /= weight.step();
+  return steps;
+}
+
+namespace {
+
+/// What weights are divided by; rounding that as hardware does would lose what they are.
+std::vector<double> exact_scales(const Graph& graph, const Node& node) {
+  if (!graph.has_tensor(node, "step")) return graph.tensor(node, "scale").to_doubles();
+  return scales_of_steps(graph.tensor(node, "step").to_doubles(),
+                         required_type(node.hardware.weight, node, "weight"));
+}
+
+}  // namespace
+
 std::vector<double> weights_by_scale(const Graph& graph, const Node& node) {
   std::vector<double> weights = graph.tensor(node, "weight").to_doubles();
   if (!node.hardware.scale) return weights;
-  const std::vector<double> scales = graph.tensor(node, "scale").to_doubles();
+  const std::vector<double> scales = exact_scales(graph, node);
   const size_t each = weights.size() / scales.size();
   for (size_t i = 0; i < weights.size(); ++i) weights[i] = by_scale(weights[i], scales[i / each]);
   return weights;
@@ -40,11 +56,14 @@ void round_part(const Graph& graph, const Node& node, const char* part, Span<dou
   const bool bias = std::string_view(part) == "bias";
   const FixedType& type =
       required_type(bias ? node.hardware.bias : node.hardware.weight, node, part);
-  std::vector<double> scales = {1};
-  if (!bias && node.hardware.scale) scales = graph.tensor(node, "scale").to_doubles();
+  std::vector<double> scales = {1}, exact = {1};
+  if (!bias && node.hardware.scale) {
+    scales = graph.tensor(node, "scale").to_doubles();
+    exact = exact_scales(graph, node);
+  }
   const size_t each = (values.size() + scales.size() - 1) / scales.size();
   for (size_t i = 0; i < values.size(); ++i) {
-    const double scale = scales[i / each], steps = by_scale(values[i], scale);
+    const double scale = scales[i / each], steps = by_scale(values[i], exact[i / each]);
     const int64_t raw = bias ? quantise(steps, type) : quantise_weight(steps, type);
     values[i] = type.to_double(raw) * scale;
   }

@@ -221,6 +221,14 @@ OnnxConstant constant(const OnnxReason& at) {
 
 }  // namespace
 
+bool OnnxType::is_binary_point() const { return share_mantissa(step, 1); }
+int OnnxType::fraction() const { return -std::ilogb(step); }
+
+bool share_mantissa(double step, double other) {
+  int exponent = 0;
+  return std::frexp(step, &exponent) == std::frexp(other, &exponent);
+}
+
 std::string OnnxReason::name() const {
   if (!node_.name.empty()) return printable(node_.name);
   return node_.outputs.empty() ? "" : printable(node_.outputs[0]);
@@ -292,6 +300,8 @@ std::optional<std::vector<int64_t>> axes_of(const OnnxReason& at,
 OnnxArray transposed(const OnnxArray& a, const std::vector<int64_t>& permutation) {
   OnnxArray out;
   out.type = a.type;
+  if (a.steps && a.steps->shape.size() == permutation.size())
+    out.steps = made(transposed(*a.steps, permutation));
   const Shape steps = strides_of(a.shape);
   Shape moved;
   for (int64_t axis : permutation) {

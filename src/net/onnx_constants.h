@@ -12,21 +12,31 @@
 
 namespace tailor::net {
 
-/// A power-of-two grid: steps of 2^-fraction, so many bits, the sign among them.
+/// A grid: so many bits, the sign among them, of a step. Weights may have a step for each channel
+/// (OnnxArray::steps), and then none here.
 struct OnnxType {
-  int bits = 0, fraction = 0;
+  int bits = 0;
+  double step = 0;
   bool is_signed = true, narrow = false;
   std::string rounding;
+  std::string node;  // that rounds to it
+  /// Of a step that is a power of two.
+  bool is_binary_point() const;
+  int fraction() const;
   friend bool operator==(const OnnxType& a, const OnnxType& b) {
-    return a.bits == b.bits && a.fraction == b.fraction && a.is_signed == b.is_signed &&
+    return a.bits == b.bits && a.step == b.step && a.is_signed == b.is_signed &&
            a.narrow == b.narrow && a.rounding == b.rounding;
   }
 };
+/// Whether one step is the other times a power of two.
+bool share_mantissa(double step, double other);
 
 struct OnnxArray {
   Shape shape;
   std::vector<double> values;  // integers up to 2^53 are exact; larger ones mean "to the end"
   std::optional<OnnxType> type;
+  /// Of a rounded one, in as many dimensions: one number, or several along some axes.
+  std::shared_ptr<const OnnxArray> steps = nullptr;
   bool one() const { return values.size() == 1; }
 };
 using OnnxConstant = std::shared_ptr<const OnnxArray>;

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <set>
 
-#include "net/onnx_steps.h"
+#include "net/onnx_types.h"
 #include "tailor/core/error.h"
 #include "tailor/core/strings.h"
 
@@ -17,7 +17,6 @@ constexpr double kUsualEpsilon = 1e-5;
 bool has_window(const OnnxStep& step) {
   return step.layer<ConvLayer>() || step.layer<PoolLayer>() || step.layer<PickLayer>();
 }
-bool is_sum(const OnnxStep& step) { return std::holds_alternative<OnnxSum>(step.what); }
 bool begins_head(const OnnxStep& step) {
   const auto* pool = step.layer<PoolLayer>();
   return step.layer<LinearLayer>() || (pool && pool->kind == PoolKind::GlobalAverage);
@@ -41,10 +40,11 @@ class OnnxAssembly {
     out_.remarks = std::move(all_.remarks);
   }
 
-  OnnxNetwork run() {
+  OnnxNetwork run(int scale_bits) {
     count_readers();
     fold_affines();
     join_picks();
+    take_factors(rescale(all_, readers_, where_));
     find_main();
     find_skips();
     const size_t head = find_head();
@@ -54,7 +54,7 @@ class OnnxAssembly {
     add_head(head);
     verify();
     add_tensors();
-    add_types();
+    add_types(typing(scale_bits), out_);
     return std::move(out_);
   }
 
@@ -172,6 +172,15 @@ class OnnxAssembly {
     const size_t from = before.inputs[0];
     step.what = Layer(both);
     step.inputs = {from};
+  }
+
+  void take_factors(const OnnxFactors& factors) {
+    out_.input_factor = factors.input;
+    if (factors.answer == 1) return;
+    out_.remarks.push_back(
+        fmt::format("answers are {:.6g} times the model's: they are in the steps of the last Quant "
+                    "node, which become a power of two",
+                    factors.answer));
   }
 
   // ---- the main chain and its skips
@@ -419,8 +428,8 @@ class OnnxAssembly {
   void take(const std::vector<NamedLayer>& layers, const OnnxChain& chain) {
     for (size_t i = 0; i < layers.size(); ++i) {
       names_[chain[i]] = layers[i].name;
-      for (auto& [part, tensor] : steps_[chain[i]].parts)
-        out_.tensors.emplace(layers[i].name + "." + part, std::move(tensor));
+      for (const auto& [part, tensor] : steps_[chain[i]].parts)
+        out_.tensors.emplace(layers[i].name + "." + part, tensor);
     }
   }
   void add_tensors() {
@@ -433,138 +442,16 @@ class OnnxAssembly {
     verify_tensors(out_.network, out_.tensors, where_);
   }
 
-  // ---- types
-
-  /// Of weights, which lie on their grid already and so may have a wider type, or of a stream,
-  /// whose rounding and range are the design's. Weights, inputs and means, which are sums of
-  /// products there, have a sign.
-  std::string text_of(size_t step, const OnnxType& type, bool of_weights) {
-    const auto* pool = steps_[step].layer<PoolLayer>();
-    const bool mean = pool && pool->kind == PoolKind::Average;
-    const bool is_signed = type.is_signed || of_weights || step == 0 || mean;
-    int bits = type.bits + (is_signed == type.is_signed ? 0 : 1), integer = bits - type.fraction;
-    if (of_weights) bits = std::max({bits, integer, 2});
-    constexpr int kLeastInteger = -32, kMostBits = 32;
-    if (integer < kLeastInteger || integer > bits || bits < 2 || bits > kMostBits) {
-      refuse(step, fmt::format("rounded to {} bits in steps of 2^{}, which is no type W,I of ours "
-                               "({} <= I <= W, 2 <= W <= {})",
-                               type.bits, -type.fraction, kLeastInteger, kMostBits));
-    }
-    if (!of_weights) agree(step, type);
-    return fmt::format("{}{},{}", is_signed ? "" : "u", bits, integer);
-  }
-  /// Rounding and range of streams are one for the whole network.
-  void agree(size_t step, const OnnxType& type) {
-    const bool narrow = type.narrow && type.is_signed;
-    if (!out_.rounding.empty() && out_.rounding != type.rounding)
-      refuse(step, fmt::format("rounds by {}, other nodes by {}", type.rounding, out_.rounding));
-    if (type.narrow && !type.is_signed) refuse(step, "rounds to an unsigned range that is narrow");
-    if (!out_.rounding.empty() && narrow != out_.narrow) {
-      refuse(step, fmt::format("its range is {}, that of other nodes is not",
-                               narrow ? "symmetric (narrow)" : "whole"));
-    }
-    out_.narrow = narrow;
-    out_.rounding = type.rounding;
-  }
-  /// What all readers of a step take.
-  std::optional<OnnxType> read_type(size_t step) const {
-    const auto& list = steps_[step].read_as;
-    for (const auto& type : list) {
-      if (!(type == list.front()))
-        refuse(step, "its readers round it to different types; expected one for all of them");
-    }
-    return list.empty() ? std::nullopt : list.front();
-  }
-  using Readers = std::vector<std::vector<size_t>>;
-  Readers find_readers() const {
-    Readers readers(steps_.size());
+  OnnxTyping typing(int scale_bits) const {
+    OnnxTyping t{steps_, names_, {}, {}, out_.network.bn_epsilon, scale_bits, where_, {}};
+    for (size_t place : place_) t.on_main.push_back(place != kNowhere);
+    for (const OnnxSkip& s : skips_) t.joined.push_back(main_[place_[s.sum] - 1]);
+    t.readers.resize(steps_.size());
     for (size_t k = 1; k < steps_.size(); ++k) {
       if (readers_[k] == 0) continue;
-      for (size_t input : steps_[k].inputs) readers[input].push_back(k);
+      for (size_t input : steps_[k].inputs) t.readers[input].push_back(k);
     }
-    return readers;
-  }
-  /// What a stage writes that begins with this step: the last rounding before somebody multiplies.
-  /// A ReLU leaves what is rounded on its grid.
-  std::optional<OnnxType> written_type(size_t step, const Readers& readers) {
-    std::optional<OnnxType> type;
-    for (;;) {
-      const std::optional<OnnxType> own = read_type(step);
-      if (own && type && !(*own == *type)) remark_middle(step);
-      if (own) type = own;
-      if (readers[step].size() != 1) return type;
-      const size_t next = readers[step][0];
-      const OnnxStep& reader = steps_[next];
-      const bool relu = reader.layer<ReluLayer>();
-      if (!is_sum(reader) && !relu && !reader.layer<BatchNormLayer>()) return type;
-      if (is_sum(reader) && (out_.rounds_operands || place_[step] == kNowhere)) return type;
-      if (type && !relu) remark_middle(step), type.reset();
-      step = next;
-    }
-  }
-  /// Behind quantised weights a batch norm folds into them: they keep their bits, and the point
-  /// moves to where the folded ones fit.
-  std::string weight_type(size_t conv, const Readers& readers) {
-    const OnnxType& type = *steps_[conv].weight_type;
-    const auto& next = readers[conv];
-    if (next.size() != 1 || !steps_[next[0]].layer<BatchNormLayer>())
-      return text_of(conv, type, true);
-    const std::string norm = names_.at(next[0]) + ".";
-    const auto weight = out_.tensors.at(names_.at(conv) + ".weight").as<float>(),
-               gamma = out_.tensors.at(norm + "weight").as<float>(),
-               variance = out_.tensors.at(norm + "running_var").as<float>();
-    double largest = 0;
-    for (size_t i = 0; i < weight.size(); ++i) {
-      const size_t o = i / (weight.size() / gamma.size());
-      largest = std::max(largest, std::abs(static_cast<double>(weight[i]) * gamma[o] /
-                                           std::sqrt(variance[o] + out_.network.bn_epsilon)));
-    }
-    constexpr int kMostBits = 32;
-    int exponent = 1 - kMostBits;  // largest < 2^exponent
-    if (largest > 0 && std::isfinite(largest)) std::frexp(largest, &exponent);
-    const int bits = std::max(type.bits + (type.is_signed ? 0 : 1), 2);
-    const int integer = std::clamp(exponent + 1, -kMostBits, kMostBits);
-    folded_.push_back(conv);
-    return fmt::format("{},{}", std::max(bits, integer), integer);
-  }
-  void remark_middle(size_t step) { middle_.push_back(step); }
-  void remark(const std::vector<size_t>& steps, const char* what) {
-    if (steps.empty()) return;
-    const size_t others = steps.size() - 1;
-    out_.remarks.push_back(fmt::format(
-        "{} ({}){}: {}", steps_[steps[0]].node, steps_[steps[0]].op_type,
-        others == 0 ? "" : fmt::format(" and {} more node{}", others, others == 1 ? "" : "s"),
-        what));
-  }
-  /// Whether what is added to is rounded before: then additions are stages of their own (stock).
-  bool rounds_operands() const {
-    return !skips_.empty() && std::all_of(skips_.begin(), skips_.end(), [&](const OnnxSkip& s) {
-      return read_type(main_[place_[s.sum] - 1]).has_value();
-    });
-  }
-  void add_types() {
-    bool any = read_type(0).has_value();
-    for (const auto& [k, name] : names_) any |= steps_[k].weight_type || read_type(k);
-    if (!any) return;
-    const Readers readers = find_readers();
-    out_.rounds_operands = rounds_operands();
-    if (const auto type = read_type(0))
-      out_.types.push_back({"input", "", text_of(0, *type, false)});
-    for (const auto& [k, name] : names_) {
-      const bool sum = is_sum(steps_[k]);
-      const bool products = steps_[k].layer<ConvLayer>() || steps_[k].layer<LinearLayer>();
-      const auto* pool = steps_[k].layer<PoolLayer>();
-      if (!sum && !products && !(pool && pool->kind != PoolKind::Max)) continue;
-      if (sum && !out_.rounds_operands) continue;
-      OnnxStageTypes types{name, "", ""};
-      if (steps_[k].weight_type) types.weights = weight_type(k, readers);
-      if (const auto type = written_type(k, readers)) types.activations = text_of(k, *type, false);
-      if (products || !types.activations.empty()) out_.types.push_back(types);
-    }
-    remark(middle_, "rounded in the middle of a stage, which the design rounds at its end only");
-    remark(folded_,
-           "weights are rounded in front of the batch norm; the design rounds them folded, to as "
-           "many bits");
+    return t;
   }
 
   OnnxSteps all_;
@@ -575,15 +462,14 @@ class OnnxAssembly {
   std::vector<OnnxSkip> skips_;
   OnnxChain stage_, head_;
   std::vector<OnnxChain> stages_, skip_chains_;
-  std::vector<size_t> middle_, folded_;  // what the design rounds elsewhere
   std::map<size_t, std::string> names_;  // of layers and additions, by step
 };
 
 }  // namespace
 
 OnnxNetwork network_of_onnx(const OnnxModel& model, const std::string& name,
-                            const std::string& where, const OnnxInputSize& size) {
-  return OnnxAssembly(steps_of(model, where, size), name, where).run();
+                            const std::string& where, const OnnxInputSize& size, int scale_bits) {
+  return OnnxAssembly(steps_of(model, where, size), name, where).run(scale_bits);
 }
 
 }  // namespace tailor::net

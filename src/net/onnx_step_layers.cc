@@ -83,6 +83,20 @@ void OnnxWalk::conv(const OnnxReason& at) {
   OnnxStep& step = add(at, Layer(layer), {x}, output_of(Layer(layer), map(x)), x.layout);
   step.parts = std::move(parts);
   step.weight_type = w.type;
+  step.weight_steps = steps_by_output(at, w);
+}
+
+std::vector<double> OnnxWalk::steps_by_output(const OnnxReason& at, const OnnxArray& w) {
+  if (!w.type) return {};
+  const OnnxArray& steps = *w.steps;
+  if (steps.one()) return std::vector<double>(static_cast<size_t>(w.shape[0]), steps.values[0]);
+  Shape by_output(w.shape.size(), 1);
+  by_output[0] = w.shape[0];
+  if (steps.shape != by_output) {
+    at.refuse(fmt::format("scales {} of weights {}, expected one for all or one for each output",
+                          tensors::to_string(steps.shape), tensors::to_string(w.shape)));
+  }
+  return steps.values;
 }
 
 Tensor OnnxWalk::vector(const OnnxReason& at, size_t i, const char* what, int64_t size) const {
@@ -331,6 +345,7 @@ void OnnxWalk::linear(const OnnxReason& at, bool by_row, bool bias) {
   if (given.shape.size() != 2)
     at.refuse(fmt::format("weights of {}", tensors::to_string(given.shape)));
   OnnxArray w = by_row ? given : transposed(given, {1, 0});
+  std::vector<double> steps = steps_by_output(at, w);
   const MapShape m = map(x);
   if (w.shape[1] != m.size() || w.shape[0] < 1) {
     at.damaged(fmt::format("weights {} on {} numbers", tensors::to_string(given.shape), m.size()));
@@ -346,6 +361,7 @@ void OnnxWalk::linear(const OnnxReason& at, bool by_row, bool bias) {
   OnnxStep& step = add(at, Layer(layer), {x}, {layer.out, 1, 1}, OnnxLayout::Flat);
   step.parts = std::move(parts);
   step.weight_type = w.type;
+  step.weight_steps = std::move(steps);
 }
 
 }  // namespace tailor::net

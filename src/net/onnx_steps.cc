@@ -250,25 +250,21 @@ void OnnxWalk::shape(const OnnxReason& at) {
 // ---- QONNX
 
 OnnxType OnnxWalk::type_of(const OnnxReason& at) const {
-  const OnnxArray &scale = constant(at, 1, "scale"), &zero = constant(at, 2, "zero point"),
-                  &bits = constant(at, 3, "bit width");
-  for (const OnnxArray* a : {&scale, &zero, &bits}) {
+  const OnnxArray &zero = constant(at, 2, "zero point"), &bits = constant(at, 3, "bit width");
+  for (const OnnxArray* a : {&zero, &bits}) {
     const bool same = std::all_of(a->values.begin(), a->values.end(),
                                   [&](double v) { return v == a->values[0]; });
     if (a->values.empty() || !same)
-      at.refuse("scales that differ from channel to channel; expected one power of two");
+      at.refuse("zero points or widths that differ from channel to channel; expected one for all");
   }
-  int exponent = 0;
-  const double s = scale.values[0], b = bits.values[0];
-  if (!(s > 0 && std::isfinite(s)) || std::frexp(s, &exponent) != 0.5)
-    at.refuse(fmt::format("a scale of {:.9g}, expected a power of two", s));
+  const double b = bits.values[0];
   if (zero.values[0] != 0)
     at.refuse(fmt::format("a zero point of {:.9g}, expected 0", zero.values[0]));
   if (!(b >= 1 && b <= 32) || b != std::floor(b))
     at.refuse(fmt::format("a width of {:.9g} bits, expected 1 to 32", b));
   OnnxType type;
+  type.node = at.name();
   type.bits = static_cast<int>(b);
-  type.fraction = 1 - exponent;
   type.is_signed = at.integer("signed", 1) != 0;
   type.narrow = at.integer("narrow", 0) != 0;
   type.rounding = at.text("rounding_mode", "ROUND");
@@ -276,11 +272,23 @@ OnnxType OnnxWalk::type_of(const OnnxReason& at) const {
   return type;
 }
 
-double OnnxWalk::rounded(const OnnxReason& at, double v, const OnnxType& t) {
+const OnnxArray& OnnxWalk::scales_of(const OnnxReason& at) const {
+  const OnnxArray& scale = constant(at, 1, "scale");
+  if (scale.values.empty()) at.damaged("a scale without numbers");
+  for (double s : scale.values) {
+    if (!(s > 0 && std::isfinite(s)))
+      at.refuse(fmt::format("a scale of {:.9g}, expected a positive number", s));
+  }
+  return scale;
+}
+
+double OnnxWalk::rounded(const OnnxReason& at, double v, double step, const OnnxType& t) {
   const double high =
       std::ldexp(1.0, t.bits - (t.is_signed ? 1 : 0)) - 1 - (t.narrow && !t.is_signed ? 1 : 0);
   const double low = !t.is_signed ? 0 : -std::ldexp(1.0, t.bits - 1) + (t.narrow ? 1 : 0);
-  v = std::clamp(std::ldexp(v, t.fraction), low, high);
+  // In single precision, as whoever runs the model divides.
+  v = static_cast<double>(static_cast<float>(v) / static_cast<float>(step));
+  v = std::clamp(v, low, high);
   const double down = std::floor(v), rest = v - down;
   if (t.rounding == "FLOOR") return down;
   if (t.rounding == "CEIL") return std::ceil(v);
@@ -293,23 +301,70 @@ double OnnxWalk::rounded(const OnnxReason& at, double v, const OnnxType& t) {
 }
 
 void OnnxWalk::quant(const OnnxReason& at) {
-  const OnnxType type = type_of(at);
-  if (const OnnxConstant* c = find_constant(at, 0)) {
-    OnnxArray out = **c;
-    for (double& v : out.values) {
-      if (v != v) at.damaged("a weight that is no number");
-      v = std::ldexp(rounded(at, v, type), -type.fraction);
-    }
-    out.type = type;
-    return set(at, std::make_shared<const OnnxArray>(std::move(out)));
-  }
+  OnnxType type = type_of(at);
+  if (const OnnxConstant* c = find_constant(at, 0)) return quant(at, **c, type);
+  const OnnxArray& scale = scales_of(at);
+  type.step = scale.values[0];
+  if (std::any_of(scale.values.begin(), scale.values.end(),
+                  [&](double s) { return s != type.step; }))
+    at.refuse("scales of a map that differ from channel to channel; expected one for all");
   OnnxSource x = source(at);
-  if (x.type && !(*x.type == type)) at.refuse("rounds what is rounded to another type already");
-  rounded(at, 0, type);  // a mode that is not known
-  if (!type.is_signed && x.step != 0 && steps_.steps[x.step].may_be_negative)
+  if (x.type == type) return alias(at, x);
+  rounded(at, 0, 1, type);  // a mode that is not known
+  const bool negative = steps_.steps[x.step].may_be_negative;
+  if (!type.is_signed && x.step != 0 && negative)
     at.refuse("an unsigned range where no ReLU stands, which cuts negative values off");
+  const std::optional<double> grid = x.type ? x.type->step : step_of(x.step);
+  if (x.type || (grid && !share_mantissa(*grid, type.step))) {
+    // What is on a grid already goes to another one by a multiplication, of a stage of its own.
+    const auto channels = static_cast<size_t>(map(x).channels);
+    const MapShape out = map(x);
+    add(at, OnnxAffine{std::vector<double>(channels, 1), std::vector<double>(channels, 0)}, {x},
+        out, x.layout);
+    steps_.steps.back().may_be_negative = negative;
+    x.step = steps_.steps.size() - 1;
+    known_.erase(at.node().outputs[0]);
+  }
   x.type = type;
   alias(at, x);
+}
+
+/// Weights: what they are rounded to.
+void OnnxWalk::quant(const OnnxReason& at, OnnxArray out, const OnnxType& type) {
+  OnnxArray steps = scales_of(at);
+  if (steps.shape.size() > out.shape.size())
+    at.damaged(fmt::format("scales {} of {}", tensors::to_string(steps.shape),
+                           tensors::to_string(out.shape)));
+  steps.shape.insert(steps.shape.begin(), out.shape.size() - steps.shape.size(), 1);
+  const OnnxConstant by_element =
+      broadcast(at, out, steps, [](double, double step) { return step; });
+  if (by_element->shape != out.shape)
+    at.damaged(fmt::format("scales {} of {}", tensors::to_string(steps.shape),
+                           tensors::to_string(out.shape)));
+  for (size_t i = 0; i < out.values.size(); ++i) {
+    if (out.values[i] != out.values[i]) at.damaged("a weight that is no number");
+    out.values[i] = rounded(at, out.values[i], by_element->values[i], type) * by_element->values[i];
+  }
+  out.type = type;
+  out.steps = std::make_shared<const OnnxArray>(std::move(steps));
+  set(at, std::make_shared<const OnnxArray>(std::move(out)));
+}
+
+/// The step that what the step makes is in, where it is a sum, a mean or a choice of what is
+/// rounded.
+std::optional<double> OnnxWalk::step_of(size_t k) const {
+  const OnnxStep& step = steps_.steps[k];
+  if (step.scales_freely() || step.inputs.empty()) return std::nullopt;
+  std::optional<double> found;
+  for (size_t input : step.inputs) {
+    std::optional<double> own = step_of(input);
+    for (const auto& type : steps_.steps[input].read_as) {
+      if (type) own = type->step;
+    }
+    if (!own) return std::nullopt;
+    found = own;
+  }
+  return found;
 }
 
 const std::map<std::string, OnnxWalk::Handler>& OnnxWalk::handlers() {

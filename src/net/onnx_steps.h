@@ -29,6 +29,7 @@ struct OnnxStep {
   TensorMap parts;     // "weight", "bias", …
   double epsilon = 0;  // of a batch norm
   std::optional<OnnxType> weight_type;
+  std::vector<double> weight_steps = {};  // of each output channel, where they are rounded
   /// What its readers take: rounded to these types, or as it is.
   std::vector<std::optional<OnnxType>> read_as = {};
   bool may_be_negative = true;  // what it makes, for all that its operations say
@@ -38,7 +39,15 @@ struct OnnxStep {
     const auto* any = std::get_if<Layer>(&what);
     return any ? std::get_if<L>(any) : nullptr;
   }
+  /// Whether its answer may be any multiple of itself, by other weights: all others but make sums,
+  /// means and choices of what they read.
+  bool scales_freely() const {
+    return std::holds_alternative<OnnxInput>(what) || std::holds_alternative<OnnxAffine>(what) ||
+           layer<ConvLayer>() || layer<LinearLayer>() || layer<BatchNormLayer>();
+  }
 };
+
+inline bool is_sum(const OnnxStep& step) { return std::holds_alternative<OnnxSum>(step.what); }
 
 struct OnnxSteps {
   std::vector<OnnxStep> steps;  // the first is the input; inputs come before their readers
@@ -48,5 +57,14 @@ struct OnnxSteps {
 
 /// Throws Unsupported or Data naming the node.
 OnnxSteps steps_of(const OnnxModel& model, const std::string& where, const OnnxInputSize& size);
+
+/// What the input and the answer are multiplied by.
+struct OnnxFactors {
+  double input = 1, answer = 1;
+};
+/// Multiplies maps, and weights, biases and batch norms between them, so that every step that a map
+/// is rounded to is a power of two. Throws Unsupported naming two nodes whose scales no weight lies
+/// between.
+OnnxFactors rescale(OnnxSteps& steps, const std::vector<size_t>& readers, const std::string& where);
 
 }  // namespace tailor::net

@@ -66,6 +66,8 @@ class OnnxWalk {
   void conv(const OnnxReason& at);
   /// A constant of so many numbers, or of one that stands for all.
   Tensor vector(const OnnxReason& at, size_t i, const char* what, int64_t size) const;
+  /// Of rounded weights [out, …], the step of each output; else nothing.
+  static std::vector<double> steps_by_output(const OnnxReason& at, const OnnxArray& w);
   void max_pool(const OnnxReason& at);
   void average_pool(const OnnxReason& at);
   void pool(const OnnxReason& at, OnnxSource x, PoolKind kind);
@@ -108,9 +110,14 @@ class OnnxWalk {
   void linear(const OnnxReason& at, bool by_row, bool bias);
 
   // ---- QONNX
+  /// But for its step.
   OnnxType type_of(const OnnxReason& at) const;
-  static double rounded(const OnnxReason& at, double v, const OnnxType& t);
+  const OnnxArray& scales_of(const OnnxReason& at) const;
+  /// In steps.
+  static double rounded(const OnnxReason& at, double v, double step, const OnnxType& t);
   void quant(const OnnxReason& at);
+  void quant(const OnnxReason& at, OnnxArray out, const OnnxType& type);
+  std::optional<double> step_of(size_t k) const;
 
   const OnnxModel& model_;
   const std::string& where_;

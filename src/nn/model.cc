@@ -96,8 +96,8 @@ struct Walk {
         s.map = at::masked_fill(s.map, masks.of(s), 0);
       const bool activates =
           layer.as<BatchNormLayer>() && i + 1 < chain.size() && chain[i + 1].as<ReluLayer>();
-      s.map = activates ? layers.normalise(s.map, layer, {}, /*relu=*/true)
-                        : run_layer(s.map, layer);
+      s.map =
+          activates ? layers.normalise(s.map, layer, {}, /*relu=*/true) : run_layer(s.map, layer);
       for (int64_t& length : s.lengths) length = output_length(*layer.layer, length);
       if (activates) ++i;
     }
@@ -186,8 +186,7 @@ at::Tensor Model::forward(const at::Tensor& x, bool training, const Lengths& len
 }
 
 void Model::quantise(const TrainedPrecision& trained) {
-  TAILOR_CHECK(compute_ == at::kFloat, "{} is quantised, and computes in bfloat16",
-               network_.name);
+  TAILOR_CHECK(compute_ == at::kFloat, "{} is quantised, and computes in bfloat16", network_.name);
   quantised_.emplace(network_, trained, device());
 }
 
@@ -231,15 +230,17 @@ at::Tensor Model::run(const at::Tensor& x, bool training, double bn_momentum,
   layers.normalise = [&](const at::Tensor& in, const NamedLayer& layer, const at::Tensor& skip,
                          bool relu) {
     const std::string& name = layer.name;
-    const gpu::NormParameters norm{parameter(name + ".weight"), parameter(name + ".bias"),
+    const gpu::NormParameters norm{parameter(name + ".weight"),
+                                   parameter(name + ".bias"),
                                    parameters_.buffer(name + ".running_mean"),
-                                   parameters_.buffer(name + ".running_var"), bn_momentum,
+                                   parameters_.buffer(name + ".running_var"),
+                                   bn_momentum,
                                    network_.bn_epsilon};
     if (training && at::GradMode::is_enabled() && gpu::is_for_fused_norm(in, skip))
       return gpu::fused_norm(in, norm, skip, relu);
-    const at::Tensor y = at::batch_norm(in, norm.gamma, norm.beta, norm.running_mean,
-                                        norm.running_variance, training, bn_momentum,
-                                        network_.bn_epsilon, /*cudnn_enabled=*/in.is_cuda());
+    const at::Tensor y =
+        at::batch_norm(in, norm.gamma, norm.beta, norm.running_mean, norm.running_variance,
+                       training, bn_momentum, network_.bn_epsilon, /*cudnn_enabled=*/in.is_cuda());
     return add_and_activate(y, skip, relu);
   };
   return walk_network(network_, x.to(compute), lengths, layers).to(at::kFloat);

@@ -113,7 +113,8 @@ int64_t Parameters::count() const {
 TensorMap Parameters::tensors() const {
   at::NoGradGuard no_grad;
   TensorMap result;
-  for (const ParameterRange& range : ranges) result.emplace(range.name, to_host(range.view(values)));
+  for (const ParameterRange& range : ranges)
+    result.emplace(range.name, to_host(range.view(values)));
   for (const auto& [name, buffer] : buffers_) result.emplace(name, to_host(buffer));
   return result;
 }

@@ -106,38 +106,47 @@ struct WeightCast {
   std::optional<FixedType> scale;  // of each output channel
   at::Tensor range;                // of a learned type, or undefined
   bool exact = false;              // scales are those of the export, bit for bit
+  std::vector<double> steps = {};  // of each output channel's weights, where they are given
 
   /// A weight [out, …] of float64.
   at::Tensor operator()(const at::Tensor& weight) const {
     if (!scale) return cast(weight, type, /*relu=*/false, range);
-    const at::Tensor found = weight.detach(), steps = exact || found.is_cpu()
-                                                          ? scales_on_host(found)
-                                                          : scales_on_device(found);
+    const at::Tensor scales = scales_of(weight.detach());
+    const at::Tensor divisor = steps.empty() ? scales : per_channel(exact_scales(), weight);
     // A channel without any magnitude is 0.
     const at::Tensor in_steps =
-        at::div(weight, at::where(steps.eq(0), at::ones_like(steps), steps));
+        at::div(weight, at::where(divisor.eq(0), at::ones_like(divisor), divisor));
     return at::mul(is_binary(type) ? signs_of(in_steps) : cast(in_steps, type, false, range),
-                   steps);
+                   scales);
   }
 
  private:
+  at::Tensor scales_of(const at::Tensor& weight) const {
+    if (steps.empty())
+      return exact || weight.is_cpu() ? scales_on_host(weight) : scales_on_device(weight);
+    std::vector<double> scales = exact_scales();
+    round_scales({scales.data(), scales.size()}, *scale);
+    return per_channel(scales, weight);
+  }
   /// As the export finds them, bit for bit.
   at::Tensor scales_on_host(const at::Tensor& weight) const {
     const at::Tensor host = weight.to(at::kCPU).contiguous();
     const Span<const double> values(host.data_ptr<double>(), static_cast<size_t>(host.numel()));
-    const std::vector<double> scales =
-        channel_scales(values, host.size(0), is_binary(type), *scale);
-    at::Tensor steps = at::zeros({host.size(0)}, host.options());
-    std::copy(scales.begin(), scales.end(), steps.data_ptr<double>());
-    return per_output(steps.to(weight.device()), weight);
+    return per_channel(channel_scales(values, host.size(0), is_binary(type), *scale), weight);
+  }
+  std::vector<double> exact_scales() const { return ir::scales_of_steps(steps, type); }
+  static at::Tensor per_channel(const std::vector<double>& scales, const at::Tensor& weight) {
+    at::Tensor host = at::zeros({static_cast<int64_t>(scales.size())}, at::kDouble);
+    std::copy(scales.begin(), scales.end(), host.data_ptr<double>());
+    return per_output(host.to(weight.device()), weight);
   }
   /// The same but for the order of a sum, on which a step may depend. Nothing waits for the device.
   at::Tensor scales_on_device(const at::Tensor& weight) const {
     const at::Tensor rows = weight.reshape({weight.size(0), -1});
     const at::Tensor magnitude =
         is_binary(type) ? at::mean(rows.abs(), {1}) : at::sqrt(at::mean(at::mul(rows, rows), {1}));
-    const at::Tensor steps = at::round(magnitude.mul(1 / scale->step())).mul(scale->step());
-    return per_output(steps.clamp_max(scale->max_value()), weight);
+    const at::Tensor rounded = at::round(magnitude.mul(1 / scale->step())).mul(scale->step());
+    return per_output(rounded.clamp_max(scale->max_value()), weight);
   }
   /// With the gradient of the identity.
   static at::Tensor signs_of(const at::Tensor& x) {
@@ -192,6 +201,7 @@ at::Tensor at_centre_tap(const at::Tensor& weight, int64_t from_groups, const Co
 struct QuantisedForm::Stages {
   Network network;
   Graph graph;
+  Precision precision;
   std::map<std::string, WeightSource> sources;            // by the node's name
   std::map<std::string, std::vector<FoldedSkip>> folded;  // by the kernel's node
   RangeLeaves weight_ranges, value_ranges;                // of learned types
@@ -289,10 +299,12 @@ namespace {
 class Pass {
  public:
   using Skips = std::map<std::string, std::vector<FoldedSkip>>;
-  Pass(const Graph& graph, const std::map<std::string, WeightSource>& sources, const Skips& folded,
+  Pass(const Graph& graph, const Precision& precision,
+       const std::map<std::string, WeightSource>& sources, const Skips& folded,
        const RangeLeaves& weight_ranges, const RangeLeaves& value_ranges,
        const Parameters& parameters, double epsilon, Normalisation normalisation, double momentum)
       : graph_(graph),
+        precision_(precision),
         sources_(sources),
         folded_(folded),
         weight_ranges_(weight_ranges),
@@ -338,7 +350,18 @@ class Pass {
     return found == ranges.end() ? at::Tensor() : found->second;
   }
   WeightCast weight_cast(const Node& node) const {
-    return {*node.hardware.weight, node.hardware.scale, range_in(weight_ranges_, node), exact_};
+    return {*node.hardware.weight, node.hardware.scale, range_in(weight_ranges_, node), exact_,
+            given_steps(node)};
+  }
+  /// Folded as fold_batch_norm folds them.
+  std::vector<double> given_steps(const Node& node) const {
+    std::vector<double> steps = precision_.steps(node.name);
+    const WeightSource& s = sources_.at(node.name);
+    if (steps.empty() || s.bn.empty()) return steps;
+    const at::Tensor factors =
+        scale_of(s, parameters_, epsilon_).detach().to(at::kCPU).contiguous();
+    for (size_t o = 0; o < steps.size(); ++o) steps[o] *= std::abs(factors.data_ptr<double>()[o]);
+    return steps;
   }
   /// A weight as the stage has it, for its map.
   at::Tensor cast_weight(const at::Tensor& weight, const Node& node, const at::Tensor& x) const {
@@ -462,6 +485,7 @@ class Pass {
   }
 
   const Graph& graph_;
+  const Precision& precision_;
   const std::map<std::string, WeightSource>& sources_;
   const Skips& folded_;
   const RangeLeaves &weight_ranges_, &value_ranges_;
@@ -494,6 +518,7 @@ QuantisedForm::QuantisedForm(const Network& network, const TrainedPrecision& tra
   }
   const Plan plan = plan_trained(lower(network, ones, network.name), trained);
   stages->graph = plan.graph();
+  stages->precision = plan.precision();
   stages->graph.tensors.clear();
   stages->find_folded();
   stages_ = std::move(stages);
@@ -560,10 +585,10 @@ QuantisedForm& QuantisedForm::operator=(QuantisedForm&&) noexcept = default;
 
 at::Tensor QuantisedForm::forward(const at::Tensor& x, const Parameters& parameters,
                                   Normalisation normalisation, double bn_momentum) const {
-  const at::Tensor y =
-      Pass(stages_->graph, stages_->sources, stages_->folded, stages_->weight_ranges,
-           stages_->value_ranges, parameters, stages_->epsilon, normalisation, bn_momentum)
-          .run(x);
+  const at::Tensor y = Pass(stages_->graph, stages_->precision, stages_->sources, stages_->folded,
+                            stages_->weight_ranges, stages_->value_ranges, parameters,
+                            stages_->epsilon, normalisation, bn_momentum)
+                           .run(x);
   if (!stages_->network.answers_per_position()) return at::flatten(y, 1);
   return at::flatten(y.permute({0, 2, 3, 1}), 1, 2);
 }

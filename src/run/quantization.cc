@@ -129,6 +129,10 @@ void verify_config(const QuantizationConfig& c, const ExportConfig& exporting,
       fail_config(at + "/scales", "nothing: /quantization/scale_bits says it of all stages",
                   "\"" + c.stages[i].scales + "\"", source);
     }
+    if (!c.stages[i].steps.empty()) {
+      fail_config(at + "/steps", "nothing: they come with the weights of an imported model",
+                  fmt::format("{} numbers", c.stages[i].steps.size()), source);
+    }
     check_types(c, c.stages[i].weights, at + "/weights", source);
     check_types(c, c.stages[i].activations, at + "/activations", source, true);
   }

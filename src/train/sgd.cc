@@ -42,10 +42,10 @@ class Sgd : public Optimizer {
       sgd_on_host(parameters, slot("momentum"), rule, static_cast<float>(lr.value));
       return;
     }
-    const at::Tensor rate = lr.on_device.defined()
-                                ? lr.on_device
-                                : at::full({}, lr.value,
-                                           parameters.values.options().dtype(at::kDouble));
+    const at::Tensor rate =
+        lr.on_device.defined()
+            ? lr.on_device
+            : at::full({}, lr.value, parameters.values.options().dtype(at::kDouble));
     sgd_on_device(parameters, slot("momentum"), rule, rate);
   }
   bool can_be_captured() const override { return true; }

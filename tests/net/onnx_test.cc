@@ -304,7 +304,7 @@ TEST(OnnxNetworks, ShapesAreComputed) {
   EXPECT_EQ(import(hand.model).network.classes(), 4);
 }
 
-TEST(OnnxNetworks, OfQuantNodesOnlyPowersOfTwoWithoutZeroPointAreTypes) {
+TEST(OnnxNetworks, OfQuantNodesOnlyThoseWithoutZeroPointAreTypes) {
   auto quantised = [](float scale, float zero, float bits, int64_t is_signed, const char* of) {
     ByHand hand;
     hand.one("s", scale), hand.one("z", zero), hand.one("n", bits);
@@ -313,11 +313,11 @@ TEST(OnnxNetworks, OfQuantNodesOnlyPowersOfTwoWithoutZeroPointAreTypes) {
     return hand.end("q");
   };
   const OnnxNetwork made = import(quantised(0.25F, 0, 4, 0, "b"));
-  ASSERT_EQ(made.types.size(), 2U);  // of the convolution and the linear layer
+  ASSERT_EQ(made.types.size(), 3U);  // of the convolution, the mean and the linear layer
   EXPECT_EQ(made.types[0].stage, "stem.conv1");
   EXPECT_EQ(made.types[0].activations, "u4,2");
   EXPECT_EQ(made.types[0].weights, "");
-  refused(quantised(0.3F, 0, 4, 0, "b"), {"a scale of 0.3", "expected a power of two"});
+  refused(quantised(-0.3F, 0, 4, 0, "b"), {"a scale of -0.3", "expected a positive number"});
   refused(quantised(0.25F, 1, 4, 0, "b"), {"a zero point of 1, expected 0"});
   refused(quantised(0.25F, 0, 4.5F, 0, "b"), {"a width of 4.5 bits"});
   refused(quantised(0.25F, 0, 4, 0, "a"), {"an unsigned range where no ReLU stands"});
@@ -340,7 +340,7 @@ TEST(OnnxNetworks, AnUnsignedMeanHasABitMoreForItsSign) {
   std::map<std::string, std::string> types;
   for (const OnnxStageTypes& t : import(hand.model).types) types[t.stage] = t.activations;
   EXPECT_EQ(types.at("stem.pool2"), "5,3");
-  EXPECT_EQ(types.at("pool"), "u4,2");
+  EXPECT_EQ(types.at("pool"), "5,3");  // of what has a sign
 }
 
 TEST(OnnxNetworks, QuantisedWeightsInFrontOfABatchNormKeepTheirBits) {
@@ -355,11 +355,13 @@ TEST(OnnxNetworks, QuantisedWeightsInFrontOfABatchNormKeepTheirBits) {
   hand.add(node("Quant", {"b", "s", "z", "n"}, "q"));
   hand.add(node("Relu", {"q"}, "r"));
   const OnnxNetwork made = import(hand.end("r"));
-  // Weights of up to 7/8, twice as large once they are folded.
+  // The batch norm doubles steps of 1/8: 1/4 is a scale just below 1 of steps of 1/4.
   EXPECT_EQ(made.types.at(0).weights, "4,2");
+  EXPECT_EQ(made.types[0].scales, "u16,0");
+  EXPECT_EQ(made.types[0].steps, std::vector<double>(3, 0.125));
   EXPECT_EQ(made.types[0].activations, "4,1");
   ASSERT_EQ(made.remarks.size(), 1U);
-  testing::expect_words(made.remarks[0], {"the a (Conv): weights are rounded in front"});
+  testing::expect_words(made.remarks[0], {"1 stages multiply their sums", "16 bits", "'the a'"});
 }
 
 TEST(OnnxNetworks, MessagesPrintNoBytesOfADamagedFile) {

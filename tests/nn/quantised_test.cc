@@ -141,6 +141,28 @@ TEST(Quantised, EveryChannelHasAScaleOfItsOwn) {
   }
 }
 
+/// Steps before the batch norm, which multiplies them; a skip's projection has some too.
+TEST(Quantised, StepsThatCameWithTheWeightsAreTheScales) {
+  for (Layout layout : {Layout::Fused, Layout::Stock}) {
+    for (Rounding rounding : {Rounding::RndConv, Rounding::Trn}) {
+      const Network network = testing::small_network(Join::BeforeActivation, Shortcut::Projection);
+      const TensorMap tensors = testing::random_tensors(network, 5);
+      TrainedPrecision p = types("6,2", "8,3", layout);
+      p.rounding = rounding;
+      for (const PlacedLayer& layer : placed_layers(network)) {
+        const auto* conv = layer.as<ConvLayer>();
+        if (!conv || layer.name == "stem.conv1") continue;
+        StageTypes s{layer.name, "8,4", "", "u16,1"};
+        for (int64_t o = 0; o < conv->out; ++o)
+          s.steps.push_back(0.01 + 0.003 * static_cast<double>(o % 5));
+        p.stages.push_back(s);
+      }
+      ASSERT_GE(p.stages.size(), 5U);
+      expect_integers(network, p);
+    }
+  }
+}
+
 /// A kernel in steps of its channel's magnitude: a factor on a channel's weights is one on its
 /// scale, and nothing else.
 TEST(Quantised, AScaleFollowsItsChannel) {

@@ -40,7 +40,8 @@ Batch random_batch(const MapShape& s, int64_t count, int64_t seed = 0) {
   float* pixels = batch.inputs.as<float>().data();
   std::vector<int64_t> labels;
   for (int64_t i = 0; i < count; ++i) {
-    const std::vector<double> image = testing::random_image(s, i + 10 * seed);  // row by row, channels last
+    const std::vector<double> image =
+        testing::random_image(s, i + 10 * seed);  // row by row, channels last
     pixels = std::copy(image.begin(), image.end(), pixels);
     labels.push_back(i % 7);
   }
@@ -108,8 +109,13 @@ void expect_fused_norm(at::Device gpu, int64_t channels, bool with_skip, bool re
   const auto options = at::TensorOptions(at::kFloat).device(gpu);
   auto map = [&](int64_t seed) {
     const at::Tensor t = at::arange(5 * channels * 9 * 7, options).add(static_cast<double>(seed));
-    return at::sin(t.mul(12.9898)).mul(437.585).frac().mul(2).reshape({5, channels, 9, 7})
-        .contiguous(at::MemoryFormat::ChannelsLast).to(at::kBFloat16);
+    return at::sin(t.mul(12.9898))
+        .mul(437.585)
+        .frac()
+        .mul(2)
+        .reshape({5, channels, 9, 7})
+        .contiguous(at::MemoryFormat::ChannelsLast)
+        .to(at::kBFloat16);
   };
   const at::Tensor x = map(1).requires_grad_(), skip = map(2).requires_grad_(), dy = map(3);
   const at::Tensor x32 = x.detach().to(at::kFloat).requires_grad_(),
@@ -124,7 +130,7 @@ void expect_fused_norm(at::Device gpu, int64_t channels, bool with_skip, bool re
   const at::Tensor mean = at::full({channels}, 0.3, options), mean32 = mean.clone(),
                    variance = at::full({channels}, 0.7, options), variance32 = variance.clone();
   const at::Tensor y = tailor::nn::gpu::fused_norm(x, {gamma, beta, mean, variance, 0.1, 1e-5},
-                                           with_skip ? skip : at::Tensor(), relu);
+                                                   with_skip ? skip : at::Tensor(), relu);
   at::Tensor y32 = at::batch_norm(x32, gamma32, beta32, mean32, variance32, true, 0.1, 1e-5, false);
   if (with_skip) y32 = at::add(y32, skip32);
   if (relu) y32 = at::relu(y32);

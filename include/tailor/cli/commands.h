@@ -104,7 +104,7 @@ struct ImportOptions : CommonOptions {
   std::string shortcut;               // projection, pad, pad_end; empty: as the rules say
   std::string class_names;            // a file, one name a line
   std::optional<std::string> prefix;  // of the foreign names
-  std::optional<int64_t> classes, image_size;
+  std::optional<int64_t> classes, image_size, scale_bits;
   std::vector<double> mean, deviation;
   std::vector<std::string> set;
   bool new_head = false;

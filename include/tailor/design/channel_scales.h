@@ -1,5 +1,6 @@
 // The scale of each output channel of a stage's weights: a number that is no power of two, in
-// whose steps the weights are quantised. Training and export take it from here.
+// whose steps the weights are quantised; found in the weights, or given with them. Training and
+// export take it from here.
 #pragma once
 
 #include <vector>
@@ -15,6 +16,8 @@ std::vector<double> channel_magnitudes(Span<const double> weights, int64_t outpu
 /// The same, as the nearest numbers of the type.
 std::vector<double> channel_scales(Span<const double> weights, int64_t outputs, bool binary,
                                    const FixedType& type);
+/// Scales as the nearest numbers of their type.
+void round_scales(Span<double> scales, const FixedType& type);
 /// The type of `bits` that holds magnitudes up to `largest`, without a sign.
 FixedType scale_type(int bits, double largest);
 

@@ -24,6 +24,9 @@ constexpr int64_t kFoldedTokenBits = 512;
 struct Precision {
   struct Exception {
     std::optional<FixedType> weight, activation, scale = {};
+    /// The step of each output channel's weights before its batch norm, where they came with one:
+    /// its scale is then that step instead of its weights' magnitude. Empty: none was given.
+    std::vector<double> steps = {};
   };
   FixedType type;  // of streams, and of weights but for these:
   std::optional<FixedType> weights;
@@ -41,6 +44,8 @@ struct Precision {
   const FixedType& activation(const std::string& stage) const;
   /// Of the scale that each output channel of the stage has; none: it has none.
   const std::optional<FixedType>& scale(const std::string& stage) const;
+  /// Given steps of its channels' weights; empty: none.
+  const std::vector<double>& steps(const std::string& stage) const;
 };
 
 /// A stage of products, a convolution, a dense layer or the means of a pool, as sizing sees it.

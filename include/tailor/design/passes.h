@@ -14,6 +14,11 @@
 
 namespace tailor::design {
 
+/// Stages whose channels' steps are given (Precision::steps) have them as a tensor, which
+/// fold_batch_norm folds as it does their weights. Throws Data where there are not as many as
+/// channels.
+void take_given_steps(Graph& graph, const Precision& precision);
+
 /// conv – BN → conv with bias, in float64: w · γ/√(σ² + ε), β − μ · γ/√(σ² + ε). Every convolution
 /// has a bias afterwards.
 void fold_batch_norm(Graph& graph);
@@ -66,7 +71,8 @@ void fold_channels(Graph& graph, int64_t token_bits);
 void insert_clones(Graph& graph);
 
 /// Gives every stage of weights that the precision wants it for its channels' scales
-/// (channel_scales.h).
+/// (channel_scales.h). Where steps were given, scales are the numbers of their type nearest to
+/// them.
 void scale_channels(Graph& graph, const Precision& precision);
 
 /// Decision 8: streams of the precision's types, an input type that covers `input_magnitude` (wider

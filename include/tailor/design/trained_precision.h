@@ -21,6 +21,9 @@ constexpr char kBinary[] = "binary";
 /// output channels; empty: the network's.
 struct StageTypes {
   std::string stage, weights, activations, scales = {};
+  /// Of each output channel's weights, before its batch norm, where they came with the weights (an
+  /// imported model); empty: scales are the magnitude of the channel's weights.
+  std::vector<double> steps = {};
 };
 void describe(RecordVisitor& v, StageTypes& s);
 /// Throws Config at `pointer`/N where a stage has no name or is there twice, or the input no sign.

@@ -26,8 +26,10 @@ constexpr double by_scale(double weight, double scale) { return scale == 0 ? 0 :
 /// A weight, by its channel's scale, in its type: the nearest, or the sign of a binary one.
 int64_t quantise_weight(double by_scale, const FixedType& type, bool* overflowed = nullptr);
 
+/// Scales, not rounded, in whose steps weights in the given steps are numbers of the type.
+std::vector<double> scales_of_steps(std::vector<double> steps, const FixedType& weight);
 /// Weights as their type takes them, in the tensor's order: divided by their output channel's
-/// scale, where there is one.
+/// scale, where there is one; by the exact one, where a step is given with them (tensor "step").
 std::vector<double> weights_by_scale(const Graph& graph, const Node& node);
 /// Weights of a conv or dense node in its weight type, in the order [out, ky, kx, in]; counts those
 /// that do not fit.

@@ -21,6 +21,10 @@ struct OnnxInputSize {
 /// not round it.
 struct OnnxStageTypes {
   std::string stage, weights, activations;
+  /// uW,I of the scales of its output channels, and the step of each one's weights before its batch
+  /// norm, which that scale stands for; empty: their step is that of the weights' type.
+  std::string scales = {};
+  std::vector<double> steps = {};
 };
 
 struct OnnxNetwork {
@@ -33,11 +37,18 @@ struct OnnxNetwork {
   bool narrow = false;   // whether their ranges are symmetric
   /// What a skip is added to is rounded before: additions are stages of their own.
   bool rounds_operands = false;
+  /// What the network takes is the model's input times this: then its steps are powers of two.
+  double input_factor = 1;
 };
 
+/// Bits of scales, where nobody says.
+constexpr int kOnnxScaleBits = 16;
+
 /// `name` is the network's. Throws Unsupported naming the node and the reason, Data on a damaged
-/// model; `where` is the file.
+/// model; `where` is the file. Scales of weights that are no powers of two, and those of batch
+/// norms behind rounded weights, become numbers of `scale_bits`.
 OnnxNetwork network_of_onnx(const OnnxModel& model, const std::string& name,
-                            const std::string& where, const OnnxInputSize& size = {});
+                            const std::string& where, const OnnxInputSize& size = {},
+                            int scale_bits = kOnnxScaleBits);
 
 }  // namespace tailor::net

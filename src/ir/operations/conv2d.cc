@@ -45,7 +45,7 @@ class Conv2dRules : public OperationOf<ops::Conv2d> {
     return y;
   }
 
-  std::vector<const char*> parts() const override { return {"weight", "bias", "scale"}; }
+  std::vector<const char*> parts() const override { return {"weight", "bias", "scale", "step"}; }
   std::vector<OwnedTensor> tensors(const Graph& graph, const Node& node) const override {
     const auto& a = node.as<ops::Conv2d>();
     const int64_t out = graph.value(node.outputs[0]).shape.channels;
@@ -53,7 +53,7 @@ class Conv2dRules : public OperationOf<ops::Conv2d> {
                                        {out, input_shape(graph, node).channels / a.groups,
                                         a.window.kernel.height, a.window.kernel.width}},
                                       {"bias", {out}, /*required=*/false}};
-    if (node.hardware.scale) owned.push_back({"scale", {out}});
+    own_scales(graph, node, out, owned);
     return owned;
   }
 

@@ -33,12 +33,12 @@ class DenseRules : public OperationOf<ops::Dense> {
                  int64_t out_channels) const override {
     return {out_channels, 1, 1};
   }
-  std::vector<const char*> parts() const override { return {"weight", "bias", "scale"}; }
+  std::vector<const char*> parts() const override { return {"weight", "bias", "scale", "step"}; }
   std::vector<OwnedTensor> tensors(const Graph& graph, const Node& node) const override {
     const int64_t out = graph.value(node.outputs[0]).shape.channels;
     std::vector<OwnedTensor> owned = {{"weight", {out, input_shape(graph, node).size()}},
                                       {"bias", {out}}};
-    if (node.hardware.scale) owned.push_back({"scale", {out}});
+    own_scales(graph, node, out, owned);
     return owned;
   }
   FixedType types(const Graph& graph, Node& node, const TypeRequest& request) const override {

@@ -30,6 +30,11 @@ Places complete_windows(const Window& window, const MapShape& out);
 /// The only step at which something leaves: the last one.
 Places last_step(const Size2& scan);
 
+/// Of a stage with weights: what its output channels multiply their sums by, and the steps that
+/// came with its weights.
+void own_scales(const Graph& graph, const Node& node, int64_t outputs,
+                std::vector<OwnedTensor>& owned);
+
 int ceil_log2(int64_t n);
 /// In ONNX, the pixels of a map that are a stride apart; the map itself where that is all of them.
 std::string print_slice(OnnxPrinter& printer, const std::string& name, const std::string& x,

@@ -45,7 +45,8 @@ Workspace& workspace_of(const at::Tensor& x) {
   Workspace& w = all[stream_of(x)];
   if (!w.scratch.defined()) {
     const auto options = x.options().memory_format(at::MemoryFormat::Contiguous);
-    w.scratch = at::empty({scratch_floats({1, static_cast<int>(kMost)})}, options.dtype(at::kFloat));
+    w.scratch =
+        at::empty({scratch_floats({1, static_cast<int>(kMost)})}, options.dtype(at::kFloat));
     w.counters = at::zeros({kCounters}, options.dtype(at::kInt));
   }
   return w;
@@ -120,8 +121,8 @@ at::Tensor fused_bias(const at::Tensor& x, const at::Tensor& bias, const at::Ten
   const at::Tensor map = channels_last(x),
                    added = skip.defined() ? channels_last(skip) : at::Tensor();
   at::Tensor y = at::empty_like(map);
-  normalise(narrow(map), narrow(added), relu, map_of(map), nullptr, nullptr,
-            bias.data_ptr<float>(), narrow(y), stream_of(map));
+  normalise(narrow(map), narrow(added), relu, map_of(map), nullptr, nullptr, bias.data_ptr<float>(),
+            narrow(y), stream_of(map));
   return y;
 }
 

@@ -11,8 +11,8 @@ namespace tailor::nn::gpu {
 bool is_for_fused_norm(const at::Tensor& x, const at::Tensor& skip);
 
 struct NormParameters {
-  at::Tensor gamma, beta;                          // float32 [channels], leaves with gradients
-  at::Tensor running_mean, running_variance;       // float32 [channels]
+  at::Tensor gamma, beta;                     // float32 [channels], leaves with gradients
+  at::Tensor running_mean, running_variance;  // float32 [channels]
   double momentum = 0.1, epsilon = 1e-5;
 };
 

@@ -9,8 +9,8 @@
 namespace tailor::nn::gpu {
 
 struct Map {
-  int64_t rows = 0;      // images × pixels
-  int channels = 0;      // a power of two, 8 to 256
+  int64_t rows = 0;  // images × pixels
+  int channels = 0;  // a power of two, 8 to 256
 };
 
 /// Of each channel [channels].
