@@ -162,6 +162,33 @@ void descend(Model& model) {
   model.parameters().values.sub_(model.parameters().gradients, 0.05);
 }
 
+TEST(Model, InBfloat16StepsAreNearFloat32AndAllElseIsFloat32) {
+  const Network network = testing::small_network();
+  const TensorMap tensors = testing::random_tensors(network, 1);
+  Model exact(network, tensors), narrow(network, tensors, at::kCPU, at::kBFloat16);
+  std::vector<float> hwc = images(network.input, 2);
+  {
+    at::NoGradGuard no_grad;
+    const at::Tensor x = as_batch(hwc, network.input, 2);
+    EXPECT_TRUE(at::equal(exact.forward(x, false), narrow.forward(x, false)));
+  }
+  backward(exact, network);
+  backward(narrow, network);
+  narrow.parameters().gather_gradients();
+  const at::Tensor wanted = exact.parameters().gradients, got = narrow.parameters().gradients;
+  const double apart = got.sub(wanted).norm().item<double>() / wanted.norm().item<double>();
+  EXPECT_GT(apart, 1e-4);
+  EXPECT_LT(apart, 0.05);
+  descend(narrow);
+  narrow.parameters().spread_values();
+  for (const auto& [name, tensor] : narrow.tensors()) {
+    if (name.find("conv") == std::string::npos) continue;
+    EXPECT_TRUE(at::equal(narrow.parameters().parameter(name).detach(),
+                          host_view(tensor).to(at::kBFloat16)))
+        << name;
+  }
+}
+
 TEST(Model, TrainingUpdatesRunningStatisticsAndEvaluationDoesNot) {
   Network network = testing::small_network();
   Model model(network, testing::random_tensors(network, 1));

@@ -103,16 +103,10 @@ Checkpoint train_teacher(const RunConfig& config) {
   return f.run("teacher").last;
 }
 
-TEST(Trainer, ResumesBitForBitFromAnyStep) {
-  const RunConfig config = student_config();
-  Fixture f(config);
-  f.spec.teacher = train_teacher(config);
-  const RunResult whole = f.run("whole");
-  EXPECT_EQ(skip_ids(whole.last.network).size(), 0U);
+/// Interrupted after each of these steps, the run called "whole" ends as it did.
+void expect_resumes(Fixture& f, const RunResult& whole, std::initializer_list<int64_t> steps) {
   const std::string digest = weights_digest(whole.last.tensors);
-  // 3 steps an epoch: within the first epoch, its last step, across the alterations of epochs 1 to
-  // 3, the tail, the very last step.
-  for (int64_t after : {2, 3, 4, 5, 6, 7, 10, 11, 13, 15}) {
+  for (int64_t after : steps) {
     const std::string name = fmt::format("cut{}", after);
     Interrupter interrupter(after);
     bool interrupted = false;
@@ -136,6 +130,38 @@ TEST(Trainer, ResumesBitForBitFromAnyStep) {
     ASSERT_TRUE(resumed.best_validation.has_value());
     EXPECT_EQ(resumed.best_validation->value, whole.best_validation->value);
   }
+}
+
+TEST(Trainer, ResumesBitForBitFromAnyStep) {
+  const RunConfig config = student_config();
+  Fixture f(config);
+  f.spec.teacher = train_teacher(config);
+  const RunResult whole = f.run("whole");
+  EXPECT_EQ(skip_ids(whole.last.network).size(), 0U);
+  // 3 steps an epoch: within the first epoch, its last step, across the alterations of epochs 1 to
+  // 3, the tail, the very last step.
+  expect_resumes(f, whole, {2, 3, 4, 5, 6, 7, 10, 11, 13, 15});
+}
+
+TEST(Trainer, ResumesBitForBitInBfloat16) {
+  RunConfig config = student_config();
+  Fixture exact(config);
+  exact.spec.teacher = train_teacher(config);
+  config.train.precision = "bfloat16";
+  Fixture f(config);
+  f.spec.teacher = exact.spec.teacher;
+  const RunResult whole = f.run("whole");
+  EXPECT_NE(weights_digest(whole.last.tensors), weights_digest(exact.run("run").last.tensors));
+  expect_resumes(f, whole, {2, 7, 13});
+}
+
+TEST(Trainer, QuantisedNetworksAreTrainedInFloat32) {
+  RunConfig config = small_config();
+  config.train.precision = "bfloat16";
+  config.quantization = QuantizationConfig();
+  Fixture f(config);
+  testing::expect_error(ErrorKind::Config, {"/train/precision", "float32", "\"bfloat16\""},
+                        [&] { f.run("run"); });
 }
 
 TEST(Trainer, EveryOptimiserResumesBitForBitAcrossAlterations) {
