@@ -348,9 +348,9 @@ int run_calibrate(const CalibrateOptions& options) {
         emit_ranges_svg(answer.types, fmt::format("{}, {} training images of {}", source.name,
                                                   images.size(), source.data->name)));
   }
-  print_answer(options, source, images.size(), answer);
   const std::string unfolded = unfolded_text(plan_trained(source.lowered, types));
   if (!unfolded.empty()) log_warn("cli", "{}", unfolded);
+  print_answer(options, source, images.size(), answer);
   return 0;
 }
 

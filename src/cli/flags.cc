@@ -71,8 +71,8 @@ static void add_card(CLI::App& app, HardwareOptions& h) {
                  "Share of the card's DSPs, and of its LUTs, for balanced layers (default 0.7)")
       ->type_name("SHARE");
   app.add_flag("--dsp-packing", h.dsp_packing,
-               "Two products of up to 8 bits share a DSP (default: below 10 bits they are built "
-               "of LUTs)");
+               "Two products of up to 8 bits share a DSP, and where DSPs run out some are built of "
+               "LUTs (default: below 10 bits all are)");
   app.add_option("--backend", h.backend, "vitis (default) or vivado")->type_name("TOOL");
 }
 

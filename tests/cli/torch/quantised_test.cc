@@ -1,5 +1,7 @@
 // Quantised training from the command line to the compiled project: nobody repeats the precision,
 // and everybody who is asked gives the same answers.
+#include <set>
+
 #include "cli/torch/train_cli.h"
 
 namespace tailor::test {
@@ -162,6 +164,57 @@ TEST_F(QuantisedCli, TheFewestBitsForALossAreMeasuredAndTrain) {
     testing::expect_words(asked.output,
                           {"2 bits of weights and 2 of values lose more than is allowed"});
   }
+}
+
+/// How often a text is said.
+size_t count_of(const std::string& text, const std::string& part) {
+  size_t count = 0;
+  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++count;
+  return count;
+}
+
+TEST_F(QuantisedCli, SkipsThatTypesKeepOutOfKernelsAreNamedOnceAndHaveTypes) {
+  ASSERT_EQ(run({"train", "--config", "tiny.json", "--set", "surgery.kind=shorten", "--set",
+                 "network.join=before_activation", "--set", "network.shortcut=projection",
+                 "--output", "runs/s"})
+                .status,
+            0);
+  std::string said;
+  const std::vector<std::string> calibrate = {"calibrate", "--checkpoint", "runs/s/last.ckpt",
+                                              "--force",   "--output",     "types.json"};
+  auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), calibrate.begin(), calibrate.end());
+    return more;
+  };
+  answer(with({"--bits", "2"}), &said);
+  EXPECT_EQ(count_of(said, "stay out of them"), 1U) << said;
+  testing::expect_words(said, {"2 with a stage and a FIFO", "more integer bits"});
+  const ProcessResult exported = run({"export", "--checkpoint", "runs/s/last.ckpt", "--precision",
+                                      "types.json", "--output", "project"});
+  ASSERT_EQ(exported.status, 0) << exported.output;
+  testing::expect_words(exported.output, {"warning: skips that kernels could take stay out"});
+  std::set<std::string> rows;
+  const Json types = Json::parse(read_file(file("types.json")), "types.json");
+  for (const Json& stage : types.at("stages").as_array())
+    rows.insert(stage.at("stage").as_string());
+  const Json manifest = Json::parse(read_file(file("project/manifest.json")), "manifest.json");
+  for (const Json& layer : manifest.at("layers").as_array()) {
+    if (!layer.find("weight")) continue;
+    EXPECT_EQ(rows.count(layer.at("name").as_string()), 1U) << layer.dump();
+  }
+  // A search keeps them inside, and speaks of what it found.
+  const Json found = answer(with({"--max-loss", "100"}), &said);
+  EXPECT_EQ(said.find("1 with a stage"), std::string::npos) << said;
+  EXPECT_EQ(said.find("2 with a stage"), std::string::npos) << said;
+  EXPECT_LE(count_of(said, "stay out of them"), 1U) << said;
+  int64_t weight_bits = 0;
+  for (const Json& stage : found.at("stages").as_array()) {
+    if (const Json* weights = stage.find("weights")) {
+      const std::string type = weights->at("type").as_string();
+      weight_bits += weights->at("count").as_int() * std::stoi(type);
+    }
+  }
+  EXPECT_EQ(found.at("widths").at("after").at("weight_bits").as_int(), weight_bits);
 }
 
 TEST_F(QuantisedCli, CalibratedTypesAreWhatPrecisionTakes) {
