@@ -7,11 +7,13 @@
 #include <ATen/ops/flatten.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/linear.h>
+#include <ATen/ops/mean.h>
 #include <ATen/ops/mul.h>
 #include <ATen/ops/neg.h>
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/relu.h>
 #include <ATen/ops/round.h>
+#include <ATen/ops/sqrt.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/sum.h>
 #include <ATen/ops/where.h>
@@ -27,6 +29,7 @@
 #include "nn/layers.h"
 #include "nn/learned_ranges.h"
 #include "tailor/design/channel_scales.h"
+#include "tailor/design/fewest_bits.h"
 #include "tailor/design/lower.h"
 #include "tailor/ir/weights.h"
 
@@ -108,9 +111,9 @@ struct WeightCast {
   /// A weight [out, …] of float64.
   at::Tensor operator()(const at::Tensor& weight) const {
     if (!scale) return cast(weight, type, /*relu=*/false, range);
-    const at::Tensor found = weight.detach(),
-                     steps = exact || found.is_cpu() ? scales_on_host(found)
-                                                     : scales_on_device(found);
+    const at::Tensor found = weight.detach(), steps = exact || found.is_cpu()
+                                                          ? scales_on_host(found)
+                                                          : scales_on_device(found);
     // A channel without any magnitude is 0.
     const at::Tensor in_steps =
         at::div(weight, at::where(steps.eq(0), at::ones_like(steps), steps));
@@ -132,8 +135,8 @@ struct WeightCast {
   /// The same but for the order of a sum, on which a step may depend. Nothing waits for the device.
   at::Tensor scales_on_device(const at::Tensor& weight) const {
     const at::Tensor rows = weight.reshape({weight.size(0), -1});
-    const at::Tensor magnitude = is_binary(type) ? at::mean(rows.abs(), {1})
-                                                 : at::sqrt(at::mean(at::mul(rows, rows), {1}));
+    const at::Tensor magnitude =
+        is_binary(type) ? at::mean(rows.abs(), {1}) : at::sqrt(at::mean(at::mul(rows, rows), {1}));
     const at::Tensor steps = at::round(magnitude.mul(1 / scale->step())).mul(scale->step());
     return per_output(steps.clamp_max(scale->max_value()), weight);
   }
@@ -550,7 +553,7 @@ bool QuantisedForm::step_ranges(double rate) {
   return true;
 }
 
-double QuantisedForm::mean_bits() const { return std::sqrt(ProductBits(stages_->graph).mean()); }
+double QuantisedForm::mean_bits() const { return mean_product_bits(stages_->graph); }
 
 QuantisedForm::~QuantisedForm() = default;
 QuantisedForm::QuantisedForm(QuantisedForm&&) noexcept = default;

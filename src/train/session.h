@@ -77,6 +77,7 @@ class Session {
  private:
   double input_magnitude() const;
   TrainedPrecision types_now();
+  void say_generous_budget();
   void go_on();
   void testify();
 

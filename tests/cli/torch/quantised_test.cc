@@ -42,10 +42,18 @@ TEST_F(QuantisedCli, WhatIsTrainedIsWhatIsEvaluatedExportedAndCompiled) {
   std::string said;
   const Json other = answer(with({"--backend", "emulator", "--precision", "16,6"}), &said);
   EXPECT_EQ(other.at("type"), Json("ap_fixed<16,6,AP_RND,AP_SAT>"));
-  testing::expect_words(said, {"was trained at 8,3, rnd, sat, fused; at 16,6, rnd, sat, fused it "
-                               "is another one"});
+  testing::expect_words(said, {"was trained at 8,3, rnd, sat, fused; with weights 16,6 instead of "
+                               "8,3, activations 16,6 instead of 8,3 it is another one"});
   answer(with({"--backend", "emulator", "--precision", "8,3"}), &said);
   EXPECT_EQ(said.find("another one"), std::string::npos) << said;
+  write_file(file("same.json"), R"({"weights": "8,3", "activations": "8,3"})");
+  answer(with({"--backend", "emulator", "--precision", "same.json"}), &said);
+  EXPECT_EQ(said.find("another one"), std::string::npos) << said;
+  write_file(file("other.json"), R"({"weights": "8,3", "activations": "8,3",
+      "stages": [{"stage": "fc", "weights": "8,1"}]})");
+  answer(with({"--backend", "emulator", "--precision", "other.json"}), &said);
+  testing::expect_words(said,
+                        {"at 8,3, rnd, sat, fused; with weights of fc 8,1 instead of 8,3 it"});
 
   const Json exported =
       answer({"export", "--checkpoint", "runs/q/last.ckpt", "--output", "project"});
@@ -78,6 +86,55 @@ TEST_F(QuantisedCli, WhatDoesNotFitTheCardIsSaidByTheTypesOfTraining) {
                                           " DSP slices, the few has 20"});
   const std::string narrow = trained("8,2");
   EXPECT_EQ(narrow.find("DSP slices"), std::string::npos) << narrow;
+}
+
+/// What can be refused is refused before anything is written, so that the next try begins.
+TEST_F(QuantisedCli, AMistakeInTheTypesLeavesNoFolder) {
+  auto refused = [&](const std::string& set, std::initializer_list<std::string> words) {
+    expect_failure(3, words,
+                   {"train", "--config", "tiny.json", "--set", "surgery.kind=none", "--set", set,
+                    "--output", "runs/typo"});
+    EXPECT_FALSE(path_exists(file("runs"))) << set;
+  };
+  refused(R"(quantization.stages=[{"stage": "stage9.conv1", "weights": "6,2"}])",
+          {"/quantization/stages/0/stage: expected a convolution or linear layer of"});
+  refused(R"(quantization.stages=[{"stage": "fc", "activations": "6,2"}])",
+          {"/quantization/stages/0/activations: expected weights only"});
+  refused("quantization.first_epoch=6",
+          {"/quantization/first_epoch: expected an epoch before the end, of 6 epochs, got 6"});
+  refused("quantization.freeze_statistics=6",
+          {"/quantization/freeze_statistics: expected an epoch before the end, of 6 epochs"});
+}
+
+/// The budget of bits, missed or too generous, and the bits that are reached.
+TEST_F(QuantisedCli, ABudgetOfBitsThatIsMissedIsSaid) {
+  auto trained = [&](const std::string& bits, const std::string& budget, const std::string& to) {
+    const ProcessResult r =
+        run({"train", "--config", "tiny.json", "--set", "surgery.kind=none", "--set",
+             "train.epochs=1", "--set", "teacher.epochs=1", "--set", "quantization.points=learned",
+             "--set", "quantization.precision=" + bits, "--set", "quantization.mean_bits=" + budget,
+             "--output", to});
+    EXPECT_EQ(r.status, 0) << r.output;
+    return r.output;
+  };
+  const std::string missed = trained("8", "3", "runs/missed");
+  testing::expect_words(missed, {"runs/missed/last.ckpt: its products have ",
+                                 "quantization.mean_bits asked for 3", "products of "});
+  EXPECT_EQ(missed.find("widths will grow"), std::string::npos);
+  const double last = summary("runs/missed").at("last").at("mean_bits").as_number();
+  EXPECT_GT(last, 3.06);
+  EXPECT_LT(last, 8.01);
+  const std::string checkpoint = "runs/missed/last.ckpt";
+  EXPECT_EQ(answer({"inspect", checkpoint}).at("mean_bits"), Json(last));
+  testing::expect_words(run({"inspect", checkpoint}).output,
+                        {fmt::format("{0:.2f} x {0:.2f} bits on average (budget 3)", last),
+                         "stage2.block0.conv1  ", "activations\n"});
+  EXPECT_EQ(answer({"export", "--checkpoint", checkpoint, "--output", "p"}).at("mean_bits"),
+            Json(last));
+  const std::string generous = trained("4", "7", "runs/generous");
+  testing::expect_words(generous,
+                        {"quantization.mean_bits is 7, more than the ", "widths will grow"});
+  EXPECT_EQ(generous.find("its products have"), std::string::npos) << generous;
 }
 
 TEST_F(QuantisedCli, CorrectedBiasesAreACheckpointThatExports) {
@@ -145,19 +202,18 @@ TEST_F(QuantisedCli, TheFewestBitsForALossAreMeasuredAndTrain) {
                  {"calibrate", "--checkpoint", "runs/a/last.ckpt", "--output", "none.json",
                   "--plot", "ranges.png"});
   // Refused is what loses more: with how much a network this small gets right, that is chance.
-  ASSERT_EQ(run({"calibrate", "--checkpoint", "runs/a/last.ckpt", "--bits", "2", "--output",
-                 "two.json"})
-                .status,
-            0);
+  ASSERT_EQ(
+      run({"calibrate", "--checkpoint", "runs/a/last.ckpt", "--bits", "2", "--output", "two.json"})
+          .status,
+      0);
   const double of_two_bits =
       answer({"evaluate", "--backend", "emulator", "--checkpoint", "runs/a/last.ckpt",
               "--precision", "two.json", "--split", "validation"})
           .at("accuracy")
           .as_number();
   const double lost = widths.at("floating_point").as_number() - of_two_bits;
-  const ProcessResult asked =
-      run({"calibrate", "--checkpoint", "runs/a/last.ckpt", "--max-loss", "0", "--bits", "2",
-           "--output", "none.json"});
+  const ProcessResult asked = run({"calibrate", "--checkpoint", "runs/a/last.ckpt", "--max-loss",
+                                   "0", "--bits", "2", "--output", "none.json"});
   EXPECT_EQ(asked.status, lost > 0 ? 5 : 0) << asked.output;
   if (lost > 0) {
     testing::expect_words(asked.output,
@@ -193,8 +249,9 @@ TEST_F(QuantisedCli, CalibratedTypesAreWhatPrecisionTakes) {
           "project"});
   const ProcessResult checked = run({"check", "project"});
   EXPECT_EQ(checked.status, 0) << checked.output;
-  write_file(file("bad.json"), R"({"weights": "8", "activations": "8,3"})");
-  expect_failure(2, {"bad.json", "expected W,I"},
+  write_file(file("bad.json"), R"({"weights": "8,3", "activations": "8,3",
+      "stages": [{"stage": "fc", "weights": "66,1"}]})");
+  expect_failure(2, {"bad.json: weights of fc: expected W,I", "got '66,1'"},
                  {"export", "--checkpoint", "runs/a/last.ckpt", "--precision", "bad.json"});
 }
 
