@@ -166,11 +166,12 @@ CheckStep check_quantisation(const Subject& p, const std::vector<std::vector<dou
   }
   const double rms = std::sqrt(squares / count);
   const double bound = p.manifest.quantisation.rms_bound;
-  return {
-      "quantisation", rms <= bound,
-      fmt::format("integers against float64 on {} vectors, whose inputs are rounded already: rms "
-                  "{:.3g} (largest {:.3g}), bound {:.3g}; {} overflows",
-                  exact.size(), rms, worst, bound, overflows)};
+  return {"quantisation", rms <= bound,
+          fmt::format(
+              "integers against float64 on {}, whose inputs are rounded already: rms {:.3g}, at "
+              "most {:.3g} allowed; the largest difference is {:.3g}; {}",
+              counted(static_cast<int64_t>(exact.size()), "vector"), rms, bound, worst,
+              counted(overflows, "overflow"))};
 }
 
 /// A network that answers the same to everything agrees with itself at every other step.

@@ -44,8 +44,7 @@ class Judge {
            "the loss by; expected fewer --training-images",
            first_);
     }
-    text_ = fmt::format("{} {} images", with_commas(count_),
-                        data.validation ? "validation" : "training");
+    text_ = counted(count_, data.validation ? "validation image" : "training image");
   }
   /// "1,000 validation images".
   const std::string& text() const { return text_; }
@@ -281,23 +280,25 @@ void print_answer(const CalibrateOptions& options, const GraphSource& source, si
     fmt::print("{}\n", json.dump(2));
     return;
   }
-  fmt::print("{}{}\ntypes of {} by {} training images of {}: {}\n", stages_text(answer.types),
-             answer.savings ? savings_text(*answer.savings) : "", source.title, images,
-             source.data->name, options.output);
+  fmt::print("{}{}\ntypes of {} by {} of {}: {}\n", stages_text(answer.types),
+             answer.savings ? savings_text(*answer.savings) : "", source.title,
+             counted(static_cast<int64_t>(images), "training image"), source.data->name,
+             options.output);
   const bool corrected = !answer.shifts.empty();
   if (corrected) {
-    fmt::print("biases of {} layers corrected for them: {}\n", answer.shifts.size(),
-               options.corrected);
+    fmt::print("biases of {} corrected for them: {}\n",
+               counted(static_cast<int64_t>(answer.shifts.size()), "layer"), options.corrected);
   }
-  fmt::print("next: tailor evaluate --checkpoint {} --backend emulator --precision {}\n",
+  fmt::print("next: tailor evaluate --checkpoint {}{} --backend emulator --precision {}\n",
              shell_quote(corrected ? options.corrected : source.title),
+             options.data.empty() ? "" : " --data " + shell_quote(options.data),
              shell_quote(options.output));
 }
 
 /// Before the work that ends in them.
 void check_outputs(const CalibrateOptions& options) {
-  if (options.output.empty() || !has_extension(options.output, ".json"))
-    fail(ErrorKind::Usage, "calibrate: expected --output FILE.json");
+  if (!has_extension(options.output, ".json"))
+    fail(ErrorKind::Usage, "--output {}: expected FILE.json", options.output);
   refuse_to_replace("--output", options.output, options.force);
   if (!options.plot.empty()) {
     if (!has_extension(options.plot, ".svg"))
@@ -348,9 +349,9 @@ int run_calibrate(const CalibrateOptions& options) {
         emit_ranges_svg(answer.types, fmt::format("{}, {} training images of {}", source.name,
                                                   images.size(), source.data->name)));
   }
-  print_answer(options, source, images.size(), answer);
   const std::string unfolded = unfolded_text(plan_trained(source.lowered, types));
   if (!unfolded.empty()) log_warn("cli", "{}", unfolded);
+  print_answer(options, source, images.size(), answer);
   return 0;
 }
 

@@ -15,6 +15,7 @@
 #include "tailor/emulate/float64.h"
 #include "tailor/emulate/integer.h"
 #include "tailor/run/origin.h"
+#include "tailor/target/manifest.h"
 #include "tailor/task/classification.h"
 
 namespace tailor::cli {
@@ -23,7 +24,7 @@ namespace {
 /// "" where none did.
 std::string overflow_text(int64_t overflows, int64_t examples, const char* unit) {
   if (overflows == 0) return "";
-  return fmt::format("{} outputs overflowed their type, {:.1f} an {}", overflows,
+  return fmt::format("{} overflowed their type, {:.1f} an {}", counted(overflows, "output"),
                      static_cast<double>(overflows) / static_cast<double>(examples), unit);
 }
 
@@ -88,17 +89,36 @@ class Float64Evaluator : public EmulatorEvaluator {
   Float64Emulator emulator_;
 };
 
+/// What the integers compute, and its types in words.
+struct Hardware {
+  Graph graph;
+  std::string type, layout;
+  std::string skips;  // empty: folded
+  std::string text() const {
+    return fmt::format("emulator, {}, {}{}", type, layout, skips.empty() ? "" : ", skips " + skips);
+  }
+};
+
+Hardware hardware_of(const Plan& plan) {
+  Hardware h{plan.graph(), types_text(plan), to_string(plan.layout()), ""};
+  if (plan.skip_form() != SkipForm::Folded) h.skips = to_string(plan.skip_form());
+  return h;
+}
+
+Hardware hardware_of(Graph design) {
+  const Manifest::DesignOptions options = read_design_options(design.provenance.at("design"));
+  return {std::move(design), options.type, options.layout, options.skips};
+}
+
 class IntegerEvaluator : public EmulatorEvaluator {
  public:
-  IntegerEvaluator(GraphSource& source, const Plan& plan)
+  IntegerEvaluator(GraphSource& source, const Hardware& hardware)
       : EmulatorEvaluator(source),
-        type_(types_text(plan)),
-        layout_(to_string(plan.layout())),
-        emulator_(plan.graph()) {
+        type_(hardware.type),
+        layout_(hardware.layout),
+        emulator_(hardware.graph) {
     backend = "emulator";
-    how = fmt::format("emulator, {}, {}", type_, layout_);
-    if (plan.skip_form() != SkipForm::Folded)
-      how += fmt::format(", skips {}", to_string(plan.skip_form()));
+    how = hardware.text();
   }
   void describe(Json& answer) const override {
     answer.set("type", type_);
@@ -123,13 +143,14 @@ class IntegerEvaluator : public EmulatorEvaluator {
 /// A lowered network on sequences: of its own width, so that shorter ones are padded with zeros.
 class EmulatedSequences : public SequenceRunner {
  public:
-  EmulatedSequences(const GraphSource& source, const Plan* plan) {
+  /// Without `hardware` in float64.
+  EmulatedSequences(const GraphSource& source, const std::optional<Hardware>& hardware) {
     const Graph& graph = source.lowered.graph();
     title = source.title;
-    if (plan) {
-      integer_.emplace(plan->graph());
+    if (hardware) {
+      integer_.emplace(hardware->graph);
       backend = "emulator";
-      how = fmt::format("emulator, {}, {}", types_text(*plan), to_string(plan->layout()));
+      how = hardware->text();
     } else {
       float64_.emplace(source.lowered);
       backend = how = "float64";
@@ -191,34 +212,54 @@ bool is_on_sequences(const std::optional<DataConfig>& data) {
   return data && traits_of(*data).kind != ExampleKind::Images;
 }
 
+/// --layout and the like, beside --precision.
+bool has_modes(const HardwareOptions& h) { return h.layout || h.skips || h.rounding || h.overflow; }
+
+/// A graph of a project is computed as the project computes it, whose design lies beside it;
+/// anything else as the flags say, or the training.
+Hardware hardware_for(GraphSource& source, const EvaluateOptions& options) {
+  const HardwareOptions& flags = options.hardware;
+  std::optional<Graph> design;
+  if (!options.graph.empty() && !flags.precision) design = design_beside(options.graph);
+  if (design && has_modes(flags)) {
+    fail(ErrorKind::Usage,
+         "--layout, --skips, --rounding and --overflow: {} is of a project, whose design says "
+         "them; expected --precision with them, which makes another one",
+         options.graph);
+  }
+  if (design) return hardware_of(std::move(*design));
+  const ExportConfig config = apply_hardware(source.exporting, flags);
+  if (source.data && !is_on_sequences(source.data))
+    widen_value_range(source, evaluation_data(*source.data, options));
+  return hardware_of(plan_export(source.lowered, config, magnitude_of(source)));
+}
+
 int evaluate_emulated(const EvaluateOptions& options) {
   GraphSource source = open_graph_source(options.checkpoint, options.graph, "", false);
-  const ExportConfig config = apply_hardware(source.exporting, options.hardware);
+  std::optional<Hardware> hardware;
+  if (options.engine != "float64") hardware = hardware_for(source, options);
   if (is_on_sequences(source.data)) {
-    std::optional<Plan> plan;
-    if (options.engine != "float64")
-      plan = plan_export(source.lowered, config, magnitude_of(source));
-    EmulatedSequences runner(source, plan ? &*plan : nullptr);
+    EmulatedSequences runner(source, hardware);
     return evaluate_sequences(runner, options);
   }
-  if (options.engine == "float64") {
+  if (!hardware) {
     Float64Evaluator evaluator(source);
     return evaluate_images(evaluator, options);
   }
-  if (source.data) widen_value_range(source, evaluation_data(*source.data, options));
-  IntegerEvaluator evaluator(source, plan_export(source.lowered, config, magnitude_of(source)));
+  IntegerEvaluator evaluator(source, *hardware);
   return evaluate_images(evaluator, options);
 }
 
 }  // namespace
 
 int run_evaluate(const EvaluateOptions& options) {
-  if (options.engine != "libtorch") return evaluate_emulated(options);
-  const HardwareOptions& h = options.hardware;
-  if (h.precision || h.layout || h.skips || h.rounding || h.overflow) {
+  if (options.engine != "emulator" && (options.hardware.precision || has_modes(options.hardware))) {
     fail(ErrorKind::Usage,
-         "--precision, --layout, --skips, --rounding and --overflow need --backend emulator");
+         "--precision, --layout, --skips, --rounding and --overflow need --backend emulator: "
+         "libtorch "
+         "computes as the network was trained, float64 rounds nothing");
   }
+  if (options.engine != "libtorch") return evaluate_emulated(options);
   if (!options.graph.empty()) {
     fail(ErrorKind::Usage,
          "--graph needs --backend emulator or float64; LibTorch runs checkpoints");

@@ -2,11 +2,14 @@
 #include <cmath>
 #include <set>
 
+#include "cli/costs.h"
 #include "cli/source.h"
 #include "cli/table.h"
+#include "tailor/core/files.h"
+#include "tailor/core/log.h"
 #include "tailor/core/strings.h"
+#include "tailor/design/fewest_bits.h"
 #include "tailor/target/target.h"
-#include "tailor/tensors/input_noun.h"
 
 namespace tailor::cli {
 namespace {
@@ -60,7 +63,7 @@ std::string fifo_table(const Graph& design) {
                  to_string(v.fifo_storage)});
     }
   }
-  return table.text() + fmt::format("and {} FIFOs of 2 tokens\n", plain);
+  return table.text() + fmt::format("and {} of 2 tokens\n", counted(plain, "FIFO"));
 }
 
 /// Whoever wants the project all the same says so.
@@ -75,8 +78,10 @@ void refuse_oversize(const std::vector<Limit>& limits, const std::string& name) 
 }
 
 /// What `tailor export --json` prints.
-Json answer_of(const std::string& output, const GraphSource& source, const Manifest& manifest) {
+Json answer_of(const std::string& output, const GraphSource& source, const Graph& design,
+               const Manifest& manifest) {
   Manifest m = manifest;
+  double bits = six_digits(mean_product_bits(design));
   std::string project = output, title = source.title;
   return write_record([&](RecordVisitor& v) {
     v.text("project", project, "The folder.");
@@ -84,6 +89,9 @@ Json answer_of(const std::string& output, const GraphSource& source, const Manif
     v.text("source", title, "What was exported.");
     v.text("layout", m.design.layout, "`fused` or `stock`.");
     v.text("type", m.design.type, "Type of weights and streams, as in the manifest.");
+    v.number("mean_bits", bits, 0, HUGE_VAL,
+             "Products of weights and activations have mean_bits x mean_bits bits on average, over "
+             "all multiplications of an image.");
     v.text("vectors", m.vectors_source, "What the test vectors are.");
     v.record(
         "cost", [&](RecordVisitor& r) { m.cost.describe(r); }, "As in the manifest.");
@@ -93,77 +101,22 @@ Json answer_of(const std::string& output, const GraphSource& source, const Manif
   });
 }
 
-/// Of a network of frames; others say nothing of their memories.
-std::string memories_text(const Cost& c) {
-  if (c.line_buffer_bits == 0) return "";
-  return fmt::format("line buffers {} bits; block RAM {} bits or more, UltraRAMs {}\n",
-                     with_commas(c.line_buffer_bits), with_commas(c.memory_bits),
-                     with_commas(c.uram));
-}
-
-/// Which multipliers are no DSP of their own.
-std::string multipliers_text(const Manifest& m) {
-  const Cost& c = m.cost.cost;
-  std::string text;
-  if (c.packed_multipliers > 0)
-    text += fmt::format(", {} multipliers packed in pairs", with_commas(c.packed_multipliers));
-  if (c.lut_multipliers > 0) {
-    text += fmt::format(", {} multiplier{} of LUTs", with_commas(c.lut_multipliers),
-                        c.lut_multipliers == 1 ? "" : "s");
-  }
-  return text;
-}
-
-/// LUTs by the model, of what is counted.
-std::string luts_text(const Manifest& m) {
-  const Cost& c = m.cost.cost;
-  const double luts = c.luts_model + static_cast<double>(c.rom_luts);
-  if (luts == 0) return "";
-  return fmt::format(
-      "LUTs of multipliers and their sums {}, of weights {}: {:.0f} % of {} (model)\n",
-      with_commas(std::llround(c.luts_model)), with_commas(c.rom_luts),
-      100 * luts / static_cast<double>(m.cost.lut_available), with_commas(m.cost.lut_available));
-}
-
-std::string factors_text(const Manifest::DesignOptions& design) {
-  const Json& factor = design.reuse_factor;
-  std::string text = factor.is_int()
-                         ? fmt::format("reuse factor {}", factor.as_int())
-                         : fmt::format("reuse factors balanced within {:.0f} % of DSPs and LUTs",
-                                       100 * design.card_share);
-  if (!design.own_reuse_factors.empty())
-    text += "; of their own: " + join(design.own_reuse_factors, ", ");
-  return text;
-}
-
-std::string costs_text(const Manifest& m, const MapShape& input) {
-  const Cost& c = m.cost.cost;
-  const std::string noun = input_noun(input);
-  const bool image = noun == "image";
-  return fmt::format(
-      "multipliers {} ({}), DSP {} of {} ({:.0f} %){}, weights {}, FIFOs {} bits\n{}{}"
-      "one {} every {} cycles, {} cycles from first {} to logits (model): {:.{}f} {}s/s at {} ns\n",
-      with_commas(c.multipliers), factors_text(m.design), with_commas(c.dsp),
-      with_commas(m.cost.dsp_available), 100.0 * c.dsp_share, multipliers_text(m),
-      with_commas(c.weights), with_commas(c.fifo_bits), luts_text(m), memories_text(c), noun,
-      with_commas(c.interval_cycles), with_commas(c.latency_cycles), image ? "pixel" : "frame",
-      m.cost.images_per_s_model, image ? 0 : 1, noun, m.clock_ns);
-}
-
 std::string quantisation_text(const Quantisation& q) {
   return fmt::format(
       "quantisation error of the logits, the input's rounding included: rms {:.2g} measured, "
-      "{:.2g} predicted; {} outputs overflowed, {} weights; {} of {} weights became 0\n",
-      q.rms_measured, q.rms_predicted, with_commas(total(q.overflows)),
-      with_commas(total(q.weight_overflows)), with_commas(total(q.weight_underflows)),
+      "{:.2g} predicted; {} overflowed, {}; {} of {} weights became 0\n",
+      q.rms_measured, q.rms_predicted, counted(total(q.overflows), "output"),
+      counted(total(q.weight_overflows), "weight"), with_commas(total(q.weight_underflows)),
       with_commas(q.weights));
 }
 
 void print_project(const std::string& output, const GraphSource& source, const Graph& design,
                    const Manifest& m) {
-  fmt::print("{}: {} of {}, {}\n\n{}\n{}\n{}{}", output, m.design.layout, source.title,
-             m.design.types_text(), layer_table(design, m.quantisation.overflows),
-             fifo_table(design), costs_text(m, design.input_shape()),
+  fmt::print("{}: {} of {}, {}\n\n{}\n{}\n{}products of {:.2f} x {:.2f} bits on average\n{}",
+             output, m.design.layout, source.title, m.design.types_text(),
+             layer_table(design, m.quantisation.overflows), fifo_table(design),
+             costs_text(m.cost, m.design, m.clock_ns, design.input_shape()),
+             mean_product_bits(design), mean_product_bits(design),
              quantisation_text(m.quantisation));
   for (const auto& list : {m.cost.warnings, m.quantisation.warnings}) {
     for (const std::string& text : list) fmt::print("warning: {}\n", text);
@@ -210,6 +163,30 @@ void refuse_foreign_flags(const ExportOptions& o) {
   }
 }
 
+/// A name that is of another format.
+void refuse_foreign_output(const ExportOptions& o) {
+  for (const char* format : {"onnx", "safetensors"}) {
+    if (o.format == format || !has_extension(o.output, std::string(".") + format)) continue;
+    fail(ErrorKind::Usage, "--output {}: it is named as --format {} is, and --format is {}; {}",
+         o.output, format, o.format,
+         o.format == "onnx" || o.format == "safetensors"
+             ? "expected a name that ends in ." + o.format
+             : fmt::format("expected --format {} with it, or another name for the folder", format));
+  }
+}
+
+/// An export of a project's graph begins anew, with the defaults where nothing is said.
+void say_other_types(const ExportOptions& options, const Graph& design) {
+  if (options.graph.empty() || options.hardware.precision) return;
+  const std::string folder = parent_path(absolute_path(options.graph));
+  if (!is_project(folder)) return;
+  const std::string then = read_manifest(folder).design.type,
+                    now = design.provenance.at("design").get_string("type", "");
+  if (then == now) return;
+  log_warn("cli", "--graph {}: its project has {}; without --precision this one has {}",
+           options.graph, then, now);
+}
+
 ExportConfig export_config(const ExportOptions& options, const GraphSource& source) {
   ExportConfig config = source.exporting;
   if (!options.config.empty())
@@ -227,6 +204,7 @@ ExportConfig export_config(const ExportOptions& options, const GraphSource& sour
 
 int run_export(const ExportOptions& options) {
   refuse_foreign_flags(options);
+  refuse_foreign_output(options);
   if (options.format == "safetensors") return export_weights(options);
   const bool onnx = options.format == "onnx";
   const Target* target = onnx ? nullptr : &find_target(options.format);
@@ -251,6 +229,7 @@ int run_export(const ExportOptions& options) {
   if (config.frames > 0) source.lowered = on_frames(std::move(source.lowered), config.frames);
   SizedDesign design = design_export(source.lowered, config, magnitude_of(source));
   if (!options.allow_oversize) refuse_oversize(design.limits, source.lowered.graph().name);
+  say_other_types(options, design.design);
   TestVectors vectors = sample_vectors(whole, options.data, config.vectors);
   if (config.frames > 0) vectors.keep_frames(whole.lowered.graph().input_shape(), config.frames);
   Quantisation quantisation = measure(design.design, vectors);
@@ -272,7 +251,7 @@ int run_export(const ExportOptions& options) {
                                  config.target};
   const Manifest manifest = write_project(*target, contents, output, options.force);
   if (options.json) {
-    fmt::print("{}\n", answer_of(output, source, manifest).dump(2));
+    fmt::print("{}\n", answer_of(output, source, contents.design.design, manifest).dump(2));
   } else {
     print_project(output, source, contents.design.design, manifest);
   }

@@ -71,8 +71,8 @@ static void add_card(CLI::App& app, HardwareOptions& h) {
                  "Share of the card's DSPs, and of its LUTs, for balanced layers (default 0.7)")
       ->type_name("SHARE");
   app.add_flag("--dsp-packing", h.dsp_packing,
-               "Two products of up to 8 bits share a DSP (default: below 10 bits they are built "
-               "of LUTs)");
+               "Two products of up to 8 bits share a DSP, and where DSPs run out some are built of "
+               "LUTs (default: below 10 bits all are)");
   app.add_option("--backend", h.backend, "vitis (default) or vivado")->type_name("TOOL");
 }
 
@@ -99,7 +99,10 @@ void setup_train(CLI::App& app, TrainOptions& o) {
 
 void setup_evaluate(CLI::App& app, EvaluateOptions& o) {
   add_checkpoint(app, o.checkpoint);
-  app.add_option("--graph", o.graph, "Graph file instead (with --backend emulator or float64)")
+  app.add_option(
+         "--graph", o.graph,
+         "Graph file instead (with --backend emulator or float64); a project's is computed as the "
+         "project computes it, unless --precision says otherwise")
       ->type_name("F");
   app.add_option("--data", o.data, "Folder of the data set (default: as in the run)")
       ->type_name("DIR");
@@ -149,7 +152,8 @@ void setup_calibrate(CLI::App& app, CalibrateOptions& o) {
   app.add_option("--layout", o.layout, "fused (default) or stock: which stages there are")
       ->check(CLI::IsMember({"fused", "stock"}));
   app.add_option("--output", o.output, "File of the types (.json), for --precision")
-      ->type_name("FILE");
+      ->type_name("FILE")
+      ->required();
   CLI::Option* loss =
       app.add_option(
              "--max-loss", o.max_loss,

@@ -355,7 +355,11 @@ std::string start_command(const Candidate& chosen, const Network& network, const
     if (theirs.at(key) != value) set("network." + key, value);
   }
   if (to.data.name != run.data.name) set("data.name", to.data.name);
-  if (to.data.is_own()) set("data.root", to.data.root.empty() ? "DIR" : to.data.root);
+  if (to.data.is_own()) {
+    set("data.root", to.data.root.empty() ? "DIR" : to.data.root);
+  } else if (!to.data.root.empty()) {
+    set("data.root", to.data.root);
+  }
   if (to.data.any_size()) set("data.image_size", network.input.height);
   return text;
 }

@@ -1,10 +1,13 @@
 // tailor inspect: what a checkpoint, a graph file or a named network is made of.
 #include <algorithm>
 
+#include "cli/costs.h"
 #include "cli/source.h"
 #include "cli/table.h"
 #include "tailor/core/files.h"
 #include "tailor/core/strings.h"
+#include "tailor/design/fewest_bits.h"
+#include "tailor/design/trained_precision.h"
 #include "tailor/ir/weights.h"
 #include "tailor/run/origin.h"
 #include "tailor/target/manifest.h"
@@ -278,8 +281,7 @@ std::string graph_text(const Graph& g) {
       {"values", with_commas(values) + " in tensors"},
       {"witness", g.witness ? g.witness->source : "none"},
       {"inputs", "the node above, or as named; .NAME is of the same block"}};
-  if (packed > 0)
-    facts.emplace_back("packed", fmt::format("{} stages, two products a DSP", packed));
+  if (packed > 0) facts.emplace_back("packed", counted(packed, "stage") + ", two products a DSP");
   if (usual) {
     const std::string full = to_string(*usual);
     const size_t modes = full.find(',', full.find(',') + 1);
@@ -310,6 +312,36 @@ std::string listed(const std::vector<double>& values) {
   return text.find(' ') == std::string::npos ? "[" + text + "]" : text;
 }
 
+/// b of products of b x b bits on average; nothing where there can be no such design, which is a
+/// limit.
+std::optional<double> trained_bits(const Checkpoint& c) {
+  if (!c.precision) return std::nullopt;
+  try {
+    const Plan plan = plan_trained(without_weights(c.network), *c.precision);
+    return six_digits(mean_product_bits(plan.graph()));
+  } catch (const Error& e) {
+    if (e.kind() != ErrorKind::Unsupported) throw;
+    return std::nullopt;
+  }
+}
+
+/// The types of training, and those of single stages.
+std::string trained_text(const Checkpoint& c) {
+  if (!c.precision) return "";
+  const TrainedPrecision& p = *c.precision;
+  std::vector<std::pair<std::string, std::string>> facts = {
+      {"trained", "quantised to " + p.text()}};
+  if (const std::optional<double> bits = trained_bits(c)) {
+    std::string text = fmt::format("{0:.2f} x {0:.2f} bits on average", *bits);
+    if (p.mean_bits > 0) text += fmt::format(" (budget {:g})", p.mean_bits);
+    facts.emplace_back("products", text);
+  }
+  if (p.stages.empty()) return facts_text(facts);
+  Table table({"stage", "weights", "scales", "activations"});
+  for (const StageTypes& s : p.stages) table.add({s.stage, s.weights, s.scales, s.activations});
+  return facts_text(facts) + "\n" + table.text();
+}
+
 std::string checkpoint_text(const Checkpoint& c, const std::string& file) {
   Table metrics({"metric", "value"});
   std::vector<std::pair<std::string, std::string>> values;
@@ -327,9 +359,8 @@ std::string checkpoint_text(const Checkpoint& c, const std::string& file) {
                   {"witness", c.witness ? c.witness->source : "none"},
                   {"mean", listed(c.preprocessing.mean)},
                   {"deviation", listed(c.preprocessing.deviation)}}),
-      (c.precision ? facts_text({{"trained", "quantised to " + c.precision->text()}}) : "") +
-          assumed,
-      values.empty() ? "" : metrics.text() + "\n", network_text(c.network));
+      trained_text(c) + assumed, values.empty() ? "" : metrics.text() + "\n",
+      network_text(c.network));
 }
 
 Json checkpoint_json(const Checkpoint& c) {
@@ -343,6 +374,7 @@ Json checkpoint_json(const Checkpoint& c) {
   json.set("assumptions", Json::array(c.assumptions));
   json.set("weights_sha256", weights_digest(c.tensors));
   if (c.precision) json.set("precision", write_trained_precision(*c.precision));
+  if (const std::optional<double> bits = trained_bits(c)) json.set("mean_bits", *bits);
   return json;
 }
 
@@ -352,6 +384,37 @@ ExportConfig export_of(const Checkpoint& c, const std::string& file) {
   return c.precision ? with_precision(exporting, *c.precision) : exporting;
 }
 
+bool asks_for_hardware(const HardwareOptions& h) {
+  return h.precision || h.layout || h.skips || h.rounding || h.overflow || h.fpga ||
+         h.reuse_factor || h.card_share || h.dsp_packing || h.backend;
+}
+
+/// What a design would need, as its export says it.
+void add_costs(const SizingEstimate& estimate, double clock_ns, const MapShape& input,
+               std::string& text, Json& json) {
+  if (!estimate.cost) return;
+  Manifest::Needs needs = needs_of(*estimate.cost, estimate.device, clock_ns, estimate.limits);
+  Manifest::DesignOptions design = read_design_options(estimate.options);
+  text += fmt::format("\n{} on {}, {}, before FIFOs:\n{}", design.layout, design.card,
+                      design.types_text(), costs_text(needs, design, clock_ns, input));
+  json.set("design", write_record([&](RecordVisitor& v) { design.describe(v); }));
+  Json cost = write_record([&](RecordVisitor& v) { needs.describe(v); });
+  for (const char* unknown : {"fifo_bits", "latency_cycles_model"}) cost.erase(unknown);
+  json.set("cost", std::move(cost));
+}
+
+void add_limits(const std::vector<Limit>& limits, std::string& text, Json& json) {
+  Json::Array list;
+  for (const Limit& limit : limits) {
+    text += wrap(fmt::format("{}: {}", limit.oversize ? "cannot be built" : "warning", limit.text),
+                 80) +
+            "\n";
+    list.push_back(
+        Json::object({{"what", limit.what}, {"oversize", limit.oversize}, {"text", limit.text}}));
+  }
+  json.set("limits", std::move(list));
+}
+
 }  // namespace
 
 int run_inspect(const InspectOptions& options) {
@@ -359,13 +422,17 @@ int run_inspect(const InspectOptions& options) {
     fail(ErrorKind::Usage, "expected a file, or --network NAME");
   std::string text;
   Json json, description;
-  std::vector<Limit> limits;
+  std::optional<SizingEstimate> estimate;
+  MapShape input;
+  ExportConfig config;
   if (!options.network.empty()) {
     Network network = network_by_name(options.network).network;
     text = network_text(network);
     json = network_json(network);
     description = write_network(network);
-    limits = network_limits(network, apply_hardware({}, options.hardware));
+    input = network.input;
+    config = apply_hardware({}, options.hardware);
+    estimate = estimate_network(network, config);
   } else {
     const std::string file = is_project(options.file)
                                  ? path_join(options.file, "design.safetensors")
@@ -376,26 +443,23 @@ int run_inspect(const InspectOptions& options) {
       text = graph_text(graph);
       json = graph_json(graph);
       if (graph.state == GraphState::Lowered) {
-        limits =
-            limits_of_export(Lowered(std::move(graph), file), apply_hardware({}, options.hardware));
+        input = graph.input_shape();
+        config = apply_hardware({}, options.hardware);
+        estimate = estimate_export(Lowered(std::move(graph), file), config);
       }
     } else {
       Checkpoint c = load_checkpoint(file);
       json = checkpoint_json(c);
       description = write_network(c.network);
-      limits = network_limits(c.network, apply_hardware(export_of(c, file), options.hardware));
       text = checkpoint_text(c, file);
+      input = c.network.input;
+      config = apply_hardware(export_of(c, file), options.hardware);
+      estimate = estimate_network(c.network, config);
     }
   }
-  Json::Array list;
-  for (const Limit& limit : limits) {
-    text += wrap(fmt::format("{}: {}", limit.oversize ? "cannot be built" : "warning", limit.text),
-                 80) +
-            "\n";
-    list.push_back(
-        Json::object({{"what", limit.what}, {"oversize", limit.oversize}, {"text", limit.text}}));
-  }
-  json.set("limits", std::move(list));
+  if (estimate && asks_for_hardware(options.hardware))
+    add_costs(*estimate, config.clock_ns, input, text, json);
+  add_limits(estimate ? estimate->limits : std::vector<Limit>(), text, json);
   if (options.as_json && description.is_null()) {
     fail(ErrorKind::Usage, "--as-json: expected a checkpoint or --network, got the graph file {}",
          options.file);

@@ -24,8 +24,9 @@ struct Panel {
 
 /// What a row shows in a panel.
 struct Bar {
-  std::optional<FixedType> type;  // none: logits, which nothing rounds
+  std::optional<FixedType> type;
   Range range;
+  std::string name = "logits";  // of what has no type: nothing rounds it, or it is binary
   int begin() const { return -type->fraction(); }
   int end() const { return type->integer - (type->is_signed ? 1 : 0); }
   double mark() const { return std::log2(range.largest); }
@@ -52,13 +53,19 @@ class RangesDrawing {
       names_.push_back(svg_text(s.stage, 60));
       widest = std::max(widest, names_.back().width);
       weights_.emplace_back();
-      if (s.has_weights) weights_.back() = Bar{parse_precision(t.weights, s.stage), s.weights};
+      if (s.has_weights && t.weights == kBinary) {
+        weights_.back() = Bar{std::nullopt, {}, kBinary};
+      } else if (s.has_weights) {
+        weights_.back() = Bar{parse_precision(t.weights, s.stage), s.weights};
+      }
       values_.push_back(Bar{std::nullopt, s.values});
       if (!t.activations.empty())
         values_.back()->type = parse_precision(t.activations, s.stage, /*may_lack_sign=*/true);
     }
     left_ = kMargin + static_cast<int>(std::ceil(widest * kSvgCharacter * kType)) + 12;
-    of_weights_ = panel("weights", left_, weights_);
+    const bool scales = std::any_of(c.types.stages.begin(), c.types.stages.end(),
+                                    [](const StageTypes& t) { return !t.scales.empty(); });
+    of_weights_ = panel(scales ? "weights, in scales" : "weights", left_, weights_);
     of_values_ =
         panel("values", of_weights_.left + of_weights_.width() + kShare + kMargin, values_);
   }
@@ -138,7 +145,7 @@ class RangesDrawing {
       return fmt::format("<text class=\"ink\" x=\"{}\" y=\"{}\" font-size=\"11\">{}</text>\n", x,
                          y + 16, svg_text(text, text.size()).text);
     };
-    if (!bar.type) return svg + words(right, "logits");
+    if (!bar.type) return svg + words(right, bar.name);
     return svg + words(right, precision_text(*bar.type)) +
            words(right + kTypeText, share_text(bar.range));
   }

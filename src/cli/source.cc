@@ -15,6 +15,7 @@
 #include "tailor/design/reuse_factors.h"
 #include "tailor/emulate/float64.h"
 #include "tailor/run/origin.h"
+#include "tailor/target/manifest.h"
 #include "tailor/task/task.h"
 #include "tailor/tensors/input_noun.h"
 
@@ -190,32 +191,53 @@ GraphSource open_graph_source(const std::string& checkpoint, const std::string& 
   return from_checkpoint(newest_finished_checkpoint("runs"));
 }
 
-/// Other types than those of training are another network, and whoever asks for them is told. One
-/// type is another network than stages with types of their own.
+std::optional<Graph> design_beside(const std::string& graph) {
+  const std::string folder = parent_path(absolute_path(graph));
+  if (file_name(graph) != "graph.safetensors" || !is_project(folder)) return std::nullopt;
+  const std::string design = path_join(folder, "design.safetensors");
+  const Manifest manifest = read_manifest(folder);
+  for (const auto& [name, digest] : manifest.files) {
+    const std::string file = path_join(folder, name);
+    if ((name != file_name(graph) && name != file_name(design)) ||
+        sha256(read_file(file)) == digest)
+      continue;
+    fail(ErrorKind::Mismatch,
+         "--graph {}: expected {} as the project was exported, it was changed since; export the "
+         "project again, or say the types (--precision)",
+         graph, file);
+  }
+  return load_graph(design);
+}
+
+/// Other types than those of training are another network, and whoever asks for them is told what
+/// differs. One type is another network than stages with types of their own.
 static void settle_trained(ExportConfig& c, const ExportConfig& before,
                            const HardwareOptions& flags, bool in_file) {
   if (!before.trained) return;
-  const bool types =
-                 flags.precision && precision_text(c.type("--precision")) != before.trained->text(),
-             rest = c.rounding != before.rounding || c.overflow != before.overflow ||
-                    c.layout != before.layout;
-  if (!types && !rest && !in_file) return;
-  auto text = [](const ExportConfig& e, const std::string& precision) {
-    return fmt::format("{}, {}, {}, {}", precision, to_string(e.rounding), to_string(e.overflow),
-                       to_string(e.layout));
-  };
-  log_warn(
-      "cli", "the network was trained at {}; at {} it is another one, whose accuracy nobody knows",
-      text(before, before.trained->text()), text(c, types ? c.precision : before.trained->text()));
+  TrainedPrecision asked = in_file ? *c.trained : *before.trained;
+  const bool types = !in_file && flags.precision &&
+                     precision_text(c.type("--precision")) != before.trained->text();
+  if (types) {
+    asked.weights = asked.activations = c.precision;
+    asked.scales.clear(), asked.stages.clear();
+  }
+  asked.rounding = c.rounding, asked.overflow = c.overflow, asked.layout = c.layout;
+  const std::string changes = asked.changes_from(*before.trained);
+  if (!changes.empty()) {
+    log_warn("cli",
+             "the network was trained at {}, {}, {}, {}; with {} it is another one, whose accuracy "
+             "nobody knows",
+             before.trained->text(), to_string(before.rounding), to_string(before.overflow),
+             to_string(before.layout), changes);
+  }
   if (in_file) return;
   if (types) {
     c.trained.reset();
     return;
   }
-  TrainedPrecision trained = *before.trained;
-  trained.rounding = c.rounding, trained.overflow = c.overflow, trained.layout = c.layout;
-  trained.is_as_trained = false;
-  c.trained = std::make_shared<TrainedPrecision>(trained);
+  if (changes.empty()) return;
+  asked.is_as_trained = false;
+  c.trained = std::make_shared<TrainedPrecision>(asked);
 }
 
 /// --precision FILE.json: types, modes and layout as the file has them.
@@ -324,11 +346,15 @@ ExportConfig apply_hardware(ExportConfig c, const HardwareOptions& flags) {
   return c;
 }
 
-std::vector<Limit> network_limits(const Network& network, const ExportConfig& config) {
+Lowered without_weights(const Network& network) {
   TensorMap zeros;
   for (const TensorSpec& spec : tensor_specs(network))
     zeros.emplace(spec.name, Tensor(DType::F32, spec.shape));
-  return limits_of_export(lower(network, zeros, network.name), config);
+  return lower(network, zeros, network.name);
+}
+
+SizingEstimate estimate_network(const Network& network, const ExportConfig& config) {
+  return estimate_export(without_weights(network), config);
 }
 
 void override_data(Json& config, const std::vector<std::string>& assignments) {

@@ -8,6 +8,7 @@
 
 #include "tailor/cli/commands.h"
 #include "tailor/design/export.h"
+#include "tailor/design/lower.h"
 #include "tailor/design/passes.h"
 #include "tailor/ir/graph.h"
 #include "tailor/run/checkpoint.h"
@@ -47,6 +48,10 @@ std::string channels_text(const std::vector<double>& values);
 /// Uniform random pixels, preprocessed, HWC: what a network without data is looked at with.
 std::vector<double> noise_image(const MapShape& shape, const Preprocessing& p, int64_t index);
 
+/// The design of the project that a graph file is of, beside it; nothing where it is of none.
+/// Throws Mismatch where one of the two was changed since the export.
+std::optional<Graph> design_beside(const std::string& graph);
+
 /// tailor export --format safetensors.
 int export_weights(const ExportOptions& options);
 /// tailor export --format onnx.
@@ -55,10 +60,13 @@ int export_onnx(const ExportOptions& options, GraphSource source, const ExportCo
 /// The run's export section with the flags on top.
 ExportConfig apply_hardware(ExportConfig base, const HardwareOptions& flags);
 
+/// A network whose weights are all 0: what its design needs depends on none.
+Lowered without_weights(const Network& network);
+
 /// What the card and its tool could not do with a network, before it is trained: its design from
 /// weights of 0, without FIFOs. An export that would be refused outright is one limit with its
 /// error.
-std::vector<Limit> network_limits(const Network& network, const ExportConfig& config);
+SizingEstimate estimate_network(const Network& network, const ExportConfig& config);
 
 /// --set on a configuration with a `data` section. A picture's size belongs to the sets that have
 /// pictures of any size: naming another set without one drops it.

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "tailor/core/strings.h"
+
 namespace tailor::cli {
 
 class Table {
@@ -16,8 +18,5 @@ class Table {
  private:
   std::vector<std::vector<std::string>> rows_;
 };
-
-/// 1234567 → "1,234,567".
-std::string with_commas(int64_t n);
 
 }  // namespace tailor::cli

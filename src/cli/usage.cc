@@ -75,7 +75,7 @@ bool is_path(const std::string& value) {
 /// the value is none of its own.
 std::string place_advice(const ProgramCommand& command, const std::vector<std::string>& words,
                          const std::string& value) {
-  if (value.empty() || has_positional(command, words)) return "";
+  if (value.empty() || parse_number(value) || has_positional(command, words)) return "";
   for (const ProgramFlag& place : command.flags) {
     const auto& values = place.values;
     if (!place.positional ||
@@ -87,8 +87,19 @@ std::string place_advice(const ProgramCommand& command, const std::vector<std::s
   return "";
 }
 
+/// "; tailor export takes it": the other commands that do.
+std::string other_commands(const ProgramDescription& program, const std::string& flag) {
+  std::vector<std::string> names;
+  for (const ProgramCommand& other : program.commands) {
+    if (find_flag(other, flag) && !other.hidden) names.push_back("tailor " + other.name);
+  }
+  if (names.empty()) return "";
+  return fmt::format("; {} {} it", join(names, " and "), names.size() == 1 ? "takes" : "take");
+}
+
 /// The first word that looks like a flag and is none of the command's, and what to write instead.
-std::string unknown_flag(const ProgramCommand& command, const std::vector<std::string>& words) {
+std::string unknown_flag(const ProgramDescription& program, const ProgramCommand& command,
+                         const std::vector<std::string>& words) {
   std::vector<std::string> known = {"--help"};
   for (const ProgramFlag& flag : command.flags) {
     if (!flag.positional) known.push_back(flag.name);
@@ -108,18 +119,22 @@ std::string unknown_flag(const ProgramCommand& command, const std::vector<std::s
     if (similar.empty() && (key.empty() || is_path(value)))
       advice = place_advice(command, words, value);
     if (advice.empty()) advice = key.empty() ? similar : key;
+    if (advice.empty()) advice = other_commands(program, flag);
     return fmt::format("tailor {} has no flag {}{}", command.name, flag, advice);
   }
   return "";
 }
 
 /// CLI11's "Could not convert: --clock-ns = abc".
-std::string plain_error(const std::string& error) {
+std::string plain_error(const ProgramCommand& command, const std::string& error) {
   const std::string start = "Could not convert: ";
   const size_t equals = error.find(" = ");
   if (!starts_with(error, start) || equals == std::string::npos) return error;
-  return fmt::format("{}: expected a number, got '{}'",
-                     error.substr(start.size(), equals - start.size()), error.substr(equals + 3));
+  const std::string name = error.substr(start.size(), equals - start.size());
+  const ProgramFlag* flag = find_flag(command, name);
+  return fmt::format("{}: expected {}, got '{}'", name,
+                     flag && flag->value.empty() ? "no value" : "a number",
+                     error.substr(equals + 3));
 }
 
 }  // namespace
@@ -132,9 +147,9 @@ std::string explain_usage(const ProgramDescription& program, const std::string& 
   std::vector<std::string> names;
   for (const ProgramCommand& command : program.commands) {
     if (command.name == word) {
-      const std::string flag = unknown_flag(command, words);
+      const std::string flag = unknown_flag(program, command, words);
       return fmt::format("tailor: usage: {}\nsee tailor {} --help\n",
-                         flag.empty() ? plain_error(error) : flag, word);
+                         flag.empty() ? plain_error(command, error) : flag, word);
     }
     if (!command.hidden) names.push_back(command.name);
   }

@@ -45,7 +45,10 @@ class Builder : public nlohmann::json_sax<Nlohmann> {
     size_t place = what.find(" at line ");
     if (place == std::string::npos)
       fail(ErrorKind::Data, "{}: not valid JSON at byte {}: {}", source_, position, what);
-    fail(ErrorKind::Data, "{}: not valid JSON{}", source_, what.substr(place));
+    const bool comment =
+        what.find("invalid literal") != std::string::npos && what.find("/'") != std::string::npos;
+    fail(ErrorKind::Data, "{}: not valid JSON{}{}", source_, what.substr(place),
+         comment ? " (JSON has no comments; objects of a configuration take a \"comment\")" : "");
   }
 
  private:

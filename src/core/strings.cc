@@ -182,6 +182,20 @@ std::string offer_names(std::string_view name, const std::vector<std::string>& c
          list_names(name, candidates, listing);
 }
 
+std::string with_commas(int64_t n) {
+  std::string digits = std::to_string(n), out;
+  const size_t sign = digits[0] == '-' ? 1 : 0;
+  for (size_t i = 0; i < digits.size(); ++i) {
+    if (i > sign && (digits.size() - i) % 3 == 0) out += ',';
+    out += digits[i];
+  }
+  return out;
+}
+
+std::string counted(int64_t n, std::string_view noun) {
+  return with_commas(n) + " " + std::string(noun) + (n == 1 ? "" : "s");
+}
+
 double to_percent(double frac) { return std::round(frac * 1e8) / 1e6; }
 
 }  // namespace tailor::core

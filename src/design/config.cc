@@ -44,8 +44,8 @@ void describe(RecordVisitor& v, ExportConfig& c) {
   }
   if (v.wants(c.dsp_packing)) {
     v.boolean("dsp_packing", c.dsp_packing,
-              "Two products of up to 8 bits share a DSP where two outputs share an activation; "
-              "false: products below 10 bits are built of LUTs.");
+              "Two products of up to 8 bits share a DSP where two outputs share an activation, "
+              "and where DSPs run out some are built of LUTs; false: below 10 bits all are.");
   }
   v.integer("vectors", c.vectors, 1, 10000, "Test vectors in the project's test bench.");
   if (v.wants(c.frames != 0)) {

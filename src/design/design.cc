@@ -6,6 +6,7 @@
 #include "design/products.h"
 #include "tailor/core/log.h"
 #include "tailor/core/strings.h"
+#include "tailor/design/export.h"
 #include "tailor/design/passes.h"
 #include "tailor/emulate/streams.h"
 #include "tailor/ir/identifier.h"
@@ -171,6 +172,20 @@ Plan plan(const Lowered& lowered, Layout layout, const Precision& precision, dou
   return result;
 }
 
+Json design_options(const Plan& plan, const Sizing& sizing, const Device& device) {
+  Json options =
+      Json::object({{"layout", to_string(plan.layout())},
+                    {"type", types_text(plan)},
+                    {"input_magnitude", plan.input_magnitude()},
+                    {"card", device.name},
+                    {"reuse_factor", sizing.wanted ? Json(*sizing.wanted) : Json("balanced")}});
+  if (plan.skip_form() != SkipForm::Folded) options.set("skips", to_string(plan.skip_form()));
+  if (sizing.share != Budget().share && sizing.share != 0) options.set("card_share", sizing.share);
+  if (!sizing.own.empty()) options.set("own_reuse_factors", Json::array(sizing.own));
+  if (plan.packs()) options.set("dsp_packing", true);
+  return options;
+}
+
 Design realise(const Plan& plan, const Sizing& sizing, const Device& device) {
   Design design;
   Graph& graph = design.graph_ = plan.graph();
@@ -195,17 +210,7 @@ Design realise(const Plan& plan, const Sizing& sizing, const Device& device) {
                graph.node(p.node).name, *stage.wanted, p.n_in, p.n_out, stage.reuse_factor);
     }
   }
-  Json options =
-      Json::object({{"layout", to_string(plan.layout())},
-                    {"type", types_text(plan)},
-                    {"input_magnitude", plan.input_magnitude()},
-                    {"card", device.name},
-                    {"reuse_factor", sizing.wanted ? Json(*sizing.wanted) : Json("balanced")}});
-  if (plan.skip_form() != SkipForm::Folded) options.set("skips", to_string(plan.skip_form()));
-  if (sizing.share != Budget().share && sizing.share != 0) options.set("card_share", sizing.share);
-  if (!sizing.own.empty()) options.set("own_reuse_factors", Json::array(sizing.own));
-  if (plan.packs()) options.set("dsp_packing", true);
-  graph.provenance.set("design", std::move(options));
+  graph.provenance.set("design", design_options(plan, sizing, device));
   const StreamResult run = size_fifos(graph, device);
   design.sizing_.fifo_depths = fifo_depths(graph);
   design.sizing_.latency_cycles = run.latency_cycles;

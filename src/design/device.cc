@@ -54,8 +54,9 @@ Device find_device(const std::string& name_or_path) {
     if (name_or_path + ".json" == file.name)
       return read_device(file.text, "embedded:devices/" + name_or_path);
   }
-  if (path_exists(name_or_path) && !is_directory(name_or_path))
-    return read_device(read_file(name_or_path, "--fpga"), name_or_path);
+  const bool is_path = has_extension(name_or_path, ".json") ||
+                       (path_exists(name_or_path) && !is_directory(name_or_path));
+  if (is_path) return read_device(read_file(name_or_path, "--fpga"), name_or_path);
   const std::vector<std::string> names = device_names();
   fail(ErrorKind::Usage, "--fpga: expected {}, got '{}'{}; or the path of a device file",
        join(names, " or "), name_or_path, did_you_mean(name_or_path, names));

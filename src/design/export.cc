@@ -1,5 +1,6 @@
 #include "tailor/design/export.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "tailor/core/interrupt.h"
@@ -58,6 +59,18 @@ std::string outputs_text(const Graph& design, const Counts& counts) {
   return join(parts, ", ");
 }
 
+/// Whether one of these stages has weights of fewer bits behind the point than float32 has digits
+/// to train.
+bool has_few_bits(const Graph& design, const Counts& stages) {
+  constexpr int kMany = 16;
+  return std::any_of(stages.begin(), stages.end(), [&](const auto& stage) {
+    return std::any_of(design.nodes.begin(), design.nodes.end(), [&](const Node& node) {
+      return node.name == stage.first && node.hardware.weight &&
+             node.hardware.weight->fraction() < kMany;
+    });
+  });
+}
+
 /// What became 0 or stands still, and what of it should worry.
 void look_for_underflow(Quantisation& q, const Graph& design, const TestVectors& vectors,
                         const std::vector<std::vector<double>>& exact) {
@@ -80,7 +93,8 @@ void look_for_underflow(Quantisation& q, const Graph& design, const TestVectors&
   if (!q.lost_kernels.empty()) {
     q.warnings.push_back(
         "outputs whose weights all became 0: " + outputs_text(design, q.lost_kernels) +
-        "; ask for more bits behind the point (--precision)");
+        (has_few_bits(design, q.lost_kernels) ? "; ask for more bits behind the point (--precision)"
+                                              : "; training has left next to nothing of them"));
   }
   if (!q.constant_channels.empty()) {
     q.warnings.push_back(
@@ -148,15 +162,21 @@ SizedDesign design_export(const Lowered& lowered, const ExportConfig& config,
   return {std::move(design), device, needed, std::move(found)};
 }
 
-std::vector<Limit> limits_of_export(const Lowered& lowered, const ExportConfig& config) {
+SizingEstimate estimate_export(const Lowered& lowered, const ExportConfig& config) {
+  const Budget budget = budget_of(config);
+  SizingEstimate estimate;
+  estimate.device = budget.device;
   try {
-    const Budget budget = budget_of(config);
     const Plan plan = plan_export(lowered, config, 0);
-    return limits(plan, size(plan, budget), budget.device, config.backend);
+    const Sizing sizing = size(plan, budget);
+    estimate.cost = cost(plan, sizing, budget.device);
+    estimate.options = design_options(plan, sizing, budget.device);
+    estimate.limits = limits(plan, sizing, budget.device, config.backend);
   } catch (const Error& e) {
     if (e.kind() != ErrorKind::Unsupported) throw;
-    return {{"unsupported", true, e.what()}};
+    estimate.limits = {{"unsupported", true, e.what()}};
   }
+  return estimate;
 }
 
 void TestVectors::keep_frames(const MapShape& whole, int64_t frames) {

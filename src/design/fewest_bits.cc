@@ -176,6 +176,15 @@ std::vector<StageProducts> stage_products(const Graph& design) {
 
 WidthCost width_cost(const Plan& plan) { return cost_of(stage_products(plan.graph())); }
 
+double mean_product_bits(const Graph& design) {
+  const std::vector<StageProducts> list = stage_products(design);
+  int64_t count = 0;
+  for (const StageProducts& p : list) count += p.count;
+  return count == 0 ? 0
+                    : std::sqrt(static_cast<double>(cost_of(list).product_bits) /
+                                static_cast<double>(count));
+}
+
 CalibrationRequest fewest_bits(const Lowered& lowered, const StageRanges& ranges,
                                const WidthRequest& request,
                                const std::vector<std::vector<double>>& probes) {

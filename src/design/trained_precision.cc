@@ -156,19 +156,24 @@ TrainedPrecision read_trained_precision(const Json& json, const std::string& sou
 }
 
 Precision TrainedPrecision::precision(const std::string& where) const {
-  Precision result(type_of(activations, *this, where, true));
-  result.weights = weight_type_of(weights, *this, where);
-  if (!scales.empty()) result.scales = scale_type_of(scales, where);
+  const auto of = [&](const char* what, const std::string& stage) {
+    return fmt::format("{}: {}{}", where, what, stage.empty() ? "" : " of " + stage);
+  };
+  Precision result(type_of(activations, *this, of("activations", ""), true));
+  result.weights = weight_type_of(weights, *this, of("weights", ""));
+  if (!scales.empty()) result.scales = scale_type_of(scales, of("scales", ""));
   result.trained = is_trained;
   for (const StageTypes& s : stages) {
     Precision::Exception& exception = result.stages[s.stage];
-    if (!s.weights.empty()) exception.weight = weight_type_of(s.weights, *this, where);
-    if (!s.activations.empty()) exception.activation = type_of(s.activations, *this, where, true);
-    if (!s.scales.empty()) exception.scale = scale_type_of(s.scales, where);
-    if (!s.steps.empty()) take_steps(result, s, where);
-    verify_binary(result, s.stage, where);
+    if (!s.weights.empty())
+      exception.weight = weight_type_of(s.weights, *this, of("weights", s.stage));
+    if (!s.activations.empty())
+      exception.activation = type_of(s.activations, *this, of("activations", s.stage), true);
+    if (!s.scales.empty()) exception.scale = scale_type_of(s.scales, of("scales", s.stage));
+    if (!s.steps.empty()) take_steps(result, s, of("steps", s.stage));
+    verify_binary(result, s.stage, of("weights", s.stage));
   }
-  verify_binary(result, "", where);
+  verify_binary(result, "", of("weights", ""));
   return result;
 }
 
@@ -180,11 +185,52 @@ std::string TrainedPrecision::text() const {
     const std::string bits(split(scales, ',')[0].substr(1));
     text += fmt::format(", a scale of {} bits for each output channel", bits);
   }
-  if (!stages.empty()) text += fmt::format(", {} stages with types of their own", stages.size());
+  if (!stages.empty()) {
+    text += fmt::format(", {} with {}", counted(static_cast<int64_t>(stages.size()), "stage"),
+                        stages.size() == 1 ? "types of its own" : "types of their own");
+  }
   const auto given = std::count_if(stages.begin(), stages.end(),
                                    [](const StageTypes& s) { return !s.steps.empty(); });
   if (given > 0) text += fmt::format(", {} of them with given scales", given);
   return text;
+}
+
+std::string TrainedPrecision::changes_from(const TrainedPrecision& other) const {
+  constexpr size_t kListed = 4;
+  std::vector<std::string> changes;
+  auto compare = [&](const std::string& what, const std::string& now, const std::string& then) {
+    if (now != then) changes.push_back(fmt::format("{} {} instead of {}", what, now, then));
+  };
+  compare("rounding", to_string(rounding), to_string(other.rounding));
+  compare("overflow", to_string(overflow), to_string(other.overflow));
+  compare("layout", to_string(layout), to_string(other.layout));
+  const Precision mine = precision("types"), theirs = other.precision("types of training");
+  std::vector<std::string> names;
+  for (const TrainedPrecision* p : {&other, this}) {
+    for (const StageTypes& s : p->stages) {
+      if (std::find(names.begin(), names.end(), s.stage) == names.end()) names.push_back(s.stage);
+    }
+  }
+  if (names.empty()) names.emplace_back();
+  auto scale_text = [](const std::optional<FixedType>& scale) {
+    return scale ? precision_text(*scale) : std::string("none");
+  };
+  for (const std::string& name : names) {
+    const std::string of = name.empty() ? "" : " of " + name;
+    const auto size = [](const FixedType& type) {
+      return ir::is_binary(type) ? std::string(kBinary) : precision_text(type);
+    };
+    if (name != "input") {
+      compare("weights" + of, size(mine.weight(name)), size(theirs.weight(name)));
+      compare("scales" + of, scale_text(mine.scale(name)), scale_text(theirs.scale(name)));
+    }
+    compare("activations" + of, precision_text(mine.activation(name)),
+            precision_text(theirs.activation(name)));
+  }
+  if (changes.size() <= kListed) return join(changes, ", ");
+  const size_t more = changes.size() - kListed;
+  changes.resize(kListed);
+  return fmt::format("{} and {} more", join(changes, ", "), more);
 }
 
 Plan plan_trained(const Lowered& lowered, const TrainedPrecision& trained,

@@ -9,18 +9,38 @@
 namespace tailor::design {
 namespace {
 
-/// "weights of " the type, or of several their widths: "u8 and 8 bits".
+/// "4 to 6, 8 and 16".
+std::string widths_text(const std::set<int>& widths) {
+  std::vector<std::string> parts;
+  for (auto at = widths.begin(); at != widths.end();) {
+    auto last = at;
+    while (std::next(last) != widths.end() && *std::next(last) == *last + 1) ++last;
+    if (*last - *at < 2) {
+      parts.push_back(std::to_string(*at++));
+      continue;
+    }
+    parts.push_back(fmt::format("{} to {}", *at, *last));
+    at = std::next(last);
+  }
+  const std::string end = parts.back();
+  parts.pop_back();
+  return parts.empty() ? end : join(parts, ", ") + " and " + end;
+}
+
+/// "weights of " the type, or of several their widths: "8 bits and of 6 to 8 bits without a sign".
 void add_text(std::vector<std::string>& parts, const char* what,
               const std::vector<FixedType>& types) {
   if (types.empty()) return;
-  std::set<std::pair<int, bool>> widths;
-  for (const FixedType& type : types) widths.emplace(type.width, type.is_signed);
+  if (types.size() == 1) {
+    parts.push_back(what + ir::weight_text(types[0]));
+    return;
+  }
+  std::set<int> with_sign, without;
+  for (const FixedType& type : types) (type.is_signed ? with_sign : without).insert(type.width);
   std::vector<std::string> list;
-  list.reserve(widths.size());
-  for (const auto& [width, is_signed] : widths)
-    list.push_back((is_signed ? "" : "u") + std::to_string(width));
-  parts.push_back(what +
-                  (types.size() == 1 ? ir::weight_text(types[0]) : join(list, " and ") + " bits"));
+  if (!with_sign.empty()) list.push_back(widths_text(with_sign) + " bits");
+  if (!without.empty()) list.push_back(widths_text(without) + " bits without a sign");
+  parts.push_back(what + join(list, " and of "));
 }
 
 }  // namespace

@@ -29,6 +29,7 @@
 #include "nn/layers.h"
 #include "nn/learned_ranges.h"
 #include "tailor/design/channel_scales.h"
+#include "tailor/design/fewest_bits.h"
 #include "tailor/design/lower.h"
 #include "tailor/ir/weights.h"
 
@@ -577,7 +578,7 @@ bool QuantisedForm::step_ranges(double rate) {
   return true;
 }
 
-double QuantisedForm::mean_bits() const { return std::sqrt(ProductBits(stages_->graph).mean()); }
+double QuantisedForm::mean_bits() const { return mean_product_bits(stages_->graph); }
 
 QuantisedForm::~QuantisedForm() = default;
 QuantisedForm::QuantisedForm(QuantisedForm&&) noexcept = default;

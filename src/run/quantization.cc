@@ -24,10 +24,13 @@ void check_types(const QuantizationConfig& c, const std::string& text, const std
   if (c.points != Points::Fixed) {
     const bool may_be_binary = c.scale_bits && !may_lack_sign;
     if (bits_of(text, may_be_binary ? 1 : 2)) return;
-    fail_config(pointer,
-                fmt::format("{} to 16 bits (as in \"8\"; /quantization/points is {})",
-                            may_be_binary ? 1 : 2, to_string(c.points)),
-                "\"" + text + "\"", source);
+    const bool wants_scales = !may_lack_sign && !c.scale_bits && bits_of(text);
+    fail_config(
+        pointer,
+        fmt::format("{} to 16 bits (as in \"8\"; /quantization/points is {}){}",
+                    may_be_binary ? 1 : 2, to_string(c.points),
+                    wants_scales ? ", or /quantization/scale_bits with weights of 1 bit" : ""),
+        "\"" + text + "\"", source);
   }
   try {
     parse_precision(text, pointer, may_lack_sign);
@@ -151,6 +154,38 @@ void verify_config(const QuantizationConfig& c, const ExportConfig& exporting,
   }
 }
 
+void refuse_vain_types(const QuantizationConfig& c, const Network& network, int64_t epochs,
+                       const std::string& source) {
+  const std::vector<std::string> names = layers_with_weights(network);
+  // What reads it would round it: only the network's very end is not.
+  const std::vector<PlacedLayer> layers = placed_layers(network);
+  const bool ends = !names.empty() && layers.back().name == names.back();
+  for (size_t i = 0; i < c.stages.size(); ++i) {
+    const StageTypes& s = c.stages[i];
+    const std::string at = fmt::format("/quantization/stages/{}", i);
+    const auto expect = [&](bool holds, const char* key, const std::string& expected,
+                            const std::string& got) {
+      if (!holds) fail_config(at + key, expected, got, source);
+    };
+    const bool logits = ends && s.stage == names.back(), input = s.stage == kInputStage;
+    expect(!input || s.weights.empty(), "/weights", "activations only: the input has no weights",
+           "\"" + s.weights + "\"");
+    expect(!logits || s.activations.empty(), "/activations",
+           "weights only: what " + s.stage + " writes are the logits, which nothing rounds",
+           "\"" + s.activations + "\"");
+    expect(!s.weights.empty() || !s.activations.empty(), "",
+           input    ? "activations, beside the stage"
+           : logits ? "weights, beside the stage"
+                    : "weights or activations, beside the stage",
+           "\"" + s.stage + "\" alone");
+  }
+  if (c.freeze_statistics && *c.freeze_statistics >= epochs) {
+    fail_config("/quantization/freeze_statistics",
+                "an epoch before the end, of " + counted(epochs, "epoch") + ", or null",
+                std::to_string(*c.freeze_statistics), source);
+  }
+}
+
 TrainedPrecision resolve_precision(const QuantizationConfig& c, const ExportConfig& exporting,
                                    const Network& network, double input_magnitude,
                                    const std::string& source) {
@@ -224,7 +259,7 @@ int64_t quantized_from(const QuantizationConfig& c, const SurgeryConfig& surgery
   if (c.first_epoch) epoch = *c.first_epoch;
   if (epoch >= epochs) {
     fail_config(c.first_epoch ? "/quantization/first_epoch" : "/quantization/from",
-                fmt::format("an epoch before the end, of {} epochs", epochs),
+                "an epoch before the end, of " + counted(epochs, "epoch"),
                 c.first_epoch ? std::to_string(epoch)
                               : fmt::format("\"{}\", which is epoch {}", to_string(c.from), epoch),
                 source);

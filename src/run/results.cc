@@ -89,6 +89,12 @@ void RunSummary::describe(RecordVisitor& v) {
   auto judgement = [](RecordVisitor& r, Judgement& j) {
     measured(r, "validation_", j.validation, "On the validation split.");
     measured(r, "test_", j.test, "On the test split.");
+    if (!r.wants(j.mean_bits.has_value())) return;
+    r.optional_number(
+        "mean_bits", j.mean_bits, 0, kAny,
+        "Of a network trained quantised: products of weights and activations have "
+        "mean_bits x mean_bits bits on average, over all multiplications of an image; "
+        "absent: it is not.");
   };
   v.text("run", run, "Name of the run: its folder's name.");
   v.text("network", network, "`resnet20` …");

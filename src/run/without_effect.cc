@@ -1,6 +1,7 @@
 // Keys that say nothing in a given run, because another key decides that they are not read. A key
 // that a kind, a family, a data set or an augmentation needs has its row here. Defaults are not
 // reported: a configuration in full, such as a run's config.json, has them all.
+#include "tailor/core/strings.h"
 #include "tailor/data/source.h"
 #include "tailor/net/family.h"
 #include "tailor/run/run_config.h"
@@ -61,6 +62,32 @@ void find_unread(const Json& given, const Json& config, const Json& defaults,
         continue;
       findings.push_back(fmt::format("{}.{} has no effect: {}", section, key, rule.why));
       break;
+    }
+  }
+}
+
+/// "8,3" where points move: only its bits are read.
+void find_unread_points(const QuantizationConfig& c, const Json& given,
+                        std::vector<std::string>& findings) {
+  const Json* object = section_of(given, "quantization");
+  if (c.points == Points::Fixed || !object) return;
+  auto look = [&](const std::string& key, const Json* value) {
+    if (!value || !value->is_string()) return;
+    const std::vector<std::string> parts = split(value->as_string(), ',');
+    if (parts.size() < 2) return;
+    findings.push_back(
+        fmt::format("{}: of {} only the {} bits are read, because quantization.points is {} and "
+                    "finds where the "
+                    "point stands",
+                    key, value->as_string(), trim(parts[0]), to_string(c.points)));
+  };
+  for (const char* key : {"precision", "weights", "activations", "first", "last"})
+    look(std::string("quantization.") + key, object->find(key));
+  const Json* stages = object->find("stages");
+  if (!stages || !stages->is_array()) return;
+  for (size_t i = 0; i < stages->as_array().size(); ++i) {
+    for (const char* key : {"weights", "activations"}) {
+      look(fmt::format("quantization.stages.{}.{}", i, key), stages->as_array()[i].find(key));
     }
   }
 }
@@ -150,7 +177,10 @@ std::vector<std::string> keys_without_effect(const RunConfig& c, const Json& giv
                    "export.reuse_factor leaves nothing to balance"}});
   if (c.quantization) {
     find("quantization",
-         {{c.quantization->first_epoch.has_value(), "from", "quantization.first_epoch says it"}});
+         {{c.quantization->first_epoch.has_value(), "from", "quantization.first_epoch says it"},
+          {c.quantization->points == Points::Fixed, "calibration_images",
+           "quantization.points is fixed"}});
+    find_unread_points(*c.quantization, given, findings);
   }
   const Json* distill = section_of(given, "distill");
   const bool wanted = distill && distill->get_number("beta", 0) > 0;  // 0: no distillation

@@ -139,6 +139,25 @@ void Manifest::Fifo::describe(RecordVisitor& v) {
   v.text("storage", storage, "`srl` (shift registers), `bram` or `uram`.");
 }
 
+Manifest::Needs needs_of(const Cost& cost, const Device& device, double clock_ns,
+                         const std::vector<Limit>& limits) {
+  Manifest::Needs needs;
+  needs.cost = cost;
+  needs.dsp_available = device.dsp;
+  needs.lut_available = device.lut;
+  needs.cost.luts_model = std::round(cost.luts_model);
+  const double interval_ns = clock_ns * static_cast<double>(cost.interval_cycles);
+  needs.images_per_s_model = interval_ns > 0 ? six_digits(1e9 / interval_ns) : 0;
+  for (const Limit& limit : limits) needs.warnings.push_back(limit.text);
+  return needs;
+}
+
+Manifest::DesignOptions read_design_options(const Json& json) {
+  Manifest::DesignOptions options;
+  read_record(json, "the design's provenance", [&](RecordVisitor& v) { options.describe(v); });
+  return options;
+}
+
 void Manifest::Needs::describe(RecordVisitor& v) {
   auto count = [&](const char* key, int64_t& value, const char* doc) {
     v.integer(key, value, 0, INT64_MAX, doc);

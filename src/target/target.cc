@@ -3,8 +3,6 @@
 
 #include <sys/stat.h>
 
-#include <cmath>
-
 #include "tailor/core/files.h"
 #include "tailor/core/strings.h"
 #include "tailor/core/version.h"
@@ -146,8 +144,7 @@ Manifest manifest_of(const ProjectContents& contents) {
   m.part = contents.design.device.part;
   m.clock_ns = contents.clock_ns;
   m.backend = contents.backend;
-  read_record(design.provenance.at("design"), "the design's provenance",
-              [&](RecordVisitor& v) { m.design.describe(v); });
+  m.design = read_design_options(design.provenance.at("design"));
   m.vectors_source = contents.vectors.source;
   m.vectors_count = static_cast<int64_t>(contents.vectors.expected.size());
   m.layers = layers_of(contents.design.design);
@@ -156,14 +153,8 @@ Manifest manifest_of(const ProjectContents& contents) {
   if (m.source.is_object()) m.source.erase("config"), m.source.erase("preprocessing");
   m.preprocessing = contents.preprocessing;
   m.quantisation = contents.quantisation;
-  m.cost.cost = contents.design.cost;
-  m.cost.dsp_available = contents.design.device.dsp;
-  m.cost.lut_available = contents.design.device.lut;
-  m.cost.cost.luts_model = std::round(m.cost.cost.luts_model);
-  const double interval_ns =
-      contents.clock_ns * static_cast<double>(contents.design.cost.interval_cycles);
-  m.cost.images_per_s_model = interval_ns > 0 ? six_digits(1e9 / interval_ns) : 0;
-  for (const Limit& limit : contents.design.limits) m.cost.warnings.push_back(limit.text);
+  m.cost = needs_of(contents.design.cost, contents.design.device, contents.clock_ns,
+                    contents.design.limits);
   return m;
 }
 

@@ -3,6 +3,7 @@
 #include "tailor/core/files.h"
 #include "tailor/core/log.h"
 #include "tailor/core/strings.h"
+#include "tailor/nn/quantised.h"
 #include "tailor/run/origin.h"
 #include "tailor/run/shared_run.h"
 #include "tailor/task/task.h"
@@ -51,12 +52,25 @@ RecipeRun::RecipeRun(const RunConfig& config, Recipe recipe, std::string source,
     verify_answers(data_.kind, altered->answers_per_position(), output_shape(*altered),
                    altered->name);
     networks_.push_back(*altered);
+    const auto edits = plan_edits(phase.surgery, *altered, phase.train.epochs, source_);
+    if (c.quantization) verify_quantization(c, edits);
     verify_batches(phase.train, *altered, data_.train->size(),
                    is_last(i) || !config_.teacher ? "/train" : "/teacher", source_);
     if (phase.teacher.empty()) continue;
-    const auto edits = plan_edits(phase.surgery, *altered, phase.train.epochs, source_);
     for (const PlannedEdit& edit : edits) apply_alteration(*altered, edit.skip_id, edit.kind);
   }
+}
+
+/// Of a phase that begins with the last of the networks.
+void RecipeRun::verify_quantization(const RunConfig& c,
+                                    const std::vector<PlannedEdit>& edits) const {
+  const QuantizationConfig& q = *c.quantization;
+  const Network& network = networks_.back();
+  const TrainedPrecision types =
+      resolve_precision(q, c.exporting, network, /*input_magnitude=*/0, source_);
+  quantized_from(q, c.surgery, edits, c.train.epochs, source_);
+  if (!goes_on_) refuse_vain_types(q, network, c.train.epochs, source_);
+  nn::QuantisedForm(network, types);  // what cannot be is said here
 }
 
 void RecipeRun::begin(RunFolder& folder) {

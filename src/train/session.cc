@@ -202,9 +202,22 @@ void Session::quantise_if_due() {
              before
                  ? fmt::format("; validation {} before, {} after", before->text(2), after->text(2))
                  : "");
+    say_generous_budget();
   }
   const auto& freeze = spec.config.quantization->freeze_statistics;
   model().freeze_statistics(freeze && position.epoch >= *freeze);
+}
+
+/// A budget above the bits that there are is paid for with more of them.
+void Session::say_generous_budget() {
+  const auto& budget = spec.config.quantization->mean_bits;
+  const double bits = *model().mean_bits();
+  if (!budget || *budget <= bits) return;
+  log_warn("train",
+           "quantization.mean_bits is {:g}, more than the {:.2f} x {:.2f} bits that products begin "
+           "with: widths will grow; expected a budget below that, or more bits to begin with "
+           "(quantization.precision)",
+           *budget, bits, bits);
 }
 
 bool Session::is_settled() const {

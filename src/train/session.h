@@ -78,6 +78,7 @@ class Session {
   at::ScalarType compute() const;
   double input_magnitude() const;
   TrainedPrecision types_now();
+  void say_generous_budget();
   void go_on();
   void testify();
 

@@ -160,6 +160,79 @@ TEST_F(Cli, EvaluateFindsOutThatItCannotWriteBeforeItEvaluates) {
   EXPECT_EQ(list_directory(folder.path()), (std::vector<std::string>{"plain", "tiny.ckpt"}));
 }
 
+/// The printed command is the one that works: with the folder that was given.
+TEST_F(Cli, CalibrateSaysWhereTheDataLieInTheCommandThatComesNext) {
+  Checkpoint c = load_checkpoint(write_checkpoint("tiny.ckpt"));
+  std::vector<uint8_t> pixels;
+  for (int i = 0; i < 40 * 32 * 32 * 3; ++i) pixels.push_back(static_cast<uint8_t>(i * 7 % 251));
+  std::vector<int64_t> labels;
+  for (int64_t i = 0; i < 40; ++i) labels.push_back(i % 10);
+  for (const char* part : {"train", "test"}) {
+    save_npy(file(fmt::format("some data/{}_images.npy", part)),
+             Tensor::from({40, 32, 32, 3}, pixels));
+    save_npy(file(fmt::format("some data/{}_labels.npy", part)),
+             Tensor::from<int64_t>({40}, labels));
+  }
+  c.config.find("data")->set("name", "npy");
+  c.config.find("data")->set("root", "elsewhere");
+  c.config.find("data")->set("validation", 0);
+  save_checkpoint(file("tiny.ckpt"), c);
+  const ProcessResult r = run({"calibrate", "--checkpoint", "tiny.ckpt", "--data", "some data",
+                               "--output", "types.json", "--training-images", "1"});
+  ASSERT_EQ(r.status, 0) << r.output;
+  testing::expect_words(r.output, {"by 1 training image of npy"});
+  const std::string next = r.output.substr(r.output.find("next: tailor ") + 13);
+  const ProcessResult then = run_process({"sh", "-c", "\"$0\" " + next, TAILOR_BINARY},
+                                         folder.path(), {{"TAILOR_LOG", "info"}});
+  EXPECT_EQ(then.status, 0) << next << then.output;
+}
+
+/// The README of a project says so: its own types, layout and skips, not the defaults.
+TEST_F(Cli, TheGraphOfAProjectIsEvaluatedAsTheProjectComputes) {
+  write_checkpoint("tiny.ckpt");
+  write_file(file("types.json"), R"({"weights": "5,1", "activations": "u4,2",
+      "stages": [{"stage": "stem.conv1", "weights": "6,0"}]})");
+  const std::vector<std::vector<std::string>> variants = {
+      {"--precision", "5,2"},
+      {"--precision", "types.json"},
+      {"--precision", "6,2", "--layout", "stock", "--rounding", "trn"},
+      {"--precision", "6,2", "--skips", "cloned"}};
+  auto evaluate = [&](std::vector<std::string> of, const std::vector<std::string>& more) {
+    of.insert(of.begin(), {"evaluate", "--backend", "emulator", "--json", "--log", "off"});
+    of.insert(of.end(), more.begin(), more.end());
+    const ProcessResult r = run(of);
+    EXPECT_EQ(r.status, 0) << r.output;
+    return Json::parse(r.output, "answer");
+  };
+  const Json usual = evaluate({"--checkpoint", "tiny.ckpt"}, {});
+  for (const std::vector<std::string>& flags : variants) {
+    std::vector<std::string> exporting = {"export", "--checkpoint", "tiny.ckpt", "--vectors",
+                                          "1",      "--output",     "p",         "--force"};
+    exporting.insert(exporting.end(), flags.begin(), flags.end());
+    ASSERT_EQ(run(exporting).status, 0);
+    const Json of_checkpoint = evaluate({"--checkpoint", "tiny.ckpt"}, flags),
+               of_project = evaluate({"--graph", "p/graph.safetensors"}, {});
+    for (const char* key : {"type", "layout", "accuracy", "loss", "confusion", "overflows"})
+      EXPECT_EQ(of_project.at(key), of_checkpoint.at(key)) << key << join(flags, " ");
+    EXPECT_NE(of_project.at("loss"), usual.at("loss"));
+    EXPECT_EQ(evaluate({"--graph", "p/graph.safetensors"}, {"--precision", "16,6"}).at("loss"),
+              usual.at("loss"));
+  }
+  testing::expect_words(
+      run({"export", "--graph", "p/graph.safetensors", "--vectors", "1", "--output", "q"}).output,
+      {"its project has ap_fixed<6,2,AP_RND,AP_SAT>; without --precision this one has "
+       "ap_fixed<16,6,"});
+  const std::vector<std::string> command = {"evaluate", "--backend", "emulator", "--graph",
+                                            "p/graph.safetensors"};
+  std::vector<std::string> stock = command;
+  stock.insert(stock.end(), {"--layout", "stock"});
+  expect_failure(2, {"p/graph.safetensors is of a project", "expected --precision with them"},
+                 stock);
+  write_file(file("p/design.safetensors"), read_file(file("p/graph.safetensors")));
+  expect_failure(6, {"p/design.safetensors as the project was exported, it was changed since"},
+                 command);
+}
+
 TEST_F(Cli, EvaluateSaysWhatSinglePicturesAre) {
   write_checkpoint("tiny.ckpt");
   // A folder of the ten classes' names, as a set and picture by picture: the answers are the same.

@@ -97,6 +97,22 @@ TEST_F(Cli, WrongWordsExitWith2AndAHint) {
   expect_failure(2, {"expected a file, or --network NAME"}, {"inspect"});
   expect_failure(2, {"--vectors"}, {"check", "x", "--vectors", "-1"});
   expect_failure(2, {"need --backend emulator"}, {"evaluate", "--precision", "8,3"});
+  expect_failure(2, {"need --backend emulator", "float64 rounds nothing"},
+                 {"evaluate", "--backend", "float64", "--precision", "3,1"});
+  expect_failure(2, {"inspect has no flag --clock-ns; tailor export takes it\n"},
+                 {"inspect", "--clock-ns", "3"});
+  expect_failure(2, {"--dsp-packing: expected no value, got 'maybe'"},
+                 {"export", "--network", "resnet8", "--untrained", "--dsp-packing=maybe"});
+  expect_failure(2, {"--output is required"}, {"calibrate", "--bits", "4"});
+  expect_failure(2, {"--output r.onnx: it is named as --format onnx is", "expected --format onnx"},
+                 {"export", "--network", "resnet8", "--untrained", "--output", "r.onnx"});
+  write_file(file("comment.json"), "{\n  // as in the paper\n  \"train\": {\"epochs\": 3}\n}\n");
+  expect_failure(3,
+                 {"comment.json: not valid JSON at line 2, column 3", "JSON has no comments",
+                  "take a \"comment\""},
+                 {"config", "show", "--config", "comment.json"});
+  expect_failure(4, {"none.json", "No such file"},
+                 {"export", "--network", "resnet8", "--untrained", "--fpga", "none.json"});
 }
 
 TEST_F(Cli, AnEmptyValueIsNotTakenForNone) {

@@ -106,11 +106,43 @@ TEST_F(Cli, ExportPacksProductsAndTakesFactorsOfStages) {
   testing::expect_words(wrong.output, {"resnet8 has no stage 'stem.conv2'", "stem.conv1"});
 }
 
+/// With flags of the hardware, what a design of it would need, as its export says it.
+TEST_F(Cli, InspectSaysWhatAnExportWouldNeed) {
+  const std::vector<std::string> flags = {"--network",     "resnet8",      "--precision", "8,3",
+                                          "--dsp-packing", "--card-share", "0.5"};
+  auto with = [&](std::vector<std::string> command, const std::vector<std::string>& more) {
+    command.insert(command.end(), flags.begin(), flags.end());
+    command.insert(command.end(), more.begin(), more.end());
+    const ProcessResult r = run(command);
+    EXPECT_EQ(r.status, 0) << r.output;
+    return r.output;
+  };
+  const std::string text = with({"inspect"}, {});
+  const Json seen = Json::parse(with({"inspect"}, {"--json"}), "inspect");
+  with({"export", "--untrained", "--output", "p"}, {});
+  const Json manifest = Json::parse(read_file(file("p/manifest.json")), "manifest");
+  for (const char* key : {"multipliers", "dsp", "dsp_available", "packed_multipliers", "weights",
+                          "interval_cycles_model", "stages"})
+    EXPECT_EQ(seen.at("cost").at(key), manifest.at("cost").at(key)) << key;
+  EXPECT_EQ(seen.at("design").at("type"), manifest.at("design").at("type"));
+  EXPECT_EQ(seen.at("cost").find("latency_cycles_model"), nullptr);
+  testing::expect_words(
+      text, {"fused on u200, streams of ap_fixed<8,3,AP_RND,AP_SAT>, before FIFOs:",
+             fmt::format("DSP {} of 6,840", with_commas(manifest.at("cost").at("dsp").as_int())),
+             "balanced within 50 % of DSPs and LUTs", "packed in pairs", "images/s at 5 ns"});
+  EXPECT_EQ(text.find("logits"), std::string::npos) << text;
+  EXPECT_EQ(run({"inspect", "--network", "resnet8"}).output.find("DSP"), std::string::npos);
+}
+
 TEST_F(Cli, TypesOfStagesAreSaidWhereverTypesAre) {
   write_checkpoint("tiny.ckpt");
   write_file(file("types.json"), R"({"weights": "8,2", "activations": "u8,3", "layout": "fused",
-      "stages": [{"stage": "stem.conv1", "weights": "6,0"}]})");
-  const std::string types = "types by stage: weights of 6 and 8 bits, streams of u8 and 8 bits";
+      "stages": [{"stage": "stem.conv1", "weights": "6,0"},
+                 {"stage": "stage2.block0.conv1", "weights": "7,1"},
+                 {"stage": "fc", "weights": "12,1"}]})");
+  const std::string types =
+      "types by stage: weights of 6 to 8 and 12 bits, streams of 8 bits and of 8 bits without a "
+      "sign";
   auto with_types = [](std::vector<std::string> command) {
     command.insert(command.end(), {"--checkpoint", "tiny.ckpt", "--precision", "types.json"});
     return command;
@@ -124,8 +156,8 @@ TEST_F(Cli, TypesOfStagesAreSaidWhereverTypesAre) {
   testing::expect_words(read_file(file("p/README.md")),
                         {"laid out fused, " + types + ".", "- " + types + "; quantisation"});
   r = run({"inspect", "p/design.safetensors"});
-  testing::expect_words(r.output,
-                        {" weights\n", " u8,3 ", " 6,0\n", " 8,2\n", "unless named; u: ap_ufixed"});
+  testing::expect_words(r.output, {" weights\n", " u8,3 ", " 6,0\n", " 8,2\n", " 12,1\n",
+                                   "unless named; u: ap_ufixed"});
   EXPECT_EQ(run({"inspect", "p"}).output, r.output);
   r = run(with_types({"evaluate", "--backend", "emulator", "--limit", "2", "--json"}));
   testing::expect_words(r.output, {"\"type\": \"" + types + "\""});
@@ -219,7 +251,7 @@ TEST_F(Cli, OtherModesAndLayoutsKeepTheTypesOfStages) {
   const ProcessResult onnx = run({"export", "--checkpoint", "tiny.ckpt", "--format", "onnx",
                                   "--rounding", "rnd_conv", "--output", "x.onnx"});
   EXPECT_EQ(onnx.status, 0) << onnx.output;
-  testing::expect_words(onnx.output, {"1 stages with types of their own with QONNX's Quant nodes"});
+  testing::expect_words(onnx.output, {"1 stage with types of its own with QONNX's Quant nodes"});
   EXPECT_EQ(onnx.output.find("AP_RND is not"), std::string::npos);
 }
 

@@ -39,5 +39,16 @@ TEST(Ranges, BarsAreAsLongAsTypesHaveBitsOfTheMagnitude) {
   }
 }
 
+TEST(Ranges, TheAxisOfScaledWeightsSaysSoAndBinaryOnesHaveNoRange) {
+  TypeCalibration c = some_types();
+  EXPECT_NE(emit_ranges_svg(c, "x").find(">weights<"), std::string::npos);
+  c.types.stages[0].scales = c.types.stages[2].scales = "u8,0";
+  c.types.stages[2].weights = "binary";
+  const std::string svg = emit_ranges_svg(c, "x");
+  for (const char* text : {">weights, in scales<", ">5,0<", ">binary<", ">logits<"})
+    EXPECT_NE(svg.find(text), std::string::npos) << text;
+  EXPECT_EQ(count_of(svg, "width=\"3\""), 3);
+}
+
 }  // namespace
 }  // namespace tailor::test::ranges_test

@@ -88,6 +88,19 @@ TEST(Json, SaysWhereADocumentIsBroken) {
   expect_error(ErrorKind::Data, {"x.json", "1e999"}, [] { parse("[1e999]"); });
 }
 
+TEST(Json, SaysThatThereAreNoComments) {
+  testing::expect_error(ErrorKind::Data, {"x.json: not valid JSON at line 1, column 5", "comment"},
+                        [] { Json::parse("{}  // end", "x.json"); });
+  testing::expect_error(ErrorKind::Data, {"JSON has no comments"},
+                        [] { Json::parse("[/* none */]", "x.json"); });
+  try {
+    Json::parse("[1 2]", "x.json");
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(std::string(e.what()).find("comment"), std::string::npos) << e.what();
+  }
+}
+
 TEST(Json, RefusesDeepNesting) {
   auto nested = [](size_t depth) { return std::string(depth, '[') + std::string(depth, ']'); };
   EXPECT_EQ(parse(nested(200)).dump(), nested(200));

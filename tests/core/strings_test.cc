@@ -85,6 +85,14 @@ TEST(Strings, SuggestsTheNearestNameWithinAQuarterOfItsLength) {
   EXPECT_EQ(nearest_name("ab", {}), std::nullopt);
 }
 
+TEST(Strings, CountsOneAndMany) {
+  EXPECT_EQ(counted(1, "stage"), "1 stage");
+  EXPECT_EQ(counted(0, "stage"), "0 stages");
+  EXPECT_EQ(counted(131489, "output"), "131,489 outputs");
+  EXPECT_EQ(with_commas(-1234567), "-1,234,567");
+  EXPECT_EQ(with_commas(-123), "-123");
+}
+
 TEST(Strings, WrapsAtBlanksAndLosesNoWord) {
   EXPECT_EQ(wrap("one two three four", 9), "one two\n  three\n  four");
   EXPECT_EQ(wrap("one two", 7), "one two");

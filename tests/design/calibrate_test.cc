@@ -103,6 +103,38 @@ TEST(Calibrate, TheInputHasBitsOfItsOwnWhereItIsNamed) {
   EXPECT_EQ(input_type(plain).width, 4);
 }
 
+TEST(TrainedPrecision, SaysWhatDiffersFromOtherTypes) {
+  TrainedPrecision trained;
+  EXPECT_EQ(trained.text(), "8,3");
+  EXPECT_EQ(trained.changes_from(trained), "");
+  TrainedPrecision other = trained;
+  other.layout = Layout::Stock;
+  other.stages = {{"fc", "6,2", "", "u8,0"}};
+  EXPECT_EQ(other.text(), "8,3, 1 stage with types of its own");
+  EXPECT_EQ(other.changes_from(trained),
+            "layout stock instead of fused, weights of fc 6,2 instead of 8,3, scales of fc u8,0 "
+            "instead of none");
+  for (int i = 0; i < 5; ++i) other.stages.push_back({fmt::format("s{}", i), "", "u8,3"});
+  const std::string many = other.changes_from(trained);
+  EXPECT_EQ(many.substr(many.size() - 11), " and 4 more") << many;
+  // The same types, said stage by stage.
+  other = trained;
+  other.stages = {{"fc", "8,3", ""}};
+  EXPECT_EQ(other.changes_from(trained), "");
+}
+
+TEST(TrainedPrecision, NamesTheKeyAndTheStageOfWhatIsNoType) {
+  auto refused = [](const char* json, std::initializer_list<std::string> words) {
+    testing::expect_error(ErrorKind::Usage, words,
+                          [&] { read_trained_precision(Json::parse(json, "p.json"), "p.json"); });
+  };
+  refused(R"({"weights": "66,1", "activations": "8,3"})", {"p.json: weights: expected W,I"});
+  refused(R"({"weights": "8,1", "activations": "8", "stages": []})", {"p.json: activations: "});
+  refused(
+      R"({"weights": "8,1", "activations": "8,3", "stages": [{"stage": "fc", "weights": "1"}]})",
+      {"p.json: weights of fc: expected W,I", "got '1'"});
+}
+
 int64_t saturated_by(const FixedType& type, Span<const double> values) {
   return std::count_if(values.begin(), values.end(), [&](double v) {
     bool saturates = false;

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "support/expect_error.h"
+#include "support/networks.h"
 
 namespace tailor::test::run_config_test {
 namespace {
@@ -113,6 +114,41 @@ TEST(RunConfig, QuantizationIsThereOrNot) {
                 "export.precision has no effect: the network is trained with the types of "
                 "quantization",
                 "quantization.from has no effect: quantization.first_epoch says it"}));
+  const Json points = Json::parse(R"({"quantization": {"precision": "8,3", "points": "learned",
+      "first": "6", "stages": [{"stage": "fc", "weights": "4,1"}]}})",
+                                  "r20.json");
+  EXPECT_EQ(
+      keys_without_effect(read_run_config(points, "r20.json"), points),
+      (std::vector<std::string>{
+          "quantization.precision: of 8,3 only the 8 bits are read, because quantization.points is "
+          "learned and finds where the point stands",
+          "quantization.stages.0.weights: of 4,1 only the 4 bits are read, because "
+          "quantization.points is learned and finds where the point stands"}));
+  EXPECT_EQ(refusal(R"({"quantization": {"points": "learned", "weights": "1"}})"),
+            "config: /quantization/weights: expected 2 to 16 bits (as in \"8\"; "
+            "/quantization/points is learned), or /quantization/scale_bits with weights of 1 bit, "
+            "got \"1\" in r20.json");
+}
+
+TEST(RunConfig, WhatQuantisationSaysInVainIsRefusedBeforeARunBegins) {
+  const Network network = testing::small_network();
+  auto refused = [&](const char* json, std::initializer_list<std::string> words) {
+    const QuantizationConfig q = *read(json).quantization;
+    testing::expect_error(ErrorKind::Config, words,
+                          [&] { refuse_vain_types(q, network, 4, "r20.json"); });
+  };
+  refused(R"({"quantization": {"stages": [{"stage": "fc", "activations": "6,2"}]}})",
+          {"/quantization/stages/0/activations: expected weights only", "are the logits"});
+  refused(R"({"quantization": {"stages": [{"stage": "input", "weights": "6,2"}]}})",
+          {"/quantization/stages/0/weights: expected activations only"});
+  refused(R"({"quantization": {"stages": [{"stage": "fc"}]}})",
+          {"/quantization/stages/0: expected weights, beside the stage, got \"fc\" alone"});
+  refused(
+      R"({"quantization": {"freeze_statistics": 4}})",
+      {"/quantization/freeze_statistics: expected an epoch before the end, of 4 epochs", "got 4"});
+  const char* good = R"({"quantization": {"freeze_statistics": 3, "stages": [
+      {"stage": "fc", "weights": "6,2"}, {"stage": "input", "activations": "8,3"}]}})";
+  refuse_vain_types(*read(good).quantization, network, 4, "r20.json");
 }
 
 TEST(RunConfig, CrossChecks) {

@@ -26,6 +26,10 @@ std::optional<int64_t> parse_int(std::string_view text);
 std::optional<double> parse_number(std::string_view text);
 /// 100 × a fraction, to six decimals: 86.24, where the product would print as 86.24000000000001.
 double to_percent(double frac);
+/// 1234567 → "1,234,567".
+std::string with_commas(int64_t n);
+/// "1 stage", "1,234 stages": so many of what `noun` names.
+std::string counted(int64_t n, std::string_view noun);
 /// Lines of at most `columns` bytes, broken at blanks; all but the first are indented.
 std::string wrap(std::string_view text, size_t columns, size_t indent = 2);
 /// Text out of a file, for a message: control characters and what is no UTF-8 become '?', long

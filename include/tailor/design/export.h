@@ -25,9 +25,18 @@ struct SizedDesign {
 };
 SizedDesign design_export(const Lowered& lowered, const ExportConfig& config,
                           double input_magnitude);
-/// Limits of the sizing alone, without a design; what would be refused outright is one limit with
-/// its error.
-std::vector<Limit> limits_of_export(const Lowered& lowered, const ExportConfig& config);
+/// What the record (provenance) and the manifest say of a design of this sizing.
+Json design_options(const Plan& plan, const Sizing& sizing, const Device& device);
+
+/// What a sizing needs, without a design: FIFOs and latency are not known. What would be refused
+/// outright is one limit with its error, and has no costs.
+struct SizingEstimate {
+  Device device;
+  std::optional<Cost> cost;
+  Json options;  // as design_options
+  std::vector<Limit> limits;
+};
+SizingEstimate estimate_export(const Lowered& lowered, const ExportConfig& config);
 
 /// Inputs of a project's test bench and, once measured, the integers' answers.
 struct TestVectors {

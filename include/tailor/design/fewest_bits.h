@@ -26,6 +26,10 @@ struct WidthCost {
 };
 WidthCost width_cost(const Plan& plan);
 
+/// b where products of weights and activations have b x b bits on average, over all multiplications
+/// of an image; 0 where there is none. Of a graph with types.
+double mean_product_bits(const Graph& design);
+
 /// How to look for them.
 struct WidthRequest {
   CalibrationRequest start;  // the widths from which it goes down

@@ -66,6 +66,9 @@ struct TrainedPrecision {
   Precision precision(const std::string& where) const;
   /// "8,3", or "weights 4,1, activations 8,3", and how many stages have types of their own.
   std::string text() const;
+  /// What differs from other types, the first of it: "layout stock instead of fused, weights of fc
+  /// 8,1 instead of 6,2"; empty: nothing does.
+  std::string changes_from(const TrainedPrecision& other) const;
 };
 void describe(RecordVisitor& v, TrainedPrecision& p);
 Json write_trained_precision(const TrainedPrecision& p);

@@ -42,6 +42,12 @@ void describe(RecordVisitor& v, QuantizationConfig& c);
 void verify_config(const QuantizationConfig& c, const ExportConfig& exporting,
                    const std::string& source);
 
+/// What is said in vain of a network that is to be trained for so many epochs. Throws Config for an
+/// exception that names no type, or one that its stage has not, and for statistics that would
+/// freeze behind the end. Not of a run that was begun: an older version let it.
+void refuse_vain_types(const QuantizationConfig& c, const Network& network, int64_t epochs,
+                       const std::string& source);
+
 /// With points that move: the bits, and how calibrate is asked for them.
 CalibrationRequest calibration_request(const QuantizationConfig& c, const TrainedPrecision& types,
                                        const Network& network);

@@ -51,6 +51,7 @@ struct AlterationLine {
 struct RunSummary {
   struct Judgement {
     RecordedFigure validation, test;
+    std::optional<double> mean_bits;  // of the products of a network trained quantised
   };
   struct Best : Judgement {
     int64_t epoch = 0;

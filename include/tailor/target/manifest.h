@@ -78,6 +78,12 @@ struct Manifest {
   void describe(RecordVisitor& v);
 };
 
+/// A cost as files have it: rounded, with what the device has and what it cannot do.
+Manifest::Needs needs_of(const Cost& cost, const Device& device, double clock_ns,
+                         const std::vector<Limit>& limits);
+/// What stands in a design's record (design_options).
+Manifest::DesignOptions read_design_options(const Json& json);
+
 /// Throws Data where the folder has no manifest or a damaged one, Unsupported where its version is
 /// another.
 Manifest read_manifest(const std::string& folder);

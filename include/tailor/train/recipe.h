@@ -35,6 +35,7 @@ class RecipeRun {
     Checkpoint checkpoint;
     std::string where;
   };
+  void verify_quantization(const RunConfig& c, const std::vector<PlannedEdit>& edits) const;
   bool is_last(size_t i) const { return i + 1 == recipe_.phases.size(); }
   RunSpec prepare(size_t i, const std::optional<Done>& before, std::string& origin) const;
   void settle(RunSpec& spec, size_t i, RunFolder& folder, const std::string& origin) const;

@@ -26,8 +26,9 @@ void print_part(const char* name, const RunSummary::Judgement& part) {
   auto text = [](const std::optional<double>& value) {
     return value ? fmt::format("{:.2f} %", *value) : "–";
   };
-  fmt::print("{}     validation {}  test {}\n", name, text(part.validation.value),
-             text(part.test.value));
+  fmt::print(
+      "{}     validation {}  test {}{}\n", name, text(part.validation.value), text(part.test.value),
+      part.mean_bits ? fmt::format("  products of {0:.2f} x {0:.2f} bits", *part.mean_bits) : "");
 }
 
 void print_summary(const std::string& folder, bool json) {
@@ -37,8 +38,9 @@ void print_summary(const std::string& folder, bool json) {
     return;
   }
   const RunSummary s = read_summary(file);
-  fmt::print("{}: {} with {} skips ({} before), {} parameters, {} epochs in {:.0f} s\n", folder,
-             s.network, s.skips, s.skips_before, s.parameters, s.epochs, s.seconds);
+  fmt::print("{}: {} with {} ({} before), {}, {} in {:.0f} s\n", folder, s.network,
+             counted(s.skips, "skip"), s.skips_before, counted(s.parameters, "parameter"),
+             counted(s.epochs, "epoch"), s.seconds);
   if (!s.teacher.is_null()) {
     const std::string& figure = s.last.test.name;
     fmt::print("teacher  validation {}  test {}\n", percent(s.teacher.find("validation_" + figure)),
@@ -279,7 +281,7 @@ int torch_train(const TrainOptions& options) {
     exporting = with_precision(
         exporting, resolve_precision(*q, exporting, network, /*input_magnitude=*/0, loaded.source));
   }
-  for (const Limit& limit : network_limits(network, exporting))
+  for (const Limit& limit : estimate_network(network, exporting).limits)
     log_warn("train", "exported with the settings of \"export\": {}", limit.text);
   try {
     run.run(folder, threads, *make_stderr_progress());

@@ -27,13 +27,6 @@ std::string escaped(std::string_view text) {
   return out;
 }
 
-std::string counted(int64_t n) {
-  std::string digits = std::to_string(n);
-  for (auto at = static_cast<int64_t>(digits.size()) - 3; at > 0; at -= 3)
-    digits.insert(static_cast<size_t>(at), ",");
-  return digits;
-}
-
 struct Edge {
   size_t from, to;
   ValueId value;
@@ -180,7 +173,7 @@ class Drawing {
     if (node.hardware.weight) {
       box.lines.push_back(fmt::format("reuse {}: {} multipliers{}, {} cycles",
                                       node.hardware.reuse_factor,
-                                      counted(node.hardware.multipliers),
+                                      with_commas(node.hardware.multipliers),
                                       node.hardware.packed ? " in pairs" : "", cycles_of(n)));
     } else if (!node.traits().port) {
       box.lines.push_back(cycles_of(n) + " cycles");
@@ -193,7 +186,7 @@ class Drawing {
     }
   }
   std::string cycles_of(size_t n) const {
-    return n < sizing_.stage_cycles.size() ? counted(sizing_.stage_cycles[n]) : "?";
+    return n < sizing_.stage_cycles.size() ? with_commas(sizing_.stage_cycles[n]) : "?";
   }
 
   void place() {
@@ -242,7 +235,7 @@ class Drawing {
         kMargin, escaped(graph_.name),
         std::count_if(graph_.nodes.begin(), graph_.nodes.end(),
                       [](const Node& node) { return !node.traits().port; }),
-        counted(sizing_.interval_cycles), noun == "image" ? "an image" : "a " + noun);
+        with_commas(sizing_.interval_cycles), noun == "image" ? "an image" : "a " + noun);
     int64_t x = kMargin;
     for (const auto& [kind, text] :
          {std::pair("srl", "FIFO (tokens x bits) of shift registers"),
@@ -284,7 +277,7 @@ class Drawing {
     const Value& v = graph_.value(e.value);
     const Box &from = boxes_[e.from], &to = boxes_[e.to];
     const std::string text =
-        fmt::format("{} x {} bit", counted(v.fifo_depth), counted(v.token_bits()));
+        fmt::format("{} x {} bit", with_commas(v.fifo_depth), with_commas(v.token_bits()));
     const int64_t width = static_cast<int64_t>(text.size()) * kCharacter + 14;
     const bool lowered = e.lane > 0 && on_main_[e.from] && on_main_[e.to];
     const int64_t top =

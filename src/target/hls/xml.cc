@@ -15,9 +15,12 @@ XmlFile::XmlFile(std::string_view text, const std::string& where) : text_(text) 
   const size_t at =
       std::min(static_cast<size_t>(std::max<ptrdiff_t>(result.offset, 0)), text.size());
   const std::string_view found = text.substr(at, 20);
+  const auto first = static_cast<unsigned char>(found.empty() ? ' ' : found[0]);
+  const std::string got = found.empty()                ? "the end of the file"
+                          : first < ' ' || first > '~' ? fmt::format("the byte 0x{:02x}", first)
+                                                       : quoted_excerpt(found);
   fail(ErrorKind::Data, "{}: line {}: expected XML, got {}: {}; let the tool write it again", where,
-       line_at(result.offset), found.empty() ? "the end of the file" : quoted_excerpt(found),
-       result.description());
+       line_at(result.offset), got, result.description());
 }
 
 int XmlFile::line(const pugi::xml_node& element) const { return line_at(element.offset_debug()); }

@@ -1,5 +1,7 @@
 // Quantised training from the command line to the compiled project: nobody repeats the precision,
 // and everybody who is asked gives the same answers.
+#include <set>
+
 #include "cli/torch/train_cli.h"
 
 namespace tailor::test {
@@ -42,10 +44,18 @@ TEST_F(QuantisedCli, WhatIsTrainedIsWhatIsEvaluatedExportedAndCompiled) {
   std::string said;
   const Json other = answer(with({"--backend", "emulator", "--precision", "16,6"}), &said);
   EXPECT_EQ(other.at("type"), Json("ap_fixed<16,6,AP_RND,AP_SAT>"));
-  testing::expect_words(said, {"was trained at 8,3, rnd, sat, fused; at 16,6, rnd, sat, fused it "
-                               "is another one"});
+  testing::expect_words(said, {"was trained at 8,3, rnd, sat, fused; with weights 16,6 instead of "
+                               "8,3, activations 16,6 instead of 8,3 it is another one"});
   answer(with({"--backend", "emulator", "--precision", "8,3"}), &said);
   EXPECT_EQ(said.find("another one"), std::string::npos) << said;
+  write_file(file("same.json"), R"({"weights": "8,3", "activations": "8,3"})");
+  answer(with({"--backend", "emulator", "--precision", "same.json"}), &said);
+  EXPECT_EQ(said.find("another one"), std::string::npos) << said;
+  write_file(file("other.json"), R"({"weights": "8,3", "activations": "8,3",
+      "stages": [{"stage": "fc", "weights": "8,1"}]})");
+  answer(with({"--backend", "emulator", "--precision", "other.json"}), &said);
+  testing::expect_words(said,
+                        {"at 8,3, rnd, sat, fused; with weights of fc 8,1 instead of 8,3 it"});
 
   const Json exported =
       answer({"export", "--checkpoint", "runs/q/last.ckpt", "--output", "project"});
@@ -78,6 +88,55 @@ TEST_F(QuantisedCli, WhatDoesNotFitTheCardIsSaidByTheTypesOfTraining) {
                                           " DSP slices, the few has 20"});
   const std::string narrow = trained("8,2");
   EXPECT_EQ(narrow.find("DSP slices"), std::string::npos) << narrow;
+}
+
+/// What can be refused is refused before anything is written, so that the next try begins.
+TEST_F(QuantisedCli, AMistakeInTheTypesLeavesNoFolder) {
+  auto refused = [&](const std::string& set, std::initializer_list<std::string> words) {
+    expect_failure(3, words,
+                   {"train", "--config", "tiny.json", "--set", "surgery.kind=none", "--set", set,
+                    "--output", "runs/typo"});
+    EXPECT_FALSE(path_exists(file("runs"))) << set;
+  };
+  refused(R"(quantization.stages=[{"stage": "stage9.conv1", "weights": "6,2"}])",
+          {"/quantization/stages/0/stage: expected a convolution or linear layer of"});
+  refused(R"(quantization.stages=[{"stage": "fc", "activations": "6,2"}])",
+          {"/quantization/stages/0/activations: expected weights only"});
+  refused("quantization.first_epoch=6",
+          {"/quantization/first_epoch: expected an epoch before the end, of 6 epochs, got 6"});
+  refused("quantization.freeze_statistics=6",
+          {"/quantization/freeze_statistics: expected an epoch before the end, of 6 epochs"});
+}
+
+/// The budget of bits, missed or too generous, and the bits that are reached.
+TEST_F(QuantisedCli, ABudgetOfBitsThatIsMissedIsSaid) {
+  auto trained = [&](const std::string& bits, const std::string& budget, const std::string& to) {
+    const ProcessResult r =
+        run({"train", "--config", "tiny.json", "--set", "surgery.kind=none", "--set",
+             "train.epochs=1", "--set", "teacher.epochs=1", "--set", "quantization.points=learned",
+             "--set", "quantization.precision=" + bits, "--set", "quantization.mean_bits=" + budget,
+             "--output", to});
+    EXPECT_EQ(r.status, 0) << r.output;
+    return r.output;
+  };
+  const std::string missed = trained("8", "3", "runs/missed");
+  testing::expect_words(missed, {"runs/missed/last.ckpt: its products have ",
+                                 "quantization.mean_bits asked for 3", "products of "});
+  EXPECT_EQ(missed.find("widths will grow"), std::string::npos);
+  const double last = summary("runs/missed").at("last").at("mean_bits").as_number();
+  EXPECT_GT(last, 3.06);
+  EXPECT_LT(last, 8.01);
+  const std::string checkpoint = "runs/missed/last.ckpt";
+  EXPECT_EQ(answer({"inspect", checkpoint}).at("mean_bits"), Json(last));
+  testing::expect_words(run({"inspect", checkpoint}).output,
+                        {fmt::format("{0:.2f} x {0:.2f} bits on average (budget 3)", last),
+                         "stage2.block0.conv1  ", "activations\n"});
+  EXPECT_EQ(answer({"export", "--checkpoint", checkpoint, "--output", "p"}).at("mean_bits"),
+            Json(last));
+  const std::string generous = trained("4", "7", "runs/generous");
+  testing::expect_words(generous,
+                        {"quantization.mean_bits is 7, more than the ", "widths will grow"});
+  EXPECT_EQ(generous.find("its products have"), std::string::npos) << generous;
 }
 
 TEST_F(QuantisedCli, CorrectedBiasesAreACheckpointThatExports) {
@@ -164,6 +223,57 @@ TEST_F(QuantisedCli, TheFewestBitsForALossAreMeasuredAndTrain) {
   }
 }
 
+/// How often a text is said.
+size_t count_of(const std::string& text, const std::string& part) {
+  size_t count = 0;
+  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++count;
+  return count;
+}
+
+TEST_F(QuantisedCli, SkipsThatTypesKeepOutOfKernelsAreNamedOnceAndHaveTypes) {
+  ASSERT_EQ(run({"train", "--config", "tiny.json", "--set", "surgery.kind=shorten", "--set",
+                 "network.join=before_activation", "--set", "network.shortcut=projection",
+                 "--output", "runs/s"})
+                .status,
+            0);
+  std::string said;
+  const std::vector<std::string> calibrate = {"calibrate", "--checkpoint", "runs/s/last.ckpt",
+                                              "--force",   "--output",     "types.json"};
+  auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), calibrate.begin(), calibrate.end());
+    return more;
+  };
+  answer(with({"--bits", "2"}), &said);
+  EXPECT_EQ(count_of(said, "stay out of them"), 1U) << said;
+  testing::expect_words(said, {"2 with a stage and a FIFO", "more integer bits"});
+  const ProcessResult exported = run({"export", "--checkpoint", "runs/s/last.ckpt", "--precision",
+                                      "types.json", "--output", "project"});
+  ASSERT_EQ(exported.status, 0) << exported.output;
+  testing::expect_words(exported.output, {"warning: skips that kernels could take stay out"});
+  std::set<std::string> rows;
+  const Json types = Json::parse(read_file(file("types.json")), "types.json");
+  for (const Json& stage : types.at("stages").as_array())
+    rows.insert(stage.at("stage").as_string());
+  const Json manifest = Json::parse(read_file(file("project/manifest.json")), "manifest.json");
+  for (const Json& layer : manifest.at("layers").as_array()) {
+    if (!layer.find("weight")) continue;
+    EXPECT_EQ(rows.count(layer.at("name").as_string()), 1U) << layer.dump();
+  }
+  // A search keeps them inside, and speaks of what it found.
+  const Json found = answer(with({"--max-loss", "100"}), &said);
+  EXPECT_EQ(said.find("1 with a stage"), std::string::npos) << said;
+  EXPECT_EQ(said.find("2 with a stage"), std::string::npos) << said;
+  EXPECT_LE(count_of(said, "stay out of them"), 1U) << said;
+  int64_t weight_bits = 0;
+  for (const Json& stage : found.at("stages").as_array()) {
+    if (const Json* weights = stage.find("weights")) {
+      const std::string type = weights->at("type").as_string();
+      weight_bits += weights->at("count").as_int() * std::stoi(type);
+    }
+  }
+  EXPECT_EQ(found.at("widths").at("after").at("weight_bits").as_int(), weight_bits);
+}
+
 TEST_F(QuantisedCli, CalibratedTypesAreWhatPrecisionTakes) {
   const ProcessResult trained = run({"train", "--config", "tiny.json", "--output", "runs/a"});
   ASSERT_EQ(trained.status, 0) << trained.output;
@@ -192,8 +302,9 @@ TEST_F(QuantisedCli, CalibratedTypesAreWhatPrecisionTakes) {
           "project"});
   const ProcessResult checked = run({"check", "project"});
   EXPECT_EQ(checked.status, 0) << checked.output;
-  write_file(file("bad.json"), R"({"weights": "8", "activations": "8,3"})");
-  expect_failure(2, {"bad.json", "expected W,I"},
+  write_file(file("bad.json"), R"({"weights": "8,3", "activations": "8,3",
+      "stages": [{"stage": "fc", "weights": "66,1"}]})");
+  expect_failure(2, {"bad.json: weights of fc: expected W,I", "got '66,1'"},
                  {"export", "--checkpoint", "runs/a/last.ckpt", "--precision", "bad.json"});
 }
 

@@ -124,6 +124,9 @@ TEST_F(Kernel, HostFindsWhatIsWrong) {
   testing::expect_words(hang.output, {"did not finish within 60 s", "xbutil reset"});
   EXPECT_EQ(run({"./host.exe", "--xclbin", "missing.xclbin"}).status, 3);
   EXPECT_EQ(run({"./host.exe", "--batch", "0"}).status, 2);
+  const ProcessResult help = run({"./host.exe", "--help"});
+  EXPECT_EQ(help.status, 0);
+  testing::expect_words(help.output, {"usage: ./host.exe [--xclbin FILE]", "[--batch N]"});
   EXPECT_EQ(run({"./host.exe", "--batsh", "1"}).status, 2);
   EXPECT_EQ(run({"./host.exe", "--device"}).status, 2);
   write_file(path + "/short.dat", "1 2 3\n");

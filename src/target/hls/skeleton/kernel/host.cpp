@@ -253,6 +253,11 @@ Options parse(int argc, char** argv) {
   bool own = false;
   for (int i = 1; i < argc; i += 2) {
     const std::string name = argv[i];
+    if (name == "--help" || name == "-h") {
+      std::printf("usage: %s [--xclbin FILE] [--device INDEX|BDF] [--inputs FILE] [--expected FILE] [--results FILE]\n"
+                  "       [--batch N] [--repeat N] [--timeout SECONDS]\n", argv[0]);
+      std::exit(0);
+    }
     if (i + 1 >= argc) throw std::invalid_argument(name + ": expected a value behind it");
     const std::string value = argv[i + 1];
     if (name == "--xclbin") o.xclbin = value;
