@@ -27,6 +27,7 @@ struct AllOptions {
   std::string log;
   TrainOptions train;
   EvaluateOptions evaluate;
+  BenchOptions bench;
   TranscribeOptions transcribe;
   BasecallOptions basecall;
   ExportOptions exporting;
@@ -101,6 +102,9 @@ Commands add_commands(CLI::App& app, AllOptions& o) {
       add("evaluate", "Accuracy of a checkpoint: float, or fixed point as the FPGA computes it",
           [&] { return run_evaluate(o.evaluate); }),
       o.evaluate);
+  setup_bench(add("bench", "Images a second that a network trains or answers on this machine",
+                  [&] { return run_bench(o.bench); }),
+              o.bench);
   setup_transcribe(add("transcribe", "What is said in audio files",
                        [&] { return run_transcribe(o.transcribe); }),
                    o.transcribe);

@@ -130,6 +130,36 @@ void setup_evaluate(CLI::App& app, EvaluateOptions& o) {
   add_json(app, o);
 }
 
+void setup_bench(CLI::App& app, BenchOptions& o) {
+  app.add_option("what", o.what,
+                 "train (default): whole steps, with data, augmentation, teacher, student and SGD; "
+                 "forward: answers of the network alone, batch norm folded")
+      ->check(CLI::IsMember({"train", "forward"}))
+      ->type_name("WHAT");
+  app.add_option("--network", o.network,
+                 "A network by name (default resnet20), or a .json file that describes one")
+      ->type_name("NAME");
+  app.add_option("--surgery", o.surgery,
+                 "Its skips: none (default) altered, all shortened (shorten) or removed (remove)")
+      ->check(CLI::IsMember({"none", "shorten", "remove"}))
+      ->type_name("KIND");
+  app.add_option("--batch-size", o.batch_size, "Images a step (default 128)")
+      ->check(CLI::Range(int64_t{2}, int64_t{65536}))
+      ->type_name("N");
+  app.add_option("--precision", o.precision, "float32 or bfloat16 (default: both)")
+      ->check(CLI::IsMember({"float32", "bfloat16"}))
+      ->type_name("TYPE");
+  app.add_option("--device", o.device, "As runtime.device: auto (default), cpu, cuda, cuda:N")
+      ->type_name("NAME");
+  app.add_option("--threads", o.threads, "As runtime.threads (default: all that there are)")
+      ->check(CLI::Range(int64_t{0}, int64_t{1024}))
+      ->type_name("N");
+  app.add_option("--seconds", o.seconds, "For each precision, once it is warm (default 5)")
+      ->check(CLI::Range(0.01, 3600.0))
+      ->type_name("S");
+  add_json(app, o);
+}
+
 void setup_calibrate(CLI::App& app, CalibrateOptions& o) {
   add_checkpoint(app, o.checkpoint);
   app.add_option("--data", o.data, "Folder of the data set (default: as in the run)")

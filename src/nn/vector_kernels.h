@@ -27,6 +27,9 @@ struct VectorKernels {
   /// factors [count][lanes].
   void (*accumulate)(const float* rows, const TapRun& run, const float* factors, float* sums,
                      int64_t count);
+  /// So many times a multiply-add in each of as many sums as registers hold; returns how many
+  /// numbers were multiplied.
+  int64_t (*spin)(int64_t repeats);
 };
 
 /// The fastest that this CPU has, up to the instruction set `largest`, a value of oneDNN's variable

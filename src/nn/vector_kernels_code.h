@@ -118,8 +118,26 @@ inline void accumulate(const float* rows, const TapRun& run, const float* factor
   }
 }
 
+/// Sums differ, so that none is computed for another, and go to 1: subnormal numbers would be slow.
+inline int64_t spin(int64_t repeats) {
+  float start[kMostSums * kVectorLanes];
+  for (int i = 0; i < kMostSums * kVectorLanes; ++i) start[i] = 1 + static_cast<float>(i) / 512;
+  Vector sums[kMostSums];
+  for (int i = 0; i < kMostSums; ++i) sums[i] = load_vector(start + i * kVectorLanes);
+  const Vector half = sums[0] * 0 + 0.5F;
+  for (int64_t r = 0; r < repeats; ++r) {
+#pragma GCC unroll 32
+    for (int i = 0; i < kMostSums; ++i) sums[i] = sums[i] * half + half;
+  }
+  Vector all = sums[0];
+  for (int i = 1; i < kMostSums; ++i) all += sums[i];
+  volatile float used = all[0];
+  static_cast<void>(used);
+  return repeats * kMostSums * kVectorLanes;
+}
+
 constexpr VectorKernels make_vector_kernels(const char* name) {
-  return {name, kVectorLanes, pack, correlate, accumulate};
+  return {name, kVectorLanes, pack, correlate, accumulate, spin};
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cross_entropy_loss.h>
+#include <ATen/ops/equal.h>
 #include <ATen/ops/from_blob.h>
 #include <gtest/gtest.h>
 
@@ -14,6 +15,7 @@
 #include "support/networks.h"
 #include "tailor/design/lower.h"
 #include "tailor/emulate/float64.h"
+#include "tailor/nn/host.h"
 #include "tailor/surgery/surgery.h"
 
 namespace tailor::test {

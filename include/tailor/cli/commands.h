@@ -43,6 +43,13 @@ struct EvaluateOptions : CommonOptions {
   HardwareOptions hardware;
 };
 
+struct BenchOptions : CommonOptions {
+  std::string what = "train";  // or forward
+  std::string network = "resnet20", surgery = "none", precision, device = "auto";
+  int64_t batch_size = 128, threads = 0;
+  double seconds = 5;
+};
+
 struct CalibrateOptions : CommonOptions {
   std::string checkpoint, data, output;
   std::string corrected, plot;  // files to write: a checkpoint, an .svg
@@ -126,6 +133,7 @@ struct DataOptions : CommonOptions {
 /// Each prints its answer to stdout and returns the exit code; errors are thrown.
 int run_train(const TrainOptions& options);
 int run_evaluate(const EvaluateOptions& options);
+int run_bench(const BenchOptions& options);
 int run_transcribe(const TranscribeOptions& options);
 int run_basecall(const BasecallOptions& options);
 int run_export(const ExportOptions& options);

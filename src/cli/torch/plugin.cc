@@ -56,7 +56,10 @@ std::unique_ptr<NetworkRunner> open_network(const Network& network, const Tensor
 }
 
 const TorchPlugin kPlugin = {guarded<TrainOptions, torch_train>,
-                             guarded<EvaluateOptions, torch_evaluate>, run_on_torch, open_network,
+                             guarded<EvaluateOptions, torch_evaluate>,
+                             guarded<BenchOptions, torch_bench>,
+                             run_on_torch,
+                             open_network,
                              describe_torch};
 
 }  // namespace

@@ -10,7 +10,9 @@ using namespace train;
 
 struct TrainOptions;
 struct EvaluateOptions;
+struct BenchOptions;
 int torch_train(const TrainOptions& options);
 int torch_evaluate(const EvaluateOptions& options);
+int torch_bench(const BenchOptions& options);
 
 }  // namespace tailor::cli
