@@ -420,6 +420,8 @@ void add_limits(const std::vector<Limit>& limits, std::string& text, Json& json)
 int run_inspect(const InspectOptions& options) {
   if (options.file.empty() == options.network.empty())
     fail(ErrorKind::Usage, "expected a file, or --network NAME");
+  // Costs depend on the weights: they are those of the design that export would write.
+  const bool sized = asks_for_hardware(options.hardware);
   std::string text;
   Json json, description;
   std::optional<SizingEstimate> estimate;
@@ -432,7 +434,9 @@ int run_inspect(const InspectOptions& options) {
     description = write_network(network);
     input = network.input;
     config = apply_hardware({}, options.hardware);
-    estimate = estimate_network(network, config);
+    estimate =
+        sized ? estimate_export(open_graph_source("", "", options.network, true).lowered, config)
+              : estimate_network(network, config);
   } else {
     const std::string file = is_project(options.file)
                                  ? path_join(options.file, "design.safetensors")
@@ -454,11 +458,11 @@ int run_inspect(const InspectOptions& options) {
       text = checkpoint_text(c, file);
       input = c.network.input;
       config = apply_hardware(export_of(c, file), options.hardware);
-      estimate = estimate_network(c.network, config);
+      estimate = sized ? estimate_export(open_graph_source(file, "", "", false).lowered, config)
+                       : estimate_network(c.network, config);
     }
   }
-  if (estimate && asks_for_hardware(options.hardware))
-    add_costs(*estimate, config.clock_ns, input, text, json);
+  if (estimate && sized) add_costs(*estimate, config.clock_ns, input, text, json);
   add_limits(estimate ? estimate->limits : std::vector<Limit>(), text, json);
   if (options.as_json && description.is_null()) {
     fail(ErrorKind::Usage, "--as-json: expected a checkpoint or --network, got the graph file {}",

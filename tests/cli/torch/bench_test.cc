@@ -53,7 +53,7 @@ TEST_F(BenchCli, WhatIsNoBenchIsRefused) {
   expect_failure(2, {"backward"}, {"bench", "backward"});
   expect_failure(2, {"float16"}, {"bench", "train", "--precision", "float16"});
   expect_failure(3, {"cuda:97"}, {"bench", "train", "--network", "resnet8", "--device", "cuda:97"});
-  expect_failure(5, {"expected a network on images"}, {"bench", "--network", "quartznet5x5"});
+  expect_failure(5, {"expected a network on images"}, {"bench", "--network", "quartznet5x5_dna"});
 }
 
 }  // namespace
