@@ -4,6 +4,7 @@
 # Global: CMake 3.25 looks a linked target's own libraries up in the folder that links (tests/), not
 # where they were found.
 set(CMAKE_FIND_PACKAGE_TARGETS_GLOBAL ON)
+set(cuda_architectures ${CMAKE_CUDA_ARCHITECTURES})  # Torch's own configuration switches it off
 find_package(Torch REQUIRED)
 set(CMAKE_FIND_PACKAGE_TARGETS_GLOBAL OFF)
 
@@ -71,9 +72,10 @@ target_compile_definitions(tailor_libtorch INTERFACE AT_PER_OPERATOR_HEADERS)
 set(TAILOR_WITH_CUDA OFF)
 if(TARGET torch_cuda)
   set(TAILOR_WITH_CUDA ON)
-  if(NOT CMAKE_CUDA_ARCHITECTURES)
-    set(CMAKE_CUDA_ARCHITECTURES 80 90)  # bfloat16 begins with 80; PTX for newer ones comes along
+  if(NOT cuda_architectures)
+    set(cuda_architectures 80 90)  # bfloat16 begins with 80; PTX for newer ones comes along
   endif()
+  set(CMAKE_CUDA_ARCHITECTURES ${cuda_architectures})
   enable_language(CUDA)
   target_compile_definitions(tailor_libtorch INTERFACE TAILOR_CUDA)
 endif()

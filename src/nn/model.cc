@@ -236,8 +236,9 @@ at::Tensor Model::run(const at::Tensor& x, bool training, double bn_momentum,
                                    parameters_.buffer(name + ".running_var"),
                                    bn_momentum,
                                    network_.bn_epsilon};
-    if (training && at::GradMode::is_enabled() && gpu::is_for_fused_norm(in, skip))
-      return gpu::fused_norm(in, norm, skip, relu);
+    const bool learns = training && at::GradMode::is_enabled() &&
+                        (in.requires_grad() || (skip.defined() && skip.requires_grad()));
+    if (learns && gpu::is_for_fused_norm(in, skip)) return gpu::fused_norm(in, norm, skip, relu);
     const at::Tensor y =
         at::batch_norm(in, norm.gamma, norm.beta, norm.running_mean, norm.running_variance,
                        training, bn_momentum, network_.bn_epsilon, /*cudnn_enabled=*/in.is_cuda());

@@ -103,8 +103,8 @@ void describe(RecordVisitor& v, RuntimeConfig& c) {
       "Where the network runs: cpu, cuda (the first GPU), cuda:N, or auto: cuda if LibTorch finds "
       "a GPU, else cpu. tailor env lists what there is.");
   v.boolean("deterministic", c.deterministic,
-            "GPU: only algorithms whose results do not change from run to run; slower. On a CPU "
-            "they never do.");
+            "GPU: of cuDNN only algorithms whose results do not change from run to run; slower. "
+            "LibTorch's CTC loss on a GPU has no other. On a CPU results never change.");
 }
 
 }  // namespace

@@ -124,6 +124,8 @@ BenchResult bench(const BenchRequest& r) {
   BenchResult result;
   result.threads = set_torch_threads(r.runtime.threads);
   const at::Device device = resolve_device(r.runtime.device, "bench");
+  c10::OptionalDeviceGuard current;
+  if (!device.is_cpu()) current.reset_device(device);
   choose_algorithms(r.runtime.deterministic);
   result.device = device.str();
   const auto macs = static_cast<double>(mac_count(r.network));

@@ -23,7 +23,7 @@ bool CapturedStep::is_for(const Batch& batch) { return batch.lengths.empty() && 
 namespace {
 
 /// Steps before one is captured: libraries choose their kernels and take their memory.
-constexpr int kWarmUp = 3;
+constexpr int kEagerSteps = 3;
 
 /// A batch on its way to the device.
 struct Staging {
@@ -35,25 +35,41 @@ struct Staging {
 class CudaGraphStep : public CapturedStep {
  public:
   explicit CudaGraphStep(at::Device device)
-      : before_(c10::cuda::getCurrentCUDAStream(device.index())),
-        compute_(c10::cuda::getStreamFromPool(/*isHighPriority=*/true, device.index())),
-        copy_(c10::cuda::getStreamFromPool(/*isHighPriority=*/false, device.index())) {
-    at::cuda::CUDAEvent so_far;
-    so_far.record(before_);
-    so_far.block(compute_);
-    c10::cuda::setCurrentCUDAStream(compute_);
-  }
-  ~CudaGraphStep() override {
-    at::cuda::CUDAEvent so_far;
-    so_far.record(compute_);
-    so_far.block(before_);
-    if (c10::cuda::getCurrentCUDAStream(compute_.device_index()) == compute_)
-      c10::cuda::setCurrentCUDAStream(before_);
-  }
+      : compute_(c10::cuda::getStreamFromPool(/*isHighPriority=*/true, device.index())),
+        copy_(c10::cuda::getStreamFromPool(/*isHighPriority=*/false, device.index())) {}
 
   StepResult run(const Batch& batch, double lr, const Step& step) override {
+    const c10::cuda::CUDAStream caller = c10::cuda::getCurrentCUDAStream(compute_.device_index());
+    wait_for(caller, compute_);
+    StepResult result;
+    {
+      const c10::cuda::CUDAStreamGuard guard(compute_);
+      result = run_here(batch, lr, step);
+    }
+    wait_for(compute_, caller);
+    return result;
+  }
+  void forget() override {
+    graph_.reset();
+    captured_ = {};
+    figures_ = at::Tensor();
+    steps_ = 0;
+  }
+
+ private:
+  /// `second` goes on when `first` has done what it has got so far.
+  static void wait_for(const c10::cuda::CUDAStream& first, const c10::cuda::CUDAStream& second) {
+    at::cuda::CUDAEvent so_far;
+    so_far.record(first);
+    so_far.block(second);
+  }
+  StepResult run_here(const Batch& batch, double lr, const Step& step) {
     const DeviceBatch host = to_device(batch, at::kCPU);
-    if (!lr_.defined()) place(host);
+    // A resumed epoch may begin with its last batch, which is smaller.
+    if (!lr_.defined() || host.count > examples_.count) {
+      forget();
+      place(host);
+    }
     const bool fits = host.inputs.sizes() == examples_.inputs.sizes() &&
                       host.targets.sizes() == examples_.targets.sizes();
     if (!fits) {
@@ -62,7 +78,7 @@ class CudaGraphStep : public CapturedStep {
     }
     send(host);
     lr_.fill_(lr);
-    if (steps_ < kWarmUp) {
+    if (steps_ < kEagerSteps) {
       ++steps_;
       return step(examples_, lr_);
     }
@@ -70,12 +86,6 @@ class CudaGraphStep : public CapturedStep {
     graph_->replay();
     return copied_result();
   }
-  void forget() override {
-    graph_.reset();
-    steps_ = 0;
-  }
-
- private:
   /// Memory for batches like this one.
   void place(const DeviceBatch& host) {
     const auto device = at::Device(at::kCUDA, compute_.device_index());
@@ -84,7 +94,11 @@ class CudaGraphStep : public CapturedStep {
     examples_.inputs = like(host.inputs);
     examples_.targets = like(host.targets);
     lr_ = at::empty({}, at::TensorOptions(at::kDouble).device(device));
-    for (Staging& s : staging_) s.inputs = like(host.inputs), s.targets = like(host.targets);
+    for (Staging& s : staging_) {
+      s.inputs = like(host.inputs), s.targets = like(host.targets);
+      s.free.record(compute_);  // whoever had the memory before
+      s.used = true;
+    }
   }
   /// Copies run beside the step before; two batches take turns.
   void send(const DeviceBatch& host) {
@@ -114,8 +128,12 @@ class CudaGraphStep : public CapturedStep {
       }
       figures_ = at::cat(parts);
     } catch (...) {
-      graph_->capture_end();
-      graph_.reset();
+      try {
+        graph_->capture_end();
+      } catch (const c10::Error&) {
+        // What ended the capture early is the error that counts.
+      }
+      forget();
       throw;
     }
     graph_->capture_end();
@@ -130,10 +148,11 @@ class CudaGraphStep : public CapturedStep {
       *t = figures.narrow(0, at, t->numel()).reshape(t->sizes());
       at += t->numel();
     }
+    if (!result.tally.defined()) result.outputs = result.outputs.clone();
     return result;
   }
 
-  c10::cuda::CUDAStream before_, compute_, copy_;
+  c10::cuda::CUDAStream compute_, copy_;
   DeviceBatch examples_;
   at::Tensor lr_, figures_;
   Staging staging_[2];

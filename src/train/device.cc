@@ -59,8 +59,11 @@ c10::Device resolve_device(const std::string& device, const std::string& source)
   if (!index || *index < 0 || *index >= count) {
     std::vector<std::string> names;
     for (const DeviceInfo& info : list_devices()) names.push_back(info.name);
-    const char* why = at::globalContext().hasCUDA() ? "LibTorch finds no other"
-                                                    : "this LibTorch is built without CUDA";
+#ifdef TAILOR_CUDA
+    const char* why = "LibTorch finds no other";
+#else
+    const char* why = "this LibTorch is built without CUDA";
+#endif
     fail_config("/runtime/device",
                 fmt::format("auto, or one of what there is: {} ({})", join(names, ", "), why),
                 Json(device).dump(), source);

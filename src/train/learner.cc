@@ -23,7 +23,8 @@ Learner::Learner(Model model, const ObjectiveSpec& objective, const OptimizerCon
       peak_lr_(optimizer.lr),
       optimizer_(make_optimizer(optimizer)) {
   optimizer_->bind(model_.parameters(), saved);
-  if (optimizer_->can_be_captured()) captured_ = CapturedStep::make(model_.device());
+  if (optimizer_->can_be_captured() && objective_.can_be_captured)
+    captured_ = CapturedStep::make(model_.device());
   if (captured_) side_ = nn::SideStream::make(model_.device());
   model_.compute_gradients_on(side_.get());
 }

@@ -30,7 +30,8 @@ at::Tensor right_answers(const at::Tensor& logits, const DeviceBatch& batch) {
 
 std::map<std::string, Objective>& objectives() {
   static std::map<std::string, Objective> objectives = {
-      {"cross_entropy", {cross_entropy, right_answers}}, {"ctc", ctc_objective()}};
+      {"cross_entropy", {cross_entropy, right_answers, nullptr, /*can_be_captured=*/true}},
+      {"ctc", ctc_objective()}};
   return objectives;
 }
 

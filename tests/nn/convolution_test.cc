@@ -2,13 +2,16 @@
 // float64: what a library's fast kernels get wrong must not reach a weight (design decision 16).
 #include "nn/convolution.h"
 
+#include <ATen/ops/add.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <set>
 
+#include "nn/gpu/forked_convolution.h"
 #include "support/rooms.h"
 #include "tailor/core/random.h"
 #include "tailor/net/network.h"
@@ -272,6 +275,61 @@ TEST(Convolution, AtensFloat64AgreesWithTheDefinition) {
     SCOPED_TRACE(c.name());
     const Operands o(c);
     expect_equal(by_libtorch(c, o, at::kDouble), by_definition(c, o), 1e-12);
+  }
+}
+
+/// Runs at once, and counts.
+class NoStream : public tailor::nn::SideStream {
+ public:
+  int forks = 0;
+  void fork(const std::vector<at::Tensor>& /*reads*/, const std::function<void()>& work) override {
+    ++forks;
+    work();
+  }
+  void join() override {}
+};
+
+/// A map of these sizes, channels-last.
+at::Tensor random_map(std::vector<int64_t> sizes, uint64_t stream) {
+  int64_t count = 1;
+  for (int64_t size : sizes) count *= size;
+  std::vector<double> values = random_values(count, stream);
+  return at::from_blob(values.data(), sizes, at::kDouble)
+      .to(at::kFloat)
+      .contiguous(at::MemoryFormat::ChannelsLast);
+}
+
+TEST(ForkedConvolution, GivesWhatTheOtherGivesAndItsWeightsGradientFromTheSideStream) {
+  for (const ConvGeometry& geometry :
+       {square(3, 1, 1), square(3, 2, 1), square(1, 2), square(3, 1, 1, -1, 2)}) {
+    for (const bool learns : {true, false}) {
+      NoStream side;
+      const at::Tensor x = random_map({2, 4, 8, 8}, 1).requires_grad_(learns),
+                       same = x.detach().clone();
+      same.requires_grad_(learns);
+      const int64_t kernel = geometry.window.kernel.height;
+      const at::Tensor weight =
+          random_map({6, 4 / geometry.groups, kernel, kernel}, 2).requires_grad_();
+      const at::Tensor twin = weight.detach().clone().requires_grad_();
+      weight.mutable_grad() = at::zeros_like(weight).detach();
+      // Used twice, as nothing forbids.
+      auto twice = [&](const auto& convolve_with) {
+        const at::Tensor y = convolve_with();
+        at::add(y, convolve_with(), 2).sin().sum().backward();
+        return y;
+      };
+      const at::Tensor got =
+          twice([&] { return tailor::nn::gpu::forked_convolve(x, geometry, weight, side); });
+      const at::Tensor wanted = twice([&] { return convolve(same, geometry, twin, {}); });
+      EXPECT_LT(got.sub(wanted).abs().max().item<double>(), 1e-5);
+      EXPECT_EQ(side.forks, 2);
+      const double largest = twin.grad().abs().max().item<double>();
+      EXPECT_LT(weight.grad().sub(twin.grad()).abs().max().item<double>(), 1e-5 * largest);
+      ASSERT_EQ(x.grad().defined(), learns);
+      if (learns) {
+        EXPECT_LT(x.grad().sub(same.grad()).abs().max().item<double>(), 1e-4);
+      }
+    }
   }
 }
 

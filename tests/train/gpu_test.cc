@@ -8,6 +8,7 @@
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/relu.h>
 #include <ATen/ops/sin.h>
+#include <ATen/ops/zeros_like.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -232,6 +233,40 @@ TEST_F(Gpu, StepsInBfloat16AreNearThoseInFloat32) {
       }
     }
     EXPECT_LT(std::sqrt(apart / moved), 0.25);
+  }
+}
+
+TEST_F(Gpu, AFusedNormKeepsNumbersThatAreNone) {
+  const auto options = at::TensorOptions(at::kFloat).device(gpu);
+  const at::Tensor gamma = at::full({8}, 1.0, options).requires_grad_(),
+                   beta = at::full({8}, 0.0, options).requires_grad_();
+  gamma.mutable_grad() = at::zeros_like(gamma).detach();
+  beta.mutable_grad() = at::zeros_like(beta).detach();
+  const at::Tensor x = at::full({2, 8, 3, 3}, std::nan(""), options)
+                           .contiguous(at::MemoryFormat::ChannelsLast)
+                           .to(at::kBFloat16)
+                           .requires_grad_();
+  const at::Tensor y = tailor::nn::gpu::fused_norm(
+      x, {gamma, beta, at::full({8}, 0.0, options), at::full({8}, 1.0, options), 0.1, 1e-5}, {},
+      /*relu=*/true);
+  EXPECT_TRUE(y.isnan().all().item<bool>());
+}
+
+/// Whatever sizes come in whatever order, and with evaluations between.
+TEST_F(Gpu, SmallerBatchesAndEvaluationsLeaveCapturedStepsAsTheyAre) {
+  const Network network = testing::small_network();
+  const TensorMap tensors = testing::random_tensors(network, 2);
+  Learner host(Model(network, tensors), {"cross_entropy"}, {}),
+      device(Model(network, tensors, gpu), {"cross_entropy"}, {});
+  for (int64_t i = 0; i < 14; ++i) {
+    const Batch batch = random_batch(network.input, i == 0 || i % 6 == 5 ? 3 : 6, i);
+    const double loss = host.step(batch, 0.002).loss.item<double>();
+    EXPECT_NEAR(device.step(batch, 0.002).loss.item<double>(), loss, 2e-4 * (1 + loss)) << i;
+    if (i % 4 != 3) continue;
+    at::NoGradGuard no_grad;
+    const at::Tensor here = host.model().forward(to_device(batch, at::kCPU).inputs, false),
+                     there = device.model().forward(to_device(batch, gpu).inputs, false).cpu();
+    EXPECT_LT(here.sub(there).abs().max().item<double>(), 1e-2) << i;
   }
 }
 

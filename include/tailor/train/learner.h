@@ -15,7 +15,7 @@ namespace tailor::train {
 
 /// On the device, without a graph.
 struct StepResult {
-  at::Tensor loss;     // float32 scalar: what was minimised, the teacher's term included
+  at::Tensor loss;     // scalar: what was minimised, the teacher's term included
   at::Tensor tally;    // of the objective; undefined where it has none
   at::Tensor outputs;  // of the network before the step
   /// The two parts of the loss before they are weighted; undefined without a teacher.

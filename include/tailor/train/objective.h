@@ -34,6 +34,9 @@ struct Objective {
   /// How far a student's outputs are from its teacher's, a scalar; null: the mean squared error.
   at::Tensor (*distance)(const at::Tensor& outputs, const at::Tensor& teacher,
                          const DeviceBatch& batch) = nullptr;
+  /// Whether all three take only what is on the device, read nothing from it, and no lengths: such
+  /// a step can be captured (docs/design/0024).
+  bool can_be_captured = false;
 };
 void register_objective(const std::string& name, Objective objective);
 /// Throws Internal for a name that nobody registered.

@@ -7,11 +7,14 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/zeros.h>
+#include <c10/cuda/CUDAException.h>
+#include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <map>
 #include <mutex>
-#include <unordered_map>
+#include <utility>
 
 #include "nn/gpu/kernels.h"
 
@@ -40,9 +43,9 @@ struct Workspace {
 };
 Workspace& workspace_of(const at::Tensor& x) {
   static std::mutex mutex;
-  static std::unordered_map<cudaStream_t, Workspace> all;
+  static std::map<std::pair<int, cudaStream_t>, Workspace> all;  // each device has a default one
   const std::lock_guard lock(mutex);
-  Workspace& w = all[stream_of(x)];
+  Workspace& w = all[{x.device().index(), stream_of(x)}];
   if (!w.scratch.defined()) {
     const auto options = x.options().memory_format(at::MemoryFormat::Contiguous);
     w.scratch =
@@ -58,6 +61,7 @@ unsigned* counters_of(const Workspace& w) {
 struct NormFunction : torch::autograd::Function<NormFunction> {
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& map_in,
                             const at::Tensor& skip_in, const NormParameters& norm, bool relu) {
+    const c10::cuda::CUDAGuard on_device(map_in.device());
     const at::Tensor x = channels_last(map_in),
                      skip = skip_in.numel() > 0 ? channels_last(skip_in) : at::Tensor();
     const Map map = map_of(x);
@@ -72,6 +76,7 @@ struct NormFunction : torch::autograd::Function<NormFunction> {
     at::Tensor y = at::empty_like(x);
     normalise(narrow(x), narrow(skip), relu, map, &statistics, norm.gamma.data_ptr<float>(),
               norm.beta.data_ptr<float>(), narrow(y), stream);
+    C10_CUDA_KERNEL_LAUNCH_CHECK();
     context->save_for_backward({x, relu ? y : at::Tensor(), saved});
     context->saved_data["gamma"] = norm.gamma.detach();
     context->saved_data["d_gamma"] = norm.gamma.grad();
@@ -82,6 +87,7 @@ struct NormFunction : torch::autograd::Function<NormFunction> {
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  const torch::autograd::variable_list& gradients) {
     const auto saved = context->get_saved_variables();
+    const c10::cuda::CUDAGuard on_device(gradients[0].device());
     const at::Tensor dy = channels_last(gradients[0]);
     const at::Tensor &x = saved[0], &y = saved[1], &statistics = saved[2];
     const at::Tensor gamma = context->saved_data["gamma"].toTensor(),
@@ -97,6 +103,7 @@ struct NormFunction : torch::autograd::Function<NormFunction> {
                        gamma.data_ptr<float>(), narrow(dx), narrow(d_skip),
                        d_gamma.data_ptr<float>(), d_beta.data_ptr<float>(), sums.data_ptr<float>(),
                        w.scratch.data_ptr<float>(), counters_of(w), stream_of(x));
+    C10_CUDA_KERNEL_LAUNCH_CHECK();
     return {dx, d_skip, at::Tensor(), at::Tensor()};
   }
 };
@@ -118,11 +125,13 @@ at::Tensor fused_norm(const at::Tensor& x, const NormParameters& norm, const at:
 
 at::Tensor fused_bias(const at::Tensor& x, const at::Tensor& bias, const at::Tensor& skip,
                       bool relu) {
+  const c10::cuda::CUDAGuard on_device(x.device());
   const at::Tensor map = channels_last(x),
                    added = skip.defined() ? channels_last(skip) : at::Tensor();
   at::Tensor y = at::empty_like(map);
   normalise(narrow(map), narrow(added), relu, map_of(map), nullptr, nullptr, bias.data_ptr<float>(),
             narrow(y), stream_of(map));
+  C10_CUDA_KERNEL_LAUNCH_CHECK();
   return y;
 }
 

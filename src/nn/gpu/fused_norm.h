@@ -1,5 +1,6 @@
 // A batch norm with the skip and the ReLU behind it as two kernels each way, in bfloat16 on a GPU;
-// ATen takes five to eight. What it computes is what they compute, but for the order of sums.
+// ATen takes five to eight. It computes what they compute, but for the order of sums, and rounds
+// once, behind all three.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -16,8 +17,8 @@ struct NormParameters {
   double momentum = 0.1, epsilon = 1e-5;
 };
 
-/// relu?(batch norm of x by its batch's statistics + skip); moves the running ones. Gradients of
-/// gamma and beta are added to those that they have.
+/// relu?(batch norm of x by its batch's statistics + skip); moves the running ones. x or the skip
+/// must need a gradient; those of gamma and beta are added to what they have, unseen by autograd.
 at::Tensor fused_norm(const at::Tensor& x, const NormParameters& norm, const at::Tensor& skip,
                       bool relu);
 

@@ -120,7 +120,8 @@ __global__ void __launch_bounds__(kThreads)
   const float rows = static_cast<float>(map.rows);
   for (int c = threadIdx.x; c < map.channels; c += kThreads) {
     const float off = totals[c] / rows;
-    const float variance = fmaxf(totals[map.channels + c] / rows - off * off, 0.0F);
+    const float found = totals[map.channels + c] / rows - off * off;
+    const float variance = found < 0 ? 0.0F : found;  // NaN stays
     const float mean = running_mean[c] + off;
     out.mean[c] = mean;
     out.inverse_deviation[c] = rsqrtf(variance + epsilon);
@@ -131,15 +132,15 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 __global__ void __launch_bounds__(kThreads)
-    normalise_kernel(const uint16_t* x, const uint16_t* skip, bool relu, Map map, bool has,
+    normalise_kernel(const uint16_t* x, const uint16_t* skip, bool relu, Map map, bool scales,
                      Statistics statistics, const float* gamma, const float* beta, uint16_t* y) {
   const int groups = map.channels / kLanes, group = threadIdx.x % groups;
   float scale[kLanes], shift[kLanes];
 #pragma unroll
   for (int k = 0; k < kLanes; ++k) {
     const int c = group * kLanes + k;
-    scale[k] = has ? gamma[c] * statistics.inverse_deviation[c] : 1.0F;
-    shift[k] = beta[c] - (has ? statistics.mean[c] * scale[k] : 0.0F);
+    scale[k] = scales ? gamma[c] * statistics.inverse_deviation[c] : 1.0F;
+    shift[k] = beta[c] - (scales ? statistics.mean[c] * scale[k] : 0.0F);
   }
   const int64_t n = map.rows * groups, stride = static_cast<int64_t>(gridDim.x) * kThreads;
   for (int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x; i < n; i += stride) {
@@ -150,7 +151,7 @@ __global__ void __launch_bounds__(kThreads)
 #pragma unroll
     for (int k = 0; k < kLanes; ++k) {
       const float sum = fmaf(v[k], scale[k], shift[k]) + s[k];
-      out.v[k] = __float2bfloat16_rn(relu ? fmaxf(sum, 0.0F) : sum);
+      out.v[k] = __float2bfloat16_rn(relu && sum < 0 ? 0.0F : sum);  // NaN stays
     }
     store(y, i, out);
   }
@@ -163,7 +164,7 @@ __device__ void gradient_behind(const uint16_t* dy, const uint16_t* y, int64_t i
   float out[kLanes];
   to_float(load(y, i), out);
 #pragma unroll
-  for (int k = 0; k < kLanes; ++k) g[k] = out[k] > 0 ? g[k] : 0.0F;
+  for (int k = 0; k < kLanes; ++k) g[k] = out[k] <= 0 ? 0.0F : g[k];
 }
 
 __global__ void __launch_bounds__(kThreads)
