@@ -49,12 +49,10 @@ class OnnxTypes {
         alone_,
         "a stage that multiplies each channel stands for it (a batch norm without a convolution, "
         "or what is rounded being rounded in another scale)");
-    if (finer_ > 0) {
-      out_.remarks.push_back(
-          fmt::format("{} stages on skips are not rounded in the model; the design has 8 bits more "
-                      "there than the sum has behind its point",
-                      finer_));
-    }
+    remark(
+        finer_,
+        "what it adds is not rounded in the model; on the skip the design has as many bits of it "
+        "as scales have, and two more before the point");
     if (scaled_ == 0) return;
     out_.remarks.push_back(fmt::format(
         "{} stages multiply their sums by a scale of each channel, of {} bits; the least exact one "
@@ -190,9 +188,11 @@ class OnnxTypes {
     bool behind_relu = false;
     std::optional<size_t> sum = {};  // that adds it, on a skip
   };
-  /// Of what a sum adds and nobody rounds before: as the sum is rounded, but finer and wider.
-  std::optional<OnnxType> finer_than(size_t sum) {
-    constexpr int kMoreBits = 8, kMoreRange = 2;
+  /// Of what a sum adds and nobody rounds before: as the sum is rounded, but as fine as scales are,
+  /// and wider.
+  std::optional<OnnxType> finer_than(size_t added) {
+    size_t sum = added;
+    constexpr int kMoreRange = 2;
     std::optional<OnnxType> type = read_type(sum);
     while (!type && from_.readers[sum].size() == 1) {
       const size_t next = from_.readers[sum][0];
@@ -200,10 +200,11 @@ class OnnxTypes {
       type = read_type(sum = next);
     }
     if (!type) return type;
-    type->bits += kMoreBits + kMoreRange + (type->is_signed ? 0 : 1);
+    const int more = std::max(from_.scale_bits - type->bits, 2);
+    type->bits += more + kMoreRange + (type->is_signed ? 0 : 1);
     type->is_signed = true;
-    type->step = std::ldexp(type->step, -kMoreBits);
-    ++finer_;
+    type->step = std::ldexp(type->step, -more);
+    finer_.push_back(added);
     return type;
   }
   /// What a stage writes that begins with this step: the last rounding before somebody multiplies.
@@ -325,8 +326,8 @@ class OnnxTypes {
   const OnnxTyping& from_;
   const std::vector<OnnxStep>& steps_;
   OnnxNetwork& out_;
-  std::vector<size_t> middle_, alone_;
-  int scaled_ = 0, finer_ = 0;
+  std::vector<size_t> middle_, alone_, finer_;
+  int scaled_ = 0;
   double worst_ = 0;
   std::string worst_node_;
 };

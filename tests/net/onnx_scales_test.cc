@@ -331,7 +331,7 @@ TEST(OnnxScales, OurOwnComeBackBitForBit) {
 }
 
 /// Additions of what nobody has rounded: their layout is fused, and what is on the skip is finer
-/// there than the sum's type, by 8 bits.
+/// there than the sum's type.
 TEST(OnnxScales, WhatASkipAddsMayBeUnrounded) {
   for (int64_t seed : {1, 2, 3}) {
     Writer w(seed);
