@@ -44,6 +44,8 @@ class OnnxAssembly {
     count_readers();
     fold_affines();
     join_picks();
+    part_operands(all_);
+    count_readers();
     take_factors(rescale(all_, readers_, where_));
     find_main();
     find_skips();
@@ -101,10 +103,9 @@ class OnnxAssembly {
       const auto channels = static_cast<int64_t>(a.scale.size());
       OnnxStep& step = steps_[k];
       step.what = Layer(BatchNormLayer{});
-      step.parts = {{"weight", vector(a.scale)},
-                    {"bias", vector(a.shift)},
-                    {"running_mean", Tensor(DType::F32, {channels})},
-                    {"running_var", vector(std::vector<double>(a.scale.size(), 1))}};
+      step.parts = ones_of_norm(channels);
+      step.parts.at("weight") = vector(a.scale);
+      step.parts.at("bias") = vector(a.shift);
     }
     all_.answer = becomes[all_.answer];
   }

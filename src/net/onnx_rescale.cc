@@ -134,7 +134,80 @@ class OnnxRescaling {
   std::vector<std::optional<double>> factors_;  // by class
 };
 
+/// What is written about a step's rounding: of its own readers, or kept from what it reads.
+std::optional<double> step_of(const std::vector<OnnxStep>& steps, size_t k) {
+  for (const std::optional<OnnxType>& type : steps[k].read_as) {
+    if (type) return type->step;
+  }
+  return kept_step(steps, k);
+}
+
+/// The step that what only adds, means and chooses is rounded to at last.
+std::optional<double> step_behind(const std::vector<OnnxStep>& steps, size_t k) {
+  for (;;) {
+    for (const std::optional<OnnxType>& type : steps[k].read_as) {
+      if (type) return type->step;
+    }
+    const auto reads = [&](const OnnxStep& s) {
+      return std::find(s.inputs.begin(), s.inputs.end(), k) != s.inputs.end();
+    };
+    const auto next = std::find_if(steps.begin(), steps.end(), reads);
+    if (next == steps.end() || next->scales_freely()) return std::nullopt;
+    k = static_cast<size_t>(next - steps.begin());
+  }
+}
+
+/// In front of step `k`, whose input `i` it then is.
+void insert_norm(OnnxSteps& all, size_t k, size_t i) {
+  std::vector<OnnxStep>& steps = all.steps;
+  const size_t from = steps[k].inputs[i];
+  OnnxStep norm{steps[k].node,
+                steps[k].op_type,
+                Layer(BatchNormLayer{}),
+                {from},
+                steps[from].out,
+                ones_of_norm(steps[from].out.channels),
+                0,
+                {}};
+  norm.read_as = {std::nullopt};
+  norm.may_be_negative = steps[from].may_be_negative;
+  steps.insert(steps.begin() + static_cast<std::ptrdiff_t>(k), std::move(norm));
+  for (size_t n = k + 1; n < steps.size(); ++n) {
+    for (size_t& input : steps[n].inputs) input += input >= k ? 1 : 0;
+  }
+  steps[k + 1].inputs[i] = k;
+  all.answer += all.answer >= k ? 1 : 0;
+}
+
 }  // namespace
+
+std::optional<double> kept_step(const std::vector<OnnxStep>& steps, size_t k) {
+  if (steps[k].scales_freely()) return std::nullopt;
+  std::optional<double> found;
+  for (size_t input : steps[k].inputs) {
+    found = step_of(steps, input);
+    if (!found) return std::nullopt;
+  }
+  return found;
+}
+
+TensorMap ones_of_norm(int64_t channels) {
+  Tensor ones(DType::F32, {channels});
+  for (float& v : ones.as<float>()) v = 1;
+  const Tensor zeros(DType::F32, {channels});
+  return {{"weight", ones}, {"bias", zeros}, {"running_mean", zeros}, {"running_var", ones}};
+}
+
+void part_operands(OnnxSteps& all) {
+  for (size_t k = 1; k < all.steps.size(); ++k) {
+    if (!is_sum(all.steps[k]) || kept_step(all.steps, k)) continue;
+    const std::optional<double> wanted = step_behind(all.steps, k);
+    for (size_t i = 0; wanted && i < all.steps[k].inputs.size(); ++i) {
+      const std::optional<double> own = step_of(all.steps, all.steps[k].inputs[i]);
+      if (own && !share_mantissa(*own, *wanted)) insert_norm(all, k++, i);
+    }
+  }
+}
 
 OnnxFactors rescale(OnnxSteps& steps, const std::vector<size_t>& readers,
                     const std::string& where) {

@@ -314,7 +314,7 @@ void OnnxWalk::quant(const OnnxReason& at) {
   const bool negative = steps_.steps[x.step].may_be_negative;
   if (!type.is_signed && x.step != 0 && negative)
     at.refuse("an unsigned range where no ReLU stands, which cuts negative values off");
-  const std::optional<double> grid = x.type ? x.type->step : step_of(x.step);
+  const std::optional<double> grid = x.type ? x.type->step : kept_step(steps_.steps, x.step);
   if (x.type || (grid && !share_mantissa(*grid, type.step))) {
     // What is on a grid already goes to another one by a multiplication, of a stage of its own.
     const auto channels = static_cast<size_t>(map(x).channels);
@@ -348,23 +348,6 @@ void OnnxWalk::quant(const OnnxReason& at, OnnxArray out, const OnnxType& type) 
   out.type = type;
   out.steps = std::make_shared<const OnnxArray>(std::move(steps));
   set(at, std::make_shared<const OnnxArray>(std::move(out)));
-}
-
-/// The step that what the step makes is in, where it is a sum, a mean or a choice of what is
-/// rounded.
-std::optional<double> OnnxWalk::step_of(size_t k) const {
-  const OnnxStep& step = steps_.steps[k];
-  if (step.scales_freely() || step.inputs.empty()) return std::nullopt;
-  std::optional<double> found;
-  for (size_t input : step.inputs) {
-    std::optional<double> own = step_of(input);
-    for (const auto& type : steps_.steps[input].read_as) {
-      if (type) own = type->step;
-    }
-    if (!own) return std::nullopt;
-    found = own;
-  }
-  return found;
 }
 
 const std::map<std::string, OnnxWalk::Handler>& OnnxWalk::handlers() {

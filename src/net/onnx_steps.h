@@ -58,6 +58,15 @@ struct OnnxSteps {
 /// Throws Unsupported or Data naming the node.
 OnnxSteps steps_of(const OnnxModel& model, const std::string& where, const OnnxInputSize& size);
 
+/// The step that a sum, mean or choice of what is rounded is in; none where anything is not
+/// rounded, or it is something else.
+std::optional<double> kept_step(const std::vector<OnnxStep>& steps, size_t k);
+/// A batch norm of ones.
+TensorMap ones_of_norm(int64_t channels);
+/// Puts a batch norm that changes nothing between a sum and what it adds, where that is rounded in
+/// another scale than the sum is and the rest is not rounded: it is what multiplies.
+void part_operands(OnnxSteps& steps);
+
 /// What the input and the answer are multiplied by.
 struct OnnxFactors {
   double input = 1, answer = 1;

@@ -49,6 +49,10 @@ class OnnxTypes {
         alone_,
         "a stage that multiplies each channel stands for it (a batch norm without a convolution, "
         "or what is rounded being rounded in another scale)");
+    remark(
+        finer_,
+        "what it adds is not rounded in the model; on the skip the design has as many bits of it "
+        "as scales have, and two more before the point");
     if (scaled_ == 0) return;
     out_.remarks.push_back(fmt::format(
         "{} stages multiply their sums by a scale of each channel, of {} bits; the least exact one "
@@ -79,6 +83,7 @@ class OnnxTypes {
     }
     Written written = written_type(k);
     if (!written.type && (is_sum(step) || is_mean(step))) written.type = carried(k);
+    if (!written.type && written.sum) written.type = finer_than(*written.sum);
     if (written.type)
       types.activations = stream_text(k, *written.type, keeps_no_sign(k, written.behind_relu));
     if (!types.weights.empty() || is_products(step) || !types.activations.empty())
@@ -181,7 +186,27 @@ class OnnxTypes {
   struct Written {
     std::optional<OnnxType> type;
     bool behind_relu = false;
+    std::optional<size_t> sum = {};  // that adds it, on a skip
   };
+  /// Of what a sum adds and nobody rounds before: as the sum is rounded, but as fine as scales are,
+  /// and wider.
+  std::optional<OnnxType> finer_than(size_t added) {
+    size_t sum = added;
+    constexpr int kMoreRange = 2;
+    std::optional<OnnxType> type = read_type(sum);
+    while (!type && from_.readers[sum].size() == 1) {
+      const size_t next = from_.readers[sum][0];
+      if (steps_[next].scales_freely()) return std::nullopt;
+      type = read_type(sum = next);
+    }
+    if (!type) return type;
+    const int more = std::max(from_.scale_bits - type->bits, 2);
+    type->bits += more + kMoreRange + (type->is_signed ? 0 : 1);
+    type->is_signed = true;
+    type->step = std::ldexp(type->step, -more);
+    finer_.push_back(added);
+    return type;
+  }
   /// What a stage writes that begins with this step: the last rounding before somebody multiplies.
   /// A ReLU leaves what is rounded on its grid.
   Written written_type(size_t step) {
@@ -196,7 +221,10 @@ class OnnxTypes {
       const bool relu = reader.layer<ReluLayer>(), norm = reader.layer<BatchNormLayer>();
       if (!is_sum(reader) && !relu && !norm) return w;
       if (norm && stands_alone(next) && (w.type || carried(step))) return w;
-      if (is_sum(reader) && (out_.rounds_operands || !from_.on_main[step])) return w;
+      if (is_sum(reader) && (out_.rounds_operands || !from_.on_main[step])) {
+        w.sum = next;
+        return w;
+      }
       if (w.type && !relu) middle_.push_back(step), w.type.reset();
       w.behind_relu |= relu;
       step = next;
@@ -259,12 +287,14 @@ class OnnxTypes {
     }
     std::vector<double> folded = steps;
     for (size_t o = 0; o < factors.size(); ++o) folded[o] *= std::abs(factors[o]);
+    if (!std::all_of(folded.begin(), folded.end(), [](double s) { return std::isfinite(s); }))
+      refuse(k, "its scale and batch norm make no finite number");
     const double largest = *std::max_element(folded.begin(), folded.end());
-    if (!std::isfinite(largest)) refuse(k, "its scale and batch norm make no finite number");
     // The largest scale is between 1/2 and 1, or where steps are above 1, the largest step.
     const int bits = std::max(type.bits, 2), exponent = largest > 0 ? std::ilogb(largest) + 1 : 0,
               fraction = std::clamp(-exponent, 0, bits - kLeastInteger);
-    const int integer = exponent + fraction;
+    const int integer = std::max(exponent + fraction, kLeastInteger);
+    if (bits > kMostBits) refuse(k, fmt::format("weights of {} bits", bits));
     if (integer > from_.scale_bits)
       refuse(k,
              fmt::format("steps of its weights of up to {:.3g}, behind the batch norm", largest));
@@ -296,7 +326,7 @@ class OnnxTypes {
   const OnnxTyping& from_;
   const std::vector<OnnxStep>& steps_;
   OnnxNetwork& out_;
-  std::vector<size_t> middle_, alone_;
+  std::vector<size_t> middle_, alone_, finer_;
   int scaled_ = 0;
   double worst_ = 0;
   std::string worst_node_;

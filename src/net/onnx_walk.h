@@ -117,7 +117,6 @@ class OnnxWalk {
   static double rounded(const OnnxReason& at, double v, double step, const OnnxType& t);
   void quant(const OnnxReason& at);
   void quant(const OnnxReason& at, OnnxArray out, const OnnxType& type);
-  std::optional<double> step_of(size_t k) const;
 
   const OnnxModel& model_;
   const std::string& where_;

@@ -9,6 +9,7 @@
 
 #include "support/designs.h"
 #include "support/expect_error.h"
+#include "support/graphs.h"
 #include "support/networks.h"
 #include "tailor/design/trained_precision.h"
 #include "tailor/ir/weights.h"
@@ -164,6 +165,53 @@ TEST(ChannelScales, AreRefusedWhereTheyCannotBe) {
   const TrainedPrecision read = read_trained_precision(write_trained_precision(p), "test");
   EXPECT_EQ(read.scales, "u8,1");
   EXPECT_EQ(read.stages.at(0).scales, "u6,0");
+}
+
+/// Whatever the network's rounding, weights in steps that came with them are the nearest integers.
+TEST(ChannelScales, StepsThatAreGivenAreTheirs) {
+  const Lowered lowered(
+      testing::lowered_variant({testing::Surgery::Removed, Join::BeforeActivation, Shortcut::Pad}),
+      "test");
+  TrainedPrecision p;
+  p.weights = p.activations = "8,3";
+  p.rounding = Rounding::Trn;
+  StageTypes s{"stem.conv1", "8,4", "", "u10,1"};
+  Graph graph = lowered.graph();
+  const int64_t outputs = graph.tensor(testing::node_of(graph, s.stage), "weight").shape()[0];
+  for (int64_t o = 0; o < outputs; ++o) s.steps.push_back(0.011 + 0.002 * static_cast<double>(o));
+  p.stages = {s};
+  const TrainedPrecision read = read_trained_precision(write_trained_precision(p), "test");
+  EXPECT_EQ(read.stages.at(0).steps, s.steps);
+  EXPECT_EQ(read.text(), "8,3, 1 stages with types of their own, 1 of them with given scales");
+  graph = plan_trained(lowered, read).graph();
+  const Node& node = testing::node_of(graph, s.stage);
+  const auto weight = graph.tensor(node, "weight").to_doubles(),
+             step = graph.tensor(node, "step").to_doubles(),
+             by_scale = weights_by_scale(graph, node);
+  const auto scales = quantised_scales(graph, node);
+  const size_t each = weight.size() / step.size();
+  for (size_t i = 0; i < weight.size(); ++i)
+    EXPECT_DOUBLE_EQ(by_scale[i] * 16, weight[i] / step[i / each]);  // 8,4: sixteenths
+  for (size_t o = 0; o < step.size(); ++o)
+    EXPECT_EQ(scales[o], std::llround(step[o] * 16 * 512));  // u10,1
+  EXPECT_EQ(node.hardware.weight->rounding, Rounding::RndConv);
+}
+
+TEST(ChannelScales, StepsThatCannotBeAreRefused) {
+  TrainedPrecision p;
+  p.stages = {{"stem.conv1", "8,4", "", "", {1, 2}}};
+  testing::expect_error(ErrorKind::Config, {"steps of stem.conv1 need a type of scales"},
+                        [&] { p.precision("test"); });
+  p.stages[0].scales = "u8,0";
+  testing::expect_error(ErrorKind::Data, {"2 steps of the channels of stem.conv1, which has"}, [&] {
+    plan_trained(Lowered(testing::lowered_variant(
+                             {testing::Surgery::Removed, Join::BeforeActivation, Shortcut::Pad}),
+                         "test"),
+                 p);
+  });
+  p.stages[0].steps[1] = 0;
+  testing::expect_error(ErrorKind::Config, {"a step of 0", "expected a positive number"},
+                        [&] { p.precision("test"); });
 }
 
 }  // namespace

@@ -330,6 +330,32 @@ TEST(OnnxScales, OurOwnComeBackBitForBit) {
   }
 }
 
+/// Additions of what nobody has rounded: their layout is fused, and what is on the skip is finer
+/// there than the sum's type.
+TEST(OnnxScales, WhatASkipAddsMayBeUnrounded) {
+  for (int64_t seed : {1, 2, 3}) {
+    Writer w(seed);
+    const Map image = w.input(3, 8);
+    Map x = w.quant(image, 0.0171, 8, true);
+    x = w.quant(w.relu(w.norm(w.conv(x, 4, 3, 1, by_channel(4, 0.0031)))), 0.0213, 8, false);
+    for (int64_t stride : {1, 2}) {
+      const int64_t out = x.channels * stride;
+      const Map y = w.norm(w.conv(x, out, 3, stride, by_channel(out, 0.0017)));
+      const Map skip = stride == 1 ? x : w.norm(w.conv(x, out, 1, stride, by_channel(out, 0.0041)));
+      x = w.quant(w.relu(w.sum(y, skip)), 0.0191 * static_cast<double>(stride), 8, false);
+    }
+    const Map answer = w.linear(w.mean(x), 5, by_channel(5, 0.0071));
+    const OnnxNetwork made = import(w.model);
+    EXPECT_FALSE(made.rounds_operands);
+    EXPECT_EQ(skip_ids(made.network).size(), 2U);
+    const Plan plan = plan_trained(lower(made.network, made.tensors, "x"), precision_of(made));
+    const auto got = answers(plan.graph(), image, made.input_factor);
+    // One of 8 · 16 numbers that is one step off.
+    for (size_t k = 0; k < got.size(); ++k)
+      EXPECT_NEAR(got[k], answer.values[k], 0.0191 * 2 / 16 * 0.0071 * 127 * 2.5);
+  }
+}
+
 /// A small input is multiplied so that its type has a bit before the point.
 TEST(OnnxScales, AnInputMayBeSmall) {
   Writer w(9);

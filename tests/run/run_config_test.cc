@@ -93,6 +93,9 @@ TEST(RunConfig, QuantizationIsThereOrNot) {
   EXPECT_EQ(refusal(R"({"quantization": {"scale_bits": 8}})"),
             "config: /quantization/scale_bits: expected points that are calibrated or learned "
             "(/quantization/points), got 8 and fixed points in r20.json");
+  EXPECT_EQ(refusal(R"({"quantization": {"stages": [{"stage": "fc", "steps": [0.5, 0.25]}]}})"),
+            "config: /quantization/stages/0/steps: expected nothing: they come with the weights of "
+            "an imported model, got 2 numbers in r20.json");
   EXPECT_EQ(refusal(R"({"quantization": {"points": "calibrated", "mean_bits": 4}})"),
             "config: /quantization/mean_bits: expected points that are learned "
             "(/quantization/points), got 4 and calibrated points in r20.json");

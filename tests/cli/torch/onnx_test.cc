@@ -56,7 +56,38 @@ TEST_F(TrainCli, AModelInOnnxBecomesANetworkAndAProjectAndGoesBack) {
                  {"import", "other.onnx", "--output", "x"});
   expect_failure(2, {"--network: expected the network that", "only an ONNX model says it itself"},
                  {"import", "typed/typed.json", "--output", "x"});
+  expect_failure(2, {"--scale-bits: typed/typed.json is no ONNX model"},
+                 {"import", "typed/typed.json", "--output", "x", "--scale-bits", "8"});
   EXPECT_FALSE(path_exists(file("x")) || path_exists(file("x.onnx")));
+}
+
+/// By channel for weights, and 0.04 for the input, which the preprocessing takes.
+TEST_F(TrainCli, AModelWithScalesOfItsOwnBecomesAProject) {
+  const Network network = make_network(network_by_name("resnet8").config, {3, 32, 32}, 10);
+  TrainedPrecision p;
+  p.weights = "4,3", p.activations = "7,3", p.scales = "u8,0";
+  p.rounding = Rounding::RndConv;
+  p.input_magnitude = 1.9;
+  const Plan plan = plan_trained(lower(network, testing::random_tensors(network, 9), "x"), p);
+  OnnxModel model = onnx_of(plan.graph()).model;
+  model.initializers.at("input/out/scale") = Tensor::from<float>({}, {0.04F});
+  write_file(file("scaled.onnx"), print_onnx(model));
+  ProcessResult r = run({"import", "scaled.onnx", "--output", "in", "--set", "data.name=synthetic",
+                         "--mean", "0.5,0.5,0.5", "--std", "0.25,0.25,0.25", "--scale-bits", "12"});
+  ASSERT_EQ(r.status, 0) << r.output;
+  testing::expect_words(r.output, {"10 of them with given scales", "a scale of each channel, of 12",
+                                   "the deviation of the preprocessing is divided by 0.78125"});
+  EXPECT_NEAR(load_checkpoint(file("in/model.ckpt")).preprocessing.deviation.at(0), 0.32, 1e-6);
+  ASSERT_EQ(run({"export", "--checkpoint", "in", "--output", "p", "--vectors", "2"}).status, 0);
+  r = run({"check", "p"});
+  EXPECT_EQ(r.status, 0) << r.output;
+  auto confusion = [&](const char* backend) {
+    const ProcessResult e = run({"evaluate", "--checkpoint", "in", "--backend", backend, "--limit",
+                                 "20", "--json", "--log", "off"});
+    EXPECT_EQ(e.status, 0) << e.output;
+    return Json::parse(e.output, "evaluate").at("confusion");
+  };
+  EXPECT_EQ(confusion("emulator"), confusion("libtorch"));
 }
 
 TEST_F(TrainCli, AnImportThatFindsNoRoomLeavesNothing) {
