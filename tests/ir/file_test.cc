@@ -14,6 +14,8 @@
 #include "support/rooms.h"
 #include "tailor/core/files.h"
 #include "tailor/core/strings.h"
+#include "tailor/emulate/float64.h"
+#include "tailor/emulate/integer.h"
 #include "tailor/emulate/streams.h"
 #include "tailor/tensors/safetensors.h"
 
@@ -443,6 +445,11 @@ void damage_all(Json& at, const std::function<void()>& attempt) {
   if (whole.is_int()) damages = {-1, 0, int64_t{1} << 62};
   if (whole.is_bool()) damages = {1};
   if (whole.is_string()) damages = {"ap_fixed<63,99>"};
+  if (whole.is_string() && starts_with(whole.as_string(), "ap_")) {
+    for (const char* type : {"ap_fixed<1,1,AP_RND,AP_SAT_SYM>", "ap_ufixed<62,31>",
+                             "ap_fixed<32,-30>", "ap_fixed<2,-60>"})
+      damages.emplace_back(type);
+  }
   if (whole.is_array()) damages = {Json::Array(), Json::Array{1, 2, 3, 4}};
   for (const Json& damage : damages) {
     at = damage;
@@ -477,6 +484,8 @@ void verify(const Graph& g) { EXPECT_EQ(verify_graph(g), std::vector<std::string
 void summarise(const Graph& g) {
   skip_depths(g);
   EXPECT_EQ(simulate_streams(g, fifo_depths(g), 2).high_water.size(), g.values.size());
+  const std::vector<double> image(static_cast<size_t>(g.input_shape().size()), 0.75);
+  EXPECT_EQ(Float64Emulator(g).run(image).size(), IntegerEmulator(g).run(image).logits.size());
 }
 
 TEST_F(DamagedGraphFile, EveryFieldOfALoweredNodeIsChecked) {
