@@ -7,13 +7,9 @@
 #include <ATen/ops/flatten.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/linear.h>
-#include <ATen/ops/mean.h>
 #include <ATen/ops/mul.h>
-#include <ATen/ops/neg.h>
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/relu.h>
-#include <ATen/ops/round.h>
-#include <ATen/ops/sqrt.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/sum.h>
 #include <ATen/ops/where.h>
@@ -28,6 +24,7 @@
 #include "nn/convolution.h"
 #include "nn/layers.h"
 #include "nn/learned_ranges.h"
+#include "nn/weight_cast.h"
 #include "tailor/design/channel_scales.h"
 #include "tailor/design/fewest_bits.h"
 #include "tailor/design/lower.h"
@@ -67,12 +64,6 @@ struct FoldedWeights {
   at::Tensor weight, bias;
 };
 
-at::Tensor per_output(const at::Tensor& values, const at::Tensor& weight) {
-  std::vector<int64_t> shape(static_cast<size_t>(weight.dim()), 1);
-  shape[0] = -1;
-  return values.reshape(shape);
-}
-
 at::Tensor as_double(const at::Tensor& t) { return t.to(at::kDouble); }
 
 /// What batch norm multiplies by in eval mode, float64 (fold_batch_norm does the same).
@@ -100,62 +91,6 @@ FoldedWeights fold_source(const WeightSource& s, const Parameters& p, double eps
                    as_double(p.parameter(s.bn + ".bias")));
   return f;
 }
-
-/// How a stage has its weights.
-struct WeightCast {
-  FixedType type;
-  std::optional<FixedType> scale;  // of each output channel
-  at::Tensor range;                // of a learned type, or undefined
-  bool exact = false;              // scales are those of the export, bit for bit
-  std::vector<double> steps = {};  // of each output channel's weights, where they are given
-
-  /// A weight [out, …] of float64.
-  at::Tensor operator()(const at::Tensor& weight) const {
-    if (!scale) return cast(weight, type, /*relu=*/false, range);
-    const at::Tensor scales = scales_of(weight.detach());
-    const at::Tensor divisor = steps.empty() ? scales : per_channel(exact_scales(), weight);
-    // A channel without any magnitude is 0.
-    const at::Tensor in_steps =
-        at::div(weight, at::where(divisor.eq(0), at::ones_like(divisor), divisor));
-    return at::mul(is_binary(type) ? signs_of(in_steps) : cast(in_steps, type, false, range),
-                   scales);
-  }
-
- private:
-  at::Tensor scales_of(const at::Tensor& weight) const {
-    if (steps.empty())
-      return exact || weight.is_cpu() ? scales_on_host(weight) : scales_on_device(weight);
-    std::vector<double> scales = exact_scales();
-    round_scales({scales.data(), scales.size()}, *scale);
-    return per_channel(scales, weight);
-  }
-  /// As the export finds them, bit for bit.
-  at::Tensor scales_on_host(const at::Tensor& weight) const {
-    const at::Tensor host = weight.to(at::kCPU).contiguous();
-    const Span<const double> values(host.data_ptr<double>(), static_cast<size_t>(host.numel()));
-    return per_channel(channel_scales(values, host.size(0), is_binary(type), *scale), weight);
-  }
-  std::vector<double> exact_scales() const { return ir::scales_of_steps(steps, type); }
-  static at::Tensor per_channel(const std::vector<double>& scales, const at::Tensor& weight) {
-    at::Tensor host = at::zeros({static_cast<int64_t>(scales.size())}, at::kDouble);
-    std::copy(scales.begin(), scales.end(), host.data_ptr<double>());
-    return per_output(host.to(weight.device()), weight);
-  }
-  /// The same but for the order of a sum, on which a step may depend. Nothing waits for the device.
-  at::Tensor scales_on_device(const at::Tensor& weight) const {
-    const at::Tensor rows = weight.reshape({weight.size(0), -1});
-    const at::Tensor magnitude =
-        is_binary(type) ? at::mean(rows.abs(), {1}) : at::sqrt(at::mean(at::mul(rows, rows), {1}));
-    const at::Tensor rounded = at::round(magnitude.mul(1 / scale->step())).mul(scale->step());
-    return per_output(rounded.clamp_max(scale->max_value()), weight);
-  }
-  /// With the gradient of the identity.
-  static at::Tensor signs_of(const at::Tensor& x) {
-    const at::Tensor one = at::ones_like(x);
-    const at::Tensor signs = at::where(x.ge(0), one, at::neg(one));
-    return at::add(signs.detach(), x.sub(x.detach()));
-  }
-};
 
 /// Whose batch norms are the batch's: the weight that, once scaled, is the cast one.
 at::Tensor cast_unscaled(const WeightSource& s, const Parameters& p, double epsilon,
