@@ -332,15 +332,17 @@ void OnnxWalk::quant(const OnnxReason& at) {
 /// Weights: what they are rounded to.
 void OnnxWalk::quant(const OnnxReason& at, OnnxArray out, const OnnxType& type) {
   OnnxArray steps = scales_of(at);
-  if (steps.shape.size() > out.shape.size())
+  if (steps.shape.size() > out.shape.size()) {
     at.damaged(fmt::format("scales {} of {}", tensors::to_string(steps.shape),
                            tensors::to_string(out.shape)));
+  }
   steps.shape.insert(steps.shape.begin(), out.shape.size() - steps.shape.size(), 1);
   const OnnxConstant by_element =
       broadcast(at, out, steps, [](double, double step) { return step; });
-  if (by_element->shape != out.shape)
+  if (by_element->shape != out.shape) {
     at.damaged(fmt::format("scales {} of {}", tensors::to_string(steps.shape),
                            tensors::to_string(out.shape)));
+  }
   for (size_t i = 0; i < out.values.size(); ++i) {
     if (out.values[i] != out.values[i]) at.damaged("a weight that is no number");
     out.values[i] = rounded(at, out.values[i], by_element->values[i], type) * by_element->values[i];

@@ -295,9 +295,10 @@ class OnnxTypes {
               fraction = std::clamp(-exponent, 0, bits - kLeastInteger);
     const int integer = std::max(exponent + fraction, kLeastInteger);
     if (bits > kMostBits) refuse(k, fmt::format("weights of {} bits", bits));
-    if (integer > from_.scale_bits)
+    if (integer > from_.scale_bits) {
       refuse(k,
              fmt::format("steps of its weights of up to {:.3g}, behind the batch norm", largest));
+    }
     types.weights = fmt::format("{},{}", bits, bits - fraction);
     types.scales = fmt::format("u{},{}", from_.scale_bits, integer);
     types.steps = steps;
