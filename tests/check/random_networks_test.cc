@@ -41,6 +41,18 @@ TEST(Check, RandomNetworksPassWithTypesByStage) {
   }
 }
 
+TEST(Check, ASkipFinerThanTheProductsPasses) {
+  TemporaryDirectory folder("tailor-fine");
+  const std::string project = path_join(folder.path(), "p");
+  testing::write_parts(
+      testing::project_parts(testing::fine_skip_graph(), testing::fine_skip_options(16), 3),
+      project);
+  CheckOptions options;
+  options.compiler = "c++ -O0";
+  for (const CheckStep& s : check_project(project, options).steps)
+    EXPECT_TRUE(s.passed) << s.name << ": " << s.detail;
+}
+
 TEST(Check, DrawnTypesAreNeverRefused) {
   for (int64_t seed = 0; seed < 24; ++seed) {
     const Graph graph = seed % 2 == 0 ? testing::random_graph(seed)

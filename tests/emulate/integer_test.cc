@@ -280,20 +280,9 @@ TEST(IntegerEmulator, EqualsTheDefinitionWithAScaleForEachChannel) {
 
 /// A stage's sums then have the skip's point, and not their products'.
 TEST(IntegerEmulator, EqualsTheDefinitionWhereASkipIsFinerThanTheProducts) {
-  testing::GraphBuilder b("finer", {2, 4, 5});
-  const auto same = testing::square_window<ops::Conv2d>(3, 1, 1);
-  const ValueId from = b.conv("stem", b.at, same, 4);
-  b.conv("coarse", b.at, same, 4, /*gain=*/40);
-  b.relu("coarse.relu");
-  b.conv("joined", b.at, same, 4, /*gain=*/40);
-  b.skip("s", from);
-  const Graph lowered = b.finish(3);
   for (const int bits : {16, 20}) {  // of the skip: maps of int16, and of int32
-    testing::DesignOptions o = options({bits, 6}, Layout::Fused);
-    o.skips = SkipForm::Cloned;
-    o.type.stages["coarse"].activation = FixedType{8, 7};
-    o.type.stages["joined"].weight = FixedType{8, 6};
-    const Graph g = testing::make_design(lowered, o);
+    const Graph g =
+        testing::make_design(testing::fine_skip_graph(), testing::fine_skip_options(bits));
     const Node& joined = *std::find_if(g.nodes.begin(), g.nodes.end(),
                                        [](const Node& n) { return n.name == "joined"; });
     ASSERT_EQ(joined.hardware.accumulator->fraction(), bits - 6);

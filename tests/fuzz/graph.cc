@@ -3,6 +3,7 @@
 #include "tailor/ir/graph.h"
 
 #include <cstring>
+#include <unordered_set>
 
 #include "fuzz/fuzz.h"
 #include "fuzz/graph_mutator.h"
@@ -213,16 +214,28 @@ std::string changed(const std::string& bytes, GraphMutator& mutator) {
   std::string result = bytes;
   try {
     const TensorFile file = parse_safetensors(bytes, "input");
-    for (int64_t attempts = mutator.below(4) > 0 ? 8 : 1; attempts > 0; --attempts) {
+    const auto text = file.metadata.find("document");
+    if (text == file.metadata.end()) return result;
+    const Json document = Json::parse(text->second, "document");
+    for (int64_t attempts = mutator.below(4) > 0 ? 4 : 1; attempts > 0; --attempts) {
       TensorFile other = file;
-      mutator.change(other);
+      Json changed_document = document;
+      mutator.change(changed_document, other.tensors);
+      other.metadata["document"] = changed_document.dump();
       result = print_safetensors(other);
       if (is_graph(result)) break;
     }
-  } catch (const Error&) {  // it has no document
+  } catch (const Error&) {  // it is no file of ours
   }
   return result;
 }
+
+/// Hashes of the inputs that were graphs.
+std::unordered_set<size_t>& known_graphs() {
+  static std::unordered_set<size_t> all;
+  return all;
+}
+size_t hash_of(std::string_view bytes) { return std::hash<std::string_view>()(bytes); }
 
 }  // namespace
 
@@ -239,7 +252,7 @@ extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t max
   GraphMutator mutator(seed);
   if (mutator.below(32) == 0) return LLVMFuzzerMutate(data, size, max_size);
   std::string bytes(reinterpret_cast<const char*>(data), size);
-  if (!is_graph(bytes) && mutator.below(4) > 0)
+  if (known_graphs().count(hash_of(bytes)) == 0 && mutator.below(4) > 0)
     bytes = seeds[static_cast<size_t>(mutator.below(static_cast<int64_t>(seeds.size())))];
   const std::string mutated = changed(bytes, mutator);
   if (mutated.size() > max_size) return LLVMFuzzerMutate(data, size, max_size);
@@ -249,6 +262,8 @@ extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t max
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   return tailor::fuzz::read(data, size, [&](std::string_view bytes) {
-    use(parse_graph(bytes, "input"), std::hash<std::string_view>()(bytes));
+    const Graph graph = parse_graph(bytes, "input");
+    known_graphs().insert(hash_of(bytes));
+    use(graph, hash_of(bytes));
   });
 }

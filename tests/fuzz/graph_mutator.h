@@ -20,18 +20,15 @@ class GraphMutator {
 
   int64_t below(int64_t n) { return random_.below(n); }
 
-  /// One change, or a few. Throws Data where the file has no document.
-  void change(TensorFile& file) {
-    std::string& text = file.metadata["document"];
-    Json document = Json::parse(text, "document");
+  /// One change, or a few.
+  void change(Json& document, TensorMap& tensors) {
     for (int64_t n = below(3) > 0 ? 1 : 2 + below(3); n > 0; --n) {
-      if (!file.tensors.empty() && below(6) == 0) {
-        change_tensor(file.tensors);
+      if (!tensors.empty() && below(6) == 0) {
+        change_tensor(tensors);
       } else {
         change_document(document);
       }
     }
-    text = document.dump();
   }
 
  private:

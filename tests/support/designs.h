@@ -41,4 +41,16 @@ inline std::vector<Limit> limits_of(const Graph& lowered, const DesignOptions& o
   return limits(plan, realise(plan, make_sizing(plan, o), device).sizing(), device, backend);
 }
 
+/// Of fine_skip_graph: the skip has so many bits, and more of them behind the point than the
+/// products that it is added to.
+inline DesignOptions fine_skip_options(int bits) {
+  DesignOptions o;
+  o.input_magnitude = 2.1;
+  o.skips = SkipForm::Cloned;
+  o.type = FixedType{bits, 6};
+  o.type.stages["coarse"].activation = FixedType{8, 7};
+  o.type.stages["joined"].weight = FixedType{8, 6};
+  return o;
+}
+
 }  // namespace tailor::testing

@@ -186,6 +186,18 @@ inline Graph windows_graph(int64_t height, int64_t width, bool shortened) {
   return b.finish(5, /*pooled=*/!shortened);
 }
 
+/// A skip over the convolutions "coarse" and "joined", and a head on the mean.
+inline Graph fine_skip_graph() {
+  GraphBuilder b("fine", {2, 4, 5});
+  const auto same = square_window<ops::Conv2d>(3, 1, 1);
+  const ValueId from = b.conv("stem", b.at, same, 4);
+  b.conv("coarse", b.at, same, 4, /*gain=*/40);
+  b.relu("coarse.relu");
+  b.conv("joined", b.at, same, 4, /*gain=*/40);
+  b.skip("s", from);
+  return b.finish(3);
+}
+
 /// ResNet-50, -101 or -152 for ImageNet (v1.5: the stride is on the 3×3), `blocks` bottlenecks a
 /// stage of `width` channels in the first: 25.5 M weights for {3, 4, 6, 3} and 64.
 inline Graph bottleneck_graph(const MapShape& input,
