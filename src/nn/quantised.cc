@@ -110,9 +110,9 @@ struct WeightCast {
   /// A weight [out, …] of float64.
   at::Tensor operator()(const at::Tensor& weight) const {
     if (!scale) return cast(weight, type, /*relu=*/false, range);
-    const at::Tensor found = weight.detach(), steps = exact || found.is_cpu()
-                                                          ? scales_on_host(found)
-                                                          : scales_on_device(found);
+    const at::Tensor found = weight.detach(),
+                     steps = exact || found.is_cpu() ? scales_on_host(found)
+                                                     : scales_on_device(found);
     // A channel without any magnitude is 0.
     const at::Tensor in_steps =
         at::div(weight, at::where(steps.eq(0), at::ones_like(steps), steps));
@@ -134,8 +134,8 @@ struct WeightCast {
   /// The same but for the order of a sum, on which a step may depend. Nothing waits for the device.
   at::Tensor scales_on_device(const at::Tensor& weight) const {
     const at::Tensor rows = weight.reshape({weight.size(0), -1});
-    const at::Tensor magnitude =
-        is_binary(type) ? at::mean(rows.abs(), {1}) : at::sqrt(at::mean(at::mul(rows, rows), {1}));
+    const at::Tensor magnitude = is_binary(type) ? at::mean(rows.abs(), {1})
+                                                 : at::sqrt(at::mean(at::mul(rows, rows), {1}));
     const at::Tensor steps = at::round(magnitude.mul(1 / scale->step())).mul(scale->step());
     return per_output(steps.clamp_max(scale->max_value()), weight);
   }
