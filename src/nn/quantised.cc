@@ -92,56 +92,6 @@ FoldedWeights fold_source(const WeightSource& s, const Parameters& p, double eps
   return f;
 }
 
-<<<<<<< HEAD
-=======
-/// How a stage has its weights.
-struct WeightCast {
-  FixedType type;
-  std::optional<FixedType> scale;  // of each output channel
-  at::Tensor range;                // of a learned type, or undefined
-  bool exact = false;              // scales are those of the export, bit for bit
-
-  /// A weight [out, …] of float64.
-  at::Tensor operator()(const at::Tensor& weight) const {
-    if (!scale) return cast(weight, type, /*relu=*/false, range);
-    const at::Tensor found = weight.detach(),
-                     steps = exact || found.is_cpu() ? scales_on_host(found)
-                                                     : scales_on_device(found);
-    // A channel without any magnitude is 0.
-    const at::Tensor in_steps =
-        at::div(weight, at::where(steps.eq(0), at::ones_like(steps), steps));
-    return at::mul(is_binary(type) ? signs_of(in_steps) : cast(in_steps, type, false, range),
-                   steps);
-  }
-
- private:
-  /// As the export finds them, bit for bit.
-  at::Tensor scales_on_host(const at::Tensor& weight) const {
-    const at::Tensor host = weight.to(at::kCPU).contiguous();
-    const Span<const double> values(host.data_ptr<double>(), static_cast<size_t>(host.numel()));
-    const std::vector<double> scales =
-        channel_scales(values, host.size(0), is_binary(type), *scale);
-    at::Tensor steps = at::zeros({host.size(0)}, host.options());
-    std::copy(scales.begin(), scales.end(), steps.data_ptr<double>());
-    return per_output(steps.to(weight.device()), weight);
-  }
-  /// The same but for the order of a sum, on which a step may depend. Nothing waits for the device.
-  at::Tensor scales_on_device(const at::Tensor& weight) const {
-    const at::Tensor rows = weight.reshape({weight.size(0), -1});
-    const at::Tensor magnitude = is_binary(type) ? at::mean(rows.abs(), {1})
-                                                 : at::sqrt(at::mean(at::mul(rows, rows), {1}));
-    const at::Tensor steps = at::round(magnitude.mul(1 / scale->step())).mul(scale->step());
-    return per_output(steps.clamp_max(scale->max_value()), weight);
-  }
-  /// With the gradient of the identity.
-  static at::Tensor signs_of(const at::Tensor& x) {
-    const at::Tensor one = at::ones_like(x);
-    const at::Tensor signs = at::where(x.ge(0), one, at::neg(one));
-    return at::add(signs.detach(), x.sub(x.detach()));
-  }
-};
-
->>>>>>> wt-calib
 /// Whose batch norms are the batch's: the weight that, once scaled, is the cast one.
 at::Tensor cast_unscaled(const WeightSource& s, const Parameters& p, double epsilon,
                          const WeightCast& cast_weight) {
