@@ -421,8 +421,9 @@ TEST(Check, QuantisationIsThatOfRoundedInputs) {
   EXPECT_LT(rms, 0.99 * parts.quantisation.rms_measured);
   CheckOptions quick = quick_options();
   quick.compile = false;
-  testing::expect_words(step(check_project(folder.path() + "/p", quick), "quantisation").detail,
-                        {fmt::format("whose inputs are rounded already: rms {:.3g} (", rms)});
+  testing::expect_words(
+      step(check_project(folder.path() + "/p", quick), "quantisation").detail,
+      {fmt::format("whose inputs are rounded already: rms {:.3g}, at most ", rms)});
 }
 
 TEST_F(Faults, ATooCoarseTypeLeavesTheBound) {
