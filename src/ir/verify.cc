@@ -286,9 +286,10 @@ std::string not_finite(const TensorMap& tensors) {
     const std::vector<double> values = tensor.to_doubles();
     const auto found =
         std::find_if(values.begin(), values.end(), [](double v) { return !std::isfinite(v); });
-    if (found != values.end())
+    if (found != values.end()) {
       return fmt::format("the tensor {} holds {} at element {}", name, *found,
                          found - values.begin());
+    }
   }
   return {};
 }
