@@ -7,8 +7,10 @@
 #include <limits>
 
 #include "tailor/core/interrupt.h"
+#include "tailor/core/log.h"
 #include "tailor/core/random.h"
 #include "tailor/data/images.h"
+#include "tailor/nn/bfloat16.h"
 #include "tailor/nn/peak.h"
 #include "tailor/task/prefetch.h"
 #include "tailor/train/device.h"
@@ -134,6 +136,12 @@ BenchResult bench(const BenchRequest& r) {
   if (device.is_cpu()) result.peak_flops = measure_peak_flops(kPeakSeconds);
   const auto task = noise_task(r.network, kBatches * r.batch_size);
   for (const std::string& precision : r.precisions) {
+    if (precision == "bfloat16" && !has_bfloat16(device)) {
+      if (r.precisions.size() == 1)
+        fail(ErrorKind::Unsupported, "bench: LibTorch has no bfloat16 for this {}", result.device);
+      log_info("train", "LibTorch has no convolutions in bfloat16 for this {}", result.device);
+      continue;
+    }
     result.rates.push_back(
         (r.trains ? measure_training : measure_answers)(r, *task, device, precision));
   }

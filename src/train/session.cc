@@ -7,6 +7,7 @@
 #include "tailor/core/files.h"
 #include "tailor/core/log.h"
 #include "tailor/design/lower.h"
+#include "tailor/nn/bfloat16.h"
 #include "tailor/nn/witness.h"
 #include "tailor/run/quantization.h"
 #include "tailor/run/schedule.h"
@@ -48,6 +49,12 @@ Session::Session(const RunSpec& s, RunFolder& f, Progress& p)
       device(resolve_device(s.config.runtime.device, s.source)) {
   if (!device.is_cpu()) current_.reset_device(device);
   choose_algorithms(s.config.runtime.deterministic);
+  if (compute() != at::kFloat && !has_bfloat16(device)) {
+    fail_config("/train/precision",
+                fmt::format("float32: LibTorch has no convolutions in bfloat16 for this {}",
+                            device.is_cpu() ? "CPU (they need AVX-512)" : "GPU"),
+                Json(config.precision).dump(), s.source);
+  }
   const Network& network = begins_with;
   if (!s.task) {
     verify_answers(s.data.kind, network.answers_per_position(), output_shape(network),

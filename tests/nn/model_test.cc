@@ -15,6 +15,7 @@
 #include "support/networks.h"
 #include "tailor/design/lower.h"
 #include "tailor/emulate/float64.h"
+#include "tailor/nn/bfloat16.h"
 #include "tailor/nn/host.h"
 #include "tailor/surgery/surgery.h"
 
@@ -165,6 +166,7 @@ void descend(Model& model) {
 }
 
 TEST(Model, InBfloat16StepsAreNearFloat32AndAllElseIsFloat32) {
+  if (!has_bfloat16(at::kCPU)) GTEST_SKIP() << "this CPU has no bfloat16";
   const Network network = testing::small_network();
   const TensorMap tensors = testing::random_tensors(network, 1);
   Model exact(network, tensors), narrow(network, tensors, at::kCPU, at::kBFloat16);

@@ -288,10 +288,9 @@ TEST_F(Gpu, AFrozenNetworkAnswersAsOnTheCpu) {
     testing::alter(network, v.surgery);
     const TensorMap tensors = testing::random_tensors(network, 3);
     const Batch batch = random_batch(network.input, 3);
-    const at::Tensor here = FrozenModel(network, tensors).forward(to_device(batch, at::kCPU).inputs),
-                     there = FrozenModel(network, tensors, gpu)
-                                 .forward(to_device(batch, gpu).inputs)
-                                 .cpu();
+    const at::Tensor
+        here = FrozenModel(network, tensors).forward(to_device(batch, at::kCPU).inputs),
+        there = FrozenModel(network, tensors, gpu).forward(to_device(batch, gpu).inputs).cpu();
     EXPECT_LT(here.sub(there).abs().max().item<double>(), 1e-3);
   }
 }

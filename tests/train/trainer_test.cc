@@ -16,6 +16,7 @@
 #include "tailor/core/log.h"
 #include "tailor/core/strings.h"
 #include "tailor/data/batch.h"
+#include "tailor/nn/bfloat16.h"
 
 namespace tailor::test {
 namespace {
@@ -143,8 +144,15 @@ TEST(Trainer, ResumesBitForBitFromAnyStep) {
   expect_resumes(f, whole, {2, 3, 4, 5, 6, 7, 10, 11, 13, 15});
 }
 
-TEST(Trainer, ResumesBitForBitInBfloat16) {
+TEST(Trainer, ResumesBitForBitInBfloat16OrSaysThatItCannot) {
   RunConfig config = student_config();
+  if (!has_bfloat16(at::kCPU)) {
+    config.train.precision = "bfloat16";
+    Fixture f(config);
+    testing::expect_error(ErrorKind::Config, {"/train/precision", "float32", "AVX-512"},
+                          [&] { f.run("run"); });
+    return;
+  }
   Fixture exact(config);
   exact.spec.teacher = train_teacher(config);
   config.train.precision = "bfloat16";

@@ -21,7 +21,7 @@ TEST_F(BenchCli, TheFastestPrecisionIsSaidAndAllAreBeside) {
     const Json said = answer({what, "--network", "resnet8", "--device", "cpu"});
     EXPECT_EQ(said.at("what"), Json(what));
     const auto& rates = said.at("rates").as_array();
-    ASSERT_EQ(rates.size(), 2U);
+    ASSERT_GE(rates.size(), 1U);  // not every CPU has bfloat16
     double fastest = 0;
     for (const Json& rate : rates) {
       EXPECT_GT(rate.at("peak_fraction").as_number(), 0);
@@ -32,7 +32,9 @@ TEST_F(BenchCli, TheFastestPrecisionIsSaidAndAllAreBeside) {
       fastest = std::max(fastest, rate.at("images_per_s").as_number());
     }
     EXPECT_EQ(rates[0].at("precision"), Json("float32"));
-    EXPECT_EQ(rates[1].at("precision"), Json("bfloat16"));
+    if (rates.size() > 1) {
+      EXPECT_EQ(rates[1].at("precision"), Json("bfloat16"));
+    }
     EXPECT_EQ(said.at("images_per_s").as_number(), fastest);
   }
 }
