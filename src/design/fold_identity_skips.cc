@@ -69,13 +69,15 @@ std::string why_not(const Target& to, const TapTerm& term, const std::vector<dou
   return "";
 }
 
-/// Adds the term to the kernel, or leaves it as it is.
-bool fold(Graph& graph, const Target& to, const std::string& id, const TapTerm& term,
-          bool is_stage) {
+/// Adds the term to the kernel, or leaves it as it is: where there is a reason why, or there must
+/// be one.
+bool fold(Graph& graph, const Target& to, const std::string& id, const TapTerm& term, bool is_stage,
+          std::string why = "") {
   std::vector<double> weight = graph.tensor(to.conv, "weight").to_doubles(),
                       bias = graph.tensor(to.conv, "bias").to_doubles();
   if (!reads(to, term)) return false;
-  if (std::string why = why_not(to, term, weight); !why.empty()) {
+  if (why.empty()) why = why_not(to, term, weight);
+  if (!why.empty()) {
     to.unfolded.push_back({id, to.conv.name, std::move(why), is_stage});
     return false;
   }
@@ -165,9 +167,10 @@ std::vector<UnfoldedSkip> fold_identity_skips(Graph& graph, const Precision& pre
       const Node& skip = graph.node(source);
       const bool same_pixels = readers[operand].size() == 1 && !skip.inputs.empty() &&
                                skip.inputs[0].value == conv.inputs[0].value;
-      const bool scaled = precision.scale(skip.name).has_value();  // its weights have other steps
-      const auto term = same_pixels && !scaled ? linear_term(graph, to, skip) : std::nullopt;
-      if (!term || !fold(graph, to, operand.skip, *term, /*is_stage=*/true)) {
+      const auto term = same_pixels ? linear_term(graph, to, skip) : std::nullopt;
+      const bool other_steps = skip.is<ops::Conv2d>() && precision.scale(skip.name);
+      const std::string why = other_steps ? "its weights are in steps of scales" : "";
+      if (!term || !fold(graph, to, operand.skip, *term, /*is_stage=*/true, why)) {
         ++s;
         continue;
       }

@@ -49,12 +49,7 @@ Session::Session(const RunSpec& s, RunFolder& f, Progress& p)
       device(resolve_device(s.config.runtime.device, s.source)) {
   if (!device.is_cpu()) current_.reset_device(device);
   choose_algorithms(s.config.runtime.deterministic);
-  if (compute() != at::kFloat && !has_bfloat16(device)) {
-    fail_config("/train/precision",
-                fmt::format("float32: LibTorch has no convolutions in bfloat16 for this {}",
-                            device.is_cpu() ? "CPU (they need AVX-512)" : "GPU"),
-                Json(config.precision).dump(), s.source);
-  }
+  if (compute() != at::kFloat) verify_bfloat16();
   const Network& network = begins_with;
   if (!s.task) {
     verify_answers(s.data.kind, network.answers_per_position(), output_shape(network),
@@ -72,10 +67,6 @@ Session::Session(const RunSpec& s, RunFolder& f, Progress& p)
              total_skips);
   }
   if (const auto& q = spec.config.quantization) {
-    if (compute() != at::kFloat) {
-      fail_config("/train/precision", "float32 where the network is trained quantised",
-                  Json(config.precision).dump(), s.source);
-    }
     precision = resolve_precision(*q, spec.config.exporting, network, input_magnitude(), s.source);
     quantized_epoch = quantized_from(*q, spec.config.surgery, edits, config.epochs, spec.source);
     QuantisedForm(network, *precision);  // what cannot be is said here
@@ -100,6 +91,19 @@ Session::Session(const RunSpec& s, RunFolder& f, Progress& p)
   if (position.epoch < config.epochs) testify();
   seconds_before_ = position.seconds;
   began_ = Clock::now();
+}
+
+void Session::verify_bfloat16() {
+  std::string expected;
+  if (spec.config.quantization) {
+    expected = "float32 where the network is trained quantised";
+  } else if (!has_bfloat16(device)) {
+    expected = fmt::format("float32: LibTorch has no convolutions in bfloat16 for this {}",
+                           device.is_cpu() ? "CPU (they need AVX-512)" : "GPU");
+  } else {
+    return;
+  }
+  fail_config("/train/precision", expected, Json(config.precision).dump(), spec.source);
 }
 
 void Session::go_on() {

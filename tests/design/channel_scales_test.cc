@@ -182,7 +182,7 @@ TEST(ChannelScales, StepsThatAreGivenAreTheirs) {
   p.stages = {s};
   const TrainedPrecision read = read_trained_precision(write_trained_precision(p), "test");
   EXPECT_EQ(read.stages.at(0).steps, s.steps);
-  EXPECT_EQ(read.text(), "8,3, 1 stages with types of their own, 1 of them with given scales");
+  EXPECT_EQ(read.text(), "8,3, 1 stage with types of its own, 1 of them with given scales");
   graph = plan_trained(lowered, read).graph();
   const Node& node = testing::node_of(graph, s.stage);
   const auto weight = graph.tensor(node, "weight").to_doubles(),
