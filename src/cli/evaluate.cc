@@ -8,6 +8,7 @@
 #include "cli/source.h"
 #include "tailor/cli/torch_plugin.h"
 #include "tailor/core/interrupt.h"
+#include "tailor/core/strings.h"
 #include "tailor/core/threads.h"
 #include "tailor/data/batch.h"
 #include "tailor/data/source.h"

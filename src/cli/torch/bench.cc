@@ -6,6 +6,7 @@
 #include "cli/table.h"
 #include "cli/torch/plugin.h"
 #include "tailor/cli/commands.h"
+#include "tailor/core/strings.h"
 #include "tailor/surgery/surgery.h"
 
 namespace tailor::cli {
