@@ -99,9 +99,10 @@ void limit_multipliers(const Sized& s, Limits& limits) {
                      s.cost.dsp, s.device.name, s.device.dsp, advice(factor, s.balanced()))});
   }
   double luts = 0;
-  for (size_t i = 0; i < s.products().size(); ++i)
+  for (size_t i = 0; i < s.products().size(); ++i) {
     luts +=
         luts_of(s.products()[i], s.sizing.products[i].reuse_factor, s.sizing.products[i].packed);
+  }
   if (luts > static_cast<double>(s.device.lut)) {
     const int64_t factor = s.factor_within(
         [](const ProductStage& p, int64_t f) { return luts_of(p, f); }, s.device.lut);
