@@ -62,8 +62,9 @@ struct ForkedFunction : torch::autograd::Function<ForkedFunction> {
 }  // namespace
 
 bool can_fork(const at::Tensor& x, const ConvGeometry& geometry, const at::Tensor& bias) {
-  const Pads& p = geometry.window.pads;
-  return x.is_cuda() && !bias.defined() && p.top == p.bottom && p.left == p.right;
+  const Window& w = geometry.window;
+  const bool even = w.pads.top == w.pads.bottom && w.pads.left == w.pads.right;
+  return x.is_cuda() && !bias.defined() && even && (w.taps() > 1 || w.stride.size() == 1);
 }
 
 at::Tensor forked_convolve(const at::Tensor& x, const ConvGeometry& geometry,

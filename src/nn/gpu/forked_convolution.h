@@ -9,7 +9,8 @@
 
 namespace tailor::nn::gpu {
 
-/// Whether a convolution on this map is one for it: without a bias, padded alike on both sides.
+/// Whether a convolution on this map is one for it: on a GPU, without a bias, padded alike on both
+/// sides, and none that convolve() has to take apart.
 bool can_fork(const at::Tensor& x, const ConvGeometry& geometry, const at::Tensor& bias);
 
 /// As convolve(). The gradient of the weight, a leaf, is added to the one that it has, on `side`,
