@@ -76,13 +76,9 @@ BenchRate measure(const std::string& precision, int64_t batch_size, double secon
   return {precision, median(all), median(rates[1]) / median(rates[0])};
 }
 
-at::ScalarType type_of(const std::string& precision) {
-  return precision == "bfloat16" ? at::kBFloat16 : at::kFloat;
-}
-
 BenchRate measure_training(const BenchRequest& r, const Task& task, at::Device device,
                            const std::string& precision) {
-  const at::ScalarType compute = type_of(precision);
+  const at::ScalarType compute = compute_type(precision);
   OptimizerConfig optimizer;
   optimizer.lr = kRate;
   Learner learner(Model(r.network, initial_tensors(r.network, 1), device, compute),
@@ -104,7 +100,8 @@ BenchRate measure_training(const BenchRequest& r, const Task& task, at::Device d
 
 BenchRate measure_answers(const BenchRequest& r, const Task& task, at::Device device,
                           const std::string& precision) {
-  const FrozenModel model(r.network, initial_tensors(r.network, 1), device, type_of(precision));
+  const FrozenModel model(r.network, initial_tensors(r.network, 1), device,
+                          compute_type(precision));
   Batch batch;
   EpochExamples(task, 1, 0, {task.size(Split::Train), r.batch_size}).collate(0, batch);
   const at::Tensor inputs = to_device(batch, device).inputs;
@@ -136,7 +133,7 @@ BenchResult bench(const BenchRequest& r) {
   if (device.is_cpu()) result.peak_flops = measure_peak_flops(kPeakSeconds);
   const auto task = noise_task(r.network, kBatches * r.batch_size);
   for (const std::string& precision : r.precisions) {
-    if (precision == "bfloat16" && !has_bfloat16(device)) {
+    if (compute_type(precision) != at::kFloat && !has_bfloat16(device)) {
       if (r.precisions.size() == 1)
         fail(ErrorKind::Unsupported, "bench: LibTorch has no bfloat16 for this {}", result.device);
       log_info("train", "LibTorch has no convolutions in bfloat16 for this {}", result.device);

@@ -11,6 +11,7 @@
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
 
+#include "tailor/nn/side_stream.h"
 #include "tailor/nn/torch_compat.h"
 #endif
 
@@ -29,7 +30,6 @@ constexpr int kEagerSteps = 3;
 struct Staging {
   at::Tensor inputs, targets;
   at::cuda::CUDAEvent ready, free;
-  bool used = false;
 };
 
 class CudaGraphStep : public CapturedStep {
@@ -40,13 +40,13 @@ class CudaGraphStep : public CapturedStep {
 
   StepResult run(const Batch& batch, double lr, const Step& step) override {
     const c10::cuda::CUDAStream caller = c10::cuda::getCurrentCUDAStream(compute_.device_index());
-    wait_for(caller, compute_);
+    nn::wait_for(caller, compute_);
     StepResult result;
     {
       const c10::cuda::CUDAStreamGuard guard(compute_);
       result = run_here(batch, lr, step);
     }
-    wait_for(compute_, caller);
+    nn::wait_for(compute_, caller);
     return result;
   }
   void forget() override {
@@ -57,12 +57,6 @@ class CudaGraphStep : public CapturedStep {
   }
 
  private:
-  /// `second` goes on when `first` has done what it has got so far.
-  static void wait_for(const c10::cuda::CUDAStream& first, const c10::cuda::CUDAStream& second) {
-    at::cuda::CUDAEvent so_far;
-    so_far.record(first);
-    so_far.block(second);
-  }
   StepResult run_here(const Batch& batch, double lr, const Step& step) {
     const DeviceBatch host = to_device(batch, at::kCPU);
     // A resumed epoch may begin with its last batch, which is smaller.
@@ -97,7 +91,6 @@ class CudaGraphStep : public CapturedStep {
     for (Staging& s : staging_) {
       s.inputs = like(host.inputs), s.targets = like(host.targets);
       s.free.record(compute_);  // whoever had the memory before
-      s.used = true;
     }
   }
   /// Copies run beside the step before; two batches take turns.
@@ -105,7 +98,7 @@ class CudaGraphStep : public CapturedStep {
     Staging& s = staging_[turn_ ^= 1U];
     {
       const c10::cuda::CUDAStreamGuard guard(copy_);
-      if (s.used) s.free.block(copy_);
+      s.free.block(copy_);
       s.inputs.copy_(host.inputs.pin_memory(), /*non_blocking=*/true);
       s.targets.copy_(host.targets.pin_memory(), /*non_blocking=*/true);
       s.ready.record(copy_);
@@ -114,7 +107,6 @@ class CudaGraphStep : public CapturedStep {
     examples_.inputs.copy_(s.inputs);
     examples_.targets.copy_(s.targets);
     s.free.record(compute_);
-    s.used = true;
   }
   void capture(const Step& step) {
     graph_ = std::make_unique<at::cuda::CUDAGraph>();

@@ -6,6 +6,7 @@
 
 #include "tailor/core/record.h"
 #include "tailor/core/strings.h"
+#include "tailor/nn/bfloat16.h"
 
 namespace tailor::train {
 namespace {
@@ -69,6 +70,25 @@ c10::Device resolve_device(const std::string& device, const std::string& source)
                 Json(device).dump(), source);
   }
   return {at::kCUDA, static_cast<c10::DeviceIndex>(*index)};
+}
+
+c10::ScalarType compute_type(const std::string& precision) {
+  return precision == "bfloat16" ? at::kBFloat16 : at::kFloat;
+}
+
+void verify_precision(const std::string& precision, bool quantised, c10::Device device,
+                      const std::string& pointer, const std::string& source) {
+  if (compute_type(precision) == at::kFloat) return;
+  std::string expected;
+  if (quantised) {
+    expected = "float32 where the network is trained quantised";
+  } else if (!nn::has_bfloat16(device)) {
+    expected = fmt::format("float32: LibTorch has no convolutions in bfloat16 for this {}",
+                           device.is_cpu() ? "CPU (they need AVX-512)" : "GPU");
+  } else {
+    return;
+  }
+  fail_config(pointer + "/precision", expected, Json(precision).dump(), source);
 }
 
 void choose_algorithms(bool deterministic) {

@@ -7,6 +7,7 @@
 #include "tailor/run/origin.h"
 #include "tailor/run/shared_run.h"
 #include "tailor/task/task.h"
+#include "tailor/train/device.h"
 
 namespace tailor::train {
 namespace {
@@ -54,8 +55,10 @@ RecipeRun::RecipeRun(const RunConfig& config, Recipe recipe, std::string source,
     networks_.push_back(*altered);
     const auto edits = plan_edits(phase.surgery, *altered, phase.train.epochs, source_);
     if (c.quantization) verify_quantization(c, edits);
-    verify_batches(phase.train, *altered, data_.train->size(),
-                   is_last(i) || !config_.teacher ? "/train" : "/teacher", source_);
+    const char* pointer = is_last(i) || !config_.teacher ? "/train" : "/teacher";
+    verify_precision(phase.train.precision, c.quantization.has_value(),
+                     resolve_device(c.runtime.device, source_), pointer, source_);
+    verify_batches(phase.train, *altered, data_.train->size(), pointer, source_);
     if (phase.teacher.empty()) continue;
     for (const PlannedEdit& edit : edits) apply_alteration(*altered, edit.skip_id, edit.kind);
   }

@@ -7,7 +7,6 @@
 #include "tailor/core/files.h"
 #include "tailor/core/log.h"
 #include "tailor/design/lower.h"
-#include "tailor/nn/bfloat16.h"
 #include "tailor/nn/witness.h"
 #include "tailor/run/quantization.h"
 #include "tailor/run/schedule.h"
@@ -49,7 +48,7 @@ Session::Session(const RunSpec& s, RunFolder& f, Progress& p)
       device(resolve_device(s.config.runtime.device, s.source)) {
   if (!device.is_cpu()) current_.reset_device(device);
   choose_algorithms(s.config.runtime.deterministic);
-  if (compute() != at::kFloat) verify_bfloat16();
+  verify_precision(config.precision, s.config.quantization.has_value(), device, "/train", s.source);
   const Network& network = begins_with;
   if (!s.task) {
     verify_answers(s.data.kind, network.answers_per_position(), output_shape(network),
@@ -91,19 +90,6 @@ Session::Session(const RunSpec& s, RunFolder& f, Progress& p)
   if (position.epoch < config.epochs) testify();
   seconds_before_ = position.seconds;
   began_ = Clock::now();
-}
-
-void Session::verify_bfloat16() {
-  std::string expected;
-  if (spec.config.quantization) {
-    expected = "float32 where the network is trained quantised";
-  } else if (!has_bfloat16(device)) {
-    expected = fmt::format("float32: LibTorch has no convolutions in bfloat16 for this {}",
-                           device.is_cpu() ? "CPU (they need AVX-512)" : "GPU");
-  } else {
-    return;
-  }
-  fail_config("/train/precision", expected, Json(config.precision).dump(), spec.source);
 }
 
 void Session::go_on() {
@@ -151,9 +137,7 @@ Preprocessing Session::preprocessing() const {
   return p;
 }
 
-at::ScalarType Session::compute() const {
-  return config.precision == "bfloat16" ? at::kBFloat16 : at::kFloat;
-}
+at::ScalarType Session::compute() const { return compute_type(config.precision); }
 
 double Session::input_magnitude() const {
   const Preprocessing p = preprocessing();

@@ -76,8 +76,6 @@ class Session {
 
  private:
   at::ScalarType compute() const;
-  /// Throws Config where steps cannot be computed in bfloat16.
-  void verify_bfloat16();
   double input_magnitude() const;
   TrainedPrecision types_now();
   void say_generous_budget();

@@ -100,6 +100,25 @@ Plan verify_checkpoint(const Checkpoint& c) {
   return plan;
 }
 
+/// Weights, slots, types and what was measured, wherever the run called "whole" was cut.
+void expect_resumes(Fixture& f, const RunResult& whole, std::initializer_list<int64_t> steps) {
+  for (int64_t after : steps) {
+    const std::string name = fmt::format("cut{}", after);
+    Interrupter interrupter(after);
+    EXPECT_THROW(f.run(name, interrupter), Interrupted) << after;
+    set_pending_interrupt(0);
+    const RunResult resumed = f.run(name);
+    EXPECT_EQ(resumed.last.tensors, whole.last.tensors) << "interrupted after " << after;
+    EXPECT_EQ(resumed.last.slots, whole.last.slots) << after;
+    EXPECT_EQ(write_trained_precision(*resumed.last.precision),
+              write_trained_precision(*whole.last.precision))
+        << after;
+    EXPECT_EQ(testing::read_records(f.path(name + "/metrics.jsonl")),
+              testing::read_records(f.path("whole/metrics.jsonl")))
+        << after;
+  }
+}
+
 TEST(QuantisedTraining, ResumesBitForBitFromAnyStep) {
   for (QuantizeFrom from : {QuantizeFrom::Start, QuantizeFrom::Altering, QuantizeFrom::After}) {
     SCOPED_TRACE(to_string(from));
@@ -108,33 +127,7 @@ TEST(QuantisedTraining, ResumesBitForBitFromAnyStep) {
     const RunResult whole = f.run("whole");
     verify_checkpoint(whole.last);
     // 3 steps an epoch: within epochs, at their ends, where quantisation and freezing begin.
-    for (int64_t after : {2, 3, 4, 9, 12, 13}) {
-      const std::string name = fmt::format("cut{}", after);
-      Interrupter interrupter(after);
-      EXPECT_THROW(f.run(name, interrupter), Interrupted) << after;
-      set_pending_interrupt(0);
-      const RunResult resumed = f.run(name);
-      EXPECT_EQ(resumed.last.tensors, whole.last.tensors) << "interrupted after " << after;
-      EXPECT_EQ(resumed.last.slots, whole.last.slots) << after;
-      EXPECT_EQ(testing::read_records(f.path(name + "/metrics.jsonl")),
-                testing::read_records(f.path("whole/metrics.jsonl")))
-          << after;
-    }
-  }
-}
-
-/// Weights and types, wherever the run was cut.
-void expect_types_resume(Fixture& f, const RunResult& whole, std::initializer_list<int64_t> steps) {
-  for (int64_t after : steps) {
-    const std::string name = fmt::format("cut{}", after);
-    Interrupter interrupter(after);
-    EXPECT_THROW(f.run(name, interrupter), Interrupted) << after;
-    set_pending_interrupt(0);
-    const RunResult resumed = f.run(name);
-    EXPECT_EQ(resumed.last.tensors, whole.last.tensors) << "interrupted after " << after;
-    EXPECT_EQ(write_trained_precision(*resumed.last.precision),
-              write_trained_precision(*whole.last.precision))
-        << after;
+    expect_resumes(f, whole, {2, 3, 4, 9, 12, 13});
   }
 }
 
@@ -158,7 +151,7 @@ TEST(QuantisedTraining, LearnedPointsResumeBitForBitAndGoIntoTheExport) {
       EXPECT_FALSE(type.is_signed);
     }
   }
-  expect_types_resume(f, whole, {2, 4, 9, 13});
+  expect_resumes(f, whole, {2, 4, 9, 13});
 }
 
 /// Scales of channels and learned widths: an alteration calibrates points again and keeps widths.
@@ -177,7 +170,7 @@ TEST(QuantisedTraining, LearnedWidthsResumeBitForBitAndGoIntoTheExport) {
   }
   EXPECT_EQ(whole.last.precision->mean_bits, 4);
   for (const LearnedRange& r : whole.last.precision->ranges) EXPECT_GT(r.step_square, 0) << r.stage;
-  expect_types_resume(f, whole, {4, 13});
+  expect_resumes(f, whole, {4, 13});
 }
 
 TEST(QuantisedTraining, CalibratedPointsStandWhereDataAsk) {

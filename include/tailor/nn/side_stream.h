@@ -8,7 +8,16 @@
 #include <memory>
 #include <vector>
 
+#ifdef TAILOR_CUDA
+#include <c10/cuda/CUDAStream.h>
+#endif
+
 namespace tailor::nn {
+
+#ifdef TAILOR_CUDA
+/// `second` goes on when `first` has done what it has got so far; nobody else waits.
+void wait_for(const c10::cuda::CUDAStream& first, const c10::cuda::CUDAStream& second);
+#endif
 
 class SideStream {
  public:

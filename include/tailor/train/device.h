@@ -1,7 +1,8 @@
-// Which devices there are, and which one a configuration means.
+// Which devices there are, which one a configuration means, and what steps compute in there.
 #pragma once
 
 #include <c10/core/Device.h>
+#include <c10/core/ScalarType.h>
 
 #include <string>
 #include <vector>
@@ -19,6 +20,13 @@ std::vector<DeviceInfo> list_devices();
 /// `device`: auto, cpu, cuda or cuda:N. Throws Config naming the devices that there are, at
 /// /runtime/device of `source`. Float32 is float32 on every device: TF32 is switched off.
 c10::Device resolve_device(const std::string& device, const std::string& source);
+
+/// What TrainConfig::precision names.
+c10::ScalarType compute_type(const std::string& precision);
+/// Throws Config, at `pointer`/precision of `source`, where steps cannot be computed so: on this
+/// device, or of a network that is trained quantised.
+void verify_precision(const std::string& precision, bool quantised, c10::Device device,
+                      const std::string& pointer, const std::string& source);
 
 /// Of cuDNN: those that repeat themselves, or the fastest, which are measured for every shape.
 void choose_algorithms(bool deterministic);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <string>
@@ -20,9 +21,10 @@ struct SlotSpec {
   bool of_parameter = false;  // one number a parameter, else one for each of its numbers
 };
 
-/// A learning rate; where a step is captured, a float64 scalar on the device that others set.
+/// A learning rate; where a step is captured, a float64 scalar on the device that others set, and
+/// no number.
 struct Rate {
-  double value = 0;
+  double value = std::numeric_limits<double>::quiet_NaN();
   at::Tensor on_device;
   Rate(double v) : value(v) {}  // NOLINT: a rate is a number
   explicit Rate(at::Tensor scalar) : on_device(std::move(scalar)) {}

@@ -3,12 +3,18 @@
 #ifdef TAILOR_CUDA
 #include <ATen/cuda/CUDAEvent.h>
 #include <c10/cuda/CUDAGuard.h>
-#include <c10/cuda/CUDAStream.h>
 #endif
 
 namespace tailor::nn {
 
 #ifdef TAILOR_CUDA
+
+void wait_for(const c10::cuda::CUDAStream& first, const c10::cuda::CUDAStream& second) {
+  at::cuda::CUDAEvent so_far;
+  so_far.record(first);
+  so_far.block(second);
+}
+
 namespace {
 
 class CudaSideStream : public SideStream {
@@ -17,17 +23,13 @@ class CudaSideStream : public SideStream {
       : stream_(c10::cuda::getStreamFromPool(/*isHighPriority=*/false, device.index())) {}
 
   void fork(const std::vector<at::Tensor>& reads, const std::function<void()>& work) override {
-    at::cuda::CUDAEvent here;
-    here.record(c10::cuda::getCurrentCUDAStream(stream_.device_index()));
-    here.block(stream_);
+    wait_for(c10::cuda::getCurrentCUDAStream(stream_.device_index()), stream_);
     const c10::cuda::CUDAStreamGuard guard(stream_);
     work();
     for (const at::Tensor& t : reads) t.record_stream(stream_);
   }
   void join() override {
-    at::cuda::CUDAEvent there;
-    there.record(stream_);
-    there.block(c10::cuda::getCurrentCUDAStream(stream_.device_index()));
+    wait_for(stream_, c10::cuda::getCurrentCUDAStream(stream_.device_index()));
   }
 
  private:

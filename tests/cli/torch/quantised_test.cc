@@ -106,6 +106,10 @@ TEST_F(QuantisedCli, AMistakeInTheTypesLeavesNoFolder) {
           {"/quantization/first_epoch: expected an epoch before the end, of 6 epochs, got 6"});
   refused("quantization.freeze_statistics=6",
           {"/quantization/freeze_statistics: expected an epoch before the end, of 6 epochs"});
+  expect_failure(3, {"/train/precision: expected float32 where the network is trained quantised"},
+                 {"train", "--config", "tiny.json", "--set", "train.precision=bfloat16", "--set",
+                  "quantization.precision=8,3", "--output", "runs/typo"});
+  EXPECT_FALSE(path_exists(file("runs")));
 }
 
 /// The budget of bits, missed or too generous, and the bits that are reached.
