@@ -397,9 +397,12 @@ void add_costs(const SizingEstimate& estimate, double clock_ns, const MapShape& 
   Manifest::DesignOptions design = read_design_options(estimate.options);
   text += fmt::format("\n{} on {}, {}, before FIFOs:\n{}", design.layout, design.card,
                       design.types_text(), costs_text(needs, design, clock_ns, input));
-  json.set("design", write_record([&](RecordVisitor& v) { design.describe(v); }));
+  Json options = write_record([&](RecordVisitor& v) { design.describe(v); });
+  options.erase("input_magnitude");  // the data's
+  json.set("design", std::move(options));
   Json cost = write_record([&](RecordVisitor& v) { needs.describe(v); });
-  for (const char* unknown : {"fifo_bits", "latency_cycles_model"}) cost.erase(unknown);
+  for (const char* unknown : {"fifo_bits", "skip_fifo_tokens", "latency_cycles_model"})
+    cost.erase(unknown);
   json.set("cost", std::move(cost));
 }
 

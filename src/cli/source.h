@@ -60,7 +60,7 @@ int export_onnx(const ExportOptions& options, GraphSource source, const ExportCo
 /// The run's export section with the flags on top.
 ExportConfig apply_hardware(ExportConfig base, const HardwareOptions& flags);
 
-/// A network whose weights are all 0: what its design needs depends on none.
+/// A network whose weights are all 0: which limits its design meets depends on them little.
 Lowered without_weights(const Network& network);
 
 /// What the card and its tool could not do with a network, before it is trained: its design from

@@ -20,9 +20,11 @@ bool fits(double value, const FixedType& type) {
   return value >= type.min_value() && value <= type.max_value();
 }
 
+constexpr const char* kInScales = "its weights are in steps of scales";
+
 /// Why the types let no skip into a stage's kernel; empty: they let some.
 std::string why_none(const Precision& precision, const std::string& stage) {
-  if (precision.scale(stage)) return "its weights are in steps of scales";
+  if (precision.scale(stage)) return kInScales;
   const FixedType& type = precision.weight(stage);
   if (!precision.trained || fits(1, type)) return "";  // an identity would not be one
   return fmt::format("{}, the type of its weights, holds no 1", precision_text(type));
@@ -78,7 +80,8 @@ bool fold(Graph& graph, const Target& to, const std::string& id, const TapTerm& 
   if (!reads(to, term)) return false;
   if (why.empty()) why = why_not(to, term, weight);
   if (!why.empty()) {
-    to.unfolded.push_back({id, to.conv.name, std::move(why), is_stage});
+    const bool by_scales = why == kInScales;
+    to.unfolded.push_back({id, to.conv.name, std::move(why), is_stage, by_scales});
     return false;
   }
   for (int64_t o = 0; o < to.out; ++o) {
@@ -169,7 +172,7 @@ std::vector<UnfoldedSkip> fold_identity_skips(Graph& graph, const Precision& pre
                                skip.inputs[0].value == conv.inputs[0].value;
       const auto term = same_pixels ? linear_term(graph, to, skip) : std::nullopt;
       const bool other_steps = skip.is<ops::Conv2d>() && precision.scale(skip.name);
-      const std::string why = other_steps ? "its weights are in steps of scales" : "";
+      const std::string why = other_steps ? kInScales : "";
       if (!term || !fold(graph, to, operand.skip, *term, /*is_stage=*/true, why)) {
         ++s;
         continue;
@@ -196,16 +199,22 @@ std::string unfolded_text(const Plan& plan) {
     parts.push_back(fmt::format("{} (of {}: {})", skips[i].skip, skips[i].stage, skips[i].reason));
   if (skips.size() > kNamed) parts.push_back(fmt::format("and {} more", skips.size() - kNamed));
   const Precision& precision = plan.precision();
-  const bool scales = skips[0].reason.find("scales") != std::string::npos;
+  const auto scaled = std::count_if(skips.begin(), skips.end(),
+                                    [](const UnfoldedSkip& skip) { return skip.by_scales; });
+  std::vector<std::string> advice;
+  if (scaled > 0) advice.emplace_back("no kernel with scales takes a skip");
+  if (scaled < static_cast<std::ptrdiff_t>(skips.size())) {
+    advice.emplace_back(
+        precision.trained
+            ? "training with fixed points of 2 integer bits or more (quantization.points=fixed, "
+              "quantization.precision=8,3) folds them"
+            : "more integer bits for those weights fold them");
+  }
   return fmt::format(
       "skips that kernels could take stay out of them, {} with a stage and a FIFO, {} with an "
       "adder a channel: {}; {}",
       stages, static_cast<std::ptrdiff_t>(skips.size()) - stages, join(parts, ", "),
-      scales ? "no kernel with scales takes a skip"
-      : precision.trained
-          ? "training with fixed points of 2 integer bits or more (quantization.points=fixed, "
-            "quantization.precision=8,3) folds them"
-          : "more integer bits for those weights fold them");
+      join(advice, "; "));
 }
 
 }  // namespace tailor::design

@@ -1,4 +1,5 @@
-// Scales of output channels, found in the weights alone: training and export find the same ones.
+// Scales of output channels, found in the weights, or in the steps that are given with them:
+// training and export find the same ones.
 #include <algorithm>
 #include <cmath>
 

@@ -205,13 +205,12 @@ std::string TrainedPrecision::changes_from(const TrainedPrecision& other) const 
   compare("overflow", to_string(overflow), to_string(other.overflow));
   compare("layout", to_string(layout), to_string(other.layout));
   const Precision mine = precision("types"), theirs = other.precision("types of training");
-  std::vector<std::string> names;
+  std::vector<std::string> names = {""};  // of every stage that is not named
   for (const TrainedPrecision* p : {&other, this}) {
     for (const StageTypes& s : p->stages) {
       if (std::find(names.begin(), names.end(), s.stage) == names.end()) names.push_back(s.stage);
     }
   }
-  if (names.empty()) names.emplace_back();
   auto scale_text = [](const std::optional<FixedType>& scale) {
     return scale ? precision_text(*scale) : std::string("none");
   };

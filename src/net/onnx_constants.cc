@@ -30,7 +30,7 @@ int64_t wrapped(const OnnxReason& at, int64_t axis, size_t dimensions) {
   return axis < 0 ? axis + n : axis;
 }
 
-int64_t counted(const OnnxReason& at, const Shape& shape, size_t most = kMostMade) {
+int64_t elements_of(const OnnxReason& at, const Shape& shape, size_t most = kMostMade) {
   int64_t count = 1;
   for (int64_t n : shape) {
     if (n < 0 || (n > 0 && count > static_cast<int64_t>(most) / n))
@@ -185,7 +185,7 @@ OnnxConstant filled(const OnnxReason& at, const Inputs& inputs) {
     if (!tensor || tensor->size() != 1) at.damaged("its value is no tensor of one element");
     value = tensor->to_doubles()[0];
   }
-  out.values.assign(static_cast<size_t>(counted(at, out.shape)), value);
+  out.values.assign(static_cast<size_t>(elements_of(at, out.shape)), value);
   return made(std::move(out));
 }
 
@@ -336,7 +336,7 @@ OnnxConstant broadcast(const OnnxReason& at, const OnnxArray& a, const OnnxArray
     out.shape[i] = p == 1 ? q : p;
   }
   const size_t most = std::max({a.values.size(), b.values.size(), size_t{kMostMade}});
-  out.values.resize(static_cast<size_t>(counted(at, out.shape, most)));
+  out.values.resize(static_cast<size_t>(elements_of(at, out.shape, most)));
   const Shape steps = strides_of(out.shape);
   auto index = [&](const OnnxArray& x, int64_t flat) {
     const Shape own = strides_of(x.shape);

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "tailor/core/error.h"
+#include "tailor/core/strings.h"
 
 namespace tailor::net {
 namespace {
@@ -55,9 +56,10 @@ class OnnxTypes {
         "as scales have, and two more before the point");
     if (scaled_ == 0) return;
     out_.remarks.push_back(fmt::format(
-        "{} stages multiply their sums by a scale of each channel, of {} bits; the least exact one "
-        "is {:.2g} % off (node '{}')",
-        scaled_, from_.scale_bits, 100 * worst_, worst_node_));
+        "sums of {} are multiplied by a scale of each channel, of {} bits; the least exact one is "
+        "{:.2g} % off (node '{}')",
+        counted(static_cast<int64_t>(scaled_), "stage"), from_.scale_bits, 100 * worst_,
+        worst_node_));
   }
 
  private:

@@ -121,10 +121,11 @@ TEST_F(Cli, InspectSaysWhatAnExportWouldNeed) {
   const Json seen = Json::parse(with({"inspect"}, {"--json"}), "inspect");
   with({"export", "--untrained", "--output", "p"}, {});
   const Json manifest = Json::parse(read_file(file("p/manifest.json")), "manifest");
-  for (const char* key : {"multipliers", "dsp", "dsp_available", "packed_multipliers", "weights",
-                          "interval_cycles_model", "stages"})
-    EXPECT_EQ(seen.at("cost").at(key), manifest.at("cost").at(key)) << key;
-  EXPECT_EQ(seen.at("design").at("type"), manifest.at("design").at("type"));
+  for (const char* part : {"cost", "design"}) {
+    EXPECT_GT(seen.at(part).as_object().size(), 5U);
+    for (const auto& [key, value] : seen.at(part).as_object())
+      EXPECT_EQ(value, manifest.at(part).at(key)) << part << " " << key;
+  }
   EXPECT_EQ(seen.at("cost").find("latency_cycles_model"), nullptr);
   testing::expect_words(
       text, {"fused on u200, streams of ap_fixed<8,3,AP_RND,AP_SAT>, before FIFOs:",

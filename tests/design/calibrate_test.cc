@@ -121,6 +121,9 @@ TEST(TrainedPrecision, SaysWhatDiffersFromOtherTypes) {
   other = trained;
   other.stages = {{"fc", "8,3", ""}};
   EXPECT_EQ(other.changes_from(trained), "");
+  // What is not named has types, too.
+  other.weights = "6,2";
+  EXPECT_EQ(other.changes_from(trained), "weights 6,2 instead of 8,3");
 }
 
 TEST(TrainedPrecision, NamesTheKeyAndTheStageOfWhatIsNoType) {

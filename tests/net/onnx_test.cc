@@ -361,7 +361,7 @@ TEST(OnnxNetworks, QuantisedWeightsInFrontOfABatchNormKeepTheirBits) {
   EXPECT_EQ(made.types[0].steps, std::vector<double>(3, 0.125));
   EXPECT_EQ(made.types[0].activations, "4,1");
   ASSERT_EQ(made.remarks.size(), 1U);
-  testing::expect_words(made.remarks[0], {"1 stages multiply their sums", "16 bits", "'the a'"});
+  testing::expect_words(made.remarks[0], {"sums of 1 stage are multiplied", "16 bits", "'the a'"});
 }
 
 TEST(OnnxNetworks, MessagesPrintNoBytesOfADamagedFile) {

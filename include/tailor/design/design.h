@@ -106,7 +106,8 @@ struct PlanOptions;
 /// A skip that could be part of a convolution's kernel, but for the type of its weights.
 struct UnfoldedSkip {
   std::string skip, stage, reason;
-  bool is_stage = false;  // and has a FIFO; else the convolution adds it from its window
+  bool is_stage = false;   // and has a FIFO; else the convolution adds it from its window
+  bool by_scales = false;  // weights are in steps of scales: no other types would let it in
 };
 
 /// A network laid out and typed: everything but its sizes.
