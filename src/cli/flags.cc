@@ -154,6 +154,9 @@ void setup_bench(CLI::App& app, BenchOptions& o) {
   app.add_option("--threads", o.threads, "As runtime.threads (default: all that there are)")
       ->check(CLI::Range(int64_t{0}, int64_t{1024}))
       ->type_name("N");
+  app.add_option("--kernels", o.kernels, "As runtime.kernels: fast (default) or reference")
+      ->check(CLI::IsMember({"fast", "reference"}))
+      ->type_name("KIND");
   app.add_option("--seconds", o.seconds, "For each precision, once it is warm (default 5)")
       ->check(CLI::Range(0.01, 3600.0))
       ->type_name("S");

@@ -6,10 +6,21 @@
 
 namespace tailor::nn {
 
+/// The map in the memory format that all kernels read: itself, or a copy.
+inline at::Tensor channels_last(const at::Tensor& x) {
+  return x.contiguous(at::MemoryFormat::ChannelsLast);
+}
+
 /// x: [n, channels, height, width], channels-last; weight [out, channels / groups, kernel rows,
 /// kernel columns]; an undefined bias is none.
 at::Tensor convolve(const at::Tensor& x, const ConvGeometry& geometry, const at::Tensor& weight,
                     const at::Tensor& bias);
+
+/// relu?(convolution + skip) without gradients; the skip may be undefined.
+at::Tensor convolve_and_add(const at::Tensor& x, const ConvGeometry& geometry,
+                            const at::Tensor& weight, const at::Tensor& bias,
+                            const at::Tensor& skip, bool relu);
+at::Tensor add_and_activate(const at::Tensor& x, const at::Tensor& skip, bool relu);
 
 /// The same as one plain ATen convolution, strides and all; with oneDNN off, the reference.
 at::Tensor plain_convolve(const at::Tensor& x, const ConvGeometry& geometry,

@@ -8,10 +8,10 @@
 
 #include <algorithm>
 #include <cstring>
-#include <memory>
 #include <numeric>
 #include <vector>
 
+#include "nn/floats.h"
 #include "nn/vector_kernels.h"
 #include "tailor/nn/workers.h"
 
@@ -26,33 +26,6 @@ constexpr int64_t kMostPartialSums = 8;
 
 int64_t floor_divide(int64_t a, int64_t b) { return a / b - (a % b < 0 ? 1 : 0); }
 int64_t ceil_divide(int64_t a, int64_t b) { return floor_divide(a + b - 1, b); }
-
-/// Floats that begin on a cache line, so that no vector of them lies across two. A new one holds
-/// zeros.
-class Floats {
- public:
-  explicit Floats(int64_t n = 0) { resize(n); }
-  Floats(Floats&&) = default;
-  Floats& operator=(Floats&&) = default;
-  /// What is in it is lost.
-  void resize(int64_t n) {
-    const auto size = static_cast<size_t>(n);
-    if (size <= size_) return;
-    storage_.assign(size + kLine, 0.0F);
-    size_ = size;
-    void* at = storage_.data();
-    size_t space = storage_.size() * sizeof(float);
-    data_ = static_cast<float*>(std::align(kLine * sizeof(float), size * sizeof(float), at, space));
-  }
-  float* data() { return data_; }
-  const float* data() const { return data_; }
-
- private:
-  static constexpr size_t kLine = 16;
-  std::vector<float> storage_;
-  size_t size_ = 0;
-  float* data_ = nullptr;
-};
 
 /// One row of a map, at any place of the batch, is a sequence of `length` positions.
 struct RowConv {
@@ -311,10 +284,6 @@ void weight_gradient_rows(const RowConv& conv, const float* x, const float* grad
     }
   });
   add_parts(cut, parts, part_count, weight_gradient);
-}
-
-at::Tensor channels_last(const at::Tensor& x) {
-  return x.contiguous(at::MemoryFormat::ChannelsLast);
 }
 
 at::Tensor depthwise_forward(const at::Tensor& x, const ConvGeometry& geometry,

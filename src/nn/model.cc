@@ -18,6 +18,7 @@
 #include <functional>
 
 #include "nn/convolution.h"
+#include "nn/fused_norm.h"
 #include "nn/gpu/forked_convolution.h"
 #include "nn/gpu/fused_norm.h"
 #include "nn/layers.h"
@@ -34,12 +35,11 @@ struct Layers {
   std::function<at::Tensor(const at::Tensor& x, const NamedLayer& layer, const at::Tensor& skip,
                            bool relu)>
       normalise;
+  /// Both, of a convolution and the batch norm right behind it; none: one after the other.
+  std::function<at::Tensor(const at::Tensor& x, const NamedLayer& conv, const NamedLayer& norm,
+                           const at::Tensor& skip, bool relu)>
+      convolve_and_normalise;
 };
-
-at::Tensor add_and_activate(at::Tensor x, const at::Tensor& skip, bool relu) {
-  if (skip.defined()) x = at::add(x, skip);
-  return relu ? at::relu(x) : x;
-}
 
 /// A map on its way through a network that masks, and how many of its columns are each example's
 /// own; no lengths: all of them are.
@@ -83,23 +83,45 @@ struct Walk {
 
   at::Tensor run_layer(const at::Tensor& x, const NamedLayer& layer) {
     if (layer.as<ReluLayer>()) return at::relu(x);
-    if (layer.as<BatchNormLayer>()) return layers.normalise(x, layer, {}, /*relu=*/false);
     if (const auto* p = layer.as<PoolLayer>()) return pool(x, *p);
     if (const auto* p = layer.as<PickLayer>()) return pick(x, *p);
     return layers.weighted(layer.as<LinearLayer>() ? at::flatten(x, 1) : x, layer);
   }
 
+  /// What a convolution reads.
+  at::Tensor masked(const Stream& s) {
+    return s.lengths.empty() ? s.map : at::masked_fill(s.map, masks.of(s), 0);
+  }
+
+  /// `conv` may be null: the batch norm alone.
+  Stream normalise(Stream s, const NamedLayer* conv, const NamedLayer& norm, const at::Tensor& skip,
+                   bool relu) {
+    if (!conv) {
+      s.map = layers.normalise(s.map, norm, skip, relu);
+      return s;
+    }
+    const at::Tensor x = masked(s);
+    s.map = layers.convolve_and_normalise
+                ? layers.convolve_and_normalise(x, *conv, norm, skip, relu)
+                : layers.normalise(layers.weighted(x, *conv), norm, skip, relu);
+    for (int64_t& length : s.lengths) length = output_length(*conv->layer, length);
+    return s;
+  }
+
   Stream run_chain(Stream s, const std::vector<NamedLayer>& chain) {
+    auto is_norm = [&](size_t i) { return i < chain.size() && chain[i].as<BatchNormLayer>(); };
     for (size_t i = 0; i < chain.size(); ++i) {
       const NamedLayer& layer = chain[i];
-      if (!s.lengths.empty() && layer.as<ConvLayer>())
-        s.map = at::masked_fill(s.map, masks.of(s), 0);
-      const bool activates =
-          layer.as<BatchNormLayer>() && i + 1 < chain.size() && chain[i + 1].as<ReluLayer>();
-      s.map =
-          activates ? layers.normalise(s.map, layer, {}, /*relu=*/true) : run_layer(s.map, layer);
+      const NamedLayer* conv = layer.as<ConvLayer>() && is_norm(i + 1) ? &chain[i++] : nullptr;
+      if (is_norm(i)) {
+        const bool relu = i + 1 < chain.size() && chain[i + 1].as<ReluLayer>();
+        s = normalise(std::move(s), conv, chain[i], {}, relu);
+        if (relu) ++i;
+        continue;
+      }
+      if (layer.as<ConvLayer>()) s.map = masked(s);
+      s.map = run_layer(s.map, layer);
       for (int64_t& length : s.lengths) length = output_length(*layer.layer, length);
-      if (activates) ++i;
     }
     return s;
   }
@@ -107,12 +129,23 @@ struct Walk {
   /// A stage whose skips are added before its activation: of one with a batch norm at its end the
   /// first of them goes through that.
   Stream join(Stream s, std::vector<NamedLayer> chain, const std::vector<at::Tensor>& skips) {
-    const bool at_norm = !skips.empty() && !chain.empty() && chain.back().as<BatchNormLayer>();
-    const NamedLayer last = at_norm ? chain.back() : NamedLayer();
-    if (at_norm) chain.pop_back();
-    s = run_chain(std::move(s), chain);
-    const bool alone = at_norm && skips.size() == 1;
-    if (at_norm) s.map = layers.normalise(s.map, last, skips[0], /*relu=*/alone);
+    auto ends_in = [&](auto layer) { return !chain.empty() && chain.back().as<decltype(layer)>(); };
+    auto take_last = [&] {
+      const NamedLayer last = chain.back();
+      chain.pop_back();
+      return last;
+    };
+    const bool at_norm = !skips.empty() && ends_in(BatchNormLayer()),
+               alone = at_norm && skips.size() == 1;
+    if (at_norm) {
+      const NamedLayer norm = take_last();
+      const bool at_conv = ends_in(ConvLayer());
+      const NamedLayer conv = at_conv ? take_last() : NamedLayer();
+      s = normalise(run_chain(std::move(s), chain), at_conv ? &conv : nullptr, norm, skips[0],
+                    /*relu=*/alone);
+    } else {
+      s = run_chain(std::move(s), chain);
+    }
     for (size_t i = at_norm ? 1 : 0; i < skips.size(); ++i) s.map = at::add(s.map, skips[i]);
     if (!alone) s.map = at::relu(s.map);
     return s;
@@ -230,15 +263,13 @@ at::Tensor Model::run(const at::Tensor& x, bool training, double bn_momentum,
   layers.normalise = [&](const at::Tensor& in, const NamedLayer& layer, const at::Tensor& skip,
                          bool relu) {
     const std::string& name = layer.name;
-    const gpu::NormParameters norm{parameter(name + ".weight"),
-                                   parameter(name + ".bias"),
-                                   parameters_.buffer(name + ".running_mean"),
-                                   parameters_.buffer(name + ".running_var"),
-                                   bn_momentum,
-                                   network_.bn_epsilon};
-    const bool learns = training && at::GradMode::is_enabled() &&
-                        (in.requires_grad() || (skip.defined() && skip.requires_grad()));
-    if (learns && gpu::is_for_fused_norm(in, skip)) return gpu::fused_norm(in, norm, skip, relu);
+    const NormParameters norm{parameter(name + ".weight"),
+                              parameter(name + ".bias"),
+                              parameters_.buffer(name + ".running_mean"),
+                              parameters_.buffer(name + ".running_var"),
+                              bn_momentum,
+                              network_.bn_epsilon};
+    if (training && is_for_fused_norm(in, skip)) return fused_norm(in, norm, skip, relu);
     const at::Tensor y =
         at::batch_norm(in, norm.gamma, norm.beta, norm.running_mean, norm.running_variance,
                        training, bn_momentum, network_.bn_epsilon, /*cudnn_enabled=*/in.is_cuda());
@@ -347,11 +378,10 @@ at::Tensor FrozenModel::normalise(const at::Tensor& in, const std::string& name,
     const at::Tensor by_channel = shift->second.to(compute_).reshape({1, -1, 1, 1});
     return add_and_activate(at::add(in, by_channel), skip, relu);
   }
-  const auto scale = weights_.find(name + ".weight");
-  if (scale == weights_.end()) return add_and_activate(in, skip, relu);  // in the convolution
   const at::Tensor map = in.dim() == 4 ? in : at::reshape(in, {in.size(0), -1, 1, 1});
-  return add_and_activate(at::add(at::mul(map, scale->second), weights_.at(name + ".bias")), skip,
-                          relu);
+  return add_and_activate(
+      at::add(at::mul(map, weights_.at(name + ".weight")), weights_.at(name + ".bias")), skip,
+      relu);
 }
 
 at::Tensor FrozenModel::forward(const at::Tensor& x, const Lengths& lengths) const {
@@ -369,6 +399,15 @@ at::Tensor FrozenModel::forward(const at::Tensor& x, const Lengths& lengths) con
     };
     layers.normalise = [&](const at::Tensor& in, const NamedLayer& layer, const at::Tensor& skip,
                            bool relu) { return normalise(in, layer.name, skip, relu); };
+    layers.convolve_and_normalise = [&](const at::Tensor& in, const NamedLayer& conv,
+                                        const NamedLayer& norm, const at::Tensor& skip, bool relu) {
+      const auto bias = weights_.find(conv.name + ".bias");
+      if (bias == weights_.end())
+        return normalise(layers.weighted(in, conv), norm.name, skip, relu);
+      const auto* c = conv.as<ConvLayer>();
+      return convolve_and_add(in, {c->window, c->groups}, weights_.at(conv.name + ".weight"),
+                              bias->second, skip, relu);
+    };
     logits = walk_network(network_, x.to(compute_), lengths, layers).to(at::kFloat);
   }
   return logits.clone();  // an inference tensor cannot be kept for a backward pass

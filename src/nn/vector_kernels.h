@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "nn/map_kernels.h"
+
 namespace tailor::nn {
 
 /// Taps of a depthwise convolution that lie evenly: tap i of output t reads row
@@ -30,6 +32,7 @@ struct VectorKernels {
   /// So many times a multiply-add in each of as many sums as registers hold; returns how many
   /// numbers were multiplied.
   int64_t (*spin)(int64_t repeats);
+  MapKernels map;
 };
 
 /// The fastest that this CPU has, up to the instruction set `largest`, a value of oneDNN's variable

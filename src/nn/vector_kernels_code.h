@@ -1,25 +1,14 @@
-// The code of VectorKernels for the instruction set that the including file is compiled for.
-// Without one name that the linker could share between those files: no standard header, all in here
-// unnamed.
+// The code of VectorKernels' depthwise loops, under the rules of nn/vector_code.h, and all of them
+// in one record.
 #pragma once
 
+#include "nn/map_kernels_code.h"
+#include "nn/tile_kernels_code.h"
+#include "nn/vector_code.h"
 #include "nn/vector_kernels.h"
 
 namespace tailor::nn {
 namespace {
-
-#if defined(__AVX512F__)
-inline constexpr int kVectorLanes = 16, kMostSums = 24;  // of 32 registers
-#elif defined(__AVX2__)
-inline constexpr int kVectorLanes = 8, kMostSums = 13;  // of 16
-#else
-inline constexpr int kVectorLanes = 4, kMostSums = 12;  // of 16 or 32
-#endif
-
-typedef float Vector __attribute__((vector_size(4 * kVectorLanes), aligned(4), may_alias));
-
-inline Vector load_vector(const float* p) { return *reinterpret_cast<const Vector*>(p); }
-inline void store_vector(float* p, Vector v) { *reinterpret_cast<Vector*>(p) = v; }
 
 template <int kCount>
 void correlate_tile(const float* rows, const TapRun* runs, int64_t run_count, const float* weights,
@@ -82,12 +71,6 @@ constexpr Tiles make_tiles() {
 }
 inline constexpr Tiles kTiles = make_tiles();
 
-/// Of `count` results the first as many as share a tile, when all tiles are about as large.
-inline int64_t tile_of(int64_t count) {
-  const int64_t tiles = (count + kMostSums - 1) / kMostSums;
-  return (count + tiles - 1) / tiles;
-}
-
 inline void pack(const float* source, int64_t stride, float* rows, int64_t count) {
   for (int64_t i = 0; i < count; ++i)
     store_vector(rows + i * kVectorLanes, load_vector(source + i * stride));
@@ -97,7 +80,7 @@ inline void correlate(const float* rows, const TapRun* runs, int64_t run_count,
                       const float* weights, const float* start, float* out, int64_t out_stride,
                       int64_t count) {
   while (count > 0) {
-    const int64_t n = tile_of(count);
+    const int64_t n = tile_of(count, kMostSums);
     kTiles.correlate[n](rows, runs, run_count, weights, start, out, out_stride);
     rows += n * kVectorLanes;
     out += n * out_stride;
@@ -110,7 +93,7 @@ inline void accumulate(const float* rows, const TapRun& run, const float* factor
   const int64_t step = run.step * kVectorLanes;
   rows += run.first * kVectorLanes;
   for (int64_t left = run.taps; left > 0;) {
-    const int64_t n = tile_of(left);
+    const int64_t n = tile_of(left, kMostSums);
     kTiles.accumulate[n](rows, step, factors, sums, count);
     rows += n * step;
     sums += n * kVectorLanes;
@@ -137,7 +120,7 @@ inline int64_t spin(int64_t repeats) {
 }
 
 constexpr VectorKernels make_vector_kernels(const char* name) {
-  return {name, kVectorLanes, pack, correlate, accumulate, spin};
+  return {name, kVectorLanes, pack, correlate, accumulate, spin, make_map_kernels()};
 }
 
 }  // namespace

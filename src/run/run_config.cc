@@ -105,6 +105,11 @@ void describe(RecordVisitor& v, RuntimeConfig& c) {
   v.boolean("deterministic", c.deterministic,
             "GPU: of cuDNN only algorithms whose results do not change from run to run; slower. "
             "LibTorch's CTC loss on a GPU has no other. On a CPU results never change.");
+  static constexpr const char* kKernels[] = {"fast", "reference"};
+  v.text_choice("kernels", c.kernels, Names(kKernels, 2),
+                "fast: tailor's own convolutions and batch norms where it has some, else "
+                "LibTorch's. reference: LibTorch's alone, which the others are tested against; "
+                "results agree but for the order of sums.");
 }
 
 }  // namespace

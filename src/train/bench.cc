@@ -125,7 +125,7 @@ BenchResult bench(const BenchRequest& r) {
   const at::Device device = resolve_device(r.runtime.device, "bench");
   c10::OptionalDeviceGuard current;
   if (!device.is_cpu()) current.reset_device(device);
-  choose_algorithms(r.runtime.deterministic);
+  choose_algorithms(r.runtime);
   result.device = device.str();
   const auto macs = static_cast<double>(mac_count(r.network));
   result.flops_per_image =

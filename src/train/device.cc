@@ -7,6 +7,7 @@
 #include "tailor/core/record.h"
 #include "tailor/core/strings.h"
 #include "tailor/nn/bfloat16.h"
+#include "tailor/nn/kernels.h"
 
 namespace tailor::train {
 namespace {
@@ -91,7 +92,9 @@ void verify_precision(const std::string& precision, bool quantised, c10::Device 
   fail_config(pointer + "/precision", expected, Json(precision).dump(), source);
 }
 
-void choose_algorithms(bool deterministic) {
+void choose_algorithms(const RuntimeConfig& runtime) {
+  nn::use_kernels(runtime.kernels == "reference" ? nn::Kernels::Reference : nn::Kernels::Fast);
+  const bool deterministic = runtime.deterministic;
   at::globalContext().setDeterministicCuDNN(deterministic);
   at::globalContext().setBenchmarkCuDNN(!deterministic);
 }

@@ -47,7 +47,7 @@ Session::Session(const RunSpec& s, RunFolder& f, Progress& p)
                               [this](int64_t n) { return output_length(begins_with, n); })),
       device(resolve_device(s.config.runtime.device, s.source)) {
   if (!device.is_cpu()) current_.reset_device(device);
-  choose_algorithms(s.config.runtime.deterministic);
+  choose_algorithms(s.config.runtime);
   verify_precision(config.precision, s.config.quantization.has_value(), device, "/train", s.source);
   const Network& network = begins_with;
   if (!s.task) {

@@ -46,6 +46,7 @@ struct EvaluateOptions : CommonOptions {
 struct BenchOptions : CommonOptions {
   std::string what = "train";  // or forward
   std::string network = "resnet20", surgery = "none", precision, device = "auto";
+  std::string kernels = "fast";
   int64_t batch_size = 128, threads = 0;
   double seconds = 5;
 };

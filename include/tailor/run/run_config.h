@@ -69,6 +69,7 @@ struct RuntimeConfig {
   double checkpoint_minutes = 10;
   std::string device = "auto";
   bool deterministic = false;
+  std::string kernels = "fast";
 };
 
 struct RunConfig {

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "tailor/run/run_config.h"
+
 namespace tailor::train {
 
 struct DeviceInfo {
@@ -28,7 +30,8 @@ c10::ScalarType compute_type(const std::string& precision);
 void verify_precision(const std::string& precision, bool quantised, c10::Device device,
                       const std::string& pointer, const std::string& source);
 
-/// Of cuDNN: those that repeat themselves, or the fastest, which are measured for every shape.
-void choose_algorithms(bool deterministic);
+/// Kernels of this program or LibTorch's alone. Of cuDNN's: those that repeat themselves, or the
+/// fastest, which are measured for every shape.
+void choose_algorithms(const RuntimeConfig& runtime);
 
 }  // namespace tailor::train

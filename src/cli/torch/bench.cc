@@ -80,6 +80,7 @@ int torch_bench(const BenchOptions& options) {
   request.precisions = {"float32", "bfloat16"};
   if (!options.precision.empty()) request.precisions = {options.precision};
   request.runtime.device = options.device, request.runtime.threads = options.threads;
+  request.runtime.kernels = options.kernels;
   request.seconds = options.seconds;
   const BenchResult result = bench(request);
   if (options.json) {

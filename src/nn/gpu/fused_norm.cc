@@ -16,6 +16,7 @@
 #include <mutex>
 #include <utility>
 
+#include "nn/convolution.h"
 #include "nn/gpu/kernels.h"
 
 namespace tailor::nn::gpu {
@@ -32,10 +33,6 @@ uint16_t* narrow(const at::Tensor& t) {
 cudaStream_t stream_of(const at::Tensor& x) {
   return c10::cuda::getCurrentCUDAStream(x.device().index()).stream();
 }
-at::Tensor channels_last(const at::Tensor& x) {
-  return x.contiguous(at::MemoryFormat::ChannelsLast);
-}
-
 /// Of one stream: what reductions leave for each other, and their counter. Kernels of a stream run
 /// one after the other.
 struct Workspace {

@@ -3,7 +3,7 @@
 // once, behind all three.
 #pragma once
 
-#include <ATen/core/Tensor.h>
+#include "nn/fused_norm.h"
 
 namespace tailor::nn::gpu {
 
@@ -11,14 +11,8 @@ namespace tailor::nn::gpu {
 /// a number of channels that is a power of two from 8 to 256. False where there is no CUDA.
 bool is_for_fused_norm(const at::Tensor& x, const at::Tensor& skip);
 
-struct NormParameters {
-  at::Tensor gamma, beta;                     // float32 [channels], leaves with gradients
-  at::Tensor running_mean, running_variance;  // float32 [channels]
-  double momentum = 0.1, epsilon = 1e-5;
-};
-
-/// relu?(batch norm of x by its batch's statistics + skip); moves the running ones. x or the skip
-/// must need a gradient; those of gamma and beta are added to what they have, unseen by autograd.
+/// As nn::fused_norm; the gradients of gamma and beta are added to what they have, unseen by
+/// autograd.
 at::Tensor fused_norm(const at::Tensor& x, const NormParameters& norm, const at::Tensor& skip,
                       bool relu);
 

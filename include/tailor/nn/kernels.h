@@ -1,0 +1,14 @@
+// Which kernels networks run on: those of this program where it has some, or LibTorch's alone, the
+// reference that the others are tested against. A setting of the process, like LibTorch's own.
+#pragma once
+
+#include "tailor/core/rooms.h"
+
+namespace tailor::nn {
+
+enum class Kernels { Fast, Reference };
+
+void use_kernels(Kernels kernels);
+bool uses_fast_kernels();
+
+}  // namespace tailor::nn

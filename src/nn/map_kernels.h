@@ -1,0 +1,87 @@
+// Loops over maps in channels-last memory for convolutions and batch norms of many channels, one
+// version an instruction set. A map is [pixels][channels] of float32; every number of channels is
+// a multiple of the version's lanes unless it is said otherwise.
+#pragma once
+
+#include <cstdint>
+
+namespace tailor::nn {
+
+/// Where the number of channel c, tap t of a 3x3 kernel (row by row) to output o stands:
+/// at[o · output + c · input + t · tap].
+struct KernelStrides {
+  int64_t output, input, tap;
+};
+
+/// What is done to a pixel that a convolution has just made: relu?(y + bias + skip).
+struct Epilogue {
+  const float* bias = nullptr;  // [channels], or null
+  const float* skip = nullptr;  // of the same shape as the output, or null
+  bool relu = false;
+};
+
+/// Whose gradient a batch norm's output hands back: all of it, where the output is above 0, or
+/// where scale · x + shift is.
+enum class ReluMask { None, Output, Recomputed };
+
+/// What the two passes of a batch norm's backward read. `output` is read with ReluMask::Output;
+/// scale and shift with Recomputed.
+struct NormGradient {
+  const float *gradient, *input, *output, *scale, *shift;
+  ReluMask mask;
+};
+
+/// Minimal filtering F(2x2, 3x3) (Lavin and Gray 2016, section 4.1): tiles of 4x4 inputs and 2x2
+/// outputs. A transformed tile is 16 numbers a channel, number i at v[i · plane]; tiles follow one
+/// another, all channels of one together.
+struct TileKernels {
+  /// Bᵀ d B of `tiles` tiles of one row: the tile t begins at column 2t - left. rows[i]: row i of
+  /// the map, `width` pixels; columns beyond are 0.
+  void (*of_input)(const float* const rows[4], int64_t width, int64_t left, int64_t channels,
+                   int64_t tiles, float* v, int64_t plane);
+  /// Aᵀ m A into two rows of the output, of which the second may be null (beyond), and the last
+  /// column too: `width` pixels are made. The epilogue's skip lies at the first row.
+  void (*to_output)(const float* m, int64_t plane, int64_t channels, int64_t tiles, int64_t width,
+                    float* first, float* second, const Epilogue& epilogue);
+  /// A d Aᵀ of two rows of the output's gradient, the second may be null: the transpose of the
+  /// above.
+  void (*of_gradient)(const float* first, const float* second, int64_t width, int64_t channels,
+                      int64_t tiles, float* v, int64_t plane);
+  /// G g Gᵀ: u[i · plane] is a matrix [inputs][outputs], packed as `multiply` reads it.
+  void (*of_kernel)(const float* at, const KernelStrides& strides, int64_t inputs, int64_t outputs,
+                    float* u, int64_t plane);
+  /// Gᵀ m G of matrices [inputs][outputs], row by row, into kernels.
+  void (*to_kernel)(const float* m, int64_t plane, int64_t inputs, int64_t outputs, float* at,
+                    const KernelStrides& strides);
+};
+
+struct MapKernels {
+  /// c (+)= a · b: a [m][k], its rows `lda` floats apart and of any k; b packed: panels of 2 ·
+  /// lanes columns (the last may be of lanes) and k rows each; c [m][n], its rows `ldc` floats
+  /// apart.
+  void (*multiply)(const float* a, int64_t lda, const float* b, float* c, int64_t ldc, int64_t m,
+                   int64_t n, int64_t k, bool add);
+  /// c += aᵀ · b: a [k][m] of any m, b [k][n], c [m][n].
+  void (*multiply_transposed)(const float* a, int64_t lda, const float* b, int64_t ldb, float* c,
+                              int64_t ldc, int64_t m, int64_t n, int64_t k);
+  /// Packs the matrix whose number (row, column) stands at[row · row_stride + column ·
+  /// column_stride] for `multiply`; columns from `columns` up to the next multiple of lanes are 0.
+  void (*pack_panels)(const float* at, int64_t row_stride, int64_t column_stride, int64_t rows,
+                      int64_t columns, float* panels);
+  TileKernels tiles;
+
+  /// Mean and sum of squared deviations from it, of each channel.
+  void (*moments)(const float* x, int64_t pixels, int64_t channels, float* mean, float* squares);
+  /// relu?(scale · x + shift + skip): the skip may be null.
+  void (*normalise)(const float* x, const float* skip, const float* scale, const float* shift,
+                    bool relu, int64_t pixels, int64_t channels, float* y);
+  /// sums[c] = Σ g and products[c] = Σ g · (x - mean), g the gradient behind the mask; g itself
+  /// goes to `masked` unless that is null.
+  void (*gradient_sums)(const NormGradient& of, const float* mean, int64_t pixels, int64_t channels,
+                        float* masked, float* sums, float* products);
+  /// to_gradient · g + to_input · x + constant, each a number a channel.
+  void (*input_gradient)(const NormGradient& of, const float* to_gradient, const float* to_input,
+                         const float* constant, int64_t pixels, int64_t channels, float* dx);
+};
+
+}  // namespace tailor::nn

@@ -1,0 +1,242 @@
+// The code of MapKernels, under the rules of nn/vector_code.h.
+#pragma once
+
+#include "nn/map_kernels.h"
+#include "nn/tile_kernels_code.h"
+#include "nn/vector_code.h"
+
+namespace tailor::nn {
+namespace {
+
+#if defined(__AVX512F__)
+inline constexpr int kMostRows = 24;  // of results in registers: [kMostRows / vectors][vectors]
+#else
+inline constexpr int kMostRows = 12;
+#endif
+
+/// `kRows` rows of `kVectors` vectors. kTransposed: number (i, q) of a lies at a[q · lda + i].
+template <int kRows, int kVectors, bool kTransposed>
+void multiply_tile(const float* a, int64_t lda, const float* b, int64_t ldb, float* c, int64_t ldc,
+                   int64_t k, bool add) {
+  Vector sums[kRows][kVectors];
+#pragma GCC unroll 32
+  for (int i = 0; i < kRows; ++i)
+#pragma GCC unroll 2
+    for (int j = 0; j < kVectors; ++j)
+      sums[i][j] = add ? load_vector(c + i * ldc + j * kVectorLanes) : Vector{};
+  for (int64_t q = 0; q < k; ++q, b += ldb) {
+    Vector w[kVectors];
+#pragma GCC unroll 2
+    for (int j = 0; j < kVectors; ++j) w[j] = load_vector(b + j * kVectorLanes);
+#pragma GCC unroll 32
+    for (int i = 0; i < kRows; ++i) {
+      const float x = kTransposed ? a[q * lda + i] : a[i * lda + q];
+#pragma GCC unroll 2
+      for (int j = 0; j < kVectors; ++j) sums[i][j] += w[j] * x;
+    }
+  }
+#pragma GCC unroll 32
+  for (int i = 0; i < kRows; ++i)
+#pragma GCC unroll 2
+    for (int j = 0; j < kVectors; ++j) store_vector(c + i * ldc + j * kVectorLanes, sums[i][j]);
+}
+
+using MultiplyTile = void (*)(const float*, int64_t, const float*, int64_t, float*, int64_t,
+                              int64_t, bool);
+
+/// rows[n] does n rows at once.
+template <int kVectors, bool kTransposed>
+struct MultiplyTiles {
+  static constexpr int kMost = kMostRows / kVectors;
+  MultiplyTile rows[kMost + 1];
+
+  template <int kRows>
+  constexpr void fill() {
+    if constexpr (kRows > 0) {
+      rows[kRows] = multiply_tile<kRows, kVectors, kTransposed>;
+      fill<kRows - 1>();
+    }
+  }
+};
+
+template <int kVectors, bool kTransposed>
+constexpr MultiplyTiles<kVectors, kTransposed> make_multiply_tiles() {
+  MultiplyTiles<kVectors, kTransposed> tiles{};
+  tiles.template fill<tiles.kMost>();
+  return tiles;
+}
+
+template <int kVectors, bool kTransposed>
+void multiply_columns(const float* a, int64_t lda, const float* b, int64_t ldb, float* c,
+                      int64_t ldc, int64_t m, int64_t k, bool add) {
+  static constexpr auto kTiles = make_multiply_tiles<kVectors, kTransposed>();
+  while (m > 0) {
+    const int64_t n = tile_of(m, kTiles.kMost);
+    kTiles.rows[n](a, lda, b, ldb, c, ldc, k, add);
+    a += kTransposed ? n : n * lda;
+    c += n * ldc;
+    m -= n;
+  }
+}
+
+inline void multiply(const float* a, int64_t lda, const float* b, float* c, int64_t ldc, int64_t m,
+                     int64_t n, int64_t k, bool add) {
+  for (; n >= 2 * kVectorLanes; n -= 2 * kVectorLanes) {
+    multiply_columns<2, false>(a, lda, b, 2 * kVectorLanes, c, ldc, m, k, add);
+    b += 2 * kVectorLanes * k;
+    c += 2 * kVectorLanes;
+  }
+  if (n > 0) multiply_columns<1, false>(a, lda, b, kVectorLanes, c, ldc, m, k, add);
+}
+
+inline void multiply_transposed(const float* a, int64_t lda, const float* b, int64_t ldb, float* c,
+                                int64_t ldc, int64_t m, int64_t n, int64_t k) {
+  for (; n >= 2 * kVectorLanes; n -= 2 * kVectorLanes) {
+    multiply_columns<2, true>(a, lda, b, ldb, c, ldc, m, k, true);
+    b += 2 * kVectorLanes;
+    c += 2 * kVectorLanes;
+  }
+  if (n > 0) multiply_columns<1, true>(a, lda, b, ldb, c, ldc, m, k, true);
+}
+
+inline void pack_panels(const float* at, int64_t row_stride, int64_t column_stride, int64_t rows,
+                        int64_t columns, float* panels) {
+  for (int64_t j = 0; j < columns; j += 2 * kVectorLanes) {
+    const int64_t width = columns - j <= kVectorLanes ? kVectorLanes : 2 * kVectorLanes,
+                  whole = columns - j < width ? columns - j : width;
+    for (int64_t i = 0; i < rows; ++i, panels += width) {
+      const float* from = at + i * row_stride + j * column_stride;
+      for (int64_t q = 0; q < whole; ++q) panels[q] = from[q * column_stride];
+      for (int64_t q = whole; q < width; ++q) panels[q] = 0;
+    }
+  }
+}
+
+/// Sums over pixels of one vector of channels, four at a time: an addition takes as long.
+template <typename Term>
+inline Vector sum_pixels(int64_t pixels, Term term) {
+  Vector sums[4] = {};
+  int64_t p = 0;
+  for (; p + 4 <= pixels; p += 4) {
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) sums[i] += term(p + i);
+  }
+  for (; p < pixels; ++p) sums[0] += term(p);
+  return (sums[0] + sums[1]) + (sums[2] + sums[3]);
+}
+
+inline void moments(const float* x, int64_t pixels, int64_t channels, float* mean, float* squares) {
+  for (int64_t c = 0; c < channels; c += kVectorLanes) {
+    const float* at = x + c;
+    const Vector m = sum_pixels(pixels, [&](int64_t p) { return load_vector(at + p * channels); }) /
+                     static_cast<float>(pixels);
+    store_vector(mean + c, m);
+    store_vector(squares + c, sum_pixels(pixels, [&](int64_t p) {
+                   const Vector d = load_vector(at + p * channels) - m;
+                   return d * d;
+                 }));
+  }
+}
+
+template <bool kSkip, bool kRelu>
+void normalise_as(const float* x, const float* skip, const float* scale, const float* shift,
+                  int64_t pixels, int64_t channels, float* y) {
+  for (int64_t c = 0; c < channels; c += kVectorLanes) {
+    const Vector s = load_vector(scale + c), b = load_vector(shift + c);
+    for (int64_t p = 0; p < pixels; ++p) {
+      const int64_t at = p * channels + c;
+      Vector v = load_vector(x + at) * s + b;
+      if constexpr (kSkip) v += load_vector(skip + at);
+      store_vector(y + at, kRelu ? relu_of(v) : v);
+    }
+  }
+}
+
+inline void normalise(const float* x, const float* skip, const float* scale, const float* shift,
+                      bool relu, int64_t pixels, int64_t channels, float* y) {
+  auto* run = relu ? (skip ? normalise_as<true, true> : normalise_as<false, true>)
+                   : (skip ? normalise_as<true, false> : normalise_as<false, false>);
+  run(x, skip, scale, shift, pixels, channels, y);
+}
+
+/// Of one vector of channels.
+template <ReluMask kMask>
+struct MaskedGradient {
+  const NormGradient& of;
+  Vector scale, shift;
+
+  MaskedGradient(const NormGradient& gradient, int64_t c) : of(gradient), scale{}, shift{} {
+    if constexpr (kMask == ReluMask::Recomputed)
+      scale = load_vector(of.scale + c), shift = load_vector(of.shift + c);
+  }
+  Vector at(int64_t i, Vector x) const {
+    const Vector g = load_vector(of.gradient + i);
+    if constexpr (kMask == ReluMask::None) return g;
+    const Vector y = kMask == ReluMask::Output ? load_vector(of.output + i) : x * scale + shift;
+    return y <= 0 ? Vector{} : g;  // of NaN: g
+  }
+};
+
+template <ReluMask kMask>
+void gradient_sums_as(const NormGradient& of, const float* mean, int64_t pixels, int64_t channels,
+                      float* masked, float* sums, float* products) {
+  for (int64_t c = 0; c < channels; c += kVectorLanes) {
+    const MaskedGradient<kMask> gradient(of, c);
+    const Vector m = load_vector(mean + c);
+    Vector s[4] = {}, q[4] = {};
+    auto add = [&](int64_t p, int i) {
+      const int64_t at = p * channels + c;
+      const Vector x = load_vector(of.input + at), g = gradient.at(at, x);
+      if (masked) store_vector(masked + at, g);
+      s[i] += g;
+      q[i] += g * (x - m);
+    };
+    int64_t p = 0;
+    for (; p + 4 <= pixels; p += 4) {
+#pragma GCC unroll 4
+      for (int i = 0; i < 4; ++i) add(p + i, i);
+    }
+    for (; p < pixels; ++p) add(p, 0);
+    store_vector(sums + c, (s[0] + s[1]) + (s[2] + s[3]));
+    store_vector(products + c, (q[0] + q[1]) + (q[2] + q[3]));
+  }
+}
+
+inline void gradient_sums(const NormGradient& of, const float* mean, int64_t pixels,
+                          int64_t channels, float* masked, float* sums, float* products) {
+  auto* run = of.mask == ReluMask::None     ? gradient_sums_as<ReluMask::None>
+              : of.mask == ReluMask::Output ? gradient_sums_as<ReluMask::Output>
+                                            : gradient_sums_as<ReluMask::Recomputed>;
+  run(of, mean, pixels, channels, masked, sums, products);
+}
+
+template <ReluMask kMask>
+void input_gradient_as(const NormGradient& of, const float* to_gradient, const float* to_input,
+                       const float* constant, int64_t pixels, int64_t channels, float* dx) {
+  for (int64_t c = 0; c < channels; c += kVectorLanes) {
+    const MaskedGradient<kMask> gradient(of, c);
+    const Vector by_g = load_vector(to_gradient + c), by_x = load_vector(to_input + c),
+                 b = load_vector(constant + c);
+    for (int64_t p = 0; p < pixels; ++p) {
+      const int64_t at = p * channels + c;
+      const Vector x = load_vector(of.input + at);
+      store_vector(dx + at, gradient.at(at, x) * by_g + (x * by_x + b));
+    }
+  }
+}
+
+inline void input_gradient(const NormGradient& of, const float* to_gradient, const float* to_input,
+                           const float* constant, int64_t pixels, int64_t channels, float* dx) {
+  auto* run = of.mask == ReluMask::None     ? input_gradient_as<ReluMask::None>
+              : of.mask == ReluMask::Output ? input_gradient_as<ReluMask::Output>
+                                            : input_gradient_as<ReluMask::Recomputed>;
+  run(of, to_gradient, to_input, constant, pixels, channels, dx);
+}
+
+constexpr MapKernels make_map_kernels() {
+  return {multiply, multiply_transposed, pack_panels,   make_tile_kernels(),
+          moments,  normalise,           gradient_sums, input_gradient};
+}
+
+}  // namespace
+}  // namespace tailor::nn

@@ -1,0 +1,64 @@
+// Passes of a convolution over maps in channels-last memory, float32 on the CPU: by minimal
+// filtering and by products of rows. They share what they are asked and how sums are split.
+#pragma once
+
+#include <algorithm>
+
+#include "nn/floats.h"
+#include "nn/map_kernels.h"
+#include "tailor/core/rooms.h"
+#include "tailor/tensors/window.h"
+
+namespace tailor::nn {
+
+/// One convolution; its weight and that one's gradient are [out][kernel rows][kernel columns][in].
+struct MapConv {
+  int64_t images;
+  MapShape in, out;  // of one image
+  Window window;
+
+  int64_t weights() const { return in.channels * window.taps() * out.channels; }
+};
+
+/// What a backward pass reads and makes: `dx` and `dw` may be null.
+struct MapGradients {
+  const float *x, *dy, *weight;
+  float *dx, *dw;
+};
+
+/// A pair of passes.
+struct MapPasses {
+  void (*forward)(const MapConv& conv, const float* x, const float* weight,
+                  const Epilogue& epilogue, float* y);
+  void (*backward)(const MapConv& conv, const MapGradients& gradients);
+};
+
+/// Kernels of 3x3 and stride 1 with whole vectors of channels: 4 multiplications where the
+/// definition has 9 (Lavin and Gray 2016), sums about as exact.
+bool is_for_winograd(const MapConv& conv);
+MapPasses winograd_passes();
+
+/// Undilated columns and whole vectors of output channels; for dx of input channels too.
+bool is_for_row_products(const MapConv& conv);
+MapPasses row_product_passes();
+
+/// Partial sums, `size` floats each, one of each part of the images.
+class PartialSums {
+ public:
+  PartialSums(int64_t images, int64_t size)
+      : images_(images), count_(std::min<int64_t>(images, kMost)), size_(size) {
+    sums_.resize(count_ * size);
+  }
+  int64_t count() const { return count_; }
+  int64_t first_image(int64_t part) const { return part * images_ / count_; }
+  float* of(int64_t part) { return sums_.data() + part * size_; }
+  /// Adds all of them to the first, in order, and returns that.
+  const float* total();
+
+ private:
+  static constexpr int64_t kMost = 16;
+  int64_t images_, count_, size_;
+  Floats sums_;
+};
+
+}  // namespace tailor::nn

@@ -1,0 +1,207 @@
+#include <algorithm>
+#include <vector>
+
+#include "nn/map_passes.h"
+#include "nn/vector_kernels.h"
+#include "tailor/nn/workers.h"
+
+namespace tailor::nn {
+namespace {
+
+/// A kernel's row over a row of the map is one product of matrices: row x of the left one begins at
+/// pixel x · stride, and is all taps of the kernel's row long.
+struct Rows {
+  MapConv conv;
+  int64_t taps, step;     // of a kernel's row: numbers; floats between outputs' first ones
+  int64_t height, width;  // of the map with the zeros around it
+
+  explicit Rows(const MapConv& c)
+      : conv(c),
+        taps(c.window.kernel.width * c.in.channels),
+        step(c.window.stride.width * c.in.channels),
+        height(c.in.height + c.window.pads.top + c.window.pads.bottom),
+        width(c.in.width + c.window.pads.left + c.window.pads.right) {}
+
+  int64_t row_size() const { return width * conv.in.channels; }
+  /// Of the map with its zeros: where the kernel's row of an output's row begins.
+  int64_t row(int64_t out_row, int64_t kernel_row) const {
+    const Window& w = conv.window;
+    return (out_row * w.stride.height + kernel_row * w.dilation.height) * row_size();
+  }
+  int64_t first_pixel() const {
+    return (conv.window.pads.top * width + conv.window.pads.left) * conv.in.channels;
+  }
+};
+
+/// A pointwise convolution of stride 1 sees each image as one row.
+MapConv flattened(MapConv c) {
+  if (c.window.is_pointwise() && c.window.stride.size() == 1) {
+    for (MapShape* map : {&c.in, &c.out}) *map = {map->channels, 1, map->pixels()};
+  }
+  return c;
+}
+
+/// The image with its zeros: itself where there are none, else a copy in `room`.
+const float* padded_image(const Rows& r, const float* x, int64_t image, Floats& room) {
+  const MapShape& in = r.conv.in;
+  const float* from = x + image * in.size();
+  if (!r.conv.window.pads.any()) return from;
+  room.resize(r.height * r.row_size());  // the zeros around stay
+  const int64_t row = in.width * in.channels;
+  for (int64_t y = 0; y < in.height; ++y)
+    std::copy_n(from + y * row, row, room.data() + r.first_pixel() + y * r.row_size());
+  return room.data();
+}
+
+/// One matrix a row of the kernel, packed.
+class PackedKernel {
+ public:
+  /// [taps of the row][outputs].
+  static PackedKernel ahead(const Rows& r, const float* weight) {
+    const int64_t all = r.conv.window.kernel.height * r.taps;
+    return {r, weight, {1, all}, {r.taps, r.conv.out.channels}, {0, r.taps}};
+  }
+  /// [outputs][taps `first` to `first + taps` of the row].
+  static PackedKernel back(const Rows& r, const float* weight, int64_t first, int64_t taps) {
+    const int64_t all = r.conv.window.kernel.height * r.taps;
+    return {r, weight, {all, 1}, {r.conv.out.channels, taps}, {first, r.taps}};
+  }
+  const float* row(int64_t kernel_row) const { return panels_.data() + kernel_row * size_; }
+
+ private:
+  struct Pair {
+    int64_t a, b;
+  };
+  PackedKernel(const Rows& r, const float* weight, Pair strides, Pair shape, Pair place)
+      : size_(shape.a * shape.b), panels_(r.conv.window.kernel.height * size_) {
+    for (int64_t k = 0; k < r.conv.window.kernel.height; ++k) {
+      vector_kernels().map.pack_panels(weight + place.a + k * place.b, strides.a, strides.b,
+                                       shape.a, shape.b, panels_.data() + k * size_);
+    }
+  }
+  int64_t size_;
+  Floats panels_;
+};
+
+void multiply_forward(const MapConv& conv, const float* x, const float* weight,
+                      const Epilogue& epilogue, float* y) {
+  const Rows r(flattened(conv));
+  const MapShape& out = r.conv.out;
+  const PackedKernel packed = PackedKernel::ahead(r, weight);
+  const MapKernels& kernels = vector_kernels().map;
+  const auto channels = static_cast<size_t>(out.channels);
+  const std::vector<float> ones(channels, 1.0F), zeros(channels, 0.0F);
+  const float* bias = epilogue.bias ? epilogue.bias : zeros.data();
+  const bool plain = !epilogue.bias && !epilogue.skip && !epilogue.relu;
+  work_off(conv.images, [&](WorkQueue& queue) {
+    Floats room;
+    for (int64_t i = queue.take(); i >= 0; i = queue.take()) {
+      const float* from = padded_image(r, x, i, room);
+      for (int64_t row = 0; row < out.height; ++row) {
+        const int64_t at = (i * out.height + row) * out.width * out.channels;
+        for (int64_t k = 0; k < r.conv.window.kernel.height; ++k) {
+          kernels.multiply(from + r.row(row, k), r.step, packed.row(k), y + at, out.channels,
+                           out.width, out.channels, r.taps, /*add=*/k > 0);
+        }
+        if (plain) continue;
+        kernels.normalise(y + at, epilogue.skip ? epilogue.skip + at : nullptr, ones.data(), bias,
+                          epilogue.relu, out.width, out.channels, y + at);
+      }
+    }
+  });
+}
+
+/// A kernel's row as parts within which no two outputs read the same pixel.
+struct KernelPart {
+  int64_t first, taps;
+  PackedKernel packed;
+};
+std::vector<KernelPart> disjoint_parts(const Rows& r, const float* weight) {
+  std::vector<KernelPart> parts;
+  for (int64_t first = 0; first < r.taps; first += r.step) {
+    const int64_t taps = std::min(r.step, r.taps - first);
+    parts.push_back({first, taps, PackedKernel::back(r, weight, first, taps)});
+  }
+  return parts;
+}
+
+void make_input_gradient(const Rows& r, const std::vector<KernelPart>& parts, const float* dy,
+                         float* dx, Floats& room) {
+  const MapShape &in = r.conv.in, &out = r.conv.out;
+  const bool pads = r.conv.window.pads.any();
+  if (pads) room.resize(r.height * r.row_size());
+  float* to = pads ? room.data() : dx;
+  std::fill_n(to, r.height * r.row_size(), 0.0F);
+  for (int64_t row = 0; row < out.height; ++row, dy += out.width * out.channels) {
+    for (int64_t k = 0; k < r.conv.window.kernel.height; ++k) {
+      for (const KernelPart& part : parts) {
+        vector_kernels().map.multiply(dy, out.channels, part.packed.row(k),
+                                      to + r.row(row, k) + part.first, r.step, out.width, part.taps,
+                                      out.channels, /*add=*/true);
+      }
+    }
+  }
+  const int64_t row = in.width * in.channels;
+  for (int64_t y = 0; pads && y < in.height; ++y)
+    std::copy_n(to + r.first_pixel() + y * r.row_size(), row, dx + y * row);
+}
+
+/// Sums are [kernel rows][taps of a row][outputs].
+void add_row_products(const Rows& r, const float* image, const float* dy, float* sums) {
+  const MapShape& out = r.conv.out;
+  for (int64_t row = 0; row < out.height; ++row, dy += out.width * out.channels) {
+    for (int64_t k = 0; k < r.conv.window.kernel.height; ++k) {
+      vector_kernels().map.multiply_transposed(image + r.row(row, k), r.step, dy, out.channels,
+                                               sums + k * r.taps * out.channels, out.channels,
+                                               r.taps, out.channels, out.width);
+    }
+  }
+}
+
+void multiply_backward(const MapConv& conv, const MapGradients& g) {
+  const Rows r(flattened(conv));
+  const MapShape &in = r.conv.in, &out = r.conv.out;
+  const std::vector<KernelPart> kernel =
+      g.dx ? disjoint_parts(r, g.weight) : std::vector<KernelPart>();
+  PartialSums parts(conv.images, g.dw ? conv.weights() : 0);
+  work_off(parts.count(), [&](WorkQueue& queue) {
+    Floats room, gradient_room;
+    for (int64_t part = queue.take(); part >= 0; part = queue.take()) {
+      for (int64_t i = parts.first_image(part); i < parts.first_image(part + 1); ++i) {
+        const float* dy = g.dy + i * out.size();
+        if (g.dx) make_input_gradient(r, kernel, dy, g.dx + i * in.size(), gradient_room);
+        if (g.dw) add_row_products(r, padded_image(r, g.x, i, room), dy, parts.of(part));
+      }
+    }
+  });
+  if (!g.dw) return;
+  const float* total = parts.total();
+  const int64_t taps = conv.weights() / out.channels;
+  for (int64_t o = 0; o < out.channels; ++o)
+    for (int64_t t = 0; t < taps; ++t) g.dw[o * taps + t] = total[t * out.channels + o];
+}
+
+}  // namespace
+
+const float* PartialSums::total() {
+  constexpr int64_t kPiece = 1024;
+  work_off((size_ + kPiece - 1) / kPiece, [&](WorkQueue& queue) {
+    for (int64_t i = queue.take(); i >= 0; i = queue.take()) {
+      float* sum = sums_.data() + i * kPiece;
+      const int64_t n = std::min(kPiece, size_ - i * kPiece);
+      for (int64_t part = 1; part < count_; ++part) {
+        const float* from = sum + part * size_;
+        for (int64_t j = 0; j < n; ++j) sum[j] += from[j];
+      }
+    }
+  });
+  return sums_.data();
+}
+
+bool is_for_row_products(const MapConv& c) {
+  return c.window.dilation.width == 1 && c.out.channels % vector_kernels().lanes == 0;
+}
+
+MapPasses row_product_passes() { return {multiply_forward, multiply_backward}; }
+
+}  // namespace tailor::nn

@@ -1,0 +1,209 @@
+#include <algorithm>
+
+#include "nn/map_passes.h"
+#include "nn/vector_kernels.h"
+#include "tailor/nn/workers.h"
+
+namespace tailor::nn {
+namespace {
+
+/// Of a block, so that its transformed tiles stay in the second-level cache.
+constexpr int64_t kBlockTiles = 32;
+constexpr int64_t kTileNumbers = 16;
+/// Floats between planes, so that they do not compete for the same lines of the cache.
+constexpr int64_t kPlaneGap = 16;
+
+int64_t halves(int64_t n) { return (n + 1) / 2; }
+
+/// A convolution of stride 1 from maps to maps, cut into tiles of 2x2 outputs. Rows of tiles are
+/// counted through all images.
+struct Tiling {
+  MapShape in, out;
+  int64_t top, left;
+
+  int64_t columns() const { return halves(out.width); }
+  int64_t rows_per_image() const { return halves(out.height); }
+  /// Rows of tiles of a block.
+  int64_t block() const { return std::max<int64_t>(1, kBlockTiles / columns()); }
+  int64_t tiles(int64_t rows) const { return rows * columns(); }
+};
+
+Tiling forward_tiling(const MapConv& c) {
+  return {c.in, c.out, c.window.pads.top, c.window.pads.left};
+}
+/// The gradient of the input is a convolution of that of the output by the kernel turned around.
+Tiling backward_tiling(const MapConv& c) {
+  return {c.out, c.in, 2 - c.window.pads.top, 2 - c.window.pads.left};
+}
+
+/// Transformed tiles: kTileNumbers planes of [tiles][channels].
+struct TransformedTiles {
+  Floats floats;
+  int64_t plane = 0;
+
+  float* reserve(int64_t tiles, int64_t channels) {
+    plane = tiles * channels + kPlaneGap;
+    floats.resize(kTileNumbers * plane);
+    return floats.data();
+  }
+};
+struct Scratch {
+  TransformedTiles inputs, products;
+  Floats zeros;  // a row beyond the map
+};
+Scratch& scratch_of_thread() {
+  static thread_local Scratch scratch;
+  return scratch;
+}
+
+void transform_inputs(const Tiling& t, const float* x, int64_t first, int64_t count,
+                      Scratch& scratch) {
+  const int64_t channels = t.in.channels, row_size = t.in.width * channels;
+  TransformedTiles& to = scratch.inputs;
+  float* v = to.reserve(t.tiles(count), channels);
+  scratch.zeros.resize(row_size);
+  for (int64_t r = first; r < first + count; ++r, v += t.columns() * channels) {
+    const float* image = x + r / t.rows_per_image() * t.in.height * row_size;
+    const int64_t begin = 2 * (r % t.rows_per_image()) - t.top;
+    const float* rows[4];
+    for (int64_t i = 0; i < 4; ++i) {
+      const int64_t y = begin + i;
+      rows[i] = y >= 0 && y < t.in.height ? image + y * row_size : scratch.zeros.data();
+    }
+    vector_kernels().map.tiles.of_input(rows, t.in.width, t.left, channels, t.columns(), v,
+                                        to.plane);
+  }
+}
+
+/// The first row of outputs of a row of tiles, and whether there is a second.
+struct OutputRows {
+  int64_t offset;
+  bool two;
+};
+OutputRows output_rows(const Tiling& t, int64_t r) {
+  const int64_t image = r / t.rows_per_image(), y = 2 * (r % t.rows_per_image());
+  return {(image * t.out.height + y) * t.out.width * t.out.channels, y + 1 < t.out.height};
+}
+
+/// Rows of tiles `first` to `first + count`; `u`: the transformed kernel.
+void make_outputs(const Tiling& t, const float* x, const float* u, const Epilogue& epilogue,
+                  int64_t first, int64_t count, float* y) {
+  const MapKernels& kernels = vector_kernels().map;
+  const int64_t in = t.in.channels, out = t.out.channels, row_size = t.out.width * out;
+  Scratch& scratch = scratch_of_thread();
+  transform_inputs(t, x, first, count, scratch);
+  float* m = scratch.products.reserve(t.tiles(count), out);
+  const int64_t plane = scratch.products.plane;
+  for (int64_t i = 0; i < kTileNumbers; ++i) {
+    kernels.multiply(scratch.inputs.floats.data() + i * scratch.inputs.plane, in, u + i * in * out,
+                     m + i * plane, out, t.tiles(count), out, in, /*add=*/false);
+  }
+  for (int64_t r = first; r < first + count; ++r, m += t.columns() * out) {
+    const OutputRows rows = output_rows(t, r);
+    Epilogue e = epilogue;
+    if (e.skip) e.skip += rows.offset;
+    float* to = y + rows.offset;
+    kernels.tiles.to_output(m, plane, out, t.columns(), t.out.width, to,
+                            rows.two ? to + row_size : nullptr, e);
+  }
+}
+
+/// Adds to `sums`, kTileNumbers matrices [inputs][outputs], what rows of tiles give.
+void add_kernel_gradient(const Tiling& t, const float* x, const float* dy, int64_t first,
+                         int64_t count, float* sums) {
+  const MapKernels& kernels = vector_kernels().map;
+  const int64_t in = t.in.channels, out = t.out.channels, row_size = t.out.width * out;
+  Scratch& scratch = scratch_of_thread();
+  transform_inputs(t, x, first, count, scratch);
+  float* d = scratch.products.reserve(t.tiles(count), out);
+  const int64_t plane = scratch.products.plane;
+  for (int64_t r = first; r < first + count; ++r, d += t.columns() * out) {
+    const OutputRows rows = output_rows(t, r);
+    const float* from = dy + rows.offset;
+    kernels.tiles.of_gradient(from, rows.two ? from + row_size : nullptr, t.out.width, out,
+                              t.columns(), d, plane);
+  }
+  for (int64_t i = 0; i < kTileNumbers; ++i) {
+    kernels.multiply_transposed(scratch.inputs.floats.data() + i * scratch.inputs.plane, in,
+                                scratch.products.floats.data() + i * plane, out,
+                                sums + i * in * out, out, in, out, t.tiles(count));
+  }
+}
+
+/// `strides`: of the inputs and outputs that the transformed kernel is to have.
+Floats transform_kernel(const float* weight, const KernelStrides& strides, int64_t in,
+                        int64_t out) {
+  Floats u(kTileNumbers * in * out);
+  vector_kernels().map.tiles.of_kernel(weight, strides, in, out, u.data(), in * out);
+  return u;
+}
+KernelStrides strides_of(const MapConv& c) { return {9 * c.in.channels, 1, c.in.channels}; }
+
+/// Calls of(first row of tiles, count) for every block of some images.
+template <typename F>
+void for_each_block(const Tiling& t, int64_t first_image, int64_t last_image, F of) {
+  const int64_t end = last_image * t.rows_per_image();
+  for (int64_t r = first_image * t.rows_per_image(); r < end; r += t.block())
+    of(r, std::min(t.block(), end - r));
+}
+
+void filter_forward(const MapConv& c, const float* x, const float* weight, const Epilogue& epilogue,
+                    float* y) {
+  const Tiling t = forward_tiling(c);
+  const Floats u = transform_kernel(weight, strides_of(c), c.in.channels, c.out.channels);
+  const int64_t rows = c.images * t.rows_per_image(), blocks = (rows + t.block() - 1) / t.block();
+  work_off(blocks, [&](WorkQueue& queue) {
+    for (int64_t i = queue.take(); i >= 0; i = queue.take()) {
+      const int64_t first = i * t.block();
+      make_outputs(t, x, u.data(), epilogue, first, std::min(t.block(), rows - first), y);
+    }
+  });
+}
+
+void filter_backward(const MapConv& c, const MapGradients& g) {
+  const Tiling ahead = forward_tiling(c), back = backward_tiling(c);
+  const KernelStrides s = strides_of(c);
+  const Floats u = g.dx ? transform_kernel(g.weight + 8 * s.tap, {s.input, s.output, -s.tap},
+                                           c.out.channels, c.in.channels)
+                        : Floats();
+  const int64_t matrix = c.in.channels * c.out.channels,
+                together = std::max<int64_t>(1, ahead.block() / ahead.rows_per_image());
+  PartialSums parts(c.images, g.dw ? kTileNumbers * matrix : 0);
+  work_off(parts.count(), [&](WorkQueue& queue) {
+    for (int64_t part = queue.take(); part >= 0; part = queue.take()) {
+      const int64_t end = parts.first_image(part + 1);
+      // Both gradients of the same images, while they are in the cache.
+      for (int64_t i = parts.first_image(part); i < end; i += together) {
+        const int64_t last = std::min(i + together, end);
+        if (g.dx) {
+          for_each_block(back, i, last, [&](int64_t first, int64_t n) {
+            make_outputs(back, g.dy, u.data(), {}, first, n, g.dx);
+          });
+        }
+        if (g.dw) {
+          for_each_block(ahead, i, last, [&](int64_t first, int64_t n) {
+            add_kernel_gradient(ahead, g.x, g.dy, first, n, parts.of(part));
+          });
+        }
+      }
+    }
+  });
+  if (g.dw) {
+    vector_kernels().map.tiles.to_kernel(parts.total(), matrix, c.in.channels, c.out.channels, g.dw,
+                                         s);
+  }
+}
+
+}  // namespace
+
+bool is_for_winograd(const MapConv& c) {
+  const int64_t lanes = vector_kernels().lanes;
+  const Window& w = c.window;
+  return w.kernel == Size2{3, 3} && w.stride.size() == 1 && w.dilation.size() == 1 &&
+         w.pads.top <= 2 && w.pads.left <= 2 && c.in.channels % lanes == 0 &&
+         c.out.channels % lanes == 0;
+}
+
+MapPasses winograd_passes() { return {filter_forward, filter_backward}; }
+
+}  // namespace tailor::nn
