@@ -113,7 +113,7 @@ bool is_for_map_kernels(const at::Tensor& x, const ConvGeometry& geometry,
       geometry.groups != 1 || x.numel() == 0)
     return false;
   const MapConv conv = map_conv(x, geometry.window, weight.size(0));
-  return conv.out.size() > 0 && is_for_row_products(conv);
+  return conv.out.size() > 0 && (is_for_winograd(conv) || is_for_row_products(conv));
 }
 
 at::Tensor map_convolve(const at::Tensor& x, const ConvGeometry& geometry, const at::Tensor& weight,

@@ -55,15 +55,20 @@ struct TileKernels {
                     const KernelStrides& strides);
 };
 
+/// A sum of products: `count` pairs of matrices, so many floats apart.
+struct Repeats {
+  int64_t count = 1, a = 0, b = 0;
+};
+
 struct MapKernels {
-  /// c (+)= a · b: a [m][k], its rows `lda` floats apart and of any k; b packed: panels of 2 ·
-  /// lanes columns (the last may be of lanes) and k rows each; c [m][n], its rows `ldc` floats
+  /// c (+)= Σ a · b: a [m][k], its rows `lda` floats apart and of any k; b packed: panels of
+  /// 2 · lanes columns (the last may be of lanes) and k rows each; c [m][n], its rows `ldc` floats
   /// apart.
   void (*multiply)(const float* a, int64_t lda, const float* b, float* c, int64_t ldc, int64_t m,
-                   int64_t n, int64_t k, bool add);
-  /// c += aᵀ · b: a [k][m] of any m, b [k][n], c [m][n].
+                   int64_t n, int64_t k, bool add, const Repeats& repeats);
+  /// c += Σ aᵀ · b: a [k][m] of any m, b [k][n], c [m][n].
   void (*multiply_transposed)(const float* a, int64_t lda, const float* b, int64_t ldb, float* c,
-                              int64_t ldc, int64_t m, int64_t n, int64_t k);
+                              int64_t ldc, int64_t m, int64_t n, int64_t k, const Repeats& repeats);
   /// Packs the matrix whose number (row, column) stands at[row · row_stride + column ·
   /// column_stride] for `multiply`; columns from `columns` up to the next multiple of lanes are 0.
   void (*pack_panels)(const float* at, int64_t row_stride, int64_t column_stride, int64_t rows,

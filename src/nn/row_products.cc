@@ -8,6 +8,9 @@
 namespace tailor::nn {
 namespace {
 
+/// With more of them oneDNN is as fast (tests/bench/README.md).
+constexpr int64_t kMostWeights = 128 * 128 * 9;
+
 /// A kernel's row over a row of the map is one product of matrices: row x of the left one begins at
 /// pixel x · stride, and is all taps of the kernel's row long.
 struct Rows {
@@ -66,6 +69,7 @@ class PackedKernel {
     const int64_t all = r.conv.window.kernel.height * r.taps;
     return {r, weight, {all, 1}, {r.conv.out.channels, taps}, {first, r.taps}};
   }
+  int64_t size() const { return size_; }
   const float* row(int64_t kernel_row) const { return panels_.data() + kernel_row * size_; }
 
  private:
@@ -99,10 +103,9 @@ void multiply_forward(const MapConv& conv, const float* x, const float* weight,
       const float* from = padded_image(r, x, i, room);
       for (int64_t row = 0; row < out.height; ++row) {
         const int64_t at = (i * out.height + row) * out.width * out.channels;
-        for (int64_t k = 0; k < r.conv.window.kernel.height; ++k) {
-          kernels.multiply(from + r.row(row, k), r.step, packed.row(k), y + at, out.channels,
-                           out.width, out.channels, r.taps, /*add=*/k > 0);
-        }
+        kernels.multiply(from + r.row(row, 0), r.step, packed.row(0), y + at, out.channels,
+                         out.width, out.channels, r.taps, /*add=*/false,
+                         {r.conv.window.kernel.height, r.row(0, 1), packed.size()});
         if (plain) continue;
         kernels.normalise(y + at, epilogue.skip ? epilogue.skip + at : nullptr, ones.data(), bias,
                           epilogue.relu, out.width, out.channels, y + at);
@@ -137,7 +140,7 @@ void make_input_gradient(const Rows& r, const std::vector<KernelPart>& parts, co
       for (const KernelPart& part : parts) {
         vector_kernels().map.multiply(dy, out.channels, part.packed.row(k),
                                       to + r.row(row, k) + part.first, r.step, out.width, part.taps,
-                                      out.channels, /*add=*/true);
+                                      out.channels, /*add=*/true, {});
       }
     }
   }
@@ -149,12 +152,11 @@ void make_input_gradient(const Rows& r, const std::vector<KernelPart>& parts, co
 /// Sums are [kernel rows][taps of a row][outputs].
 void add_row_products(const Rows& r, const float* image, const float* dy, float* sums) {
   const MapShape& out = r.conv.out;
-  for (int64_t row = 0; row < out.height; ++row, dy += out.width * out.channels) {
-    for (int64_t k = 0; k < r.conv.window.kernel.height; ++k) {
-      vector_kernels().map.multiply_transposed(image + r.row(row, k), r.step, dy, out.channels,
-                                               sums + k * r.taps * out.channels, out.channels,
-                                               r.taps, out.channels, out.width);
-    }
+  for (int64_t k = 0; k < r.conv.window.kernel.height; ++k) {
+    vector_kernels().map.multiply_transposed(image + r.row(0, k), r.step, dy, out.channels,
+                                             sums + k * r.taps * out.channels, out.channels, r.taps,
+                                             out.channels, out.width,
+                                             {out.height, r.row(1, 0), out.width * out.channels});
   }
 }
 
@@ -199,7 +201,7 @@ const float* PartialSums::total() {
 }
 
 bool is_for_row_products(const MapConv& c) {
-  return c.window.dilation.width == 1 && c.out.channels % vector_kernels().lanes == 0;
+  return c.weights() <= kMostWeights && c.window.dilation.width == 1 && c.out.channels % vector_kernels().lanes == 0;
 }
 
 MapPasses row_product_passes() { return {multiply_forward, multiply_backward}; }

@@ -13,6 +13,9 @@ constexpr int64_t kTileNumbers = 16;
 /// Floats between planes, so that they do not compete for the same lines of the cache.
 constexpr int64_t kPlaneGap = 16;
 
+/// Of input and output channels: with more of them oneDNN is as fast (tests/bench/README.md).
+constexpr int64_t kMostPairs = 256 * 256;
+
 int64_t halves(int64_t n) { return (n + 1) / 2; }
 
 /// A convolution of stride 1 from maps to maps, cut into tiles of 2x2 outputs. Rows of tiles are
@@ -122,7 +125,7 @@ void make_outputs(const Tiling& t, const float* x, const float* u, const Epilogu
     next.fetch(i);
     outputs.fetch(i);
     kernels.multiply(scratch.inputs.floats.data() + i * scratch.inputs.plane, in, u + i * in * out,
-                     m + i * plane, out, t.tiles(count), out, in, /*add=*/false);
+                     m + i * plane, out, t.tiles(count), out, in, /*add=*/false, {});
   }
   for (int64_t r = first; r < first + count; ++r, m += t.columns() * out) {
     const OutputRows rows = output_rows(t, r);
@@ -154,7 +157,7 @@ void add_kernel_gradient(const Tiling& t, const float* x, const float* dy, int64
     next.fetch(i);
     kernels.multiply_transposed(scratch.inputs.floats.data() + i * scratch.inputs.plane, in,
                                 scratch.products.floats.data() + i * plane, out,
-                                sums + i * in * out, out, in, out, t.tiles(count));
+                                sums + i * in * out, out, in, out, t.tiles(count), {});
   }
 }
 
@@ -231,7 +234,7 @@ void filter_backward(const MapConv& c, const MapGradients& g) {
 bool is_for_winograd(const MapConv& c) {
   const int64_t lanes = vector_kernels().lanes;
   const Window& w = c.window;
-  return w.kernel == Size2{3, 3} && w.stride.size() == 1 && w.dilation.size() == 1 &&
+  return c.in.channels * c.out.channels <= kMostPairs && w.kernel == Size2{3, 3} && w.stride.size() == 1 && w.dilation.size() == 1 &&
          w.pads.top <= 2 && w.pads.left <= 2 && c.in.channels % lanes == 0 &&
          c.out.channels % lanes == 0;
 }
