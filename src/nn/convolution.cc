@@ -10,6 +10,7 @@
 
 #include "nn/depthwise.h"
 #include "nn/map_convolution.h"
+#include "nn/vector_kernels.h"
 #include "tailor/nn/kernels.h"
 
 namespace tailor::nn {
@@ -34,16 +35,18 @@ at::Tensor plain_convolve(const at::Tensor& x, const ConvGeometry& g, const at::
                     at::IntArrayRef(pad), dilations, g.groups);
 }
 
+bool has_narrow_products() { return uses_fast_kernels() && narrow_kernels(); }
+
 at::Tensor pick_pixels(const at::Tensor& x, const Size2& stride) {
   const at::Tensor rows = at::slice(x, 2, 0, x.size(2), stride.height);
   return at::slice(rows, 3, 0, x.size(3), stride.width);
 }
 
 at::Tensor convolve(const at::Tensor& x, const ConvGeometry& g, const at::Tensor& weight,
-                    const at::Tensor& bias) {
+                    const at::Tensor& bias, Products products) {
   const bool fast = uses_fast_kernels();
   if (fast && is_row_depthwise(x, g, weight)) return depthwise_convolve(x, g, weight, bias);
-  if (fast && is_for_map_kernels(x, g, weight)) return map_convolve(x, g, weight, bias);
+  if (fast && is_for_map_kernels(x, g, weight)) return map_convolve(x, g, weight, bias, products);
   if (g.window.taps() > 1 || g.window.stride.size() == 1) return plain_convolve(x, g, weight, bias);
   // oneDNN's backward pass of a strided 1x1 convolution with fewer input channels than its block (8
   // with AVX2, 16 with AVX-512) writes past a buffer (uxlfoundation/oneDNN#6035).
@@ -60,9 +63,10 @@ at::Tensor add_and_activate(const at::Tensor& x, const at::Tensor& skip, bool re
 }
 
 at::Tensor convolve_and_add(const at::Tensor& x, const ConvGeometry& g, const at::Tensor& weight,
-                            const at::Tensor& bias, const at::Tensor& skip, bool relu) {
+                            const at::Tensor& bias, const at::Tensor& skip, bool relu,
+                            Products products) {
   if (uses_fast_kernels() && !is_row_depthwise(x, g, weight) && is_for_map_kernels(x, g, weight))
-    return map_convolve_and_add(x, g, weight, bias, skip, relu);
+    return map_convolve_and_add(x, g, weight, bias, skip, relu, products);
   return add_and_activate(convolve(x, g, weight, bias), skip, relu);
 }
 

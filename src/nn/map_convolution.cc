@@ -23,20 +23,20 @@ MapConv map_conv(const at::Tensor& x, const Window& window, int64_t outputs) {
   return {x.size(0), map_of(x), {outputs, out.height, out.width}, window};
 }
 
-MapPasses passes_of(const MapConv& conv) {
-  return is_for_winograd(conv) ? winograd_passes() : row_product_passes();
+MapPasses passes_of(const MapConv& conv, Products products) {
+  return is_for_winograd(conv) ? winograd_passes(products) : row_product_passes();
 }
 
 const float* floats_of(const at::Tensor& t) { return t.defined() ? t.data_ptr<float>() : nullptr; }
 
 at::Tensor run_forward(const at::Tensor& x, const Window& window, const at::Tensor& weight,
-                       const Epilogue& epilogue) {
+                       const Epilogue& epilogue, Products products) {
   const at::Tensor in = channels_last(x), w = channels_last(weight);
   const MapConv conv = map_conv(in, window, w.size(0));
   at::Tensor y = at::empty({conv.images, conv.out.channels, conv.out.height, conv.out.width},
                            in.options().memory_format(at::MemoryFormat::ChannelsLast));
-  passes_of(conv).forward(conv, in.data_ptr<float>(), w.data_ptr<float>(), epilogue,
-                          y.data_ptr<float>());
+  passes_of(conv, products)
+      .forward(conv, in.data_ptr<float>(), w.data_ptr<float>(), epilogue, y.data_ptr<float>());
   return y;
 }
 
@@ -54,14 +54,16 @@ Window window_of(const std::vector<int64_t>& v) {
 struct MapFunction : torch::autograd::Function<MapFunction> {
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x,
                             const at::Tensor& weight, const at::Tensor& bias_or_empty,
-                            const std::vector<int64_t>& window) {
+                            const std::vector<int64_t>& window, bool narrow) {
     const at::Tensor bias = bias_or_empty.numel() > 0 ? bias_or_empty.contiguous() : at::Tensor();
     context->save_for_backward({x, weight});
     context->saved_data["window"] = window;
+    context->saved_data["narrow"] = narrow;
     context->saved_data["x"] = x.requires_grad();
     context->saved_data["weight"] = weight.requires_grad();
     context->saved_data["bias"] = bias.defined() && bias.requires_grad();
-    return run_forward(x, window_of(window), weight, {floats_of(bias), nullptr, false});
+    return run_forward(x, window_of(window), weight, {floats_of(bias), nullptr, false},
+                       narrow ? Products::BFloat16 : Products::Float32);
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
@@ -87,9 +89,10 @@ struct MapFunction : torch::autograd::Function<MapFunction> {
       dx = plain_input_gradient(dy, x, weight, window);
       all.dx = nullptr;
     }
-    passes_of(conv).backward(conv, all);
+    const bool narrow = context->saved_data["narrow"].toBool();
+    passes_of(conv, narrow ? Products::BFloat16 : Products::Float32).backward(conv, all);
     if (context->saved_data["bias"].toBool()) db = at::sum(dy, {0, 2, 3});
-    return {dx, dw, db, at::Tensor()};
+    return {dx, dw, db, at::Tensor(), at::Tensor()};
   }
 
  private:
@@ -117,21 +120,22 @@ bool is_for_map_kernels(const at::Tensor& x, const ConvGeometry& geometry,
 }
 
 at::Tensor map_convolve(const at::Tensor& x, const ConvGeometry& geometry, const at::Tensor& weight,
-                        const at::Tensor& bias) {
+                        const at::Tensor& bias, Products products) {
   const bool learns = at::GradMode::is_enabled() && (x.requires_grad() || weight.requires_grad() ||
                                                      (bias.defined() && bias.requires_grad()));
-  if (!learns) return map_convolve_and_add(x, geometry, weight, bias, {}, /*relu=*/false);
+  if (!learns) return map_convolve_and_add(x, geometry, weight, bias, {}, /*relu=*/false, products);
   // LibTorch 1.13 takes no undefined tensor here.
   return MapFunction::apply(x, weight, bias.defined() ? bias : at::empty({0}, x.options()),
-                            numbers_of(geometry.window));
+                            numbers_of(geometry.window), products == Products::BFloat16);
 }
 
 at::Tensor map_convolve_and_add(const at::Tensor& x, const ConvGeometry& geometry,
                                 const at::Tensor& weight, const at::Tensor& bias,
-                                const at::Tensor& skip, bool relu) {
+                                const at::Tensor& skip, bool relu, Products products) {
   const at::Tensor added = bias.defined() ? bias.contiguous() : bias,
                    other = skip.defined() ? channels_last(skip) : skip;
-  return run_forward(x, geometry.window, weight, {floats_of(added), floats_of(other), relu});
+  return run_forward(x, geometry.window, weight, {floats_of(added), floats_of(other), relu},
+                     products);
 }
 
 }  // namespace tailor::nn

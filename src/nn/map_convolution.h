@@ -14,10 +14,10 @@ bool is_for_map_kernels(const at::Tensor& x, const ConvGeometry& geometry,
                         const at::Tensor& weight);
 /// As `convolve`.
 at::Tensor map_convolve(const at::Tensor& x, const ConvGeometry& geometry, const at::Tensor& weight,
-                        const at::Tensor& bias);
+                        const at::Tensor& bias, Products products);
 /// relu?(convolution + bias + skip) without gradients; bias and skip may be undefined.
 at::Tensor map_convolve_and_add(const at::Tensor& x, const ConvGeometry& geometry,
                                 const at::Tensor& weight, const at::Tensor& bias,
-                                const at::Tensor& skip, bool relu);
+                                const at::Tensor& skip, bool relu, Products products);
 
 }  // namespace tailor::nn

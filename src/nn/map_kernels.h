@@ -31,49 +31,62 @@ struct NormGradient {
   ReluMask mask;
 };
 
-/// Minimal filtering F(2x2, 3x3) (Lavin and Gray 2016, section 4.1): tiles of 4x4 inputs and 2x2
-/// outputs. A transformed tile is 16 numbers a channel, number i at v[i · plane]; tiles follow one
-/// another, all channels of one together.
-struct TileKernels {
-  /// Bᵀ d B of `tiles` tiles of one row: the tile t begins at column 2t - left. rows[i]: row i of
-  /// the map, `width` pixels; columns beyond are 0.
+/// A sum of products: `count` pairs of matrices, so many numbers apart.
+struct Repeats {
+  int64_t count = 1, a = 0, b = 0;
+};
+
+/// Products of matrices of T, float or bfloat16 (uint16_t), with float sums; and the transforms of
+/// minimal filtering F(2x2, 3x3) (Lavin and Gray 2016, section 4.1) that make such matrices, of
+/// tiles of 4x4 inputs and 2x2 outputs. A transformed tile is 16 numbers a channel, number i at
+/// v[i · plane]; tiles follow one another, all channels of one together.
+///
+/// "By pairs" is how bfloat16 lies along the axis that is summed over: number 2i + 1 beside number
+/// 2i. Floats lie as they are.
+template <typename T>
+struct ProductKernels {
+  /// c (+)= Σ a · b: a [m][k], its rows `lda` numbers apart; b packed: panels of 2 · lanes columns
+  /// (the last may be of lanes) and k rows each, by pairs of rows; c [m][n], its rows `ldc` floats
+  /// apart. k is any number of floats, and even of bfloat16.
+  void (*multiply)(const T* a, int64_t lda, const T* b, float* c, int64_t ldc, int64_t m, int64_t n,
+                   int64_t k, bool add, const Repeats& repeats);
+  /// c += Σ aᵀ · b: a [k][m] of any m, b [k][n], both by pairs of rows; c [m][n].
+  void (*multiply_transposed)(const T* a, int64_t lda, const T* b, int64_t ldb, float* c,
+                              int64_t ldc, int64_t m, int64_t n, int64_t k, const Repeats& repeats);
+  /// Bᵀ d B of `tiles` tiles of one row: tile t begins at column 2t - left. rows[i]: row i of the
+  /// map, `width` pixels; columns beyond are 0.
   void (*of_input)(const float* const rows[4], int64_t width, int64_t left, int64_t channels,
-                   int64_t tiles, float* v, int64_t plane);
+                   int64_t tiles, T* v, int64_t plane);
+  /// The same by pairs of tiles; of an odd number the last one's partner is 0.
+  void (*of_input_by_pairs)(const float* const rows[4], int64_t width, int64_t left,
+                            int64_t channels, int64_t tiles, T* v, int64_t plane);
+  /// A d Aᵀ of two rows of the output's gradient, the second may be null (beyond): the transpose of
+  /// `to_output`. By pairs of tiles.
+  void (*of_gradient)(const float* first, const float* second, int64_t width, int64_t channels,
+                      int64_t tiles, T* v, int64_t plane);
+  /// G g Gᵀ: u[i · plane] is a matrix [inputs][outputs], packed as `multiply` reads it.
+  void (*of_kernel)(const float* at, const KernelStrides& strides, int64_t inputs, int64_t outputs,
+                    T* u, int64_t plane);
+};
+
+/// Back from sums of products of transformed tiles.
+struct TileKernels {
   /// Aᵀ m A into two rows of the output, of which the second may be null (beyond), and the last
   /// column too: `width` pixels are made. The epilogue's skip lies at the first row.
   void (*to_output)(const float* m, int64_t plane, int64_t channels, int64_t tiles, int64_t width,
                     float* first, float* second, const Epilogue& epilogue);
-  /// A d Aᵀ of two rows of the output's gradient, the second may be null: the transpose of the
-  /// above.
-  void (*of_gradient)(const float* first, const float* second, int64_t width, int64_t channels,
-                      int64_t tiles, float* v, int64_t plane);
-  /// G g Gᵀ: u[i · plane] is a matrix [inputs][outputs], packed as `multiply` reads it.
-  void (*of_kernel)(const float* at, const KernelStrides& strides, int64_t inputs, int64_t outputs,
-                    float* u, int64_t plane);
   /// Gᵀ m G of matrices [inputs][outputs], row by row, into kernels.
   void (*to_kernel)(const float* m, int64_t plane, int64_t inputs, int64_t outputs, float* at,
                     const KernelStrides& strides);
 };
 
-/// A sum of products: `count` pairs of matrices, so many floats apart.
-struct Repeats {
-  int64_t count = 1, a = 0, b = 0;
-};
-
 struct MapKernels {
-  /// c (+)= Σ a · b: a [m][k], its rows `lda` floats apart and of any k; b packed: panels of
-  /// 2 · lanes columns (the last may be of lanes) and k rows each; c [m][n], its rows `ldc` floats
-  /// apart.
-  void (*multiply)(const float* a, int64_t lda, const float* b, float* c, int64_t ldc, int64_t m,
-                   int64_t n, int64_t k, bool add, const Repeats& repeats);
-  /// c += Σ aᵀ · b: a [k][m] of any m, b [k][n], c [m][n].
-  void (*multiply_transposed)(const float* a, int64_t lda, const float* b, int64_t ldb, float* c,
-                              int64_t ldc, int64_t m, int64_t n, int64_t k, const Repeats& repeats);
+  ProductKernels<float> products;
+  TileKernels tiles;
   /// Packs the matrix whose number (row, column) stands at[row · row_stride + column ·
   /// column_stride] for `multiply`; columns from `columns` up to the next multiple of lanes are 0.
   void (*pack_panels)(const float* at, int64_t row_stride, int64_t column_stride, int64_t rows,
                       int64_t columns, float* panels);
-  TileKernels tiles;
 
   /// Mean and sum of squared deviations from it, of each channel.
   void (*moments)(const float* x, int64_t pixels, int64_t channels, float* mean, float* squares);

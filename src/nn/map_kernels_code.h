@@ -2,106 +2,12 @@
 #pragma once
 
 #include "nn/map_kernels.h"
+#include "nn/product_kernels_code.h"
 #include "nn/tile_kernels_code.h"
 #include "nn/vector_code.h"
 
 namespace tailor::nn {
 namespace {
-
-#if defined(__AVX512F__)
-inline constexpr int kMostRows = 24;  // of results in registers: [kMostRows / vectors][vectors]
-#else
-inline constexpr int kMostRows = 12;
-#endif
-
-/// `kRows` rows of `kVectors` vectors. kTransposed: number (i, q) of a lies at a[q · lda + i].
-template <int kRows, int kVectors, bool kTransposed>
-void multiply_tile(const float* a, int64_t lda, const float* b, int64_t ldb, float* c, int64_t ldc,
-                   int64_t k, bool add, const Repeats& repeats) {
-  Vector sums[kRows][kVectors];
-#pragma GCC unroll 32
-  for (int i = 0; i < kRows; ++i)
-#pragma GCC unroll 2
-    for (int j = 0; j < kVectors; ++j)
-      sums[i][j] = add ? load_vector(c + i * ldc + j * kVectorLanes) : Vector{};
-  for (int64_t r = 0; r < repeats.count; ++r) {
-    const float *left = a + r * repeats.a, *right = b + r * repeats.b;
-    for (int64_t q = 0; q < k; ++q, right += ldb) {
-      Vector w[kVectors];
-#pragma GCC unroll 2
-      for (int j = 0; j < kVectors; ++j) w[j] = load_vector(right + j * kVectorLanes);
-#pragma GCC unroll 32
-      for (int i = 0; i < kRows; ++i) {
-        const float x = kTransposed ? left[q * lda + i] : left[i * lda + q];
-#pragma GCC unroll 2
-        for (int j = 0; j < kVectors; ++j) sums[i][j] += w[j] * x;
-      }
-    }
-  }
-#pragma GCC unroll 32
-  for (int i = 0; i < kRows; ++i)
-#pragma GCC unroll 2
-    for (int j = 0; j < kVectors; ++j) store_vector(c + i * ldc + j * kVectorLanes, sums[i][j]);
-}
-
-using MultiplyTile = void (*)(const float*, int64_t, const float*, int64_t, float*, int64_t,
-                              int64_t, bool, const Repeats&);
-
-/// rows[n] does n rows at once.
-template <int kVectors, bool kTransposed>
-struct MultiplyTiles {
-  static constexpr int kMost = kMostRows / kVectors;
-  MultiplyTile rows[kMost + 1];
-
-  template <int kRows>
-  constexpr void fill() {
-    if constexpr (kRows > 0) {
-      rows[kRows] = multiply_tile<kRows, kVectors, kTransposed>;
-      fill<kRows - 1>();
-    }
-  }
-};
-
-template <int kVectors, bool kTransposed>
-constexpr MultiplyTiles<kVectors, kTransposed> make_multiply_tiles() {
-  MultiplyTiles<kVectors, kTransposed> tiles{};
-  tiles.template fill<tiles.kMost>();
-  return tiles;
-}
-
-template <int kVectors, bool kTransposed>
-void multiply_columns(const float* a, int64_t lda, const float* b, int64_t ldb, float* c,
-                      int64_t ldc, int64_t m, int64_t k, bool add, const Repeats& repeats) {
-  static constexpr auto kTiles = make_multiply_tiles<kVectors, kTransposed>();
-  while (m > 0) {
-    const int64_t n = tile_of(m, kTiles.kMost);
-    kTiles.rows[n](a, lda, b, ldb, c, ldc, k, add, repeats);
-    a += kTransposed ? n : n * lda;
-    c += n * ldc;
-    m -= n;
-  }
-}
-
-inline void multiply(const float* a, int64_t lda, const float* b, float* c, int64_t ldc, int64_t m,
-                     int64_t n, int64_t k, bool add, const Repeats& repeats) {
-  for (; n >= 2 * kVectorLanes; n -= 2 * kVectorLanes) {
-    multiply_columns<2, false>(a, lda, b, 2 * kVectorLanes, c, ldc, m, k, add, repeats);
-    b += 2 * kVectorLanes * k;
-    c += 2 * kVectorLanes;
-  }
-  if (n > 0) multiply_columns<1, false>(a, lda, b, kVectorLanes, c, ldc, m, k, add, repeats);
-}
-
-inline void multiply_transposed(const float* a, int64_t lda, const float* b, int64_t ldb, float* c,
-                                int64_t ldc, int64_t m, int64_t n, int64_t k,
-                                const Repeats& repeats) {
-  for (; n >= 2 * kVectorLanes; n -= 2 * kVectorLanes) {
-    multiply_columns<2, true>(a, lda, b, ldb, c, ldc, m, k, true, repeats);
-    b += 2 * kVectorLanes;
-    c += 2 * kVectorLanes;
-  }
-  if (n > 0) multiply_columns<1, true>(a, lda, b, ldb, c, ldc, m, k, true, repeats);
-}
 
 inline void pack_panels(const float* at, int64_t row_stride, int64_t column_stride, int64_t rows,
                         int64_t columns, float* panels) {
@@ -238,8 +144,14 @@ inline void input_gradient(const NormGradient& of, const float* to_gradient, con
 }
 
 constexpr MapKernels make_map_kernels() {
-  return {multiply, multiply_transposed, pack_panels,   make_tile_kernels(),
-          moments,  normalise,           gradient_sums, input_gradient};
+  return {{multiply<float>, multiply_transposed<float>, tiles_of_input, tiles_of_input,
+           tiles_of_gradient, tiles_of_kernel},
+          make_tile_kernels(),
+          pack_panels,
+          moments,
+          normalise,
+          gradient_sums,
+          input_gradient};
 }
 
 }  // namespace

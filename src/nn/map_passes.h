@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "nn/convolution.h"
 #include "nn/floats.h"
 #include "nn/map_kernels.h"
 #include "tailor/core/rooms.h"
@@ -36,7 +37,7 @@ struct MapPasses {
 /// Kernels of 3x3 and stride 1 with whole vectors of channels: 4 multiplications where the
 /// definition has 9 (Lavin and Gray 2016), sums about as exact.
 bool is_for_winograd(const MapConv& conv);
-MapPasses winograd_passes();
+MapPasses winograd_passes(Products in);
 
 /// Undilated columns and whole vectors of output channels; for dx of input channels too.
 bool is_for_row_products(const MapConv& conv);

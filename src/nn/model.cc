@@ -202,10 +202,16 @@ at::Tensor walk_network(const Network& network, const at::Tensor& input, const L
 
 }  // namespace
 
+Arithmetic::Arithmetic(at::ScalarType asked, at::Device device)
+    : compute(asked),
+      narrow_products(asked == at::kBFloat16 && device.is_cpu() && has_narrow_products()) {
+  if (!narrow_products) maps = compute;
+}
+
 Model::Model(Network network, const TensorMap& tensors, at::Device device, at::ScalarType compute)
-    : network_(std::move(network)), compute_(compute) {
+    : network_(std::move(network)), arithmetic_(compute, device) {
   verify_tensors(network_, tensors, "the model");
-  parameters_ = Parameters(tensor_specs(network_), tensors, device, compute);
+  parameters_ = Parameters(tensor_specs(network_), tensors, device, arithmetic_.maps);
 }
 
 at::Tensor Model::forward(const at::Tensor& x, bool training, const Lengths& lengths,
@@ -219,7 +225,7 @@ at::Tensor Model::forward(const at::Tensor& x, bool training, const Lengths& len
 }
 
 void Model::quantise(const TrainedPrecision& trained) {
-  TAILOR_CHECK(compute_ == at::kFloat, "{} is quantised, and computes in bfloat16", network_.name);
+  TAILOR_CHECK(compute() == at::kFloat, "{} is quantised, and computes in bfloat16", network_.name);
   quantised_.emplace(network_, trained, device());
 }
 
@@ -240,8 +246,10 @@ void Model::absorb_statistics(const at::Tensor& x, double momentum, const Length
 
 at::Tensor Model::run(const at::Tensor& x, bool training, double bn_momentum,
                       const Lengths& lengths, std::vector<ConvCall>* calls) {
-  const at::ScalarType compute =
-      training && at::GradMode::is_enabled() ? compute_ : at::ScalarType::Float;
+  const bool steps = training && at::GradMode::is_enabled();
+  const at::ScalarType compute = steps ? arithmetic_.maps : at::ScalarType::Float;
+  const Products products =
+      steps && arithmetic_.narrow_products ? Products::BFloat16 : Products::Float32;
   auto parameter = [&](const std::string& name) {
     return compute == at::kFloat ? parameters_.master(name) : parameters_.parameter(name);
   };
@@ -256,7 +264,7 @@ at::Tensor Model::run(const at::Tensor& x, bool training, double bn_momentum,
     const bool forks =
         side_ && training && at::GradMode::is_enabled() && gpu::can_fork(in, geometry, bias);
     const at::Tensor y = forks ? gpu::forked_convolve(in, geometry, weight, *side_)
-                               : convolve(in, geometry, weight, bias);
+                               : convolve(in, geometry, weight, bias, products);
     if (calls) calls->push_back({name, geometry, in, weight, bias, y});
     return y;
   };
@@ -284,7 +292,7 @@ void Model::alter(Network network, const TensorMap& added) {
   network_ = std::move(network);
   const std::vector<TensorSpec> specs = tensor_specs(network_);
   for (const TensorSpec& spec : specs) find_tensor(values, spec.name, "the altered model");
-  parameters_ = Parameters(specs, values, device(), compute_);
+  parameters_ = Parameters(specs, values, device(), arithmetic_.maps);
   if (quantised_) quantise(TrainedPrecision(quantised_->trained()));
 }
 
@@ -336,7 +344,7 @@ at::Tensor by_channel(const std::vector<double>& values) {
 
 FrozenModel::FrozenModel(const Network& network, const TensorMap& tensors, at::Device device,
                          at::ScalarType compute)
-    : network_(network), compute_(compute) {
+    : network_(network), arithmetic_(compute, device) {
   verify_tensors(network, tensors, "the frozen model");
   c10::InferenceMode guard;
   auto keep = [&](const std::string& name, const at::Tensor& host, at::ScalarType type) {
@@ -352,21 +360,21 @@ FrozenModel::FrozenModel(const Network& network, const TensorMap& tensors, at::D
       const bool has_norm = i + 1 < layers.size() && layers[i + 1].chain == layer.chain &&
                             layers[i + 1].as<BatchNormLayer>();
       if (has_norm) fold(scale_and_shift(tensors, layers[i + 1].name, network.bn_epsilon), w, b);
-      keep(weight, host_view(w).contiguous(at::MemoryFormat::ChannelsLast), compute);
+      keep(weight, host_view(w).contiguous(at::MemoryFormat::ChannelsLast), arithmetic_.maps);
       // On a GPU a bias comes with the skip and the ReLU behind it, where the batch norm was.
-      if (has_norm && device.is_cuda() && compute == at::kBFloat16) {
+      if (has_norm && device.is_cuda() && arithmetic_.maps == at::kBFloat16) {
         keep(layers[i + 1].name + ".shift", host_view(b), at::kFloat);
       } else {
-        keep(bias, host_view(b), compute);
+        keep(bias, host_view(b), arithmetic_.maps);
       }
       if (has_norm) ++i;
     } else if (layer.as<BatchNormLayer>()) {
       const ScaleShift bn = scale_and_shift(tensors, name, network.bn_epsilon);
-      keep(weight, by_channel(bn.scale), compute);
-      keep(bias, by_channel(bn.shift), compute);
+      keep(weight, by_channel(bn.scale), arithmetic_.maps);
+      keep(bias, by_channel(bn.shift), arithmetic_.maps);
     } else if (layer.as<LinearLayer>()) {
-      keep(weight, host_view(tensors.at(weight)), compute);
-      keep(bias, host_view(tensors.at(bias)), compute);
+      keep(weight, host_view(tensors.at(weight)), arithmetic_.maps);
+      keep(bias, host_view(tensors.at(bias)), arithmetic_.maps);
     }
   }
 }
@@ -375,7 +383,7 @@ at::Tensor FrozenModel::normalise(const at::Tensor& in, const std::string& name,
                                   const at::Tensor& skip, bool relu) const {
   if (const auto shift = weights_.find(name + ".shift"); shift != weights_.end()) {
     if (gpu::is_for_fused_norm(in, skip)) return gpu::fused_bias(in, shift->second, skip, relu);
-    const at::Tensor by_channel = shift->second.to(compute_).reshape({1, -1, 1, 1});
+    const at::Tensor by_channel = shift->second.to(arithmetic_.maps).reshape({1, -1, 1, 1});
     return add_and_activate(at::add(in, by_channel), skip, relu);
   }
   const at::Tensor map = in.dim() == 4 ? in : at::reshape(in, {in.size(0), -1, 1, 1});
@@ -388,13 +396,14 @@ at::Tensor FrozenModel::forward(const at::Tensor& x, const Lengths& lengths) con
   at::Tensor logits;
   {
     c10::InferenceMode guard;
+    const Products products = arithmetic_.narrow_products ? Products::BFloat16 : Products::Float32;
     Layers layers;
     layers.weighted = [&](const at::Tensor& in, const NamedLayer& layer) -> at::Tensor {
       const at::Tensor& weight = weights_.at(layer.name + ".weight");
       const auto bias = weights_.find(layer.name + ".bias");
       const at::Tensor added = bias == weights_.end() ? at::Tensor() : bias->second;
       if (const auto* conv = layer.as<ConvLayer>())
-        return convolve(in, {conv->window, conv->groups}, weight, added);
+        return convolve(in, {conv->window, conv->groups}, weight, added, products);
       return at::linear(in, weight, added);
     };
     layers.normalise = [&](const at::Tensor& in, const NamedLayer& layer, const at::Tensor& skip,
@@ -406,9 +415,9 @@ at::Tensor FrozenModel::forward(const at::Tensor& x, const Lengths& lengths) con
         return normalise(layers.weighted(in, conv), norm.name, skip, relu);
       const auto* c = conv.as<ConvLayer>();
       return convolve_and_add(in, {c->window, c->groups}, weights_.at(conv.name + ".weight"),
-                              bias->second, skip, relu);
+                              bias->second, skip, relu, products);
     };
-    logits = walk_network(network_, x.to(compute_), lengths, layers).to(at::kFloat);
+    logits = walk_network(network_, x.to(arithmetic_.maps), lengths, layers).to(at::kFloat);
   }
   return logits.clone();  // an inference tensor cannot be kept for a backward pass
 }

@@ -103,9 +103,9 @@ void multiply_forward(const MapConv& conv, const float* x, const float* weight,
       const float* from = padded_image(r, x, i, room);
       for (int64_t row = 0; row < out.height; ++row) {
         const int64_t at = (i * out.height + row) * out.width * out.channels;
-        kernels.multiply(from + r.row(row, 0), r.step, packed.row(0), y + at, out.channels,
-                         out.width, out.channels, r.taps, /*add=*/false,
-                         {r.conv.window.kernel.height, r.row(0, 1), packed.size()});
+        kernels.products.multiply(from + r.row(row, 0), r.step, packed.row(0), y + at, out.channels,
+                                  out.width, out.channels, r.taps, /*add=*/false,
+                                  {r.conv.window.kernel.height, r.row(0, 1), packed.size()});
         if (plain) continue;
         kernels.normalise(y + at, epilogue.skip ? epilogue.skip + at : nullptr, ones.data(), bias,
                           epilogue.relu, out.width, out.channels, y + at);
@@ -138,9 +138,9 @@ void make_input_gradient(const Rows& r, const std::vector<KernelPart>& parts, co
   for (int64_t row = 0; row < out.height; ++row, dy += out.width * out.channels) {
     for (int64_t k = 0; k < r.conv.window.kernel.height; ++k) {
       for (const KernelPart& part : parts) {
-        vector_kernels().map.multiply(dy, out.channels, part.packed.row(k),
-                                      to + r.row(row, k) + part.first, r.step, out.width, part.taps,
-                                      out.channels, /*add=*/true, {});
+        vector_kernels().map.products.multiply(dy, out.channels, part.packed.row(k),
+                                               to + r.row(row, k) + part.first, r.step, out.width,
+                                               part.taps, out.channels, /*add=*/true, {});
       }
     }
   }
@@ -153,10 +153,10 @@ void make_input_gradient(const Rows& r, const std::vector<KernelPart>& parts, co
 void add_row_products(const Rows& r, const float* image, const float* dy, float* sums) {
   const MapShape& out = r.conv.out;
   for (int64_t k = 0; k < r.conv.window.kernel.height; ++k) {
-    vector_kernels().map.multiply_transposed(image + r.row(0, k), r.step, dy, out.channels,
-                                             sums + k * r.taps * out.channels, out.channels, r.taps,
-                                             out.channels, out.width,
-                                             {out.height, r.row(1, 0), out.width * out.channels});
+    vector_kernels().map.products.multiply_transposed(
+        image + r.row(0, k), r.step, dy, out.channels, sums + k * r.taps * out.channels,
+        out.channels, r.taps, out.channels, out.width,
+        {out.height, r.row(1, 0), out.width * out.channels});
   }
 }
 
@@ -201,7 +201,8 @@ const float* PartialSums::total() {
 }
 
 bool is_for_row_products(const MapConv& c) {
-  return c.weights() <= kMostWeights && c.window.dilation.width == 1 && c.out.channels % vector_kernels().lanes == 0;
+  return c.weights() <= kMostWeights && c.window.dilation.width == 1 &&
+         c.out.channels % vector_kernels().lanes == 0;
 }
 
 MapPasses row_product_passes() { return {multiply_forward, multiply_backward}; }

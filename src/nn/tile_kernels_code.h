@@ -1,5 +1,5 @@
-// The code of TileKernels, under the rules of nn/vector_code.h. All of them are exact transposes of
-// one another, so that gradients are those of what the forward pass computes.
+// The transforms of minimal filtering, under the rules of nn/vector_code.h. All of them are exact
+// transposes of one another, so that gradients are those of what the forward pass computes.
 #pragma once
 
 #include "nn/map_kernels.h"
@@ -27,28 +27,47 @@ inline void input_column(const float* const rows[4], int64_t width, int64_t x, i
   out[3] = d[1] - d[3];
 }
 
-inline void tiles_of_input(const float* const rows[4], int64_t width, int64_t left,
-                           int64_t channels, int64_t tiles, float* v, int64_t plane) {
+/// Where transformed tiles of floats go: put(tile, first channel, its 16 numbers), then finish.
+struct FloatTiles {
+  float* v;
+  int64_t plane, channels;
+
+  void put(int64_t tile, int64_t c, const Vector numbers[16]) {
+    float* out = v + tile * channels + c;
+#pragma GCC unroll 16
+    for (int i = 0; i < 16; ++i) store_vector(out + i * plane, numbers[i]);
+  }
+  void finish(int64_t /*tiles*/, int64_t /*c*/) {}
+};
+
+template <typename Sink>
+inline void transform_input(const float* const rows[4], int64_t width, int64_t left,
+                            int64_t channels, int64_t tiles, Sink sink) {
   for (int64_t c = 0; c < channels; c += kVectorLanes) {
     Vector a[4], b[4];  // the two columns that the tile before shares
     input_column(rows, width, -left, c, channels, a);
     input_column(rows, width, 1 - left, c, channels, b);
-    float* out = v + c;
-    for (int64_t t = 0; t < tiles; ++t, out += channels) {
-      Vector e[4], f[4];
+    for (int64_t t = 0; t < tiles; ++t) {
+      Vector e[4], f[4], numbers[16];
       input_column(rows, width, 2 * t + 2 - left, c, channels, e);
       input_column(rows, width, 2 * t + 3 - left, c, channels, f);
 #pragma GCC unroll 4
       for (int i = 0; i < 4; ++i) {
-        float* row = out + 4 * i * plane;
-        store_vector(row, a[i] - e[i]);
-        store_vector(row + plane, b[i] + e[i]);
-        store_vector(row + 2 * plane, e[i] - b[i]);
-        store_vector(row + 3 * plane, b[i] - f[i]);
+        numbers[4 * i] = a[i] - e[i];
+        numbers[4 * i + 1] = b[i] + e[i];
+        numbers[4 * i + 2] = e[i] - b[i];
+        numbers[4 * i + 3] = b[i] - f[i];
         a[i] = e[i], b[i] = f[i];
       }
+      sink.put(t, c, numbers);
     }
+    sink.finish(tiles, c);
   }
+}
+
+inline void tiles_of_input(const float* const rows[4], int64_t width, int64_t left,
+                           int64_t channels, int64_t tiles, float* v, int64_t plane) {
+  transform_input(rows, width, left, channels, tiles, FloatTiles{v, plane, channels});
 }
 
 inline void store_pixel(float* out, Vector value, int64_t skip, const Epilogue& e, Vector bias) {
@@ -85,11 +104,12 @@ inline void tiles_to_output(const float* m, int64_t plane, int64_t channels, int
   }
 }
 
-inline void tiles_of_gradient(const float* first, const float* second, int64_t width,
-                              int64_t channels, int64_t tiles, float* v, int64_t plane) {
-  for (int64_t t = 0; t < tiles; ++t) {
-    const bool whole = 2 * t + 1 < width;
-    for (int64_t c = 0; c < channels; c += kVectorLanes) {
+template <typename Sink>
+inline void transform_gradient(const float* first, const float* second, int64_t width,
+                               int64_t channels, int64_t tiles, Sink sink) {
+  for (int64_t c = 0; c < channels; c += kVectorLanes) {
+    for (int64_t t = 0; t < tiles; ++t) {
+      const bool whole = 2 * t + 1 < width;
       const int64_t at = 2 * t * channels + c;
       Vector d[2][2] = {};
       d[0][0] = load_vector(first + at);
@@ -100,16 +120,23 @@ inline void tiles_of_gradient(const float* first, const float* second, int64_t w
                                  {d[0][0] + d[1][0], d[0][1] + d[1][1]},
                                  {d[0][0] - d[1][0], d[0][1] - d[1][1]},
                                  {-d[1][0], -d[1][1]}};
-      float* out = v + t * channels + c;
+      Vector numbers[16];
 #pragma GCC unroll 4
-      for (int i = 0; i < 4; ++i, out += 4 * plane) {
-        store_vector(out, rows[i][0]);
-        store_vector(out + plane, rows[i][0] + rows[i][1]);
-        store_vector(out + 2 * plane, rows[i][0] - rows[i][1]);
-        store_vector(out + 3 * plane, -rows[i][1]);
+      for (int i = 0; i < 4; ++i) {
+        numbers[4 * i] = rows[i][0];
+        numbers[4 * i + 1] = rows[i][0] + rows[i][1];
+        numbers[4 * i + 2] = rows[i][0] - rows[i][1];
+        numbers[4 * i + 3] = -rows[i][1];
       }
+      sink.put(t, c, numbers);
     }
+    sink.finish(tiles, c);
   }
+}
+
+inline void tiles_of_gradient(const float* first, const float* second, int64_t width,
+                              int64_t channels, int64_t tiles, float* v, int64_t plane) {
+  transform_gradient(first, second, width, channels, tiles, FloatTiles{v, plane, channels});
 }
 
 /// G of three numbers.
@@ -121,29 +148,41 @@ inline void expand(Vector a, Vector b, Vector c, Vector out[4]) {
   out[3] = c;
 }
 
-inline void tiles_of_kernel(const float* at, const KernelStrides& s, int64_t inputs,
-                            int64_t outputs, float* u, int64_t plane) {
+/// G g Gᵀ of the kernels from one input to `kVectorLanes` outputs.
+inline void transform_kernel_vector(const float* at, const KernelStrides& s, Vector numbers[16]) {
+  float g[9][kVectorLanes];
+  for (int tap = 0; tap < 9; ++tap)
+    for (int i = 0; i < kVectorLanes; ++i) g[tap][i] = at[tap * s.tap + i * s.output];
+  Vector columns[3][4];
+  for (int j = 0; j < 3; ++j)
+    expand(load_vector(g[j]), load_vector(g[3 + j]), load_vector(g[6 + j]), columns[j]);
+  for (int i = 0; i < 4; ++i) expand(columns[0][i], columns[1][i], columns[2][i], numbers + 4 * i);
+}
+
+/// Calls put(input, where its panel begins, column and width of the panel, numbers).
+template <typename Put>
+inline void transform_kernels(const float* at, const KernelStrides& s, int64_t inputs,
+                              int64_t outputs, Put put) {
   constexpr int64_t kPanel = 2 * kVectorLanes;
   for (int64_t o = 0; o < outputs; o += kVectorLanes) {
     const int64_t panel = o / kPanel * kPanel,
                   width = outputs - panel < kPanel ? kVectorLanes : kPanel;
     for (int64_t c = 0; c < inputs; ++c) {
-      float g[9][kVectorLanes];
-      for (int tap = 0; tap < 9; ++tap) {
-        const float* from = at + o * s.output + c * s.input + tap * s.tap;
-        for (int i = 0; i < kVectorLanes; ++i) g[tap][i] = from[i * s.output];
-      }
-      Vector columns[3][4];
-      for (int j = 0; j < 3; ++j)
-        expand(load_vector(g[j]), load_vector(g[3 + j]), load_vector(g[6 + j]), columns[j]);
-      float* out = u + panel * inputs + c * width + (o - panel);
-      for (int i = 0; i < 4; ++i) {
-        Vector row[4];
-        expand(columns[0][i], columns[1][i], columns[2][i], row);
-        for (int j = 0; j < 4; ++j) store_vector(out + (4 * i + j) * plane, row[j]);
-      }
+      Vector numbers[16];
+      transform_kernel_vector(at + o * s.output + c * s.input, s, numbers);
+      put(c, panel * inputs, o - panel, width, numbers);
     }
   }
+}
+
+inline void tiles_of_kernel(const float* at, const KernelStrides& s, int64_t inputs,
+                            int64_t outputs, float* u, int64_t plane) {
+  transform_kernels(
+      at, s, inputs, outputs,
+      [&](int64_t c, int64_t panel, int64_t column, int64_t width, const Vector numbers[16]) {
+        float* out = u + panel + c * width + column;
+        for (int i = 0; i < 16; ++i) store_vector(out + i * plane, numbers[i]);
+      });
 }
 
 /// Gᵀ of four numbers.
@@ -175,9 +214,7 @@ inline void tiles_to_kernel(const float* m, int64_t plane, int64_t inputs, int64
   }
 }
 
-constexpr TileKernels make_tile_kernels() {
-  return {tiles_of_input, tiles_to_output, tiles_of_gradient, tiles_of_kernel, tiles_to_kernel};
-}
+constexpr TileKernels make_tile_kernels() { return {tiles_to_output, tiles_to_kernel}; }
 
 }  // namespace
 }  // namespace tailor::nn

@@ -22,13 +22,39 @@ const VectorKernels& find_vector_kernels(const char* largest) {
   return *plain_kernels();
 }
 
+const ProductKernels<uint16_t>* find_narrow_kernels(const char* largest) {
+#if defined(__x86_64__)
+  const std::string set = largest;
+  const bool without = set == "AVX512_CORE" || set == "AVX512_CORE_VNNI" || set == "AVX512_MIC" ||
+                       set == "AVX512_MIC_4OPS";
+  const bool has = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                   __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bf16");
+  if (has && !without && &find_vector_kernels(largest) == avx512_kernels())
+    return avx512_bf16_kernels();
+#else
+  static_cast<void>(largest);
+#endif
+  return nullptr;
+}
+
+namespace {
+
+const char* largest_instruction_set() {
+  for (const char* name : {"ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"}) {
+    if (const char* value = std::getenv(name)) return value;
+  }
+  return "DEFAULT";
+}
+
+}  // namespace
+
 const VectorKernels& vector_kernels() {
-  static const VectorKernels& kernels = []() -> const VectorKernels& {
-    for (const char* name : {"ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"}) {
-      if (const char* value = std::getenv(name)) return find_vector_kernels(value);
-    }
-    return find_vector_kernels("DEFAULT");
-  }();
+  static const VectorKernels& kernels = find_vector_kernels(largest_instruction_set());
+  return kernels;
+}
+
+const ProductKernels<uint16_t>* narrow_kernels() {
+  static const ProductKernels<uint16_t>* kernels = find_narrow_kernels(largest_instruction_set());
   return kernels;
 }
 

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <optional>
+#include <type_traits>
 
 #include "nn/map_passes.h"
 #include "nn/vector_kernels.h"
@@ -39,16 +41,39 @@ Tiling backward_tiling(const MapConv& c) {
   return {c.out, c.in, 2 - c.window.pads.top, 2 - c.window.pads.left};
 }
 
-/// Transformed tiles: kTileNumbers planes of [tiles][channels].
-struct TransformedTiles {
-  Floats floats;
-  int64_t plane = 0;
+template <typename T>
+const ProductKernels<T>& products();
+template <>
+const ProductKernels<float>& products() {
+  return vector_kernels().map.products;
+}
+template <>
+const ProductKernels<uint16_t>& products() {
+  return *narrow_kernels();
+}
 
-  float* reserve(int64_t tiles, int64_t channels) {
-    plane = tiles * channels + kPlaneGap;
-    floats.resize(kTileNumbers * plane);
-    return floats.data();
+/// Transformed tiles: kTileNumbers planes of [tiles][channels].
+class TransformedTiles {
+ public:
+  template <typename T>
+  T* reserve(int64_t tiles, int64_t channels) {
+    plane_ = tiles * channels + kPlaneGap;
+    floats_.resize(kTileNumbers * plane_);
+    return all<T>();
   }
+  template <typename T>
+  T* all() {
+    return reinterpret_cast<T*>(floats_.data());  // of which T is a half or the whole
+  }
+  template <typename T>
+  const T* number(int64_t i) {
+    return all<T>() + i * plane_;
+  }
+  int64_t plane() const { return plane_; }
+
+ private:
+  Floats floats_;
+  int64_t plane_ = 0;
 };
 struct Scratch {
   TransformedTiles inputs, products;
@@ -59,13 +84,17 @@ Scratch& scratch_of_thread() {
   return scratch;
 }
 
+/// Tiles of a row by pairs: an odd number has one of zeros behind it.
+int64_t paired(int64_t tiles) { return 2 * halves(tiles); }
+
+/// `v`: where tiles go, `row_tiles` for each row of tiles.
+template <typename T, typename Transform>
 void transform_inputs(const Tiling& t, const float* x, int64_t first, int64_t count,
-                      Scratch& scratch) {
+                      int64_t row_tiles, Transform transform, Scratch& scratch) {
   const int64_t channels = t.in.channels, row_size = t.in.width * channels;
-  TransformedTiles& to = scratch.inputs;
-  float* v = to.reserve(t.tiles(count), channels);
+  T* v = scratch.inputs.reserve<T>(count * row_tiles, channels);
   scratch.zeros.resize(row_size);
-  for (int64_t r = first; r < first + count; ++r, v += t.columns() * channels) {
+  for (int64_t r = first; r < first + count; ++r, v += row_tiles * channels) {
     const float* image = x + r / t.rows_per_image() * t.in.height * row_size;
     const int64_t begin = 2 * (r % t.rows_per_image()) - t.top;
     const float* rows[4];
@@ -73,8 +102,7 @@ void transform_inputs(const Tiling& t, const float* x, int64_t first, int64_t co
       const int64_t y = begin + i;
       rows[i] = y >= 0 && y < t.in.height ? image + y * row_size : scratch.zeros.data();
     }
-    vector_kernels().map.tiles.of_input(rows, t.in.width, t.left, channels, t.columns(), v,
-                                        to.plane);
+    transform(rows, t.in.width, t.left, channels, t.columns(), v, scratch.inputs.plane());
   }
 }
 
@@ -111,63 +139,71 @@ Ahead inputs_of(const Tiling& t, const float* x, int64_t first, int64_t count) {
 }
 
 /// Rows of tiles `first` to `first + count`; `u`: the transformed kernel.
-void make_outputs(const Tiling& t, const float* x, const float* u, const Epilogue& epilogue,
+template <typename T>
+void make_outputs(const Tiling& t, const float* x, const T* u, const Epilogue& epilogue,
                   int64_t first, int64_t count, float* y) {
-  const MapKernels& kernels = vector_kernels().map;
   const int64_t in = t.in.channels, out = t.out.channels, row_size = t.out.width * out;
   Scratch& scratch = scratch_of_thread();
-  transform_inputs(t, x, first, count, scratch);
-  float* m = scratch.products.reserve(t.tiles(count), out);
-  const int64_t plane = scratch.products.plane;
+  transform_inputs<T>(t, x, first, count, t.columns(), products<T>().of_input, scratch);
+  float* m = scratch.products.reserve<float>(t.tiles(count), out);
+  const int64_t plane = scratch.products.plane();
   const Ahead next = inputs_of(t, x, first + count, count),
               outputs{y + output_rows(t, first).offset, 2 * count * row_size};
   for (int64_t i = 0; i < kTileNumbers; ++i) {
     next.fetch(i);
     outputs.fetch(i);
-    kernels.multiply(scratch.inputs.floats.data() + i * scratch.inputs.plane, in, u + i * in * out,
-                     m + i * plane, out, t.tiles(count), out, in, /*add=*/false, {});
+    products<T>().multiply(scratch.inputs.number<T>(i), in, u + i * in * out, m + i * plane, out,
+                           t.tiles(count), out, in, /*add=*/false, {});
   }
   for (int64_t r = first; r < first + count; ++r, m += t.columns() * out) {
     const OutputRows rows = output_rows(t, r);
     Epilogue e = epilogue;
     if (e.skip) e.skip += rows.offset;
     float* to = y + rows.offset;
-    kernels.tiles.to_output(m, plane, out, t.columns(), t.out.width, to,
-                            rows.two ? to + row_size : nullptr, e);
+    vector_kernels().map.tiles.to_output(m, plane, out, t.columns(), t.out.width, to,
+                                         rows.two ? to + row_size : nullptr, e);
   }
 }
 
 /// Adds to `sums`, kTileNumbers matrices [inputs][outputs], what rows of tiles give.
+template <typename T>
 void add_kernel_gradient(const Tiling& t, const float* x, const float* dy, int64_t first,
                          int64_t count, float* sums) {
-  const MapKernels& kernels = vector_kernels().map;
-  const int64_t in = t.in.channels, out = t.out.channels, row_size = t.out.width * out;
+  const int64_t in = t.in.channels, out = t.out.channels, row_size = t.out.width * out,
+                row_tiles = std::is_same_v<T, float> ? t.columns() : paired(t.columns());
   Scratch& scratch = scratch_of_thread();
-  transform_inputs(t, x, first, count, scratch);
-  float* d = scratch.products.reserve(t.tiles(count), out);
-  const int64_t plane = scratch.products.plane;
-  for (int64_t r = first; r < first + count; ++r, d += t.columns() * out) {
+  transform_inputs<T>(t, x, first, count, row_tiles, products<T>().of_input_by_pairs, scratch);
+  T* d = scratch.products.reserve<T>(count * row_tiles, out);
+  const int64_t plane = scratch.products.plane();
+  for (int64_t r = first; r < first + count; ++r, d += row_tiles * out) {
     const OutputRows rows = output_rows(t, r);
     const float* from = dy + rows.offset;
-    kernels.tiles.of_gradient(from, rows.two ? from + row_size : nullptr, t.out.width, out,
+    products<T>().of_gradient(from, rows.two ? from + row_size : nullptr, t.out.width, out,
                               t.columns(), d, plane);
   }
   const Ahead next = inputs_of(t, x, first + count, count);
   for (int64_t i = 0; i < kTileNumbers; ++i) {
     next.fetch(i);
-    kernels.multiply_transposed(scratch.inputs.floats.data() + i * scratch.inputs.plane, in,
-                                scratch.products.floats.data() + i * plane, out,
-                                sums + i * in * out, out, in, out, t.tiles(count), {});
+    products<T>().multiply_transposed(scratch.inputs.number<T>(i), in,
+                                      scratch.products.number<T>(i), out, sums + i * in * out, out,
+                                      in, out, count * row_tiles, {});
   }
 }
 
-/// `strides`: of the inputs and outputs that the transformed kernel is to have.
-Floats transform_kernel(const float* weight, const KernelStrides& strides, int64_t in,
-                        int64_t out) {
-  Floats u(kTileNumbers * in * out);
-  vector_kernels().map.tiles.of_kernel(weight, strides, in, out, u.data(), in * out);
-  return u;
-}
+/// kTileNumbers packed matrices [in][out]. `strides`: of the inputs and outputs that they are to
+/// have.
+template <typename T>
+class TransformedKernel {
+ public:
+  TransformedKernel(const float* weight, const KernelStrides& strides, int64_t in, int64_t out)
+      : room_(kTileNumbers * in * out) {
+    products<T>().of_kernel(weight, strides, in, out, reinterpret_cast<T*>(room_.data()), in * out);
+  }
+  const T* data() const { return reinterpret_cast<const T*>(room_.data()); }
+
+ private:
+  Floats room_;
+};
 KernelStrides strides_of(const MapConv& c) { return {9 * c.in.channels, 1, c.in.channels}; }
 
 /// Calls of(first row of tiles, count) for every block of some images.
@@ -178,10 +214,11 @@ void for_each_block(const Tiling& t, int64_t first_image, int64_t last_image, F 
     of(r, std::min(t.block(), end - r));
 }
 
+template <typename T>
 void filter_forward(const MapConv& c, const float* x, const float* weight, const Epilogue& epilogue,
                     float* y) {
   const Tiling t = forward_tiling(c);
-  const Floats u = transform_kernel(weight, strides_of(c), c.in.channels, c.out.channels);
+  const TransformedKernel<T> u(weight, strides_of(c), c.in.channels, c.out.channels);
   const int64_t rows = c.images * t.rows_per_image(), blocks = (rows + t.block() - 1) / t.block();
   // Blocks that follow one another find their inputs fetched.
   constexpr int64_t kTogether = 4;
@@ -195,12 +232,15 @@ void filter_forward(const MapConv& c, const float* x, const float* weight, const
   });
 }
 
+template <typename T>
 void filter_backward(const MapConv& c, const MapGradients& g) {
   const Tiling ahead = forward_tiling(c), back = backward_tiling(c);
   const KernelStrides s = strides_of(c);
-  const Floats u = g.dx ? transform_kernel(g.weight + 8 * s.tap, {s.input, s.output, -s.tap},
-                                           c.out.channels, c.in.channels)
-                        : Floats();
+  std::optional<TransformedKernel<T>> u;
+  if (g.dx) {
+    u.emplace(g.weight + 8 * s.tap, KernelStrides{s.input, s.output, -s.tap}, c.out.channels,
+              c.in.channels);
+  }
   const int64_t matrix = c.in.channels * c.out.channels,
                 together = std::max<int64_t>(1, ahead.block() / ahead.rows_per_image());
   PartialSums parts(c.images, g.dw ? kTileNumbers * matrix : 0);
@@ -212,12 +252,12 @@ void filter_backward(const MapConv& c, const MapGradients& g) {
         const int64_t last = std::min(i + together, end);
         if (g.dx) {
           for_each_block(back, i, last, [&](int64_t first, int64_t n) {
-            make_outputs(back, g.dy, u.data(), {}, first, n, g.dx);
+            make_outputs(back, g.dy, u->data(), {}, first, n, g.dx);
           });
         }
         if (g.dw) {
           for_each_block(ahead, i, last, [&](int64_t first, int64_t n) {
-            add_kernel_gradient(ahead, g.x, g.dy, first, n, parts.of(part));
+            add_kernel_gradient<T>(ahead, g.x, g.dy, first, n, parts.of(part));
           });
         }
       }
@@ -234,11 +274,14 @@ void filter_backward(const MapConv& c, const MapGradients& g) {
 bool is_for_winograd(const MapConv& c) {
   const int64_t lanes = vector_kernels().lanes;
   const Window& w = c.window;
-  return c.in.channels * c.out.channels <= kMostPairs && w.kernel == Size2{3, 3} && w.stride.size() == 1 && w.dilation.size() == 1 &&
-         w.pads.top <= 2 && w.pads.left <= 2 && c.in.channels % lanes == 0 &&
-         c.out.channels % lanes == 0;
+  return c.in.channels * c.out.channels <= kMostPairs && w.kernel == Size2{3, 3} &&
+         w.stride.size() == 1 && w.dilation.size() == 1 && w.pads.top <= 2 && w.pads.left <= 2 &&
+         c.in.channels % lanes == 0 && c.out.channels % lanes == 0;
 }
 
-MapPasses winograd_passes() { return {filter_forward, filter_backward}; }
+MapPasses winograd_passes(Products in) {
+  if (in == Products::BFloat16) return {filter_forward<uint16_t>, filter_backward<uint16_t>};
+  return {filter_forward<float>, filter_backward<float>};
+}
 
 }  // namespace tailor::nn

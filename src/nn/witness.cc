@@ -5,6 +5,7 @@
 #include <ATen/ops/sub.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "nn/convolution.h"
 #include "tailor/core/interrupt.h"
@@ -33,11 +34,11 @@ class PlainKernels {
   bool one_dnn_, cu_dnn_;
 };
 
-using Convolve = at::Tensor (*)(const at::Tensor&, const ConvGeometry&, const at::Tensor&,
-                                const at::Tensor&);
+using Convolve = std::function<at::Tensor(const at::Tensor&, const ConvGeometry&, const at::Tensor&,
+                                          const at::Tensor&)>;
 
 LayerPass layer_pass(const ConvCall& call, const at::Tensor& output_gradient,
-                     at::MemoryFormat format, Convolve kernel) {
+                     at::MemoryFormat format, const Convolve& kernel) {
   auto leaf = [](const at::Tensor& t) {
     return t.defined() ? t.detach().set_requires_grad(true) : at::Tensor();
   };
@@ -109,7 +110,9 @@ WitnessErrors verify_kernels(const Network& network, const TensorMap& tensors,
   for (const ConvCall& call : calls) {
     throw_if_interrupted();
     const at::Tensor gradient = call.output.grad();
-    const LayerPass fast = layer_pass(call, gradient, at::MemoryFormat::ChannelsLast, convolve);
+    const LayerPass fast =
+        layer_pass(call, gradient, at::MemoryFormat::ChannelsLast,
+                   [](const auto&... operands) { return convolve(operands...); });
     const PlainKernels guard;
     auto plain = [&](const ConvCall& c, const at::Tensor& g) {
       return layer_pass(c, g, at::MemoryFormat::Contiguous, plain_convolve);

@@ -34,11 +34,21 @@ struct ConvCall {
 /// none: all have all. Only a network that masks its padding reads them.
 using Lengths = std::vector<int64_t>;
 
+/// How a network computes, as it was asked to: kFloat or kBFloat16. Maps may be wider: on a CPU
+/// that multiplies bfloat16 into float32 they are float32, and only products of convolutions are
+/// not.
+struct Arithmetic {
+  at::ScalarType compute = at::kFloat, maps = at::kFloat;
+  bool narrow_products = false;
+
+  Arithmetic(at::ScalarType compute, at::Device device);
+};
+
 class Model {
  public:
-  /// Throws Data if the tensors do not fit the network. `compute`: kFloat, or kBFloat16: maps, and
-  /// what convolutions and linear layers read, in passes that gradients are taken of. Parameters
-  /// and all other passes are float32.
+  /// Throws Data if the tensors do not fit the network. `compute`: kFloat, or kBFloat16: what
+  /// convolutions read, and of linear layers and maps what Arithmetic says, in passes that
+  /// gradients are taken of. Parameters and all other passes are float32.
   Model(Network network, const TensorMap& tensors, at::Device device = at::kCPU,
         at::ScalarType compute = at::kFloat);
 
@@ -46,7 +56,7 @@ class Model {
   Parameters& parameters() { return parameters_; }
   const Parameters& parameters() const { return parameters_; }
   at::Device device() const { return parameters_.device(); }
-  at::ScalarType compute() const { return compute_; }
+  at::ScalarType compute() const { return arithmetic_.compute; }
 
   /// x: float32 [n, channels, height, width], channels-last, of any width that the head takes.
   /// Returns logits [n, classes], or [n, positions, classes] row by row where the head answers per
@@ -98,7 +108,7 @@ class Model {
 
   Network network_;
   Parameters parameters_;
-  at::ScalarType compute_ = at::kFloat;
+  Arithmetic arithmetic_;
   std::optional<QuantisedForm> quantised_;
   SideStream* side_ = nullptr;
   bool frozen_ = false;
@@ -122,7 +132,7 @@ class FrozenModel {
                        bool relu) const;
 
   Network network_;
-  at::ScalarType compute_;
+  Arithmetic arithmetic_;
   std::map<std::string, at::Tensor> weights_;
 };
 
