@@ -24,7 +24,7 @@ MapConv map_conv(const at::Tensor& x, const Window& window, int64_t outputs) {
 }
 
 MapPasses passes_of(const MapConv& conv, Products products) {
-  return is_for_winograd(conv) ? winograd_passes(products) : row_product_passes();
+  return is_for_winograd(conv) ? winograd_passes(products) : row_product_passes(conv, products);
 }
 
 const float* floats_of(const at::Tensor& t) { return t.defined() ? t.data_ptr<float>() : nullptr; }

@@ -53,6 +53,12 @@ struct ProductKernels {
   /// c += Σ aᵀ · b: a [k][m] of any m, b [k][n], both by pairs of rows; c [m][n].
   void (*multiply_transposed)(const T* a, int64_t lda, const T* b, int64_t ldb, float* c,
                               int64_t ldc, int64_t m, int64_t n, int64_t k, const Repeats& repeats);
+  /// Packs the matrix whose number (row, column) stands at[row · row_stride + column ·
+  /// column_stride] for `multiply`; columns from `columns` up to the next multiple of lanes are 0.
+  void (*pack_panels)(const float* at, int64_t row_stride, int64_t column_stride, int64_t rows,
+                      int64_t columns, T* panels);
+  /// n numbers, n a multiple of lanes but for floats.
+  void (*round)(const float* from, T* to, int64_t n);
   /// Bᵀ d B of `tiles` tiles of one row: tile t begins at column 2t - left. rows[i]: row i of the
   /// map, `width` pixels; columns beyond are 0.
   void (*of_input)(const float* const rows[4], int64_t width, int64_t left, int64_t channels,
@@ -83,11 +89,6 @@ struct TileKernels {
 struct MapKernels {
   ProductKernels<float> products;
   TileKernels tiles;
-  /// Packs the matrix whose number (row, column) stands at[row · row_stride + column ·
-  /// column_stride] for `multiply`; columns from `columns` up to the next multiple of lanes are 0.
-  void (*pack_panels)(const float* at, int64_t row_stride, int64_t column_stride, int64_t rows,
-                      int64_t columns, float* panels);
-
   /// Mean and sum of squared deviations from it, of each channel.
   void (*moments)(const float* x, int64_t pixels, int64_t channels, float* mean, float* squares);
   /// relu?(scale · x + shift + skip): the skip may be null.

@@ -9,19 +9,6 @@
 namespace tailor::nn {
 namespace {
 
-inline void pack_panels(const float* at, int64_t row_stride, int64_t column_stride, int64_t rows,
-                        int64_t columns, float* panels) {
-  for (int64_t j = 0; j < columns; j += 2 * kVectorLanes) {
-    const int64_t width = columns - j <= kVectorLanes ? kVectorLanes : 2 * kVectorLanes,
-                  whole = columns - j < width ? columns - j : width;
-    for (int64_t i = 0; i < rows; ++i, panels += width) {
-      const float* from = at + i * row_stride + j * column_stride;
-      for (int64_t q = 0; q < whole; ++q) panels[q] = from[q * column_stride];
-      for (int64_t q = whole; q < width; ++q) panels[q] = 0;
-    }
-  }
-}
-
 /// Sums over pixels of one vector of channels, four at a time: an addition takes as long.
 template <typename Term>
 inline Vector sum_pixels(int64_t pixels, Term term) {
@@ -144,10 +131,9 @@ inline void input_gradient(const NormGradient& of, const float* to_gradient, con
 }
 
 constexpr MapKernels make_map_kernels() {
-  return {{multiply<float>, multiply_transposed<float>, tiles_of_input, tiles_of_input,
-           tiles_of_gradient, tiles_of_kernel},
+  return {{multiply<float>, multiply_transposed<float>, pack_panels<float>, copy_floats,
+           tiles_of_input, tiles_of_input, tiles_of_gradient, tiles_of_kernel},
           make_tile_kernels(),
-          pack_panels,
           moments,
           normalise,
           gradient_sums,

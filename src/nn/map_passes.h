@@ -41,7 +41,7 @@ MapPasses winograd_passes(Products in);
 
 /// Undilated columns and whole vectors of output channels; for dx of input channels too.
 bool is_for_row_products(const MapConv& conv);
-MapPasses row_product_passes();
+MapPasses row_product_passes(const MapConv& conv, Products in);
 
 /// Partial sums, `size` floats each, one of each part of the images.
 class PartialSums {
@@ -57,7 +57,7 @@ class PartialSums {
   const float* total();
 
  private:
-  static constexpr int64_t kMost = 16;
+  static constexpr int64_t kMost = 8;
   int64_t images_, count_, size_;
   Floats sums_;
 };

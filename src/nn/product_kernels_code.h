@@ -18,6 +18,7 @@ struct Product<float> {
   static Vector load(const float* p) { return load_vector(p); }
   static float broadcast(const float* p) { return *p; }
   static Vector add(Vector sum, Vector w, float x) { return sum + w * x; }
+  static float round(float x) { return x; }
 };
 
 #if defined(__AVX512F__)
@@ -118,6 +119,30 @@ void multiply_transposed(const T* a, int64_t lda, const T* b, int64_t ldb, float
     c += 2 * kVectorLanes;
   }
   if (n > 0) multiply_columns<1, true>(a, lda, b, ldb, c, ldc, m, k, true, repeats);
+}
+
+template <typename T>
+void pack_panels(const float* at, int64_t row_stride, int64_t column_stride, int64_t rows,
+                 int64_t columns, T* panels) {
+  constexpr int64_t kDepth = Product<T>::kDepth;
+  for (int64_t j = 0; j < columns; j += 2 * kVectorLanes) {
+    const int64_t width = columns - j <= kVectorLanes ? kVectorLanes : 2 * kVectorLanes,
+                  whole = columns - j < width ? columns - j : width;
+    for (int64_t i = 0; i < rows; ++i) {
+      const float* from = at + i * row_stride + j * column_stride;
+      T* to = panels + i / kDepth * kDepth * width + i % kDepth;
+      for (int64_t q = 0; q < whole; ++q)
+        to[q * kDepth] = Product<T>::round(from[q * column_stride]);
+      for (int64_t q = whole; q < width; ++q) to[q * kDepth] = 0;
+    }
+    panels += rows * width;
+  }
+}
+
+inline void copy_floats(const float* from, float* to, int64_t n) {
+  int64_t i = 0;
+  for (; i + kVectorLanes <= n; i += kVectorLanes) store_vector(to + i, load_vector(from + i));
+  for (; i < n; ++i) to[i] = from[i];
 }
 
 }  // namespace

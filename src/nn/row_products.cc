@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <type_traits>
 #include <vector>
 
 #include "nn/map_passes.h"
@@ -44,19 +45,30 @@ MapConv flattened(MapConv c) {
   return c;
 }
 
-/// The image with its zeros: itself where there are none, else a copy in `room`.
-const float* padded_image(const Rows& r, const float* x, int64_t image, Floats& room) {
+/// Room for numbers of T, a float or its half.
+template <typename T>
+T* reserve(Floats& room, int64_t n) {
+  room.resize(n);
+  return reinterpret_cast<T*>(room.data());
+}
+
+/// The image with its zeros: floats without zeros themselves, else a copy in `room`.
+template <typename T>
+const T* padded_image(const Rows& r, const float* x, int64_t image, Floats& room) {
   const MapShape& in = r.conv.in;
   const float* from = x + image * in.size();
-  if (!r.conv.window.pads.any()) return from;
-  room.resize(r.height * r.row_size());  // the zeros around stay
+  if constexpr (std::is_same_v<T, float>) {
+    if (!r.conv.window.pads.any()) return from;
+  }
+  T* to = reserve<T>(room, r.height * r.row_size());  // the zeros around stay
   const int64_t row = in.width * in.channels;
   for (int64_t y = 0; y < in.height; ++y)
-    std::copy_n(from + y * row, row, room.data() + r.first_pixel() + y * r.row_size());
-  return room.data();
+    products<T>().round(from + y * row, to + r.first_pixel() + y * r.row_size(), row);
+  return to;
 }
 
 /// One matrix a row of the kernel, packed.
+template <typename T>
 class PackedKernel {
  public:
   /// [taps of the row][outputs].
@@ -70,29 +82,33 @@ class PackedKernel {
     return {r, weight, {all, 1}, {r.conv.out.channels, taps}, {first, r.taps}};
   }
   int64_t size() const { return size_; }
-  const float* row(int64_t kernel_row) const { return panels_.data() + kernel_row * size_; }
+  const T* row(int64_t kernel_row) const {
+    return reinterpret_cast<const T*>(panels_.data()) + kernel_row * size_;
+  }
 
  private:
   struct Pair {
     int64_t a, b;
   };
   PackedKernel(const Rows& r, const float* weight, Pair strides, Pair shape, Pair place)
-      : size_(shape.a * shape.b), panels_(r.conv.window.kernel.height * size_) {
-    for (int64_t k = 0; k < r.conv.window.kernel.height; ++k) {
-      vector_kernels().map.pack_panels(weight + place.a + k * place.b, strides.a, strides.b,
-                                       shape.a, shape.b, panels_.data() + k * size_);
+      : size_(shape.a * shape.b) {
+    const int64_t rows = r.conv.window.kernel.height;
+    T* panels = reserve<T>(panels_, rows * size_);
+    for (int64_t k = 0; k < rows; ++k) {
+      products<T>().pack_panels(weight + place.a + k * place.b, strides.a, strides.b, shape.a,
+                                shape.b, panels + k * size_);
     }
   }
   int64_t size_;
   Floats panels_;
 };
 
+template <typename T>
 void multiply_forward(const MapConv& conv, const float* x, const float* weight,
                       const Epilogue& epilogue, float* y) {
   const Rows r(flattened(conv));
   const MapShape& out = r.conv.out;
-  const PackedKernel packed = PackedKernel::ahead(r, weight);
-  const MapKernels& kernels = vector_kernels().map;
+  const auto packed = PackedKernel<T>::ahead(r, weight);
   const auto channels = static_cast<size_t>(out.channels);
   const std::vector<float> ones(channels, 1.0F), zeros(channels, 0.0F);
   const float* bias = epilogue.bias ? epilogue.bias : zeros.data();
@@ -100,47 +116,52 @@ void multiply_forward(const MapConv& conv, const float* x, const float* weight,
   work_off(conv.images, [&](WorkQueue& queue) {
     Floats room;
     for (int64_t i = queue.take(); i >= 0; i = queue.take()) {
-      const float* from = padded_image(r, x, i, room);
+      const T* from = padded_image<T>(r, x, i, room);
       for (int64_t row = 0; row < out.height; ++row) {
         const int64_t at = (i * out.height + row) * out.width * out.channels;
-        kernels.products.multiply(from + r.row(row, 0), r.step, packed.row(0), y + at, out.channels,
-                                  out.width, out.channels, r.taps, /*add=*/false,
-                                  {r.conv.window.kernel.height, r.row(0, 1), packed.size()});
+        products<T>().multiply(from + r.row(row, 0), r.step, packed.row(0), y + at, out.channels,
+                               out.width, out.channels, r.taps, /*add=*/false,
+                               {r.conv.window.kernel.height, r.row(0, 1), packed.size()});
         if (plain) continue;
-        kernels.normalise(y + at, epilogue.skip ? epilogue.skip + at : nullptr, ones.data(), bias,
-                          epilogue.relu, out.width, out.channels, y + at);
+        vector_kernels().map.normalise(y + at, epilogue.skip ? epilogue.skip + at : nullptr,
+                                       ones.data(), bias, epilogue.relu, out.width, out.channels,
+                                       y + at);
       }
     }
   });
 }
 
 /// A kernel's row as parts within which no two outputs read the same pixel.
+template <typename T>
 struct KernelPart {
   int64_t first, taps;
-  PackedKernel packed;
+  PackedKernel<T> packed;
 };
-std::vector<KernelPart> disjoint_parts(const Rows& r, const float* weight) {
-  std::vector<KernelPart> parts;
+template <typename T>
+std::vector<KernelPart<T>> disjoint_parts(const Rows& r, const float* weight) {
+  std::vector<KernelPart<T>> parts;
   for (int64_t first = 0; first < r.taps; first += r.step) {
     const int64_t taps = std::min(r.step, r.taps - first);
-    parts.push_back({first, taps, PackedKernel::back(r, weight, first, taps)});
+    parts.push_back({first, taps, PackedKernel<T>::back(r, weight, first, taps)});
   }
   return parts;
 }
 
-void make_input_gradient(const Rows& r, const std::vector<KernelPart>& parts, const float* dy,
-                         float* dx, Floats& room) {
+/// Of one image.
+template <typename T>
+void make_input_gradient(const Rows& r, const std::vector<KernelPart<T>>& parts, const float* dy,
+                         float* dx, Floats& room, Floats& rounded) {
   const MapShape &in = r.conv.in, &out = r.conv.out;
   const bool pads = r.conv.window.pads.any();
-  if (pads) room.resize(r.height * r.row_size());
-  float* to = pads ? room.data() : dx;
+  float* to = pads ? reserve<float>(room, r.height * r.row_size()) : dx;
   std::fill_n(to, r.height * r.row_size(), 0.0F);
-  for (int64_t row = 0; row < out.height; ++row, dy += out.width * out.channels) {
+  T* d = reserve<T>(rounded, out.size());
+  products<T>().round(dy, d, out.size());
+  for (int64_t row = 0; row < out.height; ++row, d += out.width * out.channels) {
     for (int64_t k = 0; k < r.conv.window.kernel.height; ++k) {
-      for (const KernelPart& part : parts) {
-        vector_kernels().map.products.multiply(dy, out.channels, part.packed.row(k),
-                                               to + r.row(row, k) + part.first, r.step, out.width,
-                                               part.taps, out.channels, /*add=*/true, {});
+      for (const KernelPart<T>& part : parts) {
+        products<T>().multiply(d, out.channels, part.packed.row(k), to + r.row(row, k) + part.first,
+                               r.step, out.width, part.taps, out.channels, /*add=*/true, {});
       }
     }
   }
@@ -160,19 +181,22 @@ void add_row_products(const Rows& r, const float* image, const float* dy, float*
   }
 }
 
+/// The weight's gradient is summed over pixels, which do not lie by pairs: in float32.
+template <typename T>
 void multiply_backward(const MapConv& conv, const MapGradients& g) {
   const Rows r(flattened(conv));
   const MapShape &in = r.conv.in, &out = r.conv.out;
-  const std::vector<KernelPart> kernel =
-      g.dx ? disjoint_parts(r, g.weight) : std::vector<KernelPart>();
+  const auto kernel = g.dx ? disjoint_parts<T>(r, g.weight) : std::vector<KernelPart<T>>();
   PartialSums parts(conv.images, g.dw ? conv.weights() : 0);
   work_off(parts.count(), [&](WorkQueue& queue) {
-    Floats room, gradient_room;
+    Floats room, gradient_room, rounded;
     for (int64_t part = queue.take(); part >= 0; part = queue.take()) {
       for (int64_t i = parts.first_image(part); i < parts.first_image(part + 1); ++i) {
         const float* dy = g.dy + i * out.size();
-        if (g.dx) make_input_gradient(r, kernel, dy, g.dx + i * in.size(), gradient_room);
-        if (g.dw) add_row_products(r, padded_image(r, g.x, i, room), dy, parts.of(part));
+        if (g.dx) {
+          make_input_gradient(r, kernel, dy, g.dx + i * in.size(), gradient_room, rounded);
+        }
+        if (g.dw) add_row_products(r, padded_image<float>(r, g.x, i, room), dy, parts.of(part));
       }
     }
   });
@@ -205,6 +229,11 @@ bool is_for_row_products(const MapConv& c) {
          c.out.channels % vector_kernels().lanes == 0;
 }
 
-MapPasses row_product_passes() { return {multiply_forward, multiply_backward}; }
+MapPasses row_product_passes(const MapConv& c, Products in) {
+  const bool whole = c.in.channels % vector_kernels().lanes == 0;
+  if (in == Products::BFloat16 && whole)
+    return {multiply_forward<uint16_t>, multiply_backward<uint16_t>};
+  return {multiply_forward<float>, multiply_backward<float>};
+}
 
 }  // namespace tailor::nn

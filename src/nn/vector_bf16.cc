@@ -26,6 +26,10 @@ struct Product<Narrow> {
   static Vector add(Vector sum, __m512bh w, __m512bh x) {
     return reinterpret_cast<Vector>(_mm512_dpbf16_ps(reinterpret_cast<__m512>(sum), w, x));
   }
+  static Narrow round(float x) {
+    const auto eight = reinterpret_cast<__m128i>(_mm256_cvtneps_pbh(_mm256_set1_ps(x)));
+    return static_cast<Narrow>(_mm_extract_epi16(eight, 0));
+  }
 };
 
 /// Rounds to the nearest, and to even between two; channels stay beside one another.
@@ -76,6 +80,9 @@ struct NarrowPairs {
   }
 };
 
+inline void round_floats(const float* from, Narrow* to, int64_t n) {
+  for (int64_t i = 0; i < n; i += kVectorLanes) store_rounded(to + i, load_vector(from + i));
+}
 inline void narrow_input(const float* const rows[4], int64_t width, int64_t left, int64_t channels,
                          int64_t tiles, Narrow* v, int64_t plane) {
   transform_input(rows, width, left, channels, tiles, NarrowTiles{v, plane, channels});
@@ -107,9 +114,8 @@ inline void narrow_kernel(const float* at, const KernelStrides& s, int64_t input
 
 const ProductKernels<uint16_t>* avx512_bf16_kernels() {
   static constexpr ProductKernels<uint16_t> kKernels = {
-      multiply<Narrow>, multiply_transposed<Narrow>,
-      narrow_input,     narrow_input_by_pairs,
-      narrow_gradient,  narrow_kernel};
+      multiply<Narrow>, multiply_transposed<Narrow>, pack_panels<Narrow>, round_floats,
+      narrow_input,     narrow_input_by_pairs,       narrow_gradient,     narrow_kernel};
   return &kKernels;
 }
 

@@ -45,4 +45,16 @@ const ProductKernels<uint16_t>* find_narrow_kernels(const char* largest);
 const VectorKernels& vector_kernels();
 const ProductKernels<uint16_t>* narrow_kernels();
 
+/// Of float, or of bfloat16 where there are such.
+template <typename T>
+const ProductKernels<T>& products();
+template <>
+inline const ProductKernels<float>& products() {
+  return vector_kernels().map.products;
+}
+template <>
+inline const ProductKernels<uint16_t>& products() {
+  return *narrow_kernels();
+}
+
 }  // namespace tailor::nn

@@ -41,17 +41,6 @@ Tiling backward_tiling(const MapConv& c) {
   return {c.out, c.in, 2 - c.window.pads.top, 2 - c.window.pads.left};
 }
 
-template <typename T>
-const ProductKernels<T>& products();
-template <>
-const ProductKernels<float>& products() {
-  return vector_kernels().map.products;
-}
-template <>
-const ProductKernels<uint16_t>& products() {
-  return *narrow_kernels();
-}
-
 /// Transformed tiles: kTileNumbers planes of [tiles][channels].
 class TransformedTiles {
  public:

@@ -75,12 +75,14 @@ at::Tensor leaf_map(const at::Tensor& t) { return leaf(channels_last(t)); }
 /// LibTorch's, oneDNN where it has that, and tailor's.
 std::vector<Candidate> candidates_of(const ConvGeometry& geometry, const at::Tensor& x,
                                      const at::Tensor& w) {
-  auto with = [=](auto convolve) {
-    return [=](const Operands& o) { return convolve(o.x, geometry, o.weight, at::Tensor()); };
-  };
   const at::Tensor g = channels_last(at::randn(plain_convolve(x, geometry, w, {}).sizes()));
-  return {{"conv2d", {leaf_map(x), leaf_map(w), g}, with(plain_convolve), {}, {}},
-          {"tailor", {leaf_map(x), leaf_map(w), g}, with(convolve), {}, {}}};
+  auto candidate = [&](const char* name, Convolve convolve) {
+    return Candidate{name, {leaf_map(x), leaf_map(w), g}, std::move(convolve), {}, {}};
+  };
+  return {candidate("conv2d",
+                    [=](const Operands& o) { return plain_convolve(o.x, geometry, o.weight, {}); }),
+          candidate("tailor",
+                    [=](const Operands& o) { return convolve(o.x, geometry, o.weight, {}); })};
 }
 
 struct Shape2d {
