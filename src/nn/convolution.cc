@@ -47,6 +47,10 @@ at::Tensor convolve(const at::Tensor& x, const ConvGeometry& g, const at::Tensor
   const bool fast = uses_fast_kernels();
   if (fast && is_row_depthwise(x, g, weight)) return depthwise_convolve(x, g, weight, bias);
   if (fast && is_for_map_kernels(x, g, weight)) return map_convolve(x, g, weight, bias, products);
+  if (products == Products::BFloat16 && x.scalar_type() == at::kFloat) {
+    auto rounded = [](const at::Tensor& t) { return t.defined() ? t.to(at::kBFloat16) : t; };
+    return convolve(rounded(x), g, rounded(weight), rounded(bias)).to(at::kFloat);
+  }
   if (g.window.taps() > 1 || g.window.stride.size() == 1) return plain_convolve(x, g, weight, bias);
   // oneDNN's backward pass of a strided 1x1 convolution with fewer input channels than its block (8
   // with AVX2, 16 with AVX-512) writes past a buffer (uxlfoundation/oneDNN#6035).

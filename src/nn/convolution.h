@@ -17,8 +17,8 @@ enum class Products { Float32, BFloat16 };
 bool has_narrow_products();
 
 /// x: [n, channels, height, width], channels-last; weight [out, channels / groups, kernel rows,
-/// kernel columns]; an undefined bias is none. Convolutions that have no narrow products take
-/// float32.
+/// kernel columns]; an undefined bias is none. Depthwise ones, and first layers with
+/// fewer channels than a vector has, take float32 products.
 at::Tensor convolve(const at::Tensor& x, const ConvGeometry& geometry, const at::Tensor& weight,
                     const at::Tensor& bias, Products products = Products::Float32);
 

@@ -12,6 +12,7 @@
 #include <set>
 
 #include "nn/gpu/forked_convolution.h"
+#include "nn/map_convolution.h"
 #include "support/rooms.h"
 #include "tailor/core/random.h"
 #include "tailor/net/network.h"
@@ -120,7 +121,8 @@ std::vector<double> nhwc_values(const at::Tensor& t) {
   return {plain.data_ptr<double>(), plain.data_ptr<double>() + plain.numel()};
 }
 
-ConvPasses by_libtorch(const Case& c, const Operands& o, at::ScalarType type) {
+ConvPasses by_libtorch(const Case& c, const Operands& o, at::ScalarType type,
+                       Products products = Products::Float32) {
   const ConvGeometry& g = c.geometry;
   at::Tensor x = leaf(o.input, c.batch, c.height, c.width, c.channels, type),
              weight = leaf(o.weight, c.filters, c.kernel().height, c.kernel().width,
@@ -128,7 +130,7 @@ ConvPasses by_libtorch(const Case& c, const Operands& o, at::ScalarType type) {
   at::Tensor bias =
       at::from_blob(const_cast<double*>(o.bias.data()), {c.filters}, at::kDouble).to(type).clone();
   bias.set_requires_grad(true);
-  at::Tensor y = convolve(x, g, weight, bias);
+  at::Tensor y = convolve(x, g, weight, bias, products);
   y.backward(
       leaf(o.output_gradient, c.batch, c.out().height, c.out().width, c.filters, type).detach());
   return {nhwc_values(y.detach()), nhwc_values(x.grad()), nhwc_values(weight.grad()),
@@ -136,14 +138,18 @@ ConvPasses by_libtorch(const Case& c, const Operands& o, at::ScalarType type) {
 }
 
 /// Largest difference, relative to the largest value.
-void expect_equal(const char* what, const std::vector<double>& got,
-                  const std::vector<double>& expected, double tolerance) {
-  ASSERT_EQ(got.size(), expected.size()) << what;
+double difference(const std::vector<double>& got, const std::vector<double>& expected) {
   double scale = 1e-30, worst = 0;
   for (double v : expected) scale = std::max(scale, std::abs(v));
   for (size_t i = 0; i < got.size(); ++i)
     worst = std::max(worst, std::isfinite(got[i]) ? std::abs(got[i] - expected[i]) : scale * 1e9);
-  EXPECT_LE(worst / scale, tolerance) << what;
+  return worst / scale;
+}
+
+void expect_equal(const char* what, const std::vector<double>& got,
+                  const std::vector<double>& expected, double tolerance) {
+  ASSERT_EQ(got.size(), expected.size()) << what;
+  EXPECT_LE(difference(got, expected), tolerance) << what;
 }
 
 void expect_equal(const ConvPasses& got, const ConvPasses& expected, double tolerance) {
@@ -217,6 +223,76 @@ TEST(Convolution, RectangularStridedDilatedWindowsOfAllPadsAreRight) {
       check({2, channels, height, 37, channels, {window, channels}});
       check({2, channels, height, 37, 2 * channels, {window, channels}});
       if (channels % 4 == 0) check({2, channels, height, 37, 8, {window, 4}});
+    }
+  }
+}
+
+/// Shapes that the kernels of our own take, whatever the length of a vector.
+std::vector<Case> own_cases() {
+  std::vector<Case> cases;
+  for (int64_t in : {16, 48}) {
+    for (int64_t out : {16, 32, 80}) {
+      for (int64_t height : {1, 2, 5, 8}) {
+        for (int64_t width : {1, 7, 12})
+          cases.push_back({3, in, height, width, out, square(3, 1, 1)});
+      }
+      cases.push_back({17, in, 6, 9, out, square(3, 1, 0)});
+      cases.push_back({1, in, 4, 70, out, square(3, 1, 2)});
+      cases.push_back({2, in, 9, 6, out, {{{3, 3}, {1, 1}, {1, 1}, {0, 2, 1, 0}}, 1}});
+      cases.push_back({2, in, 9, 10, out, square(3, 2, 1)});
+      cases.push_back({2, in, 9, 10, out, square(1, 2)});
+      cases.push_back({9, in, 5, 3, out, square(1)});
+      cases.push_back({2, in, 9, 10, out, {{{5, 2}, {3, 1}, {2, 1}, {4, 1, 3, 0}}, 1}});
+    }
+  }
+  return cases;
+}
+
+TEST(Convolution, KernelsOfOurOwnAreRight) {
+  for (const Case& c : own_cases()) {
+    const at::Tensor x = at::zeros({c.batch, c.channels, c.height, c.width}),
+                     w = at::zeros({c.filters, c.channels, c.kernel().height, c.kernel().width});
+    EXPECT_TRUE(is_for_map_kernels(x, c.geometry, w)) << c.name();
+    check(c);
+  }
+  check({5, 3, 9, 12, 32, square(3, 1, 1)});  // a first layer
+  check({2, 3, 17, 16, 16, square(7, 2, 3)});
+}
+
+TEST(Convolution, ProductsInBfloat16AreNearAndAllTheirSumsAreFloat32) {
+  if (!has_narrow_products()) GTEST_SKIP() << "this CPU has no products of bfloat16";
+  for (const Case& c : own_cases()) {
+    SCOPED_TRACE(c.name());
+    const Operands o(c);
+    const ConvPasses got = by_libtorch(c, o, at::kFloat, Products::BFloat16),
+                     exact = by_definition(c, o);
+    expect_equal(got, exact, 0.03);
+    EXPECT_GT(difference(got.output, exact.output), 1e-5);
+    // Each product is off by at most 2^-8 or so; sums of thousands would be off by far more.
+    expect_equal("bias gradient", got.bias_gradient, exact.bias_gradient, kTolerance);
+  }
+}
+
+TEST(Convolution, AddsItsSkipAndActivatesAsOperationsThatFollowDo) {
+  at::NoGradGuard no_grad;
+  for (const Case& c :
+       {Case{3, 16, 6, 7, 32, square(3, 1, 1)}, Case{3, 16, 6, 7, 32, square(3, 2, 1)},
+        Case{2, 32, 5, 5, 16, square(1)}, Case{2, 5, 6, 6, 7, square(3, 1, 1)}}) {
+    SCOPED_TRACE(c.name());
+    const Operands o(c);
+    const auto type = at::kFloat;
+    const at::Tensor
+        x = leaf(o.input, c.batch, c.height, c.width, c.channels, type),
+        w = leaf(o.weight, c.filters, c.kernel().height, c.kernel().width, c.channels, type),
+        skip = leaf(o.output_gradient, c.batch, c.out().height, c.out().width, c.filters, type),
+        bias = at::from_blob(const_cast<double*>(o.bias.data()), {c.filters}, at::kDouble).to(type);
+    for (const bool relu : {false, true}) {
+      for (const at::Tensor& added : {skip, at::Tensor()}) {
+        const at::Tensor got = convolve_and_add(x, c.geometry, w, bias, added, relu),
+                         wanted =
+                             add_and_activate(plain_convolve(x, c.geometry, w, bias), added, relu);
+        expect_equal("output", nhwc_values(got), nhwc_values(wanted), 1e-5);
+      }
     }
   }
 }
