@@ -39,7 +39,7 @@ struct MapPasses {
 bool is_for_winograd(const MapConv& conv);
 MapPasses winograd_passes(Products in);
 
-/// Undilated columns and whole vectors of output channels; for dx of input channels too.
+/// Few taps, undilated columns and whole vectors of output channels; for dx of input channels too.
 bool is_for_row_products(const MapConv& conv);
 MapPasses row_product_passes(const MapConv& conv, Products in);
 

@@ -9,8 +9,8 @@
 namespace tailor::nn {
 namespace {
 
-/// With more of them oneDNN is as fast (tests/bench/README.md).
-constexpr int64_t kMostWeights = 128 * 128 * 9;
+/// With more weights or taps, and pointwise, oneDNN is as fast (tests/bench/README.md).
+constexpr int64_t kMostWeights = 128 * 128 * 9, kMostTaps = 9;
 
 /// A kernel's row over a row of the map is one product of matrices: row x of the left one begins at
 /// pixel x · stride, and is all taps of the kernel's row long.
@@ -36,14 +36,6 @@ struct Rows {
     return (conv.window.pads.top * width + conv.window.pads.left) * conv.in.channels;
   }
 };
-
-/// A pointwise convolution of stride 1 sees each image as one row.
-MapConv flattened(MapConv c) {
-  if (c.window.is_pointwise() && c.window.stride.size() == 1) {
-    for (MapShape* map : {&c.in, &c.out}) *map = {map->channels, 1, map->pixels()};
-  }
-  return c;
-}
 
 /// Room for numbers of T, a float or its half.
 template <typename T>
@@ -106,7 +98,7 @@ class PackedKernel {
 template <typename T>
 void multiply_forward(const MapConv& conv, const float* x, const float* weight,
                       const Epilogue& epilogue, float* y) {
-  const Rows r(flattened(conv));
+  const Rows r(conv);
   const MapShape& out = r.conv.out;
   const auto packed = PackedKernel<T>::ahead(r, weight);
   const auto channels = static_cast<size_t>(out.channels);
@@ -184,7 +176,7 @@ void add_row_products(const Rows& r, const float* image, const float* dy, float*
 /// The weight's gradient is summed over pixels, which do not lie by pairs: in float32.
 template <typename T>
 void multiply_backward(const MapConv& conv, const MapGradients& g) {
-  const Rows r(flattened(conv));
+  const Rows r(conv);
   const MapShape &in = r.conv.in, &out = r.conv.out;
   const auto kernel = g.dx ? disjoint_parts<T>(r, g.weight) : std::vector<KernelPart<T>>();
   PartialSums parts(conv.images, g.dw ? conv.weights() : 0);
@@ -225,7 +217,9 @@ const float* PartialSums::total() {
 }
 
 bool is_for_row_products(const MapConv& c) {
-  return c.weights() <= kMostWeights && c.window.dilation.width == 1 &&
+  const Window& w = c.window;
+  return c.weights() <= kMostWeights && w.taps() <= kMostTaps &&
+         (w.taps() > 1 || w.stride.size() > 1) && w.dilation.width == 1 &&
          c.out.channels % vector_kernels().lanes == 0;
 }
 
