@@ -1,5 +1,7 @@
 // Whether training leaves memory behind: a ResNet through all of its alterations, and many short
 // runs in one process. Prints what is resident after each epoch and after each run.
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/randn.h>
 #include <malloc.h>
 
 #include <chrono>
@@ -12,6 +14,7 @@
 #include "tailor/core/files.h"
 #include "tailor/core/log.h"
 #include "tailor/net/network.h"
+#include "tailor/nn/model.h"
 #include "tailor/train/trainer.h"
 
 namespace tailor::test {
@@ -45,6 +48,14 @@ class EpochLines : public Progress {
   double began_ = seconds_now();
 };
 
+/// Initial weights, and statistics of noise: without them the outputs of 110 layers are huge.
+TensorMap teacher_tensors(const Network& network) {
+  at::NoGradGuard no_grad;
+  Model model(network, initial_tensors(network, 1));
+  model.absorb_statistics(at::randn({64, 32, 32, 3}).permute({0, 3, 1, 2}), 1);
+  return model.tensors();
+}
+
 /// A student of an untrained teacher, whose skips are removed one an epoch.
 RunSpec make_spec(int64_t depth, int64_t images, const std::string& precision) {
   RunSpec spec;
@@ -66,7 +77,7 @@ RunSpec make_spec(int64_t depth, int64_t images, const std::string& precision) {
   spec.data = open_data(c.data);
   Checkpoint teacher;
   teacher.network = make_network(c.network, spec.data.shape, spec.data.classes);
-  teacher.tensors = initial_tensors(teacher.network, 1);
+  teacher.tensors = teacher_tensors(teacher.network);
   teacher.preprocessing = spec.data.preprocessing;
   spec.teacher = teacher;
   return spec;
