@@ -73,7 +73,6 @@ RunSpec make_spec(int64_t depth, int64_t images, const std::string& precision) {
   c.train.epochs = (depth - 2) / 2 + 2;
   c.train.optimizer.lr = 1e-3;
   c.train.precision = precision;
-  c.runtime.threads = 1;
   spec.data = open_data(c.data);
   Checkpoint teacher;
   teacher.network = make_network(c.network, spec.data.shape, spec.data.classes);
@@ -90,7 +89,7 @@ void train(const RunSpec& spec, const std::string& path, Progress& progress) {
 
 int run(int64_t depth, int64_t images, int64_t short_runs, const std::string& precision) {
   const TemporaryDirectory folder("tailor-memory");
-  set_torch_threads(1);
+  set_torch_threads(0);
   print_line("before anything", 0);
   if (images > 0) {
     EpochLines lines;
