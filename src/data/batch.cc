@@ -74,6 +74,13 @@ Augmentation make_augmentation(const DataConfig& config, int64_t seed) {
   return a;
 }
 
+std::optional<int64_t> augmented_versions(const Augmentation& a) {
+  if (a.random_crop_resize > 0 || a.random_resized_crop || a.color_jitter || a.cutout || a.mixup)
+    return std::nullopt;
+  constexpr int64_t kPlaces = 2 * kPad + 1;
+  return (a.pad_crop ? kPlaces * kPlaces : 1) * (a.flip ? 2 : 1);
+}
+
 BatchMaker::BatchMaker(MapShape shape, const Preprocessing& preprocessing) : shape_(shape) {
   TAILOR_CHECK(preprocessing.mean.size() == static_cast<size_t>(shape.channels) &&
                    preprocessing.deviation.size() == preprocessing.mean.size(),

@@ -90,6 +90,13 @@ void describe(RecordVisitor& v, DistillConfig& c) {
   v.number("beta", c.beta, 0, 1,
            "Weight of the teacher in the loss (1 - beta) * CE(student, label) + beta * MSE(student "
            "logits, teacher logits) (paper, Eq. 3). 0: no distillation.");
+  v.enumeration("teacher_cache", c.teacher_cache,
+                "Whether the teacher's answers to images are kept and given again when the same "
+                "augmented image comes again. auto: on a CPU where at least a quarter is expected "
+                "to; on: wherever it can be (on a CPU, augmented by pad_crop and flip at most), an "
+                "error elsewhere.");
+  v.integer("teacher_cache_mib", c.teacher_cache_mib, 1, 1 << 24,
+            "Most memory for them, in MiB. Once it is full no more are kept.");
 }
 
 void describe(RecordVisitor& v, RuntimeConfig& c) {

@@ -184,7 +184,11 @@ std::vector<std::string> keys_without_effect(const RunConfig& c, const Json& giv
   }
   const Json* distill = section_of(given, "distill");
   const bool wanted = distill && distill->get_number("beta", 0) > 0;  // 0: no distillation
-  find("distill", {{wanted && !c.teacher, "beta", "there is no teacher"}});
+  find("distill", {{wanted && !c.teacher, "beta", "there is no teacher"},
+                   {!c.teacher, "teacher_cache teacher_cache_mib", "there is no teacher"},
+                   {c.distill.beta == 0, "teacher_cache teacher_cache_mib", "distill.beta is 0"},
+                   {c.distill.teacher_cache == TeacherCacheUse::Off, "teacher_cache_mib",
+                    "distill.teacher_cache is off"}});
   return findings;
 }
 

@@ -5,6 +5,7 @@
 #include <ATen/ops/mse_loss.h>
 
 #include "train/captured_step.h"
+#include "train/teacher_cache.h"
 
 namespace tailor::train {
 namespace {
@@ -33,8 +34,12 @@ Learner::~Learner() = default;
 Learner::Learner(Learner&&) noexcept = default;
 Learner& Learner::operator=(Learner&&) noexcept = default;
 
-void Learner::follow(FrozenModel teacher, double beta) {
+void Learner::follow(FrozenModel teacher, double beta, int64_t kept_answers) {
   teacher_.emplace(std::move(teacher));
+  teacher_cache_.reset();
+  if (kept_answers > 0) {
+    teacher_cache_ = std::make_unique<TeacherCache>(kept_answers, model_.network().classes());
+  }
   beta_ = beta;
   if (captured_) captured_->forget();
 }
@@ -54,7 +59,10 @@ StepResult Learner::take(const DeviceBatch& examples, const Rate& lr) {
   Parameters& parameters = model_.parameters();
   parameters.zero_gradients();
   at::Tensor teacher;
-  auto ask_teacher = [&] { teacher = teacher_->forward(examples.inputs, examples.lengths); };
+  auto ask_teacher = [&] {
+    teacher = teacher_cache_ ? teacher_cache_->answers(*teacher_, examples.inputs)
+                             : teacher_->forward(examples.inputs, examples.lengths);
+  };
   if (beta_ > 0 && side_) side_->fork({examples.inputs}, ask_teacher);
   const at::Tensor outputs = model_.forward(examples.inputs, /*training=*/true, examples.lengths);
   at::Tensor loss = objective_.loss(outputs, examples, spec_), objective, distance;

@@ -11,6 +11,7 @@
 #include "tailor/run/quantization.h"
 #include "tailor/run/schedule.h"
 #include "tailor/train/device.h"
+#include "train/teacher_cache.h"
 
 namespace tailor::train {
 namespace {
@@ -84,7 +85,7 @@ Session::Session(const RunSpec& s, RunFolder& f, Progress& p)
   }
   if (spec.teacher && spec.config.distill.beta > 0) {
     learner->follow(FrozenModel(spec.teacher->network, spec.teacher->tensors, device, compute()),
-                    spec.config.distill.beta);
+                    spec.config.distill.beta, plan_teacher_cache(spec, *task, network, device));
   }
   verify_batches(config, network, task->size(Split::Train), "/train", spec.source);
   if (position.epoch < config.epochs) testify();

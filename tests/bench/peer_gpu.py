@@ -8,42 +8,10 @@ import sys
 import time
 
 import torch
-import torch.nn as nn
-import torch.nn.functional as F
+
+from peer_model import OPTIMIZER, ResNet, distillation_loss
 
 IMAGES, BATCH, DEVICE = 20000, 128, "cuda"
-
-
-class Block(nn.Module):
-    def __init__(self, inputs, outputs, stride):
-        super().__init__()
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(outputs)
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(outputs)
-        self.stride, self.pad = stride, (outputs - inputs) // 2
-
-    def forward(self, x):
-        y = F.relu(self.bn1(self.conv1(x)))
-        y = self.bn2(self.conv2(y))
-        if self.pad:
-            x = F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, self.pad, self.pad))
-        return F.relu(y + x)
-
-
-class ResNet(nn.Module):
-    def __init__(self, depth):
-        super().__init__()
-        blocks, inputs = [], 16
-        for outputs, stride in ((16, 1), (32, 2), (64, 2)):
-            for block in range((depth - 2) // 6):
-                blocks.append(Block(inputs, outputs, stride if block == 0 else 1))
-                inputs = outputs
-        self.conv, self.bn = nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16)
-        self.blocks, self.fc = nn.Sequential(*blocks), nn.Linear(64, 10)
-
-    def forward(self, x):
-        return self.fc(self.blocks(F.relu(self.bn(self.conv(x)))).mean((2, 3)))
 
 
 def main():
@@ -52,11 +20,10 @@ def main():
     torch.backends.cudnn.benchmark = True
     images = torch.randn(IMAGES, 3, 32, 32, device=DEVICE).to(memory_format=layout)
     labels = torch.randint(10, (IMAGES,), device=DEVICE)
-    student = ResNet(depth).to(DEVICE, memory_format=layout)
-    teacher = ResNet(depth).to(DEVICE, memory_format=layout).eval()
+    student = ResNet(depth, "pad").to(DEVICE, memory_format=layout)
+    teacher = ResNet(depth, "pad").to(DEVICE, memory_format=layout).eval()
     options = {"fused": True} if best else {}
-    optimizer = torch.optim.SGD(student.parameters(), lr=0.05, momentum=0.9, nesterov=True,
-                                weight_decay=1e-4, **options)
+    optimizer = torch.optim.SGD(student.parameters(), **OPTIMIZER, **options)
 
     def epoch():
         order = torch.randperm(IMAGES, device=DEVICE)
@@ -67,8 +34,7 @@ def main():
                 with torch.no_grad():
                     wanted = teacher(x)
                 got = student(x)
-            got, wanted = got.float(), wanted.float()
-            loss = 0.65 * F.cross_entropy(got, y) + 0.35 * F.mse_loss(got, wanted)
+            loss = distillation_loss(got, wanted, y)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()

@@ -5,12 +5,12 @@
 
 #include <chrono>
 #include <cstdio>
-#include <fstream>
 #include <functional>
 #include <string>
 
 #include "support/designs.h"
 #include "support/graphs.h"
+#include "support/resident.h"
 #include "support/rooms.h"
 #include "tailor/check/check.h"
 #include "tailor/core/files.h"
@@ -28,13 +28,8 @@ namespace {
 
 /// Peak resident memory since the last call, MiB.
 long peak_mib() {
-  std::ifstream status("/proc/self/status");
-  std::string word;
-  long kib = 0;
-  while (status >> word) {
-    if (word == "VmHWM:") status >> kib;
-  }
-  std::ofstream("/proc/self/clear_refs") << 5;
+  const long kib = testing::resident_memory().peak;
+  testing::forget_peak();
   return kib / 1024;
 }
 

@@ -162,6 +162,13 @@ TEST(KeysWithoutEffect, AreNamedWithTheReason) {
       Lines{"export.card_share has no effect: export.reuse_factor leaves nothing to balance"});
   EXPECT_EQ(without_effect(R"({"distill": {"beta": 0.5}})"),
             Lines{"distill.beta has no effect: there is no teacher"});
+  EXPECT_EQ(without_effect(R"({"distill": {"teacher_cache": "on"}})"),
+            Lines{"distill.teacher_cache has no effect: there is no teacher"});
+  EXPECT_EQ(without_effect(R"({"teacher": {}, "distill": {"beta": 0, "teacher_cache": "on"}})"),
+            Lines{"distill.teacher_cache has no effect: distill.beta is 0"});
+  EXPECT_EQ(without_effect(
+                R"({"teacher": {}, "distill": {"teacher_cache": "off", "teacher_cache_mib": 9}})"),
+            Lines{"distill.teacher_cache_mib has no effect: distill.teacher_cache is off"});
   EXPECT_EQ(without_effect(R"({"network": {"family": "residual_block", "depth": 32,
                                "stride_on": "1x1", "shortcut": "pad", "width": 32}})"),
             (Lines{"network.depth has no effect: the family residual_block has one depth",

@@ -22,6 +22,9 @@ struct Augmentation {
   std::optional<MixupConfig> mixup = std::nullopt;
 };
 Augmentation make_augmentation(const DataConfig& config, int64_t seed);
+/// How many different images it makes of one, each as often as another; nothing where they are too
+/// many to come again.
+std::optional<int64_t> augmented_versions(const Augmentation& augmentation);
 
 class BatchMaker {
  public:

@@ -60,8 +60,14 @@ struct TeacherConfig {
   TrainConfig train;
 };
 
+/// Whether a teacher's answers to images are kept, to be given again.
+enum class TeacherCacheUse { Auto, On, Off };
+TAILOR_ENUMERATORS(TeacherCacheUse, "auto", "on", "off")
+
 struct DistillConfig {
   double beta = 0.35;
+  TeacherCacheUse teacher_cache = TeacherCacheUse::Auto;
+  int64_t teacher_cache_mib = 512;
 };
 
 struct RuntimeConfig {

@@ -24,6 +24,7 @@ struct StepResult {
 };
 
 class CapturedStep;
+class TeacherCache;
 
 class Learner {
  public:
@@ -35,7 +36,8 @@ class Learner {
   Learner& operator=(Learner&&) noexcept;
 
   /// From now on beta · distance to the teacher's outputs + (1 - beta) · objective is minimised.
-  void follow(FrozenModel teacher, double beta);
+  /// Of its answers to images so many are kept, and given again (train/teacher_cache.h).
+  void follow(FrozenModel teacher, double beta, int64_t kept_answers = 0);
 
   /// Nothing waits for the device. On a GPU steps on whole batches of images are captured: from
   /// the fourth on they are launched as one.
@@ -48,6 +50,7 @@ class Learner {
   const Model& model() const { return model_; }
   const Objective& objective() const { return objective_; }
   const FrozenModel* teacher() const { return teacher_ ? &*teacher_ : nullptr; }
+  const TeacherCache* teacher_cache() const { return teacher_cache_.get(); }  // null: none
   OptimizerSlots slots() const { return optimizer_->slots(model_.parameters()); }
 
  private:
@@ -55,6 +58,7 @@ class Learner {
 
   Model model_;
   std::optional<FrozenModel> teacher_;
+  std::unique_ptr<TeacherCache> teacher_cache_;
   double beta_ = 0;
   ObjectiveSpec spec_;
   Objective objective_;
