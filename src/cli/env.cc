@@ -70,9 +70,10 @@ void add_process(Json& env) {
   for (const auto& [key, value] : process.as_object()) env.set(key, value);
   const char* job = std::getenv("SLURM_JOB_ID");
   if (!job) return;
-  const char *task = std::getenv("SLURM_PROCID"), *tasks = std::getenv("SLURM_NTASKS");
+  // A batch script itself has SLURM_PROCID too, and is no task of a step.
+  const char *task = std::getenv("SLURM_PROCID"), *tasks = std::getenv("SLURM_STEP_NUM_TASKS");
   env.set("slurm", Json::object({{"job", job},
-                                 {"task", task ? Json(task) : Json()},
+                                 {"task", task && tasks ? Json(task) : Json()},
                                  {"tasks", tasks ? Json(tasks) : Json()}}));
 }
 

@@ -9,7 +9,7 @@ struct EnvCli : public Cli {
     // `env -u`: whatever the tests themselves run with.
     std::vector<std::string> command = {"env"};
     for (const char* name : {"OMP_NUM_THREADS", "GOMP_SPINCOUNT", "OMP_WAIT_POLICY", "SLURM_JOB_ID",
-                             "SLURM_PROCID", "SLURM_NTASKS", "LD_PRELOAD"})
+                             "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "LD_PRELOAD"})
       command.insert(command.end(), {"-u", name});
     for (const auto& [name, value] : environment) command.push_back(name + "=" + value);
     command.insert(command.end(), {TAILOR_BINARY, "env", "--json", "--log", "off"});
@@ -70,11 +70,15 @@ TEST_F(EnvCli, AnAllocatorThatIsLoadedBeforeGlibcsHasItsOwnSettings) {
 
 TEST_F(EnvCli, AJobOfABatchSystemIsNamed) {
   const Json job =
-      env({{"SLURM_JOB_ID", "12"}, {"SLURM_PROCID", "1"}, {"SLURM_NTASKS", "4"}}).at("slurm");
+      env({{"SLURM_JOB_ID", "12"}, {"SLURM_PROCID", "1"}, {"SLURM_STEP_NUM_TASKS", "4"}})
+          .at("slurm");
   EXPECT_EQ(job.at("job").as_string(), "12");
   EXPECT_EQ(job.at("task").as_string(), "1");
   EXPECT_EQ(job.at("tasks").as_string(), "4");
-  EXPECT_TRUE(env({{"SLURM_JOB_ID", "12"}}).at("slurm").at("task").is_null());
+  // The batch script itself is no task, whatever SLURM_PROCID says.
+  const Json script = env({{"SLURM_JOB_ID", "12"}, {"SLURM_PROCID", "0"}}).at("slurm");
+  EXPECT_TRUE(script.at("task").is_null());
+  EXPECT_TRUE(script.at("tasks").is_null());
 }
 
 }  // namespace
