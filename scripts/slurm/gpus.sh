@@ -13,6 +13,7 @@
 #SBATCH --open-mode=append
 set -euo pipefail
 . "${TAILOR_SLURM:-$SLURM_SUBMIT_DIR/scripts/slurm}/go_on.sh"
-# Since 22.05 srun does not take the job's CPUs a task by itself.
-go_on srun --kill-on-bad-exit=1 --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" \
+# A task that has stopped does not end one that still saves: who is lost, the tasks notice. Since
+# 22.05 srun does not take the job's CPUs a task by itself.
+go_on srun --kill-on-bad-exit=0 --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" \
   "$tailor" train --auto-resume "$@"
