@@ -48,8 +48,10 @@ done
 # As system headers, so that their warnings are not ours.
 export CPLUS_INCLUDE_PATH=$toolkit/include:$toolkit/include/cccl
 export LIBRARY_PATH=$toolkit/lib CUDACXX=$toolkit/bin/nvcc TORCH_CUDA_ARCH_LIST=9.0
+# What LIBRARY_PATH names, CMake takes for the system's, and leaves it out of where programs look.
 cmake --preset release -B "$build" -DCMAKE_PREFIX_PATH="$torch" -DCUDA_TOOLKIT_ROOT_DIR="$toolkit" \
-  -DCUDAToolkit_ROOT="$toolkit" -DTAILOR_BUILD_TESTS=OFF -Wno-dev
+  -DCUDAToolkit_ROOT="$toolkit" -DCMAKE_SHARED_LINKER_FLAGS="-Wl,-rpath,$toolkit/lib" \
+  -DTAILOR_BUILD_TESTS=OFF -Wno-dev
 cmake --build "$build"
 ldd "$build/libtailor_torch.so" | grep -q libtorch_cuda.so ||
   { echo "cuda_check.sh: libtailor_torch.so is not linked to libtorch_cuda.so" >&2; exit 1; }

@@ -73,11 +73,11 @@ void add_own_commands(CLI::App& app, AllOptions& o, const AddCommand& add) {
   add_json(add("version", "Version, commit and compiler of this build",
                [&] { return run_version(o.version); }),
            o.version);
-  add_json(
-      add("env",
-          "CPU, threads, LibTorch, BLAS, GPU: what is there, what is missing and what that costs",
-          [&] { return run_env(o.env); }),
-      o.env);
+  add_json(add("env",
+               "CPU, threads, LibTorch, BLAS, allocator, GPU: what is there, what is missing, what "
+               "it costs",
+               [&] { return run_env(o.env); }),
+           o.env);
   setup_completion(
       add("completion", "Completion for a shell: bash, zsh or fish",
           [&] { return print_text(completion_script(describe_program(app), o.shell)); }),

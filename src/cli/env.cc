@@ -64,6 +64,19 @@ void add_torch(Json& env, std::vector<std::string>& advice) {
   }
 }
 
+/// What LibTorch runs under, which was set before it loaded, and where a batch system started us.
+void add_process(Json& env) {
+  const Json process = describe_process();
+  for (const auto& [key, value] : process.as_object()) env.set(key, value);
+  const char* job = std::getenv("SLURM_JOB_ID");
+  if (!job) return;
+  // A batch script itself has SLURM_PROCID too, and is no task of a step.
+  const char *task = std::getenv("SLURM_PROCID"), *tasks = std::getenv("SLURM_STEP_NUM_TASKS");
+  env.set("slurm", Json::object({{"job", job},
+                                 {"task", task && tasks ? Json(task) : Json()},
+                                 {"tasks", tasks ? Json(tasks) : Json()}}));
+}
+
 void add_gpu(Json& env) {
   const bool gpu = path_exists("/dev/nvidia0") || path_exists("/proc/driver/nvidia/version");
   const Json* cuda = env.at("libtorch").is_object() ? env.at("libtorch").find("cuda") : nullptr;
@@ -89,7 +102,10 @@ void add_tools(Json& env, std::vector<std::string>& advice) {
 void print_facts(const Json& object, const std::string& indent) {
   for (const auto& [key, value] : object.as_object()) {
     if (key == "missing") continue;
-    if (value.is_object()) {
+    if (value.is_object() && value.find("set_by")) {
+      fmt::print("{}{:20} {} (set by {})\n", indent, key, value.at("value").as_string(),
+                 value.at("set_by").as_string());
+    } else if (value.is_object()) {
       fmt::print("{}{}:\n", indent, key);
       print_facts(value, indent + "  ");
     } else {
@@ -128,6 +144,7 @@ int run_env(const CommonOptions& options) {
                            {"threads", available_threads()}});
   std::vector<std::string> advice;
   add_torch(env, advice);
+  add_process(env);
   add_gpu(env);
   add_tools(env, advice);
   env.set("missing", Json::array(advice));

@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include <cstdlib>
+#include <utility>
 
 #include "tailor/cli/torch_plugin.h"
 #include "tailor/core/files.h"
@@ -17,8 +18,29 @@
 namespace tailor::cli {
 namespace {
 
+/// What describe_process says once the process is prepared.
+Json& made_settings() {
+  static Json settings = Json::object({});
+  return settings;
+}
+
+/// `by` whom a variable of the environment was set; none: it is not set.
+void note_variable(const char* name, const char* by) {
+  const char* value = ::getenv(name);
+  if (value) made_settings().set(name, Json::object({{"value", value}, {"set_by", by}}));
+}
+
 void set_default(const char* name, const std::string& value) {
+  const bool by_user = ::getenv(name) != nullptr;
   ::setenv(name, value.c_str(), /*overwrite=*/0);
+  note_variable(name, by_user ? "user" : "tailor");
+}
+
+/// The file that malloc comes from: the C library's, unless another one is loaded before it.
+std::string malloc_library() {
+  Dl_info info{};
+  return ::dladdr(::dlsym(RTLD_DEFAULT, "malloc"), &info) != 0 && info.dli_fname ? info.dli_fname
+                                                                                 : "unknown";
 }
 
 #if defined(__GLIBC__)
@@ -35,23 +57,45 @@ void ask_for_huge_pages() {
     ::madvise(reinterpret_cast<void*>(begin), kPiece - kPage, MADV_HUGEPAGE);
   }
   for (void* piece : pieces) std::free(piece);
+  made_settings().set("huge_pages", Json::object({{"value", "madvise"}, {"set_by", "tailor"}}));
 }
 #endif
 
-void prepare_process() {
+void set_allocator() {
 #if defined(__GLIBC__)
+  Dl_info info{};
+  const bool is_glibc = ::dladdr(reinterpret_cast<void*>(&::mallopt), &info) != 0 &&
+                        info.dli_fname && malloc_library() == info.dli_fname;
+  if (!is_glibc) return;  // another allocator has settings of its own
   // Without these glibc returns every activation to the kernel and gets it back page by page: 1.6
   // times slower.
-  ::mallopt(M_MMAP_THRESHOLD, 1 << 30);
-  ::mallopt(M_TRIM_THRESHOLD, -1);
-  ::mallopt(M_TOP_PAD, 64 << 20);
+  constexpr int kThreshold = 1 << 30, kNever = -1, kPad = 64 << 20;
+  const bool made = ::mallopt(M_MMAP_THRESHOLD, kThreshold) == 1 &&
+                    ::mallopt(M_TRIM_THRESHOLD, kNever) == 1 && ::mallopt(M_TOP_PAD, kPad) == 1;
+  if (!made) return;
+  const std::pair<const char*, int> settings[] = {
+      {"M_MMAP_THRESHOLD", kThreshold}, {"M_TRIM_THRESHOLD", kNever}, {"M_TOP_PAD", kPad}};
+  for (const auto& [name, value] : settings) {
+    made_settings().set(name,
+                        Json::object({{"value", std::to_string(value)}, {"set_by", "tailor"}}));
+  }
   ask_for_huge_pages();
 #endif
+}
+
+void prepare_process() {
+  set_allocator();
   const std::string threads = std::to_string(available_threads());
   set_default("OMP_NUM_THREADS", threads);
   set_default("OPENBLAS_NUM_THREADS", threads);
-  // A waiting thread that spins takes the CPU from whoever it waits for (docs/design/0004).
-  set_default("GOMP_SPINCOUNT", "1000");
+  // A waiting thread that spins takes the CPU from whoever it waits for (docs/design/0004). A
+  // policy that the user has chosen is not overruled by a count.
+  note_variable("OMP_WAIT_POLICY", "user");
+  if (::getenv("OMP_WAIT_POLICY")) {
+    note_variable("GOMP_SPINCOUNT", "user");
+  } else {
+    set_default("GOMP_SPINCOUNT", "1000");
+  }
 #if defined(__x86_64__)
   // Debian's OpenBLAS 0.3.21 takes newer CPUs for a Haswell and leaves half of AVX-512's speed
   // unused.
@@ -68,6 +112,10 @@ std::string library_path() {
 }
 
 }  // namespace
+
+Json describe_process() {
+  return Json::object({{"malloc", malloc_library()}, {"settings", made_settings()}});
+}
 
 bool torch_is_built() { return path_exists(library_path()); }
 

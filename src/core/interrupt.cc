@@ -7,6 +7,7 @@
 #include <csignal>
 #include <cstdint>
 #include <ctime>
+#include <initializer_list>
 
 namespace tailor::core {
 namespace {
@@ -26,11 +27,15 @@ int64_t now_ms() {
 
 /// Only what may be called in a signal handler: the step that runs may never end.
 void on_signal(int signal) {
-  const int64_t now = now_ms();
-  int64_t first = 0;
-  if (!first_ms.compare_exchange_strong(first, now) && pending != 0) {
-    if (now - first < kSameSignalMs) return;
-    _exit(128 + signal);
+  if (signal == SIGUSR1) {  // a batch system's "save now": repeated, it changes nothing
+    if (pending != 0) return;
+  } else {
+    const int64_t now = now_ms();
+    int64_t first = 0;
+    if (!first_ms.compare_exchange_strong(first, now) && pending != 0) {
+      if (now - first < kSameSignalMs) return;
+      _exit(128 + signal);
+    }
   }
   pending = signal;
   constexpr char kText[] =
@@ -48,8 +53,7 @@ void install_interrupt_handlers() {
   action.sa_handler = on_signal;
   sigemptyset(&action.sa_mask);
   action.sa_flags = SA_RESTART;
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
+  for (int signal : {SIGINT, SIGTERM, SIGUSR1}) sigaction(signal, &action, nullptr);
 }
 
 int pending_interrupt() { return pending.load(); }

@@ -40,6 +40,35 @@ TEST(Interrupt, TheFirstSignalIsAnsweredWhileAStepHangsAndTheSecondEndsIt) {
               "tailor: stopping as soon as the step that runs has ended; a second Ctrl-C");
 }
 
+TEST(Interrupt, ABatchSystemsSignalSavesHoweverOftenItComes) {
+  auto often = [] {
+    install_interrupt_handlers();
+    raise(SIGUSR1);
+    if (pending_interrupt() != SIGUSR1) _Exit(1);
+    std::this_thread::sleep_for(std::chrono::milliseconds(400));
+    raise(SIGUSR1);
+    try {
+      throw_if_interrupted();
+    } catch (const Interrupted& e) {
+      _Exit(e.signal() == SIGUSR1 ? 0 : 2);
+    }
+    _Exit(3);
+  };
+  EXPECT_EXIT(often(), ::testing::ExitedWithCode(0), "stopping as soon as the step");
+  // The limit itself comes as SIGTERM, some time before SIGKILL: whoever is saving may end it.
+  auto late = [] {
+    install_interrupt_handlers();
+    raise(SIGUSR1);
+    std::this_thread::sleep_for(std::chrono::milliseconds(400));
+    raise(SIGTERM);
+    if (pending_interrupt() != SIGTERM) _Exit(1);
+    std::this_thread::sleep_for(std::chrono::milliseconds(400));
+    raise(SIGTERM);
+    _Exit(2);
+  };
+  EXPECT_EXIT(late(), ::testing::ExitedWithCode(128 + SIGTERM), "stopping as soon as the step");
+}
+
 TEST(Interrupt, CanBeSetAndCleared) {
   EXPECT_EQ(pending_interrupt(), 0);
   set_pending_interrupt(SIGTERM);

@@ -30,7 +30,7 @@ SMALL_SEQUENCES = (
 # At the start of a line: run elsewhere (.ci/run), or not on a machine without network or vendor
 # tool.
 ELSEWHERE = re.compile(
-    r"(scripts/\w+\.sh|\.ci/run|cmake |apptainer |docker |git clone|vitis_hls|vivado|"
+    r"(scripts/[\w/]+\.sh|\.ci/run|cmake |apptainer |docker |git clone|sbatch |vitis_hls|vivado|"
     r"make -C \S+ (?!check))")
 NEEDS_FLITE = {"docs/speech.md"}
 
@@ -99,8 +99,9 @@ with tempfile.TemporaryDirectory(prefix="tailor-docs") as scratch:
         for command in commands(text):
             if ELSEWHERE.match(command):
                 elsewhere += 1
-                script = source / command.split()[0]
-                if command.startswith(("scripts/", ".ci/")):
+                named = re.search(r"(scripts/[\w/]+\.sh|\.ci/run)", command)
+                if named:
+                    script = source / named.group(1)
                     check = subprocess.run(["bash", "-n", script], capture_output=True, text=True)
                     if check.returncode != 0 or not os.access(script, os.X_OK):
                         failures.append(f"{page.relative_to(source)}: {command}: "

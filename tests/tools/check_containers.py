@@ -16,11 +16,13 @@ from pathlib import Path
 source = Path(sys.argv[1]).resolve()
 docker = (source / "scripts/container/Dockerfile").read_text().replace("\\\n", " ")
 apptainer = (source / "scripts/container/tailor.def").read_text()
+cuda = (source / "scripts/container/tailor_cuda.def").read_text()
 
 copied_docker = set()
 for words in re.findall(r"^COPY (.+)$", docker, re.M):
     copied_docker |= set(words.split()[:-1])
-section = dict(re.findall(r"^%(\w+)\n(.*?)(?=^%|\Z)", apptainer, re.M | re.S))
+SECTION = re.compile(r"^%(\w+)\n(.*?)(?=^%|\Z)", re.M | re.S)
+section, cuda_section = dict(SECTION.findall(apptainer)), dict(SECTION.findall(cuda))
 copied_apptainer = {line.split()[0] for line in section["files"].splitlines() if line.strip()}
 
 failures = [f"{name} does not exist" for name in sorted(copied_docker | copied_apptainer)
@@ -28,6 +30,10 @@ failures = [f"{name} does not exist" for name in sorted(copied_docker | copied_a
 # setup.sh is copied first, alone, so that a changed source does not install the packages again.
 if copied_docker - {"scripts/setup.sh"} != copied_apptainer:
     failures.append(f"the recipes copy different files: {sorted(copied_docker ^ copied_apptainer)}")
+# The recipe for GPUs builds by scripts/cuda_check.sh, and is the other one but for that.
+for name in section.keys() | cuda_section.keys():
+    if name != "post" and section.get(name) != cuda_section.get(name):
+        failures.append(f"tailor.def and tailor_cuda.def differ in %{name}")
 # What the build reads: the folders that the build files name below the source folder.
 named = set()
 for file in [source / "CMakeLists.txt", source / "src/CMakeLists.txt",
@@ -53,10 +59,15 @@ if docker_steps[:1] != ["scripts/setup.sh"] or len(docker_steps) != 4:
 presets = json.loads((source / "CMakePresets.json").read_text())["configurePresets"]
 presets = {preset["name"] for preset in presets}
 options = set(re.findall(r"^option\((\w+)", (source / "CMakeLists.txt").read_text(), re.M))
-for step in docker_steps:
+for step in docker_steps + steps(cuda_section["post"]):
     script = step.split()[0]
-    if script.startswith("scripts/") and not os.access(source / script, os.X_OK):
-        failures.append(f"{script} is not executable")
+    if script.startswith("scripts/"):
+        if not os.access(source / script, os.X_OK):
+            failures.append(f"{script} is not executable")
+            continue
+        help_text = (source / script).read_text().split("set -euo pipefail")[0]
+        failures += [f"{step}: {script} does not speak of {flag}"
+                     for flag in re.findall(r"--[a-z]+", step) if flag not in help_text]
     failures += [f"{step}: there is no preset {p}" for p in re.findall(r"--preset (\w+)", step)
                  if p not in presets]
     failures += [f"{step}: there is no option {o}" for o in re.findall(r"-D(\w+)=", step)

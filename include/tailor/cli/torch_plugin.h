@@ -38,6 +38,10 @@ struct TorchPlugin {
 /// Opens the library. Throws Unsupported when this build has none, saying what still works.
 const TorchPlugin& open_torch();
 bool torch_is_built();
+/// The allocator's file as "malloc", and as "settings" what was set before LibTorch loaded, by
+/// name:
+/// {"value", "set_by": "tailor" or "user"}. Settings are empty before open_torch().
+Json describe_process();
 
 }  // namespace tailor::cli
 

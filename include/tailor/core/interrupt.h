@@ -1,6 +1,6 @@
-// Ctrl-C and SIGTERM as a flag that long work polls between steps, so that it can save and stop.
-// The first signal is answered on stderr by the handler itself, even where a step never ends; a
-// second one stops the program at once.
+// Ctrl-C, SIGTERM and SIGUSR1 as a flag that long work polls between steps, so that it can save and
+// stop. The first signal is answered on stderr by the handler itself, even where a step never ends;
+// a second Ctrl-C or SIGTERM stops the program at once. SIGUSR1 never does, and is none of the two.
 #pragma once
 
 #include <exception>
@@ -9,14 +9,15 @@
 
 namespace tailor::core {
 
-/// Installs the handlers for SIGINT and SIGTERM.
+/// Installs the handlers for SIGINT, SIGTERM and SIGUSR1, which batch systems send before a limit.
 void install_interrupt_handlers();
 /// The pending signal's number, or 0.
 int pending_interrupt();
 /// For tests: as if the signal had come (0 clears it).
 void set_pending_interrupt(int signal);
 
-/// Thrown by long work after it has saved; `cli` exits with 128 + signal (130 or 143).
+/// Thrown by long work after it has saved; `cli` exits with 128 + signal (130, 143
+/// or 138).
 class Interrupted : public std::exception {
  public:
   explicit Interrupted(int signal) : signal_(signal) {}

@@ -72,10 +72,11 @@ TEST_F(TrainCli, ARunOfVersion1IsGoneOnWithFromTheMiddleOfAnEpoch) {
                         {"runs/finished is finished already"});
 }
 
-TEST_F(TrainCli, CtrlCAndTermSaveAndSayHowToGoOn) {
+TEST_F(TrainCli, CtrlCTermAndUsr1SaveAndSayHowToGoOn) {
   const std::vector<std::string> train = {
       "train", "--config", "tiny.json", "--set", "train.epochs=5000", "--set", "teacher.epochs=1"};
-  for (const auto& [signal, status] : {std::pair("INT", 130), std::pair("TERM", 143)}) {
+  for (const auto& [signal, status] :
+       {std::pair("INT", 130), std::pair("TERM", 143), std::pair("USR1", 138)}) {
     std::vector<std::string> command = train;
     command.insert(command.end(), {"--output", signal});
     ProcessResult r = run_until_written(signal, std::string(signal) + "/metrics.jsonl", command);
