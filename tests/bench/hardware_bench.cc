@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "cli/source.h"
-#include "emulate/handed_on.h"
 #include "support/designs.h"
 #include "support/rooms.h"
 #include "tailor/core/files.h"
@@ -20,6 +19,7 @@
 #include "tailor/core/version.h"
 #include "tailor/design/passes.h"
 #include "tailor/emulate/float64.h"
+#include "tailor/emulate/handed_on.h"
 #include "tailor/emulate/integer.h"
 #include "tailor/emulate/streams.h"
 #include "tailor/emulate/witness.h"
