@@ -15,6 +15,7 @@ namespace {
 constexpr int64_t kSameSignalMs = 300;
 
 std::atomic<int> pending{0};
+std::atomic<bool> silent{false};
 std::atomic<int64_t> first_ms{0};
 static_assert(std::atomic<int>::is_always_lock_free && std::atomic<int64_t>::is_always_lock_free);
 
@@ -33,6 +34,7 @@ void on_signal(int signal) {
     _exit(128 + signal);
   }
   pending = signal;
+  if (silent) return;
   constexpr char kText[] =
       "\ntailor: stopping as soon as the step that runs has ended; a second Ctrl-C (or SIGTERM) "
       "ends the program at once\n";
@@ -51,6 +53,8 @@ void install_interrupt_handlers() {
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
 }
+
+void silence_interrupts() { silent = true; }
 
 int pending_interrupt() { return pending.load(); }
 void throw_if_interrupted() {

@@ -238,6 +238,12 @@ at::Tensor Model::run(const at::Tensor& x, bool training, double bn_momentum,
                                    network_.bn_epsilon};
     const bool learns = training && at::GradMode::is_enabled() &&
                         (in.requires_grad() || (skip.defined() && skip.requires_grad()));
+    if (learns && sum_) {
+      const SharedNorm shared{norm.gamma,        norm.beta,
+                              norm.running_mean, norm.running_variance,
+                              bn_momentum,       network_.bn_epsilon};
+      return add_and_activate(normalise_shared(in, shared, sum_), skip, relu);
+    }
     if (learns && gpu::is_for_fused_norm(in, skip)) return gpu::fused_norm(in, norm, skip, relu);
     const at::Tensor y =
         at::batch_norm(in, norm.gamma, norm.beta, norm.running_mean, norm.running_variance,

@@ -28,10 +28,11 @@ bool is_reference_blas(const std::string& library) {
 
 }  // namespace
 
-int set_torch_threads(int64_t threads) {
+int set_torch_threads(int64_t threads, const Launch& launch) {
   // Threads of LibTorch's spin while they wait: far more than there are processors stand still.
   constexpr int64_t kMostPerProcessor = 4;
-  const int available = available_threads();
+  const auto sharing = launch.shares_cpus ? static_cast<int>(launch.local_size) : 1;
+  const int available = std::max(1, available_threads() / sharing);
   const bool far_too_many = threads > kMostPerProcessor * available;
   const int count = threads > 0 && !far_too_many ? static_cast<int>(threads) : available;
   if (threads > available) {
