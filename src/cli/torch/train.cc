@@ -306,6 +306,7 @@ int torch_train(const TrainOptions& options) {
   if (launch.rank > 0) {
     set_error_origin(fmt::format("worker {}", launch.rank));
     set_log_levels("error");
+    silence_interrupts();
   }
   try {
     const std::unique_ptr<Group> group = Group::open(launch);
