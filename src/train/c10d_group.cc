@@ -239,6 +239,17 @@ class C10dGroup : public Group {
 
 }  // namespace
 
+std::string workers_share_over() {
+  std::vector<std::string> ways;
+#ifdef TAILOR_GLOO
+  ways.emplace_back("Gloo (CPU)");
+#endif
+#ifdef TAILOR_NCCL
+  ways.emplace_back("NCCL (GPU)");
+#endif
+  return ways.empty() ? "nothing: one process only" : join(ways, ", ");
+}
+
 std::unique_ptr<Group> open_c10d_group(const Launch& launch) {
   return std::make_unique<C10dGroup>(launch);
 }

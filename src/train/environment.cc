@@ -8,6 +8,7 @@
 #include "tailor/core/threads.h"
 #include "tailor/nn/torch_compat.h"
 #include "tailor/train/device.h"
+#include "tailor/train/group.h"
 #include "tailor/train/trainer.h"
 
 namespace tailor::train {
@@ -68,7 +69,8 @@ Json describe_torch() {
                             {"threads", at::get_num_threads()},
                             {"cuda", at::globalContext().hasCUDA()},
                             {"devices", devices},
-                            {"onednn", at::globalContext().hasMKLDNN()}});
+                            {"onednn", at::globalContext().hasMKLDNN()},
+                            {"workers", workers_share_over()}});
   Json::Array advice;
   if (is_reference_blas(blas)) {
     advice.emplace_back(

@@ -7,6 +7,7 @@
 #include <ATen/ops/batch_norm.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/cross_entropy_loss.h>
+#include <ATen/ops/equal.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/zeros.h>
@@ -254,6 +255,9 @@ std::vector<double> losses_of(const RunSpec& spec, Group& group, int steps) {
     group.sum(loss);
     losses.push_back(loss.item<double>());
   }
+  const at::Tensor leaders = learner.model().parameters().values.clone();
+  group.broadcast(leaders);
+  EXPECT_TRUE(at::equal(leaders, learner.model().parameters().values));  // to the bit
   return losses;
 }
 

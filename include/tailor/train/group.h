@@ -66,6 +66,9 @@ class Group {
   at::Device device_ = at::kCPU;
 };
 
+/// What this build can sum over: "Gloo (CPU), NCCL (GPU)".
+std::string workers_share_over();
+
 /// Where this process's tensors are if a run asks for `device` (resolve_device): of several
 /// processes each takes a GPU of its own. Throws Config as that does.
 c10::Device resolve_device(const std::string& device, const Launch& launch,
