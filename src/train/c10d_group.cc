@@ -136,7 +136,8 @@ class C10dGroup : public Group {
 
   void tell(const Json& message) override {
     const std::string text = message.dump();
-    guarded([&] { store_->set(fmt::format("told/{}", told_++), {text.begin(), text.end()}); });
+    const std::vector<uint8_t> bytes(text.begin(), text.end());
+    guarded([&] { store_->set(fmt::format("told/{}", told_++), bytes); });
   }
 
   Json hear() override {
@@ -213,7 +214,7 @@ class C10dGroup : public Group {
     collectives_.reset();
     std::vector<int64_t> lost;
     try {
-      store_->set(fmt::format("alive/{}", rank()), {1});
+      store_->set(fmt::format("alive/{}", rank()), std::vector<uint8_t>{1});
       for (int64_t other = 0; other < size(); ++other) {
         const std::string key = fmt::format("alive/{}", other);
         if (!wait_until([&] { return store_->check({key}); }, lost.empty() ? kRollCall : kLook))
