@@ -92,15 +92,6 @@ std::unique_ptr<Collectives> connect_gloo(const Launch& launch,
       c10::make_intrusive<c10d::ProcessGroupGloo>(store, static_cast<int>(launch.rank),
                                                   static_cast<int>(launch.size), options));
 }
-#else
-std::unique_ptr<Collectives> connect_gloo(const Launch& launch,
-                                          const c10::intrusive_ptr<c10d::Store>& /*store*/) {
-  fail(ErrorKind::Unsupported,
-       "{} workers on CPUs: this build has no Gloo, whose headers the LibTorch that it was built "
-       "with does not have (Debian's has them: scripts/setup.sh); train with one process, or on "
-       "GPUs",
-       launch.size);
-}
 #endif
 
 #ifdef TAILOR_NCCL
@@ -111,14 +102,6 @@ std::unique_ptr<Collectives> connect_nccl(const Launch& launch,
   return std::make_unique<CollectivesOf<c10d::ProcessGroupNCCL>>(
       c10::make_intrusive<c10d::ProcessGroupNCCL>(store, static_cast<int>(launch.rank),
                                                   static_cast<int>(launch.size), options));
-}
-#else
-std::unique_ptr<Collectives> connect_nccl(const Launch& launch,
-                                          const c10::intrusive_ptr<c10d::Store>& /*store*/) {
-  fail(ErrorKind::Unsupported,
-       "{} workers on GPUs: this build has no NCCL; train with one process, or with "
-       "runtime.device=cpu",
-       launch.size);
 }
 #endif
 
@@ -163,11 +146,16 @@ class C10dGroup : public Group {
 
   void connect(at::Device device) override {
     if (collectives_) return;
+    verify_sharing(launch(), device);
     device_ = device;
     const auto store = c10::make_intrusive<c10d::PrefixStore>("group", store_);
     guarded([&] {
-      collectives_ =
-          device.is_cpu() ? connect_gloo(launch(), store) : connect_nccl(launch(), store);
+#ifdef TAILOR_GLOO
+      if (device.is_cpu()) collectives_ = connect_gloo(launch(), store);
+#endif
+#ifdef TAILOR_NCCL
+      if (!device.is_cpu()) collectives_ = connect_nccl(launch(), store);
+#endif
     });
   }
 
@@ -249,6 +237,26 @@ std::string workers_share_over() {
   ways.emplace_back("NCCL (GPU)");
 #endif
   return ways.empty() ? "nothing: one process only" : join(ways, ", ");
+}
+
+void verify_sharing([[maybe_unused]] const Launch& launch, [[maybe_unused]] at::Device device) {
+#ifndef TAILOR_GLOO
+  if (device.is_cpu()) {
+    fail(ErrorKind::Unsupported,
+         "{} workers on CPUs: this build has no Gloo, whose headers the LibTorch that it was built "
+         "with does not have (Debian's has them: scripts/setup.sh); train with one process, or on "
+         "GPUs",
+         launch.size);
+  }
+#endif
+#ifndef TAILOR_NCCL
+  if (!device.is_cpu()) {
+    fail(ErrorKind::Unsupported,
+         "{} workers on GPUs: this build has no NCCL; train with one process, or with "
+         "runtime.device=cpu",
+         launch.size);
+  }
+#endif
 }
 
 std::unique_ptr<Group> open_c10d_group(const Launch& launch) {

@@ -43,8 +43,7 @@ class Group {
   /// A follower's last call, and the leader's, which waits a little for those of the others.
   virtual void leave() = 0;
 
-  /// Of all, before the first sum: tensors are on `device` from now on. Throws Unsupported where
-  /// this build has no way to sum them.
+  /// Of all, before the first sum: tensors are on `device` from now on. Throws as verify_sharing.
   virtual void connect(at::Device device) = 0;
   at::Device device() const { return device_; }
 
@@ -68,6 +67,9 @@ class Group {
 
 /// What this build can sum over: "Gloo (CPU), NCCL (GPU)".
 std::string workers_share_over();
+
+/// Throws Unsupported where this build has no way to sum tensors on a device.
+void verify_sharing(const Launch& launch, at::Device device);
 
 /// Where this process's tensors are if a run asks for `device` (resolve_device): of several
 /// processes each takes a GPU of its own. Throws Config as that does.

@@ -292,6 +292,7 @@ c10::Device connect(Group& group, const TrainOptions& options, const LoadedConfi
     }
   }
   if (!group.is_shared()) return device;
+  verify_sharing(group.launch(), device);
   group.tell(Json::object({{"connect", asked}}));
   group.connect(device);
   return device;
