@@ -48,6 +48,14 @@ void complain(fmt::format_string<Args...> format, Args&&... args) {
   std::fputs(fmt::format(format, std::forward<Args>(args)...).c_str(), stderr);
 }
 
+/// The same of an error: behind the program's name, and the process's where there are several.
+template <class... Args>
+void complain_of(fmt::format_string<Args...> format, Args&&... args) {
+  const std::string& origin = error_origin();
+  complain("tailor: {}{}{}", origin, origin.empty() ? "" : ": ",
+           fmt::format(format, std::forward<Args>(args)...));
+}
+
 using Commands = std::vector<std::pair<const CLI::App*, std::function<int()>>>;
 
 CLI::App& add_command(CLI::App& app, AllOptions& o, const char* name, const char* what) {
@@ -150,16 +158,16 @@ int explain_failure() {
     return 128 + e.signal();
   } catch (const Error& e) {
     const std::string kind = std::string(error_kind_name(e.kind())) + ": ", message = e.what();
-    complain("tailor: {}{}\n", starts_with(message, kind) ? "" : kind, message);
+    complain_of("{}{}\n", starts_with(message, kind) ? "" : kind, message);
     return exit_code(e.kind());
   } catch (const std::bad_alloc&) {
-    complain(
-        "tailor: unsupported: out of memory; what was asked for needs more than this "
+    complain_of(
+        "unsupported: out of memory; what was asked for needs more than this "
         "machine gives\n");
     return exit_code(ErrorKind::Unsupported);
   } catch (const std::exception& e) {
     if (std::ferror(stdout) != 0) return exit_code(ErrorKind::Data);  // run_cli says so
-    complain("tailor: internal: {} (this is a bug in tailor, please report it)\n", e.what());
+    complain_of("internal: {} (this is a bug in tailor, please report it)\n", e.what());
     return exit_code(ErrorKind::Internal);
   }
 }

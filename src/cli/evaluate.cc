@@ -273,8 +273,6 @@ int run_evaluate(const EvaluateOptions& options) {
   return open_torch().evaluate(resolved);
 }
 
-int run_train(const TrainOptions& options) { return open_torch().train(options); }
-
 int run_bench(const BenchOptions& options) { return open_torch().bench(options); }
 
 }  // namespace tailor::cli

@@ -94,6 +94,16 @@ void setup_train(CLI::App& app, TrainOptions& o) {
                "Begin the run, go on with it, or say that it is finished: for batch scripts, which "
                "repeat one command");
   app.add_flag("--force", o.force, "Replace the run in the folder; not one that is being trained");
+  app.add_option(
+         "--workers", o.workers,
+         "Processes on this machine that train together, each on its share of every batch: "
+         "on a GPU each where there are GPUs (runtime.device), else on the CPU. torchrun's, "
+         "SLURM's and Open MPI's are known by their variables")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1024));
+  app.add_option("--gpus", o.gpus, "The same, and an error where there are not so many GPUs")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1024));
   add_json(app, o);
 }
 

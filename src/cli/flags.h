@@ -12,7 +12,7 @@ namespace tailor::cli {
 
 constexpr const char* kExitCodes =
     "0 done, 1 internal, 2 usage, 3 configuration, 4 data or file, 5 unsupported, 6 mismatch, 7 "
-    "external tool, 130 Ctrl-C, 138 SIGUSR1, 143 SIGTERM";
+    "external tool, 8 lost worker, 130 Ctrl-C, 138 SIGUSR1, 143 SIGTERM";
 
 void add_json(CLI::App& app, CommonOptions& o);
 void setup_train(CLI::App& app, TrainOptions& o);

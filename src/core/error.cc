@@ -16,6 +16,8 @@ int exit_code(ErrorKind kind) {
       return 6;
     case ErrorKind::ExternalTool:
       return 7;
+    case ErrorKind::Worker:
+      return 8;
     case ErrorKind::Internal:
       return 1;
   }
@@ -36,11 +38,25 @@ const char* error_kind_name(ErrorKind kind) {
       return "mismatch";
     case ErrorKind::ExternalTool:
       return "external tool";
+    case ErrorKind::Worker:
+      return "worker";
     case ErrorKind::Internal:
       return "internal";
   }
   return "internal";
 }
+
+namespace {
+
+std::string& origin() {
+  static std::string name;
+  return name;
+}
+
+}  // namespace
+
+void set_error_origin(const std::string& name) { origin() = name; }
+const std::string& error_origin() { return origin(); }
 
 void fail_check(const char* file, int line, const char* condition, const std::string& message) {
   fail(ErrorKind::Internal,

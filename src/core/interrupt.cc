@@ -16,6 +16,7 @@ namespace {
 constexpr int64_t kSameSignalMs = 300;
 
 std::atomic<int> pending{0};
+std::atomic<bool> silent{false};
 std::atomic<int64_t> first_ms{0};
 static_assert(std::atomic<int>::is_always_lock_free && std::atomic<int64_t>::is_always_lock_free);
 
@@ -38,6 +39,7 @@ void on_signal(int signal) {
     }
   }
   pending = signal;
+  if (silent) return;
   constexpr char kText[] =
       "\ntailor: stopping as soon as the step that runs has ended; a second Ctrl-C (or SIGTERM) "
       "ends the program at once\n";
@@ -55,6 +57,8 @@ void install_interrupt_handlers() {
   action.sa_flags = SA_RESTART;
   for (int signal : {SIGINT, SIGTERM, SIGUSR1}) sigaction(signal, &action, nullptr);
 }
+
+void silence_interrupts() { silent = true; }
 
 int pending_interrupt() { return pending.load(); }
 void throw_if_interrupted() {

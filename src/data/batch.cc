@@ -181,7 +181,8 @@ void BatchMaker::fill_all(const ImageDataset& images, Span<const int64_t> indice
 
 double BatchMaker::fill(const ImageDataset& images, Span<const int64_t> indices,
                         const std::optional<Augmentation>& augmentation, int64_t epoch,
-                        Span<float> nhwc, Span<int64_t> labels, int threads) const {
+                        Span<float> nhwc, Span<int64_t> labels, int threads,
+                        std::optional<int64_t> first) const {
   const int64_t count = static_cast<int64_t>(indices.size());
   TAILOR_CHECK(
       nhwc.size() == static_cast<size_t>(count * shape_.size()) && labels.size() == indices.size(),
@@ -196,10 +197,30 @@ double BatchMaker::fill(const ImageDataset& images, Span<const int64_t> indices,
     fill_all<float>(images, indices, augmentation, epoch, nhwc, labels, threads);
   }
   if (!augmentation || !augmentation->mixup || count == 0) return 1;
-  const double share =
-      mixup_share(*augmentation->mixup, {augmentation->seed, epoch, images.id(indices[0])});
+  const double share = mixup_share(
+      *augmentation->mixup, {augmentation->seed, epoch, images.id(first.value_or(indices[0]))});
   mix_batch(nhwc, count, share);
   return share;
+}
+
+std::vector<int64_t> BatchShare::places(int64_t batch_size) const {
+  const int64_t pairs = (batch_size + 1) / 2;  // an image in the middle is one of its own
+  const int64_t first = pairs * rank / size, end = pairs * (rank + 1) / size;
+  std::vector<int64_t> places;
+  for (int64_t n = first; n < end; ++n) places.push_back(n);
+  for (int64_t n = end - 1; n >= first; --n) {
+    if (batch_size - 1 - n != n) places.push_back(batch_size - 1 - n);
+  }
+  return places;
+}
+
+int64_t BatchShare::smallest(int64_t batch_size) const {
+  int64_t least = batch_size;
+  for (int64_t other = 0; other < size; ++other) {
+    least =
+        std::min(least, static_cast<int64_t>(BatchShare{other, size}.places(batch_size).size()));
+  }
+  return least;
 }
 
 std::vector<int64_t> epoch_order(int64_t count, int64_t seed, int64_t epoch) {

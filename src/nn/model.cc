@@ -22,6 +22,7 @@
 #include "nn/gpu/forked_convolution.h"
 #include "nn/gpu/fused_norm.h"
 #include "nn/layers.h"
+#include "nn/shared_norm.h"
 #include "tailor/nn/host.h"
 
 namespace tailor::nn {
@@ -277,6 +278,8 @@ at::Tensor Model::run(const at::Tensor& x, bool training, double bn_momentum,
                               parameters_.buffer(name + ".running_var"),
                               bn_momentum,
                               network_.bn_epsilon};
+    if (sum_ && training && at::GradMode::is_enabled())
+      return add_and_activate(normalise_shared(in, norm, sum_), skip, relu);
     if (training && is_for_fused_norm(in, skip)) return fused_norm(in, norm, skip, relu);
     const at::Tensor y =
         at::batch_norm(in, norm.gamma, norm.beta, norm.running_mean, norm.running_variance,

@@ -96,8 +96,9 @@ void Parameters::zero_gradients() const {
   if (narrow_gradients.defined()) narrow_gradients.zero_();
 }
 
-void Parameters::gather_gradients() const {
-  if (narrow_gradients.defined()) gradients.add_(narrow_gradients);
+void Parameters::gather_gradients(int64_t first, int64_t end) const {
+  if (!narrow_gradients.defined()) return;
+  gradients.narrow(0, first, end - first).add_(narrow_gradients.narrow(0, first, end - first));
 }
 
 void Parameters::spread_values() const {

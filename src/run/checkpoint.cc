@@ -102,7 +102,9 @@ std::vector<std::string> read_document(const Json& document, const TensorMap& te
 
 }  // namespace
 
-void save_checkpoint(const std::string& path, const Checkpoint& c) {
+namespace {
+
+TensorFile file_of(const Checkpoint& c, const std::string& path) {
   constexpr const char* kAdvice =
       "nothing was written; the training has diverged (a lower learning rate, larger batches)";
   verify_finite(c.tensors, path, kAdvice);
@@ -136,25 +138,15 @@ void save_checkpoint(const std::string& path, const Checkpoint& c) {
   file.metadata = {{"format", "tailor.checkpoint"},
                    {"version", std::to_string(kCheckpointVersion)},
                    {"document", document.dump()}};
-  save_safetensors(path, file);
+  return file;
 }
 
-Checkpoint load_checkpoint(const std::string& path) {
-  constexpr const char* kAdvice = "weights from elsewhere become one with tailor import";
-  TensorFile file;
-  try {
-    file = load_safetensors(path, "checkpoint");
-  } catch (const Error&) {
-    if (path_exists(path) && is_torch_file(read_file(path))) {
-      fail(ErrorKind::Data,
-           "checkpoint {}: expected a checkpoint of tailor's, got a PyTorch file; {}", path,
-           kAdvice);
-    }
-    throw;
-  }
+constexpr const char* kImport = "weights from elsewhere become one with tailor import";
+
+Checkpoint checkpoint_of(TensorFile file, const std::string& path) {
   if (file.metadata["format"] != "tailor.checkpoint") {
     fail(ErrorKind::Data, "checkpoint {}: expected the format tailor.checkpoint, got '{}'; {}",
-         path, file.metadata["format"], kAdvice);
+         path, file.metadata["format"], kImport);
   }
   const std::string version = file.metadata["version"];
   if (version != "1" && version != std::to_string(kCheckpointVersion)) {
@@ -185,6 +177,35 @@ Checkpoint load_checkpoint(const std::string& path) {
   verify_tensors(c.network, c.tensors, "checkpoint " + path);
   verify_finite(c.tensors, path, "its training diverged, so train again (train --force)");
   return c;
+}
+
+}  // namespace
+
+void save_checkpoint(const std::string& path, const Checkpoint& c) {
+  save_safetensors(path, file_of(c, path));
+}
+
+std::string print_checkpoint(const Checkpoint& c, const std::string& path) {
+  return print_safetensors(file_of(c, path));
+}
+
+Checkpoint load_checkpoint(const std::string& path) {
+  TensorFile file;
+  try {
+    file = load_safetensors(path, "checkpoint");
+  } catch (const Error&) {
+    if (path_exists(path) && is_torch_file(read_file(path))) {
+      fail(ErrorKind::Data,
+           "checkpoint {}: expected a checkpoint of tailor's, got a PyTorch file; {}", path,
+           kImport);
+    }
+    throw;
+  }
+  return checkpoint_of(std::move(file), path);
+}
+
+Checkpoint parse_checkpoint(std::string_view bytes, const std::string& path) {
+  return checkpoint_of(parse_safetensors(bytes, path, "checkpoint"), path);
 }
 
 std::string weights_digest(const TensorMap& tensors) {

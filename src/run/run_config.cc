@@ -74,6 +74,12 @@ void describe_train(RecordVisitor& v, TrainConfig& c) {
                 "What steps compute in. bfloat16: convolutions, linear layers and the maps between "
                 "them, the teacher's too; parameters, batch statistics, loss and optimiser stay "
                 "float32, and so does everything but the steps. Not for quantised training.");
+  static constexpr const char* kBatchNorms[] = {"local", "synchronised"};
+  v.text_choice(
+      "batch_norm", c.batch_norm, Names(kBatchNorms, 2),
+      "Of several workers (train --workers). local: each normalises by the statistics of "
+      "its own share of a batch, and running ones are averaged; synchronised: all by those "
+      "of the whole batch, as one process would. With one process there is no difference.");
 }
 
 void describe(RecordVisitor& v, TeacherConfig& c) {

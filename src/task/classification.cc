@@ -82,13 +82,26 @@ int64_t Classification::size(Split split) const {
 
 void Classification::collate(Split split, Span<const int64_t> indices, std::optional<int64_t> epoch,
                              Batch& batch) const {
+  fill(split, indices, epoch, std::nullopt, batch);
+}
+
+void Classification::collate_share(Span<const int64_t> indices, int64_t epoch,
+                                   const BatchShare& share, Batch& batch) const {
+  const std::vector<int64_t> own = take_share(indices, share);
+  fill(Split::Train, own, epoch, indices[0], batch);
+  batch.weight = static_cast<double>(own.size()) / static_cast<double>(indices.size());
+}
+
+void Classification::fill(Split split, Span<const int64_t> indices, std::optional<int64_t> epoch,
+                          std::optional<int64_t> first, Batch& batch) const {
   batch.count = static_cast<int64_t>(indices.size());
   prepare_buffer(batch.inputs, DType::F32,
                  {batch.count, shape_.height, shape_.width, shape_.channels});
   prepare_buffer(batch.targets, DType::I64, {batch.count});
-  batch.share = maker_.fill(*images_[static_cast<size_t>(split)], indices,
-                            epoch ? std::optional(augmentation_) : std::nullopt, epoch.value_or(0),
-                            batch.inputs.as<float>(), batch.targets.as<int64_t>());
+  batch.share =
+      maker_.fill(*images_[static_cast<size_t>(split)], indices,
+                  epoch ? std::optional(augmentation_) : std::nullopt, epoch.value_or(0),
+                  batch.inputs.as<float>(), batch.targets.as<int64_t>(), /*threads=*/0, first);
 }
 
 std::vector<double> Classification::tally(const Answers& answers, const Batch& batch) const {

@@ -18,6 +18,20 @@ std::string Figure::text(int decimals) const {
                   : fmt::format("{:.{}f}", value, decimals + 2);
 }
 
+std::vector<int64_t> take_share(Span<const int64_t> indices, const BatchShare& share) {
+  std::vector<int64_t> own;
+  for (const int64_t place : share.places(static_cast<int64_t>(indices.size())))
+    own.push_back(indices[static_cast<size_t>(place)]);
+  return own;
+}
+
+void Task::collate_share(Span<const int64_t> indices, int64_t epoch, const BatchShare& share,
+                         Batch& batch) const {
+  const std::vector<int64_t> own = take_share(indices, share);
+  collate(Split::Train, own, epoch, batch);
+  batch.weight = static_cast<double>(own.size()) / static_cast<double>(indices.size());
+}
+
 std::vector<int64_t> Task::order(int64_t seed, int64_t epoch, int64_t /*batch_size*/) const {
   return epoch_order(size(Split::Train), seed, epoch);
 }

@@ -25,7 +25,8 @@ void record(Session& run, const Alteration& a, const std::string& text, const Ju
   line.validation_stale = recorded(j.stale, kind);
   line.statistics_images = j.statistics_images;
   line.validation_after = recorded(j.after, kind);
-  run.folder.append("alterations.jsonl", write_record([&](RecordVisitor& v) { line.describe(v); }));
+  run.folder->append("alterations.jsonl",
+                     write_record([&](RecordVisitor& v) { line.describe(v); }));
 }
 
 std::string effect_of(const Alteration& a, const Judgement& j) {
@@ -60,10 +61,11 @@ void alter_due_skips(Session& run) {
     j.stale = run.validate();
     j.statistics_images = estimate_statistics(run.model(), *run.task, run.config.seed, at.epoch,
                                               run.spec.config.surgery.statistics_images);
+    if (j.statistics_images > 0) average_statistics(run.model(), run.group);  // alike to the bit
     const bool calibrated = run.calibrate_again();
     j.after = calibrated || j.statistics_images > 0 ? run.validate() : j.stale;
     const std::string text = alteration_text(a, count - at.edits_applied, count);
-    record(run, a, text, j);
+    if (run.folder) record(run, a, text, j);
     log_info("train", "epoch {}: {}{}", at.epoch, text, effect_of(a, j));
     now = j.after;
   }

@@ -8,6 +8,7 @@
 #include "tailor/core/threads.h"
 #include "tailor/nn/torch_compat.h"
 #include "tailor/train/device.h"
+#include "tailor/train/group.h"
 #include "tailor/train/trainer.h"
 
 namespace tailor::train {
@@ -28,10 +29,11 @@ bool is_reference_blas(const std::string& library) {
 
 }  // namespace
 
-int set_torch_threads(int64_t threads) {
+int set_torch_threads(int64_t threads, const Launch& launch) {
   // Threads of LibTorch's spin while they wait: far more than there are processors stand still.
   constexpr int64_t kMostPerProcessor = 4;
-  const int available = available_threads();
+  const auto sharing = launch.shares_cpus ? static_cast<int>(launch.local_size) : 1;
+  const int available = std::max(1, available_threads() / sharing);
   const bool far_too_many = threads > kMostPerProcessor * available;
   const int count = threads > 0 && !far_too_many ? static_cast<int>(threads) : available;
   if (threads > available) {
@@ -67,7 +69,8 @@ Json describe_torch() {
                             {"threads", at::get_num_threads()},
                             {"cuda", at::globalContext().hasCUDA()},
                             {"devices", devices},
-                            {"onednn", at::globalContext().hasMKLDNN()}});
+                            {"onednn", at::globalContext().hasMKLDNN()},
+                            {"workers", workers_share_over()}});
   Json::Array advice;
   if (is_reference_blas(blas)) {
     advice.emplace_back(

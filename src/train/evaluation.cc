@@ -1,6 +1,8 @@
 #include "train/evaluation.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/tensor.h>
 
 #include <algorithm>
 
@@ -18,11 +20,43 @@ constexpr int64_t kEvaluationFloats = 250 * 3 * 64 * 64;
 /// Batches of this many in which statistics are estimated again.
 constexpr int64_t kStatisticsBatch = 64;
 
+/// A meter's state is sums: each becomes that over all processes.
+void sum_meters(Meter& meter, Group& group) {
+  if (!group.is_shared()) return;
+  Json state = meter.state();
+  std::vector<double> numbers;
+  for (const auto& [key, value] : state.as_object()) numbers.push_back(value.as_number());
+  const at::Tensor sums = at::tensor(numbers, at::kDouble).to(group.device());
+  group.sum(sums);
+  const at::Tensor host = sums.cpu();
+  const double* sum = host.data_ptr<double>();
+  Json whole = Json::object({});
+  for (const auto& [key, value] : state.as_object())
+    whole.set(key, value.is_int() ? Json(static_cast<int64_t>(*sum++)) : Json(*sum++));
+  meter.restore(whole);
+}
+
 }  // namespace
+
+void average_statistics(Model& model, Group& group) {
+  if (!group.is_shared()) return;
+  at::NoGradGuard no_grad;
+  std::vector<at::Tensor> all;
+  for (const auto& [name, buffer] : model.parameters().buffers()) all.push_back(buffer.flatten());
+  if (all.empty()) return;
+  const at::Tensor sums = at::cat(all);
+  group.sum(sums);
+  sums.div_(group.size());
+  int64_t at = 0;
+  for (const auto& [name, buffer] : model.parameters().buffers()) {
+    buffer.copy_(sums.narrow(0, at, buffer.numel()).view(buffer.sizes()));
+    at += buffer.numel();
+  }
+}
 
 std::vector<Figure> evaluate_split(Model& model, const Task& task, Split split, int64_t limit,
                                    Progress& progress, const std::string& label,
-                                   const LogitsSink& sink) {
+                                   const LogitsSink& sink, Group& group) {
   at::NoGradGuard no_grad;
   ObjectiveSpec spec = task.objective();
   spec.skips_impossible = true;  // the loss is the mean over the others; the tally counts all
@@ -32,15 +66,17 @@ std::vector<Figure> evaluate_split(Model& model, const Task& task, Split split, 
       std::clamp<int64_t>(kEvaluationFloats / model.network().input.size(), 1, kEvaluationBatch);
   const auto meter = task.meter();
   Score score(task, split, *meter, model.device());
-  Prefetcher ahead(
-      0, (count + at_once - 1) / at_once, kPrefetchDepth, 1, [&](int64_t step, Batch& batch) {
-        std::vector<int64_t> indices;
-        for (int64_t i = step * at_once; i < std::min((step + 1) * at_once, count); ++i)
-          indices.push_back(i);
-        task.collate(split, indices, std::nullopt, batch);
-      });
+  // Of the batches every size-th, from the rank-th on.
+  const int64_t batches = (count + at_once - 1) / at_once,
+                own = (batches - group.rank() + group.size() - 1) / group.size();
+  Prefetcher ahead(0, own, kPrefetchDepth, 1, [&](int64_t step, Batch& batch) {
+    const int64_t first = (step * group.size() + group.rank()) * at_once;
+    std::vector<int64_t> indices;
+    for (int64_t i = first; i < std::min(first + at_once, count); ++i) indices.push_back(i);
+    task.collate(split, indices, std::nullopt, batch);
+  });
   progress.begin(label, count, task.unit());
-  for (int64_t first = 0; first < count; first += at_once) {
+  for (int64_t step = 0; step < own; ++step) {
     if (sink) throw_if_interrupted();
     const Batch& batch = ahead.next();
     const DeviceBatch examples = to_device(batch, model);
@@ -50,10 +86,11 @@ std::vector<Figure> evaluate_split(Model& model, const Task& task, Split split, 
     if (objective.tally) result.tally = objective.tally(outputs, examples);
     result.outputs = outputs, result.positions = examples.positions;
     score.add(result, batch);
-    progress.advance(batch.count);
+    progress.advance(std::min(batch.count * group.size(), count - step * group.size() * at_once));
     if (sink) sink(to_host(outputs).as<float>(), batch.targets.as<int64_t>());
   }
   score.read();
+  sum_meters(*meter, group);
   progress.end();
   return meter->summary();
 }

@@ -5,6 +5,7 @@
 #include <ATen/ops/mse_loss.h>
 
 #include "train/captured_step.h"
+#include "train/gradient_buckets.h"
 #include "train/teacher_cache.h"
 
 namespace tailor::train {
@@ -16,15 +17,24 @@ constexpr double kRangeRate = 0.01;
 }  // namespace
 
 Learner::Learner(Model model, const ObjectiveSpec& objective, const OptimizerConfig& optimizer,
-                 const OptimizerSlots& saved)
+                 const OptimizerSlots& saved, Group& group)
     : model_(std::move(model)),
       spec_(objective),
       objective_(find_objective(objective.name)),
       clip_norm_(optimizer.clip_norm),
       peak_lr_(optimizer.lr),
-      optimizer_(make_optimizer(optimizer)) {
+      optimizer_(make_optimizer(optimizer)),
+      group_(&group) {
   optimizer_->bind(model_.parameters(), saved);
-  if (optimizer_->can_be_captured() && objective_.can_be_captured)
+  if (group.is_shared()) {
+    // Whatever each has read or drawn: all begin with the leader's.
+    at::NoGradGuard no_grad;
+    group.broadcast(model_.parameters().values);
+    model_.parameters().spread_values();
+    for (const auto& [name, buffer] : model_.parameters().buffers()) group.broadcast(buffer);
+  }
+  // Sums over workers are in no graph of a single GPU's.
+  if (!group.is_shared() && optimizer_->can_be_captured() && objective_.can_be_captured)
     captured_ = CapturedStep::make(model_.device());
   if (captured_) side_ = nn::SideStream::make(model_.device());
   model_.compute_gradients_on(side_.get());
@@ -33,6 +43,12 @@ Learner::Learner(Model model, const ObjectiveSpec& objective, const OptimizerCon
 Learner::~Learner() = default;
 Learner::Learner(Learner&&) noexcept = default;
 Learner& Learner::operator=(Learner&&) noexcept = default;
+
+/// Of the parameters as they stand: an alteration makes other ones.
+void Learner::make_buckets() {
+  if (group_->is_shared())
+    buckets_ = std::make_unique<GradientBuckets>(model_.parameters(), *group_);
+}
 
 void Learner::follow(FrozenModel teacher, double beta, int64_t kept_answers) {
   teacher_.emplace(std::move(teacher));
@@ -57,6 +73,7 @@ StepResult Learner::step(const Batch& batch, double lr) {
 
 StepResult Learner::take(const DeviceBatch& examples, const Rate& lr) {
   Parameters& parameters = model_.parameters();
+  if (!buckets_) make_buckets();
   parameters.zero_gradients();
   at::Tensor teacher;
   auto ask_teacher = [&] {
@@ -74,10 +91,17 @@ StepResult Learner::take(const DeviceBatch& examples, const Rate& lr) {
     loss = at::add(objective.mul(1 - beta_), distance, beta_);
     objective = objective.detach(), distance = distance.detach();
   }
-  loss.backward();
+  if (buckets_) {
+    buckets_->begin();
+    // Of this share of the batch what it adds to the mean over the whole.
+    loss.mul(examples.weight).backward();
+    buckets_->finish();
+  } else {
+    loss.backward();
+  }
   if (side_) side_->join();
   const at::NoGradGuard no_grad;
-  parameters.gather_gradients();
+  if (!buckets_) parameters.gather_gradients();
   if (clip_norm_ > 0) clip_gradients(parameters, clip_norm_);
   optimizer_->step(parameters, lr);
   parameters.spread_values();
@@ -94,6 +118,7 @@ Alteration Learner::alter(const std::string& skip_id, AlterationKind kind, int64
   const TensorMap added = added_tensors(alteration, network, seed);
   model_.alter(std::move(network), added);
   optimizer_->bind(model_.parameters(), kept);
+  buckets_.reset();
   if (captured_) captured_->forget();
   return alteration;
 }

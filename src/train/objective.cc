@@ -63,7 +63,8 @@ DeviceBatch to_device(const Batch& batch, at::Device device) {
           batch.lengths,
           batch.target_lengths,
           {},
-          batch.share};
+          batch.share,
+          batch.weight};
 }
 
 void register_objective(const std::string& name, Objective objective) {

@@ -31,10 +31,15 @@ bool can_be_said(const Phase& teacher) {
 }  // namespace
 
 RecipeRun::RecipeRun(const RunConfig& config, Recipe recipe, std::string source,
-                     const std::string& folder, bool goes_on)
-    : config_(config), recipe_(std::move(recipe)), source_(std::move(source)), goes_on_(goes_on) {
+                     const std::string& folder, bool goes_on, Group& group)
+    : config_(config),
+      recipe_(std::move(recipe)),
+      source_(std::move(source)),
+      goes_on_(goes_on),
+      group_(group) {
   verify_recipe(recipe_, source_);
   data_ = open_data(config_.data);
+  if (group_.is_shared()) verify_group(config_);
   std::optional<Network> altered;  // by the phases so far
   for (size_t i = 0; i < recipe_.phases.size(); ++i) {
     const Phase& phase = recipe_.phases[i];
@@ -58,10 +63,26 @@ RecipeRun::RecipeRun(const RunConfig& config, Recipe recipe, std::string source,
     const char* pointer = is_last(i) || !config_.teacher ? "/train" : "/teacher";
     verify_precision(phase.train.precision, c.quantization.has_value(),
                      resolve_device(c.runtime.device, source_), pointer, source_);
-    verify_batches(phase.train, *altered, data_.train->size(), pointer, source_);
+    verify_batches(phase.train, *altered, data_.train->size(), pointer, source_, group_.size());
     if (phase.teacher.empty()) continue;
     for (const PlannedEdit& edit : edits) apply_alteration(*altered, edit.skip_id, edit.kind);
   }
+}
+
+/// What several processes cannot share.
+void RecipeRun::verify_group(const RunConfig& c) const {
+  if (c.quantization) {
+    fail_config("/quantization",
+                fmt::format("none with {} workers: the types that quantised training learns are "
+                            "those of one process; train with one",
+                            group_.size()),
+                "a section", source_);
+  }
+  if (data_.kind == ExampleKind::Images) return;
+  fail(ErrorKind::Unsupported,
+       "{}: expected images for {} workers, got {}, whose examples differ in length and are padded "
+       "together; train with one process",
+       source_, group_.size(), to_string(data_.kind));
 }
 
 /// Of a phase that begins with the last of the networks.
@@ -185,7 +206,7 @@ RecipeRun::Done RecipeRun::obtain(size_t i, const std::optional<Done>& before, R
   folder.sign(threads);
   settle(spec, i, folder, origin);
   if (is_last(i + 1)) last.link_teacher(where);
-  const RunResult result = train_run(spec, folder, progress);
+  const RunResult result = train_run(spec, folder, progress, group_);
   log_info("train", "{}: done in {:.0f} s, {}test {}; the {} begins", role, result.seconds,
            result.validation ? "validation " + result.validation->text(2) + ", " : "",
            result.test.text(2), phase_role(recipe_, i + 1));
@@ -200,7 +221,7 @@ RunResult RecipeRun::run(RunFolder& folder, int64_t threads, Progress& progress)
   RunSpec spec = prepare(last, before, origin);
   spec.name = file_name(folder.path());
   settle(spec, last, folder, origin);
-  return train_run(spec, folder, progress);
+  return train_run(spec, folder, progress, group_);
 }
 
 }  // namespace tailor::train

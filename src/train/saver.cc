@@ -1,10 +1,12 @@
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/tensor.h>
 
 #include <algorithm>
 
 #include "tailor/core/interrupt.h"
 #include "tailor/core/log.h"
 #include "tailor/nn/host.h"
+#include "train/score.h"
 #include "train/session.h"
 
 namespace tailor::train {
@@ -72,23 +74,35 @@ void Saver::save(const std::string& path) {
   last_saved_ = Clock::now();
 }
 
-bool Saver::due() const {
+bool Saver::due() {
   const double minutes = run_.spec.config.runtime.checkpoint_minutes;
-  return pending_interrupt() != 0 || (minutes > 0 && seconds_since(last_saved_) > 60 * minutes);
+  const bool late = minutes > 0 && seconds_since(last_saved_) > 60 * minutes;
+  signal_ = pending_interrupt();
+  if (!run_.group.is_shared()) return signal_ != 0 || late;
+  // To ask means to wait for a GPU, so there it is asked where results are read anyway.
+  if (!run_.device.is_cpu() && run_.position.step % Score::kWaiting != 0) return false;
+  const at::Tensor wishes =
+      at::tensor({int64_t{signal_}, int64_t{run_.group.leads() && late}}, at::kLong)
+          .to(run_.device);
+  run_.group.take_largest(wishes);
+  const at::Tensor agreed = wishes.cpu();
+  signal_ = static_cast<int>(agreed.data_ptr<int64_t>()[0]);
+  return signal_ != 0 || agreed.data_ptr<int64_t>()[1] != 0;
 }
 
 void Saver::save_within_epoch(Observer& observers) {
-  const int signal = pending_interrupt();
-  if (signal != 0) observers.steps_end();
+  if (signal_ != 0) observers.steps_end();
   run_.stamp();
-  save(run_.folder.last());
-  if (signal == 0) return;
+  run_.settle_statistics();
+  if (run_.folder) save(run_.folder->last());
+  if (signal_ == 0) return;
   log_info("train", "saved at epoch {}, step {}", run_.position.epoch, run_.position.step);
-  throw Interrupted(signal);
+  throw Interrupted(signal_);
 }
 
 void Saver::save_epoch(const std::optional<Figure>& validation) {
   Position& at = run_.position;
+  run_.settle_statistics();
   if (validation) at.figure = validation->name;
   const auto is_best = [&] {
     Figure best = *validation;
@@ -98,9 +112,9 @@ void Saver::save_epoch(const std::optional<Figure>& validation) {
   if (validation && run_.is_settled() && is_best()) {
     at.best = validation->value;
     at.best_epoch = at.epoch - 1;
-    save(run_.folder.best());
+    if (run_.folder) save(run_.folder->best());
   }
-  save(run_.folder.last());
+  if (run_.folder) save(run_.folder->last());
 }
 
 }  // namespace tailor::train

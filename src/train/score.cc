@@ -2,6 +2,7 @@
 
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/full.h>
 
 #include <algorithm>
 #include <cmath>
@@ -39,26 +40,35 @@ std::optional<BadLoss> Score::add(const StepResult& result, const Batch& batch) 
 std::optional<BadLoss> Score::read() {
   if (results_.empty()) return std::nullopt;
   // One copy for all: [loss, its parts, tally...] of each, in float64, which holds either exactly.
+  // Of several workers the number of examples stands before them, and means are sums.
+  const bool shared = group_.is_shared();
   std::vector<at::Tensor> parts_of_all;
   for (const Waiting& r : results_) {
-    parts_of_all.push_back(r.loss.reshape({1}).to(at::kDouble));
-    for (const at::Tensor& part : {r.objective, r.distance}) {
-      if (part.defined()) parts_of_all.push_back(part.reshape({1}).to(at::kDouble));
+    const auto count = static_cast<double>(r.count);
+    if (shared) parts_of_all.push_back(at::full({1}, count, r.loss.options().dtype(at::kDouble)));
+    for (const at::Tensor& part : {r.loss, r.objective, r.distance}) {
+      if (!part.defined()) continue;
+      const at::Tensor mean = part.reshape({1}).to(at::kDouble);
+      parts_of_all.push_back(shared ? mean.mul(count) : mean);
     }
     parts_of_all.push_back(r.tally.to(r.loss.device(), at::kDouble));
   }
-  const at::Tensor all = at::cat(parts_of_all).cpu();
+  at::Tensor all = at::cat(parts_of_all);
+  group_.sum(all);
+  all = all.cpu();
   const double* at = all.data_ptr<double>();
   std::optional<BadLoss> bad;
   for (size_t i = 0; i < results_.size(); ++i) {
     const auto size = static_cast<size_t>(results_[i].tally.numel());
-    const double loss = *at++, count = static_cast<double>(results_[i].count);
+    const auto examples = shared ? static_cast<int64_t>(*at++) : results_[i].count;
+    const auto count = static_cast<double>(examples);
+    const double mean = shared ? 1 / count : 1, loss = *at++ * mean;
     if (results_[i].objective.defined()) {
-      parts.objective += count * *at++;
-      parts.distance += count * *at++;
-      parts.examples += results_[i].count;
+      parts.objective += count * mean * *at++;
+      parts.distance += count * mean * *at++;
+      parts.examples += examples;
     }
-    meter_.add(results_[i].count, loss, {at, size});
+    meter_.add(examples, loss, {at, size});
     if (!bad && !std::isfinite(loss))
       bad = BadLoss{loss, static_cast<int64_t>(results_.size() - 1 - i)};
     at += size;

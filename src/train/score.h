@@ -1,5 +1,6 @@
 // Feeds a meter with the results of steps. On the CPU each is read at once. A device would have to
-// be waited for, so there several are read together.
+// be waited for, so there several are read together. Of several workers every one reads all
+// results, so that all see the same.
 #pragma once
 
 #include <optional>
@@ -29,8 +30,14 @@ class Score {
   /// Results that wait on a device until they are read.
   static constexpr size_t kWaiting = 20;
 
-  Score(const Task& task, Split split, Meter& meter, at::Device device, size_t waiting = kWaiting)
-      : task_(task), split_(split), meter_(meter), waiting_(device.is_cpu() ? 1 : waiting) {}
+  /// The results of the processes of `group`, each on its share of a batch, are those of the whole.
+  Score(const Task& task, Split split, Meter& meter, at::Device device, size_t waiting = kWaiting,
+        Group& group = Group::alone())
+      : task_(task),
+        split_(split),
+        meter_(meter),
+        waiting_(device.is_cpu() ? 1 : waiting),
+        group_(group) {}
 
   /// Says the first loss that was read now and is no finite number.
   std::optional<BadLoss> add(const StepResult& result, const Batch& batch);
@@ -48,6 +55,7 @@ class Score {
   Split split_;
   Meter& meter_;
   size_t waiting_;
+  Group& group_;
   std::vector<Waiting> results_;
 };
 

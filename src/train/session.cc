@@ -22,9 +22,18 @@ constexpr int64_t kTrainingWitnessImages = 16, kTrainingWitnessMacs = 600'000'00
 /// Logits beyond this are of no trained network.
 constexpr double kWildLogit = 1e5;
 
-Checkpoint load_last(const std::string& path) {
+Network network_of(const RunSpec& s) {
+  if (s.network) return *s.network;
+  return s.teacher ? s.teacher->network
+                   : make_network(s.config.network, s.data.shape, s.data.classes);
+}
+
+}  // namespace
+
+std::optional<Checkpoint> load_last(const RunFolder& folder) {
+  if (!path_exists(folder.last())) return std::nullopt;
   try {
-    return load_checkpoint(path);
+    return load_checkpoint(folder.last());
   } catch (const Error& e) {
     fail(e.kind(),
          "{}; the run cannot go on from it: copy it back from where it is whole, or begin again "
@@ -33,20 +42,19 @@ Checkpoint load_last(const std::string& path) {
   }
 }
 
-}  // namespace
-
-Session::Session(const RunSpec& s, RunFolder& f, Progress& p)
+Session::Session(const RunSpec& s, RunFolder* f, Progress& p, Group& g,
+                 const std::optional<Checkpoint>& last)
     : spec(s),
       folder(f),
       progress(p),
       config(s.config.train),
-      begins_with(s.teacher ? s.teacher->network
-                            : make_network(s.config.network, s.data.shape, s.data.classes)),
+      group(g),
+      begins_with(network_of(s)),
       task(s.task ? s.task
                   : make_task(s.data, preprocessing(), s.config.data, s.config.ctc,
                               s.config.train.seed,
                               [this](int64_t n) { return output_length(begins_with, n); })),
-      device(resolve_device(s.config.runtime.device, s.source)) {
+      device(resolve_device(s.config.runtime.device, g.launch(), s.source)) {
   if (!device.is_cpu()) current_.reset_device(device);
   choose_algorithms(s.config.runtime);
   verify_precision(config.precision, s.config.quantization.has_value(), device, "/train", s.source);
@@ -55,6 +63,36 @@ Session::Session(const RunSpec& s, RunFolder& f, Progress& p)
     verify_answers(s.data.kind, network.answers_per_position(), output_shape(network),
                    network.name);
   }
+  plan();
+  if (last) {
+    go_on(*last);
+  } else {
+    learner.emplace(Model(network,
+                          spec.teacher ? spec.teacher->tensors
+                          : spec.start ? spec.start->tensors
+                                       : initial_tensors(network, config.seed),
+                          device, compute()),
+                    task->objective(), config.optimizer, spec.slots, group);
+  }
+  if (folder) {
+    folder->truncate("metrics.jsonl", position.epoch);
+    folder->truncate("alterations.jsonl", position.edits_applied);
+  }
+  if (group.is_shared() && config.batch_norm == "synchronised")
+    model().share_statistics([&g](const at::Tensor& sums) { g.sum(sums); });
+  if (spec.teacher && spec.config.distill.beta > 0) {
+    learner->follow(FrozenModel(spec.teacher->network, spec.teacher->tensors, device, compute()),
+                    spec.config.distill.beta, plan_teacher_cache(spec, *task, begins_with, device));
+  }
+  verify_batches(config, network, task->size(Split::Train), "/train", spec.source, group.size());
+  if (position.epoch < config.epochs) testify();
+  seconds_before_ = position.seconds;
+  began_ = Clock::now();
+}
+
+/// What happens in which epoch.
+void Session::plan() {
+  const Network& network = begins_with;
   total_skips = static_cast<int64_t>(skip_ids(network).size());
   edits = plan_edits(spec.config.surgery, network, config.epochs, spec.source);
   hold_epochs = resolve_hold_epochs(config.schedule, config.epochs,
@@ -67,48 +105,28 @@ Session::Session(const RunSpec& s, RunFolder& f, Progress& p)
              total_skips);
   }
   if (const auto& q = spec.config.quantization) {
-    precision = resolve_precision(*q, spec.config.exporting, network, input_magnitude(), s.source);
+    precision =
+        resolve_precision(*q, spec.config.exporting, network, input_magnitude(), spec.source);
     quantized_epoch = quantized_from(*q, spec.config.surgery, edits, config.epochs, spec.source);
     QuantisedForm(network, *precision);  // what cannot be is said here
   }
-  if (path_exists(folder.last())) {
-    go_on();
-  } else {
-    learner.emplace(Model(network,
-                          spec.teacher ? spec.teacher->tensors
-                          : spec.start ? spec.start->tensors
-                                       : initial_tensors(network, config.seed),
-                          device, compute()),
-                    task->objective(), config.optimizer, spec.slots);
-    folder.truncate("metrics.jsonl", 0);
-    folder.truncate("alterations.jsonl", 0);
-  }
-  if (spec.teacher && spec.config.distill.beta > 0) {
-    learner->follow(FrozenModel(spec.teacher->network, spec.teacher->tensors, device, compute()),
-                    spec.config.distill.beta, plan_teacher_cache(spec, *task, network, device));
-  }
-  verify_batches(config, network, task->size(Split::Train), "/train", spec.source);
-  if (position.epoch < config.epochs) testify();
-  seconds_before_ = position.seconds;
-  began_ = Clock::now();
 }
 
-void Session::go_on() {
-  Checkpoint c = load_last(folder.last());
+void Session::go_on(const Checkpoint& c) {
   if (c.position.epoch > config.epochs ||
       c.position.edits_applied > static_cast<int64_t>(edits.size())) {
     fail(ErrorKind::Data,
          "{}: it stands at epoch {} after {} alterations, the configuration has {} and {}",
-         folder.last(), c.position.epoch, c.position.edits_applied, config.epochs, edits.size());
+         spec.name, c.position.epoch, c.position.edits_applied, config.epochs, edits.size());
   }
   position = c.position;
   learner.emplace(Model(c.network, c.tensors, device, compute()), task->objective(),
-                  config.optimizer, c.slots);
+                  config.optimizer, c.slots, group);
   if (c.precision) model().quantise(*c.precision);
-  folder.truncate("metrics.jsonl", position.epoch);
-  folder.truncate("alterations.jsonl", position.edits_applied);
-  log_info("train", "{}: going on at epoch {}, step {}", folder.path(), position.epoch,
-           position.step);
+  if (folder) {
+    log_info("train", "{}: going on at epoch {}, step {}", folder->path(), position.epoch,
+             position.step);
+  }
 }
 
 /// The witness of training, on the network as it stands and, once altered, on its teacher.
@@ -233,8 +251,13 @@ double Session::rate(int64_t step) const {
                        hold_epochs);
 }
 
+void Session::settle_statistics() {
+  if (config.batch_norm == "local") average_statistics(model(), group);
+}
+
 std::vector<Figure> Session::evaluate(Split split, const std::string& label) {
-  return evaluate_split(model(), *task, split, 0, progress, label);
+  settle_statistics();
+  return evaluate_split(model(), *task, split, 0, progress, label, {}, group);
 }
 
 std::optional<Figure> Session::validate() {
@@ -244,6 +267,7 @@ std::optional<Figure> Session::validate() {
 
 void Session::diverged(const std::string& what, double value, double rate,
                        const std::string& where) {
+  if (!folder) throw LeaderSaysIt{exit_code(ErrorKind::Data)};
   std::string why = fmt::format("the learning rate {} is too high for this network", rate);
   if (const FrozenModel* teacher = learner->teacher()) {
     at::NoGradGuard no_grad;
@@ -262,7 +286,7 @@ void Session::diverged(const std::string& what, double value, double rate,
     why = "the weights that it began with are at fault";
   }
   fail(ErrorKind::Data, "{} became {} at {}: {}{}", what, value, where, why,
-       path_exists(folder.last()) ? "; " + folder.last() + " is as it was last saved" : "");
+       path_exists(folder->last()) ? "; " + folder->last() + " is as it was last saved" : "");
 }
 
 }  // namespace tailor::train

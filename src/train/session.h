@@ -23,12 +23,18 @@ inline double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
+/// What a process that follows ends with where all do, and the leader says why.
+struct LeaderSaysIt {
+  int exit_code = 0;
+};
+
 class Session {
  public:
   const RunSpec& spec;
-  RunFolder& folder;
+  RunFolder* const folder;  // null: of a process that follows, the leader has it
   Progress& progress;
   const TrainConfig& config;
+  Group& group;
   const Network begins_with;  // of the run, whatever has been altered since
   std::shared_ptr<const Task> task;
   at::Device device;
@@ -42,8 +48,9 @@ class Session {
   Position position;
   std::optional<Figure> validation;  // what the network was last judged by
 
-  /// Begins, or goes on from the folder's last.ckpt.
-  Session(const RunSpec& spec, RunFolder& folder, Progress& progress);
+  /// Begins, or goes on from `last`.
+  Session(const RunSpec& spec, RunFolder* folder, Progress& progress, Group& group,
+          const std::optional<Checkpoint>& last);
 
   Model& model() { return learner->model(); }
   /// Mean and deviation belong to the weights, the range of the values to the data: an import knows
@@ -52,9 +59,12 @@ class Session {
   /// "epoch 2 (3 of 16)": epochs count from 0 in every file and every message.
   std::string title() const;
   EpochBatches batches() const { return {task->size(Split::Train), config.batch_size}; }
+  /// Of this process.
   EpochExamples examples(EpochBatches batches) const {
-    return {*task, config.seed, position.epoch, batches};
+    return {*task, config.seed, position.epoch, batches, {group.rank(), group.size()}};
   }
+  /// What is saved or judged are one network: running statistics become the same on all processes.
+  void settle_statistics();
   /// Quantises the network if this epoch is the first to be trained so, and freezes its statistics
   /// from the epoch on that is told.
   void quantise_if_due();
@@ -79,7 +89,8 @@ class Session {
   double input_magnitude() const;
   TrainedPrecision types_now();
   void say_generous_budget();
-  void go_on();
+  void plan();
+  void go_on(const Checkpoint& last);
   void testify();
 
   c10::OptionalDeviceGuard current_;
@@ -96,8 +107,9 @@ class Saver {
  public:
   explicit Saver(Session& run) : run_(run) {}
   Checkpoint checkpoint();
-  /// A signal is pending, or runtime.checkpoint_minutes are over.
-  bool due() const;
+  /// A signal is pending, or runtime.checkpoint_minutes are over. All processes say the same: what
+  /// one of them was told, and what the leader's clock says.
+  bool due();
   /// In the middle of an epoch. Throws Interrupted, having saved, if a signal is pending.
   void save_within_epoch(Observer& observers);
   /// last.ckpt, and best.ckpt if this epoch's validation is the best since the last alteration.
@@ -107,8 +119,18 @@ class Saver {
   void save(const std::string& path);
 
   Session& run_;
+  int signal_ = 0;  // that all stop for
   Clock::time_point last_saved_ = Clock::now();
 };
+
+/// Everything up to the last epoch: of every process of a group.
+void train_epochs(Session& run, Saver& saver, Observer& observers);
+
+/// The leader's last.ckpt, or none. Throws what load_checkpoint does, with what to do.
+std::optional<Checkpoint> load_last(const RunFolder& folder);
+
+/// Tells the followers what the leader is about to train.
+void send_run(const RunSpec& spec, const std::optional<Checkpoint>& last, Group& group);
 
 /// Tests, saves the finished checkpoint and writes summary.json.
 RunResult summarise(Session& run, Saver& saver);

@@ -62,6 +62,7 @@ RunSummary summary_of(Session& run, const RunResult& result, const Json& teacher
 
 }  // namespace
 
+/// The leader's alone: the followers are done, and wait for what comes next.
 RunResult summarise(Session& run, Saver& saver) {
   run.stamp();
   RunResult result;
@@ -74,12 +75,15 @@ RunResult summarise(Session& run, Saver& saver) {
     return model;
   };
   result.test = test(run.model());
-  if (!run.validation) run.validation = run.validate();
+  if (!run.validation && run.task->size(Split::Validation) > 0) {
+    run.validation = judged_by(
+        evaluate_split(run.model(), *run.task, Split::Validation, 0, run.progress, "validation"));
+  }
   result.validation = run.validation;
   const std::optional<double> last_bits = bits_of(run.model());
   std::optional<double> best_bits;
-  if (path_exists(run.folder.best())) {
-    Model model = load(load_checkpoint(run.folder.best()));
+  if (path_exists(run.folder->best())) {
+    Model model = load(load_checkpoint(run.folder->best()));
     best_bits = bits_of(model);
     result.best_test = test(model);
     result.best_validation = result.test;
@@ -97,14 +101,14 @@ RunResult summarise(Session& run, Saver& saver) {
   run.position.finished = true;
   result.last = saver.checkpoint();
   result.last.metrics.set(of_test, result.test.recorded());
-  save_checkpoint(run.folder.last(), result.last);
+  save_checkpoint(run.folder->last(), result.last);
   result.seconds = run.position.seconds;
   RunSummary summary = summary_of(run, result, teacher, {last_bits, best_bits});
   if (const auto& q = run.spec.config.quantization) {
-    say_bits(run.folder.last(), last_bits, q->mean_bits);
-    if (result.best_test) say_bits(run.folder.best(), best_bits, q->mean_bits);
+    say_bits(run.folder->last(), last_bits, q->mean_bits);
+    if (result.best_test) say_bits(run.folder->best(), best_bits, q->mean_bits);
   }
-  run.folder.write("summary.json", write_record([&](RecordVisitor& v) { summary.describe(v); }));
+  run.folder->write("summary.json", write_record([&](RecordVisitor& v) { summary.describe(v); }));
   return result;
 }
 

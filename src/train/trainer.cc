@@ -70,56 +70,61 @@ void expect_finite(Session& run, Observer& observers, const std::optional<BadLos
                fmt::format("epoch {}, step {}", at.epoch, at.step));
 }
 
-}  // namespace
-
-RunResult train_run(const RunSpec& spec, RunFolder& folder, Progress& progress) {
-  Session run(spec, folder, progress);
-  Saver saver(run);
-  ProgressBar bar(progress);
-  MetricsFile metrics(folder);
-  EpochLog log;
-  Observers observers({&bar, &metrics, &log});
+/// The steps of an epoch that are left.
+struct EpochSteps {
+  int64_t examples = 0;  // of all processes, in this process's lifetime
+  double seconds = 0;
+  std::optional<EpochEnd::Parts> parts;
+};
+EpochSteps run_steps(Session& run, Saver& saver, Observer& observers, Meter& meter) {
+  const auto began = Clock::now();
   Position& at = run.position;
   const EpochBatches batches = run.batches();
-  const auto meter = run.task->meter();
+  meter.restore(at.meter);
+  Score score(*run.task, Split::Train, meter, run.device, Score::kWaiting, run.group);
+  score.parts = LossParts::read(at.meter);
+  const EpochExamples examples = run.examples(batches);
+  Prefetcher ahead(at.step, batches.count(), kPrefetchDepth, 1,
+                   [&](int64_t step, Batch& batch) { examples.collate(step, batch); });
+  observers.epoch_begins(
+      {run.title(), run.task->unit(), batches.images, batches.first(at.step),
+       (run.config.epochs - at.epoch - 1) * batches.images + run.spec.images_after});
+  EpochSteps done;
+  while (at.step < batches.count()) {
+    const Batch& batch = ahead.next();
+    const StepResult result = run.learner->step(batch, run.rate(at.step));
+    expect_finite(run, observers, score.add(result, batch), at.step);
+    const int64_t count = batches.size(at.step++);
+    done.examples += count;
+    observers.stepped(count, meter);
+    if (!saver.due()) continue;
+    expect_finite(run, observers, score.read(), at.step - 1);
+    at.meter = meter.state();
+    score.parts.write(at.meter);
+    saver.save_within_epoch(observers);
+  }
+  expect_finite(run, observers, score.read(), at.step - 1);
+  observers.steps_end();
+  done.seconds = seconds_since(began);
+  done.parts = means_of(score.parts);
+  return done;
+}
 
+}  // namespace
+
+void train_epochs(Session& run, Saver& saver, Observer& observers) {
+  Position& at = run.position;
+  const auto meter = run.task->meter();
   while (at.epoch < run.config.epochs) {
     run.quantise_if_due();
     if (at.step == 0) alter_due_skips(run);
-
-    const auto began = Clock::now();
-    meter->restore(at.meter);
-    Score score(*run.task, Split::Train, *meter, run.device);
-    score.parts = LossParts::read(at.meter);
-    const EpochExamples examples = run.examples(batches);
-    Prefetcher ahead(at.step, batches.count(), kPrefetchDepth, 1,
-                     [&](int64_t step, Batch& batch) { examples.collate(step, batch); });
-    observers.epoch_begins(
-        {run.title(), run.task->unit(), batches.images, batches.first(at.step),
-         (run.config.epochs - at.epoch - 1) * batches.images + spec.images_after});
-    int64_t seen = 0;
-    while (at.step < batches.count()) {
-      const Batch& batch = ahead.next();
-      const StepResult result = run.learner->step(batch, run.rate(at.step));
-      expect_finite(run, observers, score.add(result, batch), at.step);
-      ++at.step;
-      seen += batch.count;
-      observers.stepped(batch.count, *meter);
-      if (!saver.due()) continue;
-      expect_finite(run, observers, score.read(), at.step - 1);
-      at.meter = meter->state();
-      score.parts.write(at.meter);
-      saver.save_within_epoch(observers);
-    }
-    expect_finite(run, observers, score.read(), at.step - 1);
-    observers.steps_end();
-    const double seconds = seconds_since(began);
-
+    const EpochSteps steps = run_steps(run, saver, observers, *meter);
     const auto validation = validate_epoch(run);
     observers.epoch_ends({run.title(), run.task->unit(), at.epoch,
                           static_cast<int64_t>(skip_ids(run.model().network()).size()), run.rate(0),
-                          meter->summary(), validation, means_of(score.parts), seconds,
-                          static_cast<double>(seen) / std::max(seconds, 1e-9), learnt_bits(run)});
+                          meter->summary(), validation, steps.parts, steps.seconds,
+                          static_cast<double>(steps.examples) / std::max(steps.seconds, 1e-9),
+                          learnt_bits(run)});
     if (validation) run.validation = judged_by(*validation);
     ++at.epoch;
     at.step = 0;
@@ -128,11 +133,23 @@ RunResult train_run(const RunSpec& spec, RunFolder& folder, Progress& progress) 
     run.stamp();
     saver.save_epoch(validation ? std::optional(judged_by(*validation)) : std::nullopt);
   }
+}
+
+RunResult train_run(const RunSpec& spec, RunFolder& folder, Progress& progress, Group& group) {
+  const std::optional<Checkpoint> last = load_last(folder);
+  if (group.is_shared()) send_run(spec, last, group);
+  Session run(spec, &folder, progress, group, last);
+  Saver saver(run);
+  ProgressBar bar(progress);
+  MetricsFile metrics(folder);
+  EpochLog log;
+  Observers observers({&bar, &metrics, &log});
+  train_epochs(run, saver, observers);
   return summarise(run, saver);
 }
 
 void verify_batches(const TrainConfig& config, const Network& network, int64_t images,
-                    const std::string& pointer, const std::string& source) {
+                    const std::string& pointer, const std::string& source, int64_t workers) {
   if (images < 1) fail(ErrorKind::Data, "{}: there are no training examples", source);
   const EpochBatches batches{images, config.batch_size};
   const int64_t steps = config.epochs * batches.count();
@@ -141,7 +158,14 @@ void verify_batches(const TrainConfig& config, const Network& network, int64_t i
                 fmt::format("less than the {} steps of {} epochs", steps, config.epochs),
                 std::to_string(config.schedule.warmup_steps), source);
   }
-  const int64_t smallest = batches.smallest();
+  const int64_t smallest = BatchShare{0, workers}.smallest(batches.smallest());
+  if (workers > 1 && smallest == 0) {
+    fail_config(pointer + "/batch_size",
+                fmt::format("one that leaves a pair of examples in every batch for each of {} "
+                            "workers (the smallest batch of {} examples has {})",
+                            workers, images, batches.smallest()),
+                std::to_string(config.batch_size), source);
+  }
   const std::string layer = smallest == 1 ? single_pixel_batch_norm(network) : "";
   if (layer.empty()) return;
   if (images == 1) {
@@ -153,9 +177,9 @@ void verify_batches(const TrainConfig& config, const Network& network, int64_t i
   }
   fail_config(
       pointer + "/batch_size",
-      fmt::format("at least 2: {} sees one pixel of an example, and one value has no variance",
-                  layer),
-      "1", source);
+      fmt::format("at least 2{}: {} sees one pixel of an example, and one value has no variance",
+                  workers > 1 ? " of every batch for each of the workers" : "", layer),
+      workers > 1 ? std::to_string(config.batch_size) : "1", source);
 }
 
 void evaluate_network(const Network& network, const TensorMap& tensors,

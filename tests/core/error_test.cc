@@ -17,7 +17,9 @@ TEST(Error, EveryKindHasItsExitCodeAndName) {
   EXPECT_EQ(exit_code(ErrorKind::Unsupported), 5);
   EXPECT_EQ(exit_code(ErrorKind::Mismatch), 6);
   EXPECT_EQ(exit_code(ErrorKind::ExternalTool), 7);
+  EXPECT_EQ(exit_code(ErrorKind::Worker), 8);
   EXPECT_STREQ(error_kind_name(ErrorKind::ExternalTool), "external tool");
+  EXPECT_STREQ(error_kind_name(ErrorKind::Worker), "worker");
 }
 
 TEST(Error, FailFormatsTheMessage) {

@@ -192,6 +192,27 @@ TEST(MakeAugmentation, TakesTheNamesOfTheConfig) {
   EXPECT_FALSE(make_augmentation(config, 9).flip);
 }
 
+TEST(BatchShare, EveryPlaceIsOneWorkersAndMixedPairsStayTogether) {
+  for (const int64_t count : {12, 13, 2, 7}) {
+    for (const int64_t size : {1, 2, 3, 5}) {
+      std::multiset<int64_t> all;
+      int64_t least = count;
+      for (int64_t rank = 0; rank < size; ++rank) {
+        const std::vector<int64_t> places = BatchShare{rank, size}.places(count);
+        all.insert(places.begin(), places.end());
+        for (size_t n = 0; n < places.size(); ++n)
+          EXPECT_EQ(places[n] + places[places.size() - 1 - n], count - 1);
+        least = std::min(least, static_cast<int64_t>(places.size()));
+      }
+      std::multiset<int64_t> expected;
+      for (int64_t n = 0; n < count; ++n) expected.insert(n);
+      EXPECT_EQ(all, expected) << count << " over " << size;
+      EXPECT_EQ((BatchShare{0, size}.smallest(count)), least);
+    }
+  }
+  EXPECT_EQ((BatchShare{1, 2}.places(8)), std::vector<int64_t>({2, 3, 4, 5}));
+}
+
 TEST(EpochOrder, IsAPermutationOfItsSeedAndEpoch) {
   auto order = epoch_order(100, 1, 0);
   EXPECT_EQ(epoch_order(100, 1, 0), order);

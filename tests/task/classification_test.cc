@@ -57,6 +57,30 @@ TEST(Classification, ABatchIsRowsColumnsChannels) {
   EXPECT_EQ(batch.inputs.bytes().data(), memory);  // filled again where it was
 }
 
+TEST(Classification, AWorkersShareIsMixedAsTheWholeBatch) {
+  const DataSplits data = small_data();
+  Augmentation mixed;
+  mixed.mixup = MixupConfig();
+  const Classification task(data, data.preprocessing, mixed);
+  const std::vector<int64_t> indices = {3, 1, 0, 2};
+  Batch whole, own;
+  task.collate(Split::Train, indices, 1, whole);
+  ASSERT_LT(whole.share, 1);
+  for (int64_t rank = 0; rank < 2; ++rank) {
+    const BatchShare share{rank, 2};
+    task.collate_share(indices, 1, share, own);
+    EXPECT_EQ(own.share, whole.share);
+    EXPECT_EQ(own.weight, 0.5);
+    const std::vector<int64_t> places = share.places(4);
+    for (size_t n = 0; n < places.size(); ++n) {
+      const auto at = static_cast<size_t>(places[n]);
+      EXPECT_EQ(own.targets.as<int64_t>()[n], whole.targets.as<int64_t>()[at]);
+      for (size_t i = 0; i < 6; ++i)
+        EXPECT_EQ(own.inputs.as<float>()[6 * n + i], whole.inputs.as<float>()[6 * at + i]);
+    }
+  }
+}
+
 TEST(Classification, CountsRightAnswersTheFirstOnTies) {
   const DataSplits data = small_data();
   const Classification task(data, data.preprocessing, {});

@@ -18,7 +18,8 @@ struct TrainOptions : CommonOptions {
   std::vector<std::string> set;
   std::string output, resume;
   bool force = false;
-  bool auto_resume = false;  // begin, go on, or say that the run is finished
+  bool auto_resume = false;              // begin, go on, or say that the run is finished
+  std::optional<int64_t> workers, gpus;  // processes that train together, on CPUs or on GPUs
 };
 
 /// Values of the config's "export" section; what is not given comes from the run, and then from the

@@ -12,9 +12,9 @@
 
 namespace tailor::core {
 
-enum class ErrorKind { Usage, Config, Data, Unsupported, Mismatch, ExternalTool, Internal };
+enum class ErrorKind { Usage, Config, Data, Unsupported, Mismatch, ExternalTool, Internal, Worker };
 
-/// Exit code of the program for an error of this kind (usage 2 … external tool 7, internal 1).
+/// Exit code of the program for an error of this kind (usage 2 … worker 8, internal 1).
 int exit_code(ErrorKind kind);
 const char* error_kind_name(ErrorKind kind);
 
@@ -33,6 +33,11 @@ template <class... Args>
 [[noreturn]] void fail(ErrorKind kind, fmt::format_string<Args...> format, Args&&... args) {
   throw Error(kind, fmt::format(format, std::forward<Args>(args)...));
 }
+
+/// Of several processes that do one work: what stands before this one's errors ("worker 1"); empty
+/// for the first of them.
+void set_error_origin(const std::string& origin);
+const std::string& error_origin();
 
 [[noreturn]] void fail_check(const char* file, int line, const char* condition,
                              const std::string& message);

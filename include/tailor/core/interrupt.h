@@ -11,6 +11,8 @@ namespace tailor::core {
 
 /// Installs the handlers for SIGINT, SIGTERM and SIGUSR1, which batch systems send before a limit.
 void install_interrupt_handlers();
+/// From now on the first signal is taken in silence: another process has said that it came.
+void silence_interrupts();
 /// The pending signal's number, or 0.
 int pending_interrupt();
 /// For tests: as if the signal had come (0 clears it).

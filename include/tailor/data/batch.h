@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "tailor/data/images.h"
 
@@ -33,10 +34,12 @@ class BatchMaker {
   /// Fills nhwc (indices.size() × H × W × C floats) and labels. Without an augmentation the images
   /// come as they are. `threads` as in parallel_for; 0 takes several only where that pays.
   /// Returns mixup's share of each image: image n is share · image n + (1 - share) · image N-1-n,
-  /// and so is its label; 1 without mixup.
+  /// and so is its label; 1 without mixup. The share is drawn for the batch that begins with image
+  /// `first`; by default with the first of these.
   double fill(const ImageDataset& images, Span<const int64_t> indices,
               const std::optional<Augmentation>& augmentation, int64_t epoch, Span<float> nhwc,
-              Span<int64_t> labels, int threads = 0) const;
+              Span<int64_t> labels, int threads = 0,
+              std::optional<int64_t> first = std::nullopt) const;
 
  private:
   /// Of bytes, or (float) of values.
@@ -78,6 +81,16 @@ struct EpochBatches {
     return images >= batch_size ? std::min(batch_size, size(count() - 1)) : images;
   }
   int64_t largest() const { return std::max(size(0), size(count() - 1)); }
+};
+
+/// What one of several workers takes of a batch: the images of some of its pairs n and N-1-n, in
+/// the batch's order, so that those that mixup mixes stay together and are mixed as in the whole.
+struct BatchShare {
+  int64_t rank = 0, size = 1;
+  /// The batch's places; as many as there are between all workers that is even.
+  std::vector<int64_t> places(int64_t batch_size) const;
+  /// Of a batch that each of `size` workers takes a share of, the smallest one.
+  int64_t smallest(int64_t batch_size) const;
 };
 
 /// Order of the training images in an epoch.

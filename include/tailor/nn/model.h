@@ -14,6 +14,7 @@
 #include "tailor/nn/parameters.h"
 #include "tailor/nn/quantised.h"
 #include "tailor/nn/side_stream.h"
+#include "tailor/nn/sum_over_workers.h"
 #include "tailor/tensors/tensor.h"
 
 namespace tailor::nn {
@@ -94,6 +95,9 @@ class Model {
   /// Where weights' gradients are computed in backward passes from now on, or null: with the rest.
   /// Whoever sets it joins it behind them.
   void compute_gradients_on(SideStream* side) { side_ = side; }
+  /// From now on batch norm, where gradients are taken, has the statistics of all workers'
+  /// examples.
+  void share_statistics(SumOverWorkers sum) { sum_ = std::move(sum); }
 
   /// Takes an altered description: the tensors that it has no more are gone, those of `added` have
   /// come, all others keep their values; gradients are 0.
@@ -111,6 +115,7 @@ class Model {
   Arithmetic arithmetic_;
   std::optional<QuantisedForm> quantised_;
   SideStream* side_ = nullptr;
+  SumOverWorkers sum_;
   bool frozen_ = false;
 };
 

@@ -48,9 +48,12 @@ class Parameters {
   const at::Tensor& master(const std::string& name) const;
   /// A running statistic.
   const at::Tensor& buffer(const std::string& name) const { return buffers_.at(name); }
+  const std::map<std::string, at::Tensor>& buffers() const { return buffers_; }
   void zero_gradients() const;
   /// After a backward pass: `gradients` are all of them.
-  void gather_gradients() const;
+  void gather_gradients() const { gather_gradients(0, gradients.numel()); }
+  /// The same of the elements [first, end) alone.
+  void gather_gradients(int64_t first, int64_t end) const;
   /// After the values have moved: the narrow ones follow.
   void spread_values() const;
   /// Elements of all ranges.

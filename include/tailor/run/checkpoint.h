@@ -63,6 +63,9 @@ void save_checkpoint(const std::string& path, const Checkpoint& checkpoint);
 /// Throws Data on a truncated or foreign file or on weights that are not finite, Unsupported on
 /// another version.
 Checkpoint load_checkpoint(const std::string& path);
+/// The file's bytes. `path` names it in errors, which are those of saving and loading.
+std::string print_checkpoint(const Checkpoint& checkpoint, const std::string& path);
+Checkpoint parse_checkpoint(std::string_view bytes, const std::string& path);
 /// sha256 over names, shapes and bytes of parameters and buffers: two runs with equal weights have
 /// equal digests.
 std::string weights_digest(const TensorMap& tensors);

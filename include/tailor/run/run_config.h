@@ -52,6 +52,7 @@ struct TrainConfig {
   ScheduleConfig schedule;
   int64_t seed = 1;
   std::string precision = "float32";  // what steps compute in; or bfloat16
+  std::string batch_norm = "local";   // of several workers; or synchronised
 };
 
 struct TeacherConfig {

@@ -42,11 +42,16 @@ class Classification : public Task {
   int64_t size(Split split) const override;
   void collate(Split split, Span<const int64_t> indices, std::optional<int64_t> epoch,
                Batch& batch) const override;
+  void collate_share(Span<const int64_t> indices, int64_t epoch, const BatchShare& share,
+                     Batch& batch) const override;
   ObjectiveSpec objective() const override { return "cross_entropy"; }
   std::vector<double> tally(const Answers& answers, const Batch& batch) const override;
   std::unique_ptr<Meter> meter() const override;
 
  private:
+  void fill(Split split, Span<const int64_t> indices, std::optional<int64_t> epoch,
+            std::optional<int64_t> first, Batch& batch) const;
+
   Images images_[3];  // by Split
   MapShape shape_;
   BatchMaker maker_;

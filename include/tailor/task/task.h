@@ -11,6 +11,7 @@
 
 #include "tailor/core/json.h"
 #include "tailor/core/span.h"
+#include "tailor/data/batch.h"
 #include "tailor/data/images.h"
 #include "tailor/task/config.h"
 #include "tailor/tensors/tensor.h"
@@ -28,7 +29,11 @@ struct Batch {
   /// Of mixed examples: the targets of example n count by this, those of example count-1-n by the
   /// rest.
   double share = 1;
+  /// Of a batch that several workers share: how much of its mean is the mean of these examples.
+  double weight = 1;
 };
+/// The examples of a worker's share.
+std::vector<int64_t> take_share(Span<const int64_t> indices, const BatchShare& share);
 /// The tensor with this type and shape, its numbers to be written; it stays where it is if it can.
 void prepare_buffer(Tensor& tensor, DType dtype, const Shape& shape);
 
@@ -97,6 +102,10 @@ class Task {
   /// several threads, each with its own batch.
   virtual void collate(Split split, Span<const int64_t> indices, std::optional<int64_t> epoch,
                        Batch& batch) const = 0;
+  /// A worker's share of these training examples, with its weight: as the whole would have them.
+  /// By default none is looked at together with another.
+  virtual void collate_share(Span<const int64_t> indices, int64_t epoch, const BatchShare& share,
+                             Batch& batch) const;
   /// Which training examples an epoch has, in which order, for steps of `batch_size`: by default
   /// all of them, shuffled as a function of (seed, epoch).
   virtual std::vector<int64_t> order(int64_t seed, int64_t epoch, int64_t batch_size) const;

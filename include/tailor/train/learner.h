@@ -8,12 +8,13 @@
 
 #include "tailor/nn/model.h"
 #include "tailor/surgery/surgery.h"
+#include "tailor/train/group.h"
 #include "tailor/train/objective.h"
 #include "tailor/train/optimizer.h"
 
 namespace tailor::train {
 
-/// On the device, without a graph.
+/// On the device, without a graph; of this process's examples.
 struct StepResult {
   at::Tensor loss;     // scalar: what was minimised, the teacher's term included
   at::Tensor tally;    // of the objective; undefined where it has none
@@ -24,13 +25,16 @@ struct StepResult {
 };
 
 class CapturedStep;
+class GradientBuckets;
 class TeacherCache;
 
 class Learner {
  public:
-  /// `saved`: slots to go on with. The functions of both are looked up by name.
+  /// `saved`: slots to go on with. The functions of both are looked up by name. The processes of
+  /// `group`, which outlives it, step together: each on its share of a batch, and all by the
+  /// gradient of the whole.
   Learner(Model model, const ObjectiveSpec& objective, const OptimizerConfig& optimizer,
-          const OptimizerSlots& saved = {});
+          const OptimizerSlots& saved = {}, Group& group = Group::alone());
   ~Learner();
   Learner(Learner&&) noexcept;
   Learner& operator=(Learner&&) noexcept;
@@ -54,6 +58,7 @@ class Learner {
   OptimizerSlots slots() const { return optimizer_->slots(model_.parameters()); }
 
  private:
+  void make_buckets();
   StepResult take(const DeviceBatch& examples, const Rate& lr);
 
   Model model_;
@@ -64,8 +69,10 @@ class Learner {
   Objective objective_;
   double clip_norm_ = 0, peak_lr_ = 0;
   std::unique_ptr<Optimizer> optimizer_;
-  std::unique_ptr<CapturedStep> captured_;  // null: none is
-  std::unique_ptr<nn::SideStream> side_;    // of a captured step: the teacher, weights' gradients
+  Group* group_;
+  std::unique_ptr<GradientBuckets> buckets_;  // null: of one process
+  std::unique_ptr<CapturedStep> captured_;    // null: none is
+  std::unique_ptr<nn::SideStream> side_;      // of a captured step: the teacher, weights' gradients
 };
 
 }  // namespace tailor::train

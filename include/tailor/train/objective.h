@@ -18,7 +18,7 @@ struct DeviceBatch {
   at::Tensor targets;  // in the type and shape of Batch::targets
   std::vector<int64_t> lengths, target_lengths;
   std::vector<int64_t> positions;  // answers that are an example's own; empty: all of them
-  double share = 1;
+  double share = 1, weight = 1;    // as of Batch
 };
 /// Does not wait for the device; `batch` may be filled again at once unless `device` is the CPU.
 DeviceBatch to_device(const Batch& batch, at::Device device);

@@ -16,9 +16,10 @@ class RecipeRun {
  public:
   /// Opens the data and looks at every phase: what cannot work is said here, before a teacher's
   /// hours and any folder. `folder` will be the last phase's; `goes_on`: it has been begun. The
-  /// phases before lie beside it (run/shared_run.h).
+  /// phases before lie beside it (run/shared_run.h). Of `group`, which outlives it, the leader has
+  /// it; the others are in follow().
   RecipeRun(const RunConfig& config, Recipe recipe, std::string source, const std::string& folder,
-            bool goes_on);
+            bool goes_on, Group& group = Group::alone());
 
   const DataSplits& data() const { return data_; }
   /// Writes config.json of the last phase into its folder, which the caller has locked.
@@ -35,6 +36,7 @@ class RecipeRun {
     Checkpoint checkpoint;
     std::string where;
   };
+  void verify_group(const RunConfig& c) const;
   void verify_quantization(const RunConfig& c, const std::vector<PlannedEdit>& edits) const;
   bool is_last(size_t i) const { return i + 1 == recipe_.phases.size(); }
   RunSpec prepare(size_t i, const std::optional<Done>& before, std::string& origin) const;
@@ -48,6 +50,7 @@ class RecipeRun {
   std::string source_;
   DataSplits data_;
   bool goes_on_;
+  Group& group_;
   std::vector<Network> networks_;                 // what each phase begins with
   std::vector<std::optional<Checkpoint>> named_;  // start or teacher from elsewhere
 };

@@ -16,6 +16,7 @@
 #include "tailor/run/run_folder.h"
 #include "tailor/surgery/surgery.h"
 #include "tailor/task/task.h"
+#include "tailor/train/group.h"
 
 namespace tailor::train {
 
@@ -26,6 +27,7 @@ struct RunSpec {
   RunConfig config;
   std::string source;  // of the configuration, for errors
   DataSplits data;
+  std::optional<Network> network;  // that it begins with; none: the teacher's, or as configured
   std::optional<Checkpoint> teacher;
   std::optional<Checkpoint> start;   // without a teacher: the weights to begin with
   OptimizerSlots slots;              // that the optimiser begins with; by default 0
@@ -45,13 +47,21 @@ struct RunResult {
 
 /// A batch norm over one pixel needs batches of two images. Throws Config (or Data, of a single
 /// training image) naming the layer; `pointer` is the training's place in the configuration. Config
-/// also of a warm-up of steps that the training does not have.
+/// also of a warm-up of steps that the training does not have, and of a batch that has nothing for
+/// one of `workers`.
 void verify_batches(const TrainConfig& config, const Network& network, int64_t images,
-                    const std::string& pointer, const std::string& source);
+                    const std::string& pointer, const std::string& source, int64_t workers = 1);
 
 /// Trains, or goes on from folder's last.ckpt, to the end; writes summary.json last. Throws
-/// Interrupted after saving when a signal is pending.
-RunResult train_run(const RunSpec& spec, RunFolder& folder, Progress& progress);
+/// Interrupted after saving when a signal is pending. Of a group the leader calls it; the others
+/// are in follow().
+RunResult train_run(const RunSpec& spec, RunFolder& folder, Progress& progress,
+                    Group& group = Group::alone());
+
+/// What a process that does not lead does: connects, trains its share of every run that the leader
+/// trains, and ends with the leader. Returns its exit code: of what the leader says itself nothing
+/// is said here. Throws what is this process's own fault, and Worker where one is lost.
+int follow(Group& group);
 
 /// Logits of a batch, a row an image, and its labels.
 using LogitsSink = std::function<void(Span<const float> logits, Span<const int64_t> labels)>;
@@ -63,8 +73,9 @@ void evaluate_network(const Network& network, const TensorMap& tensors,
                       int64_t limit, const MapShape& shape, const Preprocessing& preprocessing,
                       const std::string& device, Progress& progress, const LogitsSink& sink);
 
-/// LibTorch's threads: `threads`, or all that affinity and quota allow. Returns the number.
-int set_torch_threads(int64_t threads);
+/// LibTorch's threads: `threads`, or all that affinity and quota allow, divided between processes
+/// that see the same CPUs. Returns the number.
+int set_torch_threads(int64_t threads, const Launch& launch = {});
 
 /// Version, BLAS, threads and devices of the loaded LibTorch; "advice" lists what is missing and
 /// what that costs.

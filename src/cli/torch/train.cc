@@ -9,10 +9,12 @@
 #include "tailor/core/log.h"
 #include "tailor/core/strings.h"
 #include "tailor/data/source.h"
+#include "tailor/run/launch.h"
 #include "tailor/run/origin.h"
 #include "tailor/run/results.h"
 #include "tailor/run/shared_run.h"
 #include "tailor/train/device.h"
+#include "tailor/train/group.h"
 #include "tailor/train/recipe.h"
 
 namespace tailor::cli {
@@ -248,7 +250,81 @@ void claim(RunFolder& folder, const Request& request, bool force) {
 
 }  // namespace
 
+namespace {
+
+const char* variable(const char* name) { return std::getenv(name); }
+
+/// The leader's word to those who follow that nothing more comes: whatever has happened to it, they
+/// do not wait.
+class Ending {
+ public:
+  explicit Ending(Group& group) : group_(group) {}
+  ~Ending() {
+    try {
+      group_.tell(Json::object({{"end", code_}}));
+      group_.leave();
+    } catch (const std::exception&) {
+      // Nobody is there to be told.
+    }
+  }
+  Ending(const Ending&) = delete;
+  Ending& operator=(const Ending&) = delete;
+  int with(int code) {
+    code_ = code;
+    return code;
+  }
+
+ private:
+  Group& group_;
+  int64_t code_ = exit_code(ErrorKind::Worker);
+};
+
+/// Before any folder: what the processes cannot do together is said here.
+c10::Device connect(Group& group, const TrainOptions& options, const LoadedConfig& loaded) {
+  const std::string& asked = loaded.config.runtime.device;
+  const c10::Device device = resolve_device(asked, group.launch(), loaded.source);
+  if (options.gpus) {
+    const auto gpus = static_cast<int64_t>(list_devices().size()) - 1;
+    if (device.is_cpu() || gpus < *options.gpus) {
+      fail(ErrorKind::Usage,
+           "--gpus {}: LibTorch finds {} (runtime.device is {}); on the CPU: --workers {}",
+           *options.gpus, counted(gpus, "GPU"), asked, *options.gpus);
+    }
+  }
+  if (!group.is_shared()) return device;
+  verify_sharing(group.launch(), device);
+  group.tell(Json::object({{"connect", asked}}));
+  group.connect(device);
+  return device;
+}
+
+int lead(const TrainOptions& options, Group& group);
+
+}  // namespace
+
 int torch_train(const TrainOptions& options) {
+  const Launch launch = read_launch(variable);
+  if (launch.rank > 0) {
+    set_error_origin(fmt::format("worker {}", launch.rank));
+    set_log_levels("error");
+    silence_interrupts();
+  }
+  try {
+    const std::unique_ptr<Group> group = Group::open(launch);
+    if (!group->leads()) return follow(*group);
+    if (!group->is_shared()) return lead(options, *group);
+    Ending ending(*group);
+    return ending.with(lead(options, *group));
+  } catch (const Error& e) {
+    // Who started us sees which one is gone.
+    if (e.kind() == ErrorKind::Worker && launch.is_own()) return exit_code(e.kind());
+    throw;
+  }
+}
+
+namespace {
+
+int lead(const TrainOptions& options, Group& group) {
   const Request request = read_request(options);
   const LoadedConfig& loaded = request.loaded;
   const std::string& output = request.output;
@@ -258,20 +334,22 @@ int torch_train(const TrainOptions& options) {
     return 0;
   };
   if (request.goes_on && path_exists(path_join(output, "summary.json"))) return finished();
-  const c10::Device device = resolve_device(loaded.config.runtime.device, loaded.source);
-  RecipeRun run(loaded.config, make_recipe(loaded.config), loaded.source, output, request.goes_on);
+  const c10::Device device = connect(group, options, loaded);
+  RecipeRun run(loaded.config, make_recipe(loaded.config), loaded.source, output, request.goes_on,
+                group);
   RunFolder folder(output, /*wait=*/false);
   claim(folder, request, options.force);
   if (folder.finished()) return finished();
   run.begin(folder);
   set_log_file(folder.file("train.log"));
   for (const std::string& text : loaded.without_effect) log_warn("config", "{}", text);
-  const int threads = set_torch_threads(loaded.config.runtime.threads);
+  const int threads = set_torch_threads(loaded.config.runtime.threads, group.launch());
   folder.sign(threads);
   const DataSplits& data = run.data();
-  log_info("train", "{}: {} on {}, {} training, {} validation, {} test examples, {} threads{}",
+  log_info("train", "{}: {} on {}, {} training, {} validation, {} test examples, {}{} threads{}",
            output, loaded.source, data.name, data.train->size(),
-           data.validation ? data.validation->size() : 0, data.test->size(), threads,
+           data.validation ? data.validation->size() : 0, data.test->size(),
+           group.is_shared() ? fmt::format("{} workers, each with ", group.size()) : "", threads,
            device.is_cpu() ? "" : ", " + device.str());
   say_other_kind(loaded.config.network, data);
   run.say_seen();
@@ -295,4 +373,5 @@ int torch_train(const TrainOptions& options) {
   return 0;
 }
 
+}  // namespace
 }  // namespace tailor::cli
