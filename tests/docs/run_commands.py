@@ -30,8 +30,8 @@ SMALL_SEQUENCES = (
 # At the start of a line: run elsewhere (.ci/run), or not on a machine without network or vendor
 # tool.
 ELSEWHERE = re.compile(
-    r"((scripts|tests/tools)/[\w/]+\.sh|\.ci/run|cmake |apptainer |docker |git clone|sbatch |vitis_hls|vivado|"
-    r"make -C \S+ (?!check))")
+    r"((scripts|tests/tools)/[\w/]+\.sh|\.ci/run|cmake |apptainer |docker |git clone|sbatch |"
+    r"vitis_hls|vivado|make -C \S+ (?!check))")
 NEEDS_FLITE = {"docs/speech.md"}
 
 
