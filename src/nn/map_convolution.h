@@ -1,5 +1,5 @@
 // Convolutions without groups on the CPU in float32 by kernels of our own. Sums are split by
-// images, so that results do not depend on the number of threads, up to 8 of them.
+// images, so that results do not depend on the number of threads, up to 16 of them.
 #pragma once
 
 #include <ATen/core/Tensor.h>

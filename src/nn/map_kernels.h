@@ -50,9 +50,10 @@ struct ProductKernels {
   /// apart. k is any number of floats, and even of bfloat16.
   void (*multiply)(const T* a, int64_t lda, const T* b, float* c, int64_t ldc, int64_t m, int64_t n,
                    int64_t k, bool add, const Repeats& repeats);
-  /// c += Σ aᵀ · b: a [k][m] of any m, b [k][n], both by pairs of rows; c [m][n].
+  /// c (+)= Σ aᵀ · b: a [k][m] of any m, b [k][n], both by pairs of rows; c [m][n].
   void (*multiply_transposed)(const T* a, int64_t lda, const T* b, int64_t ldb, float* c,
-                              int64_t ldc, int64_t m, int64_t n, int64_t k, const Repeats& repeats);
+                              int64_t ldc, int64_t m, int64_t n, int64_t k, bool add,
+                              const Repeats& repeats);
   /// Packs the matrix whose number (row, column) stands at[row · row_stride + column ·
   /// column_stride] for `multiply`; columns from `columns` up to the next multiple of lanes are 0.
   void (*pack_panels)(const float* at, int64_t row_stride, int64_t column_stride, int64_t rows,

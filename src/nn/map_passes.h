@@ -3,6 +3,8 @@
 #pragma once
 
 #include <algorithm>
+#include <memory>
+#include <new>
 
 #include "nn/convolution.h"
 #include "nn/floats.h"
@@ -43,23 +45,33 @@ MapPasses winograd_passes(Products in);
 bool is_for_row_products(const MapConv& conv);
 MapPasses row_product_passes(const MapConv& conv, Products in);
 
-/// Partial sums, `size` floats each, one of each part of the images.
+/// Partial sums, `size` floats each, one of each part of the images. Whoever makes them begins
+/// them: what is in them at first is anything.
 class PartialSums {
  public:
   PartialSums(int64_t images, int64_t size)
-      : images_(images), count_(std::min<int64_t>(images, kMost)), size_(size) {
-    sums_.resize(count_ * size);
-  }
+      : images_(images),
+        count_(std::min<int64_t>(images, kMost)),
+        size_(size),
+        sums_(allocate(count_ * size)) {}
   int64_t count() const { return count_; }
   int64_t first_image(int64_t part) const { return part * images_ / count_; }
-  float* of(int64_t part) { return sums_.data() + part * size_; }
+  float* of(int64_t part) { return sums_.get() + part * size_; }
   /// Adds all of them to the first, in order, and returns that.
   const float* total();
 
  private:
-  static constexpr int64_t kMost = 8;
+  static constexpr int64_t kMost = 16;
+  static constexpr std::align_val_t kLine{64};  // no vector lies across two lines of the cache
+  struct Free {
+    void operator()(float* sums) const { ::operator delete[](sums, kLine); }
+  };
+  static float* allocate(int64_t floats) {
+    return static_cast<float*>(
+        ::operator new[](static_cast<size_t>(floats) * sizeof(float), kLine));
+  }
   int64_t images_, count_, size_;
-  Floats sums_;
+  std::unique_ptr<float[], Free> sums_;
 };
 
 }  // namespace tailor::nn

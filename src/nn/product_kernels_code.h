@@ -112,13 +112,13 @@ void multiply(const T* a, int64_t lda, const T* b, float* c, int64_t ldc, int64_
 
 template <typename T>
 void multiply_transposed(const T* a, int64_t lda, const T* b, int64_t ldb, float* c, int64_t ldc,
-                         int64_t m, int64_t n, int64_t k, const Repeats& repeats) {
+                         int64_t m, int64_t n, int64_t k, bool add, const Repeats& repeats) {
   for (; n >= 2 * kVectorLanes; n -= 2 * kVectorLanes) {
-    multiply_columns<2, true>(a, lda, b, ldb, c, ldc, m, k, true, repeats);
+    multiply_columns<2, true>(a, lda, b, ldb, c, ldc, m, k, add, repeats);
     b += Product<T>::kDepth * 2 * kVectorLanes;
     c += 2 * kVectorLanes;
   }
-  if (n > 0) multiply_columns<1, true>(a, lda, b, ldb, c, ldc, m, k, true, repeats);
+  if (n > 0) multiply_columns<1, true>(a, lda, b, ldb, c, ldc, m, k, add, repeats);
 }
 
 template <typename T>

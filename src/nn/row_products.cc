@@ -162,13 +162,13 @@ void make_input_gradient(const Rows& r, const std::vector<KernelPart<T>>& parts,
     std::copy_n(to + r.first_pixel() + y * r.row_size(), row, dx + y * row);
 }
 
-/// Sums are [kernel rows][taps of a row][outputs].
-void add_row_products(const Rows& r, const float* image, const float* dy, float* sums) {
+/// Sums are [kernel rows][taps of a row][outputs]; they begin with the first image.
+void add_row_products(const Rows& r, const float* image, const float* dy, bool add, float* sums) {
   const MapShape& out = r.conv.out;
   for (int64_t k = 0; k < r.conv.window.kernel.height; ++k) {
     vector_kernels().map.products.multiply_transposed(
         image + r.row(0, k), r.step, dy, out.channels, sums + k * r.taps * out.channels,
-        out.channels, r.taps, out.channels, out.width,
+        out.channels, r.taps, out.channels, out.width, add,
         {out.height, r.row(1, 0), out.width * out.channels});
   }
 }
@@ -188,7 +188,10 @@ void multiply_backward(const MapConv& conv, const MapGradients& g) {
         if (g.dx) {
           make_input_gradient(r, kernel, dy, g.dx + i * in.size(), gradient_room, rounded);
         }
-        if (g.dw) add_row_products(r, padded_image<float>(r, g.x, i, room), dy, parts.of(part));
+        if (g.dw) {
+          const bool add = i > parts.first_image(part);
+          add_row_products(r, padded_image<float>(r, g.x, i, room), dy, add, parts.of(part));
+        }
       }
     }
   });
@@ -202,18 +205,19 @@ void multiply_backward(const MapConv& conv, const MapGradients& g) {
 }  // namespace
 
 const float* PartialSums::total() {
-  constexpr int64_t kPiece = 1024;
-  work_off((size_ + kPiece - 1) / kPiece, [&](WorkQueue& queue) {
-    for (int64_t i = queue.take(); i >= 0; i = queue.take()) {
-      float* sum = sums_.data() + i * kPiece;
-      const int64_t n = std::min(kPiece, size_ - i * kPiece);
-      for (int64_t part = 1; part < count_; ++part) {
-        const float* from = sum + part * size_;
-        for (int64_t j = 0; j < n; ++j) sum[j] += from[j];
-      }
+  constexpr int64_t kPiece = 4096;
+  auto add = [&](int64_t piece) {
+    float* sum = sums_.get() + piece * kPiece;
+    const int64_t n = std::min(kPiece, size_ - piece * kPiece);
+    for (int64_t part = 1; part < count_; ++part) {
+      const float* from = sum + part * size_;
+      for (int64_t j = 0; j < n; ++j) sum[j] += from[j];
     }
+  };
+  work_off((size_ + kPiece - 1) / kPiece, [&](WorkQueue& queue) {
+    for (int64_t i = queue.take(); i >= 0; i = queue.take()) add(i);
   });
-  return sums_.data();
+  return sums_.get();
 }
 
 bool is_for_row_products(const MapConv& c) {

@@ -154,10 +154,11 @@ void make_outputs(const Tiling& t, const float* x, const T* u, const Epilogue& e
   }
 }
 
-/// Adds to `sums`, kTileNumbers matrices [inputs][outputs], what rows of tiles give.
+/// What rows of tiles give is added to `sums`, kTileNumbers matrices [inputs][outputs], or begins
+/// them.
 template <typename T>
 void add_kernel_gradient(const Tiling& t, const float* x, const float* dy, int64_t first,
-                         int64_t count, float* sums) {
+                         int64_t count, bool add, float* sums) {
   const int64_t in = t.in.channels, out = t.out.channels, row_size = t.out.width * out,
                 row_tiles = std::is_same_v<T, float> ? t.columns() : paired(t.columns());
   Scratch& scratch = scratch_of_thread();
@@ -175,7 +176,7 @@ void add_kernel_gradient(const Tiling& t, const float* x, const float* dy, int64
     next.fetch(i);
     products<T>().multiply_transposed(scratch.inputs.number<T>(i), in,
                                       scratch.products.number<T>(i), out, sums + i * in * out, out,
-                                      in, out, count * row_tiles, {});
+                                      in, out, count * row_tiles, add, {});
   }
 }
 
@@ -235,9 +236,9 @@ void filter_backward(const MapConv& c, const MapGradients& g) {
   PartialSums parts(c.images, g.dw ? kTileNumbers * matrix : 0);
   work_off(parts.count(), [&](WorkQueue& queue) {
     for (int64_t part = queue.take(); part >= 0; part = queue.take()) {
-      const int64_t end = parts.first_image(part + 1);
+      const int64_t begin = parts.first_image(part), end = parts.first_image(part + 1);
       // Both gradients of the same images, while they are in the cache.
-      for (int64_t i = parts.first_image(part); i < end; i += together) {
+      for (int64_t i = begin; i < end; i += together) {
         const int64_t last = std::min(i + together, end);
         if (g.dx) {
           for_each_block(back, i, last, [&](int64_t first, int64_t n) {
@@ -246,7 +247,8 @@ void filter_backward(const MapConv& c, const MapGradients& g) {
         }
         if (g.dw) {
           for_each_block(ahead, i, last, [&](int64_t first, int64_t n) {
-            add_kernel_gradient<T>(ahead, g.x, g.dy, first, n, parts.of(part));
+            const bool add = first > begin * ahead.rows_per_image();
+            add_kernel_gradient<T>(ahead, g.x, g.dy, first, n, add, parts.of(part));
           });
         }
       }
