@@ -11,6 +11,7 @@
 #include <numeric>
 #include <vector>
 
+#include "nn/convolution.h"
 #include "nn/floats.h"
 #include "nn/vector_kernels.h"
 #include "tailor/nn/workers.h"

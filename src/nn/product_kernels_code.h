@@ -35,10 +35,11 @@ void multiply_tile(const T* a, int64_t lda, const T* b, int64_t ldb, float* c, i
   constexpr int kStep = Product<T>::kDepth;
   Vector sums[kRows][kVectors];
 #pragma GCC unroll 32
-  for (int i = 0; i < kRows; ++i)
+  for (int i = 0; i < kRows; ++i) {
 #pragma GCC unroll 2
     for (int j = 0; j < kVectors; ++j)
       sums[i][j] = add ? load_vector(c + i * ldc + j * kVectorLanes) : Vector{};
+  }
   for (int64_t r = 0; r < repeats.count; ++r) {
     const T *left = a + r * repeats.a, *right = b + r * repeats.b;
     for (int64_t q = 0; q < k; q += kStep, right += kStep * ldb) {
@@ -55,9 +56,10 @@ void multiply_tile(const T* a, int64_t lda, const T* b, int64_t ldb, float* c, i
     }
   }
 #pragma GCC unroll 32
-  for (int i = 0; i < kRows; ++i)
+  for (int i = 0; i < kRows; ++i) {
 #pragma GCC unroll 2
     for (int j = 0; j < kVectors; ++j) store_vector(c + i * ldc + j * kVectorLanes, sums[i][j]);
+  }
 }
 
 template <typename T>

@@ -35,7 +35,8 @@ Statistics statistics_of(const at::Tensor& x, const SumOverWorkers& sum) {
   const auto own = at::var_mean(x.to(at::kFloat), at::IntArrayRef({0, 2, 3}), /*unbiased=*/false);
   const at::Tensor mean = std::get<1>(own).to(at::kDouble),
                    variance = std::get<0>(own).to(at::kDouble);
-  const auto count = static_cast<double>(x.numel() / channels);
+  const int64_t values = x.numel() / channels;
+  const auto count = static_cast<double>(values);
   const at::Tensor sums = at::cat({at::full({1}, count, mean.options()), mean.mul(count),
                                    variance.addcmul(mean, mean).mul(count)});
   sum(sums);

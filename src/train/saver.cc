@@ -80,7 +80,8 @@ bool Saver::due() {
   signal_ = pending_interrupt();
   if (!run_.group.is_shared()) return signal_ != 0 || late;
   // To ask means to wait for a GPU, so there it is asked where results are read anyway.
-  if (!run_.device.is_cpu() && run_.position.step % Score::kWaiting != 0) return false;
+  if (!run_.device.is_cpu() && run_.position.step % static_cast<int64_t>(Score::kWaiting) != 0)
+    return false;
   const at::Tensor wishes =
       at::tensor({int64_t{signal_}, int64_t{run_.group.leads() && late}}, at::kLong)
           .to(run_.device);
