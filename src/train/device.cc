@@ -4,6 +4,8 @@
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <dlfcn.h>
 
+#include <cstdlib>
+
 #include "tailor/core/record.h"
 #include "tailor/core/strings.h"
 #include "tailor/nn/bfloat16.h"
@@ -86,6 +88,11 @@ void verify_precision(const std::string& precision, bool quantised, c10::Device 
   } else if (!nn::has_bfloat16(device)) {
     expected = fmt::format("float32: LibTorch has no convolutions in bfloat16 for this {}",
                            device.is_cpu() ? "CPU (they need AVX-512)" : "GPU");
+    for (const char* name : {"ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"}) {
+      const char* value = std::getenv(name);
+      if (device.is_cpu() && value)
+        expected += fmt::format("; {}={} in the environment may keep them from it", name, value);
+    }
   } else {
     return;
   }

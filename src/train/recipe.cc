@@ -8,6 +8,7 @@
 #include "tailor/run/shared_run.h"
 #include "tailor/task/task.h"
 #include "tailor/train/device.h"
+#include "train/teacher_cache.h"
 
 namespace tailor::train {
 namespace {
@@ -65,6 +66,8 @@ RecipeRun::RecipeRun(const RunConfig& config, Recipe recipe, std::string source,
                      resolve_device(c.runtime.device, source_), pointer, source_);
     verify_batches(phase.train, *altered, data_.train->size(), pointer, source_, group_.size());
     if (phase.teacher.empty()) continue;
+    verify_teacher_cache(c, data_.kind == ExampleKind::Images, *altered,
+                         resolve_device(c.runtime.device, source_), source_);
     for (const PlannedEdit& edit : edits) apply_alteration(*altered, edit.skip_id, edit.kind);
   }
 }

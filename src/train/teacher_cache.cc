@@ -26,9 +26,9 @@ void absorb(uint64_t& state, uint64_t word, uint64_t odd) {
 }
 
 /// Why the teacher's answers cannot be kept, as what is expected instead; empty: they can.
-std::string obstacle(const RunSpec& spec, const Network& network, at::Device device,
+std::string obstacle(bool images, const Network& network, at::Device device,
                      const std::optional<int64_t>& versions) {
-  if (spec.task || spec.data.kind != ExampleKind::Images || network.answers_per_position())
+  if (!images || network.answers_per_position())
     return "auto or off: only answers to images are kept";
   if (!device.is_cpu())
     return fmt::format("auto or off: on {} the teacher is part of a captured step", device.str());
@@ -129,16 +129,23 @@ double expected_repeats(int64_t versions, int64_t epochs) {
   return 1 - v / e * (1 - std::pow(1 - 1 / v, e));
 }
 
+void verify_teacher_cache(const RunConfig& config, bool images, const Network& network,
+                          at::Device device, const std::string& source) {
+  if (config.distill.teacher_cache != TeacherCacheUse::On) return;
+  const auto versions = augmented_versions(make_augmentation(config.data, 0));
+  if (const std::string why = obstacle(images, network, device, versions); !why.empty())
+    fail_config("/distill/teacher_cache", why, "\"on\"", source);
+}
+
 int64_t plan_teacher_cache(const RunSpec& spec, const Task& task, const Network& network,
                            at::Device device) {
   const DistillConfig& distill = spec.config.distill;
   if (distill.teacher_cache == TeacherCacheUse::Off) return 0;
-  const bool wanted = distill.teacher_cache == TeacherCacheUse::On;
+  const bool wanted = distill.teacher_cache == TeacherCacheUse::On,
+             of_images = !spec.task && spec.data.kind == ExampleKind::Images;
+  verify_teacher_cache(spec.config, of_images, network, device, spec.source);
   const auto versions = augmented_versions(make_augmentation(spec.config.data, 0));
-  if (const std::string why = obstacle(spec, network, device, versions); !why.empty()) {
-    if (wanted) fail_config("/distill/teacher_cache", why, "\"on\"", spec.source);
-    return 0;
-  }
+  if (!obstacle(of_images, network, device, versions).empty()) return 0;
   const int64_t epochs = spec.config.train.epochs, images = task.size(Split::Train);
   const double repeats = expected_repeats(*versions, epochs);
   const double different = std::min(kSpare * (1 - repeats) * static_cast<double>(epochs),

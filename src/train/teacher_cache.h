@@ -53,8 +53,12 @@ class TeacherCache {
 /// equally often.
 double expected_repeats(int64_t versions, int64_t epochs);
 
-/// How many answers of its teacher a run keeps, as distill.teacher_cache says; 0: none. Throws
-/// Config where it says "on" and that cannot be.
+/// Throws Config where distill.teacher_cache is "on" and that cannot be; `images`: of the data.
+void verify_teacher_cache(const RunConfig& config, bool images, const Network& network,
+                          at::Device device, const std::string& source);
+
+/// How many answers of its teacher a run keeps, as distill.teacher_cache says; 0: none. Throws as
+/// verify_teacher_cache.
 int64_t plan_teacher_cache(const RunSpec& spec, const Task& task, const Network& network,
                            at::Device device);
 

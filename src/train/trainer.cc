@@ -162,7 +162,7 @@ void verify_batches(const TrainConfig& config, const Network& network, int64_t i
   if (workers > 1 && smallest == 0) {
     fail_config(pointer + "/batch_size",
                 fmt::format("one that leaves a pair of examples in every batch for each of {} "
-                            "workers (the smallest batch of {} examples has {})",
+                            "workers, or fewer workers (the smallest batch of {} examples has {})",
                             workers, images, batches.smallest()),
                 std::to_string(config.batch_size), source);
   }
