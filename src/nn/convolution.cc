@@ -71,7 +71,7 @@ at::Tensor convolve_and_add(const at::Tensor& x, const ConvGeometry& g, const at
                             Products products) {
   if (uses_fast_kernels() && !is_row_depthwise(x, g, weight) && is_for_map_kernels(x, g, weight))
     return map_convolve_and_add(x, g, weight, bias, skip, relu, products);
-  return add_and_activate(convolve(x, g, weight, bias), skip, relu);
+  return add_and_activate(convolve(x, g, weight, bias, products), skip, relu);
 }
 
 }  // namespace tailor::nn

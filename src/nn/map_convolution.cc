@@ -1,13 +1,11 @@
 #include "nn/map_convolution.h"
 
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/convolution_backward.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/sum.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include <array>
 #include <vector>
 
 #include "nn/map_passes.h"

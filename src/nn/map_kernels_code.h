@@ -132,7 +132,7 @@ inline void input_gradient(const NormGradient& of, const float* to_gradient, con
 
 constexpr MapKernels make_map_kernels() {
   return {{multiply<float>, multiply_transposed<float>, pack_panels<float>, copy_floats,
-           tiles_of_input, tiles_of_input, tiles_of_gradient, tiles_of_kernel},
+           tiles_of_input<float>, tiles_of_input<float>, tiles_of_gradient, tiles_of_kernel},
           make_tile_kernels(),
           moments,
           normalise,

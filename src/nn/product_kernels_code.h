@@ -19,6 +19,7 @@ struct Product<float> {
   static float broadcast(const float* p) { return *p; }
   static Vector add(Vector sum, Vector w, float x) { return sum + w * x; }
   static float round(float x) { return x; }
+  static void store(float* p, Vector v) { store_vector(p, v); }
 };
 
 #if defined(__AVX512F__)

@@ -1,3 +1,5 @@
+// A row of a kernel over a row of a map as one product of matrices that lie in the map as it is.
+// Each image's result is its own, whatever thread it is in.
 #include <algorithm>
 #include <type_traits>
 #include <vector>

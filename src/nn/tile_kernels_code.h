@@ -3,6 +3,7 @@
 #pragma once
 
 #include "nn/map_kernels.h"
+#include "nn/product_kernels_code.h"
 #include "nn/vector_code.h"
 
 namespace tailor::nn {
@@ -27,15 +28,16 @@ inline void input_column(const float* const rows[4], int64_t width, int64_t x, i
   out[3] = d[1] - d[3];
 }
 
-/// Where transformed tiles of floats go: put(tile, first channel, its 16 numbers), then finish.
-struct FloatTiles {
-  float* v;
+/// Where transformed tiles go: put(tile, first channel, its 16 numbers), then finish.
+template <typename T>
+struct TileStore {
+  T* v;
   int64_t plane, channels;
 
   void put(int64_t tile, int64_t c, const Vector numbers[16]) {
-    float* out = v + tile * channels + c;
+    T* out = v + tile * channels + c;
 #pragma GCC unroll 16
-    for (int i = 0; i < 16; ++i) store_vector(out + i * plane, numbers[i]);
+    for (int i = 0; i < 16; ++i) Product<T>::store(out + i * plane, numbers[i]);
   }
   void finish(int64_t /*tiles*/, int64_t /*c*/) {}
 };
@@ -65,9 +67,10 @@ inline void transform_input(const float* const rows[4], int64_t width, int64_t l
   }
 }
 
-inline void tiles_of_input(const float* const rows[4], int64_t width, int64_t left,
-                           int64_t channels, int64_t tiles, float* v, int64_t plane) {
-  transform_input(rows, width, left, channels, tiles, FloatTiles{v, plane, channels});
+template <typename T>
+void tiles_of_input(const float* const rows[4], int64_t width, int64_t left, int64_t channels,
+                    int64_t tiles, T* v, int64_t plane) {
+  transform_input(rows, width, left, channels, tiles, TileStore<T>{v, plane, channels});
 }
 
 inline void store_pixel(float* out, Vector value, int64_t skip, const Epilogue& e, Vector bias) {
@@ -136,7 +139,7 @@ inline void transform_gradient(const float* first, const float* second, int64_t 
 
 inline void tiles_of_gradient(const float* first, const float* second, int64_t width,
                               int64_t channels, int64_t tiles, float* v, int64_t plane) {
-  transform_gradient(first, second, width, channels, tiles, FloatTiles{v, plane, channels});
+  transform_gradient(first, second, width, channels, tiles, TileStore<float>{v, plane, channels});
 }
 
 /// G of three numbers.

@@ -26,17 +26,16 @@ struct Product<Narrow> {
   static Vector add(Vector sum, __m512bh w, __m512bh x) {
     return reinterpret_cast<Vector>(_mm512_dpbf16_ps(reinterpret_cast<__m512>(sum), w, x));
   }
+  /// Rounds to the nearest, and to even between two; channels stay beside one another.
+  static void store(Narrow* p, Vector v) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
+                        reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(reinterpret_cast<__m512>(v))));
+  }
   static Narrow round(float x) {
     const auto eight = reinterpret_cast<__m128i>(_mm256_cvtneps_pbh(_mm256_set1_ps(x)));
     return static_cast<Narrow>(_mm_extract_epi16(eight, 0));
   }
 };
-
-/// Rounds to the nearest, and to even between two; channels stay beside one another.
-inline void store_rounded(Narrow* p, Vector v) {
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
-                      reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(reinterpret_cast<__m512>(v))));
-}
 
 /// `even` and `odd` of each channel beside one another.
 inline void store_pair(Narrow* p, Vector even, Vector odd) {
@@ -47,18 +46,7 @@ inline void store_pair(Narrow* p, Vector even, Vector odd) {
   _mm512_storeu_si512(p, _mm512_permutexvar_epi16(order, both));
 }
 
-/// Where transformed tiles go; as FloatTiles.
-struct NarrowTiles {
-  Narrow* v;
-  int64_t plane, channels;
-
-  void put(int64_t tile, int64_t c, const Vector numbers[16]) {
-    Narrow* out = v + tile * channels + c;
-#pragma GCC unroll 16
-    for (int i = 0; i < 16; ++i) store_rounded(out + i * plane, numbers[i]);
-  }
-  void finish(int64_t /*tiles*/, int64_t /*c*/) {}
-};
+/// Where transformed tiles go by pairs; as TileStore.
 struct NarrowPairs {
   Narrow* v;
   int64_t plane, channels;
@@ -81,11 +69,8 @@ struct NarrowPairs {
 };
 
 inline void round_floats(const float* from, Narrow* to, int64_t n) {
-  for (int64_t i = 0; i < n; i += kVectorLanes) store_rounded(to + i, load_vector(from + i));
-}
-inline void narrow_input(const float* const rows[4], int64_t width, int64_t left, int64_t channels,
-                         int64_t tiles, Narrow* v, int64_t plane) {
-  transform_input(rows, width, left, channels, tiles, NarrowTiles{v, plane, channels});
+  for (int64_t i = 0; i < n; i += kVectorLanes)
+    Product<Narrow>::store(to + i, load_vector(from + i));
 }
 inline void narrow_input_by_pairs(const float* const rows[4], int64_t width, int64_t left,
                                   int64_t channels, int64_t tiles, Narrow* v, int64_t plane) {
@@ -114,8 +99,8 @@ inline void narrow_kernel(const float* at, const KernelStrides& s, int64_t input
 
 const ProductKernels<uint16_t>* avx512_bf16_kernels() {
   static constexpr ProductKernels<uint16_t> kKernels = {
-      multiply<Narrow>, multiply_transposed<Narrow>, pack_panels<Narrow>, round_floats,
-      narrow_input,     narrow_input_by_pairs,       narrow_gradient,     narrow_kernel};
+      multiply<Narrow>,       multiply_transposed<Narrow>, pack_panels<Narrow>, round_floats,
+      tiles_of_input<Narrow>, narrow_input_by_pairs,       narrow_gradient,     narrow_kernel};
   return &kKernels;
 }
 

@@ -1,3 +1,5 @@
+// Minimal filtering, F(2x2, 3x3): blocks of tiles are transformed, multiplied and transformed back
+// while they are in the cache. Each tile's result is its own, whatever block or thread it is in.
 #include <algorithm>
 #include <optional>
 #include <type_traits>
