@@ -102,20 +102,25 @@ std::string RunFolder::file(const char* name) const { return path_join(path_, na
 
 bool RunFolder::finished() const { return path_exists(file("summary.json")); }
 
-void RunFolder::sign(int64_t threads) {
+void RunFolder::sign(const SumOrder& now) {
   const Json before = signature(file(".lock"));
-  const int64_t then = before.is_object() ? before.get_int("threads", threads) : threads;
-  if (then != threads && path_exists(last())) {
+  const Json order =
+      Json::object({{"threads", now.threads}, {"workers", now.workers}, {"kernels", now.kernels}});
+  for (const auto& [what, value] : order.as_object()) {
+    const Json* then = before.is_object() ? before.find(what) : nullptr;
+    if (!then || then->dump() == value.dump() || !path_exists(last())) continue;
+    auto text = [name = what](const Json& v) {
+      return v.is_string() ? v.as_string() : fmt::format("{} {}", v.dump(), name);
+    };
     log_warn("train",
-             "{}: going on with {} threads, after {}: sums are taken in another order, so the run "
-             "will not be bit for bit what it would have been",
-             path_, threads, then);
+             "{}: going on with {}, after {}: sums are taken in another order, so the run will not "
+             "be bit for bit what it would have been",
+             path_, text(value), then->is_string() ? text(*then) : then->dump());
   }
   if (lock_ < 0) return;
-  const std::string text =
-      Json::object({{"process", int64_t{::getpid()}}, {"host", host_name()}, {"threads", threads}})
-          .dump() +
-      "\n";
+  Json signed_by = Json::object({{"process", int64_t{::getpid()}}, {"host", host_name()}});
+  for (const auto& [what, value] : order.as_object()) signed_by.set(what, value);
+  const std::string text = signed_by.dump() + "\n";
   // In place: a file that is renamed into place would be another lock.
   if (::ftruncate(lock_, 0) != 0 ||
       ::pwrite(lock_, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()))

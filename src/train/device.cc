@@ -10,6 +10,7 @@
 #include "tailor/core/strings.h"
 #include "tailor/nn/bfloat16.h"
 #include "tailor/nn/kernels.h"
+#include "tailor/nn/torch_compat.h"
 
 namespace tailor::train {
 namespace {
@@ -97,6 +98,11 @@ void verify_precision(const std::string& precision, bool quantised, c10::Device 
     return;
   }
   fail_config(pointer + "/precision", expected, Json(precision).dump(), source);
+}
+
+std::string kernels_in_words(const RuntimeConfig& runtime) {
+  return fmt::format("{} kernels ({}, LibTorch's {})", runtime.kernels, nn::instruction_set(),
+                     torch_cpu_capability());
 }
 
 void choose_algorithms(const RuntimeConfig& runtime) {

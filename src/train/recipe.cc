@@ -187,7 +187,7 @@ std::string RecipeRun::find_folder(size_t i, const RunSpec& spec, const RunFolde
 }
 
 RecipeRun::Done RecipeRun::obtain(size_t i, const std::optional<Done>& before, RunFolder& last,
-                                  int64_t threads, Progress& progress) const {
+                                  const SumOrder& order, Progress& progress) const {
   const std::string role = phase_role(recipe_, i);
   std::string origin;
   RunSpec spec = prepare(i, before, origin);
@@ -206,7 +206,7 @@ RecipeRun::Done RecipeRun::obtain(size_t i, const std::optional<Done>& before, R
       check_unseen(config_, data_, *spec.start, "teacher.start " + spec.config.train.start);
   }
   log_info("train", "{}: {} {}", role, begun ? "going on with" : "training", where);
-  folder.sign(threads);
+  folder.sign(order);
   settle(spec, i, folder, origin);
   if (is_last(i + 1)) last.link_teacher(where);
   const RunResult result = train_run(spec, folder, progress, group_);
@@ -216,10 +216,10 @@ RecipeRun::Done RecipeRun::obtain(size_t i, const std::optional<Done>& before, R
   return {load_finished(folder), where};
 }
 
-RunResult RecipeRun::run(RunFolder& folder, int64_t threads, Progress& progress) {
+RunResult RecipeRun::run(RunFolder& folder, const SumOrder& order, Progress& progress) {
   const size_t last = recipe_.phases.size() - 1;
   std::optional<Done> before;
-  for (size_t i = 0; i < last; ++i) before = obtain(i, before, folder, threads, progress);
+  for (size_t i = 0; i < last; ++i) before = obtain(i, before, folder, order, progress);
   std::string origin;
   RunSpec spec = prepare(last, before, origin);
   spec.name = file_name(folder.path());

@@ -72,7 +72,7 @@ struct ThreePhases {
     RecipeRun r(config, recipe, "test", path(name), goes_on);
     RunFolder f(path(name), false);
     r.begin(f);
-    return r.run(f, 1, progress);
+    return r.run(f, SumOrder(), progress);
   }
 };
 

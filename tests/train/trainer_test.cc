@@ -479,7 +479,7 @@ TEST(RunFolder, OneProcessAtATime) {
 TEST(RunFolder, TheLockSaysWhoTrains) {
   TemporaryDirectory folder("tailor-lock");
   RunFolder first(folder.path() + "/run", false);
-  first.sign(3);
+  first.sign({3, 1, "fast"});
   testing::expect_error(
       ErrorKind::Usage,
       {fmt::format("another process ({} on ", ::getpid()), ") is training in this folder"},
@@ -496,12 +496,12 @@ TEST(RunFolder, ALockThatWasRemovedWithItsFolderIsNoneAnyMore) {
                         [&] { RunFolder(path, false); });
 }
 
-TEST(RunFolder, GoingOnWithAnotherNumberOfThreadsIsSaid) {
+TEST(RunFolder, GoingOnWithSumsInAnotherOrderIsSaid) {
   TemporaryDirectory folder("tailor-threads");
   set_log_levels("info");
-  auto said = [&](int64_t threads) {
+  auto said = [&](int64_t threads, int64_t workers = 1, const char* kernels = "fast kernels") {
     ::testing::internal::CaptureStderr();
-    RunFolder(folder.path() + "/run", false).sign(threads);
+    RunFolder(folder.path() + "/run", false).sign({threads, workers, kernels});
     return ::testing::internal::GetCapturedStderr();
   };
   EXPECT_EQ(said(4), "");
@@ -510,6 +510,10 @@ TEST(RunFolder, GoingOnWithAnotherNumberOfThreadsIsSaid) {
   EXPECT_EQ(said(2), "");
   testing::expect_words(said(1), {"run: going on with 1 threads, after 2: sums are taken in "
                                   "another order, so the run will not be bit for bit"});
+  testing::expect_words(said(1, 2), {"going on with 2 workers, after 1: sums"});
+  testing::expect_words(said(1, 2, "reference kernels"),
+                        {"going on with reference kernels, after fast kernels: sums"});
+  EXPECT_EQ(said(1, 2, "reference kernels"), "");
   write_file(folder.path() + "/run/.lock", "");  // of an older version
   EXPECT_EQ(said(3), "");
   set_log_levels("off");

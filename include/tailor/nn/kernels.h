@@ -10,5 +10,7 @@ enum class Kernels { Fast, Reference };
 
 void use_kernels(Kernels kernels);
 bool uses_fast_kernels();
+/// Of those of this program, as this process may use it: "AVX-512", "AVX2" or "plain".
+const char* instruction_set();
 
 }  // namespace tailor::nn

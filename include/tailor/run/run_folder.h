@@ -10,6 +10,13 @@
 
 namespace tailor::run {
 
+/// What the order of a run's sums depends on beside its configuration: another one changes the last
+/// bits.
+struct SumOrder {
+  int64_t threads = 1, workers = 1;
+  std::string kernels;  // "fast kernels (AVX-512)"
+};
+
 class RunFolder {
  public:
   /// Creates the folder if need be and locks it; nothing else is touched. Waits for another process
@@ -25,9 +32,9 @@ class RunFolder {
   std::string best() const { return file("best.ckpt"); }
   bool finished() const;
 
-  /// Writes into the lock who trains here, with how many threads, and warns when a run goes on with
-  /// another number than before.
-  void sign(int64_t threads);
+  /// Writes into the lock who trains here and how, and warns when a run goes on otherwise than
+  /// before.
+  void sign(const SumOrder& now);
   /// Removes the run's files, so that another can begin; what else is in the folder stays.
   void clear();
   /// A folder without config.json is no run.

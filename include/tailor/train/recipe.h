@@ -26,9 +26,10 @@ class RecipeRun {
   void begin(RunFolder& folder);
   /// Warns of what the weights that the last phase starts from have seen, if it is yet to begin.
   void say_seen() const;
-  /// Trains what is not finished, with LibTorch's `threads`. Throws Interrupted after saving when a
-  /// signal is pending, and Data if a phase is not where the one after it was begun from.
-  RunResult run(RunFolder& folder, int64_t threads, Progress& progress);
+  /// Trains what is not finished, `order` is what the folders are signed with. Throws Interrupted
+  /// after saving when a signal is pending, and Data if a phase is not where the one after it was
+  /// begun from.
+  RunResult run(RunFolder& folder, const SumOrder& order, Progress& progress);
 
  private:
   /// A phase that is done, and where it lies: its folder, or the file that was named.
@@ -42,7 +43,7 @@ class RecipeRun {
   RunSpec prepare(size_t i, const std::optional<Done>& before, std::string& origin) const;
   void settle(RunSpec& spec, size_t i, RunFolder& folder, const std::string& origin) const;
   std::string find_folder(size_t i, const RunSpec& spec, const RunFolder& last) const;
-  Done obtain(size_t i, const std::optional<Done>& before, RunFolder& last, int64_t threads,
+  Done obtain(size_t i, const std::optional<Done>& before, RunFolder& last, const SumOrder& order,
               Progress& progress) const;
 
   RunConfig config_;

@@ -344,7 +344,8 @@ int lead(const TrainOptions& options, Group& group) {
   set_log_file(folder.file("train.log"));
   for (const std::string& text : loaded.without_effect) log_warn("config", "{}", text);
   const int threads = set_torch_threads(loaded.config.runtime.threads, group.launch());
-  folder.sign(threads);
+  const SumOrder order{threads, group.size(), kernels_in_words(loaded.config.runtime)};
+  folder.sign(order);
   const DataSplits& data = run.data();
   log_info("train", "{}: {} on {}, {} training, {} validation, {} test examples, {}{} threads{}",
            output, loaded.source, data.name, data.train->size(),
@@ -362,7 +363,7 @@ int lead(const TrainOptions& options, Group& group) {
   for (const Limit& limit : estimate_network(network, exporting).limits)
     log_warn("train", "exported with the settings of \"export\": {}", limit.text);
   try {
-    run.run(folder, threads, *make_stderr_progress());
+    run.run(folder, order, *make_stderr_progress());
   } catch (const Interrupted& e) {
     log_info("train", "stopped by signal {}; go on with: tailor train --resume {}", e.signal(),
              shell_quote(output));
