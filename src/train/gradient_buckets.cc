@@ -11,6 +11,8 @@ namespace tailor::train {
 namespace {
 
 using torch::autograd::variable_list;
+/// A shared_ptr in LibTorch 1.13, an intrusive_ptr in 2.13.
+using NodePointer = decltype(torch::autograd::impl::grad_accumulator(at::Tensor()));
 
 /// What autograd calls when it has accumulated a gradient.
 struct ReadyHook : torch::autograd::FunctionPostHook {
@@ -34,7 +36,7 @@ struct GradientBuckets::State {
   const Parameters parameters;  // the tensors are the model's
   Group& group;
   std::vector<Bucket> buckets;  // from the end of the buffer: a backward pass begins there
-  std::vector<std::shared_ptr<torch::autograd::Node>> accumulators;  // a variable holds weak ones
+  std::vector<NodePointer> accumulators;  // a variable holds weak ones
   std::mutex mutex;
   size_t launched = 0;
   bool counts = false;  // a backward pass is under way
