@@ -36,7 +36,7 @@ at::Tensor plain_convolve(const at::Tensor& x, const ConvGeometry& g, const at::
                     at::IntArrayRef(pad), dilations, g.groups);
 }
 
-bool has_narrow_products() { return uses_fast_kernels() && narrow_kernels(); }
+bool has_narrow_kernels() { return uses_fast_kernels() && narrow_kernels(); }
 
 at::Tensor pick_pixels(const at::Tensor& x, const Size2& stride) {
   const at::Tensor rows = at::slice(x, 2, 0, x.size(2), stride.height);
@@ -44,13 +44,14 @@ at::Tensor pick_pixels(const at::Tensor& x, const Size2& stride) {
 }
 
 at::Tensor convolve(const at::Tensor& x, const ConvGeometry& g, const at::Tensor& weight,
-                    const at::Tensor& bias, Products products) {
+                    const at::Tensor& bias) {
   const bool fast = uses_fast_kernels();
   if (fast && is_row_depthwise(x, g, weight)) return depthwise_convolve(x, g, weight, bias);
-  if (fast && is_for_map_kernels(x, g, weight)) return map_convolve(x, g, weight, bias, products);
-  if (products == Products::BFloat16 && x.scalar_type() == at::kFloat) {
-    auto rounded = [](const at::Tensor& t) { return t.defined() ? t.to(at::kBFloat16) : t; };
-    return convolve(rounded(x), g, rounded(weight), rounded(bias)).to(at::kFloat);
+  if (fast && is_for_map_kernels(x, g, weight)) return map_convolve(x, g, weight, bias);
+  if (const auto type = x.scalar_type(); type != weight.scalar_type()) {
+    // LibTorch wants one type; its groups are slow in bfloat16.
+    if (g.groups > 1) return convolve(x.to(weight.scalar_type()), g, weight, bias).to(type);
+    return convolve(x, g, weight.to(type), bias.defined() ? bias.to(type) : bias);
   }
   if (g.window.taps() > 1 || g.window.stride.size() == 1) return plain_convolve(x, g, weight, bias);
   // oneDNN's backward pass of a strided 1x1 convolution with fewer input channels than its block (8
@@ -68,11 +69,10 @@ at::Tensor add_and_activate(const at::Tensor& x, const at::Tensor& skip, bool re
 }
 
 at::Tensor convolve_and_add(const at::Tensor& x, const ConvGeometry& g, const at::Tensor& weight,
-                            const at::Tensor& bias, const at::Tensor& skip, bool relu,
-                            Products products) {
+                            const at::Tensor& bias, const at::Tensor& skip, bool relu) {
   if (uses_fast_kernels() && !is_row_depthwise(x, g, weight) && is_for_map_kernels(x, g, weight))
-    return map_convolve_and_add(x, g, weight, bias, skip, relu, products);
-  return add_and_activate(convolve(x, g, weight, bias, products), skip, relu);
+    return map_convolve_and_add(x, g, weight, bias, skip, relu);
+  return add_and_activate(convolve(x, g, weight, bias), skip, relu);
 }
 
 }  // namespace tailor::nn

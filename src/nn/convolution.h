@@ -11,22 +11,20 @@ inline at::Tensor channels_last(const at::Tensor& x) {
   return x.contiguous(at::MemoryFormat::ChannelsLast);
 }
 
-/// What float32 maps and weights are rounded to before they are multiplied; sums are float32.
-enum class Products { Float32, BFloat16 };
-/// Whether some convolutions of this process multiply so: fast kernels on a CPU with AVX512_BF16.
-bool has_narrow_products();
+/// Whether there are convolutions of bfloat16 maps by float32 weights in this process: fast kernels
+/// on a CPU with AVX512_BF16.
+bool has_narrow_kernels();
 
 /// x: [n, channels, height, width], channels-last; weight [out, channels / groups, kernel rows,
-/// kernel columns]; an undefined bias is none. Depthwise ones, and first layers with
-/// fewer channels than a vector has, take float32 products.
+/// kernel columns]; an undefined bias is none. The result is of the map's type; bfloat16 maps may
+/// meet float32 weights, and only what is multiplied is rounded.
 at::Tensor convolve(const at::Tensor& x, const ConvGeometry& geometry, const at::Tensor& weight,
-                    const at::Tensor& bias, Products products = Products::Float32);
+                    const at::Tensor& bias);
 
 /// relu?(convolution + skip) without gradients; the skip may be undefined.
 at::Tensor convolve_and_add(const at::Tensor& x, const ConvGeometry& geometry,
                             const at::Tensor& weight, const at::Tensor& bias,
-                            const at::Tensor& skip, bool relu,
-                            Products products = Products::Float32);
+                            const at::Tensor& skip, bool relu);
 at::Tensor add_and_activate(const at::Tensor& x, const at::Tensor& skip, bool relu);
 
 /// The same as one plain ATen convolution, strides and all; with oneDNN off, the reference.

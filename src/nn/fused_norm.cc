@@ -11,17 +11,15 @@
 
 #include "nn/convolution.h"
 #include "nn/gpu/fused_norm.h"
-#include "nn/vector_kernels.h"
+#include "nn/map_types.h"
 #include "tailor/nn/kernels.h"
 #include "tailor/nn/workers.h"
 
 namespace tailor::nn {
 namespace {
 
-/// Floats of a chunk of pixels: both of its passes find it in the first-level cache.
+/// Numbers of a chunk of pixels: both of its passes find it in the first-level cache.
 constexpr int64_t kChunk = 4096;
-
-const float* floats_of(const at::Tensor& t) { return t.defined() ? t.data_ptr<float>() : nullptr; }
 
 /// A map's pixels in chunks, the same ones for any number of threads.
 struct Chunks {
@@ -34,7 +32,7 @@ struct Chunks {
   int64_t count() const { return (pixels + most - 1) / most; }
   /// Pixels of a chunk.
   int64_t size(int64_t chunk) const { return std::min(most, pixels - chunk * most); }
-  /// of(chunk, first float, pixels) for each, in parallel.
+  /// of(chunk, first number, pixels) for each, in parallel.
   template <typename F>
   void each(F of) const {
     work_off(count(), [&](WorkQueue& queue) {
@@ -61,10 +59,11 @@ struct Moments {
   std::vector<double> mean, squares;  // of the deviations from the mean
 };
 
-Moments moments_of(const Chunks& chunks, const float* x) {
+template <typename T>
+Moments moments_of(const Chunks& chunks, const T* x) {
   ChunkSums sums(chunks);
   chunks.each([&](int64_t i, int64_t at, int64_t pixels) {
-    vector_kernels().map.moments(x + at, pixels, chunks.channels, sums.first(i), sums.second(i));
+    map_kernels<T>().moments(x + at, pixels, chunks.channels, sums.first(i), sums.second(i));
   });
   const auto channels = static_cast<size_t>(chunks.channels);
   Moments all{std::vector<double>(channels), std::vector<double>(channels)};
@@ -149,6 +148,45 @@ at::Tensor row_of(const std::vector<float>& values, const at::Tensor& like) {
   return t;
 }
 
+template <typename T>
+void run_forward(const T* x, const T* skip, const Chunks& chunks, const NormParameters& norm,
+                 const at::Tensor& rows, bool relu, T* y) {
+  const Saved saved(rows, chunks.channels);
+  take_statistics(chunks, moments_of(chunks, x), norm, saved);
+  chunks.each([&](int64_t, int64_t at, int64_t pixels) {
+    map_kernels<T>().normalise(x + at, skip ? skip + at : nullptr, saved.scale, saved.shift, relu,
+                               pixels, chunks.channels, y + at);
+  });
+}
+
+template <typename T>
+NormGradient<T> part_of(NormGradient<T> all, int64_t at) {
+  all.gradient += at, all.input += at;
+  if (all.output) all.output += at;
+  return all;
+}
+
+/// `masked`, if any, becomes the gradient behind the ReLU, and `dx`, if any, the input's.
+template <typename T>
+Backward run_backward(const Chunks& chunks, const NormGradient<T>& all, const Saved& saved,
+                      T* masked, T* dx) {
+  const MapKernels<T>& kernels = map_kernels<T>();
+  ChunkSums sums(chunks);
+  chunks.each([&](int64_t i, int64_t at, int64_t pixels) {
+    kernels.gradient_sums(part_of(all, at), saved.mean, pixels, chunks.channels,
+                          masked ? masked + at : nullptr, sums.first(i), sums.second(i));
+  });
+  Backward b = combine(chunks, sums, saved);
+  if (!dx) return b;
+  const NormGradient<T> rest =
+      masked ? NormGradient<T>{masked, all.input, nullptr, nullptr, nullptr, ReluMask::None} : all;
+  chunks.each([&](int64_t, int64_t at, int64_t pixels) {
+    kernels.input_gradient(part_of(rest, at), b.to_gradient.data(), b.to_input.data(),
+                           b.constant.data(), pixels, chunks.channels, dx + at);
+  });
+  return b;
+}
+
 struct MapNormFunction : torch::autograd::Function<MapNormFunction> {
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& map_in,
                             const at::Tensor& skip_in, const at::Tensor& gamma,
@@ -156,14 +194,10 @@ struct MapNormFunction : torch::autograd::Function<MapNormFunction> {
     const at::Tensor x = channels_last(map_in),
                      skip = skip_in.numel() > 0 ? channels_last(skip_in) : at::Tensor(),
                      rows = at::empty({4, x.size(1)}, gamma.options());
-    const Chunks chunks(x);
-    const Saved saved(rows, chunks.channels);
-    take_statistics(chunks, moments_of(chunks, floats_of(x)), norm, saved);
     at::Tensor y = at::empty_like(x);
-    chunks.each([&, in = floats_of(x), added = floats_of(skip), out = y.data_ptr<float>()](
-                    int64_t, int64_t at, int64_t pixels) {
-      vector_kernels().map.normalise(in + at, added ? added + at : nullptr, saved.scale,
-                                     saved.shift, relu, pixels, chunks.channels, out + at);
+    with_map_type(x, [&](auto number) {
+      using T = decltype(number);
+      run_forward(map_data<T>(x), map_data<T>(skip), Chunks(x), norm, rows, relu, map_data<T>(y));
     });
     context->save_for_backward({x, relu && skip.defined() ? y : at::Tensor(), rows, gamma});
     context->saved_data["relu"] = relu;
@@ -180,46 +214,32 @@ struct MapNormFunction : torch::autograd::Function<MapNormFunction> {
                      &gamma = saved_tensors[3];
     const bool relu = context->saved_data["relu"].toBool(),
                to_skip = context->saved_data["skip"].toBool();
-    const Chunks chunks(x);
-    const Saved saved(rows, chunks.channels);
-    const MapKernels& kernels = vector_kernels().map;
+    // The skip's gradient is what comes through the ReLU.
+    const at::Tensor d_skip = !to_skip ? at::Tensor()
+                              : relu   ? at::empty_like(x)
+                                       : dy,
+                     masked = to_skip && relu ? d_skip : at::Tensor(),
+                     dx = context->saved_data["x"].toBool() ? at::empty_like(x) : at::Tensor();
     const ReluMask mask = !relu         ? ReluMask::None
                           : y.defined() ? ReluMask::Output
                                         : ReluMask::Recomputed;
-    const NormGradient all{floats_of(dy), floats_of(x), floats_of(y),
-                           saved.scale,   saved.shift,  mask};
-    // The skip's gradient is what comes through the ReLU.
-    const at::Tensor d_skip = !to_skip ? at::Tensor() : relu ? at::empty_like(x) : dy;
-    float* masked = to_skip && relu ? d_skip.data_ptr<float>() : nullptr;
-    ChunkSums sums(chunks);
-    auto part = [&](NormGradient of, int64_t at) {
-      of.gradient += at, of.input += at;
-      if (of.output) of.output += at;
-      return of;
-    };
-    chunks.each([&](int64_t i, int64_t at, int64_t pixels) {
-      kernels.gradient_sums(part(all, at), saved.mean, pixels, chunks.channels,
-                            masked ? masked + at : nullptr, sums.first(i), sums.second(i));
+    const Chunks chunks(x);
+    const Saved saved(rows, chunks.channels);
+    const Backward b = with_map_type(x, [&](auto number) {
+      using T = decltype(number);
+      return run_backward<T>(
+          chunks, {map_data<T>(dy), map_data<T>(x), map_data<T>(y), saved.scale, saved.shift, mask},
+          saved, map_data<T>(masked), map_data<T>(dx));
     });
-    const Backward b = combine(chunks, sums, saved);
-    const NormGradient rest =
-        masked ? NormGradient{masked, all.input, nullptr, nullptr, nullptr, ReluMask::None} : all;
-    at::Tensor dx = context->saved_data["x"].toBool() ? at::empty_like(x) : at::Tensor();
-    if (dx.defined()) {
-      chunks.each([&, out = dx.data_ptr<float>()](int64_t, int64_t at, int64_t pixels) {
-        kernels.input_gradient(part(rest, at), b.to_gradient.data(), b.to_input.data(),
-                               b.constant.data(), pixels, chunks.channels, out + at);
-      });
-    }
     return {dx,           d_skip,      row_of(b.d_gamma, gamma), row_of(b.d_beta, gamma),
             at::Tensor(), at::Tensor()};
   }
 };
 
 bool is_for_map_norm(const at::Tensor& x, const at::Tensor& skip) {
-  return x.is_cpu() && x.dim() == 4 && x.scalar_type() == at::kFloat && x.size(1) > 0 &&
+  return x.is_cpu() && x.dim() == 4 && has_map_kernels(x.scalar_type()) && x.size(1) > 0 &&
          x.size(1) % vector_kernels().lanes == 0 && x.numel() > x.size(1) &&
-         (!skip.defined() || (skip.scalar_type() == at::kFloat && skip.sizes() == x.sizes()));
+         (!skip.defined() || (skip.scalar_type() == x.scalar_type() && skip.sizes() == x.sizes()));
 }
 
 }  // namespace

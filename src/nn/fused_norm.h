@@ -12,8 +12,9 @@ struct NormParameters {
   double momentum = 0.1, epsilon = 1e-5;
 };
 
-/// Whether there are kernels for the map and the skip (which may be undefined): on the CPU float32
-/// and whole vectors of channels, on a GPU as of gpu::is_for_fused_norm.
+/// Whether there are kernels for the map and the skip (which may be undefined): on the CPU of
+/// the types that has_map_kernels says and whole vectors of channels, on a GPU as of
+/// gpu::is_for_fused_norm.
 bool is_for_fused_norm(const at::Tensor& x, const at::Tensor& skip);
 
 /// relu?(batch norm of x by its batch's statistics + skip); moves the running ones.

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "nn/map_passes.h"
+#include "nn/map_types.h"
 #include "nn/vector_kernels.h"
 
 namespace tailor::nn {
@@ -21,24 +22,26 @@ MapConv map_conv(const at::Tensor& x, const Window& window, int64_t outputs) {
   return {x.size(0), map_of(x), {outputs, out.height, out.width}, window};
 }
 
-MapPasses passes_of(const MapConv& conv, Products products) {
-  return is_for_winograd(conv) ? winograd_passes(products) : row_product_passes(conv, products);
+template <typename T>
+MapPasses<T> passes_of(const MapConv& conv) {
+  return is_for_winograd(conv) ? winograd_passes<T>() : row_product_passes<T>(conv);
 }
 
-const float* floats_of(const at::Tensor& t) { return t.defined() ? t.data_ptr<float>() : nullptr; }
-
 at::Tensor run_forward(const at::Tensor& x, const Window& window, const at::Tensor& weight,
-                       const Epilogue& epilogue, Products products) {
+                       const at::Tensor& bias, const at::Tensor& skip, bool relu) {
   const at::Tensor in = channels_last(x), w = channels_last(weight);
   const MapConv conv = map_conv(in, window, w.size(0));
   at::Tensor y = at::empty({conv.images, conv.out.channels, conv.out.height, conv.out.width},
                            in.options().memory_format(at::MemoryFormat::ChannelsLast));
-  passes_of(conv, products)
-      .forward(conv, in.data_ptr<float>(), w.data_ptr<float>(), epilogue, y.data_ptr<float>());
+  with_map_type(in, [&](auto number) {
+    using T = decltype(number);
+    passes_of<T>(conv).forward(conv, map_data<T>(in), map_data<float>(w),
+                               {map_data<float>(bias), map_data<T>(skip), relu}, map_data<T>(y));
+  });
   return y;
 }
 
-std::vector<int64_t> numbers_of(const Window& w) {
+std::vector<int64_t> record(const Window& w) {
   return {w.kernel.height,  w.kernel.width, w.stride.height, w.stride.width, w.dilation.height,
           w.dilation.width, w.pads.top,     w.pads.left,     w.pads.bottom,  w.pads.right};
 }
@@ -52,16 +55,14 @@ Window window_of(const std::vector<int64_t>& v) {
 struct MapFunction : torch::autograd::Function<MapFunction> {
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x,
                             const at::Tensor& weight, const at::Tensor& bias_or_empty,
-                            const std::vector<int64_t>& window, bool narrow) {
+                            const std::vector<int64_t>& window) {
     const at::Tensor bias = bias_or_empty.numel() > 0 ? bias_or_empty.contiguous() : at::Tensor();
     context->save_for_backward({x, weight});
     context->saved_data["window"] = window;
-    context->saved_data["narrow"] = narrow;
     context->saved_data["x"] = x.requires_grad();
     context->saved_data["weight"] = weight.requires_grad();
     context->saved_data["bias"] = bias.defined() && bias.requires_grad();
-    return run_forward(x, window_of(window), weight, {floats_of(bias), nullptr, false},
-                       narrow ? Products::BFloat16 : Products::Float32);
+    return run_forward(x, window_of(window), weight, bias, {}, /*relu=*/false);
   }
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
@@ -80,16 +81,15 @@ struct MapFunction : torch::autograd::Function<MapFunction> {
       return context->saved_data[what].toBool() ? at::empty_like(like) : at::Tensor();
     };
     at::Tensor dx = made("x", x), dw = made("weight", weight), db;
-    MapGradients all{x.data_ptr<float>(), dy.data_ptr<float>(), weight.data_ptr<float>(),
-                     dx.defined() ? dx.data_ptr<float>() : nullptr,
-                     dw.defined() ? dw.data_ptr<float>() : nullptr};
-    if (dx.defined() && conv.in.channels % vector_kernels().lanes != 0) {
-      dx = plain_input_gradient(dy, x, weight, window);
-      all.dx = nullptr;
-    }
-    const bool narrow = context->saved_data["narrow"].toBool();
-    passes_of(conv, narrow ? Products::BFloat16 : Products::Float32).backward(conv, all);
-    if (context->saved_data["bias"].toBool()) db = at::sum(dy, {0, 2, 3});
+    const bool plain = dx.defined() && conv.in.channels % vector_kernels().lanes != 0;
+    if (plain) dx = plain_input_gradient(dy, x, weight, window);
+    with_map_type(x, [&](auto number) {
+      using T = decltype(number);
+      passes_of<T>(conv).backward(conv, {map_data<T>(x), map_data<T>(dy), map_data<float>(weight),
+                                         plain ? nullptr : map_data<T>(dx), map_data<float>(dw)});
+    });
+    if (context->saved_data["bias"].toBool())
+      db = at::sum(dy, {0, 2, 3}, /*keepdim=*/false, at::kFloat);
     return {dx, dw, db, at::Tensor(), at::Tensor()};
   }
 
@@ -100,7 +100,7 @@ struct MapFunction : torch::autograd::Function<MapFunction> {
     at::Tensor leaf = x.detach().set_requires_grad(true);
     {
       const at::AutoGradMode enabled(true);
-      plain_convolve(leaf, {window, 1}, weight.detach(), {}).backward(dy);
+      plain_convolve(leaf, {window, 1}, weight.detach().to(x.scalar_type()), {}).backward(dy);
     }
     return leaf.grad();
   }
@@ -110,7 +110,7 @@ struct MapFunction : torch::autograd::Function<MapFunction> {
 
 bool is_for_map_kernels(const at::Tensor& x, const ConvGeometry& geometry,
                         const at::Tensor& weight) {
-  if (!x.is_cpu() || x.scalar_type() != at::kFloat || weight.scalar_type() != at::kFloat ||
+  if (!x.is_cpu() || !has_map_kernels(x.scalar_type()) || weight.scalar_type() != at::kFloat ||
       geometry.groups != 1 || x.numel() == 0)
     return false;
   const MapConv conv = map_conv(x, geometry.window, weight.size(0));
@@ -118,22 +118,20 @@ bool is_for_map_kernels(const at::Tensor& x, const ConvGeometry& geometry,
 }
 
 at::Tensor map_convolve(const at::Tensor& x, const ConvGeometry& geometry, const at::Tensor& weight,
-                        const at::Tensor& bias, Products products) {
+                        const at::Tensor& bias) {
   const bool learns = at::GradMode::is_enabled() && (x.requires_grad() || weight.requires_grad() ||
                                                      (bias.defined() && bias.requires_grad()));
-  if (!learns) return map_convolve_and_add(x, geometry, weight, bias, {}, /*relu=*/false, products);
+  if (!learns) return map_convolve_and_add(x, geometry, weight, bias, {}, /*relu=*/false);
   // LibTorch 1.13 takes no undefined tensor here.
-  return MapFunction::apply(x, weight, bias.defined() ? bias : at::empty({0}, x.options()),
-                            numbers_of(geometry.window), products == Products::BFloat16);
+  return MapFunction::apply(x, weight, bias.defined() ? bias : at::empty({0}, weight.options()),
+                            record(geometry.window));
 }
 
 at::Tensor map_convolve_and_add(const at::Tensor& x, const ConvGeometry& geometry,
                                 const at::Tensor& weight, const at::Tensor& bias,
-                                const at::Tensor& skip, bool relu, Products products) {
-  const at::Tensor added = bias.defined() ? bias.contiguous() : bias,
-                   other = skip.defined() ? channels_last(skip) : skip;
-  return run_forward(x, geometry.window, weight, {floats_of(added), floats_of(other), relu},
-                     products);
+                                const at::Tensor& skip, bool relu) {
+  return run_forward(x, geometry.window, weight, bias.defined() ? bias.contiguous() : bias,
+                     skip.defined() ? channels_last(skip) : skip, relu);
 }
 
 }  // namespace tailor::nn

@@ -1,6 +1,6 @@
 // Loops over maps in channels-last memory for convolutions and batch norms of many channels, one
-// version an instruction set. A map is [pixels][channels] of float32; every number of channels is
-// a multiple of the version's lanes unless it is said otherwise.
+// version an instruction set and type of map. A map is [pixels][channels] of T: float, or bfloat16
+// (uint16_t); every number of channels is a multiple of the version's lanes unless said otherwise.
 #pragma once
 
 #include <cstdint>
@@ -14,9 +14,10 @@ struct KernelStrides {
 };
 
 /// What is done to a pixel that a convolution has just made: relu?(y + bias + skip).
+template <typename T>
 struct Epilogue {
   const float* bias = nullptr;  // [channels], or null
-  const float* skip = nullptr;  // of the same shape as the output, or null
+  const T* skip = nullptr;      // of the same shape as the output, or null
   bool relu = false;
 };
 
@@ -26,8 +27,10 @@ enum class ReluMask { None, Output, Recomputed };
 
 /// What the two passes of a batch norm's backward read. `output` is read with ReluMask::Output;
 /// scale and shift with Recomputed.
+template <typename T>
 struct NormGradient {
-  const float *gradient, *input, *output, *scale, *shift;
+  const T *gradient, *input, *output;
+  const float *scale, *shift;
   ReluMask mask;
 };
 
@@ -36,15 +39,15 @@ struct Repeats {
   int64_t count = 1, a = 0, b = 0;
 };
 
-/// Products of matrices of T, float or bfloat16 (uint16_t), with float sums; and the transforms of
-/// minimal filtering F(2x2, 3x3) (Lavin and Gray 2016, section 4.1) that make such matrices, of
-/// tiles of 4x4 inputs and 2x2 outputs. A transformed tile is 16 numbers a channel, number i at
+/// Products of matrices of T with float sums; the transforms of minimal filtering F(2x2, 3x3)
+/// (Lavin and Gray 2016, section 4.1) that make such matrices, of tiles of 4x4 inputs and 2x2
+/// outputs; and the passes of batch norm. A transformed tile is 16 numbers a channel, number i at
 /// v[i · plane]; tiles follow one another, all channels of one together.
 ///
 /// "By pairs" is how bfloat16 lies along the axis that is summed over: number 2i + 1 beside number
 /// 2i. Floats lie as they are.
 template <typename T>
-struct ProductKernels {
+struct MapKernels {
   /// c (+)= Σ a · b: a [m][k], its rows `lda` numbers apart; b packed: panels of 2 · lanes columns
   /// (the last may be of lanes) and k rows each, by pairs of rows; c [m][n], its rows `ldc` floats
   /// apart. k is any number of floats, and even of bfloat16.
@@ -58,50 +61,47 @@ struct ProductKernels {
   /// column_stride] for `multiply`; columns from `columns` up to the next multiple of lanes are 0.
   void (*pack_panels)(const float* at, int64_t row_stride, int64_t column_stride, int64_t rows,
                       int64_t columns, T* panels);
-  /// n numbers, n a multiple of lanes but for floats.
-  void (*round)(const float* from, T* to, int64_t n);
+  /// Any number of them.
+  void (*widen)(const T* from, float* to, int64_t n);
+  /// relu?(from + bias + skip), rounded to T; `to` may be `from`.
+  void (*activate)(const float* from, const Epilogue<T>& epilogue, int64_t pixels, int64_t channels,
+                   T* to);
+
   /// Bᵀ d B of `tiles` tiles of one row: tile t begins at column 2t - left. rows[i]: row i of the
   /// map, `width` pixels; columns beyond are 0.
-  void (*of_input)(const float* const rows[4], int64_t width, int64_t left, int64_t channels,
+  void (*of_input)(const T* const rows[4], int64_t width, int64_t left, int64_t channels,
                    int64_t tiles, T* v, int64_t plane);
   /// The same by pairs of tiles; of an odd number the last one's partner is 0.
-  void (*of_input_by_pairs)(const float* const rows[4], int64_t width, int64_t left,
-                            int64_t channels, int64_t tiles, T* v, int64_t plane);
+  void (*of_input_by_pairs)(const T* const rows[4], int64_t width, int64_t left, int64_t channels,
+                            int64_t tiles, T* v, int64_t plane);
   /// A d Aᵀ of two rows of the output's gradient, the second may be null (beyond): the transpose of
   /// `to_output`. By pairs of tiles.
-  void (*of_gradient)(const float* first, const float* second, int64_t width, int64_t channels,
+  void (*of_gradient)(const T* first, const T* second, int64_t width, int64_t channels,
                       int64_t tiles, T* v, int64_t plane);
   /// G g Gᵀ: u[i · plane] is a matrix [inputs][outputs], packed as `multiply` reads it.
   void (*of_kernel)(const float* at, const KernelStrides& strides, int64_t inputs, int64_t outputs,
                     T* u, int64_t plane);
-};
-
-/// Back from sums of products of transformed tiles.
-struct TileKernels {
-  /// Aᵀ m A into two rows of the output, of which the second may be null (beyond), and the last
-  /// column too: `width` pixels are made. The epilogue's skip lies at the first row.
+  /// Aᵀ m A of sums of products into two rows of the output, of which the second may be null
+  /// (beyond), and the last column too: `width` pixels are made. The epilogue's skip lies at the
+  /// first row.
   void (*to_output)(const float* m, int64_t plane, int64_t channels, int64_t tiles, int64_t width,
-                    float* first, float* second, const Epilogue& epilogue);
+                    T* first, T* second, const Epilogue<T>& epilogue);
   /// Gᵀ m G of matrices [inputs][outputs], row by row, into kernels.
   void (*to_kernel)(const float* m, int64_t plane, int64_t inputs, int64_t outputs, float* at,
                     const KernelStrides& strides);
-};
 
-struct MapKernels {
-  ProductKernels<float> products;
-  TileKernels tiles;
   /// Mean and sum of squared deviations from it, of each channel.
-  void (*moments)(const float* x, int64_t pixels, int64_t channels, float* mean, float* squares);
+  void (*moments)(const T* x, int64_t pixels, int64_t channels, float* mean, float* squares);
   /// relu?(scale · x + shift + skip): the skip may be null.
-  void (*normalise)(const float* x, const float* skip, const float* scale, const float* shift,
-                    bool relu, int64_t pixels, int64_t channels, float* y);
+  void (*normalise)(const T* x, const T* skip, const float* scale, const float* shift, bool relu,
+                    int64_t pixels, int64_t channels, T* y);
   /// sums[c] = Σ g and products[c] = Σ g · (x - mean), g the gradient behind the mask; g itself
   /// goes to `masked` unless that is null.
-  void (*gradient_sums)(const NormGradient& of, const float* mean, int64_t pixels, int64_t channels,
-                        float* masked, float* sums, float* products);
+  void (*gradient_sums)(const NormGradient<T>& of, const float* mean, int64_t pixels,
+                        int64_t channels, T* masked, float* sums, float* products);
   /// to_gradient · g + to_input · x + constant, each a number a channel.
-  void (*input_gradient)(const NormGradient& of, const float* to_gradient, const float* to_input,
-                         const float* constant, int64_t pixels, int64_t channels, float* dx);
+  void (*input_gradient)(const NormGradient<T>& of, const float* to_gradient, const float* to_input,
+                         const float* constant, int64_t pixels, int64_t channels, T* dx);
 };
 
 }  // namespace tailor::nn

@@ -22,69 +22,82 @@ inline Vector sum_pixels(int64_t pixels, Term term) {
   return (sums[0] + sums[1]) + (sums[2] + sums[3]);
 }
 
-inline void moments(const float* x, int64_t pixels, int64_t channels, float* mean, float* squares) {
+template <typename T>
+void moments(const T* x, int64_t pixels, int64_t channels, float* mean, float* squares) {
   for (int64_t c = 0; c < channels; c += kVectorLanes) {
-    const float* at = x + c;
-    const Vector m = sum_pixels(pixels, [&](int64_t p) { return load_vector(at + p * channels); }) /
-                     static_cast<float>(pixels);
+    auto at = [&](int64_t p) { return Product<T>::read(x + c + p * channels); };
+    const Vector m = sum_pixels(pixels, at) / static_cast<float>(pixels);
     store_vector(mean + c, m);
     store_vector(squares + c, sum_pixels(pixels, [&](int64_t p) {
-                   const Vector d = load_vector(at + p * channels) - m;
+                   const Vector d = at(p) - m;
                    return d * d;
                  }));
   }
 }
 
-template <bool kSkip, bool kRelu>
-void normalise_as(const float* x, const float* skip, const float* scale, const float* shift,
-                  int64_t pixels, int64_t channels, float* y) {
+template <typename T>
+void activate(const float* from, const Epilogue<T>& e, int64_t pixels, int64_t channels, T* to) {
   for (int64_t c = 0; c < channels; c += kVectorLanes) {
-    const Vector s = load_vector(scale + c), b = load_vector(shift + c);
+    const Vector bias = e.bias ? load_vector(e.bias + c) : Vector{};
     for (int64_t p = 0; p < pixels; ++p) {
       const int64_t at = p * channels + c;
-      Vector v = load_vector(x + at) * s + b;
-      if constexpr (kSkip) v += load_vector(skip + at);
-      store_vector(y + at, kRelu ? relu_of(v) : v);
+      store_pixel(to + at, load_vector(from + at), at, e, bias);
     }
   }
 }
 
-inline void normalise(const float* x, const float* skip, const float* scale, const float* shift,
-                      bool relu, int64_t pixels, int64_t channels, float* y) {
-  auto* run = relu ? (skip ? normalise_as<true, true> : normalise_as<false, true>)
-                   : (skip ? normalise_as<true, false> : normalise_as<false, false>);
+template <bool kSkip, bool kRelu, typename T>
+void normalise_as(const T* x, const T* skip, const float* scale, const float* shift, int64_t pixels,
+                  int64_t channels, T* y) {
+  for (int64_t c = 0; c < channels; c += kVectorLanes) {
+    const Vector s = load_vector(scale + c), b = load_vector(shift + c);
+    for (int64_t p = 0; p < pixels; ++p) {
+      const int64_t at = p * channels + c;
+      Vector v = Product<T>::read(x + at) * s + b;
+      if constexpr (kSkip) v += Product<T>::read(skip + at);
+      Product<T>::store(y + at, kRelu ? relu_of(v) : v);
+    }
+  }
+}
+
+template <typename T>
+void normalise(const T* x, const T* skip, const float* scale, const float* shift, bool relu,
+               int64_t pixels, int64_t channels, T* y) {
+  auto* run = relu ? (skip ? normalise_as<true, true, T> : normalise_as<false, true, T>)
+                   : (skip ? normalise_as<true, false, T> : normalise_as<false, false, T>);
   run(x, skip, scale, shift, pixels, channels, y);
 }
 
 /// Of one vector of channels.
-template <ReluMask kMask>
+template <ReluMask kMask, typename T>
 struct MaskedGradient {
-  const NormGradient& of;
+  const NormGradient<T>& of;
   Vector scale, shift;
 
-  MaskedGradient(const NormGradient& gradient, int64_t c) : of(gradient), scale{}, shift{} {
+  MaskedGradient(const NormGradient<T>& gradient, int64_t c) : of(gradient), scale{}, shift{} {
     if constexpr (kMask == ReluMask::Recomputed)
       scale = load_vector(of.scale + c), shift = load_vector(of.shift + c);
   }
   Vector at(int64_t i, Vector x) const {
-    const Vector g = load_vector(of.gradient + i);
+    const Vector g = Product<T>::read(of.gradient + i);
     if constexpr (kMask == ReluMask::None) return g;
-    const Vector y = kMask == ReluMask::Output ? load_vector(of.output + i) : x * scale + shift;
+    const Vector y =
+        kMask == ReluMask::Output ? Product<T>::read(of.output + i) : x * scale + shift;
     return y <= 0 ? Vector{} : g;  // of NaN: g
   }
 };
 
-template <ReluMask kMask>
-void gradient_sums_as(const NormGradient& of, const float* mean, int64_t pixels, int64_t channels,
-                      float* masked, float* sums, float* products) {
+template <ReluMask kMask, typename T>
+void gradient_sums_as(const NormGradient<T>& of, const float* mean, int64_t pixels,
+                      int64_t channels, T* masked, float* sums, float* products) {
   for (int64_t c = 0; c < channels; c += kVectorLanes) {
-    const MaskedGradient<kMask> gradient(of, c);
+    const MaskedGradient<kMask, T> gradient(of, c);
     const Vector m = load_vector(mean + c);
     Vector s[4] = {}, q[4] = {};
     auto add = [&](int64_t p, int i) {
       const int64_t at = p * channels + c;
-      const Vector x = load_vector(of.input + at), g = gradient.at(at, x);
-      if (masked) store_vector(masked + at, g);
+      const Vector x = Product<T>::read(of.input + at), g = gradient.at(at, x);
+      if (masked) Product<T>::store(masked + at, g);
       s[i] += g;
       q[i] += g * (x - m);
     };
@@ -99,45 +112,47 @@ void gradient_sums_as(const NormGradient& of, const float* mean, int64_t pixels,
   }
 }
 
-inline void gradient_sums(const NormGradient& of, const float* mean, int64_t pixels,
-                          int64_t channels, float* masked, float* sums, float* products) {
-  auto* run = of.mask == ReluMask::None     ? gradient_sums_as<ReluMask::None>
-              : of.mask == ReluMask::Output ? gradient_sums_as<ReluMask::Output>
-                                            : gradient_sums_as<ReluMask::Recomputed>;
+template <typename T>
+void gradient_sums(const NormGradient<T>& of, const float* mean, int64_t pixels, int64_t channels,
+                   T* masked, float* sums, float* products) {
+  auto* run = of.mask == ReluMask::None     ? gradient_sums_as<ReluMask::None, T>
+              : of.mask == ReluMask::Output ? gradient_sums_as<ReluMask::Output, T>
+                                            : gradient_sums_as<ReluMask::Recomputed, T>;
   run(of, mean, pixels, channels, masked, sums, products);
 }
 
-template <ReluMask kMask>
-void input_gradient_as(const NormGradient& of, const float* to_gradient, const float* to_input,
-                       const float* constant, int64_t pixels, int64_t channels, float* dx) {
+template <ReluMask kMask, typename T>
+void input_gradient_as(const NormGradient<T>& of, const float* to_gradient, const float* to_input,
+                       const float* constant, int64_t pixels, int64_t channels, T* dx) {
   for (int64_t c = 0; c < channels; c += kVectorLanes) {
-    const MaskedGradient<kMask> gradient(of, c);
+    const MaskedGradient<kMask, T> gradient(of, c);
     const Vector by_g = load_vector(to_gradient + c), by_x = load_vector(to_input + c),
                  b = load_vector(constant + c);
     for (int64_t p = 0; p < pixels; ++p) {
       const int64_t at = p * channels + c;
-      const Vector x = load_vector(of.input + at);
-      store_vector(dx + at, gradient.at(at, x) * by_g + (x * by_x + b));
+      const Vector x = Product<T>::read(of.input + at);
+      Product<T>::store(dx + at, gradient.at(at, x) * by_g + (x * by_x + b));
     }
   }
 }
 
-inline void input_gradient(const NormGradient& of, const float* to_gradient, const float* to_input,
-                           const float* constant, int64_t pixels, int64_t channels, float* dx) {
-  auto* run = of.mask == ReluMask::None     ? input_gradient_as<ReluMask::None>
-              : of.mask == ReluMask::Output ? input_gradient_as<ReluMask::Output>
-                                            : input_gradient_as<ReluMask::Recomputed>;
+template <typename T>
+void input_gradient(const NormGradient<T>& of, const float* to_gradient, const float* to_input,
+                    const float* constant, int64_t pixels, int64_t channels, T* dx) {
+  auto* run = of.mask == ReluMask::None     ? input_gradient_as<ReluMask::None, T>
+              : of.mask == ReluMask::Output ? input_gradient_as<ReluMask::Output, T>
+                                            : input_gradient_as<ReluMask::Recomputed, T>;
   run(of, to_gradient, to_input, constant, pixels, channels, dx);
 }
 
-constexpr MapKernels make_map_kernels() {
-  return {{multiply<float>, multiply_transposed<float>, pack_panels<float>, copy_floats,
-           tiles_of_input<float>, tiles_of_input<float>, tiles_of_gradient, tiles_of_kernel},
-          make_tile_kernels(),
-          moments,
-          normalise,
-          gradient_sums,
-          input_gradient};
+/// `of_input_by_pairs`, `of_gradient`, `of_kernel`: those of T.
+template <typename T, typename ByPairs, typename OfGradient, typename OfKernel>
+constexpr MapKernels<T> make_map_kernels(ByPairs of_input_by_pairs, OfGradient of_gradient,
+                                         OfKernel of_kernel) {
+  return {multiply<T>,  multiply_transposed<T>, pack_panels<T>,    widen<T>,
+          activate<T>,  tiles_of_input<T>,      of_input_by_pairs, of_gradient,
+          of_kernel,    tiles_to_output<T>,     tiles_to_kernel,   moments<T>,
+          normalise<T>, gradient_sums<T>,       input_gradient<T>};
 }
 
 }  // namespace

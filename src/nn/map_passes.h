@@ -1,5 +1,5 @@
-// Passes of a convolution over maps in channels-last memory, float32 on the CPU: by minimal
-// filtering and by products of rows. They share what they are asked and how sums are split.
+// Passes of a convolution over maps of T in channels-last memory on the CPU, float or bfloat16
+// (uint16_t): by minimal filtering and by products of rows. Weights and sums are float32.
 #pragma once
 
 #include <algorithm>
@@ -24,26 +24,32 @@ struct MapConv {
 };
 
 /// What a backward pass reads and makes: `dx` and `dw` may be null.
+template <typename T>
 struct MapGradients {
-  const float *x, *dy, *weight;
-  float *dx, *dw;
+  const T *x, *dy;
+  const float* weight;
+  T* dx;
+  float* dw;
 };
 
 /// A pair of passes.
+template <typename T>
 struct MapPasses {
-  void (*forward)(const MapConv& conv, const float* x, const float* weight,
-                  const Epilogue& epilogue, float* y);
-  void (*backward)(const MapConv& conv, const MapGradients& gradients);
+  void (*forward)(const MapConv& conv, const T* x, const float* weight, const Epilogue<T>& epilogue,
+                  T* y);
+  void (*backward)(const MapConv& conv, const MapGradients<T>& gradients);
 };
 
 /// Kernels of 3x3 and stride 1 with whole vectors of channels: 4 multiplications where the
 /// definition has 9 (Lavin and Gray 2016), sums about as exact.
 bool is_for_winograd(const MapConv& conv);
-MapPasses winograd_passes(Products in);
+template <typename T>
+MapPasses<T> winograd_passes();
 
 /// Few taps, undilated columns and whole vectors of output channels; for dx of input channels too.
 bool is_for_row_products(const MapConv& conv);
-MapPasses row_product_passes(const MapConv& conv, Products in);
+template <typename T>
+MapPasses<T> row_product_passes(const MapConv& conv);
 
 /// Partial sums, `size` floats each, one of each part of the images. Whoever makes them begins
 /// them: what is in them at first is anything.

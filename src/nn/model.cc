@@ -203,16 +203,14 @@ at::Tensor walk_network(const Network& network, const at::Tensor& input, const L
 
 }  // namespace
 
-Arithmetic::Arithmetic(at::ScalarType asked, at::Device device)
-    : compute(asked),
-      narrow_products(asked == at::kBFloat16 && device.is_cpu() && has_narrow_products()) {
-  if (!narrow_products) maps = compute;
-}
+Arithmetic::Arithmetic(at::ScalarType maps_of, at::Device device)
+    : maps(maps_of),
+      weights(device.is_cpu() && has_narrow_kernels() ? at::ScalarType::Float : maps_of) {}
 
 Model::Model(Network network, const TensorMap& tensors, at::Device device, at::ScalarType compute)
     : network_(std::move(network)), arithmetic_(compute, device) {
   verify_tensors(network_, tensors, "the model");
-  parameters_ = Parameters(tensor_specs(network_), tensors, device, arithmetic_.maps);
+  parameters_ = Parameters(tensor_specs(network_), tensors, device, arithmetic_.weights);
 }
 
 at::Tensor Model::forward(const at::Tensor& x, bool training, const Lengths& lengths,
@@ -249,8 +247,6 @@ at::Tensor Model::run(const at::Tensor& x, bool training, double bn_momentum,
                       const Lengths& lengths, std::vector<ConvCall>* calls) {
   const bool steps = training && at::GradMode::is_enabled();
   const at::ScalarType compute = steps ? arithmetic_.maps : at::ScalarType::Float;
-  const Products products =
-      steps && arithmetic_.narrow_products ? Products::BFloat16 : Products::Float32;
   auto parameter = [&](const std::string& name) {
     return compute == at::kFloat ? parameters_.master(name) : parameters_.parameter(name);
   };
@@ -259,13 +255,13 @@ at::Tensor Model::run(const at::Tensor& x, bool training, double bn_momentum,
     const std::string& name = layer.name;
     const at::Tensor weight = parameter(name + ".weight");
     const auto* conv = layer.as<ConvLayer>();
-    if (!conv) return at::linear(in, weight, parameter(name + ".bias"));
+    if (!conv) return at::linear(in.to(weight.scalar_type()), weight, parameter(name + ".bias"));
     const ConvGeometry geometry{conv->window, conv->groups};
     const at::Tensor bias = conv->bias ? parameter(name + ".bias") : at::Tensor();
     const bool forks =
         side_ && training && at::GradMode::is_enabled() && gpu::can_fork(in, geometry, bias);
     const at::Tensor y = forks ? gpu::forked_convolve(in, geometry, weight, *side_)
-                               : convolve(in, geometry, weight, bias, products);
+                               : convolve(in, geometry, weight, bias);
     if (calls) calls->push_back({name, geometry, in, weight, bias, y});
     return y;
   };
@@ -295,7 +291,7 @@ void Model::alter(Network network, const TensorMap& added) {
   network_ = std::move(network);
   const std::vector<TensorSpec> specs = tensor_specs(network_);
   for (const TensorSpec& spec : specs) find_tensor(values, spec.name, "the altered model");
-  parameters_ = Parameters(specs, values, device(), arithmetic_.maps);
+  parameters_ = Parameters(specs, values, device(), arithmetic_.weights);
   if (quantised_) quantise(TrainedPrecision(quantised_->trained()));
 }
 
@@ -363,12 +359,12 @@ FrozenModel::FrozenModel(const Network& network, const TensorMap& tensors, at::D
       const bool has_norm = i + 1 < layers.size() && layers[i + 1].chain == layer.chain &&
                             layers[i + 1].as<BatchNormLayer>();
       if (has_norm) fold(scale_and_shift(tensors, layers[i + 1].name, network.bn_epsilon), w, b);
-      keep(weight, host_view(w).contiguous(at::MemoryFormat::ChannelsLast), arithmetic_.maps);
+      keep(weight, host_view(w).contiguous(at::MemoryFormat::ChannelsLast), arithmetic_.weights);
       // On a GPU a bias comes with the skip and the ReLU behind it, where the batch norm was.
       if (has_norm && device.is_cuda() && arithmetic_.maps == at::kBFloat16) {
         keep(layers[i + 1].name + ".shift", host_view(b), at::kFloat);
       } else {
-        keep(bias, host_view(b), arithmetic_.maps);
+        keep(bias, host_view(b), arithmetic_.weights);
       }
       if (has_norm) ++i;
     } else if (layer.as<BatchNormLayer>()) {
@@ -376,8 +372,8 @@ FrozenModel::FrozenModel(const Network& network, const TensorMap& tensors, at::D
       keep(weight, by_channel(bn.scale), arithmetic_.maps);
       keep(bias, by_channel(bn.shift), arithmetic_.maps);
     } else if (layer.as<LinearLayer>()) {
-      keep(weight, host_view(tensors.at(weight)), arithmetic_.maps);
-      keep(bias, host_view(tensors.at(bias)), arithmetic_.maps);
+      keep(weight, host_view(tensors.at(weight)), arithmetic_.weights);
+      keep(bias, host_view(tensors.at(bias)), arithmetic_.weights);
     }
   }
 }
@@ -399,15 +395,14 @@ at::Tensor FrozenModel::forward(const at::Tensor& x, const Lengths& lengths) con
   at::Tensor logits;
   {
     c10::InferenceMode guard;
-    const Products products = arithmetic_.narrow_products ? Products::BFloat16 : Products::Float32;
     Layers layers;
     layers.weighted = [&](const at::Tensor& in, const NamedLayer& layer) -> at::Tensor {
       const at::Tensor& weight = weights_.at(layer.name + ".weight");
       const auto bias = weights_.find(layer.name + ".bias");
       const at::Tensor added = bias == weights_.end() ? at::Tensor() : bias->second;
       if (const auto* conv = layer.as<ConvLayer>())
-        return convolve(in, {conv->window, conv->groups}, weight, added, products);
-      return at::linear(in, weight, added);
+        return convolve(in, {conv->window, conv->groups}, weight, added);
+      return at::linear(in.to(weight.scalar_type()), weight, added);
     };
     layers.normalise = [&](const at::Tensor& in, const NamedLayer& layer, const at::Tensor& skip,
                            bool relu) { return normalise(in, layer.name, skip, relu); };
@@ -418,7 +413,7 @@ at::Tensor FrozenModel::forward(const at::Tensor& x, const Lengths& lengths) con
         return normalise(layers.weighted(in, conv), norm.name, skip, relu);
       const auto* c = conv.as<ConvLayer>();
       return convolve_and_add(in, {c->window, c->groups}, weights_.at(conv.name + ".weight"),
-                              bias->second, skip, relu, products);
+                              bias->second, skip, relu);
     };
     logits = walk_network(network_, x.to(arithmetic_.maps), lengths, layers).to(at::kFloat);
   }

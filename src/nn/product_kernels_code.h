@@ -8,17 +8,20 @@
 namespace tailor::nn {
 namespace {
 
-/// kDepth rows of the summed axis go into one multiply-add.
+/// kDepth rows of the summed axis go into one multiply-add. `read` and `store` are of channels that
+/// lie beside one another.
 template <typename T>
 struct Product;
 
 template <>
 struct Product<float> {
   static constexpr int kDepth = 1;
+  static Vector read(const float* p) { return load_vector(p); }
   static Vector load(const float* p) { return load_vector(p); }
   static float broadcast(const float* p) { return *p; }
   static Vector add(Vector sum, Vector w, float x) { return sum + w * x; }
   static float round(float x) { return x; }
+  static float widened(float x) { return x; }
   static void store(float* p, Vector v) { store_vector(p, v); }
 };
 
@@ -142,10 +145,11 @@ void pack_panels(const float* at, int64_t row_stride, int64_t column_stride, int
   }
 }
 
-inline void copy_floats(const float* from, float* to, int64_t n) {
+template <typename T>
+void widen(const T* from, float* to, int64_t n) {
   int64_t i = 0;
-  for (; i + kVectorLanes <= n; i += kVectorLanes) store_vector(to + i, load_vector(from + i));
-  for (; i < n; ++i) to[i] = from[i];
+  for (; i + kVectorLanes <= n; i += kVectorLanes) store_vector(to + i, Product<T>::read(from + i));
+  for (; i < n; ++i) to[i] = Product<T>::widened(from[i]);
 }
 
 }  // namespace

@@ -46,18 +46,24 @@ T* reserve(Floats& room, int64_t n) {
   return reinterpret_cast<T*>(room.data());
 }
 
-/// The image with its zeros: floats without zeros themselves, else a copy in `room`.
-template <typename T>
-const T* padded_image(const Rows& r, const float* x, int64_t image, Floats& room) {
+/// The image with its zeros, as numbers of T: itself, or a copy in `room`.
+template <typename T, typename Map>
+const T* padded_image(const Rows& r, const Map* x, int64_t image, Floats& room) {
   const MapShape& in = r.conv.in;
-  const float* from = x + image * in.size();
-  if constexpr (std::is_same_v<T, float>) {
+  const Map* from = x + image * in.size();
+  if constexpr (std::is_same_v<T, Map>) {
     if (!r.conv.window.pads.any()) return from;
   }
   T* to = reserve<T>(room, r.height * r.row_size());  // the zeros around stay
   const int64_t row = in.width * in.channels;
-  for (int64_t y = 0; y < in.height; ++y)
-    products<T>().round(from + y * row, to + r.first_pixel() + y * r.row_size(), row);
+  for (int64_t y = 0; y < in.height; ++y) {
+    T* padded = to + r.first_pixel() + y * r.row_size();
+    if constexpr (std::is_same_v<T, Map>) {
+      std::copy_n(from + y * row, row, padded);
+    } else {
+      map_kernels<Map>().widen(from + y * row, padded, row);
+    }
+  }
   return to;
 }
 
@@ -89,37 +95,38 @@ class PackedKernel {
     const int64_t rows = r.conv.window.kernel.height;
     T* panels = reserve<T>(panels_, rows * size_);
     for (int64_t k = 0; k < rows; ++k) {
-      products<T>().pack_panels(weight + place.a + k * place.b, strides.a, strides.b, shape.a,
-                                shape.b, panels + k * size_);
+      map_kernels<T>().pack_panels(weight + place.a + k * place.b, strides.a, strides.b, shape.a,
+                                   shape.b, panels + k * size_);
     }
   }
   int64_t size_;
   Floats panels_;
 };
 
-template <typename T>
-void multiply_forward(const MapConv& conv, const float* x, const float* weight,
-                      const Epilogue& epilogue, float* y) {
+/// Maps of Map, products of T.
+template <typename Map, typename T>
+void multiply_forward(const MapConv& conv, const Map* x, const float* weight,
+                      const Epilogue<Map>& epilogue, Map* y) {
   const Rows r(conv);
   const MapShape& out = r.conv.out;
   const auto packed = PackedKernel<T>::ahead(r, weight);
-  const auto channels = static_cast<size_t>(out.channels);
-  const std::vector<float> ones(channels, 1.0F), zeros(channels, 0.0F);
-  const float* bias = epilogue.bias ? epilogue.bias : zeros.data();
-  const bool plain = !epilogue.bias && !epilogue.skip && !epilogue.relu;
+  constexpr bool kInPlace = std::is_same_v<Map, float>;
+  const bool plain = kInPlace && !epilogue.bias && !epilogue.skip && !epilogue.relu;
   work_off(conv.images, [&](WorkQueue& queue) {
-    Floats room;
+    Floats room, sums(kInPlace ? 0 : out.width * out.channels);
     for (int64_t i = queue.take(); i >= 0; i = queue.take()) {
       const T* from = padded_image<T>(r, x, i, room);
       for (int64_t row = 0; row < out.height; ++row) {
         const int64_t at = (i * out.height + row) * out.width * out.channels;
-        products<T>().multiply(from + r.row(row, 0), r.step, packed.row(0), y + at, out.channels,
-                               out.width, out.channels, r.taps, /*add=*/false,
-                               {r.conv.window.kernel.height, r.row(0, 1), packed.size()});
+        float* to = sums.data();
+        if constexpr (kInPlace) to = y + at;
+        map_kernels<T>().multiply(from + r.row(row, 0), r.step, packed.row(0), to, out.channels,
+                                  out.width, out.channels, r.taps, /*add=*/false,
+                                  {r.conv.window.kernel.height, r.row(0, 1), packed.size()});
         if (plain) continue;
-        vector_kernels().map.normalise(y + at, epilogue.skip ? epilogue.skip + at : nullptr,
-                                       ones.data(), bias, epilogue.relu, out.width, out.channels,
-                                       y + at);
+        Epilogue<Map> e = epilogue;
+        if (e.skip) e.skip += at;
+        map_kernels<Map>().activate(to, e, out.width, out.channels, y + at);
       }
     }
   });
@@ -143,56 +150,67 @@ std::vector<KernelPart<T>> disjoint_parts(const Rows& r, const float* weight) {
 
 /// Of one image.
 template <typename T>
-void make_input_gradient(const Rows& r, const std::vector<KernelPart<T>>& parts, const float* dy,
-                         float* dx, Floats& room, Floats& rounded) {
+void make_input_gradient(const Rows& r, const std::vector<KernelPart<T>>& parts, const T* dy, T* dx,
+                         Floats& room) {
   const MapShape &in = r.conv.in, &out = r.conv.out;
-  const bool pads = r.conv.window.pads.any();
-  float* to = pads ? reserve<float>(room, r.height * r.row_size()) : dx;
+  constexpr bool kInPlace = std::is_same_v<T, float>;
+  const bool copies = !kInPlace || r.conv.window.pads.any();
+  float* to = copies ? reserve<float>(room, r.height * r.row_size()) : nullptr;
+  if constexpr (kInPlace) to = copies ? to : dx;
   std::fill_n(to, r.height * r.row_size(), 0.0F);
-  T* d = reserve<T>(rounded, out.size());
-  products<T>().round(dy, d, out.size());
-  for (int64_t row = 0; row < out.height; ++row, d += out.width * out.channels) {
+  for (int64_t row = 0; row < out.height; ++row, dy += out.width * out.channels) {
     for (int64_t k = 0; k < r.conv.window.kernel.height; ++k) {
       for (const KernelPart<T>& part : parts) {
-        products<T>().multiply(d, out.channels, part.packed.row(k), to + r.row(row, k) + part.first,
-                               r.step, out.width, part.taps, out.channels, /*add=*/true, {});
+        map_kernels<T>().multiply(dy, out.channels, part.packed.row(k),
+                                  to + r.row(row, k) + part.first, r.step, out.width, part.taps,
+                                  out.channels, /*add=*/true, {});
       }
     }
   }
-  const int64_t row = in.width * in.channels;
-  for (int64_t y = 0; pads && y < in.height; ++y)
-    std::copy_n(to + r.first_pixel() + y * r.row_size(), row, dx + y * row);
+  for (int64_t y = 0; copies && y < in.height; ++y) {
+    map_kernels<T>().activate(to + r.first_pixel() + y * r.row_size(), {}, in.width, in.channels,
+                              dx + y * in.width * in.channels);
+  }
 }
 
 /// Sums are [kernel rows][taps of a row][outputs]; they begin with the first image.
 void add_row_products(const Rows& r, const float* image, const float* dy, bool add, float* sums) {
   const MapShape& out = r.conv.out;
   for (int64_t k = 0; k < r.conv.window.kernel.height; ++k) {
-    vector_kernels().map.products.multiply_transposed(
-        image + r.row(0, k), r.step, dy, out.channels, sums + k * r.taps * out.channels,
-        out.channels, r.taps, out.channels, out.width, add,
-        {out.height, r.row(1, 0), out.width * out.channels});
+    map_kernels<float>().multiply_transposed(image + r.row(0, k), r.step, dy, out.channels,
+                                             sums + k * r.taps * out.channels, out.channels, r.taps,
+                                             out.channels, out.width, add,
+                                             {out.height, r.row(1, 0), out.width * out.channels});
   }
 }
 
-/// The weight's gradient is summed over pixels, which do not lie by pairs: in float32.
+/// The weight's gradient is summed over pixels, which do not lie by pairs: in float32. T: of the
+/// input's gradient, which has whole vectors of channels.
 template <typename T>
-void multiply_backward(const MapConv& conv, const MapGradients& g) {
+void multiply_backward(const MapConv& conv, const MapGradients<T>& g) {
   const Rows r(conv);
   const MapShape &in = r.conv.in, &out = r.conv.out;
   const auto kernel = g.dx ? disjoint_parts<T>(r, g.weight) : std::vector<KernelPart<T>>();
   PartialSums parts(conv.images, g.dw ? conv.weights() : 0);
   work_off(parts.count(), [&](WorkQueue& queue) {
-    Floats room, gradient_room, rounded;
+    Floats room, gradient_room, widened;
+    auto floats_of = [&](const T* dy) -> const float* {
+      if constexpr (std::is_same_v<T, float>) {
+        return dy;
+      } else {
+        widened.resize(out.size());
+        map_kernels<T>().widen(dy, widened.data(), out.size());
+        return widened.data();
+      }
+    };
     for (int64_t part = queue.take(); part >= 0; part = queue.take()) {
       for (int64_t i = parts.first_image(part); i < parts.first_image(part + 1); ++i) {
-        const float* dy = g.dy + i * out.size();
-        if (g.dx) {
-          make_input_gradient(r, kernel, dy, g.dx + i * in.size(), gradient_room, rounded);
-        }
+        const T* dy = g.dy + i * out.size();
+        if (g.dx) make_input_gradient(r, kernel, dy, g.dx + i * in.size(), gradient_room);
         if (g.dw) {
           const bool add = i > parts.first_image(part);
-          add_row_products(r, padded_image<float>(r, g.x, i, room), dy, add, parts.of(part));
+          add_row_products(r, padded_image<float>(r, g.x, i, room), floats_of(dy), add,
+                           parts.of(part));
         }
       }
     }
@@ -229,11 +247,16 @@ bool is_for_row_products(const MapConv& c) {
          c.out.channels % vector_kernels().lanes == 0;
 }
 
-MapPasses row_product_passes(const MapConv& c, Products in) {
+template <>
+MapPasses<float> row_product_passes(const MapConv& /*conv*/) {
+  return {multiply_forward<float, float>, multiply_backward<float>};
+}
+/// Products of bfloat16 are of pairs of input channels.
+template <>
+MapPasses<uint16_t> row_product_passes(const MapConv& c) {
   const bool whole = c.in.channels % vector_kernels().lanes == 0;
-  if (in == Products::BFloat16 && whole)
-    return {multiply_forward<uint16_t>, multiply_backward<uint16_t>};
-  return {multiply_forward<float>, multiply_backward<float>};
+  return {whole ? multiply_forward<uint16_t, uint16_t> : multiply_forward<uint16_t, float>,
+          multiply_backward<uint16_t>};
 }
 
 }  // namespace tailor::nn

@@ -12,7 +12,8 @@ namespace {
 inline Vector relu_of(Vector v) { return v < 0 ? Vector{} : v; }  // of NaN: NaN
 
 /// One column of four rows through Bᵀ.
-inline void input_column(const float* const rows[4], int64_t width, int64_t x, int64_t offset,
+template <typename T>
+inline void input_column(const T* const rows[4], int64_t width, int64_t x, int64_t offset,
                          int64_t channels, Vector out[4]) {
   if (x < 0 || x >= width) {
     out[0] = out[1] = out[2] = out[3] = Vector{};
@@ -21,7 +22,7 @@ inline void input_column(const float* const rows[4], int64_t width, int64_t x, i
   const int64_t at = x * channels + offset;
   Vector d[4];
 #pragma GCC unroll 4
-  for (int i = 0; i < 4; ++i) d[i] = load_vector(rows[i] + at);
+  for (int i = 0; i < 4; ++i) d[i] = Product<T>::read(rows[i] + at);
   out[0] = d[0] - d[2];
   out[1] = d[1] + d[2];
   out[2] = d[2] - d[1];
@@ -42,9 +43,9 @@ struct TileStore {
   void finish(int64_t /*tiles*/, int64_t /*c*/) {}
 };
 
-template <typename Sink>
-inline void transform_input(const float* const rows[4], int64_t width, int64_t left,
-                            int64_t channels, int64_t tiles, Sink sink) {
+template <typename T, typename Sink>
+inline void transform_input(const T* const rows[4], int64_t width, int64_t left, int64_t channels,
+                            int64_t tiles, Sink sink) {
   for (int64_t c = 0; c < channels; c += kVectorLanes) {
     Vector a[4], b[4];  // the two columns that the tile before shares
     input_column(rows, width, -left, c, channels, a);
@@ -68,19 +69,21 @@ inline void transform_input(const float* const rows[4], int64_t width, int64_t l
 }
 
 template <typename T>
-void tiles_of_input(const float* const rows[4], int64_t width, int64_t left, int64_t channels,
+void tiles_of_input(const T* const rows[4], int64_t width, int64_t left, int64_t channels,
                     int64_t tiles, T* v, int64_t plane) {
   transform_input(rows, width, left, channels, tiles, TileStore<T>{v, plane, channels});
 }
 
-inline void store_pixel(float* out, Vector value, int64_t skip, const Epilogue& e, Vector bias) {
+template <typename T>
+inline void store_pixel(T* out, Vector value, int64_t skip, const Epilogue<T>& e, Vector bias) {
   value += bias;
-  if (e.skip) value += load_vector(e.skip + skip);
-  store_vector(out, e.relu ? relu_of(value) : value);
+  if (e.skip) value += Product<T>::read(e.skip + skip);
+  Product<T>::store(out, e.relu ? relu_of(value) : value);
 }
 
-inline void tiles_to_output(const float* m, int64_t plane, int64_t channels, int64_t tiles,
-                            int64_t width, float* first, float* second, const Epilogue& e) {
+template <typename T>
+void tiles_to_output(const float* m, int64_t plane, int64_t channels, int64_t tiles, int64_t width,
+                     T* first, T* second, const Epilogue<T>& e) {
   for (int64_t t = 0; t < tiles; ++t) {
     for (int64_t c = 0; c < channels; c += kVectorLanes) {
       const float* in = m + t * channels + c;
@@ -96,7 +99,7 @@ inline void tiles_to_output(const float* m, int64_t plane, int64_t channels, int
       const int64_t at = 2 * t * channels + c;
 #pragma GCC unroll 2
       for (int i = 0; i < 2; ++i) {
-        float* out = i == 0 ? first : second;
+        T* out = i == 0 ? first : second;
         if (!out) continue;
         const int64_t skip = at + i * width * channels;
         store_pixel(out + at, s[i][0] + s[i][1] + s[i][2], skip, e, bias);
@@ -107,18 +110,18 @@ inline void tiles_to_output(const float* m, int64_t plane, int64_t channels, int
   }
 }
 
-template <typename Sink>
-inline void transform_gradient(const float* first, const float* second, int64_t width,
-                               int64_t channels, int64_t tiles, Sink sink) {
+template <typename T, typename Sink>
+inline void transform_gradient(const T* first, const T* second, int64_t width, int64_t channels,
+                               int64_t tiles, Sink sink) {
   for (int64_t c = 0; c < channels; c += kVectorLanes) {
     for (int64_t t = 0; t < tiles; ++t) {
       const bool whole = 2 * t + 1 < width;
       const int64_t at = 2 * t * channels + c;
       Vector d[2][2] = {};
-      d[0][0] = load_vector(first + at);
-      if (whole) d[0][1] = load_vector(first + at + channels);
-      if (second) d[1][0] = load_vector(second + at);
-      if (second && whole) d[1][1] = load_vector(second + at + channels);
+      d[0][0] = Product<T>::read(first + at);
+      if (whole) d[0][1] = Product<T>::read(first + at + channels);
+      if (second) d[1][0] = Product<T>::read(second + at);
+      if (second && whole) d[1][1] = Product<T>::read(second + at + channels);
       const Vector rows[4][2] = {{d[0][0], d[0][1]},
                                  {d[0][0] + d[1][0], d[0][1] + d[1][1]},
                                  {d[0][0] - d[1][0], d[0][1] - d[1][1]},
@@ -216,8 +219,6 @@ inline void tiles_to_kernel(const float* m, int64_t plane, int64_t inputs, int64
     }
   }
 }
-
-constexpr TileKernels make_tile_kernels() { return {tiles_to_output, tiles_to_kernel}; }
 
 }  // namespace
 }  // namespace tailor::nn

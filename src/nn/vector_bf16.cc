@@ -1,12 +1,11 @@
-// ProductKernels of bfloat16 with AVX-512's dot product; src/CMakeLists.txt compiles this file for
-// it on x86-64.
+// MapKernels of bfloat16 with AVX-512's dot product; src/CMakeLists.txt compiles this file for it
+// on x86-64.
 #include "nn/vector_versions.h"
 
 #if defined(__AVX512BF16__)
 #include <immintrin.h>
 
-#include "nn/product_kernels_code.h"
-#include "nn/tile_kernels_code.h"
+#include "nn/map_kernels_code.h"
 
 namespace tailor::nn {
 namespace {
@@ -17,6 +16,14 @@ typedef int Word __attribute__((may_alias));
 template <>
 struct Product<Narrow> {
   static constexpr int kDepth = 2;
+  static Vector read(const Narrow* p) {
+    const __m512i wide =
+        _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+    return reinterpret_cast<Vector>(_mm512_slli_epi32(wide, 16));
+  }
+  static float widened(Narrow x) {
+    return _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(x << 16)));
+  }
   static __m512bh load(const Narrow* p) {
     return reinterpret_cast<__m512bh>(_mm512_loadu_si512(p));
   }
@@ -68,15 +75,11 @@ struct NarrowPairs {
   }
 };
 
-inline void round_floats(const float* from, Narrow* to, int64_t n) {
-  for (int64_t i = 0; i < n; i += kVectorLanes)
-    Product<Narrow>::store(to + i, load_vector(from + i));
-}
-inline void narrow_input_by_pairs(const float* const rows[4], int64_t width, int64_t left,
+inline void narrow_input_by_pairs(const Narrow* const rows[4], int64_t width, int64_t left,
                                   int64_t channels, int64_t tiles, Narrow* v, int64_t plane) {
   transform_input(rows, width, left, channels, tiles, NarrowPairs{v, plane, channels, {}});
 }
-inline void narrow_gradient(const float* first, const float* second, int64_t width,
+inline void narrow_gradient(const Narrow* first, const Narrow* second, int64_t width,
                             int64_t channels, int64_t tiles, Narrow* v, int64_t plane) {
   transform_gradient(first, second, width, channels, tiles, NarrowPairs{v, plane, channels, {}});
 }
@@ -97,10 +100,9 @@ inline void narrow_kernel(const float* at, const KernelStrides& s, int64_t input
 
 }  // namespace
 
-const ProductKernels<uint16_t>* avx512_bf16_kernels() {
-  static constexpr ProductKernels<uint16_t> kKernels = {
-      multiply<Narrow>,       multiply_transposed<Narrow>, pack_panels<Narrow>, round_floats,
-      tiles_of_input<Narrow>, narrow_input_by_pairs,       narrow_gradient,     narrow_kernel};
+const MapKernels<uint16_t>* avx512_bf16_kernels() {
+  static constexpr auto kKernels =
+      make_map_kernels<Narrow>(narrow_input_by_pairs, narrow_gradient, narrow_kernel);
   return &kKernels;
 }
 
@@ -109,7 +111,7 @@ const ProductKernels<uint16_t>* avx512_bf16_kernels() {
 
 namespace tailor::nn {
 
-const ProductKernels<uint16_t>* avx512_bf16_kernels() { return nullptr; }
+const MapKernels<uint16_t>* avx512_bf16_kernels() { return nullptr; }
 
 }  // namespace tailor::nn
 #endif

@@ -22,7 +22,7 @@ const VectorKernels& find_vector_kernels(const char* largest) {
   return *plain_kernels();
 }
 
-const ProductKernels<uint16_t>* find_narrow_kernels(const char* largest) {
+const MapKernels<uint16_t>* find_narrow_kernels(const char* largest) {
 #if defined(__x86_64__)
   const std::string set = largest;
   const bool without = set == "AVX512_CORE" || set == "AVX512_CORE_VNNI" || set == "AVX512_MIC" ||
@@ -53,8 +53,8 @@ const VectorKernels& vector_kernels() {
   return kernels;
 }
 
-const ProductKernels<uint16_t>* narrow_kernels() {
-  static const ProductKernels<uint16_t>* kernels = find_narrow_kernels(largest_instruction_set());
+const MapKernels<uint16_t>* narrow_kernels() {
+  static const MapKernels<uint16_t>* kernels = find_narrow_kernels(largest_instruction_set());
   return kernels;
 }
 

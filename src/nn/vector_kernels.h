@@ -32,28 +32,28 @@ struct VectorKernels {
   /// So many times a multiply-add in each of as many sums as registers hold; returns how many
   /// numbers were multiplied.
   int64_t (*spin)(int64_t repeats);
-  MapKernels map;
+  MapKernels<float> map;
 };
 
 /// The fastest that this CPU has, up to the instruction set `largest`, a value of oneDNN's variable
 /// ONEDNN_MAX_CPU_ISA: SSE41 and AVX leave the plain version, AVX2… the one for AVX2.
 const VectorKernels& find_vector_kernels(const char* largest);
 /// Those of bfloat16 beside them, or null where this CPU has no instruction for them.
-const ProductKernels<uint16_t>* find_narrow_kernels(const char* largest);
+const MapKernels<uint16_t>* find_narrow_kernels(const char* largest);
 /// Those for this process's ONEDNN_MAX_CPU_ISA (up to oneDNN 2.6 DNNL_MAX_CPU_ISA) at the first
 /// call.
 const VectorKernels& vector_kernels();
-const ProductKernels<uint16_t>* narrow_kernels();
+const MapKernels<uint16_t>* narrow_kernels();
 
-/// Of float, or of bfloat16 where there are such.
+/// Of maps of float, or of bfloat16 where there are such.
 template <typename T>
-const ProductKernels<T>& products();
+const MapKernels<T>& map_kernels();
 template <>
-inline const ProductKernels<float>& products() {
-  return vector_kernels().map.products;
+inline const MapKernels<float>& map_kernels() {
+  return vector_kernels().map;
 }
 template <>
-inline const ProductKernels<uint16_t>& products() {
+inline const MapKernels<uint16_t>& map_kernels() {
   return *narrow_kernels();
 }
 

@@ -120,7 +120,13 @@ inline int64_t spin(int64_t repeats) {
 }
 
 constexpr VectorKernels make_vector_kernels(const char* name) {
-  return {name, kVectorLanes, pack, correlate, accumulate, spin, make_map_kernels()};
+  return {name,
+          kVectorLanes,
+          pack,
+          correlate,
+          accumulate,
+          spin,
+          make_map_kernels<float>(tiles_of_input<float>, tiles_of_gradient, tiles_of_kernel)};
 }
 
 }  // namespace

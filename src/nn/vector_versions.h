@@ -8,6 +8,6 @@ namespace tailor::nn {
 const VectorKernels* plain_kernels();
 const VectorKernels* avx2_kernels();
 const VectorKernels* avx512_kernels();
-const ProductKernels<uint16_t>* avx512_bf16_kernels();
+const MapKernels<uint16_t>* avx512_bf16_kernels();
 
 }  // namespace tailor::nn

@@ -68,7 +68,7 @@ class TransformedTiles {
 };
 struct Scratch {
   TransformedTiles inputs, products;
-  Floats zeros;  // a row beyond the map
+  Floats zeros;  // a row beyond the map, of floats or their halves
 };
 Scratch& scratch_of_thread() {
   static thread_local Scratch scratch;
@@ -80,18 +80,19 @@ int64_t paired(int64_t tiles) { return 2 * halves(tiles); }
 
 /// `v`: where tiles go, `row_tiles` for each row of tiles.
 template <typename T, typename Transform>
-void transform_inputs(const Tiling& t, const float* x, int64_t first, int64_t count,
-                      int64_t row_tiles, Transform transform, Scratch& scratch) {
+void transform_inputs(const Tiling& t, const T* x, int64_t first, int64_t count, int64_t row_tiles,
+                      Transform transform, Scratch& scratch) {
   const int64_t channels = t.in.channels, row_size = t.in.width * channels;
   T* v = scratch.inputs.reserve<T>(count * row_tiles, channels);
   scratch.zeros.resize(row_size);
+  const T* zeros = reinterpret_cast<const T*>(scratch.zeros.data());
   for (int64_t r = first; r < first + count; ++r, v += row_tiles * channels) {
-    const float* image = x + r / t.rows_per_image() * t.in.height * row_size;
+    const T* image = x + r / t.rows_per_image() * t.in.height * row_size;
     const int64_t begin = 2 * (r % t.rows_per_image()) - t.top;
-    const float* rows[4];
+    const T* rows[4];
     for (int64_t i = 0; i < 4; ++i) {
       const int64_t y = begin + i;
-      rows[i] = y >= 0 && y < t.in.height ? image + y * row_size : scratch.zeros.data();
+      rows[i] = y >= 0 && y < t.in.height ? image + y * row_size : zeros;
     }
     transform(rows, t.in.width, t.left, channels, t.columns(), v, scratch.inputs.plane());
   }
@@ -109,20 +110,22 @@ OutputRows output_rows(const Tiling& t, int64_t r) {
 
 /// Memory that will be read or written soon. It is fetched piece by piece while products are made,
 /// which need the first-level cache alone: rows are too short for the CPU to see them coming.
+template <typename T>
 struct Ahead {
-  const float* at;
-  int64_t floats;
+  const T* at;
+  int64_t numbers;
 
   void fetch(int64_t piece) const {
-    constexpr int64_t kLine = 16;
-    for (int64_t i = piece * kLine; i < floats; i += kTileNumbers * kLine)
+    constexpr auto kLine = static_cast<int64_t>(64 / sizeof(T));
+    for (int64_t i = piece * kLine; i < numbers; i += kTileNumbers * kLine)
       __builtin_prefetch(at + i, /*rw=*/0, /*locality=*/2);
   }
 };
 
 /// Where tiles begin in the map that they are cut from: of rows of tiles `first` to `first + count`
 /// the pixels that those before do not share.
-Ahead inputs_of(const Tiling& t, const float* x, int64_t first, int64_t count) {
+template <typename T>
+Ahead<T> inputs_of(const Tiling& t, const T* x, int64_t first, int64_t count) {
   const int64_t row_size = t.in.width * t.in.channels,
                 row = first / t.rows_per_image() * t.in.height + 2 * (first % t.rows_per_image()) +
                       2 - t.top;
@@ -131,54 +134,55 @@ Ahead inputs_of(const Tiling& t, const float* x, int64_t first, int64_t count) {
 
 /// Rows of tiles `first` to `first + count`; `u`: the transformed kernel.
 template <typename T>
-void make_outputs(const Tiling& t, const float* x, const T* u, const Epilogue& epilogue,
-                  int64_t first, int64_t count, float* y) {
+void make_outputs(const Tiling& t, const T* x, const T* u, const Epilogue<T>& epilogue,
+                  int64_t first, int64_t count, T* y) {
   const int64_t in = t.in.channels, out = t.out.channels, row_size = t.out.width * out;
+  const MapKernels<T>& kernels = map_kernels<T>();
   Scratch& scratch = scratch_of_thread();
-  transform_inputs<T>(t, x, first, count, t.columns(), products<T>().of_input, scratch);
+  transform_inputs(t, x, first, count, t.columns(), kernels.of_input, scratch);
   float* m = scratch.products.reserve<float>(t.tiles(count), out);
   const int64_t plane = scratch.products.plane();
-  const Ahead next = inputs_of(t, x, first + count, count),
-              outputs{y + output_rows(t, first).offset, 2 * count * row_size};
+  const Ahead<T> next = inputs_of(t, x, first + count, count),
+                 outputs{y + output_rows(t, first).offset, 2 * count * row_size};
   for (int64_t i = 0; i < kTileNumbers; ++i) {
     next.fetch(i);
     outputs.fetch(i);
-    products<T>().multiply(scratch.inputs.number<T>(i), in, u + i * in * out, m + i * plane, out,
-                           t.tiles(count), out, in, /*add=*/false, {});
+    kernels.multiply(scratch.inputs.number<T>(i), in, u + i * in * out, m + i * plane, out,
+                     t.tiles(count), out, in, /*add=*/false, {});
   }
   for (int64_t r = first; r < first + count; ++r, m += t.columns() * out) {
     const OutputRows rows = output_rows(t, r);
-    Epilogue e = epilogue;
+    Epilogue<T> e = epilogue;
     if (e.skip) e.skip += rows.offset;
-    float* to = y + rows.offset;
-    vector_kernels().map.tiles.to_output(m, plane, out, t.columns(), t.out.width, to,
-                                         rows.two ? to + row_size : nullptr, e);
+    T* to = y + rows.offset;
+    kernels.to_output(m, plane, out, t.columns(), t.out.width, to,
+                      rows.two ? to + row_size : nullptr, e);
   }
 }
 
 /// What rows of tiles give is added to `sums`, kTileNumbers matrices [inputs][outputs], or begins
 /// them.
 template <typename T>
-void add_kernel_gradient(const Tiling& t, const float* x, const float* dy, int64_t first,
-                         int64_t count, bool add, float* sums) {
+void add_kernel_gradient(const Tiling& t, const T* x, const T* dy, int64_t first, int64_t count,
+                         bool add, float* sums) {
   const int64_t in = t.in.channels, out = t.out.channels, row_size = t.out.width * out,
                 row_tiles = std::is_same_v<T, float> ? t.columns() : paired(t.columns());
+  const MapKernels<T>& kernels = map_kernels<T>();
   Scratch& scratch = scratch_of_thread();
-  transform_inputs<T>(t, x, first, count, row_tiles, products<T>().of_input_by_pairs, scratch);
+  transform_inputs(t, x, first, count, row_tiles, kernels.of_input_by_pairs, scratch);
   T* d = scratch.products.reserve<T>(count * row_tiles, out);
   const int64_t plane = scratch.products.plane();
   for (int64_t r = first; r < first + count; ++r, d += row_tiles * out) {
     const OutputRows rows = output_rows(t, r);
-    const float* from = dy + rows.offset;
-    products<T>().of_gradient(from, rows.two ? from + row_size : nullptr, t.out.width, out,
-                              t.columns(), d, plane);
+    const T* from = dy + rows.offset;
+    kernels.of_gradient(from, rows.two ? from + row_size : nullptr, t.out.width, out, t.columns(),
+                        d, plane);
   }
-  const Ahead next = inputs_of(t, x, first + count, count);
+  const Ahead<T> next = inputs_of(t, x, first + count, count);
   for (int64_t i = 0; i < kTileNumbers; ++i) {
     next.fetch(i);
-    products<T>().multiply_transposed(scratch.inputs.number<T>(i), in,
-                                      scratch.products.number<T>(i), out, sums + i * in * out, out,
-                                      in, out, count * row_tiles, add, {});
+    kernels.multiply_transposed(scratch.inputs.number<T>(i), in, scratch.products.number<T>(i), out,
+                                sums + i * in * out, out, in, out, count * row_tiles, add, {});
   }
 }
 
@@ -189,7 +193,8 @@ class TransformedKernel {
  public:
   TransformedKernel(const float* weight, const KernelStrides& strides, int64_t in, int64_t out)
       : room_(kTileNumbers * in * out) {
-    products<T>().of_kernel(weight, strides, in, out, reinterpret_cast<T*>(room_.data()), in * out);
+    map_kernels<T>().of_kernel(weight, strides, in, out, reinterpret_cast<T*>(room_.data()),
+                               in * out);
   }
   const T* data() const { return reinterpret_cast<const T*>(room_.data()); }
 
@@ -207,8 +212,8 @@ void for_each_block(const Tiling& t, int64_t first_image, int64_t last_image, F 
 }
 
 template <typename T>
-void filter_forward(const MapConv& c, const float* x, const float* weight, const Epilogue& epilogue,
-                    float* y) {
+void filter_forward(const MapConv& c, const T* x, const float* weight, const Epilogue<T>& epilogue,
+                    T* y) {
   const Tiling t = forward_tiling(c);
   const TransformedKernel<T> u(weight, strides_of(c), c.in.channels, c.out.channels);
   const int64_t rows = c.images * t.rows_per_image(), blocks = (rows + t.block() - 1) / t.block();
@@ -225,7 +230,7 @@ void filter_forward(const MapConv& c, const float* x, const float* weight, const
 }
 
 template <typename T>
-void filter_backward(const MapConv& c, const MapGradients& g) {
+void filter_backward(const MapConv& c, const MapGradients<T>& g) {
   const Tiling ahead = forward_tiling(c), back = backward_tiling(c);
   const KernelStrides s = strides_of(c);
   std::optional<TransformedKernel<T>> u;
@@ -244,7 +249,7 @@ void filter_backward(const MapConv& c, const MapGradients& g) {
         const int64_t last = std::min(i + together, end);
         if (g.dx) {
           for_each_block(back, i, last, [&](int64_t first, int64_t n) {
-            make_outputs(back, g.dy, u->data(), {}, first, n, g.dx);
+            make_outputs<T>(back, g.dy, u->data(), {}, first, n, g.dx);
           });
         }
         if (g.dw) {
@@ -257,8 +262,7 @@ void filter_backward(const MapConv& c, const MapGradients& g) {
     }
   });
   if (g.dw) {
-    vector_kernels().map.tiles.to_kernel(parts.total(), matrix, c.in.channels, c.out.channels, g.dw,
-                                         s);
+    map_kernels<T>().to_kernel(parts.total(), matrix, c.in.channels, c.out.channels, g.dw, s);
   }
 }
 
@@ -272,9 +276,11 @@ bool is_for_winograd(const MapConv& c) {
          c.in.channels % lanes == 0 && c.out.channels % lanes == 0;
 }
 
-MapPasses winograd_passes(Products in) {
-  if (in == Products::BFloat16) return {filter_forward<uint16_t>, filter_backward<uint16_t>};
-  return {filter_forward<float>, filter_backward<float>};
+template <typename T>
+MapPasses<T> winograd_passes() {
+  return {filter_forward<T>, filter_backward<T>};
 }
+template MapPasses<float> winograd_passes();
+template MapPasses<uint16_t> winograd_passes();
 
 }  // namespace tailor::nn

@@ -12,6 +12,7 @@
 #include <cmath>
 #include <limits>
 
+#include "nn/map_types.h"
 #include "support/rooms.h"
 #include "tailor/core/random.h"
 #include "tailor/nn/kernels.h"
@@ -54,9 +55,22 @@ struct Layer {
     x = leaf(c.sizes, 1, c.centre);
     if (c.has_skip) skip = leaf(c.sizes, 2, 0);
     dy = leaf(c.sizes, 3, 0).detach();
+    type = type == at::kBFloat16 ? at::kFloat : type;
     norm.gamma = leaf({channels}, 4, 0.5), norm.beta = leaf({channels}, 5, 0);
     norm.running_mean = leaf({channels}, 6, 0).detach();
     norm.running_variance = leaf({channels}, 7, 2).detach();
+  }
+  /// The same values in float64.
+  Layer in_float64() const {
+    auto leaf = [](const at::Tensor& t) {
+      return t.defined() ? t.detach().to(at::kDouble).set_requires_grad(true) : t;
+    };
+    Layer l(*this);
+    l.x = leaf(x), l.skip = leaf(skip), l.dy = dy.to(at::kDouble);
+    l.norm.gamma = leaf(norm.gamma), l.norm.beta = leaf(norm.beta);
+    l.norm.running_mean = norm.running_mean.to(at::kDouble);
+    l.norm.running_variance = norm.running_variance.to(at::kDouble);
+    return l;
   }
   void run_fused(bool relu) {
     y = fused_norm(x, norm, skip, relu);
@@ -80,28 +94,39 @@ void expect_near(const char* what, const at::Tensor& got, const at::Tensor& want
   EXPECT_LE(apart, tolerance * (size + 1e-3)) << what;
 }
 
+/// `of_maps`: how far maps and their gradients may be apart, and `of_sums` those of parameters.
+void expect_batch_norm(const NormCase& c, at::ScalarType type, double of_maps, double of_sums) {
+  SCOPED_TRACE(fmt::format("{}x{}x{}x{}, skip {}, relu {}, around {}", c.sizes[0], c.sizes[1],
+                           c.sizes[2], c.sizes[3], c.has_skip, c.relu, c.centre));
+  Layer fused(c, type), plain = fused.in_float64();
+  ASSERT_TRUE(is_for_fused_norm(fused.x, fused.skip));
+  fused.run_fused(c.relu);
+  plain.run_plain(c.relu);
+  expect_near("output", fused.y, plain.y, of_maps);
+  expect_near("input gradient", fused.x.grad(), plain.x.grad(), of_maps);
+  if (c.has_skip) expect_near("skip gradient", fused.skip.grad(), plain.skip.grad(), of_maps);
+  expect_near("gamma", fused.norm.gamma.grad(), plain.norm.gamma.grad(), of_sums);
+  expect_near("beta", fused.norm.beta.grad(), plain.norm.beta.grad(), of_sums);
+  expect_near("running mean", fused.norm.running_mean, plain.norm.running_mean, 1e-6);
+  expect_near("running variance", fused.norm.running_variance, plain.norm.running_variance, 1e-5);
+}
+
+std::vector<NormCase> norm_cases() {
+  return {{{3, 16, 5, 7}, false, false, 0},  {{3, 16, 5, 7}, false, true, 0},
+          {{2, 48, 9, 3}, true, true, 0},    {{2, 48, 9, 3}, true, false, 0},
+          {{40, 16, 32, 32}, true, true, 0}, {{6, 16, 1, 1}, false, true, 0}};
+}
+
 TEST(FusedNorm, IsBatchNormThenSkipThenRelu) {
-  for (const NormCase& c :
-       {NormCase{{3, 16, 5, 7}, false, false, 0}, NormCase{{3, 16, 5, 7}, false, true, 0},
-        NormCase{{2, 48, 9, 3}, true, true, 0}, NormCase{{2, 48, 9, 3}, true, false, 0},
-        NormCase{{40, 16, 32, 32}, true, true, 0}, NormCase{{6, 16, 1, 1}, false, true, 0},
-        NormCase{{4, 32, 16, 16}, false, true, 100}}) {
-    SCOPED_TRACE(fmt::format("{}x{}x{}x{}, skip {}, relu {}, around {}", c.sizes[0], c.sizes[1],
-                             c.sizes[2], c.sizes[3], c.has_skip, c.relu, c.centre));
-    Layer fused(c, at::kFloat), plain(c, at::kDouble);
-    ASSERT_TRUE(is_for_fused_norm(fused.x, fused.skip));
-    fused.run_fused(c.relu);
-    plain.run_plain(c.relu);
-    // Around 100 float32 itself keeps five digits of a deviation.
-    const double tolerance = c.centre > 0 ? 1e-4 : 2e-5;
-    expect_near("output", fused.y, plain.y, tolerance);
-    expect_near("input gradient", fused.x.grad(), plain.x.grad(), tolerance);
-    if (c.has_skip) expect_near("skip gradient", fused.skip.grad(), plain.skip.grad(), tolerance);
-    expect_near("gamma", fused.norm.gamma.grad(), plain.norm.gamma.grad(), tolerance);
-    expect_near("beta", fused.norm.beta.grad(), plain.norm.beta.grad(), tolerance);
-    expect_near("running mean", fused.norm.running_mean, plain.norm.running_mean, 1e-6);
-    expect_near("running variance", fused.norm.running_variance, plain.norm.running_variance, 1e-5);
-  }
+  for (const NormCase& c : norm_cases()) expect_batch_norm(c, at::kFloat, 2e-5, 2e-5);
+  // Around 100 float32 itself keeps five digits of a deviation.
+  expect_batch_norm({{4, 32, 16, 16}, false, true, 100}, at::kFloat, 1e-4, 1e-4);
+}
+
+TEST(FusedNorm, OfBfloat16MapsRoundsThemAndNothingElse) {
+  if (!has_map_kernels(at::kBFloat16)) GTEST_SKIP() << "this CPU has no products of bfloat16";
+  // What comes behind a ReLU is the rounded output, which may be 0 where the exact one is not.
+  for (const NormCase& c : norm_cases()) expect_batch_norm(c, at::kBFloat16, 4e-3, 1e-4);
 }
 
 TEST(FusedNorm, WhatIsNoNumberStaysNone) {

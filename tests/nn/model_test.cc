@@ -217,8 +217,8 @@ void expect_narrow_steps(const Network& network, double most) {
   EXPECT_LT(apart, most);
   descend(narrow);
   narrow.parameters().spread_values();
-  // Where products alone are narrow, convolutions round what they read themselves.
-  const at::ScalarType read = has_narrow_products() ? at::kFloat : at::kBFloat16;
+  // Kernels of our own round what they read themselves.
+  const at::ScalarType read = has_narrow_kernels() ? at::kFloat : at::kBFloat16;
   for (const auto& [name, tensor] : narrow.tensors()) {
     if (name.find("conv") == std::string::npos) continue;
     EXPECT_TRUE(at::equal(narrow.parameters().parameter(name).detach(), host_view(tensor).to(read)))

@@ -35,21 +35,18 @@ struct ConvCall {
 /// none: all have all. Only a network that masks its padding reads them.
 using Lengths = std::vector<int64_t>;
 
-/// How a network computes, as it was asked to: kFloat or kBFloat16. Maps may be wider: on a CPU
-/// that multiplies bfloat16 into float32 they are float32, and only products of convolutions are
-/// not.
+/// How a network computes: the type of maps, kFloat or kBFloat16, and of what convolutions and
+/// linear layers read. A CPU that multiplies bfloat16 maps by float32 weights has those alone.
 struct Arithmetic {
-  at::ScalarType compute = at::kFloat, maps = at::kFloat;
-  bool narrow_products = false;
+  at::ScalarType maps = at::kFloat, weights = at::kFloat;
 
-  Arithmetic(at::ScalarType compute, at::Device device);
+  Arithmetic(at::ScalarType maps, at::Device device);
 };
 
 class Model {
  public:
-  /// Throws Data if the tensors do not fit the network. `compute`: kFloat, or kBFloat16: what
-  /// convolutions read, and of linear layers and maps what Arithmetic says, in passes that
-  /// gradients are taken of. Parameters and all other passes are float32.
+  /// Throws Data if the tensors do not fit the network. `compute`: of maps in passes that gradients
+  /// are taken of, kFloat or kBFloat16. Parameters and all other passes are float32.
   Model(Network network, const TensorMap& tensors, at::Device device = at::kCPU,
         at::ScalarType compute = at::kFloat);
 
@@ -57,7 +54,7 @@ class Model {
   Parameters& parameters() { return parameters_; }
   const Parameters& parameters() const { return parameters_; }
   at::Device device() const { return parameters_.device(); }
-  at::ScalarType compute() const { return arithmetic_.compute; }
+  at::ScalarType compute() const { return arithmetic_.maps; }
 
   /// x: float32 [n, channels, height, width], channels-last, of any width that the head takes.
   /// Returns logits [n, classes], or [n, positions, classes] row by row where the head answers per
