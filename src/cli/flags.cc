@@ -154,7 +154,7 @@ void setup_bench(CLI::App& app, BenchOptions& o) {
       ->check(CLI::IsMember({"none", "shorten", "remove"}))
       ->type_name("KIND");
   app.add_option("--batch-size", o.batch_size, "Images a step (default 128)")
-      ->check(CLI::Range(int64_t{2}, int64_t{65536}))
+      ->check(CLI::Range(int64_t{1}, int64_t{65536}))
       ->type_name("N");
   app.add_option("--precision", o.precision, "float32 or bfloat16 (default: both)")
       ->check(CLI::IsMember({"float32", "bfloat16"}))

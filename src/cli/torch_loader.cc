@@ -96,6 +96,8 @@ void prepare_process() {
   } else {
     set_default("GOMP_SPINCOUNT", "1000");
   }
+  for (const char* largest : {"ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"})
+    note_variable(largest, "user");
 #if defined(__x86_64__)
   // Debian's OpenBLAS 0.3.21 takes newer CPUs for a Haswell and leaves half of AVX-512's speed
   // unused.

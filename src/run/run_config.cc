@@ -72,9 +72,8 @@ void describe_train(RecordVisitor& v, TrainConfig& c) {
   static constexpr const char* kPrecisions[] = {"float32", "bfloat16"};
   v.text_choice("precision", c.precision, Names(kPrecisions, 2),
                 "What steps compute in. bfloat16: convolutions, linear layers and the maps between "
-                "them, the teacher's too (on a CPU with AVX512_BF16 only the products of "
-                "convolutions); parameters, batch statistics, loss and optimiser stay float32, and "
-                "so does everything but the steps. Not for quantised training.");
+                "them, the teacher's too; parameters, batch statistics, loss and optimiser stay "
+                "float32, and so does everything but the steps. Not for quantised training.");
   static constexpr const char* kBatchNorms[] = {"local", "synchronised"};
   v.text_choice(
       "batch_norm", c.batch_norm, Names(kBatchNorms, 2),

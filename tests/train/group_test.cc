@@ -18,6 +18,7 @@
 
 #include "nn/shared_norm.h"
 #include "support/expect_error.h"
+#include "support/gloo.h"
 #include "support/networks.h"
 #include "support/records.h"
 #include "tailor/core/files.h"
@@ -60,6 +61,7 @@ double distance(const at::Tensor& a, const at::Tensor& b) {
 }
 
 TEST(Group, SumsAndCopiesTensorsAndPassesOnWhatTheLeaderTells) {
+  TAILOR_NEEDS_GLOO();
   together(3, [](Group& group) {
     group.connect(at::kCPU);
     const at::Tensor t = at::full({5}, static_cast<double>(group.rank() + 1));
@@ -85,6 +87,7 @@ TEST(Group, SumsAndCopiesTensorsAndPassesOnWhatTheLeaderTells) {
 }
 
 TEST(Group, OneThatIsLostIsNamedByTheOthers) {
+  TAILOR_NEEDS_GLOO();
   testing::expect_error(ErrorKind::Worker, {"worker 2 of 3 is lost", "--resume"}, [] {
     together(3, [](Group& group) {
       group.connect(at::kCPU);
@@ -137,6 +140,7 @@ at::Tensor gradient_of(const Network& network, Group& group, int64_t floats, int
 }
 
 TEST(GradientBuckets, GiveTheGradientOfTheWholeBatch) {
+  TAILOR_NEEDS_GLOO();
   const Network network = testing::small_network();
   const at::Tensor whole = gradient_of(network, Group::alone(), 1 << 20, nullptr);
   for (const int64_t size : {2, 3}) {
@@ -151,6 +155,7 @@ TEST(GradientBuckets, GiveTheGradientOfTheWholeBatch) {
 }
 
 TEST(GradientBuckets, AParameterThatTookNoPartHoldsNobodyUp) {
+  TAILOR_NEEDS_GLOO();
   const Network network = testing::small_network();
   together(2, [&](Group& group) {
     group.connect(at::kCPU);
@@ -185,6 +190,7 @@ NormPass norm_pass(const at::Tensor& x, const at::Tensor& dy, Group& group) {
 }
 
 TEST(SharedNorm, IsThatOfTheWholeBatchForwardAndBackward) {
+  TAILOR_NEEDS_GLOO();
   const at::Tensor
       x = at::randn({7, 5, 3, 4}).mul(2).add(1).contiguous(at::MemoryFormat::ChannelsLast),
       dy = at::randn({7, 5, 3, 4});
@@ -263,6 +269,7 @@ std::vector<double> losses_of(const RunSpec& spec, Group& group, int steps) {
 }
 
 TEST(Learner, OfTwoWorkersWithSynchronisedStatisticsHasTheLossesOfOne) {
+  TAILOR_NEEDS_GLOO();
   const RunSpec spec = shared_spec(shared_config());
   const std::vector<double> alone = losses_of(spec, Group::alone(), 20);
   together(2, [&](Group& group) {
@@ -323,6 +330,7 @@ double first_loss(const std::string& path) {
 }
 
 TEST(Workers, TrainAWholeRunAndGoOnAsAnotherNumber) {
+  TAILOR_NEEDS_GLOO();
   for (const char* rule : {"synchronised", "local"}) {
     TemporaryDirectory folder("tailor-workers");
     RunConfig config = shared_config();

@@ -54,7 +54,7 @@ void print_answer(const BenchOptions& o, const BenchRequest& request, const Benc
              counted(result.threads, "thread"),
              request.trains ? "steps of training, with data, teacher and optimiser"
                             : "answers, batch norm folded");
-  Table table({"precision", "images/s", "control", "of the peak"});
+  Table table({"precision", "images/s", "control", "of float32's peak"});
   for (const BenchRate& rate : result.rates) {
     const double flops = rate.images_per_s * result.flops_per_image;
     table.add(
@@ -73,6 +73,8 @@ void print_answer(const BenchOptions& o, const BenchRequest& request, const Benc
 
 int torch_bench(const BenchOptions& options) {
   BenchRequest request;
+  if (options.what == "train" && options.batch_size < 2)
+    fail(ErrorKind::Usage, "--batch-size 1: batch norm learns from 2 images a step or more");
   request.teacher = network_by_name(options.network).network;
   request.network = altered(request.teacher, options.surgery);
   request.trains = options.what == "train";

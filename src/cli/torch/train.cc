@@ -1,5 +1,6 @@
 // tailor train: resolves the configuration and has its recipe run.
 #include <cstdlib>
+#include <cstring>
 
 #include "cli/source.h"
 #include "cli/torch/plugin.h"
@@ -99,8 +100,11 @@ Request stored_run(const std::string& folder) {
   request.output = without_slash(folder);
   request.goes_on = true;
   const std::string file = path_join(request.output, "config.json");
-  if (!path_exists(file))
-    fail(ErrorKind::Usage, "--resume {}: there is no config.json: not a run folder", folder);
+  if (!path_exists(file)) {
+    fail(ErrorKind::Usage, "--resume {}: {}", folder,
+         path_exists(folder) ? "there is no config.json: not a run folder"
+                             : "there is no such folder");
+  }
   request.stored = read_file(file, "configuration");
   LoadedConfig& loaded = request.loaded;
   loaded = load_run_config(file, {});
@@ -186,7 +190,8 @@ Request read_request(const TrainOptions& options) {
         options.force) {
       fail(ErrorKind::Usage,
            "--resume {}: the run knows its configuration; leave --config, --set, --output and "
-           "--force out",
+           "--force out (with other runtime settings it goes on by the command that began it, "
+           "--auto-resume and --set runtime.KEY=VALUE)",
            options.resume);
     }
     return stored_run(options.resume);
@@ -365,8 +370,8 @@ int lead(const TrainOptions& options, Group& group) {
   try {
     run.run(folder, order, *make_stderr_progress());
   } catch (const Interrupted& e) {
-    log_info("train", "stopped by signal {}; go on with: tailor train --resume {}", e.signal(),
-             shell_quote(output));
+    log_info("train", "stopped by signal {} ({}); go on with: tailor train --resume {}", e.signal(),
+             ::strsignal(e.signal()), shell_quote(output));
     throw;
   }
   set_log_file("");

@@ -169,9 +169,10 @@ TEST_F(TrainCli, EveryBackendCountsTheSameMistakesAndSaysTheSameOfAPicture) {
 
 TEST_F(TrainCli, WrongWordsAndImpossiblePlansAreSaidAtOnce) {
   expect_failure(2, {"expected --config NAME or FILE", "tailor config list"}, {"train"});
-  expect_failure(2, {"there is no config.json: not a run folder"},
+  expect_failure(2, {"--resume nowhere: there is no such folder"},
                  {"train", "--resume", "nowhere"});
-  expect_failure(2, {"--resume x: the run knows its configuration"},
+  expect_failure(2, {"there is no config.json: not a run folder"}, {"train", "--resume", "."});
+  expect_failure(2, {"--resume x: the run knows its configuration", "--auto-resume"},
                  {"train", "--resume", "x", "--set", "train.epochs=1"});
   expect_failure(
       3,

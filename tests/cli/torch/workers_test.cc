@@ -1,10 +1,15 @@
 // Several processes that train one run, as a user starts, stops and loses them.
 #include "cli/torch/train_cli.h"
+#include "support/gloo.h"
 
 namespace tailor::test {
 namespace {
 
 struct WorkersCli : public TrainCli {
+  void SetUp() override {
+    TAILOR_NEEDS_GLOO();
+    TrainCli::SetUp();
+  }
   /// What a script of bash prints, with the program as $tailor.
   ProcessResult run_script(const std::string& script) {
     return run_process({"bash", "-c", script, "script"}, folder.path(),
@@ -120,6 +125,17 @@ TEST_F(WorkersCli, WhatTheyCannotDoTogetherIsSaidBeforeAnyFolder) {
       endless + " --workers 2");
   EXPECT_EQ(r.status, 2) << r.output;
   testing::expect_words(r.output, {"--workers 2", "process 0 of 2 that torchrun has started"});
+}
+
+TEST_F(TrainCli, WorkersThatCannotMeetAreRefusedBeforeAnyFolder) {
+#ifdef TAILOR_GLOO
+  GTEST_SKIP() << "this build has Gloo";
+#endif
+  const ProcessResult r =
+      run({"train", "--config", "tiny.json", "--output", "run", "--workers", "2"});
+  EXPECT_EQ(r.status, 5) << r.output;
+  testing::expect_words(r.output, {"2 workers on CPUs", "no Gloo", "scripts/setup.sh"});
+  EXPECT_FALSE(path_exists(file("run")));
 }
 
 }  // namespace
