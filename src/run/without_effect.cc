@@ -164,8 +164,10 @@ std::vector<std::string> keys_without_effect(const RunConfig& c, const Json& giv
   find("train.optimizer", optimizer_rules(c.train.optimizer, "train.optimizer"));
   find("train.schedule", schedule_rules(c.train.schedule, "train.schedule"));
   find("surgery", {{c.surgery.kind == SurgeryKind::None,
-                    "alpha order at_once first_epoch statistics_images allow_partial",
-                    "surgery.kind is none"}});
+                    "alpha order at_once first_epoch edit solve statistics_images allow_partial",
+                    "surgery.kind is none"},
+                   {c.surgery.kind != SurgeryKind::None && c.surgery.edit == EditKind::Cut, "solve",
+                    "surgery.edit is cut"}});
   find("ctc",
        {{c.ctc.language_model.empty(), "lm_weight word_bonus", "there is no ctc.language_model"},
         {c.ctc.beam == 1, "beam_threshold", "ctc.beam is 1"}});

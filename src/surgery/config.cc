@@ -9,6 +9,18 @@ void describe(RecordVisitor& v, SkipPlan& c) {
   v.enumeration("kind", c.kind, "What happens to it: remove, shorten or keep.");
 }
 
+void describe(RecordVisitor& v, SolveConfig& c) {
+  v.integer("images", c.images, 2, 1000000, "Training examples that a block is solved on.");
+  v.integer("positions", c.positions, 1, 100000000,
+            "Positions of their maps, spread evenly over them, of which each is an equation.");
+  v.number("ridge", c.ridge, 0, 1e6,
+           "Ridge of the regression, in means of its matrix's diagonal: larger ones keep weights "
+           "smaller.");
+  v.integer("steps", c.steps, 0, 1000000,
+            "Steps of AdamW on the block alone behind that, by its distance to the teacher's "
+            "block.");
+}
+
 }  // namespace
 
 void describe(RecordVisitor& v, SurgeryConfig& c) {
@@ -22,6 +34,13 @@ void describe(RecordVisitor& v, SurgeryConfig& c) {
   v.optional_integer("first_epoch", c.first_epoch, 0, 1000000,
                      "First epoch before which an alteration is due. null: alpha (Algorithm 1); "
                      "alpha + 1 is the authors' release; 0 alters before training.");
+  v.enumeration("edit", c.edit,
+                "How a skip is removed: cut (the paper's) takes it away; solve puts its identity "
+                "into the first convolution and solves the last one for what the teacher's block "
+                "gives, in closed form. Shortening is the same with both.");
+  v.record(
+      "solve", [&](RecordVisitor& r) { describe(r, c.solve); },
+      "How a block is solved where edit is solve.");
   v.list(
       "plan", c.plan.size(), [&](size_t n) { c.plan.resize(n); },
       [&](RecordVisitor& r, size_t i) { describe(r, c.plan[i]); },

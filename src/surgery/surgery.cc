@@ -86,6 +86,8 @@ std::vector<PlannedEdit> plan_edits(const SurgeryConfig& policy, const Network& 
   Network rehearsal = network;
   for (const PlannedEdit& edit : edits) {
     try {
+      if (policy.edit == EditKind::Solve && edit.kind == AlterationKind::Remove)
+        solvable_block(rehearsal, edit.skip_id);
       apply_alteration(rehearsal, edit.skip_id, edit.kind);
     } catch (const Error& e) {
       fail(e.kind(),
@@ -122,6 +124,43 @@ Place find_skip(Network& network, const std::string& id) {
   }
   fail(ErrorKind::Config, "cannot alter the skip '{}': the network has no such skip; {}", id,
        ids_text(id, skip_ids(network)));
+}
+
+/// Convolution, batch norm and perhaps a ReLU.
+bool is_solvable(const std::vector<NamedLayer>& stage) {
+  const auto* conv = stage.empty() ? nullptr : stage[0].as<ConvLayer>();
+  return conv && conv->groups == 1 && stage.size() >= 2 && stage.size() <= 3 &&
+         stage[1].as<BatchNormLayer>() && (stage.size() == 2 || stage[2].as<ReluLayer>());
+}
+
+/// Whether one tap reads the pixel that a skip of this stride reads.
+bool reads_pixel(const Window& w, const Size2& stride) {
+  const auto aligned = [](int64_t pad, int64_t dilation, int64_t kernel) {
+    return pad % dilation == 0 && pad / dilation < kernel;
+  };
+  return w.stride == stride && aligned(w.pads.top, w.dilation.height, w.kernel.height) &&
+         aligned(w.pads.left, w.dilation.width, w.kernel.width);
+}
+
+/// Why the skip's block cannot be solved; empty: it can.
+std::string why_not_solvable(const Network& network, const Place& place,
+                             const SolvableBlock& solvable) {
+  const Skip& skip = solvable.skip;
+  if (place.block->skips.size() > 1) return "its block has other skips";
+  if (skip.from != 0 || skip.to > 2) return "it is not over the block's first stage or two";
+  if (!is_solvable(solvable.first) || !is_solvable(solvable.last)) {
+    return "its stages are not a convolution without groups, a batch norm and at most a ReLU each";
+  }
+  const bool behind = network.join == Join::AfterActivation && solvable.last.size() == 3;
+  if (skip.to == 1 && behind) return "it is added behind the ReLU of the only stage";
+  const auto* conv = solvable.first[0].as<ConvLayer>();
+  if (conv->out != place.at(skip.to).channels) {
+    return fmt::format("{} channels do not ride through a convolution with {}",
+                       place.at(skip.to).channels, conv->out);
+  }
+  const Size2 stride = skip.layers.empty() ? Size2{1, 1} : stride_of(skip.layers);
+  if (!reads_pixel(conv->window, stride)) return "no tap of the first convolution reads its pixel";
+  return "";
 }
 
 /// Every name that a new skip must not have.
@@ -192,6 +231,24 @@ Steps short_steps(const Network& network, const Place& place) {
 }
 
 }  // namespace
+
+SolvableBlock solvable_block(const Network& network, const std::string& skip_id) {
+  Network copy = network;
+  const Place place = find_skip(copy, skip_id);
+  SolvableBlock result;
+  result.block = static_cast<size_t>(place.block - copy.blocks.data());
+  result.skip = place.block->skips[place.index];
+  const Block& block = network.blocks[result.block];
+  result.first = stage_layers(block, 1);
+  result.last =
+      stage_layers(block, std::min(block.stages.size(), static_cast<size_t>(result.skip.to)));
+  if (const std::string why = why_not_solvable(network, place, result); !why.empty()) {
+    fail(ErrorKind::Config,
+         "cannot solve a block for the skip '{}': {} (expected surgery.edit \"cut\" for it)",
+         skip_id, why);
+  }
+  return result;
+}
 
 Alteration apply_alteration(Network& network, const std::string& skip_id, AlterationKind kind) {
   const Place place = find_skip(network, skip_id);

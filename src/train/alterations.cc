@@ -1,15 +1,61 @@
 #include "tailor/core/log.h"
+#include "tailor/nn/host.h"
 #include "tailor/run/results.h"
 #include "train/session.h"
+#include "train/solve_block.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
 
 namespace tailor::train {
 namespace {
+
+/// The first training examples of the epoch's order, as they are without augmentation.
+at::Tensor images_of(Session& run, int64_t count) {
+  constexpr int64_t kAtOnce = 256;
+  const int64_t all = run.task->size(Split::Train);
+  std::vector<int64_t> order =
+      run.task->order(run.config.seed, run.position.epoch, run.config.batch_size);
+  order.resize(static_cast<size_t>(std::min(count, all)));
+  std::vector<at::Tensor> images;
+  Batch batch;
+  for (size_t i = 0; i < order.size(); i += kAtOnce) {
+    const Span<const int64_t> indices(order.data() + i,
+                                      std::min<size_t>(kAtOnce, order.size() - i));
+    run.task->collate(Split::Train, indices, std::nullopt, batch);
+    images.push_back(to_device(batch, run.model()).inputs);
+  }
+  return at::cat(images);
+}
+
+/// The leader's solution is that of all: sums on other processes may round otherwise.
+void share(BlockSolution& solution, Group& group) {
+  if (!group.is_shared()) return;
+  at::NoGradGuard no_grad;
+  for (auto& [name, tensor] : solution.tensors) {
+    const at::Tensor values = host_view(tensor);
+    group.broadcast(values);
+  }
+}
+
+/// Of a removal, where the run solves.
+std::optional<BlockSolution> solve(Session& run, const PlannedEdit& edit) {
+  const SurgeryConfig& surgery = run.spec.config.surgery;
+  if (surgery.edit != EditKind::Solve || edit.kind != AlterationKind::Remove) return std::nullopt;
+  const TensorMap tensors = run.model().tensors();
+  BlockSolution solution = solve_block(
+      {run.model().network(), tensors}, {run.spec.teacher->network, run.spec.teacher->tensors},
+      edit.skip_id, surgery.solve, run.config.seed, images_of(run, surgery.solve.images));
+  share(solution, run.group);
+  return solution;
+}
 
 /// How the network was judged around an edit: before it, after it with the old statistics, and with
 /// new ones.
 struct Judgement {
   std::optional<Figure> before, stale, after;
   int64_t statistics_images = 0;
+  std::optional<double> block_error;  // of an edit that solved
 };
 
 void record(Session& run, const Alteration& a, const std::string& text, const Judgement& j) {
@@ -25,6 +71,8 @@ void record(Session& run, const Alteration& a, const std::string& text, const Ju
   line.validation_stale = recorded(j.stale, kind);
   line.statistics_images = j.statistics_images;
   line.validation_after = recorded(j.after, kind);
+  line.edit = to_string(j.block_error ? EditKind::Solve : EditKind::Cut);
+  line.block_error = j.block_error;
   run.folder->append("alterations.jsonl",
                      write_record([&](RecordVisitor& v) { line.describe(v); }));
 }
@@ -38,6 +86,8 @@ std::string effect_of(const Alteration& a, const Judgement& j) {
     effect += fmt::format(" ({} before statistics were estimated on {} examples)", j.stale->text(2),
                           j.statistics_images);
   }
+  if (j.block_error)
+    effect += fmt::format("; solved, {:.4f} from the teacher's block", *j.block_error);
   if (a.added_parameters > 0)
     effect += fmt::format("; {} parameters of new projections", a.added_parameters);
   if (a.erased_parameters > 0)
@@ -56,7 +106,10 @@ void alter_due_skips(Session& run) {
     const PlannedEdit& edit = run.edits[static_cast<size_t>(at.edits_applied)];
     Judgement j;
     j.before = now ? now : run.validate();
-    const Alteration a = run.learner->alter(edit.skip_id, edit.kind, run.config.seed);
+    const std::optional<BlockSolution> solved = solve(run, edit);
+    if (solved) j.block_error = solved->error;
+    const Alteration a = run.learner->alter(edit.skip_id, edit.kind, run.config.seed,
+                                            solved ? solved->tensors : TensorMap());
     ++at.edits_applied;
     j.stale = run.validate();
     j.statistics_images = estimate_statistics(run.model(), *run.task, run.config.seed, at.epoch,

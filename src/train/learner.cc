@@ -111,11 +111,16 @@ StepResult Learner::take(const DeviceBatch& examples, const Rate& lr) {
           distance,      examples.positions};
 }
 
-Alteration Learner::alter(const std::string& skip_id, AlterationKind kind, int64_t seed) {
+Alteration Learner::alter(const std::string& skip_id, AlterationKind kind, int64_t seed,
+                          const TensorMap& solved) {
   Network network = model_.network();
   Alteration alteration = apply_alteration(network, skip_id, kind);
-  const OptimizerSlots kept = slots();
-  const TensorMap added = added_tensors(alteration, network, seed);
+  OptimizerSlots kept = slots();
+  TensorMap added = added_tensors(alteration, network, seed);
+  for (const auto& [name, tensor] : solved) {
+    added.insert_or_assign(name, tensor);
+    for (auto& [slot, tensors] : kept) tensors.erase(name);
+  }
   model_.alter(std::move(network), added);
   optimizer_->bind(model_.parameters(), kept);
   buckets_.reset();

@@ -476,5 +476,54 @@ TEST(AlterationText, ReadsTheSameInLogAndFile) {
   EXPECT_EQ(alteration_text(b, 0, 9), "shortened stage1.block0.skip (0 of 9 left)");
 }
 
+// ---- solving
+
+TEST(Solve, SaysWhichBlocksItCannotSolve) {
+  const auto refused = [](const Network& network, const std::string& id, const std::string& why) {
+    expect_error(ErrorKind::Config, {id, why, "surgery.edit \"cut\""},
+                 [&] { solvable_block(network, id); });
+  };
+  const Network network = resnet(8);
+  for (const std::string& id : skip_ids(network))
+    EXPECT_EQ(solvable_block(network, id).skip.id, id);
+  Network shortened = network;
+  apply_alteration(shortened, "stage1.block0.skip", AlterationKind::Shorten);
+  refused(shortened, "stage1.block0.skip.0", "its block has other skips");
+  shortened.blocks[1].skips.erase(shortened.blocks[1].skips.begin());
+  refused(shortened, "stage1.block0.skip.1", "not over the block's first stage or two");
+  shortened.blocks[1].skips[0].from = 0, shortened.blocks[1].skips[0].to = 1;
+  EXPECT_EQ(solvable_block(shortened, "stage1.block0.skip.1").first.size(), 3U);
+  shortened.join = Join::AfterActivation;
+  refused(shortened, "stage1.block0.skip.1", "behind the ReLU of the only stage");
+  NetworkConfig bottlenecks;
+  bottlenecks.family = "resnet_imagenet";
+  bottlenecks.depth = 50;
+  const Network deep = make_network(bottlenecks, {3, 64, 64}, 10);
+  refused(deep, skip_ids(deep)[0], "not over the block's first stage or two");
+  Network unfit = network;
+  auto& conv = std::get<ConvLayer>(unfit.blocks[1].stages[0].layers[0]);
+  conv.window.pads = {2, 2, 0, 0};
+  EXPECT_EQ(solvable_block(unfit, "stage1.block0.skip").block, 1U);
+  conv.window.dilation = {2, 2}, conv.window.pads = {1, 1, 3, 3};
+  refused(unfit, "stage1.block0.skip", "no tap of the first convolution reads its pixel");
+}
+
+TEST(Solve, IsRefusedBeforeARunBegins) {
+  NetworkConfig bottlenecks;
+  bottlenecks.family = "resnet_imagenet";
+  bottlenecks.depth = 50;
+  const Network network = make_network(bottlenecks, {3, 64, 64}, 10);
+  SurgeryConfig config = policy(1);
+  EXPECT_EQ(plan_edits(config, network, 1000, "r50.json").size(), 16U);
+  config.edit = EditKind::Solve;
+  expect_error(ErrorKind::Config, {"r50.json: /surgery", "cannot solve a block", "keep"},
+               [&] { plan_edits(config, network, 1000, "r50.json"); });
+  config.kind = SurgeryKind::Shorten;  // the same with both
+  config.edit = EditKind::Cut;
+  const size_t edits = plan_edits(config, network, 1000, "r50.json").size();
+  config.edit = EditKind::Solve;
+  EXPECT_EQ(plan_edits(config, network, 1000, "r50.json").size(), edits);
+}
+
 }  // namespace
 }  // namespace tailor::test

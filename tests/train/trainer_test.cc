@@ -405,6 +405,27 @@ TEST(EpochBatches, ASingleImageJoinsTheBatchBeforeIt) {
   }
 }
 
+TEST(Trainer, BlocksAreSolvedAndARunThatSolvesResumesBitForBit) {
+  RunConfig config = student_config();
+  config.surgery.edit = EditKind::Solve;
+  config.surgery.solve.images = 48;
+  config.surgery.solve.steps = 3;
+  Fixture f(config);
+  f.spec.teacher = train_teacher(config);
+  const RunResult whole = f.run("whole");
+  const auto lines = testing::read_records(f.path("whole/alterations.jsonl"));
+  ASSERT_EQ(lines.size(), 3U);
+  for (const std::string& line : lines) {
+    const Json said = Json::parse(line, "line");
+    EXPECT_EQ(said.at("edit"), Json("solve"));
+    EXPECT_GT(said.at("block_error").as_number(), 0);
+    EXPECT_LT(said.at("block_error").as_number(), 1);
+  }
+  expect_resumes(f, whole, {3, 5, 9});
+  f.spec.config.surgery.edit = EditKind::Cut;
+  EXPECT_NE(weights_digest(f.run("cut").last.tensors), weights_digest(whole.last.tensors));
+}
+
 TEST(Trainer, StatisticsAreEstimatedAgainAfterAnAlterationAndBothFiguresRecorded) {
   RunConfig config = student_config();
   config.surgery.at_once = 3;

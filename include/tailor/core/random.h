@@ -38,7 +38,8 @@ enum class RandomStream : uint32_t {
   Noise,
   Test,
   Witness,
-  Batches
+  Batches,
+  Solve
 };
 
 /// A short sequence of numbers for one (seed, stream, a, b), for instance (seed, Augment, epoch,

@@ -44,6 +44,8 @@ struct AlterationLine {
   int64_t parameters = 0;
   RecordedFigure validation_before, validation_stale, validation_after;
   int64_t statistics_images = 0;
+  std::string edit = "cut";
+  std::optional<double> block_error;  // of an edit that solves
   void describe(RecordVisitor& v);
 };
 

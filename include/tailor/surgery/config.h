@@ -16,6 +16,17 @@ TAILOR_ENUMERATORS(EditOrder, "input_first", "output_first")
 enum class SurgeryKind { None, Remove, Shorten };
 TAILOR_ENUMERATORS(SurgeryKind, "none", "remove", "shorten")
 
+enum class EditKind { Cut, Solve };
+TAILOR_ENUMERATORS(EditKind, "cut", "solve")
+
+/// How a block whose skip goes is solved for anew.
+struct SolveConfig {
+  int64_t images = 1024;
+  int64_t positions = 48000;
+  double ridge = 1e-3;
+  int64_t steps = 0;
+};
+
 struct SkipPlan {
   std::string skip;
   AlterationKind kind = AlterationKind::Keep;
@@ -27,6 +38,8 @@ struct SurgeryConfig {
   EditOrder order = EditOrder::InputFirst;
   int64_t at_once = 1;
   std::optional<int64_t> first_epoch;  // default alpha
+  EditKind edit = EditKind::Cut;
+  SolveConfig solve;
   std::vector<SkipPlan> plan;
   int64_t statistics_images = 512;
   bool allow_partial = false;

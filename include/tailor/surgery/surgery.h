@@ -30,6 +30,17 @@ std::vector<PlannedEdit> plan_edits(const SurgeryConfig& policy, const Network& 
 /// First epoch of the final topology: alpha epochs after the last edit; 0 without edits.
 int64_t settled_epoch(const SurgeryConfig& policy, const std::vector<PlannedEdit>& edits);
 
+/// Of a removal that solves: where the skip and its convolutions are.
+struct SolvableBlock {
+  size_t block = 0;
+  Skip skip;
+  std::vector<NamedLayer> first, last;  // of the one or two stages: convolution, batch norm, ReLU?
+};
+/// Throws Config where the block is none: one skip over one stage or two, each a convolution
+/// without groups, a batch norm, and a ReLU or none (none before a skip that is added behind it);
+/// the first convolution has the skip's channels and stride, and reads its pixel.
+SolvableBlock solvable_block(const Network& network, const std::string& skip_id);
+
 /// What an edit did.
 struct Alteration {
   AlterationKind kind;

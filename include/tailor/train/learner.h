@@ -47,8 +47,10 @@ class Learner {
   /// the fourth on they are launched as one.
   StepResult step(const Batch& batch, double lr);
   /// Erased tensors are gone with gradient and slots, added ones come with slots of 0, all others
-  /// keep both. `seed` is that of the initial weights.
-  Alteration alter(const std::string& skip_id, AlterationKind kind, int64_t seed);
+  /// keep both. `seed` is that of the initial weights. `solved`: new values of tensors that stay,
+  /// whose slots begin with 0 too.
+  Alteration alter(const std::string& skip_id, AlterationKind kind, int64_t seed,
+                   const TensorMap& solved = {});
 
   Model& model() { return model_; }
   const Model& model() const { return model_; }

@@ -1,0 +1,473 @@
+#include "train/solve_block.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/constant_pad_nd.h>
+#include <ATen/ops/im2col.h>
+#include <ATen/ops/matmul.h>
+#include <ATen/ops/minimum.h>
+#include <ATen/ops/mse_loss.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/relu.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/var_mean.h>
+#include <ATen/ops/where.h>
+#include <ATen/ops/zeros_like.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <vector>
+
+#include "tailor/core/random.h"
+#include "tailor/nn/host.h"
+#include "tailor/nn/model.h"
+#include "tailor/train/optimizer.h"
+
+namespace tailor::train {
+namespace {
+
+/// Images at once: of a map's patches a convolution's taps are as many maps.
+constexpr int64_t kAtOnce = 32;
+/// Where the teacher's ReLU gives 0 only "below 0" is asked for: the regression is repeated so
+/// often with what it gave there, if that is below.
+constexpr int kRepeats = 3;
+constexpr double kLocalRate = 1e-3;
+
+/// Blocks up to and with `block`, of which only the first `stages` stages are there, and no head: a
+/// network that answers [n, pixels, channels] at that point.
+Network up_to(const Network& network, size_t block, size_t stages) {
+  Network part = network;
+  part.head.clear();
+  part.blocks.resize(block + 1);
+  Block& last = part.blocks.back();
+  last.stages.resize(stages);
+  auto beyond = [&](const Skip& skip) { return skip.to > static_cast<int64_t>(stages); };
+  last.skips.erase(std::remove_if(last.skips.begin(), last.skips.end(), beyond), last.skips.end());
+  return part;
+}
+
+/// [n, pixels, channels] of all images, in eval mode.
+at::Tensor maps_of(const Network& part, const TensorMap& tensors, const at::Tensor& images) {
+  TensorMap own;
+  for (const TensorSpec& spec : tensor_specs(part)) own.emplace(spec.name, tensors.at(spec.name));
+  const FrozenModel model(part, own, images.device());
+  std::vector<at::Tensor> maps;
+  for (int64_t i = 0; i < images.size(0); i += kAtOnce)
+    maps.push_back(model.forward(images.narrow(0, i, std::min(kAtOnce, images.size(0) - i))));
+  return at::cat(maps);
+}
+
+/// [n, channels, height, width], channels-last, of what maps_of gives.
+at::Tensor as_images(const at::Tensor& maps, const MapShape& shape) {
+  return maps.reshape({maps.size(0), shape.height, shape.width, shape.channels})
+      .permute({0, 3, 1, 2});
+}
+
+/// Solves g · x = b for a symmetric positive g [n][n]; b [n][m] becomes x. By Cholesky's
+/// factors, in place.
+void solve_positive(std::vector<double>& g, int64_t n, std::vector<double>& b, int64_t m) {
+  auto at = [&](int64_t i, int64_t j) -> double& { return g[static_cast<size_t>(i * n + j)]; };
+  auto row = [&](int64_t i) { return b.data() + i * m; };
+  for (int64_t j = 0; j < n; ++j) {
+    for (int64_t i = j; i < n; ++i) {
+      double sum = at(i, j);
+      for (int64_t k = 0; k < j; ++k) sum -= at(i, k) * at(j, k);
+      at(i, j) = i == j ? std::sqrt(std::max(sum, 1e-300)) : sum / at(j, j);
+    }
+  }
+  auto substitute = [&](int64_t i, int64_t first, int64_t last, bool forward) {
+    double* x = row(i);
+    for (int64_t k = first; k < last; ++k) {
+      const double factor = forward ? at(i, k) : at(k, i);
+      for (int64_t c = 0; c < m; ++c) x[c] -= factor * row(k)[c];
+    }
+    for (int64_t c = 0; c < m; ++c) x[c] /= at(i, i);
+  };
+  for (int64_t i = 0; i < n; ++i) substitute(i, 0, i, true);
+  for (int64_t i = n; i-- > 0;) substitute(i, i + 1, n, false);
+}
+
+std::vector<double> doubles_of(const at::Tensor& t) {
+  const at::Tensor host = t.to(at::kCPU, at::kDouble).contiguous();
+  return {host.data_ptr<double>(), host.data_ptr<double>() + host.numel()};
+}
+
+/// What a convolution reads at some positions, and what it is to give there.
+struct Equations {
+  std::vector<at::Tensor> reads, targets;  // [rows, taps · inputs + 1] and [rows, outputs], float64
+};
+
+class Regression {
+ public:
+  Regression(const Equations& equations, double ridge)
+      : equations_(equations),
+        unknowns_(equations.reads[0].size(1)),
+        outputs_(equations.targets[0].size(1)) {
+    at::Tensor all;
+    for (const at::Tensor& a : equations.reads) {
+      const at::Tensor part = at::matmul(a.t(), a);
+      all = all.defined() ? all.add_(part) : part;
+    }
+    gram_ = doubles_of(all);
+    double trace = 0;
+    for (int64_t i = 0; i + 1 < unknowns_; ++i) trace += diagonal(i);
+    const double weight = ridge * trace / static_cast<double>(unknowns_ - 1);
+    // The last unknown is the bias.
+    for (int64_t i = 0; i + 1 < unknowns_; ++i) diagonal(i) += weight + 1e-9;
+    diagonal(unknowns_ - 1) += 1e-9;
+  }
+
+  /// [taps · inputs + 1, outputs]. `rectified`: a ReLU follows.
+  at::Tensor solve(bool rectified) const {
+    at::Tensor x;
+    for (int i = 0; i <= (rectified ? kRepeats : 0); ++i) x = solve_once(x);
+    return x;
+  }
+
+ private:
+  double& diagonal(int64_t i) { return gram_[static_cast<size_t>(i * unknowns_ + i)]; }
+
+  /// Where the target is no more than 0, what `before` gives there takes its place, or 0.
+  at::Tensor solve_once(const at::Tensor& before) const {
+    at::Tensor all;
+    for (size_t i = 0; i < equations_.reads.size(); ++i) {
+      const at::Tensor &a = equations_.reads[i], &t = equations_.targets[i];
+      at::Tensor target = t;
+      if (before.defined()) {
+        const at::Tensor given = at::matmul(a, before);
+        target = at::where(t.le(0), at::minimum(given, at::zeros_like(given)), t);
+      }
+      const at::Tensor part = at::matmul(a.t(), target);
+      all = all.defined() ? all.add_(part) : part;
+    }
+    std::vector<double> gram = gram_, x = doubles_of(all);
+    solve_positive(gram, unknowns_, x, outputs_);
+    return at::tensor(x, at::kDouble).reshape({unknowns_, outputs_}).to(all.device());
+  }
+
+  const Equations& equations_;
+  int64_t unknowns_, outputs_;
+  std::vector<double> gram_;
+};
+
+/// `count` of so many positions, each once.
+std::vector<int64_t> chosen(int64_t positions, int64_t count, int64_t seed, int64_t batch) {
+  std::vector<int64_t> all(static_cast<size_t>(positions));
+  std::iota(all.begin(), all.end(), 0);
+  CounterRandom random(static_cast<uint64_t>(seed), RandomStream::Solve,
+                       static_cast<uint64_t>(batch));
+  for (int64_t i = 0; i < count; ++i)
+    std::swap(all[static_cast<size_t>(i)],
+              all[static_cast<size_t>(i + random.below(positions - i))]);
+  all.resize(static_cast<size_t>(count));
+  return all;
+}
+
+/// `maps` [n, channels, height, width] are read by windows; `targets` [n, positions, outputs].
+Equations equations_of(const at::Tensor& maps, const Window& w, const at::Tensor& targets,
+                       const SolveConfig& config, int64_t seed) {
+  const int64_t images = maps.size(0), positions = targets.size(1);
+  const int64_t of_each =
+      std::clamp<int64_t>((config.positions + images - 1) / images, 1, positions);
+  const int64_t pads[] = {w.pads.left, w.pads.right, w.pads.top, w.pads.bottom},
+                kernel[] = {w.kernel.height, w.kernel.width},
+                dilation[] = {w.dilation.height, w.dilation.width}, none[] = {0, 0},
+                stride[] = {w.stride.height, w.stride.width};
+  Equations e;
+  for (int64_t i = 0; i < images; i += kAtOnce) {
+    const int64_t n = std::min(kAtOnce, images - i);
+    const at::Tensor at =
+        at::tensor(chosen(positions, of_each, seed, i), at::kLong).to(maps.device());
+    const at::Tensor padded = at::constant_pad_nd(maps.narrow(0, i, n).contiguous(), pads, 0);
+    const at::Tensor rows = at::im2col(padded, kernel, dilation, none, stride)
+                                .index_select(2, at)
+                                .permute({0, 2, 1})
+                                .reshape({n * of_each, -1})
+                                .to(at::kDouble);
+    e.reads.push_back(at::cat({rows, at::ones({rows.size(0), 1}, rows.options())}, 1));
+    e.targets.push_back(
+        targets.narrow(0, i, n).index_select(1, at).reshape({n * of_each, -1}).to(at::kDouble));
+  }
+  return e;
+}
+
+// ---- tensors of a layer -------------------------------------------------------------------------
+
+/// What a batch norm does in eval mode: channel c becomes scale[c] · x + shift[c].
+struct ScaleShift {
+  std::vector<double> scale, shift;
+};
+ScaleShift scale_and_shift(const TensorMap& t, const std::string& norm, const std::string& conv,
+                           bool has_bias, double epsilon) {
+  const auto gamma = t.at(norm + ".weight").as<float>(), beta = t.at(norm + ".bias").as<float>(),
+             mean = t.at(norm + ".running_mean").as<float>(),
+             variance = t.at(norm + ".running_var").as<float>();
+  ScaleShift s;
+  for (size_t c = 0; c < gamma.size(); ++c) {
+    const double bias = has_bias ? t.at(conv + ".bias").as<float>()[c] : 0;
+    s.scale.push_back(gamma[c] / std::sqrt(static_cast<double>(variance[c]) + epsilon));
+    s.shift.push_back(beta[c] + (bias - mean[c]) * s.scale.back());
+  }
+  return s;
+}
+
+/// The block under alteration: what solve_block changes step by step.
+class Solver {
+ public:
+  Solver(const TrainedNetwork& student, const std::string& skip_id, const at::Tensor& images)
+      : network_(student.network),
+        tensors_(student.tensors),
+        place_(solvable_block(network_, skip_id)),
+        images_(images) {}
+
+  const SolvableBlock& place() const { return place_; }
+  const std::string& block() const { return network_.blocks[place_.block].id; }
+
+  /// The skip, as a map of channels, goes into the first convolution's tap at its pixel, and the
+  /// batch norm's factor into the convolution, so that the skip keeps its size.
+  void ride_through() {
+    const auto* conv = place_.first[0].as<ConvLayer>();
+    const std::string weight = place_.first[0].name + ".weight", &norm = place_.first[1].name;
+    ScaleShift own =
+        scale_and_shift(tensors_, norm, place_.first[0].name, conv->bias, network_.bn_epsilon);
+    Tensor changed = tensors_.at(weight);
+    auto w = changed.as<float>();
+    const Window& window = conv->window;
+    const int64_t taps = window.taps(), inputs = conv->in,
+                  tap = window.pads.top / window.dilation.height * window.kernel.width +
+                        window.pads.left / window.dilation.width;
+    for (int64_t o = 0; o < conv->out; ++o) {
+      for (int64_t i = 0; i < inputs * taps; ++i) {
+        float& v = w[static_cast<size_t>(o * inputs * taps + i)];
+        v = static_cast<float>(v * own.scale[static_cast<size_t>(o)]);
+      }
+    }
+    add_skip(
+        [&](int64_t o, int64_t i, double v) {
+          w[static_cast<size_t>((o * inputs + i) * taps + tap)] += static_cast<float>(v);
+        },
+        own.shift);
+    tensors_.insert_or_assign(weight, changed);
+    settle(place_.first, convolved(1), own.shift);
+  }
+
+  /// The last convolution gives what the targets [n, positions, outputs] say.
+  void regress(const at::Tensor& targets, bool rectified, const SolveConfig& config, int64_t seed) {
+    const auto* conv = place_.last[0].as<ConvLayer>();
+    const Network part = without_skip(up_to(network_, place_.block, 1));
+    const MapShape shape = points()[1];
+    const at::Tensor maps = as_images(maps_of(part, tensors_, images_), shape);
+    const Equations e = equations_of(maps, conv->window, targets, config, seed);
+    const at::Tensor x = Regression(e, config.ridge).solve(rectified);
+    const int64_t unknowns = x.size(0) - 1;
+    const at::Tensor kernel = x.narrow(0, 0, unknowns).t().contiguous();
+    tensors_.insert_or_assign(place_.last[0].name + ".weight",
+                              to_host(kernel
+                                          .reshape({conv->out, conv->in, conv->window.kernel.height,
+                                                    conv->window.kernel.width})
+                                          .to(at::kFloat)));
+    settle(place_.last, convolved(2), doubles_of(x.select(0, unknowns)));
+  }
+
+  /// AdamW on the block alone, whose maps become those of the targets, behind a ReLU where there is
+  /// one.
+  void step_alone(const at::Tensor& targets, int64_t steps, int64_t batch_size, int64_t seed) {
+    Network before = up_to(network_, place_.block, 1);
+    before.blocks.pop_back();
+    const at::Tensor inputs = as_images(maps_of(before, tensors_, images_), points()[0]);
+    Network alone = without_skip(up_to(network_, place_.block, stages()));
+    alone.blocks.erase(alone.blocks.begin(), alone.blocks.end() - 1);
+    alone.input = points()[0];
+    TensorMap own;
+    for (const TensorSpec& spec : tensor_specs(alone))
+      own.emplace(spec.name, tensors_.at(spec.name));
+    Model model(alone, own, images_.device());
+    OptimizerConfig config;
+    config.kind = "adamw", config.weight_decay = 0;
+    const auto optimizer = make_optimizer(config);
+    optimizer->bind(model.parameters(), {});
+    const at::Tensor wanted = place_.last.size() == 3 ? at::relu(targets) : targets;
+    for (int64_t step = 0; step < steps; ++step) {
+      const at::Tensor at =
+          at::tensor(chosen(inputs.size(0), std::min(batch_size, inputs.size(0)), seed, step),
+                     at::kLong)
+              .to(inputs.device());
+      Parameters& parameters = model.parameters();
+      parameters.zero_gradients();
+      const at::AutoGradMode enabled(true);
+      at::mse_loss(
+          model.forward(inputs.index_select(0, at).contiguous(at::MemoryFormat::ChannelsLast),
+                        /*training=*/true),
+          wanted.index_select(0, at))
+          .backward();
+      const at::NoGradGuard no_grad;
+      parameters.gather_gradients();
+      optimizer->step(parameters,
+                      kLocalRate * (1 - static_cast<double>(step) / static_cast<double>(steps)));
+      parameters.spread_values();
+    }
+    for (auto& [name, tensor] : model.tensors()) tensors_.insert_or_assign(name, tensor);
+  }
+
+  BlockSolution solution() const {
+    BlockSolution s;
+    for (const auto* stage : {&place_.first, &place_.last}) {
+      for (const NamedLayer& layer : *stage) {
+        for (const auto& [name, tensor] : tensors_) {
+          if (name.rfind(layer.name + ".", 0) == 0) s.tensors.insert_or_assign(name, tensor);
+        }
+      }
+    }
+    return s;
+  }
+  Network altered() const {
+    Network network = network_;
+    network.blocks[place_.block].skips.clear();
+    return network;
+  }
+  const TensorMap& tensors() const { return tensors_; }
+
+ private:
+  size_t stages() const { return static_cast<size_t>(place_.skip.to); }
+  std::vector<MapShape> points() const {
+    return point_shapes(network_.blocks[place_.block], block_inputs(network_)[place_.block]);
+  }
+  static Network without_skip(Network part) {
+    part.blocks.back().skips.clear();
+    return part;
+  }
+
+  /// What the convolution of stage `stage` gives, [n, pixels, channels]; its own bias is 0.
+  at::Tensor convolved(size_t stage) {
+    Network part = without_skip(up_to(network_, place_.block, stage));
+    Layers& layers = part.blocks.back().stages.back().layers;
+    layers.resize(1);
+    const std::string bias = (stage == 1 ? place_.first : place_.last)[0].name + ".bias";
+    if (std::get<ConvLayer>(layers[0]).bias)
+      tensors_.insert_or_assign(bias, Tensor(DType::F32, tensors_.at(bias).shape()));
+    return maps_of(part, tensors_, images_);
+  }
+
+  /// The batch norm of a stage has the statistics of these maps, and adds `shift` to them, in
+  /// training as in eval mode.
+  void settle(const std::vector<NamedLayer>& stage, const at::Tensor& maps,
+              const std::vector<double>& shift) {
+    const auto [variance, mean] =
+        at::var_mean(maps.to(at::kDouble), at::IntArrayRef({0, 1}), /*unbiased=*/false);
+    const std::vector<double> of_mean = doubles_of(mean), of_variance = doubles_of(variance);
+    const std::string& norm = stage[1].name;
+    auto set = [&](const char* what, auto value) {
+      Tensor t = tensors_.at(norm + what);
+      auto values = t.as<float>();
+      for (size_t c = 0; c < values.size(); ++c) values[c] = static_cast<float>(value(c));
+      tensors_.insert_or_assign(norm + what, t);
+    };
+    set(".running_mean", [&](size_t c) { return of_mean[c]; });
+    set(".running_var", [&](size_t c) { return of_variance[c]; });
+    set(".weight", [&](size_t c) { return std::sqrt(of_variance[c] + network_.bn_epsilon); });
+    set(".bias", [&](size_t c) { return shift[c] + of_mean[c]; });
+  }
+
+  /// add(output, input, weight) for each weight of the skip; what it adds to every pixel goes to
+  /// `shift`.
+  template <typename Add>
+  void add_skip(Add add, std::vector<double>& shift) const {
+    const Skip& skip = place_.skip;
+    const int64_t inputs = place_.first[0].as<ConvLayer>()->in;
+    if (skip.layers.empty()) {
+      for (int64_t c = 0; c < inputs; ++c) add(c, c, 1);
+      return;
+    }
+    const std::vector<NamedLayer> layers = skip_layers(skip);
+    if (const auto* pick = layers[0].as<PickLayer>()) {
+      for (int64_t c = 0; c < inputs; ++c) add(c + pick->channel_offset, c, 1);
+      return;
+    }
+    const auto* conv = layers[0].as<ConvLayer>();
+    TAILOR_CHECK(conv && layers.size() <= 2, "{} is no projection", skip.id);
+    ScaleShift own{std::vector<double>(static_cast<size_t>(conv->out), 1.0),
+                   std::vector<double>(static_cast<size_t>(conv->out), 0.0)};
+    if (layers.size() == 2) {
+      own = scale_and_shift(tensors_, layers[1].name, layers[0].name, conv->bias,
+                            network_.bn_epsilon);
+    } else if (conv->bias) {
+      const auto bias = tensors_.at(layers[0].name + ".bias").as<float>();
+      std::copy(bias.begin(), bias.end(), own.shift.begin());
+    }
+    const auto w = tensors_.at(layers[0].name + ".weight").as<float>();
+    for (int64_t o = 0; o < conv->out; ++o) {
+      const auto c = static_cast<size_t>(o);
+      shift[c] += own.shift[c];
+      for (int64_t i = 0; i < inputs; ++i)
+        add(o, i, w[static_cast<size_t>(o * inputs + i)] * own.scale[c]);
+    }
+  }
+
+  const Network& network_;
+  TensorMap tensors_;  // changed step by step
+  SolvableBlock place_;
+  at::Tensor images_;
+};
+
+size_t index_of(const Network& network, const std::string& block) {
+  for (size_t b = 0; b < network.blocks.size(); ++b) {
+    if (network.blocks[b].id == block) return b;
+  }
+  return network.blocks.size();
+}
+
+/// Whether it has the block, with maps of the same shapes.
+bool has_block(const Network& network, const Network& like, const std::string& block) {
+  const size_t mine = index_of(network, block), other = index_of(like, block);
+  if (mine == network.blocks.size() || other == like.blocks.size()) return false;
+  return point_shapes(network.blocks[mine], block_inputs(network)[mine]) ==
+         point_shapes(like.blocks[other], block_inputs(like)[other]);
+}
+
+/// What is to stand before the ReLU that ends the student's block, or, where the skip is added
+/// behind it, behind it.
+at::Tensor targets_of(const TrainedNetwork& t, const std::string& block, int64_t point,
+                      const at::Tensor& images) {
+  Network part = up_to(t.network, index_of(t.network, block), static_cast<size_t>(point));
+  Layers& layers = part.blocks.back().stages.back().layers;
+  if (part.join == Join::BeforeActivation && ends_in_relu(layers)) layers.pop_back();
+  return maps_of(part, t.tensors, images);
+}
+
+}  // namespace
+
+double block_error(const TrainedNetwork& altered, const TrainedNetwork& teacher,
+                   const std::string& block, const at::Tensor& images) {
+  at::NoGradGuard no_grad;
+  auto maps = [&](const TrainedNetwork& t) {
+    const size_t b = index_of(t.network, block);
+    return maps_of(up_to(t.network, b, t.network.blocks.at(b).stages.size()), t.tensors, images)
+        .to(at::kDouble);
+  };
+  const at::Tensor wanted = maps(teacher), apart = maps(altered).sub(wanted);
+  return apart.mul(apart).sum().item<double>() /
+         std::max(wanted.mul(wanted).sum().item<double>(), 1e-30);
+}
+
+BlockSolution solve_block(const TrainedNetwork& student, const TrainedNetwork& teacher,
+                          const std::string& skip_id, const SolveConfig& config, int64_t seed,
+                          const at::Tensor& images) {
+  constexpr int64_t kBatch = 64;
+  at::NoGradGuard no_grad;
+  Solver solver(student, skip_id, images);
+  const std::string& block = solver.block();
+  const TrainedNetwork& model =
+      has_block(teacher.network, student.network, block) ? teacher : student;
+  const SolvableBlock& place = solver.place();
+  solver.ride_through();
+  const at::Tensor targets = targets_of(model, block, place.skip.to, images);
+  if (place.skip.to > 1) solver.regress(targets, place.last.size() == 3, config, seed);
+  if (config.steps > 0) solver.step_alone(targets, config.steps, kBatch, seed);
+  BlockSolution solution = solver.solution();
+  const Network altered = solver.altered();
+  solution.error = block_error({altered, solver.tensors()}, model, block, images);
+  return solution;
+}
+
+}  // namespace tailor::train

@@ -1,0 +1,37 @@
+// The edit that solves: a block whose skip goes gets the weights with which it gives what the
+// teacher's block gives, by ridge regression and without labels (docs/design/0028).
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <string>
+
+#include "tailor/net/network.h"
+#include "tailor/surgery/surgery.h"
+#include "tailor/tensors/tensor.h"
+
+namespace tailor::train {
+
+struct TrainedNetwork {
+  const Network& network;
+  const TensorMap& tensors;
+};
+
+struct BlockSolution {
+  TensorMap tensors;  // that replace those of the same names
+  double error = 0;   // as of block_error
+};
+
+/// What a block of the altered network gives on these images, [n, channels, height, width], in eval
+/// mode: its squared distance to the teacher's, relative to the square of that.
+double block_error(const TrainedNetwork& altered, const TrainedNetwork& teacher,
+                   const std::string& block, const at::Tensor& images);
+
+/// Of the skip of a student, still there, that will be removed. The target is the teacher's block
+/// of the same name and shape along the teacher's own chain, or else the student's own. Throws as
+/// solvable_block.
+BlockSolution solve_block(const TrainedNetwork& student, const TrainedNetwork& teacher,
+                          const std::string& skip_id, const SolveConfig& config, int64_t seed,
+                          const at::Tensor& images);
+
+}  // namespace tailor::train
