@@ -35,6 +35,7 @@ struct AllOptions {
   CheckCommandOptions check;
   ImportReportsOptions import_reports;
   InspectOptions inspect;
+  CompareOptions compare;
   ImportOptions import;
   ConfigOptions config;
   DataOptions data;
@@ -135,6 +136,9 @@ Commands add_commands(CLI::App& app, AllOptions& o) {
       add("inspect", "Topology, skips, parameters and cost of a checkpoint, graph or named network",
           [&] { return run_inspect(o.inspect); }),
       o.inspect);
+  setup_compare(add("compare", "Finished runs side by side; those of several seeds as one row",
+                    [&] { return run_compare(o.compare); }),
+                o.compare);
   setup_import(
       add("import", "Weights trained elsewhere, as a checkpoint of ours; no code in them is run",
           [&] { return run_import(o.import); }),

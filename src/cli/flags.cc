@@ -347,6 +347,14 @@ void setup_inspect(CLI::App& app, InspectOptions& o) {
   add_json(app, o);
 }
 
+void setup_compare(CLI::App& app, CompareOptions& o) {
+  app.add_option("runs", o.runs, "Folders of finished runs")->required()->type_name("RUN");
+  app.add_option("--format", o.format, "How the table is printed: text (default), markdown or csv")
+      ->check(CLI::IsMember({"text", "markdown", "csv"}))
+      ->type_name("FORMAT");
+  add_json(app, o);
+}
+
 void setup_import(CLI::App& app, ImportOptions& o) {
   app.add_option("file", o.file,
                  "Weights: PyTorch, TorchScript or safetensors; or a model: ONNX, QONNX")

@@ -378,12 +378,6 @@ Json checkpoint_json(const Checkpoint& c) {
   return json;
 }
 
-/// The run's export section, with the types that the weights were trained with.
-ExportConfig export_of(const Checkpoint& c, const std::string& file) {
-  const ExportConfig exporting = read_run_config(c.config, file).exporting;
-  return c.precision ? with_precision(exporting, *c.precision) : exporting;
-}
-
 bool asks_for_hardware(const HardwareOptions& h) {
   return h.precision || h.layout || h.skips || h.rounding || h.overflow || h.fpga ||
          h.reuse_factor || h.card_share || h.dsp_packing || h.backend;

@@ -11,7 +11,7 @@ namespace tailor::cli {
 namespace {
 
 constexpr int64_t kSheetClasses = 10, kPlainColumns = 4, kAugmentedColumns = 4;
-constexpr int64_t kSheetGap = 4, kLeastTile = 64, kMargin = 8;
+constexpr int64_t kSheetGap = 4, kLeastTile = 64, kSheetMargin = 8;
 constexpr int64_t kTextHeight = Canvas::kLineHeight;
 
 /// A row of the sheet: the class and its images, each an index and the epoch it is augmented for.
@@ -107,30 +107,30 @@ void draw_sheet(const std::string& path, const DataSplits& data, const DataConfi
   const int64_t tile_height = shape.height * scale + kSheetGap,
                 tile_width = shape.width * scale + kSheetGap;
   const int64_t row_height = kTextHeight + tile_height;
-  const int64_t width = columns * tile_width + kSheetGap + 2 * kMargin;
+  const int64_t width = columns * tile_width + kSheetGap + 2 * kSheetMargin;
   Canvas canvas(
-      {static_cast<int64_t>(rows.size()) * row_height + kTextHeight + 2 * kMargin, width});
-  const int64_t augmented_left = kMargin + kPlainColumns * tile_width + kSheetGap;
+      {static_cast<int64_t>(rows.size()) * row_height + kTextHeight + 2 * kSheetMargin, width});
+  const int64_t augmented_left = kSheetMargin + kPlainColumns * tile_width + kSheetGap;
   const bool shown_whole = shape.channels == 1 || shape.channels == 3;
-  canvas.text(kMargin, kMargin,
+  canvas.text(kSheetMargin, kSheetMargin,
               shown_whole ? "as they are" : fmt::format("channel 0 of {}", shape.channels),
               kPlainColumns * tile_width);
-  canvas.text(kMargin, augmented_left,
+  canvas.text(kSheetMargin, augmented_left,
               config.augment.empty() ? "not augmented" : join(config.augment, " "),
               kAugmentedColumns * tile_width);
 
   const Tiles tiles = read_tiles(images, data, config, rows);
   for (size_t r = 0; r < rows.size(); ++r) {
-    const int64_t top = kMargin + kTextHeight + static_cast<int64_t>(r) * row_height;
+    const int64_t top = kSheetMargin + kTextHeight + static_cast<int64_t>(r) * row_height;
     const auto label = static_cast<size_t>(rows[r].label);
     const std::string name = label < data.class_names.size() ? data.class_names[label] : "";
-    canvas.text(top + 4, kMargin, fmt::format("{}{}{}", label, name.empty() ? "" : "  ", name),
-                width - 2 * kMargin);
+    canvas.text(top + 4, kSheetMargin, fmt::format("{}{}{}", label, name.empty() ? "" : "  ", name),
+                width - 2 * kSheetMargin);
     for (int64_t column = 0; column < columns; ++column) {
       const std::vector<float>& tile =
           tiles.values[r * static_cast<size_t>(columns) + static_cast<size_t>(column)];
       const int64_t left = column < kPlainColumns
-                               ? kMargin + column * tile_width
+                               ? kSheetMargin + column * tile_width
                                : augmented_left + (column - kPlainColumns) * tile_width;
       draw_tile(canvas, tile, shape, tiles.stretch, top + kTextHeight, left, scale);
     }

@@ -353,6 +353,11 @@ Lowered without_weights(const Network& network) {
   return lower(network, zeros, network.name);
 }
 
+ExportConfig export_of(const Checkpoint& c, const std::string& file) {
+  const ExportConfig exporting = read_run_config(c.config, file).exporting;
+  return c.precision ? with_precision(exporting, *c.precision) : exporting;
+}
+
 SizingEstimate estimate_network(const Network& network, const ExportConfig& config) {
   return estimate_export(without_weights(network), config);
 }

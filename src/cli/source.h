@@ -60,6 +60,9 @@ int export_onnx(const ExportOptions& options, GraphSource source, const ExportCo
 /// The run's export section with the flags on top.
 ExportConfig apply_hardware(ExportConfig base, const HardwareOptions& flags);
 
+/// The run's export section, with the types that the weights were trained with.
+ExportConfig export_of(const Checkpoint& c, const std::string& file);
+
 /// A network whose weights are all 0: which limits its design meets depends on them little.
 Lowered without_weights(const Network& network);
 

@@ -52,6 +52,11 @@ struct BenchOptions : CommonOptions {
   double seconds = 5;
 };
 
+struct CompareOptions : CommonOptions {
+  std::vector<std::string> runs;  // folders
+  std::string format = "text";    // or markdown, csv
+};
+
 struct CalibrateOptions : CommonOptions {
   std::string checkpoint, data, output;
   std::string corrected, plot;  // files to write: a checkpoint, an .svg
@@ -144,6 +149,7 @@ int run_check(const CheckCommandOptions& options);
 int run_import_reports(const ImportReportsOptions& options);
 int run_import(const ImportOptions& options);
 int run_inspect(const InspectOptions& options);
+int run_compare(const CompareOptions& options);
 int run_config(const ConfigOptions& options);
 int run_data(const DataOptions& options);
 int run_version(const CommonOptions& options);

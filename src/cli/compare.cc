@@ -1,0 +1,305 @@
+// tailor compare: finished runs side by side, those that differ by their seeds alone as one row
+// with mean and deviation. What they differ in is read from their configurations.
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <set>
+
+#include "cli/source.h"
+#include "cli/table.h"
+#include "tailor/cli/commands.h"
+#include "tailor/core/files.h"
+#include "tailor/core/log.h"
+#include "tailor/run/checkpoint.h"
+#include "tailor/run/results.h"
+#include "tailor/run/run_config.h"
+#include "tailor/run/run_folder.h"
+
+namespace tailor::cli {
+namespace {
+
+using Settings = std::map<std::string, std::string>;  // "surgery.kind": "remove"
+
+void flatten(const Json& json, const std::string& key, Settings& settings) {
+  if (!json.is_object()) {
+    settings[key] = json.is_string() ? json.as_string() : json.dump();
+    return;
+  }
+  for (const auto& [name, value] : json.as_object())
+    flatten(value, key.empty() ? name : key + "." + name, settings);
+}
+
+/// What makes an experiment: neither its seeds nor the machine, nor where things lie on it.
+Settings settings_of(const RunConfig& config) {
+  Settings settings;
+  flatten(write_run_config(config), "", settings);
+  for (auto it = settings.begin(); it != settings.end();) {
+    const std::string& key = it->first;
+    const bool apart = starts_with(key, "runtime.") || key == "train.seed" ||
+                       key == "teacher.seed" || key == "data.root";
+    it = apart ? settings.erase(it) : std::next(it);
+  }
+  return settings;
+}
+
+struct FinishedRun {
+  std::string path;
+  RunSummary summary;
+  Settings settings;
+  std::optional<Cost> cost;  // none: its export is refused
+};
+
+FinishedRun read_run(const std::string& path) {
+  FinishedRun run{path, read_summary(path_join(path, "summary.json")), {}, {}};
+  const std::string config = path_join(path, "config.json");
+  run.settings = settings_of(load_run_config(config, {}).config);
+  const std::string last = path_join(path, "last.ckpt");
+  const Checkpoint checkpoint = load_checkpoint(last);
+  run.cost = estimate_network(checkpoint.network, export_of(checkpoint, last)).cost;
+  return run;
+}
+
+/// Those that are finished; the others are warned of. Throws Usage where there are none.
+std::vector<FinishedRun> read_runs(const std::vector<std::string>& paths) {
+  std::vector<FinishedRun> runs;
+  std::set<std::string> seen;
+  for (const std::string& path : paths) {
+    if (!path_exists(path)) fail(ErrorKind::Usage, "{}: there is no such folder", path);
+    if (!RunFolder::is_run(path)) {  // as a pattern of the shell finds beside them
+      log_warn("compare", "{}: it is no run (there is no config.json in it), and left out", path);
+      continue;
+    }
+    if (!seen.insert(absolute_path(path)).second) continue;
+    if (path_exists(path_join(path, "summary.json"))) {
+      runs.push_back(read_run(path));
+    } else {
+      log_warn("compare", "{}: it is not finished, and left out", path);
+    }
+  }
+  if (runs.empty())
+    fail(ErrorKind::Usage, "none of the {} is finished",
+         counted(static_cast<int64_t>(paths.size()), "run"));
+  for (const FinishedRun& run : runs) {
+    const std::string &mine = run.summary.last.test.name, &first = runs[0].summary.last.test.name;
+    if (mine == first) continue;
+    fail(ErrorKind::Usage, "{} is judged by its {}, and {} by its {}: expected runs of one task",
+         run.path, mine, runs[0].path, first);
+  }
+  return runs;
+}
+
+/// Runs that differ by their seeds.
+using Seeds = std::vector<const FinishedRun*>;
+
+std::vector<Seeds> groups_of(const std::vector<FinishedRun>& runs) {
+  std::vector<Seeds> groups;
+  for (const FinishedRun& run : runs) {
+    const auto same = std::find_if(groups.begin(), groups.end(),
+                                   [&](const Seeds& g) { return g[0]->settings == run.settings; });
+    if (same == groups.end()) {
+      groups.push_back({&run});
+    } else {
+      same->push_back(&run);
+    }
+  }
+  return groups;
+}
+
+/// Keys that not all of them agree in.
+std::vector<std::string> differing_keys(const std::vector<Seeds>& groups) {
+  std::map<std::string, std::set<std::string>> values;
+  std::map<std::string, size_t> counts;
+  for (const Seeds& g : groups) {
+    for (const auto& [key, value] : g[0]->settings) values[key].insert(value), ++counts[key];
+  }
+  std::vector<std::string> keys;
+  for (const auto& [key, all] : values) {
+    if (all.size() > 1 || counts[key] < groups.size()) keys.push_back(key);
+  }
+  return keys;
+}
+
+/// Of what some runs have measured.
+struct Spread {
+  int64_t count = 0;
+  double mean = 0, deviation = 0;  // of the sample; 0 of a single one
+};
+
+template <typename Of>
+Spread spread(const Seeds& group, Of of) {
+  std::vector<double> values;
+  for (const FinishedRun* run : group) {
+    if (const std::optional<double> value = of(*run)) values.push_back(*value);
+  }
+  Spread s;
+  s.count = static_cast<int64_t>(values.size());
+  for (const double v : values) s.mean += v / static_cast<double>(s.count);
+  double squares = 0;
+  for (const double v : values) squares += (v - s.mean) * (v - s.mean);
+  if (s.count > 1) s.deviation = std::sqrt(squares / static_cast<double>(s.count - 1));
+  return s;
+}
+
+std::optional<double> teacher_of(const FinishedRun& run) {
+  const Json& teacher = run.summary.teacher;
+  const Json* value =
+      teacher.is_object() ? teacher.find("test_" + run.summary.last.test.name) : nullptr;
+  return value && value->is_number() ? std::optional(value->as_number()) : std::nullopt;
+}
+
+std::string spread_text(const Spread& s) {
+  if (s.count == 0) return "–";
+  return s.count == 1 ? fmt::format("{:.2f}", s.mean)
+                      : fmt::format("{:.2f} ± {:.2f}", s.mean, s.deviation);
+}
+Json spread_json(const Spread& s) {
+  if (s.count == 0) return {};
+  Json json = Json::object({{"mean", s.mean}});
+  json.set("deviation", s.count > 1 ? Json(s.deviation) : Json());
+  return json;
+}
+
+std::string cost_text(const FinishedRun& run, int64_t Cost::*what) {
+  return run.cost ? with_commas((*run.cost).*what) : "–";
+}
+Json cost_json(const FinishedRun& run, int64_t Cost::*what) {
+  return run.cost ? Json((*run.cost).*what) : Json();
+}
+
+/// One row for people and for programs.
+struct Row {
+  std::string name;
+  const Seeds* group;
+  Spread teacher, last, best, hours;
+};
+
+Row row_of(const Seeds& group) {
+  Row row{file_name(absolute_path(group[0]->path)), &group, {}, {}, {}, {}};
+  if (group.size() > 1) row.name += fmt::format(" (+{})", group.size() - 1);
+  row.teacher = spread(group, teacher_of);
+  row.last = spread(group, [](const FinishedRun& r) { return r.summary.last.test.value; });
+  row.best = spread(group, [](const FinishedRun& r) {
+    return r.summary.best ? r.summary.best->test.value : std::nullopt;
+  });
+  row.hours =
+      spread(group, [](const FinishedRun& r) { return std::optional(r.summary.seconds / 3600); });
+  return row;
+}
+
+using Cells = std::vector<std::vector<std::string>>;
+
+Cells cells_of(const std::vector<Row>& rows, const std::vector<std::string>& keys) {
+  std::vector<std::string> header = {"run", "network"};
+  header.insert(header.end(), keys.begin(), keys.end());
+  const std::string figure = (*rows[0].group)[0]->summary.last.test.name;
+  for (const std::string& name :
+       {std::string("runs"), "teacher " + figure, "test " + figure, std::string("of best"),
+        std::string("skips"), std::string("parameters"), std::string("DSPs"), std::string("cycles"),
+        std::string("hours")})
+    header.push_back(name);
+  Cells cells = {header};
+  for (const Row& row : rows) {
+    const FinishedRun& first = *(*row.group)[0];
+    std::vector<std::string> line = {row.name, first.summary.network};
+    for (const std::string& key : keys) {
+      const auto found = first.settings.find(key);
+      line.push_back(found == first.settings.end() ? "–" : found->second);
+    }
+    for (const std::string& cell :
+         {std::to_string(row.group->size()), spread_text(row.teacher), spread_text(row.last),
+          spread_text(row.best),
+          fmt::format("{} of {}", first.summary.skips, first.summary.skips_before),
+          with_commas(first.summary.parameters), cost_text(first, &Cost::dsp),
+          cost_text(first, &Cost::interval_cycles), fmt::format("{:.2f}", row.hours.mean)})
+      line.push_back(cell);
+    cells.push_back(std::move(line));
+  }
+  return cells;
+}
+
+std::string csv_cell(const std::string& text) {
+  if (text.find_first_of(",\"\n") == std::string::npos) return text;
+  std::string quoted = "\"";
+  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return quoted + "\"";
+}
+std::string csv_text(const Cells& cells) {
+  std::string text;
+  for (const auto& row : cells) {
+    for (size_t i = 0; i < row.size(); ++i) text += (i > 0 ? "," : "") + csv_cell(row[i]);
+    text += "\n";
+  }
+  return text;
+}
+
+std::string markdown_text(const Cells& cells) {
+  std::string text;
+  for (size_t i = 0; i < cells.size(); ++i) {
+    for (const std::string& cell : cells[i]) {
+      text += "| ";
+      for (const char c : cell) text += c == '|' ? std::string("\\|") : std::string(1, c);
+      text += " ";
+    }
+    text += "|\n";
+    if (i == 0) {
+      for (size_t j = 0; j < cells[0].size(); ++j) text += "|---";
+      text += "|\n";
+    }
+  }
+  return text;
+}
+
+Json answer_of(const std::vector<Row>& rows, const std::vector<std::string>& keys) {
+  Json::Array list;
+  for (const Row& row : rows) {
+    const FinishedRun& first = *(*row.group)[0];
+    Json::Array runs;
+    for (const FinishedRun* run : *row.group) runs.emplace_back(run->path);
+    Json settings = Json::object();
+    for (const std::string& key : keys) {
+      const auto found = first.settings.find(key);
+      settings.set(key, found == first.settings.end() ? Json() : Json(found->second));
+    }
+    list.push_back(Json::object({{"runs", runs},
+                                 {"network", first.summary.network},
+                                 {"settings", settings},
+                                 {"figure", first.summary.last.test.name},
+                                 {"teacher", spread_json(row.teacher)},
+                                 {"last", spread_json(row.last)},
+                                 {"best", spread_json(row.best)},
+                                 {"skips", first.summary.skips},
+                                 {"skips_before", first.summary.skips_before},
+                                 {"parameters", first.summary.parameters},
+                                 {"dsp", cost_json(first, &Cost::dsp)},
+                                 {"interval_cycles", cost_json(first, &Cost::interval_cycles)},
+                                 {"hours", spread_json(row.hours)}}));
+  }
+  return Json::object({{"rows", list}});
+}
+
+}  // namespace
+
+int run_compare(const CompareOptions& options) {
+  const std::vector<FinishedRun> runs = read_runs(options.runs);
+  const std::vector<Seeds> groups = groups_of(runs);
+  const std::vector<std::string> keys = differing_keys(groups);
+  std::vector<Row> rows;
+  for (const Seeds& group : groups) rows.push_back(row_of(group));
+  if (options.json) {
+    fmt::print("{}\n", answer_of(rows, keys).dump(2));
+    return 0;
+  }
+  const Cells cells = cells_of(rows, keys);
+  if (options.format == "csv") {
+    fmt::print("{}", csv_text(cells));
+  } else if (options.format == "markdown") {
+    fmt::print("{}", markdown_text(cells));
+  } else {
+    Table table(cells[0]);
+    for (size_t i = 1; i < cells.size(); ++i) table.add(cells[i]);
+    fmt::print("{}", table.text());
+  }
+  return 0;
+}
+
+}  // namespace tailor::cli

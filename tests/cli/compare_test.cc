@@ -1,0 +1,88 @@
+// tailor compare: the numbers of its table again, from the summaries that it read.
+#include "cli/cli_fixture.h"
+
+#include "tailor/run/results.h"
+
+namespace tailor::test {
+namespace {
+
+struct CompareCli : public Cli {
+  /// The folder of a run that ended with these figures.
+  void write_run(const std::string& name, const std::string& settings, std::optional<double> test,
+                 bool finished = true) {
+    Json config = Json::parse(settings, name);
+    config.set("network", Json::object({{"depth", 8}, {"width", 4}}));
+    config.set("data", Json::object({{"name", "synthetic"}}));
+    config.set("teacher", Json::object({{"epochs", 3}}));
+    write_file(file(name + "/config.json"), config.dump());
+    Checkpoint checkpoint;
+    NetworkConfig network;
+    network.depth = 8, network.width = 4;
+    checkpoint.network = make_network(network, {3, 32, 32}, 10);
+    checkpoint.tensors = testing::random_tensors(checkpoint.network, 1);
+    checkpoint.preprocessing = {{0.5, 0.5, 0.5}, {0.25, 0.25, 0.25}};
+    checkpoint.config = config;
+    save_checkpoint(file(name + "/last.ckpt"), checkpoint);
+    if (!finished) return;
+    RunSummary summary;
+    summary.run = name, summary.network = "resnet8", summary.join = "before_activation";
+    summary.skips_before = 3, summary.parameters = 1234, summary.epochs = 5, summary.seconds = 3600;
+    summary.last.test.value = test;
+    summary.teacher = Json::object({{"run", "t"}, {"test_accuracy", 90.5}});
+    write_file(file(name + "/summary.json"),
+               write_record([&](RecordVisitor& v) { summary.describe(v); }).dump());
+  }
+};
+
+TEST_F(CompareCli, SeedsAreOneRowAndWhatDiffersIsAColumn) {
+  const std::string cut = R"({"surgery": {"kind": "remove"}, "train": {"seed": SEED}})",
+                    solve =
+                        R"({"surgery": {"kind": "remove", "edit": "solve"}, "train": {"seed": 1}})";
+  auto seeded = [&](int seed) {
+    std::string text = cut;
+    return text.replace(text.find("SEED"), 4, std::to_string(seed));
+  };
+  write_run("a1", seeded(1), 80);
+  write_run("a2", seeded(2), 83);
+  write_run("a3", seeded(3), 86);
+  write_run("b", solve, 88.25);
+  write_run("young", seeded(4), std::nullopt, /*finished=*/false);
+  write_file(file("a.log"), "x");
+  const ProcessResult text = run({"compare", "a1", "a2", "b", "a3", "young", "a.log", "./a1"});
+  EXPECT_EQ(text.status, 0) << text.output;
+  testing::expect_words(
+      text.output, {"young: it is not finished", "a.log: it is no run", "surgery.edit", "a1 (+2)",
+                    "83.00 ± 3.00", "90.50 ± 0.00", "88.25", "0 of 3", "1,234"});
+  EXPECT_EQ(text.output.find("seed"), std::string::npos) << text.output;
+  const ProcessResult json = run({"compare", "a1", "a2", "a3", "b", "--json"});
+  const auto rows = Json::parse(json.output, "answer").at("rows").as_array();
+  ASSERT_EQ(rows.size(), 2U);
+  EXPECT_EQ(rows[0].at("runs").as_array().size(), 3U);
+  EXPECT_NEAR(rows[0].at("last").at("mean").as_number(), 83, 1e-9);
+  EXPECT_NEAR(rows[0].at("last").at("deviation").as_number(), 3, 1e-9);
+  EXPECT_EQ(rows[0].at("settings").at("surgery.edit"), Json("cut"));
+  EXPECT_EQ(rows[1].at("settings").at("surgery.edit"), Json("solve"));
+  EXPECT_TRUE(rows[1].at("last").at("deviation").is_null());
+  // ResNet-8 of width 4 at the defaults of an export: the design that estimate_network has.
+  EXPECT_GT(rows[1].at("dsp").as_int(), 0);
+  EXPECT_GE(rows[1].at("interval_cycles").as_int(), 32 * 32);
+  const ProcessResult csv = run({"compare", "a1", "b", "--format", "csv", "--log", "off"});
+  EXPECT_EQ(csv.output.rfind("run,network,surgery.edit,runs,teacher accuracy,test accuracy,", 0),
+            0U)
+      << csv.output;
+  const ProcessResult page = run({"compare", "a1", "b", "--format", "markdown", "--log", "off"});
+  EXPECT_EQ(page.output.rfind("| run | network | surgery.edit | runs |", 0), 0U) << page.output;
+}
+
+TEST_F(CompareCli, WhatCannotBeComparedIsSaid) {
+  write_run("young", R"({"surgery": {"kind": "remove"}})", std::nullopt, /*finished=*/false);
+  expect_failure(2, {"none of the 1 run is finished"}, {"compare", "young"});
+  expect_failure(2, {"nowhere: there is no such folder"}, {"compare", "nowhere"});
+  expect_failure(2, {"runs is required"}, {"compare"});
+  write_run("broken", R"({"surgery": {"kind": "remove"}})", 80);
+  write_file(file("broken/summary.json"), "{\"last\": 3}");
+  expect_failure(3, {"broken/summary.json"}, {"compare", "broken"});
+}
+
+}  // namespace
+}  // namespace tailor::test
