@@ -83,8 +83,8 @@ void AlterationLine::describe(RecordVisitor& v) {
         "(`surgery.statistics_images`); 0: they were not.");
   measured(v, "validation_", validation_after,
            "With the statistics estimated again; as `_stale` where they were not.", "_after");
-  v.text("edit", edit, "`cut` or `solve`: how it was made (`surgery.edit`).");
   if (!v.wants(block_error.has_value())) return;
+  v.text("edit", edit, "`solve` (`surgery.edit`); absent with `block_error`: the skip was cut.");
   v.optional_number("block_error", block_error, 0, kAny,
                     "Of one that solves: squared distance of the block's output to the teacher's, "
                     "relative to the square of that, on the images that it was solved on.");

@@ -1,4 +1,5 @@
 #include "tailor/run/run_config.h"
+#include "tailor/data/source.h"
 
 #include <algorithm>
 #include <cmath>
@@ -94,8 +95,17 @@ void describe(RecordVisitor& v, TeacherConfig& c) {
 
 void describe(RecordVisitor& v, DistillConfig& c) {
   v.number("beta", c.beta, 0, 1,
-           "Weight of the teacher in the loss (1 - beta) * CE(student, label) + beta * MSE(student "
-           "logits, teacher logits) (paper, Eq. 3). 0: no distillation.");
+           "Weight of the teacher in the loss (1 - beta) * CE(student, label) + beta * "
+           "distance(student logits, teacher logits) (paper, Eq. 3). 0: no distillation.");
+  v.enumeration("distance", c.distance,
+                "mse: the mean squared error (the paper's). standardised_mse: the same of logits "
+                "from which each image's mean is taken and that are divided by its deviation, so "
+                "that a teacher's large logits do not hide the labels (Sun et al. 2024). kl: "
+                "Kullback-Leibler of softmaxes at a temperature (Hinton et al. 2015). Sequences "
+                "have a distance of their own.");
+  v.number("temperature", c.temperature, 0.01, 1000,
+           "Of kl: both sides' logits are divided by it, and the distance is multiplied by its "
+           "square.");
   v.enumeration("teacher_cache", c.teacher_cache,
                 "Whether the teacher's answers to images are kept and given again when the same "
                 "augmented image comes again. auto: on a CPU where at least a quarter is expected "
@@ -232,6 +242,10 @@ void check(const RunConfig& c, const std::string& source) {
                 "\"" + c.teacher->train.start + "\"", source);
   }
   if (c.teacher) check_train(c.teacher->train, "/teacher");
+  if (c.distill.distance != Distance::Mse && traits_of(c.data).kind != ExampleKind::Images) {
+    fail_config("/distill/distance", "mse, because sequences have a distance of their own",
+                fmt::format("\"{}\"", to_string(c.distill.distance)), source);
+  }
   verify_config(c.exporting, source);
   if (c.quantization) verify_config(*c.quantization, c.exporting, source);
 }

@@ -164,7 +164,8 @@ std::vector<std::string> keys_without_effect(const RunConfig& c, const Json& giv
   find("train.optimizer", optimizer_rules(c.train.optimizer, "train.optimizer"));
   find("train.schedule", schedule_rules(c.train.schedule, "train.schedule"));
   find("surgery", {{c.surgery.kind == SurgeryKind::None,
-                    "alpha order at_once first_epoch edit solve statistics_images allow_partial",
+                    "alpha order at_once first_epoch edit solve statistics_images warmup_steps "
+                    "allow_partial",
                     "surgery.kind is none"},
                    {c.surgery.kind != SurgeryKind::None && c.surgery.edit == EditKind::Cut, "solve",
                     "surgery.edit is cut"}});
@@ -186,11 +187,14 @@ std::vector<std::string> keys_without_effect(const RunConfig& c, const Json& giv
   }
   const Json* distill = section_of(given, "distill");
   const bool wanted = distill && distill->get_number("beta", 0) > 0;  // 0: no distillation
-  find("distill", {{wanted && !c.teacher, "beta", "there is no teacher"},
-                   {!c.teacher, "teacher_cache teacher_cache_mib", "there is no teacher"},
-                   {c.distill.beta == 0, "teacher_cache teacher_cache_mib", "distill.beta is 0"},
-                   {c.distill.teacher_cache == TeacherCacheUse::Off, "teacher_cache_mib",
-                    "distill.teacher_cache is off"}});
+  find("distill",
+       {{wanted && !c.teacher, "beta", "there is no teacher"},
+        {!c.teacher, "distance temperature teacher_cache teacher_cache_mib", "there is no teacher"},
+        {c.distill.beta == 0, "distance temperature", "distill.beta is 0"},
+        {c.distill.distance != Distance::Kl, "temperature", "distill.distance is not kl"},
+        {c.distill.beta == 0, "teacher_cache teacher_cache_mib", "distill.beta is 0"},
+        {c.distill.teacher_cache == TeacherCacheUse::Off, "teacher_cache_mib",
+         "distill.teacher_cache is off"}});
   return findings;
 }
 

@@ -50,6 +50,10 @@ void describe(RecordVisitor& v, SurgeryConfig& c) {
       "Training examples on which the batch norms' running statistics are estimated again after "
       "an alteration; those of the network before it say nothing about the one after it. 0: "
       "they are left as they were.");
+  v.integer(
+      "warmup_steps", c.warmup_steps, 0, 1000000,
+      "Steps behind each alteration over which the learning rate rises to what the schedule "
+      "says, evenly from nearly 0; an altered block's first gradients are large. 0: at once.");
   v.boolean("allow_partial", c.allow_partial,
             "Accept a run too short to reach every skip; otherwise that is an error.");
 }

@@ -103,6 +103,18 @@ int64_t settled_epoch(const SurgeryConfig& policy, const std::vector<PlannedEdit
   return edits.empty() ? 0 : edits.back().epoch + policy.alpha;
 }
 
+double warmup_factor(const SurgeryConfig& policy, const std::vector<PlannedEdit>& edits,
+                     int64_t epoch, int64_t step, int64_t steps_an_epoch) {
+  double factor = 1;
+  for (const PlannedEdit& edit : edits) {
+    const int64_t since = (epoch - edit.epoch) * steps_an_epoch + step;
+    if (since < 0 || since + 1 >= policy.warmup_steps) continue;
+    factor =
+        std::min(factor, static_cast<double>(since + 1) / static_cast<double>(policy.warmup_steps));
+  }
+  return factor;
+}
+
 namespace {
 
 /// A skip of a network: its block, the index there, and the shapes of the block's points.
@@ -142,11 +154,23 @@ bool reads_pixel(const Window& w, const Size2& stride) {
          aligned(w.pads.left, w.dilation.width, w.kernel.width);
 }
 
+/// Whether it is a map of channels: the identity, a pick, or a pointwise convolution and perhaps a
+/// batch norm.
+bool is_linear(const Skip& skip) {
+  if (skip.layers.empty()) return true;
+  if (std::holds_alternative<PickLayer>(skip.layers[0])) return skip.layers.size() == 1;
+  const auto* conv = std::get_if<ConvLayer>(&skip.layers[0]);
+  return conv && conv->groups == 1 && conv->window.taps() == 1 && !conv->window.pads.any() &&
+         (skip.layers.size() == 1 ||
+          (skip.layers.size() == 2 && std::holds_alternative<BatchNormLayer>(skip.layers[1])));
+}
+
 /// Why the skip's block cannot be solved; empty: it can.
 std::string why_not_solvable(const Network& network, const Place& place,
                              const SolvableBlock& solvable) {
   const Skip& skip = solvable.skip;
   if (place.block->skips.size() > 1) return "its block has other skips";
+  if (!is_linear(skip)) return "it is neither an identity, a pad nor a projection";
   if (skip.from != 0 || skip.to > 2) return "it is not over the block's first stage or two";
   if (!is_solvable(solvable.first) || !is_solvable(solvable.last)) {
     return "its stages are not a convolution without groups, a batch norm and at most a ReLU each";

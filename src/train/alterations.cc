@@ -43,9 +43,11 @@ std::optional<BlockSolution> solve(Session& run, const PlannedEdit& edit) {
   const SurgeryConfig& surgery = run.spec.config.surgery;
   if (surgery.edit != EditKind::Solve || edit.kind != AlterationKind::Remove) return std::nullopt;
   const TensorMap tensors = run.model().tensors();
+  const TrainedNetwork student{run.model().network(), tensors};
+  const auto& teacher = run.spec.teacher;
   BlockSolution solution = solve_block(
-      {run.model().network(), tensors}, {run.spec.teacher->network, run.spec.teacher->tensors},
-      edit.skip_id, surgery.solve, run.config.seed, images_of(run, surgery.solve.images));
+      student, teacher ? TrainedNetwork{teacher->network, teacher->tensors} : student, edit.skip_id,
+      surgery.solve, run.config.seed, images_of(run, surgery.solve.images));
   share(solution, run.group);
   return solution;
 }

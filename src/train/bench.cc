@@ -83,7 +83,7 @@ BenchRate measure_training(const BenchRequest& r, const Task& task, at::Device d
   optimizer.lr = kRate;
   Learner learner(Model(r.network, initial_tensors(r.network, 1), device, compute),
                   task.objective(), optimizer);
-  learner.follow(FrozenModel(r.teacher, initial_tensors(r.teacher, 2), device, compute), kBeta);
+  learner.follow(FrozenModel(r.teacher, initial_tensors(r.teacher, 2), device, compute), {kBeta});
   const EpochExamples examples(task, 1, 0, {task.size(Split::Train), r.batch_size});
   Prefetcher ahead(0, std::numeric_limits<int64_t>::max(), kPrefetchDepth, 1,
                    [&](int64_t step, Batch& batch) { examples.collate(step % kBatches, batch); });

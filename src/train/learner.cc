@@ -2,7 +2,6 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/add.h>
-#include <ATen/ops/mse_loss.h>
 
 #include "train/captured_step.h"
 #include "train/gradient_buckets.h"
@@ -50,13 +49,13 @@ void Learner::make_buckets() {
     buckets_ = std::make_unique<GradientBuckets>(model_.parameters(), *group_);
 }
 
-void Learner::follow(FrozenModel teacher, double beta, int64_t kept_answers) {
+void Learner::follow(FrozenModel teacher, const DistillConfig& how, int64_t kept_answers) {
   teacher_.emplace(std::move(teacher));
   teacher_cache_.reset();
   if (kept_answers > 0) {
     teacher_cache_ = std::make_unique<TeacherCache>(kept_answers, model_.network().classes());
   }
-  beta_ = beta;
+  how_ = how;
   if (captured_) captured_->forget();
 }
 
@@ -75,20 +74,21 @@ StepResult Learner::take(const DeviceBatch& examples, const Rate& lr) {
   Parameters& parameters = model_.parameters();
   if (!buckets_) make_buckets();
   parameters.zero_gradients();
+  const bool follows = teacher_ && how_.beta > 0;
   at::Tensor teacher;
   auto ask_teacher = [&] {
     teacher = teacher_cache_ ? teacher_cache_->answers(*teacher_, examples.inputs)
                              : teacher_->forward(examples.inputs, examples.lengths);
   };
-  if (beta_ > 0 && side_) side_->fork({examples.inputs}, ask_teacher);
+  if (follows && side_) side_->fork({examples.inputs}, ask_teacher);
   const at::Tensor outputs = model_.forward(examples.inputs, /*training=*/true, examples.lengths);
   at::Tensor loss = objective_.loss(outputs, examples, spec_), objective, distance;
-  if (beta_ > 0) {
+  if (follows) {
     side_ ? side_->join() : ask_teacher();
     objective = loss;
     distance = objective_.distance ? objective_.distance(outputs, teacher, examples)
-                                   : at::mse_loss(outputs, teacher);
-    loss = at::add(objective.mul(1 - beta_), distance, beta_);
+                                   : distance_between(how_, outputs, teacher);
+    loss = at::add(objective.mul(1 - how_.beta), distance, how_.beta);
     objective = objective.detach(), distance = distance.detach();
   }
   if (buckets_) {

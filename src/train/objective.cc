@@ -5,6 +5,8 @@
 #include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/eq.h>
 #include <ATen/ops/from_blob.h>
+#include <ATen/ops/log_softmax.h>
+#include <ATen/ops/mse_loss.h>
 
 #include <map>
 
@@ -65,6 +67,23 @@ DeviceBatch to_device(const Batch& batch, at::Device device) {
           {},
           batch.share,
           batch.weight};
+}
+
+at::Tensor distance_between(const DistillConfig& how, const at::Tensor& student,
+                            const at::Tensor& teacher) {
+  if (how.distance == Distance::Kl) {
+    const double t = how.temperature;
+    const at::Tensor wanted = at::log_softmax(teacher.div(t), -1),
+                     apart = wanted.sub(at::log_softmax(student.div(t), -1));
+    return wanted.exp().mul(apart).sum(-1).mean().mul(t * t);
+  }
+  auto as_compared = [&](const at::Tensor& logits) {
+    if (how.distance == Distance::Mse) return logits;
+    constexpr double kLeast = 1e-6;  // of a deviation: equal logits stay equal
+    const at::Tensor centred = logits.sub(logits.mean(-1, /*keepdim=*/true));
+    return centred.div(centred.square().mean(-1, /*keepdim=*/true).add(kLeast * kLeast).sqrt());
+  };
+  return at::mse_loss(as_compared(student), as_compared(teacher));
 }
 
 void register_objective(const std::string& name, Objective objective) {

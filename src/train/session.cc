@@ -82,7 +82,7 @@ Session::Session(const RunSpec& s, RunFolder* f, Progress& p, Group& g,
     model().share_statistics([&g](const at::Tensor& sums) { g.sum(sums); });
   if (spec.teacher && spec.config.distill.beta > 0) {
     learner->follow(FrozenModel(spec.teacher->network, spec.teacher->tensors, device, compute()),
-                    spec.config.distill.beta, plan_teacher_cache(spec, *task, begins_with, device));
+                    spec.config.distill, plan_teacher_cache(spec, *task, begins_with, device));
   }
   verify_batches(config, network, task->size(Split::Train), "/train", spec.source, group.size());
   if (position.epoch < config.epochs) testify();
@@ -248,7 +248,8 @@ double Session::rate(int64_t step) const {
   const double step_epochs = 1.0 / static_cast<double>(batches().count());
   const double at = static_cast<double>(position.epoch) + static_cast<double>(step) * step_epochs;
   return learning_rate(config.schedule, config.optimizer.lr, at, step_epochs, config.epochs,
-                       hold_epochs);
+                       hold_epochs) *
+         warmup_factor(spec.config.surgery, edits, position.epoch, step, batches().count());
 }
 
 void Session::settle_statistics() {

@@ -169,6 +169,13 @@ TEST(KeysWithoutEffect, AreNamedWithTheReason) {
   EXPECT_EQ(without_effect(
                 R"({"teacher": {}, "distill": {"teacher_cache": "off", "teacher_cache_mib": 9}})"),
             Lines{"distill.teacher_cache_mib has no effect: distill.teacher_cache is off"});
+  EXPECT_EQ(without_effect(R"({"teacher": {}, "distill": {"beta": 0, "distance": "kl"}})"),
+            Lines{"distill.distance has no effect: distill.beta is 0"});
+  EXPECT_EQ(without_effect(R"({"teacher": {}, "distill": {"temperature": 2}})"),
+            Lines{"distill.temperature has no effect: distill.distance is not kl"});
+  EXPECT_EQ(without_effect(R"({"teacher": {}, "surgery": {"kind": "remove",
+                               "solve": {"steps": 9}}})"),
+            Lines{"surgery.solve has no effect: surgery.edit is cut"});
   EXPECT_EQ(without_effect(R"({"network": {"family": "residual_block", "depth": 32,
                                "stride_on": "1x1", "shortcut": "pad", "width": 32}})"),
             (Lines{"network.depth has no effect: the family residual_block has one depth",
@@ -228,7 +235,9 @@ TEST(KeysWithoutEffect, AreNamedWithTheReason) {
 
 TEST(KeysWithoutEffect, AreNoneWhereEachSaysSomething) {
   EXPECT_EQ(without_effect(R"({"teacher": {"epochs": 3, "schedule": {"kind": "step", "gamma": 0.2}},
-      "distill": {"beta": 0.5}, "surgery": {"kind": "remove", "alpha": 2, "first_epoch": null},
+      "distill": {"beta": 0.5, "distance": "kl", "temperature": 2},
+      "surgery": {"kind": "remove", "alpha": 2, "first_epoch": null, "edit": "solve",
+                  "solve": {"steps": 9}},
       "network": {"family": "resnet_imagenet", "depth": 50, "stride_on": "1x1"},
       "data": {"name": "folder", "root": "x", "image_size": 32, "unreadable": "error",
                "augment": ["cutout"], "cutout": {"side": 4}}})"),

@@ -200,6 +200,10 @@ TEST(RunConfig, CrossChecks) {
   EXPECT_EQ(refusal(R"({"ctc": {"beam": 1, "language_model": "x.arpa"}})"),
             "config: /ctc/beam: expected 2 or more with a /ctc/language_model, which one path does "
             "not ask, got 1 in r20.json");
+  EXPECT_EQ(refusal(R"({"teacher": {}, "data": {"name": "flite"},
+                        "distill": {"distance": "kl"}})"),
+            "config: /distill/distance: expected mse, because sequences have a distance of their "
+            "own, got \"kl\" in r20.json");
   EXPECT_EQ(refusal(R"({"train": {"schedule": {"warmup_epochs": 1, "warmup_steps": 9}}})"),
             "config: /train/schedule/warmup_steps: expected 0 with warmup_epochs, which say it "
             "too, got 9 in r20.json");

@@ -286,7 +286,7 @@ TEST(Ctc, ALearnerLearnsLabelsWhosePlacesNobodySays) {
   optimizer.kind = "adamw";
   Learner learner(Model(network, initial_tensors(network, 1)), ctc_spec(CtcReduction::Target, 0, 5),
                   optimizer);
-  learner.follow(FrozenModel(network, initial_tensors(network, 2)), 0.125);
+  learner.follow(FrozenModel(network, initial_tensors(network, 2)), {0.125});
   const Batch batch = two_utterances();
   const StepResult first = learner.step(batch, 0.01);
   ASSERT_EQ(first.positions, (std::vector<int64_t>{20, 16}));  // the first layer has stride 2

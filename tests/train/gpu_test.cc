@@ -71,7 +71,7 @@ void expect_alike(const Network& network, at::Device gpu, const OptimizerConfig&
   const TensorMap tensors = testing::random_tensors(network, 2);
   auto learner_on = [&](at::Device device) {
     Learner learner(Model(network, tensors, device), {"cross_entropy"}, config);
-    learner.follow(FrozenModel(network, testing::random_tensors(network, 9), device), 0.35);
+    learner.follow(FrozenModel(network, testing::random_tensors(network, 9), device), {0.35});
     if (trained) learner.model().quantise(*trained);
     return learner;
   };
@@ -216,7 +216,8 @@ TEST_F(Gpu, StepsInBfloat16AreNearThoseInFloat32) {
     for (const bool narrow : {false, true}) {
       const at::ScalarType compute = narrow ? at::kBFloat16 : at::kFloat;
       Learner learner(Model(network, tensors, gpu, compute), {"cross_entropy"}, {});
-      learner.follow(FrozenModel(network, testing::random_tensors(network, 9), gpu, compute), 0.35);
+      learner.follow(FrozenModel(network, testing::random_tensors(network, 9), gpu, compute),
+                     {0.35});
       for (int i = 0; i < 8; ++i)
         losses[narrow].push_back(learner.step(batch, 0.005).loss.item<double>());
       after[narrow] = learner.model().tensors();

@@ -248,7 +248,7 @@ std::vector<double> losses_of(const RunSpec& spec, Group& group, int steps) {
                   {}, group);
   if (group.is_shared())
     learner.model().share_statistics([&](const at::Tensor& sums) { group.sum(sums); });
-  learner.follow(FrozenModel(network, spec.teacher->tensors), 0.35);
+  learner.follow(FrozenModel(network, spec.teacher->tensors), {0.35});
   const EpochBatches batches{task->size(Split::Train), c.train.batch_size};
   std::vector<double> losses;
   for (int step = 0; step < steps; ++step) {

@@ -72,9 +72,66 @@ TEST(Learner, FollowsItsTeacherAsMuchAsBetaSays) {
                    FrozenModel(network, other).forward(to_device(batch, at::kCPU).inputs))
           .item<double>();
   Learner student = make_learner(network);
-  student.follow(FrozenModel(network, other), 0.4);
+  student.follow(FrozenModel(network, other), {0.4});
   EXPECT_NEAR(student.step(batch, 0).loss.item<double>(),
               0.6 * alone.loss.item<double>() + 0.4 * apart, 1e-4);
+}
+
+/// Of one image, in double.
+double by_definition(const DistillConfig& how, std::vector<double> s, std::vector<double> t) {
+  const auto n = static_cast<double>(s.size());
+  if (how.distance == Distance::Kl) {
+    auto softmax = [&](std::vector<double>& v) {
+      double sum = 0;
+      for (double& x : v) sum += x = std::exp(x / how.temperature);
+      for (double& x : v) x /= sum;
+    };
+    softmax(s), softmax(t);
+    double divergence = 0;
+    for (size_t i = 0; i < s.size(); ++i) divergence += t[i] * std::log(t[i] / s[i]);
+    return divergence * how.temperature * how.temperature;
+  }
+  auto standardise = [&](std::vector<double>& v) {
+    double mean = 0, square = 0;
+    for (const double x : v) mean += x / n;
+    for (double& x : v) square += (x - mean) * (x - mean) / n;
+    for (double& x : v) x = (x - mean) / std::sqrt(square);
+  };
+  if (how.distance == Distance::StandardisedMse) standardise(s), standardise(t);
+  double error = 0;
+  for (size_t i = 0; i < s.size(); ++i) error += (s[i] - t[i]) * (s[i] - t[i]) / n;
+  return error;
+}
+
+TEST(Learner, DistancesToTheTeacherAreThoseOfTheirDefinitions) {
+  const std::vector<std::vector<double>> student = {{1, -2, 0.5, 3}, {0, 4, 4, -8}},
+                                         teacher = {{20, -7, 1, 0}, {-3, 5, 2, 2}};
+  auto rows = [](const std::vector<std::vector<double>>& v) {
+    at::Tensor t = at::zeros({2, 4}, at::kDouble);
+    for (int64_t i = 0; i < 2; ++i)
+      for (int64_t j = 0; j < 4; ++j) t[i][j] = v[static_cast<size_t>(i)][static_cast<size_t>(j)];
+    return t;
+  };
+  for (const DistillConfig& how : {DistillConfig{0.5, Distance::Mse},
+                                   {0.5, Distance::StandardisedMse},
+                                   {0.5, Distance::Kl, 1},
+                                   {0.5, Distance::Kl, 4}}) {
+    const double wanted =
+        (by_definition(how, student[0], teacher[0]) + by_definition(how, student[1], teacher[1])) /
+        2;
+    EXPECT_NEAR(distance_between(how, rows(student), rows(teacher)).item<double>(), wanted,
+                1e-9 * wanted)
+        << to_string(how.distance);
+    // Of a student that is its teacher nothing is left, and nothing pulls.
+    const at::Tensor same = rows(teacher).set_requires_grad(true);
+    const at::Tensor none = distance_between(how, same, rows(teacher));
+    EXPECT_NEAR(none.item<double>(), 0, 1e-12);
+    none.backward();
+    EXPECT_LT(same.grad().abs().max().item<double>(), 1e-12);
+  }
+  // Of equal logits there is no deviation.
+  const DistillConfig standardised{0.5, Distance::StandardisedMse};
+  EXPECT_EQ(distance_between(standardised, at::zeros({2, 4}), at::zeros({2, 4})).item<double>(), 0);
 }
 
 TEST(Learner, AnAlterationErasesSlotsWithTheirParametersAndKeepsTheRest) {

@@ -187,7 +187,7 @@ Learner peer_learner(const Json& peer) {
   const Network network = small_quartznet(peer.at("surgery").as_string(), "before_activation"),
                 whole = small_quartznet("none", "before_activation");
   Learner learner(Model(network, peer_tensors(network)), objective, optimizer);
-  learner.follow(FrozenModel(whole, peer_tensors(whole)), 0.35);
+  learner.follow(FrozenModel(whole, peer_tensors(whole)), {0.35});
   return learner;
 }
 

@@ -88,22 +88,29 @@ void register_position_loss() {
        nullptr});
 }
 
+bool can_be(const SurgeryConfig& surgery, const Network& network) {
+  try {
+    return !plan_edits(surgery, network, 2, "test").empty();
+  } catch (const Error&) {  // no chain of these steps does what the skip does, or carries it
+    return false;
+  }
+}
+
 /// Its first skip goes before the second epoch: shortened where the seed is odd and its chain can
-/// be.
+/// be, else removed, and its block solved where it can be.
 SurgeryConfig first_skip_goes(const Network& network, int64_t seed) {
   SurgeryConfig surgery;
   if (skip_ids(network).empty()) return surgery;
   surgery.alpha = 1;
   surgery.allow_partial = true;
   surgery.statistics_images = 16;
+  surgery.warmup_steps = seed % 3;
   surgery.kind = SurgeryKind::Shorten;
-  if (seed % 2 != 0) {
-    try {
-      if (!plan_edits(surgery, network, 2, "test").empty()) return surgery;
-    } catch (const Error&) {  // no chain of these steps does what the skip does
-    }
-  }
+  if (seed % 2 != 0 && can_be(surgery, network)) return surgery;
   surgery.kind = SurgeryKind::Remove;
+  surgery.edit = EditKind::Solve;
+  surgery.solve.images = 16;
+  if (!can_be(surgery, network)) surgery.edit = EditKind::Cut;
   return surgery;
 }
 

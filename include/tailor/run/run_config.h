@@ -65,8 +65,14 @@ struct TeacherConfig {
 enum class TeacherCacheUse { Auto, On, Off };
 TAILOR_ENUMERATORS(TeacherCacheUse, "auto", "on", "off")
 
+/// Between a student's logits and its teacher's.
+enum class Distance { Mse, StandardisedMse, Kl };
+TAILOR_ENUMERATORS(Distance, "mse", "standardised_mse", "kl")
+
 struct DistillConfig {
   double beta = 0.35;
+  Distance distance = Distance::Mse;
+  double temperature = 4;
   TeacherCacheUse teacher_cache = TeacherCacheUse::Auto;
   int64_t teacher_cache_mib = 512;
 };

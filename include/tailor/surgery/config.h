@@ -42,6 +42,7 @@ struct SurgeryConfig {
   SolveConfig solve;
   std::vector<SkipPlan> plan;
   int64_t statistics_images = 512;
+  int64_t warmup_steps = 0;
   bool allow_partial = false;
 };
 

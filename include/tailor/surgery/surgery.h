@@ -30,6 +30,11 @@ std::vector<PlannedEdit> plan_edits(const SurgeryConfig& policy, const Network& 
 /// First epoch of the final topology: alpha epochs after the last edit; 0 without edits.
 int64_t settled_epoch(const SurgeryConfig& policy, const std::vector<PlannedEdit>& edits);
 
+/// What the schedule's rate is multiplied by at a step of an epoch: it rises to 1 in warmup_steps
+/// equal pieces behind each edit.
+double warmup_factor(const SurgeryConfig& policy, const std::vector<PlannedEdit>& edits,
+                     int64_t epoch, int64_t step, int64_t steps_an_epoch);
+
 /// Of a removal that solves: where the skip and its convolutions are.
 struct SolvableBlock {
   size_t block = 0;

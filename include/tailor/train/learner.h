@@ -39,9 +39,10 @@ class Learner {
   Learner(Learner&&) noexcept;
   Learner& operator=(Learner&&) noexcept;
 
-  /// From now on beta · distance to the teacher's outputs + (1 - beta) · objective is minimised.
-  /// Of its answers to images so many are kept, and given again (train/teacher_cache.h).
-  void follow(FrozenModel teacher, double beta, int64_t kept_answers = 0);
+  /// From now on beta · distance to the teacher's outputs + (1 - beta) · objective is minimised;
+  /// the distance is the objective's own where it has one. Of its answers to images so many are
+  /// kept, and given again (train/teacher_cache.h).
+  void follow(FrozenModel teacher, const DistillConfig& how, int64_t kept_answers = 0);
 
   /// Nothing waits for the device. On a GPU steps on whole batches of images are captured: from
   /// the fourth on they are launched as one.
@@ -66,7 +67,7 @@ class Learner {
   Model model_;
   std::optional<FrozenModel> teacher_;
   std::unique_ptr<TeacherCache> teacher_cache_;
-  double beta_ = 0;
+  DistillConfig how_;
   ObjectiveSpec spec_;
   Objective objective_;
   double clip_norm_ = 0, peak_lr_ = 0;

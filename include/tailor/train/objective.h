@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tailor/nn/model.h"
+#include "tailor/run/run_config.h"
 #include "tailor/task/task.h"
 
 namespace tailor::train {
@@ -31,13 +32,17 @@ struct Objective {
                      const ObjectiveSpec& spec) = nullptr;
   /// Task::tally on the device, a vector; null: the outputs go to the host and the task counts.
   at::Tensor (*tally)(const at::Tensor& outputs, const DeviceBatch& batch) = nullptr;
-  /// How far a student's outputs are from its teacher's, a scalar; null: the mean squared error.
+  /// How far a student's outputs are from its teacher's, a scalar; null: as of distance_between.
   at::Tensor (*distance)(const at::Tensor& outputs, const at::Tensor& teacher,
                          const DeviceBatch& batch) = nullptr;
   /// Whether all three take only what is on the device, read nothing from it, and no lengths: such
   /// a step can be captured (docs/design/0024).
   bool can_be_captured = false;
 };
+/// A scalar: the mean over examples, and over positions where each has several, of what
+/// DistillConfig::distance says. Both [..., classes].
+at::Tensor distance_between(const DistillConfig& how, const at::Tensor& student,
+                            const at::Tensor& teacher);
 void register_objective(const std::string& name, Objective objective);
 /// Throws Internal for a name that nobody registered.
 const Objective& find_objective(const std::string& name);
