@@ -5,186 +5,21 @@
 #include <ATen/ops/empty_like.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include <algorithm>
-#include <cmath>
-#include <vector>
-
+#include "nn/batch_norm_passes.h"
 #include "nn/convolution.h"
 #include "nn/gpu/fused_norm.h"
 #include "nn/map_types.h"
 #include "tailor/nn/kernels.h"
-#include "tailor/nn/workers.h"
 
 namespace tailor::nn {
 namespace {
 
-/// Numbers of a chunk of pixels: both of its passes find it in the first-level cache.
-constexpr int64_t kChunk = 4096;
-
-/// A map's pixels in chunks, the same ones for any number of threads.
-struct Chunks {
-  int64_t channels, pixels, most;
-
-  explicit Chunks(const at::Tensor& x)
-      : channels(x.size(1)),
-        pixels(x.size(0) * x.size(2) * x.size(3)),
-        most(std::max<int64_t>(1, kChunk / channels)) {}
-  int64_t count() const { return (pixels + most - 1) / most; }
-  /// Pixels of a chunk.
-  int64_t size(int64_t chunk) const { return std::min(most, pixels - chunk * most); }
-  /// of(chunk, first number, pixels) for each, in parallel.
-  template <typename F>
-  void each(F of) const {
-    work_off(count(), [&](WorkQueue& queue) {
-      for (int64_t i = queue.take(); i >= 0; i = queue.take()) of(i, i * most * channels, size(i));
-    });
-  }
-};
-
-/// Two sums of a chunk, `channels` floats each.
-class ChunkSums {
- public:
-  explicit ChunkSums(const Chunks& chunks)
-      : chunks_(chunks), sums_(static_cast<size_t>(2 * chunks.count() * chunks.channels)) {}
-  float* first(int64_t chunk) { return sums_.data() + 2 * chunk * chunks_.channels; }
-  float* second(int64_t chunk) { return first(chunk) + chunks_.channels; }
-
- private:
-  const Chunks& chunks_;
-  std::vector<float> sums_;
-};
-
-/// Of each channel, in float64.
-struct Moments {
-  std::vector<double> mean, squares;  // of the deviations from the mean
-};
-
 template <typename T>
 Moments moments_of(const Chunks& chunks, const T* x) {
-  ChunkSums sums(chunks);
-  chunks.each([&](int64_t i, int64_t at, int64_t pixels) {
-    map_kernels<T>().moments(x + at, pixels, chunks.channels, sums.first(i), sums.second(i));
-  });
-  const auto channels = static_cast<size_t>(chunks.channels);
-  Moments all{std::vector<double>(channels), std::vector<double>(channels)};
-  double before = 0;
-  for (int64_t i = 0; i < chunks.count(); ++i) {  // Chan, Golub and LeVeque 1979
-    const auto n = static_cast<double>(chunks.size(i));
-    const float *mean = sums.first(i), *squares = sums.second(i);
-    for (size_t c = 0; c < channels; ++c) {
-      const double difference = mean[c] - all.mean[c];
-      all.mean[c] += difference * n / (before + n);
-      all.squares[c] += squares[c] + difference * difference * before * n / (before + n);
-    }
-    before += n;
-  }
-  return all;
-}
-
-/// Four rows of `channels` floats that a backward pass reads again.
-struct Saved {
-  float *mean, *inverse, *scale, *shift;
-  Saved(const at::Tensor& rows, int64_t channels)
-      : mean(rows.data_ptr<float>()),
-        inverse(mean + channels),
-        scale(inverse + channels),
-        shift(scale + channels) {}
-};
-
-/// Fills `saved` and moves the running statistics.
-void take_statistics(const Chunks& chunks, const Moments& moments, const NormParameters& norm,
-                     const Saved& saved) {
-  const auto *gamma = norm.gamma.data_ptr<float>(), *beta = norm.beta.data_ptr<float>();
-  auto *mean = norm.running_mean.data_ptr<float>(),
-       *variance = norm.running_variance.data_ptr<float>();
-  const auto n = static_cast<double>(chunks.pixels);
-  for (int64_t c = 0; c < chunks.channels; ++c) {
-    const double m = moments.mean[static_cast<size_t>(c)],
-                 squares = moments.squares[static_cast<size_t>(c)],
-                 inverse = 1 / std::sqrt(squares / n + norm.epsilon), scale = gamma[c] * inverse;
-    saved.mean[c] = static_cast<float>(m);
-    saved.inverse[c] = static_cast<float>(inverse);
-    saved.scale[c] = static_cast<float>(scale);
-    saved.shift[c] = static_cast<float>(beta[c] - m * scale);
-    auto move = [&](float& running, double to) {
-      running = static_cast<float>((1 - norm.momentum) * running + norm.momentum * to);
-    };
-    move(mean[c], m);
-    move(variance[c], squares / (n - 1));
-  }
-}
-
-/// What a backward pass does: dx = to_gradient · g + to_input · x + constant.
-struct Backward {
-  std::vector<float> to_gradient, to_input, constant, d_gamma, d_beta;
-};
-
-Backward combine(const Chunks& chunks, ChunkSums& sums, const Saved& saved) {
-  const auto channels = static_cast<size_t>(chunks.channels);
-  const auto n = static_cast<double>(chunks.pixels);
-  Backward b;
-  for (auto* v : {&b.to_gradient, &b.to_input, &b.constant, &b.d_gamma, &b.d_beta})
-    v->resize(channels);
-  std::vector<double> sum(channels), product(channels);
-  for (int64_t i = 0; i < chunks.count(); ++i) {
-    const float *s = sums.first(i), *p = sums.second(i);
-    for (size_t c = 0; c < channels; ++c) sum[c] += s[c], product[c] += p[c];
-  }
-  for (size_t c = 0; c < channels; ++c) {
-    const double inverse = saved.inverse[c], d_gamma = product[c] * inverse, scale = saved.scale[c],
-                 to_input = -scale * inverse * d_gamma / n;
-    b.d_gamma[c] = static_cast<float>(d_gamma);
-    b.d_beta[c] = static_cast<float>(sum[c]);
-    b.to_gradient[c] = static_cast<float>(scale);
-    b.to_input[c] = static_cast<float>(to_input);
-    b.constant[c] = static_cast<float>(-scale * sum[c] / n - to_input * saved.mean[c]);
-  }
-  return b;
-}
-
-at::Tensor row_of(const std::vector<float>& values, const at::Tensor& like) {
-  at::Tensor t = at::empty_like(like);
-  std::copy(values.begin(), values.end(), t.data_ptr<float>());
-  return t;
-}
-
-template <typename T>
-void run_forward(const T* x, const T* skip, const Chunks& chunks, const NormParameters& norm,
-                 const at::Tensor& rows, bool relu, T* y) {
-  const Saved saved(rows, chunks.channels);
-  take_statistics(chunks, moments_of(chunks, x), norm, saved);
-  chunks.each([&](int64_t, int64_t at, int64_t pixels) {
-    map_kernels<T>().normalise(x + at, skip ? skip + at : nullptr, saved.scale, saved.shift, relu,
-                               pixels, chunks.channels, y + at);
-  });
-}
-
-template <typename T>
-NormGradient<T> part_of(NormGradient<T> all, int64_t at) {
-  all.gradient += at, all.input += at;
-  if (all.output) all.output += at;
-  return all;
-}
-
-/// `masked`, if any, becomes the gradient behind the ReLU, and `dx`, if any, the input's.
-template <typename T>
-Backward run_backward(const Chunks& chunks, const NormGradient<T>& all, const Saved& saved,
-                      T* masked, T* dx) {
-  const MapKernels<T>& kernels = map_kernels<T>();
-  ChunkSums sums(chunks);
-  chunks.each([&](int64_t i, int64_t at, int64_t pixels) {
-    kernels.gradient_sums(part_of(all, at), saved.mean, pixels, chunks.channels,
-                          masked ? masked + at : nullptr, sums.first(i), sums.second(i));
-  });
-  Backward b = combine(chunks, sums, saved);
-  if (!dx) return b;
-  const NormGradient<T> rest =
-      masked ? NormGradient<T>{masked, all.input, nullptr, nullptr, nullptr, ReluMask::None} : all;
-  chunks.each([&](int64_t, int64_t at, int64_t pixels) {
-    kernels.input_gradient(part_of(rest, at), b.to_gradient.data(), b.to_input.data(),
-                           b.constant.data(), pixels, chunks.channels, dx + at);
-  });
-  return b;
+  PieceMoments pieces;
+  pieces.reserve(chunks.count(), chunks.channels);
+  chunks.each([&](int64_t i, int64_t at, int64_t pixels) { pieces.take(i, x + at, pixels); });
+  return pieces.total();
 }
 
 struct MapNormFunction : torch::autograd::Function<MapNormFunction> {
@@ -197,7 +32,10 @@ struct MapNormFunction : torch::autograd::Function<MapNormFunction> {
     at::Tensor y = at::empty_like(x);
     with_map_type(x, [&](auto number) {
       using T = decltype(number);
-      run_forward(map_data<T>(x), map_data<T>(skip), Chunks(x), norm, rows, relu, map_data<T>(y));
+      const Chunks chunks(x);
+      const Saved saved(rows, chunks.channels);
+      take_statistics(chunks, moments_of(chunks, map_data<T>(x)), norm, saved);
+      normalise_map(map_data<T>(x), map_data<T>(skip), chunks, saved, relu, map_data<T>(y));
     });
     context->save_for_backward({x, relu && skip.defined() ? y : at::Tensor(), rows, gamma});
     context->saved_data["relu"] = relu;
@@ -220,16 +58,21 @@ struct MapNormFunction : torch::autograd::Function<MapNormFunction> {
                                        : dy,
                      masked = to_skip && relu ? d_skip : at::Tensor(),
                      dx = context->saved_data["x"].toBool() ? at::empty_like(x) : at::Tensor();
-    const ReluMask mask = !relu         ? ReluMask::None
-                          : y.defined() ? ReluMask::Output
-                                        : ReluMask::Recomputed;
     const Chunks chunks(x);
     const Saved saved(rows, chunks.channels);
-    const Backward b = with_map_type(x, [&](auto number) {
+    const NormBackward b = with_map_type(x, [&](auto number) {
       using T = decltype(number);
-      return run_backward<T>(
-          chunks, {map_data<T>(dy), map_data<T>(x), map_data<T>(y), saved.scale, saved.shift, mask},
-          saved, map_data<T>(masked), map_data<T>(dx));
+      const NormGradient<T> all{map_data<T>(dy), map_data<T>(x), map_data<T>(y),
+                                saved.scale,     saved.shift,    mask_of(relu, y.defined())};
+      NormBackward sums = sum_gradients(chunks, all, saved, map_data<T>(masked));
+      if (!dx.defined()) return sums;
+      const NormGradient<T> rest = second_pass<T>(all, map_data<T>(masked));
+      chunks.each([&, out = map_data<T>(dx)](int64_t, int64_t at, int64_t pixels) {
+        map_kernels<T>().input_gradient(part_of(rest, at), sums.to_gradient.data(),
+                                        sums.to_input.data(), sums.constant.data(), pixels,
+                                        chunks.channels, out + at);
+      });
+      return sums;
     });
     return {dx,           d_skip,      row_of(b.d_gamma, gamma), row_of(b.d_beta, gamma),
             at::Tensor(), at::Tensor()};

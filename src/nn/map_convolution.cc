@@ -36,7 +36,8 @@ at::Tensor run_forward(const at::Tensor& x, const Window& window, const at::Tens
   with_map_type(in, [&](auto number) {
     using T = decltype(number);
     passes_of<T>(conv).forward(conv, map_data<T>(in), map_data<float>(w),
-                               {map_data<float>(bias), map_data<T>(skip), relu}, map_data<T>(y));
+                               {map_data<float>(bias), map_data<T>(skip), relu}, map_data<T>(y),
+                               /*moments=*/nullptr);
   });
   return y;
 }
@@ -85,8 +86,9 @@ struct MapFunction : torch::autograd::Function<MapFunction> {
     if (plain) dx = plain_input_gradient(dy, x, weight, window);
     with_map_type(x, [&](auto number) {
       using T = decltype(number);
-      passes_of<T>(conv).backward(conv, {map_data<T>(x), map_data<T>(dy), map_data<float>(weight),
-                                         plain ? nullptr : map_data<T>(dx), map_data<float>(dw)});
+      passes_of<T>(conv).backward(
+          conv, {map_data<T>(x), map_data<T>(dy), map_data<float>(weight),
+                 plain ? nullptr : map_data<T>(dx), map_data<float>(dw), nullptr});
     });
     if (context->saved_data["bias"].toBool())
       db = at::sum(dy, {0, 2, 3}, /*keepdim=*/false, at::kFloat);
@@ -106,7 +108,99 @@ struct MapFunction : torch::autograd::Function<MapFunction> {
   }
 };
 
+/// A convolution and the batch norm behind it. The map between them is written once and read as
+/// often as needed, and its gradient is made image by image where the convolution's backward pass
+/// reads it: it never goes to memory.
+struct ConvNormFunction : torch::autograd::Function<ConvNormFunction> {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x_in,
+                            const at::Tensor& weight_in, const at::Tensor& skip_in,
+                            const at::Tensor& gamma, const at::Tensor& /*beta*/,
+                            const NormParameters& norm, const std::vector<int64_t>& window,
+                            bool relu) {
+    const at::Tensor x = channels_last(x_in), weight = channels_last(weight_in),
+                     skip = skip_in.numel() > 0 ? channels_last(skip_in) : at::Tensor();
+    const MapConv conv = map_conv(x, window_of(window), weight.size(0));
+    const at::Tensor map =
+        at::empty({conv.images, conv.out.channels, conv.out.height, conv.out.width},
+                  x.options().memory_format(at::MemoryFormat::ChannelsLast));
+    at::Tensor y = at::empty_like(map);
+    const at::Tensor rows = at::empty({4, conv.out.channels}, gamma.options());
+    with_map_type(x, [&](auto number) {
+      using T = decltype(number);
+      PieceMoments moments;
+      passes_of<T>(conv).forward(conv, map_data<T>(x), map_data<float>(weight), {},
+                                 map_data<T>(map), &moments);
+      const Chunks chunks(map);
+      const Saved saved(rows, chunks.channels);
+      take_statistics(chunks, moments.total(), norm, saved);
+      normalise_map(map_data<T>(map), map_data<T>(skip), chunks, saved, relu, map_data<T>(y));
+    });
+    context->save_for_backward(
+        {x, weight, map, relu && skip.defined() ? y : at::Tensor(), rows, gamma});
+    context->saved_data["window"] = window;
+    context->saved_data["relu"] = relu;
+    context->saved_data["x"] = x_in.requires_grad();
+    context->saved_data["weight"] = weight_in.requires_grad();
+    context->saved_data["skip"] = skip.defined() && skip_in.requires_grad();
+    return y;
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 const torch::autograd::variable_list& gradients) {
+    const torch::autograd::variable_list kept = context->get_saved_variables();
+    const at::Tensor &x = kept[0], &weight = kept[1], &map = kept[2], &y = kept[3], &rows = kept[4],
+                     &gamma = kept[5], dy = channels_last(gradients[0]);
+    auto flag = [&](const char* what) { return context->saved_data[what].toBool(); };
+    const bool relu = flag("relu"), to_skip = flag("skip");
+    const at::Tensor d_skip = !to_skip ? at::Tensor()
+                              : relu   ? at::empty_like(map)
+                                       : dy,
+                     masked = to_skip && relu ? d_skip : at::Tensor(),
+                     dx = flag("x") ? at::empty_like(x) : at::Tensor(),
+                     dw = flag("weight") ? at::empty_like(weight) : at::Tensor();
+    const MapConv conv =
+        map_conv(x, window_of(context->saved_data["window"].toIntVector()), weight.size(0));
+    const Chunks chunks(map);
+    const Saved saved(rows, chunks.channels);
+    const NormBackward b = with_map_type(x, [&](auto number) {
+      using T = decltype(number);
+      const NormGradient<T> all{map_data<T>(dy), map_data<T>(map), map_data<T>(y),
+                                saved.scale,     saved.shift,      mask_of(relu, y.defined())};
+      NormBackward sums = sum_gradients(chunks, all, saved, map_data<T>(masked));
+      const NormGradient<T> rest = second_pass<T>(all, map_data<T>(masked));
+      passes_of<T>(conv).backward(
+          conv, {map_data<T>(x), nullptr, map_data<float>(weight), map_data<T>(dx),
+                 map_data<float>(dw), [&](int64_t first, int64_t images, T* to) {
+                   map_kernels<T>().input_gradient(
+                       part_of(rest, first * conv.out.size()), sums.to_gradient.data(),
+                       sums.to_input.data(), sums.constant.data(),
+                       images * conv.out.height * conv.out.width, conv.out.channels, to);
+                 }});
+      return sums;
+    });
+    return {
+        dx,           dw,           d_skip,      row_of(b.d_gamma, gamma), row_of(b.d_beta, gamma),
+        at::Tensor(), at::Tensor(), at::Tensor()};
+  }
+};
+
 }  // namespace
+
+bool is_for_conv_norm(const at::Tensor& x, const ConvGeometry& geometry, const at::Tensor& weight,
+                      const at::Tensor& skip) {
+  if (!is_for_map_kernels(x, geometry, weight)) return false;
+  const int64_t lanes = vector_kernels().lanes;
+  const bool whole = x.size(1) % lanes == 0 || !x.requires_grad();
+  const Size2 out = count_windows(geometry.window, map_of(x));
+  return whole && weight.size(0) % lanes == 0 && x.size(0) * out.size() > 1 &&
+         (!skip.defined() || skip.scalar_type() == x.scalar_type());
+}
+
+at::Tensor conv_norm(const at::Tensor& x, const ConvGeometry& geometry, const at::Tensor& weight,
+                     const NormParameters& norm, const at::Tensor& skip, bool relu) {
+  return ConvNormFunction::apply(x, weight, skip.defined() ? skip : at::empty({0}, x.options()),
+                                 norm.gamma, norm.beta, norm, record(geometry.window), relu);
+}
 
 bool is_for_map_kernels(const at::Tensor& x, const ConvGeometry& geometry,
                         const at::Tensor& weight) {

@@ -6,6 +6,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "nn/convolution.h"
+#include "nn/fused_norm.h"
 
 namespace tailor::nn {
 
@@ -20,5 +21,13 @@ at::Tensor map_convolve(const at::Tensor& x, const ConvGeometry& geometry, const
 at::Tensor map_convolve_and_add(const at::Tensor& x, const ConvGeometry& geometry,
                                 const at::Tensor& weight, const at::Tensor& bias,
                                 const at::Tensor& skip, bool relu);
+
+/// Whether a convolution without bias and the batch norm behind it, in training, are one layer:
+/// both have kernels here, and the skip (which may be undefined) is of the map's type.
+bool is_for_conv_norm(const at::Tensor& x, const ConvGeometry& geometry, const at::Tensor& weight,
+                      const at::Tensor& skip);
+/// fused_norm of the convolution.
+at::Tensor conv_norm(const at::Tensor& x, const ConvGeometry& geometry, const at::Tensor& weight,
+                     const NormParameters& norm, const at::Tensor& skip, bool relu);
 
 }  // namespace tailor::nn

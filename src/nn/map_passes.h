@@ -3,9 +3,11 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
 #include <memory>
 #include <new>
 
+#include "nn/batch_norm_passes.h"
 #include "nn/convolution.h"
 #include "nn/floats.h"
 #include "nn/map_kernels.h"
@@ -30,13 +32,25 @@ struct MapGradients {
   const float* weight;
   T* dx;
   float* dw;
+  /// Where dy is null: makes that of so many images, the first at `to`. Called by several threads.
+  std::function<void(int64_t first_image, int64_t images, T* to)> make_dy;
+
+  /// Of some images, in `room` where it is made.
+  const T* dy_of(const MapConv& conv, int64_t first_image, int64_t images, Floats& room) const {
+    if (dy) return dy + first_image * conv.out.size();
+    room.resize(images * conv.out.size());
+    T* to = reinterpret_cast<T*>(room.data());
+    make_dy(first_image, images, to);
+    return to;
+  }
 };
 
 /// A pair of passes.
 template <typename T>
 struct MapPasses {
+  /// `moments`, if any: takes those of the output, piece by piece.
   void (*forward)(const MapConv& conv, const T* x, const float* weight, const Epilogue<T>& epilogue,
-                  T* y);
+                  T* y, PieceMoments* moments);
   void (*backward)(const MapConv& conv, const MapGradients<T>& gradients);
 };
 

@@ -22,8 +22,10 @@
 #include "nn/gpu/forked_convolution.h"
 #include "nn/gpu/fused_norm.h"
 #include "nn/layers.h"
+#include "nn/map_convolution.h"
 #include "nn/shared_norm.h"
 #include "tailor/nn/host.h"
+#include "tailor/nn/kernels.h"
 
 namespace tailor::nn {
 namespace {
@@ -265,15 +267,17 @@ at::Tensor Model::run(const at::Tensor& x, bool training, double bn_momentum,
     if (calls) calls->push_back({name, geometry, in, weight, bias, y});
     return y;
   };
+  auto norm_of = [&](const std::string& name) {
+    return NormParameters{parameter(name + ".weight"),
+                          parameter(name + ".bias"),
+                          parameters_.buffer(name + ".running_mean"),
+                          parameters_.buffer(name + ".running_var"),
+                          bn_momentum,
+                          network_.bn_epsilon};
+  };
   layers.normalise = [&](const at::Tensor& in, const NamedLayer& layer, const at::Tensor& skip,
                          bool relu) {
-    const std::string& name = layer.name;
-    const NormParameters norm{parameter(name + ".weight"),
-                              parameter(name + ".bias"),
-                              parameters_.buffer(name + ".running_mean"),
-                              parameters_.buffer(name + ".running_var"),
-                              bn_momentum,
-                              network_.bn_epsilon};
+    const NormParameters norm = norm_of(layer.name);
     if (sum_ && training && at::GradMode::is_enabled())
       return add_and_activate(normalise_shared(in, norm, sum_), skip, relu);
     if (training && is_for_fused_norm(in, skip)) return fused_norm(in, norm, skip, relu);
@@ -282,6 +286,17 @@ at::Tensor Model::run(const at::Tensor& x, bool training, double bn_momentum,
                        training, bn_momentum, network_.bn_epsilon, /*cudnn_enabled=*/in.is_cuda());
     return add_and_activate(y, skip, relu);
   };
+  if (training && !sum_ && !calls && uses_fast_kernels()) {
+    layers.convolve_and_normalise = [&](const at::Tensor& in, const NamedLayer& conv,
+                                        const NamedLayer& norm, const at::Tensor& skip, bool relu) {
+      const auto* c = conv.as<ConvLayer>();
+      const ConvGeometry geometry{c->window, c->groups};
+      const at::Tensor weight = parameter(conv.name + ".weight");
+      if (c->bias || !is_for_conv_norm(in, geometry, weight, skip))
+        return layers.normalise(layers.weighted(in, conv), norm, skip, relu);
+      return conv_norm(in, geometry, weight, norm_of(norm.name), skip, relu);
+    };
+  }
   return walk_network(network_, x.to(compute), lengths, layers).to(at::kFloat);
 }
 

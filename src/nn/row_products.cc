@@ -106,11 +106,12 @@ class PackedKernel {
 /// Maps of Map, products of T.
 template <typename Map, typename T>
 void multiply_forward(const MapConv& conv, const Map* x, const float* weight,
-                      const Epilogue<Map>& epilogue, Map* y) {
+                      const Epilogue<Map>& epilogue, Map* y, PieceMoments* moments) {
   const Rows r(conv);
   const MapShape& out = r.conv.out;
   const auto packed = PackedKernel<T>::ahead(r, weight);
   constexpr bool kInPlace = std::is_same_v<Map, float>;
+  if (moments) moments->reserve(conv.images, out.channels);
   const bool plain = kInPlace && !epilogue.bias && !epilogue.skip && !epilogue.relu;
   work_off(conv.images, [&](WorkQueue& queue) {
     Floats room, sums(kInPlace ? 0 : out.width * out.channels);
@@ -128,6 +129,7 @@ void multiply_forward(const MapConv& conv, const Map* x, const float* weight,
         if (e.skip) e.skip += at;
         map_kernels<Map>().activate(to, e, out.width, out.channels, y + at);
       }
+      if (moments) moments->take(i, y + i * out.size(), out.height * out.width);
     }
   });
 }
@@ -193,7 +195,7 @@ void multiply_backward(const MapConv& conv, const MapGradients<T>& g) {
   const auto kernel = g.dx ? disjoint_parts<T>(r, g.weight) : std::vector<KernelPart<T>>();
   PartialSums parts(conv.images, g.dw ? conv.weights() : 0);
   work_off(parts.count(), [&](WorkQueue& queue) {
-    Floats room, gradient_room, widened;
+    Floats room, gradient_room, widened, made;
     auto floats_of = [&](const T* dy) -> const float* {
       if constexpr (std::is_same_v<T, float>) {
         return dy;
@@ -205,7 +207,7 @@ void multiply_backward(const MapConv& conv, const MapGradients<T>& g) {
     };
     for (int64_t part = queue.take(); part >= 0; part = queue.take()) {
       for (int64_t i = parts.first_image(part); i < parts.first_image(part + 1); ++i) {
-        const T* dy = g.dy + i * out.size();
+        const T* dy = g.dy_of(conv, i, 1, made);
         if (g.dx) make_input_gradient(r, kernel, dy, g.dx + i * in.size(), gradient_room);
         if (g.dw) {
           const bool add = i > parts.first_image(part);

@@ -68,7 +68,8 @@ class TransformedTiles {
 };
 struct Scratch {
   TransformedTiles inputs, products;
-  Floats zeros;  // a row beyond the map, of floats or their halves
+  Floats zeros;     // a row beyond the map, of floats or their halves
+  Floats gradient;  // of the output, of images at a time, likewise
 };
 Scratch& scratch_of_thread() {
   static thread_local Scratch scratch;
@@ -203,27 +204,33 @@ class TransformedKernel {
 };
 KernelStrides strides_of(const MapConv& c) { return {9 * c.in.channels, 1, c.in.channels}; }
 
-/// Calls of(first row of tiles, count) for every block of some images.
+/// Calls of(first row of tiles, count) for every block of so many images.
 template <typename F>
-void for_each_block(const Tiling& t, int64_t first_image, int64_t last_image, F of) {
-  const int64_t end = last_image * t.rows_per_image();
-  for (int64_t r = first_image * t.rows_per_image(); r < end; r += t.block())
-    of(r, std::min(t.block(), end - r));
+void for_each_block(const Tiling& t, int64_t images, F of) {
+  const int64_t end = images * t.rows_per_image();
+  for (int64_t r = 0; r < end; r += t.block()) of(r, std::min(t.block(), end - r));
 }
 
 template <typename T>
 void filter_forward(const MapConv& c, const T* x, const float* weight, const Epilogue<T>& epilogue,
-                    T* y) {
+                    T* y, PieceMoments* moments) {
   const Tiling t = forward_tiling(c);
   const TransformedKernel<T> u(weight, strides_of(c), c.in.channels, c.out.channels);
   const int64_t rows = c.images * t.rows_per_image(), blocks = (rows + t.block() - 1) / t.block();
+  if (moments) moments->reserve(blocks, c.out.channels);
   // Blocks that follow one another find their inputs fetched.
   constexpr int64_t kTogether = 4;
   work_off((blocks + kTogether - 1) / kTogether, [&](WorkQueue& queue) {
     for (int64_t i = queue.take(); i >= 0; i = queue.take()) {
       for (int64_t b = i * kTogether; b < std::min(blocks, (i + 1) * kTogether); ++b) {
         const int64_t first = b * t.block();
-        make_outputs(t, x, u.data(), epilogue, first, std::min(t.block(), rows - first), y);
+        const int64_t count = std::min(t.block(), rows - first);
+        make_outputs(t, x, u.data(), epilogue, first, count, y);
+        if (!moments) continue;
+        const int64_t begin = output_rows(t, first).offset,
+                      end = first + count < rows ? output_rows(t, first + count).offset
+                                                 : c.images * c.out.size();
+        moments->take(b, y + begin, (end - begin) / c.out.channels);
       }
     }
   });
@@ -246,16 +253,17 @@ void filter_backward(const MapConv& c, const MapGradients<T>& g) {
       const int64_t begin = parts.first_image(part), end = parts.first_image(part + 1);
       // Both gradients of the same images, while they are in the cache.
       for (int64_t i = begin; i < end; i += together) {
-        const int64_t last = std::min(i + together, end);
+        const int64_t images = std::min(together, end - i);
+        const T* dy = g.dy_of(c, i, images, scratch_of_thread().gradient);
         if (g.dx) {
-          for_each_block(back, i, last, [&](int64_t first, int64_t n) {
-            make_outputs<T>(back, g.dy, u->data(), {}, first, n, g.dx);
+          for_each_block(back, images, [&](int64_t first, int64_t n) {
+            make_outputs<T>(back, dy, u->data(), {}, first, n, g.dx + i * c.in.size());
           });
         }
         if (g.dw) {
-          for_each_block(ahead, i, last, [&](int64_t first, int64_t n) {
-            const bool add = first > begin * ahead.rows_per_image();
-            add_kernel_gradient<T>(ahead, g.x, g.dy, first, n, add, parts.of(part));
+          for_each_block(ahead, images, [&](int64_t first, int64_t n) {
+            const bool add = i > begin || first > 0;
+            add_kernel_gradient<T>(ahead, g.x + i * c.in.size(), dy, first, n, add, parts.of(part));
           });
         }
       }

@@ -131,6 +131,17 @@ std::vector<Rule> optimizer_rules(const OptimizerConfig& c, const std::string& s
           {c.kind == "sgd", "betas epsilon", needs + "adamw and novograd"}};
 }
 
+std::vector<Rule> distill_rules(const RunConfig& c, const Json* given) {
+  const std::string how = "distance temperature teacher_cache teacher_cache_mib";
+  const bool wanted = given && given->get_number("beta", 0) > 0;  // 0: no distillation
+  return {{wanted && !c.teacher, "beta", "there is no teacher"},
+          {!c.teacher, how, "there is no teacher"},
+          {c.distill.beta == 0, how, "distill.beta is 0"},
+          {c.distill.distance != Distance::Kl, "temperature", "distill.distance is not kl"},
+          {c.distill.teacher_cache == TeacherCacheUse::Off, "teacher_cache_mib",
+           "distill.teacher_cache is off"}};
+}
+
 }  // namespace
 
 std::vector<std::string> keys_without_effect(const RunConfig& c, const Json& given) {
@@ -185,16 +196,7 @@ std::vector<std::string> keys_without_effect(const RunConfig& c, const Json& giv
            "quantization.points is fixed"}});
     find_unread_points(*c.quantization, given, findings);
   }
-  const Json* distill = section_of(given, "distill");
-  const bool wanted = distill && distill->get_number("beta", 0) > 0;  // 0: no distillation
-  find("distill",
-       {{wanted && !c.teacher, "beta", "there is no teacher"},
-        {!c.teacher, "distance temperature teacher_cache teacher_cache_mib", "there is no teacher"},
-        {c.distill.beta == 0, "distance temperature", "distill.beta is 0"},
-        {c.distill.distance != Distance::Kl, "temperature", "distill.distance is not kl"},
-        {c.distill.beta == 0, "teacher_cache teacher_cache_mib", "distill.beta is 0"},
-        {c.distill.teacher_cache == TeacherCacheUse::Off, "teacher_cache_mib",
-         "distill.teacher_cache is off"}});
+  find("distill", distill_rules(c, section_of(given, "distill")));
   return findings;
 }
 
