@@ -76,9 +76,10 @@ std::vector<FinishedRun> read_runs(const std::vector<std::string>& paths) {
       log_warn("compare", "{}: it is not finished, and left out", path);
     }
   }
-  if (runs.empty())
+  if (runs.empty()) {
     fail(ErrorKind::Usage, "none of the {} is finished",
          counted(static_cast<int64_t>(paths.size()), "run"));
+  }
   for (const FinishedRun& run : runs) {
     const std::string &mine = run.summary.last.test.name, &first = runs[0].summary.last.test.name;
     if (mine == first) continue;
@@ -169,7 +170,7 @@ Json cost_json(const FinishedRun& run, int64_t Cost::*what) {
 /// One row for people and for programs.
 struct Row {
   std::string name;
-  const Seeds* group;
+  const Seeds* group = nullptr;
   Spread teacher, last, best, hours;
 };
 
@@ -283,8 +284,8 @@ int run_compare(const CompareOptions& options) {
   const std::vector<FinishedRun> runs = read_runs(options.runs);
   const std::vector<Seeds> groups = groups_of(runs);
   const std::vector<std::string> keys = differing_keys(groups);
-  std::vector<Row> rows;
-  for (const Seeds& group : groups) rows.push_back(row_of(group));
+  std::vector<Row> rows(groups.size());
+  std::transform(groups.begin(), groups.end(), rows.begin(), row_of);
   if (options.json) {
     fmt::print("{}\n", answer_of(rows, keys).dump(2));
     return 0;
