@@ -29,14 +29,20 @@ void flatten(const Json& json, const std::string& key, Settings& settings) {
     flatten(value, key.empty() ? name : key + "." + name, settings);
 }
 
-/// What makes an experiment: neither its seeds nor the machine, nor where things lie on it.
+/// What makes an experiment: neither its seeds (nor the weights of a teacher that they made) nor
+/// the machine, and of files their names, wherever they lie.
 Settings settings_of(const RunConfig& config) {
   Settings settings;
   flatten(write_run_config(config), "", settings);
   for (auto it = settings.begin(); it != settings.end();) {
     const std::string& key = it->first;
     const bool apart = starts_with(key, "runtime.") || key == "train.seed" ||
-                       key == "teacher.seed" || key == "data.root";
+                       key == "teacher.seed" || key == "data.root" ||
+                       key == "teacher.weights_sha256",
+               is_file = key == "teacher.checkpoint" || key == "teacher.start" ||
+                         key == "train.start" || key == "network.file";
+    if (is_file && !it->second.empty())
+      it->second = path_join(file_name(parent_path(it->second)), file_name(it->second));
     it = apart ? settings.erase(it) : std::next(it);
   }
   return settings;
@@ -55,7 +61,11 @@ FinishedRun read_run(const std::string& path) {
   run.settings = settings_of(load_run_config(config, {}).config);
   const std::string last = path_join(path, "last.ckpt");
   const Checkpoint checkpoint = load_checkpoint(last);
-  run.cost = estimate_network(checkpoint.network, export_of(checkpoint, last)).cost;
+  try {
+    run.cost = estimate_network(checkpoint.network, export_of(checkpoint, last)).cost;
+  } catch (const Error& e) {
+    log_warn("compare", "{}: its design has no cost: {}", path, e.what());
+  }
   return run;
 }
 

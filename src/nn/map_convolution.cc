@@ -53,6 +53,13 @@ Window window_of(const std::vector<int64_t>& v) {
           {v.at(6), v.at(7), v.at(8), v.at(9)}};
 }
 
+void refuse_second_gradient() {
+  if (!at::GradMode::is_enabled()) return;
+  fail(ErrorKind::Internal,
+       "a convolution was asked for a gradient of its gradient, which has no kernel; call backward "
+       "without create_graph");
+}
+
 struct MapFunction : torch::autograd::Function<MapFunction> {
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x,
                             const at::Tensor& weight, const at::Tensor& bias_or_empty,
@@ -68,11 +75,7 @@ struct MapFunction : torch::autograd::Function<MapFunction> {
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  const torch::autograd::variable_list& gradients) {
-    if (at::GradMode::is_enabled()) {
-      fail(ErrorKind::Internal,
-           "a convolution was asked for a gradient of its gradient, which has no kernel; call "
-           "backward without create_graph");
-    }
+    refuse_second_gradient();
     const torch::autograd::variable_list saved = context->get_saved_variables();
     const at::Tensor x = channels_last(saved[0]), weight = channels_last(saved[1]),
                      dy = channels_last(gradients[0]);
@@ -110,7 +113,7 @@ struct MapFunction : torch::autograd::Function<MapFunction> {
 
 /// A convolution and the batch norm behind it. The map between them is written once and read as
 /// often as needed, and its gradient is made image by image where the convolution's backward pass
-/// reads it: it never goes to memory.
+/// reads it: it is never a map of its own.
 struct ConvNormFunction : torch::autograd::Function<ConvNormFunction> {
   static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x_in,
                             const at::Tensor& weight_in, const at::Tensor& skip_in,
@@ -147,6 +150,7 @@ struct ConvNormFunction : torch::autograd::Function<ConvNormFunction> {
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  const torch::autograd::variable_list& gradients) {
+    refuse_second_gradient();
     const torch::autograd::variable_list kept = context->get_saved_variables();
     const at::Tensor &x = kept[0], &weight = kept[1], &map = kept[2], &y = kept[3], &rows = kept[4],
                      &gamma = kept[5], dy = channels_last(gradients[0]);
@@ -168,6 +172,7 @@ struct ConvNormFunction : torch::autograd::Function<ConvNormFunction> {
                                 saved.scale,     saved.shift,      mask_of(relu, y.defined())};
       NormBackward sums = sum_gradients(chunks, all, saved, map_data<T>(masked));
       const NormGradient<T> rest = second_pass<T>(all, map_data<T>(masked));
+      if (!dx.defined() && !dw.defined()) return sums;
       passes_of<T>(conv).backward(
           conv, {map_data<T>(x), nullptr, map_data<float>(weight), map_data<T>(dx),
                  map_data<float>(dw), [&](int64_t first, int64_t images, T* to) {
@@ -192,8 +197,11 @@ bool is_for_conv_norm(const at::Tensor& x, const ConvGeometry& geometry, const a
   const int64_t lanes = vector_kernels().lanes;
   const bool whole = x.size(1) % lanes == 0 || !x.requires_grad();
   const Size2 out = count_windows(geometry.window, map_of(x));
-  return whole && weight.size(0) % lanes == 0 && x.size(0) * out.size() > 1 &&
-         (!skip.defined() || skip.scalar_type() == x.scalar_type());
+  const bool fits =
+      !skip.defined() ||
+      (skip.scalar_type() == x.scalar_type() &&
+       skip.sizes() == at::IntArrayRef({x.size(0), weight.size(0), out.height, out.width}));
+  return whole && weight.size(0) % lanes == 0 && x.size(0) * out.size() > 1 && fits;
 }
 
 at::Tensor conv_norm(const at::Tensor& x, const ConvGeometry& geometry, const at::Tensor& weight,

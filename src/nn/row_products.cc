@@ -111,7 +111,7 @@ void multiply_forward(const MapConv& conv, const Map* x, const float* weight,
   const MapShape& out = r.conv.out;
   const auto packed = PackedKernel<T>::ahead(r, weight);
   constexpr bool kInPlace = std::is_same_v<Map, float>;
-  if (moments) moments->reserve(conv.images, out.channels);
+  if (moments) moments->reserve(conv.images * out.height, out.channels);
   const bool plain = kInPlace && !epilogue.bias && !epilogue.skip && !epilogue.relu;
   work_off(conv.images, [&](WorkQueue& queue) {
     Floats room, sums(kInPlace ? 0 : out.width * out.channels);
@@ -124,12 +124,13 @@ void multiply_forward(const MapConv& conv, const Map* x, const float* weight,
         map_kernels<T>().multiply(from + r.row(row, 0), r.step, packed.row(0), to, out.channels,
                                   out.width, out.channels, r.taps, /*add=*/false,
                                   {r.conv.window.kernel.height, r.row(0, 1), packed.size()});
-        if (plain) continue;
-        Epilogue<Map> e = epilogue;
-        if (e.skip) e.skip += at;
-        map_kernels<Map>().activate(to, e, out.width, out.channels, y + at);
+        if (!plain) {
+          Epilogue<Map> e = epilogue;
+          if (e.skip) e.skip += at;
+          map_kernels<Map>().activate(to, e, out.width, out.channels, y + at);
+        }
+        if (moments) moments->take(i * out.height + row, y + at, out.width);
       }
-      if (moments) moments->take(i, y + i * out.size(), out.height * out.width);
     }
   });
 }

@@ -84,10 +84,13 @@ void AlterationLine::describe(RecordVisitor& v) {
   measured(v, "validation_", validation_after,
            "With the statistics estimated again; as `_stale` where they were not.", "_after");
   if (!v.wants(block_error.has_value())) return;
-  v.text("edit", edit, "`solve` (`surgery.edit`); absent with `block_error`: the skip was cut.");
-  v.optional_number("block_error", block_error, 0, kAny,
-                    "Of one that solves: squared distance of the block's output to the teacher's, "
-                    "relative to the square of that, on the images that it was solved on.");
+  v.text("edit", edit,
+         "`solve` (`surgery.edit`); absent with `block_error` where nothing was solved.");
+  v.optional_number(
+      "block_error", block_error, 0, kAny,
+      "Of one that solves: squared distance of the block's output to that of the teacher's "
+      "(or the student's own before, where the teacher has no such block), relative "
+      "to the square of that, on the images that it was solved on.");
 }
 
 void RunSummary::describe(RecordVisitor& v) {

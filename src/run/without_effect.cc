@@ -1,6 +1,8 @@
 // Keys that say nothing in a given run, because another key decides that they are not read. A key
 // that a kind, a family, a data set or an augmentation needs has its row here. Defaults are not
 // reported: a configuration in full, such as a run's config.json, has them all.
+#include <algorithm>
+
 #include "tailor/core/strings.h"
 #include "tailor/data/source.h"
 #include "tailor/net/family.h"
@@ -142,6 +144,12 @@ std::vector<Rule> distill_rules(const RunConfig& c, const Json* given) {
            "distill.teacher_cache is off"}};
 }
 
+/// Whether an exception of the plan does.
+bool removes(const SurgeryConfig& c) {
+  return std::any_of(c.plan.begin(), c.plan.end(),
+                     [](const SkipPlan& p) { return p.kind == AlterationKind::Remove; });
+}
+
 }  // namespace
 
 std::vector<std::string> keys_without_effect(const RunConfig& c, const Json& given) {
@@ -179,7 +187,9 @@ std::vector<std::string> keys_without_effect(const RunConfig& c, const Json& giv
                     "allow_partial",
                     "surgery.kind is none"},
                    {c.surgery.kind != SurgeryKind::None && c.surgery.edit == EditKind::Cut, "solve",
-                    "surgery.edit is cut"}});
+                    "surgery.edit is cut"},
+                   {c.surgery.kind == SurgeryKind::Shorten && !removes(c.surgery), "edit solve",
+                    "only a removed skip's block is solved"}});
   find("ctc",
        {{c.ctc.language_model.empty(), "lm_weight word_bonus", "there is no ctc.language_model"},
         {c.ctc.beam == 1, "beam_threshold", "ctc.beam is 1"}});

@@ -145,15 +145,6 @@ bool is_solvable(const std::vector<NamedLayer>& stage) {
          stage[1].as<BatchNormLayer>() && (stage.size() == 2 || stage[2].as<ReluLayer>());
 }
 
-/// Whether one tap reads the pixel that a skip of this stride reads.
-bool reads_pixel(const Window& w, const Size2& stride) {
-  const auto aligned = [](int64_t pad, int64_t dilation, int64_t kernel) {
-    return pad % dilation == 0 && pad / dilation < kernel;
-  };
-  return w.stride == stride && aligned(w.pads.top, w.dilation.height, w.kernel.height) &&
-         aligned(w.pads.left, w.dilation.width, w.kernel.width);
-}
-
 /// Whether it is a map of channels: the identity, a pick, or a pointwise convolution and perhaps a
 /// batch norm.
 bool is_linear(const Skip& skip) {
@@ -183,7 +174,8 @@ std::string why_not_solvable(const Network& network, const Place& place,
                        place.at(skip.to).channels, conv->out);
   }
   const Size2 stride = skip.layers.empty() ? Size2{1, 1} : stride_of(skip.layers);
-  if (!reads_pixel(conv->window, stride)) return "no tap of the first convolution reads its pixel";
+  if (conv->window.stride != stride || !has_centre_tap(conv->window))
+    return "no tap of the first convolution reads its pixel";
   return "";
 }
 

@@ -29,12 +29,13 @@ at::Tensor images_of(Session& run, int64_t count) {
 }
 
 /// The leader's solution is that of all: sums on other processes may round otherwise.
-void share(BlockSolution& solution, Group& group) {
+void share(BlockSolution& solution, Group& group, at::Device device) {
   if (!group.is_shared()) return;
   at::NoGradGuard no_grad;
   for (auto& [name, tensor] : solution.tensors) {
-    const at::Tensor values = host_view(tensor);
-    group.broadcast(values);
+    const at::Tensor values = host_view(tensor), sent = values.to(device);
+    group.broadcast(sent);
+    values.copy_(sent);
   }
 }
 
@@ -48,7 +49,7 @@ std::optional<BlockSolution> solve(Session& run, const PlannedEdit& edit) {
   BlockSolution solution = solve_block(
       student, teacher ? TrainedNetwork{teacher->network, teacher->tensors} : student, edit.skip_id,
       surgery.solve, run.config.seed, images_of(run, surgery.solve.images));
-  share(solution, run.group);
+  share(solution, run.group, run.device);
   return solution;
 }
 

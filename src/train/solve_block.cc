@@ -19,6 +19,7 @@
 #include <numeric>
 #include <vector>
 
+#include "tailor/core/interrupt.h"
 #include "tailor/core/random.h"
 #include "tailor/nn/host.h"
 #include "tailor/nn/model.h"
@@ -64,28 +65,40 @@ at::Tensor as_images(const at::Tensor& maps, const MapShape& shape) {
       .permute({0, 3, 1, 2});
 }
 
-/// Solves g · x = b for a symmetric positive g [n][n]; b [n][m] becomes x. By Cholesky's
-/// factors, in place.
-void solve_positive(std::vector<double>& g, int64_t n, std::vector<double>& b, int64_t m) {
-  auto at = [&](int64_t i, int64_t j) -> double& { return g[static_cast<size_t>(i * n + j)]; };
-  auto row = [&](int64_t i) { return b.data() + i * m; };
+/// Cholesky's factor, below the diagonal and on it, of a symmetric positive g [n][n], in place.
+/// What rounding leaves of a pivot that is nothing is taken for a little.
+void factorise(std::vector<double>& g, int64_t n) {
+  auto row = [&](int64_t i) { return g.data() + i * n; };
   for (int64_t j = 0; j < n; ++j) {
+    throw_if_interrupted();
+    const double least = 1e-12 * std::max(row(j)[j], 1e-300);
     for (int64_t i = j; i < n; ++i) {
-      double sum = at(i, j);
-      for (int64_t k = 0; k < j; ++k) sum -= at(i, k) * at(j, k);
-      at(i, j) = i == j ? std::sqrt(std::max(sum, 1e-300)) : sum / at(j, j);
+      const double *a = row(i), *b = row(j);
+      double sums[4] = {};
+      int64_t k = 0;
+      for (; k + 4 <= j; k += 4)
+        for (int64_t q = 0; q < 4; ++q) sums[q] += a[k + q] * b[k + q];
+      for (; k < j; ++k) sums[0] += a[k] * b[k];
+      const double rest = a[j] - ((sums[0] + sums[1]) + (sums[2] + sums[3]));
+      row(i)[j] = i == j ? std::sqrt(std::max(rest, least)) : rest / row(j)[j];
     }
   }
-  auto substitute = [&](int64_t i, int64_t first, int64_t last, bool forward) {
+}
+
+/// Solves g · x = b by the factor of g; b [n][m] becomes x.
+void substitute(const std::vector<double>& factor, int64_t n, std::vector<double>& b, int64_t m) {
+  auto at = [&](int64_t i, int64_t j) { return factor[static_cast<size_t>(i * n + j)]; };
+  auto row = [&](int64_t i) { return b.data() + i * m; };
+  auto take_off = [&](int64_t i, int64_t first, int64_t last, bool forward) {
     double* x = row(i);
     for (int64_t k = first; k < last; ++k) {
-      const double factor = forward ? at(i, k) : at(k, i);
-      for (int64_t c = 0; c < m; ++c) x[c] -= factor * row(k)[c];
+      const double of = forward ? at(i, k) : at(k, i);
+      for (int64_t c = 0; c < m; ++c) x[c] -= of * row(k)[c];
     }
     for (int64_t c = 0; c < m; ++c) x[c] /= at(i, i);
   };
-  for (int64_t i = 0; i < n; ++i) substitute(i, 0, i, true);
-  for (int64_t i = n; i-- > 0;) substitute(i, i + 1, n, false);
+  for (int64_t i = 0; i < n; ++i) take_off(i, 0, i, true);
+  for (int64_t i = n; i-- > 0;) take_off(i, i + 1, n, false);
 }
 
 std::vector<double> doubles_of(const at::Tensor& t) {
@@ -116,6 +129,7 @@ class Regression {
     // The last unknown is the bias.
     for (int64_t i = 0; i + 1 < unknowns_; ++i) diagonal(i) += weight + 1e-9;
     diagonal(unknowns_ - 1) += 1e-9;
+    factorise(gram_, unknowns_);
   }
 
   /// [taps · inputs + 1, outputs]. `rectified`: a ReLU follows.
@@ -141,14 +155,14 @@ class Regression {
       const at::Tensor part = at::matmul(a.t(), target);
       all = all.defined() ? all.add_(part) : part;
     }
-    std::vector<double> gram = gram_, x = doubles_of(all);
-    solve_positive(gram, unknowns_, x, outputs_);
+    std::vector<double> x = doubles_of(all);
+    substitute(gram_, unknowns_, x, outputs_);
     return at::tensor(x, at::kDouble).reshape({unknowns_, outputs_}).to(all.device());
   }
 
   const Equations& equations_;
   int64_t unknowns_, outputs_;
-  std::vector<double> gram_;
+  std::vector<double> gram_;  // its factor
 };
 
 /// `count` of so many positions, each once.
@@ -234,9 +248,7 @@ class Solver {
     Tensor changed = tensors_.at(weight);
     auto w = changed.as<float>();
     const Window& window = conv->window;
-    const int64_t taps = window.taps(), inputs = conv->in,
-                  tap = window.pads.top / window.dilation.height * window.kernel.width +
-                        window.pads.left / window.dilation.width;
+    const int64_t taps = window.taps(), inputs = conv->in, tap = centre_tap(window);
     for (int64_t o = 0; o < conv->out; ++o) {
       for (int64_t i = 0; i < inputs * taps; ++i) {
         float& v = w[static_cast<size_t>(o * inputs * taps + i)];
@@ -467,6 +479,12 @@ BlockSolution solve_block(const TrainedNetwork& student, const TrainedNetwork& t
   BlockSolution solution = solver.solution();
   const Network altered = solver.altered();
   solution.error = block_error({altered, solver.tensors()}, model, block, images);
+  if (!std::isfinite(solution.error)) {
+    fail(ErrorKind::Data,
+         "the block of {} was solved on {} images and gives {}; solve it on more, with a larger "
+         "surgery.solve.ridge, or cut the skip",
+         skip_id, images.size(0), solution.error);
+  }
   return solution;
 }
 

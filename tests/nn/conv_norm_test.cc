@@ -1,8 +1,10 @@
 // A convolution and the batch norm behind it as one layer against ATen's operations in float64,
 // forward and backward.
+#include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/add.h>
 #include <ATen/ops/batch_norm.h>
+#include <ATen/ops/equal.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/relu.h>
 #include <gtest/gtest.h>
@@ -142,6 +144,28 @@ TEST(ConvNorm, OfBfloat16MapsRoundsAsTheTwoLayersDo) {
   }
 }
 
+TEST(ConvNorm, IsTheSameOnAnyNumberOfThreads) {
+  const int before = at::get_num_threads();
+  std::vector<at::ScalarType> types = {at::kFloat};
+  if (has_map_kernels(at::kBFloat16)) types.push_back(at::kBFloat16);
+  for (const at::ScalarType type : types) {
+    for (const ConvNormCase& c : layer_cases()) {
+      ConvAndNorm one(c, type, at::kFloat), several(c, type, at::kFloat);
+      at::set_num_threads(1);
+      one.run_as_one(c);
+      at::set_num_threads(3);
+      several.run_as_one(c);
+      EXPECT_TRUE(at::equal(one.y, several.y)) << text_of(c);
+      EXPECT_TRUE(at::equal(one.weight.grad(), several.weight.grad())) << text_of(c);
+      EXPECT_TRUE(at::equal(one.norm.gamma.grad(), several.norm.gamma.grad())) << text_of(c);
+      if (c.of_input) {
+        EXPECT_TRUE(at::equal(one.x.grad(), several.x.grad())) << text_of(c);
+      }
+    }
+  }
+  at::set_num_threads(before);
+}
+
 TEST(ConvNorm, IsNotForWhatHasNoKernels) {
   const ConvNormCase c{2, 16, 6, 6, 16, square_window(3, 1, 1), true, true};
   const ConvAndNorm layer(c, at::kFloat, at::kFloat);
@@ -150,6 +174,7 @@ TEST(ConvNorm, IsNotForWhatHasNoKernels) {
   EXPECT_FALSE(is_for_conv_norm(layer.x, {c.window, 1}, layer.weight, layer.skip.to(at::kDouble)));
   const at::Tensor odd = random_values({17, 16, 3, 3}, 1);
   EXPECT_FALSE(is_for_conv_norm(layer.x, {c.window, 1}, odd, {}));
+  EXPECT_FALSE(is_for_conv_norm(layer.x, {c.window, 1}, layer.weight, layer.skip.narrow(2, 0, 5)));
 }
 
 }  // namespace

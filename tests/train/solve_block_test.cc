@@ -5,6 +5,8 @@
 #include <ATen/ops/randn.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "support/expect_error.h"
 #include "support/networks.h"
 #include "support/rooms.h"
@@ -116,6 +118,20 @@ TEST(SolveBlock, StepsOfTheBlockAloneComeNearerAndRepeatThemselves) {
                       again = solved(network, tensors, id, images, 60);
   EXPECT_LT(stepped.error, closed.error);
   EXPECT_EQ(stepped.tensors, again.tensors);
+}
+
+TEST(SolveBlock, FewerEquationsThanUnknownsAndNoRidgeStillGiveWeights) {
+  const Network network = testing::small_network(Join::BeforeActivation, Shortcut::Pad, 8);
+  const TensorMap tensors = testing::random_tensors(network, 5);
+  SolveConfig config;
+  config.ridge = 0, config.positions = 2;
+  const BlockSolution solution =
+      solve_block({network, tensors}, {network, tensors}, skip_ids(network)[0], config, 1,
+                  random_images(network, 2));
+  for (const auto& [name, tensor] : solution.tensors) {
+    for (const float v : tensor.as<float>()) ASSERT_TRUE(std::isfinite(v)) << name;
+  }
+  EXPECT_TRUE(std::isfinite(solution.error));
 }
 
 TEST(SolveBlock, TheStudentsOwnBlockIsTheTargetWhereTheTeacherHasNone) {
