@@ -18,47 +18,67 @@
 namespace tailor::cli {
 namespace {
 
-using Settings = std::map<std::string, std::string>;  // "surgery.kind": "remove"
+using Settings = std::map<std::string, Json>;  // "surgery.kind": "remove"
 
 void flatten(const Json& json, const std::string& key, Settings& settings) {
   if (!json.is_object()) {
-    settings[key] = json.is_string() ? json.as_string() : json.dump();
+    settings[key] = json;
     return;
   }
   for (const auto& [name, value] : json.as_object())
     flatten(value, key.empty() ? name : key + "." + name, settings);
 }
 
+bool is_seed(const std::string& key) { return key == "train.seed" || key == "teacher.seed"; }
+
 /// What makes an experiment: neither its seeds (nor the weights of a teacher that they made) nor
-/// the machine, and of files their names, wherever they lie.
+/// the machine; of files their names, wherever they lie, and of official data sets no place.
 Settings settings_of(const RunConfig& config) {
   Settings settings;
   flatten(write_run_config(config), "", settings);
   for (auto it = settings.begin(); it != settings.end();) {
     const std::string& key = it->first;
-    const bool apart = starts_with(key, "runtime.") || key == "train.seed" ||
-                       key == "teacher.seed" || key == "data.root" ||
-                       key == "teacher.weights_sha256",
+    const bool apart = starts_with(key, "runtime.") || is_seed(key) ||
+                       key == "teacher.weights_sha256" ||
+                       (key == "data.root" && !config.data.is_own()),
                is_file = key == "teacher.checkpoint" || key == "teacher.start" ||
                          key == "train.start" || key == "network.file";
-    if (is_file && !it->second.empty())
-      it->second = path_join(file_name(parent_path(it->second)), file_name(it->second));
+    if (is_file && it->second != Json("")) {
+      const std::string path = it->second.as_string();
+      it->second = path_join(file_name(parent_path(path)), file_name(path));
+    }
     it = apart ? settings.erase(it) : std::next(it);
   }
   return settings;
 }
 
+Settings seeds_of(const RunConfig& config) {
+  Settings all, seeds;
+  flatten(write_run_config(config), "", all);
+  for (const auto& [key, value] : all) {
+    if (is_seed(key)) seeds[key] = value;
+  }
+  return seeds;
+}
+
+std::string text_of(const Json& value) {
+  return value.is_string() ? value.as_string() : value.dump();
+}
+
 struct FinishedRun {
   std::string path;
   RunSummary summary;
-  Settings settings;
+  Settings settings, seeds;
   std::optional<Cost> cost;  // none: its export is refused
 };
 
 FinishedRun read_run(const std::string& path) {
-  FinishedRun run{path, read_summary(path_join(path, "summary.json")), {}, {}};
-  const std::string config = path_join(path, "config.json");
-  run.settings = settings_of(load_run_config(config, {}).config);
+  const std::string summary = path_join(path, "summary.json");
+  FinishedRun run{path, read_summary(summary), {}, {}, {}};
+  if (run.summary.network.empty())
+    fail(ErrorKind::Data, "{}: expected the summary of a run, got one without a network", summary);
+  const RunConfig config = load_run_config(path_join(path, "config.json"), {}).config;
+  run.settings = settings_of(config), run.seeds = seeds_of(config);
   const std::string last = path_join(path, "last.ckpt");
   const Checkpoint checkpoint = load_checkpoint(last);
   try {
@@ -99,14 +119,17 @@ std::vector<FinishedRun> read_runs(const std::vector<std::string>& paths) {
   return runs;
 }
 
-/// Runs that differ by their seeds.
+/// Runs that differ by their seeds, each of which is there once.
 using Seeds = std::vector<const FinishedRun*>;
 
 std::vector<Seeds> groups_of(const std::vector<FinishedRun>& runs) {
   std::vector<Seeds> groups;
   for (const FinishedRun& run : runs) {
-    const auto same = std::find_if(groups.begin(), groups.end(),
-                                   [&](const Seeds& g) { return g[0]->settings == run.settings; });
+    const auto same = std::find_if(groups.begin(), groups.end(), [&](const Seeds& g) {
+      return g[0]->settings == run.settings &&
+             std::none_of(g.begin(), g.end(),
+                          [&](const FinishedRun* other) { return other->seeds == run.seeds; });
+    });
     if (same == groups.end()) {
       groups.push_back({&run});
     } else {
@@ -118,10 +141,10 @@ std::vector<Seeds> groups_of(const std::vector<FinishedRun>& runs) {
 
 /// Keys that not all of them agree in.
 std::vector<std::string> differing_keys(const std::vector<Seeds>& groups) {
-  std::map<std::string, std::set<std::string>> values;
+  std::map<std::string, std::set<std::string>> values;  // as texts
   std::map<std::string, size_t> counts;
   for (const Seeds& g : groups) {
-    for (const auto& [key, value] : g[0]->settings) values[key].insert(value), ++counts[key];
+    for (const auto& [key, value] : g[0]->settings) values[key].insert(value.dump()), ++counts[key];
   }
   std::vector<std::string> keys;
   for (const auto& [key, all] : values) {
@@ -158,11 +181,24 @@ std::optional<double> teacher_of(const FinishedRun& run) {
   return value && value->is_number() ? std::optional(value->as_number()) : std::nullopt;
 }
 
-std::string spread_text(const Spread& s) {
-  if (s.count == 0) return "–";
-  return s.count == 1 ? fmt::format("{:.2f}", s.mean)
-                      : fmt::format("{:.2f} ± {:.2f}", s.mean, s.deviation);
-}
+/// For people "83.00 ± 3.00" and "75,290"; for a program plain numbers, a deviation in a cell of
+/// its own, and nothing where there is none.
+struct Style {
+  bool plain = false;
+
+  std::string none() const { return plain ? "" : "–"; }
+  std::string integer(int64_t n) const { return plain ? std::to_string(n) : with_commas(n); }
+  std::vector<std::string> spread(const Spread& s) const {
+    const std::string mean = s.count == 0 ? none() : fmt::format("{:.2f}", s.mean),
+                      deviation = s.count > 1 ? fmt::format("{:.2f}", s.deviation) : "";
+    if (plain) return {mean, deviation};
+    return {deviation.empty() ? mean : mean + " ± " + deviation};
+  }
+  std::vector<std::string> header(const std::string& of) const {
+    if (plain) return {of, of + " deviation"};
+    return {of};
+  }
+};
 Json spread_json(const Spread& s) {
   if (s.count == 0) return {};
   Json json = Json::object({{"mean", s.mean}});
@@ -170,9 +206,6 @@ Json spread_json(const Spread& s) {
   return json;
 }
 
-std::string cost_text(const FinishedRun& run, int64_t Cost::*what) {
-  return run.cost ? with_commas((*run.cost).*what) : "–";
-}
 Json cost_json(const FinishedRun& run, int64_t Cost::*what) {
   return run.cost ? Json((*run.cost).*what) : Json();
 }
@@ -199,30 +232,38 @@ Row row_of(const Seeds& group) {
 
 using Cells = std::vector<std::vector<std::string>>;
 
-Cells cells_of(const std::vector<Row>& rows, const std::vector<std::string>& keys) {
+void append(std::vector<std::string>& to, const std::vector<std::string>& cells) {
+  to.insert(to.end(), cells.begin(), cells.end());
+}
+
+std::vector<std::string> header_of(const std::vector<std::string>& keys, const std::string& figure,
+                                   const Style& style) {
   std::vector<std::string> header = {"run", "network"};
-  header.insert(header.end(), keys.begin(), keys.end());
-  const std::string figure = (*rows[0].group)[0]->summary.last.test.name;
-  for (const std::string& name :
-       {std::string("runs"), "teacher " + figure, "test " + figure, std::string("of best"),
-        std::string("skips"), std::string("parameters"), std::string("DSPs"), std::string("cycles"),
-        std::string("hours")})
-    header.push_back(name);
-  Cells cells = {header};
+  append(header, keys);
+  header.emplace_back("runs");
+  for (const std::string& of : {"teacher " + figure, "test " + figure, std::string("of best")})
+    append(header, style.header(of));
+  append(header, {"skips", "before", "parameters", "multipliers", "DSPs", "cycles", "hours"});
+  return header;
+}
+
+Cells cells_of(const std::vector<Row>& rows, const std::vector<std::string>& keys,
+               const Style& style) {
+  Cells cells = {header_of(keys, (*rows[0].group)[0]->summary.last.test.name, style)};
   for (const Row& row : rows) {
     const FinishedRun& first = *(*row.group)[0];
     std::vector<std::string> line = {row.name, first.summary.network};
     for (const std::string& key : keys) {
       const auto found = first.settings.find(key);
-      line.push_back(found == first.settings.end() ? "–" : found->second);
+      line.push_back(found == first.settings.end() ? style.none() : text_of(found->second));
     }
-    for (const std::string& cell :
-         {std::to_string(row.group->size()), spread_text(row.teacher), spread_text(row.last),
-          spread_text(row.best),
-          fmt::format("{} of {}", first.summary.skips, first.summary.skips_before),
-          with_commas(first.summary.parameters), cost_text(first, &Cost::dsp),
-          cost_text(first, &Cost::interval_cycles), fmt::format("{:.2f}", row.hours.mean)})
-      line.push_back(cell);
+    line.push_back(std::to_string(row.group->size()));
+    for (const Spread* of : {&row.teacher, &row.last, &row.best}) append(line, style.spread(*of));
+    append(line, {style.integer(first.summary.skips), style.integer(first.summary.skips_before),
+                  style.integer(first.summary.parameters)});
+    for (int64_t Cost::*what : {&Cost::multipliers, &Cost::dsp, &Cost::interval_cycles})
+      line.push_back(first.cost ? style.integer((*first.cost).*what) : style.none());
+    line.push_back(fmt::format("{:.2f}", row.hours.mean));
     cells.push_back(std::move(line));
   }
   return cells;
@@ -269,7 +310,7 @@ Json answer_of(const std::vector<Row>& rows, const std::vector<std::string>& key
     Json settings = Json::object();
     for (const std::string& key : keys) {
       const auto found = first.settings.find(key);
-      settings.set(key, found == first.settings.end() ? Json() : Json(found->second));
+      settings.set(key, found == first.settings.end() ? Json() : found->second);
     }
     list.push_back(Json::object({{"runs", runs},
                                  {"network", first.summary.network},
@@ -281,6 +322,7 @@ Json answer_of(const std::vector<Row>& rows, const std::vector<std::string>& key
                                  {"skips", first.summary.skips},
                                  {"skips_before", first.summary.skips_before},
                                  {"parameters", first.summary.parameters},
+                                 {"multipliers", cost_json(first, &Cost::multipliers)},
                                  {"dsp", cost_json(first, &Cost::dsp)},
                                  {"interval_cycles", cost_json(first, &Cost::interval_cycles)},
                                  {"hours", spread_json(row.hours)}}));
@@ -300,7 +342,7 @@ int run_compare(const CompareOptions& options) {
     fmt::print("{}\n", answer_of(rows, keys).dump(2));
     return 0;
   }
-  const Cells cells = cells_of(rows, keys);
+  const Cells cells = cells_of(rows, keys, {options.format == "csv"});
   if (options.format == "csv") {
     fmt::print("{}", csv_text(cells));
   } else if (options.format == "markdown") {

@@ -50,7 +50,10 @@ RunConfig phase_config(const RunConfig& run, const Recipe& recipe, size_t index)
   if (!is_last) c.exporting = {}, c.quantization.reset();
   if (phase.teacher.empty()) {
     c.teacher.reset();
-    if (!is_last) c.distill.beta = 0;
+    if (!is_last) {  // how others will follow it says nothing of its weights
+      c.distill = {};
+      c.distill.beta = 0;
+    }
     return c;
   }
   if (!c.teacher) c.teacher.emplace();

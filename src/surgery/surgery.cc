@@ -260,8 +260,8 @@ SolvableBlock solvable_block(const Network& network, const std::string& skip_id)
       stage_layers(block, std::min(block.stages.size(), static_cast<size_t>(result.skip.to)));
   if (const std::string why = why_not_solvable(network, place, result); !why.empty()) {
     fail(ErrorKind::Config,
-         "cannot solve a block for the skip '{}': {} (expected surgery.edit \"cut\" for it)",
-         skip_id, why);
+         "cannot solve a block for the skip '{}': {} (surgery.edit \"cut\" removes any)", skip_id,
+         why);
   }
   return result;
 }

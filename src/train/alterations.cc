@@ -1,3 +1,4 @@
+#include "tailor/core/interrupt.h"
 #include "tailor/core/log.h"
 #include "tailor/nn/host.h"
 #include "tailor/run/results.h"
@@ -46,9 +47,14 @@ std::optional<BlockSolution> solve(Session& run, const PlannedEdit& edit) {
   const TensorMap tensors = run.model().tensors();
   const TrainedNetwork student{run.model().network(), tensors};
   const auto& teacher = run.spec.teacher;
+  // What was saved last is from before this alteration. Several processes do not stop here: they
+  // agree on signals between steps.
+  const Pause pause = [&] {
+    if (!run.group.is_shared()) throw_if_interrupted();
+  };
   BlockSolution solution = solve_block(
       student, teacher ? TrainedNetwork{teacher->network, teacher->tensors} : student, edit.skip_id,
-      surgery.solve, run.config.seed, images_of(run, surgery.solve.images));
+      surgery.solve, run.config.seed, images_of(run, surgery.solve.images), pause);
   share(solution, run.group, run.device);
   return solution;
 }

@@ -104,6 +104,15 @@ void Session::plan() {
              spec.config.surgery.kind == SurgeryKind::Remove ? "remove" : "shorten", network.name,
              total_skips);
   }
+  const SurgeryConfig& surgery = spec.config.surgery;
+  const int64_t between =
+      surgery.alpha * EpochBatches{task->size(Split::Train), config.batch_size}.count();
+  if (!edits.empty() && surgery.warmup_steps > between) {
+    log_warn("train",
+             "surgery.warmup_steps is {}, and {} steps lie between two alterations: the rate never "
+             "reaches what the schedule says",
+             surgery.warmup_steps, between);
+  }
   if (const auto& q = spec.config.quantization) {
     precision =
         resolve_precision(*q, spec.config.exporting, network, input_magnitude(), spec.source);

@@ -19,7 +19,6 @@
 #include <numeric>
 #include <vector>
 
-#include "tailor/core/interrupt.h"
 #include "tailor/core/random.h"
 #include "tailor/nn/host.h"
 #include "tailor/nn/model.h"
@@ -67,10 +66,10 @@ at::Tensor as_images(const at::Tensor& maps, const MapShape& shape) {
 
 /// Cholesky's factor, below the diagonal and on it, of a symmetric positive g [n][n], in place.
 /// What rounding leaves of a pivot that is nothing is taken for a little.
-void factorise(std::vector<double>& g, int64_t n) {
+void factorise(std::vector<double>& g, int64_t n, const Pause& pause) {
   auto row = [&](int64_t i) { return g.data() + i * n; };
   for (int64_t j = 0; j < n; ++j) {
-    throw_if_interrupted();
+    pause();
     const double least = 1e-12 * std::max(row(j)[j], 1e-300);
     for (int64_t i = j; i < n; ++i) {
       const double *a = row(i), *b = row(j);
@@ -113,7 +112,7 @@ struct Equations {
 
 class Regression {
  public:
-  Regression(const Equations& equations, double ridge)
+  Regression(const Equations& equations, double ridge, const Pause& pause)
       : equations_(equations),
         unknowns_(equations.reads[0].size(1)),
         outputs_(equations.targets[0].size(1)) {
@@ -129,7 +128,7 @@ class Regression {
     // The last unknown is the bias.
     for (int64_t i = 0; i + 1 < unknowns_; ++i) diagonal(i) += weight + 1e-9;
     diagonal(unknowns_ - 1) += 1e-9;
-    factorise(gram_, unknowns_);
+    factorise(gram_, unknowns_, pause);
   }
 
   /// [taps · inputs + 1, outputs]. `rectified`: a ReLU follows.
@@ -229,11 +228,13 @@ ScaleShift scale_and_shift(const TensorMap& t, const std::string& norm, const st
 /// The block under alteration: what solve_block changes step by step.
 class Solver {
  public:
-  Solver(const TrainedNetwork& student, const std::string& skip_id, const at::Tensor& images)
+  Solver(const TrainedNetwork& student, const std::string& skip_id, const at::Tensor& images,
+         const Pause& pause)
       : network_(student.network),
         tensors_(student.tensors),
         place_(solvable_block(network_, skip_id)),
-        images_(images) {}
+        images_(images),
+        pause_(pause) {}
 
   const SolvableBlock& place() const { return place_; }
   const std::string& block() const { return network_.blocks[place_.block].id; }
@@ -271,7 +272,7 @@ class Solver {
     const MapShape shape = points()[1];
     const at::Tensor maps = as_images(maps_of(part, tensors_, images_), shape);
     const Equations e = equations_of(maps, conv->window, targets, config, seed);
-    const at::Tensor x = Regression(e, config.ridge).solve(rectified);
+    const at::Tensor x = Regression(e, config.ridge, pause_).solve(rectified);
     const int64_t unknowns = x.size(0) - 1;
     const at::Tensor kernel = x.narrow(0, 0, unknowns).t().contiguous();
     tensors_.insert_or_assign(place_.last[0].name + ".weight",
@@ -301,6 +302,7 @@ class Solver {
     optimizer->bind(model.parameters(), {});
     const at::Tensor wanted = place_.last.size() == 3 ? at::relu(targets) : targets;
     for (int64_t step = 0; step < steps; ++step) {
+      pause_();
       const at::Tensor at =
           at::tensor(chosen(inputs.size(0), std::min(batch_size, inputs.size(0)), seed, step),
                      at::kLong)
@@ -420,6 +422,7 @@ class Solver {
   TensorMap tensors_;  // changed step by step
   SolvableBlock place_;
   at::Tensor images_;
+  const Pause& pause_;
 };
 
 size_t index_of(const Network& network, const std::string& block) {
@@ -464,10 +467,10 @@ double block_error(const TrainedNetwork& altered, const TrainedNetwork& teacher,
 
 BlockSolution solve_block(const TrainedNetwork& student, const TrainedNetwork& teacher,
                           const std::string& skip_id, const SolveConfig& config, int64_t seed,
-                          const at::Tensor& images) {
+                          const at::Tensor& images, const Pause& pause) {
   constexpr int64_t kBatch = 64;
   at::NoGradGuard no_grad;
-  Solver solver(student, skip_id, images);
+  Solver solver(student, skip_id, images, pause);
   const std::string& block = solver.block();
   const TrainedNetwork& model =
       has_block(teacher.network, student.network, block) ? teacher : student;

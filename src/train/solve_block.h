@@ -4,6 +4,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <functional>
 #include <string>
 
 #include "tailor/net/network.h"
@@ -22,6 +23,9 @@ struct BlockSolution {
   double error = 0;   // as of block_error
 };
 
+/// Called now and then; may throw.
+using Pause = std::function<void()>;
+
 /// What a block of the altered network gives on these images, [n, channels, height, width], in eval
 /// mode: its squared distance to the teacher's, relative to the square of that.
 double block_error(const TrainedNetwork& altered, const TrainedNetwork& teacher,
@@ -32,6 +36,6 @@ double block_error(const TrainedNetwork& altered, const TrainedNetwork& teacher,
 /// solvable_block.
 BlockSolution solve_block(const TrainedNetwork& student, const TrainedNetwork& teacher,
                           const std::string& skip_id, const SolveConfig& config, int64_t seed,
-                          const at::Tensor& images);
+                          const at::Tensor& images, const Pause& pause);
 
 }  // namespace tailor::train

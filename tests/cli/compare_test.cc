@@ -53,7 +53,7 @@ TEST_F(CompareCli, SeedsAreOneRowAndWhatDiffersIsAColumn) {
   EXPECT_EQ(text.status, 0) << text.output;
   testing::expect_words(
       text.output, {"young: it is not finished", "a.log: it is no run", "surgery.edit", "a1 (+2)",
-                    "83.00 ± 3.00", "90.50 ± 0.00", "88.25", "0 of 3", "1,234"});
+                    "83.00 ± 3.00", "90.50 ± 0.00", "88.25", "1,234"});
   EXPECT_EQ(text.output.find("seed"), std::string::npos) << text.output;
   const ProcessResult json = run({"compare", "a1", "a2", "a3", "b", "--json"});
   const auto rows = Json::parse(json.output, "answer").at("rows").as_array();
@@ -68,11 +68,32 @@ TEST_F(CompareCli, SeedsAreOneRowAndWhatDiffersIsAColumn) {
   EXPECT_GT(rows[1].at("dsp").as_int(), 0);
   EXPECT_GE(rows[1].at("interval_cycles").as_int(), 32 * 32);
   const ProcessResult csv = run({"compare", "a1", "b", "--format", "csv", "--log", "off"});
-  EXPECT_EQ(csv.output.rfind("run,network,surgery.edit,runs,teacher accuracy,test accuracy,", 0),
-            0U)
-      << csv.output;
+  const std::string header =
+      "run,network,surgery.edit,runs,teacher accuracy,teacher accuracy deviation,test accuracy,";
+  EXPECT_EQ(csv.output.rfind(header, 0), 0U) << csv.output;
+  EXPECT_NE(csv.output.find("\na1,resnet8,cut,1,90.50,,80.00,,"), std::string::npos) << csv.output;
   const ProcessResult page = run({"compare", "a1", "b", "--format", "markdown", "--log", "off"});
   EXPECT_EQ(page.output.rfind("| run | network | surgery.edit | runs |", 0), 0U) << page.output;
+}
+
+TEST_F(CompareCli, OneSeedTwiceIsTwoRowsAndDataOfOnesOwnIsWhereItLies) {
+  const std::string same = R"({"surgery": {"kind": "remove"}, "train": {"seed": 1}})";
+  write_run("a", same, 80);
+  write_run("b", same, 82);
+  const auto rows = [&] {
+    const ProcessResult r = run({"compare", "a", "b", "--json"});
+    return Json::parse(r.output, "answer").at("rows").as_array();
+  };
+  ASSERT_EQ(rows().size(), 2U);
+  EXPECT_EQ(rows()[0].at("last").at("mean"), Json(80.0));
+  for (const char* name : {"a", "b"}) {
+    Json config = Json::parse(read_file(file(std::string(name) + "/config.json")), name);
+    config.set("data", Json::object({{"name", "npy"}, {"root", std::string("/data/") + name}}));
+    config.set("train", Json::object({{"seed", name[0] - 'a'}}));
+    write_file(file(std::string(name) + "/config.json"), config.dump());
+  }
+  ASSERT_EQ(rows().size(), 2U);
+  EXPECT_EQ(rows()[1].at("settings").at("data.root"), Json("/data/b"));
 }
 
 TEST_F(CompareCli, WhatCannotBeComparedIsSaid) {
@@ -81,6 +102,8 @@ TEST_F(CompareCli, WhatCannotBeComparedIsSaid) {
   expect_failure(2, {"nowhere: there is no such folder"}, {"compare", "nowhere"});
   expect_failure(2, {"runs is required"}, {"compare"});
   write_run("broken", R"({"surgery": {"kind": "remove"}})", 80);
+  write_file(file("broken/summary.json"), "{}");
+  expect_failure(4, {"broken/summary.json: expected the summary of a run"}, {"compare", "broken"});
   write_file(file("broken/summary.json"), "{\"last\": 3}");
   expect_failure(3, {"broken/summary.json"}, {"compare", "broken"});
 }

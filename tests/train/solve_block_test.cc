@@ -29,7 +29,7 @@ BlockSolution solved(const Network& network, const TensorMap& tensors, const std
                      const at::Tensor& images, int64_t steps = 0) {
   SolveConfig config;
   config.steps = steps;
-  return solve_block({network, tensors}, {network, tensors}, skip, config, 1, images);
+  return solve_block({network, tensors}, {network, tensors}, skip, config, 1, images, [] {});
 }
 
 TensorMap with(TensorMap tensors, const BlockSolution& solution) {
@@ -127,11 +127,25 @@ TEST(SolveBlock, FewerEquationsThanUnknownsAndNoRidgeStillGiveWeights) {
   config.ridge = 0, config.positions = 2;
   const BlockSolution solution =
       solve_block({network, tensors}, {network, tensors}, skip_ids(network)[0], config, 1,
-                  random_images(network, 2));
+                  random_images(network, 2), [] {});
   for (const auto& [name, tensor] : solution.tensors) {
     for (const float v : tensor.as<float>()) ASSERT_TRUE(std::isfinite(v)) << name;
   }
   EXPECT_TRUE(std::isfinite(solution.error));
+}
+
+TEST(SolveBlock, CanBeStopped) {
+  const Network network = testing::small_network(Join::BeforeActivation, Shortcut::Pad, 8);
+  const TensorMap tensors = testing::random_tensors(network, 5);
+  SolveConfig config;
+  config.steps = 1000000;
+  int64_t calls = 0;
+  EXPECT_THROW(solve_block({network, tensors}, {network, tensors}, skip_ids(network)[0], config, 1,
+                           random_images(network, 8),
+                           [&] {
+                             if (++calls > 200) throw Interrupted(2);
+                           }),
+               Interrupted);
 }
 
 TEST(SolveBlock, TheStudentsOwnBlockIsTheTargetWhereTheTeacherHasNone) {
@@ -144,7 +158,7 @@ TEST(SolveBlock, TheStudentsOwnBlockIsTheTargetWhereTheTeacherHasNone) {
                   foreign = testing::random_tensors(teacher, 6);
   const at::Tensor images = random_images(network, 16);
   const std::string id = skip_ids(network)[0];
-  EXPECT_EQ(solve_block({network, tensors}, {teacher, foreign}, id, {}, 1, images).tensors,
+  EXPECT_EQ(solve_block({network, tensors}, {teacher, foreign}, id, {}, 1, images, [] {}).tensors,
             solved(network, tensors, id, images).tensors);
 }
 
