@@ -170,9 +170,10 @@ std::vector<int64_t> chosen(int64_t positions, int64_t count, int64_t seed, int6
   std::iota(all.begin(), all.end(), 0);
   CounterRandom random(static_cast<uint64_t>(seed), RandomStream::Solve,
                        static_cast<uint64_t>(batch));
-  for (int64_t i = 0; i < count; ++i)
-    std::swap(all[static_cast<size_t>(i)],
-              all[static_cast<size_t>(i + random.below(positions - i))]);
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t other = i + random.below(positions - i);
+    std::swap(all[static_cast<size_t>(i)], all[static_cast<size_t>(other)]);
+  }
   all.resize(static_cast<size_t>(count));
   return all;
 }
