@@ -336,17 +336,6 @@ ScaleShift scale_and_shift(const TensorMap& tensors, const std::string& bn, doub
   return result;
 }
 
-/// A convolution's weight and bias with the batch norm behind it.
-void fold(const ScaleShift& bn, Tensor& weight, Tensor& bias) {
-  auto w = weight.as<float>(), b = bias.as<float>();
-  const size_t per_output = w.size() / b.size();
-  for (size_t o = 0; o < b.size(); ++o) {
-    for (size_t i = o * per_output; i < (o + 1) * per_output; ++i)
-      w[i] = static_cast<float>(w[i] * bn.scale[o]);
-    b[o] = static_cast<float>(b[o] * bn.scale[o] + bn.shift[o]);
-  }
-}
-
 /// One value a channel, as it multiplies and adds to a map.
 at::Tensor by_channel(const std::vector<double>& values) {
   const auto n = static_cast<int64_t>(values.size());
@@ -355,6 +344,24 @@ at::Tensor by_channel(const std::vector<double>& values) {
 }
 
 }  // namespace
+
+FoldedConv fold_batch_norm(const TensorMap& tensors, const NamedLayer& conv,
+                           const std::string& norm, double epsilon) {
+  const auto* layer = conv.as<ConvLayer>();
+  FoldedConv folded{tensors.at(conv.name + ".weight"), layer->bias
+                                                           ? tensors.at(conv.name + ".bias")
+                                                           : Tensor(DType::F32, {layer->out})};
+  if (norm.empty()) return folded;
+  const ScaleShift bn = scale_and_shift(tensors, norm, epsilon);
+  auto w = folded.weight.as<float>(), b = folded.bias.as<float>();
+  const size_t per_output = w.size() / b.size();
+  for (size_t o = 0; o < b.size(); ++o) {
+    for (size_t i = o * per_output; i < (o + 1) * per_output; ++i)
+      w[i] = static_cast<float>(w[i] * bn.scale[o]);
+    b[o] = static_cast<float>(b[o] * bn.scale[o] + bn.shift[o]);
+  }
+  return folded;
+}
 
 FrozenModel::FrozenModel(const Network& network, const TensorMap& tensors, at::Device device,
                          at::ScalarType compute)
@@ -368,12 +375,11 @@ FrozenModel::FrozenModel(const Network& network, const TensorMap& tensors, at::D
   for (size_t i = 0; i < layers.size(); ++i) {
     const PlacedLayer& layer = layers[i];
     const std::string &name = layer.name, weight = name + ".weight", bias = name + ".bias";
-    if (const auto* conv = layer.as<ConvLayer>()) {
-      Tensor w = tensors.at(weight),
-             b = conv->bias ? tensors.at(bias) : Tensor(DType::F32, {conv->out});
+    if (layer.as<ConvLayer>()) {
       const bool has_norm = i + 1 < layers.size() && layers[i + 1].chain == layer.chain &&
                             layers[i + 1].as<BatchNormLayer>();
-      if (has_norm) fold(scale_and_shift(tensors, layers[i + 1].name, network.bn_epsilon), w, b);
+      const auto [w, b] =
+          fold_batch_norm(tensors, layer, has_norm ? layers[i + 1].name : "", network.bn_epsilon);
       keep(weight, host_view(w).contiguous(at::MemoryFormat::ChannelsLast), arithmetic_.weights);
       // On a GPU a bias comes with the skip and the ReLU behind it, where the batch norm was.
       if (has_norm && device.is_cuda() && arithmetic_.maps == at::kBFloat16) {

@@ -47,11 +47,15 @@ Network up_to(const Network& network, size_t block, size_t stages) {
   return part;
 }
 
-/// [n, pixels, channels] of all images, in eval mode.
-at::Tensor maps_of(const Network& part, const TensorMap& tensors, const at::Tensor& images) {
+TensorMap tensors_of(const Network& part, const TensorMap& tensors) {
   TensorMap own;
   for (const TensorSpec& spec : tensor_specs(part)) own.emplace(spec.name, tensors.at(spec.name));
-  const FrozenModel model(part, own, images.device());
+  return own;
+}
+
+/// [n, pixels, channels] of all images, in eval mode.
+at::Tensor maps_of(const Network& part, const TensorMap& tensors, const at::Tensor& images) {
+  const FrozenModel model(part, tensors_of(part, tensors), images.device());
   std::vector<at::Tensor> maps;
   for (int64_t i = 0; i < images.size(0); i += kAtOnce)
     maps.push_back(model.forward(images.narrow(0, i, std::min(kAtOnce, images.size(0) - i))));
@@ -206,72 +210,49 @@ Equations equations_of(const at::Tensor& maps, const Window& w, const at::Tensor
   return e;
 }
 
-// ---- tensors of a layer -------------------------------------------------------------------------
-
-/// What a batch norm does in eval mode: channel c becomes scale[c] · x + shift[c].
-struct ScaleShift {
-  std::vector<double> scale, shift;
-};
-ScaleShift scale_and_shift(const TensorMap& t, const std::string& norm, const std::string& conv,
-                           bool has_bias, double epsilon) {
-  const auto gamma = t.at(norm + ".weight").as<float>(), beta = t.at(norm + ".bias").as<float>(),
-             mean = t.at(norm + ".running_mean").as<float>(),
-             variance = t.at(norm + ".running_var").as<float>();
-  ScaleShift s;
-  for (size_t c = 0; c < gamma.size(); ++c) {
-    const double bias = has_bias ? t.at(conv + ".bias").as<float>()[c] : 0;
-    s.scale.push_back(gamma[c] / std::sqrt(static_cast<double>(variance[c]) + epsilon));
-    s.shift.push_back(beta[c] + (bias - mean[c]) * s.scale.back());
-  }
-  return s;
+/// Of the rows of one map to those of another, relative to the square of that.
+double distance(const at::Tensor& maps, const at::Tensor& wanted) {
+  const at::Tensor exact = wanted.to(at::kDouble), apart = maps.to(at::kDouble).sub(exact);
+  return apart.mul(apart).sum().item<double>() /
+         std::max(exact.mul(exact).sum().item<double>(), 1e-30);
 }
 
-/// The block under alteration: what solve_block changes step by step.
+/// The block under alteration, without its skip and as a network of its own, which reads what the
+/// student's blocks before it give.
 class Solver {
  public:
-  Solver(const TrainedNetwork& student, const std::string& skip_id, const at::Tensor& images,
+  Solver(const TrainedNetwork& student, const SolvableBlock& place, const at::Tensor& images,
          const Pause& pause)
-      : network_(student.network),
-        tensors_(student.tensors),
-        place_(solvable_block(network_, skip_id)),
-        images_(images),
-        pause_(pause) {}
-
-  const SolvableBlock& place() const { return place_; }
-  const std::string& block() const { return network_.blocks[place_.block].id; }
+      : tensors_(student.tensors),
+        place_(place),
+        alone_(up_to(student.network, place.block, static_cast<size_t>(place.skip.to))),
+        pause_(pause) {
+    alone_.input = block_inputs(student.network)[place.block];
+    alone_.blocks.erase(alone_.blocks.begin(), alone_.blocks.end() - 1);
+    alone_.blocks[0].skips.clear();
+    Network before = student.network;
+    before.head.clear();
+    before.blocks.resize(place.block);
+    inputs_ = as_images(maps_of(before, tensors_, images), alone_.input);
+  }
 
   /// The skip, as a map of channels, goes into the first convolution's tap at its pixel, and the
   /// batch norm's factor into the convolution, so that the skip keeps its size.
   void ride_through() {
     const auto* conv = place_.first[0].as<ConvLayer>();
-    const std::string weight = place_.first[0].name + ".weight", &norm = place_.first[1].name;
-    ScaleShift own =
-        scale_and_shift(tensors_, norm, place_.first[0].name, conv->bias, network_.bn_epsilon);
-    Tensor changed = tensors_.at(weight);
-    auto w = changed.as<float>();
-    const Window& window = conv->window;
-    const int64_t taps = window.taps(), inputs = conv->in, tap = centre_tap(window);
-    for (int64_t o = 0; o < conv->out; ++o) {
-      for (int64_t i = 0; i < inputs * taps; ++i) {
-        float& v = w[static_cast<size_t>(o * inputs * taps + i)];
-        v = static_cast<float>(v * own.scale[static_cast<size_t>(o)]);
-      }
-    }
-    add_skip(
-        [&](int64_t o, int64_t i, double v) {
-          w[static_cast<size_t>((o * inputs + i) * taps + tap)] += static_cast<float>(v);
-        },
-        own.shift);
-    tensors_.insert_or_assign(weight, changed);
-    settle(place_.first, convolved(1), own.shift);
+    FoldedConv folded =
+        fold_batch_norm(tensors_, place_.first[0], place_.first[1].name, alone_.bn_epsilon);
+    add_skip(folded, conv->window);
+    tensors_.insert_or_assign(place_.first[0].name + ".weight", folded.weight);
+    const auto shift = folded.bias.as<float>();
+    settle(place_.first, convolved(1), {shift.begin(), shift.end()});
   }
 
   /// The last convolution gives what the targets [n, positions, outputs] say.
   void regress(const at::Tensor& targets, bool rectified, const SolveConfig& config, int64_t seed) {
     const auto* conv = place_.last[0].as<ConvLayer>();
-    const Network part = without_skip(up_to(network_, place_.block, 1));
-    const MapShape shape = points()[1];
-    const at::Tensor maps = as_images(maps_of(part, tensors_, images_), shape);
+    const at::Tensor maps = as_images(maps_of(up_to(alone_, 0, 1), tensors_, inputs_),
+                                      point_shapes(alone_.blocks[0], alone_.input)[1]);
     const Equations e = equations_of(maps, conv->window, targets, config, seed);
     const at::Tensor x = Regression(e, config.ridge, pause_).solve(rectified);
     const int64_t unknowns = x.size(0) - 1;
@@ -287,32 +268,23 @@ class Solver {
   /// AdamW on the block alone, whose maps become those of the targets, behind a ReLU where there is
   /// one.
   void step_alone(const at::Tensor& targets, int64_t steps, int64_t batch_size, int64_t seed) {
-    Network before = up_to(network_, place_.block, 1);
-    before.blocks.pop_back();
-    const at::Tensor inputs = as_images(maps_of(before, tensors_, images_), points()[0]);
-    Network alone = without_skip(up_to(network_, place_.block, stages()));
-    alone.blocks.erase(alone.blocks.begin(), alone.blocks.end() - 1);
-    alone.input = points()[0];
-    TensorMap own;
-    for (const TensorSpec& spec : tensor_specs(alone))
-      own.emplace(spec.name, tensors_.at(spec.name));
-    Model model(alone, own, images_.device());
+    Model model(alone_, tensors_of(alone_, tensors_), inputs_.device());
     OptimizerConfig config;
     config.kind = "adamw", config.weight_decay = 0;
     const auto optimizer = make_optimizer(config);
     optimizer->bind(model.parameters(), {});
-    const at::Tensor wanted = place_.last.size() == 3 ? at::relu(targets) : targets;
+    const at::Tensor wanted = outputs(targets);
     for (int64_t step = 0; step < steps; ++step) {
       pause_();
       const at::Tensor at =
-          at::tensor(chosen(inputs.size(0), std::min(batch_size, inputs.size(0)), seed, step),
+          at::tensor(chosen(inputs_.size(0), std::min(batch_size, inputs_.size(0)), seed, step),
                      at::kLong)
-              .to(inputs.device());
+              .to(inputs_.device());
       Parameters& parameters = model.parameters();
       parameters.zero_gradients();
       const at::AutoGradMode enabled(true);
       at::mse_loss(
-          model.forward(inputs.index_select(0, at).contiguous(at::MemoryFormat::ChannelsLast),
+          model.forward(inputs_.index_select(0, at).contiguous(at::MemoryFormat::ChannelsLast),
                         /*training=*/true),
           wanted.index_select(0, at))
           .backward();
@@ -325,43 +297,27 @@ class Solver {
     for (auto& [name, tensor] : model.tensors()) tensors_.insert_or_assign(name, tensor);
   }
 
-  BlockSolution solution() const {
-    BlockSolution s;
-    for (const auto* stage : {&place_.first, &place_.last}) {
-      for (const NamedLayer& layer : *stage) {
-        for (const auto& [name, tensor] : tensors_) {
-          if (name.rfind(layer.name + ".", 0) == 0) s.tensors.insert_or_assign(name, tensor);
-        }
-      }
-    }
-    return s;
+  BlockSolution solution(const at::Tensor& targets) const {
+    return {tensors_of(alone_, tensors_),
+            distance(maps_of(alone_, tensors_, inputs_), outputs(targets))};
   }
-  Network altered() const {
-    Network network = network_;
-    network.blocks[place_.block].skips.clear();
-    return network;
-  }
-  const TensorMap& tensors() const { return tensors_; }
 
  private:
-  size_t stages() const { return static_cast<size_t>(place_.skip.to); }
-  std::vector<MapShape> points() const {
-    return point_shapes(network_.blocks[place_.block], block_inputs(network_)[place_.block]);
-  }
-  static Network without_skip(Network part) {
-    part.blocks.back().skips.clear();
-    return part;
+  /// What the block is to give: behind the ReLU where the targets stand before it.
+  at::Tensor outputs(const at::Tensor& targets) const {
+    const bool before = alone_.join == Join::BeforeActivation && place_.last.size() == 3;
+    return before ? at::relu(targets) : targets;
   }
 
   /// What the convolution of stage `stage` gives, [n, pixels, channels]; its own bias is 0.
   at::Tensor convolved(size_t stage) {
-    Network part = without_skip(up_to(network_, place_.block, stage));
-    Layers& layers = part.blocks.back().stages.back().layers;
+    Network part = up_to(alone_, 0, stage);
+    Layers& layers = part.blocks[0].stages.back().layers;
     layers.resize(1);
     const std::string bias = (stage == 1 ? place_.first : place_.last)[0].name + ".bias";
     if (std::get<ConvLayer>(layers[0]).bias)
       tensors_.insert_or_assign(bias, Tensor(DType::F32, tensors_.at(bias).shape()));
-    return maps_of(part, tensors_, images_);
+    return maps_of(part, tensors_, inputs_);
   }
 
   /// The batch norm of a stage has the statistics of these maps, and adds `shift` to them, in
@@ -380,49 +336,39 @@ class Solver {
     };
     set(".running_mean", [&](size_t c) { return of_mean[c]; });
     set(".running_var", [&](size_t c) { return of_variance[c]; });
-    set(".weight", [&](size_t c) { return std::sqrt(of_variance[c] + network_.bn_epsilon); });
+    set(".weight", [&](size_t c) { return std::sqrt(of_variance[c] + alone_.bn_epsilon); });
     set(".bias", [&](size_t c) { return shift[c] + of_mean[c]; });
   }
 
-  /// add(output, input, weight) for each weight of the skip; what it adds to every pixel goes to
-  /// `shift`.
-  template <typename Add>
-  void add_skip(Add add, std::vector<double>& shift) const {
-    const Skip& skip = place_.skip;
+  /// The skip's weights are added at the tap that reads its pixel, and its bias to the bias.
+  void add_skip(FoldedConv& to, const Window& window) const {
     const int64_t inputs = place_.first[0].as<ConvLayer>()->in;
-    if (skip.layers.empty()) {
-      for (int64_t c = 0; c < inputs; ++c) add(c, c, 1);
+    auto w = to.weight.as<float>(), b = to.bias.as<float>();
+    auto add = [&](int64_t o, int64_t i, float v) {
+      w[static_cast<size_t>((o * inputs + i) * window.taps() + centre_tap(window))] += v;
+    };
+    const std::vector<NamedLayer> layers = skip_layers(place_.skip);
+    const auto* pick = layers.empty() ? nullptr : layers[0].as<PickLayer>();
+    if (layers.empty() || pick) {
+      for (int64_t c = 0; c < inputs; ++c) add(c + (pick ? pick->channel_offset : 0), c, 1);
       return;
     }
-    const std::vector<NamedLayer> layers = skip_layers(skip);
-    if (const auto* pick = layers[0].as<PickLayer>()) {
-      for (int64_t c = 0; c < inputs; ++c) add(c + pick->channel_offset, c, 1);
-      return;
-    }
-    const auto* conv = layers[0].as<ConvLayer>();
-    TAILOR_CHECK(conv && layers.size() <= 2, "{} is no projection", skip.id);
-    ScaleShift own{std::vector<double>(static_cast<size_t>(conv->out), 1.0),
-                   std::vector<double>(static_cast<size_t>(conv->out), 0.0)};
-    if (layers.size() == 2) {
-      own = scale_and_shift(tensors_, layers[1].name, layers[0].name, conv->bias,
-                            network_.bn_epsilon);
-    } else if (conv->bias) {
-      const auto bias = tensors_.at(layers[0].name + ".bias").as<float>();
-      std::copy(bias.begin(), bias.end(), own.shift.begin());
-    }
-    const auto w = tensors_.at(layers[0].name + ".weight").as<float>();
-    for (int64_t o = 0; o < conv->out; ++o) {
-      const auto c = static_cast<size_t>(o);
-      shift[c] += own.shift[c];
-      for (int64_t i = 0; i < inputs; ++i)
-        add(o, i, w[static_cast<size_t>(o * inputs + i)] * own.scale[c]);
+    const FoldedConv skip = fold_batch_norm(
+        tensors_, layers[0], layers.size() > 1 ? layers[1].name : "", alone_.bn_epsilon);
+    const auto weights = skip.weight.as<float>(), biases = skip.bias.as<float>();
+    for (size_t o = 0; o < b.size(); ++o) {
+      b[o] += biases[o];
+      for (int64_t i = 0; i < inputs; ++i) {
+        const auto from = static_cast<int64_t>(o) * inputs + i;
+        add(static_cast<int64_t>(o), i, weights[static_cast<size_t>(from)]);
+      }
     }
   }
 
-  const Network& network_;
   TensorMap tensors_;  // changed step by step
-  SolvableBlock place_;
-  at::Tensor images_;
+  const SolvableBlock& place_;
+  Network alone_;
+  at::Tensor inputs_;  // [n, channels, height, width]
   const Pause& pause_;
 };
 
@@ -453,36 +399,21 @@ at::Tensor targets_of(const TrainedNetwork& t, const std::string& block, int64_t
 
 }  // namespace
 
-double block_error(const TrainedNetwork& altered, const TrainedNetwork& teacher,
-                   const std::string& block, const at::Tensor& images) {
-  at::NoGradGuard no_grad;
-  auto maps = [&](const TrainedNetwork& t) {
-    const size_t b = index_of(t.network, block);
-    return maps_of(up_to(t.network, b, t.network.blocks.at(b).stages.size()), t.tensors, images)
-        .to(at::kDouble);
-  };
-  const at::Tensor wanted = maps(teacher), apart = maps(altered).sub(wanted);
-  return apart.mul(apart).sum().item<double>() /
-         std::max(wanted.mul(wanted).sum().item<double>(), 1e-30);
-}
-
 BlockSolution solve_block(const TrainedNetwork& student, const TrainedNetwork& teacher,
                           const std::string& skip_id, const SolveConfig& config, int64_t seed,
                           const at::Tensor& images, const Pause& pause) {
   constexpr int64_t kBatch = 64;
   at::NoGradGuard no_grad;
-  Solver solver(student, skip_id, images, pause);
-  const std::string& block = solver.block();
+  const SolvableBlock place = solvable_block(student.network, skip_id);
+  const std::string& block = student.network.blocks[place.block].id;
   const TrainedNetwork& model =
       has_block(teacher.network, student.network, block) ? teacher : student;
-  const SolvableBlock& place = solver.place();
-  solver.ride_through();
   const at::Tensor targets = targets_of(model, block, place.skip.to, images);
+  Solver solver(student, place, images, pause);
+  solver.ride_through();
   if (place.skip.to > 1) solver.regress(targets, place.last.size() == 3, config, seed);
   if (config.steps > 0) solver.step_alone(targets, config.steps, kBatch, seed);
-  BlockSolution solution = solver.solution();
-  const Network altered = solver.altered();
-  solution.error = block_error({altered, solver.tensors()}, model, block, images);
+  BlockSolution solution = solver.solution(targets);
   if (!std::isfinite(solution.error)) {
     fail(ErrorKind::Data,
          "the block of {} was solved on {} images and gives {}; solve it on more, with a larger "

@@ -19,17 +19,14 @@ struct TrainedNetwork {
 };
 
 struct BlockSolution {
-  TensorMap tensors;  // that replace those of the same names
-  double error = 0;   // as of block_error
+  TensorMap tensors;  // the block's, which replace those of the same names
+  /// Of the block's output on these images, in eval mode: its squared distance to the target's,
+  /// relative to the square of that.
+  double error = 0;
 };
 
 /// Called now and then; may throw.
 using Pause = std::function<void()>;
-
-/// What a block of the altered network gives on these images, [n, channels, height, width], in eval
-/// mode: its squared distance to the teacher's, relative to the square of that.
-double block_error(const TrainedNetwork& altered, const TrainedNetwork& teacher,
-                   const std::string& block, const at::Tensor& images);
 
 /// Of the skip of a student, still there, that will be removed. The target is the teacher's block
 /// of the same name and shape along the teacher's own chain, or else the student's own. Throws as

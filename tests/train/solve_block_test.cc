@@ -32,6 +32,24 @@ BlockSolution solved(const Network& network, const TensorMap& tensors, const std
   return solve_block({network, tensors}, {network, tensors}, skip, config, 1, images, [] {});
 }
 
+/// What a block gives in eval mode: its squared distance to another network's, relative to the
+/// square of that.
+double block_error(const TrainedNetwork& altered, const TrainedNetwork& teacher,
+                   const std::string& block, const at::Tensor& images) {
+  auto maps = [&](const TrainedNetwork& t) {
+    Network part = t.network;
+    part.head.clear();
+    while (part.blocks.back().id != block) part.blocks.pop_back();
+    TensorMap own;
+    for (const TensorSpec& spec : tensor_specs(part))
+      own.emplace(spec.name, t.tensors.at(spec.name));
+    return FrozenModel(part, own).forward(images).to(at::kDouble);
+  };
+  const at::Tensor wanted = maps(teacher), apart = maps(altered).sub(wanted);
+  return apart.norm().item<double>() * apart.norm().item<double>() /
+         (wanted.norm().item<double>() * wanted.norm().item<double>());
+}
+
 TensorMap with(TensorMap tensors, const BlockSolution& solution) {
   for (const auto& [name, tensor] : solution.tensors) tensors.insert_or_assign(name, tensor);
   return tensors;
