@@ -97,8 +97,9 @@ class Lowering {
     std::vector<Operand> inputs = {at};
     for (const Skip& skip : block.skips) {
       if (skip.to != static_cast<int64_t>(i)) continue;
-      const ValueId from = points[static_cast<size_t>(skip.from)];
-      inputs.emplace_back(add_chain(skip_layers(skip), from), skip.id);
+      ValueId from = add_chain(skip_layers(skip), points[static_cast<size_t>(skip.from)]);
+      if (skip.weight != 1) from = add_channel_conv(skip.id + ".fade", Window(), skip.weight, from);
+      inputs.emplace_back(from, skip.id);
     }
     if (inputs.size() == 1) return at;
     return graph_.add_node(ops::Add{}, fmt::format("{}.add{}", block.id, i), inputs);

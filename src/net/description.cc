@@ -65,6 +65,7 @@ struct SkipForm {
   int64_t channel_offset = 0;
   std::string tensors;
   bool batch_norm = true;
+  double weight = 1;
 };
 struct BlockForm {
   std::string id;
@@ -165,6 +166,8 @@ class Describer {
       v.integer("channel_offset", s.channel_offset, 0, kMost, "pad: first channel set.");
     }
     v.text("tensors", s.tensors, "Prefix of its tensors. Empty: the id.");
+    if (!write_ || s.weight != 1)
+      v.number("weight", s.weight, 0, 1, "Of what it adds; less than 1 while an edit fades it.");
     if (s.has_layers) return;
     v.boolean("batch_norm", s.batch_norm, "projection: batch norm behind it; else it has a bias.");
   }
@@ -369,6 +372,7 @@ class Completion {
     s.from = form.from;
     s.to = form.to;
     s.tensors = form.tensors;
+    s.weight = form.weight;
     auto channels_at = [&](int64_t point) {
       return points[std::min(static_cast<size_t>(point), points.size() - 1)];
     };
@@ -490,6 +494,7 @@ SkipForm form_of(const Skip& skip) {
   f.from = skip.from;
   f.to = skip.to;
   f.tensors = skip.tensors;
+  f.weight = skip.weight;
   f.layers = forms_of(skip.layers);
   f.stride = stride_of(skip.layers);
   const std::string kind = kind_of(skip);

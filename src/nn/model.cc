@@ -173,10 +173,12 @@ std::vector<int64_t> lengths_to_mask(const Network& network, const at::Tensor& i
 /// Walks the chain of every block and adds the skips that end at each point: the one definition of
 /// what a description computes in LibTorch.
 at::Tensor walk_network(const Network& network, const at::Tensor& input, const Lengths& lengths,
-                        const Layers& layers) {
+                        const Layers& layers, BlockMaps* maps) {
   Walk walk{layers, {}};
   Stream s{input, lengths_to_mask(network, input, lengths)};
-  for (const Block& block : network.blocks) {
+  if (maps) maps->maps.clear();
+  for (size_t b = 0; b < network.blocks.size(); ++b) {
+    const Block& block = network.blocks[b];
     std::vector<Stream> points = {s};
     for (size_t i = 1; i <= block.stages.size(); ++i) {
       std::vector<NamedLayer> chain = stage_layers(block, i);
@@ -185,8 +187,9 @@ at::Tensor walk_network(const Network& network, const at::Tensor& input, const L
       std::vector<at::Tensor> skips;
       for (const Skip& skip : block.skips) {
         if (skip.to != static_cast<int64_t>(i)) continue;
-        skips.push_back(
-            walk.run_chain(points[static_cast<size_t>(skip.from)], skip_layers(skip)).map);
+        const at::Tensor map =
+            walk.run_chain(points[static_cast<size_t>(skip.from)], skip_layers(skip)).map;
+        skips.push_back(skip.weight == 1 ? map : at::mul(map, skip.weight));
       }
       if (relu_last && !skips.empty()) {
         chain.pop_back();
@@ -197,6 +200,8 @@ at::Tensor walk_network(const Network& network, const at::Tensor& input, const L
       }
       points.push_back(s);
     }
+    if (maps && std::count(maps->blocks.begin(), maps->blocks.end(), b) > 0)
+      maps->maps.push_back(s.map);
   }
   const at::Tensor x = walk.run_chain(std::move(s), head_layers(network)).map;
   if (!network.answers_per_position()) return at::flatten(x, 1);
@@ -216,13 +221,14 @@ Model::Model(Network network, const TensorMap& tensors, at::Device device, at::S
 }
 
 at::Tensor Model::forward(const at::Tensor& x, bool training, const Lengths& lengths,
-                          std::vector<ConvCall>* calls) {
+                          std::vector<ConvCall>* calls, BlockMaps* maps) {
   if (quantised_) {
+    TAILOR_CHECK(!maps, "{} is quantised, and has no maps in floating point", network_.name);
     return quantised_->forward(x, parameters_,
                                training && !frozen_ ? Normalisation::Batch : Normalisation::Folded,
                                network_.bn_momentum);
   }
-  return run(x, training, network_.bn_momentum, lengths, calls);
+  return run(x, training, network_.bn_momentum, lengths, calls, maps);
 }
 
 void Model::quantise(const TrainedPrecision& trained) {
@@ -241,12 +247,12 @@ void Model::absorb_statistics(const at::Tensor& x, double momentum, const Length
   if (quantised_) {
     quantised_->forward(x, parameters_, Normalisation::Batch, momentum);
   } else {
-    run(x, /*training=*/true, momentum, lengths, nullptr);
+    run(x, /*training=*/true, momentum, lengths, nullptr, nullptr);
   }
 }
 
 at::Tensor Model::run(const at::Tensor& x, bool training, double bn_momentum,
-                      const Lengths& lengths, std::vector<ConvCall>* calls) {
+                      const Lengths& lengths, std::vector<ConvCall>* calls, BlockMaps* maps) {
   const bool steps = training && at::GradMode::is_enabled();
   const at::ScalarType compute = steps ? arithmetic_.maps : at::ScalarType::Float;
   auto parameter = [&](const std::string& name) {
@@ -297,7 +303,16 @@ at::Tensor Model::run(const at::Tensor& x, bool training, double bn_momentum,
       return conv_norm(in, geometry, weight, norm_of(norm.name), skip, relu);
     };
   }
-  return walk_network(network_, x.to(compute), lengths, layers).to(at::kFloat);
+  return walk_network(network_, x.to(compute), lengths, layers, maps).to(at::kFloat);
+}
+
+void Model::weigh_skips(const SkipWeights& weights) {
+  for (Block& block : network_.blocks) {
+    for (Skip& skip : block.skips) {
+      if (const auto found = weights.find(skip.id); found != weights.end())
+        skip.weight = found->second;
+    }
+  }
 }
 
 void Model::alter(Network network, const TensorMap& added) {
@@ -412,7 +427,8 @@ at::Tensor FrozenModel::normalise(const at::Tensor& in, const std::string& name,
       relu);
 }
 
-at::Tensor FrozenModel::forward(const at::Tensor& x, const Lengths& lengths) const {
+at::Tensor FrozenModel::forward(const at::Tensor& x, const Lengths& lengths,
+                                BlockMaps* maps) const {
   at::Tensor logits;
   {
     c10::InferenceMode guard;
@@ -436,9 +452,13 @@ at::Tensor FrozenModel::forward(const at::Tensor& x, const Lengths& lengths) con
       return convolve_and_add(in, {c->window, c->groups}, weights_.at(conv.name + ".weight"),
                               bias->second, skip, relu);
     };
-    logits = walk_network(network_, x.to(arithmetic_.maps), lengths, layers).to(at::kFloat);
+    logits = walk_network(network_, x.to(arithmetic_.maps), lengths, layers, maps).to(at::kFloat);
   }
-  return logits.clone();  // an inference tensor cannot be kept for a backward pass
+  // An inference tensor cannot be kept for a backward pass.
+  if (maps) {
+    for (at::Tensor& map : maps->maps) map = map.clone();
+  }
+  return logits.clone();
 }
 
 }  // namespace tailor::nn

@@ -257,6 +257,15 @@ int64_t quantized_from(const QuantizationConfig& c, const SurgeryConfig& surgery
   if (c.from == QuantizeFrom::Altering && !edits.empty()) epoch = edits.front().epoch;
   if (c.from == QuantizeFrom::After) epoch = settled_epoch(surgery, edits);
   if (c.first_epoch) epoch = *c.first_epoch;
+  if (surgery.edit == surgery::EditKind::Fade && epoch < settled_epoch(surgery, edits)) {
+    fail_config(c.first_epoch ? "/quantization/first_epoch" : "/quantization/from",
+                fmt::format("\"after\", or an epoch from {} on: a skip that fades has a weight, "
+                            "which hardware does not",
+                            settled_epoch(surgery, edits)),
+                c.first_epoch ? std::to_string(epoch)
+                              : fmt::format("\"{}\", which is epoch {}", to_string(c.from), epoch),
+                source);
+  }
   if (epoch >= epochs) {
     fail_config(c.first_epoch ? "/quantization/first_epoch" : "/quantization/from",
                 "an epoch before the end, of " + counted(epochs, "epoch"),

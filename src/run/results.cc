@@ -83,9 +83,12 @@ void AlterationLine::describe(RecordVisitor& v) {
         "(`surgery.statistics_images`); 0: they were not.");
   measured(v, "validation_", validation_after,
            "With the statistics estimated again; as `_stale` where they were not.", "_after");
+  if (v.wants(edit != "cut")) {
+    v.text("edit", edit,
+           "`solve` or `fade` (`surgery.edit`; what fades has two lines, where it begins and where "
+           "it ends); absent where the skip was cut.");
+  }
   if (!v.wants(block_error.has_value())) return;
-  v.text("edit", edit,
-         "`solve` (`surgery.edit`); absent with `block_error` where nothing was solved.");
   v.optional_number(
       "block_error", block_error, 0, kAny,
       "Of one that solves: squared distance of the block's output to that of the teacher's "

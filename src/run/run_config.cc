@@ -106,6 +106,12 @@ void describe(RecordVisitor& v, DistillConfig& c) {
   v.number("temperature", c.temperature, 0.01, 1000,
            "Of kl: both sides' logits are divided by it, and the distance is multiplied by its "
            "square.");
+  v.enumeration("features", c.features,
+                "Maps that are compared too: none; stages, those behind the last block of each map "
+                "size; blocks, those behind every block. Their mean relative squared error is "
+                "added to the distance (Romero et al. 2015, without its regressor). The teacher's "
+                "answers are not kept then.");
+  v.number("feature_weight", c.feature_weight, 0, 1e6, "Weight of that error in the distance.");
   v.enumeration("teacher_cache", c.teacher_cache,
                 "Whether the teacher's answers to images are kept and given again when the same "
                 "augmented image comes again. auto: on a CPU where at least a quarter is expected "
@@ -189,6 +195,18 @@ void describe(RecordVisitor& v, RunConfig& c) {
 
 namespace {
 
+void check_distill(const RunConfig& c, const std::string& source) {
+  if (traits_of(c.data).kind == ExampleKind::Images) return;
+  if (c.distill.features != Features::None) {
+    fail_config("/distill/features", "none, because sequences have maps of different lengths",
+                fmt::format("\"{}\"", to_string(c.distill.features)), source);
+  }
+  if (c.distill.distance != Distance::Mse) {
+    fail_config("/distill/distance", "mse, because sequences have a distance of their own",
+                fmt::format("\"{}\"", to_string(c.distill.distance)), source);
+  }
+}
+
 void check(const RunConfig& c, const std::string& source) {
   auto number = [](int64_t n) { return std::to_string(n); };
   verify_config(c.network, source);
@@ -242,10 +260,7 @@ void check(const RunConfig& c, const std::string& source) {
                 "\"" + c.teacher->train.start + "\"", source);
   }
   if (c.teacher) check_train(c.teacher->train, "/teacher");
-  if (c.distill.distance != Distance::Mse && traits_of(c.data).kind != ExampleKind::Images) {
-    fail_config("/distill/distance", "mse, because sequences have a distance of their own",
-                fmt::format("\"{}\"", to_string(c.distill.distance)), source);
-  }
+  check_distill(c, source);
   verify_config(c.exporting, source);
   if (c.quantization) verify_config(*c.quantization, c.exporting, source);
 }

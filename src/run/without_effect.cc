@@ -140,6 +140,7 @@ std::vector<Rule> distill_rules(const RunConfig& c, const Json* given) {
           {!c.teacher, how, "there is no teacher"},
           {c.distill.beta == 0, how, "distill.beta is 0"},
           {c.distill.distance != Distance::Kl, "temperature", "distill.distance is not kl"},
+          {c.distill.features == Features::None, "feature_weight", "distill.features is none"},
           {c.distill.teacher_cache == TeacherCacheUse::Off, "teacher_cache_mib",
            "distill.teacher_cache is off"}};
 }
@@ -186,10 +187,13 @@ std::vector<std::string> keys_without_effect(const RunConfig& c, const Json& giv
                     "alpha order at_once first_epoch edit solve statistics_images warmup_steps "
                     "allow_partial",
                     "surgery.kind is none"},
-                   {c.surgery.kind != SurgeryKind::None && c.surgery.edit == EditKind::Cut, "solve",
-                    "surgery.edit is cut"},
-                   {c.surgery.kind == SurgeryKind::Shorten && !removes(c.surgery), "edit solve",
-                    "only a removed skip's block is solved"}});
+                   {c.surgery.kind != SurgeryKind::None && c.surgery.edit != EditKind::Solve,
+                    "solve", fmt::format("surgery.edit is {}", to_string(c.surgery.edit))},
+                   {c.surgery.kind != SurgeryKind::None && c.surgery.edit == EditKind::Fade,
+                    "statistics_images", "surgery.edit is fade, which has no jump"},
+                   {c.surgery.kind == SurgeryKind::Shorten && !removes(c.surgery) &&
+                        c.surgery.edit == EditKind::Solve,
+                    "edit solve", "only a removed skip's block is solved"}});
   find("ctc",
        {{c.ctc.language_model.empty(), "lm_weight word_bonus", "there is no ctc.language_model"},
         {c.ctc.beam == 1, "beam_threshold", "ctc.beam is 1"}});

@@ -37,7 +37,9 @@ void describe(RecordVisitor& v, SurgeryConfig& c) {
   v.enumeration("edit", c.edit,
                 "How a skip is removed: cut (the paper's) takes it away; solve puts its identity "
                 "into the first convolution and solves the last one for what the teacher's block "
-                "gives, in closed form. Shortening is the same with both.");
+                "gives, in closed form; fade lets its weight fall from 1 to 0 over alpha epochs. "
+                "Shortening with fade lets the short skips' weights rise meanwhile; cut and solve "
+                "shorten alike.");
   v.record(
       "solve", [&](RecordVisitor& r) { describe(r, c.solve); },
       "How a block is solved where edit is solve.");

@@ -39,6 +39,31 @@ bool spans_one_stage(const Network& network, const std::string& id) {
 
 }  // namespace
 
+namespace {
+
+/// What begins and ends alpha epochs later; of one epoch, what ends comes first.
+std::vector<PlannedEdit> in_two_parts(const std::vector<PlannedEdit>& edits, int64_t alpha,
+                                      int64_t epochs, const std::string& source) {
+  std::vector<PlannedEdit> parts;
+  parts.reserve(2 * edits.size());
+  for (const PlannedEdit& e : edits) {
+    parts.push_back({e.epoch, e.skip_id, e.kind, EditPart::Begin});
+    parts.push_back({e.epoch + alpha, e.skip_id, e.kind, EditPart::End});
+  }
+  std::stable_sort(parts.begin(), parts.end(), [](const PlannedEdit& a, const PlannedEdit& b) {
+    const bool ends = a.part == EditPart::End, other = b.part == EditPart::End;
+    return a.epoch != b.epoch ? a.epoch < b.epoch : ends && !other;
+  });
+  if (parts.empty() || parts.back().epoch < epochs) return parts;
+  fail_config("/train/epochs",
+              fmt::format("at least {} (what fades last is gone before epoch {}, which is to be "
+                          "trained)",
+                          parts.back().epoch + 1, parts.back().epoch),
+              std::to_string(epochs), source);
+}
+
+}  // namespace
+
 std::vector<PlannedEdit> plan_edits(const SurgeryConfig& policy, const Network& network,
                                     int64_t epochs, const std::string& source) {
   const std::vector<std::string> ids = skip_ids(network);
@@ -83,12 +108,13 @@ std::vector<PlannedEdit> plan_edits(const SurgeryConfig& policy, const Network& 
     }
     edits.resize(reached);
   }
+  if (policy.edit == EditKind::Fade) edits = in_two_parts(edits, policy.alpha, epochs, source);
   Network rehearsal = network;
   for (const PlannedEdit& edit : edits) {
     try {
       if (policy.edit == EditKind::Solve && edit.kind == AlterationKind::Remove)
         solvable_block(rehearsal, edit.skip_id);
-      apply_alteration(rehearsal, edit.skip_id, edit.kind);
+      apply_alteration(rehearsal, edit.skip_id, edit.kind, edit.part);
     } catch (const Error& e) {
       fail(e.kind(),
            "{}: /surgery: the alteration due before epoch {}: {}; give this skip \"kind\": "
@@ -100,7 +126,25 @@ std::vector<PlannedEdit> plan_edits(const SurgeryConfig& policy, const Network& 
 }
 
 int64_t settled_epoch(const SurgeryConfig& policy, const std::vector<PlannedEdit>& edits) {
-  return edits.empty() ? 0 : edits.back().epoch + policy.alpha;
+  if (edits.empty()) return 0;
+  return edits.back().epoch + (edits.back().part == EditPart::End ? 0 : policy.alpha);
+}
+
+SkipWeights fading_weights(const SurgeryConfig& policy, const std::vector<PlannedEdit>& edits,
+                           const Network& network, int64_t epoch, int64_t step,
+                           int64_t steps_an_epoch) {
+  SkipWeights weights;
+  const auto whole = static_cast<double>(policy.alpha * steps_an_epoch);
+  for (const PlannedEdit& edit : edits) {
+    const int64_t since = (epoch - edit.epoch) * steps_an_epoch + step;
+    if (edit.part != EditPart::Begin || since < 0 || epoch >= edit.epoch + policy.alpha) continue;
+    const double gone = static_cast<double>(since + 1) / whole;
+    weights[edit.skip_id] = 1 - gone;
+    for (const std::string& id : skip_ids(network)) {
+      if (id.rfind(edit.skip_id + ".", 0) == 0) weights[id] = gone;
+    }
+  }
+  return weights;
 }
 
 double warmup_factor(const SurgeryConfig& policy, const std::vector<PlannedEdit>& edits,
@@ -209,6 +253,21 @@ struct Steps {
   bool have_old_layers = false;
 };
 
+/// Steps beside the skip that they are to replace: none has weight yet, and the one with the old
+/// layers has tensors of its own, copies of the old ones.
+void stand_beside(Steps& steps, const Place& place, std::map<std::string, std::string>& copies) {
+  const Skip& old = place.block->skips[place.index];
+  for (Skip& step : steps.skips) {
+    step.weight = 0;
+    if (step.tensors.empty() || step.tensors != old.tensors) continue;
+    const auto theirs = skip_specs(old, place.at(old.from));
+    step.tensors = step.id;
+    const auto own = skip_specs(step, place.at(step.from));
+    for (size_t i = 0; i < own.size(); ++i) copies[own[i].name] = theirs[i].name;
+    steps.added.insert(steps.added.end(), own.begin(), own.end());
+  }
+}
+
 /// The single steps in the place of a skip.
 Steps short_steps(const Network& network, const Place& place) {
   const Skip& old = place.block->skips[place.index];
@@ -266,19 +325,28 @@ SolvableBlock solvable_block(const Network& network, const std::string& skip_id)
   return result;
 }
 
-Alteration apply_alteration(Network& network, const std::string& skip_id, AlterationKind kind) {
+Alteration apply_alteration(Network& network, const std::string& skip_id, AlterationKind kind,
+                            EditPart part) {
   const Place place = find_skip(network, skip_id);
   TAILOR_CHECK(kind != AlterationKind::Keep, "keeping a skip is no alteration");
   std::vector<Skip>& skips = place.block->skips;
-  Alteration alteration{kind, skip_id, skips_json(*place.block), {}, {}, {}, 0, 0};
+  Alteration alteration{kind, part, skip_id, skips_json(*place.block), {}, {}, {}, {}, 0, 0};
   Steps steps;
-  if (kind == AlterationKind::Shorten) steps = short_steps(network, place);
-  if (const Skip& old = skips[place.index]; !steps.have_old_layers) {
-    const auto specs = skip_specs(old, place.at(old.from));
-    for (const TensorSpec& spec : specs) alteration.erased.push_back(spec.name);
-    alteration.erased_parameters = parameter_count(specs);
+  if (kind == AlterationKind::Shorten && part != EditPart::End) steps = short_steps(network, place);
+  if (part == EditPart::Begin) stand_beside(steps, place, alteration.copies);
+  auto at = skips.begin() + static_cast<std::ptrdiff_t>(place.index);
+  if (part != EditPart::Begin) {
+    if (!steps.have_old_layers) {
+      const auto specs = skip_specs(*at, place.at(at->from));
+      for (const TensorSpec& spec : specs) alteration.erased.push_back(spec.name);
+      alteration.erased_parameters = parameter_count(specs);
+    }
+    at = skips.erase(at);
+    // What has taken its place is whole.
+    for (Skip& skip : skips) {
+      if (part == EditPart::End && skip.id.rfind(skip_id + ".", 0) == 0) skip.weight = 1;
+    }
   }
-  const auto at = skips.erase(skips.begin() + static_cast<std::ptrdiff_t>(place.index));
   skips.insert(at, steps.skips.begin(), steps.skips.end());
   alteration.added = std::move(steps.added);
   alteration.added_parameters = parameter_count(alteration.added);
@@ -288,20 +356,25 @@ Alteration apply_alteration(Network& network, const std::string& skip_id, Altera
   return alteration;
 }
 
-TensorMap added_tensors(const Alteration& alteration, const Network& network, int64_t seed) {
-  TensorMap tensors;
+TensorMap added_tensors(const Alteration& alteration, const Network& network,
+                        const TensorMap& tensors, int64_t seed) {
+  TensorMap added;
   for (const TensorSpec& spec : alteration.added) {
-    tensors.emplace(spec.name, spec.role == TensorRole::BnWeight
-                                   ? Tensor(DType::F32, spec.shape)
-                                   : initial_tensor(spec, seed, network.initialisation));
+    const auto copied = alteration.copies.find(spec.name);
+    added.emplace(spec.name, copied != alteration.copies.end() ? tensors.at(copied->second)
+                             : spec.role == TensorRole::BnWeight
+                                 ? Tensor(DType::F32, spec.shape)
+                                 : initial_tensor(spec, seed, network.initialisation));
   }
-  return tensors;
+  return added;
 }
 
 std::string alteration_text(const Alteration& alteration, int64_t left, int64_t total) {
-  return fmt::format("{} {} ({} of {} left)",
-                     alteration.kind == AlterationKind::Remove ? "removed" : "shortened",
-                     alteration.skip_id, left, total);
+  const bool removes = alteration.kind == AlterationKind::Remove;
+  if (alteration.part == EditPart::Begin)
+    return fmt::format("{} {} begins", removes ? "removing" : "shortening", alteration.skip_id);
+  return fmt::format("{} {} ({} of {} left)", removes ? "removed" : "shortened", alteration.skip_id,
+                     left, total);
 }
 
 }  // namespace tailor::surgery

@@ -80,7 +80,9 @@ void record(Session& run, const Alteration& a, const std::string& text, const Ju
   line.validation_stale = recorded(j.stale, kind);
   line.statistics_images = j.statistics_images;
   line.validation_after = recorded(j.after, kind);
-  line.edit = to_string(j.block_error ? EditKind::Solve : EditKind::Cut);
+  line.edit = to_string(j.block_error               ? EditKind::Solve
+                        : a.part != EditPart::Whole ? EditKind::Fade
+                                                    : EditKind::Cut);
   line.block_error = j.block_error;
   run.folder->append("alterations.jsonl",
                      write_record([&](RecordVisitor& v) { line.describe(v); }));
@@ -89,7 +91,9 @@ void record(Session& run, const Alteration& a, const std::string& text, const Ju
 std::string effect_of(const Alteration& a, const Judgement& j) {
   std::string effect;
   if (j.before) {
-    effect = fmt::format("; validation {} before, {} after", j.before->text(2), j.after->text(2));
+    effect = a.part == EditPart::Whole ? fmt::format("; validation {} before, {} after",
+                                                     j.before->text(2), j.after->text(2))
+                                       : "; validation " + j.before->text(2);
   }
   if (j.before && j.statistics_images > 0) {
     effect += fmt::format(" ({} before statistics were estimated on {} examples)", j.stale->text(2),
@@ -102,6 +106,19 @@ std::string effect_of(const Alteration& a, const Judgement& j) {
   if (a.erased_parameters > 0)
     effect += fmt::format("; {} parameters of its projection are gone", a.erased_parameters);
   return effect;
+}
+
+/// Behind the edit. What begins or ends to fade has no weight, and changes nothing.
+void judge_after(Session& run, const PlannedEdit& edit, Judgement& j) {
+  j.stale = j.after = j.before;
+  if (edit.part != EditPart::Whole) return;
+  j.stale = run.validate();
+  j.statistics_images =
+      estimate_statistics(run.model(), *run.task, run.config.seed, run.position.epoch,
+                          run.spec.config.surgery.statistics_images);
+  if (j.statistics_images > 0) average_statistics(run.model(), run.group);  // alike to the bit
+  const bool calibrated = run.calibrate_again();
+  j.after = calibrated || j.statistics_images > 0 ? run.validate() : j.stale;
 }
 
 }  // namespace
@@ -117,16 +134,12 @@ void alter_due_skips(Session& run) {
     j.before = now ? now : run.validate();
     const std::optional<BlockSolution> solved = solve(run, edit);
     if (solved) j.block_error = solved->error;
-    const Alteration a = run.learner->alter(edit.skip_id, edit.kind, run.config.seed,
-                                            solved ? solved->tensors : TensorMap());
+    const Alteration a =
+        run.learner->alter(edit, run.config.seed, solved ? solved->tensors : TensorMap());
     ++at.edits_applied;
-    j.stale = run.validate();
-    j.statistics_images = estimate_statistics(run.model(), *run.task, run.config.seed, at.epoch,
-                                              run.spec.config.surgery.statistics_images);
-    if (j.statistics_images > 0) average_statistics(run.model(), run.group);  // alike to the bit
-    const bool calibrated = run.calibrate_again();
-    j.after = calibrated || j.statistics_images > 0 ? run.validate() : j.stale;
-    const std::string text = alteration_text(a, count - at.edits_applied, count);
+    judge_after(run, edit, j);
+    const auto [left, total] = run.alterations_left();
+    const std::string text = alteration_text(a, left, total);
     if (run.folder) record(run, a, text, j);
     log_info("train", "epoch {}: {}{}", at.epoch, text, effect_of(a, j));
     now = j.after;

@@ -49,8 +49,11 @@ void Learner::make_buckets() {
     buckets_ = std::make_unique<GradientBuckets>(model_.parameters(), *group_);
 }
 
-void Learner::follow(FrozenModel teacher, const DistillConfig& how, int64_t kept_answers) {
+void Learner::follow(FrozenModel teacher, const DistillConfig& how, int64_t kept_answers,
+                     std::vector<size_t> compared) {
   teacher_.emplace(std::move(teacher));
+  compared_ = std::move(compared);
+  TAILOR_CHECK(compared_.empty() || kept_answers == 0, "kept answers have no maps");
   teacher_cache_.reset();
   if (kept_answers > 0) {
     teacher_cache_ = std::make_unique<TeacherCache>(kept_answers, model_.network().classes());
@@ -76,18 +79,26 @@ StepResult Learner::take(const DeviceBatch& examples, const Rate& lr) {
   parameters.zero_gradients();
   const bool follows = teacher_ && how_.beta > 0;
   at::Tensor teacher;
+  BlockMaps own_maps{compared_, {}}, teacher_maps{compared_, {}};
+  const bool compares = follows && !compared_.empty();
+  BlockMaps *maps = compares ? &own_maps : nullptr, *wanted = compares ? &teacher_maps : nullptr;
   auto ask_teacher = [&] {
     teacher = teacher_cache_ ? teacher_cache_->answers(*teacher_, examples.inputs)
-                             : teacher_->forward(examples.inputs, examples.lengths);
+                             : teacher_->forward(examples.inputs, examples.lengths, wanted);
   };
   if (follows && side_) side_->fork({examples.inputs}, ask_teacher);
-  const at::Tensor outputs = model_.forward(examples.inputs, /*training=*/true, examples.lengths);
+  const at::Tensor outputs =
+      model_.forward(examples.inputs, /*training=*/true, examples.lengths, nullptr, maps);
   at::Tensor loss = objective_.loss(outputs, examples, spec_), objective, distance;
   if (follows) {
     side_ ? side_->join() : ask_teacher();
     objective = loss;
     distance = objective_.distance ? objective_.distance(outputs, teacher, examples)
                                    : distance_between(how_, outputs, teacher);
+    if (compares) {
+      distance = at::add(distance, feature_distance(own_maps.maps, teacher_maps.maps),
+                         how_.feature_weight);
+    }
     loss = at::add(objective.mul(1 - how_.beta), distance, how_.beta);
     objective = objective.detach(), distance = distance.detach();
   }
@@ -111,15 +122,26 @@ StepResult Learner::take(const DeviceBatch& examples, const Rate& lr) {
           distance,      examples.positions};
 }
 
-Alteration Learner::alter(const std::string& skip_id, AlterationKind kind, int64_t seed,
-                          const TensorMap& solved) {
+void Learner::weigh_skips(const SkipWeights& weights) {
+  if (weights.empty()) return;
+  model_.weigh_skips(weights);
+  if (captured_) captured_->forget();
+}
+
+Alteration Learner::alter(const PlannedEdit& edit, int64_t seed, const TensorMap& solved) {
   Network network = model_.network();
-  Alteration alteration = apply_alteration(network, skip_id, kind);
+  Alteration alteration = apply_alteration(network, edit.skip_id, edit.kind, edit.part);
   OptimizerSlots kept = slots();
-  TensorMap added = added_tensors(alteration, network, seed);
+  TensorMap added = added_tensors(alteration, network, model_.tensors(), seed);
   for (const auto& [name, tensor] : solved) {
     added.insert_or_assign(name, tensor);
     for (auto& [slot, tensors] : kept) tensors.erase(name);
+  }
+  for (const auto& [name, of] : alteration.copies) {
+    for (auto& [slot, tensors] : kept) {
+      if (const auto old = tensors.find(of); old != tensors.end())
+        tensors.insert_or_assign(name, Tensor(old->second));
+    }
   }
   model_.alter(std::move(network), added);
   optimizer_->bind(model_.parameters(), kept);

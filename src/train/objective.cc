@@ -86,6 +86,38 @@ at::Tensor distance_between(const DistillConfig& how, const at::Tensor& student,
   return at::mse_loss(as_compared(student), as_compared(teacher));
 }
 
+at::Tensor feature_distance(const std::vector<at::Tensor>& student,
+                            const std::vector<at::Tensor>& teacher) {
+  at::Tensor sum;
+  for (size_t i = 0; i < student.size(); ++i) {
+    const at::Tensor wanted = teacher[i].to(at::kFloat),
+                     square = wanted.square().sum().clamp_min(1e-12),
+                     error = student[i].to(at::kFloat).sub(wanted).square().sum().div(square);
+    sum = sum.defined() ? sum.add(error) : error;
+  }
+  return sum.div(static_cast<double>(student.size()));
+}
+
+std::vector<size_t> compared_blocks(Features features, const Network& student,
+                                    const Network& teacher, const std::string& source) {
+  std::vector<size_t> blocks;
+  if (features == Features::None) return blocks;
+  const std::vector<MapShape> mine = block_inputs(student), theirs = block_inputs(teacher);
+  const size_t count = std::min(mine.size(), theirs.size()) - 1;
+  for (size_t b = 0; b < count; ++b) {
+    if (mine[b + 1] != theirs[b + 1] || student.blocks[b].id != teacher.blocks[b].id) continue;
+    const bool is_last = b + 2 == mine.size() || mine[b + 1].height != mine[b + 2].height;
+    if (features == Features::Blocks || is_last) blocks.push_back(b);
+  }
+  if (blocks.empty()) {
+    fail_config("/distill/features",
+                fmt::format("none: {} and its teacher {} have no block with maps of the same shape",
+                            student.name, teacher.name),
+                fmt::format("\"{}\"", to_string(features)), source);
+  }
+  return blocks;
+}
+
 void register_objective(const std::string& name, Objective objective) {
   objectives()[name] = objective;
 }

@@ -68,7 +68,8 @@ RecipeRun::RecipeRun(const RunConfig& config, Recipe recipe, std::string source,
     if (phase.teacher.empty()) continue;
     verify_teacher_cache(c, data_.kind == ExampleKind::Images, *altered,
                          resolve_device(c.runtime.device, source_), source_);
-    for (const PlannedEdit& edit : edits) apply_alteration(*altered, edit.skip_id, edit.kind);
+    for (const PlannedEdit& edit : edits)
+      apply_alteration(*altered, edit.skip_id, edit.kind, edit.part);
   }
 }
 

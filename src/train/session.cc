@@ -82,7 +82,9 @@ Session::Session(const RunSpec& s, RunFolder* f, Progress& p, Group& g,
     model().share_statistics([&g](const at::Tensor& sums) { g.sum(sums); });
   if (spec.teacher && spec.config.distill.beta > 0) {
     learner->follow(FrozenModel(spec.teacher->network, spec.teacher->tensors, device, compute()),
-                    spec.config.distill, plan_teacher_cache(spec, *task, begins_with, device));
+                    spec.config.distill, plan_teacher_cache(spec, *task, begins_with, device),
+                    compared_blocks(spec.config.distill.features, begins_with,
+                                    spec.teacher->network, spec.source));
   }
   verify_batches(config, network, task->size(Split::Train), "/train", spec.source, group.size());
   if (position.epoch < config.epochs) testify();
@@ -259,6 +261,16 @@ double Session::rate(int64_t step) const {
   return learning_rate(config.schedule, config.optimizer.lr, at, step_epochs, config.epochs,
                        hold_epochs) *
          warmup_factor(spec.config.surgery, edits, position.epoch, step, batches().count());
+}
+
+Session::Alterations Session::alterations_left() const {
+  Alterations count;
+  for (size_t i = 0; i < edits.size(); ++i) {
+    if (edits[i].part == EditPart::Begin) continue;
+    ++count.total;
+    if (static_cast<int64_t>(i) >= position.edits_applied) ++count.left;
+  }
+  return count;
 }
 
 void Session::settle_statistics() {

@@ -74,6 +74,11 @@ class Session {
   bool is_settled() const;
   /// Learning rate of this epoch's step.
   double rate(int64_t step) const;
+  /// Alterations that are yet to come, and all: what fades is one.
+  struct Alterations {
+    int64_t left = 0, total = 0;
+  };
+  Alterations alterations_left() const;
   /// Brings position.seconds up to date.
   void stamp() { position.seconds = seconds_before_ + seconds_since(began_); }
   std::vector<Figure> evaluate(Split split, const std::string& label);

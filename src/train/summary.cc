@@ -38,7 +38,7 @@ RunSummary summary_of(Session& run, const RunResult& result, const Json& teacher
   RunSummary summary;
   summary.run = run.spec.name, summary.network = network.name;
   summary.join = to_string(network.join);
-  summary.alterations = static_cast<int64_t>(run.edits.size());
+  summary.alterations = run.alterations_left().total;
   summary.skips = static_cast<int64_t>(skip_ids(network).size());
   summary.skips_before = run.total_skips;
   summary.parameters = run.model().parameters().count();

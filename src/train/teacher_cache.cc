@@ -132,6 +132,10 @@ double expected_repeats(int64_t versions, int64_t epochs) {
 void verify_teacher_cache(const RunConfig& config, bool images, const Network& network,
                           at::Device device, const std::string& source) {
   if (config.distill.teacher_cache != TeacherCacheUse::On) return;
+  if (config.distill.features != Features::None) {
+    fail_config("/distill/teacher_cache", "auto or off, because maps are compared and not kept",
+                "\"on\"", source);
+  }
   const auto versions = augmented_versions(make_augmentation(config.data, 0));
   if (const std::string why = obstacle(images, network, device, versions); !why.empty())
     fail_config("/distill/teacher_cache", why, "\"on\"", source);
@@ -140,7 +144,7 @@ void verify_teacher_cache(const RunConfig& config, bool images, const Network& n
 int64_t plan_teacher_cache(const RunSpec& spec, const Task& task, const Network& network,
                            at::Device device) {
   const DistillConfig& distill = spec.config.distill;
-  if (distill.teacher_cache == TeacherCacheUse::Off) return 0;
+  if (distill.teacher_cache == TeacherCacheUse::Off || distill.features != Features::None) return 0;
   const bool wanted = distill.teacher_cache == TeacherCacheUse::On,
              of_images = !spec.task && spec.data.kind == ExampleKind::Images;
   verify_teacher_cache(spec.config, of_images, network, device, spec.source);

@@ -92,6 +92,9 @@ EpochSteps run_steps(Session& run, Saver& saver, Observer& observers, Meter& met
   EpochSteps done;
   while (at.step < batches.count()) {
     const Batch& batch = ahead.next();
+    run.learner->weigh_skips(fading_weights(run.spec.config.surgery, run.edits,
+                                            run.model().network(), at.epoch, at.step,
+                                            batches.count()));
     const StepResult result = run.learner->step(batch, run.rate(at.step));
     expect_finite(run, observers, score.add(result, batch), at.step);
     const int64_t count = batches.size(at.step++);

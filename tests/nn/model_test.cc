@@ -7,6 +7,7 @@
 #include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/from_blob.h>
+#include <ATen/ops/randn.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -121,6 +122,31 @@ TEST(OtherNetworks, LibTorchAndTheGraphAgree) {
       // Fifty layers without skips amplify what float32 rounds.
       expect_agreement(network, 5e-4);
     }
+  }
+}
+
+TEST(Weights, OfASkipAreItsShareInBothWitnesses) {
+  for (const Join join : {Join::BeforeActivation, Join::AfterActivation}) {
+    Network network = testing::small_network(join);
+    Network removed = network;
+    for (Block& block : network.blocks) {
+      for (Skip& skip : block.skips) skip.weight = 0.3;
+    }
+    expect_agreement(network);
+    // At 0 they are none.
+    for (const std::string& id : skip_ids(network))
+      apply_alteration(removed, id, AlterationKind::Remove);
+    const TensorMap tensors = testing::random_tensors(network, 4);
+    TensorMap left;
+    for (const TensorSpec& spec : tensor_specs(removed)) left[spec.name] = tensors.at(spec.name);
+    Model faded(network, tensors), without(removed, left);
+    SkipWeights none;
+    for (const std::string& id : skip_ids(network)) none[id] = 0;
+    const at::Tensor x =
+        at::randn({2, network.input.channels, network.input.height, network.input.width});
+    EXPECT_FALSE(at::equal(faded.forward(x, false), without.forward(x, false)));
+    faded.weigh_skips(none);
+    EXPECT_TRUE(faded.forward(x, false).allclose(without.forward(x, false), 1e-5, 1e-6));
   }
 }
 
@@ -286,7 +312,7 @@ TEST(Alter, ErasesAProjectionAndKeepsEverythingElse) {
   ASSERT_EQ(values.count("stage2.block0.skip.conv.weight"), 1U);
   const int64_t parameters = model.parameters().count();
   Alteration a = apply_alteration(network, "stage2.block0.skip", AlterationKind::Remove);
-  model.alter(network, added_tensors(a, network, 1));
+  model.alter(network, added_tensors(a, network, model.tensors(), 1));
   EXPECT_EQ(model.parameters().count(), parameters - a.erased_parameters);
   EXPECT_EQ(model.parameters().count(), parameter_count(network));
   const TensorMap after = model.tensors();
@@ -313,7 +339,7 @@ TEST(Alter, ANewProjectionStartsAsNothing) {
   descend(model);
   Alteration a = apply_alteration(network, block.skips[0].id, AlterationKind::Shorten);
   ASSERT_FALSE(a.added.empty());
-  model.alter(network, added_tensors(a, network, 1));
+  model.alter(network, added_tensors(a, network, model.tensors(), 1));
   const TensorMap values = model.tensors();
   for (const TensorSpec& spec : a.added) {
     if (spec.role == TensorRole::BnWeight) {

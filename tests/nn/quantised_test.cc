@@ -488,7 +488,7 @@ TEST(Quantised, StaysSoThroughAnAlteration) {
   model.quantise(p);
   const Alteration alteration =
       apply_alteration(network, "stage2.block0.skip", AlterationKind::Shorten);
-  model.alter(network, added_tensors(alteration, network, 1));
+  model.alter(network, added_tensors(alteration, network, model.tensors(), 1));
   ASSERT_NE(model.trained(), nullptr);
   at::NoGradGuard no_grad;
   const at::Tensor x = random_batch(network.input, 1);

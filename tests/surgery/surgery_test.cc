@@ -53,7 +53,11 @@ SurgeryConfig policy(int64_t alpha, std::optional<int64_t> first_epoch = std::nu
 std::string plan(const SurgeryConfig& config, int64_t epochs = 1000) {
   std::string text;
   for (const PlannedEdit& edit : plan_edits(config, five_skips(), epochs, "r20.json"))
-    text += fmt::format("{}{}{} ", edit.epoch, edit.kind == AlterationKind::Remove ? "-" : "~",
+    text += fmt::format("{}{}{} ", edit.epoch,
+                        edit.part == EditPart::Begin          ? "("
+                        : edit.part == EditPart::End          ? ")"
+                        : edit.kind == AlterationKind::Remove ? "-"
+                                                              : "~",
                         edit.skip_id);
   return text;
 }
@@ -147,7 +151,79 @@ TEST(PlanEdits, SettledIsAlphaAfterTheLastEdit) {
   EXPECT_EQ(settled_epoch(policy(3), {}), 0);
 }
 
+TEST(PlanEdits, WhatFadesBeginsAndIsGoneAlphaEpochsLater) {
+  SurgeryConfig config = policy(2, 0);
+  config.edit = EditKind::Fade;
+  EXPECT_EQ(plan(config, 11), "0(a 2)a 2(b 4)b 4(c 6)c 6(d 8)d 8(e 10)e ");
+  EXPECT_EQ(settled_epoch(config, plan_edits(config, five_skips(), 11, "")), 10);
+  config.at_once = 5;
+  EXPECT_EQ(plan(config, 3), "0(a 0(b 0(c 0(d 0(e 2)a 2)b 2)c 2)d 2)e ");
+  EXPECT_EQ(message_of(ErrorKind::Config, [&] { plan(config, 2); }),
+            "config: /train/epochs: expected at least 3 (what fades last is gone before epoch 2, "
+            "which is to be trained), got 2 in r20.json");
+}
+
+TEST(FadingWeights, FallEvenlyAndTheirStepsRise) {
+  Network network = resnet(8);
+  SurgeryConfig config = policy(2, 1);
+  config.kind = SurgeryKind::Shorten;
+  config.edit = EditKind::Fade;
+  config.at_once = 3;
+  const auto edits = plan_edits(config, network, 9, "");
+  const std::string id = "stage2.block0.skip";
+  apply_alteration(network, id, AlterationKind::Shorten, EditPart::Begin);
+  EXPECT_TRUE(fading_weights(config, edits, network, 0, 3, 4).empty());
+  for (int64_t step = 0; step < 8; ++step) {
+    const SkipWeights weights = fading_weights(config, edits, network, 1 + step / 4, step % 4, 4);
+    const double gone = static_cast<double>(step + 1) / 8;
+    EXPECT_EQ(weights.at(id), 1 - gone);
+    EXPECT_EQ(weights.at(id + ".0"), gone);
+    EXPECT_EQ(weights.at(id + ".1"), gone);
+    EXPECT_EQ(weights.at("stage1.block0.skip"), 1 - gone);  // of the plan, begun here or not
+  }
+  EXPECT_TRUE(fading_weights(config, edits, network, 3, 0, 4).empty());
+}
+
 // ---- edits
+
+TEST(Alteration, InTwoPartsItEndsAsInOne) {
+  for (const AlterationKind kind : {AlterationKind::Remove, AlterationKind::Shorten}) {
+    for (const char* id : {"stage1.block0.skip", "stage2.block0.skip"}) {
+      Network whole = resnet(8), parts = whole;
+      apply_alteration(whole, id, kind);
+      const Alteration begin = apply_alteration(parts, id, kind, EditPart::Begin);
+      const auto ids = skip_ids(parts);
+      EXPECT_EQ(std::count(ids.begin(), ids.end(), id), 1);
+      EXPECT_TRUE(begin.erased.empty());
+      EXPECT_EQ(begin.copies.size(), begin.added.size());  // the projection's, where it has one
+      for (const Block& block : parts.blocks) {
+        for (const Skip& skip : block.skips)
+          EXPECT_EQ(skip.weight, skip.id.rfind(std::string(id) + ".", 0) == 0 ? 0 : 1) << skip.id;
+      }
+      const Alteration end = apply_alteration(parts, id, kind, EditPart::End);
+      EXPECT_TRUE(end.added.empty());
+      EXPECT_EQ(skip_ids(parts), skip_ids(whole));
+      EXPECT_EQ(parameter_count(parts), parameter_count(whole));
+      for (Block& block : parts.blocks) {  // a copied projection goes by the step's name
+        for (Skip& skip : block.skips) {
+          if (skip.tensors == std::string(id) + ".0") skip.tensors = id;
+        }
+      }
+      EXPECT_EQ(write_network(parts), write_network(whole));
+    }
+  }
+}
+
+TEST(Alteration, WhatIsCopiedBeginsWithTheValuesOfWhatItCopies) {
+  Network network = resnet(8);
+  const TensorMap tensors = initial_tensors(network, 3);
+  const Alteration a =
+      apply_alteration(network, "stage2.block0.skip", AlterationKind::Shorten, EditPart::Begin);
+  const TensorMap added = added_tensors(a, network, tensors, 1);
+  EXPECT_EQ(added.size(), 5U);
+  EXPECT_EQ(added.at("stage2.block0.skip.0.conv.weight"),
+            tensors.at("stage2.block0.skip.conv.weight"));
+}
 
 TEST(Remove, LeavesThePapersParameterCounts) {
   const int64_t expected[] = {75290, 269722, 464154, 658586, 853018, 1727962};
@@ -325,7 +401,7 @@ TEST(Shorten, ABottleneckGetsNewProjectionsThatStartAsNothing) {
   EXPECT_EQ(a.added_parameters, (24 * 8 + 16) + (8 * 8 + 16) + (8 * 32 + 64));
   EXPECT_EQ(parameter_count(network), before - a.erased_parameters + a.added_parameters);
 
-  const TensorMap added = added_tensors(a, network, 1);
+  const TensorMap added = added_tensors(a, network, {}, 1);
   for (const std::string& name : a.erased) tensors.erase(name);
   tensors.insert(added.begin(), added.end());
   EXPECT_NO_THROW(verify_tensors(network, tensors, "x"));

@@ -80,8 +80,8 @@ void expect_alike(const Network& network, at::Device gpu, const OptimizerConfig&
   for (int64_t i = 0; i < 12; ++i) {  // the fourth step before and after the alteration is captured
     const Batch batch = random_batch(network.input, 6, i);
     if (i == 6 && !skips.empty()) {
-      host.alter(skips.back(), AlterationKind::Remove, 1);
-      device.alter(skips.back(), AlterationKind::Remove, 1);
+      host.alter({0, skips.back(), AlterationKind::Remove}, 1);
+      device.alter({0, skips.back(), AlterationKind::Remove}, 1);
     }
     const StepResult here = host.step(batch, 0.002), there = device.step(batch, 0.002);
     const double loss = here.loss.item<double>();

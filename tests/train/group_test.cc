@@ -252,7 +252,7 @@ std::vector<double> losses_of(const RunSpec& spec, Group& group, int steps) {
   const EpochBatches batches{task->size(Split::Train), c.train.batch_size};
   std::vector<double> losses;
   for (int step = 0; step < steps; ++step) {
-    if (step == steps / 2) learner.alter("stage2.block0.skip", AlterationKind::Remove, 1);
+    if (step == steps / 2) learner.alter({0, "stage2.block0.skip", AlterationKind::Remove}, 1);
     const EpochExamples examples(*task, 1, step / batches.count(), batches,
                                  {group.rank(), group.size()});
     Batch batch;

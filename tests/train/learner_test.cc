@@ -1,5 +1,6 @@
 // One step on its own, and that surgery changes weights, gradients and slots in one go.
 #include "tailor/train/learner.h"
+#include "support/expect_error.h"
 #include "support/rooms.h"
 
 #include <ATen/core/grad_mode.h>
@@ -134,6 +135,41 @@ TEST(Learner, DistancesToTheTeacherAreThoseOfTheirDefinitions) {
   EXPECT_EQ(distance_between(standardised, at::zeros({2, 4}), at::zeros({2, 4})).item<double>(), 0);
 }
 
+TEST(Learner, MapsAreComparedWithTheTeachersByTheirRelativeErrors) {
+  const Network network = testing::small_network();
+  const Batch batch = small_batch(network);
+  const TensorMap other = testing::random_tensors(network, 9);
+  const std::vector<size_t> blocks =
+      compared_blocks(Features::Blocks, network, network, "test.json");
+  EXPECT_EQ(blocks.size(), network.blocks.size());
+  EXPECT_LT(compared_blocks(Features::Stages, network, network, "test.json").size(), blocks.size());
+  DistillConfig how{0.4};
+  auto loss_with = [&](double weight) {
+    Learner student = make_learner(network);
+    how.feature_weight = weight;
+    student.follow(FrozenModel(network, other), how, 0, blocks);
+    return student.step(batch, 0).loss.item<double>();
+  };
+  // The sum over the blocks by its definition, in double.
+  const at::Tensor inputs = to_device(batch, at::kCPU).inputs;
+  BlockMaps mine{blocks, {}}, theirs{blocks, {}};
+  make_learner(network).model().forward(inputs, true, {}, nullptr, &mine);
+  FrozenModel(network, other).forward(inputs, {}, &theirs);
+  double error = 0;
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    const at::Tensor wanted = theirs.maps[i].to(at::kDouble);
+    error += mine.maps[i].to(at::kDouble).sub(wanted).square().sum().item<double>() /
+             wanted.square().sum().item<double>() / static_cast<double>(blocks.size());
+  }
+  EXPECT_GT(error, 0);
+  EXPECT_NEAR(loss_with(2) - loss_with(0), 0.4 * 2 * error, 1e-4 * error);
+  Network foreign = network;
+  for (Block& block : foreign.blocks) block.id += "_";
+  testing::expect_error(ErrorKind::Config,
+                        {"/distill/features", "no block with maps of the same shape"},
+                        [&] { compared_blocks(Features::Blocks, network, foreign, "test.json"); });
+}
+
 TEST(Learner, AnAlterationErasesSlotsWithTheirParametersAndKeepsTheRest) {
   const Network network = testing::small_network();
   for (const char* kind : {"sgd", "adamw", "novograd"}) {
@@ -142,7 +178,7 @@ TEST(Learner, AnAlterationErasesSlotsWithTheirParametersAndKeepsTheRest) {
     for (int i = 0; i < 3; ++i) learner.step(batch, 0.01);
     const TensorMap values = learner.model().tensors();
     const OptimizerSlots slots = learner.slots();
-    const Alteration a = learner.alter("stage2.block0.skip", AlterationKind::Remove, 1);
+    const Alteration a = learner.alter({0, "stage2.block0.skip", AlterationKind::Remove}, 1);
     ASSERT_FALSE(a.erased.empty());
     EXPECT_EQ(learner.model().parameters().gradients.abs().max().item<double>(), 0);
     for (const auto& [name, tensor] : learner.model().tensors())
@@ -170,7 +206,7 @@ TEST(Learner, WhatAnAlterationAddsComesWithSlotsOfZero) {
   Learner learner = make_learner(network, "adamw");
   const Batch batch = small_batch(network);
   learner.step(batch, 0.01);
-  const Alteration a = learner.alter(block.skips[0].id, AlterationKind::Shorten, 1);
+  const Alteration a = learner.alter({0, block.skips[0].id, AlterationKind::Shorten}, 1);
   ASSERT_FALSE(a.added.empty());
   const OptimizerSlots slots = learner.slots();
   for (const TensorSpec& spec : a.added) {

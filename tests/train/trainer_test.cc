@@ -426,6 +426,36 @@ TEST(Trainer, BlocksAreSolvedAndARunThatSolvesResumesBitForBit) {
   EXPECT_NE(weights_digest(f.run("cut").last.tensors), weights_digest(whole.last.tensors));
 }
 
+TEST(Trainer, SkipsFadeAndARunInWhichTheyDoResumesBitForBit) {
+  for (const SurgeryKind kind : {SurgeryKind::Remove, SurgeryKind::Shorten}) {
+    RunConfig config = student_config();
+    config.surgery.kind = kind;
+    config.surgery.edit = EditKind::Fade;
+    config.surgery.at_once = 3;
+    config.surgery.alpha = 2;
+    config.surgery.first_epoch = 1;
+    config.distill.features = Features::Blocks;
+    Fixture f(config);
+    f.spec.teacher = train_teacher(config);
+    const RunResult whole = f.run("whole");
+    const auto lines = testing::read_records(f.path("whole/alterations.jsonl"));
+    ASSERT_EQ(lines.size(), 6U);
+    for (size_t i = 0; i < lines.size(); ++i) {
+      const Json said = Json::parse(lines[i], "line");
+      EXPECT_EQ(said.at("edit"), Json("fade"));
+      EXPECT_EQ(said.at("epoch"), Json(i < 3 ? 1 : 3));
+      EXPECT_EQ(said.at("statistics_images"), Json(0));
+    }
+    EXPECT_EQ(skip_ids(whole.last.network).size(), kind == SurgeryKind::Remove ? 0U : 6U);
+    for (const Block& block : whole.last.network.blocks) {
+      for (const Skip& skip : block.skips) EXPECT_EQ(skip.weight, 1);
+    }
+    expect_resumes(f, whole, {3, 5, 9});
+    f.spec.config.distill.features = Features::None;
+    EXPECT_NE(weights_digest(f.run("other").last.tensors), weights_digest(whole.last.tensors));
+  }
+}
+
 TEST(Trainer, StatisticsAreEstimatedAgainAfterAnAlterationAndBothFiguresRecorded) {
   RunConfig config = student_config();
   config.surgery.at_once = 3;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <variant>
 #include <vector>
@@ -64,6 +65,7 @@ struct Skip {
   int64_t from = 0, to = 0;
   Layers layers;
   std::string tensors;  // prefix of its layers' tensors; stays when another skip takes the layers
+  double weight = 1;    // of what it adds; less than 1 only while an edit fades it
 };
 /// A strided 1×1 convolution and a batch norm; without batch norm it has a bias.
 Layers projection(int64_t in, int64_t out, const Size2& stride, bool batch_norm = true);
@@ -208,6 +210,8 @@ std::vector<std::string> verify_network(const Network& network);
 
 /// Ids of all skips, from the input.
 std::vector<std::string> skip_ids(const Network& network);
+/// Weights of skips by id.
+using SkipWeights = std::map<std::string, double>;
 
 // ---- families and files -------------------------------------------------------------------------
 

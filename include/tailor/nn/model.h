@@ -19,6 +19,13 @@
 
 namespace tailor::nn {
 
+/// What a forward pass is to hand out besides its answer: the maps behind these blocks, in their
+/// order, [n, channels, rows, columns] in the type that it computes in.
+struct BlockMaps {
+  std::vector<size_t> blocks;
+  std::vector<at::Tensor> maps;
+};
+
 struct ConvGeometry {
   Window window;
   int64_t groups = 1;
@@ -62,7 +69,7 @@ class Model {
   /// training, batch norm uses and updates batch statistics, padding included. A quantised network
   /// has no calls.
   at::Tensor forward(const at::Tensor& x, bool training, const Lengths& lengths = {},
-                     std::vector<ConvCall>* calls = nullptr);
+                     std::vector<ConvCall>* calls = nullptr, BlockMaps* maps = nullptr);
   /// Moves every running statistic to (1 - momentum) · old + momentum · that of x, and nothing
   /// else: with momenta 1, 1/2, 1/3, … they become the means over the batches.
   void absorb_statistics(const at::Tensor& x, double momentum, const Lengths& lengths = {});
@@ -86,7 +93,7 @@ class Model {
   at::Tensor forward_exactly(const at::Tensor& x);
   /// In eval mode, in floating point, quantised or not.
   at::Tensor forward_unquantised(const at::Tensor& x, const Lengths& lengths = {}) {
-    return run(x, /*training=*/false, 0, lengths, nullptr);
+    return run(x, /*training=*/false, 0, lengths, nullptr, nullptr);
   }
 
   /// Where weights' gradients are computed in backward passes from now on, or null: with the rest.
@@ -96,6 +103,8 @@ class Model {
   /// examples.
   void share_statistics(SumOverWorkers sum) { sum_ = std::move(sum); }
 
+  /// Those skips of a network in floating point have these weights from now on.
+  void weigh_skips(const SkipWeights& weights);
   /// Takes an altered description: the tensors that it has no more are gone, those of `added` have
   /// come, all others keep their values; gradients are 0.
   void alter(Network network, const TensorMap& added);
@@ -105,7 +114,7 @@ class Model {
 
  private:
   at::Tensor run(const at::Tensor& x, bool training, double bn_momentum, const Lengths& lengths,
-                 std::vector<ConvCall>* calls);
+                 std::vector<ConvCall>* calls, BlockMaps* maps);
 
   Network network_;
   Parameters parameters_;
@@ -134,8 +143,9 @@ class FrozenModel {
  public:
   FrozenModel(const Network& network, const TensorMap& tensors, at::Device device = at::kCPU,
               at::ScalarType compute = at::kFloat);
-  /// As Model::forward in eval mode, up to rounding. The result may be used in a loss.
-  at::Tensor forward(const at::Tensor& x, const Lengths& lengths = {}) const;
+  /// As Model::forward in eval mode, up to rounding. The results may be used in a loss.
+  at::Tensor forward(const at::Tensor& x, const Lengths& lengths = {},
+                     BlockMaps* maps = nullptr) const;
 
  private:
   at::Tensor normalise(const at::Tensor& in, const std::string& name, const at::Tensor& skip,

@@ -69,10 +69,16 @@ TAILOR_ENUMERATORS(TeacherCacheUse, "auto", "on", "off")
 enum class Distance { Mse, StandardisedMse, Kl };
 TAILOR_ENUMERATORS(Distance, "mse", "standardised_mse", "kl")
 
+/// Behind which blocks a student's maps are compared with its teacher's.
+enum class Features { None, Stages, Blocks };
+TAILOR_ENUMERATORS(Features, "none", "stages", "blocks")
+
 struct DistillConfig {
   double beta = 0.35;
   Distance distance = Distance::Mse;
   double temperature = 4;
+  Features features = Features::None;
+  double feature_weight = 1;
   TeacherCacheUse teacher_cache = TeacherCacheUse::Auto;
   int64_t teacher_cache_mib = 512;
 };

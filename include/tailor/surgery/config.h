@@ -16,8 +16,8 @@ TAILOR_ENUMERATORS(EditOrder, "input_first", "output_first")
 enum class SurgeryKind { None, Remove, Shorten };
 TAILOR_ENUMERATORS(SurgeryKind, "none", "remove", "shorten")
 
-enum class EditKind { Cut, Solve };
-TAILOR_ENUMERATORS(EditKind, "cut", "solve")
+enum class EditKind { Cut, Solve, Fade };
+TAILOR_ENUMERATORS(EditKind, "cut", "solve", "fade")
 
 /// How a block whose skip goes is solved for anew.
 struct SolveConfig {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -12,11 +13,15 @@
 
 namespace tailor::surgery {
 
+/// An edit is made at once, or begins and, alpha epochs later, ends (EditKind::Fade).
+enum class EditPart { Whole, Begin, End };
+
 /// One skip's turn.
 struct PlannedEdit {
   int64_t epoch = 0;  // applied before this epoch (from 0) trains
   std::string skip_id;
   AlterationKind kind = AlterationKind::Remove;
+  EditPart part = EditPart::Whole;
 };
 
 /// Every edit of a run, in order. With first_epoch f (default alpha), edits are due before epoch i
@@ -27,13 +32,20 @@ struct PlannedEdit {
 std::vector<PlannedEdit> plan_edits(const SurgeryConfig& policy, const Network& network,
                                     int64_t epochs, const std::string& source);
 
-/// First epoch of the final topology: alpha epochs after the last edit; 0 without edits.
+/// First epoch that the last edit no longer disturbs: alpha epochs after it, or where it ends; 0
+/// without edits.
 int64_t settled_epoch(const SurgeryConfig& policy, const std::vector<PlannedEdit>& edits);
 
 /// What the schedule's rate is multiplied by at a step of an epoch: it rises to 1 in warmup_steps
 /// equal pieces behind each edit.
 double warmup_factor(const SurgeryConfig& policy, const std::vector<PlannedEdit>& edits,
                      int64_t epoch, int64_t step, int64_t steps_an_epoch);
+
+/// At a step of an epoch: weights of the skips that are fading out (from 1 to 0, which the last
+/// step before their end has) and of the short ones that take their place (1 less those).
+SkipWeights fading_weights(const SurgeryConfig& policy, const std::vector<PlannedEdit>& edits,
+                           const Network& network, int64_t epoch, int64_t step,
+                           int64_t steps_an_epoch);
 
 /// Of a removal that solves: where the skip and its convolutions are.
 struct SolvableBlock {
@@ -49,22 +61,29 @@ SolvableBlock solvable_block(const Network& network, const std::string& skip_id)
 /// What an edit did.
 struct Alteration {
   AlterationKind kind;
+  EditPart part;
   std::string skip_id;
   Json before, after;               // the block's skips
   std::vector<std::string> erased;  // names of tensors that went
   std::vector<TensorSpec> added;    // tensors that came; a new projection starts with gamma = 0
+  /// Of those that came, copies of what is there: by name, whose. They begin with its values.
+  std::map<std::string, std::string> copies;
   int64_t erased_parameters = 0, added_parameters = 0;
 };
 
 /// Remove erases the edge and its projection. Shorten replaces from→to by single steps: an identity
 /// where the shapes agree, else the old projection (or pad) if it fits, else a new 1×1 conv – BN
-/// with gamma = 0; a step that exists already is not added twice. Throws Config if there is no such
-/// skip (listing those that there are) or it cannot be shortened.
-Alteration apply_alteration(Network& network, const std::string& skip_id, AlterationKind kind);
+/// with gamma = 0; a step that exists already is not added twice. To begin either only adds the
+/// steps, with weight 0 (where one is to have the old projection, a copy of it), and to end it only
+/// erases the edge. Throws Config if there is no such skip (listing those that there are) or it
+/// cannot be shortened.
+Alteration apply_alteration(Network& network, const std::string& skip_id, AlterationKind kind,
+                            EditPart part = EditPart::Whole);
 
-/// Values of the tensors an alteration added: initial weights, but gamma = 0, so that a new
-/// projection starts as nothing.
-TensorMap added_tensors(const Alteration& alteration, const Network& network, int64_t seed);
+/// Values of the tensors an alteration added: copies of those in `tensors`, else initial weights,
+/// but gamma = 0, so that a new projection starts as nothing.
+TensorMap added_tensors(const Alteration& alteration, const Network& network,
+                        const TensorMap& tensors, int64_t seed);
 
 /// "removed stage2.block0.skip (5 of 9 left)": the words of log and alterations.jsonl.
 std::string alteration_text(const Alteration& alteration, int64_t left, int64_t total);

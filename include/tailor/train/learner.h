@@ -42,7 +42,9 @@ class Learner {
   /// From now on beta · distance to the teacher's outputs + (1 - beta) · objective is minimised;
   /// the distance is the objective's own where it has one. Of its answers to images so many are
   /// kept, and given again (train/teacher_cache.h).
-  void follow(FrozenModel teacher, const DistillConfig& how, int64_t kept_answers = 0);
+  /// Behind the blocks `compared` their maps are compared too, and then no answers are kept.
+  void follow(FrozenModel teacher, const DistillConfig& how, int64_t kept_answers = 0,
+              std::vector<size_t> compared = {});
 
   /// Nothing waits for the device. On a GPU steps on whole batches of images are captured: from
   /// the fourth on they are launched as one.
@@ -50,8 +52,9 @@ class Learner {
   /// Erased tensors are gone with gradient and slots, added ones come with slots of 0, all others
   /// keep both. `seed` is that of the initial weights. `solved`: new values of tensors that stay,
   /// whose slots begin with 0 too.
-  Alteration alter(const std::string& skip_id, AlterationKind kind, int64_t seed,
-                   const TensorMap& solved = {});
+  Alteration alter(const PlannedEdit& edit, int64_t seed, const TensorMap& solved = {});
+  /// Skips have these weights from the next step on.
+  void weigh_skips(const SkipWeights& weights);
 
   Model& model() { return model_; }
   const Model& model() const { return model_; }
@@ -68,6 +71,7 @@ class Learner {
   std::optional<FrozenModel> teacher_;
   std::unique_ptr<TeacherCache> teacher_cache_;
   DistillConfig how_;
+  std::vector<size_t> compared_;  // blocks (compared_blocks)
   ObjectiveSpec spec_;
   Objective objective_;
   double clip_norm_ = 0, peak_lr_ = 0;
