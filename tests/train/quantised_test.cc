@@ -240,5 +240,20 @@ TEST(QuantisedTraining, WhatCannotBeIsSaidBeforeTheFirstStep) {
   refuse(config, {"/quantization/stages/0/stage", "resnet8", "stage9.conv"});
 }
 
+TEST(QuantisedTraining, BeginsBehindWhatFades) {
+  Network network = testing::small_network();
+  SurgeryConfig surgery;
+  surgery.kind = SurgeryKind::Remove, surgery.edit = EditKind::Fade, surgery.alpha = 2;
+  surgery.at_once = 9, surgery.first_epoch = 1;
+  const auto edits = plan_edits(surgery, network, 5, "a.json");
+  QuantizationConfig q;
+  q.from = QuantizeFrom::After;
+  EXPECT_EQ(quantized_from(q, surgery, edits, 5, "a.json"), 3);
+  q.from = QuantizeFrom::Altering;
+  testing::expect_error(ErrorKind::Config,
+                        {"/quantization/from", "an epoch from 3 on", "which is epoch 1"},
+                        [&] { quantized_from(q, surgery, edits, 5, "a.json"); });
+}
+
 }  // namespace
 }  // namespace tailor::test::quantised_training_test
