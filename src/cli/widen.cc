@@ -31,7 +31,8 @@ struct ChannelSums {
       sum[i % channels] += hwc[i];
       squares[i % channels] += hwc[i] * hwc[i];
     }
-    count += static_cast<double>(hwc.size() / channels);
+    const size_t pixels = hwc.size() / channels;
+    count += static_cast<double>(pixels);
   }
   void add(const ChannelSums& other) {
     sum.resize(other.sum.size()), squares.resize(other.sum.size());
