@@ -32,6 +32,7 @@ struct AllOptions {
   BasecallOptions basecall;
   ExportOptions exporting;
   CalibrateOptions calibrate;
+  WidenOptions widen;
   CheckCommandOptions check;
   ImportReportsOptions import_reports;
   InspectOptions inspect;
@@ -126,6 +127,9 @@ Commands add_commands(CLI::App& app, AllOptions& o) {
   setup_calibrate(add("calibrate", "Types for every stage of a trained network, by its data",
                       [&] { return run_calibrate(o.calibrate); }),
                   o.calibrate);
+  setup_widen(add("widen", "The equal network without skips: they ride on channels of their own",
+                  [&] { return run_widen(o.widen); }),
+              o.widen);
   setup_check(add("check", "Compile a project and prove that it computes what the network computes",
                   [&] { return run_check(o.check); }),
               o.check);

@@ -28,8 +28,6 @@ namespace {
 constexpr int kLeastBits = 2;
 constexpr size_t kProbes = 64;  // images by which stages are compared
 
-using Inputs = std::vector<std::vector<double>>;
-
 /// How many images a network has right, be it in floating point or in integers. None of them is a
 /// test image.
 class Judge {
@@ -73,31 +71,6 @@ class Judge {
   int64_t first_ = 0, count_ = 0;
   std::string text_;
 };
-
-DataSplits open_images(const GraphSource& source, const CalibrateOptions& options) {
-  if (!source.data || traits_of(*source.data).kind != ExampleKind::Images) {
-    fail(ErrorKind::Unsupported, "calibrate: {} is not of a data set of images", source.title);
-  }
-  DataConfig config = *source.data;
-  if (!options.data.empty()) config.root = options.data;
-  DataSplits data = open_data(config);
-  order_classes(data, source.class_names);
-  verify_data_fits(data, source.lowered.graph().input_shape(), source.lowered.graph().classes(),
-                   source.title, source.class_names);
-  return data;
-}
-
-/// Of the training set, so that no test image decides anything.
-Inputs training_images(const GraphSource& source, const DataSplits& data, int64_t count) {
-  const Images images = as_images(data.train);
-  Inputs inputs;
-  for (int64_t i = 0; i < std::min(count, images->size()); ++i) {
-    const std::vector<float> image =
-        normalised_hwc(*images, i, source.lowered.graph().input_shape(), source.preprocessing);
-    inputs.emplace_back(image.begin(), image.end());
-  }
-  return inputs;
-}
 
 /// What the widths of a loss are, beside those that the search began with.
 struct Savings {
@@ -321,7 +294,7 @@ int run_calibrate(const CalibrateOptions& options) {
     fail(ErrorKind::Usage, "--layout: expected fused or stock, got '{}'", options.layout);
   }
   const GraphSource source = open_graph_source(options.checkpoint, "", "", false);
-  const DataSplits data = open_images(source, options);
+  const DataSplits data = open_images(source, options.data, "calibrate");
   const Inputs images = training_images(source, data, options.images);
   CalibrationRequest request;
   request.layout = *layout;

@@ -219,6 +219,33 @@ void setup_calibrate(CLI::App& app, CalibrateOptions& o) {
   add_json(app, o);
 }
 
+void setup_widen(CLI::App& app, WidenOptions& o) {
+  add_checkpoint(app, o.checkpoint);
+  app.add_option("--skip", o.skips,
+                 "Id of a skip that becomes channels (repeatable; default: all are)")
+      ->type_name("ID")
+      ->take_all()
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  app.add_flag(
+      "--split-projections", o.split_projections,
+      "A projection's input is carried twice, and its merged weights are sums of two: equal "
+      "to 1e-9, where one rounding leaves 1e-7");
+  app.add_option(
+         "--training-images", o.images,
+         "Images by which batch norms get the statistics that training begins with (default "
+         "32; 0: none, to evaluate and export alone)")
+      ->check(CLI::Range(int64_t{0}, int64_t{100'000}))
+      ->type_name("N");
+  app.add_option("--data", o.data, "Folder of the data set (default: as in the run)")
+      ->type_name("DIR");
+  app.add_option("--output", o.output,
+                 "Folder for model.ckpt and network.json (default widened/RUN)")
+      ->type_name("DIR");
+  app.add_flag("--force", o.force, "Replace these files if they exist");
+  add_json(app, o);
+}
+
 void setup_transcribe(CLI::App& app, TranscribeOptions& o) {
   app.add_option("files", o.files, "Audio files: FLAC, WAV and others, of any rate and length")
       ->required()

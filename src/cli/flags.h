@@ -19,6 +19,7 @@ void setup_train(CLI::App& app, TrainOptions& o);
 void setup_evaluate(CLI::App& app, EvaluateOptions& o);
 void setup_bench(CLI::App& app, BenchOptions& o);
 void setup_calibrate(CLI::App& app, CalibrateOptions& o);
+void setup_widen(CLI::App& app, WidenOptions& o);
 void setup_transcribe(CLI::App& app, TranscribeOptions& o);
 void setup_basecall(CLI::App& app, BasecallOptions& o);
 void setup_export(CLI::App& app, ExportOptions& o);

@@ -520,4 +520,27 @@ TestVectors sample_vectors(const GraphSource& source, const std::string& data_ro
   return samples;
 }
 
+DataSplits open_images(const GraphSource& source, const std::string& root, const char* command) {
+  if (!source.data || traits_of(*source.data).kind != ExampleKind::Images)
+    fail(ErrorKind::Unsupported, "{}: {} is not of a data set of images", command, source.title);
+  DataConfig config = *source.data;
+  if (!root.empty()) config.root = root;
+  DataSplits data = open_data(config);
+  order_classes(data, source.class_names);
+  verify_data_fits(data, source.lowered.graph().input_shape(), source.lowered.graph().classes(),
+                   source.title, source.class_names);
+  return data;
+}
+
+Inputs training_images(const GraphSource& source, const DataSplits& data, int64_t count) {
+  const Images images = as_images(data.train);
+  Inputs inputs;
+  for (int64_t i = 0; i < std::min(count, images->size()); ++i) {
+    const std::vector<float> image =
+        normalised_hwc(*images, i, source.lowered.graph().input_shape(), source.preprocessing);
+    inputs.emplace_back(image.begin(), image.end());
+  }
+  return inputs;
+}
+
 }  // namespace tailor::cli

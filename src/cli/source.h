@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tailor/cli/commands.h"
+#include "tailor/data/examples.h"
 #include "tailor/design/export.h"
 #include "tailor/design/lower.h"
 #include "tailor/design/passes.h"
@@ -96,6 +97,13 @@ DataConfig evaluation_data(const DataConfig& run, const EvaluateOptions& options
 /// The largest |input| of a network in hardware: of images what preprocessing says, of sequences,
 /// which are normalised, a bound that outliers saturate at.
 double magnitude_of(const GraphSource& source);
+
+/// The data set of a network of images, in its run's folder or in `root`. Throws Unsupported where
+/// it is of another kind; `command` says who asks.
+DataSplits open_images(const GraphSource& source, const std::string& root, const char* command);
+/// Preprocessed, HWC; of the training set, so that no test image decides anything.
+using Inputs = std::vector<std::vector<double>>;
+Inputs training_images(const GraphSource& source, const DataSplits& data, int64_t count);
 
 /// Test vectors' inputs: the test set's first ones, else seeded noise; `source` says which.
 TestVectors sample_vectors(const GraphSource& source, const std::string& data_root, int64_t count);

@@ -14,7 +14,6 @@
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
-#include <cmath>
 #include <functional>
 
 #include "nn/convolution.h"
@@ -24,6 +23,7 @@
 #include "nn/layers.h"
 #include "nn/map_convolution.h"
 #include "nn/shared_norm.h"
+#include "tailor/net/batch_norm.h"
 #include "tailor/nn/host.h"
 #include "tailor/nn/kernels.h"
 
@@ -333,24 +333,6 @@ Tensor run_network(const Network& network, const TensorMap& tensors, const Tenso
 
 namespace {
 
-/// What a batch norm does in eval mode: channel c becomes scale[c] · x + shift[c].
-struct ScaleShift {
-  std::vector<double> scale, shift;
-};
-ScaleShift scale_and_shift(const TensorMap& tensors, const std::string& bn, double epsilon) {
-  const auto gamma = tensors.at(bn + ".weight").as<float>(),
-             beta = tensors.at(bn + ".bias").as<float>(),
-             mean = tensors.at(bn + ".running_mean").as<float>(),
-             variance = tensors.at(bn + ".running_var").as<float>();
-  ScaleShift result;
-  for (size_t c = 0; c < gamma.size(); ++c) {
-    const double scale = gamma[c] / std::sqrt(static_cast<double>(variance[c]) + epsilon);
-    result.scale.push_back(scale);
-    result.shift.push_back(beta[c] - mean[c] * scale);
-  }
-  return result;
-}
-
 /// One value a channel, as it multiplies and adds to a map.
 at::Tensor by_channel(const std::vector<double>& values) {
   const auto n = static_cast<int64_t>(values.size());
@@ -359,24 +341,6 @@ at::Tensor by_channel(const std::vector<double>& values) {
 }
 
 }  // namespace
-
-FoldedConv fold_batch_norm(const TensorMap& tensors, const NamedLayer& conv,
-                           const std::string& norm, double epsilon) {
-  const auto* layer = conv.as<ConvLayer>();
-  FoldedConv folded{tensors.at(conv.name + ".weight"), layer->bias
-                                                           ? tensors.at(conv.name + ".bias")
-                                                           : Tensor(DType::F32, {layer->out})};
-  if (norm.empty()) return folded;
-  const ScaleShift bn = scale_and_shift(tensors, norm, epsilon);
-  auto w = folded.weight.as<float>(), b = folded.bias.as<float>();
-  const size_t per_output = w.size() / b.size();
-  for (size_t o = 0; o < b.size(); ++o) {
-    for (size_t i = o * per_output; i < (o + 1) * per_output; ++i)
-      w[i] = static_cast<float>(w[i] * bn.scale[o]);
-    b[o] = static_cast<float>(b[o] * bn.scale[o] + bn.shift[o]);
-  }
-  return folded;
-}
 
 FrozenModel::FrozenModel(const Network& network, const TensorMap& tensors, at::Device device,
                          at::ScalarType compute)

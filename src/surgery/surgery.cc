@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <set>
 
+#include "surgery/places.h"
 #include "tailor/core/strings.h"
+#include "tailor/net/batch_norm.h"
 
 namespace tailor::surgery {
 namespace {
@@ -159,17 +161,6 @@ double warmup_factor(const SurgeryConfig& policy, const std::vector<PlannedEdit>
   return factor;
 }
 
-namespace {
-
-/// A skip of a network: its block, the index there, and the shapes of the block's points.
-struct Place {
-  Block* block = nullptr;
-  size_t index = 0;
-  std::vector<MapShape> points;
-
-  const MapShape& at(int64_t point) const { return points[static_cast<size_t>(point)]; }
-};
-
 Place find_skip(Network& network, const std::string& id) {
   const std::vector<MapShape> inputs = block_inputs(network);
   for (size_t b = 0; b < network.blocks.size(); ++b) {
@@ -182,15 +173,12 @@ Place find_skip(Network& network, const std::string& id) {
        ids_text(id, skip_ids(network)));
 }
 
-/// Convolution, batch norm and perhaps a ReLU.
-bool is_solvable(const std::vector<NamedLayer>& stage) {
+bool is_conv_norm(const std::vector<NamedLayer>& stage) {
   const auto* conv = stage.empty() ? nullptr : stage[0].as<ConvLayer>();
   return conv && conv->groups == 1 && stage.size() >= 2 && stage.size() <= 3 &&
          stage[1].as<BatchNormLayer>() && (stage.size() == 2 || stage[2].as<ReluLayer>());
 }
 
-/// Whether it is a map of channels: the identity, a pick, or a pointwise convolution and perhaps a
-/// batch norm.
 bool is_linear(const Skip& skip) {
   if (skip.layers.empty()) return true;
   if (std::holds_alternative<PickLayer>(skip.layers[0])) return skip.layers.size() == 1;
@@ -200,6 +188,8 @@ bool is_linear(const Skip& skip) {
           (skip.layers.size() == 2 && std::holds_alternative<BatchNormLayer>(skip.layers[1])));
 }
 
+namespace {
+
 /// Why the skip's block cannot be solved; empty: it can.
 std::string why_not_solvable(const Network& network, const Place& place,
                              const SolvableBlock& solvable) {
@@ -207,7 +197,7 @@ std::string why_not_solvable(const Network& network, const Place& place,
   if (place.block->skips.size() > 1) return "its block has other skips";
   if (!is_linear(skip)) return "it is neither an identity, a pad nor a projection";
   if (skip.from != 0 || skip.to > 2) return "it is not over the block's first stage or two";
-  if (!is_solvable(solvable.first) || !is_solvable(solvable.last)) {
+  if (!is_conv_norm(solvable.first) || !is_conv_norm(solvable.last)) {
     return "its stages are not a convolution without groups, a batch norm and at most a ReLU each";
   }
   const bool behind = network.join == Join::AfterActivation && solvable.last.size() == 3;
@@ -323,6 +313,43 @@ SolvableBlock solvable_block(const Network& network, const std::string& skip_id)
          why);
   }
   return result;
+}
+
+namespace {
+
+/// Of the skip at its whole weight.
+SkipMap whole_map(const TensorMap& tensors, const Skip& skip, int64_t in, int64_t out,
+                  double epsilon) {
+  SkipMap map{in, std::vector<double>(static_cast<size_t>(out * in)),
+              std::vector<double>(static_cast<size_t>(out))};
+  const std::vector<NamedLayer> layers = skip_layers(skip);
+  const auto* pick = layers.empty() ? nullptr : layers[0].as<PickLayer>();
+  if (layers.empty() || pick) {
+    for (int64_t c = 0; c < in; ++c)
+      map.weights[static_cast<size_t>((c + (pick ? pick->channel_offset : 0)) * in + c)] = 1;
+    return map;
+  }
+  map.weights = tensors.at(layers[0].name + ".weight").to_doubles();
+  if (layers[0].as<ConvLayer>()->bias)
+    map.shift = tensors.at(layers[0].name + ".bias").to_doubles();
+  if (layers.size() == 1) return map;
+  const ScaleShift norm = scale_and_shift(tensors, layers[1].name, epsilon);
+  for (int64_t o = 0; o < out; ++o) {
+    const auto at = static_cast<size_t>(o);
+    map.shift[at] = map.shift[at] * norm.scale[at] + norm.shift[at];
+    for (int64_t i = 0; i < in; ++i) map.weights[static_cast<size_t>(o * in + i)] *= norm.scale[at];
+  }
+  return map;
+}
+
+}  // namespace
+
+SkipMap skip_map(const TensorMap& tensors, const Skip& skip, int64_t in, int64_t out,
+                 double epsilon) {
+  SkipMap map = whole_map(tensors, skip, in, out, epsilon);
+  for (double& w : map.weights) w *= skip.weight;
+  for (double& s : map.shift) s *= skip.weight;
+  return map;
 }
 
 Alteration apply_alteration(Network& network, const std::string& skip_id, AlterationKind kind,

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "tailor/core/random.h"
+#include "tailor/net/batch_norm.h"
 #include "tailor/nn/host.h"
 #include "tailor/nn/model.h"
 #include "tailor/train/optimizer.h"
@@ -342,25 +343,15 @@ class Solver {
 
   /// The skip's weights are added at the tap that reads its pixel, and its bias to the bias.
   void add_skip(FoldedConv& to, const Window& window) const {
-    const int64_t inputs = place_.first[0].as<ConvLayer>()->in;
     auto w = to.weight.as<float>(), b = to.bias.as<float>();
-    auto add = [&](int64_t o, int64_t i, float v) {
-      w[static_cast<size_t>((o * inputs + i) * window.taps() + centre_tap(window))] += v;
-    };
-    const std::vector<NamedLayer> layers = skip_layers(place_.skip);
-    const auto* pick = layers.empty() ? nullptr : layers[0].as<PickLayer>();
-    if (layers.empty() || pick) {
-      for (int64_t c = 0; c < inputs; ++c) add(c + (pick ? pick->channel_offset : 0), c, 1);
-      return;
-    }
-    const FoldedConv skip = fold_batch_norm(
-        tensors_, layers[0], layers.size() > 1 ? layers[1].name : "", alone_.bn_epsilon);
-    const auto weights = skip.weight.as<float>(), biases = skip.bias.as<float>();
-    for (size_t o = 0; o < b.size(); ++o) {
-      b[o] += biases[o];
+    const int64_t inputs = place_.first[0].as<ConvLayer>()->in,
+                  outputs = static_cast<int64_t>(b.size());
+    const SkipMap skip = skip_map(tensors_, place_.skip, inputs, outputs, alone_.bn_epsilon);
+    for (int64_t o = 0; o < outputs; ++o) {
+      b[static_cast<size_t>(o)] += static_cast<float>(skip.shift[static_cast<size_t>(o)]);
       for (int64_t i = 0; i < inputs; ++i) {
-        const auto from = static_cast<int64_t>(o) * inputs + i;
-        add(static_cast<int64_t>(o), i, weights[static_cast<size_t>(from)]);
+        w[static_cast<size_t>((o * inputs + i) * window.taps() + centre_tap(window))] +=
+            static_cast<float>(skip.weight(o, i));
       }
     }
   }

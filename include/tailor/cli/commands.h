@@ -68,6 +68,13 @@ struct CalibrateOptions : CommonOptions {
   bool force = false;
 };
 
+struct WidenOptions : CommonOptions {
+  std::string checkpoint, data, output;
+  std::vector<std::string> skips;  // ids; empty: all
+  int64_t images = 32;
+  bool split_projections = false, force = false;
+};
+
 struct TranscribeOptions : CommonOptions {
   std::string checkpoint;
   std::vector<std::string> files;
@@ -145,6 +152,7 @@ int run_transcribe(const TranscribeOptions& options);
 int run_basecall(const BasecallOptions& options);
 int run_export(const ExportOptions& options);
 int run_calibrate(const CalibrateOptions& options);
+int run_widen(const WidenOptions& options);
 int run_check(const CheckCommandOptions& options);
 int run_import_reports(const ImportReportsOptions& options);
 int run_import(const ImportOptions& options);

@@ -129,14 +129,6 @@ class Model {
 /// the CPU.
 Tensor run_network(const Network& network, const TensorMap& tensors, const Tensor& inputs);
 
-/// A convolution's weight and bias, 0 where it has none, with the batch norm `norm` behind it in
-/// eval mode (in float64); an empty name is none.
-struct FoldedConv {
-  Tensor weight, bias;
-};
-FoldedConv fold_batch_norm(const TensorMap& tensors, const NamedLayer& conv,
-                           const std::string& norm, double epsilon);
-
 /// A frozen network for inference: eval mode, batch norm folded into the convolutions (in float64),
 /// no autograd.
 class FrozenModel {

@@ -58,6 +58,16 @@ struct SolvableBlock {
 /// the first convolution has the skip's channels and stride, and reads its pixel.
 SolvableBlock solvable_block(const Network& network, const std::string& skip_id);
 
+/// What a linear skip (an identity, a pad or a projection) does at each of its pixels:
+/// out[o] = Σ weights[o · in + i] · in[i] + shift[o].
+struct SkipMap {
+  int64_t in = 0;
+  std::vector<double> weights, shift;
+  double weight(int64_t o, int64_t i) const { return weights[static_cast<size_t>(o * in + i)]; }
+};
+SkipMap skip_map(const TensorMap& tensors, const Skip& skip, int64_t in, int64_t out,
+                 double epsilon);
+
 /// What an edit did.
 struct Alteration {
   AlterationKind kind;
