@@ -83,6 +83,7 @@ struct RuntimeConfig {
   std::string device = "auto";
   bool deterministic = false;
   std::string kernels = "fast";
+  bool tensorboard = true;
 };
 
 struct RunConfig {
