@@ -76,12 +76,12 @@ class Message {
   std::string text_;
 };
 
-Message event_at(int64_t step) {
+Message event_now() {
   const std::chrono::duration<double> now = std::chrono::system_clock::now().time_since_epoch();
-  Message event;
-  event.float64(1, now.count()).integer(2, step);  // Event.wall_time, step
-  return event;
+  return Message().float64(1, now.count());  // Event.wall_time
 }
+
+Message event_at(int64_t step) { return event_now().integer(2, step); }  // Event.step
 
 /// A text is a tensor of one string that the plugin "text" shows.
 Message value_message(const EventValue& value) {
@@ -153,10 +153,9 @@ uint32_t crc32c(std::string_view bytes) {
 
 EventFile::EventFile(const std::string& folder, int64_t step)
     : path_(path_join(folder, name_behind(folder))) {
-  Message version, restart, start = event_at(step);
-  version.float64(1, 0).bytes(3, "brain.Event:2");  // Event.file_version
-  restart.integer(1, 1);                            // SessionLog.START
-  start.message(7, restart);
+  Message version = event_now(), start = event_at(step);
+  version.bytes(3, "brain.Event:2");          // Event.file_version
+  start.message(7, Message().integer(1, 1));  // Event.session_log: SessionLog.START
   write_file(path_, record_of(version) + record_of(start));
 }
 

@@ -33,6 +33,7 @@ TEST(EventFile, BeginsWithItsVersionAndIsReadBackAsItWasWritten) {
   ASSERT_EQ(records.size(), 4U);
   EXPECT_EQ(testing::read_event(records[0]).version, "brain.Event:2");
   EXPECT_EQ(testing::read_event(records[0]).step, 0);
+  EXPECT_GT(testing::read_event(records[0]).wall_time, 1.7e9);  // a run is as old as this says
   EXPECT_TRUE(testing::read_event(records[1]).starts);
   EXPECT_EQ(testing::read_event(records[1]).step, 3);
   const auto first = testing::read_event(records[2]), second = testing::read_event(records[3]);

@@ -106,12 +106,12 @@ TEST_F(SweepCli, GoesOnWithTheOthersWhenOneFailsAndNamesItAtTheEnd) {
                                    "empty and no run",
                                    "(see out/remove_1.log)"});
   EXPECT_FALSE(path_exists(file("out/remove_2")));
-  r = run(sweep({"--jobs", "1", "--set", "teacher.epochs=1", "--set", "train.epochs=3"}));
+  r = run(sweep({"--jobs", "1", "--set", "teacher.epochs=1"}));
   EXPECT_EQ(r.status, 2) << r.output;
   testing::expect_words(r.output, {"remove_1: failed after ", "remove_2: finished in ",
                                    "shorten_1 (+1)", "1 of 4 runs failed:"});
   remove_all(file("out/remove_1"));
-  r = run(sweep({"--jobs", "1", "--set", "teacher.epochs=1", "--set", "train.epochs=3"}));
+  r = run(sweep({"--jobs", "1", "--set", "teacher.epochs=1"}));
   EXPECT_EQ(r.status, 0) << r.output;
   testing::expect_words(r.output, {"4 runs, 1 to train", "remove_1 (+1)"});
 }
