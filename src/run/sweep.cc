@@ -89,7 +89,7 @@ std::optional<SweepShare> share_of_task(const Environment& environment) {
   if (!tasks || offset < 0 || offset % step != 0 || offset / step >= *tasks) {
     fail(ErrorKind::Usage,
          "task {} of a SLURM array of {}, the first of which is {}: expected an array without "
-         "gaps, such as --array=1-{}; or say which share is this task's with --task I/N",
+         "gaps, such as 1-{}; or say which share is this task's with --task I/N",
          id, count, first, count);
   }
   return SweepShare{offset / step, *tasks};

@@ -163,7 +163,7 @@ TEST(SweepShare, IsThatOfATaskOfAnArray) {
                           [&] {
                             share_in({{"ID", "9"}, {"COUNT", "3"}, {"MIN", "2"}, {"STEP", "1"}});
                           }),
-               {"task 9 of a SLURM array of 3", "--array=1-3", "--task I/N"});
+               {"task 9 of a SLURM array of 3", "such as 1-3", "--task I/N"});
 }
 
 TEST_F(SweepTest, KnowsWhichRunsMayShareATeacher) {
