@@ -26,6 +26,7 @@ namespace {
 struct AllOptions {
   std::string log;
   TrainOptions train;
+  SweepOptions sweep;
   EvaluateOptions evaluate;
   BenchOptions bench;
   TranscribeOptions transcribe;
@@ -108,6 +109,9 @@ Commands add_commands(CLI::App& app, AllOptions& o) {
   setup_train(add("train", "Train a teacher, then the student while its skips are altered",
                   [&] { return run_train(o.train); }),
               o.train);
+  setup_sweep(add("sweep", "Train many configurations, several at once, and compare them",
+                  [&] { return run_sweep(o.sweep); }),
+              o.sweep);
   setup_evaluate(
       add("evaluate", "Accuracy of a checkpoint: float, or fixed point as the FPGA computes it",
           [&] { return run_evaluate(o.evaluate); }),

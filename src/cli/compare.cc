@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "cli/compare.h"
 #include "cli/source.h"
 #include "cli/table.h"
 #include "tailor/cli/commands.h"
@@ -301,7 +302,7 @@ std::string markdown_text(const Cells& cells) {
   return text;
 }
 
-Json answer_of(const std::vector<Row>& rows, const std::vector<std::string>& keys) {
+Json::Array answer_of(const std::vector<Row>& rows, const std::vector<std::string>& keys) {
   Json::Array list;
   for (const Row& row : rows) {
     const FinishedRun& first = *(*row.group)[0];
@@ -327,21 +328,32 @@ Json answer_of(const std::vector<Row>& rows, const std::vector<std::string>& key
                                  {"interval_cycles", cost_json(first, &Cost::interval_cycles)},
                                  {"hours", spread_json(row.hours)}}));
   }
-  return Json::object({{"rows", list}});
+  return list;
+}
+
+std::vector<Row> rows_of(const std::vector<Seeds>& groups) {
+  std::vector<Row> rows(groups.size());
+  std::transform(groups.begin(), groups.end(), rows.begin(), row_of);
+  return rows;
 }
 
 }  // namespace
 
+Json comparison_of(const std::vector<std::string>& folders) {
+  const std::vector<FinishedRun> runs = read_runs(folders);
+  const std::vector<Seeds> groups = groups_of(runs);
+  return answer_of(rows_of(groups), differing_keys(groups));
+}
+
 int run_compare(const CompareOptions& options) {
+  if (options.json) {
+    fmt::print("{}\n", Json::object({{"rows", comparison_of(options.runs)}}).dump(2));
+    return 0;
+  }
   const std::vector<FinishedRun> runs = read_runs(options.runs);
   const std::vector<Seeds> groups = groups_of(runs);
   const std::vector<std::string> keys = differing_keys(groups);
-  std::vector<Row> rows(groups.size());
-  std::transform(groups.begin(), groups.end(), rows.begin(), row_of);
-  if (options.json) {
-    fmt::print("{}\n", answer_of(rows, keys).dump(2));
-    return 0;
-  }
+  const std::vector<Row> rows = rows_of(groups);
   const Cells cells = cells_of(rows, keys, {options.format == "csv"});
   if (options.format == "csv") {
     fmt::print("{}", csv_text(cells));

@@ -107,6 +107,34 @@ void setup_train(CLI::App& app, TrainOptions& o) {
   add_json(app, o);
 }
 
+void setup_sweep(CLI::App& app, SweepOptions& o) {
+  app.add_option("configurations", o.path,
+                 "A matrix of configurations: a file, or the name of an embedded one "
+                 "(cifar_matrix); or a folder of configurations and matrices (*.json)")
+      ->required()
+      ->type_name("FILE|DIR");
+  app.add_option("--output", o.output,
+                 "Folder of the run folders, and of what each run prints (NAME.log) (default runs)")
+      ->type_name("DIR");
+  add_set(app, o.set, "Override one key of every configuration (repeatable)");
+  app.add_option("--only", o.only, "Those whose name fits a pattern of the shell: 'resnet20_*'")
+      ->type_name("PATTERN");
+  app.add_option("--jobs", o.jobs,
+                 "Runs at a time, each with its part of the threads unless its configuration says "
+                 "runtime.threads (default: one a thread; where there is a GPU, one)")
+      ->check(CLI::Range(1, 1024))
+      ->type_name("N");
+  app.add_option("--task", o.task,
+                 "Only the I-th of N parts of the list (default: a SLURM array's task has its own)")
+      ->type_name("I/N");
+  app.add_flag("--list", o.list,
+               "Print the names, and whether each run is waiting, interrupted or "
+               "finished; train nothing");
+  app.add_flag("--fail-fast", o.fail_fast,
+               "Begin no other run once one has failed (default: go on, and fail at the end)");
+  add_json(app, o);
+}
+
 void setup_evaluate(CLI::App& app, EvaluateOptions& o) {
   add_checkpoint(app, o.checkpoint);
   app.add_option(

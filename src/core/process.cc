@@ -3,12 +3,14 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <map>
 
 #include "tailor/core/error.h"
@@ -20,8 +22,7 @@ namespace {
 
 /// NAME=VALUE of this process and of `changes`; each name once, the last setting: of two, a shell
 /// takes the other than getenv.
-std::map<std::string, std::string> environment_with(
-    const std::vector<std::pair<std::string, std::string>>& changes) {
+std::map<std::string, std::string> environment_with(const ProcessVariables& changes) {
   std::map<std::string, std::string> named;
   for (char** e = environ; *e; ++e) {
     const std::string variable = *e;
@@ -29,6 +30,47 @@ std::map<std::string, std::string> environment_with(
   }
   for (const auto& [name, value] : changes) named[name] = name + "=" + value;
   return named;
+}
+
+/// Forks, and in the child runs `prepare` and then the program. Between fork and exec only
+/// async-signal-safe calls are allowed: everything else that the child needs is made before.
+/// `prepare` says by false and errno that it failed. Throws ExternalTool, then no child is left.
+pid_t start(const std::vector<std::string>& argv, const ProcessVariables& environment,
+            const std::string& where, const std::function<bool()>& prepare) {
+  TAILOR_CHECK(!argv.empty(), "nothing to run");
+  std::vector<char*> arguments;
+  arguments.reserve(argv.size() + 1);
+  for (const std::string& a : argv) arguments.push_back(const_cast<char*>(a.c_str()));
+  arguments.push_back(nullptr);
+  auto named = environment_with(environment);
+  std::vector<char*> variables;
+  variables.reserve(named.size() + 1);
+  for (auto& [name, variable] : named) variables.push_back(variable.data());
+  variables.push_back(nullptr);
+  int failure[2];
+  if (::pipe2(failure, O_CLOEXEC) != 0)
+    fail(ErrorKind::ExternalTool, "cannot run {}: {}", argv[0], std::strerror(errno));
+  const pid_t child = ::fork();
+  if (child == 0) {
+    if (prepare()) ::execvpe(arguments[0], arguments.data(), variables.data());
+    int error = errno;
+    [[maybe_unused]] ssize_t n = ::write(failure[1], &error, sizeof error);
+    ::_exit(127);
+  }
+  int error = child < 0 ? errno : 0;
+  ::close(failure[1]);
+  ssize_t said = -1;
+  while (child > 0 && (said = ::read(failure[0], &error, sizeof error)) < 0 && errno == EINTR) {
+  }
+  ::close(failure[0]);
+  if (child > 0 && said != sizeof error) return child;
+  if (child > 0) ::waitpid(child, nullptr, 0);
+  fail(ErrorKind::ExternalTool, "cannot run {}{}: {}", argv[0], where, std::strerror(error));
+}
+
+/// As a shell has it.
+int exit_status(int status) {
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
 /// All that the child writes, until it closes its end.
@@ -56,50 +98,69 @@ std::string read_output(int descriptor, pid_t child) {
 }  // namespace
 
 ProcessResult run_process(const std::vector<std::string>& argv, const std::string& folder,
-                          const std::vector<std::pair<std::string, std::string>>& environment) {
-  TAILOR_CHECK(!argv.empty(), "nothing to run");
-  // Everything the child needs is made before fork: between fork and exec only async-signal-safe
-  // calls are allowed.
-  std::vector<char*> arguments;
-  arguments.reserve(argv.size() + 1);
-  for (const std::string& a : argv) arguments.push_back(const_cast<char*>(a.c_str()));
-  arguments.push_back(nullptr);
-  auto named = environment_with(environment);
-  std::vector<char*> variable_pointers;
-  variable_pointers.reserve(named.size() + 1);
-  for (auto& [name, variable] : named) variable_pointers.push_back(variable.data());
-  variable_pointers.push_back(nullptr);
-  int output[2], failure[2];
-  if (::pipe2(output, O_CLOEXEC) != 0 || ::pipe2(failure, O_CLOEXEC) != 0)
-    fail(ErrorKind::ExternalTool, "cannot run {}: {}", argv[0], std::strerror(errno));
-  const pid_t child = ::fork();
-  if (child < 0) fail(ErrorKind::ExternalTool, "cannot run {}: {}", argv[0], std::strerror(errno));
-  if (child == 0) {
-    if (::chdir(folder.c_str()) == 0) {
-      ::dup2(output[1], STDOUT_FILENO);
-      ::dup2(output[1], STDERR_FILENO);
-      ::execvpe(arguments[0], arguments.data(), variable_pointers.data());
-    }
-    int error = errno;
-    [[maybe_unused]] ssize_t n = ::write(failure[1], &error, sizeof error);
-    ::_exit(127);
+                          const ProcessVariables& environment) {
+  int output[2];
+  if (::pipe2(output, O_CLOEXEC) != 0)
+    fail(ErrorKind::ExternalTool, "cannot run {}: {}", argv.at(0), std::strerror(errno));
+  pid_t child = 0;
+  try {
+    child = start(argv, environment, " in " + folder, [&] {
+      return ::chdir(folder.c_str()) == 0 && ::dup2(output[1], STDOUT_FILENO) >= 0 &&
+             ::dup2(output[1], STDERR_FILENO) >= 0;
+    });
+  } catch (...) {
+    ::close(output[0]), ::close(output[1]);
+    throw;
   }
   ::close(output[1]);
-  ::close(failure[1]);
   ProcessResult result;
   result.output = read_output(output[0], child);
   ::close(output[0]);
-  int error = 0;
-  const bool failed = ::read(failure[0], &error, sizeof error) == sizeof error;
-  ::close(failure[0]);
   int status = 0;
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
   throw_if_interrupted();
-  if (failed)
-    fail(ErrorKind::ExternalTool, "cannot run {} in {}: {}", argv[0], folder, std::strerror(error));
-  result.status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  result.status = exit_status(status);
   return result;
+}
+
+BackgroundProcess::BackgroundProcess(const std::vector<std::string>& argv, const std::string& log,
+                                     const ProcessVariables& environment) {
+  const int output = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  if (output < 0) fail(ErrorKind::Data, "cannot write {}: {}", log, std::strerror(errno));
+  const int input = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  const pid_t parent = ::getpid();
+  auto close_all = [&] { ::close(output), ::close(input); };
+  try {
+    process_ = start(argv, environment, "", [&] {
+      ::setpgid(0, 0);
+      ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+      if (::getppid() != parent) ::_exit(128 + SIGTERM);
+      return ::dup2(input, STDIN_FILENO) >= 0 && ::dup2(output, STDOUT_FILENO) >= 0 &&
+             ::dup2(output, STDERR_FILENO) >= 0;
+    });
+  } catch (...) {
+    close_all();
+    throw;
+  }
+  close_all();
+}
+
+BackgroundProcess::~BackgroundProcess() {
+  if (status()) return;
+  signal(SIGTERM);
+  while (::waitpid(process_, nullptr, 0) < 0 && errno == EINTR) {
+  }
+}
+
+void BackgroundProcess::signal(int number) {
+  if (!status()) ::kill(process_, number);
+}
+
+std::optional<int> BackgroundProcess::status() {
+  int status = 0;
+  if (!status_ && ::waitpid(process_, &status, WNOHANG) == process_) status_ = exit_status(status);
+  return status_;
 }
 
 }  // namespace tailor::core

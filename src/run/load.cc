@@ -73,6 +73,35 @@ WrittenConfig config_of_file(const std::string& path, const std::string& member)
        path, join(names, ", "));
 }
 
+/// Of a matrix or a configuration in a folder: each as `--config` takes it.
+void append_named(const std::string& path, std::vector<std::pair<std::string, WrittenConfig>>& to) {
+  Json json = parse_config(read_file(path, "configuration"), path);
+  if (!is_matrix(json)) {
+    to.push_back(
+        {path, {without_extension(file_name(path), ".json"), path, std::move(json), true}});
+    return;
+  }
+  for (MatrixMember& m : matrix_members(json, path)) {
+    const std::string named = path + ":" + m.name;
+    to.push_back({named, {m.name, named, std::move(m.config), true}});
+  }
+}
+
+/// The same of a matrix inside the program; false where none has the name.
+bool append_embedded(const std::string& name,
+                     std::vector<std::pair<std::string, WrittenConfig>>& to) {
+  for (const EmbeddedFile& file : embedded_configs()) {
+    if (without_extension(file.name, ".json") != without_extension(name, ".json")) continue;
+    const std::string source = std::string("embedded:") + file.name;
+    Json json = parse_config(file.text, source);
+    if (!is_matrix(json)) return false;
+    for (MatrixMember& m : matrix_members(json, source))
+      to.push_back({m.name, {m.name, "embedded:" + m.name + ".json", std::move(m.config), false}});
+    return true;
+  }
+  return false;
+}
+
 /// Where a matrix's path ends in "PATH:MEMBER", or nothing.
 std::optional<size_t> end_of_path(const std::string& text) {
   const size_t colon = text.rfind(':');
@@ -156,9 +185,7 @@ static void refuse_last_word(const std::string& assignment) {
        word, join(meant, ", "));
 }
 
-LoadedConfig load_run_config(const std::string& name_or_path,
-                             const std::vector<std::string>& overrides) {
-  WrittenConfig written = find_config(name_or_path);
+static LoadedConfig load(WrittenConfig written, const std::vector<std::string>& overrides) {
   LoadedConfig loaded;
   loaded.name = std::move(written.name);
   loaded.source = std::move(written.source);
@@ -173,6 +200,60 @@ LoadedConfig load_run_config(const std::string& name_or_path,
   loaded.config = read_run_config(json, loaded.source);
   loaded.without_effect = keys_without_effect(loaded.config, given);
   return loaded;
+}
+
+LoadedConfig load_run_config(const std::string& name_or_path,
+                             const std::vector<std::string>& overrides) {
+  return load(find_config(name_or_path), overrides);
+}
+
+std::vector<NamedConfig> load_run_configs(const std::string& path,
+                                          const std::vector<std::string>& overrides) {
+  std::vector<std::pair<std::string, WrittenConfig>> all;
+  if (is_directory(path)) {
+    for (const std::string& name : list_directory(path)) {
+      if (has_extension(name, ".json")) append_named(path_join(path, name), all);
+    }
+    if (all.empty())
+      fail(ErrorKind::Usage, "{}: expected a folder of configurations (*.json), got none", path);
+  } else if (path_exists(path)) {
+    append_named(path, all);
+    if (all[0].first == path) {
+      fail(ErrorKind::Usage,
+           "{}: expected a matrix (with \"axes\") or a folder, got one configuration, which "
+           "tailor train --config {} runs",
+           path, shell_quote(path));
+    }
+  } else if (!append_embedded(path, all)) {
+    fail(ErrorKind::Usage,
+         "'{}': there is no such file or folder, and no matrix of that name inside the program "
+         "(such as cifar_matrix)",
+         path);
+  }
+  std::sort(all.begin(), all.end(),
+            [](const auto& a, const auto& b) { return a.second.name < b.second.name; });
+  std::vector<NamedConfig> configs;
+  for (auto& [named, written] : all) {
+    if (!configs.empty() && configs.back().loaded.name == written.name) {
+      fail(ErrorKind::Usage,
+           "{} and {}: expected configurations of different names, got '{}' twice",
+           configs.back().name, named, written.name);
+    }
+    configs.push_back({named, load(std::move(written), overrides)});
+  }
+  return configs;
+}
+
+ConfigDifference first_difference(const Json& mine, const Json& theirs,
+                                  const std::string& pointer) {
+  if (mine == theirs) return {};
+  if (!mine.is_object() || !theirs.is_object()) return {pointer, mine.dump(), theirs.dump()};
+  for (const auto& [key, value] : mine.as_object()) {
+    const Json* other = theirs.find(key);
+    ConfigDifference d = first_difference(value, other ? *other : Json(), pointer + "/" + key);
+    if (!d.pointer.empty()) return d;
+  }
+  return {};
 }
 
 }  // namespace tailor::run

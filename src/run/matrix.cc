@@ -57,6 +57,31 @@ void describe_axes(RecordVisitor& v, const Json& axes, std::vector<Axis>& out) {
   }
 }
 
+/// "train.seed": [1, 2] says {"1": {"train": {"seed": 1}}, "2": …}: an axis that is named as the
+/// one key that it sets.
+Json with_long_axes(Json matrix, const std::string& source) {
+  Json* axes = matrix.find("axes");
+  if (!axes || !axes->is_object()) return matrix;
+  for (auto& [name, axis] : axes->members()) {
+    if (!axis.is_array()) continue;
+    const Json::Array values = axis.as_array();
+    axis = Json::object();
+    for (size_t i = 0; i < values.size(); ++i) {
+      Json set = values[i];
+      const std::string text = set.is_string() ? set.as_string() : set.dump(),
+                        pointer = fmt::format("/axes/{}/{}", name, i);
+      if (!set.is_number() && !set.is_string() && !set.is_bool())
+        fail_config(pointer, "a number, a text, true or false", text, source);
+      if (axis.find(text)) fail_config(pointer, "each value once", text + " again", source);
+      const std::vector<std::string> keys = split(name, '.');
+      for (auto key = keys.rbegin(); key != keys.rend(); ++key)
+        set = Json::object({{*key, Json(set)}});
+      axis.set(text, set);
+    }
+  }
+  return matrix;
+}
+
 void describe_exception(RecordVisitor& v, Exception& exception, const std::vector<Axis>& axes) {
   v.record(
       "where",
@@ -141,7 +166,8 @@ bool is_matrix(const Json& document) {
   return document.is_object() && document.find("axes") != nullptr;
 }
 
-std::vector<MatrixMember> matrix_members(const Json& matrix, const std::string& source) {
+std::vector<MatrixMember> matrix_members(const Json& document, const std::string& source) {
+  const Json matrix = with_long_axes(document, source);
   std::string pattern;
   std::vector<Axis> axes;
   std::vector<Exception> exceptions;

@@ -139,6 +139,9 @@ void describe(RecordVisitor& v, RuntimeConfig& c) {
                 "fast: tailor's own convolutions and batch norms where it has some, else "
                 "LibTorch's. reference: LibTorch's alone, which the others are tested against; "
                 "results agree but for the order of sums.");
+  v.boolean("tensorboard", c.tensorboard,
+            "Whether the run's metrics are written as TensorBoard's event files, too "
+            "(events.out.tfevents.* in its folder, one for each process that trained it).");
 }
 
 }  // namespace

@@ -15,6 +15,7 @@
 #include "tailor/core/interrupt.h"
 #include "tailor/core/log.h"
 #include "tailor/core/strings.h"
+#include "tailor/run/event_file.h"
 
 namespace tailor::run {
 namespace fs = std::filesystem;
@@ -129,7 +130,7 @@ void RunFolder::sign(const SumOrder& now) {
 
 void RunFolder::clear() {
   for (const std::string& name : list_directory(path_)) {
-    if (is_temporary(name)) remove_all(path_join(path_, name));
+    if (is_temporary(name) || starts_with(name, kEventFiles)) remove_all(path_join(path_, name));
   }
   for (const char* name : kFiles) remove_all(file(name));
 }

@@ -1,9 +1,44 @@
 #include "tailor/train/observers.h"
 
+#include "tailor/core/files.h"
 #include "tailor/core/log.h"
+#include "tailor/core/strings.h"
 #include "tailor/run/results.h"
 
 namespace tailor::train {
+namespace {
+
+/// What a line of alterations.jsonl says under a key of any figure, such as
+/// "validation_accuracy_after".
+std::optional<double> judged(const Json& line, const std::string& when) {
+  for (const auto& [key, value] : line.as_object()) {
+    if (starts_with(key, "validation_") && ends_with(key, when) && value.is_number())
+      return value.as_number();
+  }
+  return std::nullopt;
+}
+
+/// Of the alterations that an epoch began with: their texts, and how the network was judged before
+/// the first and after the last.
+void append_alterations(const std::string& file, int64_t epoch, std::vector<EventValue>& values) {
+  if (!path_exists(file)) return;
+  std::vector<std::string> texts;
+  std::optional<double> before, after;
+  for (const std::string& text : split(read_file(file), '\n')) {
+    if (text.empty()) continue;
+    const Json line = Json::parse(text, file);
+    if (line.at("epoch").as_int() != epoch) continue;
+    if (texts.empty()) before = judged(line, "_before");
+    after = judged(line, "_after");
+    texts.push_back(line.at("text").as_string());
+  }
+  if (texts.empty()) return;
+  values.push_back({"alteration", join(texts, "  \n")});
+  if (before) values.push_back({"alteration/before", *before});
+  if (after) values.push_back({"alteration/after", *after});
+}
+
+}  // namespace
 
 void ProgressBar::epoch_begins(const EpochBegin& epoch) {
   progress_.begin(epoch.title, epoch.examples, epoch.unit);
@@ -33,6 +68,23 @@ void MetricsFile::epoch_ends(const EpochEnd& epoch) {
   line.skips = epoch.skips, line.seconds = epoch.seconds;
   line.examples_per_s = epoch.examples_per_s, line.unit = epoch.unit;
   folder_.append("metrics.jsonl", write_record([&](RecordVisitor& v) { line.describe(v); }));
+}
+
+void TensorBoardFile::epoch_ends(const EpochEnd& epoch) {
+  std::vector<EventValue> values;
+  auto add = [&](const std::vector<Figure>& figures, const char* split) {
+    for (const Figure& figure : figures) values.push_back({figure.name + split, figure.recorded()});
+  };
+  add(epoch.train, "/train");
+  if (epoch.validation) add(*epoch.validation, "/validation");
+  if (epoch.parts) {
+    values.push_back({"loss/objective", epoch.parts->objective});
+    values.push_back({"loss/distance", epoch.parts->distance});
+  }
+  values.push_back({"learning_rate", epoch.lr});
+  values.push_back({"skips", static_cast<double>(epoch.skips)});
+  append_alterations(folder_.file("alterations.jsonl"), epoch.epoch, values);
+  file_.append(epoch.epoch, values);
 }
 
 void EpochLog::epoch_ends(const EpochEnd& epoch) {

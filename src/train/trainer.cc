@@ -146,7 +146,11 @@ RunResult train_run(const RunSpec& spec, RunFolder& folder, Progress& progress, 
   ProgressBar bar(progress);
   MetricsFile metrics(folder);
   EpochLog log;
-  Observers observers({&bar, &metrics, &log});
+  std::vector<Observer*> all = {&bar, &metrics, &log};
+  std::optional<TensorBoardFile> events;
+  if (spec.config.runtime.tensorboard && run.position.epoch < run.config.epochs)
+    all.push_back(&events.emplace(folder, run.position.epoch));
+  Observers observers(all);
   train_epochs(run, saver, observers);
   return summarise(run, saver);
 }

@@ -44,7 +44,7 @@ WRAPPER = f"""#!/usr/bin/env bash
 if [ "$1" = train ] && [[ " $* " == *" quickstart_"@(speech|dna)" "* ]]; then
   exec {shlex.quote(str(binary))} "$@" {sets(SMALL_SEQUENCES)}
 fi
-if [ "$1" = train ] && [[ " $* " != *" --resume "* ]]; then
+if [ "$1" = sweep ] || {{ [ "$1" = train ] && [[ " $* " != *" --resume "* ]]; }}; then
   exec {shlex.quote(str(binary))} "$@" {sets(SMALL)}
 fi
 exec {shlex.quote(str(binary))} "$@"

@@ -62,6 +62,21 @@ TEST(Matrix, LaysALaterAxisOverAnEarlierAndAnExceptionOverBoth) {
                    R"(y2: {"train":{"epochs":4},"teacher":{"epochs":9}})"}));
 }
 
+TEST(Matrix, TakesAnAxisByTheKeyWhoseValuesItLists) {
+  EXPECT_EQ(members(R"({"names": "{surgery.kind}_{train.optimizer.lr}_{distill}",
+      "base": {"train": {"epochs": 2}},
+      "axes": {"surgery.kind": ["remove"], "train.optimizer.lr": [0.1, 1],
+               "distill": {"on": {}, "off": {"distill": {"beta": 0}}}},
+      "exceptions": [{"where": {"train.optimizer.lr": ["1"], "distill": ["off"]},
+                      "leave_out": true}]})"),
+            (Lines{R"(remove_0.1_off: {"train":{"epochs":2,"optimizer":{"lr":0.1}},)"
+                   R"("surgery":{"kind":"remove"},"distill":{"beta":0}})",
+                   R"(remove_0.1_on: {"train":{"epochs":2,"optimizer":{"lr":0.1}},)"
+                   R"("surgery":{"kind":"remove"}})",
+                   R"(remove_1_on: {"train":{"epochs":2,"optimizer":{"lr":1}},)"
+                   R"("surgery":{"kind":"remove"}})"}));
+}
+
 TEST(Matrix, ReplacesAListWholeAndNullByAnObject) {
   EXPECT_EQ(members(R"({"names": "{a}", "base": {"teacher": null, "data": {"augment": ["flip"]}},
       "axes": {"a": {"x": {"teacher": {"epochs": 1}, "data": {"augment": ["cutout"]}}}}})"),
@@ -75,8 +90,18 @@ TEST(Matrix, NamesAWrongKeyTypeOrValueWhereItStands) {
             "config: /axes/a/x/train/epoch: unknown key (did you mean 'epochs'?) in m");
   EXPECT_EQ(refusal(R"({"names": "{a}", "axes": {"a": {"": {"train": {"epochs": 0}}}}})"),
             "config: /axes/a//train/epochs: expected an integer 1..1000000, got 0 (integer) in m");
-  EXPECT_EQ(refusal(R"({"names": "{a}", "axes": {"a": ["x"]}})"),
-            "config: /axes/a: expected an object, got [\"x\"] (array) in m");
+  EXPECT_EQ(refusal(R"({"names": "{a}", "axes": {"a": "x"}})"),
+            "config: /axes/a: expected an object, got \"x\" (string) in m");
+  EXPECT_EQ(refusal(R"({"names": "{train.epochs}", "axes": {"train.epochs": [3, 0]}})"),
+            "config: /axes/train.epochs/0/train/epochs: expected an integer 1..1000000, got 0 "
+            "(integer) in m");
+  EXPECT_EQ(refusal(R"({"names": "{train.epoch}", "axes": {"train.epoch": [3]}})"),
+            "config: /axes/train.epoch/3/train/epoch: unknown key (did you mean 'epochs'?) in m");
+  EXPECT_EQ(refusal(R"({"names": "{train}", "axes": {"train": [{"epochs": 3}]}})"),
+            "config: /axes/train/0: expected a number, a text, true or false, got {\"epochs\":3} "
+            "in m");
+  EXPECT_EQ(refusal(R"({"names": "{train.seed}", "axes": {"train.seed": [1, 2, 1]}})"),
+            "config: /axes/train.seed/2: expected each value once, got 1 again in m");
   EXPECT_EQ(refusal(R"({"names": "{a}", "axes": {"a": {"x": {}, "y": {}}},
                         "exceptions": [{"where": {"a": ["z"]}}]})"),
             "config: /exceptions/0/where/a/0: expected one of \"x\", \"y\", got \"z\" (string) in "

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs scripts/slurm on a SLURM of its own: one node on loopback, its files in a temporary folder,
 # its daemons gone at the end whatever happens. Needs Debian's slurm-wlm and munge; without them it
-# says so and exits with 77. Takes two to four minutes, waiting for the time limit.
+# says so and exits with 77. Takes three to five minutes, waiting for the time limit.
 # usage: tests/tools/slurm_check.sh [BUILD_FOLDER]
 set -euo pipefail
 source=$(cd "$(dirname "$0")/../.." && pwd)
@@ -164,6 +164,28 @@ scancel --signal=USR1 --batch "$job"
 await 120 ended "$job"
 [ "$(state "$job")" = "COMPLETED 1 0:0" ] || fail "the job step: $(state "$job")"
 grep -q "saved at epoch" gpus.out || fail "the job step was not saved"
+
+echo "slurm: a sweep of three runs as an array of two, and one that is signalled"
+printf '{"names": "s{train.seed}", "axes": {"train.seed": [1, 2, 3]}, "base": %s}\n' \
+  "$(configuration 4)" >matrix.json
+job=$(sbatch "${common[@]}" --array=1-2 --output=sweep-%a.out "$slurm/sweep.sh" matrix.json \
+  --output "the sweep")
+await 120 ended "${job}_1"
+await 120 ended "${job}_2"
+for task in 1 2; do
+  [[ $(state "${job}_$task") == "COMPLETED 0 0:0" ]] || fail "task $task: $(state "${job}_$task")"
+done
+grep -q "task 1 of 2: 2 of 3 runs" sweep-1.out || fail "the first task has another share"
+grep -q "s2: finished" sweep-2.out || fail "the second task has not trained its share"
+[ "$("$TAILOR" sweep matrix.json --output "the sweep" --list | grep -c finished)" = 3 ] ||
+  fail "the sweep is not finished"
+job=$(sbatch "${common[@]}" --output=long.out "$slurm/sweep.sh" matrix.json --only s2 \
+  --set train.epochs=60 --output "the long sweep")
+await 60 grep -qs "student, epoch 5" "the long sweep/s2.log"
+scancel --signal=USR1 --batch "$job"
+await 120 ended "$job"
+[ "$(state "$job")" = "COMPLETED 1 0:0" ] || fail "the long sweep: $(state "$job")"
+grep -q "saved at epoch" "the long sweep/s2.log" || fail "the long sweep was not saved"
 
 job=$(sbatch "${common[@]}" --output=cancelled.out "$slurm/single.sh" \
   --config "a sweep/slow.json" --set train.epochs=100000 --output "the runs/cancelled")

@@ -64,6 +64,10 @@ expect "a task" \
 status=0; SLURM_ARRAY_TASK_ID=2 "$slurm/array.sh" list out 2>said || status=$?
 expect "a line that is not there" "2 array.sh: list has no line 2" "$status $(cat said)"
 
+# --- a task of a sweep takes its share by itself
+SLURM_ARRAY_JOB_ID=9 SLURM_ARRAY_TASK_ID=1 "$slurm/sweep.sh" short.json --output runs
+expect "a share" "sweep|short.json|--output|runs|" "$(asked)"
+
 # --- signals: the time limit's requeues, an order to stop does not, nor does a failure
 signalled() {  # SIGNAL: single.sh gets it while it trains; its exit status and what was asked for
   local status=0

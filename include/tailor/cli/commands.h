@@ -57,6 +57,13 @@ struct CompareOptions : CommonOptions {
   std::string format = "text";    // or markdown, csv
 };
 
+struct SweepOptions : CommonOptions {
+  std::string path, output = "runs", only, task;  // a matrix or a folder; a pattern; "I/N"
+  std::vector<std::string> set;
+  std::optional<int64_t> jobs;
+  bool list = false, fail_fast = false;
+};
+
 struct CalibrateOptions : CommonOptions {
   std::string checkpoint, data, output;
   std::string corrected, plot;  // files to write: a checkpoint, an .svg
@@ -158,6 +165,7 @@ int run_import_reports(const ImportReportsOptions& options);
 int run_import(const ImportOptions& options);
 int run_inspect(const InspectOptions& options);
 int run_compare(const CompareOptions& options);
+int run_sweep(const SweepOptions& options);
 int run_config(const ConfigOptions& options);
 int run_data(const DataOptions& options);
 int run_version(const CommonOptions& options);

@@ -19,9 +19,10 @@ bool is_matrix(const Json& document);
 
 /// The members, by name. `names` is the pattern of their names ("resnet{depth}_{surgery}"); a
 /// member is `base`, then what its value of each axis sets, then the `set` of every exception
-/// `where` it is, in the order of the file; an exception with `leave_out` takes it away.
+/// `where` it is, in the order of the file; an exception with `leave_out` takes it away. An axis
+/// whose values are a list ("train.seed": [1, 2]) is named as the key that they are values of.
 /// Throws Config with a pointer into the matrix: keys, types and ranges are those of a
 /// configuration at every place. What keys say together is read_run_config's to check.
-std::vector<MatrixMember> matrix_members(const Json& matrix, const std::string& source);
+std::vector<MatrixMember> matrix_members(const Json& document, const std::string& source);
 
 }  // namespace tailor::run

@@ -89,6 +89,7 @@ struct RuntimeConfig {
   std::string device = "auto";
   bool deterministic = false;
   std::string kernels = "fast";
+  bool tensorboard = true;
 };
 
 struct RunConfig {
@@ -133,9 +134,25 @@ struct LoadedConfig {
 /// the embedded configurations; then "a.b=value" overrides.
 LoadedConfig load_run_config(const std::string& name_or_path,
                              const std::vector<std::string>& overrides);
+/// A configuration of many, and what `--config` calls it.
+struct NamedConfig {
+  std::string name;
+  LoadedConfig loaded;
+};
+/// Those of a matrix, by its path or by the name of an embedded one ("cifar_matrix"); or those of a
+/// folder, whose *.json are configurations and matrices. Sorted by name. Throws Usage where there
+/// is none, or two of one name.
+std::vector<NamedConfig> load_run_configs(const std::string& path,
+                                          const std::vector<std::string>& overrides);
 /// One sentence for each key in `given`, a configuration or a part of one, that `config` does not
 /// read. Keys that say "nothing" (null, false, empty) say so truly, and so do defaults.
 std::vector<std::string> keys_without_effect(const RunConfig& config, const Json& given);
+/// The first key in which two configurations differ, as a JSON Pointer below `pointer`, with both
+/// values; empty where none does.
+struct ConfigDifference {
+  std::string pointer, mine, theirs;
+};
+ConfigDifference first_difference(const Json& mine, const Json& theirs, const std::string& pointer);
 /// Sets a.b.c in a JSON document; the value is JSON if it parses, else a string.
 void apply_override(Json& json, const std::string& assignment);
 /// The configurations inside the program by name, sorted; those of a matrix among them.

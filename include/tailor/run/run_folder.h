@@ -1,6 +1,6 @@
 // A run's folder: config.json, last.ckpt, best.ckpt, teacher (a link), metrics.jsonl,
-// alterations.jsonl, summary.json, train.log, .lock. One process at a time may write to it; the
-// JSON-lines files never hold more than the checkpoint's position, once the run has been resumed.
+// alterations.jsonl, summary.json, train.log, events.out.tfevents.*, .lock. One process at a time
+// may write to it; JSON-lines files never hold more than the position of a resumed checkpoint.
 #pragma once
 
 #include <string>

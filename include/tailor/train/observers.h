@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "tailor/core/progress.h"
+#include "tailor/run/event_file.h"
 #include "tailor/run/run_folder.h"
 #include "tailor/task/task.h"
 
@@ -69,6 +70,21 @@ class MetricsFile : public Observer {
 
  private:
   RunFolder& folder_;
+};
+
+/// A record an epoch in a file of events for TensorBoard, whose steps are epochs: figures, the
+/// parts of the loss, the learning rate, the skips, and the alterations that the epoch began with.
+/// They come with its end, so that going on within an epoch voids none.
+class TensorBoardFile : public Observer {
+ public:
+  /// A new file of a run that goes on with `epoch`.
+  TensorBoardFile(const RunFolder& folder, int64_t epoch)
+      : folder_(folder), file_(folder.path(), epoch) {}
+  void epoch_ends(const EpochEnd& epoch) override;
+
+ private:
+  const RunFolder& folder_;
+  EventFile file_;
 };
 
 /// A line an epoch in the log.

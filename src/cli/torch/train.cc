@@ -114,21 +114,6 @@ Request stored_run(const std::string& folder) {
   return request;
 }
 
-/// The first key whose values differ, as a JSON Pointer with both values; empty: none does.
-struct Difference {
-  std::string pointer, mine, theirs;
-};
-Difference first_difference(const Json& mine, const Json& theirs, const std::string& pointer) {
-  if (mine == theirs) return {};
-  if (!mine.is_object() || !theirs.is_object()) return {pointer, mine.dump(), theirs.dump()};
-  for (const auto& [key, value] : mine.as_object()) {
-    const Json* other = theirs.find(key);
-    Difference d = first_difference(value, other ? *other : Json(), pointer + "/" + key);
-    if (!d.pointer.empty()) return d;
-  }
-  return {};
-}
-
 /// What makes the experiment: the machine's settings do not, nor where an official data set lies. A
 /// device is such a setting as threads are: both round sums in an order of their own, and neither
 /// changes what is asked for.
@@ -169,7 +154,7 @@ Request same_run(const Request& asked) {
   }
   if (now.teacher && mine.teacher && now.teacher->weights_sha256.empty())
     now.teacher->weights_sha256 = mine.teacher->weights_sha256;
-  const Difference d = first_difference(experiment(now), experiment(mine), "");
+  const ConfigDifference d = first_difference(experiment(now), experiment(mine), "");
   if (!d.pointer.empty()) {
     fail_config(
         d.pointer, fmt::format("{}, as the run {} was begun with", d.theirs, asked.output), d.mine,

@@ -1,6 +1,7 @@
 // A run as a user has it: killed at any moment and resumed, stopped by Ctrl-C and SIGTERM, its
 // folder, its log, its wrong flags.
 #include "cli/torch/train_cli.h"
+#include "support/events.h"
 
 namespace tailor::test {
 namespace {
@@ -39,6 +40,15 @@ TEST_F(TrainCli, KilledAtAnyMomentAndResumedIsTheSameRun) {
     EXPECT_EQ(summary(name).at("teacher"), summary("whole/run").at("teacher"));
     EXPECT_EQ(records(name + "/metrics.jsonl"), records("whole/run/metrics.jsonl"));
     EXPECT_EQ(records(name + "/alterations.jsonl"), records("whole/run/alterations.jsonl"));
+    // Each process wrote a file of events of its own; together they have every epoch once.
+    const auto events = testing::read_events(file(name)),
+               expected = testing::read_events(file("whole/run"));
+    ASSERT_EQ(events.size(), 6U);
+    for (size_t i = 0; i < events.size(); ++i) {
+      EXPECT_EQ(events[i].step, static_cast<int64_t>(i));
+      EXPECT_EQ(events[i].scalars, expected[i].scalars);
+      EXPECT_EQ(events[i].texts, expected[i].texts);
+    }
   }
 }
 
