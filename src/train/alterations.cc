@@ -118,7 +118,8 @@ void alter_due_skips(Session& run) {
     const std::optional<BlockSolution> solved = solve(run, edit);
     if (solved) j.block_error = solved->error;
     const Alteration a = run.learner->alter(edit.skip_id, edit.kind, run.config.seed,
-                                            solved ? solved->tensors : TensorMap());
+                                            solved ? solved->tensors : TensorMap(),
+                                            run.spec.config.surgery.optimizer);
     ++at.edits_applied;
     j.stale = run.validate();
     j.statistics_images = estimate_statistics(run.model(), *run.task, run.config.seed, at.epoch,

@@ -112,10 +112,10 @@ StepResult Learner::take(const DeviceBatch& examples, const Rate& lr) {
 }
 
 Alteration Learner::alter(const std::string& skip_id, AlterationKind kind, int64_t seed,
-                          const TensorMap& solved) {
+                          const TensorMap& solved, OptimizerState state) {
   Network network = model_.network();
   Alteration alteration = apply_alteration(network, skip_id, kind);
-  OptimizerSlots kept = slots();
+  OptimizerSlots kept = state == OptimizerState::Keep ? slots() : OptimizerSlots();
   TensorMap added = added_tensors(alteration, network, seed);
   for (const auto& [name, tensor] : solved) {
     added.insert_or_assign(name, tensor);

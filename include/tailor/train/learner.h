@@ -49,9 +49,9 @@ class Learner {
   StepResult step(const Batch& batch, double lr);
   /// Erased tensors are gone with gradient and slots, added ones come with slots of 0, all others
   /// keep both. `seed` is that of the initial weights. `solved`: new values of tensors that stay,
-  /// whose slots begin with 0 too.
+  /// whose slots begin with 0 too; `state` may have all begin so.
   Alteration alter(const std::string& skip_id, AlterationKind kind, int64_t seed,
-                   const TensorMap& solved = {});
+                   const TensorMap& solved = {}, OptimizerState state = OptimizerState::Keep);
 
   Model& model() { return model_; }
   const Model& model() const { return model_; }
