@@ -290,8 +290,8 @@ void check(const RunConfig& c, const std::string& source) {
   for (size_t i = 0; i < c.phases.size(); ++i) {
     check_training(resolve_phase(c, i, source), fmt::format("/phases/{}", i), source);
     if (c.phases[i].teacher == PhaseTeacher::Original && !c.teacher) {
-      fail_config(fmt::format("/phases/{}/teacher", i), "\"previous\", because there is no /teacher",
-                  "\"original\"", source);
+      fail_config(fmt::format("/phases/{}/teacher", i),
+                  "\"previous\", because there is no /teacher", "\"original\"", source);
     }
   }
   verify_recipe(make_recipe(c), source);

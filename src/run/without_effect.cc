@@ -136,7 +136,7 @@ std::vector<Rule> optimizer_rules(const OptimizerConfig& c, const std::string& s
 std::vector<Rule> distill_rules(const RunConfig& c, const Json* given) {
   const std::string how = "distance temperature teacher_cache teacher_cache_mib";
   const bool wanted = given && given->get_number("beta", 0) > 0;  // 0: no distillation
-  const bool alone = !c.teacher && c.phases.empty();  // a phase may say otherwise
+  const bool alone = !c.teacher && c.phases.empty();              // a phase may say otherwise
   return {{wanted && alone, "beta", "there is no teacher"},
           {alone, how, "there is no teacher"},
           {c.distill.beta == 0 && c.phases.empty(), how, "distill.beta is 0"},

@@ -84,14 +84,14 @@ RecipeRun::Named RecipeRun::load_named(size_t i, const RunConfig& c, const std::
     if (recipe_.phases[j].teacher == phase.teacher) named.teacher = named_[j].teacher;
   }
   if (is_named(phase.teacher) && !named.teacher) {
-    named.teacher =
-        std::make_shared<const Checkpoint>(load_named_teacher(c, data_, source_));
+    named.teacher = std::make_shared<const Checkpoint>(load_named_teacher(c, data_, source_));
   }
   if (!is_named(phase.start)) return named;
   std::string last;
   if (!folder.empty() && phase.teacher.empty() && (is_last(i) || is_last(i + 1)))
     last = path_join(folder, is_last(i) ? "last.ckpt" : "teacher/last.ckpt");
-  named.start = std::make_shared<const Checkpoint>(*load_start(c, start_key(phase), data_, source_, last));
+  named.start =
+      std::make_shared<const Checkpoint>(*load_start(c, start_key(phase), data_, source_, last));
   warn_of_assumptions(*named.start, phase.start);
   return named;
 }
@@ -167,7 +167,8 @@ void RecipeRun::begin(RunFolder& folder) {
 void RecipeRun::say_seen() const {
   const std::string& start = recipe_.phases.back().start;
   if (!goes_on_ && is_named(start))
-    check_unseen(config_, data_, *named_.back().start, start_key(recipe_.phases.back()) + " " + start);
+    check_unseen(config_, data_, *named_.back().start,
+                 start_key(recipe_.phases.back()) + " " + start);
 }
 
 /// A network that the configuration does not lead to is described beside it.
@@ -192,8 +193,7 @@ RunSpec RecipeRun::prepare(size_t i, const Chain& done, std::string& origin) con
   origin = phase.teacher;
   if (named_[i].teacher) spec.teacher = *named_[i].teacher;
   if (named_[i].start) spec.start = *named_[i].start;
-  if (named_[i].teacher && i == 0)
-    check_unseen(config_, data_, *spec.teacher, "teacher " + origin);
+  if (named_[i].teacher && i == 0) check_unseen(config_, data_, *spec.teacher, "teacher " + origin);
   if (phase.teacher == kPrevious || phase.teacher == kFirst) {
     const Done& taught = phase.teacher == kFirst ? *done.first : *done.previous;
     origin = taught.where;

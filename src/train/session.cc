@@ -74,9 +74,8 @@ Session::Session(const RunSpec& s, RunFolder* f, Progress& p, Group& g,
     go_on(*last);
   } else {
     const Checkpoint* origin = spec.begins_as();
-    learner.emplace(Model(network,
-                          origin ? origin->tensors : initial_tensors(network, config.seed), device,
-                          compute()),
+    learner.emplace(Model(network, origin ? origin->tensors : initial_tensors(network, config.seed),
+                          device, compute()),
                     task->objective(), config.optimizer, spec.slots, group);
   }
   if (folder) {

@@ -128,8 +128,9 @@ TEST(Recipe, OfPhasesBeginsWithTheTeacherAndEachTeachesTheNext) {
       {"repeat": 2, "comment": "rounds", "surgery": {"kind": "remove", "at_once": 3},
        "distill": {"beta": 0.5}, "train": {"epochs": 3}}]})");
   const Recipe recipe = make_recipe(rounds);
-  EXPECT_EQ(links_of(recipe), ".<. nonex1\n.<previous shortenx9\n.<previous removex3\n"
-                              ".<previous removex3\n");
+  EXPECT_EQ(links_of(recipe),
+            ".<. nonex1\n.<previous shortenx9\n.<previous removex3\n"
+            ".<previous removex3\n");
   EXPECT_EQ(recipe.phases[1].train.epochs, 7);
   EXPECT_EQ(recipe.phases[1].train.optimizer.lr, 0.5);
   EXPECT_EQ(recipe.phases[1].distill.beta, 0.35);
@@ -150,10 +151,10 @@ TEST(Recipe, OfPhasesMayKeepTheOriginalTeacher) {
        "surgery": {"kind": "remove", "order": "output_first"}}]})";
   const RunConfig trained = config_of(R"({"teacher": {}, )" + phases);
   const Recipe recipe = make_recipe(trained);
-  EXPECT_EQ(links_of(recipe), ".<. nonex1\n.<previous removex1\nprevious<first removex1\n"
-                              "previous<first removex1\n");
-  EXPECT_EQ(phase_config(trained, recipe, 3).teacher->train.epochs,
-            trained.teacher->train.epochs);
+  EXPECT_EQ(links_of(recipe),
+            ".<. nonex1\n.<previous removex1\nprevious<first removex1\n"
+            "previous<first removex1\n");
+  EXPECT_EQ(phase_config(trained, recipe, 3).teacher->train.epochs, trained.teacher->train.epochs);
   EXPECT_EQ(links_of(make_recipe(config_of(R"({"teacher": {"checkpoint": "/t.ckpt"}, )" + phases))),
             ".</t.ckpt removex1\nprevious</t.ckpt removex1\nprevious</t.ckpt removex1\n");
 }
@@ -166,7 +167,8 @@ TEST(Recipe, OfPhasesWithoutATeacherBeginsWithTheFirst) {
 }
 
 TEST(Recipe, AStudentMayBeginWithInitialWeightsAndOtherSkips) {
-  RunConfig c = config_of(R"({"teacher": {}, "train": {"start": "initial", "skips": "shortened"}})");
+  RunConfig c =
+      config_of(R"({"teacher": {}, "train": {"start": "initial", "skips": "shortened"}})");
   const Recipe recipe = make_recipe(c);
   EXPECT_EQ(links_of(recipe), ".<. nonex1\ninitial<previous nonex1\n");
   const RunConfig teacher = phase_config(c, recipe, 0), student = phase_config(c, recipe, 1);
@@ -174,7 +176,8 @@ TEST(Recipe, AStudentMayBeginWithInitialWeightsAndOtherSkips) {
   EXPECT_EQ(skip_ids(initial_network(student, {3, 32, 32}, 10)).size(), 18U);
   // A teacher that is trained does not depend on its student's skips.
   RunConfig alone = config_of(R"({"teacher": {}})");
-  EXPECT_EQ(write_run_config(teacher), write_run_config(phase_config(alone, make_recipe(alone), 0)));
+  EXPECT_EQ(write_run_config(teacher),
+            write_run_config(phase_config(alone, make_recipe(alone), 0)));
   c.train.skips = InitialSkips::Removed;
   const Network removed = initial_network(c, {3, 32, 32}, 10);
   EXPECT_EQ(skip_ids(removed).size(), 0U);
@@ -197,8 +200,9 @@ TEST(Recipe, WhatPhasesCannotSayIsSaidWhereItStands) {
   refused(R"({"phases": [{}, {"train": {"epoch": 3}}]})", {"/phases/1/train/epoch", "epochs"});
   refused(R"({"phases": [{"train": {"start": "previous"}}]})",
           {"/phases/0/train/start", "/phases/0/start"});
-  refused(R"({"teacher": {}, "phases": [{"train": {"epochs": 2, "schedule": {"warmup_epochs": 2}}}]})",
-          {"/phases/0/train/schedule/warmup_epochs", "less than the 2 epochs"});
+  refused(
+      R"({"teacher": {}, "phases": [{"train": {"epochs": 2, "schedule": {"warmup_epochs": 2}}}]})",
+      {"/phases/0/train/schedule/warmup_epochs", "less than the 2 epochs"});
   refused(R"({"phases": [{"repeat": 0}]})", {"/phases/0/repeat", "1..10000"});
 }
 

@@ -41,8 +41,9 @@ Recipe make_recipe(const RunConfig& config);
 /// that begins as another one, surgery without a teacher, an optimiser of nothing.
 void verify_recipe(const Recipe& recipe, const std::string& source);
 
-/// The configuration of a phase as a run: network, data and runtime are those of the whole `run`, whose export and binding are the last phase's. What is kPrevious stands empty until
-/// the phase before is there.
+/// The configuration of a phase as a run: network, data and runtime are those of the whole `run`,
+/// whose export and binding are the last phase's. What is kPrevious stands empty until the phase
+/// before is there.
 RunConfig phase_config(const RunConfig& run, const Recipe& recipe, size_t index);
 
 /// What a training begins with where it begins with initial weights: the network of the
