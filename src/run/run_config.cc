@@ -121,19 +121,30 @@ void describe(RecordVisitor& v, DistillConfig& c) {
             "Most memory for them, in MiB. Once it is full no more are kept.");
 }
 
+/// Only what a phase says is written: it reads as a list of what differs.
 void describe(RecordVisitor& v, PhaseConfig& c) {
-  v.integer("repeat", c.repeat, 1, 10000, "How often it is there, one behind the other.");
-  v.text("start", c.start,
-         "What it begins with: previous, the phase before (of the first one: its teacher); "
-         "initial; or a checkpoint. Empty: its teacher, in the first one what train.start says.");
-  v.enumeration("teacher", c.teacher,
-                "previous: the phase before teaches it, the first one teacher; original: teacher "
-                "does.");
-  v.boolean("keep_optimizer", c.keep_optimizer,
-            "Goes on with what the optimiser of the phase before remembers.");
-  v.json("surgery", c.surgery, "What differs from the run's surgery.");
-  v.json("distill", c.distill, "What differs from the run's distill.");
-  v.json("train", c.train, "What differs from the run's train, start aside.");
+  if (v.wants(c.repeat != 1))
+    v.integer("repeat", c.repeat, 1, 10000, "How often it is there, one behind the other.");
+  if (v.wants(!c.start.empty())) {
+    v.text("start", c.start,
+           "What it begins with: previous, the phase before (of the first one: its teacher); "
+           "initial; or a checkpoint. Empty: its teacher, in the first one what train.start says.");
+  }
+  if (v.wants(c.teacher != PhaseTeacher::Previous)) {
+    v.enumeration("teacher", c.teacher,
+                  "previous: the phase before teaches it, the first one teacher; original: teacher "
+                  "does.");
+  }
+  if (v.wants(c.keep_optimizer)) {
+    v.boolean("keep_optimizer", c.keep_optimizer,
+              "Goes on with what the optimiser of the phase before remembers.");
+  }
+  if (v.wants(!c.surgery.is_null()))
+    v.json("surgery", c.surgery, "What differs from the run's surgery.");
+  if (v.wants(!c.distill.is_null()))
+    v.json("distill", c.distill, "What differs from the run's distill.");
+  if (v.wants(!c.train.is_null()))
+    v.json("train", c.train, "What differs from the run's train, start aside.");
 }
 
 void describe_phases(RecordVisitor& v, RunConfig& c) {

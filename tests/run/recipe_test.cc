@@ -140,7 +140,11 @@ TEST(Recipe, OfPhasesBeginsWithTheTeacherAndEachTeachesTheNext) {
   const RunConfig second = phase_config(rounds, recipe, 2);
   EXPECT_EQ(second.distill.beta, 0.5);
   EXPECT_TRUE(second.phases.empty());
-  // What is written is read again as it was.
+  // What is written says no more than what was said, and is read again as it was.
+  EXPECT_EQ(write_run_config(rounds).at("phases").dump(),
+            R"([{"surgery":{"kind":"shorten","at_once":9},"train":{"optimizer":{"lr":0.5}}},)"
+            R"({"repeat":2,"surgery":{"kind":"remove","at_once":3},"distill":{"beta":0.5},)"
+            R"("train":{"epochs":3}}])");
   EXPECT_EQ(write_run_config(read_run_config(write_run_config(rounds), "again")).dump(),
             write_run_config(rounds).dump());
 }

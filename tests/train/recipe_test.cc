@@ -283,7 +283,7 @@ TEST(RecipePhases, AStudentThatBeginsWithInitialWeightsFollowsATeacherWithSkips)
   const Json line = Json::parse(read_file(run.file("metrics.jsonl"))
                                     .substr(0, read_file(run.file("metrics.jsonl")).find('\n')),
                                 "line");
-  EXPECT_GT(line.at("distance").as_number(), 0);
+  EXPECT_GT(line.at("train_distance").as_number(), 0);
   // The same teacher is another student's.
   f.config.train.skips = InitialSkips::Shortened;
   f.config.train.optimizer.lr = 0.05;
