@@ -1,20 +1,32 @@
 #include "tailor/run/origin.h"
 
+#include <algorithm>
 #include <unordered_set>
 
 #include "tailor/core/files.h"
 #include "tailor/core/log.h"
 #include "tailor/core/strings.h"
 #include "tailor/data/source.h"
+#include "tailor/run/recipe.h"
 #include "tailor/run/run_folder.h"
 
 namespace tailor::run {
 namespace {
 
-/// A student must be its teacher's network, and a run its start's; says the first field that is
+/// Mean and deviation belong to the weights.
+void check_preprocessing(const RunConfig& config, const Checkpoint& weights,
+                         const std::string& source, const std::string& who) {
+  if (config.data.mean.empty() ||
+      Preprocessing{config.data.mean, config.data.deviation} == weights.preprocessing)
+    return;
+  fail_config("/data/mean", "the preprocessing of " + who + " (leave mean and deviation out)",
+              Json::array(config.data.mean).dump(), source);
+}
+
+/// A run's network must be that of the weights which it begins with; says the first field that is
 /// not.
-void check_agreement(const RunConfig& config, const DataSplits& data, const Checkpoint& teacher,
-                     const std::string& source, const std::string& teacher_name) {
+void check_network(const RunConfig& config, const DataSplits& data, const Checkpoint& teacher,
+                   const std::string& source, const std::string& teacher_name) {
   const bool same = write_network(make_network(config.network, data.shape, data.classes)) ==
                     write_network(teacher.network);
   if (config.network.family == "file" && !same)
@@ -27,12 +39,6 @@ void check_agreement(const RunConfig& config, const DataSplits& data, const Chec
       fail_config("/network/" + key, theirs->dump() + ", as " + teacher_name + " has it",
                   value.dump(), source);
     }
-  }
-  if (!config.data.mean.empty() &&
-      !(Preprocessing{config.data.mean, config.data.deviation} == teacher.preprocessing)) {
-    fail_config("/data/mean",
-                "the preprocessing of " + teacher_name + " (leave mean and deviation out)",
-                Json::array(config.data.mean).dump(), source);
   }
 }
 
@@ -50,15 +56,17 @@ std::string skips_text(const Network& network) {
 
 /// An altered run's weights fit the unaltered network, whose skips they have learnt to do without.
 void check_same_skips(const RunConfig& config, const DataSplits& data, const Network& start,
-                      const std::string& file, const std::string& source) {
-  const Network mine = make_network(config.network, data.shape, data.classes);
+                      const std::string& pointer, const std::string& file,
+                      const std::string& source) {
+  const Network mine = initial_network(config, data.shape, data.classes);
   if (write_network(mine) == write_network(start)) return;
-  fail_config(config.teacher ? "/teacher/start" : "/train/start",
+  fail_config(pointer,
               fmt::format("a start with the network of the configuration, {} with {}", mine.name,
                           skips_text(mine)),
               fmt::format("{}, which is altered and has {}", file, skips_text(start)),
               fmt::format("{} (to train the altered network: tailor inspect {} --as-json > "
-                          "altered.json, with network.family=file and network.file=altered.json; "
+                          "altered.json, with network.family=file and network.file=altered.json, "
+                          "or train.skips if all of them are altered; "
                           "else start from an unaltered run, such as its teacher)",
                           source, shell_quote(file)));
 }
@@ -143,20 +151,23 @@ void check_bound(const RunConfig& config, const Checkpoint& teacher, const std::
        where, bound, is);
 }
 
-std::optional<Checkpoint> load_start(const RunConfig& config, const TrainConfig& train,
+std::optional<Checkpoint> load_start(const RunConfig& config, const std::string& key,
                                      DataSplits& data, const std::string& source,
                                      const std::string& last) {
-  if (train.start.empty()) return std::nullopt;
-  const std::string file =
-      path_exists(last) ? last
-                        : named_file(config.teacher ? "teacher.start" : "train.start", train.start);
+  if (!is_named(config.train.start)) return std::nullopt;
+  const std::string file = path_exists(last) ? last : named_file(key, config.train.start);
   Checkpoint start = load_checkpoint(file);
   order_classes(data, start.class_names);
   verify_data_fits(data, start.network.input, start.network.classes(), "the start " + file,
                    start.class_names);
   take_width(start, data);
-  check_agreement(config, data, start, source, "the start " + file);
-  if (file != last) check_same_skips(config, data, start.network, file, source);
+  check_preprocessing(config, start, source, "the start " + file);
+  check_network(config, data, start, source, "the start " + file);
+  if (file != last) {
+    std::string pointer = "/" + key;
+    std::replace(pointer.begin(), pointer.end(), '.', '/');
+    check_same_skips(config, data, start.network, pointer, file, source);
+  }
   return start;
 }
 
@@ -235,7 +246,9 @@ Checkpoint load_named_teacher(const RunConfig& config, DataSplits& data,
   verify_data_fits(data, teacher.network.input, teacher.network.classes(), "the teacher " + file,
                    teacher.class_names);
   take_width(teacher, data);
-  check_agreement(config, data, teacher, source, "the teacher " + file);
+  check_preprocessing(config, teacher, source, "the teacher " + file);
+  if (config.train.start.empty())
+    check_network(config, data, teacher, source, "the teacher " + file);
   check_finished(teacher, file);
   check_bound(config, teacher, file);
   check_same_set(config, teacher, source, file);

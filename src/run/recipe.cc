@@ -1,41 +1,85 @@
 #include "tailor/run/recipe.h"
+#include "tailor/surgery/surgery.h"
 
 namespace tailor::run {
+namespace {
+
+Phase phase_of(const RunConfig& c, const std::string& start, const std::string& teacher) {
+  Phase phase;
+  phase.start = start, phase.teacher = teacher;
+  phase.train = c.train, phase.surgery = c.surgery, phase.distill = c.distill;
+  phase.at = "";
+  return phase;
+}
+
+/// Nobody has taught it, and it follows nobody.
+bool is_initial(const Phase& p) {
+  return p.start == kInitial || (p.start.empty() && p.teacher.empty());
+}
+
+/// Whether it begins with the network of the phase before.
+bool begins_as_previous(const Phase& p) {
+  return p.start == kPrevious || (p.start.empty() && p.teacher == kPrevious);
+}
+
+}  // namespace
+
+bool is_named(const std::string& origin) {
+  return !origin.empty() && origin != kPrevious && origin != kFirst && origin != kInitial;
+}
 
 Recipe make_recipe(const RunConfig& config) {
-  Phase run;
-  run.train = config.train;
-  run.surgery = config.surgery;
-  if (!config.teacher) {
-    run.start = config.train.start;
-    return {{run}};
+  Recipe recipe;
+  std::string original, taught;  // the run's teacher, to any phase and to the first student
+  if (config.teacher && config.teacher->checkpoint.empty()) {
+    Phase teacher;
+    teacher.start = config.teacher->train.start;
+    teacher.train = config.teacher->train;
+    teacher.at = "/teacher";
+    recipe.phases.push_back(teacher);
+    original = kFirst, taught = kPrevious;
+  } else if (config.teacher) {
+    original = taught = config.teacher->checkpoint;
   }
-  if (!config.teacher->checkpoint.empty()) {
-    run.teacher = config.teacher->checkpoint;
-    return {{run}};
+  if (config.phases.empty()) recipe.phases.push_back(phase_of(config, config.train.start, taught));
+  for (size_t i = 0; i < config.phases.size(); ++i) {
+    const PhaseConfig& written = config.phases[i];
+    const RunConfig c = resolve_phase(config, i, "phases");
+    for (int64_t n = 0; n < written.repeat; ++n) {
+      Phase phase = phase_of(c, written.start,
+                             written.teacher == PhaseTeacher::Original ? original : kPrevious);
+      if (i == 0 && n == 0) {
+        phase.teacher = taught;
+        if (phase.start.empty()) phase.start = config.train.start;
+        if (phase.start == kPrevious && !taught.empty()) phase.start.clear();
+      }
+      phase.keep_optimizer = written.keep_optimizer;
+      phase.at = fmt::format("/phases/{}", i);
+      recipe.phases.push_back(std::move(phase));
+    }
   }
-  Phase teacher;
-  teacher.start = config.teacher->train.start;
-  teacher.train = config.teacher->train;
-  run.teacher = kPrevious;
-  return {{teacher, run}};
+  return recipe;
 }
 
 void verify_recipe(const Recipe& recipe, const std::string& source) {
   if (recipe.phases.empty()) fail_config("/phases", "at least one phase", "none", source);
   for (size_t i = 0; i < recipe.phases.size(); ++i) {
     const Phase& p = recipe.phases[i];
+    const std::string at = p.at.value_or(fmt::format("/phases/{}", i));
     auto expect = [&](bool holds, const char* key, const char* expected, const std::string& got) {
-      if (!holds) fail_config(fmt::format("/phases/{}/{}", i, key), expected, got, source);
+      if (!holds) fail_config(at + "/" + key, expected, got, source);
     };
     const char* first = "a checkpoint or nothing, because there is no phase before it";
     expect(i > 0 || p.start != kPrevious, "start", first, p.start);
-    expect(i > 0 || p.teacher != kPrevious, "teacher", first, p.teacher);
-    expect(p.start.empty() || p.teacher.empty(), "start",
-           "no start, because a student begins as its teacher", p.start);
+    expect(i > 0 || (p.teacher != kPrevious && p.teacher != kFirst), "teacher", first, p.teacher);
+    expect(is_initial(p) || is_named(p.start) || p.train.skips == InitialSkips::Kept, "train/skips",
+           "kept, because it begins with the skips of its teacher or of the phase before (start "
+           "\"initial\" begins with initial weights, surgery alters skips)",
+           to_string(p.train.skips));
     expect(p.surgery.kind == SurgeryKind::None || !p.teacher.empty(), "teacher",
-           "a teacher, because surgery alters skips and a student starts from its teacher", "none");
-    expect(!p.keep_optimizer || p.start == kPrevious || p.teacher == kPrevious, "keep_optimizer",
+           "a teacher, because /surgery alters skips and a student starts from its teacher",
+           "no teacher");
+    expect(!p.keep_optimizer || begins_as_previous(p), "keep_optimizer",
            "false, because the phase does not begin with the one before", "true");
   }
 }
@@ -44,9 +88,11 @@ RunConfig phase_config(const RunConfig& run, const Recipe& recipe, size_t index)
   const Phase& phase = recipe.phases.at(index);
   const bool is_last = index + 1 == recipe.phases.size();
   RunConfig c = run;
+  c.phases.clear();
   c.train = phase.train;
   c.train.start = phase.start == kPrevious ? "" : phase.start;
   c.surgery = phase.surgery;
+  c.distill = phase.distill;
   if (!is_last) c.exporting = {}, c.quantization.reset();
   if (phase.teacher.empty()) {
     c.teacher.reset();
@@ -58,13 +104,17 @@ RunConfig phase_config(const RunConfig& run, const Recipe& recipe, size_t index)
   }
   if (!c.teacher) c.teacher.emplace();
   if (!is_last) c.teacher->weights_sha256.clear();
-  c.teacher->checkpoint = phase.teacher == kPrevious ? "" : phase.teacher;
-  if (phase.teacher == kPrevious) {
-    const Phase& before = recipe.phases.at(index - 1);
-    c.teacher->train = before.train;
-    c.teacher->train.start = before.start == kPrevious ? "" : before.start;
+  c.teacher->checkpoint = is_named(phase.teacher) ? phase.teacher : "";
+  if (!is_named(phase.teacher)) {
+    const Phase& teacher = recipe.phases.at(phase.teacher == kFirst ? 0 : index - 1);
+    c.teacher->train = teacher.train;
+    c.teacher->train.start = teacher.start == kPrevious ? "" : teacher.start;
   }
   return c;
+}
+
+Network initial_network(const RunConfig& config, const MapShape& input, int64_t classes) {
+  return alter_every_skip(make_network(config.network, input, classes), config.train.skips);
 }
 
 std::string phase_role(const Recipe& recipe, size_t index) {
@@ -77,12 +127,12 @@ std::string phase_role(const Recipe& recipe, size_t index) {
   return students == 1 ? "student" : fmt::format("student {}", number);
 }
 
-int64_t recipe_images(const RunConfig& run, const Recipe& recipe, size_t first, int64_t images) {
+int64_t recipe_images(const Recipe& recipe, size_t first, int64_t images) {
   int64_t sum = 0;
   for (size_t i = first; i < recipe.phases.size(); ++i) {
     const Phase& phase = recipe.phases[i];
     const int64_t plain = phase.train.epochs * images;
-    sum += !phase.teacher.empty() && run.distill.beta > 0 ? plain * 4 / 3 : plain;
+    sum += !phase.teacher.empty() && phase.distill.beta > 0 ? plain * 4 / 3 : plain;
   }
   return sum;
 }

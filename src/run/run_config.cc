@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "tailor/core/strings.h"
+#include "tailor/run/recipe.h"
 
 namespace tailor::run {
 namespace {
@@ -58,7 +59,11 @@ void describe(RecordVisitor& v, ScheduleConfig& c) {
 void describe_train(RecordVisitor& v, TrainConfig& c) {
   v.text("start", c.start,
          "A checkpoint whose weights and preprocessing the training begins with (tailor import, "
-         "also with --new-head). Empty: initial weights. A student begins as its teacher.");
+         "also with --new-head), or initial: initial weights. Empty: a student begins as its "
+         "teacher, any other network with initial weights.");
+  v.enumeration("skips", c.skips,
+                "Skips of the network that it begins with, where that is not its teacher: kept; "
+                "removed or shortened, as the alteration of all of them would leave it.");
   v.integer("epochs", c.epochs, 1, 1000000, "Epochs in all, counted from 0.");
   v.integer("batch_size", c.batch_size, 1, 65536,
             "Examples a step; the last batch of an epoch may be smaller.");
@@ -88,8 +93,9 @@ void describe(RecordVisitor& v, TeacherConfig& c) {
          "A finished teacher: its checkpoint, or its run folder (best.ckpt, else last.ckpt). If "
          "given, no teacher is trained, and the keys of training are not used.");
   v.text("weights_sha256", c.weights_sha256,
-         "Digest of the teacher's weights; another teacher is then an error. Empty: written into "
-         "the run's config.json once the run has its teacher.");
+         "Digest of the teacher's weights (with phases, of the last one's teacher); another "
+         "teacher is then an error. Empty: written into the run's config.json once the run has its "
+         "teacher.");
   describe_train(v, c.train);
 }
 
@@ -119,6 +125,42 @@ void describe(RecordVisitor& v, DistillConfig& c) {
                 "error elsewhere.");
   v.integer("teacher_cache_mib", c.teacher_cache_mib, 1, 1 << 24,
             "Most memory for them, in MiB. Once it is full no more are kept.");
+}
+
+/// Only what a phase says is written: it reads as a list of what differs.
+void describe(RecordVisitor& v, PhaseConfig& c) {
+  if (v.wants(c.repeat != 1))
+    v.integer("repeat", c.repeat, 1, 10000, "How often it is there, one behind the other.");
+  if (v.wants(!c.start.empty())) {
+    v.text("start", c.start,
+           "What it begins with: previous, the phase before (of the first one: its teacher); "
+           "initial; or a checkpoint. Empty: its teacher, in the first one what train.start says.");
+  }
+  if (v.wants(c.teacher != PhaseTeacher::Previous)) {
+    v.enumeration("teacher", c.teacher,
+                  "previous: the phase before teaches it, the first one teacher; original: teacher "
+                  "does.");
+  }
+  if (v.wants(c.keep_optimizer)) {
+    v.boolean("keep_optimizer", c.keep_optimizer,
+              "Goes on with what the optimiser of the phase before remembers.");
+  }
+  if (v.wants(!c.surgery.is_null()))
+    v.json("surgery", c.surgery, "What differs from the run's surgery.");
+  if (v.wants(!c.distill.is_null()))
+    v.json("distill", c.distill, "What differs from the run's distill.");
+  if (v.wants(!c.train.is_null()))
+    v.json("train", c.train, "What differs from the run's train, start aside.");
+}
+
+void describe_phases(RecordVisitor& v, RunConfig& c) {
+  if (!v.wants(!c.phases.empty())) return;
+  v.list(
+      "phases", c.phases.size(), [&](size_t n) { c.phases.resize(n); },
+      [&](RecordVisitor& r, size_t i) { describe(r, c.phases[i]); },
+      "Trainings in the place of the one, in this order; each begins with the best checkpoint of "
+      "the one before. A phase says what differs from the run's surgery, distill and train. The "
+      "run's folder is the last one's, the others lie in teachers beside it.");
 }
 
 void describe(RecordVisitor& v, RuntimeConfig& c) {
@@ -188,6 +230,7 @@ void describe(RecordVisitor& v, RunConfig& c) {
         "floating point, and quantised by the export.");
   }
   c.quantization = quantized ? std::optional(quantization) : std::nullopt;
+  describe_phases(v, c);
   v.record(
       "runtime", [&](RecordVisitor& r) { describe(r, c.runtime); },
       "What may differ from machine to machine without changing the experiment.");
@@ -196,74 +239,96 @@ void describe(RecordVisitor& v, RunConfig& c) {
       "Defaults of `tailor export` for this run.");
 }
 
+RunConfig resolve_phase(const RunConfig& run, size_t index, const std::string& source) {
+  const PhaseConfig& phase = run.phases.at(index);
+  RunConfig c = run;
+  c.phases.clear();
+  auto lay_over = [&](const char* section, const Json& over, const RecordVisitor::Describe& keys) {
+    if (!over.is_null())
+      read_record(over, source, keys, fmt::format("/phases/{}/{}", index, section));
+  };
+  lay_over("surgery", phase.surgery, [&](RecordVisitor& r) { describe(r, c.surgery); });
+  lay_over("distill", phase.distill, [&](RecordVisitor& r) { describe(r, c.distill); });
+  lay_over("train", phase.train, [&](RecordVisitor& r) { describe_train(r, c.train); });
+  if (const Json* start = phase.train.is_object() ? phase.train.find("start") : nullptr) {
+    fail_config(fmt::format("/phases/{}/train/start", index),
+                fmt::format("no start here, but in /phases/{}/start", index), start->dump(),
+                source);
+  }
+  return c;
+}
+
 namespace {
 
-void check_distill(const RunConfig& c, const std::string& source) {
+void check_distill(const RunConfig& c, const std::string& at, const std::string& source) {
   if (traits_of(c.data).kind == ExampleKind::Images) return;
   if (c.distill.features != Features::None) {
-    fail_config("/distill/features", "none, because sequences have maps of different lengths",
+    fail_config(at + "/distill/features", "none, because sequences have maps of different lengths",
                 fmt::format("\"{}\"", to_string(c.distill.features)), source);
   }
   if (c.distill.distance != Distance::Mse) {
-    fail_config("/distill/distance", "mse, because sequences have a distance of their own",
+    fail_config(at + "/distill/distance", "mse, because sequences have a distance of their own",
                 fmt::format("\"{}\"", to_string(c.distill.distance)), source);
   }
 }
 
-void check(const RunConfig& c, const std::string& source) {
+void check_train(const TrainConfig& t, const std::string& at, const std::string& source) {
   auto number = [](int64_t n) { return std::to_string(n); };
-  verify_config(c.network, source);
-  verify_config(c.data, source);
-  verify_config(c.ctc, source);
-  bool planned = !c.surgery.plan.empty();
-  if (!c.teacher && (c.surgery.kind != SurgeryKind::None || planned)) {
-    fail_config("/teacher",
-                "a teacher, because /surgery alters skips and a student starts from its teacher",
-                "no /teacher", source);
+  if (t.schedule.warmup_epochs >= t.epochs && t.schedule.warmup_epochs > 0) {
+    fail_config(at + "/schedule/warmup_epochs", fmt::format("less than the {} epochs", t.epochs),
+                number(t.schedule.warmup_epochs), source);
   }
-  if (c.surgery.kind == SurgeryKind::None && planned) {
-    fail_config("/surgery/kind",
+  if (t.schedule.warmup_steps > 0 && t.schedule.warmup_epochs > 0) {
+    fail_config(at + "/schedule/warmup_steps", "0 with warmup_epochs, which say it too",
+                number(t.schedule.warmup_steps), source);
+  }
+  if (t.schedule.hold_epochs && *t.schedule.hold_epochs > t.epochs) {
+    fail_config(at + "/schedule/hold_epochs", fmt::format("at most the {} epochs", t.epochs),
+                number(*t.schedule.hold_epochs), source);
+  }
+  if (!t.optimizer.betas.empty() && t.optimizer.betas.size() != 2) {
+    fail_config(at + "/optimizer/betas", "two numbers, or none",
+                std::to_string(t.optimizer.betas.size()), source);
+  }
+  if (t.optimizer.kind == "sgd" && t.optimizer.nesterov && t.optimizer.momentum == 0)
+    fail_config(at + "/optimizer/momentum", "more than 0 with nesterov", "0", source);
+}
+
+/// What a training's surgery, distill and train say together.
+void check_training(const RunConfig& c, const std::string& at, const std::string& source) {
+  if (c.surgery.kind == SurgeryKind::None && !c.surgery.plan.empty()) {
+    fail_config(at + "/surgery/kind",
                 "\"remove\" or \"shorten\" with a /surgery/plan (which lists the exceptions)",
                 "\"none\"", source);
   }
-  auto check_train = [&](const TrainConfig& t, const std::string& at) {
-    if (t.schedule.warmup_epochs >= t.epochs && t.schedule.warmup_epochs > 0) {
-      fail_config(at + "/schedule/warmup_epochs", fmt::format("less than the {} epochs", t.epochs),
-                  number(t.schedule.warmup_epochs), source);
-    }
-    if (t.schedule.warmup_steps > 0 && t.schedule.warmup_epochs > 0) {
-      fail_config(at + "/schedule/warmup_steps", "0 with warmup_epochs, which say it too",
-                  number(t.schedule.warmup_steps), source);
-    }
-    if (t.schedule.hold_epochs && *t.schedule.hold_epochs > t.epochs) {
-      fail_config(at + "/schedule/hold_epochs", fmt::format("at most the {} epochs", t.epochs),
-                  number(*t.schedule.hold_epochs), source);
-    }
-    if (!t.optimizer.betas.empty() && t.optimizer.betas.size() != 2) {
-      fail_config(at + "/optimizer/betas", "two numbers, or none",
-                  std::to_string(t.optimizer.betas.size()), source);
-    }
-    if (t.optimizer.kind == "sgd" && t.optimizer.nesterov && t.optimizer.momentum == 0)
-      fail_config(at + "/optimizer/momentum", "more than 0 with nesterov", "0", source);
-  };
+  check_distill(c, at, source);
+  check_train(c.train, at + "/train", source);
+}
+
+void check(const RunConfig& c, const std::string& source) {
+  verify_config(c.network, source);
+  verify_config(c.data, source);
+  verify_config(c.ctc, source);
   if (c.teacher && !c.teacher->weights_sha256.empty() &&
       (c.teacher->weights_sha256.size() != 64 ||
        c.teacher->weights_sha256.find_first_not_of("0123456789abcdef") != std::string::npos)) {
     fail_config("/teacher/weights_sha256", "64 digits 0 to f, or \"\"",
                 fmt::format("\"{}\"", c.teacher->weights_sha256), source);
   }
-  check_train(c.train, "/train");
-  if (c.teacher && !c.train.start.empty()) {
-    fail_config("/train/start",
-                "no start, because a student begins as its teacher (/teacher/start)",
-                "\"" + c.train.start + "\"", source);
+  if (c.phases.empty()) check_training(c, "", source);
+  for (size_t i = 0; i < c.phases.size(); ++i) {
+    check_training(resolve_phase(c, i, source), fmt::format("/phases/{}", i), source);
+    if (c.phases[i].teacher == PhaseTeacher::Original && !c.teacher) {
+      fail_config(fmt::format("/phases/{}/teacher", i),
+                  "\"previous\", because there is no /teacher", "\"original\"", source);
+    }
   }
+  verify_recipe(make_recipe(c), source);
   if (c.teacher && !c.teacher->checkpoint.empty() && !c.teacher->train.start.empty()) {
     fail_config("/teacher/start", "no start, because /teacher/checkpoint is a finished teacher",
                 "\"" + c.teacher->train.start + "\"", source);
   }
-  if (c.teacher) check_train(c.teacher->train, "/teacher");
-  check_distill(c, source);
+  if (c.teacher) check_train(c.teacher->train, "/teacher", source);
   verify_config(c.exporting, source);
   if (c.quantization) verify_config(*c.quantization, c.exporting, source);
 }

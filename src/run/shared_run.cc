@@ -31,7 +31,7 @@ std::string deciding_text(const Phase& phase, const RunConfig& config, const Net
   key.runtime = {};
   key.exporting = {};
   if (key.teacher) key.teacher->checkpoint.clear();
-  if (!key.train.start.empty())
+  if (is_named(key.train.start))
     key.train.start = weights_digest(load_checkpoint(key.train.start).tensors);
   std::string text = without_defaults(write_run_config(key), write_run_config({})).dump();
   if (config.network.family == "file") text += write_network(network).dump();

@@ -136,9 +136,10 @@ std::vector<Rule> optimizer_rules(const OptimizerConfig& c, const std::string& s
 std::vector<Rule> distill_rules(const RunConfig& c, const Json* given) {
   const std::string how = "distance temperature teacher_cache teacher_cache_mib";
   const bool wanted = given && given->get_number("beta", 0) > 0;  // 0: no distillation
-  return {{wanted && !c.teacher, "beta", "there is no teacher"},
-          {!c.teacher, how, "there is no teacher"},
-          {c.distill.beta == 0, how, "distill.beta is 0"},
+  const bool alone = !c.teacher && c.phases.empty();              // a phase may say otherwise
+  return {{wanted && alone, "beta", "there is no teacher"},
+          {alone, how, "there is no teacher"},
+          {c.distill.beta == 0 && c.phases.empty(), how, "distill.beta is 0"},
           {c.distill.distance != Distance::Kl, "temperature", "distill.distance is not kl"},
           {c.distill.features == Features::None, "feature_weight", "distill.features is none"},
           {c.distill.teacher_cache == TeacherCacheUse::Off, "teacher_cache_mib",
@@ -183,9 +184,9 @@ std::vector<std::string> keys_without_effect(const RunConfig& c, const Json& giv
   }
   find("train.optimizer", optimizer_rules(c.train.optimizer, "train.optimizer"));
   find("train.schedule", schedule_rules(c.train.schedule, "train.schedule"));
-  find("surgery", {{c.surgery.kind == SurgeryKind::None,
-                    "alpha order at_once first_epoch edit solve statistics_images warmup_steps "
-                    "allow_partial",
+  find("surgery", {{c.surgery.kind == SurgeryKind::None && c.phases.empty(),
+                    "alpha order at_once first_epoch edit solve optimizer statistics_images "
+                    "warmup_steps allow_partial",
                     "surgery.kind is none"},
                    {c.surgery.kind != SurgeryKind::None && c.surgery.edit != EditKind::Solve,
                     "solve", fmt::format("surgery.edit is {}", to_string(c.surgery.edit))},

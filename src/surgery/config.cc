@@ -47,6 +47,10 @@ void describe(RecordVisitor& v, SurgeryConfig& c) {
       "plan", c.plan.size(), [&](size_t n) { c.plan.resize(n); },
       [&](RecordVisitor& r, size_t i) { describe(r, c.plan[i]); },
       "Exceptions to kind, skip by skip; skips that are not named follow kind.");
+  v.enumeration("optimizer", c.optimizer,
+                "What becomes of the optimiser's memory at an alteration. keep: one optimiser for "
+                "the whole run (the paper's); reset: it begins with 0 again, as one that is "
+                "started anew. The schedule goes on with both.");
   v.integer(
       "statistics_images", c.statistics_images, 0, 1000000,
       "Training examples on which the batch norms' running statistics are estimated again after "

@@ -383,6 +383,16 @@ Alteration apply_alteration(Network& network, const std::string& skip_id, Altera
   return alteration;
 }
 
+Network alter_every_skip(Network network, InitialSkips skips) {
+  if (skips == InitialSkips::Kept) return network;
+  const bool shorten = skips == InitialSkips::Shortened;
+  for (const std::string& id : skip_ids(network)) {
+    if (shorten && spans_one_stage(network, id)) continue;
+    apply_alteration(network, id, shorten ? AlterationKind::Shorten : AlterationKind::Remove);
+  }
+  return network;
+}
+
 TensorMap added_tensors(const Alteration& alteration, const Network& network,
                         const TensorMap& tensors, int64_t seed) {
   TensorMap added;

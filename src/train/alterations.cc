@@ -135,7 +135,8 @@ void alter_due_skips(Session& run) {
     const std::optional<BlockSolution> solved = solve(run, edit);
     if (solved) j.block_error = solved->error;
     const Alteration a =
-        run.learner->alter(edit, run.config.seed, solved ? solved->tensors : TensorMap());
+        run.learner->alter(edit, run.config.seed, solved ? solved->tensors : TensorMap(),
+                           run.spec.config.surgery.optimizer);
     ++at.edits_applied;
     judge_after(run, edit, j);
     const auto [left, total] = run.alterations_left();

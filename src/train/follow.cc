@@ -43,10 +43,10 @@ Received receive_run(const Json& message, Group& group) {
   spec.teacher = receive(group);
   spec.start = receive(group);
   received.last = receive(group);
-  const std::optional<Checkpoint>& before = spec.teacher ? spec.teacher : spec.start;
-  if (message.at("keeps_slots").as_bool()) spec.slots = before->slots;
+  if (message.at("keeps_slots").as_bool()) spec.slots = spec.begins_as()->slots;
   spec.data = open_data(spec.config.data);
-  if (before) order_classes(spec.data, before->class_names);
+  if (const auto& weights = spec.teacher ? spec.teacher : spec.start)
+    order_classes(spec.data, weights->class_names);
   if (const Json sizes = sizes_of(spec.data); sizes != message.at("sizes")) {
     fail(ErrorKind::Data, "{}: expected the data set that worker 0 has, {} examples, got {} in {}",
          spec.source, message.at("sizes").dump(), sizes.dump(), spec.config.data.root);
@@ -68,14 +68,11 @@ void take_part(const Json& message, Group& group) {
 void send_run(const RunSpec& spec, const std::optional<Checkpoint>& last, Group& group) {
   RunConfig config = spec.config;
   config.network = {};  // a file may be this machine's: the description itself is sent
-  const Network network =
-      spec.teacher ? spec.teacher->network
-                   : make_network(spec.config.network, spec.data.shape, spec.data.classes);
   group.tell(Json::object({{"name", spec.name},
                            {"source", spec.source},
                            {"role", spec.role},
                            {"config", write_run_config(config)},
-                           {"network", write_network(network)},
+                           {"network", write_network(spec.begins_with())},
                            {"keeps_slots", !spec.slots.empty()},
                            {"sizes", sizes_of(spec.data)}}));
   group.broadcast_bytes(bytes_of(spec.teacher));

@@ -128,10 +128,11 @@ void Learner::weigh_skips(const SkipWeights& weights) {
   if (captured_) captured_->forget();
 }
 
-Alteration Learner::alter(const PlannedEdit& edit, int64_t seed, const TensorMap& solved) {
+Alteration Learner::alter(const PlannedEdit& edit, int64_t seed, const TensorMap& solved,
+                          OptimizerState state) {
   Network network = model_.network();
   Alteration alteration = apply_alteration(network, edit.skip_id, edit.kind, edit.part);
-  OptimizerSlots kept = slots();
+  OptimizerSlots kept = state == OptimizerState::Keep ? slots() : OptimizerSlots();
   TensorMap added = added_tensors(alteration, network, model_.tensors(), seed);
   for (const auto& [name, tensor] : solved) {
     added.insert_or_assign(name, tensor);

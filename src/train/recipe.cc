@@ -1,5 +1,7 @@
 #include "tailor/train/recipe.h"
 
+#include <algorithm>
+
 #include "tailor/core/files.h"
 #include "tailor/core/log.h"
 #include "tailor/core/strings.h"
@@ -13,14 +15,34 @@
 namespace tailor::train {
 namespace {
 
-bool is_named(const std::string& origin) { return !origin.empty() && origin != kPrevious; }
-
 /// A binding that the run has made already, and whoever asks for it again does not know.
 void adopt_binding(RunConfig& config, const RunFolder& folder) {
   const std::string file = folder.file("config.json");
   if (!config.teacher || !config.teacher->weights_sha256.empty() || !path_exists(file)) return;
   const RunConfig begun = read_run_config(Json::parse(read_file(file), file), file);
   if (begun.teacher) config.teacher->weights_sha256 = begun.teacher->weights_sha256;
+}
+
+/// The key of a phase's start, as the user has it.
+std::string start_key(const Phase& phase) {
+  const std::string at = phase.at.value_or("");
+  if (at.empty()) return "train.start";
+  std::string key = at.substr(1) + "/start";
+  std::replace(key.begin(), key.end(), '/', '.');
+  return key;
+}
+
+/// A student and its teacher read the same examples, and mean the same by them.
+void check_alike(const RunSpec& spec) {
+  if (!spec.start || !spec.teacher) return;
+  const Checkpoint &start = *spec.start, &teacher = *spec.teacher;
+  if (start.preprocessing == teacher.preprocessing && start.class_names == teacher.class_names)
+    return;
+  fail(ErrorKind::Data,
+       "{}: expected a start with the {} of its teacher, got others; start from a run that has "
+       "that teacher, or from initial weights",
+       spec.source,
+       start.class_names == teacher.class_names ? "preprocessing" : "order of classes");
 }
 
 /// A configuration can say that its teacher is to be trained, if that begins from weights that have
@@ -41,36 +63,66 @@ RecipeRun::RecipeRun(const RunConfig& config, Recipe recipe, std::string source,
   verify_recipe(recipe_, source_);
   data_ = open_data(config_.data);
   if (group_.is_shared()) verify_group(config_);
-  std::optional<Network> altered;  // by the phases so far
+  std::vector<Network> ends_with;
   for (size_t i = 0; i < recipe_.phases.size(); ++i) {
     const Phase& phase = recipe_.phases[i];
     const RunConfig c = phase_config(config_, recipe_, i);
-    std::optional<Checkpoint>& named = named_.emplace_back();
-    if (is_named(phase.teacher)) {
-      named = load_named_teacher(c, data_, source_);
-      altered = named->network;
-    } else if (is_named(phase.start)) {
-      const char* last = is_last(i) ? "last.ckpt" : "teacher/last.ckpt";
-      named = load_start(config_, c.train, data_, source_, goes_on ? path_join(folder, last) : "");
-      warn_of_assumptions(*named, phase.start);
-    }
-    if (!altered || (phase.teacher.empty() && phase.start != kPrevious))
-      altered = make_network(config_.network, data_.shape, data_.classes);
-    verify_answers(data_.kind, altered->answers_per_position(), output_shape(*altered),
-                   altered->name);
-    networks_.push_back(*altered);
-    const auto edits = plan_edits(phase.surgery, *altered, phase.train.epochs, source_);
-    if (c.quantization) verify_quantization(c, edits);
-    const char* pointer = is_last(i) || !config_.teacher ? "/train" : "/teacher";
-    verify_precision(phase.train.precision, c.quantization.has_value(),
-                     resolve_device(c.runtime.device, source_), pointer, source_);
-    verify_batches(phase.train, *altered, data_.train->size(), pointer, source_, group_.size());
-    if (phase.teacher.empty()) continue;
-    verify_teacher_cache(c, data_.kind == ExampleKind::Images, *altered,
-                         resolve_device(c.runtime.device, source_), source_);
+    named_.push_back(load_named(i, c, goes_on ? folder : ""));
+    networks_.push_back(network_of(i, c, ends_with));
+    const auto edits = plan_edits(phase.surgery, networks_[i], phase.train.epochs, source_);
+    check_phase(i, c, edits);
+    Network& altered = ends_with.emplace_back(networks_[i]);
     for (const PlannedEdit& edit : edits)
-      apply_alteration(*altered, edit.skip_id, edit.kind, edit.part);
+      apply_alteration(altered, edit.skip_id, edit.kind, edit.part);
   }
+}
+
+/// Phases of one teacher have one copy of it. A start that is gone was read when its run began.
+RecipeRun::Named RecipeRun::load_named(size_t i, const RunConfig& c, const std::string& folder) {
+  const Phase& phase = recipe_.phases[i];
+  Named named;
+  for (size_t j = 0; j < i && is_named(phase.teacher); ++j) {
+    if (recipe_.phases[j].teacher == phase.teacher) named.teacher = named_[j].teacher;
+  }
+  if (is_named(phase.teacher) && !named.teacher) {
+    named.teacher = std::make_shared<const Checkpoint>(load_named_teacher(c, data_, source_));
+  }
+  if (!is_named(phase.start)) return named;
+  std::string last;
+  if (!folder.empty() && phase.teacher.empty() && (is_last(i) || is_last(i + 1)))
+    last = path_join(folder, is_last(i) ? "last.ckpt" : "teacher/last.ckpt");
+  named.start =
+      std::make_shared<const Checkpoint>(*load_start(c, start_key(phase), data_, source_, last));
+  warn_of_assumptions(*named.start, phase.start);
+  return named;
+}
+
+/// What the phase begins with, after the others have ended with theirs.
+Network RecipeRun::network_of(size_t i, const RunConfig& c,
+                              const std::vector<Network>& ends_with) const {
+  const Phase& phase = recipe_.phases[i];
+  if (named_[i].start) return named_[i].start->network;
+  if (phase.start == kPrevious) return ends_with.back();
+  if (phase.start == kInitial || phase.teacher.empty())
+    return initial_network(c, data_.shape, data_.classes);
+  if (named_[i].teacher) return named_[i].teacher->network;
+  return phase.teacher == kFirst ? ends_with.front() : ends_with.back();
+}
+
+void RecipeRun::check_phase(size_t i, const RunConfig& c,
+                            const std::vector<PlannedEdit>& edits) const {
+  const Phase& phase = recipe_.phases[i];
+  const Network& network = networks_[i];
+  verify_answers(data_.kind, network.answers_per_position(), output_shape(network), network.name);
+  if (c.quantization) verify_quantization(c, edits);
+  const std::string at = phase.at.value_or("");
+  const std::string pointer = at == "/teacher" ? at : at + "/train";
+  verify_precision(phase.train.precision, c.quantization.has_value(),
+                   resolve_device(c.runtime.device, source_), pointer, source_);
+  verify_batches(phase.train, network, data_.train->size(), pointer, source_, group_.size());
+  if (phase.teacher.empty()) return;
+  verify_teacher_cache(c, data_.kind == ExampleKind::Images, network,
+                       resolve_device(c.runtime.device, source_), source_);
 }
 
 /// What several processes cannot share.
@@ -87,6 +139,13 @@ void RecipeRun::verify_group(const RunConfig& c) const {
        "{}: expected images for {} workers, got {}, whose examples differ in length and are padded "
        "together; train with one process",
        source_, group_.size(), to_string(data_.kind));
+}
+
+/// Whether the last phase has phase i as its teacher or, without one, as its start.
+bool RecipeRun::teaches_last(size_t i) const {
+  const Phase& last = recipe_.phases.back();
+  if (last.teacher == kFirst) return i == 0;
+  return is_last(i + 1) && (last.teacher == kPrevious || last.teacher.empty());
 }
 
 /// Of a phase that begins with the last of the networks.
@@ -109,10 +168,20 @@ void RecipeRun::begin(RunFolder& folder) {
 void RecipeRun::say_seen() const {
   const std::string& start = recipe_.phases.back().start;
   if (!goes_on_ && is_named(start))
-    check_unseen(config_, data_, *named_.back(), "train.start " + start);
+    check_unseen(config_, data_, *named_.back().start,
+                 start_key(recipe_.phases.back()) + " " + start);
 }
 
-RunSpec RecipeRun::prepare(size_t i, const std::optional<Done>& before, std::string& origin) const {
+/// A network that the configuration does not lead to is described beside it.
+void RecipeRun::describe_network(RunSpec& spec) const {
+  const Network said = initial_network(spec.config, data_.shape, data_.classes);
+  if (write_network(said) == write_network(*spec.network)) return;
+  NetworkConfig described;
+  described.family = "file";
+  spec.config.network = resolve_network_config(described);
+}
+
+RunSpec RecipeRun::prepare(size_t i, const Chain& done, std::string& origin) const {
   const Phase& phase = recipe_.phases[i];
   const std::string role = phase_role(recipe_, i);
   RunSpec spec;
@@ -120,27 +189,28 @@ RunSpec RecipeRun::prepare(size_t i, const std::optional<Done>& before, std::str
   spec.source = source_;
   spec.data = data_;
   if (!role.empty()) spec.role = role + ", ";
-  spec.images_after = recipe_images(config_, recipe_, i + 1, data_.train->size());
-  const bool follows = phase.teacher == kPrevious;
-  origin = follows ? before->where : phase.teacher;
-  (phase.teacher.empty() ? spec.start : spec.teacher) =
-      follows || phase.start == kPrevious ? before->checkpoint : named_[i];
-  if (is_named(phase.teacher)) check_unseen(config_, data_, *spec.teacher, "teacher " + origin);
-  if (follows || phase.start == kPrevious) {
-    const std::string file = named_file("phase", before->where);
-    if (phase.start == kPrevious) spec.config.train.start = file;
-    if (follows && !can_be_said(recipe_.phases[i - 1])) {
-      spec.config.teacher->checkpoint = file;
+  spec.images_after = recipe_images(recipe_, i + 1, data_.train->size());
+  spec.network = networks_[i];
+  origin = phase.teacher;
+  if (named_[i].teacher) spec.teacher = *named_[i].teacher;
+  if (named_[i].start) spec.start = *named_[i].start;
+  if (named_[i].teacher && i == 0) check_unseen(config_, data_, *spec.teacher, "teacher " + origin);
+  if (phase.teacher == kPrevious || phase.teacher == kFirst) {
+    const Done& taught = phase.teacher == kFirst ? *done.first : *done.previous;
+    origin = taught.where;
+    spec.teacher = taught.checkpoint;
+    if (!can_be_said(recipe_.phases[phase.teacher == kFirst ? 0 : i - 1])) {
+      spec.config.teacher->checkpoint = named_file("phase", taught.where);
       spec.config.teacher->train = {};
     }
-    if (phase.keep_optimizer) spec.slots = before->checkpoint.slots;
-    if (write_network(make_network(config_.network, data_.shape, data_.classes)) !=
-        write_network(networks_[i])) {
-      NetworkConfig described;
-      described.family = "file";
-      spec.config.network = resolve_network_config(described);
-    }
   }
+  if (phase.start == kPrevious) {
+    spec.start = done.previous->checkpoint;
+    spec.config.train.start = named_file("phase", done.previous->where);
+  }
+  if (phase.keep_optimizer) spec.slots = done.previous->checkpoint.slots;
+  check_alike(spec);
+  if (!is_said(i)) describe_network(spec);
   if (const auto& weights = spec.teacher ? spec.teacher : spec.start)
     order_classes(spec.data, weights->class_names);
   if (spec.teacher && !is_last(i))  // part of its name
@@ -164,17 +234,22 @@ void RecipeRun::settle(RunSpec& spec, size_t i, RunFolder& folder,
     spec.teacher->metrics.set("weights_sha256", bound);
     folder.link_teacher(origin);
   }
-  write_config(folder, spec.config, networks_[i]);
+  if (!is_said(i)) return write_config(folder, spec.config, networks_[i]);
+  RunConfig whole = config_;
+  if (whole.teacher && spec.teacher)
+    whole.teacher->weights_sha256 = spec.config.teacher->weights_sha256;
+  write_config(folder, whole, make_network(config_.network, data_.shape, data_.classes));
+  spec.config.network = whole.network;
 }
 
 /// The one that the last phase has begun with, whatever its name; else by what decides its weights.
 std::string RecipeRun::find_folder(size_t i, const RunSpec& spec, const RunFolder& last) const {
-  const std::string linked = is_last(i + 1) ? last.linked_teacher() : "";
+  const std::string linked = teaches_last(i) ? last.linked_teacher() : "";
   const std::string where =
       !linked.empty() && RunFolder::is_run(linked)
           ? linked
           : shared_folder(last.path(), recipe_.phases[i], spec.config, networks_[i], data_);
-  if (!is_last(i + 1)) return where;
+  if (!teaches_last(i)) return where;
   const bool bound = config_.teacher && !config_.teacher->weights_sha256.empty() && !linked.empty();
   const bool begun = path_exists(last.last()) || (bound && !RunFolder::is_run(where));
   if (begun && !path_exists(path_join(where, "summary.json"))) {
@@ -187,11 +262,11 @@ std::string RecipeRun::find_folder(size_t i, const RunSpec& spec, const RunFolde
   return where;
 }
 
-RecipeRun::Done RecipeRun::obtain(size_t i, const std::optional<Done>& before, RunFolder& last,
+RecipeRun::Done RecipeRun::obtain(size_t i, const Chain& done, RunFolder& last,
                                   const SumOrder& order, Progress& progress) const {
   const std::string role = phase_role(recipe_, i);
   std::string origin;
-  RunSpec spec = prepare(i, before, origin);
+  RunSpec spec = prepare(i, done, origin);
   const std::string where = find_folder(i, spec, last);
   spec.name = file_name(where);
   RunFolder folder(where, /*wait=*/true);
@@ -201,15 +276,16 @@ RecipeRun::Done RecipeRun::obtain(size_t i, const std::optional<Done>& before, R
     return {load_finished(folder), where};
   }
   const bool begun = path_exists(folder.last());
-  if (is_named(recipe_.phases[i].start)) {
-    spec.start = load_start(spec.config, spec.config.train, spec.data, source_, folder.last());
+  if (const Phase& phase = recipe_.phases[i]; is_named(phase.start)) {
+    if (phase.teacher.empty())
+      spec.start = load_start(spec.config, start_key(phase), spec.data, source_, folder.last());
     if (!begun)
-      check_unseen(config_, data_, *spec.start, "teacher.start " + spec.config.train.start);
+      check_unseen(config_, data_, *spec.start, start_key(phase) + " " + spec.config.train.start);
   }
   log_info("train", "{}: {} {}", role, begun ? "going on with" : "training", where);
   folder.sign(order);
   settle(spec, i, folder, origin);
-  if (is_last(i + 1)) last.link_teacher(where);
+  if (teaches_last(i)) last.link_teacher(where);
   const RunResult result = train_run(spec, folder, progress, group_);
   log_info("train", "{}: done in {:.0f} s, {}test {}; the {} begins", role, result.seconds,
            result.validation ? "validation " + result.validation->text(2) + ", " : "",
@@ -219,10 +295,13 @@ RecipeRun::Done RecipeRun::obtain(size_t i, const std::optional<Done>& before, R
 
 RunResult RecipeRun::run(RunFolder& folder, const SumOrder& order, Progress& progress) {
   const size_t last = recipe_.phases.size() - 1;
-  std::optional<Done> before;
-  for (size_t i = 0; i < last; ++i) before = obtain(i, before, folder, order, progress);
+  Chain done;
+  for (size_t i = 0; i < last; ++i) {
+    done.previous = obtain(i, done, folder, order, progress);
+    if (i == 0) done.first = done.previous;
+  }
   std::string origin;
-  RunSpec spec = prepare(last, before, origin);
+  RunSpec spec = prepare(last, done, origin);
   spec.name = file_name(folder.path());
   settle(spec, last, folder, origin);
   return train_run(spec, folder, progress, group_);

@@ -9,6 +9,7 @@
 #include "tailor/design/lower.h"
 #include "tailor/nn/witness.h"
 #include "tailor/run/quantization.h"
+#include "tailor/run/recipe.h"
 #include "tailor/run/schedule.h"
 #include "tailor/train/device.h"
 #include "train/teacher_cache.h"
@@ -22,13 +23,18 @@ constexpr int64_t kTrainingWitnessImages = 16, kTrainingWitnessMacs = 600'000'00
 /// Logits beyond this are of no trained network.
 constexpr double kWildLogit = 1e5;
 
-Network network_of(const RunSpec& s) {
-  if (s.network) return *s.network;
-  return s.teacher ? s.teacher->network
-                   : make_network(s.config.network, s.data.shape, s.data.classes);
+}  // namespace
+
+const Checkpoint* RunSpec::begins_as() const {
+  if (start) return &*start;
+  return teacher && config.train.start != kInitial ? &*teacher : nullptr;
 }
 
-}  // namespace
+Network RunSpec::begins_with() const {
+  if (network) return *network;
+  const Checkpoint* origin = begins_as();
+  return origin ? origin->network : initial_network(config, data.shape, data.classes);
+}
 
 std::optional<Checkpoint> load_last(const RunFolder& folder) {
   if (!path_exists(folder.last())) return std::nullopt;
@@ -49,7 +55,7 @@ Session::Session(const RunSpec& s, RunFolder* f, Progress& p, Group& g,
       progress(p),
       config(s.config.train),
       group(g),
-      begins_with(network_of(s)),
+      begins_with(s.begins_with()),
       task(s.task ? s.task
                   : make_task(s.data, preprocessing(), s.config.data, s.config.ctc,
                               s.config.train.seed,
@@ -67,10 +73,8 @@ Session::Session(const RunSpec& s, RunFolder* f, Progress& p, Group& g,
   if (last) {
     go_on(*last);
   } else {
-    learner.emplace(Model(network,
-                          spec.teacher ? spec.teacher->tensors
-                          : spec.start ? spec.start->tensors
-                                       : initial_tensors(network, config.seed),
+    const Checkpoint* origin = spec.begins_as();
+    learner.emplace(Model(network, origin ? origin->tensors : initial_tensors(network, config.seed),
                           device, compute()),
                     task->objective(), config.optimizer, spec.slots, group);
   }
@@ -140,7 +144,8 @@ void Session::go_on(const Checkpoint& c) {
   }
 }
 
-/// The witness of training, on the network as it stands and, once altered, on its teacher.
+/// The witness of training, on the network as it stands and, if that is another one, on its
+/// teacher.
 void Session::testify() {
   const auto began = Clock::now();
   const int64_t most = std::clamp<int64_t>(kTrainingWitnessMacs / mac_count(model().network()), 4,
@@ -150,7 +155,7 @@ void Session::testify() {
   examples(first).collate(0, batch);
   const at::Tensor inputs = to_device(batch, model()).inputs;
   const WitnessErrors errors = verify_kernels(model().network(), model().tensors(), inputs);
-  if (learner->teacher() && position.edits_applied > 0)
+  if (learner->teacher() && (position.edits_applied > 0 || spec.begins_as() != &*spec.teacher))
     verify_kernels(spec.teacher->network, spec.teacher->tensors, inputs);
   log_info("train",
            "every convolution checked against plain ones on {} {}s: outputs within {:.1e}, "

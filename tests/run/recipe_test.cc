@@ -6,6 +6,7 @@
 
 #include "support/expect_error.h"
 #include "tailor/core/files.h"
+#include "tailor/core/strings.h"
 #include "tailor/run/shared_run.h"
 
 namespace tailor::test {
@@ -72,8 +73,8 @@ TEST(Recipe, OfSeveralStudentsEachHasANumberAndABindingOfItsOwn) {
   EXPECT_EQ(phase_role(recipe, 2), "student 2");
   EXPECT_EQ(phase_config(c, recipe, 1).teacher->weights_sha256, "");
   EXPECT_EQ(phase_config(c, recipe, 2).teacher->weights_sha256, std::string(64, 'a'));
-  EXPECT_EQ(recipe_images(c, recipe, 0, 300), 30 * 300 + 2 * 60 * 300 * 4 / 3);
-  EXPECT_EQ(recipe_images(c, recipe, 3, 300), 0);
+  EXPECT_EQ(recipe_images(recipe, 0, 300), 30 * 300 + 2 * 60 * 300 * 4 / 3);
+  EXPECT_EQ(recipe_images(recipe, 3, 300), 0);
 }
 
 TEST(Recipe, WhatCannotWorkIsSaidWithThePhase) {
@@ -84,14 +85,129 @@ TEST(Recipe, WhatCannotWorkIsSaidWithThePhase) {
   EXPECT_NO_THROW(verify_recipe({{first, second}}, "test"));
   refused({}, {"/phases", "at least one"});
   refused({{second}}, {"/phases/0/teacher", "no phase before it"});
-  second.start = "/a.ckpt";
-  refused({{first, second}}, {"/phases/1/start", "begins as its teacher", "/a.ckpt"});
+  second.train.skips = InitialSkips::Removed;
+  refused({{first, second}}, {"/phases/1/train/skips", "kept", "removed"});
+  second.start = kInitial;
+  EXPECT_NO_THROW(verify_recipe({{first, second}}, "test"));
+  second = student_of(kFirst);
+  second.keep_optimizer = true;
+  refused({{first, first, second}}, {"/phases/2/keep_optimizer"});
+  second.start = kPrevious;
+  EXPECT_NO_THROW(verify_recipe({{first, first, second}}, "test"));
+  refused({{second}}, {"/phases/0/start", "no phase before it"});
   second = Phase();
   second.keep_optimizer = true;
   refused({{first, second}}, {"/phases/1/keep_optimizer", "does not begin with the one before"});
   second.keep_optimizer = false;
   second.surgery.kind = SurgeryKind::Remove;
   refused({{first, second}}, {"/phases/1/teacher", "surgery alters skips"});
+}
+
+RunConfig config_of(const std::string& text) {
+  return read_run_config(Json::parse(text, "test"), "test");
+}
+
+/// Who begins as whom, and who teaches whom: a line a phase.
+std::string links_of(const Recipe& recipe) {
+  std::string text;
+  for (const Phase& p : recipe.phases) {
+    text += fmt::format("{}<{} {}x{}\n", p.start.empty() ? "." : p.start,
+                        p.teacher.empty() ? "." : p.teacher, to_string(p.surgery.kind),
+                        p.surgery.at_once);
+  }
+  return text;
+}
+
+TEST(Recipe, OfPhasesBeginsWithTheTeacherAndEachTeachesTheNext) {
+  const RunConfig rounds = config_of(R"({
+    "teacher": {"epochs": 5},
+    "surgery": {"first_epoch": 0, "alpha": 100, "allow_partial": true},
+    "train": {"epochs": 7},
+    "phases": [
+      {"surgery": {"kind": "shorten", "at_once": 9}, "train": {"optimizer": {"lr": 0.5}}},
+      {"repeat": 2, "comment": "rounds", "surgery": {"kind": "remove", "at_once": 3},
+       "distill": {"beta": 0.5}, "train": {"epochs": 3}}]})");
+  const Recipe recipe = make_recipe(rounds);
+  EXPECT_EQ(links_of(recipe),
+            ".<. nonex1\n.<previous shortenx9\n.<previous removex3\n"
+            ".<previous removex3\n");
+  EXPECT_EQ(recipe.phases[1].train.epochs, 7);
+  EXPECT_EQ(recipe.phases[1].train.optimizer.lr, 0.5);
+  EXPECT_EQ(recipe.phases[1].distill.beta, 0.35);
+  EXPECT_EQ(recipe.phases[2].train.epochs, 3);
+  EXPECT_EQ(recipe.phases[2].train.optimizer.lr, 0.1);
+  EXPECT_EQ(recipe.phases[2].surgery.alpha, 100);
+  const RunConfig second = phase_config(rounds, recipe, 2);
+  EXPECT_EQ(second.distill.beta, 0.5);
+  EXPECT_TRUE(second.phases.empty());
+  // What is written says no more than what was said, and is read again as it was.
+  EXPECT_EQ(write_run_config(rounds).at("phases").dump(),
+            R"([{"surgery":{"kind":"shorten","at_once":9},"train":{"optimizer":{"lr":0.5}}},)"
+            R"({"repeat":2,"surgery":{"kind":"remove","at_once":3},"distill":{"beta":0.5},)"
+            R"("train":{"epochs":3}}])");
+  EXPECT_EQ(write_run_config(read_run_config(write_run_config(rounds), "again")).dump(),
+            write_run_config(rounds).dump());
+}
+
+TEST(Recipe, OfPhasesMayKeepTheOriginalTeacher) {
+  const std::string phases = R"("phases": [
+      {"repeat": 3, "start": "previous", "teacher": "original",
+       "surgery": {"kind": "remove", "order": "output_first"}}]})";
+  const RunConfig trained = config_of(R"({"teacher": {}, )" + phases);
+  const Recipe recipe = make_recipe(trained);
+  EXPECT_EQ(links_of(recipe),
+            ".<. nonex1\n.<previous removex1\nprevious<first removex1\n"
+            "previous<first removex1\n");
+  EXPECT_EQ(phase_config(trained, recipe, 3).teacher->train.epochs, trained.teacher->train.epochs);
+  EXPECT_EQ(links_of(make_recipe(config_of(R"({"teacher": {"checkpoint": "/t.ckpt"}, )" + phases))),
+            ".</t.ckpt removex1\nprevious</t.ckpt removex1\nprevious</t.ckpt removex1\n");
+}
+
+TEST(Recipe, OfPhasesWithoutATeacherBeginsWithTheFirst) {
+  const RunConfig c = config_of(R"({
+    "train": {"start": "initial", "skips": "removed"},
+    "phases": [{}, {"start": "previous", "keep_optimizer": true, "train": {"skips": "kept"}}]})");
+  EXPECT_EQ(links_of(make_recipe(c)), "initial<. nonex1\nprevious<previous nonex1\n");
+}
+
+TEST(Recipe, AStudentMayBeginWithInitialWeightsAndOtherSkips) {
+  RunConfig c =
+      config_of(R"({"teacher": {}, "train": {"start": "initial", "skips": "shortened"}})");
+  const Recipe recipe = make_recipe(c);
+  EXPECT_EQ(links_of(recipe), ".<. nonex1\ninitial<previous nonex1\n");
+  const RunConfig teacher = phase_config(c, recipe, 0), student = phase_config(c, recipe, 1);
+  EXPECT_EQ(skip_ids(initial_network(teacher, {3, 32, 32}, 10)).size(), 9U);
+  EXPECT_EQ(skip_ids(initial_network(student, {3, 32, 32}, 10)).size(), 18U);
+  // A teacher that is trained does not depend on its student's skips.
+  RunConfig alone = config_of(R"({"teacher": {}})");
+  EXPECT_EQ(write_run_config(teacher),
+            write_run_config(phase_config(alone, make_recipe(alone), 0)));
+  c.train.skips = InitialSkips::Removed;
+  const Network removed = initial_network(c, {3, 32, 32}, 10);
+  EXPECT_EQ(skip_ids(removed).size(), 0U);
+  EXPECT_EQ(parameter_count(removed), 269'722);  // the projections are gone
+}
+
+TEST(Recipe, WhatPhasesCannotSayIsSaidWhereItStands) {
+  auto refused = [](const std::string& text, std::initializer_list<std::string> words) {
+    testing::expect_error(ErrorKind::Config, words, [&] { config_of(text); });
+  };
+  refused(R"({"teacher": {}, "train": {"skips": "removed"}})",
+          {"/train/skips", "kept", "\"initial\"", "removed"});
+  refused(R"({"teacher": {}, "phases": [{}, {"train": {"skips": "removed"}}]})",
+          {"/phases/1/train/skips", "kept"});
+  refused(R"({"phases": [{"surgery": {"kind": "remove"}}]})", {"/phases/0/teacher", "a teacher"});
+  refused(R"({"phases": [{"start": "previous"}]})", {"/phases/0/start", "no phase before it"});
+  refused(R"({"phases": [{}, {"teacher": "original"}]})", {"/phases/1/teacher", "no /teacher"});
+  refused(R"({"phases": [{}, {"start": "initial", "keep_optimizer": true}]})",
+          {"/phases/1/keep_optimizer", "does not begin with the one before"});
+  refused(R"({"phases": [{}, {"train": {"epoch": 3}}]})", {"/phases/1/train/epoch", "epochs"});
+  refused(R"({"phases": [{"train": {"start": "previous"}}]})",
+          {"/phases/0/train/start", "/phases/0/start"});
+  refused(
+      R"({"teacher": {}, "phases": [{"train": {"epochs": 2, "schedule": {"warmup_epochs": 2}}}]})",
+      {"/phases/0/train/schedule/warmup_epochs", "less than the 2 epochs"});
+  refused(R"({"phases": [{"repeat": 0}]})", {"/phases/0/repeat", "1..10000"});
 }
 
 TEST(SharedFolder, IsNamedByWhatDecidesTheWeights) {

@@ -161,7 +161,7 @@ TEST(RunConfig, CrossChecks) {
   EXPECT_EQ(refusal(R"({"surgery": {"kind": "remove"}})"),
             "config: /teacher: expected a teacher, because /surgery alters skips and a student "
             "starts from its "
-            "teacher, got no /teacher in r20.json");
+            "teacher, got no teacher in r20.json");
   EXPECT_EQ(refusal(R"({"teacher": {}, "surgery": {"plan": [{"skip": "s", "kind": "remove"}]}})"),
             "config: /surgery/kind: expected \"remove\" or \"shorten\" with a /surgery/plan (which "
             "lists the "
@@ -308,7 +308,7 @@ TEST(RunConfig, SchemaAndReferenceKnowExactlyTheKeysThatAreWritten) {
   std::set<std::string> written, documented;
   for (const char* family : {"resnet_cifar", "quartznet"}) {  // each writes the keys that it reads
     const std::string config = fmt::format(
-        R"({{"network": {{"family": "{}"}}, "teacher": {{}}, "quantization": {{}}, "export": {{"target": "kernel", "skips": "cloned", "frames": 8, "token_bits": 64, "dsp_packing": true, "card_share": 0.5}}}})",
+        R"({{"network": {{"family": "{}"}}, "teacher": {{}}, "quantization": {{}}, "phases": [{{}}], "export": {{"target": "kernel", "skips": "cloned", "frames": 8, "token_bits": 64, "dsp_packing": true, "card_share": 0.5}}}})",
         family);
     collect(write_run_config(read(config)), "", written);
   }

@@ -618,5 +618,21 @@ TEST(Solve, IsRefusedBeforeARunBegins) {
   EXPECT_EQ(plan_edits(config, network, 1000, "r50.json").size(), edits);
 }
 
+TEST(AlterEverySkip, IsWhatTheAlterationsEndWithAndChangesNothingTwice) {
+  const Network network = make_network({}, {3, 32, 32}, 10);
+  EXPECT_EQ(write_network(alter_every_skip(network, InitialSkips::Kept)), write_network(network));
+  for (const auto& [skips, kind] : {std::pair(InitialSkips::Removed, SurgeryKind::Remove),
+                                    std::pair(InitialSkips::Shortened, SurgeryKind::Shorten)}) {
+    SurgeryConfig policy;
+    policy.kind = kind;
+    Network gradually = network;
+    for (const PlannedEdit& edit : plan_edits(policy, network, 100, "test"))
+      apply_alteration(gradually, edit.skip_id, edit.kind);
+    const Network at_once = alter_every_skip(network, skips);
+    EXPECT_EQ(write_network(at_once), write_network(gradually));
+    EXPECT_EQ(write_network(alter_every_skip(at_once, skips)), write_network(at_once));
+  }
+}
+
 }  // namespace
 }  // namespace tailor::test

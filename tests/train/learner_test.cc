@@ -194,6 +194,31 @@ TEST(Learner, AnAlterationErasesSlotsWithTheirParametersAndKeepsTheRest) {
   }
 }
 
+TEST(Learner, AnAlterationMayResetTheOptimiserAndNothingElse) {
+  const Network network = testing::small_network();
+  for (const char* kind : {"sgd", "adamw", "novograd"}) {
+    Learner learner = make_learner(network, kind);
+    const Batch batch = small_batch(network);
+    for (int i = 0; i < 3; ++i) learner.step(batch, 0.01);
+    const TensorMap values = learner.model().tensors();
+    learner.alter({0, "stage2.block0.skip", AlterationKind::Remove}, 1, {}, OptimizerState::Reset);
+    for (const auto& [name, tensor] : learner.model().tensors())
+      EXPECT_EQ(tensor, values.at(name)) << name;
+    for (const auto& [slot, tensors] : learner.slots()) {
+      for (const auto& [name, tensor] : tensors)
+        for (float v : tensor.as<float>())
+          ASSERT_EQ(v, 0.0F) << kind << ": " << slot << " of " << name;
+    }
+    // As an optimiser that is started with these weights.
+    OptimizerConfig config;
+    config.kind = kind;
+    Learner anew(Model(learner.model().network(), learner.model().tensors()), "cross_entropy",
+                 config);
+    learner.step(batch, 0.01), anew.step(batch, 0.01);
+    EXPECT_EQ(weights_digest(learner.model().tensors()), weights_digest(anew.model().tensors()));
+  }
+}
+
 TEST(Learner, WhatAnAlterationAddsComesWithSlotsOfZero) {
   // A bottleneck: 1×1, 3×3, 1×1 with a projection; its short skips need two projections more.
   Network network = testing::small_network();

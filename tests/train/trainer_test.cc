@@ -426,6 +426,23 @@ TEST(Trainer, BlocksAreSolvedAndARunThatSolvesResumesBitForBit) {
   EXPECT_NE(weights_digest(f.run("cut").last.tensors), weights_digest(whole.last.tensors));
 }
 
+TEST(Trainer, AnOptimiserThatIsResetAtEveryAlterationResumesBitForBit) {
+  RunConfig config = student_config();
+  Fixture f(config);
+  f.spec.teacher = train_teacher(config);
+  const std::string kept = weights_digest(f.run("kept").last.tensors);
+  f.spec.config.surgery.optimizer = OptimizerState::Reset;
+  const RunResult whole = f.run("whole");
+  EXPECT_NE(weights_digest(whole.last.tensors), kept);
+  expect_resumes(f, whole, {3, 5, 9});
+  // The first epoch, before any alteration, is the same, and so are the rates.
+  const auto lines = testing::read_records(f.path("whole/metrics.jsonl")),
+             others = testing::read_records(f.path("kept/metrics.jsonl"));
+  EXPECT_EQ(lines.at(0), others.at(0));
+  for (size_t i = 0; i < lines.size(); ++i)
+    EXPECT_EQ(Json::parse(lines[i], "").at("lr"), Json::parse(others[i], "").at("lr"));
+}
+
 TEST(Trainer, SkipsFadeAndARunInWhichTheyDoResumesBitForBit) {
   for (const SurgeryKind kind : {SurgeryKind::Remove, SurgeryKind::Shorten}) {
     RunConfig config = student_config();

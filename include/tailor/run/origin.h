@@ -20,15 +20,16 @@ std::string named_file(const std::string& key, const std::string& checkpoint);
 /// Warns of what was assumed when the weights were imported.
 void warn_of_assumptions(const Checkpoint& checkpoint, const std::string& path);
 
-/// The weights that training begins with: the run's own so far (`last`), else those that `train`
-/// names; none if it names none. Throws Config unless those are of the run's network, skip by skip.
-/// Brings the data's classes into their order.
-std::optional<Checkpoint> load_start(const RunConfig& config, const TrainConfig& train,
+/// The weights that training begins with: the run's own so far (`last`), else those that
+/// config.train.start, which the user's `key` says, names; none if it names none. Throws Config
+/// unless those are of the run's network, skip by skip. Brings the data's classes into their order.
+std::optional<Checkpoint> load_start(const RunConfig& config, const std::string& key,
                                      DataSplits& data, const std::string& source,
                                      const std::string& last);
 
 /// What config.teacher->checkpoint holds. Throws Config unless it is a finished teacher of the
-/// run's network and data. Brings the data's classes into its order.
+/// run's data, and of its network if the run begins as it. Brings the data's classes into its
+/// order.
 Checkpoint load_named_teacher(const RunConfig& config, DataSplits& data, const std::string& source);
 
 /// Throws Data if the run is bound to another teacher (config.teacher->weights_sha256) than the one

@@ -6,43 +6,55 @@
 #include <string>
 #include <vector>
 
+#include "tailor/net/network.h"
 #include "tailor/run/run_config.h"
 
 namespace tailor::run {
 
-/// The phase before, best checkpoint first, where a phase says what it takes weights from. A
-/// checkpoint there is an absolute path.
-inline const std::string kPrevious = "previous";
+/// As a teacher: the first phase, which is the run's own teacher. A checkpoint is an absolute path.
+inline const std::string kFirst = "first";
 
 struct Phase {
-  std::string start;  // a checkpoint or kPrevious; empty: its teacher's weights, else initial ones
-  std::string teacher;  // a checkpoint or kPrevious; empty: none
+  /// A checkpoint, kPrevious or kInitial; empty: its teacher's weights, else initial ones.
+  std::string start;
+  std::string teacher;  // a checkpoint, kPrevious or kFirst; empty: none
   TrainConfig train;    // `start` above is used, not the one in here
   SurgeryConfig surgery;
+  DistillConfig distill;
   /// Goes on with what the optimiser of the phase before remembers.
   bool keep_optimizer = false;
+  /// Where its keys stand in the configuration, as a JSON Pointer; none: /phases/INDEX.
+  std::optional<std::string> at;
 };
+
+/// Whether a start or a teacher is a checkpoint.
+bool is_named(const std::string& origin);
 struct Recipe {
   std::vector<Phase> phases;
 };
 
-/// The recipe of a configuration: its teacher, if that is to be trained, and the run itself.
+/// The recipe of a configuration: its teacher, if that is to be trained, and the run itself, or its
+/// phases.
 Recipe make_recipe(const RunConfig& config);
 
-/// Throws Config at /phases/N/KEY of `source`: no phase, one before the first, a start beside a
-/// teacher, surgery without one, an optimiser of nothing.
+/// Throws Config at the phase's key in `source`: no phase, one before the first, skips of a network
+/// that begins as another one, surgery without a teacher, an optimiser of nothing.
 void verify_recipe(const Recipe& recipe, const std::string& source);
 
-/// The configuration of a phase as a run: network, data, runtime and distillation are those of the
-/// whole `run`, whose export and binding are the last phase's. What is kPrevious stands empty until
-/// the phase before is there.
+/// The configuration of a phase as a run: network, data and runtime are those of the whole `run`,
+/// whose export and binding are the last phase's. What is kPrevious stands empty until the phase
+/// before is there.
 RunConfig phase_config(const RunConfig& run, const Recipe& recipe, size_t index);
+
+/// What a training begins with where it begins with initial weights: the network of the
+/// configuration with the skips that `train` says.
+Network initial_network(const RunConfig& config, const MapShape& input, int64_t classes);
 
 /// "teacher", "student", or "student 1" of several; empty for a network that is trained alone.
 std::string phase_role(const Recipe& recipe, size_t index);
 
 /// Training images that the phases from `first` on cost, in images of plain training of an epoch of
 /// `images`: a teacher beside it adds a forward pass, a third of a step.
-int64_t recipe_images(const RunConfig& run, const Recipe& recipe, size_t first, int64_t images);
+int64_t recipe_images(const Recipe& recipe, size_t first, int64_t images);
 
 }  // namespace tailor::run

@@ -44,8 +44,14 @@ struct ScheduleConfig {
   double gamma = 0.1;
 };
 
+/// As a start: initial weights, also beside a teacher.
+inline const std::string kInitial = "initial";
+/// As a start or a teacher: the phase before, best checkpoint first.
+inline const std::string kPrevious = "previous";
+
 struct TrainConfig {
-  std::string start;  // checkpoint with the weights to begin with; empty: initial weights
+  std::string start;  // a checkpoint or kInitial; empty: as its teacher, without one as kInitial
+  InitialSkips skips = InitialSkips::Kept;
   int64_t epochs = 60;
   int64_t batch_size = 128;
   OptimizerConfig optimizer;
@@ -92,6 +98,20 @@ struct RuntimeConfig {
   bool tensorboard = true;
 };
 
+/// Whom a phase follows: the phase before it, or the run's own teacher.
+enum class PhaseTeacher { Previous, Original };
+TAILOR_ENUMERATORS(PhaseTeacher, "previous", "original")
+
+/// One training of several, one behind the other.
+struct PhaseConfig {
+  int64_t repeat = 1;
+  std::string start;  // a checkpoint, kInitial or kPrevious; empty: as its teacher
+  PhaseTeacher teacher = PhaseTeacher::Previous;
+  bool keep_optimizer = false;
+  /// What differs from the sections of the run with these names; null: nothing.
+  Json surgery, distill, train;
+};
+
 struct RunConfig {
   NetworkConfig network;
   DataConfig data;
@@ -100,6 +120,7 @@ struct RunConfig {
   DistillConfig distill;
   CtcConfig ctc;
   TrainConfig train;
+  std::vector<PhaseConfig> phases;  // none: the run is one training, its teacher's aside
   std::optional<QuantizationConfig> quantization;
   RuntimeConfig runtime;
   ExportConfig exporting;
@@ -110,6 +131,9 @@ void describe(RecordVisitor& v, RunConfig& c);
 /// Reads and checks what one record cannot check alone. `source` names the file in errors.
 RunConfig read_run_config(const Json& json, const std::string& source);
 Json write_run_config(const RunConfig& config);
+/// The run with surgery, distill and train as a phase has them, without phases. Throws Config at
+/// /phases/INDEX/….
+RunConfig resolve_phase(const RunConfig& run, size_t index, const std::string& source);
 Json run_config_schema();
 /// A key as --set takes it: "train.optimizer.lr", and the names that its value can be.
 struct ConfigKey {

@@ -19,6 +19,14 @@ TAILOR_ENUMERATORS(SurgeryKind, "none", "remove", "shorten")
 enum class EditKind { Cut, Solve, Fade };
 TAILOR_ENUMERATORS(EditKind, "cut", "solve", "fade")
 
+/// What an edit does to what the optimiser remembers of the tensors that stay.
+enum class OptimizerState { Keep, Reset };
+TAILOR_ENUMERATORS(OptimizerState, "keep", "reset")
+
+/// The skips of a network that begins with initial weights.
+enum class InitialSkips { Kept, Removed, Shortened };
+TAILOR_ENUMERATORS(InitialSkips, "kept", "removed", "shortened")
+
 /// How a block whose skip goes is solved for anew.
 struct SolveConfig {
   int64_t images = 1024;
@@ -41,6 +49,7 @@ struct SurgeryConfig {
   EditKind edit = EditKind::Cut;
   SolveConfig solve;
   std::vector<SkipPlan> plan;
+  OptimizerState optimizer = OptimizerState::Keep;
   int64_t statistics_images = 512;
   int64_t warmup_steps = 0;
   bool allow_partial = false;

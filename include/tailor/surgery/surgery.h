@@ -90,6 +90,10 @@ struct Alteration {
 Alteration apply_alteration(Network& network, const std::string& skip_id, AlterationKind kind,
                             EditPart part = EditPart::Whole);
 
+/// The network that the alteration of every skip ends with; skips over one stage stay where all are
+/// shortened, so that doing it again changes nothing. Throws as apply_alteration does.
+Network alter_every_skip(Network network, InitialSkips skips);
+
 /// Values of the tensors an alteration added: copies of those in `tensors`, else initial weights,
 /// but gamma = 0, so that a new projection starts as nothing.
 TensorMap added_tensors(const Alteration& alteration, const Network& network,

@@ -51,8 +51,9 @@ class Learner {
   StepResult step(const Batch& batch, double lr);
   /// Erased tensors are gone with gradient and slots, added ones come with slots of 0, all others
   /// keep both. `seed` is that of the initial weights. `solved`: new values of tensors that stay,
-  /// whose slots begin with 0 too.
-  Alteration alter(const PlannedEdit& edit, int64_t seed, const TensorMap& solved = {});
+  /// whose slots begin with 0 too; `state` may have all begin so.
+  Alteration alter(const PlannedEdit& edit, int64_t seed, const TensorMap& solved = {},
+                   OptimizerState state = OptimizerState::Keep);
   /// Skips have these weights from the next step on.
   void weigh_skips(const SkipWeights& weights);
 

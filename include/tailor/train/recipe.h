@@ -2,6 +2,7 @@
 // what was interrupted goes on, and a student is bound to its teacher's weights.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -37,13 +38,28 @@ class RecipeRun {
     Checkpoint checkpoint;
     std::string where;
   };
+  /// The phases that a later one can name.
+  struct Chain {
+    std::optional<Done> first, previous;
+  };
+  /// Weights from elsewhere; null: none.
+  struct Named {
+    std::shared_ptr<const Checkpoint> teacher, start;
+  };
   void verify_group(const RunConfig& c) const;
   void verify_quantization(const RunConfig& c, const std::vector<PlannedEdit>& edits) const;
+  bool teaches_last(size_t i) const;
   bool is_last(size_t i) const { return i + 1 == recipe_.phases.size(); }
-  RunSpec prepare(size_t i, const std::optional<Done>& before, std::string& origin) const;
+  /// Whether the whole configuration leads to it, so that its folder says no more than that.
+  bool is_said(size_t i) const { return is_last(i) && recipe_.phases[i].at.has_value(); }
+  Named load_named(size_t i, const RunConfig& c, const std::string& folder);
+  Network network_of(size_t i, const RunConfig& c, const std::vector<Network>& ends_with) const;
+  void check_phase(size_t i, const RunConfig& c, const std::vector<PlannedEdit>& edits) const;
+  void describe_network(RunSpec& spec) const;
+  RunSpec prepare(size_t i, const Chain& done, std::string& origin) const;
   void settle(RunSpec& spec, size_t i, RunFolder& folder, const std::string& origin) const;
   std::string find_folder(size_t i, const RunSpec& spec, const RunFolder& last) const;
-  Done obtain(size_t i, const std::optional<Done>& before, RunFolder& last, const SumOrder& order,
+  Done obtain(size_t i, const Chain& done, RunFolder& last, const SumOrder& order,
               Progress& progress) const;
 
   RunConfig config_;
@@ -52,8 +68,8 @@ class RecipeRun {
   DataSplits data_;
   bool goes_on_;
   Group& group_;
-  std::vector<Network> networks_;                 // what each phase begins with
-  std::vector<std::optional<Checkpoint>> named_;  // start or teacher from elsewhere
+  std::vector<Network> networks_;  // what each phase begins with
+  std::vector<Named> named_;
 };
 
 }  // namespace tailor::train

@@ -20,20 +20,24 @@
 
 namespace tailor::train {
 
-/// Everything a run is made of. A student begins as its teacher; without one the network begins
-/// from its initial weights.
+/// Everything a run is made of. It begins as its start, else as its teacher; without them, or with
+/// train.start "initial", with initial weights.
 struct RunSpec {
   std::string name;
   RunConfig config;
   std::string source;  // of the configuration, for errors
   DataSplits data;
-  std::optional<Network> network;  // that it begins with; none: the teacher's, or as configured
+  std::optional<Network> network;  // that it begins with; none: as what it begins as has it
   std::optional<Checkpoint> teacher;
-  std::optional<Checkpoint> start;   // without a teacher: the weights to begin with
+  std::optional<Checkpoint> start;
   OptimizerSlots slots;              // that the optimiser begins with; by default 0
   std::shared_ptr<const Task> task;  // null: classification of `data`
   std::string role;                  // "teacher, " or "student, " before "epoch 0", or empty
   int64_t images_after = 0;  // training images that follow when this run is done, for the time left
+
+  /// Whose weights it begins with; null: initial ones.
+  const Checkpoint* begins_as() const;
+  Network begins_with() const;
 };
 
 /// The figures that count of the last network and of the best.

@@ -1,4 +1,5 @@
 // tailor train: resolves the configuration and has its recipe run.
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 
@@ -127,13 +128,15 @@ Json experiment(RunConfig config) {
   }
   Json json = write_run_config(config);
   json.find("network")->set("file", description);
-  if (!json.find("quantization")) json.set("quantization", Json());
+  for (const char* optional : {"quantization", "phases"}) {
+    if (!json.find(optional)) json.set(optional, Json());
+  }
   return json;
 }
 
 /// A folder stands for the checkpoint that it had when the run began; the run may need neither now.
 void settle_checkpoint(const char* key, std::string& asked, const std::string& stored) {
-  if (asked.empty()) return;
+  if (!is_named(asked)) return;
   if (parent_path(stored) == asked) asked = stored;
   if (path_exists(asked)) asked = named_file(key, asked);
 }
@@ -147,6 +150,8 @@ Request same_run(const Request& asked) {
     settle_checkpoint("teacher.checkpoint", now.teacher->checkpoint, mine.teacher->checkpoint);
     settle_checkpoint("teacher.start", now.teacher->train.start, mine.teacher->train.start);
   }
+  for (size_t i = 0; i < std::min(now.phases.size(), mine.phases.size()); ++i)
+    settle_checkpoint("phases.start", now.phases[i].start, mine.phases[i].start);
   if (std::string& file = now.network.file; !file.empty() && !path_exists(file)) {
     log_warn("train", "network.file {}: it is gone, and so not compared with the run's own copy",
              file);
@@ -205,7 +210,7 @@ Request read_request(const TrainOptions& options) {
     find_description(c.network, parent_path(options.config));
   if (!c.network.file.empty()) c.network.file = absolute_path(c.network.file);
   auto name_file = [&](const char* key, std::string& checkpoint) {
-    if (!checkpoint.empty())
+    if (is_named(checkpoint))
       checkpoint = there ? absolute_path(checkpoint) : named_file(key, checkpoint);
   };
   name_file("train.start", c.train.start);
@@ -213,6 +218,7 @@ Request read_request(const TrainOptions& options) {
     name_file("teacher.checkpoint", c.teacher->checkpoint);
     name_file("teacher.start", c.teacher->train.start);
   }
+  for (PhaseConfig& phase : c.phases) name_file("phases.start", phase.start);
   return there ? same_run(request) : request;
 }
 
@@ -344,7 +350,7 @@ int lead(const TrainOptions& options, Group& group) {
            device.is_cpu() ? "" : ", " + device.str());
   say_other_kind(loaded.config.network, data);
   run.say_seen();
-  const Network network = make_network(loaded.config.network, data.shape, data.classes);
+  const Network network = initial_network(loaded.config, data.shape, data.classes);
   ExportConfig exporting = loaded.config.exporting;
   if (const auto& q = loaded.config.quantization) {
     exporting = with_precision(
