@@ -36,6 +36,7 @@ struct AllOptions {
   ImportReportsOptions import_reports;
   InspectOptions inspect;
   CompareOptions compare;
+  ReportOptions report;
   ImportOptions import;
   ConfigOptions config;
   DataOptions data;
@@ -139,6 +140,9 @@ Commands add_commands(CLI::App& app, AllOptions& o) {
   setup_compare(add("compare", "Finished runs side by side; those of several seeds as one row",
                     [&] { return run_compare(o.compare); }),
                 o.compare);
+  setup_report(add("report", "One page of curves, tables and dataflow of runs and projects",
+                   [&] { return run_report(o.report); }),
+               o.report);
   setup_import(
       add("import", "Weights trained elsewhere, as a checkpoint of ours; no code in them is run",
           [&] { return run_import(o.import); }),

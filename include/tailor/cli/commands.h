@@ -57,6 +57,14 @@ struct CompareOptions : CommonOptions {
   std::string format = "text";    // or markdown, csv
 };
 
+struct ReportOptions : CommonOptions {
+  std::vector<std::string> paths;  // runs, projects, answers of --json
+  std::string output = "report.html";
+  std::string markdown;  // empty: none
+  std::optional<int64_t> refresh_s;
+  bool force = false;
+};
+
 struct CalibrateOptions : CommonOptions {
   std::string checkpoint, data, output;
   std::string corrected, plot;  // files to write: a checkpoint, an .svg
@@ -150,6 +158,7 @@ int run_import_reports(const ImportReportsOptions& options);
 int run_import(const ImportOptions& options);
 int run_inspect(const InspectOptions& options);
 int run_compare(const CompareOptions& options);
+int run_report(const ReportOptions& options);
 int run_config(const ConfigOptions& options);
 int run_data(const DataOptions& options);
 int run_version(const CommonOptions& options);

@@ -1,0 +1,38 @@
+// From a figure's values to places in its picture, with ticks at round numbers.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "tailor/core/rooms.h"
+
+namespace tailor::report {
+
+/// The smallest of 1, 2, 5 times a power of ten that is at least `least`.
+double round_step(double least);
+
+class Scale {
+ public:
+  /// From [low, high] widened to whole steps of a linear scale, of which there are about `steps`
+  /// and none below `least_step`; or, of positive values, to 1, 2 or 5 times powers of ten of a
+  /// logarithmic one.
+  Scale(double low, double high, size_t steps, bool logarithmic = false, double least_step = 0);
+  /// Where values of `low()` and of `high()` are drawn.
+  void place(double first, double last) { first_ = first, last_ = last; }
+
+  double low() const { return ticks_.front(); }
+  double high() const { return ticks_.back(); }
+  const std::vector<double>& ticks() const { return ticks_; }
+  /// Of a tick, with as many decimals as its step has.
+  std::string text(double tick) const;
+  /// What lies outside is drawn at the edge.
+  double at(double value) const;
+
+ private:
+  bool logarithmic_;
+  double step_ = 1, first_ = 0, last_ = 1;
+  std::vector<double> ticks_;
+};
+
+}  // namespace tailor::report
