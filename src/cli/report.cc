@@ -36,21 +36,28 @@ struct Sources {
   std::vector<ReportedCheck> checks;
 };
 
-/// "remove, solve, α 3".
+/// "remove, solve, α 3, kl".
 std::string method_of(const RunConfig& config) {
   const SurgeryConfig& s = config.surgery;
-  std::string text;
+  std::vector<std::string> parts;
   if (!s.plan.empty()) {
-    text = "plan of its own";
+    parts.emplace_back("plan of its own");
   } else if (s.kind == SurgeryKind::None) {
-    return config.teacher ? "unaltered, distilled" : "unaltered";
+    parts.emplace_back("unaltered");
   } else {
-    text = to_string(s.kind);
+    parts = {to_string(s.kind), to_string(s.edit), fmt::format("α {}", s.alpha)};
+    if (s.at_once > 1) parts.push_back(fmt::format("{} at once", s.at_once));
+    if (s.order != EditOrder::InputFirst) parts.emplace_back("output first");
   }
-  text += fmt::format(", {}, α {}", to_string(s.edit), s.alpha);
-  if (s.at_once > 1) text += fmt::format(", {} at once", s.at_once);
-  if (s.order != EditOrder::InputFirst) text += ", output first";
-  return text;
+  if (!config.teacher) {
+    if (s.kind != SurgeryKind::None) parts.emplace_back("no teacher");
+  } else if (config.distill.distance != Distance::Mse) {
+    parts.emplace_back(to_string(config.distill.distance));
+  } else if (s.kind == SurgeryKind::None) {
+    parts.emplace_back("distilled");
+  }
+  if (config.quantization) parts.emplace_back("quantised");
+  return join(parts, ", ");
 }
 
 /// Of one that is not finished, by what its newest checkpoint and its lines say.
@@ -161,22 +168,6 @@ Sources open_sources(const std::vector<std::string>& paths) {
   return sources;
 }
 
-/// What a group differs in beside its network, its teacher's file and what its method says already.
-std::string difference_text(const Seeds& group, const std::vector<std::string>& keys) {
-  constexpr size_t kMostKeys = 4;
-  const std::set<std::string> said = {"surgery.kind",       "surgery.edit",  "surgery.alpha",
-                                      "surgery.at_once",    "surgery.order", "surgery.plan",
-                                      "teacher.checkpoint", "train.start",   "teacher"};
-  std::vector<std::string> parts;
-  for (const std::string& key : keys) {
-    const auto found = group[0]->settings.find(key);
-    if (found == group[0]->settings.end() || said.count(key) > 0 || starts_with(key, "network."))
-      continue;
-    if (parts.size() < kMostKeys) parts.push_back(key + " " + text_of(found->second));
-  }
-  return join(parts, ", ");
-}
-
 std::vector<RunGroup> run_groups(const Sources& sources) {
   std::vector<FinishedRun> finished;
   std::map<std::string, const WatchedRun*> by_path;
@@ -188,16 +179,11 @@ std::vector<RunGroup> run_groups(const Sources& sources) {
         {w.path, *w.run.summary, settings_of(w.config), seeds_of(w.config), std::nullopt});
     by_path[w.path] = &w;
   }
-  const std::vector<Seeds> seeds = groups_of(finished);
-  const std::vector<std::string> keys = differing_keys(seeds);
   std::vector<RunGroup> groups;
-  std::set<std::pair<std::string, std::string>> names;
-  for (const Seeds& s : seeds) {
+  for (const Seeds& s : groups_of(finished)) {
     const WatchedRun& first = *by_path.at(s[0]->path);
-    RunGroup group{first.run.method, first.run.network, {}, {}, {}};
-    if (const std::string more = difference_text(s, keys); !more.empty())
-      group.method += ", " + more;
-    if (!names.insert({group.network, group.method}).second) group.method += ", " + first.run.name;
+    RunGroup group{first.run.name, first.run.method, first.run.network, {}, {}, {}};
+    if (s.size() > 1) group.name += fmt::format(" (+{})", s.size() - 1);
     if (starts_with(first.config.network.family, "resnet"))
       group.depth = first.config.network.depth;
     double sum = 0, teachers = 0;

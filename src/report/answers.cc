@@ -9,6 +9,8 @@
 namespace tailor::report {
 namespace {
 
+constexpr const char* kTrained = "training, floating point";
+
 /// One measured accuracy.
 struct Accuracy {
   std::string of, computed_by, data, figure;
@@ -44,13 +46,7 @@ Accuracy read_evaluation(const ReportedEvaluation& e) {
 std::optional<Accuracy> accuracy_of(const ReportedRun& run) {
   if (!run.summary || !run.summary->last.test.value) return std::nullopt;
   const auto& last = run.summary->last;
-  Accuracy a{run.name,
-             "training, floating point",
-             run.data + ", test",
-             last.test.name,
-             0,
-             *last.test.value,
-             ""};
+  Accuracy a{run.name, kTrained, run.data + ", test", last.test.name, 0, *last.test.value, ""};
   if (last.mean_bits) {
     a.computed_by = "training, quantised";
     a.more = fmt::format("{:.2f} bits on average", *last.mean_bits);
@@ -80,8 +76,8 @@ Figure confusion_figure(const ReportedEvaluation& e) {
     const bool fits = c.size() == 3 && c[0].as_int() >= 0 && c[0].as_int() < count &&
                       c[1].as_int() >= 0 && c[1].as_int() < count;
     if (!fits) {
-      fail(ErrorKind::Data, "{}: expected cells [label, prediction, images] of {}, got {}", e.name,
-           counted(count, "class"), cell.dump());
+      fail(ErrorKind::Data, "{}: expected cells [label, prediction, images] of {} classes, got {}",
+           e.name, count, cell.dump());
     }
     for (int64_t i = 0; i < c[2].as_int(); ++i) matrix.add(c[0].as_int(), c[1].as_int());
   }
@@ -111,9 +107,10 @@ std::optional<Section> answers_section(const std::vector<ReportedRun>& runs,
     if (auto a = accuracy_of(project)) found.push_back(*std::move(a));
   }
   for (const ReportedEvaluation& e : evaluations) found.push_back(read_evaluation(e));
-  // What runs alone say is in their own table.
-  if (projects.empty() && evaluations.empty()) return std::nullopt;
-  if (found.empty()) return std::nullopt;
+  // What runs in floating point say is in their own table already.
+  const bool says_more = std::any_of(found.begin(), found.end(),
+                                     [](const Accuracy& a) { return a.computed_by != kTrained; });
+  if (!says_more) return std::nullopt;
   Section section{"Floating point, quantised, emulated", {}};
   DataTable table{"By what computed it, in per cent",
                   {"of", "computed by", "data", "examples", "figure", "per cent", "more"},
@@ -123,7 +120,7 @@ std::optional<Section> answers_section(const std::vector<ReportedRun>& runs,
                           a.examples > 0 ? with_commas(a.examples) : "–", a.figure,
                           fmt::format("{:.2f}", a.value), a.more});
   }
-  section.parts.emplace_back(std::move(table));
+  section.parts.emplace_back(without_empty_columns(std::move(table)));
   for (const ReportedEvaluation& e : evaluations) {
     if (e.answer.find("confusion") && e.answer.find("per_class"))
       section.parts.emplace_back(confusion_figure(e));

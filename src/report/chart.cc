@@ -13,7 +13,8 @@
 namespace tailor::report {
 namespace {
 
-constexpr double kRight = 14, kUnderAxis = 44, kPlotHeight = 190, kMostMarkers = 30;
+constexpr double kRight = 14, kUnderAxis = 44, kPlotHeight = 190, kFullPlotHeight = 260,
+                 kMostMarkers = 30;
 
 /// What a sample in the legend looks like.
 enum class Sample { Line, Edit, Stale, Level };
@@ -65,10 +66,11 @@ struct Extent {
   }
 };
 
-Scale scale_of(Extent extent, const Axis& axis, size_t steps) {
+Scale scale_of(Extent extent, const Axis& axis, size_t steps, Scale::Ends ends) {
   extent.add(axis.least);
   extent.add(axis.most);
-  return {extent.low, extent.high, steps, axis.logarithmic, axis.whole ? 1.0 : 0.0};
+  if (axis.logarithmic) return Scale::logarithmic(extent.low, extent.high, steps);
+  return {extent.low, extent.high, steps, ends, axis.whole ? 1.0 : 0.0};
 }
 
 class LineDrawing {
@@ -76,14 +78,14 @@ class LineDrawing {
   LineDrawing(const LineChart& chart, int64_t width)
       : chart_(chart),
         width_(static_cast<double>(width)),
-        x_(scale_of(extent_x(), chart.x, width > 450 ? 8 : 5)),
-        y_(scale_of(extent_y(), chart.y, 5)) {
+        x_(scale_of(extent_x(), chart.x, width > 450 ? 8 : 5, Scale::Ends::Exact)),
+        y_(scale_of(extent_y(), chart.y, 5, Scale::Ends::Round)) {
     legend_ = legend(items(), width_, top_);
     top_ += 22;  // the label of the axis
     size_t longest = 1;
     for (const double tick : y_.ticks()) longest = std::max(longest, y_.text(tick).size());
     left_ = static_cast<double>(longest) * kCharacter + 8;
-    bottom_ = top_ + kPlotHeight;
+    bottom_ = top_ + (width > 700 ? kFullPlotHeight : kPlotHeight);
     right_ = width_ - kRight;
     x_.place(left_, right_);
     y_.place(bottom_, top_);
@@ -137,6 +139,8 @@ class LineDrawing {
       items.push_back({Sample::Edit, 0, "a skip altered, before to after"});
     if (any(&EditMark::stale)) items.push_back({Sample::Stale, 0, "with stale statistics"});
     for (const Level& level : chart_.levels) items.push_back({Sample::Level, 0, level.name});
+    // What is alone, the caption says.
+    if (items.size() == 1 && items[0].sample == Sample::Line) items.clear();
     return items;
   }
 
@@ -280,7 +284,7 @@ class DotDrawing {
   DotDrawing(const DotChart& chart, int64_t width)
       : chart_(chart),
         width_(static_cast<double>(width)),
-        x_(scale_of(extent(), chart.x, width > 450 ? 8 : 5)) {
+        x_(scale_of(extent(), chart.x, width > 450 ? 8 : 5, Scale::Ends::Round)) {
     x_.place(16, width_ - 16);
     has_values_ = std::any_of(chart.rows.begin(), chart.rows.end(),
                               [](const DotRow& r) { return r.values.size() > 1; });
@@ -342,14 +346,20 @@ class DotDrawing {
   }
   std::string row(const DotRow& row, double top) const {
     const double y = top + 29;
-    const auto fit = static_cast<size_t>(width_ / kCharacter);
-    // The paper behind the name keeps the grid's lines out of it.
+    const SvgText value = svg_text(row.value, 40);
+    const auto fit = static_cast<size_t>(width_ / kCharacter - value.width - 2);
+    // The paper behind texts keeps the grid's lines out of them.
     const SvgText name = svg_text(row.name, fit);
     std::string svg = fmt::format(
         "<g><title>{}: {:.2f}</title><rect class=\"paper\" x=\"0\" y=\"{:.1f}\" width=\"{:.1f}\" "
         "height=\"16\"/><text class=\"t\" x=\"0\" y=\"{:.1f}\">{}</text>",
         svg_text(row.name, 200).text, row.mean, top + 4, name.width * kCharacter + 4, top + 16,
         name.text);
+    svg += fmt::format(
+        "<rect class=\"paper\" x=\"{0:.1f}\" y=\"{1:.1f}\" width=\"{2:.1f}\" height=\"16\"/><text "
+        "class=\"t\" text-anchor=\"end\" x=\"{3:.1f}\" y=\"{4:.1f}\">{5}</text>",
+        width_ - value.width * kCharacter - 4, top + 4, value.width * kCharacter + 4, width_,
+        top + 16, value.text);
     if (row.reference) svg += tick(x_.at(*row.reference), y);
     if (row.deviation > 0) {
       svg += fmt::format("<path class=\"mark\" d=\"M{:.1f} {:.1f}H{:.1f}\"/>",

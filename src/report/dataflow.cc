@@ -14,7 +14,7 @@ namespace tailor::report {
 namespace {
 
 constexpr double kBoxHeight = 24, kPitch = 46, kLaneGap = 10, kLeastLane = 112, kTop = 34;
-constexpr double kBoxOfNarrow = 196, kBoxOfWide = 300, kMarginRight = 4;
+constexpr double kBoxOfNarrow = 196, kBoxOfWide = 340, kMarginRight = 4;
 
 class FlowDrawing {
  public:
@@ -197,10 +197,15 @@ class FlowDrawing {
     }
     return svg + "</g>\n";
   }
-  /// The end of a name says most, where its block stands above it.
+  /// The end of a name says most, where its block stands above it: whole words of it.
   static std::string short_name(const std::string& name, size_t fit, bool beside) {
-    if (!beside || name.size() <= fit) return svg_text(name, fit).text;
-    return "…" + svg_text(name.substr(name.size() - fit + 1), fit).text;
+    size_t from = 0;
+    while (beside && name.size() - from + (from > 0 ? 1 : 0) > fit) {
+      const size_t dot = name.find('.', from);
+      if (dot == std::string::npos) break;
+      from = dot + 1;
+    }
+    return (from > 0 ? "…" : "") + svg_text(name.substr(from), fit).text;
   }
 
   static std::string arrow(double x, double y, bool left) {
@@ -232,7 +237,7 @@ class FlowDrawing {
     }
     std::string svg = fmt::format("<g><title>{}</title><path class=\"{}\" d=\"{}\"/>{}</g>\n",
                                   stream_text(s), is_skip ? "skip" : "way", path, tip);
-    if (s.depth > 0) labels += label(fifo_text(s), x, label_y);
+    if (s.depth > 0) labels += label(fifo_text(s), x, label_y, lane == 0);
     return svg;
   }
   static std::string fifo_text(const FlowStream& s) {
@@ -246,9 +251,11 @@ class FlowDrawing {
     if (!s.skip.empty()) text += ", skip " + s.skip;
     return svg_text(text, 200).text;
   }
-  static std::string label(const std::string& text, double x, double y) {
+  /// On its way, or beside one that is short.
+  static std::string label(const std::string& text, double x, double y, bool beside) {
     const SvgText shown = svg_text(text, 40);
     const double w = shown.width * kCharacter + 6;
+    if (beside) x += 8 + w / 2;
     return fmt::format(
         "<rect class=\"paper\" x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"14\"/><text "
         "class=\"t\" text-anchor=\"middle\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>\n",

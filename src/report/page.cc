@@ -24,11 +24,11 @@ bool is_figure(const std::string& cell) {
   if (cell.empty() || cell == "–") return true;
   if (cell.find_first_of("0123456789") == std::string::npos) return false;
   std::string rest = cell;
-  for (const char* const sign : {"±", "–", "→"}) {
+  for (const char* const sign : {"±", "–", "→", " of "}) {
     for (size_t at; (at = rest.find(sign)) != std::string::npos;)
       rest.erase(at, std::string(sign).size());
   }
-  return rest.find_first_not_of("0123456789.,+-% e") == std::string::npos;
+  return rest.find_first_not_of("0123456789.,+-% e()") == std::string::npos;
 }
 
 std::string html_row(const std::vector<std::string>& cells, const std::vector<bool>& figures,
@@ -55,7 +55,7 @@ std::string emit(const DataTable& table) {
                          ? fmt::format("<details><summary>{}</summary>\n", escaped(table.caption))
                          : std::string();
   html += "<div class=\"scroll\"><table>\n";
-  html += fmt::format("<caption>{}</caption>\n<thead>", escaped(table.caption));
+  html += fmt::format("<caption><span>{}</span></caption>\n<thead>", escaped(table.caption));
   html += html_row(table.header, figures, "th") + "</thead>\n<tbody>\n";
   for (const auto& row : table.rows) html += html_row(row, figures, "td");
   return html + "</tbody></table></div>\n" + (table.folded ? "</details>\n" : "");
@@ -89,6 +89,20 @@ std::string emit(const Section& section) {
 }
 
 }  // namespace
+
+DataTable without_empty_columns(DataTable table) {
+  for (size_t column = table.header.size(); column-- > 1;) {
+    const bool says_nothing =
+        std::all_of(table.rows.begin(), table.rows.end(), [&](const std::vector<std::string>& row) {
+          return row.at(column).empty() || row[column] == "–";
+        });
+    if (!says_nothing) continue;
+    const auto at = static_cast<std::ptrdiff_t>(column);
+    table.header.erase(table.header.begin() + at);
+    for (auto& row : table.rows) row.erase(row.begin() + at);
+  }
+  return table;
+}
 
 std::string emit_html(const Page& page) {
   std::string html = kHtmlBegin;

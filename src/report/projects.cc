@@ -32,6 +32,12 @@ double luts_of(const Manifest& m) {
   return m.cost.cost.luts_model + static_cast<double>(m.cost.cost.rom_luts);
 }
 
+/// "ap_fixed<16,6>" of "ap_fixed<16,6,AP_RND,AP_SAT>"; other texts are as they are.
+std::string without_modes(const std::string& type) {
+  const size_t modes = type.find(",AP_");
+  return modes == std::string::npos || type.back() != '>' ? type : type.substr(0, modes) + ">";
+}
+
 std::string of_available(int64_t used, int64_t available) {
   if (available == 0) return with_commas(used);
   return fmt::format("{} ({:.0f} %)", with_commas(used),
@@ -94,8 +100,8 @@ std::vector<Quantity> quantities() {
 
 DataTable stages_table(const ReportedProject& project) {
   DataTable table{fmt::format("Stages of {}", project.name),
-                  {"stage", "operation", "output", "type", "weights", "reuse factor", "multipliers",
-                   "DSP", "cycles (model)", "skips"},
+                  {"stage", "operation", "output", "type", "weight type", "reuse factor",
+                   "multipliers", "DSP", "cycles (model)", "skips"},
                   {},
                   true};
   for (const Manifest::Layer& l : project.manifest.layers) {
@@ -178,15 +184,17 @@ DataTable projects_table(const std::vector<ReportedProject>& projects) {
   for (const ReportedProject& project : projects) {
     const Manifest& m = project.manifest;
     const auto& c = m.cost.cost;
-    table.rows.push_back(
-        {project.name, m.network, m.design.type, m.design.layout, with_commas(c.stages),
-         with_commas(c.multipliers), of_available(c.dsp, m.cost.dsp_available),
-         of_available(std::llround(luts_of(m)), m.cost.lut_available), with_commas(c.fifo_bits),
-         with_commas(c.memory_bits), with_commas(c.uram), with_commas(c.interval_cycles),
-         with_commas(c.latency_cycles), fmt::format("{:g}", m.clock_ns),
-         with_commas(std::llround(m.cost.images_per_s_model))});
+    table.rows.push_back({project.name, m.network, without_modes(m.design.type), m.design.layout,
+                          with_commas(c.stages), with_commas(c.multipliers),
+                          of_available(c.dsp, m.cost.dsp_available),
+                          of_available(std::llround(luts_of(m)), m.cost.lut_available),
+                          with_commas(c.fifo_bits),
+                          c.memory_bits > 0 ? with_commas(c.memory_bits) : "–",
+                          c.uram > 0 ? with_commas(c.uram) : "–", with_commas(c.interval_cycles),
+                          with_commas(c.latency_cycles), fmt::format("{:g}", m.clock_ns),
+                          with_commas(std::llround(m.cost.images_per_s_model))});
   }
-  return table;
+  return without_empty_columns(std::move(table));
 }
 
 std::optional<Section> projects_side_by_side(const std::vector<ReportedProject>& projects) {
@@ -215,8 +223,8 @@ Section project_section(const ReportedProject& project) {
   Section section{project.name, {}};
   section.parts.emplace_back(about(project));
   section.parts.emplace_back(make_figure(
-      "Dataflow: depth × bits of each FIFO and where it lies (srl: shift registers), ways of skips "
-      "dashed",
+      "Dataflow: tokens × bits a token of each FIFO and where it lies (srl: shift registers); ways "
+      "of skips are dashed",
       [&](int64_t width) { return emit_dataflow(project.flow, width); }, true));
   section.parts.emplace_back(stages_table(project));
   section.parts.emplace_back(fifos_table(project));

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <set>
 
 #include "tailor/core/strings.h"
 #include "tailor/report/chart.h"
@@ -146,9 +145,10 @@ std::string ends_text(const std::vector<Series>& series) {
   return text;
 }
 
-Figure figure_with(const std::string& caption, LineChart chart) {
+Figure figure_with(const std::string& caption, LineChart chart, bool full = false) {
   chart.description = ends_text(chart.series);
-  return make_figure(caption, [&](int64_t width) { return emit_line_chart(chart, width); });
+  return make_figure(
+      caption, [&](int64_t width) { return emit_line_chart(chart, width); }, full);
 }
 
 std::vector<Figure> loss_figures(const ReportedRun& run) {
@@ -223,21 +223,27 @@ std::optional<double> teacher_of(const RunSummary& summary) {
 }
 
 DataTable runs_table(const std::vector<ReportedRun>& runs) {
-  DataTable table{"Runs; figures of teacher, last and best are of the test split, in per cent",
+  // Where all are judged by one figure, the caption names it.
+  const bool alike = std::all_of(runs.begin(), runs.end(), [&](const ReportedRun& run) {
+    return figure_of(run) == figure_of(runs[0]);
+  });
+  DataTable table{fmt::format("Runs; teacher, last and best: {} on the test split, in per cent",
+                              alike ? figure_of(runs.at(0)) : "what they are judged by"),
                   {"run", "network", "data", "method", "skips", "parameters", "epochs", "examples",
                    "judged by", "teacher", "last", "best", "seconds"},
                   {}};
   for (const ReportedRun& run : runs) {
     const double examples = examples_an_epoch(run) * static_cast<double>(run.epochs.size());
     const RunSummary* s = run.summary ? &*run.summary : nullptr;
-    table.rows.push_back(
-        {run.name, run.network, run.data, run.method, change_text(run.skips_before, run.skips),
-         run.parameters > 0 ? with_commas(run.parameters) : "–", epochs_text(run),
-         with_commas(std::llround(examples)), figure_of(run), s ? percent(teacher_of(*s)) : "–",
-         s ? percent(s->last.test.value) : "–", s && s->best ? percent(s->best->test.value) : "–",
-         with_commas(std::llround(seconds_of(run)))});
+    table.rows.push_back({run.name, run.network, run.data, run.method,
+                          change_text(run.skips_before, run.skips),
+                          run.parameters > 0 ? with_commas(run.parameters) : "–", epochs_text(run),
+                          with_commas(std::llround(examples)), alike ? "" : figure_of(run),
+                          s ? percent(teacher_of(*s)) : "–", s ? percent(s->last.test.value) : "–",
+                          s && s->best ? percent(s->best->test.value) : "–",
+                          with_commas(std::llround(seconds_of(run)))});
   }
-  return table;
+  return without_empty_columns(std::move(table));
 }
 
 Figure accuracy_figure(const ReportedRun& run) {
@@ -264,7 +270,8 @@ Figure accuracy_figure(const ReportedRun& run) {
                               {{{static_cast<double>(run.summary->epochs), *test}}}});
     }
   }
-  return figure_with(figure + " against epochs", chart);
+  return figure_with("Validation and training " + figure + ", and what each alteration did to it",
+                     chart, true);
 }
 
 Section run_section(const ReportedRun& run) {
@@ -329,22 +336,26 @@ Figure methods_figure(const std::vector<RunGroup>& groups, const std::string& fi
                  "mean",
                  "teacher"};
   for (const RunGroup& g : groups) {
-    std::string name = g.network + (g.method.empty() ? "" : ", " + g.method);
-    if (g.test.size() > 1)
-      name += fmt::format(" ({:.2f} ± {:.2f})", mean_of(g.test), deviation_of(g.test));
-    else
-      name += fmt::format(" ({:.2f})", g.test[0]);
-    chart.rows.push_back(
-        {std::move(name), g.test, mean_of(g.test), deviation_of(g.test), g.teacher});
+    const std::string deviation =
+        g.test.size() > 1 ? fmt::format(" ± {:.2f}", deviation_of(g.test)) : "";
+    chart.rows.push_back({fmt::format("{}: {}, {}", g.name, g.network, g.method),
+                          fmt::format("{:.2f}{}", mean_of(g.test), deviation), g.test,
+                          mean_of(g.test), deviation_of(g.test), g.teacher});
   }
   return make_figure(
       "Test " + figure + " by method, with the deviation over seeds",
       [&](int64_t width) { return emit_dot_chart(chart, width); }, true);
 }
 
+/// Where a method was taken to several depths, and no two groups are the same point.
 std::optional<Figure> depths_figure(const std::vector<RunGroup>& groups,
                                     const std::string& figure) {
-  std::set<int64_t> depths;
+  std::map<std::string, std::map<int64_t, Point>> methods;
+  for (const RunGroup& g : groups) {
+    if (!g.depth) continue;
+    const Point point{static_cast<double>(*g.depth), mean_of(g.test), deviation_of(g.test)};
+    if (!methods[g.method].emplace(*g.depth, point).second) return std::nullopt;
+  }
   LineChart chart{"Test " + figure + " by depth",
                   "",
                   {"layers", false, true, {}, {}},
@@ -352,21 +363,15 @@ std::optional<Figure> depths_figure(const std::vector<RunGroup>& groups,
                   {},
                   {},
                   {}};
-  for (const RunGroup& g : groups) {
-    if (!g.depth) continue;
-    depths.insert(*g.depth);
-    auto series = std::find_if(chart.series.begin(), chart.series.end(),
-                               [&](const Series& s) { return s.name == g.method; });
-    if (series == chart.series.end()) series = chart.series.insert(series, Series{g.method, {{}}});
-    series->lines[0].push_back(
-        {static_cast<double>(*g.depth), mean_of(g.test), deviation_of(g.test)});
+  size_t most = 0;
+  for (const auto& [method, points] : methods) {
+    Series series{method, {{}}};
+    for (const auto& [depth, point] : points) series.lines[0].push_back(point);
+    most = std::max(most, points.size());
+    chart.series.push_back(std::move(series));
   }
-  if (depths.size() < 2) return std::nullopt;
-  for (Series& s : chart.series) {
-    if (s.name.empty()) s.name = "test";
-    std::sort(s.lines[0].begin(), s.lines[0].end(),
-              [](const Point& a, const Point& b) { return a.x < b.x; });
-  }
+  if (most < 2) return std::nullopt;
+  chart.description = ends_text(chart.series);
   return make_figure(
       "Test " + figure + " by depth", [&](int64_t width) { return emit_line_chart(chart, width); },
       true);

@@ -31,29 +31,38 @@ double round_step(double least) {
   return 10 * power;
 }
 
-Scale::Scale(double low, double high, size_t steps, bool logarithmic, double least_step)
-    : logarithmic_(logarithmic) {
-  if (logarithmic) {
-    ticks_ = decades(low, high);
-    // Powers of ten alone where more would crowd.
-    if (ticks_.size() > 2 * steps) {
-      const double end = std::log10(ticks_.back());
-      std::vector<double> powers;
-      for (double e = std::floor(std::log10(ticks_.front()) + 1e-9); e < end - 1e-9; ++e)
-        powers.push_back(std::pow(10.0, e));
-      powers.push_back(std::pow(10.0, std::ceil(end - 1e-9)));
-      ticks_ = powers;
-    }
-    return;
-  }
-  if (high <= low) high = low + std::max(std::abs(low) * 0.1, least_step > 0 ? least_step : 1e-6);
-  step_ = std::max(round_step((high - low) / static_cast<double>(steps)), least_step);
-  const double begin = std::floor(low / step_ + 1e-9), end = std::ceil(high / step_ - 1e-9);
+Scale::Scale(double low, double high, size_t steps, Ends ends, double least_step)
+    : low_(low), high_(high) {
+  if (high_ <= low_)
+    high_ = low_ + std::max(std::abs(low_) * 0.1, least_step > 0 ? least_step : 1e-6);
+  step_ = std::max(round_step((high_ - low_) / static_cast<double>(steps)), least_step);
+  constexpr double kSlack = 1e-9;
+  double begin = std::floor(low_ / step_ + kSlack), end = std::ceil(high_ / step_ - kSlack);
+  if (ends == Ends::Exact)
+    begin = std::ceil(low_ / step_ - kSlack), end = std::floor(high_ / step_ + kSlack);
   for (double i = begin; i <= end; ++i) ticks_.push_back(i * step_);
+  if (ends == Ends::Exact) return;
+  low_ = ticks_.front(), high_ = ticks_.back();
+}
+
+Scale Scale::logarithmic(double low, double high, size_t steps) {
+  Scale scale(low, high, steps);
+  scale.logarithmic_ = true;
+  std::vector<double>& ticks = scale.ticks_;
+  ticks = decades(low, high);
+  // Powers of ten alone where more would crowd.
+  if (ticks.size() > 2 * steps) {
+    const double begin = std::floor(std::log10(ticks.front()) + 1e-9),
+                 end = std::ceil(std::log10(ticks.back()) - 1e-9);
+    ticks.clear();
+    for (double e = begin; e <= end; ++e) ticks.push_back(std::pow(10.0, e));
+  }
+  scale.low_ = ticks.front(), scale.high_ = ticks.back();
+  return scale;
 }
 
 std::string Scale::text(double tick) const {
-  if (logarithmic_) return fmt::format("{:g}", tick);
+  if (logarithmic_ || step_ < 1e-4) return fmt::format("{:g}", tick);
   const int decimals = std::clamp(-static_cast<int>(std::floor(std::log10(step_) + 1e-9)), 0, 9);
   return fmt::format("{:.{}f}", tick == 0 ? 0.0 : tick, decimals);
 }

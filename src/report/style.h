@@ -19,12 +19,13 @@ h2{font-size:19px;margin:40px 0 10px;padding-top:14px;border-top:1px solid var(-
 p{margin:6px 0 12px;max-width:80ch;overflow-wrap:anywhere}
 .lead{color:var(--soft)}
 .scroll{overflow-x:auto;margin:10px 0 18px}
-table{border-collapse:collapse;font-size:13.5px;font-variant-numeric:tabular-nums}
+caption span{position:sticky;left:0;display:inline-block;max-width:calc(100vw - 40px)}
+table{border-collapse:collapse;font-size:13px;font-variant-numeric:tabular-nums}
 caption,figcaption,summary{font-weight:600;font-size:14px;text-align:left;padding:0 0 6px}
 summary{cursor:pointer}
-th,td{padding:4px 10px;border-bottom:1px solid var(--rule);text-align:left;white-space:nowrap}
-th{vertical-align:bottom;border-bottom:1.5px solid var(--ink)}
-thead th{white-space:normal}
+th,td{padding:4px 8px;border-bottom:1px solid var(--rule);text-align:left;white-space:nowrap}
+thead th{vertical-align:bottom;white-space:normal;border-bottom:1.5px solid var(--ink)}
+tbody th{font-weight:600}
 th.n,td.n{text-align:right}
 tbody tr:nth-child(even){background:var(--band)}
 .figures{display:grid;grid-template-columns:minmax(0,1fr);gap:26px 36px;margin:14px 0 20px}
@@ -32,7 +33,9 @@ figure{margin:0;min-width:0;max-width:640px}
 figure.full{max-width:none;grid-column:1/-1}
 figure svg{display:block;width:100%;height:auto;overflow:visible}
 .wide{display:none}
-@media (min-width:760px){.wide{display:block}.narrow{display:none}}
+.full .narrow{max-width:600px}
+@media (min-width:760px){figure:not(.full)>.wide{display:block}figure:not(.full)>.narrow{display:none}}
+@media (min-width:900px){.full>.wide{display:block}.full>.narrow{display:none}}
 @media (min-width:1000px){.figures{grid-template-columns:repeat(2,minmax(0,1fr))}}
 svg text{font-family:inherit;fill:var(--ink);font-variant-numeric:tabular-nums}
 svg .t,svg text.t{font-size:12px}

@@ -44,11 +44,11 @@ TEST(LineChart, PointsAreWhereTheyMustBe) {
   const pugi::xml_document svg = read_svg(report::emit_line_chart(three_epochs(), 540));
   const ReadAxis x(svg, "x", "x", 0), y(svg, "y", "y", -4);
   const auto marks = find_nodes(svg, "//circle[@r='2.8']");
-  ASSERT_EQ(marks.size(), 5U);  // one of the legend
+  ASSERT_EQ(marks.size(), 5U);  // the first is the legend's
   const double expected[4][2] = {{1, 81.5}, {2, 92.25}, {2, 64}, {3, 90}};
   for (size_t i = 0; i < 4; ++i) {
-    EXPECT_NEAR(marks[i].attribute("cx").as_double(), x.at(expected[i][0]), 0.15);
-    EXPECT_NEAR(marks[i].attribute("cy").as_double(), y.at(expected[i][1]), 0.15);
+    EXPECT_NEAR(marks[i + 1].attribute("cx").as_double(), x.at(expected[i][0]), 0.15);
+    EXPECT_NEAR(marks[i + 1].attribute("cy").as_double(), y.at(expected[i][1]), 0.15);
   }
   // Two lines with a gap between them, where the network was altered.
   const auto lines = find_nodes(svg, "//path[@class='l s0']");
@@ -79,7 +79,8 @@ TEST(LineChart, AnAlterationIsALineWithItsNameAndADrop) {
 TEST(LineChart, TellsSeriesApartWithoutColour) {
   report::LineChart chart = three_epochs();
   chart.series.clear();
-  for (int s = 0; s < 20; ++s) chart.series.push_back({std::to_string(s), {{{1, s + 1.0}, {2, 9}}}});
+  for (int s = 0; s < 20; ++s)
+    chart.series.push_back({std::to_string(s), {{{1, s + 1.0}, {2, 9}}}});
   const pugi::xml_document svg = read_svg(report::emit_line_chart(chart, 352));
   std::set<std::string> looks;  // dash and marker of each in the legend
   for (const auto& line : find_nodes(svg, "//g[@class='t']/path[starts-with(@class, 'l ')]")) {
@@ -106,8 +107,11 @@ TEST(LineChart, WithoutAPointIsABug) {
 }
 
 TEST(BarChart, BarsAreAsLongAsTheirValues) {
-  const report::BarChart chart{"FIFO bits", "", {{"a", "300", 200, 100}, {"b", "150", 150, 0}},
-                               "between stages", "of skips"};
+  const report::BarChart chart{"FIFO bits",
+                               "",
+                               {{"a", "300", 200, 100}, {"b", "150", 150, 0}},
+                               "between stages",
+                               "of skips"};
   const pugi::xml_document svg = read_svg(report::emit_bar_chart(chart, 540));
   const auto solid = find_nodes(svg, "//g[title]/rect[@class='bar']"),
              hollow = find_nodes(svg, "//g[title]/rect[@class='hollow']");
@@ -120,9 +124,14 @@ TEST(BarChart, BarsAreAsLongAsTheirValues) {
 }
 
 TEST(DotChart, HasEachRunTheirMeanAndTheTeacher) {
-  const report::DotChart chart{"by method", "", {"test (%)", false, false, {}, {}},
-                               {{"cut", {80, 83, 86}, 83, 3, 90}, {"solve", {88}, 88, 0, {}}},
-                               "a run", "mean", "teacher"};
+  const report::DotChart chart{
+      "by method",
+      "",
+      {"test (%)", false, false, {}, {}},
+      {{"cut", "83", {80, 83, 86}, 83, 3, 90}, {"solve", "88", {88}, 88, 0, {}}},
+      "a run",
+      "mean",
+      "teacher"};
   const pugi::xml_document svg = read_svg(report::emit_dot_chart(chart, 540));
   const ReadAxis x(svg, "x", "x", 0);
   const auto dots = find_nodes(svg, "//g[title]/circle[@class='hollow']"),

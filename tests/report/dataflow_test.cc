@@ -14,9 +14,9 @@ report::Dataflow two_blocks() {
   for (const char* const name : {"stem", "a.conv1", "a.conv2", "b.conv1", "b.skip.conv", "b.conv2"})
     flow.stages.push_back({name, "conv2d, 4x8x8", 100, 36});
   flow.stages[2].cycles = 200;
-  flow.streams = {{0, 1, 2, 64, "srl", ""},   {1, 2, 3, 64, "srl", ""},
+  flow.streams = {{0, 1, 2, 64, "srl", ""},         {1, 2, 3, 64, "srl", ""},
                   {1, 2, 35, 64, "bram", "a.skip"}, {2, 3, 2, 64, "srl", ""},
-                  {3, 4, 9, 64, "srl", ""},   {3, 5, 2, 128, "srl", ""},
+                  {3, 4, 9, 64, "srl", ""},         {3, 5, 2, 128, "srl", ""},
                   {4, 5, 5, 128, "uram", "b.skip"}};
   return flow;
 }
@@ -59,7 +59,8 @@ TEST(DataflowFigure, NothingLiesOverAnother) {
         std::stod(std::string(svg.document_element().attribute("viewBox").value()).substr(4));
     for (size_t i = 0; i < all.size(); ++i) {
       EXPECT_LE(all[i].left + all[i].width, right);
-      for (size_t k = 0; k < i; ++k) EXPECT_FALSE(all[i].overlaps(all[k])) << width << " " << i << " " << k;
+      for (size_t k = 0; k < i; ++k)
+        EXPECT_FALSE(all[i].overlaps(all[k])) << width << " " << i << " " << k;
     }
   }
 }

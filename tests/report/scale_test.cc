@@ -24,6 +24,13 @@ TEST(ReportScale, PlacesAreProportionalAndStayInside) {
   EXPECT_DOUBLE_EQ(s.at(11), 100);
 }
 
+TEST(ReportScale, ExactEndsAreNotWidened) {
+  report::Scale s(0, 15, 8, report::Scale::Ends::Exact, 1);
+  EXPECT_EQ(s.ticks(), (std::vector<double>{0, 2, 4, 6, 8, 10, 12, 14}));
+  s.place(0, 150);
+  EXPECT_DOUBLE_EQ(s.at(15), 150);
+}
+
 TEST(ReportScale, OfOneValueHasTwoEnds) {
   const report::Scale s(3, 3, 5);
   EXPECT_LT(s.low(), s.high());
@@ -32,16 +39,16 @@ TEST(ReportScale, OfOneValueHasTwoEnds) {
 }
 
 TEST(ReportScale, WholeNumbersHaveNoHalves) {
-  const report::Scale s(0, 2, 8, false, 1);
+  const report::Scale s(0, 2, 8, report::Scale::Ends::Round, 1);
   EXPECT_EQ(s.ticks(), (std::vector<double>{0, 1, 2}));
 }
 
 TEST(ReportScale, LogarithmsAreEvenlyApart) {
-  report::Scale s(0.3, 40, 5, true);
+  report::Scale s = report::Scale::logarithmic(0.3, 40, 5);
   EXPECT_EQ(s.ticks(), (std::vector<double>{0.2, 0.5, 1, 2, 5, 10, 20, 50}));
   s.place(0, 100);
   EXPECT_NEAR(s.at(10) - s.at(1), s.at(5) - s.at(0.5), 1e-9);
-  const report::Scale wide(1e-6, 1, 4, true);
+  const report::Scale wide = report::Scale::logarithmic(1e-6, 1, 4);
   EXPECT_EQ(wide.ticks().size(), 7U);
   EXPECT_EQ(wide.text(wide.ticks()[0]), "1e-06");
 }

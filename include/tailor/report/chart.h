@@ -65,7 +65,7 @@ std::string emit_bar_chart(const BarChart& chart, int64_t width);
 /// A row of points on one common axis: each measured value, their mean, and what it is held
 /// against.
 struct DotRow {
-  std::string name;
+  std::string name, value;  // the second at the other end of its line
   std::vector<double> values;
   double mean = 0, deviation = 0;
   std::optional<double> reference;

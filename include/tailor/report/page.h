@@ -17,6 +17,8 @@ struct DataTable {
   std::vector<std::vector<std::string>> rows;
   bool folded = false;  // opened by who wants to see it
 };
+/// Without the columns, beside the first, in which no row says anything ("" or "–").
+DataTable without_empty_columns(DataTable table);
 /// The same picture for two widths of the page. What is `full` is as wide as the page.
 struct Figure {
   std::string caption, wide, narrow;
@@ -35,7 +37,7 @@ struct Page {
 };
 
 /// Units that figures for the two widths are drawn in.
-constexpr int64_t kNarrowFigure = 352, kWideFigure = 540, kFullFigure = 820;
+constexpr int64_t kNarrowFigure = 352, kWideFigure = 540, kFullFigure = 1060;
 /// A figure in both widths: `emit` takes one.
 template <class Emit>
 Figure make_figure(std::string caption, const Emit& emit, bool full = false) {

@@ -35,8 +35,8 @@ Section run_section(const ReportedRun& run);
 
 /// Runs that differ by their seeds alone.
 struct RunGroup {
-  std::string method;  // what it differs from others in
-  std::string network;
+  std::string name;  // of the first, and how many others there are
+  std::string method, network;
   std::optional<int64_t> depth;   // of a ResNet
   std::vector<double> test;       // the figure of each, in per cent
   std::optional<double> teacher;  // mean

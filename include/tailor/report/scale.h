@@ -14,15 +14,17 @@ double round_step(double least);
 
 class Scale {
  public:
-  /// From [low, high] widened to whole steps of a linear scale, of which there are about `steps`
-  /// and none below `least_step`; or, of positive values, to 1, 2 or 5 times powers of ten of a
-  /// logarithmic one.
-  Scale(double low, double high, size_t steps, bool logarithmic = false, double least_step = 0);
+  /// What lies between the ends of [low, high].
+  enum class Ends { Round, Exact };
+  /// Of about `steps` steps, none below `least_step`. Round ends are widened to whole steps.
+  Scale(double low, double high, size_t steps, Ends ends = Ends::Round, double least_step = 0);
+  /// Of positive values, widened to 1, 2 or 5 times powers of ten.
+  static Scale logarithmic(double low, double high, size_t steps);
   /// Where values of `low()` and of `high()` are drawn.
   void place(double first, double last) { first_ = first, last_ = last; }
 
-  double low() const { return ticks_.front(); }
-  double high() const { return ticks_.back(); }
+  double low() const { return low_; }
+  double high() const { return high_; }
   const std::vector<double>& ticks() const { return ticks_; }
   /// Of a tick, with as many decimals as its step has.
   std::string text(double tick) const;
@@ -30,8 +32,8 @@ class Scale {
   double at(double value) const;
 
  private:
-  bool logarithmic_;
-  double step_ = 1, first_ = 0, last_ = 1;
+  bool logarithmic_ = false;
+  double low_, high_, step_ = 1, first_ = 0, last_ = 1;
   std::vector<double> ticks_;
 };
 
