@@ -234,8 +234,7 @@ Page make_page(const Sources& sources, std::optional<int64_t> refresh_s) {
   for (const WatchedRun& w : sources.runs) runs.push_back(w.run);
   Page page;
   page.title = "tailor report: " + title_of(sources);
-  page.lead = {
-      fmt::format("{}. Written {} by tailor {}.", counts_text(sources), now_text(), version())};
+  page.lead = {fmt::format("Written {} by tailor {}.", now_text(), version())};
   page.refresh_s = refresh_s;
   if (refresh_s) {
     page.lead.push_back(fmt::format("Written anew every {} until every run is finished.",

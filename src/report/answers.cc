@@ -84,7 +84,7 @@ Figure confusion_figure(const ReportedEvaluation& e) {
   const std::string title =
       fmt::format("{}: which class was taken for which ({})", e.answer.at("checkpoint").as_string(),
                   backend_text(e.answer));
-  return {title, emit_confusion_svg(matrix, names, title), "", false};
+  return {"Confusion matrix", emit_confusion_svg(matrix, names, title), "", false};
 }
 
 }  // namespace

@@ -257,9 +257,9 @@ class FlowDrawing {
     const double w = shown.width * kCharacter + 6;
     if (beside) x += 8 + w / 2;
     return fmt::format(
-        "<rect class=\"paper\" x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"14\"/><text "
+        "<rect class=\"paper\" x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"17\"/><text "
         "class=\"t\" text-anchor=\"middle\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>\n",
-        x - w / 2, y - 11, w, x, y, shown.text);
+        x - w / 2, y - 13, w, x, y, shown.text);
   }
 
   const Dataflow& flow_;

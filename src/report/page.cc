@@ -31,17 +31,18 @@ bool is_figure(const std::string& cell) {
   return rest.find_first_not_of("0123456789.,+-% e()") == std::string::npos;
 }
 
+/// The first cell of a row that is no header says which row it is; long texts are broken.
 std::string html_row(const std::vector<std::string>& cells, const std::vector<bool>& figures,
-                     const char* tag) {
+                     bool is_header) {
+  constexpr size_t kLong = 60;
   std::string html = "<tr>";
   for (size_t i = 0; i < cells.size(); ++i) {
-    // The first cell of a row says which row it is.
-    const bool heads = i == 0 && std::string(tag) == "td";
-    html += fmt::format("<{0}{1}{2}>{3}</{0}>", heads ? "th" : tag,
-                        heads                          ? " scope=\"row\""
-                        : *tag == 't' && tag[1] == 'h' ? " scope=\"col\""
-                                                       : "",
-                        figures[i] ? " class=\"n\"" : "", escaped(cells[i]));
+    const char* const style = figures[i]                ? " class=\"n\""
+                              : cells[i].size() > kLong ? " class=\"long\""
+                                                        : "";
+    html += is_header ? fmt::format("<th scope=\"col\"{}>{}</th>", style, escaped(cells[i]))
+            : i == 0  ? fmt::format("<th scope=\"row\"{}>{}</th>", style, escaped(cells[i]))
+                      : fmt::format("<td{}>{}</td>", style, escaped(cells[i]));
   }
   return html + "</tr>\n";
 }
@@ -56,8 +57,8 @@ std::string emit(const DataTable& table) {
                          : std::string();
   html += "<div class=\"scroll\"><table>\n";
   html += fmt::format("<caption><span>{}</span></caption>\n<thead>", escaped(table.caption));
-  html += html_row(table.header, figures, "th") + "</thead>\n<tbody>\n";
-  for (const auto& row : table.rows) html += html_row(row, figures, "td");
+  html += html_row(table.header, figures, true) + "</thead>\n<tbody>\n";
+  for (const auto& row : table.rows) html += html_row(row, figures, false);
   return html + "</tbody></table></div>\n" + (table.folded ? "</details>\n" : "");
 }
 

@@ -5,7 +5,8 @@
 namespace tailor::report {
 
 constexpr const char* kStyle = R"(
-:root{color-scheme:light dark;--paper:#fff;--ink:#1b1f24;--soft:#5b6470;--rule:#dfe3e8;--band:#f5f7f9;
+:root{color-scheme:light dark;--paper:#fff;--ink:#1b1f24;--soft:#5b6470;
+--rule:#dfe3e8;--band:#f5f7f9;
 --s0:#0b5cad;--s1:#b8430b;--s2:#0b7a5c;--s3:#7a35b8;--s4:#8a6508;--s5:#b3246b}
 @media (prefers-color-scheme:dark){:root{--paper:#111;--ink:#eee;--soft:#a2abb6;--rule:#31363d;
 --band:#1a1d21;--s0:#6db3ff;--s1:#ff9c66;--s2:#4fd6ae;--s3:#c79cff;--s4:#e8c04f;--s5:#ff8cc0}}
@@ -27,6 +28,7 @@ th,td{padding:4px 8px;border-bottom:1px solid var(--rule);text-align:left;white-
 thead th{vertical-align:bottom;white-space:normal;border-bottom:1.5px solid var(--ink)}
 tbody th{font-weight:600}
 th.n,td.n{text-align:right}
+.long{white-space:normal;min-width:36ch}
 tbody tr:nth-child(even){background:var(--band)}
 .figures{display:grid;grid-template-columns:minmax(0,1fr);gap:26px 36px;margin:14px 0 20px}
 figure{margin:0;min-width:0;max-width:640px}
@@ -34,7 +36,8 @@ figure.full{max-width:none;grid-column:1/-1}
 figure svg{display:block;width:100%;height:auto;overflow:visible}
 .wide{display:none}
 .full .narrow{max-width:600px}
-@media (min-width:760px){figure:not(.full)>.wide{display:block}figure:not(.full)>.narrow{display:none}}
+@media (min-width:760px){figure:not(.full)>.wide{display:block}
+figure:not(.full)>.narrow{display:none}}
 @media (min-width:900px){.full>.wide{display:block}.full>.narrow{display:none}}
 @media (min-width:1000px){.figures{grid-template-columns:repeat(2,minmax(0,1fr))}}
 svg text{font-family:inherit;fill:var(--ink);font-variant-numeric:tabular-nums}
@@ -48,7 +51,8 @@ svg .soft{fill:var(--soft)}
 .s3{stroke:var(--s3)}.s4{stroke:var(--s4)}.s5{stroke:var(--s5)}
 .edit{fill:none;stroke:var(--soft);stroke-dasharray:1 3}
 .hit{fill:none;stroke:transparent;stroke-width:9;pointer-events:stroke}
-.drop{fill:none;stroke:var(--ink);stroke-width:1.6}.mark{fill:none;stroke:var(--ink);stroke-width:1.6}
+.drop{fill:none;stroke:var(--ink);stroke-width:1.6}
+.mark{fill:none;stroke:var(--ink);stroke-width:1.6}
 .level{fill:none;stroke:var(--ink);stroke-width:1.2;stroke-dasharray:7 2 1 2 1 2}
 .bar{fill:var(--ink)}.hollow{fill:var(--paper);stroke:var(--ink);stroke-width:1.2}
 .box{fill:var(--paper);stroke:var(--ink)}.share{fill:var(--ink);fill-opacity:.13}

@@ -8,6 +8,7 @@
 #include "support/rooms.h"
 #include "tailor/core/files.h"
 #include "tailor/data/codec.h"
+#include "tailor/report/scale.h"
 
 namespace tailor::test::canvas_test {
 namespace {

@@ -1,6 +1,7 @@
 // tailor report: what it reads, what it writes, and what it refuses.
 #include "cli/cli_fixture.h"
 
+#include <chrono>
 #include <thread>
 
 #include "tailor/run/results.h"
@@ -12,7 +13,7 @@ constexpr const char* kEpoch =
     R"({"epoch":0,"lr":0.1,"train_loss":2.5,"train_accuracy":40.0,"validation_loss":1.5,)"
     R"("validation_accuracy":51.5,"skips":2,"seconds":10.0,"images_per_s":100.0})";
 constexpr const char* kAlteration =
-    R"({"epoch":0,"text":"removed <s> & t (0 of 1 left)","kind":"remove","skip":"s","before":[{}],)"
+    R"x({"epoch":0,"text":"removed <s> & t (0 of 1 left)","kind":"remove","skip":"s","before":[{}],)x"
     R"("after":[],"erased":[],"added":[],"parameters":9,"validation_accuracy_before":60.0,)"
     R"("validation_accuracy_stale":20.0,"statistics_images":8,"validation_accuracy_after":44.25})";
 
@@ -21,7 +22,8 @@ struct ReportCli : public Cli {
   void write_run(const std::string& name) {
     write_file(file(name + "/config.json"),
                R"({"network": {"depth": 8, "width": 2}, "data": {"name": "synthetic"},
-                   "surgery": {"kind": "remove"}, "train": {"epochs": 3}})");
+                   "teacher": {"epochs": 3}, "surgery": {"kind": "remove", "alpha": 1},
+                   "train": {"epochs": 5}})");
     write_file(file(name + "/metrics.jsonl"), std::string(kEpoch) + "\n" + R"({"epoch":1,"l)");
     write_file(file(name + "/alterations.jsonl"), std::string(kAlteration) + "\n");
   }
@@ -33,9 +35,9 @@ TEST_F(ReportCli, ShowsARunThatGoesOn) {
   const ProcessResult r = run({"report", "one", "--markdown", "one.md"});
   EXPECT_EQ(r.status, 0) << r.output;
   testing::expect_words(r.output, {"report.html: 1 run"});
-  testing::expect_words(page(), {"Not finished: 1 of 3 epochs", "removed &lt;s&gt; &amp; t",
-                                 "60.00 to 44.25 %, stale 20.00", "remove, cut, α 3"});
-  testing::expect_words(read_file(file("one.md")), {"| one |", "1 of 3", "| -15.75 |"});
+  testing::expect_words(page(), {"Not finished: 1 of 5 epochs", "removed &lt;s&gt; &amp; t",
+                                 "60.00 to 44.25 %, stale 20.00", "remove, cut, α 1"});
+  testing::expect_words(read_file(file("one.md")), {"| one |", "1 of 5", "| -15.75 |"});
   // Nothing from outside: a name of a namespace is none.
   std::string html = page();
   const std::string space = "xmlns=\"http://www.w3.org/2000/svg\"";
@@ -50,8 +52,8 @@ TEST_F(ReportCli, ShowsProjectsAndAnswers) {
       run({"export", "--checkpoint", "a/last.ckpt", "--output", "p", "--precision", "12,5"}).status,
       0);
   const ProcessResult answer =
-      run({"evaluate", "--checkpoint", "a/last.ckpt", "--engine", "emulator", "--precision", "12,5",
-           "--limit", "5", "--json", "--log", "off"});
+      run({"evaluate", "--checkpoint", "a/last.ckpt", "--backend", "emulator", "--precision",
+           "12,5", "--limit", "5", "--json", "--log", "off"});
   ASSERT_EQ(answer.status, 0) << answer.output;
   write_file(file("e.json"), answer.output.substr(answer.output.find('{')));
   const ProcessResult r = run({"report", "p", "e.json", "--output", "out/x.html"});
@@ -90,8 +92,9 @@ TEST_F(ReportCli, ReplacesReportsAlone) {
 TEST_F(ReportCli, RefreshesUntilTheRunIsFinished) {
   write_run("one");
   std::thread finish([&] {
-    // As soon as the page says that it will be loaded again, the run ends.
-    while (!path_exists(file("report.html"))) std::this_thread::yield();
+    // As soon as the page says that it will be loaded again, the run ends; if there is none, too.
+    for (int i = 0; i < 2000 && !path_exists(file("report.html")); ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
     EXPECT_NE(page().find("http-equiv=\"refresh\" content=\"1\""), std::string::npos);
     RunSummary summary;
     summary.run = "one", summary.network = "resnet8", summary.epochs = 1;
