@@ -195,6 +195,11 @@ std::vector<EpochMetrics> read_metrics(const std::string& path) {
     metrics.train = find_figures(json, "train_");
     metrics.validation = find_figures(json, "validation_");
     read_record(json, source, [&](RecordVisitor& v) { metrics.describe(v); });
+    const auto expected = static_cast<int64_t>(epochs.size()) - 1;
+    if (metrics.epoch != expected) {
+      fail(ErrorKind::Data, "{}: expected epoch {}, got {}: lines are missing or stand twice",
+           source, expected, metrics.epoch);
+    }
   });
   return epochs;
 }

@@ -70,10 +70,12 @@ TEST_F(ReportCli, RefusesWhatItCannotRead) {
   write_file(file("other.json"), "{\"a\": 1}");
   expect_failure(4, {"other.json", "tailor evaluate --json"}, {"report", "other.json"});
   write_run("bad");
-  write_file(file("bad/metrics.jsonl"), std::string(kEpoch) + "\n{\"epoch\":1}\n");
+  write_file(file("bad/metrics.jsonl"), std::string(kEpoch) + "\n{\"epoch\":\"x\"}\n");
   expect_failure(3, {"bad/metrics.jsonl (line 2)"}, {"report", "bad"});
   write_file(file("bad/metrics.jsonl"), std::string(kEpoch) + "\nnonsense\n");
   expect_failure(4, {"bad/metrics.jsonl (line 2)"}, {"report", "bad"});
+  write_file(file("bad/metrics.jsonl"), std::string(kEpoch) + "\n" + kEpoch + "\n");
+  expect_failure(4, {"bad/metrics.jsonl (line 2)", "expected epoch 1, got 0"}, {"report", "bad"});
   write_file(file("bad/metrics.jsonl"), "");
   write_file(file("bad/summary.json"), "{\"run\": 3}");
   expect_failure(3, {"bad/summary.json"}, {"report", "bad"});
