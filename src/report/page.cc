@@ -65,7 +65,8 @@ std::string emit(const DataTable& table) {
 std::string emit(const Figure& figure) {
   std::string html = fmt::format("<figure{}><figcaption>{}</figcaption>\n",
                                  figure.full ? " class=\"full\"" : "", escaped(figure.caption));
-  if (figure.narrow.empty()) return html + figure.wide + "</figure>\n";
+  if (figure.narrow.empty())
+    return html + "<div class=\"scroll\">" + figure.wide + "</div></figure>\n";
   return html + "<div class=\"wide\">" + figure.wide + "</div>\n<div class=\"narrow\">" +
          figure.narrow + "</div></figure>\n";
 }

@@ -34,6 +34,7 @@ tbody tr:nth-child(even){background:var(--band)}
 figure{margin:0;min-width:0;max-width:640px}
 figure.full{max-width:none;grid-column:1/-1}
 figure svg{display:block;width:100%;height:auto;overflow:visible}
+.scroll>svg{min-width:540px}
 .wide{display:none}
 .full .narrow{max-width:600px}
 @media (min-width:760px){figure:not(.full)>.wide{display:block}

@@ -19,7 +19,8 @@ struct DataTable {
 };
 /// Without the columns, beside the first, in which no row says anything ("" or "–").
 DataTable without_empty_columns(DataTable table);
-/// The same picture for two widths of the page. What is `full` is as wide as the page.
+/// The same picture for two widths of the page; without a narrow one, it is scrolled there. What is
+/// `full` is as wide as the page.
 struct Figure {
   std::string caption, wide, narrow;
   bool full = false;
