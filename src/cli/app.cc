@@ -38,6 +38,7 @@ struct AllOptions {
   ImportReportsOptions import_reports;
   InspectOptions inspect;
   CompareOptions compare;
+  ReportOptions report;
   ImportOptions import;
   ConfigOptions config;
   DataOptions data;
@@ -98,14 +99,8 @@ void add_own_commands(CLI::App& app, AllOptions& o, const AddCommand& add) {
   }).group("");
 }
 
-/// Every command but help, in the order of the list, with what it runs.
-Commands add_commands(CLI::App& app, AllOptions& o) {
-  Commands commands;
-  auto add = [&](const char* name, const char* what, std::function<int()> run) -> CLI::App& {
-    CLI::App& command = add_command(app, o, name, what);
-    commands.emplace_back(&command, std::move(run));
-    return command;
-  };
+/// Those that train networks and ask them.
+void add_training_commands(AllOptions& o, const AddCommand& add) {
   setup_train(add("train", "Train a teacher, then the student while its skips are altered",
                   [&] { return run_train(o.train); }),
               o.train);
@@ -125,6 +120,17 @@ Commands add_commands(CLI::App& app, AllOptions& o) {
   setup_basecall(add("basecall", "The bases of a nanopore's raw reads, as FASTQ or FASTA",
                      [&] { return run_basecall(o.basecall); }),
                  o.basecall);
+}
+
+/// Every command but help, in the order of the list, with what it runs.
+Commands add_commands(CLI::App& app, AllOptions& o) {
+  Commands commands;
+  auto add = [&](const char* name, const char* what, std::function<int()> run) -> CLI::App& {
+    CLI::App& command = add_command(app, o, name, what);
+    commands.emplace_back(&command, std::move(run));
+    return command;
+  };
+  add_training_commands(o, add);
   setup_export(add("export", "Write a network as an HLS C++ project",
                    [&] { return run_export(o.exporting); }),
                o.exporting);
@@ -147,6 +153,9 @@ Commands add_commands(CLI::App& app, AllOptions& o) {
   setup_compare(add("compare", "Finished runs side by side; those of several seeds as one row",
                     [&] { return run_compare(o.compare); }),
                 o.compare);
+  setup_report(add("report", "One page of curves, tables and dataflow of runs and projects",
+                   [&] { return run_report(o.report); }),
+               o.report);
   setup_import(
       add("import", "Weights trained elsewhere, as a checkpoint of ours; no code in them is run",
           [&] { return run_import(o.import); }),

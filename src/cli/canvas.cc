@@ -196,14 +196,6 @@ int64_t text_width(const std::string& text) {
   return static_cast<int64_t>(letters) * Canvas::kLetterStep;
 }
 
-double round_step(double least) {
-  const double power = std::pow(10.0, std::floor(std::log10(least)));
-  for (const double factor : {1.0, 2.0, 5.0}) {
-    if (factor * power >= least * (1 - 1e-9)) return factor * power;
-  }
-  return 10 * power;
-}
-
 const std::vector<Rgb>& even_colours() {
   static const std::vector<Rgb> colours = make_even_colours();
   return colours;

@@ -48,8 +48,6 @@ class Canvas {
 
 /// Pixels that a text is wide.
 int64_t text_width(const std::string& text);
-/// The smallest of 1, 2, 5 times a power of ten that is at least `least`.
-double round_step(double least);
 
 /// 256 colours from dark blue to pale yellow, lighter throughout, the same distance apart in OKLab
 /// (Ottosson 2020), so that equal steps of a value look equal.

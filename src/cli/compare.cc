@@ -2,15 +2,16 @@
 // with mean and deviation. What they differ in is read from their configurations.
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <set>
 
 #include "cli/compare.h"
+#include "cli/runs.h"
 #include "cli/source.h"
 #include "cli/table.h"
 #include "tailor/cli/commands.h"
 #include "tailor/core/files.h"
 #include "tailor/core/log.h"
+#include "tailor/report/runs.h"
 #include "tailor/run/checkpoint.h"
 #include "tailor/run/results.h"
 #include "tailor/run/run_config.h"
@@ -18,60 +19,6 @@
 
 namespace tailor::cli {
 namespace {
-
-using Settings = std::map<std::string, Json>;  // "surgery.kind": "remove"
-
-void flatten(const Json& json, const std::string& key, Settings& settings) {
-  if (!json.is_object()) {
-    settings[key] = json;
-    return;
-  }
-  for (const auto& [name, value] : json.as_object())
-    flatten(value, key.empty() ? name : key + "." + name, settings);
-}
-
-bool is_seed(const std::string& key) { return key == "train.seed" || key == "teacher.seed"; }
-
-/// What makes an experiment: neither its seeds (nor the weights of a teacher that they made) nor
-/// the machine; of files their names, wherever they lie, and of official data sets no place.
-Settings settings_of(const RunConfig& config) {
-  Settings settings;
-  flatten(write_run_config(config), "", settings);
-  for (auto it = settings.begin(); it != settings.end();) {
-    const std::string& key = it->first;
-    const bool apart = starts_with(key, "runtime.") || is_seed(key) ||
-                       key == "teacher.weights_sha256" ||
-                       (key == "data.root" && !config.data.is_own()),
-               is_file = key == "teacher.checkpoint" || key == "teacher.start" ||
-                         key == "train.start" || key == "network.file";
-    if (is_file && it->second != Json("")) {
-      const std::string path = it->second.as_string();
-      it->second = path_join(file_name(parent_path(path)), file_name(path));
-    }
-    it = apart ? settings.erase(it) : std::next(it);
-  }
-  return settings;
-}
-
-Settings seeds_of(const RunConfig& config) {
-  Settings all, seeds;
-  flatten(write_run_config(config), "", all);
-  for (const auto& [key, value] : all) {
-    if (is_seed(key)) seeds[key] = value;
-  }
-  return seeds;
-}
-
-std::string text_of(const Json& value) {
-  return value.is_string() ? value.as_string() : value.dump();
-}
-
-struct FinishedRun {
-  std::string path;
-  RunSummary summary;
-  Settings settings, seeds;
-  std::optional<Cost> cost;  // none: its export is refused
-};
 
 FinishedRun read_run(const std::string& path) {
   const std::string summary = path_join(path, "summary.json");
@@ -120,40 +67,6 @@ std::vector<FinishedRun> read_runs(const std::vector<std::string>& paths) {
   return runs;
 }
 
-/// Runs that differ by their seeds, each of which is there once.
-using Seeds = std::vector<const FinishedRun*>;
-
-std::vector<Seeds> groups_of(const std::vector<FinishedRun>& runs) {
-  std::vector<Seeds> groups;
-  for (const FinishedRun& run : runs) {
-    const auto same = std::find_if(groups.begin(), groups.end(), [&](const Seeds& g) {
-      return g[0]->settings == run.settings &&
-             std::none_of(g.begin(), g.end(),
-                          [&](const FinishedRun* other) { return other->seeds == run.seeds; });
-    });
-    if (same == groups.end()) {
-      groups.push_back({&run});
-    } else {
-      same->push_back(&run);
-    }
-  }
-  return groups;
-}
-
-/// Keys that not all of them agree in.
-std::vector<std::string> differing_keys(const std::vector<Seeds>& groups) {
-  std::map<std::string, std::set<std::string>> values;  // as texts
-  std::map<std::string, size_t> counts;
-  for (const Seeds& g : groups) {
-    for (const auto& [key, value] : g[0]->settings) values[key].insert(value.dump()), ++counts[key];
-  }
-  std::vector<std::string> keys;
-  for (const auto& [key, all] : values) {
-    if (all.size() > 1 || counts[key] < groups.size()) keys.push_back(key);
-  }
-  return keys;
-}
-
 /// Of what some runs have measured.
 struct Spread {
   int64_t count = 0;
@@ -173,13 +86,6 @@ Spread spread(const Seeds& group, Of of) {
   for (const double v : values) squares += (v - s.mean) * (v - s.mean);
   if (s.count > 1) s.deviation = std::sqrt(squares / static_cast<double>(s.count - 1));
   return s;
-}
-
-std::optional<double> teacher_of(const FinishedRun& run) {
-  const Json& teacher = run.summary.teacher;
-  const Json* value =
-      teacher.is_object() ? teacher.find("test_" + run.summary.last.test.name) : nullptr;
-  return value && value->is_number() ? std::optional(value->as_number()) : std::nullopt;
 }
 
 /// For people "83.00 ± 3.00" and "75,290"; for a program plain numbers, a deviation in a cell of
@@ -221,7 +127,7 @@ struct Row {
 Row row_of(const Seeds& group) {
   Row row{file_name(absolute_path(group[0]->path)), &group, {}, {}, {}, {}};
   if (group.size() > 1) row.name += fmt::format(" (+{})", group.size() - 1);
-  row.teacher = spread(group, teacher_of);
+  row.teacher = spread(group, [](const FinishedRun& r) { return teacher_of(r.summary); });
   row.last = spread(group, [](const FinishedRun& r) { return r.summary.last.test.value; });
   row.best = spread(group, [](const FinishedRun& r) {
     return r.summary.best ? r.summary.best->test.value : std::nullopt;
@@ -285,23 +191,6 @@ std::string csv_text(const Cells& cells) {
   return text;
 }
 
-std::string markdown_text(const Cells& cells) {
-  std::string text;
-  for (size_t i = 0; i < cells.size(); ++i) {
-    for (const std::string& cell : cells[i]) {
-      text += "| ";
-      for (const char c : cell) text += c == '|' ? std::string("\\|") : std::string(1, c);
-      text += " ";
-    }
-    text += "|\n";
-    if (i == 0) {
-      for (size_t j = 0; j < cells[0].size(); ++j) text += "|---";
-      text += "|\n";
-    }
-  }
-  return text;
-}
-
 Json::Array answer_of(const std::vector<Row>& rows, const std::vector<std::string>& keys) {
   Json::Array list;
   for (const Row& row : rows) {
@@ -358,7 +247,7 @@ int run_compare(const CompareOptions& options) {
   if (options.format == "csv") {
     fmt::print("{}", csv_text(cells));
   } else if (options.format == "markdown") {
-    fmt::print("{}", markdown_text(cells));
+    fmt::print("{}", emit_markdown_table(cells));
   } else {
     Table table(cells[0]);
     for (size_t i = 1; i < cells.size(); ++i) table.add(cells[i]);

@@ -4,13 +4,13 @@
 #include <chrono>
 #include <numeric>
 
-#include "cli/confusion.h"
 #include "cli/source.h"
 #include "cli/table.h"
 #include "tailor/core/files.h"
 #include "tailor/core/log.h"
 #include "tailor/core/strings.h"
 #include "tailor/data/pictures.h"
+#include "tailor/report/confusion.h"
 #include "tailor/task/classification.h"
 
 namespace tailor::cli {

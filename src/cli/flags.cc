@@ -410,6 +410,24 @@ void setup_compare(CLI::App& app, CompareOptions& o) {
   add_json(app, o);
 }
 
+void setup_report(CLI::App& app, ReportOptions& o) {
+  app.add_option("paths", o.paths,
+                 "Run folders, finished or not; projects of tailor export; files with what tailor "
+                 "evaluate --json or tailor check --json printed")
+      ->required()
+      ->type_name("RUN|PROJECT|FILE");
+  app.add_option("--output", o.output, "The page (default report.html)")->type_name("FILE");
+  app.add_option("--markdown", o.markdown, "Write its tables as Markdown, too (.md)")
+      ->type_name("FILE");
+  app.add_option("--refresh", o.refresh_s,
+                 "Write the page anew every S seconds, and have it loaded again, until every run "
+                 "is finished")
+      ->check(at_least_one())
+      ->type_name("S");
+  app.add_flag("--force", o.force, "Replace these files even if they are no reports");
+  add_json(app, o);
+}
+
 void setup_import(CLI::App& app, ImportOptions& o) {
   app.add_option("file", o.file,
                  "Weights: PyTorch, TorchScript or safetensors; or a model: ONNX, QONNX")

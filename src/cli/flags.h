@@ -28,6 +28,7 @@ void setup_check(CLI::App& app, CheckCommandOptions& o);
 void setup_import_reports(CLI::App& app, ImportReportsOptions& o);
 void setup_inspect(CLI::App& app, InspectOptions& o);
 void setup_compare(CLI::App& app, CompareOptions& o);
+void setup_report(CLI::App& app, ReportOptions& o);
 void setup_import(CLI::App& app, ImportOptions& o);
 void setup_config(CLI::App& app, ConfigOptions& o);
 void setup_data(CLI::App& app, DataOptions& o);

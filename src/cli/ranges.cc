@@ -6,7 +6,7 @@
 #include <cmath>
 #include <optional>
 
-#include "cli/svg.h"
+#include "tailor/report/svg.h"
 
 namespace tailor::cli {
 namespace {

@@ -7,6 +7,7 @@
 #include "cli/sequence_data.h"
 #include "tailor/core/strings.h"
 #include "tailor/data/speech.h"
+#include "tailor/report/scale.h"
 
 namespace tailor::cli {
 namespace {

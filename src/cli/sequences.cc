@@ -4,7 +4,6 @@
 #include <chrono>
 #include <numeric>
 
-#include "cli/confusion.h"
 #include "cli/table.h"
 #include "tailor/cli/torch_plugin.h"
 #include "tailor/core/files.h"
@@ -14,6 +13,7 @@
 #include "tailor/core/strings.h"
 #include "tailor/core/threads.h"
 #include "tailor/data/source.h"
+#include "tailor/report/confusion.h"
 #include "tailor/run/origin.h"
 #include "tailor/task/alignment.h"
 

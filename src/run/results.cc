@@ -1,6 +1,7 @@
 #include "tailor/run/results.h"
 
 #include <cmath>
+#include <functional>
 
 #include "tailor/core/files.h"
 #include "tailor/core/strings.h"
@@ -23,6 +24,42 @@ void measured(RecordVisitor& v, const std::string& when, RecordedFigure& f, cons
 
 void speed(RecordVisitor& v, const std::string& unit, double& value, const char* doc) {
   v.number((unit + "s_per_s").c_str(), value, 0, kAny, doc);
+}
+
+/// Its keys have the names of one of the task's examples ("images_per_s") …
+void find_unit(const Json& json, std::string& unit) {
+  constexpr std::string_view kSpeed = "s_per_s";
+  if (!json.is_object()) return;
+  for (const auto& [key, value] : json.as_object()) {
+    if (key.size() > kSpeed.size() && ends_with(key, kSpeed))
+      unit = key.substr(0, key.size() - kSpeed.size());
+  }
+}
+/// … and of its figures: what stands behind `start` (and in front of `end`), in order.
+std::vector<RecordedFigure> find_figures(const Json& json, std::string_view start,
+                                         std::string_view end = "") {
+  std::vector<RecordedFigure> figures;
+  if (!json.is_object()) return figures;
+  for (const auto& [key, value] : json.as_object()) {
+    if (key.size() <= start.size() + end.size() || !starts_with(key, start) || !ends_with(key, end))
+      continue;
+    const std::string name = key.substr(start.size(), key.size() - start.size() - end.size());
+    if (name == "objective" || name == "distance") continue;  // parts of the loss
+    figures.push_back({name, name != "loss", {}});
+  }
+  return figures;
+}
+
+/// `read` takes each whole line, and what names it in errors.
+void for_each_line(const std::string& path,
+                   const std::function<void(const Json&, const std::string&)>& read) {
+  if (!path_exists(path)) return;
+  const std::string text = read_file(path);
+  int64_t number = 0;
+  for (size_t at = 0, end; (end = text.find('\n', at)) != std::string::npos; at = end + 1) {
+    const std::string source = fmt::format("{} (line {})", path, ++number);
+    read(Json::parse(std::string_view(text).substr(at, end - at), source), source);
+  }
 }
 
 }  // namespace
@@ -140,25 +177,48 @@ void RunSummary::describe(RecordVisitor& v) {
 RunSummary read_summary(const std::string& path) {
   RunSummary summary;
   const Json json = Json::parse(read_file(path), path);
-  // Its keys have the names of the task's figure and of one of its examples.
-  constexpr std::string_view kSpeed = "s_per_s";
-  if (json.is_object()) {
-    for (const auto& [key, value] : json.as_object()) {
-      if (key.size() > kSpeed.size() && ends_with(key, kSpeed))
-        summary.unit = key.substr(0, key.size() - kSpeed.size());
-    }
-  }
-  if (const Json* last = json.find("last"); last && last->is_object()) {
-    for (const auto& [key, value] : last->as_object()) {
-      if (!starts_with(key, "test_")) continue;
+  find_unit(json, summary.unit);
+  if (const Json* last = json.find("last")) {
+    for (const RecordedFigure& judged : find_figures(*last, "test_")) {
       summary.best = RunSummary::Best{};
       for (RecordedFigure* f : {&summary.last.validation, &summary.last.test,
                                 &summary.best->validation, &summary.best->test})
-        f->name = key.substr(5);
+        f->name = judged.name;
     }
   }
   read_record(json, path, [&](RecordVisitor& v) { summary.describe(v); });
   return summary;
+}
+
+std::vector<EpochMetrics> read_metrics(const std::string& path) {
+  std::vector<EpochMetrics> epochs;
+  for_each_line(path, [&](const Json& json, const std::string& source) {
+    EpochMetrics& metrics = epochs.emplace_back();
+    find_unit(json, metrics.unit);
+    metrics.train = find_figures(json, "train_");
+    metrics.validation = find_figures(json, "validation_");
+    read_record(json, source, [&](RecordVisitor& v) { metrics.describe(v); });
+    const auto expected = static_cast<int64_t>(epochs.size()) - 1;
+    if (metrics.epoch != expected) {
+      fail(ErrorKind::Data, "{}: expected epoch {}, got {}: lines are missing or stand twice",
+           source, expected, metrics.epoch);
+    }
+  });
+  return epochs;
+}
+
+std::vector<AlterationLine> read_alterations(const std::string& path) {
+  std::vector<AlterationLine> alterations;
+  for_each_line(path, [&](const Json& json, const std::string& source) {
+    AlterationLine& line = alterations.emplace_back();
+    for (const RecordedFigure& judged : find_figures(json, "validation_", "_before")) {
+      for (RecordedFigure* f :
+           {&line.validation_before, &line.validation_stale, &line.validation_after})
+        f->name = judged.name;
+    }
+    read_record(json, source, [&](RecordVisitor& v) { line.describe(v); });
+  });
+  return alterations;
 }
 
 }  // namespace tailor::run

@@ -8,6 +8,7 @@
 #include "support/rooms.h"
 #include "tailor/core/files.h"
 #include "tailor/data/codec.h"
+#include "tailor/report/scale.h"
 
 namespace tailor::test::canvas_test {
 namespace {
@@ -40,11 +41,11 @@ TEST(Canvas, ColoursBecomeLighterInEvenSteps) {
 }
 
 TEST(Canvas, TicksStandAtRoundNumbers) {
-  EXPECT_DOUBLE_EQ(cli::round_step(1), 1);
-  EXPECT_DOUBLE_EQ(cli::round_step(1.1), 2);
-  EXPECT_DOUBLE_EQ(cli::round_step(30), 50);
-  EXPECT_DOUBLE_EQ(cli::round_step(0.07), 0.1);
-  EXPECT_DOUBLE_EQ(cli::round_step(600), 1000);
+  EXPECT_DOUBLE_EQ(report::round_step(1), 1);
+  EXPECT_DOUBLE_EQ(report::round_step(1.1), 2);
+  EXPECT_DOUBLE_EQ(report::round_step(30), 50);
+  EXPECT_DOUBLE_EQ(report::round_step(0.07), 0.1);
+  EXPECT_DOUBLE_EQ(report::round_step(600), 1000);
 }
 
 TEST(Canvas, DrawsWithinItsBoxAndThePicture) {

@@ -86,6 +86,35 @@ TEST_F(Results, ASummaryOfAnyTaskIsRead) {
   }
 }
 
+TEST_F(Results, LinesAreReadBackOfAnyTask) {
+  const std::string frozen = path_join(folder_.path(), "runs/finished/");
+  const std::vector<AlterationLine> alterations = read_alterations(frozen + "alterations.jsonl");
+  ASSERT_FALSE(alterations.empty());
+  EXPECT_EQ(
+      alterations[0].kind,
+      Json::parse(split(file("finished/alterations.jsonl"), '\n')[0], "").at("kind").as_string());
+  const std::string path = path_join(folder_.path(), "metrics.jsonl");
+  const std::string line =
+      R"({"epoch":0,"lr":0.5,"train_loss":1.5,"train_wer":25.0,"validation_loss":2.5,)"
+      R"("validation_wer":130.0,"train_objective":1.0,"skips":3,"utterances_per_s":7.0})";
+  write_file(path, line + "\n" + line.substr(0, 30));  // the second is being written
+  const std::vector<EpochMetrics> epochs = read_metrics(path);
+  ASSERT_EQ(epochs.size(), 1U);
+  EXPECT_EQ(epochs[0].unit, "utterance");
+  ASSERT_EQ(epochs[0].train.size(), 2U);
+  EXPECT_EQ(epochs[0].validation[1].name, "wer");
+  EXPECT_EQ(epochs[0].validation[1].value, 130.0);
+  EXPECT_EQ(epochs[0].objective, 1.0);
+  EXPECT_TRUE(read_metrics(path + ".gone").empty());
+}
+
+TEST_F(Results, ALineThatStandsTwiceIsSaid) {
+  const std::string path = path_join(folder_.path(), "metrics.jsonl");
+  write_file(path, "{\"epoch\":0}\n{\"epoch\":0}\n");
+  testing::expect_error(ErrorKind::Data, {"(line 2)", "expected epoch 1, got 0"},
+                        [&] { read_metrics(path); });
+}
+
 TEST_F(Results, AnUnknownKeyIsSaid) {
   testing::expect_error(ErrorKind::Config, {"/losss: unknown key", "line 1"},
                         [] { again<EpochMetrics>(R"({"losss": 1})", "line 1", -1); });

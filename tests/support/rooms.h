@@ -19,6 +19,7 @@ using namespace design;
 using namespace target;
 using namespace run;
 using namespace check;
+using namespace report;
 using namespace cli;
 using namespace nn;
 using namespace train;

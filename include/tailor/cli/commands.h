@@ -64,6 +64,14 @@ struct SweepOptions : CommonOptions {
   bool list = false, fail_fast = false;
 };
 
+struct ReportOptions : CommonOptions {
+  std::vector<std::string> paths;  // runs, projects, answers of --json
+  std::string output = "report.html";
+  std::string markdown;  // empty: none
+  std::optional<int64_t> refresh_s;
+  bool force = false;
+};
+
 struct CalibrateOptions : CommonOptions {
   std::string checkpoint, data, output;
   std::string corrected, plot;  // files to write: a checkpoint, an .svg
@@ -166,6 +174,7 @@ int run_import(const ImportOptions& options);
 int run_inspect(const InspectOptions& options);
 int run_compare(const CompareOptions& options);
 int run_sweep(const SweepOptions& options);
+int run_report(const ReportOptions& options);
 int run_config(const ConfigOptions& options);
 int run_data(const DataOptions& options);
 int run_version(const CommonOptions& options);

@@ -76,6 +76,14 @@ using namespace design;
 using namespace target;
 using namespace run;
 }  // namespace check
+namespace report {
+using namespace core;
+using namespace tensors;
+using namespace task;
+using namespace ir;
+using namespace target;
+using namespace run;
+}  // namespace report
 namespace cli {
 using namespace core;
 using namespace fixed;
@@ -90,6 +98,7 @@ using namespace design;
 using namespace target;
 using namespace run;
 using namespace check;
+using namespace report;
 }  // namespace cli
 namespace nn {
 using namespace core;

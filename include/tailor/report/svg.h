@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <string>
 
-namespace tailor::cli {
+namespace tailor::report {
 
 constexpr double kSvgCharacter = 0.62;  // of the size of the type, in width
 
@@ -20,4 +20,4 @@ SvgText svg_text(const std::string& text, size_t longest);
 /// `line`. The end is "</svg>\n".
 std::string svg_begin(int64_t width, int64_t height, const std::string& title);
 
-}  // namespace tailor::cli
+}  // namespace tailor::report

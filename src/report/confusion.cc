@@ -1,14 +1,14 @@
-#include "cli/confusion.h"
+#include "tailor/report/confusion.h"
 
 #include <fmt/core.h>
 
 #include <algorithm>
 #include <cmath>
 
-#include "cli/svg.h"
 #include "tailor/core/strings.h"
+#include "tailor/report/svg.h"
 
-namespace tailor::cli {
+namespace tailor::report {
 namespace {
 
 // In units of the picture, which are pixels where it is not scaled.
@@ -232,4 +232,4 @@ std::string emit_confusion_svg(const ConfusionMatrix& matrix, const std::vector<
   return ConfusionDrawing(matrix, names).text(title);
 }
 
-}  // namespace tailor::cli
+}  // namespace tailor::report

@@ -7,7 +7,7 @@
 #include "tailor/core/rooms.h"
 #include "tailor/task/confusion.h"
 
-namespace tailor::cli {
+namespace tailor::report {
 
 /// A field of a CSV file (RFC 4180), quoted where it must be.
 std::string csv_field(const std::string& text);
@@ -23,4 +23,4 @@ std::string emit_confusion_csv(const ConfusionMatrix& matrix,
 std::string emit_confusion_svg(const ConfusionMatrix& matrix, const std::vector<std::string>& names,
                                const std::string& title);
 
-}  // namespace tailor::cli
+}  // namespace tailor::report

@@ -1,10 +1,10 @@
-#include "cli/svg.h"
+#include "tailor/report/svg.h"
 
 #include <fmt/core.h>
 
 #include "tailor/core/rooms.h"
 
-namespace tailor::cli {
+namespace tailor::report {
 
 SvgText svg_text(const std::string& name, size_t longest) {
   SvgText out;
@@ -40,4 +40,4 @@ std::string svg_begin(int64_t width, int64_t height, const std::string& title) {
       width, height, svg_text(title, title.size()).text);
 }
 
-}  // namespace tailor::cli
+}  // namespace tailor::report

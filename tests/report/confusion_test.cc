@@ -1,4 +1,4 @@
-#include "cli/confusion.h"
+#include "tailor/report/confusion.h"
 
 #include <gtest/gtest.h>
 

@@ -1,0 +1,311 @@
+// tailor report: runs and projects as one page. What is shown is the room report's; here the files
+// are read, and the page is written until every run is finished.
+#include <algorithm>
+#include <chrono>
+#include <ctime>
+#include <map>
+#include <set>
+#include <thread>
+
+#include "cli/runs.h"
+#include "tailor/cli/commands.h"
+#include "tailor/core/files.h"
+#include "tailor/core/interrupt.h"
+#include "tailor/core/log.h"
+#include "tailor/core/strings.h"
+#include "tailor/core/version.h"
+#include "tailor/report/answers.h"
+#include "tailor/report/projects.h"
+#include "tailor/report/runs.h"
+#include "tailor/run/checkpoint.h"
+#include "tailor/run/run_folder.h"
+
+namespace tailor::cli {
+namespace {
+
+/// A run with its folder, and the configuration that says how it differs from others.
+struct WatchedRun {
+  std::string path;
+  RunConfig config;
+  ReportedRun run;
+};
+struct Sources {
+  std::vector<WatchedRun> runs;
+  std::vector<ReportedProject> projects;
+  std::vector<ReportedEvaluation> evaluations;
+  std::vector<ReportedCheck> checks;
+};
+
+/// "remove, solve, α 3, kl".
+std::string method_of(const RunConfig& config) {
+  const SurgeryConfig& s = config.surgery;
+  std::vector<std::string> parts;
+  if (!s.plan.empty()) {
+    parts.emplace_back("plan of its own");
+  } else if (s.kind == SurgeryKind::None) {
+    parts.emplace_back("unaltered");
+  } else {
+    parts = {to_string(s.kind), to_string(s.edit), fmt::format("α {}", s.alpha)};
+    if (s.at_once > 1) parts.push_back(fmt::format("{} at once", s.at_once));
+    if (s.order != EditOrder::InputFirst) parts.emplace_back("output first");
+  }
+  if (!config.teacher) {
+    if (s.kind != SurgeryKind::None) parts.emplace_back("no teacher");
+  } else if (config.distill.distance != Distance::Mse) {
+    parts.emplace_back(to_string(config.distill.distance));
+  } else if (s.kind == SurgeryKind::None) {
+    parts.emplace_back("distilled");
+  }
+  if (config.quantization) parts.emplace_back("quantised");
+  return join(parts, ", ");
+}
+
+/// Of one that is not finished, by what its newest checkpoint and its lines say.
+void describe_unfinished(WatchedRun& watched) {
+  ReportedRun& run = watched.run;
+  const std::string last = path_join(watched.path, "last.ckpt");
+  run.network = watched.config.network.family;
+  if (path_exists(last)) {
+    const Network network = load_checkpoint(last).network;
+    run.network = network.name;
+    run.skips = static_cast<int64_t>(skip_ids(network).size());
+    run.parameters = parameter_count(network);
+  } else if (!run.epochs.empty()) {
+    run.skips = run.epochs.back().skips;
+  }
+  run.skips_before = run.skips;
+  for (const AlterationLine& a : run.alterations) {
+    run.skips_before += static_cast<int64_t>(a.before.as_array().size()) -
+                        static_cast<int64_t>(a.after.as_array().size());
+  }
+}
+
+/// As far as it got; again while it goes on.
+void update_run(WatchedRun& watched) {
+  ReportedRun& run = watched.run;
+  const std::string summary = path_join(watched.path, "summary.json");
+  // What makes a run finished is written last, and so read first.
+  run.summary.reset();
+  if (path_exists(summary)) run.summary = read_summary(summary);
+  run.epochs = read_metrics(path_join(watched.path, "metrics.jsonl"));
+  run.alterations = read_alterations(path_join(watched.path, "alterations.jsonl"));
+  if (!run.summary) return describe_unfinished(watched);
+  run.network = run.summary->network;
+  run.skips_before = run.summary->skips_before, run.skips = run.summary->skips;
+  run.parameters = run.summary->parameters;
+}
+
+WatchedRun open_run(const std::string& path) {
+  WatchedRun watched{path, load_run_config(path_join(path, "config.json"), {}).config, {}};
+  watched.run.name = file_name(absolute_path(path));
+  watched.run.data = watched.config.data.name;
+  watched.run.method = method_of(watched.config);
+  watched.run.epochs_planned = watched.config.train.epochs;
+  update_run(watched);
+  return watched;
+}
+
+ReportedProject open_reported_project(const std::string& path) {
+  ReportedProject project{file_name(absolute_path(path)), read_manifest(path), {}};
+  project.flow = dataflow_of(load_graph(path_join(path, "design.safetensors")), project.manifest);
+  return project;
+}
+
+void open_answer(const std::string& path, Sources& sources) {
+  Json json = Json::parse(read_file(path), path);
+  if (is_evaluation(json)) {
+    sources.evaluations.push_back({file_name(path), std::move(json)});
+  } else if (is_check(json)) {
+    sources.checks.push_back({file_name(path), std::move(json)});
+  } else {
+    fail(ErrorKind::Data,
+         "{}: expected what tailor evaluate --json or tailor check --json printed, got other JSON",
+         path);
+  }
+}
+
+/// Where several have the name of their folder, each is called by its path.
+void name_apart(Sources& sources, const std::vector<std::string>& project_paths) {
+  std::map<std::string, int> count;
+  for (const WatchedRun& w : sources.runs) ++count[w.run.name];
+  for (const ReportedProject& p : sources.projects) ++count[p.name];
+  for (WatchedRun& w : sources.runs) {
+    if (count[w.run.name] > 1) w.run.name = w.path;
+  }
+  for (size_t i = 0; i < sources.projects.size(); ++i) {
+    if (count[sources.projects[i].name] > 1) sources.projects[i].name = project_paths[i];
+  }
+}
+
+/// What is none of these, as a pattern of the shell finds beside them, is warned of.
+Sources open_sources(const std::vector<std::string>& paths) {
+  Sources sources;
+  std::vector<std::string> project_paths;
+  std::set<std::string> seen;
+  for (const std::string& path : paths) {
+    if (!path_exists(path)) fail(ErrorKind::Usage, "{}: there is no such file or folder", path);
+    if (!seen.insert(absolute_path(path)).second) continue;
+    if (is_project(path)) {
+      sources.projects.push_back(open_reported_project(path));
+      project_paths.push_back(path);
+    } else if (RunFolder::is_run(path)) {
+      sources.runs.push_back(open_run(path));
+    } else if (is_regular_file(path) && has_extension(path, ".json")) {
+      open_answer(path, sources);
+    } else {
+      log_warn("report",
+               "{}: it is no run (config.json), no project (manifest.json) and no answer (.json), "
+               "and left out",
+               path);
+    }
+  }
+  if (sources.runs.empty() && sources.projects.empty() && sources.evaluations.empty() &&
+      sources.checks.empty()) {
+    fail(ErrorKind::Usage, "nothing to report in {}: expected run folders, projects or answers",
+         join(paths, " "));
+  }
+  name_apart(sources, project_paths);
+  return sources;
+}
+
+std::vector<RunGroup> run_groups(const Sources& sources) {
+  std::vector<FinishedRun> finished;
+  std::map<std::string, const WatchedRun*> by_path;
+  for (const WatchedRun& w : sources.runs) {
+    if (!w.run.summary || !w.run.summary->last.test.value ||
+        figure_of(w.run) != figure_of(sources.runs[0].run))
+      continue;
+    finished.push_back(
+        {w.path, *w.run.summary, settings_of(w.config), seeds_of(w.config), std::nullopt});
+    by_path[w.path] = &w;
+  }
+  std::vector<RunGroup> groups;
+  for (const Seeds& s : groups_of(finished)) {
+    const WatchedRun& first = *by_path.at(s[0]->path);
+    RunGroup group{first.run.name, first.run.method, first.run.network, {}, {}, {}};
+    if (s.size() > 1) group.name += fmt::format(" (+{})", s.size() - 1);
+    if (starts_with(first.config.network.family, "resnet"))
+      group.depth = first.config.network.depth;
+    double sum = 0, teachers = 0;
+    for (const FinishedRun* run : s) {
+      group.test.push_back(*run->summary.last.test.value);
+      if (const auto teacher = teacher_of(run->summary)) sum += *teacher, ++teachers;
+    }
+    if (teachers > 0) group.teacher = sum / teachers;
+    groups.push_back(std::move(group));
+  }
+  return groups;
+}
+
+std::string now_text() {
+  const std::time_t now = std::time(nullptr);
+  std::tm utc{};
+  gmtime_r(&now, &utc);
+  char text[32];
+  std::strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S UTC", &utc);
+  return text;
+}
+
+std::string counts_text(const Sources& sources) {
+  std::vector<std::string> parts;
+  for (const auto& [count, noun] : {std::pair{sources.runs.size(), "run"},
+                                    {sources.projects.size(), "project"},
+                                    {sources.evaluations.size(), "evaluation"},
+                                    {sources.checks.size(), "check"}}) {
+    if (count > 0) parts.push_back(counted(static_cast<int64_t>(count), noun));
+  }
+  return join(parts, ", ");
+}
+
+bool all_finished(const Sources& sources) {
+  return std::all_of(sources.runs.begin(), sources.runs.end(),
+                     [](const WatchedRun& w) { return w.run.summary.has_value(); });
+}
+
+std::string title_of(const Sources& sources) {
+  if (sources.runs.size() == 1 && sources.projects.empty()) return sources.runs[0].run.name;
+  if (sources.projects.size() == 1 && sources.runs.empty()) return sources.projects[0].name;
+  return counts_text(sources);
+}
+
+Page make_page(const Sources& sources, std::optional<int64_t> refresh_s) {
+  std::vector<ReportedRun> runs;
+  runs.reserve(sources.runs.size());
+  for (const WatchedRun& w : sources.runs) runs.push_back(w.run);
+  Page page;
+  page.title = "tailor report: " + title_of(sources);
+  page.lead = {fmt::format("Written {} by tailor {}.", now_text(), version())};
+  page.refresh_s = refresh_s;
+  if (refresh_s) {
+    page.lead.push_back(fmt::format("Written anew every {} until every run is finished.",
+                                    counted(*refresh_s, "second")));
+  }
+  Section all{"Summary", {}};
+  if (!runs.empty()) all.parts.emplace_back(runs_table(runs));
+  if (!sources.projects.empty()) all.parts.emplace_back(projects_table(sources.projects));
+  if (!all.parts.empty()) page.sections.push_back(std::move(all));
+  auto add = [&](std::optional<Section> section) {
+    if (section) page.sections.push_back(*std::move(section));
+  };
+  add(runs_side_by_side(runs, run_groups(sources)));
+  add(projects_side_by_side(sources.projects));
+  add(answers_section(runs, sources.projects, sources.evaluations));
+  add(checks_section(sources.checks));
+  for (const ReportedRun& run : runs) page.sections.push_back(run_section(run));
+  for (const ReportedProject& project : sources.projects)
+    page.sections.push_back(project_section(project));
+  return page;
+}
+
+/// A report is replaced by the next one.
+void refuse_to_replace_others(const char* flag, const std::string& path, bool force) {
+  if (path.empty()) return;
+  const bool replaceable = is_regular_file(path) && is_report(read_beginning(path, 64));
+  refuse_to_replace(flag, path, force || replaceable);
+}
+
+void write_page(const Page& page, const ReportOptions& options) {
+  write_file(options.output, emit_html(page));
+  if (!options.markdown.empty()) write_file(options.markdown, emit_markdown(page));
+}
+
+/// False as soon as a signal is pending.
+bool wait_for_next(int64_t seconds) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
+  while (std::chrono::steady_clock::now() < end && pending_interrupt() == 0)
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  return pending_interrupt() == 0;
+}
+
+}  // namespace
+
+int run_report(const ReportOptions& options) {
+  refuse_to_replace_others("--output", options.output, options.force);
+  refuse_to_replace_others("--markdown", options.markdown, options.force);
+  Sources sources = open_sources(options.paths);
+  while (options.refresh_s && !all_finished(sources)) {
+    write_page(make_page(sources, options.refresh_s), options);
+    const bool goes_on = wait_for_next(*options.refresh_s);
+    for (WatchedRun& watched : sources.runs) update_run(watched);
+    if (!goes_on) break;
+  }
+  // The last page is not loaded again.
+  write_page(make_page(sources, std::nullopt), options);
+  throw_if_interrupted();
+  if (options.json) {
+    fmt::print(
+        "{}\n",
+        Json::object({{"output", options.output},
+                      {"markdown", options.markdown.empty() ? Json() : Json(options.markdown)},
+                      {"runs", sources.runs.size()},
+                      {"projects", sources.projects.size()},
+                      {"evaluations", sources.evaluations.size()},
+                      {"checks", sources.checks.size()}})
+            .dump(2));
+    return 0;
+  }
+  fmt::print("{}: {}\n", options.output, counts_text(sources));
+  return 0;
+}
+
+}  // namespace tailor::cli

@@ -1,0 +1,38 @@
+// Runs that are put side by side: what makes an experiment is read from their configurations, and
+// those that differ by their seeds alone are one row.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tailor/design/design.h"
+#include "tailor/run/results.h"
+#include "tailor/run/run_config.h"
+
+namespace tailor::cli {
+
+using Settings = std::map<std::string, Json>;  // "surgery.kind": "remove"
+
+/// What makes an experiment: neither its seeds (nor the weights of a teacher that they made) nor
+/// the machine; of files their names, wherever they lie, and of official data sets no place.
+Settings settings_of(const RunConfig& config);
+Settings seeds_of(const RunConfig& config);
+
+struct FinishedRun {
+  std::string path;
+  RunSummary summary;
+  Settings settings, seeds;
+  std::optional<Cost> cost;  // none: its export is refused
+};
+
+/// Runs that differ by their seeds, each of which is there once.
+using Seeds = std::vector<const FinishedRun*>;
+std::vector<Seeds> groups_of(const std::vector<FinishedRun>& runs);
+/// Keys that not all of them agree in.
+std::vector<std::string> differing_keys(const std::vector<Seeds>& groups);
+/// A setting as people read it.
+std::string text_of(const Json& value);
+
+}  // namespace tailor::cli

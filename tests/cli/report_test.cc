@@ -1,0 +1,115 @@
+// tailor report: what it reads, what it writes, and what it refuses.
+#include "cli/cli_fixture.h"
+
+#include <chrono>
+#include <thread>
+
+#include "tailor/run/results.h"
+
+namespace tailor::test {
+namespace {
+
+constexpr const char* kEpoch =
+    R"({"epoch":0,"lr":0.1,"train_loss":2.5,"train_accuracy":40.0,"validation_loss":1.5,)"
+    R"("validation_accuracy":51.5,"skips":2,"seconds":10.0,"images_per_s":100.0})";
+constexpr const char* kAlteration =
+    R"x({"epoch":0,"text":"removed <s> & t (0 of 1 left)","kind":"remove","skip":"s","before":[{}],)x"
+    R"("after":[],"erased":[],"added":[],"parameters":9,"validation_accuracy_before":60.0,)"
+    R"("validation_accuracy_stale":20.0,"statistics_images":8,"validation_accuracy_after":44.25})";
+
+struct ReportCli : public Cli {
+  /// A run that is one epoch old, and writes its second line.
+  void write_run(const std::string& name) {
+    write_file(file(name + "/config.json"),
+               R"({"network": {"depth": 8, "width": 2}, "data": {"name": "synthetic"},
+                   "teacher": {"epochs": 3}, "surgery": {"kind": "remove", "alpha": 1},
+                   "train": {"epochs": 5}})");
+    write_file(file(name + "/metrics.jsonl"), std::string(kEpoch) + "\n" + R"({"epoch":1,"l)");
+    write_file(file(name + "/alterations.jsonl"), std::string(kAlteration) + "\n");
+  }
+  std::string page(const std::string& name = "report.html") { return read_file(file(name)); }
+};
+
+TEST_F(ReportCli, ShowsARunThatGoesOn) {
+  write_run("one");
+  const ProcessResult r = run({"report", "one", "--markdown", "one.md"});
+  EXPECT_EQ(r.status, 0) << r.output;
+  testing::expect_words(r.output, {"report.html: 1 run"});
+  testing::expect_words(page(), {"Not finished: 1 of 5 epochs", "removed &lt;s&gt; &amp; t",
+                                 "60.00 to 44.25 %, stale 20.00", "remove, cut, α 1"});
+  testing::expect_words(read_file(file("one.md")), {"| one |", "1 of 5", "| -15.75 |"});
+  // Nothing from outside: a name of a namespace is none.
+  std::string html = page();
+  const std::string space = "xmlns=\"http://www.w3.org/2000/svg\"";
+  for (size_t at; (at = html.find(space)) != std::string::npos;) html.erase(at, space.size());
+  for (const char* const word : {"http:", "https:", "<script", "<link", "src=", "url("})
+    EXPECT_EQ(html.find(word), std::string::npos) << word;
+}
+
+TEST_F(ReportCli, ShowsProjectsAndAnswers) {
+  write_checkpoint(file("a/last.ckpt"));
+  ASSERT_EQ(
+      run({"export", "--checkpoint", "a/last.ckpt", "--output", "p", "--precision", "12,5"}).status,
+      0);
+  const ProcessResult answer =
+      run({"evaluate", "--checkpoint", "a/last.ckpt", "--backend", "emulator", "--precision",
+           "12,5", "--limit", "5", "--json", "--log", "off"});
+  ASSERT_EQ(answer.status, 0) << answer.output;
+  write_file(file("e.json"), answer.output.substr(answer.output.find('{')));
+  const ProcessResult r = run({"report", "p", "e.json", "--output", "out/x.html"});
+  EXPECT_EQ(r.status, 0) << r.output;
+  testing::expect_words(page("out/x.html"),
+                        {"Dataflow of resnet8", "stage1.block0.conv1", "integers, ap_fixed&lt;12,5",
+                         "which class was taken for which"});
+}
+
+TEST_F(ReportCli, RefusesWhatItCannotRead) {
+  expect_failure(2, {"gone", "no such file or folder"}, {"report", "gone"});
+  write_file(file("text.txt"), "x");
+  expect_failure(2, {"text.txt", "left out", "nothing to report"}, {"report", "text.txt"});
+  write_file(file("other.json"), "{\"a\": 1}");
+  expect_failure(4, {"other.json", "tailor evaluate --json"}, {"report", "other.json"});
+  write_run("bad");
+  write_file(file("bad/metrics.jsonl"), std::string(kEpoch) + "\n{\"epoch\":\"x\"}\n");
+  expect_failure(3, {"bad/metrics.jsonl (line 2)"}, {"report", "bad"});
+  write_file(file("bad/metrics.jsonl"), std::string(kEpoch) + "\nnonsense\n");
+  expect_failure(4, {"bad/metrics.jsonl (line 2)"}, {"report", "bad"});
+  write_file(file("bad/metrics.jsonl"), std::string(kEpoch) + "\n" + kEpoch + "\n");
+  expect_failure(4, {"bad/metrics.jsonl (line 2)", "expected epoch 1, got 0"}, {"report", "bad"});
+  write_file(file("bad/metrics.jsonl"), "");
+  write_file(file("bad/summary.json"), "{\"run\": 3}");
+  expect_failure(3, {"bad/summary.json"}, {"report", "bad"});
+  EXPECT_FALSE(path_exists(file("report.html")));
+}
+
+TEST_F(ReportCli, ReplacesReportsAlone) {
+  write_run("one");
+  write_file(file("mine.html"), "<!doctype html>\nmine");
+  expect_failure(2, {"--output", "mine.html"}, {"report", "one", "--output", "mine.html"});
+  EXPECT_EQ(page("mine.html"), "<!doctype html>\nmine");
+  EXPECT_EQ(run({"report", "one", "--output", "mine.html", "--force"}).status, 0);
+  EXPECT_EQ(run({"report", "one", "--output", "mine.html"}).status, 0);
+}
+
+TEST_F(ReportCli, RefreshesUntilTheRunIsFinished) {
+  write_run("one");
+  std::thread finish([&] {
+    // As soon as the page says that it will be loaded again, the run ends; if there is none, too.
+    for (int i = 0; i < 2000 && !path_exists(file("report.html")); ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    EXPECT_NE(page().find("http-equiv=\"refresh\" content=\"1\""), std::string::npos);
+    RunSummary summary;
+    summary.run = "one", summary.network = "resnet8", summary.epochs = 1;
+    summary.last.test.value = 77.5;
+    write_file(file("one/summary.json"),
+               write_record([&](RecordVisitor& v) { summary.describe(v); }).dump());
+  });
+  const ProcessResult r = run({"report", "one", "--refresh", "1"});
+  finish.join();
+  EXPECT_EQ(r.status, 0) << r.output;
+  testing::expect_words(page(), {"test: 77.50", "Finished after 1 epoch."});
+  EXPECT_EQ(page().find("http-equiv"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace tailor::test
