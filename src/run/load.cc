@@ -156,6 +156,16 @@ static void refuse_last_word(const std::string& assignment) {
        word, join(meant, ", "));
 }
 
+/// --set FILE.json: a part of a configuration.
+static std::optional<Json> part_of_file(const std::string& assignment) {
+  if (assignment.find('=') != std::string::npos || !has_extension(assignment, ".json"))
+    return std::nullopt;
+  Json part = parse_config(read_file(assignment, "--set"), assignment);
+  if (!part.is_object())
+    fail(ErrorKind::Config, "config: {}: expected an object of sections", assignment);
+  return part;
+}
+
 LoadedConfig load_run_config(const std::string& name_or_path,
                              const std::vector<std::string>& overrides) {
   WrittenConfig written = find_config(name_or_path);
@@ -165,6 +175,11 @@ LoadedConfig load_run_config(const std::string& name_or_path,
   Json json = std::move(written.json);
   Json given = written.own ? json : Json::object();
   for (const std::string& assignment : overrides) {
+    if (const std::optional<Json> part = part_of_file(assignment)) {
+      lay_over(json, *part);
+      lay_over(given, *part);
+      continue;
+    }
     refuse_last_word(assignment);
     apply_override(json, assignment);
     apply_override(given, assignment);
