@@ -17,6 +17,7 @@ constexpr const char* kExitCodes =
 void add_json(CLI::App& app, CommonOptions& o);
 void setup_train(CLI::App& app, TrainOptions& o);
 void setup_evaluate(CLI::App& app, EvaluateOptions& o);
+void setup_sensitivity(CLI::App& app, SensitivityOptions& o);
 void setup_bench(CLI::App& app, BenchOptions& o);
 void setup_calibrate(CLI::App& app, CalibrateOptions& o);
 void setup_transcribe(CLI::App& app, TranscribeOptions& o);
