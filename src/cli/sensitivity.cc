@@ -66,7 +66,7 @@ std::string rows_text(const Sensitivity& s) {
     const SkipEffect& e = row.effect;
     table.add({e.skip, to_string(e.kind), row.figure.text(2), fmt::format("{:.2f}", e.lost),
                with_commas(e.saved_bits),
-               e.saved_bits > 0 ? fmt::format("{:.3g}", e.lost_per_mbit()) : ""});
+               e.saved_bits > 0 ? fmt::format("{:.1f}", e.lost_per_mbit()) : ""});
   }
   return table.text();
 }
@@ -101,8 +101,8 @@ std::vector<SkipEffect> Sensitivity::effects() const {
 }
 
 double loss_of(const Figure& figure, const Figure& reference) {
-  const double more = figure.recorded() - reference.recorded();
-  return figure.higher_is_better ? -more : more;
+  const double now = figure.recorded(), then = reference.recorded();
+  return figure.higher_is_better ? then - now : now - then;
 }
 
 void answer_sensitivity(const Sensitivity& s, const SensitivityOptions& options) {
