@@ -28,6 +28,7 @@ struct AllOptions {
   TrainOptions train;
   SweepOptions sweep;
   EvaluateOptions evaluate;
+  SensitivityOptions sensitivity;
   BenchOptions bench;
   TranscribeOptions transcribe;
   BasecallOptions basecall;
@@ -111,6 +112,11 @@ void add_training_commands(AllOptions& o, const AddCommand& add) {
       add("evaluate", "Accuracy of a checkpoint: float, or fixed point as the FPGA computes it",
           [&] { return run_evaluate(o.evaluate); }),
       o.evaluate);
+  setup_sensitivity(
+      add("sensitivity",
+          "What each skip is worth, and a plan by that: accuracy lost and FIFOs saved",
+          [&] { return run_sensitivity(o.sensitivity); }),
+      o.sensitivity);
   setup_bench(add("bench", "Images a second that a network trains or answers on this machine",
                   [&] { return run_bench(o.bench); }),
               o.bench);

@@ -28,10 +28,13 @@ void add_json(CLI::App& app, CommonOptions& o) {
   app.add_flag("--json", o.json, "Print the answer as JSON");
 }
 
-static void add_set(
-    CLI::App& app, std::vector<std::string>& set,
-    const char* meaning =
-        "Override one key of the configuration: --set train.epochs=3 (repeatable)") {
+static constexpr const char* kSetKey =
+    "Override one key of the configuration: --set train.epochs=3 (repeatable)";
+
+static void add_set(CLI::App& app, std::vector<std::string>& set,
+                    const char* meaning =
+                        "Override one key of the configuration: --set train.epochs=3; or those "
+                        "of a file: --set plan.json (repeatable)") {
   // One value an occurrence, so that a positional argument can follow.
   app.add_option("--set", set, meaning)
       ->type_name("KEY=VALUE")
@@ -165,6 +168,38 @@ void setup_evaluate(CLI::App& app, EvaluateOptions& o) {
       ->type_name("FILE");
   app.add_flag("--force", o.force, "Replace these files if they exist");
   add_precision(app, o.hardware);
+  add_json(app, o);
+}
+
+void setup_sensitivity(CLI::App& app, SensitivityOptions& o) {
+  add_checkpoint(app, o.checkpoint);
+  app.add_option("--data", o.data, "Folder of the data set (default: as in the run)")
+      ->type_name("DIR");
+  add_set(app, o.set,
+          "Measure on other data: --set data.validation=1000 (data.* only; repeatable)");
+  app.add_option("--kind", o.kind, "What is tried: remove, shorten or both (default)")
+      ->check(CLI::IsMember({"remove", "shorten", "both"}))
+      ->type_name("KIND");
+  app.add_option("--images", o.images,
+                 "Losses are measured on the first N of the validation split (default: all), or "
+                 "where there is none of the training images (default 2000)")
+      ->check(at_least_one())
+      ->type_name("N");
+  app.add_option("--statistics", o.statistics,
+                 "Training images on which batch norms' statistics are estimated again (default "
+                 "512); 0: they are left as they were")
+      ->check(CLI::Range(int64_t{0}, int64_t{1'000'000}))
+      ->type_name("N");
+  app.add_option("--budget", o.budget,
+                 "The plan of at most so many FIFO bits that loses least, by the single losses "
+                 "(default: every skip is altered, in the order of the table)")
+      ->check(CLI::Range(int64_t{0}, int64_t{1'000'000'000'000}))
+      ->type_name("BITS");
+  app.add_option("--output", o.output, "Write the plan (.json), for tailor train --set FILE")
+      ->type_name("FILE");
+  app.add_flag("--force", o.force, "Replace this file if it exists");
+  add_precision(app, o.hardware);
+  add_card(app, o.hardware);
   add_json(app, o);
 }
 
@@ -475,7 +510,7 @@ void setup_import(CLI::App& app, ImportOptions& o) {
   app.add_option("--std", o.deviation, "Standard deviation of the pixels (default: the rules')")
       ->delimiter(',')
       ->type_name("R,G,B");
-  add_set(app, o.set);
+  add_set(app, o.set, kSetKey);
   add_json(app, o);
 }
 

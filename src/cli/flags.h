@@ -18,6 +18,7 @@ void add_json(CLI::App& app, CommonOptions& o);
 void setup_train(CLI::App& app, TrainOptions& o);
 void setup_sweep(CLI::App& app, SweepOptions& o);
 void setup_evaluate(CLI::App& app, EvaluateOptions& o);
+void setup_sensitivity(CLI::App& app, SensitivityOptions& o);
 void setup_bench(CLI::App& app, BenchOptions& o);
 void setup_calibrate(CLI::App& app, CalibrateOptions& o);
 void setup_widen(CLI::App& app, WidenOptions& o);

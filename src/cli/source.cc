@@ -402,7 +402,7 @@ std::string test_limit_text(const DataConfig& config, int64_t count) {
 }
 
 EvaluationConfig evaluation_config(const DataConfig& data, const CtcConfig& ctc,
-                                   const EvaluateOptions& options) {
+                                   const EvaluateOptions& options, const std::string& command) {
   RunConfig whole;
   whole.data = data;
   whole.data.augment.clear();  // evaluation has none, and another kind of set knows other ones
@@ -416,14 +416,14 @@ EvaluationConfig evaluation_config(const DataConfig& data, const CtcConfig& ctc,
       continue;
     }
     if (!starts_with(assignment, "data.")) {
-      fail(ErrorKind::Usage, "--set {}: tailor evaluate takes keys of data.*{} only", assignment,
+      fail(ErrorKind::Usage, "--set {}: {} takes keys of data.*{} only", assignment, command,
            sequences ? " and ctc.*" : "");
     }
     of_data.push_back(assignment);
   }
   const std::string plain = "evaluation augments nothing",
                     own = "the network's own preprocessing is applied";
-  warn_of_unread_keys(of_data, "tailor evaluate",
+  warn_of_unread_keys(of_data, command,
                       {{"data.augment", plain},
                        {"data.random_resized_crop", plain},
                        {"data.color_jitter", plain},
@@ -432,7 +432,7 @@ EvaluationConfig evaluation_config(const DataConfig& data, const CtcConfig& ctc,
                        {"data.mean", own},
                        {"data.deviation", own}});
   override_data(json, of_data);
-  RunConfig asked = read_run_config(json, "tailor evaluate (--set)");
+  RunConfig asked = read_run_config(json, command + " (--set)");
   if (!options.data.empty() && traits_of(asked.data).in_memory) {
     fail(ErrorKind::Usage,
          "--data {}: the data set {} is made in memory and reads no folder; name the set that is "

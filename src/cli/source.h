@@ -82,13 +82,14 @@ void warn_of_unread_keys(const std::vector<std::string>& assignments, const std:
                          const std::vector<std::pair<std::string, std::string>>& unread = {});
 
 /// The run's sections data and ctc with --set and --data on top. Throws Usage for a --set of
-/// another section.
+/// another section, naming the command.
 struct EvaluationConfig {
   DataConfig data;
   CtcConfig ctc;
 };
 EvaluationConfig evaluation_config(const DataConfig& data, const CtcConfig& ctc,
-                                   const EvaluateOptions& options);
+                                   const EvaluateOptions& options,
+                                   const std::string& command = "tailor evaluate");
 /// " that data.test_size lets in" where the test set has as many examples as that, else "".
 std::string test_limit_text(const DataConfig& config, int64_t count);
 /// Of images, which have no ctc.

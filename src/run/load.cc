@@ -185,6 +185,16 @@ static void refuse_last_word(const std::string& assignment) {
        word, join(meant, ", "));
 }
 
+/// --set FILE.json: a part of a configuration.
+static std::optional<Json> part_of_file(const std::string& assignment) {
+  if (assignment.find('=') != std::string::npos || !has_extension(assignment, ".json"))
+    return std::nullopt;
+  Json part = parse_config(read_file(assignment, "--set"), assignment);
+  if (!part.is_object())
+    fail(ErrorKind::Config, "config: {}: expected an object of sections", assignment);
+  return part;
+}
+
 static LoadedConfig load(WrittenConfig written, const std::vector<std::string>& overrides) {
   LoadedConfig loaded;
   loaded.name = std::move(written.name);
@@ -192,6 +202,11 @@ static LoadedConfig load(WrittenConfig written, const std::vector<std::string>& 
   Json json = std::move(written.json);
   Json given = written.own ? json : Json::object();
   for (const std::string& assignment : overrides) {
+    if (const std::optional<Json> part = part_of_file(assignment)) {
+      lay_over(json, *part);
+      lay_over(given, *part);
+      continue;
+    }
     refuse_last_word(assignment);
     apply_override(json, assignment);
     apply_override(given, assignment);

@@ -98,7 +98,8 @@ void describe_exception(RecordVisitor& v, Exception& exception, const std::vecto
   v.record("set", describe_part, "What it sets.");
 }
 
-/// Objects are merged, anything else is replaced. Comments stay in the matrix.
+}  // namespace
+
 void lay_over(Json& under, const Json& over) {
   if (!over.is_object()) {
     under = over;
@@ -111,6 +112,8 @@ void lay_over(Json& under, const Json& over) {
     lay_over(at ? *at : under.set(key, Json()), value);
   }
 }
+
+namespace {
 
 bool is_for(const Exception& exception, const Partial& member) {
   return std::all_of(exception.where.begin(), exception.where.end(), [&](const auto& where) {

@@ -28,8 +28,11 @@ void describe(RecordVisitor& v, SurgeryConfig& c) {
       "kind", c.kind,
       "What happens to the skips: none, remove (SkipRemover) or shorten (SkipShortener).");
   v.integer("alpha", c.alpha, 1, 1000000, "Epochs between two alterations (paper, Algorithm 1).");
-  v.enumeration("order", c.order,
-                "Which skip goes first: the one nearest the input, or nearest the output.");
+  v.enumeration(
+      "order", c.order,
+      "Which skip goes first: the one nearest the input, or nearest the output. plan: they go "
+      "as plan lists them, and every skip that is altered is named there (tailor "
+      "sensitivity writes such a list).");
   v.integer("at_once", c.at_once, 1, 1000000, "Skips altered at each due epoch.");
   v.optional_integer("first_epoch", c.first_epoch, 0, 1000000,
                      "First epoch before which an alteration is due. null: alpha (Algorithm 1); "
@@ -46,7 +49,8 @@ void describe(RecordVisitor& v, SurgeryConfig& c) {
   v.list(
       "plan", c.plan.size(), [&](size_t n) { c.plan.resize(n); },
       [&](RecordVisitor& r, size_t i) { describe(r, c.plan[i]); },
-      "Exceptions to kind, skip by skip; skips that are not named follow kind.");
+      "Exceptions to kind, skip by skip; skips that are not named follow kind. Where order is plan "
+      "it is their order too.");
   v.enumeration("optimizer", c.optimizer,
                 "What becomes of the optimiser's memory at an alteration. keep: one optimiser for "
                 "the whole run (the paper's); reset: it begins with 0 again, as one that is "

@@ -64,11 +64,9 @@ std::vector<PlannedEdit> in_two_parts(const std::vector<PlannedEdit>& edits, int
               std::to_string(epochs), source);
 }
 
-}  // namespace
-
-std::vector<PlannedEdit> plan_edits(const SurgeryConfig& policy, const Network& network,
-                                    int64_t epochs, const std::string& source) {
-  const std::vector<std::string> ids = skip_ids(network);
+/// Each entry names a skip that exists, and no skip is named twice.
+void verify_plan(const SurgeryConfig& policy, const std::vector<std::string>& ids,
+                 const std::string& source) {
   for (size_t i = 0; i < policy.plan.size(); ++i) {
     const std::string& id = policy.plan[i].skip;
     std::string pointer = fmt::format("/surgery/plan/{}/skip", i);
@@ -81,21 +79,52 @@ std::vector<PlannedEdit> plan_edits(const SurgeryConfig& policy, const Network& 
         fail_config(pointer, "each skip once", fmt::format("\"{}\" again", id), source);
     }
   }
-  std::vector<PlannedEdit> edits;
-  if (policy.kind == SurgeryKind::None) return edits;
-  std::vector<std::string> order = ids;
-  if (policy.order == EditOrder::OutputFirst) std::reverse(order.begin(), order.end());
-  const int64_t first = policy.first_epoch.value_or(policy.alpha);
-  for (const std::string& id : order) {
+}
+
+/// What happens to every skip that is altered, in their order.
+std::vector<SkipPlan> altered_skips(const SurgeryConfig& policy, const Network& network,
+                                    std::vector<std::string> ids, const std::string& source) {
+  if (policy.order == EditOrder::OutputFirst) std::reverse(ids.begin(), ids.end());
+  auto place = [&](const std::string& id) {
+    return std::find_if(policy.plan.begin(), policy.plan.end(),
+                        [&](const SkipPlan& p) { return p.skip == id; });
+  };
+  if (policy.order == EditOrder::Plan) {
+    std::stable_sort(ids.begin(), ids.end(), [&](const std::string& a, const std::string& b) {
+      return place(a) < place(b);
+    });
+  }
+  std::vector<SkipPlan> altered;
+  std::vector<std::string> unnamed;
+  for (const std::string& id : ids) {
     AlterationKind kind = AlterationKind::Remove;
     if (policy.kind == SurgeryKind::Shorten)
       kind = spans_one_stage(network, id) ? AlterationKind::Keep : AlterationKind::Shorten;
-    for (const SkipPlan& exception : policy.plan) {
-      if (exception.skip == id) kind = exception.kind;
-    }
+    const bool named = place(id) != policy.plan.end();
+    if (named) kind = place(id)->kind;
     if (kind == AlterationKind::Keep) continue;
+    altered.push_back({id, kind});
+    if (!named) unnamed.push_back(id);
+  }
+  if (policy.order != EditOrder::Plan || unnamed.empty()) return altered;
+  fail_config("/surgery/plan",
+              "every skip that is altered, because /surgery/order is \"plan\" (of kind \"keep\" "
+              "those that stay)",
+              "none of " + join(unnamed, ", "), source);
+}
+
+}  // namespace
+
+std::vector<PlannedEdit> plan_edits(const SurgeryConfig& policy, const Network& network,
+                                    int64_t epochs, const std::string& source) {
+  const std::vector<std::string> ids = skip_ids(network);
+  verify_plan(policy, ids, source);
+  std::vector<PlannedEdit> edits;
+  if (policy.kind == SurgeryKind::None) return edits;
+  const int64_t first = policy.first_epoch.value_or(policy.alpha);
+  for (const SkipPlan& skip : altered_skips(policy, network, ids, source)) {
     int64_t turn = static_cast<int64_t>(edits.size()) / policy.at_once;
-    edits.push_back({first + turn * policy.alpha, id, kind});
+    edits.push_back({first + turn * policy.alpha, skip.skip, skip.kind});
   }
   auto reached = static_cast<size_t>(std::count_if(
       edits.begin(), edits.end(), [&](const PlannedEdit& e) { return e.epoch < epochs; }));

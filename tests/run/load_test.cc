@@ -93,6 +93,29 @@ TEST(LoadRunConfig, TakesAMemberOfTheUsersMatrix) {
       fmt::format("--config: {} is one configuration, not a matrix: expected no ':run_a'", path));
 }
 
+TEST(LoadRunConfig, LaysAFilesKeysOverThoseThatThereAre) {
+  TemporaryDirectory folder("tailor-set-file");
+  const std::string part = path_join(folder.path(), "plan.json");
+  write_file(part, R"({"surgery": {"order": "plan", "plan": [{"skip": "x", "kind": "keep"}]}})");
+  const LoadedConfig loaded = load_run_config(
+      "resnet20_remove", {"surgery.alpha=2", part, "surgery.at_once=4", "surgery.kind=shorten"});
+  const SurgeryConfig& c = loaded.config.surgery;
+  EXPECT_EQ(c.alpha, 2);
+  EXPECT_EQ(c.at_once, 4);
+  EXPECT_EQ(c.order, EditOrder::Plan);
+  ASSERT_EQ(c.plan.size(), 1U);
+  EXPECT_EQ(c.plan[0].skip, "x");
+  EXPECT_EQ(loaded.without_effect, Lines());
+  write_file(part, R"({"surgery": {"odrer": "plan"}})");
+  expect_error(ErrorKind::Config, {"/surgery/odrer", "order"},
+               [&] { load_run_config("resnet20_remove", {part}); });
+  write_file(part, "[1]");
+  expect_error(ErrorKind::Config, {part, "expected an object"},
+               [&] { load_run_config("resnet20_remove", {part}); });
+  expect_error(ErrorKind::Data, {"gone.json"},
+               [&] { load_run_config("resnet20_remove", {"gone.json"}); });
+}
+
 TEST(LoadRunConfig, AppliesOverridesInOrder) {
   const LoadedConfig loaded = load_run_config(
       "resnet20_remove", {"train.epochs=70", "train.epochs=80", "export.precision=8,3"});

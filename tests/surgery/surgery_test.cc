@@ -83,6 +83,26 @@ TEST(PlanEdits, OrderAndHowManyAtOnce) {
   EXPECT_EQ(plan(config), "7-e 7-d 7-c 7-b 7-a ");
 }
 
+TEST(PlanEdits, SkipsGoAsThePlanListsThem) {
+  SurgeryConfig config = policy(3);
+  config.order = EditOrder::Plan;
+  config.plan = {{"d", AlterationKind::Shorten},
+                 {"b", AlterationKind::Keep},
+                 {"e", AlterationKind::Remove},
+                 {"a", AlterationKind::Remove},
+                 {"c", AlterationKind::Remove}};
+  EXPECT_EQ(plan(config), "3~d 6-e 9-a 12-c ");
+  config.at_once = 2;
+  config.kind = SurgeryKind::Shorten;
+  EXPECT_EQ(plan(config), "3~d 3-e 6-a 6-c ");
+  config.plan.resize(3);
+  EXPECT_EQ(message_of(ErrorKind::Config, [&] { plan(config); }),
+            "config: /surgery/plan: expected every skip that is altered, because /surgery/order is "
+            "\"plan\" (of kind \"keep\" those that stay), got none of a, c in r20.json");
+  config.kind = SurgeryKind::None;
+  EXPECT_EQ(plan(config), "");
+}
+
 TEST(PlanEdits, ThePlanSaysWhatHappensToSingleSkips) {
   SurgeryConfig config = policy(2);
   config.plan = {

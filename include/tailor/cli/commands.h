@@ -90,6 +90,17 @@ struct WidenOptions : CommonOptions {
   bool split_projections = false, force = false;
 };
 
+struct SensitivityOptions : CommonOptions {
+  std::string checkpoint, data, output;
+  std::vector<std::string> set;   // of data.* only
+  std::string kind = "both";      // remove, shorten
+  int64_t images = 0;             // 0: the validation split, or as many training images as usual
+  int64_t statistics = 512;       // images that statistics are estimated on
+  std::optional<int64_t> budget;  // FIFO bits
+  bool force = false;
+  HardwareOptions hardware;
+};
+
 struct TranscribeOptions : CommonOptions {
   std::string checkpoint;
   std::vector<std::string> files;
@@ -162,6 +173,7 @@ struct DataOptions : CommonOptions {
 /// Each prints its answer to stdout and returns the exit code; errors are thrown.
 int run_train(const TrainOptions& options);
 int run_evaluate(const EvaluateOptions& options);
+int run_sensitivity(const SensitivityOptions& options);
 int run_bench(const BenchOptions& options);
 int run_transcribe(const TranscribeOptions& options);
 int run_basecall(const BasecallOptions& options);

@@ -26,6 +26,7 @@ class NetworkRunner {
 struct TorchPlugin {
   int (*train)(const TrainOptions& options);
   int (*evaluate)(const EvaluateOptions& options);
+  int (*sensitivity)(const SensitivityOptions& options);
   int (*bench)(const BenchOptions& options);
   /// Logits of inputs [n, height, width, channels] in eval mode.
   Tensor (*run_network)(const Network& network, const TensorMap& tensors, const Tensor& inputs);

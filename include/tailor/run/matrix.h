@@ -9,6 +9,9 @@
 
 namespace tailor::run {
 
+/// Objects are merged, anything else is replaced. Comments stay where they are.
+void lay_over(Json& under, const Json& over);
+
 struct MatrixMember {
   std::string name;
   Json config;  // as a file of its own would say it, without comments

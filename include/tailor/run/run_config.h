@@ -155,7 +155,8 @@ struct LoadedConfig {
   std::vector<std::string> without_effect;
 };
 /// An existing path, a matrix's path with ":" and a member, else a name (".json" optional) among
-/// the embedded configurations; then "a.b=value" overrides.
+/// the embedded configurations; then overrides: "a.b=value", or the path of a
+/// .json file whose keys are laid over those that there are.
 LoadedConfig load_run_config(const std::string& name_or_path,
                              const std::vector<std::string>& overrides);
 /// A configuration of many, and what `--config` calls it.

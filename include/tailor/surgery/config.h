@@ -11,8 +11,8 @@ namespace tailor::surgery {
 
 enum class AlterationKind { Remove, Shorten, Keep };
 TAILOR_ENUMERATORS(AlterationKind, "remove", "shorten", "keep")
-enum class EditOrder { InputFirst, OutputFirst };
-TAILOR_ENUMERATORS(EditOrder, "input_first", "output_first")
+enum class EditOrder { InputFirst, OutputFirst, Plan };
+TAILOR_ENUMERATORS(EditOrder, "input_first", "output_first", "plan")
 enum class SurgeryKind { None, Remove, Shorten };
 TAILOR_ENUMERATORS(SurgeryKind, "none", "remove", "shorten")
 

@@ -27,8 +27,9 @@ struct PlannedEdit {
 /// Every edit of a run, in order. With first_epoch f (default alpha), edits are due before epoch i
 /// when i >= f and (i - f) mod alpha = 0; f = alpha is the paper's Algorithm 1. Kept skips take no
 /// turn, nor do skips over one stage where all are shortened. Throws Config if the plan names a
-/// skip that does not exist (listing those that do), the run is too short and allow_partial is off,
-/// or an edit cannot be made: all are rehearsed on a copy of the network.
+/// skip that does not exist (listing those that do) or, where it is the order, does not name one
+/// that is altered, the run is too short and allow_partial is off, or an edit cannot be made: all
+/// are rehearsed on a copy of the network.
 std::vector<PlannedEdit> plan_edits(const SurgeryConfig& policy, const Network& network,
                                     int64_t epochs, const std::string& source);
 

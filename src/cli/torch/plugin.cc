@@ -57,6 +57,7 @@ std::unique_ptr<NetworkRunner> open_network(const Network& network, const Tensor
 
 const TorchPlugin kPlugin = {guarded<TrainOptions, torch_train>,
                              guarded<EvaluateOptions, torch_evaluate>,
+                             guarded<SensitivityOptions, torch_sensitivity>,
                              guarded<BenchOptions, torch_bench>,
                              run_on_torch,
                              open_network,

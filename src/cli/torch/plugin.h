@@ -10,9 +10,11 @@ using namespace train;
 
 struct TrainOptions;
 struct EvaluateOptions;
+struct SensitivityOptions;
 struct BenchOptions;
 int torch_train(const TrainOptions& options);
 int torch_evaluate(const EvaluateOptions& options);
+int torch_sensitivity(const SensitivityOptions& options);
 int torch_bench(const BenchOptions& options);
 
 }  // namespace tailor::cli
