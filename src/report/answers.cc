@@ -64,7 +64,7 @@ std::optional<Accuracy> accuracy_of(const ReportedProject& project) {
       project.name, "training, before the export", "test", "accuracy", 0, value->as_number(), ""};
 }
 
-Figure confusion_figure(const ReportedEvaluation& e) {
+Drawing confusion_figure(const ReportedEvaluation& e) {
   const Json::Array& classes = e.answer.at("per_class").as_array();
   std::vector<std::string> names;
   names.reserve(classes.size());

@@ -62,7 +62,7 @@ std::string emit(const DataTable& table) {
   return html + "</tbody></table></div>\n" + (table.folded ? "</details>\n" : "");
 }
 
-std::string emit(const Figure& figure) {
+std::string emit(const Drawing& figure) {
   std::string html = fmt::format("<figure{}><figcaption>{}</figcaption>\n",
                                  figure.full ? " class=\"full\"" : "", escaped(figure.caption));
   if (figure.narrow.empty())
@@ -76,7 +76,7 @@ std::string emit(const Section& section) {
   std::string html = fmt::format("<section>\n<h2>{}</h2>\n", escaped(section.heading));
   bool in_grid = false;
   for (const auto& part : section.parts) {
-    const bool is_figure = std::holds_alternative<Figure>(part);
+    const bool is_figure = std::holds_alternative<Drawing>(part);
     if (is_figure != in_grid) html += is_figure ? "<div class=\"figures\">\n" : "</div>\n";
     in_grid = is_figure;
     if (const auto* text = std::get_if<Paragraph>(&part)) {
@@ -84,7 +84,7 @@ std::string emit(const Section& section) {
     } else if (const auto* table = std::get_if<DataTable>(&part)) {
       html += emit(*table);
     } else {
-      html += emit(std::get<Figure>(part));
+      html += emit(std::get<Drawing>(part));
     }
   }
   return html + (in_grid ? "</div>\n" : "") + "</section>\n";

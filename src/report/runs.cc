@@ -145,13 +145,13 @@ std::string ends_text(const std::vector<Series>& series) {
   return text;
 }
 
-Figure figure_with(const std::string& caption, LineChart chart, bool full = false) {
+Drawing figure_with(const std::string& caption, LineChart chart, bool full = false) {
   chart.description = ends_text(chart.series);
   return make_figure(
       caption, [&](int64_t width) { return emit_line_chart(chart, width); }, full);
 }
 
-std::vector<Figure> loss_figures(const ReportedRun& run) {
+std::vector<Drawing> loss_figures(const ReportedRun& run) {
   LineChart loss{"Loss of " + run.name, "", epochs_axis(run), {}, {}, edit_marks(run, false), {}};
   add_series(loss.series, "training, all terms", run,
              [](const EpochMetrics& m) { return value_of(m.train, "loss"); });
@@ -166,7 +166,7 @@ std::vector<Figure> loss_figures(const ReportedRun& run) {
   }
   loss.y = {"mean of an example", low > 0 && high > 8 * low, false, {}, {}};
   if (!loss.y.logarithmic) loss.y.least = 0.0;
-  std::vector<Figure> figures;
+  std::vector<Drawing> figures;
   if (!loss.series.empty())
     figures.push_back(figure_with(
         loss.y.logarithmic ? "Loss and its parts, logarithmic" : "Loss and its parts", loss));
@@ -246,7 +246,7 @@ DataTable runs_table(const std::vector<ReportedRun>& runs) {
   return without_empty_columns(std::move(table));
 }
 
-Figure accuracy_figure(const ReportedRun& run) {
+Drawing accuracy_figure(const ReportedRun& run) {
   const std::string figure = figure_of(run);
   LineChart chart{fmt::format("{} of {}", figure, run.name),
                   "",
@@ -287,7 +287,7 @@ Section run_section(const ReportedRun& run) {
       });
   if (!run.epochs.empty() || altered) section.parts.emplace_back(accuracy_figure(run));
   if (!run.epochs.empty()) {
-    for (Figure& f : loss_figures(run)) section.parts.emplace_back(std::move(f));
+    for (Drawing& f : loss_figures(run)) section.parts.emplace_back(std::move(f));
   }
   if (!run.alterations.empty()) section.parts.emplace_back(alterations_table(run));
   return section;
@@ -308,7 +308,7 @@ double deviation_of(const std::vector<double>& values) {
   return std::sqrt(squares / static_cast<double>(values.size() - 1));
 }
 
-std::optional<Figure> together_figure(const std::vector<ReportedRun>& runs) {
+std::optional<Drawing> together_figure(const std::vector<ReportedRun>& runs) {
   LineChart chart{"Validation of all runs", "", {"epochs", false, true, 0.0, {}}, {}, {}, {}, {}};
   const std::string figure = figure_of(runs[0]);
   for (const ReportedRun& run : runs) {
@@ -327,7 +327,7 @@ std::optional<Figure> together_figure(const std::vector<ReportedRun>& runs) {
       caption, [&](int64_t width) { return emit_line_chart(chart, width); }, true);
 }
 
-Figure methods_figure(const std::vector<RunGroup>& groups, const std::string& figure) {
+Drawing methods_figure(const std::vector<RunGroup>& groups, const std::string& figure) {
   DotChart chart{"Test " + figure + " by method",
                  "",
                  {"test " + figure + " (%)", false, false, {}, {}},
@@ -348,8 +348,8 @@ Figure methods_figure(const std::vector<RunGroup>& groups, const std::string& fi
 }
 
 /// Where a method was taken to several depths, and no two groups are the same point.
-std::optional<Figure> depths_figure(const std::vector<RunGroup>& groups,
-                                    const std::string& figure) {
+std::optional<Drawing> depths_figure(const std::vector<RunGroup>& groups,
+                                     const std::string& figure) {
   std::map<std::string, std::map<int64_t, Point>> methods;
   for (const RunGroup& g : groups) {
     if (!g.depth) continue;

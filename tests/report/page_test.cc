@@ -16,7 +16,7 @@ report::Page small_page() {
   report::DataTable table{
       "cap | tion", {"name", "value", "text"}, {{"x|<y>", "1,234", "ok"}, {"z", "–", ""}}};
   page.sections = {
-      {"Only <figures>", {report::Figure{"fig & ure", "<svg>w</svg>", "<svg>n</svg>"}}},
+      {"Only <figures>", {report::Drawing{"fig & ure", "<svg>w</svg>", "<svg>n</svg>"}}},
       {"Tables", {std::string("text & more"), table}}};
   return page;
 }

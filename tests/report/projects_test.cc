@@ -50,7 +50,7 @@ TEST(ReportedProjects, SideBySideTellsSkipsFromStages) {
   ASSERT_TRUE(section);
   bool found = false;
   for (const auto& part : section->parts) {
-    const auto& figure = std::get<report::Figure>(part);
+    const auto& figure = std::get<report::Drawing>(part);
     const pugi::xml_document svg = read_svg(figure.wide);
     read_svg(figure.narrow);
     if (figure.caption != "FIFOs, bits") continue;
@@ -82,7 +82,7 @@ TEST(ReportedAnswers, HaveAccuracyAndConfusion) {
   EXPECT_EQ(table.rows[0],
             (std::vector<std::string>{"runs/a", "integers, ap_fixed<8,3>", "synthetic, test", "5",
                                       "accuracy", "60.00", "7 overflows"}));
-  const std::string& picture = std::get<report::Figure>(section->parts.at(1)).wide;
+  const std::string& picture = std::get<report::Drawing>(section->parts.at(1)).wide;
   read_svg(picture);
   testing::expect_words(picture, {">66.7 %<", ">50.0 %<", ">d&lt;o&gt;g<"});
 }

@@ -43,7 +43,7 @@ TEST(ReportedRuns, TableSaysHowFarOneGot) {
 }
 
 TEST(ReportedRuns, AlterationsStandBetweenTheEpochs) {
-  const report::Figure figure = report::accuracy_figure(half_a_run());
+  const report::Drawing figure = report::accuracy_figure(half_a_run());
   for (const std::string& text : {figure.wide, figure.narrow}) {
     const pugi::xml_document svg = read_svg(text);
     const auto edits = find_nodes(svg, "//g[path[@class='edit'] and title]");
@@ -98,10 +98,10 @@ TEST(ReportedRuns, SideBySideNeedsTwo) {
                                                   {"c", "solve", "resnet56", 56, {88}, 93.0}});
   ASSERT_TRUE(section);
   ASSERT_EQ(section->parts.size(), 3U);  // by method, by depth, all curves
-  const pugi::xml_document methods = read_svg(std::get<report::Figure>(section->parts[0]).wide);
+  const pugi::xml_document methods = read_svg(std::get<report::Drawing>(section->parts[0]).wide);
   EXPECT_EQ(find_nodes(methods, "//g[title]/circle[@class='bar']").size(), 3U);
   testing::expect_words(
-      std::get<report::Figure>(section->parts[0]).wide,
+      std::get<report::Drawing>(section->parts[0]).wide,
       {">a (+1): resnet20, cut<", ">82.00 ± 2.83<", ">c: resnet56, solve<", ">88.00<"});
 }
 

@@ -21,14 +21,14 @@ struct DataTable {
 DataTable without_empty_columns(DataTable table);
 /// The same picture for two widths of the page; without a narrow one, it is scrolled there. What is
 /// `full` is as wide as the page.
-struct Figure {
+struct Drawing {
   std::string caption, wide, narrow;
   bool full = false;
 };
 using Paragraph = std::string;
 struct Section {
   std::string heading;
-  std::vector<std::variant<Paragraph, DataTable, Figure>> parts;
+  std::vector<std::variant<Paragraph, DataTable, Drawing>> parts;
 };
 struct Page {
   std::string title;
@@ -41,7 +41,7 @@ struct Page {
 constexpr int64_t kNarrowFigure = 352, kWideFigure = 540, kFullFigure = 1060;
 /// A figure in both widths: `emit` takes one.
 template <class Emit>
-Figure make_figure(std::string caption, const Emit& emit, bool full = false) {
+Drawing make_figure(std::string caption, const Emit& emit, bool full = false) {
   return {std::move(caption), emit(full ? kFullFigure : kWideFigure), emit(kNarrowFigure), full};
 }
 

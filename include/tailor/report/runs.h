@@ -29,7 +29,7 @@ DataTable runs_table(const std::vector<ReportedRun>& runs);
 /// The figure on the validation split, and on what is trained on, against epochs. What epoch i
 /// ended with stands at i + 1; alterations before epoch i, at i, where several share the time until
 /// the next epoch.
-Figure accuracy_figure(const ReportedRun& run);
+Drawing accuracy_figure(const ReportedRun& run);
 /// Tables and figures of one run; a paragraph where no epoch is complete yet.
 Section run_section(const ReportedRun& run);
 
