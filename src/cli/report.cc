@@ -47,8 +47,14 @@ std::string method_of(const RunConfig& config) {
   } else {
     parts = {to_string(s.kind), to_string(s.edit), fmt::format("α {}", s.alpha)};
     if (s.at_once > 1) parts.push_back(fmt::format("{} at once", s.at_once));
-    if (s.order != EditOrder::InputFirst) parts.emplace_back("output first");
+    if (s.order == EditOrder::OutputFirst) parts.emplace_back("output first");
+    if (s.optimizer == OptimizerState::Reset) parts.emplace_back("optimiser reset");
   }
+  if (!config.phases.empty())
+    parts = {counted(static_cast<int64_t>(config.phases.size()), "phase")};
+  if (config.train.skips != InitialSkips::Kept)
+    parts.push_back(std::string("skips ") + to_string(config.train.skips));
+  if (config.distill.features != Features::None) parts.emplace_back("features");
   if (!config.teacher) {
     if (s.kind != SurgeryKind::None) parts.emplace_back("no teacher");
   } else if (config.distill.distance != Distance::Mse) {

@@ -1,5 +1,6 @@
 // Quantised training: resumed it is the run that was not interrupted, and its checkpoint says what
 // the integers of its export compute, bit for bit.
+#include "support/networks.h"
 #include "support/rooms.h"
 #include "tailor/train/trainer.h"
 
