@@ -37,7 +37,8 @@ struct Sources {
 };
 
 /// "remove, solve, α 3, kl".
-std::string method_of(const RunConfig& config) {
+/// Of the last of so many phases.
+std::string method_of(const RunConfig& config, size_t phases) {
   const SurgeryConfig& s = config.surgery;
   std::vector<std::string> parts;
   if (!s.plan.empty()) {
@@ -50,8 +51,7 @@ std::string method_of(const RunConfig& config) {
     if (s.order == EditOrder::OutputFirst) parts.emplace_back("output first");
     if (s.optimizer == OptimizerState::Reset) parts.emplace_back("optimiser reset");
   }
-  if (!config.phases.empty())
-    parts = {counted(static_cast<int64_t>(config.phases.size()), "phase")};
+  if (phases > 0) parts.push_back(counted(static_cast<int64_t>(phases), "phase"));
   if (config.train.skips != InitialSkips::Kept)
     parts.push_back(std::string("skips ") + to_string(config.train.skips));
   if (config.distill.features != Features::None) parts.emplace_back("features");
@@ -102,11 +102,14 @@ void update_run(WatchedRun& watched) {
 }
 
 WatchedRun open_run(const std::string& path) {
-  WatchedRun watched{path, load_run_config(path_join(path, "config.json"), {}).config, {}};
+  const std::string file = path_join(path, "config.json");
+  WatchedRun watched{path, load_run_config(file, {}).config, {}};
+  const size_t phases = watched.config.phases.size();
+  if (phases > 0) watched.config = resolve_phase(watched.config, phases - 1, file);
   watched.run.name = file_name(absolute_path(path));
   watched.run.data = watched.config.data.name;
-  watched.run.method = method_of(watched.config);
-  watched.run.epochs_planned = watched.config.train.epochs;
+  watched.run.method = method_of(watched.config, phases);
+  watched.run.epochs_planned = watched.config.train.epochs;  // of the last phase
   update_run(watched);
   return watched;
 }
@@ -286,6 +289,10 @@ bool wait_for_next(int64_t seconds) {
 }  // namespace
 
 int run_report(const ReportOptions& options) {
+  if (!options.markdown.empty() &&
+      absolute_path(options.markdown) == absolute_path(options.output)) {
+    fail(ErrorKind::Usage, "--markdown {}: expected another file than --output", options.markdown);
+  }
   refuse_to_replace_others("--output", options.output, options.force);
   refuse_to_replace_others("--markdown", options.markdown, options.force);
   Sources sources = open_sources(options.paths);

@@ -162,13 +162,13 @@ void print_report(const WideningReport& r, const WidenOptions& options) {
   }
 }
 
-/// The checkpoint and its description: both or none.
+/// The description, and then the checkpoint, which has it too.
 void save_widened(const Checkpoint& c, const WideningReport& r) {
   AtomicFile description(r.description);
   description.write(write_network(c.network).dump(2) + "\n");
   description.flush();
-  save_checkpoint(r.checkpoint, c);
   description.commit();
+  save_checkpoint(r.checkpoint, c);
 }
 
 /// Takes the network into the checkpoint.
@@ -200,6 +200,7 @@ int run_widen(const WidenOptions& options) {
   WideningReport r;
   r.from = source.title;
   r.output = options.output.empty() ? path_join("widened", source.name) : options.output;
+  while (r.output.size() > 1 && r.output.back() == '/') r.output.pop_back();
   r.checkpoint = path_join(r.output, "model.ckpt");
   r.description = path_join(r.output, kDescription);
   for (const std::string& file : {r.checkpoint, r.description})

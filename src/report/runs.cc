@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
 
 #include "tailor/core/strings.h"
 #include "tailor/report/chart.h"
@@ -71,7 +72,7 @@ std::string edit_text(const AlterationLine& a) {
   if (a.validation_before.value && a.validation_after.value) {
     text += fmt::format(": {} to {} %", percent(a.validation_before.value),
                         percent(a.validation_after.value));
-    if (a.validation_stale.value)
+    if (a.validation_stale.value && *a.validation_stale.value != *a.validation_after.value)
       text += fmt::format(", stale {}", percent(a.validation_stale.value));
   }
   return text;
@@ -187,13 +188,15 @@ std::vector<Drawing> loss_figures(const ReportedRun& run) {
 
 DataTable alterations_table(const ReportedRun& run) {
   const std::string figure = figure_of(run);
-  DataTable table{fmt::format("{} of {}, validation {} in per cent",
-                              counted(static_cast<int64_t>(run.alterations.size()), "alteration"),
-                              run.name, figure),
-                  {"skip", "epoch", "kind", "edit", "before", "stale", "after", "change",
-                   "parameters", "block error"},
-                  {},
-                  true};
+  std::set<std::string> skips;  // what fades has two lines
+  for (const AlterationLine& a : run.alterations) skips.insert(a.skip);
+  DataTable table{
+      fmt::format("{} of {}, validation {} in per cent",
+                  counted(static_cast<int64_t>(skips.size()), "alteration"), run.name, figure),
+      {"skip", "epoch", "kind", "edit", "before", "stale", "after", "change", "parameters",
+       "block error"},
+      {},
+      true};
   for (const AlterationLine& a : run.alterations) {
     const auto &before = a.validation_before.value, &after = a.validation_after.value;
     table.rows.push_back({a.skip, with_commas(a.epoch), a.kind, a.edit, percent(before),

@@ -268,6 +268,9 @@ ConfigDifference first_difference(const Json& mine, const Json& theirs,
     ConfigDifference d = first_difference(value, other ? *other : Json(), pointer + "/" + key);
     if (!d.pointer.empty()) return d;
   }
+  for (const auto& [key, value] : theirs.as_object()) {
+    if (!mine.find(key) && !value.is_null()) return {pointer + "/" + key, "null", value.dump()};
+  }
   return {};
 }
 

@@ -302,6 +302,11 @@ void check_training(const RunConfig& c, const std::string& at, const std::string
                 "\"none\"", source);
   }
   check_distill(c, at, source);
+  if (c.quantization && c.distill.features != Features::None) {
+    fail_config(at + "/distill/features",
+                "none with /quantization: maps in fixed point are not compared",
+                fmt::format("\"{}\"", to_string(c.distill.features)), source);
+  }
   check_train(c.train, at + "/train", source);
 }
 

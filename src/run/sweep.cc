@@ -6,6 +6,7 @@
 
 #include "tailor/core/files.h"
 #include "tailor/core/strings.h"
+#include "tailor/run/recipe.h"
 #include "tailor/run/run_folder.h"
 
 namespace tailor::run {
@@ -17,7 +18,10 @@ Json without_places(RunConfig c) {
   if (!c.data.is_own()) c.data.root.clear();
   if (!c.data.root.empty()) c.data.root = absolute_path(c.data.root);
   c.network.file.clear();
-  c.train.start.clear();
+  if (is_named(c.train.start)) c.train.start.clear();
+  for (PhaseConfig& phase : c.phases) {
+    if (is_named(phase.start)) phase.start.clear();
+  }
   if (c.teacher) {
     c.teacher->checkpoint.clear();
     c.teacher->weights_sha256.clear();

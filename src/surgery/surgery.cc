@@ -1,6 +1,7 @@
 #include "tailor/surgery/surgery.h"
 
 #include <algorithm>
+#include <limits>
 #include <set>
 
 #include "surgery/places.h"
@@ -44,8 +45,7 @@ bool spans_one_stage(const Network& network, const std::string& id) {
 namespace {
 
 /// What begins and ends alpha epochs later; of one epoch, what ends comes first.
-std::vector<PlannedEdit> in_two_parts(const std::vector<PlannedEdit>& edits, int64_t alpha,
-                                      int64_t epochs, const std::string& source) {
+std::vector<PlannedEdit> in_two_parts(const std::vector<PlannedEdit>& edits, int64_t alpha) {
   std::vector<PlannedEdit> parts;
   parts.reserve(2 * edits.size());
   for (const PlannedEdit& e : edits) {
@@ -56,12 +56,7 @@ std::vector<PlannedEdit> in_two_parts(const std::vector<PlannedEdit>& edits, int
     const bool ends = a.part == EditPart::End, other = b.part == EditPart::End;
     return a.epoch != b.epoch ? a.epoch < b.epoch : ends && !other;
   });
-  if (parts.empty() || parts.back().epoch < epochs) return parts;
-  fail_config("/train/epochs",
-              fmt::format("at least {} (what fades last is gone before epoch {}, which is to be "
-                          "trained)",
-                          parts.back().epoch + 1, parts.back().epoch),
-              std::to_string(epochs), source);
+  return parts;
 }
 
 /// Each entry names a skip that exists, and no skip is named twice.
@@ -126,20 +121,26 @@ std::vector<PlannedEdit> plan_edits(const SurgeryConfig& policy, const Network& 
     int64_t turn = static_cast<int64_t>(edits.size()) / policy.at_once;
     edits.push_back({first + turn * policy.alpha, skip.skip, skip.kind});
   }
-  auto reached = static_cast<size_t>(std::count_if(
-      edits.begin(), edits.end(), [&](const PlannedEdit& e) { return e.epoch < epochs; }));
+  const bool fades = policy.edit == EditKind::Fade;
+  const int64_t until_done = fades ? policy.alpha : 0;
+  auto reached =
+      static_cast<size_t>(std::count_if(edits.begin(), edits.end(), [&](const PlannedEdit& e) {
+        return e.epoch <= std::numeric_limits<int64_t>::max() - until_done &&
+               e.epoch + until_done < epochs;
+      }));
   if (reached < edits.size()) {
     if (!policy.allow_partial) {
       fail_config(
           "/train/epochs",
           fmt::format(
-              "at least {} (the last of {} alterations is due before epoch {}), or allow_partial",
-              edits.back().epoch + 1, edits.size(), edits.back().epoch),
+              "at least {} (the last of {} alterations is {} before epoch {}), or allow_partial",
+              edits.back().epoch + until_done + 1, edits.size(), fades ? "over" : "due",
+              edits.back().epoch + until_done),
           std::to_string(epochs), source);
     }
     edits.resize(reached);
   }
-  if (policy.edit == EditKind::Fade) edits = in_two_parts(edits, policy.alpha, epochs, source);
+  if (fades) edits = in_two_parts(edits, policy.alpha);
   Network rehearsal = network;
   for (const PlannedEdit& edit : edits) {
     try {
@@ -171,6 +172,7 @@ SkipWeights fading_weights(const SurgeryConfig& policy, const std::vector<Planne
     if (edit.part != EditPart::Begin || since < 0 || epoch >= edit.epoch + policy.alpha) continue;
     const double gone = static_cast<double>(since + 1) / whole;
     weights[edit.skip_id] = 1 - gone;
+    if (edit.kind != AlterationKind::Shorten) continue;
     for (const std::string& id : skip_ids(network)) {
       if (id.rfind(edit.skip_id + ".", 0) == 0) weights[id] = gone;
     }
@@ -400,7 +402,9 @@ Alteration apply_alteration(Network& network, const std::string& skip_id, Altera
     at = skips.erase(at);
     // What has taken its place is whole.
     for (Skip& skip : skips) {
-      if (part == EditPart::End && skip.id.rfind(skip_id + ".", 0) == 0) skip.weight = 1;
+      if (kind == AlterationKind::Shorten && part == EditPart::End &&
+          skip.id.rfind(skip_id + ".", 0) == 0)
+        skip.weight = 1;
     }
   }
   skips.insert(at, steps.skips.begin(), steps.skips.end());

@@ -187,7 +187,7 @@ class SkipWidener {
         } else if (is_projection_) {
           add_in_parts(o, i, map.weight(o, i) / factor);
         } else {
-          add_exactly(o, i, factor);
+          add_exactly(o, i, factor / map.weight(o, i));
         }
       }
     }

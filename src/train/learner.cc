@@ -50,10 +50,10 @@ void Learner::make_buckets() {
 }
 
 void Learner::follow(FrozenModel teacher, const DistillConfig& how, int64_t kept_answers,
-                     std::vector<size_t> compared) {
+                     ComparedBlocks compared) {
   teacher_.emplace(std::move(teacher));
   compared_ = std::move(compared);
-  TAILOR_CHECK(compared_.empty() || kept_answers == 0, "kept answers have no maps");
+  TAILOR_CHECK(compared_.student.empty() || kept_answers == 0, "kept answers have no maps");
   teacher_cache_.reset();
   if (kept_answers > 0) {
     teacher_cache_ = std::make_unique<TeacherCache>(kept_answers, model_.network().classes());
@@ -79,8 +79,8 @@ StepResult Learner::take(const DeviceBatch& examples, const Rate& lr) {
   parameters.zero_gradients();
   const bool follows = teacher_ && how_.beta > 0;
   at::Tensor teacher;
-  BlockMaps own_maps{compared_, {}}, teacher_maps{compared_, {}};
-  const bool compares = follows && !compared_.empty();
+  BlockMaps own_maps{compared_.student, {}}, teacher_maps{compared_.teacher, {}};
+  const bool compares = follows && !compared_.student.empty();
   BlockMaps *maps = compares ? &own_maps : nullptr, *wanted = compares ? &teacher_maps : nullptr;
   auto ask_teacher = [&] {
     teacher = teacher_cache_ ? teacher_cache_->answers(*teacher_, examples.inputs)

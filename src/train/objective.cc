@@ -91,25 +91,32 @@ at::Tensor feature_distance(const std::vector<at::Tensor>& student,
   at::Tensor sum;
   for (size_t i = 0; i < student.size(); ++i) {
     const at::Tensor wanted = teacher[i].to(at::kFloat),
-                     square = wanted.square().sum().clamp_min(1e-12),
-                     error = student[i].to(at::kFloat).sub(wanted).square().sum().div(square);
+                     square = wanted.square().sum({1, 2, 3}).clamp_min(1e-12),
+                     apart = student[i].to(at::kFloat).sub(wanted).square().sum({1, 2, 3}),
+                     error = apart.div(square).mean();
     sum = sum.defined() ? sum.add(error) : error;
   }
   return sum.div(static_cast<double>(student.size()));
 }
 
-std::vector<size_t> compared_blocks(Features features, const Network& student,
-                                    const Network& teacher, const std::string& source) {
-  std::vector<size_t> blocks;
+ComparedBlocks compared_blocks(Features features, const Network& student, const Network& teacher,
+                               const std::string& source) {
+  ComparedBlocks blocks;
   if (features == Features::None) return blocks;
   const std::vector<MapShape> mine = block_inputs(student), theirs = block_inputs(teacher);
-  const size_t count = std::min(mine.size(), theirs.size()) - 1;
-  for (size_t b = 0; b < count; ++b) {
-    if (mine[b + 1] != theirs[b + 1] || student.blocks[b].id != teacher.blocks[b].id) continue;
-    const bool is_last = b + 2 == mine.size() || mine[b + 1].height != mine[b + 2].height;
-    if (features == Features::Blocks || is_last) blocks.push_back(b);
+  auto is_last = [](const std::vector<MapShape>& shapes, size_t b) {
+    return b + 2 == shapes.size() || shapes[b + 1] != shapes[b + 2];
+  };
+  for (size_t b = 0; b < student.blocks.size(); ++b) {
+    for (size_t t = 0; t < teacher.blocks.size(); ++t) {
+      const bool pairs = features == Features::Blocks ? student.blocks[b].id == teacher.blocks[t].id
+                                                      : is_last(mine, b) && is_last(theirs, t);
+      if (!pairs || mine[b + 1] != theirs[t + 1]) continue;
+      blocks.student.push_back(b), blocks.teacher.push_back(t);
+      break;
+    }
   }
-  if (blocks.empty()) {
+  if (blocks.student.empty()) {
     fail_config("/distill/features",
                 fmt::format("none: {} and its teacher {} have no block with maps of the same shape",
                             student.name, teacher.name),

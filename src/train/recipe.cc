@@ -121,6 +121,8 @@ void RecipeRun::check_phase(size_t i, const RunConfig& c,
                    resolve_device(c.runtime.device, source_), pointer, source_);
   verify_batches(phase.train, network, data_.train->size(), pointer, source_, group_.size());
   if (phase.teacher.empty()) return;
+  if (const auto& teacher = named_[i].teacher)
+    compared_blocks(c.distill.features, network, teacher->network, source_);
   verify_teacher_cache(c, data_.kind == ExampleKind::Images, network,
                        resolve_device(c.runtime.device, source_), source_);
 }

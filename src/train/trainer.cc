@@ -119,8 +119,11 @@ void train_epochs(Session& run, Saver& saver, Observer& observers) {
   Position& at = run.position;
   const auto meter = run.task->meter();
   while (at.epoch < run.config.epochs) {
+    // A skip that has faded is gone before the network is quantised; other alterations find it so.
+    const bool fades = run.spec.config.surgery.edit == EditKind::Fade;
+    if (fades && at.step == 0) alter_due_skips(run);
     run.quantise_if_due();
-    if (at.step == 0) alter_due_skips(run);
+    if (!fades && at.step == 0) alter_due_skips(run);
     const EpochSteps steps = run_steps(run, saver, observers, *meter);
     const auto validation = validate_epoch(run);
     observers.epoch_ends({run.title(), run.task->unit(), at.epoch,

@@ -156,8 +156,8 @@ TEST(Recipe, OfPhasesMayKeepTheOriginalTeacher) {
   const RunConfig trained = config_of(R"({"teacher": {}, )" + phases);
   const Recipe recipe = make_recipe(trained);
   EXPECT_EQ(links_of(recipe),
-            ".<. nonex1\n.<previous removex1\nprevious<first removex1\n"
-            "previous<first removex1\n");
+            ".<. nonex1\n.<previous removex1\nprevious<<first> removex1\n"
+            "previous<<first> removex1\n");
   EXPECT_EQ(phase_config(trained, recipe, 3).teacher->train.epochs, trained.teacher->train.epochs);
   EXPECT_EQ(links_of(make_recipe(config_of(R"({"teacher": {"checkpoint": "/t.ckpt"}, )" + phases))),
             ".</t.ckpt removex1\nprevious</t.ckpt removex1\nprevious</t.ckpt removex1\n");

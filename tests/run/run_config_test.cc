@@ -65,6 +65,9 @@ TEST(RunConfig, QuantizationIsThereOrNot) {
   EXPECT_EQ(some.quantization->from, QuantizeFrom::After);
   EXPECT_EQ(write_run_config(read_run_config(write_run_config(some), "again")),
             write_run_config(some));
+  EXPECT_EQ(refusal(R"({"quantization": {}, "distill": {"features": "blocks"}})"),
+            "config: /distill/features: expected none with /quantization: maps in fixed point are "
+            "not compared, got \"blocks\" in r20.json");
   EXPECT_EQ(refusal(R"({"quantization": {"stages": [{"stage": "fc", "weights": "8"}]}})"),
             "config: /quantization/stages/0/weights: expected W,I with 2 <= W <= 32 bits in all "
             "and -32 <= I <= W before the point (as in 16,6), got '8' in r20.json");

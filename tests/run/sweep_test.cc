@@ -124,6 +124,11 @@ TEST_F(SweepTest, KnowsByTheFoldersWhatIsLeft) {
                         "got 0.5 in {}:cut_8_c10_1 with --set (name another --output, or move the "
                         "run away and it is begun again)",
                         run.folder, path));
+  // Nor may it have had a section that the configuration lacks.
+  stored.quantization = QuantizationConfig();
+  write_file(run.folder + "/config.json", write_run_config(stored).dump());
+  testing::expect_error(ErrorKind::Config, {"/quantization", "got null"},
+                        [&] { check_as_begun(run); });
 }
 
 TEST_F(SweepTest, IsSharedAmongTasksEachRunOnce) {

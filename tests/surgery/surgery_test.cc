@@ -179,8 +179,11 @@ TEST(PlanEdits, WhatFadesBeginsAndIsGoneAlphaEpochsLater) {
   config.at_once = 5;
   EXPECT_EQ(plan(config, 3), "0(a 0(b 0(c 0(d 0(e 2)a 2)b 2)c 2)d 2)e ");
   EXPECT_EQ(message_of(ErrorKind::Config, [&] { plan(config, 2); }),
-            "config: /train/epochs: expected at least 3 (what fades last is gone before epoch 2, "
-            "which is to be trained), got 2 in r20.json");
+            "config: /train/epochs: expected at least 3 (the last of 5 alterations is over before "
+            "epoch 2), or allow_partial, got 2 in r20.json");
+  config.at_once = 1;
+  config.allow_partial = true;
+  EXPECT_EQ(plan(config, 6), "0(a 2)a 2(b 4)b ");  // what would not be over does not begin
 }
 
 TEST(FadingWeights, FallEvenlyAndTheirStepsRise) {

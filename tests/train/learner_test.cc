@@ -139,15 +139,15 @@ TEST(Learner, MapsAreComparedWithTheTeachersByTheirRelativeErrors) {
   const Network network = testing::small_network();
   const Batch batch = small_batch(network);
   const TensorMap other = testing::random_tensors(network, 9);
-  const std::vector<size_t> blocks =
-      compared_blocks(Features::Blocks, network, network, "test.json");
+  const ComparedBlocks compared = compared_blocks(Features::Blocks, network, network, "test.json");
+  const std::vector<size_t>& blocks = compared.student;
   EXPECT_EQ(blocks.size(), network.blocks.size());
-  EXPECT_LT(compared_blocks(Features::Stages, network, network, "test.json").size(), blocks.size());
+  EXPECT_EQ(blocks, compared.teacher);
   DistillConfig how{0.4};
   auto loss_with = [&](double weight) {
     Learner student = make_learner(network);
     how.feature_weight = weight;
-    student.follow(FrozenModel(network, other), how, 0, blocks);
+    student.follow(FrozenModel(network, other), how, 0, compared);
     return student.step(batch, 0).loss.item<double>();
   };
   // The sum over the blocks by its definition, in double.
@@ -158,11 +158,26 @@ TEST(Learner, MapsAreComparedWithTheTeachersByTheirRelativeErrors) {
   double error = 0;
   for (size_t i = 0; i < blocks.size(); ++i) {
     const at::Tensor wanted = theirs.maps[i].to(at::kDouble);
-    error += mine.maps[i].to(at::kDouble).sub(wanted).square().sum().item<double>() /
-             wanted.square().sum().item<double>() / static_cast<double>(blocks.size());
+    error += mine.maps[i]
+                 .to(at::kDouble)
+                 .sub(wanted)
+                 .square()
+                 .sum({1, 2, 3})
+                 .div(wanted.square().sum({1, 2, 3}))
+                 .mean()
+                 .item<double>() /
+             static_cast<double>(blocks.size());
   }
   EXPECT_GT(error, 0);
   EXPECT_NEAR(loss_with(2) - loss_with(0), 0.4 * 2 * error, 1e-4 * error);
+  // Networks of other depths are compared where their stages end.
+  NetworkConfig eight, twenty;
+  eight.depth = 8, twenty.depth = 20;
+  const ComparedBlocks ends =
+      compared_blocks(Features::Stages, make_network(eight, {3, 32, 32}, 10),
+                      make_network(twenty, {3, 32, 32}, 10), "test.json");
+  EXPECT_EQ(ends.student, (std::vector<size_t>{1, 2, 3}));
+  EXPECT_EQ(ends.teacher, (std::vector<size_t>{3, 6, 9}));
   Network foreign = network;
   for (Block& block : foreign.blocks) block.id += "_";
   testing::expect_error(ErrorKind::Config,

@@ -254,6 +254,18 @@ TEST(QuantisedTraining, BeginsBehindWhatFades) {
   testing::expect_error(ErrorKind::Config,
                         {"/quantization/from", "an epoch from 3 on", "which is epoch 1"},
                         [&] { quantized_from(q, surgery, edits, 5, "a.json"); });
+
+  // And a run goes that way: in its last epoch, without the skips, it is quantised.
+  RunConfig config = small_config();
+  config.surgery = surgery;
+  config.quantization = QuantizationConfig();
+  config.quantization->from = QuantizeFrom::After;
+  Fixture f(config);
+  f.give_teacher();
+  const RunResult result = f.run("run");
+  EXPECT_TRUE(skip_ids(result.last.network).empty());
+  EXPECT_TRUE(result.last.precision.has_value());
+  verify_checkpoint(load_checkpoint(f.path("run/last.ckpt")));
 }
 
 }  // namespace

@@ -12,7 +12,7 @@
 namespace tailor::run {
 
 /// As a teacher: the first phase, which is the run's own teacher. A checkpoint is an absolute path.
-inline const std::string kFirst = "first";
+inline const std::string kFirst = "<first>";
 
 struct Phase {
   /// A checkpoint, kPrevious or kInitial; empty: its teacher's weights, else initial ones.

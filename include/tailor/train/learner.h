@@ -44,10 +44,10 @@ class Learner {
   /// kept, and given again (train/teacher_cache.h).
   /// Behind the blocks `compared` their maps are compared too, and then no answers are kept.
   void follow(FrozenModel teacher, const DistillConfig& how, int64_t kept_answers = 0,
-              std::vector<size_t> compared = {});
+              ComparedBlocks compared = {});
 
   /// Nothing waits for the device. On a GPU steps on whole batches of images are captured: from
-  /// the fourth on they are launched as one.
+  /// the fourth on they are launched as one. While skips fade each step is another and none is.
   StepResult step(const Batch& batch, double lr);
   /// Erased tensors are gone with gradient and slots, added ones come with slots of 0, all others
   /// keep both. `seed` is that of the initial weights. `solved`: new values of tensors that stay,
@@ -72,7 +72,7 @@ class Learner {
   std::optional<FrozenModel> teacher_;
   std::unique_ptr<TeacherCache> teacher_cache_;
   DistillConfig how_;
-  std::vector<size_t> compared_;  // blocks (compared_blocks)
+  ComparedBlocks compared_;
   ObjectiveSpec spec_;
   Objective objective_;
   double clip_norm_ = 0, peak_lr_ = 0;

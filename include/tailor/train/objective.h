@@ -43,14 +43,19 @@ struct Objective {
 /// DistillConfig::distance says. Both [..., classes].
 at::Tensor distance_between(const DistillConfig& how, const at::Tensor& student,
                             const at::Tensor& teacher);
-/// A scalar: of each pair of maps the squared error relative to the teacher's square, and the mean
-/// over them.
+/// A scalar: of each example and pair of maps [n, channels, rows, columns] the squared error
+/// relative to the teacher's square, and the mean over them.
 at::Tensor feature_distance(const std::vector<at::Tensor>& student,
                             const std::vector<at::Tensor>& teacher);
-/// The blocks whose maps a student and its teacher have alike and that DistillConfig::features
-/// names. Throws Config at /distill/features of `source` where they have none.
-std::vector<size_t> compared_blocks(Features features, const Network& student,
-                                    const Network& teacher, const std::string& source);
+/// Blocks of a student and, in the same order, of its teacher whose maps are compared.
+struct ComparedBlocks {
+  std::vector<size_t> student, teacher;
+};
+/// Those that DistillConfig::features names and whose maps have the same shape: blocks of the same
+/// id, or the last ones of each shape. Throws Config at /distill/features of `source` where there
+/// are none.
+ComparedBlocks compared_blocks(Features features, const Network& student, const Network& teacher,
+                               const std::string& source);
 void register_objective(const std::string& name, Objective objective);
 /// Throws Internal for a name that nobody registered.
 const Objective& find_objective(const std::string& name);
