@@ -104,6 +104,11 @@ int64_t parameters_of(const std::vector<NamedLayer>& layers, MapShape at) {
 }
 
 std::string skip_text(const Skip& s) {
+  if (s.weight != 1) {
+    Skip whole = s;
+    whole.weight = 1;
+    return fmt::format("{:.3g} x {}, fading", s.weight, skip_text(whole));
+  }
   const std::string kind = kind_of(s);
   if (kind == "identity") return kind;
   if (kind == "layers") {

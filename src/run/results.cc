@@ -218,6 +218,18 @@ std::vector<AlterationLine> read_alterations(const std::string& path) {
     }
     read_record(json, source, [&](RecordVisitor& v) { line.describe(v); });
   });
+  // What has faded is one alteration, from where it began to where it ended.
+  for (size_t end = 0; end < alterations.size(); ++end) {
+    for (size_t begin = 0; begin < end; ++begin) {
+      if (alterations[end].edit != "fade" || alterations[begin].skip != alterations[end].skip)
+        continue;
+      alterations[end].validation_before = alterations[begin].validation_before;
+      alterations[end].validation_stale = alterations[end].validation_after;
+      alterations.erase(alterations.begin() + static_cast<std::ptrdiff_t>(begin));
+      --end;
+      break;
+    }
+  }
   return alterations;
 }
 

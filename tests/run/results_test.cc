@@ -108,6 +108,28 @@ TEST_F(Results, LinesAreReadBackOfAnyTask) {
   EXPECT_TRUE(read_metrics(path + ".gone").empty());
 }
 
+TEST_F(Results, WhatHasFadedIsOneAlterationFromItsBeginning) {
+  const std::string path = path_join(folder_.path(), "alterations.jsonl");
+  std::string text;
+  auto write = [&](const char* skip, int64_t epoch, double accuracy) {
+    AlterationLine line;
+    line.epoch = epoch, line.skip = skip, line.kind = "remove", line.edit = "fade";
+    for (RecordedFigure* f :
+         {&line.validation_before, &line.validation_stale, &line.validation_after})
+      f->name = "accuracy", f->value = accuracy;
+    text += write_record([&](RecordVisitor& v) { line.describe(v); }).dump() + "\n";
+  };
+  write("a", 0, 90), write("a", 2, 80), write("b", 2, 80);  // b is still fading
+  write_file(path, text);
+  const std::vector<AlterationLine> read = read_alterations(path);
+  ASSERT_EQ(read.size(), 2U);
+  EXPECT_EQ(read[0].skip, "a");
+  EXPECT_EQ(read[0].epoch, 2);
+  EXPECT_EQ(read[0].validation_before.value, 90);
+  EXPECT_EQ(read[0].validation_after.value, 80);
+  EXPECT_EQ(read[1].skip, "b");
+}
+
 TEST_F(Results, ALineThatStandsTwiceIsSaid) {
   const std::string path = path_join(folder_.path(), "metrics.jsonl");
   write_file(path, "{\"epoch\":0}\n{\"epoch\":0}\n");

@@ -71,8 +71,8 @@ struct RunSummary {
 /// Whatever its task's figure. Throws Config where it is no summary.
 RunSummary read_summary(const std::string& path);
 /// The lines of metrics.jsonl and of alterations.jsonl, whatever the task's figures; none where the
-/// file is not there. A last line without its end is still being written, and left out. Throws Data
-/// or Config naming the line that is damaged.
+/// file is not there. The two lines of a skip that has faded are one. A last line without its end
+/// is still being written, and left out. Throws Data or Config naming the line that is damaged.
 std::vector<EpochMetrics> read_metrics(const std::string& path);
 std::vector<AlterationLine> read_alterations(const std::string& path);
 
