@@ -25,7 +25,7 @@ bool is_figure(const std::string& cell) {
   if (cell.find_first_of("0123456789") == std::string::npos) return false;
   std::string rest = cell;
   for (const char* const sign : {"±", "–", "→", " of "}) {
-    for (size_t at; (at = rest.find(sign)) != std::string::npos;)
+    for (size_t at = rest.find(sign); at != std::string::npos; at = rest.find(sign))
       rest.erase(at, std::string(sign).size());
   }
   return rest.find_first_not_of("0123456789.,+-% e()") == std::string::npos;

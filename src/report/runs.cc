@@ -168,9 +168,10 @@ std::vector<Drawing> loss_figures(const ReportedRun& run) {
   loss.y = {"mean of an example", low > 0 && high > 8 * low, false, {}, {}};
   if (!loss.y.logarithmic) loss.y.least = 0.0;
   std::vector<Drawing> figures;
-  if (!loss.series.empty())
+  if (!loss.series.empty()) {
     figures.push_back(figure_with(
         loss.y.logarithmic ? "Loss and its parts, logarithmic" : "Loss and its parts", loss));
+  }
   LineChart rate{"Learning rate of " + run.name,
                  "",
                  epochs_axis(run),

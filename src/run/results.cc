@@ -56,9 +56,11 @@ void for_each_line(const std::string& path,
   if (!path_exists(path)) return;
   const std::string text = read_file(path);
   int64_t number = 0;
-  for (size_t at = 0, end; (end = text.find('\n', at)) != std::string::npos; at = end + 1) {
+  size_t at = 0;
+  for (size_t end = text.find('\n'); end != std::string::npos; end = text.find('\n', at)) {
     const std::string source = fmt::format("{} (line {})", path, ++number);
     read(Json::parse(std::string_view(text).substr(at, end - at), source), source);
+    at = end + 1;
   }
 }
 

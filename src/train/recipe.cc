@@ -10,6 +10,7 @@
 #include "tailor/run/shared_run.h"
 #include "tailor/task/task.h"
 #include "tailor/train/device.h"
+#include "tailor/train/objective.h"
 #include "train/teacher_cache.h"
 
 namespace tailor::train {
@@ -169,9 +170,10 @@ void RecipeRun::begin(RunFolder& folder) {
 
 void RecipeRun::say_seen() const {
   const std::string& start = recipe_.phases.back().start;
-  if (!goes_on_ && is_named(start))
+  if (!goes_on_ && is_named(start)) {
     check_unseen(config_, data_, *named_.back().start,
                  start_key(recipe_.phases.back()) + " " + start);
+  }
 }
 
 /// A network that the configuration does not lead to is described beside it.
