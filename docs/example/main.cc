@@ -27,7 +27,7 @@ std::vector<double> noise(const tensors::MapShape& shape, uint64_t index) {
   return image;
 }
 
-int report(const std::string& name, const std::string& precision) {
+int print_costs(const std::string& name, const std::string& precision) {
   // A network is data: blocks of stages, and a list of skips.
   const net::Network network = net::network_by_name(name).network;
   fmt::print("{}: {} parameters, {} multiply-accumulates, {} skips\n", network.name,
@@ -74,7 +74,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   try {
-    return report(argv[1], argc == 3 ? argv[2] : "16,6");
+    return print_costs(argv[1], argc == 3 ? argv[2] : "16,6");
   } catch (const core::Error& e) {
     fmt::print(stderr, "skip_cost: {}\n", e.what());
     return core::exit_code(e.kind());
