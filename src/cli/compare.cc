@@ -67,25 +67,13 @@ std::vector<FinishedRun> read_runs(const std::vector<std::string>& paths) {
   return runs;
 }
 
-/// Of what some runs have measured.
-struct Spread {
-  int64_t count = 0;
-  double mean = 0, deviation = 0;  // of the sample; 0 of a single one
-};
-
 template <typename Of>
 Spread spread(const Seeds& group, Of of) {
   std::vector<double> values;
   for (const FinishedRun* run : group) {
     if (const std::optional<double> value = of(*run)) values.push_back(*value);
   }
-  Spread s;
-  s.count = static_cast<int64_t>(values.size());
-  for (const double v : values) s.mean += v / static_cast<double>(s.count);
-  double squares = 0;
-  for (const double v : values) squares += (v - s.mean) * (v - s.mean);
-  if (s.count > 1) s.deviation = std::sqrt(squares / static_cast<double>(s.count - 1));
-  return s;
+  return report::spread_of(values);
 }
 
 /// For people "83.00 ± 3.00" and "75,290"; for a program plain numbers, a deviation in a cell of
@@ -132,8 +120,9 @@ Row row_of(const Seeds& group) {
   row.best = spread(group, [](const FinishedRun& r) {
     return r.summary.best ? r.summary.best->test.value : std::nullopt;
   });
-  row.hours =
-      spread(group, [](const FinishedRun& r) { return std::optional(r.summary.seconds / 3600); });
+  row.hours = spread(group, [](const FinishedRun& r) {
+    return std::optional((r.summary.seconds + r.summary.earlier.seconds) / 3600);
+  });
   return row;
 }
 

@@ -246,6 +246,13 @@ Json states_json(const std::vector<SweepRun>& runs) {
 }
 
 int list_runs(const std::vector<SweepRun>& runs, bool json) {
+  for (const SweepRun& run : runs) {
+    try {
+      check_as_begun(run);
+    } catch (const Error& e) {
+      log_warn("sweep", "{}: {}", run.name, e.what());
+    }
+  }
   if (json) {
     fmt::print("{}\n", Json::object({{"runs", states_json(runs)}}).dump(2));
     return 0;

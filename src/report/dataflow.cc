@@ -8,6 +8,7 @@
 
 #include "report/draw.h"
 #include "tailor/core/error.h"
+#include "tailor/core/lanes.h"
 #include "tailor/core/strings.h"
 
 namespace tailor::report {
@@ -36,13 +37,13 @@ class FlowDrawing {
     const double room = static_cast<double>(width) - box_ - kMarginRight;
     lane_ = wide_ ? kLeastLane + 14
                   : std::max(kLeastLane,
-                             room / static_cast<double>(std::max<size_t>(1, taken_.size())));
-    const double bars_from = box_ + lane_ * static_cast<double>(taken_.size()) + 30;
+                             room / static_cast<double>(std::max<size_t>(1, occupied_.count())));
+    const double bars_from = box_ + lane_ * static_cast<double>(occupied_.count()) + 30;
     bars_ = wide_ ? std::max(static_cast<double>(width) - bars_from, 260.0) : 0;
     bars_left_ = bars_from;
     width_ = wide_ ? bars_from + bars_
                    : std::max(static_cast<double>(width),
-                              box_ + lane_ * static_cast<double>(taken_.size()) + kMarginRight);
+                              box_ + lane_ * static_cast<double>(occupied_.count()) + kMarginRight);
   }
 
   std::string text() const {
@@ -86,18 +87,6 @@ class FlowDrawing {
     }
     return true;
   }
-  /// The first lane, from the left, in which rows from `first` to `last` are free.
-  size_t take_lane(size_t first, size_t last) {
-    for (size_t lane = 0;; ++lane) {
-      if (lane == taken_.size()) taken_.emplace_back();
-      const bool free = std::all_of(taken_[lane].begin(), taken_[lane].end(), [&](const auto& t) {
-        return last <= t.first || first >= t.second;
-      });
-      if (!free) continue;
-      taken_[lane].emplace_back(first, last);
-      return lane + 1;
-    }
-  }
   void find_lanes() {
     // Stages beside the column that read each other share a lane, as one group does rows.
     std::vector<size_t> group(flow_.stages.size());
@@ -112,7 +101,7 @@ class FlowDrawing {
         if (group[s.from] != g && group[s.to] != g) continue;
         first = std::min(first, s.from), last = std::max(last, s.to);
       }
-      const size_t lane = take_lane(first, last);
+      const size_t lane = occupied_.take(first, last);
       for (size_t n = 0; n < group.size(); ++n) {
         if (!on_main_[n] && group[n] == g) lanes_[n] = lane;
       }
@@ -123,7 +112,7 @@ class FlowDrawing {
       if (!on_main_[s.from] || !on_main_[s.to]) {
         stream_lanes_[i] = std::max(lanes_[s.from], lanes_[s.to]);
       } else if (!is_straight(i)) {
-        stream_lanes_[i] = take_lane(s.from, s.to);
+        stream_lanes_[i] = occupied_.take(s.from, s.to);
       }
     }
   }
@@ -267,7 +256,7 @@ class FlowDrawing {
   double box_, lane_ = 0, bars_ = 0, bars_left_ = 0, width_ = 0;
   std::vector<bool> on_main_;
   std::vector<size_t> lanes_, stream_lanes_;  // 0: in the column
-  std::vector<std::vector<std::pair<size_t, size_t>>> taken_;
+  Lanes occupied_;
   int64_t most_cycles_ = 0, most_multipliers_ = 0;
 };
 

@@ -237,7 +237,9 @@ DataTable runs_table(const std::vector<ReportedRun>& runs) {
                    "judged by", "teacher", "last", "best", "seconds"},
                   {}};
   for (const ReportedRun& run : runs) {
-    const double examples = examples_an_epoch(run) * static_cast<double>(run.epochs.size());
+    const int64_t earlier = run.summary ? run.summary->earlier.epochs : 0;
+    const double examples = examples_an_epoch(run) *
+                            static_cast<double>(earlier + static_cast<int64_t>(run.epochs.size()));
     const RunSummary* s = run.summary ? &*run.summary : nullptr;
     table.rows.push_back({run.name, run.network, run.data, run.method,
                           change_text(run.skips_before, run.skips),
@@ -297,20 +299,17 @@ Section run_section(const ReportedRun& run) {
   return section;
 }
 
-namespace {
-
-double mean_of(const std::vector<double>& values) {
-  double sum = 0;
-  for (const double v : values) sum += v;
-  return sum / static_cast<double>(values.size());
-}
-double deviation_of(const std::vector<double>& values) {
-  if (values.size() < 2) return 0;
-  const double mean = mean_of(values);
+Spread spread_of(const std::vector<double>& values) {
+  Spread s;
+  s.count = static_cast<int64_t>(values.size());
+  for (const double v : values) s.mean += v / static_cast<double>(s.count);
   double squares = 0;
-  for (const double v : values) squares += (v - mean) * (v - mean);
-  return std::sqrt(squares / static_cast<double>(values.size() - 1));
+  for (const double v : values) squares += (v - s.mean) * (v - s.mean);
+  if (s.count > 1) s.deviation = std::sqrt(squares / static_cast<double>(s.count - 1));
+  return s;
 }
+
+namespace {
 
 std::optional<Drawing> together_figure(const std::vector<ReportedRun>& runs) {
   LineChart chart{"Validation of all runs", "", {"epochs", false, true, 0.0, {}}, {}, {}, {}, {}};
@@ -340,11 +339,11 @@ Drawing methods_figure(const std::vector<RunGroup>& groups, const std::string& f
                  "mean",
                  "teacher"};
   for (const RunGroup& g : groups) {
-    const std::string deviation =
-        g.test.size() > 1 ? fmt::format(" ± {:.2f}", deviation_of(g.test)) : "";
+    const Spread test = spread_of(g.test);
+    const std::string deviation = test.count > 1 ? fmt::format(" ± {:.2f}", test.deviation) : "";
     chart.rows.push_back({fmt::format("{}: {}, {}", g.name, g.network, g.method),
-                          fmt::format("{:.2f}{}", mean_of(g.test), deviation), g.test,
-                          mean_of(g.test), deviation_of(g.test), g.teacher});
+                          fmt::format("{:.2f}{}", test.mean, deviation), g.test, test.mean,
+                          test.deviation, g.teacher});
   }
   return make_figure(
       "Test " + figure + " by method, with the deviation over seeds",
@@ -357,7 +356,8 @@ std::optional<Drawing> depths_figure(const std::vector<RunGroup>& groups,
   std::map<std::string, std::map<int64_t, Point>> methods;
   for (const RunGroup& g : groups) {
     if (!g.depth) continue;
-    const Point point{static_cast<double>(*g.depth), mean_of(g.test), deviation_of(g.test)};
+    const Spread test = spread_of(g.test);
+    const Point point{static_cast<double>(*g.depth), test.mean, test.deviation};
     if (!methods[g.method].emplace(*g.depth, point).second) return std::nullopt;
   }
   LineChart chart{"Test " + figure + " by depth",

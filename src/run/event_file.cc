@@ -50,23 +50,20 @@ class Message {
     return *this;
   }
   Message& message(int field, const Message& value) { return bytes(field, value.text_); }
-  Message& float64(int field, double value) {
-    key(field, 1);
-    uint64_t bits = 0;
-    std::memcpy(&bits, &value, sizeof bits);
-    append_bytes(text_, bits);
-    return *this;
-  }
-  Message& float32(int field, float value) {
-    key(field, 5);
-    uint32_t bits = 0;
-    std::memcpy(&bits, &value, sizeof bits);
-    append_bytes(text_, bits);
-    return *this;
-  }
+  Message& float64(int field, double value) { return fixed<uint64_t>(field, 1, value); }
+  Message& float32(int field, float value) { return fixed<uint32_t>(field, 5, value); }
   const std::string& text() const { return text_; }
 
  private:
+  template <typename Bits, typename Value>
+  Message& fixed(int field, int wire_type, Value value) {
+    static_assert(sizeof(Bits) == sizeof(Value));
+    key(field, wire_type);
+    Bits bits = 0;
+    std::memcpy(&bits, &value, sizeof bits);
+    append_bytes(text_, bits);
+    return *this;
+  }
   void key(int field, int wire_type) { varint(static_cast<uint64_t>(field << 3 | wire_type)); }
   void varint(uint64_t value) {
     for (; value >= 0x80; value >>= 7) text_ += static_cast<char>(0x80 | (value & 0x7f));

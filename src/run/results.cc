@@ -149,11 +149,18 @@ void RunSummary::describe(RecordVisitor& v) {
   v.text("run", run, "Name of the run: its folder's name.");
   v.text("network", network, "`resnet20` …");
   v.text("join", join, "`before_activation` or `after_activation`.");
-  count(v, "alterations", alterations, "Alterations of the run.");
+  count(v, "alterations", alterations, "Alterations of the run, those of earlier phases included.");
   count(v, "skips", skips, "Skip connections at the end.");
-  count(v, "skips_before", skips_before, "Skip connections at the start.");
+  count(v, "skips_before", skips_before,
+        "Skip connections at the start, of the first phase where there are several.");
   count(v, "parameters", parameters, "Trained parameters at the end.");
   count(v, "epochs", epochs, "Epochs of the run.");
+  if (v.wants(earlier.phases > 0)) {
+    count(v, "phases_before", earlier.phases,
+          "Phases before this one (`phases`), of which the next two keys are; absent: none.");
+    count(v, "epochs_before", earlier.epochs, "Their epochs.");
+    v.number("seconds_before", earlier.seconds, 0, kAny, "Their `seconds`.");
+  }
   v.record(
       "last", [&](RecordVisitor& r) { judgement(r, last); }, "Of `last.ckpt`.");
   bool has_best = best.has_value();
@@ -174,6 +181,12 @@ void RunSummary::describe(RecordVisitor& v) {
            "test and the teacher's training not.");
   speed(v, unit, examples_per_s, "Training examples × epochs / `seconds`.");
   v.text("weights_sha256", weights_sha256, "Digest of the weights of `last.ckpt` (section 2).");
+}
+
+void EarlierPhases::add(const RunSummary& phase) {
+  if (phases == 0) skips_before = phase.skips_before;
+  phases += 1, epochs += phase.epochs;
+  alterations += phase.alterations, seconds += phase.seconds;
 }
 
 RunSummary read_summary(const std::string& path) {

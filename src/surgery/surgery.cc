@@ -40,10 +40,6 @@ bool spans_one_stage(const Network& network, const std::string& id) {
   return false;
 }
 
-}  // namespace
-
-namespace {
-
 /// What begins and ends alpha epochs later; of one epoch, what ends comes first.
 std::vector<PlannedEdit> in_two_parts(const std::vector<PlannedEdit>& edits, int64_t alpha) {
   std::vector<PlannedEdit> parts;
@@ -61,10 +57,10 @@ std::vector<PlannedEdit> in_two_parts(const std::vector<PlannedEdit>& edits, int
 
 /// Each entry names a skip that exists, and no skip is named twice.
 void verify_plan(const SurgeryConfig& policy, const std::vector<std::string>& ids,
-                 const std::string& source) {
+                 const std::string& source, const std::string& at) {
   for (size_t i = 0; i < policy.plan.size(); ++i) {
     const std::string& id = policy.plan[i].skip;
-    std::string pointer = fmt::format("/surgery/plan/{}/skip", i);
+    std::string pointer = fmt::format("{}/surgery/plan/{}/skip", at, i);
     if (std::find(ids.begin(), ids.end(), id) == ids.end()) {
       fail_config(pointer, "the id of a skip (" + ids_text(id, ids) + ")",
                   fmt::format("\"{}\"{}", id, did_you_mean(id, ids)), source);
@@ -78,7 +74,8 @@ void verify_plan(const SurgeryConfig& policy, const std::vector<std::string>& id
 
 /// What happens to every skip that is altered, in their order.
 std::vector<SkipPlan> altered_skips(const SurgeryConfig& policy, const Network& network,
-                                    std::vector<std::string> ids, const std::string& source) {
+                                    std::vector<std::string> ids, const std::string& source,
+                                    const std::string& at) {
   if (policy.order == EditOrder::OutputFirst) std::reverse(ids.begin(), ids.end());
   auto place = [&](const std::string& id) {
     return std::find_if(policy.plan.begin(), policy.plan.end(),
@@ -102,7 +99,7 @@ std::vector<SkipPlan> altered_skips(const SurgeryConfig& policy, const Network& 
     if (!named) unnamed.push_back(id);
   }
   if (policy.order != EditOrder::Plan || unnamed.empty()) return altered;
-  fail_config("/surgery/plan",
+  fail_config(at + "/surgery/plan",
               "every skip that is altered, because /surgery/order is \"plan\" (of kind \"keep\" "
               "those that stay)",
               "none of " + join(unnamed, ", "), source);
@@ -111,13 +108,14 @@ std::vector<SkipPlan> altered_skips(const SurgeryConfig& policy, const Network& 
 }  // namespace
 
 std::vector<PlannedEdit> plan_edits(const SurgeryConfig& policy, const Network& network,
-                                    int64_t epochs, const std::string& source) {
+                                    int64_t epochs, const std::string& source,
+                                    const std::string& at) {
   const std::vector<std::string> ids = skip_ids(network);
-  verify_plan(policy, ids, source);
+  verify_plan(policy, ids, source, at);
   std::vector<PlannedEdit> edits;
   if (policy.kind == SurgeryKind::None) return edits;
   const int64_t first = policy.first_epoch.value_or(policy.alpha);
-  for (const SkipPlan& skip : altered_skips(policy, network, ids, source)) {
+  for (const SkipPlan& skip : altered_skips(policy, network, ids, source, at)) {
     int64_t turn = static_cast<int64_t>(edits.size()) / policy.at_once;
     edits.push_back({first + turn * policy.alpha, skip.skip, skip.kind});
   }
@@ -131,7 +129,7 @@ std::vector<PlannedEdit> plan_edits(const SurgeryConfig& policy, const Network& 
   if (reached < edits.size()) {
     if (!policy.allow_partial) {
       fail_config(
-          "/train/epochs",
+          at + "/train/epochs",
           fmt::format(
               "at least {} (the last of {} alterations is {} before epoch {}), or allow_partial",
               edits.back().epoch + until_done + 1, edits.size(), fades ? "over" : "due",
@@ -149,9 +147,9 @@ std::vector<PlannedEdit> plan_edits(const SurgeryConfig& policy, const Network& 
       apply_alteration(rehearsal, edit.skip_id, edit.kind, edit.part);
     } catch (const Error& e) {
       fail(e.kind(),
-           "{}: /surgery: the alteration due before epoch {}: {}; give this skip \"kind\": "
-           "\"keep\" in /surgery/plan",
-           source, edit.epoch, e.what());
+           "{}: {}/surgery: the alteration due before epoch {}: {}; give this skip \"kind\": "
+           "\"keep\" in {}/surgery/plan",
+           source, at, edit.epoch, e.what(), at);
     }
   }
   return edits;

@@ -1,6 +1,5 @@
 #include "tailor/train/observers.h"
 
-#include "tailor/core/files.h"
 #include "tailor/core/log.h"
 #include "tailor/core/strings.h"
 #include "tailor/run/results.h"
@@ -8,29 +7,16 @@
 namespace tailor::train {
 namespace {
 
-/// What a line of alterations.jsonl says under a key of any figure, such as
-/// "validation_accuracy_after".
-std::optional<double> judged(const Json& line, const std::string& when) {
-  for (const auto& [key, value] : line.as_object()) {
-    if (starts_with(key, "validation_") && ends_with(key, when) && value.is_number())
-      return value.as_number();
-  }
-  return std::nullopt;
-}
-
 /// Of the alterations that an epoch began with: their texts, and how the network was judged before
 /// the first and after the last.
 void append_alterations(const std::string& file, int64_t epoch, std::vector<EventValue>& values) {
-  if (!path_exists(file)) return;
   std::vector<std::string> texts;
   std::optional<double> before, after;
-  for (const std::string& text : split(read_file(file), '\n')) {
-    if (text.empty()) continue;
-    const Json line = Json::parse(text, file);
-    if (line.at("epoch").as_int() != epoch) continue;
-    if (texts.empty()) before = judged(line, "_before");
-    after = judged(line, "_after");
-    texts.push_back(line.at("text").as_string());
+  for (const AlterationLine& line : read_alterations(file)) {
+    if (line.epoch != epoch) continue;
+    if (texts.empty()) before = line.validation_before.value;
+    after = line.validation_after.value;
+    texts.push_back(line.text);
   }
   if (texts.empty()) return;
   values.push_back({"alteration", join(texts, "  \n")});

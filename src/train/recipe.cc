@@ -34,16 +34,12 @@ std::string start_key(const Phase& phase) {
 }
 
 /// A student and its teacher read the same examples, and mean the same by them.
-void check_alike(const RunSpec& spec) {
-  if (!spec.start || !spec.teacher) return;
-  const Checkpoint &start = *spec.start, &teacher = *spec.teacher;
-  if (start.preprocessing == teacher.preprocessing && start.class_names == teacher.class_names)
-    return;
+void expect_alike(bool alike, const char* what, const std::string& source) {
+  if (alike) return;
   fail(ErrorKind::Data,
        "{}: expected a start with the {} of its teacher, got others; start from a run that has "
        "that teacher, or from initial weights",
-       spec.source,
-       start.class_names == teacher.class_names ? "preprocessing" : "order of classes");
+       source, what);
 }
 
 /// A configuration can say that its teacher is to be trained, if that begins from weights that have
@@ -70,7 +66,9 @@ RecipeRun::RecipeRun(const RunConfig& config, Recipe recipe, std::string source,
     const RunConfig c = phase_config(config_, recipe_, i);
     named_.push_back(load_named(i, c, goes_on ? folder : ""));
     networks_.push_back(network_of(i, c, ends_with));
-    const auto edits = plan_edits(phase.surgery, networks_[i], phase.train.epochs, source_);
+    preprocessing_.push_back(preprocessing_of(i));
+    const auto edits =
+        plan_edits(phase.surgery, networks_[i], phase.train.epochs, source_, phase.at.value_or(""));
     check_phase(i, c, edits);
     Network& altered = ends_with.emplace_back(networks_[i]);
     for (const PlannedEdit& edit : edits)
@@ -110,6 +108,15 @@ Network RecipeRun::network_of(size_t i, const RunConfig& c,
   return phase.teacher == kFirst ? ends_with.front() : ends_with.back();
 }
 
+/// Of what the phase trains on: its teacher's, else its start's, else the data's.
+Preprocessing RecipeRun::preprocessing_of(size_t i) const {
+  const Phase& phase = recipe_.phases[i];
+  if (named_[i].teacher) return named_[i].teacher->preprocessing;
+  if (phase.teacher == kFirst) return preprocessing_.front();
+  if (phase.teacher == kPrevious || phase.start == kPrevious) return preprocessing_.back();
+  return named_[i].start ? named_[i].start->preprocessing : data_.preprocessing;
+}
+
 void RecipeRun::check_phase(size_t i, const RunConfig& c,
                             const std::vector<PlannedEdit>& edits) const {
   const Phase& phase = recipe_.phases[i];
@@ -122,6 +129,9 @@ void RecipeRun::check_phase(size_t i, const RunConfig& c,
                    resolve_device(c.runtime.device, source_), pointer, source_);
   verify_batches(phase.train, network, data_.train->size(), pointer, source_, group_.size());
   if (phase.teacher.empty()) return;
+  if (named_[i].start) {
+    expect_alike(named_[i].start->preprocessing == preprocessing_[i], "preprocessing", source_);
+  }
   if (const auto& teacher = named_[i].teacher)
     compared_blocks(c.distill.features, network, teacher->network, source_);
   verify_teacher_cache(c, data_.kind == ExampleKind::Images, network,
@@ -213,7 +223,9 @@ RunSpec RecipeRun::prepare(size_t i, const Chain& done, std::string& origin) con
     spec.config.train.start = named_file("phase", done.previous->where);
   }
   if (phase.keep_optimizer) spec.slots = done.previous->checkpoint.slots;
-  check_alike(spec);
+  if (spec.start && spec.teacher) {
+    expect_alike(spec.start->class_names == spec.teacher->class_names, "order of classes", source_);
+  }
   if (!is_said(i)) describe_network(spec);
   if (const auto& weights = spec.teacher ? spec.teacher : spec.start)
     order_classes(spec.data, weights->class_names);
@@ -300,12 +312,16 @@ RecipeRun::Done RecipeRun::obtain(size_t i, const Chain& done, RunFolder& last,
 RunResult RecipeRun::run(RunFolder& folder, const SumOrder& order, Progress& progress) {
   const size_t last = recipe_.phases.size() - 1;
   Chain done;
+  EarlierPhases earlier;
   for (size_t i = 0; i < last; ++i) {
     done.previous = obtain(i, done, folder, order, progress);
     if (i == 0) done.first = done.previous;
+    if (starts_with(recipe_.phases[i].at.value_or(""), "/phases"))
+      earlier.add(read_summary(path_join(done.previous->where, "summary.json")));
   }
   std::string origin;
   RunSpec spec = prepare(last, done, origin);
+  spec.earlier = earlier;
   spec.name = file_name(folder.path());
   settle(spec, last, folder, origin);
   return train_run(spec, folder, progress, group_);

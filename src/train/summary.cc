@@ -43,6 +43,9 @@ RunSummary summary_of(Session& run, const RunResult& result, const Json& teacher
   summary.skips_before = run.total_skips;
   summary.parameters = run.model().parameters().count();
   summary.epochs = run.config.epochs;
+  summary.earlier = run.spec.earlier;
+  summary.alterations += summary.earlier.alterations;
+  if (summary.earlier.phases > 0) summary.skips_before = summary.earlier.skips_before;
   summary.last = {recorded(result.validation, result.test), recorded(result.test), bits.last};
   if (result.best_test) {
     summary.best = RunSummary::Best{};

@@ -119,11 +119,9 @@ void train_epochs(Session& run, Saver& saver, Observer& observers) {
   Position& at = run.position;
   const auto meter = run.task->meter();
   while (at.epoch < run.config.epochs) {
-    // A skip that has faded is gone before the network is quantised; other alterations find it so.
-    const bool fades = run.spec.config.surgery.edit == EditKind::Fade;
-    if (fades && at.step == 0) alter_due_skips(run);
+    // What is quantised is the altered network, so that its types are looked for once.
+    if (at.step == 0) alter_due_skips(run);
     run.quantise_if_due();
-    if (!fades && at.step == 0) alter_due_skips(run);
     const EpochSteps steps = run_steps(run, saver, observers, *meter);
     const auto validation = validate_epoch(run);
     observers.epoch_ends({run.title(), run.task->unit(), at.epoch,

@@ -14,8 +14,13 @@ struct SweepListCli : public Cli {
 };
 
 TEST_F(SweepListCli, ListsNamesAndStates) {
-  write_file(file("runs/20_2/config.json"), "{}");
-  write_file(file("runs/8_1/config.json"), "{}");
+  auto begin = [&](int depth, int seed, const char* data) {
+    write_file(file(fmt::format("runs/{}_{}/config.json", depth, seed)),
+               fmt::format(R"({{"network": {{"depth": {}}}, "data": {{"name": "{}"}},
+                               "train": {{"seed": {}}}}})",
+                           depth, data, seed));
+  };
+  begin(20, 2, "synthetic"), begin(8, 1, "synthetic");
   write_file(file("runs/8_1/summary.json"), "{}");
   EXPECT_EQ(run({"sweep", "m.json", "--list"}).output,
             "20_1  waiting\n20_2  interrupted\n20_3  waiting\n8_1   finished\n8_2   waiting\n"
@@ -33,6 +38,13 @@ TEST_F(SweepListCli, ListsNamesAndStates) {
                                                                 {"SLURM_ARRAY_TASK_STEP", "2"}})
                 .output,
             "20_3  waiting\n8_3   waiting\n");
+  // A run that was begun with another configuration is no state of this one.
+  begin(20, 2, "cifar10");
+  testing::expect_words(run({"sweep", "m.json", "--list"}).output,
+                        {"warning sweep: 20_2: config: /data/name: expected \"cifar10\", as the "
+                         "run runs/20_2 was begun with",
+                         "20_2  interrupted"});
+  begin(20, 2, "synthetic");
   // More tasks than runs: one has nothing to do, and that is no error.
   const ProcessResult none = run({"sweep", "m.json", "--task", "7/7"});
   EXPECT_EQ(none.status, 0) << none.output;

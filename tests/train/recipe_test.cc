@@ -153,8 +153,10 @@ TEST(Recipe, WhatCannotWorkInALaterPhaseIsSaidBeforeAnyIsTrained) {
   ThreePhases f;
   f.recipe.phases[2].surgery.kind = SurgeryKind::Remove;
   f.recipe.phases[2].surgery.plan = {{"stage1.block0.skip", AlterationKind::Remove}};
+  f.recipe.phases[2].at = "/phases/1";
   // Student 1 has removed it.
-  testing::expect_error(ErrorKind::Config, {"stage1.block0.skip"}, [&] { f.run("run"); });
+  testing::expect_error(ErrorKind::Config, {"/phases/1/surgery/plan/0/skip", "stage1.block0.skip"},
+                        [&] { f.run("run"); });
   EXPECT_FALSE(path_exists(f.path("run")));
 }
 
@@ -198,8 +200,16 @@ TEST(RecipePhases, ATeacherOfAllTeachesEachAndTheWeightsGoOn) {
     }
   }
   ASSERT_EQ(by_skips.size(), 3U);
+  // The last one's summary is of all three: what they began with, and what they took.
   const RunSummary s = read_summary(run.file("summary.json"));
-  EXPECT_EQ(s.skips_before, 1);
+  EXPECT_EQ(s.skips_before, 3);
+  EXPECT_EQ(s.alterations, 3);
+  EXPECT_EQ(s.epochs, 2);
+  EXPECT_EQ(s.earlier.phases, 2);
+  EXPECT_EQ(s.earlier.epochs, 4);
+  const double seconds = read_summary(path_join(by_skips.at(3), "summary.json")).seconds +
+                         read_summary(path_join(by_skips.at(2), "summary.json")).seconds;
+  EXPECT_NEAR(s.earlier.seconds, seconds, 1e-9);
   EXPECT_EQ(s.teacher.at("weights_sha256").as_string(), weights_digest(teacher.tensors));
   // From the output side, with the weights of the phase before.
   const Checkpoint second = load_checkpoint(path_join(by_skips.at(2), "last.ckpt"));

@@ -33,6 +33,13 @@ Drawing accuracy_figure(const ReportedRun& run);
 /// Tables and figures of one run; a paragraph where no epoch is complete yet.
 Section run_section(const ReportedRun& run);
 
+/// Of what some runs have measured.
+struct Spread {
+  int64_t count = 0;
+  double mean = 0, deviation = 0;  // of the sample; 0 of a single one
+};
+Spread spread_of(const std::vector<double>& values);
+
 /// Runs that differ by their seeds alone.
 struct RunGroup {
   std::string name;  // of the first, and how many others there are

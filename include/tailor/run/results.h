@@ -49,6 +49,15 @@ struct AlterationLine {
   void describe(RecordVisitor& v);
 };
 
+struct RunSummary;
+/// What the phases before a run came to, where it is the last of several.
+struct EarlierPhases {
+  int64_t phases = 0, epochs = 0, alterations = 0;
+  int64_t skips_before = 0;  // of the first
+  double seconds = 0;
+  void add(const RunSummary& phase);
+};
+
 /// summary.json.
 struct RunSummary {
   struct Judgement {
@@ -60,6 +69,7 @@ struct RunSummary {
   };
   std::string run, network, join;
   int64_t alterations = 0, skips = 0, skips_before = 0, parameters = 0, epochs = 0;
+  EarlierPhases earlier;
   Judgement last;
   std::optional<Best> best;
   Json teacher;  // null without one

@@ -29,9 +29,11 @@ struct PlannedEdit {
 /// turn, nor do skips over one stage where all are shortened. Throws Config if the plan names a
 /// skip that does not exist (listing those that do) or, where it is the order, does not name one
 /// that is altered, the run is too short and allow_partial is off, or an edit cannot be made: all
-/// are rehearsed on a copy of the network.
+/// are rehearsed on a copy of the network. `at`: where in `source` the training stands, a JSON
+/// Pointer.
 std::vector<PlannedEdit> plan_edits(const SurgeryConfig& policy, const Network& network,
-                                    int64_t epochs, const std::string& source);
+                                    int64_t epochs, const std::string& source,
+                                    const std::string& at = "");
 
 /// First epoch that the last edit no longer disturbs: alpha epochs after it, or where it ends; 0
 /// without edits.

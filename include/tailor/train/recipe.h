@@ -54,6 +54,7 @@ class RecipeRun {
   bool is_said(size_t i) const { return is_last(i) && recipe_.phases[i].at.has_value(); }
   Named load_named(size_t i, const RunConfig& c, const std::string& folder);
   Network network_of(size_t i, const RunConfig& c, const std::vector<Network>& ends_with) const;
+  Preprocessing preprocessing_of(size_t i) const;
   void check_phase(size_t i, const RunConfig& c, const std::vector<PlannedEdit>& edits) const;
   void describe_network(RunSpec& spec) const;
   RunSpec prepare(size_t i, const Chain& done, std::string& origin) const;
@@ -68,7 +69,8 @@ class RecipeRun {
   DataSplits data_;
   bool goes_on_;
   Group& group_;
-  std::vector<Network> networks_;  // what each phase begins with
+  std::vector<Network> networks_;             // what each phase begins with
+  std::vector<Preprocessing> preprocessing_;  // of each phase
   std::vector<Named> named_;
 };
 

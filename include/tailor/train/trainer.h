@@ -12,6 +12,7 @@
 #include "tailor/core/progress.h"
 #include "tailor/data/images.h"
 #include "tailor/run/checkpoint.h"
+#include "tailor/run/results.h"
 #include "tailor/run/run_config.h"
 #include "tailor/run/run_folder.h"
 #include "tailor/surgery/surgery.h"
@@ -33,6 +34,7 @@ struct RunSpec {
   OptimizerSlots slots;              // that the optimiser begins with; by default 0
   std::shared_ptr<const Task> task;  // null: classification of `data`
   std::string role;                  // "teacher, " or "student, " before "epoch 0", or empty
+  EarlierPhases earlier;             // of the recipe that it ends
   int64_t images_after = 0;  // training images that follow when this run is done, for the time left
 
   /// Whose weights it begins with; null: initial ones.

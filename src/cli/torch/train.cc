@@ -50,6 +50,10 @@ void print_summary(const std::string& folder, bool json) {
     fmt::print("teacher  validation {}  test {}\n", percent(s.teacher.find("validation_" + figure)),
                percent(s.teacher.find("test_" + figure)));
   }
+  if (const EarlierPhases& e = s.earlier; e.phases > 0) {
+    fmt::print("and {} before it, {} in {:.0f} s\n", counted(e.phases, "phase"),
+               counted(e.epochs, "epoch"), e.seconds);
+  }
   print_part("last", s.last);
   if (s.best) print_part("best", *s.best);
   fmt::print("next: tailor export --checkpoint {}\n", shell_quote(folder));

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "tailor/core/lanes.h"
 #include "tailor/core/strings.h"
 #include "tailor/tensors/input_noun.h"
 
@@ -38,26 +39,6 @@ struct Box {
   int64_t row = 0, lane = 0, x = 0, y = 0;
   std::vector<std::string> lines;
   std::string kind;
-};
-
-/// Lanes as they are taken: by rows, from the left.
-class Lanes {
- public:
-  int64_t take(int64_t first, int64_t last) {
-    for (size_t lane = 0;; ++lane) {
-      if (lane == taken_.size()) taken_.emplace_back();
-      const bool free = std::all_of(taken_[lane].begin(), taken_[lane].end(), [&](const auto& t) {
-        return last <= t.first || first >= t.second;
-      });
-      if (!free) continue;
-      taken_[lane].emplace_back(first, last);
-      return static_cast<int64_t>(lane) + 1;
-    }
-  }
-  int64_t count() const { return static_cast<int64_t>(taken_.size()); }
-
- private:
-  std::vector<std::vector<std::pair<int64_t, int64_t>>> taken_;
 };
 
 class Drawing {
@@ -145,15 +126,19 @@ class Drawing {
     }
     Lanes lanes;
     std::map<size_t, int64_t> lane;
-    for (const auto& [g, r] : rows) lane[g] = lanes.take(r.first, r.second);
+    auto take = [&](int64_t first, int64_t last) {
+      return static_cast<int64_t>(
+          lanes.take(static_cast<size_t>(first), static_cast<size_t>(last)));
+    };
+    for (const auto& [g, r] : rows) lane[g] = take(r.first, r.second);
     for (size_t n = 0; n < boxes_.size(); ++n) boxes_[n].lane = on_main_[n] ? 0 : lane.at(group[n]);
     for (Edge& e : edges_) {
       if (straight(e)) continue;
       e.lane = !on_main_[e.from] ? boxes_[e.from].lane
                : !on_main_[e.to] ? boxes_[e.to].lane
-                                 : lanes.take(boxes_[e.from].row, boxes_[e.to].row);
+                                 : take(boxes_[e.from].row, boxes_[e.to].row);
     }
-    lanes_ = lanes.count();
+    lanes_ = static_cast<int64_t>(lanes.count());
   }
 
   void describe(size_t n) {
