@@ -1,4 +1,4 @@
-// Flags of every command, in CLI11, which app.cc, describe_program.cc and this file alone include.
+// Flags of every command, in CLI11, which app.cc and this file alone include.
 #include "cli/flags.h"
 
 #include <CLI/CLI.hpp>
@@ -564,6 +564,31 @@ void refuse_empty_values(const CLI::App& command) {
            option->get_name(), option->get_type_name());
     }
   }
+}
+
+ProgramDescription describe_program(const CLI::App& app) {
+  ProgramDescription program{app.get_description(), kExitCodes, {}};
+  std::replace(program.about.begin(), program.about.end(), '\n', ' ');
+  for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; })) {
+    ProgramCommand command{sub->get_name(), sub->get_description(), {}, sub->get_group().empty()};
+    for (const CLI::Option* option : sub->get_options()) {
+      ProgramFlag flag;
+      flag.positional = option->nonpositional() ? false : option->get_positional();
+      flag.name = flag.positional ? option->get_name() : "--" + option->get_lnames().front();
+      flag.about = option->get_description();
+      flag.required = option->get_required();
+      if (option->get_expected_max() > 0) {
+        const std::string type = option->get_type_name();
+        flag.value = type.substr(0, type.find(':'));
+        if (flag.value == "TEXT") flag.value = "VALUE";
+        flag.values = flag_values(flag.name, type);
+        flag.paths = flag_paths(flag.name, type);
+      }
+      command.flags.push_back(std::move(flag));
+    }
+    program.commands.push_back(std::move(command));
+  }
+  return program;
 }
 
 void setup_completion(CLI::App& app, std::string& shell) {

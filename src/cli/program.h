@@ -17,6 +17,10 @@ struct ProgramFlag {
   bool positional = false, required = false;
 };
 
+/// What a flag takes by name. CLI11 prints the sets that it checks itself as "TEXT:{a,b}".
+std::vector<std::string> flag_values(const std::string& name, const std::string& type);
+ProgramFlag::Paths flag_paths(const std::string& name, const std::string& type);
+
 struct ProgramCommand {
   std::string name, about;
   std::vector<ProgramFlag> flags;
