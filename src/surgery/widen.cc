@@ -109,6 +109,12 @@ class SkipWidener {
   }
 
   std::string why_not() const {
+    if (skip_.weight != 1) {
+      return fmt::format(
+          "it is fading, and has the weight {:.3g}; widen the network from before or "
+          "behind that",
+          skip_.weight);
+    }
     if (!is_linear(skip_)) return "it is neither an identity, a pad nor a projection";
     auto inside = [&](int64_t point) { return point > skip_.from && point < skip_.to; };
     for (const Skip& other : place_.block->skips) {
@@ -187,7 +193,7 @@ class SkipWidener {
         } else if (is_projection_) {
           add_in_parts(o, i, map.weight(o, i) / factor);
         } else {
-          add_exactly(o, i, factor / map.weight(o, i));
+          add_exactly(o, i, factor);
         }
       }
     }

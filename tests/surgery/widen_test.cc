@@ -163,6 +163,11 @@ TEST(Widen, RefusesWhatItCannotDo) {
   EXPECT_NE(refusal(testing::small_network(Join::AfterActivation)).find("behind the ReLU"),
             std::string::npos);
 
+  for (const double weight : {0.0, 0.4}) {
+    Network fading = network;
+    fading.blocks[1].skips[0].weight = weight;
+    EXPECT_NE(refusal(fading).find("it is fading"), std::string::npos);
+  }
   Network linear = network;  // the stem's output may be below 0
   linear.blocks[0].stages[0].layers.pop_back();
   EXPECT_NE(refusal(linear).find("may be below 0"), std::string::npos);
