@@ -78,6 +78,11 @@ std::string edit_text(const AlterationLine& a) {
   return text;
 }
 
+/// What fades does so over epochs: there is no jump to show where it ends.
+bool jumps(const AlterationLine& a) {
+  return a.edit != "fade" && a.validation_before.value && a.validation_after.value;
+}
+
 std::vector<EditMark> edit_marks(const ReportedRun& run, bool with_values) {
   std::vector<EditMark> marks;
   marks.reserve(run.alterations.size());
@@ -85,7 +90,7 @@ std::vector<EditMark> edit_marks(const ReportedRun& run, bool with_values) {
   for (size_t i = 0; i < run.alterations.size(); ++i) {
     const AlterationLine& a = run.alterations[i];
     EditMark mark{at[i], edit_text(a), {}, {}, {}};
-    if (with_values) {
+    if (with_values && jumps(a)) {
       mark.before = a.validation_before.value, mark.after = a.validation_after.value;
       if (a.validation_stale.value != a.validation_after.value)
         mark.stale = a.validation_stale.value;
@@ -104,7 +109,7 @@ Series validation_series(const ReportedRun& run, const std::string& name) {
   auto alter_until = [&](double x) {
     for (; next < at.size() && at[next] < x; ++next) {
       const AlterationLine& a = run.alterations[next];
-      if (!a.validation_before.value || !a.validation_after.value) continue;
+      if (!jumps(a)) continue;
       auto& line = series.lines.back();
       if (line.empty() || line.back().x < at[next])
         line.push_back({at[next], *a.validation_before.value});

@@ -58,6 +58,16 @@ TEST(ReportedRuns, AlterationsStandBetweenTheEpochs) {
   }
 }
 
+TEST(ReportedRuns, WhatFadesIsMarkedAndDropsNowhere) {
+  report::ReportedRun run = half_a_run();
+  for (AlterationLine& a : run.alterations) a.edit = "fade";
+  const pugi::xml_document svg = read_svg(report::accuracy_figure(run).wide);
+  EXPECT_EQ(find_nodes(svg, "//g[path[@class='edit'] and title]").size(), 2U);
+  EXPECT_TRUE(find_nodes(svg, "//g[@class='dropped']").empty());
+  const std::string path = find_nodes(svg, "//path[@class='l s0']").back().attribute("d").value();
+  EXPECT_EQ(std::count(path.begin(), path.end(), 'M'), 1) << path;
+}
+
 TEST(ReportedRuns, SectionsOfARunWithoutAnEpochHaveNoFigure) {
   report::ReportedRun run = half_a_run();
   run.epochs.clear(), run.alterations.clear();
