@@ -392,23 +392,6 @@ TEST(AlterationText, ReadsTheSameInLogAndFile) {
   EXPECT_EQ(alteration_text(b, 0, 9), "shortened stage1.block0.skip (0 of 9 left)");
 }
 
-TEST(Schedule, TheRateRisesAgainBehindEachEdit) {
-  SurgeryConfig config = policy(2, 1);  // before epochs 1, 3, 5, …
-  config.warmup_steps = 4;
-  const auto edits = plan_edits(config, five_skips(), 1000, "r20.json");
-  std::vector<double> factors;
-  for (int64_t step = 0; step < 18; ++step)  // of three an epoch
-    factors.push_back(warmup_factor(config, edits, step / 3, step % 3, 3));
-  EXPECT_EQ(factors, (std::vector<double>{1, 1, 1, 0.25, 0.5, 0.75, 1, 1, 1, 0.25, 0.5, 0.75, 1, 1,
-                                          1, 0.25, 0.5, 0.75}));
-  config.alpha = 1;  // the next one comes before the first one's steps are over
-  const auto close = plan_edits(config, five_skips(), 1000, "r20.json");
-  EXPECT_EQ(warmup_factor(config, close, 2, 0, 2), 0.25);
-  EXPECT_EQ(warmup_factor(config, close, 2, 1, 2), 0.5);
-  config.warmup_steps = 0;
-  EXPECT_EQ(warmup_factor(config, edits, 1, 0, 3), 1);
-}
-
 // ---- solving
 
 TEST(Solve, SaysWhichBlocksItCannotSolve) {
@@ -439,23 +422,6 @@ TEST(Solve, SaysWhichBlocksItCannotSolve) {
   EXPECT_EQ(solvable_block(unfit, "stage1.block0.skip").block, 1U);
   conv.window.dilation = {2, 2}, conv.window.pads = {1, 1, 3, 3};
   refused(unfit, "stage1.block0.skip", "no tap of the first convolution reads its pixel");
-}
-
-TEST(Solve, IsRefusedBeforeARunBegins) {
-  NetworkConfig bottlenecks;
-  bottlenecks.family = "resnet_imagenet";
-  bottlenecks.depth = 50;
-  const Network network = make_network(bottlenecks, {3, 64, 64}, 10);
-  SurgeryConfig config = policy(1);
-  EXPECT_EQ(plan_edits(config, network, 1000, "r50.json").size(), 16U);
-  config.edit = EditKind::Solve;
-  expect_error(ErrorKind::Config, {"r50.json: /surgery", "cannot solve a block", "keep"},
-               [&] { plan_edits(config, network, 1000, "r50.json"); });
-  config.kind = SurgeryKind::Shorten;  // the same with both
-  config.edit = EditKind::Cut;
-  const size_t edits = plan_edits(config, network, 1000, "r50.json").size();
-  config.edit = EditKind::Solve;
-  EXPECT_EQ(plan_edits(config, network, 1000, "r50.json").size(), edits);
 }
 
 TEST(AlterEverySkip, IsWhatTheAlterationsEndWithAndChangesNothingTwice) {
