@@ -16,17 +16,18 @@ Names names_in(const std::vector<const char*>& kinds) { return {kinds.data(), ki
 void describe(RecordVisitor& v, OptimizerConfig& c) {
   v.text_choice("kind", c.kind, names_in(optimizer_kinds()),
                 "sgd: stochastic gradient descent with momentum; adamw (Loshchilov and Hutter "
-                "2019); novograd (Ginsburg et al. 2019).");
+                "2019); novograd (Ginsburg et al. 2019); muon (Jordan et al. 2024): the filters of "
+                "convolutions along their orthogonalised momentum, all else as adamw.");
   v.number("lr", c.lr, 0, 1000, "Base learning rate.");
   v.number("momentum", c.momentum, 0, 0.999999, "sgd: momentum; kept over every alteration.");
   v.boolean("nesterov", c.nesterov, "sgd: Nesterov momentum.");
   v.number("weight_decay", c.weight_decay, 0, 1,
-           "Of every parameter, batch norm and bias included. sgd: L2 penalty; adamw: decoupled; "
-           "novograd: added to the normalised gradient.");
+           "Of every parameter, batch norm and bias included. sgd: L2 penalty; adamw, muon: "
+           "decoupled; novograd: added to the normalised gradient.");
   v.numbers("betas", c.betas, 0, 0.999999,
-            "adamw, novograd: decay of the first and of the second moment. []: 0.9 and 0.999 "
-            "(adamw), 0.95 and 0.98 (novograd).");
-  v.number("epsilon", c.epsilon, 0, 1, "adamw, novograd: added to the root of the second moment.");
+            "All but sgd: decay of the first and of the second moment. []: 0.9 and 0.999 (adamw), "
+            "0.95 and 0.98 (novograd), 0.95 and 0.999 (muon).");
+  v.number("epsilon", c.epsilon, 0, 1, "All but sgd: added to the root of the second moment.");
   v.number("clip_norm", c.clip_norm, 0, 1e9,
            "Gradients whose L2 norm over all parameters is larger are scaled to this norm; 0: none "
            "are.");
@@ -189,7 +190,7 @@ void describe(RecordVisitor& v, RuntimeConfig& c) {
 }  // namespace
 
 std::vector<const char*>& optimizer_kinds() {
-  static std::vector<const char*> kinds = {"sgd", "adamw", "novograd"};
+  static std::vector<const char*> kinds = {"sgd", "adamw", "novograd", "muon"};
   return kinds;
 }
 std::vector<const char*>& schedule_kinds() {

@@ -130,7 +130,7 @@ std::vector<Rule> schedule_rules(const ScheduleConfig& c, const std::string& sec
 std::vector<Rule> optimizer_rules(const OptimizerConfig& c, const std::string& section) {
   const std::string needs = "it is of " + section + ".kind ";
   return {{c.kind != "sgd", "momentum nesterov", needs + "sgd"},
-          {c.kind == "sgd", "betas epsilon", needs + "adamw and novograd"}};
+          {c.kind == "sgd", "betas epsilon", needs + "adamw, novograd and muon"}};
 }
 
 std::vector<Rule> distill_rules(const RunConfig& c, const Json* given) {

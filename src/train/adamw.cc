@@ -16,21 +16,9 @@ class AdamW : public Optimizer {
     if (config_.betas.empty()) config_.betas = {0.9, 0.999};
   }
   void step(Parameters& parameters, const Rate& rate) override {
-    const double lr = rate.value;
-    const double beta1 = config_.betas[0], beta2 = config_.betas[1];
-    at::Tensor &first = slot("exp_avg"), &second = slot("exp_avg_sq"), &steps = slot("steps");
-    const at::Tensor& g = parameters.gradients;
-    steps.add_(1);
-    first.mul_(beta1).add_(g, 1 - beta1);
-    second.mul_(beta2).addcmul_(g, g, 1 - beta2);
-    auto correction = [&](double beta) {  // 1 - beta^steps, in float64
-      return at::pow(beta, steps.to(at::kDouble)).neg_().add_(1);
-    };
-    const at::Tensor size = spread(parameters, correction(beta1).reciprocal_().mul_(lr)),
-                     scale = spread(parameters, at::sqrt(correction(beta2)).reciprocal_());
-    const at::Tensor denominator = at::sqrt(second).mul_(scale).add_(config_.epsilon);
-    parameters.values.mul_(1 - lr * config_.weight_decay)
-        .addcdiv_(first.mul(size), denominator, -1);
+    const at::Tensor update = adamw_update(
+        parameters, {slot("exp_avg"), slot("exp_avg_sq"), slot("steps")}, config_, rate.value);
+    parameters.values.mul_(1 - rate.value * config_.weight_decay).sub_(update);
   }
 
  private:
@@ -38,6 +26,21 @@ class AdamW : public Optimizer {
 };
 
 }  // namespace
+
+at::Tensor adamw_update(const Parameters& parameters, const Moments& moments,
+                        const OptimizerConfig& config, double lr) {
+  const double beta1 = config.betas[0], beta2 = config.betas[1];
+  const at::Tensor& g = parameters.gradients;
+  moments.steps.add_(1);
+  moments.first.mul_(beta1).add_(g, 1 - beta1);
+  moments.second.mul_(beta2).addcmul_(g, g, 1 - beta2);
+  auto correction = [&](double beta) {  // 1 - beta^steps, in float64
+    return at::pow(beta, moments.steps.to(at::kDouble)).neg_().add_(1);
+  };
+  const at::Tensor size = spread(parameters, correction(beta1).reciprocal_().mul_(lr)),
+                   scale = spread(parameters, at::sqrt(correction(beta2)).reciprocal_());
+  return moments.first.mul(size).div_(at::sqrt(moments.second).mul_(scale).add_(config.epsilon));
+}
 
 std::unique_ptr<Optimizer> make_adamw(const OptimizerConfig& config) {
   return std::make_unique<AdamW>(config);

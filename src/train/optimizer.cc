@@ -24,7 +24,7 @@ at::Tensor part_of(const at::Tensor& slot, bool of_parameter, const Parameters& 
 
 std::map<std::string, MakeOptimizer>& makers() {
   static std::map<std::string, MakeOptimizer> makers = {
-      {"sgd", make_sgd}, {"adamw", make_adamw}, {"novograd", make_novograd}};
+      {"sgd", make_sgd}, {"adamw", make_adamw}, {"novograd", make_novograd}, {"muon", make_muon}};
   return makers;
 }
 

@@ -161,7 +161,7 @@ TEST_F(Gpu, LearnsAsTheCpuWhateverTheSkips) {
 }
 
 TEST_F(Gpu, LearnsByEveryOptimiser) {
-  for (const char* kind : {"sgd", "adamw", "novograd"}) {
+  for (const char* kind : {"sgd", "adamw", "novograd", "muon"}) {
     SCOPED_TRACE(kind);
     OptimizerConfig config;
     config.kind = kind;

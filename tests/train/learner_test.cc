@@ -43,7 +43,7 @@ Learner make_learner(const Network& network, const char* optimizer = "sgd") {
 
 TEST(Learner, AStepLowersTheLossOfItsBatch) {
   const Network network = testing::small_network();
-  for (const char* kind : {"sgd", "adamw", "novograd"}) {
+  for (const char* kind : {"sgd", "adamw", "novograd", "muon"}) {
     Learner learner = make_learner(network, kind);
     const Batch batch = small_batch(network);
     const double first = learner.step(batch, 0.01).loss.item<double>();
@@ -187,7 +187,7 @@ TEST(Learner, MapsAreComparedWithTheTeachersByTheirRelativeErrors) {
 
 TEST(Learner, AnAlterationErasesSlotsWithTheirParametersAndKeepsTheRest) {
   const Network network = testing::small_network();
-  for (const char* kind : {"sgd", "adamw", "novograd"}) {
+  for (const char* kind : {"sgd", "adamw", "novograd", "muon"}) {
     Learner learner = make_learner(network, kind);
     const Batch batch = small_batch(network);
     for (int i = 0; i < 3; ++i) learner.step(batch, 0.01);
@@ -211,7 +211,7 @@ TEST(Learner, AnAlterationErasesSlotsWithTheirParametersAndKeepsTheRest) {
 
 TEST(Learner, AnAlterationMayResetTheOptimiserAndNothingElse) {
   const Network network = testing::small_network();
-  for (const char* kind : {"sgd", "adamw", "novograd"}) {
+  for (const char* kind : {"sgd", "adamw", "novograd", "muon"}) {
     Learner learner = make_learner(network, kind);
     const Batch batch = small_batch(network);
     for (int i = 0; i < 3; ++i) learner.step(batch, 0.01);

@@ -99,6 +99,78 @@ TEST(Optimizer, NovoGradSeedsAParameterWithItsFirstGradientThatIsNot0) {
   EXPECT_LE(at::sub(moved, direction.mul(c.lr)).abs().max().item<double>(), 1e-7);
 }
 
+/// Filters that are wide and tall matrices, a linear layer and a vector: sin(1.7 k + 0.3) / 2, and
+/// 0.5 of the vector.
+Parameters filters() {
+  auto waves = [](const Shape& shape) {
+    Tensor result(DType::F32, shape);
+    double k = 0;
+    for (float& value : result.as<float>())
+      value = static_cast<float>(std::sin(1.7 * k++ + 0.3) * 0.5);
+    return result;
+  };
+  return {{{"wide", {4, 2, 3, 3}, TensorRole::ConvWeight},
+           {"tall", {6, 2, 1, 1}, TensorRole::ConvWeight},
+           {"linear", {3, 4}, TensorRole::LinearWeight},
+           {"bias", {4}, TensorRole::ConvBias}},
+          {{"wide", waves({4, 2, 3, 3})},
+           {"tall", waves({6, 2, 1, 1})},
+           {"linear", waves({3, 4})},
+           {"bias", Tensor::from<float>({4}, {0.5F, 0.5F, 0.5F, 0.5F})}},
+          at::kCPU};
+}
+
+/// Squared distances of tanh of each matrix times 1/18 … 18/18 (tall: 1 and -0.5) from a number.
+double backward_filters(Parameters& p) {
+  p.zero_gradients();
+  const at::Tensor x = at::arange(1, 19, at::kFloat).div(18);
+  const at::Tensor y = at::arange(0, 2, at::kFloat).mul(-1.5).add(1);
+  const at::Tensor wide = p.parameter("wide").reshape({4, 18}).matmul(x).add(p.parameter("bias"));
+  const at::Tensor tall = p.parameter("tall").reshape({6, 2}).matmul(y);
+  const at::Tensor linear = p.parameter("linear").matmul(x.narrow(0, 0, 4));
+  const at::Tensor loss = at::sub(at::tanh(wide), 0.3)
+                              .pow(2)
+                              .sum()
+                              .add(at::sub(at::tanh(tall), 0.1).pow(2).sum())
+                              .add(at::sub(at::tanh(linear), 0.2).pow(2).sum());
+  loss.backward();
+  return loss.item<double>();
+}
+
+TEST(Optimizer, MuonIsPyTorchsOfFiltersAndAdamWOfAllElse) {
+  // torch.optim.Muon 2.13 (match_rms_adamw, in float64) beside AdamW.
+  OptimizerConfig c = config_of("muon");
+  c.betas = {0.9, 0.99};
+  c.epsilon = 1e-3;
+  c.weight_decay = 0.1;
+  Parameters p = filters();
+  const auto optimizer = make_optimizer(c);
+  optimizer->bind(p, {});
+  for (const double expected :
+       {1.289918221, 1.210362416, 1.133994188, 1.061279817, 0.992667856, 0.928556333}) {
+    EXPECT_NEAR(backward_filters(p), expected, 2e-6);
+    at::NoGradGuard no_grad;
+    optimizer->step(p, 0.02);
+  }
+}
+
+TEST(Optimizer, MuonsStepOfAFilterDoesNotDependOnTheGradientsSize) {
+  auto moved = [](double size) {
+    Parameters p = filters();
+    const auto optimizer = make_optimizer(config_of("muon"));
+    optimizer->bind(p, {});
+    backward_filters(p);
+    at::NoGradGuard no_grad;
+    p.gradients.mul_(size);
+    const at::Tensor before = p.values.clone();
+    optimizer->step(p, 0.01);
+    return at::sub(p.values, before);
+  };
+  const at::Tensor once = moved(1);
+  EXPECT_GT(once.abs().max().item<double>(), 1e-3);
+  EXPECT_LE(at::sub(moved(100), once).abs().max().item<double>(), 1e-5);
+}
+
 TEST(Optimizer, ClippingIsPyTorchsWhateverTheOptimiser) {
   OptimizerConfig c = config_of("adamw");
   c.betas = {0.8, 0.95};
@@ -169,7 +241,8 @@ TEST(Optimizer, SgdFollowsItsRuleByHand) {
 }
 
 class EveryKind : public ::testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(Optimizer, EveryKind, ::testing::Values("sgd", "adamw", "novograd"));
+INSTANTIATE_TEST_SUITE_P(Optimizer, EveryKind,
+                         ::testing::Values("sgd", "adamw", "novograd", "muon"));
 
 TEST_P(EveryKind, GoesOnBitForBitFromItsSlots) {
   const OptimizerConfig c = config_of(GetParam());

@@ -191,7 +191,7 @@ TEST(Trainer, QuantisedNetworksAreTrainedInFloat32) {
 }
 
 TEST(Trainer, EveryOptimiserResumesBitForBitAcrossAlterations) {
-  for (const char* kind : {"adamw", "novograd"}) {
+  for (const char* kind : {"adamw", "novograd", "muon"}) {
     RunConfig config = student_config();
     config.train.epochs = 4;
     config.train.optimizer.kind = kind;
