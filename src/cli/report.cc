@@ -55,6 +55,7 @@ std::string method_of(const RunConfig& config, size_t phases) {
   if (config.train.skips != InitialSkips::Kept)
     parts.push_back(std::string("skips ") + to_string(config.train.skips));
   if (config.distill.features != Features::None) parts.emplace_back("features");
+  if (config.distill.through_weight > 0) parts.emplace_back("through the teacher");
   if (!config.teacher) {
     if (s.kind != SurgeryKind::None) parts.emplace_back("no teacher");
   } else if (config.distill.distance != Distance::Mse) {

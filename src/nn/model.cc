@@ -170,14 +170,14 @@ std::vector<int64_t> lengths_to_mask(const Network& network, const at::Tensor& i
   return all ? Lengths() : lengths;
 }
 
-/// Walks the chain of every block and adds the skips that end at each point: the one definition of
-/// what a description computes in LibTorch.
+/// Walks the chain of every block from the first on and adds the skips that end at each point: the
+/// one definition of what a description computes in LibTorch.
 at::Tensor walk_network(const Network& network, const at::Tensor& input, const Lengths& lengths,
-                        const Layers& layers, BlockMaps* maps) {
+                        const Layers& layers, BlockMaps* maps, size_t first_block = 0) {
   Walk walk{layers, {}};
   Stream s{input, lengths_to_mask(network, input, lengths)};
-  if (maps) maps->maps.clear();
-  for (size_t b = 0; b < network.blocks.size(); ++b) {
+  if (maps) maps->maps.assign(maps->blocks.size(), {});
+  for (size_t b = first_block; b < network.blocks.size(); ++b) {
     const Block& block = network.blocks[b];
     std::vector<Stream> points = {s};
     for (size_t i = 1; i <= block.stages.size(); ++i) {
@@ -200,8 +200,9 @@ at::Tensor walk_network(const Network& network, const at::Tensor& input, const L
       }
       points.push_back(s);
     }
-    if (maps && std::count(maps->blocks.begin(), maps->blocks.end(), b) > 0)
-      maps->maps.push_back(s.map);
+    for (size_t i = 0; maps && i < maps->blocks.size(); ++i) {
+      if (maps->blocks[i] == b) maps->maps[i] = s.map;
+    }
   }
   const at::Tensor x = walk.run_chain(std::move(s), head_layers(network)).map;
   if (!network.answers_per_position()) return at::flatten(x, 1);
@@ -209,6 +210,17 @@ at::Tensor walk_network(const Network& network, const at::Tensor& input, const L
 }
 
 }  // namespace
+
+std::vector<at::Tensor> BlockMaps::of(const std::vector<size_t>& some) const {
+  std::vector<at::Tensor> result;
+  result.reserve(some.size());
+  for (const size_t block : some) {
+    const auto found = std::find(blocks.begin(), blocks.end(), block);
+    TAILOR_CHECK(found != blocks.end(), "no map was asked of block {}", block);
+    result.push_back(maps[static_cast<size_t>(found - blocks.begin())]);
+  }
+  return result;
+}
 
 Arithmetic::Arithmetic(at::ScalarType maps_of, at::Device device)
     : maps(maps_of),
@@ -346,7 +358,7 @@ FrozenModel::FrozenModel(const Network& network, const TensorMap& tensors, at::D
                          at::ScalarType compute)
     : network_(network), arithmetic_(compute, device) {
   verify_tensors(network, tensors, "the frozen model");
-  c10::InferenceMode guard;
+  at::NoGradGuard no_grad;  // an inference tensor could not be kept for a backward pass
   auto keep = [&](const std::string& name, const at::Tensor& host, at::ScalarType type) {
     weights_[name] = host.clone().to(device, type);
   };
@@ -381,7 +393,8 @@ FrozenModel::FrozenModel(const Network& network, const TensorMap& tensors, at::D
 at::Tensor FrozenModel::normalise(const at::Tensor& in, const std::string& name,
                                   const at::Tensor& skip, bool relu) const {
   if (const auto shift = weights_.find(name + ".shift"); shift != weights_.end()) {
-    if (gpu::is_for_fused_norm(in, skip)) return gpu::fused_bias(in, shift->second, skip, relu);
+    if (!at::GradMode::is_enabled() && gpu::is_for_fused_norm(in, skip))
+      return gpu::fused_bias(in, shift->second, skip, relu);
     const at::Tensor by_channel = shift->second.to(arithmetic_.maps).reshape({1, -1, 1, 1});
     return add_and_activate(at::add(in, by_channel), skip, relu);
   }
@@ -391,38 +404,50 @@ at::Tensor FrozenModel::normalise(const at::Tensor& in, const std::string& name,
       relu);
 }
 
+at::Tensor FrozenModel::walk(const at::Tensor& x, size_t first_block, const Lengths& lengths,
+                             BlockMaps* maps) const {
+  Layers layers;
+  layers.weighted = [&](const at::Tensor& in, const NamedLayer& layer) -> at::Tensor {
+    const at::Tensor& weight = weights_.at(layer.name + ".weight");
+    const auto bias = weights_.find(layer.name + ".bias");
+    const at::Tensor added = bias == weights_.end() ? at::Tensor() : bias->second;
+    if (const auto* conv = layer.as<ConvLayer>())
+      return convolve(in, {conv->window, conv->groups}, weight, added);
+    return at::linear(in.to(weight.scalar_type()), weight, added);
+  };
+  layers.normalise = [&](const at::Tensor& in, const NamedLayer& layer, const at::Tensor& skip,
+                         bool relu) { return normalise(in, layer.name, skip, relu); };
+  layers.convolve_and_normalise = [&](const at::Tensor& in, const NamedLayer& conv,
+                                      const NamedLayer& norm, const at::Tensor& skip, bool relu) {
+    const auto bias = weights_.find(conv.name + ".bias");
+    if (bias == weights_.end()) return normalise(layers.weighted(in, conv), norm.name, skip, relu);
+    const auto* c = conv.as<ConvLayer>();
+    const ConvGeometry geometry{c->window, c->groups};
+    const at::Tensor& weight = weights_.at(conv.name + ".weight");
+    return at::GradMode::is_enabled()
+               ? add_and_activate(convolve(in, geometry, weight, bias->second), skip, relu)
+               : convolve_and_add(in, geometry, weight, bias->second, skip, relu);
+  };
+  return walk_network(network_, x.to(arithmetic_.maps), lengths, layers, maps, first_block)
+      .to(at::kFloat);
+}
+
 at::Tensor FrozenModel::forward(const at::Tensor& x, const Lengths& lengths,
                                 BlockMaps* maps) const {
   at::Tensor logits;
   {
     c10::InferenceMode guard;
-    Layers layers;
-    layers.weighted = [&](const at::Tensor& in, const NamedLayer& layer) -> at::Tensor {
-      const at::Tensor& weight = weights_.at(layer.name + ".weight");
-      const auto bias = weights_.find(layer.name + ".bias");
-      const at::Tensor added = bias == weights_.end() ? at::Tensor() : bias->second;
-      if (const auto* conv = layer.as<ConvLayer>())
-        return convolve(in, {conv->window, conv->groups}, weight, added);
-      return at::linear(in.to(weight.scalar_type()), weight, added);
-    };
-    layers.normalise = [&](const at::Tensor& in, const NamedLayer& layer, const at::Tensor& skip,
-                           bool relu) { return normalise(in, layer.name, skip, relu); };
-    layers.convolve_and_normalise = [&](const at::Tensor& in, const NamedLayer& conv,
-                                        const NamedLayer& norm, const at::Tensor& skip, bool relu) {
-      const auto bias = weights_.find(conv.name + ".bias");
-      if (bias == weights_.end())
-        return normalise(layers.weighted(in, conv), norm.name, skip, relu);
-      const auto* c = conv.as<ConvLayer>();
-      return convolve_and_add(in, {c->window, c->groups}, weights_.at(conv.name + ".weight"),
-                              bias->second, skip, relu);
-    };
-    logits = walk_network(network_, x.to(arithmetic_.maps), lengths, layers, maps).to(at::kFloat);
+    logits = walk(x, 0, lengths, maps);
   }
   // An inference tensor cannot be kept for a backward pass.
   if (maps) {
     for (at::Tensor& map : maps->maps) map = map.clone();
   }
   return logits.clone();
+}
+
+at::Tensor FrozenModel::forward_from(size_t block, const at::Tensor& map) const {
+  return walk(map, block, {}, nullptr);
 }
 
 }  // namespace tailor::nn

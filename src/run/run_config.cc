@@ -64,7 +64,10 @@ void describe_train(RecordVisitor& v, TrainConfig& c) {
          "teacher, any other network with initial weights.");
   v.enumeration("skips", c.skips,
                 "Skips of the network that it begins with, where that is not its teacher: kept; "
-                "removed or shortened, as the alteration of all of them would leave it.");
+                "removed or shortened, as the alteration of all of them would leave it; repvgg: "
+                "removed, and beside every convolution wider than a pixel a 1x1 one and the "
+                "identity, with batch norms of their own, which export folds into its kernel (Ding "
+                "et al. 2021).");
   v.integer("epochs", c.epochs, 1, 1000000, "Epochs in all, counted from 0.");
   v.integer("batch_size", c.batch_size, 1, 65536,
             "Examples a step; the last batch of an epoch may be smaller.");
@@ -119,6 +122,11 @@ void describe(RecordVisitor& v, DistillConfig& c) {
                 "added to the distance (Romero et al. 2015, without its regressor). The teacher's "
                 "answers are not kept then.");
   v.number("feature_weight", c.feature_weight, 0, 1e6, "Weight of that error in the distance.");
+  v.number("through_weight", c.through_weight, 0, 1e6,
+           "The student's maps behind each map size but the last go on through the teacher's later "
+           "blocks too, and the mean loss of what these answer is added to the loss with this "
+           "weight (Residual Distillation, Li et al. 2020; the teacher stays as it is). 0: they do "
+           "not.");
   v.enumeration("teacher_cache", c.teacher_cache,
                 "Whether the teacher's answers to images are kept and given again when the same "
                 "augmented image comes again. auto: on a CPU where at least a quarter is expected "
@@ -267,6 +275,11 @@ void check_distill(const RunConfig& c, const std::string& at, const std::string&
     fail_config(at + "/distill/features", "none, because sequences have maps of different lengths",
                 fmt::format("\"{}\"", to_string(c.distill.features)), source);
   }
+  if (c.distill.through_weight > 0) {
+    fail_config(at + "/distill/through_weight",
+                "0, because sequences have maps of different lengths",
+                fmt::format("{}", c.distill.through_weight), source);
+  }
   if (c.distill.distance != Distance::Mse) {
     fail_config(at + "/distill/distance", "mse, because sequences have a distance of their own",
                 fmt::format("\"{}\"", to_string(c.distill.distance)), source);
@@ -307,6 +320,11 @@ void check_training(const RunConfig& c, const std::string& at, const std::string
     fail_config(at + "/distill/features",
                 "none with /quantization: maps in fixed point are not compared",
                 fmt::format("\"{}\"", to_string(c.distill.features)), source);
+  }
+  if (c.quantization && c.distill.through_weight > 0) {
+    fail_config(at + "/distill/through_weight",
+                "0 with /quantization: the teacher's blocks read no maps in fixed point",
+                fmt::format("{}", c.distill.through_weight), source);
   }
   check_train(c.train, at + "/train", source);
 }

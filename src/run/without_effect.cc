@@ -135,7 +135,7 @@ std::vector<Rule> optimizer_rules(const OptimizerConfig& c, const std::string& s
 
 std::vector<Rule> distill_rules(const RunConfig& c, const Json* given) {
   const std::string how =
-      "distance temperature features feature_weight teacher_cache teacher_cache_mib";
+      "distance temperature features feature_weight through_weight teacher_cache teacher_cache_mib";
   const bool wanted = given && given->get_number("beta", 0) > 0;  // 0: no distillation
   const bool alone = !c.teacher && c.phases.empty();              // a phase may say otherwise
   return {{wanted && alone, "beta", "there is no teacher"},

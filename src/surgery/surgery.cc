@@ -421,7 +421,7 @@ Network alter_every_skip(Network network, InitialSkips skips) {
     if (shorten && spans_one_stage(network, id)) continue;
     apply_alteration(network, id, shorten ? AlterationKind::Shorten : AlterationKind::Remove);
   }
-  return network;
+  return skips == InitialSkips::Repvgg ? with_branches(std::move(network)) : network;
 }
 
 TensorMap added_tensors(const Alteration& alteration, const Network& network,

@@ -50,9 +50,9 @@ void Learner::make_buckets() {
 }
 
 void Learner::follow(FrozenModel teacher, const DistillConfig& how, int64_t kept_answers,
-                     ComparedBlocks compared) {
+                     ComparedBlocks compared, ComparedBlocks through) {
   teacher_.emplace(std::move(teacher));
-  compared_ = std::move(compared);
+  compared_ = std::move(compared), through_ = std::move(through);
   TAILOR_CHECK(compared_.student.empty() || kept_answers == 0, "kept answers have no maps");
   teacher_cache_.reset();
   if (kept_answers > 0) {
@@ -73,6 +73,26 @@ StepResult Learner::step(const Batch& batch, double lr) {
   return result;
 }
 
+at::Tensor Learner::distance_to(const at::Tensor& teacher, const at::Tensor& outputs,
+                                const DeviceBatch& examples) const {
+  return objective_.distance ? objective_.distance(outputs, teacher, examples)
+                             : distance_between(how_, outputs, teacher);
+}
+
+/// The mean loss of what the teacher's later blocks answer to the student's maps.
+at::Tensor Learner::loss_through_teacher(const std::vector<at::Tensor>& maps,
+                                         const at::Tensor& teacher,
+                                         const DeviceBatch& examples) const {
+  at::Tensor sum;
+  for (size_t i = 0; i < maps.size(); ++i) {
+    const at::Tensor answers = teacher_->forward_from(through_.teacher[i] + 1, maps[i]);
+    const at::Tensor loss = at::add(objective_.loss(answers, examples, spec_).mul(1 - how_.beta),
+                                    distance_to(teacher, answers, examples), how_.beta);
+    sum = sum.defined() ? at::add(sum, loss) : loss;
+  }
+  return sum.div(static_cast<double>(maps.size()));
+}
+
 StepResult Learner::take(const DeviceBatch& examples, const Rate& lr) {
   Parameters& parameters = model_.parameters();
   if (!buckets_) make_buckets();
@@ -80,8 +100,11 @@ StepResult Learner::take(const DeviceBatch& examples, const Rate& lr) {
   const bool follows = teacher_ && how_.beta > 0;
   at::Tensor teacher;
   BlockMaps own_maps{compared_.student, {}}, teacher_maps{compared_.teacher, {}};
-  const bool compares = follows && !compared_.student.empty();
-  BlockMaps *maps = compares ? &own_maps : nullptr, *wanted = compares ? &teacher_maps : nullptr;
+  own_maps.blocks.insert(own_maps.blocks.end(), through_.student.begin(), through_.student.end());
+  const bool compares = follows && !compared_.student.empty(),
+             goes_through = follows && !through_.student.empty();
+  BlockMaps *maps = compares || goes_through ? &own_maps : nullptr,
+            *wanted = compares ? &teacher_maps : nullptr;
   auto ask_teacher = [&] {
     teacher = teacher_cache_ ? teacher_cache_->answers(*teacher_, examples.inputs)
                              : teacher_->forward(examples.inputs, examples.lengths, wanted);
@@ -93,13 +116,17 @@ StepResult Learner::take(const DeviceBatch& examples, const Rate& lr) {
   if (follows) {
     side_ ? side_->join() : ask_teacher();
     objective = loss;
-    distance = objective_.distance ? objective_.distance(outputs, teacher, examples)
-                                   : distance_between(how_, outputs, teacher);
+    distance = distance_to(teacher, outputs, examples);
     if (compares) {
-      distance = at::add(distance, feature_distance(own_maps.maps, teacher_maps.maps),
-                         how_.feature_weight);
+      distance =
+          at::add(distance, feature_distance(own_maps.of(compared_.student), teacher_maps.maps),
+                  how_.feature_weight);
     }
     loss = at::add(objective.mul(1 - how_.beta), distance, how_.beta);
+    if (goes_through) {
+      loss = at::add(loss, loss_through_teacher(own_maps.of(through_.student), teacher, examples),
+                     how_.through_weight);
+    }
     objective = objective.detach(), distance = distance.detach();
   }
   if (buckets_) {

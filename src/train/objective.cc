@@ -99,10 +99,11 @@ at::Tensor feature_distance(const std::vector<at::Tensor>& student,
   return sum.div(static_cast<double>(student.size()));
 }
 
-ComparedBlocks compared_blocks(Features features, const Network& student, const Network& teacher,
-                               const std::string& source) {
+namespace {
+
+/// Those of the same id, or the last ones of each shape, whose maps have the same shape.
+ComparedBlocks paired_blocks(Features features, const Network& student, const Network& teacher) {
   ComparedBlocks blocks;
-  if (features == Features::None) return blocks;
   const std::vector<MapShape> mine = block_inputs(student), theirs = block_inputs(teacher);
   auto is_last = [](const std::vector<MapShape>& shapes, size_t b) {
     return b + 2 == shapes.size() || shapes[b + 1] != shapes[b + 2];
@@ -116,11 +117,37 @@ ComparedBlocks compared_blocks(Features features, const Network& student, const 
       break;
     }
   }
+  return blocks;
+}
+
+}  // namespace
+
+ComparedBlocks compared_blocks(Features features, const Network& student, const Network& teacher,
+                               const std::string& source) {
+  if (features == Features::None) return {};
+  ComparedBlocks blocks = paired_blocks(features, student, teacher);
   if (blocks.student.empty()) {
     fail_config("/distill/features",
                 fmt::format("none: {} and its teacher {} have no block with maps of the same shape",
                             student.name, teacher.name),
                 fmt::format("\"{}\"", to_string(features)), source);
+  }
+  return blocks;
+}
+
+ComparedBlocks through_blocks(const Network& student, const Network& teacher,
+                              const std::string& source) {
+  const ComparedBlocks ends = paired_blocks(Features::Stages, student, teacher);
+  ComparedBlocks blocks;
+  for (size_t i = 0; i < ends.teacher.size(); ++i) {
+    if (ends.teacher[i] + 1 == teacher.blocks.size()) continue;
+    blocks.student.push_back(ends.student[i]), blocks.teacher.push_back(ends.teacher[i]);
+  }
+  if (blocks.student.empty()) {
+    fail_config("/distill/through_weight",
+                fmt::format("0: the teacher {} has no block that could go on from a map of {}",
+                            teacher.name, student.name),
+                "more", source);
   }
   return blocks;
 }

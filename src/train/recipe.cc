@@ -132,8 +132,10 @@ void RecipeRun::check_phase(size_t i, const RunConfig& c,
   if (named_[i].start) {
     expect_alike(named_[i].start->preprocessing == preprocessing_[i], "preprocessing", source_);
   }
-  if (const auto& teacher = named_[i].teacher)
+  if (const auto& teacher = named_[i].teacher) {
     compared_blocks(c.distill.features, network, teacher->network, source_);
+    if (c.distill.through_weight > 0) through_blocks(network, teacher->network, source_);
+  }
   verify_teacher_cache(c, data_.kind == ExampleKind::Images, network,
                        resolve_device(c.runtime.device, source_), source_);
 }

@@ -88,7 +88,10 @@ Session::Session(const RunSpec& s, RunFolder* f, Progress& p, Group& g,
     learner->follow(FrozenModel(spec.teacher->network, spec.teacher->tensors, device, compute()),
                     spec.config.distill, plan_teacher_cache(spec, *task, begins_with, device),
                     compared_blocks(spec.config.distill.features, begins_with,
-                                    spec.teacher->network, spec.source));
+                                    spec.teacher->network, spec.source),
+                    spec.config.distill.through_weight > 0
+                        ? through_blocks(begins_with, spec.teacher->network, spec.source)
+                        : ComparedBlocks());
   }
   verify_batches(config, network, task->size(Split::Train), "/train", spec.source, group.size());
   if (position.epoch < config.epochs) testify();

@@ -68,6 +68,9 @@ TEST(RunConfig, QuantizationIsThereOrNot) {
   EXPECT_EQ(refusal(R"({"quantization": {}, "distill": {"features": "blocks"}})"),
             "config: /distill/features: expected none with /quantization: maps in fixed point are "
             "not compared, got \"blocks\" in r20.json");
+  EXPECT_EQ(refusal(R"({"quantization": {}, "distill": {"through_weight": 0.5}})"),
+            "config: /distill/through_weight: expected 0 with /quantization: the teacher's blocks "
+            "read no maps in fixed point, got 0.5 in r20.json");
   EXPECT_EQ(refusal(R"({"quantization": {"stages": [{"stage": "fc", "weights": "8"}]}})"),
             "config: /quantization/stages/0/weights: expected W,I with 2 <= W <= 32 bits in all "
             "and -32 <= I <= W before the point (as in 16,6), got '8' in r20.json");

@@ -440,5 +440,42 @@ TEST(AlterEverySkip, IsWhatTheAlterationsEndWithAndChangesNothingTwice) {
   }
 }
 
+TEST(WithBranches, EveryConvolutionHasRepvggs) {
+  const Network network = alter_every_skip(resnet(20), InitialSkips::Repvgg);
+  int64_t pointwise = 0, identities = 0;
+  for (const Block& block : network.blocks) {
+    for (const Skip& skip : block.skips) {
+      EXPECT_EQ(skip.to, skip.from + 1);
+      const bool is_identity = skip.layers.size() == 1;
+      ++(is_identity ? identities : pointwise);
+      EXPECT_TRUE(std::holds_alternative<BatchNormLayer>(skip.layers.back()));
+      const auto& conv =
+          std::get<ConvLayer>(block.stages[static_cast<size_t>(skip.from)].layers[0]);
+      if (is_identity) {
+        EXPECT_EQ(conv.in, conv.out);
+      } else {
+        EXPECT_EQ(std::get<ConvLayer>(skip.layers[0]).window.taps(), 1);
+        EXPECT_EQ(std::get<ConvLayer>(skip.layers[0]).window.stride, conv.window.stride);
+      }
+    }
+  }
+  EXPECT_EQ(pointwise, 19);   // the stem's too
+  EXPECT_EQ(identities, 16);  // not of the stem and of the two that are strided
+  EXPECT_EQ(write_network(read_network(write_network(network), "again")), write_network(network));
+}
+
+TEST(WithBranches, RefusesWhereThereAreNone) {
+  Network behind = resnet(8);
+  behind.join = Join::AfterActivation;
+  expect_error(ErrorKind::Config, {"repvgg", "network.join"}, [&] { with_branches(behind); });
+  Network plain = resnet(8);
+  for (Block& block : plain.blocks) {
+    for (Stage& stage : block.stages) stage.layers.erase(stage.layers.begin() + 1);
+    block.skips.clear();
+  }
+  expect_error(ErrorKind::Config, {"repvgg", "no stage of one convolution"},
+               [&] { with_branches(plain); });
+}
+
 }  // namespace
 }  // namespace tailor::test

@@ -185,6 +185,79 @@ TEST(Learner, MapsAreComparedWithTheTeachersByTheirRelativeErrors) {
                         [&] { compared_blocks(Features::Blocks, network, foreign, "test.json"); });
 }
 
+TEST(Learner, MapsGoOnThroughTheTeachersLaterBlocks) {
+  const Network network = testing::small_network();
+  const Batch batch = small_batch(network);
+  const FrozenModel teacher(network, testing::random_tensors(network, 9));
+  const ComparedBlocks through = through_blocks(network, network, "test.json");
+  ASSERT_EQ(through.student.size(), 2U);  // of three map sizes, none behind the last
+  EXPECT_EQ(through.student, through.teacher);
+  const DeviceBatch examples = to_device(batch, at::kCPU);
+  BlockMaps own{through.teacher, {}};
+  const at::Tensor answers = teacher.forward(examples.inputs, {}, &own);
+  for (size_t i = 0; i < own.maps.size(); ++i) {  // to the teacher's own maps it answers the same
+    EXPECT_LT(at::sub(teacher.forward_from(own.blocks[i] + 1, own.maps[i]), answers)
+                  .abs()
+                  .max()
+                  .item<double>(),
+              1e-5);
+  }
+  DistillConfig how{0.4};
+  auto taken = [&](double weight) {
+    Learner student = make_learner(network);
+    how.through_weight = weight;
+    student.follow(teacher, how, 0, {}, through);
+    const double loss = student.step(batch, 0).loss.item<double>();
+    return std::pair(loss, student.model().parameters().gradients.clone());
+  };
+  // The loss by its definition.
+  Learner plain = make_learner(network);
+  BlockMaps mine{through.student, {}};
+  plain.model().forward(examples.inputs, true, {}, nullptr, &mine);
+  double expected = 0;
+  for (size_t i = 0; i < mine.maps.size(); ++i) {
+    const at::Tensor answer = teacher.forward_from(through.teacher[i] + 1, mine.maps[i].detach());
+    const double apart = distance_between(how, answer, answers).item<double>(),
+                 labels =
+                     plain.objective().loss(answer, examples, {"cross_entropy"}).item<double>();
+    expected += (0.6 * labels + 0.4 * apart) / 2;
+  }
+  const auto [alone, by_itself] = taken(0);
+  const auto [both, mixed] = taken(2);
+  EXPECT_NEAR(both - alone, 2 * expected, 1e-4 * expected);
+  // What is added is of the blocks that the maps come from, and of nothing behind them.
+  for (const ParameterRange& range : plain.model().parameters().ranges) {
+    const at::Tensor added = at::sub(range.view(mixed), range.view(by_itself)).abs().max();
+    if (range.name.rfind("stage3", 0) == 0 || range.name.rfind("fc", 0) == 0) {
+      EXPECT_LT(added.item<double>(), 1e-6) << range.name;
+    } else {
+      EXPECT_GT(added.item<double>(), 1e-6) << range.name;
+    }
+  }
+  Network one = network;
+  one.blocks.resize(1);
+  testing::expect_error(ErrorKind::Config, {"/distill/through_weight", "no block that could go on"},
+                        [&] { through_blocks(one, one, "test.json"); });
+}
+
+TEST(FrozenModel, AnswersToAMapHaveItsGradient) {
+  const Network network = testing::small_network();
+  const FrozenModel model(network, testing::random_tensors(network, 9));
+  BlockMaps maps{{1}, {}};
+  model.forward(to_device(small_batch(network), at::kCPU).inputs, {}, &maps);
+  const at::Tensor map = maps.maps[0].set_requires_grad(true);
+  model.forward_from(2, map).square().sum().backward();
+  const at::NoGradGuard no_grad;
+  const at::Tensor along = map.grad().div(map.grad().norm());
+  auto at_distance = [&](double step) {
+    return model.forward_from(2, at::add(map, along, step)).to(at::kDouble).square().sum();
+  };
+  const double norm = map.grad().norm().item<double>(),
+               slope = at::sub(at_distance(1e-2), at_distance(-1e-2)).item<double>() / 2e-2;
+  EXPECT_GT(norm, 1e-3);
+  EXPECT_NEAR(slope, norm, 0.02 * norm);
+}
+
 TEST(Learner, AnAlterationErasesSlotsWithTheirParametersAndKeepsTheRest) {
   const Network network = testing::small_network();
   for (const char* kind : {"sgd", "adamw", "novograd", "muon"}) {

@@ -19,11 +19,14 @@
 
 namespace tailor::nn {
 
-/// What a forward pass is to hand out besides its answer: the maps behind these blocks, in their
-/// order, [n, channels, rows, columns] in the type that it computes in.
+/// What a forward pass is to hand out besides its answer: the maps behind these blocks, [n,
+/// channels, rows, columns] in the type that it computes in, one for each.
 struct BlockMaps {
   std::vector<size_t> blocks;
   std::vector<at::Tensor> maps;
+
+  /// Of some of the blocks.
+  std::vector<at::Tensor> of(const std::vector<size_t>& some) const;
 };
 
 struct ConvGeometry {
@@ -138,8 +141,12 @@ class FrozenModel {
   /// As Model::forward in eval mode, up to rounding. The results may be used in a loss.
   at::Tensor forward(const at::Tensor& x, const Lengths& lengths = {},
                      BlockMaps* maps = nullptr) const;
+  /// Answers to a map that the block of this index, from 0 on, reads; gradients go back to the map.
+  at::Tensor forward_from(size_t block, const at::Tensor& map) const;
 
  private:
+  at::Tensor walk(const at::Tensor& x, size_t first_block, const Lengths& lengths,
+                  BlockMaps* maps) const;
   at::Tensor normalise(const at::Tensor& in, const std::string& name, const at::Tensor& skip,
                        bool relu) const;
 

@@ -85,6 +85,7 @@ struct DistillConfig {
   double temperature = 4;
   Features features = Features::None;
   double feature_weight = 1;
+  double through_weight = 0;
   TeacherCacheUse teacher_cache = TeacherCacheUse::Auto;
   int64_t teacher_cache_mib = 512;
 };

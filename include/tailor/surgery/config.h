@@ -23,9 +23,10 @@ TAILOR_ENUMERATORS(EditKind, "cut", "solve", "fade")
 enum class OptimizerState { Keep, Reset };
 TAILOR_ENUMERATORS(OptimizerState, "keep", "reset")
 
-/// The skips of a network that begins with initial weights.
-enum class InitialSkips { Kept, Removed, Shortened };
-TAILOR_ENUMERATORS(InitialSkips, "kept", "removed", "shortened")
+/// The skips of a network that begins with initial weights. Repvgg: none but branches that become
+/// part of the kernels.
+enum class InitialSkips { Kept, Removed, Shortened, Repvgg };
+TAILOR_ENUMERATORS(InitialSkips, "kept", "removed", "shortened", "repvgg")
 
 /// How a block whose skip goes is solved for anew.
 struct SolveConfig {

@@ -93,8 +93,15 @@ struct Alteration {
 Alteration apply_alteration(Network& network, const std::string& skip_id, AlterationKind kind,
                             EditPart part = EditPart::Whole);
 
-/// The network that the alteration of every skip ends with; skips over one stage stay where all are
-/// shortened, so that doing it again changes nothing. Throws as apply_alteration does.
+/// With RepVGG's branches (Ding et al. 2021, section 3.2): beside each convolution wider than a
+/// pixel, with a batch norm behind it, a 1x1 one and, where shapes agree, the identity, each with a
+/// batch norm of its own and added before the activation. Throws Config where a network has no such
+/// convolution, or adds behind activations.
+Network with_branches(Network network);
+
+/// The network that the alteration of every skip ends with, with branches where it is to have them;
+/// skips over one stage stay where all are shortened, so that doing it again changes nothing.
+/// Throws as both do.
 Network alter_every_skip(Network network, InitialSkips skips);
 
 /// Values of the tensors an alteration added: copies of those in `tensors`, else initial weights,

@@ -42,9 +42,10 @@ class Learner {
   /// From now on beta · distance to the teacher's outputs + (1 - beta) · objective is minimised;
   /// the distance is the objective's own where it has one. Of its answers to images so many are
   /// kept, and given again (train/teacher_cache.h).
-  /// Behind the blocks `compared` their maps are compared too, and then no answers are kept.
+  /// Behind the blocks `compared` their maps are compared too, and then no answers are kept. The
+  /// maps behind those of `through` go on through the teacher's later blocks.
   void follow(FrozenModel teacher, const DistillConfig& how, int64_t kept_answers = 0,
-              ComparedBlocks compared = {});
+              ComparedBlocks compared = {}, ComparedBlocks through = {});
 
   /// Nothing waits for the device. On a GPU steps on whole batches of images are captured: from
   /// the fourth on they are launched as one. While skips fade each step is another and none is.
@@ -67,12 +68,16 @@ class Learner {
  private:
   void make_buckets();
   StepResult take(const DeviceBatch& examples, const Rate& lr);
+  at::Tensor distance_to(const at::Tensor& teacher, const at::Tensor& outputs,
+                         const DeviceBatch& examples) const;
+  at::Tensor loss_through_teacher(const std::vector<at::Tensor>& maps, const at::Tensor& teacher,
+                                  const DeviceBatch& examples) const;
 
   Model model_;
   std::optional<FrozenModel> teacher_;
   std::unique_ptr<TeacherCache> teacher_cache_;
   DistillConfig how_;
-  ComparedBlocks compared_;
+  ComparedBlocks compared_, through_;
   ObjectiveSpec spec_;
   Objective objective_;
   double clip_norm_ = 0, peak_lr_ = 0;

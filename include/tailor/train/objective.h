@@ -56,6 +56,11 @@ struct ComparedBlocks {
 /// are none.
 ComparedBlocks compared_blocks(Features features, const Network& student, const Network& teacher,
                                const std::string& source);
+/// Those behind which the student's maps go on through the teacher: the last ones of each shape but
+/// those behind which the teacher has no block. Throws Config at /distill/through_weight of
+/// `source` where there are none.
+ComparedBlocks through_blocks(const Network& student, const Network& teacher,
+                              const std::string& source);
 void register_objective(const std::string& name, Objective objective);
 /// Throws Internal for a name that nobody registered.
 const Objective& find_objective(const std::string& name);

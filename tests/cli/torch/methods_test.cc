@@ -14,7 +14,7 @@ std::vector<std::string> tiny(const std::string& method) {
                           "data.augment=[\"flip\"]", "runtime.threads=1", "train.batch_size=32"}) {
     command.insert(command.end(), {"--set", key});
   }
-  if (method.rfind("scratch", 0) != 0)
+  if (method.rfind("scratch", 0) != 0 && method != "repvgg")
     command.insert(command.end(), {"--set", "teacher.epochs=1", "--set", "teacher.batch_size=32"});
   const bool gradual = method.rfind("skip_", 0) == 0 || method == "solve";
   command.insert(command.end(), {"--set", gradual ? "train.epochs=4" : "train.epochs=1"});
@@ -43,16 +43,18 @@ TEST_P(Methods, IsTrainedExportedAndChecked) {
   EXPECT_EQ(r.output.find("has no effect"), std::string::npos) << r.output;
   const bool removed = method.find("removed") != std::string::npos ||
                        method.rfind("skip_remover", 0) == 0 || method == "rounds_2020" ||
-                       method == "keras_2021" || method == "solve";
+                       method == "keras_2021" || method == "solve" ||
+                       method == "residual_distillation";
   const bool shortened = method.find("short") != std::string::npos;
   const Json said = summary("runs/r");
-  EXPECT_EQ(said.at("skips").as_int(), removed ? 0 : shortened ? 6 : 3);
+  EXPECT_EQ(said.at("skips").as_int(), removed ? 0 : shortened ? 6 : method == "repvgg" ? 11 : 3);
   // The same command finds its run, and --resume does.
   command.emplace_back("--auto-resume");
   testing::expect_words(run(command).output, {"runs/r is finished already"});
   testing::expect_words(run({"train", "--resume", "runs/r"}).output, {"is finished already"});
   r = run({"export", "--checkpoint", "runs/r", "--output", "p", "--precision", "16,6"});
   ASSERT_EQ(r.status, 0) << r.output;
+  EXPECT_EQ(r.output.find("stay out"), std::string::npos) << r.output;  // of the kernels
   r = run({"check", "p", "--vectors", "1"});
   EXPECT_EQ(r.status, 0) << r.output;
 }
@@ -62,7 +64,8 @@ INSTANTIATE_TEST_SUITE_P(OfTheField, Methods,
                                            "distill_only_removed", "distill_only_shortened",
                                            "unaltered", "skip_remover", "skip_remover_reset",
                                            "skip_shortener_before", "skip_shortener_after",
-                                           "rounds_2020", "keras_2021", "solve"),
+                                           "rounds_2020", "keras_2021", "residual_distillation",
+                                           "repvgg", "solve"),
                          [](const auto& method) { return std::string(method.param); });
 
 TEST_F(TrainCli, ARunOfPhasesGoesOnWhereItWasStopped) {

@@ -1,0 +1,61 @@
+// RepVGG's branches: skips over one stage each, which export folds into the kernels.
+#include "tailor/core/strings.h"
+#include "tailor/surgery/surgery.h"
+
+namespace tailor::surgery {
+namespace {
+
+/// Whether a branch beside the stage becomes one with its kernel: one convolution wider than a
+/// pixel, which reads the pixel that a branch reads, a batch norm, and at most a ReLU.
+const ConvLayer* branched_conv(const Stage& stage) {
+  const size_t linear = stage.layers.size() - (ends_in_relu(stage.layers) ? 1 : 0);
+  if (linear != 2 || !std::holds_alternative<BatchNormLayer>(stage.layers[1])) return nullptr;
+  const auto* conv = std::get_if<ConvLayer>(&stage.layers[0]);
+  return conv && conv->window.taps() > 1 && has_centre_tap(conv->window) ? conv : nullptr;
+}
+
+Skip branch(const Block& block, size_t stage, const char* name, Layers layers) {
+  Skip skip;
+  skip.id = skip.tensors = fmt::format("{}.branch{}.{}", block.id, stage, name);
+  skip.from = static_cast<int64_t>(stage) - 1, skip.to = static_cast<int64_t>(stage);
+  skip.layers = std::move(layers);
+  return skip;
+}
+
+}  // namespace
+
+Network with_branches(Network network) {
+  if (network.join != Join::BeforeActivation) {
+    fail(ErrorKind::Config,
+         "train.skips \"repvgg\": its branches are added before activations, {} adds behind them; "
+         "set "
+         "network.join to \"before_activation\"",
+         network.name);
+  }
+  int64_t branches = 0;
+  for (Block& block : network.blocks) {
+    for (size_t i = 1; i <= block.stages.size(); ++i) {
+      const ConvLayer* conv = branched_conv(block.stages[i - 1]);
+      if (!conv) continue;
+      ConvLayer pointwise = *conv;
+      pointwise.window = Window();
+      pointwise.window.stride = conv->window.stride;
+      block.skips.push_back(branch(block, i, "pointwise", {pointwise, BatchNormLayer()}));
+      if (conv->in == conv->out && conv->window.stride == Size2{1, 1})
+        block.skips.push_back(branch(block, i, "identity", {BatchNormLayer()}));
+      ++branches;
+    }
+  }
+  if (branches == 0) {
+    fail(ErrorKind::Config,
+         "train.skips \"repvgg\": {} has no stage of one convolution wider than 1x1 and a batch "
+         "norm, "
+         "which could have branches; choose another value",
+         network.name);
+  }
+  const auto findings = verify_network(network);
+  TAILOR_CHECK(findings.empty(), "with branches: {}", join(findings, "; "));
+  return network;
+}
+
+}  // namespace tailor::surgery
