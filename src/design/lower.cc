@@ -2,6 +2,7 @@
 
 #include "tailor/core/strings.h"
 #include "tailor/emulate/witness.h"
+#include "tailor/net/dirac.h"
 
 namespace tailor::design {
 namespace {
@@ -150,10 +151,11 @@ Lowered::Lowered(Graph graph, const std::string& where) : graph_(std::move(graph
 
 Lowered lower(const Network& network, const TensorMap& tensors, const std::string& where) {
   verify_tensors(network, tensors, where);
+  auto [plain, weights] = merge_dirac(network, tensors);
   Graph graph;
   graph.name = network.name;
-  graph.tensors = tensors;
-  Lowering(network, graph).run();
+  graph.tensors = std::move(weights);
+  Lowering(plain, graph).run();
   return Lowered(std::move(graph), where);
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "tailor/net/dirac.h"
+
 namespace tailor::net {
 namespace {
 
@@ -42,9 +44,8 @@ ScaleShift scale_and_shift(const TensorMap& tensors, const std::string& norm, do
 FoldedConv fold_batch_norm(const TensorMap& tensors, const NamedLayer& conv,
                            const std::string& norm, double epsilon) {
   const auto* layer = conv.as<ConvLayer>();
-  FoldedConv folded{tensors.at(conv.name + ".weight"), layer->bias
-                                                           ? tensors.at(conv.name + ".bias")
-                                                           : Tensor(DType::F32, {layer->out})};
+  FoldedConv folded{kernel_of(tensors, conv), layer->bias ? tensors.at(conv.name + ".bias")
+                                                          : Tensor(DType::F32, {layer->out})};
   if (norm.empty()) return folded;
   const ScaleShift bn = scale_and_shift(tensors, norm, epsilon);
   auto w = folded.weight.as<float>(), b = folded.bias.as<float>();

@@ -45,7 +45,7 @@ struct LayerForm {
   int64_t in = 0, out = 0;
   Size2 kernel{3, 3}, stride{1, 1}, dilation{1, 1}, pad{-1, -1}, pad_end{-1, -1};
   int64_t groups = 1;
-  bool bias = false;
+  bool bias = false, dirac = false;
   int64_t channel_offset = 0;
 };
 struct StageForm {
@@ -150,6 +150,7 @@ class Describer {
     channels(v, s.layer);
     window(v, s.layer, /*dilates=*/!write_ || s.layer.dilation.size() != 1);
     groups(v, s.layer);
+    dirac(v, s.layer);
     v.boolean("batch_norm", s.batch_norm, "Batch norm behind the convolution; else it has a bias.");
     v.boolean("relu", s.relu, "Whether a ReLU follows.");
   }
@@ -180,6 +181,7 @@ class Describer {
         window(v, l, /*dilates=*/true);
         groups(v, l);
         bias(v, l);
+        dirac(v, l);
         return;
       case LayerKind::Depthwise:
         out_channels(v, l);
@@ -226,6 +228,12 @@ class Describer {
   }
   static void groups(RecordVisitor& v, LayerForm& l) {
     v.integer("groups", l.groups, 1, kMost, "Groups of channels that do not see each other.");
+  }
+  void dirac(RecordVisitor& v, LayerForm& l) const {
+    if (write_ && !l.dirac) return;
+    v.boolean("dirac", l.dirac,
+              "The kernel is alpha times the identity and beta times the weight over each filter's "
+              "norm (Zagoruyko and Komodakis 2017).");
   }
   static void bias(RecordVisitor& v, LayerForm& l) { v.boolean("bias", l.bias, "Has a bias."); }
 
@@ -274,7 +282,7 @@ class Completion {
     switch (l.kind) {
       case LayerKind::Conv:
         channels_ = out;
-        return ConvLayer{l.in == 0 ? in : l.in, out, window_of(l), l.groups, l.bias};
+        return ConvLayer{l.in == 0 ? in : l.in, out, window_of(l), l.groups, l.bias, l.dirac};
       case LayerKind::Depthwise:
         channels_ = out == 0 ? in : out;
         return ConvLayer{in, channels_, window_of(l), in, l.bias};
@@ -427,6 +435,7 @@ LayerForm form_of(const Layer& layer) {
     f.out = conv->out;
     f.groups = conv->groups;
     f.bias = conv->bias;
+    f.dirac = conv->dirac;
     set_window(conv->window);
   } else if (const auto* pool = std::get_if<PoolLayer>(&layer)) {
     constexpr LayerKind kKinds[] = {LayerKind::MaxPool, LayerKind::AvgPool,

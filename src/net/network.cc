@@ -203,6 +203,10 @@ std::vector<TensorSpec> layer_specs(const NamedLayer& layer, const MapShape& in)
         {name + ".weight", {conv->out, read, kernel.height, kernel.width}, TensorRole::ConvWeight}};
     if (conv->bias)
       specs.push_back({name + ".bias", {conv->out}, TensorRole::ConvBias, read * kernel.size()});
+    if (conv->dirac) {
+      specs.push_back({name + ".alpha", {conv->out}, TensorRole::DiracAlpha});
+      specs.push_back({name + ".beta", {conv->out}, TensorRole::DiracBeta});
+    }
     return specs;
   }
   if (layer.as<BatchNormLayer>()) {
@@ -278,6 +282,10 @@ Tensor initial_tensor(const TensorSpec& spec, int64_t seed, Initialisation how) 
     return tensor;
   }
   switch (spec.role) {
+    case TensorRole::DiracBeta:
+      std::fill(values.begin(), values.end(), 0.1F);
+      break;
+    case TensorRole::DiracAlpha:
     case TensorRole::BnWeight:
     case TensorRole::BnVariance:
       std::fill(values.begin(), values.end(), 1.0F);

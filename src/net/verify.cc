@@ -133,6 +133,8 @@ class Verifier {
     }
     if (c.groups < 1 || c.in % c.groups != 0 || c.out % c.groups != 0)
       find("{}: {} groups do not divide {} and {} channels", where, c.groups, c.in, c.out);
+    if (c.dirac && (c.groups != 1 || !has_centre_tap(c.window)))
+      find("{} is dirac, which needs one group and a tap that reads the output's pixel", where);
     return fits;
   }
 

@@ -5,12 +5,14 @@
 #include <ATen/ops/batch_norm.h>
 #include <ATen/ops/flatten.h>
 #include <ATen/ops/from_blob.h>
+#include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/masked_fill.h>
 #include <ATen/ops/mul.h>
 #include <ATen/ops/relu.h>
 #include <ATen/ops/reshape.h>
 #include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
@@ -155,6 +157,25 @@ struct Walk {
   }
 };
 
+/// What a layer multiplies by, as net::kernel_of, of parameters by name; gradients go back to all.
+template <class Parameter>
+at::Tensor weight_of(const NamedLayer& layer, const Parameter& parameter) {
+  const at::Tensor weight = parameter(layer.name + ".weight");
+  const auto* conv = layer.as<ConvLayer>();
+  if (!conv || !conv->dirac) return weight;
+  const at::Tensor w = weight.to(at::kFloat),
+                   norm = at::linalg_vector_norm(w, 2, at::IntArrayRef{1, 2, 3}, /*keepdim=*/true)
+                              .clamp_min(1e-30);
+  at::Tensor identity = at::zeros_like(w);
+  const int64_t columns = conv->window.kernel.width, centre = centre_tap(conv->window);
+  identity.select(3, centre % columns).select(2, centre / columns).diagonal().fill_(1);
+  auto by_filter = [&](const char* name) {
+    return parameter(layer.name + name).to(at::kFloat).reshape({-1, 1, 1, 1});
+  };
+  return at::add(at::mul(identity, by_filter(".alpha")), at::mul(w.div(norm), by_filter(".beta")))
+      .to(weight.scalar_type());
+}
+
 /// The lengths that matter: none where the network does not mask, or nothing is beyond them.
 std::vector<int64_t> lengths_to_mask(const Network& network, const at::Tensor& input,
                                      const Lengths& lengths) {
@@ -273,13 +294,13 @@ at::Tensor Model::run(const at::Tensor& x, bool training, double bn_momentum,
   Layers layers;
   layers.weighted = [&](const at::Tensor& in, const NamedLayer& layer) {
     const std::string& name = layer.name;
-    const at::Tensor weight = parameter(name + ".weight");
+    const at::Tensor weight = weight_of(layer, parameter);
     const auto* conv = layer.as<ConvLayer>();
     if (!conv) return at::linear(in.to(weight.scalar_type()), weight, parameter(name + ".bias"));
     const ConvGeometry geometry{conv->window, conv->groups};
     const at::Tensor bias = conv->bias ? parameter(name + ".bias") : at::Tensor();
-    const bool forks =
-        side_ && training && at::GradMode::is_enabled() && gpu::can_fork(in, geometry, bias);
+    const bool forks = side_ && training && !conv->dirac && at::GradMode::is_enabled() &&
+                       gpu::can_fork(in, geometry, bias);
     const at::Tensor y = forks ? gpu::forked_convolve(in, geometry, weight, *side_)
                                : convolve(in, geometry, weight, bias);
     if (calls) calls->push_back({name, geometry, in, weight, bias, y});
@@ -309,7 +330,7 @@ at::Tensor Model::run(const at::Tensor& x, bool training, double bn_momentum,
                                         const NamedLayer& norm, const at::Tensor& skip, bool relu) {
       const auto* c = conv.as<ConvLayer>();
       const ConvGeometry geometry{c->window, c->groups};
-      const at::Tensor weight = parameter(conv.name + ".weight");
+      const at::Tensor weight = weight_of(conv, parameter);
       if (c->bias || !is_for_conv_norm(in, geometry, weight, skip))
         return layers.normalise(layers.weighted(in, conv), norm, skip, relu);
       return conv_norm(in, geometry, weight, norm_of(norm.name), skip, relu);

@@ -445,6 +445,14 @@ QuantisedForm::QuantisedForm(const Network& network, const TrainedPrecision& tra
          "leave /quantization out and export it with --precision",
          network.name);
   }
+  for (const PlacedLayer& layer : placed_layers(network)) {
+    const auto* conv = layer.as<ConvLayer>();
+    if (!conv || !conv->dirac) continue;
+    fail(ErrorKind::Unsupported,
+         "{}: {} is dirac, and quantised training has weights for kernels; train it without "
+         "/quantization, or with train.skips \"removed\"",
+         network.name, layer.name);
+  }
   auto stages = std::make_unique<Stages>(network);
   // Which stages there are depends on no weight (Precision::trained).
   TensorMap ones;

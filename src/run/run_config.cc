@@ -67,7 +67,8 @@ void describe_train(RecordVisitor& v, TrainConfig& c) {
                 "removed or shortened, as the alteration of all of them would leave it; repvgg: "
                 "removed, and beside every convolution wider than a pixel a 1x1 one and the "
                 "identity, with batch norms of their own, which export folds into its kernel (Ding "
-                "et al. 2021).");
+                "et al. 2021); dirac: removed, and an identity in every such kernel (Zagoruyko and "
+                "Komodakis 2017).");
   v.integer("epochs", c.epochs, 1, 1000000, "Epochs in all, counted from 0.");
   v.integer("batch_size", c.batch_size, 1, 65536,
             "Examples a step; the last batch of an epoch may be smaller.");

@@ -232,6 +232,8 @@ std::string why_not_solvable(const Network& network, const Place& place,
   const bool behind = network.join == Join::AfterActivation && solvable.last.size() == 3;
   if (skip.to == 1 && behind) return "it is added behind the ReLU of the only stage";
   const auto* conv = solvable.first[0].as<ConvLayer>();
+  if (conv->dirac || solvable.last[0].as<ConvLayer>()->dirac)
+    return "its convolutions are dirac, whose kernels are not their weights";
   if (conv->out != place.at(skip.to).channels) {
     return fmt::format("{} channels do not ride through a convolution with {}",
                        place.at(skip.to).channels, conv->out);
@@ -421,7 +423,9 @@ Network alter_every_skip(Network network, InitialSkips skips) {
     if (shorten && spans_one_stage(network, id)) continue;
     apply_alteration(network, id, shorten ? AlterationKind::Shorten : AlterationKind::Remove);
   }
-  return skips == InitialSkips::Repvgg ? with_branches(std::move(network)) : network;
+  if (skips == InitialSkips::Repvgg) return with_branches(std::move(network));
+  if (skips == InitialSkips::Dirac) return with_dirac_kernels(std::move(network));
+  return network;
 }
 
 TensorMap added_tensors(const Alteration& alteration, const Network& network,

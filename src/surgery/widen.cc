@@ -7,6 +7,7 @@
 #include "surgery/places.h"
 #include "tailor/core/strings.h"
 #include "tailor/net/batch_norm.h"
+#include "tailor/net/dirac.h"
 #include "tailor/surgery/surgery.h"
 
 namespace tailor::surgery {
@@ -277,7 +278,8 @@ std::vector<std::string> shortest_first(const Network& network, std::vector<std:
 
 WidenedNetwork widen(const Network& network, const TensorMap& tensors,
                      const std::vector<std::string>& skip_ids, bool split_projections) {
-  WidenedNetwork result{network, tensors, {}};
+  auto [plain, weights] = merge_dirac(network, tensors);
+  WidenedNetwork result{std::move(plain), std::move(weights), {}};
   for (const std::string& id : shortest_first(network, skip_ids))
     SkipWidener(result, network, id, split_projections).run();
   return result;

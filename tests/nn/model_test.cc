@@ -17,6 +17,7 @@
 #include "support/networks.h"
 #include "tailor/design/lower.h"
 #include "tailor/emulate/float64.h"
+#include "tailor/net/dirac.h"
 #include "tailor/nn/bfloat16.h"
 #include "tailor/nn/host.h"
 #include "tailor/nn/kernels.h"
@@ -123,6 +124,49 @@ TEST(OtherNetworks, LibTorchAndTheGraphAgree) {
       expect_agreement(network, 5e-4);
     }
   }
+}
+
+TEST(TrainingForms, LibTorchAndTheGraphAgree) {
+  for (const InitialSkips skips : {InitialSkips::Repvgg, InitialSkips::Dirac}) {
+    SCOPED_TRACE(to_string(skips));
+    expect_agreement(alter_every_skip(testing::small_network(), skips));
+  }
+}
+
+TEST(TrainingForms, EveryPartOfADiracKernelHasItsGradient) {
+  const Network network = alter_every_skip(testing::small_network(), InitialSkips::Dirac);
+  const TensorMap tensors = testing::random_tensors(network, 5);
+  const auto [plain, weights] = merge_dirac(network, tensors);
+  std::vector<float> hwc = images(network.input, 3);
+  auto backward = [&](Model& model) {
+    model.parameters().zero_gradients();
+    model.forward(as_batch(hwc, network.input, 3), true).square().mean().backward();
+    model.parameters().gather_gradients();
+  };
+  Model dirac(network, tensors), merged(plain, weights);
+  backward(dirac), backward(merged);
+  const at::NoGradGuard no_grad;
+  const std::string conv = "stage2.block0.conv1";
+  auto gradient = [&](const Model& model, const std::string& of) {
+    return model.parameters().master(conv + of).grad().to(at::kDouble).clone();
+  };
+  auto value = [&](const std::string& of) {
+    return host_view(tensors.at(conv + of)).to(at::kDouble);
+  };
+  // By the chain rule, from the kernel's gradient.
+  const at::Tensor of_kernel = gradient(merged, ".weight"), w = value(".weight"),
+                   norm = w.flatten(1).norm(2, 1).reshape({-1, 1, 1, 1}), unit = w.div(norm),
+                   along = of_kernel.mul(unit).sum({1, 2, 3});
+  auto expect_near = [](const at::Tensor& got, const at::Tensor& wanted) {
+    EXPECT_GT(wanted.norm().item<double>(), 1e-5);
+    EXPECT_LT(got.sub(wanted).norm().item<double>(), 1e-4 * wanted.norm().item<double>());
+  };
+  expect_near(gradient(dirac, ".beta"), along);
+  const at::Tensor centre = of_kernel.select(3, 1).select(2, 1).diagonal();
+  expect_near(gradient(dirac, ".alpha").narrow(0, 0, centre.size(0)), centre);
+  expect_near(gradient(dirac, ".weight"), of_kernel.sub(unit.mul(along.reshape({-1, 1, 1, 1})))
+                                              .div(norm)
+                                              .mul(value(".beta").reshape({-1, 1, 1, 1})));
 }
 
 TEST(Weights, OfASkipAreItsShareInBothWitnesses) {

@@ -18,12 +18,14 @@
 namespace tailor::net {
 
 /// out filters over windows of the map, the weight [out, in / groups, kernel rows, kernel columns].
-/// groups = in is a depthwise convolution.
+/// groups = in is a depthwise convolution. The kernel is the weight; of one that is `dirac` it is
+/// alpha times the identity and beta times the weight over its norm, each [out] (net/dirac.h).
 struct ConvLayer {
   int64_t in = 0, out = 0;
   Window window;
   int64_t groups = 1;
   bool bias = false;
+  bool dirac = false;
 };
 /// Over the channels that come in; behind a convolution it folds into it.
 struct BatchNormLayer {};
@@ -151,7 +153,9 @@ enum class TensorRole {
   BnMean,
   BnVariance,
   LinearWeight,
-  LinearBias
+  LinearBias,
+  DiracAlpha,
+  DiracBeta
 };
 /// A parameter is trained; running means and variances are buffers.
 bool is_parameter(TensorRole role);

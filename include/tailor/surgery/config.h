@@ -24,9 +24,9 @@ enum class OptimizerState { Keep, Reset };
 TAILOR_ENUMERATORS(OptimizerState, "keep", "reset")
 
 /// The skips of a network that begins with initial weights. Repvgg: none but branches that become
-/// part of the kernels.
-enum class InitialSkips { Kept, Removed, Shortened, Repvgg };
-TAILOR_ENUMERATORS(InitialSkips, "kept", "removed", "shortened", "repvgg")
+/// part of the kernels. Dirac: none, but kernels with an identity.
+enum class InitialSkips { Kept, Removed, Shortened, Repvgg, Dirac };
+TAILOR_ENUMERATORS(InitialSkips, "kept", "removed", "shortened", "repvgg", "dirac")
 
 /// How a block whose skip goes is solved for anew.
 struct SolveConfig {

@@ -98,10 +98,13 @@ Alteration apply_alteration(Network& network, const std::string& skip_id, Altera
 /// batch norm of its own and added before the activation. Throws Config where a network has no such
 /// convolution, or adds behind activations.
 Network with_branches(Network network);
+/// The same convolutions, where they have no groups, are DiracNet's (Zagoruyko and Komodakis 2017).
+/// Throws Config where a network has no such convolution.
+Network with_dirac_kernels(Network network);
 
-/// The network that the alteration of every skip ends with, with branches where it is to have them;
-/// skips over one stage stay where all are shortened, so that doing it again changes nothing.
-/// Throws as both do.
+/// The network that the alteration of every skip ends with, then with branches or Dirac kernels
+/// where it is to have them; skips over one stage stay where all are shortened, so that doing it
+/// again changes nothing. Throws as both do.
 Network alter_every_skip(Network network, InitialSkips skips);
 
 /// Values of the tensors an alteration added: copies of those in `tensors`, else initial weights,

@@ -14,7 +14,7 @@ std::vector<std::string> tiny(const std::string& method) {
                           "data.augment=[\"flip\"]", "runtime.threads=1", "train.batch_size=32"}) {
     command.insert(command.end(), {"--set", key});
   }
-  if (method.rfind("scratch", 0) != 0 && method != "repvgg")
+  if (method.rfind("scratch", 0) != 0 && method != "repvgg" && method != "dirac")
     command.insert(command.end(), {"--set", "teacher.epochs=1", "--set", "teacher.batch_size=32"});
   const bool gradual = method.rfind("skip_", 0) == 0 || method == "solve";
   command.insert(command.end(), {"--set", gradual ? "train.epochs=4" : "train.epochs=1"});
@@ -44,7 +44,7 @@ TEST_P(Methods, IsTrainedExportedAndChecked) {
   const bool removed = method.find("removed") != std::string::npos ||
                        method.rfind("skip_remover", 0) == 0 || method == "rounds_2020" ||
                        method == "keras_2021" || method == "solve" ||
-                       method == "residual_distillation";
+                       method == "residual_distillation" || method == "dirac";
   const bool shortened = method.find("short") != std::string::npos;
   const Json said = summary("runs/r");
   EXPECT_EQ(said.at("skips").as_int(), removed ? 0 : shortened ? 6 : method == "repvgg" ? 11 : 3);
@@ -65,7 +65,7 @@ INSTANTIATE_TEST_SUITE_P(OfTheField, Methods,
                                            "unaltered", "skip_remover", "skip_remover_reset",
                                            "skip_shortener_before", "skip_shortener_after",
                                            "rounds_2020", "keras_2021", "residual_distillation",
-                                           "repvgg", "solve"),
+                                           "repvgg", "dirac", "solve"),
                          [](const auto& method) { return std::string(method.param); });
 
 TEST_F(TrainCli, ARunOfPhasesGoesOnWhereItWasStopped) {

@@ -1,4 +1,5 @@
-// RepVGG's branches: skips over one stage each, which export folds into the kernels.
+// What plain networks have in training only, and export folds into their kernels: RepVGG's branches
+// are skips over one stage each, DiracNet's identities part of the convolution.
 #include "tailor/core/strings.h"
 #include "tailor/surgery/surgery.h"
 
@@ -7,10 +8,10 @@ namespace {
 
 /// Whether a branch beside the stage becomes one with its kernel: one convolution wider than a
 /// pixel, which reads the pixel that a branch reads, a batch norm, and at most a ReLU.
-const ConvLayer* branched_conv(const Stage& stage) {
+ConvLayer* wide_conv(Stage& stage) {
   const size_t linear = stage.layers.size() - (ends_in_relu(stage.layers) ? 1 : 0);
   if (linear != 2 || !std::holds_alternative<BatchNormLayer>(stage.layers[1])) return nullptr;
-  const auto* conv = std::get_if<ConvLayer>(&stage.layers[0]);
+  auto* conv = std::get_if<ConvLayer>(&stage.layers[0]);
   return conv && conv->window.taps() > 1 && has_centre_tap(conv->window) ? conv : nullptr;
 }
 
@@ -22,20 +23,31 @@ Skip branch(const Block& block, size_t stage, const char* name, Layers layers) {
   return skip;
 }
 
+Network verified(Network network, int64_t convolutions, const char* skips) {
+  if (convolutions == 0) {
+    fail(ErrorKind::Config,
+         "train.skips \"{}\": {} has no stage of one convolution wider than 1x1 and a batch norm; "
+         "choose another value",
+         skips, network.name);
+  }
+  const auto findings = verify_network(network);
+  TAILOR_CHECK(findings.empty(), "with {}: {}", skips, join(findings, "; "));
+  return network;
+}
+
 }  // namespace
 
 Network with_branches(Network network) {
   if (network.join != Join::BeforeActivation) {
     fail(ErrorKind::Config,
-         "train.skips \"repvgg\": its branches are added before activations, {} adds behind them; "
-         "set "
-         "network.join to \"before_activation\"",
+         "train.skips \"repvgg\": branches are added before activations, and {} adds behind them; "
+         "set network.join to \"before_activation\"",
          network.name);
   }
   int64_t branches = 0;
   for (Block& block : network.blocks) {
     for (size_t i = 1; i <= block.stages.size(); ++i) {
-      const ConvLayer* conv = branched_conv(block.stages[i - 1]);
+      const ConvLayer* conv = wide_conv(block.stages[i - 1]);
       if (!conv) continue;
       ConvLayer pointwise = *conv;
       pointwise.window = Window();
@@ -46,16 +58,20 @@ Network with_branches(Network network) {
       ++branches;
     }
   }
-  if (branches == 0) {
-    fail(ErrorKind::Config,
-         "train.skips \"repvgg\": {} has no stage of one convolution wider than 1x1 and a batch "
-         "norm, "
-         "which could have branches; choose another value",
-         network.name);
+  return verified(std::move(network), branches, "repvgg");
+}
+
+Network with_dirac_kernels(Network network) {
+  int64_t kernels = 0;
+  for (Block& block : network.blocks) {
+    for (Stage& stage : block.stages) {
+      ConvLayer* conv = wide_conv(stage);
+      if (!conv || conv->groups != 1) continue;
+      conv->dirac = true;
+      ++kernels;
+    }
   }
-  const auto findings = verify_network(network);
-  TAILOR_CHECK(findings.empty(), "with branches: {}", join(findings, "; "));
-  return network;
+  return verified(std::move(network), kernels, "dirac");
 }
 
 }  // namespace tailor::surgery
