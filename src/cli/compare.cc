@@ -37,10 +37,12 @@ FinishedRun read_run(const std::string& path) {
   return run;
 }
 
-/// Those that are finished; the others are warned of. Throws Usage where there are none.
+/// Those that are finished and can be read; the others are warned of. Throws Usage where there are
+/// none.
 std::vector<FinishedRun> read_runs(const std::vector<std::string>& paths) {
   std::vector<FinishedRun> runs;
   std::set<std::string> seen;
+  DamageReport damage("compare");
   for (const std::string& path : paths) {
     if (!path_exists(path)) fail(ErrorKind::Usage, "{}: there is no such folder", path);
     if (!RunFolder::is_run(path)) {  // as a pattern of the shell finds beside them
@@ -49,11 +51,12 @@ std::vector<FinishedRun> read_runs(const std::vector<std::string>& paths) {
     }
     if (!seen.insert(absolute_path(path)).second) continue;
     if (path_exists(path_join(path, "summary.json"))) {
-      runs.push_back(read_run(path));
+      damage.read([&] { runs.push_back(read_run(path)); });
     } else {
       log_warn("compare", "{}: it is not finished, and left out", path);
     }
   }
+  damage.rethrow_if(runs.empty());
   if (runs.empty()) {
     fail(ErrorKind::Usage, "none of the {} is finished",
          counted(static_cast<int64_t>(paths.size()), "run"));

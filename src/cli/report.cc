@@ -147,21 +147,24 @@ void name_apart(Sources& sources, const std::vector<std::string>& project_paths)
   }
 }
 
-/// What is none of these, as a pattern of the shell finds beside them, is warned of.
+/// What is none of these, as a pattern of the shell finds beside them, or damaged is warned of.
 Sources open_sources(const std::vector<std::string>& paths) {
   Sources sources;
   std::vector<std::string> project_paths;
   std::set<std::string> seen;
+  DamageReport damage("report");
   for (const std::string& path : paths) {
     if (!path_exists(path)) fail(ErrorKind::Usage, "{}: there is no such file or folder", path);
     if (!seen.insert(absolute_path(path)).second) continue;
     if (is_project(path)) {
-      sources.projects.push_back(open_reported_project(path));
-      project_paths.push_back(path);
+      damage.read([&] {
+        sources.projects.push_back(open_reported_project(path));
+        project_paths.push_back(path);
+      });
     } else if (RunFolder::is_run(path)) {
-      sources.runs.push_back(open_run(path));
+      damage.read([&] { sources.runs.push_back(open_run(path)); });
     } else if (is_regular_file(path) && has_extension(path, ".json")) {
-      open_answer(path, sources);
+      damage.read([&] { open_answer(path, sources); });
     } else {
       log_warn("report",
                "{}: it is no run (config.json), no project (manifest.json) and no answer (.json), "
@@ -169,8 +172,10 @@ Sources open_sources(const std::vector<std::string>& paths) {
                path);
     }
   }
-  if (sources.runs.empty() && sources.projects.empty() && sources.evaluations.empty() &&
-      sources.checks.empty()) {
+  const bool nothing = sources.runs.empty() && sources.projects.empty() &&
+                       sources.evaluations.empty() && sources.checks.empty();
+  damage.rethrow_if(nothing);
+  if (nothing) {
     fail(ErrorKind::Usage, "nothing to report in {}: expected run folders, projects or answers",
          join(paths, " "));
   }

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "tailor/core/files.h"
+#include "tailor/core/log.h"
 #include "tailor/core/strings.h"
 
 namespace tailor::cli {
@@ -52,6 +53,20 @@ Settings seeds_of(const RunConfig& config) {
 
 std::string text_of(const Json& value) {
   return value.is_string() ? value.as_string() : value.dump();
+}
+
+void DamageReport::read(const std::function<void()>& thing) {
+  try {
+    thing();
+  } catch (const Error& e) {
+    if (e.kind() != ErrorKind::Data && e.kind() != ErrorKind::Config) throw;
+    if (!first_) first_ = std::current_exception();
+    log_warn(command_, "left out: {}", e.what());
+  }
+}
+
+void DamageReport::rethrow_if(bool nothing_left) const {
+  if (nothing_left && first_) std::rethrow_exception(first_);
 }
 
 std::vector<Seeds> groups_of(const std::vector<FinishedRun>& runs) {

@@ -2,6 +2,8 @@
 // those that differ by their seeds alone are one row.
 #pragma once
 
+#include <exception>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -19,6 +21,19 @@ using Settings = std::map<std::string, Json>;  // "surgery.kind": "remove"
 /// the machine; of files their names, wherever they lie, and of official data sets no place.
 Settings settings_of(const RunConfig& config);
 Settings seeds_of(const RunConfig& config);
+
+/// Of several things that are read: one that is damaged (Data, Config) is warned of and left out,
+/// so that the others come out; where nothing is left, its error is the whole's.
+class DamageReport {
+ public:
+  explicit DamageReport(const char* command) : command_(command) {}
+  void read(const std::function<void()>& thing);
+  void rethrow_if(bool nothing_left) const;
+
+ private:
+  const char* command_;
+  std::exception_ptr first_;
+};
 
 struct FinishedRun {
   std::string path;

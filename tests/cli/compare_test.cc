@@ -106,6 +106,10 @@ TEST_F(CompareCli, WhatCannotBeComparedIsSaid) {
   expect_failure(4, {"broken/summary.json: expected the summary of a run"}, {"compare", "broken"});
   write_file(file("broken/summary.json"), "{\"last\": 3}");
   expect_failure(3, {"broken/summary.json"}, {"compare", "broken"});
+  write_run("whole", R"({"surgery": {"kind": "remove"}})", 80);
+  const ProcessResult r = run({"compare", "broken", "whole"});
+  EXPECT_EQ(r.status, 0) << r.output;
+  testing::expect_words(r.output, {"warning", "left out", "broken/summary.json", "80.00"});
 }
 
 }  // namespace

@@ -80,6 +80,12 @@ TEST_F(ReportCli, RefusesWhatItCannotRead) {
   write_file(file("bad/summary.json"), "{\"run\": 3}");
   expect_failure(3, {"bad/summary.json"}, {"report", "bad"});
   EXPECT_FALSE(path_exists(file("report.html")));
+  // Beside another run it costs a warning.
+  write_run("good");
+  const ProcessResult r = run({"report", "bad", "good"});
+  EXPECT_EQ(r.status, 0) << r.output;
+  testing::expect_words(r.output, {"warning", "left out", "bad/summary.json"});
+  testing::expect_words(page("report.html"), {"good"});
 }
 
 TEST_F(ReportCli, ReplacesReportsAlone) {
