@@ -2,10 +2,12 @@
 // when a rule set is given. The header also says topology and preprocessing, so that nothing is
 // lost.
 #include <algorithm>
+#include <tuple>
 
 #include "cli/source.h"
 #include "tailor/core/files.h"
 #include "tailor/core/strings.h"
+#include "tailor/net/dirac.h"
 #include "tailor/net/weight_rules.h"
 #include "tailor/run/origin.h"
 #include "tailor/tensors/safetensors.h"
@@ -31,10 +33,13 @@ int export_weights(const ExportOptions& options) {
     fail(ErrorKind::Usage, "--format safetensors: expected --checkpoint F, the weights' own file");
   const std::string checkpoint = resolve_checkpoint(
       options.checkpoint.empty() ? newest_finished_checkpoint("runs") : options.checkpoint);
-  const Checkpoint c = load_checkpoint(checkpoint);
+  Checkpoint c = load_checkpoint(checkpoint);
   const std::string path = options.output.empty() ? c.run + ".safetensors" : options.output;
   refuse_to_replace("--output", path, options.force);
 
+  // Other programs know no Dirac kernels: they get the kernels.
+  if (!options.rules.empty())
+    std::tie(c.network, c.tensors) = merge_dirac(std::move(c.network), std::move(c.tensors));
   TensorMap tensors = c.tensors;
   if (options.zero_biases) {
     for (const TensorSpec& spec : tensor_specs(c.network)) {

@@ -35,7 +35,8 @@ std::string layer_text(const Layer& layer) {
   if (const auto* conv = std::get_if<ConvLayer>(&layer)) {
     if (conv->groups == conv->in && conv->in == conv->out && conv->in > 1)
       return window_text(conv->window, "depthwise", 1);
-    return window_text(conv->window, fmt::format("{} to {}", conv->in, conv->out), conv->groups);
+    return window_text(conv->window, fmt::format("{} to {}", conv->in, conv->out), conv->groups) +
+           (conv->dirac ? ", dirac" : "");
   }
   if (const auto* pool = std::get_if<PoolLayer>(&layer)) {
     if (pool->kind == PoolKind::GlobalAverage) return "average pool";

@@ -174,7 +174,7 @@ Sources open_sources(const std::vector<std::string>& paths) {
   }
   const bool nothing = sources.runs.empty() && sources.projects.empty() &&
                        sources.evaluations.empty() && sources.checks.empty();
-  damage.rethrow_if(nothing);
+  damage.say(nothing);
   if (nothing) {
     fail(ErrorKind::Usage, "nothing to report in {}: expected run folders, projects or answers",
          join(paths, " "));
@@ -305,7 +305,9 @@ int run_report(const ReportOptions& options) {
   while (options.refresh_s && !all_finished(sources)) {
     write_page(make_page(sources, options.refresh_s), options);
     const bool goes_on = wait_for_next(*options.refresh_s);
-    for (WatchedRun& watched : sources.runs) update_run(watched);
+    DamageReport damage("report");  // what was read before stays
+    for (WatchedRun& watched : sources.runs) damage.read([&] { update_run(watched); });
+    damage.say(/*nothing_left=*/false);
     if (!goes_on) break;
   }
   // The last page is not loaded again.

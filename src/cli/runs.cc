@@ -60,13 +60,13 @@ void DamageReport::read(const std::function<void()>& thing) {
     thing();
   } catch (const Error& e) {
     if (e.kind() != ErrorKind::Data && e.kind() != ErrorKind::Config) throw;
-    if (!first_) first_ = std::current_exception();
-    log_warn(command_, "left out: {}", e.what());
+    damaged_.push_back(e);
   }
 }
 
-void DamageReport::rethrow_if(bool nothing_left) const {
-  if (nothing_left && first_) std::rethrow_exception(first_);
+void DamageReport::say(bool nothing_left) const {
+  if (nothing_left && !damaged_.empty()) throw Error(damaged_[0]);
+  for (const Error& e : damaged_) log_warn(command_, "left out: {}", e.what());
 }
 
 std::vector<Seeds> groups_of(const std::vector<FinishedRun>& runs) {

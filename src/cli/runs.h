@@ -2,13 +2,13 @@
 // those that differ by their seeds alone are one row.
 #pragma once
 
-#include <exception>
 #include <functional>
 #include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "tailor/core/error.h"
 #include "tailor/design/design.h"
 #include "tailor/run/results.h"
 #include "tailor/run/run_config.h"
@@ -22,17 +22,17 @@ using Settings = std::map<std::string, Json>;  // "surgery.kind": "remove"
 Settings settings_of(const RunConfig& config);
 Settings seeds_of(const RunConfig& config);
 
-/// Of several things that are read: one that is damaged (Data, Config) is warned of and left out,
-/// so that the others come out; where nothing is left, its error is the whole's.
+/// Of several things that are read: those that are damaged (Data, Config) are warned of and left
+/// out, so that the others come out; where nothing is left, the first one's error is the whole's.
 class DamageReport {
  public:
   explicit DamageReport(const char* command) : command_(command) {}
   void read(const std::function<void()>& thing);
-  void rethrow_if(bool nothing_left) const;
+  void say(bool nothing_left) const;
 
  private:
   const char* command_;
-  std::exception_ptr first_;
+  std::vector<Error> damaged_;
 };
 
 struct FinishedRun {

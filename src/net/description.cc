@@ -332,10 +332,10 @@ class Completion {
       first.kind = s.kind == StageKind::MaxPool ? LayerKind::MaxPool : LayerKind::AvgPool;
       const bool same =
           (first.in == 0 || first.in == channels_) && (first.out == 0 || first.out == channels_);
-      if (!same || first.groups != 1 || s.batch_norm || s.relu) {
+      if (!same || first.groups != 1 || first.dirac || s.batch_norm || s.relu) {
         findings.push_back(
             fmt::format("{}: a pooling keeps its {} channels and has no groups, "
-                        "batch norm or ReLU",
+                        "Dirac kernel, batch norm or ReLU",
                         name, channels_));
       }
     }
@@ -531,7 +531,7 @@ NetworkForm form_of(const Network& n) {
     BlockForm form{block.id, {}, {}};
     for (size_t i = 0; i < block.stages.size(); ++i) {
       form.stages.push_back(form_of(block.stages[i], points[i].channels));
-      in_short &= !form.stages.back().has_layers;
+      in_short &= !form.stages.back().has_layers && !form.stages.back().layer.dirac;
     }
     for (const Skip& skip : block.skips) {
       form.skips.push_back(form_of(skip));

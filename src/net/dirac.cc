@@ -1,6 +1,5 @@
 #include "tailor/net/dirac.h"
 
-#include <algorithm>
 #include <cmath>
 
 namespace tailor::net {

@@ -58,7 +58,9 @@ class Verifier {
       const MapShape in = at;
       for (size_t i = 1; i <= block.stages.size(); ++i) {
         if (block.stages[i - 1].layers.empty()) find("{}: stage {} has no layers", block.id, i);
+        in_stage_ = true;
         check_chain(stage_layers(block, i), at);
+        in_stage_ = false;
       }
       if (!findings_.empty()) return findings_;  // shapes from here on would be guesses
       const std::vector<MapShape> points = point_shapes(block, in);
@@ -133,8 +135,10 @@ class Verifier {
     }
     if (c.groups < 1 || c.in % c.groups != 0 || c.out % c.groups != 0)
       find("{}: {} groups do not divide {} and {} channels", where, c.groups, c.in, c.out);
-    if (c.dirac && (c.groups != 1 || !has_centre_tap(c.window)))
-      find("{} is dirac, which needs one group and a tap that reads the output's pixel", where);
+    if (c.dirac && (!in_stage_ || c.groups != 1 || !has_centre_tap(c.window))) {
+      find("{} is dirac, which needs a stage, one group and a tap that reads the output's pixel",
+           where);
+    }
     return fits;
   }
 
@@ -238,7 +242,7 @@ class Verifier {
   std::vector<std::string> findings_;
   std::set<std::string> names_;
   double weights_ = 0, macs_ = 0;  // of convolutions and linear layers
-  bool in_head_ = false;
+  bool in_head_ = false, in_stage_ = false;
 };
 
 }  // namespace

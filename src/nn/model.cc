@@ -164,8 +164,8 @@ at::Tensor weight_of(const NamedLayer& layer, const Parameter& parameter) {
   const auto* conv = layer.as<ConvLayer>();
   if (!conv || !conv->dirac) return weight;
   const at::Tensor w = weight.to(at::kFloat),
-                   norm = at::linalg_vector_norm(w, 2, at::IntArrayRef{1, 2, 3}, /*keepdim=*/true)
-                              .clamp_min(1e-30);
+                   size = at::linalg_vector_norm(w, 2, at::IntArrayRef{1, 2, 3}, /*keepdim=*/true),
+                   norm = size.add(size.eq(0));  // a filter of 0 stays that
   at::Tensor identity = at::zeros_like(w);
   const int64_t columns = conv->window.kernel.width, centre = centre_tap(conv->window);
   identity.select(3, centre % columns).select(2, centre / columns).diagonal().fill_(1);
@@ -291,12 +291,9 @@ at::Tensor Model::run(const at::Tensor& x, bool training, double bn_momentum,
   auto parameter = [&](const std::string& name) {
     return compute == at::kFloat ? parameters_.master(name) : parameters_.parameter(name);
   };
-  Layers layers;
-  layers.weighted = [&](const at::Tensor& in, const NamedLayer& layer) {
+  auto convolved = [&](const at::Tensor& in, const NamedLayer& layer, const at::Tensor& weight) {
     const std::string& name = layer.name;
-    const at::Tensor weight = weight_of(layer, parameter);
     const auto* conv = layer.as<ConvLayer>();
-    if (!conv) return at::linear(in.to(weight.scalar_type()), weight, parameter(name + ".bias"));
     const ConvGeometry geometry{conv->window, conv->groups};
     const at::Tensor bias = conv->bias ? parameter(name + ".bias") : at::Tensor();
     const bool forks = side_ && training && !conv->dirac && at::GradMode::is_enabled() &&
@@ -305,6 +302,13 @@ at::Tensor Model::run(const at::Tensor& x, bool training, double bn_momentum,
                                : convolve(in, geometry, weight, bias);
     if (calls) calls->push_back({name, geometry, in, weight, bias, y});
     return y;
+  };
+  Layers layers;
+  layers.weighted = [&](const at::Tensor& in, const NamedLayer& layer) {
+    const at::Tensor weight = weight_of(layer, parameter);
+    return layer.as<ConvLayer>()
+               ? convolved(in, layer, weight)
+               : at::linear(in.to(weight.scalar_type()), weight, parameter(layer.name + ".bias"));
   };
   auto norm_of = [&](const std::string& name) {
     return NormParameters{parameter(name + ".weight"),
@@ -332,7 +336,7 @@ at::Tensor Model::run(const at::Tensor& x, bool training, double bn_momentum,
       const ConvGeometry geometry{c->window, c->groups};
       const at::Tensor weight = weight_of(conv, parameter);
       if (c->bias || !is_for_conv_norm(in, geometry, weight, skip))
-        return layers.normalise(layers.weighted(in, conv), norm, skip, relu);
+        return layers.normalise(convolved(in, conv, weight), norm, skip, relu);
       return conv_norm(in, geometry, weight, norm_of(norm.name), skip, relu);
     };
   }

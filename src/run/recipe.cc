@@ -131,8 +131,12 @@ int64_t recipe_images(const Recipe& recipe, size_t first, int64_t images) {
   int64_t sum = 0;
   for (size_t i = first; i < recipe.phases.size(); ++i) {
     const Phase& phase = recipe.phases[i];
-    const int64_t plain = phase.train.epochs * images;
-    sum += !phase.teacher.empty() && phase.distill.beta > 0 ? plain * 4 / 3 : plain;
+    const bool follows = !phase.teacher.empty() && phase.distill.beta > 0;
+    // In forward passes: three a step, one of the teacher, and two through all but its first
+    // blocks.
+    const int64_t passes =
+        3 + (follows ? 1 : 0) + (follows && phase.distill.through_weight > 0 ? 2 : 0);
+    sum += phase.train.epochs * images * passes / 3;
   }
   return sum;
 }

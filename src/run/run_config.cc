@@ -16,8 +16,9 @@ Names names_in(const std::vector<const char*>& kinds) { return {kinds.data(), ki
 void describe(RecordVisitor& v, OptimizerConfig& c) {
   v.text_choice("kind", c.kind, names_in(optimizer_kinds()),
                 "sgd: stochastic gradient descent with momentum; adamw (Loshchilov and Hutter "
-                "2019); novograd (Ginsburg et al. 2019); muon (Jordan et al. 2024): the filters of "
-                "convolutions along their orthogonalised momentum, all else as adamw.");
+                "2019); novograd (Ginsburg et al. 2019); muon (Jordan et al. 2024): filters "
+                "that read more than one channel along their orthogonalised momentum, all else as "
+                "adamw.");
   v.number("lr", c.lr, 0, 1000, "Base learning rate.");
   v.number("momentum", c.momentum, 0, 0.999999, "sgd: momentum; kept over every alteration.");
   v.boolean("nesterov", c.nesterov, "sgd: Nesterov momentum.");
@@ -65,10 +66,10 @@ void describe_train(RecordVisitor& v, TrainConfig& c) {
   v.enumeration("skips", c.skips,
                 "Skips of the network that it begins with, where that is not its teacher: kept; "
                 "removed or shortened, as the alteration of all of them would leave it; repvgg: "
-                "removed, and beside every convolution wider than a pixel a 1x1 one and the "
-                "identity, with batch norms of their own, which export folds into its kernel (Ding "
-                "et al. 2021); dirac: removed, and an identity in every such kernel (Zagoruyko and "
-                "Komodakis 2017).");
+                "removed, and beside every convolution that is wider than a pixel and, with its "
+                "batch norm, makes a stage a 1x1 one and the identity, with batch norms of their "
+                "own, which export folds into its kernel (Ding et al. 2021); dirac: removed, and "
+                "an identity in every such kernel without groups (Zagoruyko and Komodakis 2017).");
   v.integer("epochs", c.epochs, 1, 1000000, "Epochs in all, counted from 0.");
   v.integer("batch_size", c.batch_size, 1, 65536,
             "Examples a step; the last batch of an epoch may be smaller.");

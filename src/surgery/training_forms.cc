@@ -6,13 +6,18 @@
 namespace tailor::surgery {
 namespace {
 
-/// Whether a branch beside the stage becomes one with its kernel: one convolution wider than a
-/// pixel, which reads the pixel that a branch reads, a batch norm, and at most a ReLU.
+/// Of a stage beside which a branch becomes one with its kernel: a convolution wider than a pixel,
+/// padded so that its output is a 1x1's, a batch norm, and at most a ReLU.
 ConvLayer* wide_conv(Stage& stage) {
   const size_t linear = stage.layers.size() - (ends_in_relu(stage.layers) ? 1 : 0);
   if (linear != 2 || !std::holds_alternative<BatchNormLayer>(stage.layers[1])) return nullptr;
   auto* conv = std::get_if<ConvLayer>(&stage.layers[0]);
-  return conv && conv->window.taps() > 1 && has_centre_tap(conv->window) ? conv : nullptr;
+  if (!conv || conv->window.taps() == 1 || !has_centre_tap(conv->window)) return nullptr;
+  const Size2 extent = conv->window.extent();
+  const Pads& p = conv->window.pads;
+  const bool same_size =
+      p.top + p.bottom + 1 == extent.height && p.left + p.right + 1 == extent.width;
+  return same_size ? conv : nullptr;
 }
 
 Skip branch(const Block& block, size_t stage, const char* name, Layers layers) {
@@ -26,8 +31,8 @@ Skip branch(const Block& block, size_t stage, const char* name, Layers layers) {
 Network verified(Network network, int64_t convolutions, const char* skips) {
   if (convolutions == 0) {
     fail(ErrorKind::Config,
-         "train.skips \"{}\": {} has no stage of one convolution wider than 1x1 and a batch norm; "
-         "choose another value",
+         "train.skips \"{}\": {} has no stage of one padded convolution wider than 1x1 and a batch "
+         "norm; choose another value",
          skips, network.name);
   }
   const auto findings = verify_network(network);
@@ -49,8 +54,7 @@ Network with_branches(Network network) {
     for (size_t i = 1; i <= block.stages.size(); ++i) {
       const ConvLayer* conv = wide_conv(block.stages[i - 1]);
       if (!conv) continue;
-      ConvLayer pointwise = *conv;
-      pointwise.window = Window();
+      ConvLayer pointwise{conv->in, conv->out, Window(), conv->groups};
       pointwise.window.stride = conv->window.stride;
       block.skips.push_back(branch(block, i, "pointwise", {pointwise, BatchNormLayer()}));
       if (conv->in == conv->out && conv->window.stride == Size2{1, 1})

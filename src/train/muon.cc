@@ -4,8 +4,13 @@
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/stack.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
+#include <map>
+#include <optional>
+#include <utility>
+#include <vector>
 
 #include "train/optimizers.h"
 
@@ -31,7 +36,8 @@ at::Tensor orthogonalised(const at::Tensor& matrices) {
   return tall ? x.transpose(1, 2) : x;
 }
 
-/// [filters, numbers of a filter], of a convolution whose filters read more than one channel.
+/// [filters, numbers of a filter], of a convolution whose filters read more than one channel; of
+/// one with groups all filters, whatever they read.
 std::optional<std::pair<int64_t, int64_t>> matrix_of(const Shape& shape) {
   if (shape.size() < 3 || shape[1] == 1) return std::nullopt;
   return std::pair(shape[0], element_count(shape) / shape[0]);

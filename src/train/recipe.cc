@@ -42,6 +42,14 @@ void expect_alike(bool alike, const char* what, const std::string& source) {
        source, what);
 }
 
+/// Whether the maps are there that are compared, or go on through the teacher.
+void check_teacher(const RunConfig& c, const Network& student, const Network& teacher,
+                   const std::string& source) {
+  if (c.distill.beta == 0) return;
+  compared_blocks(c.distill.features, student, teacher, source);
+  if (c.distill.through_weight > 0) through_blocks(student, teacher, source);
+}
+
 /// A configuration can say that its teacher is to be trained, if that begins from weights that have
 /// a name; any other teacher it names.
 bool can_be_said(const Phase& teacher) {
@@ -70,6 +78,8 @@ RecipeRun::RecipeRun(const RunConfig& config, Recipe recipe, std::string source,
     const auto edits =
         plan_edits(phase.surgery, networks_[i], phase.train.epochs, source_, phase.at.value_or(""));
     check_phase(i, c, edits);
+    if (const Network* teacher = teacher_of(i, ends_with))
+      check_teacher(c, networks_[i], *teacher, source_);
     Network& altered = ends_with.emplace_back(networks_[i]);
     for (const PlannedEdit& edit : edits)
       apply_alteration(altered, edit.skip_id, edit.kind, edit.part);
@@ -108,6 +118,14 @@ Network RecipeRun::network_of(size_t i, const RunConfig& c,
   return phase.teacher == kFirst ? ends_with.front() : ends_with.back();
 }
 
+/// Null: none.
+const Network* RecipeRun::teacher_of(size_t i, const std::vector<Network>& ends_with) const {
+  const Phase& phase = recipe_.phases[i];
+  if (phase.teacher.empty()) return nullptr;
+  if (named_[i].teacher) return &named_[i].teacher->network;
+  return phase.teacher == kFirst ? &ends_with.front() : &ends_with.back();
+}
+
 /// Of what the phase trains on: its teacher's, else its start's, else the data's.
 Preprocessing RecipeRun::preprocessing_of(size_t i) const {
   const Phase& phase = recipe_.phases[i];
@@ -131,10 +149,6 @@ void RecipeRun::check_phase(size_t i, const RunConfig& c,
   if (phase.teacher.empty()) return;
   if (named_[i].start) {
     expect_alike(named_[i].start->preprocessing == preprocessing_[i], "preprocessing", source_);
-  }
-  if (const auto& teacher = named_[i].teacher) {
-    compared_blocks(c.distill.features, network, teacher->network, source_);
-    if (c.distill.through_weight > 0) through_blocks(network, teacher->network, source_);
   }
   verify_teacher_cache(c, data_.kind == ExampleKind::Images, network,
                        resolve_device(c.runtime.device, source_), source_);

@@ -10,7 +10,7 @@ namespace tailor::test {
 namespace {
 
 /// Two channels to three filters over 1 x 3 pixels, the middle one the output's.
-NamedLayer conv_of(Layer& storage) {
+NamedLayer dirac_conv(Layer& storage) {
   ConvLayer conv{2, 3, {}, 1, false, true};
   conv.window.kernel = {1, 3};
   conv.window.pads = {0, 1, 0, 1};
@@ -20,7 +20,7 @@ NamedLayer conv_of(Layer& storage) {
 
 TEST(Dirac, KernelIsAlphaTimesTheIdentityAndBetaTimesUnitFilters) {
   Layer layer;
-  const NamedLayer conv = conv_of(layer);
+  const NamedLayer conv = dirac_conv(layer);
   TensorMap tensors;
   tensors.emplace("conv.weight", Tensor::from<float>({3, 2, 1, 3}, {3, 0, 0, 0, 4, 0,  // norm 5
                                                                     0, 0, 2, 0, 0, 0,  // norm 2
@@ -66,9 +66,19 @@ TEST(Dirac, IsRefusedWhereNoTapReadsThePixelOrChannelsAreGrouped) {
   auto& conv = std::get<ConvLayer>(network.blocks[1].stages[0].layers[0]);
   conv.dirac = true;
   EXPECT_TRUE(verify_network(network).empty());
+  auto expect_refusal = [&] {
+    EXPECT_NE(join(verify_network(network), "; ").find("is dirac, which needs a stage, one group"),
+              std::string::npos);
+  };
   conv.groups = 2;
-  EXPECT_NE(join(verify_network(network), "; ").find("is dirac, which needs one group"),
-            std::string::npos);
+  expect_refusal();
+  conv.groups = 1, conv.window.pads = {4, 4, 0, 0};
+  expect_refusal();
+  conv.window.pads = {1, 1, 1, 1};
+  EXPECT_TRUE(verify_network(network).empty());
+  auto& skip = network.blocks[2].skips[0];
+  std::get<ConvLayer>(skip.layers[0]).dirac = true;
+  expect_refusal();
 }
 
 }  // namespace

@@ -137,7 +137,7 @@ TEST(Description, APoolingSaidToHaveAReluIsRefused) {
   EXPECT_EQ(
       message_of(ErrorKind::Config, [&] { read_network(Json::parse(text, "x"), "own.json"); }),
       "the network in own.json is not well-formed: a.pool1: a pooling keeps its 3 channels "
-      "and has no groups, batch norm or ReLU");
+      "and has no groups, Dirac kernel, batch norm or ReLU");
 }
 
 TEST(NetworkJson, RoundTrips) {

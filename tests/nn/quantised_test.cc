@@ -346,6 +346,15 @@ TEST(Quantised, RandomNetworks) {
   EXPECT_GE(compared, 40);
 }
 
+TEST(Quantised, BranchesAreInTheKernelsAndDiracKernelsRefused) {
+  const Network branches = alter_every_skip(testing::small_network(), InitialSkips::Repvgg);
+  expect_integers(branches, types("8,3", "8,3", Layout::Fused));
+  expect_integers(branches, types("8,3", "8,3", Layout::Stock));
+  const Network dirac = alter_every_skip(testing::small_network(), InitialSkips::Dirac);
+  testing::expect_error(ErrorKind::Unsupported, {"stem.conv1 is dirac", "train.skips"},
+                        [&] { QuantisedForm(dirac, types("8,3", "8,3")); });
+}
+
 TEST(Quantised, ANetworkThatMasksIsRefused) {
   Network network = testing::small_network();
   network.masks_padding = true;

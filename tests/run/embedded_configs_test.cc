@@ -163,6 +163,9 @@ TEST(EmbeddedConfigs, EveryMethodOfTheFieldIsThere) {
       {"rounds_2020", "9 9>18< 18>12< 12>6< 6>0<"},
       {"keras_2021",
        "9 9>8< 8>7<first 7>6<first 6>5<first 5>4<first 4>3<first 3>2<first 2>1<first 1>0<first"},
+      {"residual_distillation", "9 0<"},
+      {"repvgg", "35"},
+      {"dirac", "0"},
       {"solve", "9 9>0<"}};
   std::set<std::string> names;
   for (const auto& [method, course] : courses) {

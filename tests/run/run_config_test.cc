@@ -210,6 +210,10 @@ TEST(RunConfig, CrossChecks) {
                         "distill": {"distance": "kl"}})"),
             "config: /distill/distance: expected mse, because sequences have a distance of their "
             "own, got \"kl\" in r20.json");
+  EXPECT_EQ(refusal(R"({"teacher": {}, "data": {"name": "flite"},
+                        "distill": {"through_weight": 0.5}})"),
+            "config: /distill/through_weight: expected 0, because sequences have maps of different "
+            "lengths, got 0.5 in r20.json");
   EXPECT_EQ(refusal(R"({"train": {"schedule": {"warmup_epochs": 1, "warmup_steps": 9}}})"),
             "config: /train/schedule/warmup_steps: expected 0 with warmup_epochs, which say it "
             "too, got 9 in r20.json");

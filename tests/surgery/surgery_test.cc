@@ -422,6 +422,9 @@ TEST(Solve, SaysWhichBlocksItCannotSolve) {
   EXPECT_EQ(solvable_block(unfit, "stage1.block0.skip").block, 1U);
   conv.window.dilation = {2, 2}, conv.window.pads = {1, 1, 3, 3};
   refused(unfit, "stage1.block0.skip", "no tap of the first convolution reads its pixel");
+  unfit = network;
+  std::get<ConvLayer>(unfit.blocks[1].stages[1].layers[0]).dirac = true;
+  refused(unfit, "stage1.block0.skip", "its convolutions are dirac");
 }
 
 TEST(AlterEverySkip, IsWhatTheAlterationsEndWithAndChangesNothingTwice) {
@@ -473,8 +476,13 @@ TEST(WithBranches, RefusesWhereThereAreNone) {
     for (Stage& stage : block.stages) stage.layers.erase(stage.layers.begin() + 1);
     block.skips.clear();
   }
-  expect_error(ErrorKind::Config, {"repvgg", "no stage of one convolution"},
+  expect_error(ErrorKind::Config, {"repvgg", "no stage of one padded convolution"},
                [&] { with_branches(plain); });
+  Network narrow = resnet(8);  // of whose convolutions no output is as large as a 1x1's
+  narrow.blocks.resize(1), narrow.head = linear_head(10);
+  std::get<ConvLayer>(narrow.blocks[0].stages[0].layers[0]).window.pads = {};
+  expect_error(ErrorKind::Config, {"repvgg", "no stage"}, [&] { with_branches(narrow); });
+  expect_error(ErrorKind::Config, {"dirac", "no stage"}, [&] { with_dirac_kernels(narrow); });
 }
 
 }  // namespace

@@ -131,6 +131,15 @@ TEST(Widen, ShortenedSkipsAreMerged) {
   EXPECT_EQ(write_network(w.network), write_network(removed));
 }
 
+TEST(Widen, DiracKernelsAreMerged) {
+  Network network = testing::small_network();
+  std::get<ConvLayer>(network.blocks[1].stages[0].layers[0]).dirac = true;
+  const TensorMap tensors = odd_tensors(network, 5);
+  const WidenedNetwork w = widen(network, tensors, {});
+  EXPECT_LE(difference(network, tensors, w), kRounded);
+  EXPECT_TRUE(skip_ids(w.network).empty());
+}
+
 TEST(Widen, OnlyWhatIsAskedFor) {
   const Network network = testing::small_network();
   const TensorMap tensors = testing::random_tensors(network, 5);

@@ -240,7 +240,8 @@ RunSpec shared_spec(const RunConfig& config) {
 }
 
 /// The losses of the first steps, with one of three skips removed on the way.
-std::vector<double> losses_of(const RunSpec& spec, Group& group, int steps) {
+std::vector<double> losses_of(const RunSpec& spec, Group& group, int steps,
+                              double through_weight = 0) {
   const RunConfig& c = spec.config;
   const auto task = make_task(spec.data, spec.data.preprocessing, c.data, c.ctc, c.train.seed);
   const Network& network = spec.teacher->network;
@@ -248,7 +249,10 @@ std::vector<double> losses_of(const RunSpec& spec, Group& group, int steps) {
                   {}, group);
   if (group.is_shared())
     learner.model().share_statistics([&](const at::Tensor& sums) { group.sum(sums); });
-  learner.follow(FrozenModel(network, spec.teacher->tensors), {0.35});
+  DistillConfig how{0.35};
+  how.through_weight = through_weight;
+  learner.follow(FrozenModel(network, spec.teacher->tensors), how, 0, {},
+                 through_weight > 0 ? through_blocks(network, network, "test") : ComparedBlocks());
   const EpochBatches batches{task->size(Split::Train), c.train.batch_size};
   std::vector<double> losses;
   for (int step = 0; step < steps; ++step) {
@@ -277,6 +281,22 @@ TEST(Learner, OfTwoWorkersWithSynchronisedStatisticsHasTheLossesOfOne) {
     const std::vector<double> shared = losses_of(spec, group, 20);
     for (size_t i = 0; i < alone.size(); ++i)
       EXPECT_NEAR(shared[i], alone[i], 1e-4 * alone[i]) << "step " << i;
+  });
+}
+
+TEST(Learner, OfTwoWorkersMapsGoThroughTheTeacherAndMuonStaysTheSame) {
+  TAILOR_NEEDS_GLOO();
+  RunConfig config = shared_config();
+  config.train.optimizer.kind = "muon";
+  config.train.optimizer.lr = 0.002;
+  const RunSpec spec = shared_spec(config);
+  const std::vector<double> alone = losses_of(spec, Group::alone(), 8, 0.5);
+  EXPECT_GT(alone[0], losses_of(spec, Group::alone(), 1)[0]);
+  together(2, [&](Group& group) {
+    group.connect(at::kCPU);
+    const std::vector<double> shared = losses_of(spec, group, 8, 0.5);
+    for (size_t i = 0; i < alone.size(); ++i)
+      EXPECT_NEAR(shared[i], alone[i], 1e-3 * alone[i]) << "step " << i;
   });
 }
 

@@ -331,6 +331,20 @@ TEST(RecipePhases, AStudentMayBeginAsOneRunAndFollowAnother) {
                         [&] { f.run("third/run"); });
 }
 
+TEST(RecipePhases, WhatNoTeacherCanAnswerIsSaidBeforeOneIsTrained) {
+  NotAsItsTeacher f;
+  Network one = make_network(f.config.network, {3, 32, 32}, 10);
+  one.blocks.resize(2);  // all of whose maps have one shape
+  write_file(f.path("one.json"), write_network(one).dump());
+  f.config.network = {};
+  f.config.network.family = "file", f.config.network.file = f.path("one.json");
+  f.config.distill.through_weight = 1;
+  f.recipe = make_recipe(f.config);
+  testing::expect_error(ErrorKind::Config, {"/distill/through_weight", "no block that could go on"},
+                        [&] { f.run("run"); });
+  EXPECT_FALSE(path_exists(f.path("teachers")));
+}
+
 TEST(RecipePhases, FromScratchWithoutSkipsNeedsNoTeacher) {
   NotAsItsTeacher f;
   f.config.teacher.reset();

@@ -17,6 +17,7 @@
 #include "tailor/core/strings.h"
 #include "tailor/data/batch.h"
 #include "tailor/nn/bfloat16.h"
+#include "tailor/run/recipe.h"
 
 namespace tailor::test {
 namespace {
@@ -210,6 +211,25 @@ TEST(Trainer, EveryOptimiserResumesBitForBitAcrossAlterations) {
       EXPECT_EQ(resumed.last.tensors, whole.last.tensors) << kind << ", cut after " << after;
       EXPECT_EQ(resumed.last.slots, whole.last.slots) << kind << ", cut after " << after;
     }
+  }
+}
+
+TEST(Trainer, TrainingFormsResumeBitForBit) {
+  for (const InitialSkips skips : {InitialSkips::Repvgg, InitialSkips::Dirac}) {
+    SCOPED_TRACE(to_string(skips));
+    RunConfig config = small_config();
+    config.train.epochs = 4;
+    config.train.skips = skips;
+    Fixture f(config);
+    f.spec.network = initial_network(config, f.spec.data.shape, f.spec.data.classes);
+    const RunResult whole = f.run("whole");
+    EXPECT_EQ(skip_ids(whole.last.network).empty(), skips == InitialSkips::Dirac);
+    Interrupter interrupter(9);
+    EXPECT_THROW(f.run("cut", interrupter), Interrupted);
+    set_pending_interrupt(0);
+    const RunResult resumed = f.run("cut");
+    EXPECT_EQ(resumed.last.tensors, whole.last.tensors);
+    EXPECT_EQ(resumed.last.slots, whole.last.slots);
   }
 }
 

@@ -54,6 +54,7 @@ class RecipeRun {
   bool is_said(size_t i) const { return is_last(i) && recipe_.phases[i].at.has_value(); }
   Named load_named(size_t i, const RunConfig& c, const std::string& folder);
   Network network_of(size_t i, const RunConfig& c, const std::vector<Network>& ends_with) const;
+  const Network* teacher_of(size_t i, const std::vector<Network>& ends_with) const;
   Preprocessing preprocessing_of(size_t i) const;
   void check_phase(size_t i, const RunConfig& c, const std::vector<PlannedEdit>& edits) const;
   void describe_network(RunSpec& spec) const;

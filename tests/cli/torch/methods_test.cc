@@ -1,6 +1,7 @@
 // Every method of the field, from its embedded configuration to a project that is checked, on a
 // network and a data set that take seconds.
 #include "cli/torch/train_cli.h"
+#include "tailor/net/dirac.h"
 
 namespace tailor::test {
 namespace {
@@ -57,6 +58,20 @@ TEST_P(Methods, IsTrainedExportedAndChecked) {
   EXPECT_EQ(r.output.find("stay out"), std::string::npos) << r.output;  // of the kernels
   r = run({"check", "p", "--vectors", "1"});
   EXPECT_EQ(r.status, 0) << r.output;
+}
+
+TEST_F(TrainCli, OtherProgramsGetDiracKernelsAsWeights) {
+  std::vector<std::string> command = tiny("dirac");
+  command.insert(command.end(), {"--output", "runs/r"});
+  ASSERT_EQ(run(command).status, 0);
+  const ProcessResult r = run({"export", "--checkpoint", "runs/r", "--format", "safetensors",
+                               "--rules", "cifar_pad", "--output", "w.safetensors", "--json"});
+  ASSERT_EQ(r.status, 0) << r.output;
+  EXPECT_TRUE(Json::parse(r.output, "answer").at("without_a_foreign_name").as_array().empty());
+  const Checkpoint c = load_checkpoint(file("runs/r/last.ckpt"));
+  const TensorFile weights = load_safetensors(file("w.safetensors"));
+  EXPECT_EQ(weights.tensors.at("conv1.weight"),
+            kernel_of(c.tensors, stage_layers(c.network.blocks[0], 1)[0]));
 }
 
 INSTANTIATE_TEST_SUITE_P(OfTheField, Methods,
