@@ -18,6 +18,7 @@
 #include "support/networks.h"
 #include "support/rooms.h"
 #include "tailor/nn/host.h"
+#include "tailor/surgery/surgery.h"
 #include "tailor/train/device.h"
 #include "tailor/train/learner.h"
 
@@ -67,11 +68,15 @@ double largest_difference(const Tensor& a, const Tensor& b) {
 
 /// Steps under a teacher, an alteration in their middle, on both devices.
 void expect_alike(const Network& network, at::Device gpu, const OptimizerConfig& config,
-                  const TrainedPrecision* trained, double tolerance) {
+                  const TrainedPrecision* trained, double tolerance, double through_weight = 0) {
   const TensorMap tensors = testing::random_tensors(network, 2);
   auto learner_on = [&](at::Device device) {
     Learner learner(Model(network, tensors, device), {"cross_entropy"}, config);
-    learner.follow(FrozenModel(network, testing::random_tensors(network, 9), device), {0.35});
+    DistillConfig how{0.35};
+    how.through_weight = through_weight;
+    learner.follow(
+        FrozenModel(network, testing::random_tensors(network, 9), device), how, 0, {},
+        through_weight > 0 ? through_blocks(network, network, "test") : ComparedBlocks());
     if (trained) learner.model().quantise(*trained);
     return learner;
   };
@@ -158,6 +163,14 @@ TEST_F(Gpu, LearnsAsTheCpuWhateverTheSkips) {
     testing::alter(network, v.surgery);
     expect_alike(network, gpu, {}, nullptr, 2e-4);
   }
+}
+
+TEST_F(Gpu, LearnsInEveryTrainingFormAndThroughTheTeacher) {
+  for (const InitialSkips skips : {InitialSkips::Repvgg, InitialSkips::Dirac}) {
+    SCOPED_TRACE(to_string(skips));
+    expect_alike(alter_every_skip(testing::small_network(), skips), gpu, {}, nullptr, 2e-4);
+  }
+  expect_alike(testing::small_network(), gpu, {}, nullptr, 2e-4, /*through_weight=*/0.5);
 }
 
 TEST_F(Gpu, LearnsByEveryOptimiser) {

@@ -9,7 +9,9 @@
 #include <gtest/gtest.h>
 
 #include "support/networks.h"
+#include "tailor/nn/bfloat16.h"
 #include "tailor/nn/host.h"
+#include "tailor/surgery/surgery.h"
 
 namespace tailor::test {
 namespace {
@@ -238,6 +240,28 @@ TEST(Learner, MapsGoOnThroughTheTeachersLaterBlocks) {
   one.blocks.resize(1);
   testing::expect_error(ErrorKind::Config, {"/distill/through_weight", "no block that could go on"},
                         [&] { through_blocks(one, one, "test.json"); });
+}
+
+TEST(Learner, InBfloat16MapsGoThroughTheTeacherAndDiracKernelsLearn) {
+  if (!has_bfloat16(at::kCPU)) GTEST_SKIP() << "this CPU does not compute in bfloat16";
+  const Network teacher = testing::small_network(Join::BeforeActivation, Shortcut::Projection, 16),
+                network = alter_every_skip(teacher, InitialSkips::Dirac);
+  const Batch batch = small_batch(network);
+  std::vector<double> losses[2];
+  for (const bool narrow : {false, true}) {
+    const at::ScalarType compute = narrow ? at::kBFloat16 : at::kFloat;
+    Learner learner(Model(network, testing::random_tensors(network, 2), at::kCPU, compute),
+                    {"cross_entropy"}, {});
+    DistillConfig how{0.4};
+    how.through_weight = 2;
+    learner.follow(FrozenModel(teacher, testing::random_tensors(teacher, 9), at::kCPU, compute),
+                   how, 0, {}, through_blocks(network, teacher, "test.json"));
+    for (int i = 0; i < 8; ++i)
+      losses[narrow].push_back(learner.step(batch, 0.005).loss.item<double>());
+  }
+  EXPECT_NE(losses[0][7], losses[0][0]);
+  for (size_t i = 0; i < losses[0].size(); ++i)
+    EXPECT_NEAR(losses[1][i], losses[0][i], 0.08 * losses[0][i]) << i;
 }
 
 TEST(FrozenModel, AnswersToAMapHaveItsGradient) {
