@@ -35,6 +35,7 @@ struct AllOptions {
   ExportOptions exporting;
   CalibrateOptions calibrate;
   WidenOptions widen;
+  NarrowOptions narrow;
   CheckCommandOptions check;
   ImportReportsOptions import_reports;
   InspectOptions inspect;
@@ -146,6 +147,10 @@ Commands add_commands(CLI::App& app, AllOptions& o) {
   setup_widen(add("widen", "The equal network without skips: they ride on channels of their own",
                   [&] { return run_widen(o.widen); }),
               o.widen);
+  setup_narrow(
+      add("narrow", "Fewer filters, those first that bring least: back from what was widened",
+          [&] { return run_narrow(o.narrow); }),
+      o.narrow);
   setup_check(add("check", "Compile a project and prove that it computes what the network computes",
                   [&] { return run_check(o.check); }),
               o.check);

@@ -1,4 +1,4 @@
-// Flags of every command, in CLI11, which app.cc and this file alone include.
+// Flags of every command, in CLI11, which app.cc and the files of flags alone include.
 #include "cli/flags.h"
 
 #include <CLI/CLI.hpp>
@@ -79,7 +79,7 @@ static void add_card(CLI::App& app, HardwareOptions& h) {
   app.add_option("--backend", h.backend, "vitis (default) or vivado")->type_name("TOOL");
 }
 
-static void add_checkpoint(CLI::App& app, std::string& checkpoint) {
+void add_checkpoint(CLI::App& app, std::string& checkpoint) {
   app.add_option("--checkpoint", checkpoint,
                  "Checkpoint or run folder (default: the newest finished run in ./runs)")
       ->type_name("F");
@@ -278,33 +278,6 @@ void setup_calibrate(CLI::App& app, CalibrateOptions& o) {
       ->type_name("FILE");
   app.add_option("--plot", o.plot, "Draw each stage's range, type and what saturates (.svg)")
       ->type_name("FILE");
-  app.add_flag("--force", o.force, "Replace these files if they exist");
-  add_json(app, o);
-}
-
-void setup_widen(CLI::App& app, WidenOptions& o) {
-  add_checkpoint(app, o.checkpoint);
-  app.add_option("--skip", o.skips,
-                 "Id of a skip that becomes channels (repeatable; default: all are)")
-      ->type_name("ID")
-      ->take_all()
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  app.add_flag(
-      "--split-projections", o.split_projections,
-      "A projection's input is carried twice, and its merged weights are sums of two: equal "
-      "to 1e-9, where one rounding leaves 1e-7");
-  app.add_option(
-         "--training-images", o.images,
-         "Images by which batch norms get the statistics that training begins with (default "
-         "32; 0: none, to evaluate and export alone)")
-      ->check(CLI::Range(int64_t{0}, int64_t{100'000}))
-      ->type_name("N");
-  app.add_option("--data", o.data, "Folder of the data set (default: as in the run)")
-      ->type_name("DIR");
-  app.add_option("--output", o.output,
-                 "Folder for model.ckpt and network.json (default widened/RUN)")
-      ->type_name("DIR");
   app.add_flag("--force", o.force, "Replace these files if they exist");
   add_json(app, o);
 }

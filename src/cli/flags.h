@@ -15,6 +15,7 @@ constexpr const char* kExitCodes =
     "external tool, 8 lost worker, 130 Ctrl-C, 138 SIGUSR1, 143 SIGTERM";
 
 void add_json(CLI::App& app, CommonOptions& o);
+void add_checkpoint(CLI::App& app, std::string& checkpoint);
 void setup_train(CLI::App& app, TrainOptions& o);
 void setup_sweep(CLI::App& app, SweepOptions& o);
 void setup_evaluate(CLI::App& app, EvaluateOptions& o);
@@ -22,6 +23,7 @@ void setup_sensitivity(CLI::App& app, SensitivityOptions& o);
 void setup_bench(CLI::App& app, BenchOptions& o);
 void setup_calibrate(CLI::App& app, CalibrateOptions& o);
 void setup_widen(CLI::App& app, WidenOptions& o);
+void setup_narrow(CLI::App& app, NarrowOptions& o);
 void setup_transcribe(CLI::App& app, TranscribeOptions& o);
 void setup_basecall(CLI::App& app, BasecallOptions& o);
 void setup_export(CLI::App& app, ExportOptions& o);

@@ -2,6 +2,7 @@
 // nothing is written unless both networks answer it alike.
 #include <algorithm>
 
+#include "cli/derived.h"
 #include "cli/source.h"
 #include "cli/table.h"
 #include "tailor/core/files.h"
@@ -108,7 +109,8 @@ double difference(const Graph& before, const Graph& after, const Tensor& inputs)
 
 /// What widening was and cost.
 struct WideningReport {
-  std::string output, checkpoint, description, from;
+  DerivedFiles files;
+  std::string from;
   std::vector<Widening> skips;
   int64_t skips_left = 0, images = 0, witness_inputs = 0;
   int64_t parameters[2] = {}, macs[2] = {};  // before, after
@@ -122,8 +124,8 @@ Json report_json(const WideningReport& r) {
   auto pair = [](const int64_t* values) {
     return Json::object({{"before", values[0]}, {"after", values[1]}});
   };
-  return Json::object({{"checkpoint", r.checkpoint},
-                       {"description", r.description},
+  return Json::object({{"checkpoint", r.files.checkpoint},
+                       {"description", r.files.description},
                        {"source", r.from},
                        {"skips", Json::array(skips)},
                        {"skips_left", r.skips_left},
@@ -151,39 +153,10 @@ void print_report(const WideningReport& r, const WidenOptions& options) {
   fmt::print(
       "{}\n{}\n{}: equal to {} to {:.1e} in float64, on {} of its witness\n"
       "description: {}, {} left\n",
-      skips.text(), cost.text(), r.checkpoint, r.from, r.difference,
-      counted(r.witness_inputs, "input"), r.description, counted(r.skips_left, "skip"));
-  fmt::print("next: tailor export --checkpoint {}\n", shell_quote(r.output));
-  if (r.images > 0) {
-    fmt::print(
-        "or training goes on from it: --set network.family=file --set network.file={} --set "
-        "teacher.checkpoint={}, or without a teacher train.start\n",
-        shell_quote(r.description), shell_quote(r.checkpoint));
-  }
-}
-
-/// The description, and then the checkpoint, which has it too.
-void save_widened(const Checkpoint& c, const WideningReport& r) {
-  AtomicFile description(r.description);
-  description.write(write_network(c.network).dump(2) + "\n");
-  description.flush();
-  description.commit();
-  save_checkpoint(r.checkpoint, c);
-}
-
-/// Takes the network into the checkpoint.
-void take_network(Checkpoint& c, WidenedNetwork w, const WideningReport& r) {
-  c.network = std::move(w.network);
-  c.tensors = std::move(w.tensors);
-  c.slots.clear();
-  c.run = file_name(r.output);
-  NetworkConfig own;
-  own.family = "file", own.file = r.description;
-  c.config.set("network", write_network_config(own));
-  c.metrics.set("widened", Json::object({{"of", r.from},
-                                         {"skips", static_cast<int64_t>(r.skips.size())},
-                                         {"difference", r.difference},
-                                         {"training_images", r.images}}));
+      skips.text(), cost.text(), r.files.checkpoint, r.from, r.difference,
+      counted(r.witness_inputs, "input"), r.files.description, counted(r.skips_left, "skip"));
+  fmt::print("next: tailor export --checkpoint {}\n", shell_quote(r.files.folder));
+  if (r.images > 0) fmt::print("{}", training_advice(r.files));
 }
 
 }  // namespace
@@ -199,12 +172,7 @@ int run_widen(const WidenOptions& options) {
   }
   WideningReport r;
   r.from = source.title;
-  r.output = options.output.empty() ? path_join("widened", source.name) : options.output;
-  while (r.output.size() > 1 && r.output.back() == '/') r.output.pop_back();
-  r.checkpoint = path_join(r.output, "model.ckpt");
-  r.description = path_join(r.output, kDescription);
-  for (const std::string& file : {r.checkpoint, r.description})
-    refuse_to_replace("--output", file, options.force);
+  r.files = derived_files(options.output, path_join("widened", source.name), options.force);
   WidenedNetwork w = widen(c.network, c.tensors, options.skips, options.split_projections);
   if (w.skips.empty())
     fail(ErrorKind::Config, "widen: {} has no skips, and is a plain network already", r.from);
@@ -224,8 +192,12 @@ int run_widen(const WidenOptions& options) {
          "{:.3g}, expected at most {:g}; nothing was written",
          r.from, r.difference, kSameNetwork);
   }
-  take_network(c, std::move(w), r);
-  save_widened(c, r);
+  c.network = std::move(w.network), c.tensors = std::move(w.tensors);
+  save_derived(std::move(c), r.files, "widened",
+               Json::object({{"of", r.from},
+                             {"skips", static_cast<int64_t>(r.skips.size())},
+                             {"difference", r.difference},
+                             {"training_images", r.images}}));
   print_report(r, options);
   return 0;
 }

@@ -20,7 +20,7 @@ assert {"core", "cli", "nn", "train"} <= rooms.keys(), rooms.keys()
 torch_commands = rooms["cli"] | {"cli", "nn", "train"}
 
 owners = {  # third-party headers and the only files that may include them
-    r"<(CLI/|CLI11)": ["src/cli/app.cc", "src/cli/flags.cc"],
+    r"<(CLI/|CLI11)": ["src/cli/app.cc", "src/cli/flags.cc", "src/cli/flags_networks.cc"],
     r"<spdlog/": ["src/core/log.cc"],
     r"<nlohmann/": ["src/core/json.cc"],
     r"<torch/version.h>": ["include/tailor/nn/torch_compat.h"],

@@ -90,6 +90,12 @@ struct WidenOptions : CommonOptions {
   bool split_projections = false, force = false;
 };
 
+struct NarrowOptions : CommonOptions {
+  std::string checkpoint, like, output;
+  double step = 1;
+  bool force = false;
+};
+
 struct SensitivityOptions : CommonOptions {
   std::string checkpoint, data, output;
   std::vector<std::string> set;   // of data.* only
@@ -180,6 +186,7 @@ int run_basecall(const BasecallOptions& options);
 int run_export(const ExportOptions& options);
 int run_calibrate(const CalibrateOptions& options);
 int run_widen(const WidenOptions& options);
+int run_narrow(const NarrowOptions& options);
 int run_check(const CheckCommandOptions& options);
 int run_import_reports(const ImportReportsOptions& options);
 int run_import(const ImportOptions& options);

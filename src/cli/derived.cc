@@ -1,0 +1,42 @@
+#include "cli/derived.h"
+
+#include "tailor/core/files.h"
+#include "tailor/core/strings.h"
+#include "tailor/run/run_config.h"
+#include "tailor/run/shared_run.h"
+
+namespace tailor::cli {
+
+DerivedFiles derived_files(const std::string& output, const std::string& usual, bool force) {
+  DerivedFiles files;
+  files.folder = output.empty() ? usual : output;
+  while (files.folder.size() > 1 && files.folder.back() == '/') files.folder.pop_back();
+  files.checkpoint = path_join(files.folder, "model.ckpt");
+  files.description = path_join(files.folder, kDescription);
+  for (const std::string& file : {files.checkpoint, files.description})
+    refuse_to_replace("--output", file, force);
+  return files;
+}
+
+void save_derived(Checkpoint c, const DerivedFiles& files, const char* what, const Json& done) {
+  c.slots.clear();
+  c.run = file_name(files.folder);
+  NetworkConfig own;
+  own.family = "file", own.file = files.description;
+  c.config.set("network", write_network_config(own));
+  c.metrics.set(what, done);
+  AtomicFile description(files.description);
+  description.write(write_network(c.network).dump(2) + "\n");
+  description.flush();
+  description.commit();
+  save_checkpoint(files.checkpoint, c);
+}
+
+std::string training_advice(const DerivedFiles& files) {
+  return fmt::format(
+      "or training goes on from it: --set network.family=file --set network.file={} --set "
+      "teacher.checkpoint={}, or without a teacher train.start\n",
+      shell_quote(files.description), shell_quote(files.checkpoint));
+}
+
+}  // namespace tailor::cli

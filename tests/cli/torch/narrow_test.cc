@@ -1,0 +1,84 @@
+// tailor narrow: from a widened checkpoint back to the widths of old, which training goes on from.
+#include "cli/torch/train_cli.h"
+#include "tailor/surgery/surgery.h"
+
+namespace tailor::test {
+namespace {
+
+TEST_F(TrainCli, NarrowTakesAWidenedNetworkBackAndTrainingGoesOn) {
+  ASSERT_EQ(run({"train",
+                 "--config",
+                 "quickstart",
+                 "--set",
+                 "network.depth=8",
+                 "--set",
+                 "network.width=4",
+                 "--set",
+                 "data.train_size=88",
+                 "--set",
+                 "data.validation=24",
+                 "--set",
+                 "data.test_size=24",
+                 "--set",
+                 "surgery.kind=none",
+                 "--set",
+                 "teacher=null",
+                 "--set",
+                 "train.epochs=1",
+                 "--output",
+                 "runs/r"})
+                .status,
+            0);
+  ASSERT_EQ(run({"widen", "--checkpoint", "runs/r", "--training-images", "8"}).status, 0);
+  const Checkpoint trained = load_checkpoint(file("runs/r/last.ckpt"));
+  write_file(file("old.json"), write_network(trained.network).dump());
+  ProcessResult r = run({"narrow", "--checkpoint", "widened/r", "--like", "old.json", "--step",
+                         "0.5", "--output", "half", "--json", "--log", "off"});
+  ASSERT_EQ(r.status, 0) << r.output;
+  const Json half = Json::parse(r.output, "answer");
+  EXPECT_EQ(half.at("filters").as_array().size(), 3U);
+  EXPECT_LT(half.at("parameters").at("after").as_int(),
+            half.at("parameters").at("before").as_int());
+  // It evaluates and exports as any, and its witness is its own.
+  EXPECT_EQ(
+      run({"evaluate", "--checkpoint", "half", "--backend", "float64", "--limit", "4"}).status, 0);
+  r = run({"train",
+           "--config",
+           "quickstart",
+           "--set",
+           "network.family=file",
+           "--set",
+           "network.file=half/network.json",
+           "--set",
+           "teacher.checkpoint=runs/r",
+           "--set",
+           "train.start=half/model.ckpt",
+           "--set",
+           "data.train_size=88",
+           "--set",
+           "data.validation=24",
+           "--set",
+           "data.test_size=24",
+           "--set",
+           "surgery.kind=none",
+           "--set",
+           "train.epochs=1",
+           "--output",
+           "runs/half"});
+  ASSERT_EQ(r.status, 0) << r.output;
+  r = run({"narrow", "--checkpoint", "runs/half", "--like", "old.json", "--output", "old"});
+  ASSERT_EQ(r.status, 0) << r.output;
+  testing::expect_words(r.output, {"stage1.block0.conv1", "tailor evaluate --checkpoint old"});
+  const Network plain = load_checkpoint(file("old/model.ckpt")).network;
+  EXPECT_EQ(parameter_count(plain),
+            parameter_count(alter_every_skip(trained.network, InitialSkips::Removed)));
+  expect_failure(2, {"is no wider than old.json"},
+                 {"narrow", "--checkpoint", "old", "--like", "old.json", "--output", "again"});
+  expect_failure(2, {"old/model.ckpt"},
+                 {"narrow", "--checkpoint", "half", "--like", "old.json", "--output", "old"});
+  expect_failure(3, {"cannot narrow", "other blocks"},
+                 {"narrow", "--checkpoint", "half", "--like", "resnet20", "--output", "x"});
+}
+
+}  // namespace
+}  // namespace tailor::test
