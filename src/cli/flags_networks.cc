@@ -42,8 +42,8 @@ void setup_widen(CLI::App& app, WidenOptions& o) {
 void setup_narrow(CLI::App& app, NarrowOptions& o) {
   add_checkpoint(app, o.checkpoint);
   app.add_option("--like", o.like,
-                 "Network by name, or a .json file that describes one: filters that no skip reads "
-                 "go until there are as many as in it")
+                 "Network by name, a .json file that describes one, or a checkpoint: filters that "
+                 "no skip reads go until there are as many as in it")
       ->required()
       ->type_name("NAME");
   app.add_option("--step", o.step, "Share of the way there, to be trained in between (default 1)")

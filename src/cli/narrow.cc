@@ -5,11 +5,19 @@
 #include "cli/source.h"
 #include "cli/table.h"
 #include "tailor/cli/torch_plugin.h"
+#include "tailor/core/files.h"
 #include "tailor/core/strings.h"
-#include "tailor/run/shared_run.h"
+#include "tailor/run/origin.h"
 
 namespace tailor::cli {
 namespace {
+
+/// By name, by a description, or of a checkpoint.
+Network network_like(const std::string& like) {
+  const bool is_checkpoint = is_directory(like) || has_extension(like, ".ckpt");
+  return is_checkpoint ? load_checkpoint(resolve_checkpoint(like, "--like")).network
+                       : network_by_name(like).network;
+}
 
 struct NarrowingReport {
   DerivedFiles files;
@@ -68,8 +76,7 @@ int run_narrow(const NarrowOptions& options) {
   NarrowingReport r;
   r.from = source.title, r.like = options.like, r.step = options.step;
   r.files = derived_files(options.output, path_join("narrowed", source.name), options.force);
-  NarrowedNetwork narrowed =
-      narrow(c.network, c.tensors, network_by_name(options.like).network, options.step);
+  NarrowedNetwork narrowed = narrow(c.network, c.tensors, network_like(options.like), options.step);
   if (narrowed.convs.empty()) {
     fail(ErrorKind::Usage, "narrow: {} is no wider than {}; nothing was written", r.from,
          options.like);

@@ -66,7 +66,7 @@ TEST_F(TrainCli, NarrowTakesAWidenedNetworkBackAndTrainingGoesOn) {
            "--output",
            "runs/half"});
   ASSERT_EQ(r.status, 0) << r.output;
-  r = run({"narrow", "--checkpoint", "runs/half", "--like", "old.json", "--output", "old"});
+  r = run({"narrow", "--checkpoint", "runs/half", "--like", "runs/r", "--output", "old"});
   ASSERT_EQ(r.status, 0) << r.output;
   testing::expect_words(r.output, {"stage1.block0.conv1", "tailor evaluate --checkpoint old"});
   const Network plain = load_checkpoint(file("old/model.ckpt")).network;
