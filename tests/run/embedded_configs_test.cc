@@ -241,7 +241,7 @@ std::string members_of(const Json& matrix) {
   return text;
 }
 
-/// As the forty files said it that the matrix replaced.
+/// As the forty files said it that the matrix replaced, and what came since.
 TEST(EmbeddedConfigs, TheMatrixSaysWhatAFileForEachMemberSaid) {
   std::string matrix;
   for (const EmbeddedFile& file : embedded_configs()) {
@@ -250,44 +250,62 @@ TEST(EmbeddedConfigs, TheMatrixSaysWhatAFileForEachMemberSaid) {
   EXPECT_EQ(members_of(Json::parse(matrix, "cifar_matrix.json")), R"(
 resnet110_c100_remove before cifar100 pad_crop+flip 160x128 cosine 2 250x128 hold_then_cosine
 resnet110_c100_shorten before cifar100 pad_crop+flip 160x128 cosine 2 250x128 hold_then_cosine
+resnet110_c100_solve before cifar100 pad_crop+flip 160x128 cosine 2 20x64 cosine
 resnet110_remove before cifar10 pad_crop+flip 160x128 cosine 2 250x128 hold_then_cosine
 resnet110_shorten before cifar10 pad_crop+flip 160x128 cosine 2 250x128 hold_then_cosine
+resnet110_solve before cifar10 pad_crop+flip 160x128 cosine 2 20x64 cosine
 resnet110_svhn_remove before svhn pad_crop 80x128 cosine 2 250x128 hold_then_cosine
 resnet110_svhn_shorten before svhn pad_crop 80x128 cosine 2 250x128 hold_then_cosine
+resnet110_svhn_solve before svhn pad_crop 80x128 cosine 2 20x64 cosine
 resnet20_c100_remove before cifar100 pad_crop+flip 160x128 cosine 0 60x128 hold_then_cosine
 resnet20_c100_shorten before cifar100 pad_crop+flip 160x128 cosine 0 60x128 hold_then_cosine
+resnet20_c100_solve before cifar100 pad_crop+flip 160x128 cosine 0 20x64 cosine
 resnet20_remove before cifar10 pad_crop+flip 160x128 cosine 0 60x128 hold_then_cosine
 resnet20_remove_paper before cifar10 pad_crop+flip 200x32 step 0 200x32 step
 resnet20_shorten before cifar10 pad_crop+flip 160x128 cosine 0 60x128 hold_then_cosine
 resnet20_shorten_paper after cifar10 pad_crop+flip 200x32 step 0 200x32 step
+resnet20_solve before cifar10 pad_crop+flip 160x128 cosine 0 20x64 cosine
 resnet20_svhn_remove before svhn pad_crop 80x128 cosine 0 60x128 hold_then_cosine
 resnet20_svhn_shorten before svhn pad_crop 80x128 cosine 0 60x128 hold_then_cosine
+resnet20_svhn_solve before svhn pad_crop 80x128 cosine 0 20x64 cosine
 resnet32_c100_remove before cifar100 pad_crop+flip 160x128 cosine 0 90x128 hold_then_cosine
 resnet32_c100_shorten before cifar100 pad_crop+flip 160x128 cosine 0 90x128 hold_then_cosine
+resnet32_c100_solve before cifar100 pad_crop+flip 160x128 cosine 0 20x64 cosine
 resnet32_remove before cifar10 pad_crop+flip 160x128 cosine 0 90x128 hold_then_cosine
 resnet32_shorten before cifar10 pad_crop+flip 160x128 cosine 0 90x128 hold_then_cosine
+resnet32_solve before cifar10 pad_crop+flip 160x128 cosine 0 20x64 cosine
 resnet32_svhn_remove before svhn pad_crop 80x128 cosine 0 90x128 hold_then_cosine
 resnet32_svhn_shorten before svhn pad_crop 80x128 cosine 0 90x128 hold_then_cosine
+resnet32_svhn_solve before svhn pad_crop 80x128 cosine 0 20x64 cosine
 resnet44_c100_remove before cifar100 pad_crop+flip 160x128 cosine 0 120x128 hold_then_cosine
 resnet44_c100_shorten before cifar100 pad_crop+flip 160x128 cosine 0 120x128 hold_then_cosine
+resnet44_c100_solve before cifar100 pad_crop+flip 160x128 cosine 0 20x64 cosine
 resnet44_remove before cifar10 pad_crop+flip 160x128 cosine 0 120x128 hold_then_cosine
 resnet44_shorten before cifar10 pad_crop+flip 160x128 cosine 0 120x128 hold_then_cosine
+resnet44_solve before cifar10 pad_crop+flip 160x128 cosine 0 20x64 cosine
 resnet44_svhn_remove before svhn pad_crop 80x128 cosine 0 120x128 hold_then_cosine
 resnet44_svhn_shorten before svhn pad_crop 80x128 cosine 0 120x128 hold_then_cosine
+resnet44_svhn_solve before svhn pad_crop 80x128 cosine 0 20x64 cosine
 resnet56_c100_remove before cifar100 pad_crop+flip 160x128 cosine 0 140x128 hold_then_cosine
 resnet56_c100_shorten before cifar100 pad_crop+flip 160x128 cosine 0 140x128 hold_then_cosine
+resnet56_c100_solve before cifar100 pad_crop+flip 160x128 cosine 0 20x64 cosine
 resnet56_remove before cifar10 pad_crop+flip 160x128 cosine 0 140x128 hold_then_cosine
 resnet56_shorten before cifar10 pad_crop+flip 160x128 cosine 0 140x128 hold_then_cosine
+resnet56_solve before cifar10 pad_crop+flip 160x128 cosine 0 20x64 cosine
 resnet56_svhn_remove before svhn pad_crop 80x128 cosine 0 140x128 hold_then_cosine
 resnet56_svhn_shorten before svhn pad_crop 80x128 cosine 0 140x128 hold_then_cosine
+resnet56_svhn_solve before svhn pad_crop 80x128 cosine 0 20x64 cosine
 resnet8_c100_remove before cifar100 pad_crop+flip 160x128 cosine 0 60x128 hold_then_cosine
 resnet8_c100_shorten before cifar100 pad_crop+flip 160x128 cosine 0 60x128 hold_then_cosine
+resnet8_c100_solve before cifar100 pad_crop+flip 160x128 cosine 0 20x64 cosine
 resnet8_remove before cifar10 pad_crop+flip 160x128 cosine 0 60x128 hold_then_cosine
 resnet8_remove_paper before cifar10 pad_crop+flip 200x32 step 0 200x32 step
 resnet8_shorten before cifar10 pad_crop+flip 160x128 cosine 0 60x128 hold_then_cosine
 resnet8_shorten_paper after cifar10 pad_crop+flip 200x32 step 0 200x32 step
+resnet8_solve before cifar10 pad_crop+flip 160x128 cosine 0 20x64 cosine
 resnet8_svhn_remove before svhn pad_crop 80x128 cosine 0 60x128 hold_then_cosine
 resnet8_svhn_shorten before svhn pad_crop 80x128 cosine 0 60x128 hold_then_cosine
+resnet8_svhn_solve before svhn pad_crop 80x128 cosine 0 20x64 cosine
 )");
 }
 
