@@ -24,6 +24,17 @@ static CLI::Validator at_least_one() {
       "");
 }
 
+CLI::Validator numbers_from(double least, double most) {
+  return CLI::Validator(
+      [=](std::string& text) {
+        const auto value = parse_number(text);
+        return value && *value >= least && *value <= most
+                   ? std::string()
+                   : fmt::format("expected a number from {} to {}, got '{}'", least, most, text);
+      },
+      fmt::format("FLOAT in [{} - {}]", least, most));
+}
+
 void add_json(CLI::App& app, CommonOptions& o) {
   app.add_flag("--json", o.json, "Print the answer as JSON");
 }
@@ -231,7 +242,7 @@ void setup_bench(CLI::App& app, BenchOptions& o) {
       ->check(CLI::IsMember({"fast", "reference"}))
       ->type_name("KIND");
   app.add_option("--seconds", o.seconds, "For each precision, once it is warm (default 5)")
-      ->check(CLI::Range(0.01, 3600.0))
+      ->check(numbers_from(0.01, 3600))
       ->type_name("S");
   add_json(app, o);
 }
@@ -265,7 +276,7 @@ void setup_calibrate(CLI::App& app, CalibrateOptions& o) {
              "--max-loss", o.max_loss,
              "The fewest bits of each stage, from --bits down to 2, that cost so many points of "
              "accuracy at most")
-          ->check(CLI::Range(0.0, 100.0))
+          ->check(numbers_from(0, 100))
           ->type_name("POINTS");
   app.add_option("--judged-images", o.judged,
                  "Images that --max-loss is measured by: validation images, or where there are "

@@ -6,7 +6,8 @@
 
 namespace CLI {
 class App;
-}
+class Validator;
+}  // namespace CLI
 
 namespace tailor::cli {
 
@@ -14,6 +15,8 @@ constexpr const char* kExitCodes =
     "0 done, 1 internal, 2 usage, 3 configuration, 4 data or file, 5 unsupported, 6 mismatch, 7 "
     "external tool, 8 lost worker, 130 Ctrl-C, 138 SIGUSR1, 143 SIGTERM";
 
+/// CLI11's own range check takes nan. Both ends are in it.
+CLI::Validator numbers_from(double least, double most);
 void add_json(CLI::App& app, CommonOptions& o);
 void add_checkpoint(CLI::App& app, std::string& checkpoint);
 void setup_train(CLI::App& app, TrainOptions& o);

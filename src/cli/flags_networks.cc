@@ -47,7 +47,7 @@ void setup_narrow(CLI::App& app, NarrowOptions& o) {
       ->required()
       ->type_name("NAME");
   app.add_option("--step", o.step, "Share of the way there, to be trained in between (default 1)")
-      ->check(CLI::Range(1e-6, 1.0))
+      ->check(numbers_from(1e-6, 1))
       ->type_name("SHARE");
   add_output(app, o, o.output, o.force, "narrowed/RUN");
 }

@@ -16,7 +16,7 @@ namespace {
 Network network_like(const std::string& like) {
   const bool is_checkpoint = is_directory(like) || has_extension(like, ".ckpt");
   return is_checkpoint ? load_checkpoint(resolve_checkpoint(like, "--like")).network
-                       : network_by_name(like).network;
+                       : network_by_name(like, "--like").network;
 }
 
 struct NarrowingReport {
@@ -86,6 +86,7 @@ int run_narrow(const NarrowOptions& options) {
   c.network = std::move(narrowed.network), c.tensors = std::move(narrowed.tensors);
   r.parameters[1] = parameter_count(c.network), r.macs[1] = mac_count(c.network);
   c.witness->outputs = open_torch().run_network(c.network, c.tensors, c.witness->inputs);
+  c.metrics = Json::object({});  // they were of another network
   save_derived(std::move(c), r.files, "narrowed",
                Json::object({{"of", r.from}, {"like", r.like}, {"step", r.step}}));
   print_report(r, options);

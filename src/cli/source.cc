@@ -401,6 +401,18 @@ std::string test_limit_text(const DataConfig& config, int64_t count) {
   return limits ? " that data.test_size lets in" : "";
 }
 
+/// The folder of --data; "": none is given.
+static void take_root(DataConfig& config, const std::string& root) {
+  if (root.empty()) return;
+  if (traits_of(config).in_memory) {
+    fail(ErrorKind::Usage,
+         "--data {}: the data set {} is made in memory and reads no folder; name the set that is "
+         "there: --set data.name=NAME",
+         root, config.name);
+  }
+  config.root = root;
+}
+
 EvaluationConfig evaluation_config(const DataConfig& data, const CtcConfig& ctc,
                                    const EvaluateOptions& options, const std::string& command) {
   RunConfig whole;
@@ -433,13 +445,7 @@ EvaluationConfig evaluation_config(const DataConfig& data, const CtcConfig& ctc,
                        {"data.deviation", own}});
   override_data(json, of_data);
   RunConfig asked = read_run_config(json, command + " (--set)");
-  if (!options.data.empty() && traits_of(asked.data).in_memory) {
-    fail(ErrorKind::Usage,
-         "--data {}: the data set {} is made in memory and reads no folder; name the set that is "
-         "there: --set data.name=NAME",
-         options.data, asked.data.name);
-  }
-  if (!options.data.empty()) asked.data.root = options.data;
+  take_root(asked.data, options.data);
   return {std::move(asked.data), std::move(asked.ctc)};
 }
 
@@ -524,7 +530,7 @@ DataSplits open_images(const GraphSource& source, const std::string& root, const
   if (!source.data || traits_of(*source.data).kind != ExampleKind::Images)
     fail(ErrorKind::Unsupported, "{}: {} is not of a data set of images", command, source.title);
   DataConfig config = *source.data;
-  if (!root.empty()) config.root = root;
+  take_root(config, root);
   DataSplits data = open_data(config);
   order_classes(data, source.class_names);
   verify_data_fits(data, source.lowered.graph().input_shape(), source.lowered.graph().classes(),

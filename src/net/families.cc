@@ -97,7 +97,7 @@ std::vector<std::string> network_names() {
   return names;
 }
 
-NamedNetwork network_by_name(const std::string& name_or_file) {
+NamedNetwork network_by_name(const std::string& name_or_file, const std::string& flag) {
   for (const NetworkFamily::Named& named : named_networks()) {
     if (named.name != name_or_file) continue;
     const NetworkConfig config = resolve_network_config(named.config);
@@ -105,7 +105,7 @@ NamedNetwork network_by_name(const std::string& name_or_file) {
   }
   const std::string& file = name_or_file;
   if (has_extension(file, ".json")) {
-    if (!path_exists(file)) fail(ErrorKind::Usage, "--network {}: there is no such file", file);
+    if (!path_exists(file)) fail(ErrorKind::Usage, "{} {}: there is no such file", flag, file);
     NetworkConfig config;
     config.family = "file";
     config.file = absolute_path(file);
@@ -113,7 +113,7 @@ NamedNetwork network_by_name(const std::string& name_or_file) {
     config.join = network.join;
     return {config, std::move(network)};
   }
-  fail(ErrorKind::Usage, "--network: unknown network '{}'{}, or give a description in a .json file",
+  fail(ErrorKind::Usage, "{}: unknown network '{}'{}, or give a description in a .json file", flag,
        name_or_file, offer_names(name_or_file, network_names(), "tailor config networks"));
 }
 

@@ -449,8 +449,9 @@ QuantisedForm::QuantisedForm(const Network& network, const TrainedPrecision& tra
     const auto* conv = layer.as<ConvLayer>();
     if (!conv || !conv->dirac) continue;
     fail(ErrorKind::Unsupported,
-         "{}: {} is dirac, and quantised training has weights for kernels; train it without "
-         "/quantization, or with train.skips \"removed\"",
+         "{}: {} is dirac, and quantised training learns kernels; train it without /quantization "
+         "and begin another run with what tailor export --format safetensors --rules NAME and "
+         "tailor import make of it",
          network.name, layer.name);
   }
   auto stages = std::make_unique<Stages>(network);

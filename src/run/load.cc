@@ -1,4 +1,6 @@
 // Finds a configuration by path or by name, applies --set, and reads it.
+#include <fnmatch.h>
+
 #include <algorithm>
 
 #include "tailor/core/embedded.h"
@@ -223,7 +225,8 @@ LoadedConfig load_run_config(const std::string& name_or_path,
 }
 
 std::vector<NamedConfig> load_run_configs(const std::string& path,
-                                          const std::vector<std::string>& overrides) {
+                                          const std::vector<std::string>& overrides,
+                                          const std::string& only) {
   std::vector<std::pair<std::string, WrittenConfig>> all;
   if (is_directory(path)) {
     for (const std::string& name : list_directory(path)) {
@@ -248,15 +251,22 @@ std::vector<NamedConfig> load_run_configs(const std::string& path,
   std::sort(all.begin(), all.end(),
             [](const auto& a, const auto& b) { return a.second.name < b.second.name; });
   std::vector<NamedConfig> configs;
-  for (auto& [named, written] : all) {
-    if (!configs.empty() && configs.back().loaded.name == written.name) {
+  for (size_t i = 0; i < all.size(); ++i) {
+    auto& [named, written] = all[i];
+    if (i > 0 && all[i - 1].second.name == written.name) {
       fail(ErrorKind::Usage,
            "{} and {}: expected configurations of different names, got '{}' twice",
-           configs.back().name, named, written.name);
+           all[i - 1].first, named, written.name);
     }
-    configs.push_back({named, load(std::move(written), overrides)});
+    if (only.empty() || ::fnmatch(only.c_str(), written.name.c_str(), 0) == 0)
+      configs.push_back({named, load(WrittenConfig(written), overrides)});
   }
-  return configs;
+  if (!configs.empty()) return configs;
+  std::vector<std::string> names;
+  names.reserve(all.size());
+  for (const auto& [named, written] : all) names.push_back(written.name);
+  fail(ErrorKind::Usage, "--only '{}': no configuration has such a name; {}", only,
+       list_names(only, names, "tailor sweep --list"));
 }
 
 ConfigDifference first_difference(const Json& mine, const Json& theirs,

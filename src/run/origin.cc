@@ -210,10 +210,10 @@ void check_unseen(const RunConfig& config, const DataSplits& data, const Checkpo
   const DataSplits seen = open_data(there);
   if (const int64_t count = count_common(data.validation, seen); count > 0) {
     log_warn("train",
-             "{}: it was trained on {} of the run's {} validation {} (its data.seed is "
-             "{} and its data.validation {}, the run's {} and {}): {}",
-             who, count, data.validation->size(), units, theirs.seed, theirs.validation, mine.seed,
-             mine.validation, too_high);
+             "{}: it was trained on {} of the run's {} validation {} (its data.seed, train_size "
+             "and validation are {}, {} and {}, the run's {}, {} and {}): {}",
+             who, count, data.validation->size(), units, theirs.seed, theirs.train_size,
+             theirs.validation, mine.seed, mine.train_size, mine.validation, too_high);
   }
   // Only a folder's test images may be drawn from the training ones.
   const int64_t count = traits_of(mine).pictures ? count_common(data.test, seen) : 0;

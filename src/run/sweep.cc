@@ -1,7 +1,5 @@
 #include "tailor/run/sweep.h"
 
-#include <fnmatch.h>
-
 #include <algorithm>
 
 #include "tailor/core/files.h"
@@ -35,18 +33,13 @@ Json without_places(RunConfig c) {
 std::vector<SweepRun> load_sweep(const std::string& path, const std::vector<std::string>& overrides,
                                  const std::string& output, const std::string& only) {
   std::vector<SweepRun> runs;
-  std::vector<std::string> names;
-  for (NamedConfig& named : load_run_configs(path, overrides)) {
+  for (NamedConfig& named : load_run_configs(path, overrides, only)) {
     LoadedConfig& loaded = named.loaded;
-    names.push_back(loaded.name);
-    if (!only.empty() && ::fnmatch(only.c_str(), loaded.name.c_str(), 0) != 0) continue;
     const std::string folder = path_join(output, loaded.name);
     runs.push_back({std::move(loaded.name), std::move(named.name), std::move(loaded.source), folder,
                     std::move(loaded.config)});
   }
-  if (!runs.empty()) return runs;
-  fail(ErrorKind::Usage, "--only '{}': no configuration has such a name; {}", only,
-       list_names(only, names, "tailor sweep --list"));
+  return runs;
 }
 
 RunState state_of(const SweepRun& run) {

@@ -57,11 +57,12 @@ class Narrower {
       : to_(to), like_(like), step_(step) {}
 
   void run() {
-    if (like_.blocks.size() != to_.network.blocks.size()) refuse("has other blocks");
+    if (like_.blocks.size() != to_.network.blocks.size()) refuse(like_.name + " has other blocks");
     for (size_t b = 0; b < like_.blocks.size(); ++b) {
       Block& block = to_.network.blocks[b];
       const Block& other = like_.blocks[b];
-      if (block.stages.size() != other.stages.size()) refuse(block.id + " has other stages");
+      if (block.stages.size() != other.stages.size())
+        refuse(fmt::format("{} of {} has other stages", block.id, like_.name));
       for (size_t i = 0; i < block.stages.size(); ++i) narrow_stage(block, i, other.stages[i]);
     }
   }

@@ -298,7 +298,10 @@ std::optional<Figure> Session::validate() {
 void Session::diverged(const std::string& what, double value, double rate,
                        const std::string& where) {
   if (!folder) throw LeaderSaysIt{exit_code(ErrorKind::Data)};
-  std::string why = fmt::format("the learning rate {} is too high for this network", rate);
+  std::string why = fmt::format(
+      "the learning rate {} is too high for this network{}; lower train.optimizer.lr, or set "
+      "train.optimizer.clip_norm",
+      rate, learner->teacher() ? ", or distill.feature_weight or through_weight too large" : "");
   if (const FrozenModel* teacher = learner->teacher()) {
     at::NoGradGuard no_grad;
     Batch batch;

@@ -6,6 +6,8 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/mse_loss.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
 #include "support/networks.h"
@@ -185,6 +187,18 @@ TEST(Learner, MapsAreComparedWithTheTeachersByTheirRelativeErrors) {
   testing::expect_error(ErrorKind::Config,
                         {"/distill/features", "no block with maps of the same shape"},
                         [&] { compared_blocks(Features::Blocks, network, foreign, "test.json"); });
+}
+
+TEST(FeatureDistance, OfAnImageOfWhichNothingIsWantedIsThatOfTheOthers) {
+  // Of three images the first is to be 0, and the second is nearly.
+  const at::Tensor wanted = at::ones({3, 2, 1, 1}), own = at::ones({3, 2, 1, 1}).mul(2);
+  wanted[0].zero_();
+  wanted[1].mul_(1e-9);
+  const double third = 1, average = 2.0 / 3;  // squares: 0, 0, 2
+  EXPECT_NEAR(feature_distance({own}, {wanted}).item<double>(),
+              (2 * 8 / (0.01 * average) + third) / 3, 1e-2);
+  const at::Tensor none = at::zeros({3, 2, 1, 1});
+  EXPECT_NEAR(feature_distance({own}, {none}).item<double>(), 8, 1e-5);
 }
 
 TEST(Learner, MapsGoOnThroughTheTeachersLaterBlocks) {

@@ -229,7 +229,8 @@ struct NamedNetwork {
   NetworkConfig config;
   Network network;
 };
-NamedNetwork network_by_name(const std::string& name_or_file);
+NamedNetwork network_by_name(const std::string& name_or_file,
+                             const std::string& flag = "--network");
 std::vector<std::string> network_names();
 
 /// Version 2 has `layers`, rectangles and dilations; without one it is written as version 1.

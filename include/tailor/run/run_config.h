@@ -166,10 +166,12 @@ struct NamedConfig {
   LoadedConfig loaded;
 };
 /// Those of a matrix, by its path or by the name of an embedded one ("cifar_matrix"); or those of a
-/// folder, whose *.json are configurations and matrices. Sorted by name. Throws Usage where there
-/// is none, or two of one name.
+/// folder, whose *.json are configurations and matrices. Sorted by name; of those alone, and read,
+/// whose name fits the pattern `only` of a shell (empty: all). Throws Usage where there is none, or
+/// two of one name.
 std::vector<NamedConfig> load_run_configs(const std::string& path,
-                                          const std::vector<std::string>& overrides);
+                                          const std::vector<std::string>& overrides,
+                                          const std::string& only = "");
 /// One sentence for each key in `given`, a configuration or a part of one, that `config` does not
 /// read. Keys that say "nothing" (null, false, empty) say so truly, and so do defaults.
 std::vector<std::string> keys_without_effect(const RunConfig& config, const Json& given);

@@ -25,7 +25,7 @@ enum class RunState { Waiting, Interrupted, Finished };
 TAILOR_ENUMERATORS(RunState, "waiting", "interrupted", "finished")
 
 /// Its runs, sorted by name: of the matrix or the folder at `path` (load_run_configs), those whose
-/// name fits the pattern `only` of a shell (empty: all). Every configuration is read and checked.
+/// name fits the pattern `only` of a shell (empty: all). Each of them is read and checked.
 /// Throws Usage where there is none, and Config for the first that is wrong.
 std::vector<SweepRun> load_sweep(const std::string& path, const std::vector<std::string>& overrides,
                                  const std::string& output, const std::string& only);

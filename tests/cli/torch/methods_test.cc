@@ -22,8 +22,8 @@ std::vector<std::string> tiny(const std::string& method) {
   if (method == "unaltered")
     command.insert(command.end(), {"--set", "train.schedule.hold_epochs=0"});
   if (method == "solve") {
-    command.insert(command.end(), {"--set", "surgery.solve.images=32", "--set",
-                                   "train.schedule.warmup_steps=2"});
+    command.insert(command.end(),
+                   {"--set", "surgery.solve.images=32", "--set", "train.schedule.warmup_steps=2"});
   }
   if (method == "rounds_2020") {  // three short rounds of one block each, as nine blocks have three
     command.insert(command.end(),

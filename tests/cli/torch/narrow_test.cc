@@ -39,6 +39,8 @@ TEST_F(TrainCli, NarrowTakesAWidenedNetworkBackAndTrainingGoesOn) {
   EXPECT_EQ(half.at("filters").as_array().size(), 3U);
   EXPECT_LT(half.at("parameters").at("after").as_int(),
             half.at("parameters").at("before").as_int());
+  EXPECT_TRUE(load_checkpoint(file("half/model.ckpt")).metrics.find("validation_accuracy") ==
+              nullptr);
   // It evaluates and exports as any, and its witness is its own.
   EXPECT_EQ(
       run({"evaluate", "--checkpoint", "half", "--backend", "float64", "--limit", "4"}).status, 0);
@@ -74,6 +76,10 @@ TEST_F(TrainCli, NarrowTakesAWidenedNetworkBackAndTrainingGoesOn) {
             parameter_count(alter_every_skip(trained.network, InitialSkips::Removed)));
   expect_failure(2, {"is no wider than old.json"},
                  {"narrow", "--checkpoint", "old", "--like", "old.json", "--output", "again"});
+  expect_failure(2, {"--step", "nan"},
+                 {"narrow", "--checkpoint", "half", "--like", "runs/r", "--step", "nan"});
+  expect_failure(2, {"--like", "unknown network 'nope'"},
+                 {"narrow", "--checkpoint", "half", "--like", "nope"});
   expect_failure(2, {"old/model.ckpt"},
                  {"narrow", "--checkpoint", "half", "--like", "old.json", "--output", "old"});
   expect_failure(3, {"cannot narrow", "other blocks"},
