@@ -193,6 +193,11 @@ int run_widen(const WidenOptions& options) {
          r.from, r.difference, kSameNetwork);
   }
   c.network = std::move(w.network), c.tensors = std::move(w.tensors);
+  if (r.images == 0) {
+    c.assumptions.emplace_back(
+        "statistics of batch norms from before it was widened: it evaluates and exports, but to "
+        "train it widen it with --training-images");
+  }
   save_derived(std::move(c), r.files, "widened",
                Json::object({{"of", r.from},
                              {"skips", static_cast<int64_t>(r.skips.size())},

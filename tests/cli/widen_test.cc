@@ -51,6 +51,8 @@ TEST_F(Cli, WidenTakesSingleSkips) {
   testing::expect_words(r.output, {"stage2.block0.skip", "w/network.json", "2 skips left"});
   EXPECT_EQ(r.output.find("training goes on"), std::string::npos) << r.output;
   EXPECT_EQ(skip_ids(load_checkpoint(file("w/model.ckpt")).network).size(), 2);
+  testing::expect_words(run({"evaluate", "--backend", "float64", "--checkpoint", "w"}).output,
+                        {"assumed statistics", "--training-images"});
   expect_failure(
       3, {"stage2.block9.skip", "stage2.block0.skip"},
       {"widen", "--checkpoint", "tiny.ckpt", "--skip", "stage2.block9.skip", "--output", "v"});
