@@ -32,11 +32,21 @@ void save_derived(Checkpoint c, const DerivedFiles& files, const char* what, con
   save_checkpoint(files.checkpoint, c);
 }
 
-std::string training_advice(const DerivedFiles& files) {
+std::string training_advice(const DerivedFiles& files, const std::string& teacher) {
+  const std::string network =
+      "--set surgery.kind=none --set network.family=file --set "
+      "network.file=" +
+      shell_quote(files.description);
+  if (teacher.empty()) {
+    return fmt::format(
+        "or training goes on from it: {} --set teacher.checkpoint={}, or without a teacher "
+        "train.start\n",
+        network, shell_quote(files.checkpoint));
+  }
   return fmt::format(
-      "or training goes on from it: --set network.family=file --set network.file={} --set "
-      "teacher.checkpoint={}, or without a teacher train.start\n",
-      shell_quote(files.description), shell_quote(files.checkpoint));
+      "next: tailor train --config CONFIG {} --set train.start={} --set "
+      "teacher.checkpoint={}\n",
+      network, shell_quote(files.checkpoint), shell_quote(teacher));
 }
 
 }  // namespace tailor::cli

@@ -20,7 +20,7 @@ DerivedFiles derived_files(const std::string& output, const std::string& usual, 
 /// and the configuration's network; `what` was done stands in the metrics.
 void save_derived(Checkpoint c, const DerivedFiles& files, const char* what, const Json& done);
 
-/// How training goes on from them, a sentence.
-std::string training_advice(const DerivedFiles& files);
+/// How training goes on from them, a line; under that teacher, or where it is "" under themselves.
+std::string training_advice(const DerivedFiles& files, const std::string& teacher = "");
 
 }  // namespace tailor::cli

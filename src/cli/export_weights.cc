@@ -37,6 +37,7 @@ int export_weights(const ExportOptions& options) {
   const std::string path = options.output.empty() ? c.run + ".safetensors" : options.output;
   refuse_to_replace("--output", path, options.force);
 
+  const std::string digest = weights_digest(c.tensors);
   // Other programs know no Dirac kernels: they get the kernels.
   if (!options.rules.empty())
     std::tie(c.network, c.tensors) = merge_dirac(std::move(c.network), std::move(c.tensors));
@@ -76,7 +77,7 @@ int export_weights(const ExportOptions& options) {
                                      {"source", checkpoint},
                                      {"tensors", file.tensors.size()},
                                      {"without_a_foreign_name", Json::array(own)},
-                                     {"weights_sha256", weights_digest(c.tensors)}})
+                                     {"weights_sha256", digest}})
                            .dump(2));
     return 0;
   }

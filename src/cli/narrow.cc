@@ -59,7 +59,7 @@ void print_report(const NarrowingReport& r, const NarrowOptions& options) {
       "it answers otherwise than {}: tailor evaluate --checkpoint {}\n{}",
       filters.text(), r.files.checkpoint, with_commas(r.parameters[1]),
       with_commas(r.parameters[0]), with_commas(r.macs[1]), with_commas(r.macs[0]),
-      r.files.description, r.from, shell_quote(r.files.folder), training_advice(r.files));
+      r.files.description, r.from, shell_quote(r.files.folder), training_advice(r.files, r.from));
 }
 
 }  // namespace
@@ -71,6 +71,13 @@ int run_narrow(const NarrowOptions& options) {
     fail(ErrorKind::Unsupported,
          "narrow: {} was trained quantised, and its types are those of its widths; narrow the "
          "network first",
+         source.title);
+  }
+  if (const Json* widened = c.metrics.find("widened");
+      widened && widened->get_int("training_images", 0) == 0) {
+    fail(ErrorKind::Unsupported,
+         "narrow: {} was widened with --training-images 0, so its batch norms do not say what its "
+         "filters bring; widen it with images",
          source.title);
   }
   NarrowingReport r;
@@ -86,7 +93,11 @@ int run_narrow(const NarrowOptions& options) {
   c.network = std::move(narrowed.network), c.tensors = std::move(narrowed.tensors);
   r.parameters[1] = parameter_count(c.network), r.macs[1] = mac_count(c.network);
   c.witness->outputs = open_torch().run_network(c.network, c.tensors, c.witness->inputs);
-  c.metrics = Json::object({});  // they were of another network
+  // What was measured was so of another network.
+  Json metrics = Json::object({});
+  if (const Json* head = c.metrics.find("new_head")) metrics.set("new_head", *head);
+  c.metrics = metrics;
+  c.position.best = -1, c.position.best_epoch = -1;
   save_derived(std::move(c), r.files, "narrowed",
                Json::object({{"of", r.from}, {"like", r.like}, {"step", r.step}}));
   print_report(r, options);

@@ -115,6 +115,18 @@ WatchedRun open_run(const std::string& path) {
   return watched;
 }
 
+/// One that is damaged meanwhile stays as it was last read.
+void read_again(WatchedRun& watched) {
+  WatchedRun fresh = watched;
+  try {
+    update_run(fresh);
+    watched = std::move(fresh);
+  } catch (const Error& e) {
+    if (e.kind() != ErrorKind::Data && e.kind() != ErrorKind::Config) throw;
+    log_warn("report", "{} stays as it was: {}", watched.path, e.what());
+  }
+}
+
 ReportedProject open_reported_project(const std::string& path) {
   ReportedProject project{file_name(absolute_path(path)), read_manifest(path), {}};
   project.flow = dataflow_of(load_graph(path_join(path, "design.safetensors")), project.manifest);
@@ -305,9 +317,7 @@ int run_report(const ReportOptions& options) {
   while (options.refresh_s && !all_finished(sources)) {
     write_page(make_page(sources, options.refresh_s), options);
     const bool goes_on = wait_for_next(*options.refresh_s);
-    DamageReport damage("report");  // what was read before stays
-    for (WatchedRun& watched : sources.runs) damage.read([&] { update_run(watched); });
-    damage.say(/*nothing_left=*/false);
+    for (WatchedRun& watched : sources.runs) read_again(watched);
     if (!goes_on) break;
   }
   // The last page is not loaded again.

@@ -401,14 +401,13 @@ std::string test_limit_text(const DataConfig& config, int64_t count) {
   return limits ? " that data.test_size lets in" : "";
 }
 
-/// The folder of --data; "": none is given.
-static void take_root(DataConfig& config, const std::string& root) {
+/// The folder of --data; "": none is given. `other`: what else the user may do.
+static void take_root(DataConfig& config, const std::string& root, const char* other = "") {
   if (root.empty()) return;
   if (traits_of(config).in_memory) {
     fail(ErrorKind::Usage,
-         "--data {}: the data set {} is made in memory and reads no folder; name the set that is "
-         "there: --set data.name=NAME",
-         root, config.name);
+         "--data {}: the data set {} is made in memory and reads no folder; leave it out{}", root,
+         config.name, other);
   }
   config.root = root;
 }
@@ -445,7 +444,7 @@ EvaluationConfig evaluation_config(const DataConfig& data, const CtcConfig& ctc,
                        {"data.deviation", own}});
   override_data(json, of_data);
   RunConfig asked = read_run_config(json, command + " (--set)");
-  take_root(asked.data, options.data);
+  take_root(asked.data, options.data, ", or name the set that is there: --set data.name=NAME");
   return {std::move(asked.data), std::move(asked.ctc)};
 }
 

@@ -63,13 +63,14 @@ void describe_train(RecordVisitor& v, TrainConfig& c) {
          "A checkpoint whose weights and preprocessing the training begins with (tailor import, "
          "also with --new-head), or initial: initial weights. Empty: a student begins as its "
          "teacher, any other network with initial weights.");
-  v.enumeration("skips", c.skips,
-                "Skips of the network that it begins with, where that is not its teacher: kept; "
-                "removed or shortened, as the alteration of all of them would leave it; repvgg: "
-                "removed, and beside every convolution that is wider than a pixel and, with its "
-                "batch norm, makes a stage a 1x1 one and the identity, with batch norms of their "
-                "own, which export folds into its kernel (Ding et al. 2021); dirac: removed, and "
-                "an identity in every such kernel without groups (Zagoruyko and Komodakis 2017).");
+  v.enumeration(
+      "skips", c.skips,
+      "Skips of the network that it begins with, where that is not its teacher: kept; "
+      "removed or shortened, as the alteration of all of them would leave it; repvgg: "
+      "removed, and beside every padded convolution that is wider than a pixel and, with its "
+      "batch norm, makes a stage a 1x1 one and the identity, with batch norms of their "
+      "own, which export folds into its kernel (Ding et al. 2021); dirac: removed, and "
+      "an identity in every such kernel without groups (Zagoruyko and Komodakis 2017).");
   v.integer("epochs", c.epochs, 1, 1000000, "Epochs in all, counted from 0.");
   v.integer("batch_size", c.batch_size, 1, 65536,
             "Examples a step; the last batch of an epoch may be smaller.");

@@ -19,10 +19,10 @@ struct Moments {
 Moments moments_of(double mean, double deviation, bool relu) {
   if (!relu) return {mean, mean * mean + deviation * deviation};
   if (deviation == 0) return {std::max(mean, 0.0), std::pow(std::max(mean, 0.0), 2)};
-  const double at = mean / deviation, below = std::erfc(-at / std::sqrt(2.0)) / 2,
+  const double at = mean / deviation, above = std::erfc(-at / std::sqrt(2.0)) / 2,
                density = std::exp(-at * at / 2) / std::sqrt(2 * std::acos(-1.0));
-  return {mean * below + deviation * density,
-          (mean * mean + deviation * deviation) * below + mean * deviation * density};
+  return {mean * above + deviation * density,
+          (mean * mean + deviation * deviation) * above + mean * deviation * density};
 }
 
 /// Those rows (dimension 0) or columns (dimension 1) of [rows, columns, …] alone.
@@ -73,16 +73,28 @@ class Narrower {
   }
 
   void narrow_stage(Block& block, size_t i, const Stage& other) {
-    auto* conv = std::get_if<ConvLayer>(&block.stages[i].layers[0]);
+    Layers& layers = block.stages[i].layers;
+    verify_alike(block.id, layers, other.layers);
+    auto* conv = std::get_if<ConvLayer>(&layers[0]);
     const auto* wanted = std::get_if<ConvLayer>(&other.layers[0]);
-    if (!conv != !wanted) refuse(block.id + " has other stages");
     if (!conv || conv->out == wanted->out) return;
     const std::string name = stage_layers(block, i + 1)[0].name;
     if (conv->out < wanted->out)
       refuse(fmt::format("{} has {} filters there, {} here", name, wanted->out, conv->out));
     const Pair pair = pair_at(block, i);
     const auto surplus = static_cast<double>(conv->out - wanted->out);
-    keep(pair, conv->out - static_cast<int64_t>(std::ceil(surplus * step_)));
+    keep(pair, conv->out - static_cast<int64_t>(std::ceil(surplus * step_ - 1e-9)));
+  }
+
+  /// The same layers, as many filters of all but the first.
+  void verify_alike(const std::string& block, const Layers& layers, const Layers& others) const {
+    bool alike = layers.size() == others.size();
+    for (size_t l = 0; alike && l < layers.size(); ++l) {
+      alike = layers[l].index() == others[l].index();
+      const auto* conv = std::get_if<ConvLayer>(&layers[l]);
+      if (alike && conv && l > 0) alike = conv->out == std::get<ConvLayer>(others[l]).out;
+    }
+    if (!alike) refuse(fmt::format("{} of {} has other stages", block, like_.name));
   }
 
   Pair pair_at(Block& block, size_t i) const {
@@ -91,7 +103,7 @@ class Narrower {
     const auto point = static_cast<int64_t>(i) + 1;
     for (const Skip& skip : block.skips) {
       if (skip.from == point || skip.to == point)
-        refuse(fmt::format("{} is read by {}", name, skip.id));
+        refuse(fmt::format("{} begins or ends behind {}", skip.id, name));
     }
     Pair pair;
     pair.conv = &std::get<ConvLayer>(block.stages[i].layers[0]);
@@ -113,15 +125,19 @@ class Narrower {
 
   void keep(const Pair& pair, int64_t count) {
     const auto before = static_cast<size_t>(pair.conv->out);
+    const double epsilon = to_.network.bn_epsilon;
     const auto gamma = to_.tensors.at(pair.norm + ".weight").as<float>(),
                beta = to_.tensors.at(pair.norm + ".bias").as<float>(),
+               variance = to_.tensors.at(pair.norm + ".running_var").as<float>(),
                read = to_.tensors.at(pair.next_name + ".weight").as<float>();
     const auto outputs = static_cast<size_t>(pair.next->out);
     const size_t taps = read.size() / outputs / before;
     std::vector<Moments> moments;
     std::vector<double> worth;
     for (size_t c = 0; c < before; ++c) {
-      moments.push_back(moments_of(beta[c], std::abs(gamma[c]), pair.relu));
+      const double deviation =
+          std::abs(gamma[c]) * std::sqrt(variance[c] / (variance[c] + epsilon));
+      moments.push_back(moments_of(beta[c], deviation, pair.relu));
       double weights = 0;
       for (size_t o = 0; o < outputs; ++o) {
         for (size_t t = 0; t < taps; ++t) weights += std::pow(read[(o * before + c) * taps + t], 2);

@@ -301,7 +301,10 @@ void Session::diverged(const std::string& what, double value, double rate,
   std::string why = fmt::format(
       "the learning rate {} is too high for this network{}; lower train.optimizer.lr, or set "
       "train.optimizer.clip_norm",
-      rate, learner->teacher() ? ", or distill.feature_weight or through_weight too large" : "");
+      rate,
+      spec.config.distill.features != Features::None || spec.config.distill.through_weight > 0
+          ? " (or a weight of distill is)"
+          : "");
   if (const FrozenModel* teacher = learner->teacher()) {
     at::NoGradGuard no_grad;
     Batch batch;

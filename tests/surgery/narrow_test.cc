@@ -81,6 +81,21 @@ TEST(Narrow, WhatBringsNothingGoesFirstAndLeavesNoTrace) {
   EXPECT_LT(narrowing_difference(c.network, c.tensors, narrowed), 1e-12);
 }
 
+TEST(Narrow, AFilterThatNeverChangedIsAConstantWhateverItsFactor) {
+  Constants c;
+  for (const size_t filter : {0, 2}) {  // of deviation 0, below 0: nothing behind the ReLU
+    c.set(static_cast<int64_t>(filter), 50, -1);
+    c.tensors.at("stage1.block0.bn1.running_var").as<float>()[filter] = 0;
+    const Shape shape = c.tensors.at("stage1.block0.conv1.weight").shape();
+    auto weight = c.tensors.at("stage1.block0.conv1.weight").as<float>();
+    const size_t size = weight.size() / static_cast<size_t>(shape[0]);
+    for (size_t i = filter * size; i < (filter + 1) * size; ++i) weight[i] = 0;
+    c.tensors.at("stage1.block0.bn1.running_mean").as<float>()[filter] = 0;
+  }
+  const NarrowedNetwork narrowed = narrow(c.network, c.tensors, c.like(2));
+  EXPECT_LT(narrowing_difference(c.network, c.tensors, narrowed), 1e-12);
+}
+
 TEST(Narrow, AConstantThatGoesIsInTheNextBatchNormsMean) {
   Constants c;
   c.set(0, 0, 0.01F);  // behind the ReLU 0.01 everywhere
@@ -121,7 +136,8 @@ TEST(Narrow, RefusesWhatIsNoNarrowerNetwork) {
   testing::alter(shortened, testing::Surgery::Shortened);
   other = network;
   std::get<ConvLayer>(other.blocks[1].stages[0].layers[0]).out -= 1;
-  refused(shortened, testing::random_tensors(shortened, 5), other, "is read by stage1.block0.skip");
+  refused(shortened, testing::random_tensors(shortened, 5), other,
+          "begins or ends behind stage1.block0.conv1");
 }
 
 }  // namespace

@@ -26,7 +26,8 @@ struct NarrowedNetwork {
 /// reads it; those that bring least go, and what they bring on average goes into the mean of the
 /// batch norm behind that.
 ///
-/// Throws Config where `like` has other blocks or stages, or is wider anywhere; and where a wider
+/// Dirac kernels come back as weights. Throws Config where `like` has other blocks or stages, or is
+/// wider anywhere; and where a wider
 /// convolution has groups, no batch norm behind it, a skip that begins or ends behind it, or is not
 /// before another convolution in its block.
 NarrowedNetwork narrow(const Network& network, const TensorMap& tensors, const Network& like,

@@ -44,8 +44,8 @@ struct Objective {
 at::Tensor distance_between(const DistillConfig& how, const at::Tensor& student,
                             const at::Tensor& teacher);
 /// A scalar: of each example and pair of maps [n, channels, rows, columns] the squared error
-/// relative to the teacher's square (at least a hundredth of what images have on average; 1 where
-/// all of them are 0), and the mean over them.
+/// relative to the teacher's square (at least a hundredth of what this worker's images have on
+/// average; 1 where all of them are 0), and the mean over them.
 at::Tensor feature_distance(const std::vector<at::Tensor>& student,
                             const std::vector<at::Tensor>& teacher);
 /// Blocks of a student and, in the same order, of its teacher whose maps are compared.

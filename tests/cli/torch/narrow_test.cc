@@ -70,7 +70,9 @@ TEST_F(TrainCli, NarrowTakesAWidenedNetworkBackAndTrainingGoesOn) {
   ASSERT_EQ(r.status, 0) << r.output;
   r = run({"narrow", "--checkpoint", "runs/half", "--like", "runs/r", "--output", "old"});
   ASSERT_EQ(r.status, 0) << r.output;
-  testing::expect_words(r.output, {"stage1.block0.conv1", "tailor evaluate --checkpoint old"});
+  testing::expect_words(r.output,
+                        {"stage1.block0.conv1", "tailor evaluate --checkpoint old",
+                         "--set train.start=old/model.ckpt", "teacher.checkpoint=runs/half/"});
   const Network plain = load_checkpoint(file("old/model.ckpt")).network;
   EXPECT_EQ(parameter_count(plain),
             parameter_count(alter_every_skip(trained.network, InitialSkips::Removed)));
