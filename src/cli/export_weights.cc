@@ -26,6 +26,15 @@ void refuse_other_family(const WeightRules& rules, const Checkpoint& c, const st
        rules.name, join(families, ", "), path, family);
 }
 
+/// To convolutions that have none.
+void add_zero_biases(TensorMap& tensors, const Network& network) {
+  for (const TensorSpec& spec : tensor_specs(network)) {
+    if (spec.role != TensorRole::ConvWeight) continue;
+    const std::string bias = spec.name.substr(0, spec.name.rfind('.')) + ".bias";
+    tensors.emplace(bias, Tensor(DType::F32, {spec.shape[0]}));
+  }
+}
+
 }  // namespace
 
 int export_weights(const ExportOptions& options) {
@@ -42,13 +51,7 @@ int export_weights(const ExportOptions& options) {
   if (!options.rules.empty())
     std::tie(c.network, c.tensors) = merge_dirac(std::move(c.network), std::move(c.tensors));
   TensorMap tensors = c.tensors;
-  if (options.zero_biases) {
-    for (const TensorSpec& spec : tensor_specs(c.network)) {
-      if (spec.role != TensorRole::ConvWeight) continue;
-      const std::string bias = spec.name.substr(0, spec.name.rfind('.')) + ".bias";
-      tensors.emplace(bias, Tensor(DType::F32, {spec.shape[0]}));
-    }
-  }
+  if (options.zero_biases) add_zero_biases(tensors, c.network);
   TensorFile file;
   std::vector<std::string> own;  // what the rules have no name for: projections of shortened skips
   if (options.rules.empty()) {
