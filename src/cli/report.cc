@@ -63,6 +63,7 @@ std::string method_of(const RunConfig& config, size_t phases) {
   } else if (s.kind == SurgeryKind::None) {
     parts.emplace_back("distilled");
   }
+  if (config.train.optimizer.kind != "sgd") parts.push_back(config.train.optimizer.kind);
   if (config.quantization) parts.emplace_back("quantised");
   return join(parts, ", ");
 }
