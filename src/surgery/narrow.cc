@@ -36,9 +36,10 @@ Tensor taken(const Tensor& from, size_t dimension, const std::vector<size_t>& ke
   const auto source = from.as<float>();
   auto to = result.as<float>().begin();
   for (size_t row = 0; row < rows; ++row) {
-    for (const size_t k : kept)
+    for (const size_t k : kept) {
       to = std::copy_n(source.begin() + static_cast<std::ptrdiff_t>((row * count + k) * inner),
                        inner, to);
+    }
   }
   return result;
 }
