@@ -268,8 +268,9 @@ TEST_F(TrainCli, ANamedTeacherIsAFinishedRunOfTheSameImages) {
   EXPECT_EQ(r.status, 0) << r.output;
   testing::expect_words(
       r.output,
-      {"it was trained on 25 of the run's 40 validation images (its data.seed is 1 and its "
-       "data.validation 15, the run's 1 and 40): the run starts from its weights, so "
+      {"it was trained on 25 of the run's 40 validation images (its data.seed, train_size and "
+       "validation are 1, 240 and 15, the run's 1, 240 and 40): the run starts from its weights, "
+       "so "
        "validation accuracy reads too high and best.ckpt is chosen by it"});
   testing::expect_words(read_file(file("runs/split/train.log")), {"it was trained on 25 of"});
   r = run(student("runs/seed", "runs/t", {"--set", "data.seed=5"}));
@@ -367,7 +368,7 @@ TEST_F(TrainCli, ATeacherOfAnotherDataSetIsRefusedAndOneOfOtherPicturesIsSaid) {
   // Another seed draws other test and validation images; of which the teacher has seen some.
   r = run(train("runs/seed", {"--set", of, "--set", "data.seed=3"}));
   EXPECT_EQ(r.status, 0) << r.output;
-  testing::expect_words(r.output, {" of the run's 4 validation images (its data.seed is 1",
+  testing::expect_words(r.output, {" of the run's 4 validation images (its data.seed, train_size",
                                    " of the run's 4 test images (its data.seed is 1"});
   r = run(train("runs/root", {"--set", of, "--set", "data.root=others"}));
   EXPECT_EQ(r.status, 0) << r.output;
