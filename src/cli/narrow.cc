@@ -66,13 +66,7 @@ void print_report(const NarrowingReport& r, const NarrowOptions& options) {
 
 int run_narrow(const NarrowOptions& options) {
   const GraphSource source = open_graph_source(options.checkpoint, "", "", false);
-  Checkpoint c = load_checkpoint(source.title);
-  if (c.precision) {
-    fail(ErrorKind::Unsupported,
-         "narrow: {} was trained quantised, and its types are those of its widths; narrow the "
-         "network first",
-         source.title);
-  }
+  Checkpoint c = load_unquantised(source, "narrow", "its types are those of its widths");
   if (const Json* widened = c.metrics.find("widened");
       widened && widened->get_int("training_images", 0) == 0) {
     fail(ErrorKind::Unsupported,

@@ -448,6 +448,16 @@ EvaluationConfig evaluation_config(const DataConfig& data, const CtcConfig& ctc,
   return {std::move(asked.data), std::move(asked.ctc)};
 }
 
+Checkpoint load_unquantised(const GraphSource& source, const char* command, const char* why) {
+  Checkpoint c = load_checkpoint(source.title);
+  if (!c.precision) return c;
+  fail(ErrorKind::Unsupported,
+       "{}: {} was trained quantised, and {}; expected a checkpoint from before that, or one "
+       "trained "
+       "without quantization",
+       command, source.title, why);
+}
+
 void widen_value_range(GraphSource& source, const DataConfig& config) {
   Preprocessing& p = source.preprocessing;
   if (!traits_of(config).arrays || p.low != 0 || p.high != 1) return;

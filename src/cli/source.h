@@ -34,6 +34,10 @@ struct GraphSource {
 GraphSource open_graph_source(const std::string& checkpoint, const std::string& graph,
                               const std::string& network, bool untrained);
 
+/// The checkpoint that the source is. Throws Unsupported where it was trained quantised: `command`
+/// takes none of those because of `why`.
+Checkpoint load_unquantised(const GraphSource& source, const char* command, const char* why);
+
 /// An import knows no range of its arrays' values, which the set itself does: the source's range is
 /// widened to the test images'. A set that is not there is a warning: then values are taken for
 /// 0..1.

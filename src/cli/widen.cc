@@ -163,13 +163,8 @@ void print_report(const WideningReport& r, const WidenOptions& options) {
 
 int run_widen(const WidenOptions& options) {
   const GraphSource source = open_graph_source(options.checkpoint, "", "", false);
-  Checkpoint c = load_checkpoint(source.title);
-  if (c.precision) {
-    fail(ErrorKind::Unsupported,
-         "widen: {} was trained quantised, and on channels of their own skips would be rounded "
-         "otherwise; widen the network first",
-         source.title);
-  }
+  Checkpoint c = load_unquantised(source, "widen",
+                                  "on channels of their own skips would be rounded otherwise");
   WideningReport r;
   r.from = source.title;
   r.files = derived_files(options.output, path_join("widened", source.name), options.force);

@@ -1,5 +1,5 @@
 // Muon (Jordan et al. 2024): filters move along the nearest semi-orthogonal matrix to their
-// momentum, as large as AdamW's step is (Liu et al. 2025, eq. 4); all else moves as AdamW does.
+// momentum, as large as AdamW's step is (Liu et al. 2025); all else moves as AdamW does.
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/stack.h>

@@ -27,9 +27,8 @@ struct NarrowedNetwork {
 /// batch norm behind that.
 ///
 /// Dirac kernels come back as weights. Throws Config where `like` has other blocks or stages, or is
-/// wider anywhere; and where a wider
-/// convolution has groups, no batch norm behind it, a skip that begins or ends behind it, or is not
-/// before another convolution in its block.
+/// wider anywhere; and where a wider convolution has groups, no batch norm behind it, a skip that
+/// begins or ends behind it, or is not before another convolution in its block.
 NarrowedNetwork narrow(const Network& network, const TensorMap& tensors, const Network& like,
                        double step = 1);
 

@@ -167,13 +167,8 @@ class Measurement {
 
 int torch_sensitivity(const SensitivityOptions& options) {
   GraphSource source = open_graph_source(options.checkpoint, "", "", false);
-  Checkpoint checkpoint = load_checkpoint(source.title);
-  if (checkpoint.precision) {
-    fail(ErrorKind::Unsupported,
-         "{}: it was trained quantised, for the skips that it has; expected one from before that, "
-         "or trained without quantization",
-         source.title);
-  }
+  Checkpoint checkpoint =
+      load_unquantised(source, "sensitivity", "its types are for the skips that it has");
   Measurement measurement(options, source, std::move(checkpoint));
   answer_sensitivity(measurement.measure(options), options);
   return 0;

@@ -5,29 +5,19 @@
 namespace tailor::test {
 namespace {
 
+/// quickstart, tiny and without alterations, with these keys and flags.
+std::vector<std::string> tiny_run(const std::vector<std::string>& keys, const std::string& output) {
+  std::vector<std::string> command = {"train", "--config", "quickstart", "--output", output};
+  for (const char* key : {"data.train_size=88", "data.validation=24", "data.test_size=24",
+                          "surgery.kind=none", "train.epochs=1"}) {
+    command.insert(command.end(), {"--set", key});
+  }
+  for (const std::string& key : keys) command.insert(command.end(), {"--set", key});
+  return command;
+}
+
 TEST_F(TrainCli, NarrowTakesAWidenedNetworkBackAndTrainingGoesOn) {
-  ASSERT_EQ(run({"train",
-                 "--config",
-                 "quickstart",
-                 "--set",
-                 "network.depth=8",
-                 "--set",
-                 "network.width=4",
-                 "--set",
-                 "data.train_size=88",
-                 "--set",
-                 "data.validation=24",
-                 "--set",
-                 "data.test_size=24",
-                 "--set",
-                 "surgery.kind=none",
-                 "--set",
-                 "teacher=null",
-                 "--set",
-                 "train.epochs=1",
-                 "--output",
-                 "runs/r"})
-                .status,
+  ASSERT_EQ(run(tiny_run({"network.depth=8", "network.width=4", "teacher=null"}, "runs/r")).status,
             0);
   ASSERT_EQ(run({"widen", "--checkpoint", "runs/r", "--training-images", "8"}).status, 0);
   const Checkpoint trained = load_checkpoint(file("runs/r/last.ckpt"));
@@ -41,32 +31,13 @@ TEST_F(TrainCli, NarrowTakesAWidenedNetworkBackAndTrainingGoesOn) {
             half.at("parameters").at("before").as_int());
   EXPECT_TRUE(load_checkpoint(file("half/model.ckpt")).metrics.find("validation_accuracy") ==
               nullptr);
-  // It evaluates and exports as any, and its witness is its own.
+  // It evaluates and exports as any: its witness is its own.
   EXPECT_EQ(
       run({"evaluate", "--checkpoint", "half", "--backend", "float64", "--limit", "4"}).status, 0);
-  r = run({"train",
-           "--config",
-           "quickstart",
-           "--set",
-           "network.family=file",
-           "--set",
-           "network.file=half/network.json",
-           "--set",
-           "teacher.checkpoint=runs/r",
-           "--set",
-           "train.start=half/model.ckpt",
-           "--set",
-           "data.train_size=88",
-           "--set",
-           "data.validation=24",
-           "--set",
-           "data.test_size=24",
-           "--set",
-           "surgery.kind=none",
-           "--set",
-           "train.epochs=1",
-           "--output",
-           "runs/half"});
+  EXPECT_EQ(run({"export", "--checkpoint", "half", "--vectors", "1", "--output", "p"}).status, 0);
+  r = run(tiny_run({"network.family=file", "network.file=half/network.json",
+                    "teacher.checkpoint=runs/r", "train.start=half/model.ckpt"},
+                   "runs/half"));
   ASSERT_EQ(r.status, 0) << r.output;
   r = run({"narrow", "--checkpoint", "runs/half", "--like", "runs/r", "--output", "old"});
   ASSERT_EQ(r.status, 0) << r.output;
@@ -76,6 +47,8 @@ TEST_F(TrainCli, NarrowTakesAWidenedNetworkBackAndTrainingGoesOn) {
   const Network plain = load_checkpoint(file("old/model.ckpt")).network;
   EXPECT_EQ(parameter_count(plain),
             parameter_count(alter_every_skip(trained.network, InitialSkips::Removed)));
+  EXPECT_EQ(run({"export", "--checkpoint", "old", "--vectors", "1", "--output", "q"}).status, 0);
+  EXPECT_EQ(run({"check", "q"}).status, 0);
   expect_failure(2, {"is no wider than old.json"},
                  {"narrow", "--checkpoint", "old", "--like", "old.json", "--output", "again"});
   expect_failure(2, {"--step", "nan"},

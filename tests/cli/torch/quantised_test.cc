@@ -27,6 +27,14 @@ TEST_F(QuantisedCli, WhatIsTrainedIsWhatIsEvaluatedExportedAndCompiled) {
   ASSERT_EQ(trained.status, 0) << trained.output;
   testing::expect_words(trained.output, {"epoch 1: quantised to 8,3; validation"});
 
+  for (const std::vector<std::string>& command : std::vector<std::vector<std::string>>{
+           {"widen"}, {"narrow", "--like", "resnet8"}, {"sensitivity"}}) {
+    std::vector<std::string> of_it = command;
+    of_it.insert(of_it.end(), {"--checkpoint", "runs/q"});
+    expect_failure(
+        5, {command[0] + ": ", "was trained quantised", "expected a checkpoint from before"},
+        of_it);
+  }
   const std::vector<std::string> evaluate = {"evaluate", "--checkpoint", "runs/q/last.ckpt"};
   auto with = [&](std::vector<std::string> more) {
     more.insert(more.begin(), evaluate.begin(), evaluate.end());
