@@ -48,6 +48,10 @@ struct Repeats {
 /// 2i. Floats lie as they are.
 template <typename T>
 struct MapKernels {
+  /// Around all products of a thread: between them it runs nothing but these kernels. Use
+  /// work_off_products (nn/map_passes.h).
+  void (*begin_products)();
+  void (*end_products)();
   /// c (+)= Σ a · b: a [m][k], its rows `lda` numbers apart; b packed: panels of 2 · lanes columns
   /// (the last may be of lanes) and k rows each, by pairs of rows; c [m][n], its rows `ldc` floats
   /// apart. k is any number of floats, and even of bfloat16.

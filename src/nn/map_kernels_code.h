@@ -145,14 +145,18 @@ void input_gradient(const NormGradient<T>& of, const float* to_gradient, const f
   run(of, to_gradient, to_input, constant, pixels, channels, dx);
 }
 
+/// A product in registers needs no preparation.
+inline void nothing() {}
+
 /// `of_input_by_pairs`, `of_gradient`, `of_kernel`: those of T.
 template <typename T, typename ByPairs, typename OfGradient, typename OfKernel>
 constexpr MapKernels<T> make_map_kernels(ByPairs of_input_by_pairs, OfGradient of_gradient,
                                          OfKernel of_kernel) {
-  return {multiply<T>,  multiply_transposed<T>, pack_panels<T>,    widen<T>,
-          activate<T>,  tiles_of_input<T>,      of_input_by_pairs, of_gradient,
-          of_kernel,    tiles_to_output<T>,     tiles_to_kernel,   moments<T>,
-          normalise<T>, gradient_sums<T>,       input_gradient<T>};
+  return {nothing,           nothing,     multiply<T>,  multiply_transposed<T>,
+          pack_panels<T>,    widen<T>,    activate<T>,  tiles_of_input<T>,
+          of_input_by_pairs, of_gradient, of_kernel,    tiles_to_output<T>,
+          tiles_to_kernel,   moments<T>,  normalise<T>, gradient_sums<T>,
+          input_gradient<T>};
 }
 
 }  // namespace

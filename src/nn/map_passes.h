@@ -11,10 +11,27 @@
 #include "nn/convolution.h"
 #include "nn/floats.h"
 #include "nn/map_kernels.h"
+#include "nn/vector_kernels.h"
 #include "tailor/core/rooms.h"
+#include "tailor/nn/workers.h"
 #include "tailor/tensors/window.h"
 
 namespace tailor::nn {
+
+/// work_off by threads that make products of T, and run nothing but these kernels.
+template <typename T, typename Work>
+void work_off_products(int64_t n, Work work) {
+  struct Scope {
+    Scope() { map_kernels<T>().begin_products(); }
+    ~Scope() { map_kernels<T>().end_products(); }
+    Scope(const Scope&) = delete;
+    Scope& operator=(const Scope&) = delete;
+  };
+  work_off(n, [&](WorkQueue& queue) {
+    const Scope scope;
+    work(queue);
+  });
+}
 
 /// One convolution; its weight and that one's gradient are [out][kernel rows][kernel columns][in].
 struct MapConv {

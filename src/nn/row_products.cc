@@ -113,7 +113,7 @@ void multiply_forward(const MapConv& conv, const Map* x, const float* weight,
   constexpr bool kInPlace = std::is_same_v<Map, float>;
   if (moments) moments->reserve(conv.images * out.height, out.channels);
   const bool plain = kInPlace && !epilogue.bias && !epilogue.skip && !epilogue.relu;
-  work_off(conv.images, [&](WorkQueue& queue) {
+  work_off_products<T>(conv.images, [&](WorkQueue& queue) {
     Floats room, sums(kInPlace ? 0 : out.width * out.channels);
     for (int64_t i = queue.take(); i >= 0; i = queue.take()) {
       const T* from = padded_image<T>(r, x, i, room);
@@ -195,7 +195,7 @@ void multiply_backward(const MapConv& conv, const MapGradients<T>& g) {
   const MapShape &in = r.conv.in, &out = r.conv.out;
   const auto kernel = g.dx ? disjoint_parts<T>(r, g.weight) : std::vector<KernelPart<T>>();
   PartialSums parts(conv.images, g.dw ? conv.weights() : 0);
-  work_off(parts.count(), [&](WorkQueue& queue) {
+  work_off_products<T>(parts.count(), [&](WorkQueue& queue) {
     Floats room, gradient_room, widened, made;
     auto floats_of = [&](const T* dy) -> const float* {
       if constexpr (std::is_same_v<T, float>) {

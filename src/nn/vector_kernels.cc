@@ -5,7 +5,30 @@
 
 #include "nn/vector_versions.h"
 
+#if defined(__x86_64__) && defined(__linux__)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 namespace tailor::nn {
+namespace {
+
+/// Whether the CPU has tiles of bfloat16 and Linux, which wants to be asked, lets this process use
+/// them: threads that it has by then and later ones.
+bool has_tiles() {
+#if defined(__x86_64__) && defined(__linux__)
+  constexpr unsigned kBfloat16 = 1U << 22, kTiles = 1U << 24;  // CPUID 7, EDX
+  constexpr int kRequestPermission = 0x1023, kTileData = 18;   // arch_prctl(2)
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d & kBfloat16) != 0 &&
+         (d & kTiles) != 0 && syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
+
+}  // namespace
 
 const VectorKernels& find_vector_kernels(const char* largest) {
 #if defined(__x86_64__)
@@ -29,8 +52,11 @@ const MapKernels<uint16_t>* find_narrow_kernels(const char* largest) {
                        set == "AVX512_MIC_4OPS";
   const bool has = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                    __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bf16");
-  if (has && !without && &find_vector_kernels(largest) == avx512_kernels())
-    return avx512_bf16_kernels();
+  if (has && !without && &find_vector_kernels(largest) == avx512_kernels()) {
+    const bool no_tiles = set == "AVX512_CORE_BF16" || set == "AVX512_CORE_FP16";
+    const bool tiles = avx512_bf16_kernels() && !no_tiles && has_tiles();
+    return tiles && amx_kernels() ? amx_kernels() : avx512_bf16_kernels();
+  }
 #else
   static_cast<void>(largest);
 #endif

@@ -9,5 +9,7 @@ const VectorKernels* plain_kernels();
 const VectorKernels* avx2_kernels();
 const VectorKernels* avx512_kernels();
 const MapKernels<uint16_t>* avx512_bf16_kernels();
+/// Where AVX-512's are.
+const MapKernels<uint16_t>* amx_kernels();
 
 }  // namespace tailor::nn

@@ -220,7 +220,7 @@ void filter_forward(const MapConv& c, const T* x, const float* weight, const Epi
   if (moments) moments->reserve(blocks, c.out.channels);
   // Blocks that follow one another find their inputs fetched.
   constexpr int64_t kTogether = 4;
-  work_off((blocks + kTogether - 1) / kTogether, [&](WorkQueue& queue) {
+  work_off_products<T>((blocks + kTogether - 1) / kTogether, [&](WorkQueue& queue) {
     for (int64_t i = queue.take(); i >= 0; i = queue.take()) {
       for (int64_t b = i * kTogether; b < std::min(blocks, (i + 1) * kTogether); ++b) {
         const int64_t first = b * t.block();
@@ -248,7 +248,7 @@ void filter_backward(const MapConv& c, const MapGradients<T>& g) {
   const int64_t matrix = c.in.channels * c.out.channels,
                 together = std::max<int64_t>(1, ahead.block() / ahead.rows_per_image());
   PartialSums parts(c.images, g.dw ? kTileNumbers * matrix : 0);
-  work_off(parts.count(), [&](WorkQueue& queue) {
+  work_off_products<T>(parts.count(), [&](WorkQueue& queue) {
     for (int64_t part = queue.take(); part >= 0; part = queue.take()) {
       const int64_t begin = parts.first_image(part), end = parts.first_image(part + 1);
       // Both gradients of the same images, while they are in the cache.
