@@ -21,7 +21,9 @@ std::atomic<Kernels> kernels_in_use = Kernels::Fast;
 }  // namespace
 
 void use_kernels(Kernels kernels) { kernels_in_use = kernels; }
-const char* instruction_set() { return vector_kernels().name; }
+const char* instruction_set(bool of_bfloat16) {
+  return of_bfloat16 && narrow_kernels() ? narrow_kernels()->name : vector_kernels().name;
+}
 bool uses_fast_kernels() { return kernels_in_use == Kernels::Fast; }
 
 at::Tensor plain_convolve(const at::Tensor& x, const ConvGeometry& g, const at::Tensor& weight,

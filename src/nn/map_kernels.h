@@ -48,6 +48,7 @@ struct Repeats {
 /// 2i. Floats lie as they are.
 template <typename T>
 struct MapKernels {
+  const char* name;  // of the instruction set
   /// Around all products of a thread: between them it runs nothing but these kernels. Use
   /// work_off_products (nn/map_passes.h).
   void (*begin_products)();

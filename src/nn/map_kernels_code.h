@@ -150,12 +150,25 @@ inline void nothing() {}
 
 /// `of_input_by_pairs`, `of_gradient`, `of_kernel`: those of T.
 template <typename T, typename ByPairs, typename OfGradient, typename OfKernel>
-constexpr MapKernels<T> make_map_kernels(ByPairs of_input_by_pairs, OfGradient of_gradient,
-                                         OfKernel of_kernel) {
-  return {nothing,           nothing,     multiply<T>,  multiply_transposed<T>,
-          pack_panels<T>,    widen<T>,    activate<T>,  tiles_of_input<T>,
-          of_input_by_pairs, of_gradient, of_kernel,    tiles_to_output<T>,
-          tiles_to_kernel,   moments<T>,  normalise<T>, gradient_sums<T>,
+constexpr MapKernels<T> make_map_kernels(const char* name, ByPairs of_input_by_pairs,
+                                         OfGradient of_gradient, OfKernel of_kernel) {
+  return {name,
+          nothing,
+          nothing,
+          multiply<T>,
+          multiply_transposed<T>,
+          pack_panels<T>,
+          widen<T>,
+          activate<T>,
+          tiles_of_input<T>,
+          of_input_by_pairs,
+          of_gradient,
+          of_kernel,
+          tiles_to_output<T>,
+          tiles_to_kernel,
+          moments<T>,
+          normalise<T>,
+          gradient_sums<T>,
           input_gradient<T>};
 }
 

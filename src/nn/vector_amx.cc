@@ -274,6 +274,7 @@ void multiply_transposed(const Narrow* a, int64_t lda, const Narrow* b, int64_t 
 const MapKernels<uint16_t>* amx_kernels() {
   static const MapKernels<uint16_t> kKernels = [] {
     MapKernels<uint16_t> own = *avx512_bf16_kernels();
+    own.name = "AVX-512 and AMX";
     own.begin_products = begin_products;
     own.end_products = end_products;
     own.multiply = multiply;

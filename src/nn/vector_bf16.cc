@@ -102,7 +102,7 @@ inline void narrow_kernel(const float* at, const KernelStrides& s, int64_t input
 
 const MapKernels<uint16_t>* avx512_bf16_kernels() {
   static constexpr auto kKernels =
-      make_map_kernels<Narrow>(narrow_input_by_pairs, narrow_gradient, narrow_kernel);
+      make_map_kernels<Narrow>("AVX-512", narrow_input_by_pairs, narrow_gradient, narrow_kernel);
   return &kKernels;
 }
 

@@ -126,7 +126,7 @@ constexpr VectorKernels make_vector_kernels(const char* name) {
           correlate,
           accumulate,
           spin,
-          make_map_kernels<float>(tiles_of_input<float>, tiles_of_gradient, tiles_of_kernel)};
+          make_map_kernels<float>(name, tiles_of_input<float>, tiles_of_gradient, tiles_of_kernel)};
 }
 
 }  // namespace

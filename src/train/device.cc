@@ -100,8 +100,9 @@ void verify_precision(const std::string& precision, bool quantised, c10::Device 
   fail_config(pointer + "/precision", expected, Json(precision).dump(), source);
 }
 
-std::string kernels_in_words(const RuntimeConfig& runtime) {
-  return fmt::format("{} kernels ({}, LibTorch's {})", runtime.kernels, nn::instruction_set(),
+std::string kernels_in_words(const RuntimeConfig& runtime, const std::string& precision) {
+  const bool narrow = compute_type(precision) == at::kBFloat16;
+  return fmt::format("{} kernels ({}, LibTorch's {})", runtime.kernels, nn::instruction_set(narrow),
                      torch_cpu_capability());
 }
 

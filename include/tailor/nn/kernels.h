@@ -10,7 +10,8 @@ enum class Kernels { Fast, Reference };
 
 void use_kernels(Kernels kernels);
 bool uses_fast_kernels();
-/// Of those of this program, as this process may use it: "AVX-512", "AVX2" or "plain".
-const char* instruction_set();
+/// Of those of this program, as this process may use it: "AVX-512", "AVX2" or "plain", and of
+/// bfloat16 "AVX-512 and AMX", too.
+const char* instruction_set(bool of_bfloat16);
 
 }  // namespace tailor::nn

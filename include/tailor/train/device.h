@@ -34,6 +34,7 @@ void verify_precision(const std::string& precision, bool quantised, c10::Device 
 /// fastest, which are measured for every shape.
 void choose_algorithms(const RuntimeConfig& runtime);
 /// Which kernels they are on this machine's CPU: "fast kernels (AVX-512, LibTorch's AVX2)".
-std::string kernels_in_words(const RuntimeConfig& runtime);
+/// `precision`: of the steps (train.precision).
+std::string kernels_in_words(const RuntimeConfig& runtime, const std::string& precision);
 
 }  // namespace tailor::train
