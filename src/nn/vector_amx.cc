@@ -29,6 +29,9 @@ struct alignas(64) TileConfig {
 };
 static_assert(sizeof(TileConfig) == 64);
 
+/// Whatever has been written so far is in memory: gcc 12 does not know that loading a tile reads.
+void finish_stores() { __asm__ volatile("" ::: "memory"); }
+
 template <bool kWhole>
 void load_left(const Narrow* p, int64_t row_bytes) {
   if constexpr (kWhole)
@@ -70,6 +73,7 @@ struct Sums {
   float* at(int i, int j) const { return c + i * kTile * row_bytes / 4 + j * kTile; }
 
   void begin(bool add) const {
+    finish_stores();
     if (!add) {
       _tile_zero(0);
       if constexpr (kColumns > 1) _tile_zero(1);
@@ -92,6 +96,7 @@ struct Sums {
   template <bool kWhole>
   void add(const Narrow* a, int64_t a_rows, int64_t a_bytes, const Narrow* b,
            int64_t b_bytes) const {
+    finish_stores();
     load_left<kWhole>(a, a_bytes);
     load_right<kWhole>(b, b_bytes);
     add_product<kWhole, 0>();
