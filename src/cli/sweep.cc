@@ -101,11 +101,10 @@ class Sweep {
       Job& job = jobs_.emplace_back();
       job.run = &run, job.log = log_of(run), job.teacher = teacher_key(run.config);
     }
-    log_info("sweep", "{}, {} to train{}", counted(static_cast<int64_t>(runs.size()), "run"),
-             jobs_.size(),
-             jobs_.empty() ? ""
-                           : fmt::format(", {} at a time, {} each", division_.jobs,
-                                         counted(division_.threads, "thread")));
+    log_info(
+        "sweep", "{}, {} to train{}", counted(static_cast<int64_t>(runs.size()), "run"),
+        jobs_.size(),
+        jobs_.empty() ? "" : fmt::format(", {} at a time, {} each", division_.jobs, threads()));
   }
 
   const std::vector<Job>& jobs() const { return jobs_; }
@@ -175,12 +174,24 @@ class Sweep {
     ++begun_;
     log_info("sweep", "{} ({} of {}): {}", run.name, begun_, jobs_.size(),
              state_of(run) == RunState::Interrupted ? "going on" : "beginning");
-    const std::string threads = std::to_string(
-        run.config.runtime.threads > 0 ? run.config.runtime.threads : division_.threads);
+    const std::string threads = std::to_string(threads_of(run));
     job.began = Clock::now();
     job.process = std::make_unique<BackgroundProcess>(
         command, job.log,
         ProcessVariables{{"OMP_NUM_THREADS", threads}, {"OPENBLAS_NUM_THREADS", threads}});
+  }
+
+  int64_t threads_of(const SweepRun& run) const {
+    return run.config.runtime.threads > 0 ? run.config.runtime.threads : division_.threads;
+  }
+  /// Of the runs that are left: "1 thread", or "1 to 4 threads".
+  std::string threads() const {
+    int64_t least = threads_of(*jobs_.front().run), most = least;
+    for (const Job& job : jobs_) {
+      least = std::min(least, threads_of(*job.run));
+      most = std::max(most, threads_of(*job.run));
+    }
+    return (least < most ? fmt::format("{} to ", least) : "") + counted(most, "thread");
   }
 
   static void append_line(const std::string& path, const std::string& line) {

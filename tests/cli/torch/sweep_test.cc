@@ -120,12 +120,13 @@ TEST_F(SweepCli, TrainsItsShareOfASlurmArray) {
   const Lines command = {"env", "SLURM_ARRAY_TASK_ID=2", "SLURM_ARRAY_TASK_COUNT=4",
                          "SLURM_ARRAY_TASK_MIN=1", TAILOR_BINARY};
   Lines task = command;
-  const Lines arguments =
-      sweep({"--set", "surgery.kind=none", "--set", "teacher=null", "--set", "train.epochs=1"});
+  const Lines arguments = sweep({"--set", "surgery.kind=none", "--set", "teacher=null", "--set",
+                                 "train.epochs=1", "--set", "runtime.threads=1"});
   task.insert(task.end(), arguments.begin(), arguments.end());
   const ProcessResult r = run_process(task, folder.path(), {{"TAILOR_LOG", "info"}});
   EXPECT_EQ(r.status, 0) << r.output;
-  testing::expect_words(r.output, {"task 2 of 4: 1 of 4 runs", "remove_2 (1 of 1): beginning"});
+  testing::expect_words(r.output, {"task 2 of 4: 1 of 4 runs", "1 at a time, 1 thread each",
+                                   "remove_2 (1 of 1): beginning"});
   EXPECT_EQ(states(), (Lines{"remove_1   waiting", "remove_2   finished", "shorten_1  waiting",
                              "shorten_2  waiting"}));
 }
