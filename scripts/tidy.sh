@@ -3,7 +3,7 @@
 # included; without a branch to compare with, on all. Nothing is compiled: a configured build/tidy
 # says how each file would be.
 # usage: scripts/tidy.sh [BASE | --all]
-#   BASE  a branch or commit (default: origin/main, else main)
+#   BASE  a branch or commit (default: origin/main, else main; on that branch itself, 50 commits ago)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 case "${1:-}" in
@@ -29,7 +29,7 @@ changed() {
 sources=('src/*.cc' 'include/*.h' 'src/*.h'
          ':!src/target/hls/library' ':!src/target/hls/native' ':!src/target/hls/skeleton')
 if [ -n "$base" ] && [ "$(git rev-parse HEAD)" = "$base" ] && [ -z "$(changed .)" ]; then
-  base=  # main itself
+  base=$(git rev-parse -q --verify 'HEAD~50' || true)  # main itself: more than a landing brings
 fi
 if [ -z "$base" ] || [ -n "$(changed .clang-tidy scripts/tidy.sh)" ]; then
   mapfile -t files < <(git ls-files -co --exclude-standard 'src/*.cc' |
