@@ -3,7 +3,8 @@
 # included; without a branch to compare with, on all. Nothing is compiled: a configured build/tidy
 # says how each file would be.
 # usage: scripts/tidy.sh [BASE | --all]
-#   BASE  a branch or commit (default: origin/main, else main; on that branch itself, 50 commits ago)
+#   BASE  a branch or commit (default: origin/main, else main; on that branch itself what was there
+#         50 commits ago)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 case "${1:-}" in

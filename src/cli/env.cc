@@ -1,11 +1,8 @@
 // tailor version and tailor env: what this program is, and what it found on this machine.
-#if defined(__x86_64__)
-#include <cpuid.h>
-#endif
-
 #include <fstream>
 
 #include "tailor/cli/torch_plugin.h"
+#include "tailor/core/cpu.h"
 #include "tailor/core/files.h"
 #include "tailor/core/strings.h"
 #include "tailor/core/threads.h"
@@ -30,10 +27,7 @@ std::string cpu_features() {
   if (__builtin_cpu_supports("fma")) found.emplace_back("fma");
   if (__builtin_cpu_supports("avx512f")) found.emplace_back("avx512f");
   if (__builtin_cpu_supports("avx512bf16")) found.emplace_back("avx512_bf16");
-  unsigned a = 0, b = 0, c = 0, d = 0;
-  constexpr unsigned kAmxBf16 = 1U << 22;  // CPUID 7, EDX; __builtin_cpu_supports may not know it
-  if (__get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d & kAmxBf16) != 0)
-    found.emplace_back("amx_bf16");
+  if (has_amx_bfloat16()) found.emplace_back("amx_bf16");
 #endif
   return found.empty() ? "none" : join(found, " ");
 }

@@ -3,7 +3,7 @@
 // No standard header, all unnamed: see nn/vector_code.h.
 #include "nn/vector_versions.h"
 
-#if defined(__AMX_BF16__) && defined(__AVX512F__)
+#if (defined(__AMX_BF16__) || defined(__AMXBF16__)) && defined(__AVX512F__)  // gcc, clang
 #include <immintrin.h>
 
 namespace tailor::nn {
@@ -29,8 +29,9 @@ struct alignas(64) TileConfig {
 };
 static_assert(sizeof(TileConfig) == 64);
 
-/// Whatever has been written so far is in memory: gcc 12 does not know that loading a tile reads.
-void finish_stores() { __asm__ volatile("" ::: "memory"); }
+/// Between writes and the loads of tiles behind them, and the other way round: gcc 12 does not know
+/// that loading a tile reads memory.
+void keep_order() { __asm__ volatile("" ::: "memory"); }
 
 template <bool kWhole>
 void load_left(const Narrow* p, int64_t row_bytes) {
@@ -73,7 +74,7 @@ struct Sums {
   float* at(int i, int j) const { return c + i * kTile * row_bytes / 4 + j * kTile; }
 
   void begin(bool add) const {
-    finish_stores();
+    keep_order();
     if (!add) {
       _tile_zero(0);
       if constexpr (kColumns > 1) _tile_zero(1);
@@ -96,7 +97,7 @@ struct Sums {
   template <bool kWhole>
   void add(const Narrow* a, int64_t a_rows, int64_t a_bytes, const Narrow* b,
            int64_t b_bytes) const {
-    finish_stores();
+    keep_order();
     load_left<kWhole>(a, a_bytes);
     load_right<kWhole>(b, b_bytes);
     add_product<kWhole, 0>();
@@ -112,6 +113,7 @@ struct Sums {
       }
       add_product<kWhole, 2>();
     }
+    keep_order();
   }
 };
 

@@ -4,31 +4,14 @@
 #include <string>
 
 #include "nn/vector_versions.h"
+#include "tailor/core/cpu.h"
 
 #if defined(__x86_64__) && defined(__linux__)
-#include <cpuid.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
 
 namespace tailor::nn {
-namespace {
-
-/// Whether the CPU has tiles of bfloat16 and Linux, which wants to be asked, lets this process use
-/// them: threads that it has by then and later ones.
-bool has_tiles() {
-#if defined(__x86_64__) && defined(__linux__)
-  constexpr unsigned kBfloat16 = 1U << 22, kTiles = 1U << 24;  // CPUID 7, EDX
-  constexpr int kRequestPermission = 0x1023, kTileData = 18;   // arch_prctl(2)
-  unsigned a = 0, b = 0, c = 0, d = 0;
-  return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d & kBfloat16) != 0 &&
-         (d & kTiles) != 0 && syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
-#else
-  return false;
-#endif
-}
-
-}  // namespace
 
 const VectorKernels& find_vector_kernels(const char* largest) {
 #if defined(__x86_64__)
@@ -45,6 +28,21 @@ const VectorKernels& find_vector_kernels(const char* largest) {
   return *plain_kernels();
 }
 
+namespace {
+
+/// Whether Linux, which wants to be asked, lets this process use them: the threads that it has and
+/// later ones.
+bool may_use_tiles() {
+#if defined(__x86_64__) && defined(__linux__)
+  constexpr int kRequestPermission = 0x1023, kTileData = 18;  // arch_prctl(2)
+  return has_amx_bfloat16() && syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
+
+}  // namespace
+
 const MapKernels<uint16_t>* find_narrow_kernels(const char* largest) {
 #if defined(__x86_64__)
   const std::string set = largest;
@@ -53,9 +51,8 @@ const MapKernels<uint16_t>* find_narrow_kernels(const char* largest) {
   const bool has = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                    __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bf16");
   if (has && !without && &find_vector_kernels(largest) == avx512_kernels()) {
-    const bool no_tiles = set == "AVX512_CORE_BF16" || set == "AVX512_CORE_FP16";
-    const bool tiles = avx512_bf16_kernels() && !no_tiles && has_tiles();
-    return tiles && amx_kernels() ? amx_kernels() : avx512_bf16_kernels();
+    const bool all = set == "DEFAULT" || set == "ALL" || set.find("AMX") != std::string::npos;
+    return all && amx_kernels() && may_use_tiles() ? amx_kernels() : avx512_bf16_kernels();
   }
 #else
   static_cast<void>(largest);
@@ -65,9 +62,15 @@ const MapKernels<uint16_t>* find_narrow_kernels(const char* largest) {
 
 namespace {
 
-const char* largest_instruction_set() {
+std::string upper(std::string text) {
+  for (char& c : text)
+    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+  return text;
+}
+
+std::string largest_instruction_set() {
   for (const char* name : {"ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"}) {
-    if (const char* value = std::getenv(name)) return value;
+    if (const char* value = std::getenv(name)) return upper(value);  // as oneDNN reads it
   }
   return "DEFAULT";
 }
@@ -75,12 +78,13 @@ const char* largest_instruction_set() {
 }  // namespace
 
 const VectorKernels& vector_kernels() {
-  static const VectorKernels& kernels = find_vector_kernels(largest_instruction_set());
+  static const VectorKernels& kernels = find_vector_kernels(largest_instruction_set().c_str());
   return kernels;
 }
 
 const MapKernels<uint16_t>* narrow_kernels() {
-  static const MapKernels<uint16_t>* kernels = find_narrow_kernels(largest_instruction_set());
+  static const MapKernels<uint16_t>* kernels =
+      find_narrow_kernels(largest_instruction_set().c_str());
   return kernels;
 }
 

@@ -177,7 +177,7 @@ std::vector<std::string> keys_without_effect(const RunConfig& c, const Json& giv
   augmentation("dither", "deviation");
   find("data.speech", speech_rules(c.data));
   if (c.teacher && !c.teacher->checkpoint.empty()) {
-    find("teacher", {{true, "epochs batch_size optimizer schedule seed",
+    find("teacher", {{true, "epochs batch_size optimizer schedule seed statistics_images",
                       "teacher.checkpoint names a teacher that is trained already"}});
   } else if (c.teacher) {
     find("teacher.optimizer", optimizer_rules(c.teacher->train.optimizer, "teacher.optimizer"));
@@ -206,6 +206,7 @@ std::vector<std::string> keys_without_effect(const RunConfig& c, const Json& giv
                   {c.exporting.reuse_factor.has_value(), "card_share",
                    "export.reuse_factor leaves nothing to balance"}});
   if (c.quantization) {
+    find("train", {{true, "statistics_images", "the network is trained quantised"}});
     find("quantization",
          {{c.quantization->first_epoch.has_value(), "from", "quantization.first_epoch says it"},
           {c.quantization->points == Points::Fixed, "calibration_images",

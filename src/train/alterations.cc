@@ -113,10 +113,7 @@ void judge_after(Session& run, const PlannedEdit& edit, Judgement& j) {
   j.stale = j.after = j.before;
   if (edit.part != EditPart::Whole) return;
   j.stale = run.validate();
-  j.statistics_images =
-      estimate_statistics(run.model(), *run.task, run.config.seed, run.position.epoch,
-                          run.spec.config.surgery.statistics_images);
-  if (j.statistics_images > 0) average_statistics(run.model(), run.group);  // alike to the bit
+  j.statistics_images = run.estimate_statistics(run.spec.config.surgery.statistics_images);
   const bool calibrated = run.calibrate_again();
   j.after = calibrated || j.statistics_images > 0 ? run.validate() : j.stale;
 }

@@ -101,7 +101,7 @@ void verify_precision(const std::string& precision, bool quantised, c10::Device 
 }
 
 std::string kernels_in_words(const RuntimeConfig& runtime, const std::string& precision) {
-  const bool narrow = compute_type(precision) == at::kBFloat16;
+  const bool narrow = compute_type(precision) == at::kBFloat16 && runtime.kernels == "fast";
   return fmt::format("{} kernels ({}, LibTorch's {})", runtime.kernels, nn::instruction_set(narrow),
                      torch_cpu_capability());
 }

@@ -219,6 +219,13 @@ TrainedPrecision Session::types_now() {
   return types;
 }
 
+int64_t Session::estimate_statistics(int64_t examples) {
+  const int64_t read =
+      train::estimate_statistics(model(), *task, config.seed, position.epoch, examples);
+  if (read > 0) average_statistics(model(), group);  // alike to the bit
+  return read;
+}
+
 bool Session::calibrate_again() {
   if (!model().trained() || spec.config.quantization->points == Points::Fixed) return false;
   model().quantise(types_now());

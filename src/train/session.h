@@ -65,6 +65,9 @@ class Session {
   }
   /// What is saved or judged are one network: running statistics become the same on all processes.
   void settle_statistics();
+  /// Running statistics become means over so many training examples of this epoch, the same on all
+  /// processes; returns how many they were.
+  int64_t estimate_statistics(int64_t examples);
   /// Quantises the network if this epoch is the first to be trained so, and freezes its statistics
   /// from the epoch on that is told.
   void quantise_if_due();

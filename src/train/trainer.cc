@@ -123,6 +123,8 @@ void train_epochs(Session& run, Saver& saver, Observer& observers) {
     if (at.step == 0) alter_due_skips(run);
     run.quantise_if_due();
     const EpochSteps steps = run_steps(run, saver, observers, *meter);
+    if (at.epoch + 1 == run.config.epochs && !run.model().trained())
+      run.estimate_statistics(run.config.statistics_images);
     const auto validation = validate_epoch(run);
     observers.epoch_ends({run.title(), run.task->unit(), at.epoch,
                           static_cast<int64_t>(skip_ids(run.model().network()).size()), run.rate(0),

@@ -5,10 +5,12 @@
 
 #include <cmath>
 #include <cstring>
+#include <string>
 #include <vector>
 
 #include "nn/vector_kernels.h"
 #include "support/rooms.h"
+#include "tailor/core/cpu.h"
 #include "tailor/core/random.h"
 
 namespace tailor::test {
@@ -121,12 +123,15 @@ void expect_multiplies_transposed(const MapKernels<uint16_t>& kernels, const Pro
   });
 }
 
+bool names_tiles(const std::string& set) { return set.find("AMX") != std::string::npos; }
+
 /// By what ONEDNN_MAX_CPU_ISA would leave of the CPU.
 class NarrowProducts : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(NarrowProducts, AreWhatTheirDefinitionSays) {
   const MapKernels<uint16_t>* kernels = find_narrow_kernels(GetParam());
   if (!kernels) GTEST_SKIP() << "this CPU has no products of bfloat16";
+  if (names_tiles(GetParam()) && !has_amx_bfloat16()) GTEST_SKIP() << "this CPU has no AMX";
   for (const Product& p : products()) {
     expect_multiplies(*kernels, p);
     expect_multiplies_transposed(*kernels, p);
@@ -141,7 +146,13 @@ INSTANTIATE_TEST_SUITE_P(Versions, NarrowProducts,
 TEST(NarrowKernels, AreThoseThatTheInstructionSetLeaves) {
   EXPECT_EQ(find_narrow_kernels("AVX512_CORE_VNNI"), nullptr);
   EXPECT_EQ(find_narrow_kernels("AVX2"), nullptr);
-  EXPECT_EQ(find_narrow_kernels("DEFAULT"), find_narrow_kernels("AVX512_CORE_AMX"));
+  if (!find_narrow_kernels("DEFAULT")) GTEST_SKIP() << "this CPU has no products of bfloat16";
+  for (const char* set : {"AVX512_CORE_BF16", "AVX512_CORE_FP16", "AVX10_1_512"})
+    EXPECT_STREQ(find_narrow_kernels(set)->name, "AVX-512") << set;
+  for (const char* set : {"DEFAULT", "ALL", "AVX512_CORE_AMX", "AVX10_1_512_AMX"}) {
+    EXPECT_STREQ(find_narrow_kernels(set)->name, has_amx_bfloat16() ? "AVX-512 and AMX" : "AVX-512")
+        << set;
+  }
 }
 
 }  // namespace

@@ -526,6 +526,32 @@ TEST(Trainer, StatisticsAreEstimatedAgainAfterAnAlterationAndBothFiguresRecorded
             with.at("validation_accuracy_after"));
 }
 
+TEST(Trainer, StatisticsAreTakenAnewBehindTheLastEpochAndAnInterruptedRunHasThemToo) {
+  RunConfig config = student_config();
+  config.train.epochs = 2;
+  config.surgery.kind = SurgeryKind::None;
+  config.train.statistics_images = 64;
+  Fixture f(config);
+  f.spec.teacher = train_teacher(config);
+  const RunResult whole = f.run("whole");
+  expect_resumes(f, whole, {3, 5});
+  f.spec.config.train.statistics_images = 0;
+  f.run("off");
+  const TensorMap on = load_checkpoint(f.path("whole/last.ckpt")).tensors,
+                  off = load_checkpoint(f.path("off/last.ckpt")).tensors;
+  for (const auto& [name, tensor] : on) {
+    const bool statistic = name.find("running_") != std::string::npos;
+    EXPECT_EQ(tensor == off.at(name), !statistic) << name;
+  }
+  // They are judged: only the last epoch's figures differ from those of running averages.
+  const auto with = testing::read_records(f.path("whole/metrics.jsonl")),
+             without = testing::read_records(f.path("off/metrics.jsonl"));
+  ASSERT_EQ(with.size(), 2U);
+  auto loss = [](const std::string& line) { return Json::parse(line, "l").at("validation_loss"); };
+  EXPECT_EQ(loss(with[0]), loss(without[0]));
+  EXPECT_NE(loss(with[1]), loss(without[1]));
+}
+
 TEST(Trainer, AWarmUpLosesNoStep) {
   // One epoch of warm-up of four steps at a rate that is seen in the weights of the first.
   RunConfig config = small_config();

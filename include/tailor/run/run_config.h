@@ -59,6 +59,7 @@ struct TrainConfig {
   int64_t seed = 1;
   std::string precision = "float32";  // what steps compute in; or bfloat16
   std::string batch_norm = "local";   // of several workers; or synchronised
+  int64_t statistics_images = 0;      // read behind the last epoch; 0: none
 };
 
 struct TeacherConfig {
