@@ -107,6 +107,11 @@ struct MapKernels {
   /// to_gradient · g + to_input · x + constant, each a number a channel.
   void (*input_gradient)(const NormGradient<T>& of, const float* to_gradient, const float* to_input,
                          const float* constant, int64_t pixels, int64_t channels, T* dx);
+
+  /// Σ (x - y)² and Σ y² of n numbers, a multiple of the lanes.
+  void (*squares)(const T* x, const T* y, int64_t n, float* apart, float* own);
+  /// factor · (x - y).
+  void (*scaled_difference)(const T* x, const T* y, float factor, int64_t n, T* to);
 };
 
 }  // namespace tailor::nn

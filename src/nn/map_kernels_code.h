@@ -145,6 +145,37 @@ void input_gradient(const NormGradient<T>& of, const float* to_gradient, const f
   run(of, to_gradient, to_input, constant, pixels, channels, dx);
 }
 
+inline float sum_lanes(Vector v) {
+  float sum = 0;
+  for (int i = 0; i < kVectorLanes; ++i) sum += v[i];
+  return sum;
+}
+
+template <typename T>
+void squares(const T* x, const T* y, int64_t n, float* apart, float* own) {
+  Vector sums[4] = {}, owns[4] = {};
+  auto add = [&](int64_t at, int i) {
+    const Vector wanted = Product<T>::read(y + at), d = Product<T>::read(x + at) - wanted;
+    sums[i] += d * d;
+    owns[i] += wanted * wanted;
+  };
+  int64_t at = 0;
+  for (; at + 4 * kVectorLanes <= n; at += 4 * kVectorLanes) {
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) add(at + i * kVectorLanes, i);
+  }
+  for (; at < n; at += kVectorLanes) add(at, 0);
+  *apart = sum_lanes((sums[0] + sums[1]) + (sums[2] + sums[3]));
+  *own = sum_lanes((owns[0] + owns[1]) + (owns[2] + owns[3]));
+}
+
+template <typename T>
+void scaled_difference(const T* x, const T* y, float factor, int64_t n, T* to) {
+  for (int64_t at = 0; at < n; at += kVectorLanes) {
+    Product<T>::store(to + at, (Product<T>::read(x + at) - Product<T>::read(y + at)) * factor);
+  }
+}
+
 /// A product in registers needs no preparation.
 inline void nothing() {}
 
@@ -169,7 +200,9 @@ constexpr MapKernels<T> make_map_kernels(const char* name, ByPairs of_input_by_p
           moments<T>,
           normalise<T>,
           gradient_sums<T>,
-          input_gradient<T>};
+          input_gradient<T>,
+          squares<T>,
+          scaled_difference<T>};
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include <map>
 
 #include "tailor/core/error.h"
+#include "tailor/nn/squared_errors.h"
 #include "train/ctc.h"
 
 namespace tailor::train {
@@ -91,13 +92,11 @@ at::Tensor feature_distance(const std::vector<at::Tensor>& student,
                             const std::vector<at::Tensor>& teacher) {
   at::Tensor sum;
   for (size_t i = 0; i < student.size(); ++i) {
+    const nn::SquaredErrors errors = nn::squared_errors(student[i], teacher[i]);
     const at::Tensor
-        wanted = teacher[i].to(at::kFloat),
-        own = wanted.square().sum({1, 2, 3}),
         // Where nearly nothing is wanted of an image, that of the others is the measure.
-        square = at::maximum(own, own.mean().mul(0.01)),
-        apart = student[i].to(at::kFloat).sub(wanted).square().sum({1, 2, 3}),
-        error = apart.div(square.add(square.eq(0))).mean();
+        square = at::maximum(errors.wanted, errors.wanted.mean().mul(0.01)),
+        error = errors.apart.div(square.add(square.eq(0))).mean();
     sum = sum.defined() ? sum.add(error) : error;
   }
   return sum.div(static_cast<double>(student.size()));
