@@ -29,10 +29,12 @@ changed() {
 }
 sources=('src/*.cc' 'include/*.h' 'src/*.h'
          ':!src/target/hls/library' ':!src/target/hls/native' ':!src/target/hls/skeleton')
+rules=(.clang-tidy scripts/tidy.sh)
 if [ -n "$base" ] && [ "$(git rev-parse HEAD)" = "$base" ] && [ -z "$(changed .)" ]; then
   base=$(git rev-parse -q --verify 'HEAD~50' || true)  # main itself: more than a landing brings
+  rules=(.clang-tidy)
 fi
-if [ -z "$base" ] || [ -n "$(changed .clang-tidy scripts/tidy.sh)" ]; then
+if [ -z "$base" ] || [ -n "$(changed "${rules[@]}")" ]; then
   mapfile -t files < <(git ls-files -co --exclude-standard 'src/*.cc' |
     grep -Ev '^src/target/hls/(library|native|skeleton)/')
   echo "tidy: all ${#files[@]} sources"

@@ -1,11 +1,13 @@
 #include "tailor/nn/squared_errors.h"
 
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "nn/convolution.h"
 #include "nn/map_types.h"
+#include "tailor/core/error.h"
 #include "tailor/nn/kernels.h"
 #include "tailor/nn/workers.h"
 
@@ -41,6 +43,10 @@ struct SquaredErrorsFunction : torch::autograd::Function<SquaredErrorsFunction> 
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  const torch::autograd::variable_list& gradients) {
+    if (at::GradMode::is_enabled()) {
+      fail(ErrorKind::Internal,
+           "a distance of maps was asked for a gradient of its gradient, which has no kernel");
+    }
     const auto saved = context->get_saved_variables();
     const at::Tensor &x = saved[0], &y = saved[1], factors = gradients[0].contiguous();
     at::Tensor dx = at::empty_like(x);

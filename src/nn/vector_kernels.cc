@@ -51,8 +51,10 @@ const MapKernels<uint16_t>* find_narrow_kernels(const char* largest) {
   const bool has = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                    __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bf16");
   if (has && !without && &find_vector_kernels(largest) == avx512_kernels()) {
-    const bool all = set == "DEFAULT" || set == "ALL" || set.find("AMX") != std::string::npos;
-    return all && amx_kernels() && may_use_tiles() ? amx_kernels() : avx512_bf16_kernels();
+    // Those of oneDNN that stop in front of AMX; what it does not know is no limit to it.
+    const bool limited = set == "AVX512_CORE_BF16" || set == "AVX512_CORE_FP16" ||
+                         set == "AVX10_1_512" || set == "AVX10_2_512";
+    return !limited && amx_kernels() && may_use_tiles() ? amx_kernels() : avx512_bf16_kernels();
   }
 #else
   static_cast<void>(largest);
@@ -70,7 +72,8 @@ std::string upper(std::string text) {
 
 std::string largest_instruction_set() {
   for (const char* name : {"ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"}) {
-    if (const char* value = std::getenv(name)) return upper(value);  // as oneDNN reads it
+    const char* value = std::getenv(name);
+    if (value && *value) return upper(value);  // as oneDNN reads it
   }
   return "DEFAULT";
 }

@@ -38,8 +38,8 @@ struct VectorKernels {
 /// The fastest that this CPU has, up to the instruction set `largest`, a value of oneDNN's variable
 /// ONEDNN_MAX_CPU_ISA: SSE41 and AVX leave the plain version, AVX2… the one for AVX2.
 const VectorKernels& find_vector_kernels(const char* largest);
-/// Those of bfloat16 beside them, or null where this CPU has no instruction for them. By AMX where
-/// `largest` is DEFAULT, ALL or names it; the first such call asks Linux for tiles, for good.
+/// Those of bfloat16 beside them, or null where this CPU has no instruction for them. By AMX unless
+/// `largest` stops in front of it; the first such call asks Linux for tiles, for good.
 const MapKernels<uint16_t>* find_narrow_kernels(const char* largest);
 /// Those for this process's ONEDNN_MAX_CPU_ISA (up to oneDNN 2.6 DNNL_MAX_CPU_ISA) at the first
 /// call.

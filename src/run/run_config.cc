@@ -93,10 +93,11 @@ void describe_train(RecordVisitor& v, TrainConfig& c) {
       "Of several workers (train --workers). local: each normalises by the statistics of "
       "its own share of a batch, and running ones are averaged; synchronised: all by those "
       "of the whole batch, as one process would. With one process there is no difference.");
-  v.integer("statistics_images", c.statistics_images, 0, 1000000,
-            "Training examples over which batch norm's running statistics are taken anew behind "
-            "the last epoch, before it is judged: running averages are of the last few batches. 0: "
-            "they stay. Not of a network that is trained quantised.");
+  v.integer(
+      "statistics_images", c.statistics_images, 0, 1000000,
+      "Training examples over which batch norm's running statistics are taken anew behind "
+      "the last epoch, before it is judged: running averages are of the last few batches. Less "
+      "than 2: they stay. Not of a network that is trained quantised.");
 }
 
 void describe(RecordVisitor& v, TeacherConfig& c) {

@@ -206,7 +206,8 @@ std::vector<std::string> keys_without_effect(const RunConfig& c, const Json& giv
                   {c.exporting.reuse_factor.has_value(), "card_share",
                    "export.reuse_factor leaves nothing to balance"}});
   if (c.quantization) {
-    find("train", {{true, "statistics_images", "the network is trained quantised"}});
+    // With phases it is the last one that is; those before read it.
+    find("train", {{c.phases.empty(), "statistics_images", "the network is trained quantised"}});
     find("quantization",
          {{c.quantization->first_epoch.has_value(), "from", "quantization.first_epoch says it"},
           {c.quantization->points == Points::Fixed, "calibration_images",

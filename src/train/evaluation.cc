@@ -99,7 +99,7 @@ int64_t estimate_statistics(Model& model, const Task& task, int64_t seed, int64_
                             int64_t examples) {
   const int64_t all = task.size(Split::Train);
   const EpochBatches batches{std::min(examples, all), std::min(kStatisticsBatch, all)};
-  if (batches.images < 2) return 0;
+  if (batches.images < 2 || model.parameters().buffers().empty()) return 0;
   const EpochExamples order(task, seed, epoch, batches);
   Batch batch;
   for (int64_t step = 0; step < batches.count(); ++step) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "tailor/core/log.h"
 #include "tailor/nn/model.h"
 #include "tailor/task/classification.h"
 #include "tailor/task/prefetch.h"
@@ -123,8 +124,10 @@ void train_epochs(Session& run, Saver& saver, Observer& observers) {
     if (at.step == 0) alter_due_skips(run);
     run.quantise_if_due();
     const EpochSteps steps = run_steps(run, saver, observers, *meter);
-    if (at.epoch + 1 == run.config.epochs && !run.model().trained())
-      run.estimate_statistics(run.config.statistics_images);
+    if (at.epoch + 1 == run.config.epochs && !run.model().trained()) {
+      const int64_t read = run.estimate_statistics(run.config.statistics_images);
+      if (read > 0) log_info("train", "statistics taken anew from {} examples", read);
+    }
     const auto validation = validate_epoch(run);
     observers.epoch_ends({run.title(), run.task->unit(), at.epoch,
                           static_cast<int64_t>(skip_ids(run.model().network()).size()), run.rate(0),

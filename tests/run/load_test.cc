@@ -240,6 +240,14 @@ TEST(KeysWithoutEffect, AreNamedWithTheReason) {
                    "trained already",
                    "teacher.optimizer has no effect: teacher.checkpoint names a teacher that is "
                    "trained already"}));
+  EXPECT_EQ(without_effect(R"({"teacher": {"checkpoint": "x", "statistics_images": 64},
+                               "train": {"statistics_images": 64}, "quantization": {}})"),
+            (Lines{"teacher.statistics_images has no effect: teacher.checkpoint names a teacher "
+                   "that is trained already",
+                   "train.statistics_images has no effect: the network is trained quantised"}));
+  EXPECT_EQ(without_effect(R"({"train": {"statistics_images": 64}, "quantization": {},
+                               "phases": [{}, {}]})"),
+            Lines{});
   EXPECT_EQ(without_effect(R"({"surgery": {"alpha": 2, "order": "output_first", "at_once": 3,
                                "first_epoch": 0, "statistics_images": 64,
                                "allow_partial": true}})")

@@ -344,8 +344,11 @@ int lead(const TrainOptions& options, Group& group) {
   set_log_file(folder.file("train.log"));
   for (const std::string& text : loaded.without_effect) log_warn("config", "{}", text);
   const int threads = set_torch_threads(loaded.config.runtime.threads, group.launch());
-  const SumOrder order{threads, group.size(),
-                       kernels_in_words(loaded.config.runtime, loaded.config.train.precision)};
+  const RunConfig& all = loaded.config;
+  const TrainConfig last = all.phases.empty()
+                               ? all.train
+                               : resolve_phase(all, all.phases.size() - 1, loaded.source).train;
+  const SumOrder order{threads, group.size(), kernels_in_words(all.runtime, last.precision)};
   folder.sign(order);
   const DataSplits& data = run.data();
   log_info("train", "{}: {} on {}, {} training, {} validation, {} test examples, {}{} threads{}",
