@@ -147,6 +147,11 @@ std::vector<Rule> distill_rules(const RunConfig& c, const Json* given) {
            "distill.teacher_cache is off"}};
 }
 
+std::vector<Rule> quantization_rules(const QuantizationConfig& c) {
+  return {{c.first_epoch.has_value(), "from", "quantization.first_epoch says it"},
+          {c.points == Points::Fixed, "calibration_images", "quantization.points is fixed"}};
+}
+
 /// Whether an exception of the plan does.
 bool removes(const SurgeryConfig& c) {
   return std::any_of(c.plan.begin(), c.plan.end(),
@@ -208,10 +213,7 @@ std::vector<std::string> keys_without_effect(const RunConfig& c, const Json& giv
   if (c.quantization) {
     // With phases it is the last one that is; those before read it.
     find("train", {{c.phases.empty(), "statistics_images", "the network is trained quantised"}});
-    find("quantization",
-         {{c.quantization->first_epoch.has_value(), "from", "quantization.first_epoch says it"},
-          {c.quantization->points == Points::Fixed, "calibration_images",
-           "quantization.points is fixed"}});
+    find("quantization", quantization_rules(*c.quantization));
     find_unread_points(*c.quantization, given, findings);
   }
   find("distill", distill_rules(c, section_of(given, "distill")));
