@@ -35,17 +35,19 @@ void keep_order() { __asm__ volatile("" ::: "memory"); }
 
 template <bool kWhole>
 void load_left(const Narrow* p, int64_t row_bytes) {
-  if constexpr (kWhole)
+  if constexpr (kWhole) {
     _tile_loadd(4, p, row_bytes);
-  else
+  } else {
     _tile_loadd(6, p, row_bytes);
+  }
 }
 template <bool kWhole>
 void load_right(const Narrow* p, int64_t row_bytes) {
-  if constexpr (kWhole)
+  if constexpr (kWhole) {
     _tile_loadd(5, p, row_bytes);
-  else
+  } else {
     _tile_loadd(7, p, row_bytes);
+  }
 }
 template <bool kWhole, int kSum>
 void add_product() {
@@ -156,10 +158,11 @@ void multiply_few(const Factors& f, float* c, int64_t ldc, int64_t rows, bool ad
     for (int64_t k = 0; k < f.k; k += kDepth) {
       const int64_t depth = least(kDepth, f.k - k);
       for (int64_t i = 0; i < rows; ++i) copy(a + i * f.lda + k, depth, left + i * kDepth);
-      if (depth == kDepth)
+      if (depth == kDepth) {
         sums.template add<true>(left, 0, 2 * kDepth, b + k / 2 * kPairs, 2 * kPairs);
-      else
+      } else {
         sums.template add<false>(left, 0, 2 * kDepth, b + k / 2 * kPairs, 2 * kPairs);
+      }
     }
   }
   sums.end();
@@ -279,7 +282,7 @@ void multiply_transposed(const Narrow* a, int64_t lda, const Narrow* b, int64_t 
 }  // namespace
 
 const MapKernels<uint16_t>* amx_kernels() {
-  static const MapKernels<uint16_t> kKernels = [] {
+  static const MapKernels<uint16_t> kernels = [] {
     MapKernels<uint16_t> own = *avx512_bf16_kernels();
     own.name = "AVX-512 and AMX";
     own.begin_products = begin_products;
@@ -288,7 +291,7 @@ const MapKernels<uint16_t>* amx_kernels() {
     own.multiply_transposed = multiply_transposed;
     return own;
   }();
-  return &kKernels;
+  return &kernels;
 }
 
 }  // namespace tailor::nn
