@@ -238,5 +238,35 @@ TEST(NormalisedHwc, IsTheImagePixelByPixel) {
   EXPECT_LT(difference(hwc, expected), kTolerance);
 }
 
+TEST(EpochBatches, ASingleImageJoinsTheBatchBeforeIt) {
+  const EpochBatches even{96, 32}, rest{98, 32}, one{97, 32}, alone{1, 32}, few{20, 32}, ones{5, 1};
+  EXPECT_EQ(even.count(), 3);
+  EXPECT_EQ(even.size(2), 32);
+  EXPECT_EQ(rest.count(), 4);
+  EXPECT_EQ(rest.size(3), 2);
+  EXPECT_EQ(rest.smallest(), 2);
+  EXPECT_EQ(one.count(), 3);
+  EXPECT_EQ(one.size(1), 32);
+  EXPECT_EQ(one.size(2), 33);
+  EXPECT_EQ(one.largest(), 33);
+  EXPECT_EQ(one.smallest(), 32);
+  EXPECT_EQ(alone.count(), 1);
+  EXPECT_EQ(alone.size(0), 1);
+  EXPECT_EQ(few.smallest(), 20);
+  EXPECT_EQ(ones.count(), 5);
+  EXPECT_EQ(ones.smallest(), 1);
+  for (int64_t images = 1; images < 80; ++images) {
+    for (int64_t size = 1; size < 40; ++size) {
+      const EpochBatches b{images, size};
+      int64_t total = 0;
+      for (int64_t step = 0; step < b.count(); ++step) {
+        EXPECT_EQ(b.first(step), total);
+        total += b.size(step);
+      }
+      EXPECT_EQ(total, images) << size;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace tailor::test

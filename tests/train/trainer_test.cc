@@ -395,36 +395,6 @@ TEST(Trainer, BatchesOfOneImageOverOnePixelAreRefusedWithTheLayer) {
   EXPECT_NO_THROW(g.run("run"));
 }
 
-TEST(EpochBatches, ASingleImageJoinsTheBatchBeforeIt) {
-  const EpochBatches even{96, 32}, rest{98, 32}, one{97, 32}, alone{1, 32}, few{20, 32}, ones{5, 1};
-  EXPECT_EQ(even.count(), 3);
-  EXPECT_EQ(even.size(2), 32);
-  EXPECT_EQ(rest.count(), 4);
-  EXPECT_EQ(rest.size(3), 2);
-  EXPECT_EQ(rest.smallest(), 2);
-  EXPECT_EQ(one.count(), 3);
-  EXPECT_EQ(one.size(1), 32);
-  EXPECT_EQ(one.size(2), 33);
-  EXPECT_EQ(one.largest(), 33);
-  EXPECT_EQ(one.smallest(), 32);
-  EXPECT_EQ(alone.count(), 1);
-  EXPECT_EQ(alone.size(0), 1);
-  EXPECT_EQ(few.smallest(), 20);
-  EXPECT_EQ(ones.count(), 5);
-  EXPECT_EQ(ones.smallest(), 1);
-  for (int64_t images = 1; images < 80; ++images) {
-    for (int64_t size = 1; size < 40; ++size) {
-      const EpochBatches b{images, size};
-      int64_t total = 0;
-      for (int64_t step = 0; step < b.count(); ++step) {
-        EXPECT_EQ(b.first(step), total);
-        total += b.size(step);
-      }
-      EXPECT_EQ(total, images) << size;
-    }
-  }
-}
-
 TEST(Trainer, BlocksAreSolvedAndARunThatSolvesResumesBitForBit) {
   RunConfig config = student_config();
   config.surgery.edit = EditKind::Solve;
@@ -493,6 +463,16 @@ TEST(Trainer, SkipsFadeAndARunInWhichTheyDoResumesBitForBit) {
   }
 }
 
+/// Of two runs' last checkpoints.
+void expect_only_statistics_differ(const Fixture& f, const char* run, const char* other) {
+  const TensorMap theirs = load_checkpoint(f.path(other + std::string("/last.ckpt"))).tensors;
+  for (const auto& [name, tensor] :
+       load_checkpoint(f.path(run + std::string("/last.ckpt"))).tensors) {
+    const bool statistic = name.find("running_") != std::string::npos;
+    EXPECT_EQ(tensor == theirs.at(name), !statistic) << name;
+  }
+}
+
 TEST(Trainer, StatisticsAreEstimatedAgainAfterAnAlterationAndBothFiguresRecorded) {
   RunConfig config = student_config();
   config.surgery.at_once = 3;
@@ -514,13 +494,7 @@ TEST(Trainer, StatisticsAreEstimatedAgainAfterAnAlterationAndBothFiguresRecorded
   // The same weights with the statistics of before: the same figure, whether estimated later or
   // not.
   EXPECT_EQ(with.at("validation_accuracy_stale"), without.at("validation_accuracy_stale"));
-  // Nothing else moved, so that what differs was estimated.
-  const TensorMap estimated = load_checkpoint(f.path("on/last.ckpt")).tensors,
-                  stale = load_checkpoint(f.path("off/last.ckpt")).tensors;
-  for (const auto& [name, tensor] : estimated) {
-    const bool statistic = name.find("running_") != std::string::npos;
-    EXPECT_EQ(tensor == stale.at(name), !statistic) << name;
-  }
+  expect_only_statistics_differ(f, "on", "off");
   // The next edit begins where this one ended.
   EXPECT_EQ(Json::parse(on[1], "line").at("validation_accuracy_before"),
             with.at("validation_accuracy_after"));
@@ -537,12 +511,7 @@ TEST(Trainer, StatisticsAreTakenAnewBehindTheLastEpochAndAnInterruptedRunHasThem
   expect_resumes(f, whole, {3, 5, 6});  // and behind the last step, in front of the statistics
   f.spec.config.train.statistics_images = 0;
   f.run("off");
-  const TensorMap on = load_checkpoint(f.path("whole/last.ckpt")).tensors,
-                  off = load_checkpoint(f.path("off/last.ckpt")).tensors;
-  for (const auto& [name, tensor] : on) {
-    const bool statistic = name.find("running_") != std::string::npos;
-    EXPECT_EQ(tensor == off.at(name), !statistic) << name;
-  }
+  expect_only_statistics_differ(f, "whole", "off");
   // They are judged: only the last epoch's figures differ from those of running averages.
   const auto with = testing::read_records(f.path("whole/metrics.jsonl")),
              without = testing::read_records(f.path("off/metrics.jsonl"));

@@ -27,7 +27,8 @@ class RecipeRun {
   void begin(RunFolder& folder);
   /// Warns of what the weights that the last phase starts from have seen, if it is yet to begin.
   void say_seen() const;
-  /// Trains what is not finished, `order` is what the folders are signed with. Throws Interrupted
+  /// Trains what is not finished. `order`: the last phase's, whose threads and workers all folders
+  /// are signed with, each beside the kernels of its own precision. Throws Interrupted
   /// after saving when a signal is pending, and Data if a phase is not where the one after it was
   /// begun from.
   RunResult run(RunFolder& folder, const SumOrder& order, Progress& progress);
