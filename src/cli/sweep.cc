@@ -104,7 +104,10 @@ class Sweep {
     log_info(
         "sweep", "{}, {} to train{}", counted(static_cast<int64_t>(runs.size()), "run"),
         jobs_.size(),
-        jobs_.empty() ? "" : fmt::format(", {} at a time, {} each", division_.jobs, threads()));
+        jobs_.empty()
+            ? ""
+            : fmt::format(", {} at a time, {} each",
+                          std::min(division_.jobs, static_cast<int64_t>(jobs_.size())), threads()));
   }
 
   const std::vector<Job>& jobs() const { return jobs_; }

@@ -284,7 +284,7 @@ void multiply_transposed(const Narrow* a, int64_t lda, const Narrow* b, int64_t 
 const MapKernels<uint16_t>* amx_kernels() {
   static const MapKernels<uint16_t> kernels = [] {
     MapKernels<uint16_t> own = *avx512_bf16_kernels();
-    own.name = "AVX-512 and AMX";
+    own.name = "AVX-512 BF16 and AMX";
     own.begin_products = begin_products;
     own.end_products = end_products;
     own.multiply = multiply;

@@ -101,8 +101,8 @@ inline void narrow_kernel(const float* at, const KernelStrides& s, int64_t input
 }  // namespace
 
 const MapKernels<uint16_t>* avx512_bf16_kernels() {
-  static constexpr auto kKernels =
-      make_map_kernels<Narrow>("AVX-512", narrow_input_by_pairs, narrow_gradient, narrow_kernel);
+  static constexpr auto kKernels = make_map_kernels<Narrow>("AVX-512 BF16", narrow_input_by_pairs,
+                                                            narrow_gradient, narrow_kernel);
   return &kKernels;
 }
 

@@ -148,9 +148,10 @@ TEST(NarrowKernels, AreThoseThatTheInstructionSetLeaves) {
   EXPECT_EQ(find_narrow_kernels("AVX2"), nullptr);
   if (!find_narrow_kernels("DEFAULT")) GTEST_SKIP() << "this CPU has no products of bfloat16";
   for (const char* set : {"AVX512_CORE_BF16", "AVX512_CORE_FP16", "AVX10_1_512"})
-    EXPECT_STREQ(find_narrow_kernels(set)->name, "AVX-512") << set;
+    EXPECT_STREQ(find_narrow_kernels(set)->name, "AVX-512 BF16") << set;
   for (const char* set : {"DEFAULT", "ALL", "AVX512_CORE_AMX", "AVX10_1_512_AMX", "unknown"}) {
-    EXPECT_STREQ(find_narrow_kernels(set)->name, has_amx_bfloat16() ? "AVX-512 and AMX" : "AVX-512")
+    EXPECT_STREQ(find_narrow_kernels(set)->name,
+                 has_amx_bfloat16() ? "AVX-512 BF16 and AMX" : "AVX-512 BF16")
         << set;
   }
 }

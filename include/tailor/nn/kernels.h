@@ -10,8 +10,8 @@ enum class Kernels { Fast, Reference };
 
 void use_kernels(Kernels kernels);
 bool uses_fast_kernels();
-/// Of those of this program, as this process may use it: "AVX-512", "AVX2" or "plain", and of
-/// bfloat16 "AVX-512 and AMX", too.
+/// Of those of this program, as this process may use it: "AVX-512", "AVX2" or "plain", and where it
+/// has kernels of bfloat16, of those "AVX-512 BF16" or "AVX-512 BF16 and AMX".
 const char* instruction_set(bool of_bfloat16);
 
 }  // namespace tailor::nn
