@@ -114,7 +114,7 @@ void RunFolder::sign(const SumOrder& now) {
       return v.is_string() ? v.as_string() : fmt::format("{} {}", v.dump(), name);
     };
     log_warn("train",
-             "{}: going on with {}, after {}: sums are taken in another order, so the run will not "
+             "{}: going on with {}, after {}: sums are taken in another order, so the run may not "
              "be bit for bit what it would have been",
              path_, text(value), then->is_string() ? text(*then) : then->dump());
   }

@@ -100,7 +100,12 @@ void verify_precision(const std::string& precision, bool quantised, c10::Device 
   fail_config(pointer + "/precision", expected, Json(precision).dump(), source);
 }
 
-std::string kernels_in_words(const RuntimeConfig& runtime, const std::string& precision) {
+std::string kernels_in_words(const RuntimeConfig& runtime, const std::string& precision,
+                             c10::Device device) {
+  if (!device.is_cpu()) {
+    return fmt::format("{} kernels ({})", runtime.kernels,
+                       c10::DeviceTypeName(device.type(), /*lower_case=*/true));
+  }
   const bool narrow = compute_type(precision) == at::kBFloat16 && runtime.kernels == "fast";
   return fmt::format("{} kernels ({}, LibTorch's {})", runtime.kernels, nn::instruction_set(narrow),
                      torch_cpu_capability());

@@ -315,8 +315,9 @@ RecipeRun::Done RecipeRun::obtain(size_t i, const Chain& done, RunFolder& last,
       check_unseen(config_, data_, *spec.start, start_key(phase) + " " + spec.config.train.start);
   }
   log_info("train", "{}: {} {}", role, begun ? "going on with" : "training", where);
-  folder.sign({order.threads, order.workers,
-               kernels_in_words(spec.config.runtime, spec.config.train.precision)});
+  folder.sign(
+      {order.threads, order.workers,
+       kernels_in_words(spec.config.runtime, spec.config.train.precision, group_.device())});
   settle(spec, i, folder, origin);
   if (teaches_last(i)) last.link_teacher(where);
   const RunResult result = train_run(spec, folder, progress, group_);

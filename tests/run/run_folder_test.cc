@@ -52,7 +52,7 @@ TEST(RunFolder, GoingOnWithSumsInAnotherOrderIsSaid) {
   write_file(folder.path() + "/run/last.ckpt", "x");
   EXPECT_EQ(said(2), "");
   testing::expect_words(said(1), {"run: going on with 1 threads, after 2: sums are taken in "
-                                  "another order, so the run will not be bit for bit"});
+                                  "another order, so the run may not be bit for bit"});
   testing::expect_words(said(1, 2), {"going on with 2 workers, after 1: sums"});
   testing::expect_words(said(1, 2, "reference kernels"),
                         {"going on with reference kernels, after fast kernels: sums"});

@@ -31,5 +31,16 @@ TEST(Device, WhatIsNotThereIsAnErrorThatNamesWhatIs) {
   }
 }
 
+TEST(Device, KernelsOfAGpuAreNotThoseOfItsHost) {
+  RuntimeConfig runtime;
+  const std::string host = kernels_in_words(runtime, "bfloat16", c10::kCPU);
+  testing::expect_words(host, {"fast kernels (", "LibTorch's"});
+  EXPECT_EQ(kernels_in_words(runtime, "bfloat16", c10::Device(c10::kCUDA, 0)),
+            "fast kernels (cuda)");
+  runtime.kernels = "reference";
+  EXPECT_EQ(kernels_in_words(runtime, "float32", c10::Device(c10::kCUDA, 1)),
+            "reference kernels (cuda)");
+}
+
 }  // namespace
 }  // namespace tailor::test

@@ -33,8 +33,9 @@ void verify_precision(const std::string& precision, bool quantised, c10::Device 
 /// Kernels of this program or LibTorch's alone. Of cuDNN's: those that repeat themselves, or the
 /// fastest, which are measured for every shape.
 void choose_algorithms(const RuntimeConfig& runtime);
-/// Which kernels they are on this machine's CPU: "fast kernels (AVX-512, LibTorch's AVX2)".
-/// `precision`: of the steps (train.precision).
-std::string kernels_in_words(const RuntimeConfig& runtime, const std::string& precision);
+/// Which kernels they are: "fast kernels (AVX-512, LibTorch's AVX2)" by what this machine's CPU
+/// has, or "fast kernels (cuda)". `precision`: of the steps (train.precision).
+std::string kernels_in_words(const RuntimeConfig& runtime, const std::string& precision,
+                             c10::Device device);
 
 }  // namespace tailor::train

@@ -348,7 +348,8 @@ int lead(const TrainOptions& options, Group& group) {
   const TrainConfig last = all.phases.empty()
                                ? all.train
                                : resolve_phase(all, all.phases.size() - 1, loaded.source).train;
-  const SumOrder order{threads, group.size(), kernels_in_words(all.runtime, last.precision)};
+  const SumOrder order{threads, group.size(),
+                       kernels_in_words(all.runtime, last.precision, device)};
   folder.sign(order);
   const DataSplits& data = run.data();
   log_info("train", "{}: {} on {}, {} training, {} validation, {} test examples, {}{} threads{}",
