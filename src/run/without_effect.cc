@@ -48,10 +48,10 @@ Json defaults_of(const RunConfig& config) {
 }
 
 /// The keys of a section that `given` has, `config` holds at another value than `defaults`, and no
-/// rule lets anybody read.
+/// rule lets anybody read. `where`: what stands before the section's name.
 void find_unread(const Json& given, const Json& config, const Json& defaults,
                  const std::string& section, const std::vector<Rule>& rules,
-                 std::vector<std::string>& findings) {
+                 const std::string& where, std::vector<std::string>& findings) {
   const Json* object = section_of(given, section);
   if (!object) return;
   const Json &values = *section_of(config, section), &usual = *section_of(defaults, section);
@@ -62,7 +62,7 @@ void find_unread(const Json& given, const Json& config, const Json& defaults,
     for (const Rule& rule : rules) {
       if (!rule.unread || fmt::format(" {} ", rule.keys).find(" " + key + " ") == std::string::npos)
         continue;
-      findings.push_back(fmt::format("{}.{} has no effect: {}", section, key, rule.why));
+      findings.push_back(fmt::format("{}{}.{} has no effect: {}", where, section, key, rule.why));
       break;
     }
   }
@@ -133,17 +133,15 @@ std::vector<Rule> optimizer_rules(const OptimizerConfig& c, const std::string& s
           {c.kind == "sgd", "betas epsilon", needs + "adamw, novograd and muon"}};
 }
 
-std::vector<Rule> distill_rules(const RunConfig& c, const Json* given) {
+std::vector<Rule> distill_rules(const DistillConfig& c, bool follows) {
   const std::string how =
       "distance temperature features feature_weight through_weight teacher_cache teacher_cache_mib";
-  const bool wanted = given && given->get_number("beta", 0) > 0;  // 0: no distillation
-  const bool alone = !c.teacher && c.phases.empty();              // a phase may say otherwise
-  return {{wanted && alone, "beta", "there is no teacher"},
-          {alone, how, "there is no teacher"},
-          {c.distill.beta == 0 && c.phases.empty(), how, "distill.beta is 0"},
-          {c.distill.distance != Distance::Kl, "temperature", "distill.distance is not kl"},
-          {c.distill.features == Features::None, "feature_weight", "distill.features is none"},
-          {c.distill.teacher_cache == TeacherCacheUse::Off, "teacher_cache_mib",
+  return {{c.beta > 0 && !follows, "beta", "there is no teacher"},  // 0: no distillation
+          {!follows, how, "there is no teacher"},
+          {c.beta == 0, how, "distill.beta is 0"},
+          {c.distance != Distance::Kl, "temperature", "distill.distance is not kl"},
+          {c.features == Features::None, "feature_weight", "distill.features is none"},
+          {c.teacher_cache == TeacherCacheUse::Off, "teacher_cache_mib",
            "distill.teacher_cache is off"}};
 }
 
@@ -158,13 +156,72 @@ bool removes(const SurgeryConfig& c) {
                      [](const SkipPlan& p) { return p.kind == AlterationKind::Remove; });
 }
 
+std::vector<Rule> surgery_rules(const SurgeryConfig& c) {
+  const bool alters = c.kind != SurgeryKind::None;
+  return {{!alters,
+           "alpha order at_once first_epoch edit solve optimizer statistics_images warmup_steps "
+           "allow_partial",
+           "surgery.kind is none"},
+          {alters && c.edit != EditKind::Solve, "solve",
+           fmt::format("surgery.edit is {}", to_string(c.edit))},
+          {alters && c.edit == EditKind::Fade, "statistics_images",
+           "surgery.edit is fade, which has no jump"},
+          {c.kind == SurgeryKind::Shorten && !removes(c) && c.edit == EditKind::Solve, "edit solve",
+           "only a removed skip's block is solved"}};
+}
+
+struct Section {
+  std::string name;
+  std::vector<Rule> rules;
+};
+
+/// What one training reads of its sections: the same sections and keys whatever it says.
+std::vector<Section> training_sections(const RunConfig& c, bool follows, bool quantised) {
+  return {{"train", {{quantised, "statistics_images", "the network is trained quantised"}}},
+          {"train.optimizer", optimizer_rules(c.train.optimizer, "train.optimizer")},
+          {"train.schedule", schedule_rules(c.train.schedule, "train.schedule")},
+          {"surgery", surgery_rules(c.surgery)},
+          {"distill", distill_rules(c.distill, follows)}};
+}
+
+/// A key of a phase, by that phase; one of the run, where no phase reads it.
+void find_unread_of_trainings(const RunConfig& run, const Json& given, const Json& defaults,
+                              std::vector<std::string>& findings) {
+  std::vector<Section> all;
+  if (run.phases.empty()) {
+    all = training_sections(run, run.teacher.has_value(), run.quantization.has_value());
+  }
+  for (size_t i = 0; i < run.phases.size(); ++i) {
+    const PhaseConfig& phase = run.phases[i];
+    const bool follows = i > 0 || run.teacher,
+               quantised = run.quantization && i + 1 == run.phases.size() && phase.repeat == 1;
+    const RunConfig c = resolve_phase(run, i, "phases");
+    const Json written = Json::object(
+        {{"surgery", phase.surgery}, {"distill", phase.distill}, {"train", phase.train}});
+    const Json config = write_run_config(c);
+    const std::vector<Section> sections = training_sections(c, follows, quantised);
+    for (const Section& section : sections) {
+      find_unread(written, config, defaults, section.name, section.rules,
+                  fmt::format("phases.{}.", i), findings);
+    }
+    if (i == 0) all = sections;
+    for (size_t n = 0; n < all.size(); ++n) {
+      for (size_t k = 0; k < all[n].rules.size(); ++k)
+        all[n].rules[k].unread = all[n].rules[k].unread && sections[n].rules[k].unread;
+    }
+  }
+  const Json config = write_run_config(run);
+  for (const Section& section : all)
+    find_unread(given, config, defaults, section.name, section.rules, "", findings);
+}
+
 }  // namespace
 
 std::vector<std::string> keys_without_effect(const RunConfig& c, const Json& given) {
   std::vector<std::string> findings;
   const Json config = write_run_config(c), defaults = defaults_of(c);
   auto find = [&](const std::string& section, const std::vector<Rule>& rules) {
-    find_unread(given, config, defaults, section, rules, findings);
+    find_unread(given, config, defaults, section, rules, "", findings);
   };
   find("network", network_rules(c.network));
   find("data", data_rules(c.data));
@@ -188,19 +245,7 @@ std::vector<std::string> keys_without_effect(const RunConfig& c, const Json& giv
     find("teacher.optimizer", optimizer_rules(c.teacher->train.optimizer, "teacher.optimizer"));
     find("teacher.schedule", schedule_rules(c.teacher->train.schedule, "teacher.schedule"));
   }
-  find("train.optimizer", optimizer_rules(c.train.optimizer, "train.optimizer"));
-  find("train.schedule", schedule_rules(c.train.schedule, "train.schedule"));
-  find("surgery", {{c.surgery.kind == SurgeryKind::None && c.phases.empty(),
-                    "alpha order at_once first_epoch edit solve optimizer statistics_images "
-                    "warmup_steps allow_partial",
-                    "surgery.kind is none"},
-                   {c.surgery.kind != SurgeryKind::None && c.surgery.edit != EditKind::Solve,
-                    "solve", fmt::format("surgery.edit is {}", to_string(c.surgery.edit))},
-                   {c.surgery.kind != SurgeryKind::None && c.surgery.edit == EditKind::Fade,
-                    "statistics_images", "surgery.edit is fade, which has no jump"},
-                   {c.surgery.kind == SurgeryKind::Shorten && !removes(c.surgery) &&
-                        c.surgery.edit == EditKind::Solve,
-                    "edit solve", "only a removed skip's block is solved"}});
+  find_unread_of_trainings(c, given, defaults, findings);
   find("ctc",
        {{c.ctc.language_model.empty(), "lm_weight word_bonus", "there is no ctc.language_model"},
         {c.ctc.beam == 1, "beam_threshold", "ctc.beam is 1"}});
@@ -211,12 +256,9 @@ std::vector<std::string> keys_without_effect(const RunConfig& c, const Json& giv
                   {c.exporting.reuse_factor.has_value(), "card_share",
                    "export.reuse_factor leaves nothing to balance"}});
   if (c.quantization) {
-    // With phases it is the last one that is; those before read it.
-    find("train", {{c.phases.empty(), "statistics_images", "the network is trained quantised"}});
     find("quantization", quantization_rules(*c.quantization));
     find_unread_points(*c.quantization, given, findings);
   }
-  find("distill", distill_rules(c, section_of(given, "distill")));
   return findings;
 }
 

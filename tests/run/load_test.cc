@@ -264,6 +264,27 @@ TEST(KeysWithoutEffect, AreNamedWithTheReason) {
       Lines{"data.seed has no effect: nothing is drawn from svhn without a validation split"});
 }
 
+TEST(KeysWithoutEffect, AreThoseOfAPhaseAndThoseThatNoPhaseReads) {
+  EXPECT_EQ(without_effect(R"({"teacher": {}, "phases": [
+      {"surgery": {"alpha": 2}}, {"distill": {"temperature": 3}, "train": {"optimizer":
+       {"kind": "muon", "nesterov": true}}}]})"),
+            (Lines{"phases.0.surgery.alpha has no effect: surgery.kind is none",
+                   "phases.1.train.optimizer.nesterov has no effect: it is of "
+                   "train.optimizer.kind sgd",
+                   "phases.1.distill.temperature has no effect: distill.distance is not kl"}));
+  EXPECT_EQ(
+      without_effect(R"({"phases": [{"distill": {"beta": 0.5}}, {"distill": {"beta": 0.5}}]})"),
+      Lines{"phases.0.distill.beta has no effect: there is no teacher"});
+  EXPECT_EQ(without_effect(R"({"quantization": {}, "phases": [
+      {"train": {"statistics_images": 64}}, {"train": {"statistics_images": 64}}]})"),
+            Lines{"phases.1.train.statistics_images has no effect: the network is trained "
+                  "quantised"});
+  const std::string alpha = R"({"teacher": {}, "surgery": {"alpha": 2}, "phases": [{}, )";
+  EXPECT_EQ(without_effect(alpha + R"({"surgery": {"kind": "remove"}}]})"), Lines{});
+  EXPECT_EQ(without_effect(alpha + "{}]}"),
+            Lines{"surgery.alpha has no effect: surgery.kind is none"});
+}
+
 TEST(KeysWithoutEffect, AreNoneWhereEachSaysSomething) {
   EXPECT_EQ(without_effect(R"({"teacher": {"epochs": 3, "schedule": {"kind": "step", "gamma": 0.2}},
       "distill": {"beta": 0.5, "distance": "kl", "temperature": 2},
