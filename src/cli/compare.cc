@@ -43,7 +43,7 @@ std::vector<FinishedRun> read_runs(const std::vector<std::string>& paths) {
   std::vector<FinishedRun> runs;
   std::set<std::string> seen;
   DamageReport damage("compare");
-  for (const std::string& path : paths) {
+  for (const std::string& path : open_folders(paths, RunFolder::is_run)) {
     if (!path_exists(path)) fail(ErrorKind::Usage, "{}: there is no such folder", path);
     if (!RunFolder::is_run(path)) {  // as a pattern of the shell finds beside them
       log_warn("compare", "{}: it is no run (there is no config.json in it), and left out", path);
@@ -129,7 +129,11 @@ Row row_of(const Seeds& group) {
   return row;
 }
 
-using Cells = std::vector<std::vector<std::string>>;
+using Lines = std::vector<std::string>;
+using Cells = std::vector<Lines>;
+
+/// More settings than these are told in words behind the table.
+constexpr size_t kMostColumns = 4;
 
 void append(std::vector<std::string>& to, const std::vector<std::string>& cells) {
   to.insert(to.end(), cells.begin(), cells.end());
@@ -153,8 +157,8 @@ Cells cells_of(const std::vector<Row>& rows, const std::vector<std::string>& key
     const FinishedRun& first = *(*row.group)[0];
     std::vector<std::string> line = {row.name, first.summary.network};
     for (const std::string& key : keys) {
-      const auto found = first.settings.find(key);
-      line.push_back(found == first.settings.end() ? style.none() : text_of(found->second));
+      const std::string text = setting_text(first.settings, key);
+      line.push_back(text.empty() ? style.none() : text);
     }
     line.push_back(std::to_string(row.group->size()));
     for (const Spread* of : {&row.teacher, &row.last, &row.best}) append(line, style.spread(*of));
@@ -166,6 +170,32 @@ Cells cells_of(const std::vector<Row>& rows, const std::vector<std::string>& key
     cells.push_back(std::move(line));
   }
   return cells;
+}
+
+/// What most of them have, and in what each is another: where a column for every setting would
+/// leave no place for what came of it.
+Lines settings_in_words(const std::vector<Row>& rows, const std::vector<std::string>& keys) {
+  Lines usual, lines;
+  std::map<std::string, std::string> most;
+  for (const std::string& key : keys) {
+    std::map<std::string, int> counts;
+    for (const Row& row : rows) ++counts[setting_text((*row.group)[0]->settings, key)];
+    counts.erase("");
+    const auto commonest = std::max_element(counts.begin(), counts.end(),
+                                            [](auto& a, auto& b) { return a.second < b.second; });
+    most[key] = commonest->first;
+    usual.push_back(key + " " + printable(commonest->first));
+  }
+  lines.push_back("most have: " + join(usual, ", "));
+  for (const Row& row : rows) {
+    Lines others;
+    for (const std::string& key : keys) {
+      const std::string text = setting_text((*row.group)[0]->settings, key);
+      if (!text.empty() && text != most[key]) others.push_back(key + " " + printable(text));
+    }
+    lines.push_back(row.name + ": " + (others.empty() ? "as most" : join(others, ", ")));
+  }
+  return lines;
 }
 
 std::string csv_cell(const std::string& text) {
@@ -192,7 +222,10 @@ Json::Array answer_of(const std::vector<Row>& rows, const std::vector<std::strin
     Json settings = Json::object();
     for (const std::string& key : keys) {
       const auto found = first.settings.find(key);
-      settings.set(key, found == first.settings.end() ? Json() : found->second);
+      const std::string text = setting_text(first.settings, key);
+      settings.set(key, found != first.settings.end() ? found->second
+                        : text.empty()                ? Json()
+                                                      : Json(text));
     }
     list.push_back(Json::object({{"runs", runs},
                                  {"network", first.summary.network},
@@ -235,16 +268,23 @@ int run_compare(const CompareOptions& options) {
   const std::vector<Seeds> groups = groups_of(runs);
   const std::vector<std::string> keys = differing_keys(groups);
   const std::vector<Row> rows = rows_of(groups);
-  const Cells cells = cells_of(rows, keys, {options.format == "csv"});
   if (options.format == "csv") {
-    fmt::print("{}", csv_text(cells));
-  } else if (options.format == "markdown") {
+    fmt::print("{}", csv_text(cells_of(rows, keys, {/*plain=*/true})));
+    return 0;
+  }
+  const bool columns = keys.size() <= kMostColumns, markdown = options.format == "markdown";
+  const Cells cells = cells_of(rows, columns ? keys : Lines(), {});
+  if (markdown) {
     fmt::print("{}", emit_markdown_table(cells));
   } else {
     Table table(cells[0]);
     for (size_t i = 1; i < cells.size(); ++i) table.add(cells[i]);
     fmt::print("{}", table.text());
   }
+  if (columns) return 0;
+  fmt::print("\n");
+  for (const std::string& line : settings_in_words(rows, keys))
+    fmt::print("{}\n", wrap(markdown ? "- " + line : line, 100));
   return 0;
 }
 

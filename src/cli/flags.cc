@@ -422,7 +422,10 @@ void setup_inspect(CLI::App& app, InspectOptions& o) {
 }
 
 void setup_compare(CLI::App& app, CompareOptions& o) {
-  app.add_option("runs", o.runs, "Folders of finished runs")->required()->type_name("RUN");
+  app.add_option("runs", o.runs,
+                 "Folders of finished runs, or of several in one folder, as a sweep has them")
+      ->required()
+      ->type_name("RUN");
   app.add_option("--format", o.format, "How the table is printed: text (default), markdown or csv")
       ->check(CLI::IsMember({"text", "markdown", "csv"}))
       ->type_name("FORMAT");
@@ -431,8 +434,8 @@ void setup_compare(CLI::App& app, CompareOptions& o) {
 
 void setup_report(CLI::App& app, ReportOptions& o) {
   app.add_option("paths", o.paths,
-                 "Run folders, finished or not; projects of tailor export; files with what tailor "
-                 "evaluate --json or tailor check --json printed")
+                 "Run folders, finished or not; projects of tailor export; folders of these; files "
+                 "with what tailor evaluate --json or tailor check --json printed")
       ->required()
       ->type_name("RUN|PROJECT|FILE");
   app.add_option("--output", o.output, "The page (default report.html)")->type_name("FILE");

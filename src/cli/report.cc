@@ -29,6 +29,9 @@ struct WatchedRun {
   RunConfig config;
   ReportedRun run;
 };
+/// More runs than these have their own sections folded.
+constexpr size_t kMostOpen = 6;
+
 struct Sources {
   std::vector<WatchedRun> runs;
   std::vector<ReportedProject> projects;
@@ -36,24 +39,36 @@ struct Sources {
   std::vector<ReportedCheck> checks;
 };
 
+std::string from_the_start(InitialSkips skips) {
+  switch (skips) {
+    case InitialSkips::Removed:
+      return "no skips from the start";
+    case InitialSkips::Shortened:
+      return "short skips from the start";
+    default:
+      return fmt::format("{} from the start", to_string(skips));
+  }
+}
+
 /// "remove, solve, α 3, kl".
 /// Of the last of so many phases.
 std::string method_of(const RunConfig& config, size_t phases) {
   const SurgeryConfig& s = config.surgery;
+  const InitialSkips skips = config.train.skips;
   std::vector<std::string> parts;
   if (!s.plan.empty()) {
     parts.emplace_back("plan of its own");
   } else if (s.kind == SurgeryKind::None) {
-    parts.emplace_back("unaltered");
+    parts.push_back(skips == InitialSkips::Kept ? "unaltered" : from_the_start(skips));
   } else {
     parts = {to_string(s.kind), to_string(s.edit), fmt::format("α {}", s.alpha)};
     if (s.at_once > 1) parts.push_back(fmt::format("{} at once", s.at_once));
     if (s.order == EditOrder::OutputFirst) parts.emplace_back("output first");
     if (s.optimizer == OptimizerState::Reset) parts.emplace_back("optimiser reset");
   }
+  if (s.kind != SurgeryKind::None && skips != InitialSkips::Kept)
+    parts.push_back(from_the_start(skips));
   if (phases > 0) parts.push_back(counted(static_cast<int64_t>(phases), "phase"));
-  if (config.train.skips != InitialSkips::Kept)
-    parts.push_back(std::string("skips ") + to_string(config.train.skips));
   if (config.distill.features != Features::None) parts.emplace_back("features");
   if (config.distill.through_weight > 0) parts.emplace_back("through the teacher");
   if (!config.teacher) {
@@ -78,13 +93,19 @@ void describe_unfinished(WatchedRun& watched) {
     run.network = network.name;
     run.skips = static_cast<int64_t>(skip_ids(network).size());
     run.parameters = parameter_count(network);
-  } else if (!run.epochs.empty()) {
-    run.skips = run.epochs.back().skips;
   }
-  run.skips_before = run.skips;
+  // An alteration is written as it is made, the checkpoint after its epoch.
+  int64_t fewer = 0, fewer_by_first = 0;
   for (const AlterationLine& a : run.alterations) {
-    run.skips_before += static_cast<int64_t>(a.before.as_array().size()) -
-                        static_cast<int64_t>(a.after.as_array().size());
+    fewer += static_cast<int64_t>(a.before.as_array().size()) -
+             static_cast<int64_t>(a.after.as_array().size());
+    if (!run.epochs.empty() && a.epoch <= run.epochs[0].epoch) fewer_by_first = fewer;
+  }
+  if (run.epochs.empty()) {
+    run.skips_before = run.skips + fewer;
+  } else {
+    run.skips_before = run.epochs[0].skips + fewer_by_first;
+    run.skips = run.skips_before - fewer;
   }
 }
 
@@ -166,7 +187,10 @@ Sources open_sources(const std::vector<std::string>& paths) {
   std::vector<std::string> project_paths;
   std::set<std::string> seen;
   DamageReport damage("report");
-  for (const std::string& path : paths) {
+  auto is_shown = [](const std::string& path) {
+    return is_project(path) || RunFolder::is_run(path);
+  };
+  for (const std::string& path : open_folders(paths, is_shown)) {
     if (!path_exists(path)) fail(ErrorKind::Usage, "{}: there is no such file or folder", path);
     if (!seen.insert(absolute_path(path)).second) continue;
     if (is_project(path)) {
@@ -210,13 +234,14 @@ std::vector<RunGroup> run_groups(const Sources& sources) {
   std::vector<RunGroup> groups;
   for (const Seeds& s : groups_of(finished)) {
     const WatchedRun& first = *by_path.at(s[0]->path);
-    RunGroup group{first.run.name, first.run.method, first.run.network, {}, {}, {}};
+    RunGroup group{first.run.name, first.run.method, first.run.network, {}, {}, {}, {}};
     if (s.size() > 1) group.name += fmt::format(" (+{})", s.size() - 1);
     if (starts_with(first.config.network.family, "resnet"))
       group.depth = first.config.network.depth;
     double sum = 0, teachers = 0;
     for (const FinishedRun* run : s) {
       group.test.push_back(*run->summary.last.test.value);
+      group.runs.push_back(by_path.at(run->path)->run.name);
       if (const auto teacher = teacher_of(run->summary)) sum += *teacher, ++teachers;
     }
     if (teachers > 0) group.teacher = sum / teachers;
@@ -279,7 +304,10 @@ Page make_page(const Sources& sources, std::optional<int64_t> refresh_s) {
   add(projects_side_by_side(sources.projects));
   add(answers_section(runs, sources.projects, sources.evaluations));
   add(checks_section(sources.checks));
-  for (const ReportedRun& run : runs) page.sections.push_back(run_section(run));
+  for (const ReportedRun& run : runs) {
+    page.sections.push_back(run_section(run));
+    page.sections.back().folded = runs.size() > kMostOpen;
+  }
   for (const ReportedProject& project : sources.projects)
     page.sections.push_back(project_section(project));
   return page;

@@ -19,6 +19,20 @@ void flatten(const Json& json, const std::string& key, Settings& settings) {
     flatten(value, key.empty() ? name : key + "." + name, settings);
 }
 
+/// Whether a section that the key is in is a value of its own here, as null is.
+bool is_in_a_value(const Settings& settings, const std::string& key) {
+  for (size_t dot = key.rfind('.'); dot != std::string::npos && dot > 0;
+       dot = key.rfind('.', dot - 1)) {
+    if (settings.count(key.substr(0, dot)) > 0) return true;
+  }
+  return false;
+}
+/// Whether the key is a section here.
+bool is_section(const Settings& settings, const std::string& key) {
+  const auto next = settings.lower_bound(key + ".");
+  return next != settings.end() && starts_with(next->first, key + ".");
+}
+
 bool is_seed(const std::string& key) { return key == "train.seed" || key == "teacher.seed"; }
 
 }  // namespace
@@ -51,8 +65,26 @@ Settings seeds_of(const RunConfig& config) {
   return seeds;
 }
 
-std::string text_of(const Json& value) {
-  return value.is_string() ? value.as_string() : value.dump();
+std::string setting_text(const Settings& settings, const std::string& key) {
+  const auto found = settings.find(key);
+  if (found == settings.end()) return is_section(settings, key) ? "given" : "";
+  return found->second.is_string() ? found->second.as_string() : found->second.dump();
+}
+
+std::vector<std::string> open_folders(const std::vector<std::string>& paths,
+                                      const std::function<bool(const std::string&)>& wanted) {
+  std::vector<std::string> opened;
+  for (const std::string& path : paths) {
+    const size_t before = opened.size();
+    if (is_directory(path) && !wanted(path)) {
+      for (const std::string& name : list_directory(path)) {
+        const std::string inside = path_join(path, name);
+        if (wanted(inside)) opened.push_back(inside);
+      }
+    }
+    if (opened.size() == before) opened.push_back(path);
+  }
+  return opened;
 }
 
 void DamageReport::read(const std::function<void()>& thing) {
@@ -88,13 +120,17 @@ std::vector<Seeds> groups_of(const std::vector<FinishedRun>& runs) {
 
 std::vector<std::string> differing_keys(const std::vector<Seeds>& groups) {
   std::map<std::string, std::set<std::string>> values;  // as texts
-  std::map<std::string, size_t> counts;
   for (const Seeds& g : groups) {
-    for (const auto& [key, value] : g[0]->settings) values[key].insert(value.dump()), ++counts[key];
+    for (const auto& [key, value] : g[0]->settings) values[key].insert(value.dump());
   }
   std::vector<std::string> keys;
   for (const auto& [key, all] : values) {
-    if (all.size() > 1 || counts[key] < groups.size()) keys.push_back(key);
+    const bool somebody_lacks =
+        std::any_of(groups.begin(), groups.end(), [&, &name = key](auto& g) {
+          const Settings& settings = g[0]->settings;
+          return settings.count(name) == 0 && !is_in_a_value(settings, name);
+        });
+    if (all.size() > 1 || somebody_lacks) keys.push_back(key);
   }
   return keys;
 }

@@ -45,9 +45,16 @@ struct FinishedRun {
 /// Runs that differ by their seeds, each of which is there once.
 using Seeds = std::vector<const FinishedRun*>;
 std::vector<Seeds> groups_of(const std::vector<FinishedRun>& runs);
-/// Keys that not all of them agree in.
+/// Keys that not all of them agree in. What a section has says nothing of a run without it, such as
+/// one without a teacher.
 std::vector<std::string> differing_keys(const std::vector<Seeds>& groups);
-/// A setting as people read it.
-std::string text_of(const Json& value);
+/// A setting as people read it: "given" of a section that others have as null; empty where the run
+/// has none.
+std::string setting_text(const Settings& settings, const std::string& key);
+
+/// A folder that is no run but has some in it, such as a sweep's, stands for those that `wanted`
+/// takes of what is in it, by name.
+std::vector<std::string> open_folders(const std::vector<std::string>& paths,
+                                      const std::function<bool(const std::string&)>& wanted);
 
 }  // namespace tailor::cli

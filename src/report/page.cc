@@ -73,7 +73,11 @@ std::string emit(const Drawing& figure) {
 
 /// Figures that follow one another stand in one grid.
 std::string emit(const Section& section) {
-  std::string html = fmt::format("<section>\n<h2>{}</h2>\n", escaped(section.heading));
+  const char *const opens = section.folded ? "<details><summary>" : "",
+                    *const ends = section.folded ? "</summary>" : "",
+                    *const closes = section.folded ? "</details>\n" : "";
+  std::string html =
+      fmt::format("<section>\n{}<h2>{}</h2>{}\n", opens, escaped(section.heading), ends);
   bool in_grid = false;
   for (const auto& part : section.parts) {
     const bool is_figure = std::holds_alternative<Drawing>(part);
@@ -87,7 +91,7 @@ std::string emit(const Section& section) {
       html += emit(std::get<Drawing>(part));
     }
   }
-  return html + (in_grid ? "</div>\n" : "") + "</section>\n";
+  return html + (in_grid ? "</div>\n" : "") + closes + "</section>\n";
 }
 
 }  // namespace

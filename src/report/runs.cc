@@ -236,7 +236,11 @@ DataTable runs_table(const std::vector<ReportedRun>& runs) {
   const bool alike = std::all_of(runs.begin(), runs.end(), [&](const ReportedRun& run) {
     return figure_of(run) == figure_of(runs[0]);
   });
-  DataTable table{fmt::format("Runs; teacher, last and best: {} on the test split, in per cent",
+  const bool one_set = runs.size() > 1 && std::all_of(runs.begin(), runs.end(), [&](auto& run) {
+                         return run.data == runs[0].data;
+                       });
+  DataTable table{fmt::format("Runs{}; teacher, last and best: {} on the test split, in per cent",
+                              one_set ? " on " + runs[0].data : "",
                               alike ? figure_of(runs.at(0)) : "what they are judged by"),
                   {"run", "network", "data", "method", "skips", "parameters", "epochs", "examples",
                    "judged by", "teacher", "last", "best", "seconds"},
@@ -246,7 +250,7 @@ DataTable runs_table(const std::vector<ReportedRun>& runs) {
     const double examples = examples_an_epoch(run) *
                             static_cast<double>(earlier + static_cast<int64_t>(run.epochs.size()));
     const RunSummary* s = run.summary ? &*run.summary : nullptr;
-    table.rows.push_back({run.name, run.network, run.data, run.method,
+    table.rows.push_back({run.name, run.network, one_set ? "" : run.data, run.method,
                           change_text(run.skips_before, run.skips),
                           run.parameters > 0 ? with_commas(run.parameters) : "–", epochs_text(run),
                           with_commas(std::llround(examples)), alike ? "" : figure_of(run),
@@ -316,21 +320,61 @@ Spread spread_of(const std::vector<double>& values) {
 
 namespace {
 
-std::optional<Drawing> together_figure(const std::vector<ReportedRun>& runs) {
+/// The mean at each epoch that all of them have.
+Series mean_of(const std::string& name, const std::vector<Series>& series) {
+  Series mean{name, {{}}};
+  for (const Point& p : series[0].lines[0]) {
+    Point sum{p.x, 0};
+    const bool all = std::all_of(series.begin(), series.end(), [&](const Series& s) {
+      const auto& line = s.lines[0];
+      const auto same = std::find_if(line.begin(), line.end(),
+                                     [&](const Point& other) { return other.x == p.x; });
+      if (same == line.end()) return false;
+      sum.y += same->y / static_cast<double>(series.size());
+      return true;
+    });
+    if (all) mean.lines[0].push_back(sum);
+  }
+  return mean;
+}
+
+std::optional<Drawing> together_figure(const std::vector<ReportedRun>& runs,
+                                       const std::vector<RunGroup>& groups) {
   LineChart chart{"Validation of all runs", "", {"epochs", false, true, 0.0, {}}, {}, {}, {}, {}};
   const std::string figure = figure_of(runs[0]);
+  std::vector<std::pair<std::string, std::vector<Series>>> curves;
   for (const ReportedRun& run : runs) {
-    if (figure_of(run) != figure || chart.series.size() == kMostTogether) continue;
-    add_series(chart.series, run.name, run,
+    if (figure_of(run) != figure) continue;
+    const auto group = std::find_if(groups.begin(), groups.end(), [&](const RunGroup& g) {
+      return std::count(g.runs.begin(), g.runs.end(), run.name) > 0;
+    });
+    auto curve = curves.end();
+    if (group != groups.end()) {
+      curve = std::find_if(curves.begin(), curves.end(),
+                           [&](const auto& c) { return c.first == group->name; });
+    }
+    if (curve == curves.end())
+      curve = curves.insert(curve, {group == groups.end() ? run.name : group->name, {}});
+    add_series(curve->second, run.name, run,
                [&](const EpochMetrics& m) { return value_of(m.validation, figure); });
+  }
+  curves.erase(
+      std::remove_if(curves.begin(), curves.end(), [](const auto& c) { return c.second.empty(); }),
+      curves.end());
+  const bool means =
+      std::any_of(curves.begin(), curves.end(), [](const auto& c) { return c.second.size() > 1; });
+  for (const auto& [name, series] : curves) {
+    if (chart.series.size() == kMostTogether) break;
+    Series mean = mean_of(name, series);
+    if (!mean.lines[0].empty()) chart.series.push_back(std::move(mean));
   }
   if (chart.series.size() < 2) return std::nullopt;
   chart.y = {figure + " on the validation split (%)", false, false, {}, {}};
   chart.description = ends_text(chart.series);
-  const std::string caption =
-      chart.series.size() == kMostTogether && runs.size() > kMostTogether
-          ? fmt::format("The first {} of {} runs", kMostTogether, runs.size())
-          : "All runs";
+  std::string caption = curves.size() > kMostTogether
+                            ? fmt::format("The first {} of {} runs", kMostTogether, curves.size())
+                            : "All runs";
+  if (means) caption += ", those of several seeds by their mean";
   return make_figure(
       caption, [&](int64_t width) { return emit_line_chart(chart, width); }, true);
 }
@@ -397,7 +441,8 @@ std::optional<Section> runs_side_by_side(const std::vector<ReportedRun>& runs,
     section.parts.emplace_back(methods_figure(groups, figure));
     if (auto depths = depths_figure(groups, figure)) section.parts.emplace_back(*std::move(depths));
   }
-  if (auto together = together_figure(runs)) section.parts.emplace_back(*std::move(together));
+  if (auto together = together_figure(runs, groups))
+    section.parts.emplace_back(*std::move(together));
   if (section.parts.empty()) return std::nullopt;
   return section;
 }

@@ -76,6 +76,44 @@ TEST_F(CompareCli, SeedsAreOneRowAndWhatDiffersIsAColumn) {
   EXPECT_EQ(page.output.rfind("| run | network | surgery.edit | runs |", 0), 0U) << page.output;
 }
 
+TEST_F(CompareCli, ManySettingsAreToldInWordsAndAFolderOfRunsStandsForThem) {
+  const std::string cut = R"({"surgery": {"kind": "remove"}, "train": {"seed": 1}})";
+  write_run("all/cut1", cut, 80);
+  write_run("all/more2", R"({"surgery": {"kind": "remove"}, "train": {"seed": 1, "epochs": 7}})",
+            81);
+  write_run("all/solve3", R"({"surgery": {"kind": "remove", "edit": "solve", "at_once": 3},
+      "train": {"seed": 1, "optimizer": {"kind": "muon", "lr": 0.5}}})",
+            88);
+  write_run("all/alone4", R"({"train": {"seed": 1}})", 70);
+  Json config = Json::parse(read_file(file("all/alone4/config.json")), "");
+  config.set("teacher", Json());
+  write_file(file("all/alone4/config.json"), config.dump());
+  write_file(file("all/x.log"), "x");
+  const ProcessResult text = run({"compare", "all"});
+  EXPECT_EQ(text.status, 0) << text.output;
+  EXPECT_EQ(text.output.rfind("run     network  runs  teacher accuracy", 0), 0U) << text.output;
+  testing::expect_words(
+      text.output,
+      {"\n\nmost have: surgery.at_once 1, surgery.edit cut, surgery.kind remove, teacher given,",
+       "\nalone4: surgery.kind none, teacher null\n", "\ncut1: as most\n",
+       "\nmore2: train.epochs 7\n",
+       "\nsolve3: surgery.at_once 3, surgery.edit solve, train.optimizer.kind muon, "
+       "train.optimizer.lr"});
+  // A teacher's settings say nothing of a run without one.
+  EXPECT_EQ(text.output.find("teacher.epochs"), std::string::npos) << text.output;
+  const ProcessResult page = run({"compare", "all", "--format", "markdown"});
+  testing::expect_words(page.output,
+                        {"| run | network | runs |", "\n\n- most have: ", "\n- cut1: as most\n"});
+  const ProcessResult csv = run({"compare", "all", "--format", "csv"});
+  testing::expect_words(csv.output,
+                        {"run,network,surgery.at_once,surgery.edit,surgery.kind,teacher,"});
+  const ProcessResult json = run({"compare", "all", "--json"});
+  const auto rows = Json::parse(json.output, "answer").at("rows").as_array();
+  ASSERT_EQ(rows.size(), 4U);
+  EXPECT_TRUE(rows[0].at("settings").at("teacher").is_null());
+  EXPECT_EQ(rows[1].at("settings").at("teacher"), Json("given"));
+}
+
 TEST_F(CompareCli, OneSeedTwiceIsTwoRowsAndDataOfOnesOwnIsWhereItLies) {
   const std::string same = R"({"surgery": {"kind": "remove"}, "train": {"seed": 1}})";
   write_run("a", same, 80);

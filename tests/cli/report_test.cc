@@ -46,6 +46,25 @@ TEST_F(ReportCli, ShowsARunThatGoesOn) {
     EXPECT_EQ(html.find(word), std::string::npos) << word;
 }
 
+TEST_F(ReportCli, AnAlterationNewerThanTheCheckpointCounts) {
+  write_run("one");
+  write_checkpoint(file("one/last.ckpt"));
+  std::string next = kAlteration;
+  next.replace(next.find(":0"), 2, ":1");
+  write_file(file("one/alterations.jsonl"), std::string(kAlteration) + "\n" + next + "\n");
+  EXPECT_EQ(run({"report", "one"}).status, 0);
+  testing::expect_words(page(), {"<td class=\"n\">3 → 1</td>"});
+}
+
+TEST_F(ReportCli, AFolderOfRunsAndProjectsStandsForThem) {
+  write_run("all/one");
+  write_run("all/two");
+  write_file(file("all/one.log"), "x");
+  const ProcessResult r = run({"report", "all"});
+  EXPECT_EQ(r.status, 0) << r.output;
+  EXPECT_EQ(r.output, "report.html: 2 runs\n");
+}
+
 TEST_F(ReportCli, ShowsProjectsAndAnswers) {
   write_checkpoint(file("a/last.ckpt"));
   ASSERT_EQ(

@@ -33,6 +33,15 @@ TEST(ReportPage, EscapesAndAlignsFigures) {
   EXPECT_EQ(html.find("http-equiv"), std::string::npos);
 }
 
+TEST(ReportPage, FoldedSectionsKeepTheirHeading) {
+  report::Page page = small_page();
+  page.sections[1].folded = true;
+  testing::expect_words(report::emit_html(page),
+                        {"<section>\n<h2>Only &lt;figures&gt;</h2>\n",
+                         "<section>\n<details><summary><h2>Tables</h2></summary>\n",
+                         "</details>\n</section>\n</main>"});
+}
+
 TEST(ReportPage, TakesNothingFromOutside) {
   const std::string html = report::emit_html(small_page());
   for (const char* const word : {"http:", "https:", "<script", "<link", "src=", "@import", "url("})

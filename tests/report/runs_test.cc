@@ -42,6 +42,17 @@ TEST(ReportedRuns, TableSaysHowFarOneGot) {
   EXPECT_EQ(table.rows, std::vector<std::vector<std::string>>{expected});
 }
 
+TEST(ReportedRuns, OneDataSetIsNamedByTheCaption) {
+  report::ReportedRun other = half_a_run();
+  EXPECT_EQ(report::runs_table({half_a_run(), other}).caption,
+            "Runs on synthetic; teacher, last and best: accuracy on the test split, in per cent");
+  EXPECT_EQ(report::runs_table({half_a_run(), other}).rows[0][2], "remove, cut, α 1");
+  other.data = "svhn";
+  const report::DataTable table = report::runs_table({half_a_run(), other});
+  EXPECT_EQ(table.rows[1][2], "svhn");
+  EXPECT_EQ(table.caption.rfind("Runs; ", 0), 0U);
+}
+
 TEST(ReportedRuns, AlterationsStandBetweenTheEpochs) {
   const report::Drawing figure = report::accuracy_figure(half_a_run());
   for (const std::string& text : {figure.wide, figure.narrow}) {
@@ -98,6 +109,21 @@ TEST(ReportedRuns, FinishedOnesShowTeacherAndTest) {
   EXPECT_EQ(table.rows[0], expected);
   testing::expect_words(report::accuracy_figure(run).wide,
                         {">teacher, test: 91.50<", ">test: 71.25<"});
+}
+
+TEST(ReportedRuns, SeedsAreOneCurveOfTheirMean) {
+  report::ReportedRun a = half_a_run(), b = half_a_run(), c = half_a_run();
+  a.name = "a", b.name = "b", c.name = "c";
+  for (EpochMetrics& m : b.epochs) *m.validation[0].value += 10, *m.validation[1].value += 10;
+  b.epochs.pop_back();
+  const auto section = report::runs_side_by_side(
+      {a, b, c}, {{"a (+1)", "cut", "resnet20", 20, {80, 84}, 90.0, {"a", "b"}}});
+  ASSERT_TRUE(section);
+  ASSERT_EQ(section->parts.size(), 1U);
+  const auto& drawing = std::get<report::Drawing>(section->parts[0]);
+  EXPECT_EQ(drawing.caption, "All runs, those of several seeds by their mean");
+  // Up to where the shorter one ends: the mean of 58 and 68.
+  testing::expect_words(drawing.wide, {"a (+1): 63 at 2 epochs; c: 66 at 3 epochs"});
 }
 
 TEST(ReportedRuns, SideBySideNeedsTwo) {

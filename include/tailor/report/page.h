@@ -29,6 +29,7 @@ using Paragraph = std::string;
 struct Section {
   std::string heading;
   std::vector<std::variant<Paragraph, DataTable, Drawing>> parts;
+  bool folded = false;
 };
 struct Page {
   std::string title;

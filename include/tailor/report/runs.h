@@ -44,13 +44,14 @@ Spread spread_of(const std::vector<double>& values);
 struct RunGroup {
   std::string name;  // of the first, and how many others there are
   std::string method, network;
-  std::optional<int64_t> depth;   // of a ResNet
-  std::vector<double> test;       // the figure of each, in per cent
-  std::optional<double> teacher;  // mean
+  std::optional<int64_t> depth;        // of a ResNet
+  std::vector<double> test;            // the figure of each, in per cent
+  std::optional<double> teacher;       // mean
+  std::vector<std::string> runs = {};  // names
 };
-/// Of several runs: the validation figure of all in one chart; of several groups with a test
-/// figure: each beside its teacher, and against depth where there are several depths. Nothing where
-/// there is nothing to compare.
+/// Of several runs: the validation figure of all, of a group its mean, in one chart; of several
+/// groups with a test figure: each beside its teacher, and against depth where there are several
+/// depths. Nothing where there is nothing to compare.
 std::optional<Section> runs_side_by_side(const std::vector<ReportedRun>& runs,
                                          const std::vector<RunGroup>& groups);
 
