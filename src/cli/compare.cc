@@ -43,7 +43,8 @@ std::vector<FinishedRun> read_runs(const std::vector<std::string>& paths) {
   std::vector<FinishedRun> runs;
   std::set<std::string> seen;
   DamageReport damage("compare");
-  for (const std::string& path : open_folders(paths, RunFolder::is_run)) {
+  const std::vector<std::string> opened = open_folders(paths, RunFolder::is_run);
+  for (const std::string& path : opened) {
     if (!path_exists(path)) fail(ErrorKind::Usage, "{}: there is no such folder", path);
     if (!RunFolder::is_run(path)) {  // as a pattern of the shell finds beside them
       log_warn("compare", "{}: it is no run (there is no config.json in it), and left out", path);
@@ -59,7 +60,7 @@ std::vector<FinishedRun> read_runs(const std::vector<std::string>& paths) {
   damage.say(runs.empty());
   if (runs.empty()) {
     fail(ErrorKind::Usage, "none of the {} is finished",
-         counted(static_cast<int64_t>(paths.size()), "run"));
+         counted(static_cast<int64_t>(opened.size()), "run"));
   }
   for (const FinishedRun& run : runs) {
     const std::string &mine = run.summary.last.test.name, &first = runs[0].summary.last.test.name;
@@ -157,7 +158,7 @@ Cells cells_of(const std::vector<Row>& rows, const std::vector<std::string>& key
     const FinishedRun& first = *(*row.group)[0];
     std::vector<std::string> line = {row.name, first.summary.network};
     for (const std::string& key : keys) {
-      const std::string text = setting_text(first.settings, key);
+      const std::string text = setting_text(first.settings, key).value_or("");
       line.push_back(text.empty() ? style.none() : text);
     }
     line.push_back(std::to_string(row.group->size()));
@@ -172,26 +173,40 @@ Cells cells_of(const std::vector<Row>& rows, const std::vector<std::string>& key
   return cells;
 }
 
-/// What most of them have, and in what each is another: where a column for every setting would
-/// leave no place for what came of it.
+/// What most rows have, and in what each is another: where a column for every setting would leave
+/// no place for what came of it. Of two that as many have, the first row's.
 Lines settings_in_words(const std::vector<Row>& rows, const std::vector<std::string>& keys) {
+  auto value_in = [](const Row& row, const std::string& key) {
+    std::optional<std::string> text = setting_text((*row.group)[0]->settings, key);
+    if (text) text = text->empty() ? "none" : printable(*text);
+    return text;
+  };
   Lines usual, lines;
   std::map<std::string, std::string> most;
   for (const std::string& key : keys) {
-    std::map<std::string, int> counts;
-    for (const Row& row : rows) ++counts[setting_text((*row.group)[0]->settings, key)];
-    counts.erase("");
-    const auto commonest = std::max_element(counts.begin(), counts.end(),
-                                            [](auto& a, auto& b) { return a.second < b.second; });
-    most[key] = commonest->first;
-    usual.push_back(key + " " + printable(commonest->first));
+    std::vector<std::pair<std::string, int>> counts;  // by their first row
+    for (const Row& row : rows) {
+      const std::optional<std::string> text = value_in(row, key);
+      if (!text) continue;
+      const auto same = std::find_if(counts.begin(), counts.end(),
+                                     [&](const auto& c) { return c.first == *text; });
+      if (same == counts.end()) {
+        counts.emplace_back(*text, 1);
+      } else {
+        ++same->second;
+      }
+    }
+    most[key] = std::max_element(counts.begin(), counts.end(), [](auto& a, auto& b) {
+                  return a.second < b.second;
+                })->first;
+    usual.push_back(key + " " + most[key]);
   }
   lines.push_back("most have: " + join(usual, ", "));
   for (const Row& row : rows) {
     Lines others;
     for (const std::string& key : keys) {
-      const std::string text = setting_text((*row.group)[0]->settings, key);
-      if (!text.empty() && text != most[key]) others.push_back(key + " " + printable(text));
+      const std::optional<std::string> text = value_in(row, key);
+      if (text && *text != most[key]) others.push_back(key + " " + *text);
     }
     lines.push_back(row.name + ": " + (others.empty() ? "as most" : join(others, ", ")));
   }
@@ -222,7 +237,7 @@ Json::Array answer_of(const std::vector<Row>& rows, const std::vector<std::strin
     Json settings = Json::object();
     for (const std::string& key : keys) {
       const auto found = first.settings.find(key);
-      const std::string text = setting_text(first.settings, key);
+      const std::string text = setting_text(first.settings, key).value_or("");
       settings.set(key, found != first.settings.end() ? found->second
                         : text.empty()                ? Json()
                                                       : Json(text));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <ctime>
+#include <iterator>
 #include <map>
 #include <set>
 #include <thread>
@@ -35,6 +36,8 @@ constexpr size_t kMostOpen = 6;
 struct Sources {
   std::vector<WatchedRun> runs;
   std::vector<ReportedProject> projects;
+  std::vector<std::string> project_paths;
+  std::set<std::string> seen;
   std::vector<ReportedEvaluation> evaluations;
   std::vector<ReportedCheck> checks;
 };
@@ -169,34 +172,32 @@ void open_answer(const std::string& path, Sources& sources) {
 }
 
 /// Where several have the name of their folder, each is called by its path.
-void name_apart(Sources& sources, const std::vector<std::string>& project_paths) {
+void name_apart(Sources& sources) {
   std::map<std::string, int> count;
-  for (const WatchedRun& w : sources.runs) ++count[w.run.name];
-  for (const ReportedProject& p : sources.projects) ++count[p.name];
-  for (WatchedRun& w : sources.runs) {
-    if (count[w.run.name] > 1) w.run.name = w.path;
-  }
-  for (size_t i = 0; i < sources.projects.size(); ++i) {
-    if (count[sources.projects[i].name] > 1) sources.projects[i].name = project_paths[i];
-  }
+  auto folder = [](const std::string& path) { return file_name(absolute_path(path)); };
+  for (const WatchedRun& w : sources.runs) ++count[folder(w.path)];
+  for (const std::string& path : sources.project_paths) ++count[folder(path)];
+  auto name = [&](const std::string& path) {
+    return count[folder(path)] > 1 ? path : folder(path);
+  };
+  for (WatchedRun& w : sources.runs) w.run.name = name(w.path);
+  for (size_t i = 0; i < sources.projects.size(); ++i)
+    sources.projects[i].name = name(sources.project_paths[i]);
 }
 
-/// What is none of these, as a pattern of the shell finds beside them, or damaged is warned of.
-Sources open_sources(const std::vector<std::string>& paths) {
-  Sources sources;
-  std::vector<std::string> project_paths;
-  std::set<std::string> seen;
-  DamageReport damage("report");
-  auto is_shown = [](const std::string& path) {
-    return is_project(path) || RunFolder::is_run(path);
-  };
+bool is_shown(const std::string& path) { return is_project(path) || RunFolder::is_run(path); }
+bool is_folder_of_runs(const std::string& path) { return is_directory(path) && !is_shown(path); }
+
+/// What has not been opened yet: at first, and of folders again as more begin in them. What is none
+/// of these, as a pattern of the shell finds beside them, or damaged is warned of.
+void open_new(const std::vector<std::string>& paths, Sources& sources, DamageReport& damage) {
   for (const std::string& path : open_folders(paths, is_shown)) {
     if (!path_exists(path)) fail(ErrorKind::Usage, "{}: there is no such file or folder", path);
-    if (!seen.insert(absolute_path(path)).second) continue;
+    if (!sources.seen.insert(absolute_path(path)).second) continue;
     if (is_project(path)) {
       damage.read([&] {
         sources.projects.push_back(open_reported_project(path));
-        project_paths.push_back(path);
+        sources.project_paths.push_back(path);
       });
     } else if (RunFolder::is_run(path)) {
       damage.read([&] { sources.runs.push_back(open_run(path)); });
@@ -209,6 +210,13 @@ Sources open_sources(const std::vector<std::string>& paths) {
                path);
     }
   }
+  name_apart(sources);
+}
+
+Sources open_sources(const std::vector<std::string>& paths) {
+  Sources sources;
+  DamageReport damage("report");
+  open_new(paths, sources, damage);
   const bool nothing = sources.runs.empty() && sources.projects.empty() &&
                        sources.evaluations.empty() && sources.checks.empty();
   damage.say(nothing);
@@ -216,8 +224,17 @@ Sources open_sources(const std::vector<std::string>& paths) {
     fail(ErrorKind::Usage, "nothing to report in {}: expected run folders, projects or answers",
          join(paths, " "));
   }
-  name_apart(sources, project_paths);
   return sources;
+}
+
+/// Of the same paths later: a folder may be gone meanwhile.
+void look_again(const std::vector<std::string>& paths, Sources& sources) {
+  for (WatchedRun& watched : sources.runs) read_again(watched);
+  std::vector<std::string> left;
+  std::copy_if(paths.begin(), paths.end(), std::back_inserter(left), path_exists);
+  DamageReport damage("report");
+  open_new(left, sources, damage);
+  damage.say(false);
 }
 
 std::vector<RunGroup> run_groups(const Sources& sources) {
@@ -343,10 +360,15 @@ int run_report(const ReportOptions& options) {
   refuse_to_replace_others("--output", options.output, options.force);
   refuse_to_replace_others("--markdown", options.markdown, options.force);
   Sources sources = open_sources(options.paths);
-  while (options.refresh_s && !all_finished(sources)) {
+  // In a folder the next run may be about to begin as the one before ends.
+  const bool may_grow = std::any_of(options.paths.begin(), options.paths.end(), is_folder_of_runs);
+  for (bool ended = false; options.refresh_s;) {
+    const bool ends = all_finished(sources);
+    if (ends && (ended || !may_grow)) break;
+    ended = ends;
     write_page(make_page(sources, options.refresh_s), options);
     const bool goes_on = wait_for_next(*options.refresh_s);
-    for (WatchedRun& watched : sources.runs) read_again(watched);
+    look_again(options.paths, sources);
     if (!goes_on) break;
   }
   // The last page is not loaded again.

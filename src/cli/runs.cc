@@ -33,6 +33,15 @@ bool is_section(const Settings& settings, const std::string& key) {
   return next != settings.end() && starts_with(next->first, key + ".");
 }
 
+/// None of a folder that cannot be read.
+std::vector<std::string> names_in(const std::string& folder) {
+  try {
+    return list_directory(folder);
+  } catch (const Error&) {
+    return {};
+  }
+}
+
 bool is_seed(const std::string& key) { return key == "train.seed" || key == "teacher.seed"; }
 
 }  // namespace
@@ -40,6 +49,7 @@ bool is_seed(const std::string& key) { return key == "train.seed" || key == "tea
 Settings settings_of(const RunConfig& config) {
   Settings settings;
   flatten(write_run_config(config), "", settings);
+  if (!config.quantization) settings["quantization"] = Json();  // as a teacher that is not there
   for (auto it = settings.begin(); it != settings.end();) {
     const std::string& key = it->first;
     const bool apart = starts_with(key, "runtime.") || is_seed(key) ||
@@ -65,9 +75,12 @@ Settings seeds_of(const RunConfig& config) {
   return seeds;
 }
 
-std::string setting_text(const Settings& settings, const std::string& key) {
+std::optional<std::string> setting_text(const Settings& settings, const std::string& key) {
   const auto found = settings.find(key);
-  if (found == settings.end()) return is_section(settings, key) ? "given" : "";
+  if (found == settings.end()) {
+    if (is_in_a_value(settings, key)) return std::nullopt;
+    return is_section(settings, key) ? "given" : "";
+  }
   return found->second.is_string() ? found->second.as_string() : found->second.dump();
 }
 
@@ -76,8 +89,9 @@ std::vector<std::string> open_folders(const std::vector<std::string>& paths,
   std::vector<std::string> opened;
   for (const std::string& path : paths) {
     const size_t before = opened.size();
-    if (is_directory(path) && !wanted(path)) {
-      for (const std::string& name : list_directory(path)) {
+    const bool by_a_pattern = paths.size() > 1 && file_name(absolute_path(path)) == "teachers";
+    if (is_directory(path) && !wanted(path) && !by_a_pattern) {
+      for (const std::string& name : names_in(path)) {
         const std::string inside = path_join(path, name);
         if (wanted(inside)) opened.push_back(inside);
       }

@@ -48,12 +48,12 @@ std::vector<Seeds> groups_of(const std::vector<FinishedRun>& runs);
 /// Keys that not all of them agree in. What a section has says nothing of a run without it, such as
 /// one without a teacher.
 std::vector<std::string> differing_keys(const std::vector<Seeds>& groups);
-/// A setting as people read it: "given" of a section that others have as null; empty where the run
-/// has none.
-std::string setting_text(const Settings& settings, const std::string& key);
+/// A setting as people read it: "given" of a section that others have as null, empty where the run
+/// says none; nothing of what is in a section that the run has as null.
+std::optional<std::string> setting_text(const Settings& settings, const std::string& key);
 
 /// A folder that is no run but has some in it, such as a sweep's, stands for those that `wanted`
-/// takes of what is in it, by name.
+/// takes of what is in it, by name. A sweep's teachers are opened only by themselves.
 std::vector<std::string> open_folders(const std::vector<std::string>& paths,
                                       const std::function<bool(const std::string&)>& wanted);
 

@@ -368,11 +368,13 @@ std::optional<Drawing> together_figure(const std::vector<ReportedRun>& runs,
     Series mean = mean_of(name, series);
     if (!mean.lines[0].empty()) chart.series.push_back(std::move(mean));
   }
-  if (chart.series.size() < 2) return std::nullopt;
+  if (chart.series.size() < 2) {  // seeds of one method, each by itself
+    return means ? together_figure(runs, {}) : std::nullopt;
+  }
   chart.y = {figure + " on the validation split (%)", false, false, {}, {}};
   chart.description = ends_text(chart.series);
   std::string caption = curves.size() > kMostTogether
-                            ? fmt::format("The first {} of {} runs", kMostTogether, curves.size())
+                            ? fmt::format("The first {} of {} curves", kMostTogether, curves.size())
                             : "All runs";
   if (means) caption += ", those of several seeds by their mean";
   return make_figure(

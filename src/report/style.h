@@ -25,7 +25,7 @@ table{border-collapse:collapse;font-size:13px;font-variant-numeric:tabular-nums}
 caption,figcaption,summary{font-weight:600;font-size:14px;text-align:left;padding:0 0 6px}
 summary{cursor:pointer}
 summary h2{display:inline;padding:0;border:0}
-details:not([open])>summary{margin:-8px 0}
+section>details:not([open])>summary{margin:-8px 0}
 th,td{padding:4px 8px;border-bottom:1px solid var(--rule);text-align:left;white-space:nowrap}
 thead th{vertical-align:bottom;white-space:normal;border-bottom:1.5px solid var(--ink)}
 tbody th{font-weight:600}

@@ -2,6 +2,7 @@
 // that a kind, a family, a data set or an augmentation needs has its row here. Defaults are not
 // reported: a configuration in full, such as a run's config.json, has them all.
 #include <algorithm>
+#include <map>
 
 #include "tailor/core/strings.h"
 #include "tailor/data/source.h"
@@ -157,17 +158,15 @@ bool removes(const SurgeryConfig& c) {
 }
 
 std::vector<Rule> surgery_rules(const SurgeryConfig& c) {
-  const bool alters = c.kind != SurgeryKind::None;
-  return {{!alters,
-           "alpha order at_once first_epoch edit solve optimizer statistics_images warmup_steps "
-           "allow_partial",
-           "surgery.kind is none"},
-          {alters && c.edit != EditKind::Solve, "solve",
-           fmt::format("surgery.edit is {}", to_string(c.edit))},
-          {alters && c.edit == EditKind::Fade, "statistics_images",
-           "surgery.edit is fade, which has no jump"},
-          {c.kind == SurgeryKind::Shorten && !removes(c) && c.edit == EditKind::Solve, "edit solve",
-           "only a removed skip's block is solved"}};
+  return {
+      {c.kind == SurgeryKind::None,
+       "alpha order at_once first_epoch edit solve optimizer statistics_images warmup_steps "
+       "allow_partial",
+       "surgery.kind is none"},
+      {c.edit != EditKind::Solve, "solve", fmt::format("surgery.edit is {}", to_string(c.edit))},
+      {c.edit == EditKind::Fade, "statistics_images", "surgery.edit is fade, which has no jump"},
+      {c.kind == SurgeryKind::Shorten && !removes(c) && c.edit == EditKind::Solve, "edit solve",
+       "only a removed skip's block is solved"}};
 }
 
 struct Section {
@@ -175,7 +174,7 @@ struct Section {
   std::vector<Rule> rules;
 };
 
-/// What one training reads of its sections: the same sections and keys whatever it says.
+/// What one training does not read of its sections: the same sections whatever it says.
 std::vector<Section> training_sections(const RunConfig& c, bool follows, bool quantised) {
   return {{"train", {{quantised, "statistics_images", "the network is trained quantised"}}},
           {"train.optimizer", optimizer_rules(c.train.optimizer, "train.optimizer")},
@@ -184,7 +183,26 @@ std::vector<Section> training_sections(const RunConfig& c, bool follows, bool qu
           {"distill", distill_rules(c.distill, follows)}};
 }
 
-/// A key of a phase, by that phase; one of the run, where no phase reads it.
+/// Of each key, the first reason.
+std::map<std::string, std::string> unread_keys(const std::vector<Rule>& rules) {
+  std::map<std::string, std::string> unread;
+  for (const Rule& rule : rules) {
+    if (!rule.unread) continue;
+    for (const std::string& key : split(rule.keys, ' ')) unread.emplace(key, rule.why);
+  }
+  return unread;
+}
+/// What neither reads, with the reasons of the first.
+std::vector<Rule> both(const std::vector<Rule>& first, const std::vector<Rule>& second) {
+  const std::map<std::string, std::string> others = unread_keys(second);
+  std::vector<Rule> rules;
+  for (const auto& [key, why] : unread_keys(first)) {
+    if (others.count(key) > 0) rules.push_back({true, key, why});
+  }
+  return rules;
+}
+
+/// A key of a phase, by that phase; one of the run, where each phase has a reason not to read it.
 void find_unread_of_trainings(const RunConfig& run, const Json& given, const Json& defaults,
                               std::vector<std::string>& findings) {
   std::vector<Section> all;
@@ -193,7 +211,8 @@ void find_unread_of_trainings(const RunConfig& run, const Json& given, const Jso
   }
   for (size_t i = 0; i < run.phases.size(); ++i) {
     const PhaseConfig& phase = run.phases[i];
-    const bool follows = i > 0 || run.teacher,
+    // The first training of the first phase has the run's teacher; each other one has one.
+    const bool follows = i > 0 || phase.repeat > 1 || run.teacher,
                quantised = run.quantization && i + 1 == run.phases.size() && phase.repeat == 1;
     const RunConfig c = resolve_phase(run, i, "phases");
     const Json written = Json::object(
@@ -205,10 +224,7 @@ void find_unread_of_trainings(const RunConfig& run, const Json& given, const Jso
                   fmt::format("phases.{}.", i), findings);
     }
     if (i == 0) all = sections;
-    for (size_t n = 0; n < all.size(); ++n) {
-      for (size_t k = 0; k < all[n].rules.size(); ++k)
-        all[n].rules[k].unread = all[n].rules[k].unread && sections[n].rules[k].unread;
-    }
+    for (size_t n = 0; n < all.size(); ++n) all[n].rules = both(all[n].rules, sections[n].rules);
   }
   const Json config = write_run_config(run);
   for (const Section& section : all)

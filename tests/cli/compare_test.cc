@@ -99,6 +99,14 @@ TEST_F(CompareCli, ManySettingsAreToldInWordsAndAFolderOfRunsStandsForThem) {
        "\nmore2: train.epochs 7\n",
        "\nsolve3: surgery.at_once 3, surgery.edit solve, train.optimizer.kind muon, "
        "train.optimizer.lr"});
+  // Beside them one that is trained quantised, and one from elsewhere: of the others that is none.
+  write_run("all/q5", R"({"surgery": {"kind": "remove"}, "quantization": {}, "train": {"seed": 1,
+      "start": "/pre/best.ckpt"}})",
+            60);
+  testing::expect_words(run({"compare", "all"}).output,
+                        {"quantization null, surgery", "train.start none", "\ncut1: as most\n",
+                         "\nq5: quantization given, train.start pre/best.ckpt\n"});
+  remove_all(file("all/q5"));
   // A teacher's settings say nothing of a run without one.
   EXPECT_EQ(text.output.find("teacher.epochs"), std::string::npos) << text.output;
   const ProcessResult page = run({"compare", "all", "--format", "markdown"});

@@ -116,6 +116,30 @@ TEST_F(ReportCli, ReplacesReportsAlone) {
   EXPECT_EQ(run({"report", "one", "--output", "mine.html"}).status, 0);
 }
 
+TEST_F(ReportCli, RefreshesWithWhatBeginsInAFolder) {
+  auto finish = [&](const std::string& name) {
+    RunSummary summary;
+    summary.run = name, summary.network = "resnet8", summary.epochs = 1;
+    summary.last.test.value = 77.5;
+    write_file(file("all/" + name + "/summary.json"),
+               write_record([&](RecordVisitor& v) { summary.describe(v); }).dump());
+  };
+  write_run("all/one");
+  finish("one");
+  std::thread next([&] {
+    for (int i = 0; i < 2000 && !path_exists(file("report.html")); ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    write_run("all/two");
+    for (int i = 0; i < 2000 && page().find(">two<") == std::string::npos; ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    finish("two");
+  });
+  const ProcessResult r = run({"report", "all", "--refresh", "1"});
+  next.join();
+  EXPECT_EQ(r.output, "report.html: 2 runs\n");
+  testing::expect_words(page(), {"tailor report: 2 runs", ">two<"});
+}
+
 TEST_F(ReportCli, RefreshesUntilTheRunIsFinished) {
   write_run("one");
   std::thread finish([&] {

@@ -126,6 +126,17 @@ TEST(ReportedRuns, SeedsAreOneCurveOfTheirMean) {
   testing::expect_words(drawing.wide, {"a (+1): 63 at 2 epochs; c: 66 at 3 epochs"});
 }
 
+TEST(ReportedRuns, SeedsOfOneMethodAloneAreEachACurve) {
+  report::ReportedRun a = half_a_run(), b = half_a_run();
+  a.name = "a", b.name = "b";
+  const auto section = report::runs_side_by_side(
+      {a, b}, {{"a (+1)", "cut", "resnet20", 20, {80, 84}, 90.0, {"a", "b"}}});
+  ASSERT_TRUE(section);
+  const auto& drawing = std::get<report::Drawing>(section->parts.at(0));
+  EXPECT_EQ(drawing.caption, "All runs");
+  testing::expect_words(drawing.wide, {"a: 66 at 3 epochs; b: 66 at 3 epochs"});
+}
+
 TEST(ReportedRuns, SideBySideNeedsTwo) {
   EXPECT_FALSE(report::runs_side_by_side({half_a_run()}, {}));
   const auto section = report::runs_side_by_side({half_a_run(), half_a_run()},

@@ -267,9 +267,9 @@ TEST(KeysWithoutEffect, AreNamedWithTheReason) {
 TEST(KeysWithoutEffect, AreThoseOfAPhaseAndThoseThatNoPhaseReads) {
   EXPECT_EQ(without_effect(R"({"teacher": {}, "phases": [
       {"surgery": {"alpha": 2}}, {"distill": {"temperature": 3}, "train": {"optimizer":
-       {"kind": "muon", "nesterov": true}}}]})"),
+       {"kind": "muon", "momentum": 0.5}}}]})"),
             (Lines{"phases.0.surgery.alpha has no effect: surgery.kind is none",
-                   "phases.1.train.optimizer.nesterov has no effect: it is of "
+                   "phases.1.train.optimizer.momentum has no effect: it is of "
                    "train.optimizer.kind sgd",
                    "phases.1.distill.temperature has no effect: distill.distance is not kl"}));
   EXPECT_EQ(
@@ -279,6 +279,18 @@ TEST(KeysWithoutEffect, AreThoseOfAPhaseAndThoseThatNoPhaseReads) {
       {"train": {"statistics_images": 64}}, {"train": {"statistics_images": 64}}]})"),
             Lines{"phases.1.train.statistics_images has no effect: the network is trained "
                   "quantised"});
+  // From the second training on a phase that is repeated follows itself.
+  EXPECT_EQ(without_effect(R"({"phases": [{"repeat": 3, "distill": {"beta": 0.5, "distance": "kl",
+                               "temperature": 2}}]})"),
+            Lines{});
+  // Read by neither phase, for different reasons; each key has that of the first.
+  EXPECT_EQ(
+      without_effect(R"({"teacher": {}, "surgery": {"kind": "remove", "solve": {"images": 99}},
+                               "phases": [{"surgery": {"kind": "none"}}, {}]})"),
+      Lines{"surgery.solve has no effect: surgery.kind is none"});
+  EXPECT_EQ(without_effect(R"({"distill": {"distance": "kl"},
+                               "phases": [{}, {"distill": {"beta": 0}}]})"),
+            Lines{"distill.distance has no effect: there is no teacher"});
   const std::string alpha = R"({"teacher": {}, "surgery": {"alpha": 2}, "phases": [{}, )";
   EXPECT_EQ(without_effect(alpha + R"({"surgery": {"kind": "remove"}}]})"), Lines{});
   EXPECT_EQ(without_effect(alpha + "{}]}"),
