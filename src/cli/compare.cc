@@ -26,7 +26,7 @@ FinishedRun read_run(const std::string& path) {
   if (run.summary.network.empty())
     fail(ErrorKind::Data, "{}: expected the summary of a run, got one without a network", summary);
   const RunConfig config = load_run_config(path_join(path, "config.json"), {}).config;
-  run.settings = settings_of(config), run.seeds = seeds_of(config);
+  run.settings = settings_of(config, path), run.seeds = seeds_of(config);
   const std::string last = path_join(path, "last.ckpt");
   const Checkpoint checkpoint = load_checkpoint(last);
   try {

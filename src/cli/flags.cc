@@ -142,7 +142,7 @@ void setup_sweep(CLI::App& app, SweepOptions& o) {
                  "Only the I-th of N parts of the list (default: a SLURM array's task has its own)")
       ->type_name("I/N");
   app.add_flag("--list", o.list,
-               "Print the names, and whether each run is waiting, interrupted or "
+               "Print the names, and whether each run is waiting, training, interrupted or "
                "finished; train nothing");
   app.add_flag("--fail-fast", o.fail_fast,
                "Begin no other run once one has failed (default: go on, and fail at the end)");

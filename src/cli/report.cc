@@ -53,25 +53,40 @@ std::string from_the_start(InitialSkips skips) {
   }
 }
 
-/// "remove, solve, α 3, kl".
-/// Of the last of so many phases.
-std::string method_of(const RunConfig& config, size_t phases) {
-  const SurgeryConfig& s = config.surgery;
-  const InitialSkips skips = config.train.skips;
-  std::vector<std::string> parts;
-  if (!s.plan.empty()) {
-    parts.emplace_back("plan of its own");
-  } else if (s.kind == SurgeryKind::None) {
-    parts.push_back(skips == InitialSkips::Kept ? "unaltered" : from_the_start(skips));
-  } else {
-    parts = {to_string(s.kind), to_string(s.edit), fmt::format("α {}", s.alpha)};
-    if (s.at_once > 1) parts.push_back(fmt::format("{} at once", s.at_once));
-    if (s.order == EditOrder::OutputFirst) parts.emplace_back("output first");
-    if (s.optimizer == OptimizerState::Reset) parts.emplace_back("optimiser reset");
+/// "remove, solve, α 3".
+std::string alteration_of(const SurgeryConfig& s, InitialSkips skips) {
+  const bool kept = skips == InitialSkips::Kept;
+  if (!s.plan.empty()) return "plan of its own";
+  if (s.kind == SurgeryKind::None) return kept ? "unaltered" : from_the_start(skips);
+  std::vector<std::string> parts = {to_string(s.kind), to_string(s.edit),
+                                    fmt::format("α {}", s.alpha)};
+  if (s.at_once > 1) parts.push_back(fmt::format("{} at once", s.at_once));
+  if (s.order == EditOrder::OutputFirst) parts.emplace_back("output first");
+  if (s.optimizer == OptimizerState::Reset) parts.emplace_back("optimiser reset");
+  if (!kept) parts.push_back(from_the_start(skips));
+  return join(parts, ", ");
+}
+
+/// "shorten, cut, α 3, then 3 times remove, cut, α 3": what each phase does.
+std::string alterations_of(const RunConfig& run, const std::string& source) {
+  std::vector<std::pair<std::string, int64_t>> steps;
+  for (size_t i = 0; i < run.phases.size(); ++i) {
+    const RunConfig c = resolve_phase(run, i, source);
+    const std::string what = alteration_of(c.surgery, c.train.skips);
+    if (steps.empty() || steps.back().first != what) steps.emplace_back(what, 0);
+    steps.back().second += run.phases[i].repeat;
   }
-  if (s.kind != SurgeryKind::None && skips != InitialSkips::Kept)
-    parts.push_back(from_the_start(skips));
-  if (phases > 0) parts.push_back(counted(static_cast<int64_t>(phases), "phase"));
+  std::vector<std::string> texts;
+  texts.reserve(steps.size());
+  for (const auto& [what, times] : steps)
+    texts.push_back(times > 1 ? fmt::format("{} times {}", times, what) : what);
+  return join(texts, ", then ");
+}
+
+/// "remove, solve, α 3, features, kl"; `config` is of the last phase.
+std::string method_of(const RunConfig& config, const std::string& alterations) {
+  const SurgeryConfig& s = config.surgery;
+  std::vector<std::string> parts = {alterations};
   if (config.distill.features != Features::None) parts.emplace_back("features");
   if (config.distill.through_weight > 0) parts.emplace_back("through the teacher");
   if (!config.teacher) {
@@ -130,13 +145,27 @@ void update_run(WatchedRun& watched) {
 WatchedRun open_run(const std::string& path) {
   const std::string file = path_join(path, "config.json");
   WatchedRun watched{path, load_run_config(file, {}).config, {}};
-  const size_t phases = watched.config.phases.size();
-  if (phases > 0) watched.config = resolve_phase(watched.config, phases - 1, file);
+  const RunConfig& config = watched.config;
+  RunConfig last = config;
+  std::string alterations = alteration_of(config.surgery, config.train.skips);
+  if (!config.phases.empty()) {
+    last = resolve_phase(config, config.phases.size() - 1, file);
+    alterations = alterations_of(config, file);
+    watched.run.phases = 0;
+    for (const PhaseConfig& phase : config.phases) watched.run.phases += phase.repeat;
+  }
   watched.run.name = file_name(absolute_path(path));
-  watched.run.data = watched.config.data.name;
-  watched.run.method = method_of(watched.config, phases);
-  watched.run.epochs_planned = watched.config.train.epochs;  // of the last phase
+  watched.run.data = config.data.name;
+  watched.run.method = method_of(last, alterations);
+  watched.run.epochs_planned = last.train.epochs;
   update_run(watched);
+  const std::optional<RunSummary>& summary = watched.run.summary;
+  const auto told = static_cast<int64_t>(watched.run.epochs.size());
+  if (summary && summary->epochs != told) {
+    log_warn("report",
+             "{}: {} tells of {} of the {} that summary.json has; the others are not shown", path,
+             path_join(path, "metrics.jsonl"), told, counted(summary->epochs, "epoch"));
+  }
   return watched;
 }
 
@@ -245,7 +274,7 @@ std::vector<RunGroup> run_groups(const Sources& sources) {
         figure_of(w.run) != figure_of(sources.runs[0].run))
       continue;
     finished.push_back(
-        {w.path, *w.run.summary, settings_of(w.config), seeds_of(w.config), std::nullopt});
+        {w.path, *w.run.summary, settings_of(w.config, w.path), seeds_of(w.config), std::nullopt});
     by_path[w.path] = &w;
   }
   std::vector<RunGroup> groups;

@@ -1,5 +1,7 @@
 #include "cli/runs.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <set>
 
@@ -19,11 +21,14 @@ void flatten(const Json& json, const std::string& key, Settings& settings) {
     flatten(value, key.empty() ? name : key + "." + name, settings);
 }
 
-/// Whether a section that the key is in is a value of its own here, as null is.
+/// Whether a section that the key is in is a value of its own here, as null is, or of kind none.
 bool is_in_a_value(const Settings& settings, const std::string& key) {
   for (size_t dot = key.rfind('.'); dot != std::string::npos && dot > 0;
        dot = key.rfind('.', dot - 1)) {
-    if (settings.count(key.substr(0, dot)) > 0) return true;
+    const std::string section = key.substr(0, dot);
+    const auto kind = settings.find(section + ".kind");
+    if (settings.count(section) > 0 || (kind != settings.end() && kind->second == Json("none")))
+      return true;
   }
   return false;
 }
@@ -46,22 +51,30 @@ bool is_seed(const std::string& key) { return key == "train.seed" || key == "tea
 
 }  // namespace
 
-Settings settings_of(const RunConfig& config) {
+Settings settings_of(const RunConfig& config, const std::string& folder) {
   Settings settings;
   flatten(write_run_config(config), "", settings);
   if (!config.quantization) settings["quantization"] = Json();  // as a teacher that is not there
   for (auto it = settings.begin(); it != settings.end();) {
     const std::string& key = it->first;
-    const bool apart = starts_with(key, "runtime.") || is_seed(key) ||
-                       key == "teacher.weights_sha256" ||
-                       (key == "data.root" && !config.data.is_own()),
-               is_file = key == "teacher.checkpoint" || key == "teacher.start" ||
-                         key == "train.start" || key == "network.file";
-    if (is_file && it->second != Json("")) {
-      const std::string path = it->second.as_string();
-      it->second = path_join(file_name(parent_path(path)), file_name(path));
-    }
+    const bool trains_its_teacher = config.teacher && config.teacher->checkpoint.empty(),
+               apart = starts_with(key, "runtime.") || is_seed(key) ||
+                       (key == "teacher.weights_sha256" && trains_its_teacher) ||
+                       (key == "data.root" && !config.data.is_own()) ||
+                       (config.surgery.kind == SurgeryKind::None && config.phases.empty() &&
+                        starts_with(key, "surgery.") && key != "surgery.kind");
     it = apart ? settings.erase(it) : std::next(it);
+  }
+  // Its weights say which one it is.
+  if (config.teacher && !config.teacher->weights_sha256.empty()) {
+    if (Json& path = settings["teacher.checkpoint"]; path.is_string() && path != Json(""))
+      path = path_join(file_name(parent_path(path.as_string())), file_name(path.as_string()));
+  }
+  if (const std::string& file = config.network.file; !file.empty()) {
+    const std::string beside = path_join(folder, file_name(file));
+    const std::string contents = path_exists(beside) ? read_file(beside) : "";
+    settings["network.file"] =
+        fmt::format("{} ({})", file_name(file), sha256(contents).substr(0, 8));
   }
   return settings;
 }
@@ -93,7 +106,7 @@ std::vector<std::string> open_folders(const std::vector<std::string>& paths,
     if (is_directory(path) && !wanted(path) && !by_a_pattern) {
       for (const std::string& name : names_in(path)) {
         const std::string inside = path_join(path, name);
-        if (wanted(inside)) opened.push_back(inside);
+        if (name != "teacher" && wanted(inside)) opened.push_back(inside);
       }
     }
     if (opened.size() == before) opened.push_back(path);

@@ -18,8 +18,9 @@ namespace tailor::cli {
 using Settings = std::map<std::string, Json>;  // "surgery.kind": "remove"
 
 /// What makes an experiment: neither its seeds (nor the weights of a teacher that they made) nor
-/// the machine; of files their names, wherever they lie, and of official data sets no place.
-Settings settings_of(const RunConfig& config);
+/// the machine, nor where official data sets lie; of a network's description in the run's folder
+/// its contents, and of a teacher that it names the weights.
+Settings settings_of(const RunConfig& config, const std::string& folder);
 Settings seeds_of(const RunConfig& config);
 
 /// Of several things that are read: those that are damaged (Data, Config) are warned of and left
@@ -53,7 +54,8 @@ std::vector<std::string> differing_keys(const std::vector<Seeds>& groups);
 std::optional<std::string> setting_text(const Settings& settings, const std::string& key);
 
 /// A folder that is no run but has some in it, such as a sweep's, stands for those that `wanted`
-/// takes of what is in it, by name. A sweep's teachers are opened only by themselves.
+/// takes of what is in it, by name. A sweep's teachers are opened only by themselves, and a damaged
+/// run's is no run in it.
 std::vector<std::string> open_folders(const std::vector<std::string>& paths,
                                       const std::function<bool(const std::string&)>& wanted);
 

@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "cli/compare.h"
+#include "cli/runs.h"
 #include "tailor/cli/commands.h"
 #include "tailor/cli/torch_plugin.h"
 #include "tailor/core/error.h"
@@ -24,6 +25,7 @@
 #include "tailor/core/strings.h"
 #include "tailor/core/threads.h"
 #include "tailor/run/results.h"
+#include "tailor/run/run_folder.h"
 #include "tailor/run/sweep.h"
 
 namespace tailor::cli {
@@ -248,11 +250,18 @@ int conclude(const Sweep& sweep) {
   return *failed[0]->status;
 }
 
+/// For people: a run that a process holds right now is not interrupted.
+std::string state_text(const SweepRun& run) {
+  const RunState state = state_of(run);
+  const bool trains = state == RunState::Interrupted && RunFolder::is_held(run.folder);
+  return trains ? "training" : to_string(state);
+}
+
 Json states_json(const std::vector<SweepRun>& runs) {
   Json::Array list;
   for (const SweepRun& run : runs) {
     list.push_back(Json::object({{"name", run.name},
-                                 {"state", to_string(state_of(run))},
+                                 {"state", state_text(run)},
                                  {"config", run.named},
                                  {"run", run.folder}}));
   }
@@ -273,30 +282,35 @@ int list_runs(const std::vector<SweepRun>& runs, bool json) {
   }
   size_t width = 0;
   for (const SweepRun& run : runs) width = std::max(width, run.name.size());
-  for (const SweepRun& run : runs)
-    fmt::print("{:{}}  {}\n", run.name, width, to_string(state_of(run)));
+  for (const SweepRun& run : runs) fmt::print("{:{}}  {}\n", run.name, width, state_text(run));
   return 0;
 }
 
 /// What `tailor compare` says of the finished ones; runs of different tasks are different tables.
 void print_comparison(const std::vector<SweepRun>& runs, bool json) {
   std::map<std::string, std::vector<std::string>> by_figure;
+  DamageReport damage("sweep");
   for (const SweepRun& run : runs) {
     if (state_of(run) != RunState::Finished) continue;
-    by_figure[read_summary(path_join(run.folder, "summary.json")).last.test.name].push_back(
-        run.folder);
+    damage.read([&] {
+      by_figure[read_summary(path_join(run.folder, "summary.json")).last.test.name].push_back(
+          run.folder);
+    });
   }
   Json::Array rows;
   for (const auto& [figure, folders] : by_figure) {
-    if (json) {
-      const Json more = comparison_of(folders);
+    damage.read([&, &shown = folders] {
+      if (!json) {
+        CompareOptions compare;
+        compare.runs = shown;
+        run_compare(compare);
+        return;
+      }
+      const Json more = comparison_of(shown);
       rows.insert(rows.end(), more.as_array().begin(), more.as_array().end());
-    } else {
-      CompareOptions compare;
-      compare.runs = folders;
-      run_compare(compare);
-    }
+    });
   }
+  damage.say(false);
   if (json) {
     fmt::print("{}\n", Json::object({{"runs", states_json(runs)}, {"rows", rows}}).dump(2));
   }
@@ -306,6 +320,11 @@ void print_comparison(const std::vector<SweepRun>& runs, bool json) {
 std::vector<SweepRun> runs_of(const SweepOptions& options) {
   const std::vector<SweepRun> all =
       load_sweep(options.path, options.set, options.output, options.only);
+  std::map<std::string, std::string> first;  // by configuration
+  for (const SweepRun& run : all) {
+    const auto [same, is_new] = first.emplace(write_run_config(run.config).dump(), run.name);
+    if (!is_new) log_warn("sweep", "{} is the same run as {}", run.name, same->second);
+  }
   const std::optional<SweepShare> share =
       options.task.empty() ? share_of_task(environment_value) : parse_share(options.task);
   if (!share) return all;

@@ -36,14 +36,14 @@ double examples_an_epoch(const ReportedRun& run) {
 }
 
 double seconds_of(const ReportedRun& run) {
-  if (run.summary) return run.summary->seconds;
+  if (run.summary) return run.summary->seconds + run.summary->earlier.seconds;
   double sum = 0;
   for (const EpochMetrics& m : run.epochs) sum += m.seconds;
   return sum;
 }
 
 std::string epochs_text(const ReportedRun& run) {
-  if (run.summary) return with_commas(run.summary->epochs);
+  if (run.summary) return with_commas(run.summary->epochs + run.summary->earlier.epochs);
   return fmt::format("{} of {}", run.epochs.size(), run.epochs_planned);
 }
 
@@ -296,6 +296,14 @@ Section run_section(const ReportedRun& run) {
       run.summary
           ? fmt::format("Finished after {}.", counted(run.summary->epochs, "epoch"))
           : fmt::format("Not finished: {} of {} epochs.", run.epochs.size(), run.epochs_planned)));
+  if (run.phases > 1) {
+    const std::string before =
+        run.summary ? fmt::format(" ({})", counted(run.summary->earlier.epochs, "epoch")) : "";
+    section.parts.emplace_back(fmt::format(
+        "This is the last of {} phases. Those before it{} are runs of their own; what it "
+        "is held against as its teacher can be one of them.",
+        run.phases, before));
+  }
   const bool altered =
       std::any_of(run.alterations.begin(), run.alterations.end(), [](const AlterationLine& a) {
         return a.validation_before.value && a.validation_after.value;
@@ -357,6 +365,9 @@ std::optional<Drawing> together_figure(const std::vector<ReportedRun>& runs,
       curve = curves.insert(curve, {group == groups.end() ? run.name : group->name, {}});
     add_series(curve->second, run.name, run,
                [&](const EpochMetrics& m) { return value_of(m.validation, figure); });
+    if (!run.summary || run.summary->earlier.epochs == 0 || curve->second.empty()) continue;
+    for (Point& p : curve->second.back().lines[0])
+      p.x += static_cast<double>(run.summary->earlier.epochs);
   }
   curves.erase(
       std::remove_if(curves.begin(), curves.end(), [](const auto& c) { return c.second.empty(); }),

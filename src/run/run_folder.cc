@@ -139,6 +139,14 @@ bool RunFolder::is_run(const std::string& path) {
   return path_exists(path_join(path, "config.json"));
 }
 
+bool RunFolder::is_held(const std::string& path) {
+  const int lock = ::open(path_join(path, ".lock").c_str(), O_RDONLY | O_CLOEXEC);
+  if (lock < 0) return false;
+  const bool held = ::flock(lock, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  ::close(lock);
+  return held;
+}
+
 bool RunFolder::is_free(const std::string& path) {
   if (!path_exists(path)) return true;
   if (!is_directory(path)) return false;

@@ -36,6 +36,11 @@ std::vector<SweepRun> load_sweep(const std::string& path, const std::vector<std:
   for (NamedConfig& named : load_run_configs(path, overrides, only)) {
     LoadedConfig& loaded = named.loaded;
     const std::string folder = path_join(output, loaded.name);
+    if (loaded.name == "teachers" || ends_with(loaded.name, ".log")) {
+      fail(ErrorKind::Config,
+           "{}: expected another name than {}: runs lie beside the folder teachers/ and their logs",
+           loaded.source, loaded.name);
+    }
     runs.push_back({std::move(loaded.name), std::move(named.name), std::move(loaded.source), folder,
                     std::move(loaded.config)});
   }

@@ -202,7 +202,20 @@ std::vector<Rule> both(const std::vector<Rule>& first, const std::vector<Rule>& 
   return rules;
 }
 
-/// A key of a phase, by that phase; one of the run, where each phase has a reason not to read it.
+/// Keys of the run that a phase says itself; only the first has the run's start.
+void append_overridden(const PhaseConfig& phase, size_t index, const Json& written,
+                       const std::string& section, std::vector<Rule>& rules) {
+  const char* const why = "each phase has its own";
+  if (section == "train" && (index > 0 || !phase.start.empty()))
+    rules.push_back({true, "start", why});
+  const Json* object = section_of(written, section);
+  if (!object) return;
+  for (const auto& [key, value] : object->as_object()) {
+    if (!value.is_object()) rules.push_back({true, key, why});
+  }
+}
+
+/// A key of a phase, by that phase; one of the run, where no phase reads it.
 void find_unread_of_trainings(const RunConfig& run, const Json& given, const Json& defaults,
                               std::vector<std::string>& findings) {
   std::vector<Section> all;
@@ -223,8 +236,12 @@ void find_unread_of_trainings(const RunConfig& run, const Json& given, const Jso
       find_unread(written, config, defaults, section.name, section.rules,
                   fmt::format("phases.{}.", i), findings);
     }
-    if (i == 0) all = sections;
-    for (size_t n = 0; n < all.size(); ++n) all[n].rules = both(all[n].rules, sections[n].rules);
+    for (size_t n = 0; n < sections.size(); ++n) {
+      std::vector<Rule> rules = sections[n].rules;
+      append_overridden(phase, i, written, sections[n].name, rules);
+      if (i == 0) all.push_back({sections[n].name, rules});
+      all[n].rules = both(all[n].rules, rules);
+    }
   }
   const Json config = write_run_config(run);
   for (const Section& section : all)

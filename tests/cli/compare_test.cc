@@ -105,7 +105,7 @@ TEST_F(CompareCli, ManySettingsAreToldInWordsAndAFolderOfRunsStandsForThem) {
             60);
   testing::expect_words(run({"compare", "all"}).output,
                         {"quantization null, surgery", "train.start none", "\ncut1: as most\n",
-                         "\nq5: quantization given, train.start pre/best.ckpt\n"});
+                         "\nq5: quantization given, train.start /pre/best.ckpt\n"});
   remove_all(file("all/q5"));
   // A teacher's settings say nothing of a run without one.
   EXPECT_EQ(text.output.find("teacher.epochs"), std::string::npos) << text.output;
@@ -140,6 +140,33 @@ TEST_F(CompareCli, OneSeedTwiceIsTwoRowsAndDataOfOnesOwnIsWhereItLies) {
   }
   ASSERT_EQ(rows().size(), 2U);
   EXPECT_EQ(rows()[1].at("settings").at("data.root"), Json("/data/b"));
+}
+
+TEST_F(CompareCli, NetworksAndTeachersOfOneNameAreToldApart) {
+  auto write = [&](const std::string& name, int seed, const Json& network, const Json& teacher) {
+    write_run(name, fmt::format(R"({{"train": {{"seed": {}}}}})", seed), 80);
+    Json config = Json::parse(read_file(file(name + "/config.json")), name);
+    config.set("network", network), config.set("teacher", teacher);
+    write_file(file(name + "/config.json"), config.dump());
+  };
+  auto rows = [&](const char* which) {
+    const ProcessResult r = run({"compare", which, "--json"});
+    return Json::parse(r.output, "answer").at("rows").as_array().size();
+  };
+  const Json described = Json::object({{"family", "file"}, {"file", "network.json"}});
+  for (const char* name : {"n/a1", "n/b2", "n/c3"}) {
+    write(name, name[3] - '0', described, Json());
+    write_file(file(std::string(name) + "/network.json"), name[2] == 'c' ? "{\"c\": 1}" : "{}");
+  }
+  EXPECT_EQ(rows("n"), 2U);  // a and b are two seeds of one network
+  const Json network = Json::object({{"depth", 8}, {"width", 4}});
+  for (const char* name : {"t/a1", "t/b2", "t/c3"}) {
+    const std::string weights(64, name[2] == 'c' ? 'c' : '1');
+    write(name, name[3] - '0', network,
+          Json::object({{"checkpoint", fmt::format("/{}/teach/best.ckpt", name)},
+                        {"weights_sha256", weights}}));
+  }
+  EXPECT_EQ(rows("t"), 2U);  // wherever it lies
 }
 
 TEST_F(CompareCli, WhatCannotBeComparedIsSaid) {

@@ -56,6 +56,24 @@ TEST_F(ReportCli, AnAlterationNewerThanTheCheckpointCounts) {
   testing::expect_words(page(), {"<td class=\"n\">3 → 1</td>"});
 }
 
+TEST_F(ReportCli, PhasesAreToldWithWhatEachDoes) {
+  write_run("one");
+  write_file(file("one/config.json"),
+             R"({"network": {"depth": 8, "width": 2}, "data": {"name": "synthetic"},
+                 "teacher": {"epochs": 3}, "surgery": {"kind": "remove", "alpha": 1},
+                 "phases": [{"surgery": {"kind": "shorten"}}, {"repeat": 2}]})");
+  RunSummary summary;
+  summary.run = "one", summary.network = "resnet8", summary.epochs = 1, summary.seconds = 10;
+  summary.earlier.phases = 2, summary.earlier.epochs = 6;
+  summary.earlier.seconds = 30, summary.last.test.value = 77.5;
+  write_file(file("one/summary.json"),
+             write_record([&](RecordVisitor& v) { summary.describe(v); }).dump());
+  EXPECT_EQ(run({"report", "one", "--markdown", "one.md"}).status, 0);
+  testing::expect_words(read_file(file("one.md")),
+                        {"| shorten, cut, α 1, then 2 times remove, cut, α 1 |", "| 7 |", "| 40 |",
+                         "the last of 3 phases. Those before it (6 epochs) are runs of their own"});
+}
+
 TEST_F(ReportCli, AFolderOfRunsAndProjectsStandsForThem) {
   write_run("all/one");
   write_run("all/two");
@@ -138,6 +156,9 @@ TEST_F(ReportCli, RefreshesWithWhatBeginsInAFolder) {
   next.join();
   EXPECT_EQ(r.output, "report.html: 2 runs\n");
   testing::expect_words(page(), {"tailor report: 2 runs", ">two<"});
+  write_file(file("all/two/metrics.jsonl"), "");
+  testing::expect_words(run({"report", "all"}).output,
+                        {"warning", "all/two/metrics.jsonl tells of 0 of the 1 epoch that"});
 }
 
 TEST_F(ReportCli, RefreshesUntilTheRunIsFinished) {

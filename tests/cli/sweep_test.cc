@@ -1,6 +1,8 @@
 // tailor sweep where nothing is trained: lists, shares, and what is wrong before anything begins.
 #include "cli/cli_fixture.h"
 
+#include "tailor/run/run_folder.h"
+
 namespace tailor::test {
 namespace {
 
@@ -45,6 +47,20 @@ TEST_F(SweepListCli, ListsNamesAndStates) {
                          "run runs/20_2 was begun with",
                          "20_2  interrupted"});
   begin(20, 2, "synthetic");
+  {
+    const RunFolder held(file("runs/20_2"), /*wait=*/false);
+    testing::expect_words(run({"sweep", "m.json", "--list"}).output, {"20_2  training\n"});
+  }
+  testing::expect_words(run({"sweep", "m.json", "--list"}).output, {"20_2  interrupted\n"});
+  // A damaged run is warned of, and ends nothing.
+  const ProcessResult damaged = run({"sweep", "m.json", "--only", "8_1"});
+  EXPECT_EQ(damaged.status, 0) << damaged.output;
+  testing::expect_words(damaged.output, {"1 run, 0 to train", "warning sweep: left out",
+                                         "runs/8_1/summary.json: expected the summary of a run"});
+  // An axis that --set has taken its values from.
+  testing::expect_words(
+      run({"sweep", "m.json", "--list", "--output", "x", "--set", "train.seed=9"}).output,
+      {"warning sweep: 20_2 is the same run as 20_1", "8_3 is the same run as 8_1"});
   // More tasks than runs: one has nothing to do, and that is no error.
   const ProcessResult none = run({"sweep", "m.json", "--task", "7/7"});
   EXPECT_EQ(none.status, 0) << none.output;
@@ -57,6 +73,9 @@ TEST_F(SweepListCli, WhatIsWrongIsSaidBeforeAnythingBegins) {
   expect_failure(2, {"--only 'x*': no configuration has such a name; there are 20_1"},
                  {"sweep", "m.json", "--only", "x*"});
   expect_failure(2, {"--task: expected I/N", "got '3/2'"}, {"sweep", "m.json", "--task", "3/2"});
+  write_file(file("t.json"), R"({"names": "{who}", "base": {"data": {"name": "synthetic"}},
+                                 "axes": {"who": {"teachers": {}, "b": {}}}})");
+  expect_failure(3, {"expected another name than teachers"}, {"sweep", "t.json", "--list"});
   expect_failure(2, {"--jobs"}, {"sweep", "m.json", "--jobs", "0"});
   expect_failure(3, {"/train/epoch: unknown key (did you mean 'epochs'?)", "m.json:20_1"},
                  {"sweep", "m.json", "--set", "train.epoch=3"});

@@ -14,6 +14,7 @@ namespace tailor::report {
 /// A run as far as it got.
 struct ReportedRun {
   std::string name, network, data, method;  // method: "remove, solve, every 3 epochs"
+  int64_t phases = 1;  // trainings of the recipe; what follows is the last one's
   int64_t epochs_planned = 0;
   int64_t skips_before = 0, skips = 0, parameters = 0;
   std::vector<EpochMetrics> epochs;

@@ -42,6 +42,8 @@ class RunFolder {
   /// Nothing is there, or a folder with nothing but what a process leaves that was killed before it
   /// began.
   static bool is_free(const std::string& path);
+  /// A process is training there right now, on a file system with locks.
+  static bool is_held(const std::string& path);
 
   void append(const char* name, const Json& line);
   /// Keeps the first `lines` lines. Throws Data if there are fewer.
