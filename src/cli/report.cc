@@ -84,12 +84,12 @@ std::string alterations_of(const RunConfig& run, const std::string& source) {
 }
 
 /// "remove, solve, α 3, features, kl"; `config` is of the last phase.
-std::string method_of(const RunConfig& config, const std::string& alterations) {
+std::string method_of(const RunConfig& config, const std::string& alterations, bool follows) {
   const SurgeryConfig& s = config.surgery;
   std::vector<std::string> parts = {alterations};
   if (config.distill.features != Features::None) parts.emplace_back("features");
   if (config.distill.through_weight > 0) parts.emplace_back("through the teacher");
-  if (!config.teacher) {
+  if (!follows) {
     if (s.kind != SurgeryKind::None) parts.emplace_back("no teacher");
   } else if (config.distill.distance != Distance::Mse) {
     parts.emplace_back(to_string(config.distill.distance));
@@ -156,12 +156,12 @@ WatchedRun open_run(const std::string& path) {
   }
   watched.run.name = file_name(absolute_path(path));
   watched.run.data = config.data.name;
-  watched.run.method = method_of(last, alterations);
+  watched.run.method = method_of(last, alterations, config.teacher || watched.run.phases > 1);
   watched.run.epochs_planned = last.train.epochs;
   update_run(watched);
   const std::optional<RunSummary>& summary = watched.run.summary;
   const auto told = static_cast<int64_t>(watched.run.epochs.size());
-  if (summary && summary->epochs != told) {
+  if (summary && told < summary->epochs) {
     log_warn("report",
              "{}: {} tells of {} of the {} that summary.json has; the others are not shown", path,
              path_join(path, "metrics.jsonl"), told, counted(summary->epochs, "epoch"));

@@ -3,11 +3,14 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <set>
+#include <system_error>
 
 #include "tailor/core/files.h"
 #include "tailor/core/log.h"
 #include "tailor/core/strings.h"
+#include "tailor/run/recipe.h"
 
 namespace tailor::cli {
 namespace {
@@ -38,6 +41,12 @@ bool is_section(const Settings& settings, const std::string& key) {
   return next != settings.end() && starts_with(next->first, key + ".");
 }
 
+/// As a run has one to its teacher.
+bool is_link(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::is_symlink(path, ignored);
+}
+
 /// None of a folder that cannot be read.
 std::vector<std::string> names_in(const std::string& folder) {
   try {
@@ -55,20 +64,23 @@ Settings settings_of(const RunConfig& config, const std::string& folder) {
   Settings settings;
   flatten(write_run_config(config), "", settings);
   if (!config.quantization) settings["quantization"] = Json();  // as a teacher that is not there
+  // Of several trainings the last one's teacher can be the phase before, which the seed made.
+  const bool names_its_teacher =
+      config.teacher && !config.teacher->checkpoint.empty() &&
+      make_recipe(config).phases.back().teacher == config.teacher->checkpoint;
   for (auto it = settings.begin(); it != settings.end();) {
     const std::string& key = it->first;
-    const bool trains_its_teacher = config.teacher && config.teacher->checkpoint.empty(),
-               apart = starts_with(key, "runtime.") || is_seed(key) ||
-                       (key == "teacher.weights_sha256" && trains_its_teacher) ||
+    const bool apart = starts_with(key, "runtime.") || is_seed(key) ||
+                       (key == "teacher.weights_sha256" && !names_its_teacher) ||
                        (key == "data.root" && !config.data.is_own()) ||
                        (config.surgery.kind == SurgeryKind::None && config.phases.empty() &&
                         starts_with(key, "surgery.") && key != "surgery.kind");
     it = apart ? settings.erase(it) : std::next(it);
   }
-  // Its weights say which one it is.
-  if (config.teacher && !config.teacher->weights_sha256.empty()) {
-    if (Json& path = settings["teacher.checkpoint"]; path.is_string() && path != Json(""))
-      path = path_join(file_name(parent_path(path.as_string())), file_name(path.as_string()));
+  // Its weights say which one it is, in whatever folder.
+  if (names_its_teacher && !config.teacher->weights_sha256.empty()) {
+    const std::string& path = config.teacher->checkpoint;
+    settings["teacher.checkpoint"] = path_join(file_name(parent_path(path)), file_name(path));
   }
   if (const std::string& file = config.network.file; !file.empty()) {
     const std::string beside = path_join(folder, file_name(file));
@@ -106,7 +118,7 @@ std::vector<std::string> open_folders(const std::vector<std::string>& paths,
     if (is_directory(path) && !wanted(path) && !by_a_pattern) {
       for (const std::string& name : names_in(path)) {
         const std::string inside = path_join(path, name);
-        if (name != "teacher" && wanted(inside)) opened.push_back(inside);
+        if (!is_link(inside) && wanted(inside)) opened.push_back(inside);
       }
     }
     if (opened.size() == before) opened.push_back(path);

@@ -54,8 +54,8 @@ std::vector<std::string> differing_keys(const std::vector<Seeds>& groups);
 std::optional<std::string> setting_text(const Settings& settings, const std::string& key);
 
 /// A folder that is no run but has some in it, such as a sweep's, stands for those that `wanted`
-/// takes of what is in it, by name. A sweep's teachers are opened only by themselves, and a damaged
-/// run's is no run in it.
+/// takes of what is in it, by name. A sweep's teachers are opened only by themselves; links, as a
+/// run has one to its teacher, are not.
 std::vector<std::string> open_folders(const std::vector<std::string>& paths,
                                       const std::function<bool(const std::string&)>& wanted);
 

@@ -250,7 +250,7 @@ int conclude(const Sweep& sweep) {
   return *failed[0]->status;
 }
 
-/// For people: a run that a process holds right now is not interrupted.
+/// A run that a process holds right now is not interrupted.
 std::string state_text(const SweepRun& run) {
   const RunState state = state_of(run);
   const bool trains = state == RunState::Interrupted && RunFolder::is_held(run.folder);

@@ -363,9 +363,11 @@ std::optional<Drawing> together_figure(const std::vector<ReportedRun>& runs,
     }
     if (curve == curves.end())
       curve = curves.insert(curve, {group == groups.end() ? run.name : group->name, {}});
+    const size_t before = curve->second.size();
     add_series(curve->second, run.name, run,
                [&](const EpochMetrics& m) { return value_of(m.validation, figure); });
-    if (!run.summary || run.summary->earlier.epochs == 0 || curve->second.empty()) continue;
+    // How many epochs lie before a last phase is known as soon as it is finished.
+    if (curve->second.size() == before || !run.summary) continue;
     for (Point& p : curve->second.back().lines[0])
       p.x += static_cast<double>(run.summary->earlier.epochs);
   }

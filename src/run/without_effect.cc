@@ -205,7 +205,7 @@ std::vector<Rule> both(const std::vector<Rule>& first, const std::vector<Rule>& 
 /// Keys of the run that a phase says itself; only the first has the run's start.
 void append_overridden(const PhaseConfig& phase, size_t index, const Json& written,
                        const std::string& section, std::vector<Rule>& rules) {
-  const char* const why = "each phase has its own";
+  const char* const why = "no phase reads it (it has its own, or another key decides)";
   if (section == "train" && (index > 0 || !phase.start.empty()))
     rules.push_back({true, "start", why});
   const Json* object = section_of(written, section);

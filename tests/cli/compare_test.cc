@@ -1,6 +1,8 @@
 // tailor compare: the numbers of its table again, from the summaries that it read.
 #include "cli/cli_fixture.h"
 
+#include <filesystem>
+
 #include "tailor/run/results.h"
 
 namespace tailor::test {
@@ -167,6 +169,18 @@ TEST_F(CompareCli, NetworksAndTeachersOfOneNameAreToldApart) {
                         {"weights_sha256", weights}}));
   }
   EXPECT_EQ(rows("t"), 2U);  // wherever it lies
+  // Of phases the last one's teacher is the one before, which the seed made.
+  for (const char* name : {"p/a1", "p/b2"}) {
+    write(name, name[3] - '0', network,
+          Json::object(
+              {{"checkpoint", "/x/model.ckpt"}, {"weights_sha256", std::string(64, name[2])}}));
+    Json config = Json::parse(read_file(file(std::string(name) + "/config.json")), name);
+    config.set("phases", Json::Array{Json::object(), Json::object()});
+    write_file(file(std::string(name) + "/config.json"), config.dump());
+  }
+  EXPECT_EQ(rows("p"), 1U);
+  std::filesystem::create_directory_symlink(file("p/a1"), file("p/teacher"));
+  EXPECT_EQ(rows("p"), 1U);
 }
 
 TEST_F(CompareCli, WhatCannotBeComparedIsSaid) {

@@ -122,6 +122,15 @@ TEST(ReportedRuns, SeedsAreOneCurveOfTheirMean) {
   ASSERT_EQ(section->parts.size(), 1U);
   const auto& drawing = std::get<report::Drawing>(section->parts[0]);
   EXPECT_EQ(drawing.caption, "All runs, those of several seeds by their mean");
+  // A last phase stands behind those before it, and one without lines moves nobody's.
+  report::ReportedRun late = half_a_run(), lost = half_a_run();
+  late.name = "late", lost.name = "lost", lost.epochs.clear();
+  late.summary.emplace().earlier.epochs = 10;
+  lost.summary = late.summary;
+  const auto moved = report::runs_side_by_side(
+      {late, lost, c}, {{"l", "cut", "resnet20", 20, {80, 84}, 90.0, {"late", "lost"}}});
+  testing::expect_words(std::get<report::Drawing>(moved->parts.at(0)).wide,
+                        {"l: 66 at 13 epochs; c: 66 at 3 epochs"});
   // Up to where the shorter one ends: the mean of 58 and 68.
   testing::expect_words(drawing.wide, {"a (+1): 63 at 2 epochs; c: 66 at 3 epochs"});
 }

@@ -295,11 +295,15 @@ TEST(KeysWithoutEffect, AreThoseOfAPhaseAndThoseThatNoPhaseReads) {
   EXPECT_EQ(without_effect(R"({"teacher": {}, "train": {"epochs": 7, "batch_size": 9},
       "distill": {"beta": 0.5}, "phases": [{"train": {"epochs": 1}, "distill": {"beta": 0}},
                                            {"train": {"epochs": 2}, "distill": {"beta": 0}}]})"),
-            (Lines{"train.epochs has no effect: each phase has its own",
-                   "distill.beta has no effect: each phase has its own"}));
-  EXPECT_EQ(without_effect(R"({"teacher": {}, "distill": {"temperature": 2}, "phases": [
+            (Lines{"train.epochs has no effect: no phase reads it (it has its own, or another "
+                   "key decides)",
+                   "distill.beta has no effect: no phase reads it (it has its own, or another "
+                   "key decides)"}));
+  EXPECT_EQ(
+      without_effect(R"({"teacher": {}, "distill": {"temperature": 2}, "phases": [
       {"distill": {"distance": "kl", "temperature": 3}}, {}]})"),
-            Lines{"distill.temperature has no effect: each phase has its own"});
+      Lines{"distill.temperature has no effect: no phase reads it (it has its own, or another "
+            "key decides)"});
   const std::string alpha = R"({"teacher": {}, "surgery": {"alpha": 2}, "phases": [{}, )";
   EXPECT_EQ(without_effect(alpha + R"({"surgery": {"kind": "remove"}}]})"), Lines{});
   EXPECT_EQ(without_effect(alpha + "{}]}"),
