@@ -242,8 +242,8 @@ DataTable runs_table(const std::vector<ReportedRun>& runs) {
   DataTable table{fmt::format("Runs{}; teacher, last and best: {} on the test split, in per cent",
                               one_set ? " on " + runs[0].data : "",
                               alike ? figure_of(runs.at(0)) : "what they are judged by"),
-                  {"run", "network", "data", "method", "skips", "parameters", "epochs", "examples",
-                   "judged by", "teacher", "last", "best", "seconds"},
+                  {"run", "network", "data", "method", "skips", "judged by", "teacher", "last",
+                   "best", "parameters", "epochs", "examples", "seconds"},
                   {}};
   for (const ReportedRun& run : runs) {
     const int64_t earlier = run.summary ? run.summary->earlier.epochs : 0;
@@ -251,11 +251,11 @@ DataTable runs_table(const std::vector<ReportedRun>& runs) {
                             static_cast<double>(earlier + static_cast<int64_t>(run.epochs.size()));
     const RunSummary* s = run.summary ? &*run.summary : nullptr;
     table.rows.push_back({run.name, run.network, one_set ? "" : run.data, run.method,
-                          change_text(run.skips_before, run.skips),
-                          run.parameters > 0 ? with_commas(run.parameters) : "–", epochs_text(run),
-                          with_commas(std::llround(examples)), alike ? "" : figure_of(run),
+                          change_text(run.skips_before, run.skips), alike ? "" : figure_of(run),
                           s ? percent(teacher_of(*s)) : "–", s ? percent(s->last.test.value) : "–",
                           s && s->best ? percent(s->best->test.value) : "–",
+                          run.parameters > 0 ? with_commas(run.parameters) : "–", epochs_text(run),
+                          with_commas(std::llround(examples)),
                           with_commas(std::llround(seconds_of(run)))});
   }
   return without_empty_columns(std::move(table));

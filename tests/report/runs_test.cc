@@ -104,8 +104,8 @@ TEST(ReportedRuns, FinishedOnesShowTeacherAndTest) {
   EXPECT_EQ(report::teacher_of(summary), 91.5);
   const report::DataTable table = report::runs_table({run});
   const std::vector<std::string> expected = {"half <1>", "resnet8", "synthetic", "remove, cut, α 1",
-                                             "3 → 1",    "4",       "6,000",     "91.50",
-                                             "71.25",    "100"};
+                                             "3 → 1",    "91.50",   "71.25",     "4",
+                                             "6,000",    "100"};
   EXPECT_EQ(table.rows[0], expected);
   testing::expect_words(report::accuracy_figure(run).wide,
                         {">teacher, test: 91.50<", ">test: 71.25<"});
