@@ -67,12 +67,26 @@ std::string alteration_of(const SurgeryConfig& s, InitialSkips skips) {
   return join(parts, ", ");
 }
 
+/// What phase `index` of the run does, which as a run is `c`.
+std::string phase_in_words(const RunConfig& run, size_t index, const RunConfig& c) {
+  const PhaseConfig& phase = run.phases[index];
+  const bool goes_on = index > 0 && c.surgery.kind == SurgeryKind::None &&
+                       c.train.skips == InitialSkips::Kept && phase.start != kInitial;
+  std::string text = goes_on ? "trained on" : alteration_of(c.surgery, c.train.skips);
+  if (c.data.augment != run.data.augment)
+    text += fmt::format(" with {}",
+                        c.data.augment.empty() ? "no augmentation" : join(c.data.augment, ", "));
+  if (phase.names_teacher())
+    text += fmt::format(" under {}", file_name(parent_path(phase.teacher)));
+  return text;
+}
+
 /// "shorten, cut, α 3, then 3 times remove, cut, α 3": what each phase does.
 std::string alterations_of(const RunConfig& run, const std::string& source) {
   std::vector<std::pair<std::string, int64_t>> steps;
   for (size_t i = 0; i < run.phases.size(); ++i) {
     const RunConfig c = resolve_phase(run, i, source);
-    const std::string what = alteration_of(c.surgery, c.train.skips);
+    const std::string what = phase_in_words(run, i, c);
     if (steps.empty() || steps.back().first != what) steps.emplace_back(what, 0);
     steps.back().second += run.phases[i].repeat;
   }

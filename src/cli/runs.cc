@@ -65,9 +65,8 @@ Settings settings_of(const RunConfig& config, const std::string& folder) {
   flatten(write_run_config(config), "", settings);
   if (!config.quantization) settings["quantization"] = Json();  // as a teacher that is not there
   // Of several trainings the last one's teacher can be the phase before, which the seed made.
-  const bool names_its_teacher =
-      config.teacher && !config.teacher->checkpoint.empty() &&
-      make_recipe(config).phases.back().teacher == config.teacher->checkpoint;
+  const std::string last_teacher = config.teacher ? make_recipe(config).phases.back().teacher : "";
+  const bool names_its_teacher = is_named(last_teacher);
   for (auto it = settings.begin(); it != settings.end();) {
     const std::string& key = it->first;
     const bool apart = starts_with(key, "runtime.") || is_seed(key) ||
@@ -78,8 +77,9 @@ Settings settings_of(const RunConfig& config, const std::string& folder) {
     it = apart ? settings.erase(it) : std::next(it);
   }
   // Its weights say which one it is, in whatever folder.
-  if (names_its_teacher && !config.teacher->weights_sha256.empty()) {
-    const std::string& path = config.teacher->checkpoint;
+  if (names_its_teacher && !config.teacher->weights_sha256.empty() &&
+      last_teacher == config.teacher->checkpoint) {
+    const std::string& path = last_teacher;
     settings["teacher.checkpoint"] = path_join(file_name(parent_path(path)), file_name(path));
   }
   if (const std::string& file = config.network.file; !file.empty()) {

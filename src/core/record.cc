@@ -172,6 +172,7 @@ class Reader : public RecordVisitor {
     const Json* v = take(key);
     if (!v) return;
     if (!v->is_array()) fail_at(key, "an array of objects", *v);
+    resize(0);  // a list is read whole, not laid over the one that was there
     resize(v->as_array().size());
     for (size_t i = 0; i < v->as_array().size(); ++i) {
       read(v->as_array()[i], fmt::format("{}/{}", key, i),

@@ -17,7 +17,7 @@ constexpr const char* kAugmentations[] = {"pad_crop",    "random_crop",  "random
 constexpr std::ptrdiff_t kImageAugmentations = 7;
 static_assert(std::string_view(kAugmentations[kImageAugmentations]) == "dither");
 
-void describe_augmentation(RecordVisitor& v, DataConfig& c) {
+void describe_image_augmentation(RecordVisitor& v, DataConfig& c) {
   v.choices("augment", c.augment, {kAugmentations, std::size(kAugmentations)},
             "Training augmentation: pad_crop pads 4 zero pixels and crops at random; random_crop "
             "scales the short side to `resize` and crops at random; random_resized_crop takes a "
@@ -151,24 +151,19 @@ void verify_sizes(const DataConfig& c, const std::string& source) {
       fail_config("/data/resize", "0, because all images of " + c.name + " have one size",
                   number(c.resize), source);
     }
-    if (c.augments("random_crop")) {
-      fail_config("/data/augment",
-                  "pad_crop or random_resized_crop, because all images of " + c.name +
-                      " have the network's size",
-                  "\"random_crop\"", source);
-    }
   }
 }
 
 /// Each of the kind of the set's examples.
-void verify_augmentation_kind(const DataConfig& c, const std::string& source) {
+void verify_augmentation_kind(const DataConfig& c, const std::string& at,
+                              const std::string& source) {
   const ExampleKind kind = traits_of(c).kind;
   for (size_t i = 0; i < c.augment.size(); ++i) {
     const auto* place =
         std::find(std::begin(kAugmentations), std::end(kAugmentations), c.augment[i]);
     const bool of_images = place - std::begin(kAugmentations) < kImageAugmentations;
     if (kind == (of_images ? ExampleKind::Images : ExampleKind::Speech)) continue;
-    fail_config(fmt::format("/data/augment/{}", i),
+    fail_config(fmt::format("{}/augment/{}", at, i),
                 kind == ExampleKind::Images
                     ? fmt::format("an augmentation of images, which {} has", c.name)
                 : kind == ExampleKind::Speech
@@ -177,21 +172,6 @@ void verify_augmentation_kind(const DataConfig& c, const std::string& source) {
                                   c.name)
                     : fmt::format("none, because {} has signals, which are not augmented", c.name),
                 fmt::format("\"{}\"", c.augment[i]), source);
-  }
-}
-
-void verify_augmentation(const DataConfig& c, const std::string& source) {
-  std::string crops;
-  for (const char* name : {"pad_crop", "random_crop", "random_resized_crop"}) {
-    if (!c.augments(name)) continue;
-    if (!crops.empty())
-      fail_config("/data/augment", "one kind of crop", crops + " and " + name, source);
-    crops = name;
-  }
-  const int64_t side = c.any_size() ? c.image_size : 32;
-  if ((!traits_of(c).arrays || c.any_size()) && c.augments("cutout") && c.cutout.side > 2 * side) {
-    fail_config("/data/cutout/side", fmt::format("at most twice the image's {} pixels", side),
-                std::to_string(c.cutout.side), source);
   }
 }
 
@@ -249,13 +229,39 @@ void describe(RecordVisitor& v, DataConfig& c) {
             "Per-channel standard deviation. Empty: the data set's.");
 }
 
+void describe_augmentation(RecordVisitor& v, DataConfig& c) {
+  describe_image_augmentation(v, c);
+  describe_speech_augmentation(v, c);
+}
+
+void verify_augmentation(const DataConfig& c, const std::string& at, const std::string& source) {
+  verify_augmentation_kind(c, at, source);
+  if (!c.any_size() && c.augments("random_crop")) {
+    fail_config(at + "/augment",
+                "pad_crop or random_resized_crop, because all images of " + c.name +
+                    " have the network's size",
+                "\"random_crop\"", source);
+  }
+  std::string crops;
+  for (const char* name : {"pad_crop", "random_crop", "random_resized_crop"}) {
+    if (!c.augments(name)) continue;
+    if (!crops.empty())
+      fail_config(at + "/augment", "one kind of crop", crops + " and " + name, source);
+    crops = name;
+  }
+  const int64_t side = c.any_size() ? c.image_size : 32;
+  if ((!traits_of(c).arrays || c.any_size()) && c.augments("cutout") && c.cutout.side > 2 * side) {
+    fail_config(at + "/cutout/side", fmt::format("at most twice the image's {} pixels", side),
+                std::to_string(c.cutout.side), source);
+  }
+}
+
 void verify_config(const DataConfig& c, const std::string& source) {
   verify_statistics(c, source);
   verify_sizes(c, source);
   if (c.extra && !traits_of(c).extra)
     fail_config("/data/extra", "false, because only svhn has extra images", "true", source);
-  verify_augmentation_kind(c, source);
-  verify_augmentation(c, source);
+  verify_augmentation(c, "/data", source);
   verify_speech(c, source);
 }
 

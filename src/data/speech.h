@@ -14,6 +14,7 @@ namespace tailor::data {
 constexpr int64_t kSpeechRate = 16000, kSpeechFilters = 64;
 
 /// Keys of the augmentations of speech, and of data.speech.
+void describe_speech_augmentation(RecordVisitor& v, DataConfig& c);
 void describe_speech(RecordVisitor& v, DataConfig& c);
 void verify_speech(const DataConfig& c, const std::string& source);
 /// The names in data.augment when nobody gives any; what that is depends on what examples are.

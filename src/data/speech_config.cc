@@ -8,6 +8,8 @@ namespace {
 
 constexpr const char* kVoices[] = {"slt", "awb", "rms", "kal16"};
 
+}  // namespace
+
 void describe_speech_augmentation(RecordVisitor& v, DataConfig& c) {
   v.record(
       "spec_cutout",
@@ -46,10 +48,7 @@ void describe_speech_augmentation(RecordVisitor& v, DataConfig& c) {
       "Parameter of dither, which adds normal noise to the audio.");
 }
 
-}  // namespace
-
 void describe_speech(RecordVisitor& v, DataConfig& c) {
-  describe_speech_augmentation(v, c);
   v.record(
       "speech",
       [&](RecordVisitor& r) {

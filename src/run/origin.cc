@@ -42,6 +42,13 @@ void check_network(const RunConfig& config, const DataSplits& data, const Checkp
   }
 }
 
+/// "train.start": /train/start.
+std::string pointer_of(const std::string& key) {
+  std::string pointer = "/" + key;
+  std::replace(pointer.begin(), pointer.end(), '.', '/');
+  return pointer;
+}
+
 std::string skips_text(const Network& network) {
   constexpr size_t kNamed = 3;
   std::vector<std::string> ids = skip_ids(network);
@@ -85,7 +92,7 @@ void check_same_set(const RunConfig& config, const Checkpoint& teacher, const st
 }
 
 /// A checkpoint in a run that goes on changes under the student; one alone may be of any epoch.
-void check_finished(const Checkpoint& teacher, const std::string& file) {
+void check_finished(const Checkpoint& teacher, const std::string& key, const std::string& file) {
   if (teacher.position.finished) return;
   const std::string run = parent_path(file);
   const int64_t epochs = read_run_config(teacher.config, file).train.epochs;
@@ -93,15 +100,15 @@ void check_finished(const Checkpoint& teacher, const std::string& file) {
     if (teacher.position.epoch < epochs) {
       log_warn(
           "train",
-          "teacher.checkpoint {}: it is of epoch {} of {}, and no run beside it says that this "
-          "was its best one",
-          file, teacher.position.epoch, epochs);
+          "{} {}: it is of epoch {} of {}, and no run beside it says that this was its best one",
+          key, file, teacher.position.epoch, epochs);
     }
   } else if (!path_exists(path_join(run, "summary.json"))) {
-    fail(ErrorKind::Data,
-         "teacher.checkpoint {}: expected a finished teacher, but its run stands at epoch {} of "
-         "{}; finish it with: tailor train --resume {}",
-         file, teacher.position.epoch, epochs, shell_quote(run));
+    fail(
+        ErrorKind::Data,
+        "{} {}: expected a finished teacher, but its run stands at epoch {} of {}; finish it with: "
+        "tailor train --resume {}",
+        key, file, teacher.position.epoch, epochs, shell_quote(run));
   }
 }
 
@@ -164,9 +171,7 @@ std::optional<Checkpoint> load_start(const RunConfig& config, const std::string&
   check_preprocessing(config, start, source, "the start " + file);
   check_network(config, data, start, source, "the start " + file);
   if (file != last) {
-    std::string pointer = "/" + key;
-    std::replace(pointer.begin(), pointer.end(), '.', '/');
-    check_same_skips(config, data, start.network, pointer, file, source);
+    check_same_skips(config, data, start.network, pointer_of(key), file, source);
   }
   return start;
 }
@@ -232,12 +237,12 @@ std::string named_file(const std::string& key, const std::string& checkpoint) {
   return absolute_path(resolve_checkpoint(checkpoint, key.c_str()));
 }
 
-Checkpoint load_named_teacher(const RunConfig& config, DataSplits& data,
+Checkpoint load_named_teacher(const RunConfig& config, const std::string& key, DataSplits& data,
                               const std::string& source) {
   const std::string& file = config.teacher->checkpoint;
   Checkpoint teacher = load_checkpoint(file);
   if (teacher.metrics.find("new_head")) {
-    fail_config("/teacher/checkpoint",
+    fail_config(pointer_of(key),
                 "a trained teacher (to train one from these weights: /teacher/start)",
                 file + ", whose last layer is new", source);
   }
@@ -249,11 +254,11 @@ Checkpoint load_named_teacher(const RunConfig& config, DataSplits& data,
   check_preprocessing(config, teacher, source, "the teacher " + file);
   if (config.train.start.empty())
     check_network(config, data, teacher, source, "the teacher " + file);
-  check_finished(teacher, file);
+  check_finished(teacher, key, file);
   check_bound(config, teacher, file);
   check_same_set(config, teacher, source, file);
   Json metrics = Json::object({{"run", teacher.run}, {"checkpoint", file_name(file)}});
-  for (const auto& [key, value] : teacher.metrics.as_object()) metrics.set(key, value);
+  for (const auto& [name, value] : teacher.metrics.as_object()) metrics.set(name, value);
   teacher.metrics = metrics;
   return teacher;
 }

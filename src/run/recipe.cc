@@ -7,6 +7,7 @@ namespace {
 Phase phase_of(const RunConfig& c, const std::string& start, const std::string& teacher) {
   Phase phase;
   phase.start = start, phase.teacher = teacher;
+  phase.data = c.data;
   phase.train = c.train, phase.surgery = c.surgery, phase.distill = c.distill;
   phase.at = "";
   return phase;
@@ -46,10 +47,10 @@ Recipe make_recipe(const RunConfig& config) {
     const PhaseConfig& written = config.phases[i];
     const RunConfig c = resolve_phase(config, i, "phases");
     for (int64_t n = 0; n < written.repeat; ++n) {
-      Phase phase = phase_of(c, written.start,
-                             written.teacher == PhaseTeacher::Original ? original : kPrevious);
+      Phase phase =
+          phase_of(c, written.start, written.teacher == kOriginal ? original : written.teacher);
       if (i == 0 && n == 0) {
-        phase.teacher = taught;
+        if (!written.names_teacher()) phase.teacher = taught;
         if (phase.start.empty()) phase.start = config.train.start;
         if (phase.start == kPrevious && !taught.empty()) phase.start.clear();
       }
@@ -89,6 +90,7 @@ RunConfig phase_config(const RunConfig& run, const Recipe& recipe, size_t index)
   const bool is_last = index + 1 == recipe.phases.size();
   RunConfig c = run;
   c.phases.clear();
+  if (phase.data) c.data = *phase.data;
   c.train = phase.train;
   c.train.start = phase.start == kPrevious ? "" : phase.start;
   c.surgery = phase.surgery;
@@ -104,7 +106,9 @@ RunConfig phase_config(const RunConfig& run, const Recipe& recipe, size_t index)
   }
   if (!c.teacher) c.teacher.emplace();
   if (!is_last) c.teacher->weights_sha256.clear();
+  const std::string own = c.teacher->checkpoint;
   c.teacher->checkpoint = is_named(phase.teacher) ? phase.teacher : "";
+  if (is_named(phase.teacher) && phase.teacher != own) c.teacher->train = {};
   if (!is_named(phase.teacher)) {
     const Phase& teacher = recipe.phases.at(phase.teacher == kFirst ? 0 : index - 1);
     c.teacher->train = teacher.train;

@@ -153,15 +153,17 @@ void describe(RecordVisitor& v, PhaseConfig& c) {
            "What it begins with: previous, the phase before (of the first one: its teacher); "
            "initial; or a checkpoint. Empty: its teacher, in the first one what train.start says.");
   }
-  if (v.wants(c.teacher != PhaseTeacher::Previous)) {
-    v.enumeration("teacher", c.teacher,
-                  "previous: the phase before teaches it, the first one teacher; original: teacher "
-                  "does.");
+  if (v.wants(c.teacher != kPrevious)) {
+    v.text("teacher", c.teacher,
+           "previous: the phase before teaches it, the first one teacher; original: teacher does; "
+           "or a checkpoint or run folder of another one.");
   }
   if (v.wants(c.keep_optimizer)) {
     v.boolean("keep_optimizer", c.keep_optimizer,
               "Goes on with what the optimiser of the phase before remembers.");
   }
+  if (v.wants(!c.data.is_null()))
+    v.json("data", c.data, "What differs from the run's data: augment, and its parameters.");
   if (v.wants(!c.surgery.is_null()))
     v.json("surgery", c.surgery, "What differs from the run's surgery.");
   if (v.wants(!c.distill.is_null()))
@@ -176,8 +178,9 @@ void describe_phases(RecordVisitor& v, RunConfig& c) {
       "phases", c.phases.size(), [&](size_t n) { c.phases.resize(n); },
       [&](RecordVisitor& r, size_t i) { describe(r, c.phases[i]); },
       "Trainings in the place of the one, in this order; each begins with the best checkpoint of "
-      "the one before. A phase says what differs from the run's surgery, distill and train. The "
-      "run's folder is the last one's, the others lie in teachers beside it.");
+      "the one before. A phase says what differs from the run's augmentation (data), surgery, "
+      "distill and train. The run's folder is the last one's, the others lie in teachers beside "
+      "it.");
 }
 
 void describe(RecordVisitor& v, RuntimeConfig& c) {
@@ -256,6 +259,23 @@ void describe(RecordVisitor& v, RunConfig& c) {
       "Defaults of `tailor export` for this run.");
 }
 
+namespace {
+
+void check_phase_data(const Json& over, const DataConfig& data, const std::string& at,
+                      const std::string& source) {
+  if (!over.is_object()) return;
+  DataConfig copy = data;
+  const Json keys = write_record([&](RecordVisitor& r) { describe_augmentation(r, copy); });
+  for (const auto& [key, value] : over.as_object()) {
+    if (keys.find(key) || key == "comment") continue;
+    fail_config(at + "/" + key,
+                "augment or its parameters alone, because all phases have the images of the run",
+                value.dump(), source);
+  }
+}
+
+}  // namespace
+
 RunConfig resolve_phase(const RunConfig& run, size_t index, const std::string& source) {
   const PhaseConfig& phase = run.phases.at(index);
   RunConfig c = run;
@@ -264,6 +284,8 @@ RunConfig resolve_phase(const RunConfig& run, size_t index, const std::string& s
     if (!over.is_null())
       read_record(over, source, keys, fmt::format("/phases/{}/{}", index, section));
   };
+  check_phase_data(phase.data, c.data, fmt::format("/phases/{}/data", index), source);
+  lay_over("data", phase.data, [&](RecordVisitor& r) { describe_augmentation(r, c.data); });
   lay_over("surgery", phase.surgery, [&](RecordVisitor& r) { describe(r, c.surgery); });
   lay_over("distill", phase.distill, [&](RecordVisitor& r) { describe(r, c.distill); });
   lay_over("train", phase.train, [&](RecordVisitor& r) { describe_train(r, c.train); });
@@ -337,6 +359,23 @@ void check_training(const RunConfig& c, const std::string& at, const std::string
   check_train(c.train, at + "/train", source);
 }
 
+/// A teacher of its own too is bound by /teacher/weights_sha256.
+void check_phase(const RunConfig& run, size_t index, const std::string& source) {
+  const std::string at = fmt::format("/phases/{}", index);
+  const RunConfig c = resolve_phase(run, index, source);
+  check_training(c, at, source);
+  verify_augmentation(c.data, at + "/data", source);
+  const std::string& teacher = run.phases[index].teacher;
+  if (teacher != kPrevious && !run.teacher) {
+    fail_config(at + "/teacher", "\"previous\", because there is no /teacher",
+                "\"" + teacher + "\"", source);
+  }
+  if (run.phases[index].names_teacher() && !is_named(teacher)) {
+    fail_config(at + "/teacher", "\"previous\", \"original\", or a checkpoint",
+                "\"" + teacher + "\"", source);
+  }
+}
+
 void check(const RunConfig& c, const std::string& source) {
   verify_config(c.network, source);
   verify_config(c.data, source);
@@ -348,13 +387,7 @@ void check(const RunConfig& c, const std::string& source) {
                 fmt::format("\"{}\"", c.teacher->weights_sha256), source);
   }
   if (c.phases.empty()) check_training(c, "", source);
-  for (size_t i = 0; i < c.phases.size(); ++i) {
-    check_training(resolve_phase(c, i, source), fmt::format("/phases/{}", i), source);
-    if (c.phases[i].teacher == PhaseTeacher::Original && !c.teacher) {
-      fail_config(fmt::format("/phases/{}/teacher", i),
-                  "\"previous\", because there is no /teacher", "\"original\"", source);
-    }
-  }
+  for (size_t i = 0; i < c.phases.size(); ++i) check_phase(c, i, source);
   verify_recipe(make_recipe(c), source);
   if (c.teacher && !c.teacher->checkpoint.empty() && !c.teacher->train.start.empty()) {
     fail_config("/teacher/start", "no start, because /teacher/checkpoint is a finished teacher",

@@ -174,13 +174,35 @@ struct Section {
   std::vector<Rule> rules;
 };
 
+/// The names of all augmentations, and their parameters.
+std::vector<Section> augmentation_sections(const DataConfig& c) {
+  std::vector<Section> sections = {{"data", {}}};
+  auto add = [&](const char* name, const char* keys) {
+    sections.push_back(
+        {std::string("data.") + name,
+         {{!c.augments(name), keys, fmt::format("data.augment does not name {}", name)}}});
+  };
+  add("random_resized_crop", "min_area max_aspect");
+  add("color_jitter", "brightness contrast saturation");
+  add("cutout", "side");
+  add("mixup", "alpha");
+  add("spec_cutout", "rectangles filters frames");
+  add("spec_augment", "filter_masks filters frame_masks frames");
+  add("speed", "change");
+  add("dither", "deviation");
+  return sections;
+}
+
 /// What one training does not read of its sections: the same sections whatever it says.
 std::vector<Section> training_sections(const RunConfig& c, bool follows, bool quantised) {
-  return {{"train", {{quantised, "statistics_images", "the network is trained quantised"}}},
-          {"train.optimizer", optimizer_rules(c.train.optimizer, "train.optimizer")},
-          {"train.schedule", schedule_rules(c.train.schedule, "train.schedule")},
-          {"surgery", surgery_rules(c.surgery)},
-          {"distill", distill_rules(c.distill, follows)}};
+  std::vector<Section> sections = {
+      {"train", {{quantised, "statistics_images", "the network is trained quantised"}}},
+      {"train.optimizer", optimizer_rules(c.train.optimizer, "train.optimizer")},
+      {"train.schedule", schedule_rules(c.train.schedule, "train.schedule")},
+      {"surgery", surgery_rules(c.surgery)},
+      {"distill", distill_rules(c.distill, follows)}};
+  for (Section& section : augmentation_sections(c.data)) sections.push_back(std::move(section));
+  return sections;
 }
 
 /// Of each key, the first reason.
@@ -228,8 +250,10 @@ void find_unread_of_trainings(const RunConfig& run, const Json& given, const Jso
     const bool follows = i > 0 || phase.repeat > 1 || run.teacher,
                quantised = run.quantization && i + 1 == run.phases.size() && phase.repeat == 1;
     const RunConfig c = resolve_phase(run, i, "phases");
-    const Json written = Json::object(
-        {{"surgery", phase.surgery}, {"distill", phase.distill}, {"train", phase.train}});
+    const Json written = Json::object({{"data", phase.data},
+                                       {"surgery", phase.surgery},
+                                       {"distill", phase.distill},
+                                       {"train", phase.train}});
     const Json config = write_run_config(c);
     const std::vector<Section> sections = training_sections(c, follows, quantised);
     for (const Section& section : sections) {
@@ -241,6 +265,14 @@ void find_unread_of_trainings(const RunConfig& run, const Json& given, const Jso
       append_overridden(phase, i, written, sections[n].name, rules);
       if (i == 0) all.push_back({sections[n].name, rules});
       all[n].rules = both(all[n].rules, rules);
+    }
+  }
+  // A teacher that is trained reads the run's data too.
+  if (!run.phases.empty() && run.teacher && run.teacher->checkpoint.empty()) {
+    const std::vector<Section> own = training_sections(run, false, false);
+    for (size_t n = 0; n < own.size(); ++n) {
+      if (own[n].name == "data" || starts_with(own[n].name, "data."))
+        all[n].rules = both(all[n].rules, own[n].rules);
     }
   }
   const Json config = write_run_config(run);
@@ -258,18 +290,6 @@ std::vector<std::string> keys_without_effect(const RunConfig& c, const Json& giv
   };
   find("network", network_rules(c.network));
   find("data", data_rules(c.data));
-  auto augmentation = [&](const char* name, const char* keys) {
-    find(std::string("data.") + name,
-         {{!c.data.augments(name), keys, fmt::format("data.augment does not name {}", name)}});
-  };
-  augmentation("random_resized_crop", "min_area max_aspect");
-  augmentation("color_jitter", "brightness contrast saturation");
-  augmentation("cutout", "side");
-  augmentation("mixup", "alpha");
-  augmentation("spec_cutout", "rectangles filters frames");
-  augmentation("spec_augment", "filter_masks filters frame_masks frames");
-  augmentation("speed", "change");
-  augmentation("dither", "deviation");
   find("data.speech", speech_rules(c.data));
   if (c.teacher && !c.teacher->checkpoint.empty()) {
     find("teacher", {{true, "epochs batch_size optimizer schedule seed statistics_images",

@@ -24,13 +24,24 @@ void adopt_binding(RunConfig& config, const RunFolder& folder) {
   if (begun.teacher) config.teacher->weights_sha256 = begun.teacher->weights_sha256;
 }
 
-/// The key of a phase's start, as the user has it.
+/// Where a phase's keys stand, as the user has it: "phases.1"; empty where it is the run itself.
+std::string place_of(const Phase& phase) {
+  std::string place = phase.at.value_or("");
+  if (!place.empty()) place.erase(0, 1);
+  std::replace(place.begin(), place.end(), '/', '.');
+  return place;
+}
 std::string start_key(const Phase& phase) {
-  const std::string at = phase.at.value_or("");
-  if (at.empty()) return "train.start";
-  std::string key = at.substr(1) + "/start";
-  std::replace(key.begin(), key.end(), '/', '.');
-  return key;
+  const std::string place = place_of(phase);
+  return place.empty() ? "train.start" : place + ".start";
+}
+
+/// Whether a phase of a configuration is taught by another checkpoint than the run's teacher.
+bool names_its_own(const Phase& phase, const RunConfig& run) {
+  return is_named(phase.teacher) && !(run.teacher && run.teacher->checkpoint == phase.teacher);
+}
+std::string teacher_key(const Phase& phase, const RunConfig& run) {
+  return names_its_own(phase, run) ? place_of(phase) + ".teacher" : "teacher.checkpoint";
 }
 
 /// A student and its teacher read the same examples, and mean the same by them.
@@ -74,7 +85,7 @@ RecipeRun::RecipeRun(const RunConfig& config, Recipe recipe, std::string source,
     const RunConfig c = phase_config(config_, recipe_, i);
     named_.push_back(load_named(i, c, goes_on ? folder : ""));
     networks_.push_back(network_of(i, c, ends_with));
-    preprocessing_.push_back(preprocessing_of(i));
+    readings_.push_back(reading_of(i));
     const auto edits =
         plan_edits(phase.surgery, networks_[i], phase.train.epochs, source_, phase.at.value_or(""));
     check_phase(i, c, edits);
@@ -94,7 +105,11 @@ RecipeRun::Named RecipeRun::load_named(size_t i, const RunConfig& c, const std::
     if (recipe_.phases[j].teacher == phase.teacher) named.teacher = named_[j].teacher;
   }
   if (is_named(phase.teacher) && !named.teacher) {
-    named.teacher = std::make_shared<const Checkpoint>(load_named_teacher(c, data_, source_));
+    RunConfig begins =
+        c;  // a phase that begins as the one before need not have its teacher's network
+    if (phase.start == kPrevious) begins.train.start = kPrevious;
+    named.teacher = std::make_shared<const Checkpoint>(
+        load_named_teacher(begins, teacher_key(phase, config_), data_, source_));
   }
   if (!is_named(phase.start)) return named;
   std::string last;
@@ -126,13 +141,29 @@ const Network* RecipeRun::teacher_of(size_t i, const std::vector<Network>& ends_
   return phase.teacher == kFirst ? &ends_with.front() : &ends_with.back();
 }
 
-/// Of what the phase trains on: its teacher's, else its start's, else the data's.
-Preprocessing RecipeRun::preprocessing_of(size_t i) const {
+/// As its teacher has them, else its start, else the data.
+RecipeRun::Reading RecipeRun::reading_of(size_t i) const {
   const Phase& phase = recipe_.phases[i];
-  if (named_[i].teacher) return named_[i].teacher->preprocessing;
-  if (phase.teacher == kFirst) return preprocessing_.front();
-  if (phase.teacher == kPrevious || phase.start == kPrevious) return preprocessing_.back();
-  return named_[i].start ? named_[i].start->preprocessing : data_.preprocessing;
+  auto as = [](const Checkpoint& c) { return Reading{c.preprocessing, c.class_names}; };
+  if (named_[i].teacher) return as(*named_[i].teacher);
+  if (phase.teacher == kFirst) return readings_.front();
+  if (phase.teacher == kPrevious || phase.start == kPrevious) return readings_.back();
+  return named_[i].start ? as(*named_[i].start) : Reading{data_.preprocessing, std::nullopt};
+}
+
+void RecipeRun::check_start(size_t i) const {
+  const Reading& mine = readings_[i];
+  auto expect = [&](const Preprocessing& preprocessing,
+                    const std::optional<std::vector<std::string>>& classes) {
+    expect_alike(preprocessing == mine.preprocessing, "preprocessing", source_);
+    const bool both = classes && mine.classes;
+    expect_alike(!both || *classes == *mine.classes, "order of classes", source_);
+  };
+  if (const auto& start = named_[i].start) {
+    expect(start->preprocessing, start->class_names);
+  } else if (recipe_.phases[i].start == kPrevious) {
+    expect(readings_[i - 1].preprocessing, readings_[i - 1].classes);
+  }
 }
 
 void RecipeRun::check_phase(size_t i, const RunConfig& c,
@@ -147,9 +178,7 @@ void RecipeRun::check_phase(size_t i, const RunConfig& c,
                    resolve_device(c.runtime.device, source_), pointer, source_);
   verify_batches(phase.train, network, data_.train->size(), pointer, source_, group_.size());
   if (phase.teacher.empty()) return;
-  if (named_[i].start) {
-    expect_alike(named_[i].start->preprocessing == preprocessing_[i], "preprocessing", source_);
-  }
+  check_start(i);
   verify_teacher_cache(c, data_.kind == ExampleKind::Images, network,
                        resolve_device(c.runtime.device, source_), source_);
 }
@@ -224,7 +253,8 @@ RunSpec RecipeRun::prepare(size_t i, const Chain& done, std::string& origin) con
   origin = phase.teacher;
   if (named_[i].teacher) spec.teacher = *named_[i].teacher;
   if (named_[i].start) spec.start = *named_[i].start;
-  if (named_[i].teacher && i == 0) check_unseen(config_, data_, *spec.teacher, "teacher " + origin);
+  if (named_[i].teacher && (i == 0 || (phase.start.empty() && names_its_own(phase, config_))))
+    check_unseen(config_, data_, *spec.teacher, "teacher " + origin);
   if (phase.teacher == kPrevious || phase.teacher == kFirst) {
     const Done& taught = phase.teacher == kFirst ? *done.first : *done.previous;
     origin = taught.where;

@@ -74,6 +74,21 @@ TEST_F(ReportCli, PhasesAreToldWithWhatEachDoes) {
                          "the last of 3 phases. Those before it (6 epochs) are runs of their own"});
 }
 
+TEST_F(ReportCli, PhasesAreToldWithTheirImagesAndTheirTeacher) {
+  write_run("one");
+  write_file(file("one/config.json"),
+             R"({"network": {"depth": 8, "width": 2}, "data": {"name": "synthetic"},
+                 "teacher": {"epochs": 3}, "phases": [
+                   {"surgery": {"kind": "remove", "alpha": 1}},
+                   {"start": "previous", "teacher": "/x/deep/best.ckpt",
+                    "data": {"augment": ["flip", "mixup"]}},
+                   {"start": "previous", "teacher": "original"}]})");
+  EXPECT_EQ(run({"report", "one", "--markdown", "one.md"}).status, 0);
+  testing::expect_words(
+      read_file(file("one.md")),
+      {"remove, cut, α 1, then trained on with flip, mixup under deep, then trained on"});
+}
+
 TEST_F(ReportCli, AFolderOfRunsAndProjectsStandsForThem) {
   write_run("all/one");
   write_run("all/two");

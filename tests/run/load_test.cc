@@ -304,6 +304,17 @@ TEST(KeysWithoutEffect, AreThoseOfAPhaseAndThoseThatNoPhaseReads) {
       {"distill": {"distance": "kl", "temperature": 3}}, {}]})"),
       Lines{"distill.temperature has no effect: no phase reads it (it has its own, or another "
             "key decides)"});
+  // Augmentation: of the run's keys a teacher that is trained reads them, too.
+  EXPECT_EQ(without_effect(R"({"data": {"cutout": {"side": 4}}, "phases": [
+      {"data": {"augment": ["cutout"]}}, {"data": {"mixup": {"alpha": 1}}}]})"),
+            Lines{"phases.1.data.mixup.alpha has no effect: data.augment does not name mixup"});
+  const std::string own = R"("data": {"augment": ["flip", "mixup"], "mixup": {"alpha": 1}},
+      "phases": [{"data": {"augment": ["flip"]}}]})";
+  EXPECT_EQ(without_effect(R"({"teacher": {}, )" + own), Lines{});
+  EXPECT_EQ(without_effect(R"({"teacher": {"checkpoint": "x"}, )" + own),
+            (Lines{"data.augment has no effect: no phase reads it (it has its own, or another key "
+                   "decides)",
+                   "data.mixup.alpha has no effect: data.augment does not name mixup"}));
   const std::string alpha = R"({"teacher": {}, "surgery": {"alpha": 2}, "phases": [{}, )";
   EXPECT_EQ(without_effect(alpha + R"({"surgery": {"kind": "remove"}}]})"), Lines{});
   EXPECT_EQ(without_effect(alpha + "{}]}"),

@@ -163,6 +163,53 @@ TEST(Recipe, OfPhasesMayKeepTheOriginalTeacher) {
             ".</t.ckpt removex1\nprevious</t.ckpt removex1\nprevious</t.ckpt removex1\n");
 }
 
+TEST(Recipe, APhaseMayAugmentInItsOwnWayAndFollowATeacherOfItsOwn) {
+  const RunConfig run = config_of(R"({
+    "data": {"train_size": 400, "validation": 50, "augment": ["flip"]},
+    "teacher": {"checkpoint": "/t.ckpt", "weights_sha256": ")" +
+                                  std::string(64, 'a') + R"("},
+    "phases": [{"surgery": {"kind": "remove"}},
+               {"start": "previous", "teacher": "/other.ckpt",
+                "data": {"augment": ["flip", "mixup"], "mixup": {"alpha": 1}}},
+               {"start": "previous", "teacher": "original"}]})");
+  const Recipe recipe = make_recipe(run);
+  EXPECT_EQ(links_of(recipe),
+            ".</t.ckpt removex1\nprevious</other.ckpt nonex1\nprevious</t.ckpt nonex1\n");
+  const RunConfig first = phase_config(run, recipe, 0), second = phase_config(run, recipe, 1),
+                  last = phase_config(run, recipe, 2);
+  EXPECT_EQ(second.data.augment, (std::vector<std::string>{"flip", "mixup"}));
+  EXPECT_EQ(second.data.mixup.alpha, 1);
+  EXPECT_EQ(second.data.train_size, 400);
+  EXPECT_EQ(second.teacher->checkpoint, "/other.ckpt");
+  EXPECT_EQ(second.teacher->weights_sha256, "");  // the binding is to whoever teaches the last
+  for (const RunConfig* plain : {&first, &last}) {
+    EXPECT_EQ(plain->data.augment, std::vector<std::string>{"flip"});
+    EXPECT_EQ(plain->teacher->checkpoint, "/t.ckpt");
+  }
+  // The first phase too; a teacher that is trained is then for whom "original" names.
+  const RunConfig other = config_of(R"({"teacher": {"start": "/w.ckpt", "epochs": 3},
+      "phases": [{"teacher": "/other.ckpt"}, {"teacher": "original"}]})");
+  EXPECT_EQ(links_of(make_recipe(other)),
+            "/w.ckpt<. nonex1\n.</other.ckpt nonex1\n.<<first> nonex1\n");
+  // As a run of its own it can be read again.
+  const RunConfig named = phase_config(other, make_recipe(other), 1);
+  EXPECT_EQ(read_run_config(write_run_config(named), "again").teacher->checkpoint, "/other.ckpt");
+  EXPECT_EQ(read_run_config(write_run_config(run), "again").phases[1].teacher, "/other.ckpt");
+}
+
+TEST(Recipe, APhasesListReplacesTheRuns) {
+  const RunConfig run = config_of(R"({"teacher": {},
+    "surgery": {"kind": "remove", "plan": [{"skip": "a", "kind": "shorten"},
+                                           {"skip": "b", "kind": "shorten"}]},
+    "phases": [{}, {"surgery": {"plan": [{"skip": "c"}]}}]})");
+  const SurgeryConfig over = resolve_phase(run, 1, "test").surgery;
+  ASSERT_EQ(over.plan.size(), 1U);
+  EXPECT_EQ(over.plan[0].kind, config_of(R"({"teacher": {}, "surgery": {"kind": "remove",
+            "plan": [{"skip": "c"}]}})")
+                                   .surgery.plan[0]
+                                   .kind);
+}
+
 TEST(Recipe, OfPhasesWithoutATeacherBeginsWithTheFirst) {
   const RunConfig c = config_of(R"({
     "train": {"start": "initial", "skips": "removed"},
@@ -208,6 +255,16 @@ TEST(Recipe, WhatPhasesCannotSayIsSaidWhereItStands) {
       R"({"teacher": {}, "phases": [{"train": {"epochs": 2, "schedule": {"warmup_epochs": 2}}}]})",
       {"/phases/0/train/schedule/warmup_epochs", "less than the 2 epochs"});
   refused(R"({"phases": [{"repeat": 0}]})", {"/phases/0/repeat", "1..10000"});
+  refused(R"({"phases": [{}, {"teacher": "/t.ckpt"}]})", {"/phases/1/teacher", "no /teacher"});
+  for (const char* const teacher : {"", "initial"}) {
+    refused(fmt::format(R"({{"teacher": {{}}, "phases": [{{"teacher": "{}"}}]}})", teacher),
+            {"/phases/0/teacher", "\"original\", or a checkpoint"});
+  }
+  refused(R"({"phases": [{"data": {"train_size": 3}}]})", {"/phases/0/data/train_size", "augment"});
+  refused(R"({"phases": [{}, {"data": {"augment": ["pad_crop", "random_resized_crop"]}}]})",
+          {"/phases/1/data/augment", "one kind of crop"});
+  refused(R"({"phases": [{"data": {"augment": ["flip", "speed"]}}]})",
+          {"/phases/0/data/augment/1", "of images"});
 }
 
 TEST(SharedFolder, IsNamedByWhatDecidesTheWeights) {

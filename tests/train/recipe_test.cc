@@ -345,6 +345,85 @@ TEST(RecipePhases, WhatNoTeacherCanAnswerIsSaidBeforeOneIsTrained) {
   EXPECT_FALSE(path_exists(f.path("teachers")));
 }
 
+/// A teacher of another depth, and images that are mixed.
+struct AnotherTeacher : ThreePhases {
+  RunConfig alone = config;  // ends with the student without skips
+  std::string other;
+
+  AnotherTeacher() {
+    RunConfig deeper = config;
+    deeper.network.depth = 14;
+    deeper.teacher.reset(), deeper.surgery = {};
+    deeper.train.epochs = 1;
+    run_of(deeper, "other/run");
+    other = absolute_path(path("other/run/best.ckpt"));
+  }
+  RunResult run_of(const RunConfig& c, const std::string& name,
+                   Progress& progress = null_progress()) {
+    config = c, recipe = make_recipe(c);
+    return run(name, progress);
+  }
+  /// The student as the first phase, and one that follows the other teacher.
+  RunConfig both() const {
+    RunConfig c = alone;
+    c.surgery = {};
+    PhaseConfig first, second;
+    first.surgery = Json::object({{"kind", "remove"}, {"alpha", 1}});
+    second.start = kPrevious, second.teacher = other;
+    second.data = Json::parse(R"({"augment": ["flip", "mixup"]})", "test");
+    second.train = Json::object({{"epochs", 2}});
+    c.phases = {first, second};
+    return c;
+  }
+};
+
+TEST(RecipePhases, AnotherTeacherAndAugmentationAreAsInARunOfTheirOwn) {
+  AnotherTeacher f;
+  const RunResult phases = f.run_of(f.both(), "phases/run");
+  f.run_of(f.alone, "alone/run");
+  RunConfig by_hand = f.alone;
+  by_hand.surgery = {};
+  by_hand.train.epochs = 2;
+  by_hand.train.start = absolute_path(f.path("alone/run/best.ckpt"));
+  by_hand.train.skips = InitialSkips::Removed;
+  by_hand.teacher->checkpoint = f.other, by_hand.teacher->train = {};
+  by_hand.data.augment = {"flip", "mixup"};
+  const RunResult second = f.run_of(by_hand, "hand/run");
+  EXPECT_EQ(weights_digest(phases.last.tensors), weights_digest(second.last.tensors));
+  by_hand.data.augment = {"flip"};
+  EXPECT_NE(weights_digest(phases.last.tensors),
+            weights_digest(f.run_of(by_hand, "unmixed/run").last.tensors));
+  // The run is bound to the teacher that its last phase has.
+  RunFolder run(f.path("phases/run"), false);
+  const RunConfig written =
+      read_run_config(Json::parse(read_file(run.file("config.json")), "config"), "config");
+  EXPECT_EQ(written.teacher->weights_sha256, weights_digest(load_checkpoint(f.other).tensors));
+  EXPECT_EQ(absolute_path(run.linked_teacher()), f.other);
+}
+
+TEST(RecipePhases, UnderAnotherTeacherEachResumesBitForBit) {
+  AnotherTeacher f;
+  const std::string digest = weights_digest(f.run_of(f.both(), "whole/run").last.tensors);
+  for (const char* label : {"student 1, epoch 2 (3 of 5)", "student 2, epoch 1 (2 of 2)"}) {
+    RecipeWatch watch, rest;
+    watch.stop_in = label;
+    EXPECT_THROW(f.run_of(f.both(), "cut/run", watch), Interrupted) << label;
+    set_pending_interrupt(0);
+    EXPECT_EQ(weights_digest(f.run_of(f.both(), "cut/run", rest).last.tensors), digest) << label;
+    EXPECT_EQ(rest.labels.front(), label);
+    remove_all(f.path("cut"));
+  }
+}
+
+TEST(RecipePhases, AnotherTeacherHasTheNetworkOfWhoBeginsAsIt) {
+  AnotherTeacher f;
+  RunConfig c = f.both();
+  c.phases[1].start.clear();
+  testing::expect_error(ErrorKind::Config, {"/network/depth", "14", "8"},
+                        [&] { f.run_of(c, "run"); });
+  EXPECT_FALSE(path_exists(f.path("teachers")));
+}
+
 TEST(RecipePhases, FromScratchWithoutSkipsNeedsNoTeacher) {
   NotAsItsTeacher f;
   f.config.teacher.reset();

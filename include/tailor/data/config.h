@@ -102,7 +102,11 @@ struct DataConfig {
 };
 
 void describe(RecordVisitor& v, DataConfig& c);
+/// The keys of `augment` and of its parameters alone, which phases of one run may differ in.
+void describe_augmentation(RecordVisitor& v, DataConfig& c);
 /// Throws Config, naming the key as /data/….
 void verify_config(const DataConfig& c, const std::string& source);
+/// The part of it about augmentation, with the keys below the JSON Pointer `at`.
+void verify_augmentation(const DataConfig& c, const std::string& at, const std::string& source);
 
 }  // namespace tailor::data

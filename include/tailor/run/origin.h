@@ -27,10 +27,11 @@ std::optional<Checkpoint> load_start(const RunConfig& config, const std::string&
                                      DataSplits& data, const std::string& source,
                                      const std::string& last);
 
-/// What config.teacher->checkpoint holds. Throws Config unless it is a finished teacher of the
-/// run's data, and of its network if the run begins as it. Brings the data's classes into its
-/// order.
-Checkpoint load_named_teacher(const RunConfig& config, DataSplits& data, const std::string& source);
+/// What config.teacher->checkpoint holds, which the user's `key` says. Throws Config unless it is a
+/// finished teacher of the run's data, and of its network if the run begins as it. Brings the
+/// data's classes into its order.
+Checkpoint load_named_teacher(const RunConfig& config, const std::string& key, DataSplits& data,
+                              const std::string& source);
 
 /// Throws Data if the run is bound to another teacher (config.teacher->weights_sha256) than the one
 /// that lies at `where`.

@@ -17,8 +17,9 @@ inline const std::string kFirst = "<first>";
 struct Phase {
   /// A checkpoint, kPrevious or kInitial; empty: its teacher's weights, else initial ones.
   std::string start;
-  std::string teacher;  // a checkpoint, kPrevious or kFirst; empty: none
-  TrainConfig train;    // `start` above is used, not the one in here
+  std::string teacher;             // a checkpoint, kPrevious or kFirst; empty: none
+  std::optional<DataConfig> data;  // the run's but for augmentation; none: the run's
+  TrainConfig train;               // `start` above is used, not the one in here
   SurgeryConfig surgery;
   DistillConfig distill;
   /// Goes on with what the optimiser of the phase before remembers.
@@ -41,9 +42,9 @@ Recipe make_recipe(const RunConfig& config);
 /// that begins as another one, surgery without a teacher, an optimiser of nothing.
 void verify_recipe(const Recipe& recipe, const std::string& source);
 
-/// The configuration of a phase as a run: network, data and runtime are those of the whole `run`,
-/// whose export and binding are the last phase's. What is kPrevious stands empty until the phase
-/// before is there.
+/// The configuration of a phase as a run: network, data (augmentation aside) and runtime are those
+/// of the whole `run`, whose export and binding are the last phase's. What is kPrevious stands
+/// empty until the phase before is there.
 RunConfig phase_config(const RunConfig& run, const Recipe& recipe, size_t index);
 
 /// What a training begins with where it begins with initial weights: the network of the

@@ -48,6 +48,8 @@ struct ScheduleConfig {
 inline const std::string kInitial = "initial";
 /// As a start or a teacher: the phase before, best checkpoint first.
 inline const std::string kPrevious = "previous";
+/// As a phase's teacher: the run's own.
+inline const std::string kOriginal = "original";
 
 struct TrainConfig {
   std::string start;  // a checkpoint or kInitial; empty: as its teacher, without one as kInitial
@@ -100,18 +102,17 @@ struct RuntimeConfig {
   bool tensorboard = true;
 };
 
-/// Whom a phase follows: the phase before it, or the run's own teacher.
-enum class PhaseTeacher { Previous, Original };
-TAILOR_ENUMERATORS(PhaseTeacher, "previous", "original")
-
 /// One training of several, one behind the other.
 struct PhaseConfig {
   int64_t repeat = 1;
-  std::string start;  // a checkpoint, kInitial or kPrevious; empty: as its teacher
-  PhaseTeacher teacher = PhaseTeacher::Previous;
+  std::string start;                // a checkpoint, kInitial or kPrevious; empty: as its teacher
+  std::string teacher = kPrevious;  // or kOriginal, or a checkpoint
   bool keep_optimizer = false;
-  /// What differs from the sections of the run with these names; null: nothing.
-  Json surgery, distill, train;
+  /// What differs from the sections of the run with these names; null: nothing. Of data only the
+  /// augmentation.
+  Json data, surgery, distill, train;
+
+  bool names_teacher() const { return teacher != kPrevious && teacher != kOriginal; }
 };
 
 struct RunConfig {
@@ -133,8 +134,8 @@ void describe(RecordVisitor& v, RunConfig& c);
 /// Reads and checks what one record cannot check alone. `source` names the file in errors.
 RunConfig read_run_config(const Json& json, const std::string& source);
 Json write_run_config(const RunConfig& config);
-/// The run with surgery, distill and train as a phase has them, without phases. Throws Config at
-/// /phases/INDEX/….
+/// The run with augmentation, surgery, distill and train as a phase has them, without phases.
+/// Throws Config at /phases/INDEX/….
 RunConfig resolve_phase(const RunConfig& run, size_t index, const std::string& source);
 Json run_config_schema();
 /// A key as --set takes it: "train.optimizer.lr", and the names that its value can be.

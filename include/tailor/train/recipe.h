@@ -47,6 +47,11 @@ class RecipeRun {
   struct Named {
     std::shared_ptr<const Checkpoint> teacher, start;
   };
+  /// How a phase reads its examples; of classes none: in the data's order.
+  struct Reading {
+    Preprocessing preprocessing;
+    std::optional<std::vector<std::string>> classes;
+  };
   void verify_group(const RunConfig& c) const;
   void verify_quantization(const RunConfig& c, const std::vector<PlannedEdit>& edits) const;
   bool teaches_last(size_t i) const;
@@ -56,7 +61,8 @@ class RecipeRun {
   Named load_named(size_t i, const RunConfig& c, const std::string& folder);
   Network network_of(size_t i, const RunConfig& c, const std::vector<Network>& ends_with) const;
   const Network* teacher_of(size_t i, const std::vector<Network>& ends_with) const;
-  Preprocessing preprocessing_of(size_t i) const;
+  Reading reading_of(size_t i) const;
+  void check_start(size_t i) const;
   void check_phase(size_t i, const RunConfig& c, const std::vector<PlannedEdit>& edits) const;
   void describe_network(RunSpec& spec) const;
   RunSpec prepare(size_t i, const Chain& done, std::string& origin) const;
@@ -71,8 +77,8 @@ class RecipeRun {
   DataSplits data_;
   bool goes_on_;
   Group& group_;
-  std::vector<Network> networks_;             // what each phase begins with
-  std::vector<Preprocessing> preprocessing_;  // of each phase
+  std::vector<Network> networks_;  // what each phase begins with
+  std::vector<Reading> readings_;  // of each phase
   std::vector<Named> named_;
 };
 

@@ -154,8 +154,11 @@ Request same_run(const Request& asked) {
     settle_checkpoint("teacher.checkpoint", now.teacher->checkpoint, mine.teacher->checkpoint);
     settle_checkpoint("teacher.start", now.teacher->train.start, mine.teacher->train.start);
   }
-  for (size_t i = 0; i < std::min(now.phases.size(), mine.phases.size()); ++i)
+  for (size_t i = 0; i < std::min(now.phases.size(), mine.phases.size()); ++i) {
     settle_checkpoint("phases.start", now.phases[i].start, mine.phases[i].start);
+    if (now.phases[i].names_teacher())
+      settle_checkpoint("phases.teacher", now.phases[i].teacher, mine.phases[i].teacher);
+  }
   if (std::string& file = now.network.file; !file.empty() && !path_exists(file)) {
     log_warn("train", "network.file {}: it is gone, and so not compared with the run's own copy",
              file);
@@ -222,7 +225,10 @@ Request read_request(const TrainOptions& options) {
     name_file("teacher.checkpoint", c.teacher->checkpoint);
     name_file("teacher.start", c.teacher->train.start);
   }
-  for (PhaseConfig& phase : c.phases) name_file("phases.start", phase.start);
+  for (PhaseConfig& phase : c.phases) {
+    name_file("phases.start", phase.start);
+    if (phase.names_teacher()) name_file("phases.teacher", phase.teacher);
+  }
   return there ? same_run(request) : request;
 }
 

@@ -105,5 +105,27 @@ TEST_F(TrainCli, ARunOfPhasesGoesOnWhereItWasStopped) {
   expect_failure(3, {"/phases", "as the run cut/r was begun with"}, cut);
 }
 
+TEST_F(TrainCli, APhaseMayNameARunAsItsTeacher) {
+  std::vector<std::string> other = tiny("scratch"), command = tiny("keras_2021");
+  other.insert(other.end(), {"--set", "network.depth=14", "--output", "other"});
+  ASSERT_EQ(run(other).status, 0);
+  command.pop_back(), command.pop_back();
+  command.insert(command.end(), {"--set",
+                                 R"(phases=[{"surgery": {"at_once": 3}}, {"start": "previous",
+                                     "teacher": "other", "surgery": {"kind": "none"},
+                                     "data": {"augment": ["flip", "mixup"]}}])",
+                                 "--output", "r", "--auto-resume"});
+  const ProcessResult r = run(command);
+  ASSERT_EQ(r.status, 0) << r.output;
+  EXPECT_EQ(r.output.find("has no effect"), std::string::npos) << r.output;
+  EXPECT_EQ(summary("r").at("skips").as_int(), 0);
+  // The same words find it, wherever from; without the teacher it is said which key names it.
+  testing::expect_words(run(command).output, {"r is finished already"});
+  testing::expect_words(run({"train", "--resume", "r"}).output, {"is finished already"});
+  std::filesystem::rename(file("other"), file("gone"));
+  command[command.size() - 2] = "anew";
+  expect_failure(4, {"phases.teacher", "other: there is no such file or folder"}, command);
+}
+
 }  // namespace
 }  // namespace tailor::test
