@@ -28,6 +28,7 @@ namespace {
 struct WatchedRun {
   std::string path;
   RunConfig config;
+  Settings settings;
   ReportedRun run;
 };
 /// More runs than these have their own sections folded.
@@ -158,8 +159,9 @@ void update_run(WatchedRun& watched) {
 
 WatchedRun open_run(const std::string& path) {
   const std::string file = path_join(path, "config.json");
-  WatchedRun watched{path, load_run_config(file, {}).config, {}};
+  WatchedRun watched{path, load_run_config(file, {}).config, {}, {}};
   const RunConfig& config = watched.config;
+  watched.settings = settings_of(config, path);
   RunConfig last = config;
   std::string alterations = alteration_of(config.surgery, config.train.skips);
   if (!config.phases.empty()) {
@@ -287,8 +289,7 @@ std::vector<RunGroup> run_groups(const Sources& sources) {
     if (!w.run.summary || !w.run.summary->last.test.value ||
         figure_of(w.run) != figure_of(sources.runs[0].run))
       continue;
-    finished.push_back(
-        {w.path, *w.run.summary, settings_of(w.config, w.path), seeds_of(w.config), std::nullopt});
+    finished.push_back({w.path, *w.run.summary, w.settings, seeds_of(w.config), std::nullopt});
     by_path[w.path] = &w;
   }
   std::vector<RunGroup> groups;

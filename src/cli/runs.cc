@@ -84,9 +84,8 @@ Settings settings_of(const RunConfig& config, const std::string& folder) {
   }
   if (const std::string& file = config.network.file; !file.empty()) {
     const std::string beside = path_join(folder, file_name(file));
-    const std::string contents = path_exists(beside) ? read_file(beside) : "";
     settings["network.file"] =
-        fmt::format("{} ({})", file_name(file), sha256(contents).substr(0, 8));
+        fmt::format("{} ({})", file_name(file), sha256(read_file(beside, "network")).substr(0, 8));
   }
   return settings;
 }

@@ -339,7 +339,14 @@ std::vector<SweepRun> runs_of(const SweepOptions& options) {
 int run_sweep(const SweepOptions& options) {
   const std::vector<SweepRun> runs = runs_of(options);
   if (options.list) return list_runs(runs, options.json);
-  for (const SweepRun& run : runs) check_as_begun(run);
+  for (const SweepRun& run : runs) {
+    try {
+      check_as_begun(run);
+    } catch (const Error& e) {
+      if (e.kind() != ErrorKind::Data) throw;
+      log_warn("sweep", "{}: {}", run.name, e.what());  // its own training fails, no other one
+    }
+  }
   if (const Launch launch = read_launch(environment_value); launch.size > 1) {
     fail(ErrorKind::Usage,
          "this is process {} of {} that {} has started: expected one, which starts the trainings "

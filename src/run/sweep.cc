@@ -29,6 +29,16 @@ Json without_places(RunConfig c) {
   return write_run_config(c);
 }
 
+/// It was checked as it was written: what is wrong with it now is damage.
+RunConfig read_begun(const std::string& file) {
+  try {
+    return read_run_config(Json::parse(read_file(file), file), file);
+  } catch (const Error& e) {
+    fail(ErrorKind::Data, "{}; put the file back, or move the run away and it is begun again",
+         e.what());
+  }
+}
+
 }  // namespace
 
 std::vector<SweepRun> load_sweep(const std::string& path, const std::vector<std::string>& overrides,
@@ -56,8 +66,7 @@ RunState state_of(const SweepRun& run) {
 
 void check_as_begun(const SweepRun& run) {
   if (state_of(run) == RunState::Waiting) return;
-  const std::string file = path_join(run.folder, "config.json");
-  RunConfig begun = read_run_config(Json::parse(read_file(file), file), file);
+  RunConfig begun = read_begun(path_join(run.folder, "config.json"));
   if (run.config.data.root.empty()) begun.data.root.clear();
   const ConfigDifference d =
       first_difference(without_places(run.config), without_places(begun), "");

@@ -138,6 +138,13 @@ TEST_F(ReportCli, RefusesWhatItCannotRead) {
   EXPECT_EQ(r.status, 0) << r.output;
   testing::expect_words(r.output, {"warning", "left out", "bad/summary.json"});
   testing::expect_words(page("report.html"), {"good"});
+  // So does one whose network is described beside it, and gone.
+  write_run("bare");
+  write_file(file("bare/config.json"),
+             R"({"network": {"family": "file", "file": "network.json"}})");
+  const ProcessResult bare = run({"report", "bare", "good"});
+  EXPECT_EQ(bare.status, 0) << bare.output;
+  testing::expect_words(bare.output, {"warning", "left out", "bare/network.json"});
 }
 
 TEST_F(ReportCli, ReplacesReportsAlone) {

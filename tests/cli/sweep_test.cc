@@ -57,6 +57,11 @@ TEST_F(SweepListCli, ListsNamesAndStates) {
   EXPECT_EQ(damaged.status, 0) << damaged.output;
   testing::expect_words(damaged.output, {"1 run, 0 to train", "warning sweep: left out",
                                          "runs/8_1/summary.json: expected the summary of a run"});
+  write_file(file("runs/8_1/config.json"), "{");
+  const ProcessResult unread = run({"sweep", "m.json", "--only", "8_1"});
+  EXPECT_EQ(unread.status, 0) << unread.output;
+  testing::expect_words(unread.output, {"warning sweep: 8_1: ", "runs/8_1/config.json",
+                                        "put the file back", "1 run, 0 to train"});
   // An axis that --set has taken its values from.
   testing::expect_words(
       run({"sweep", "m.json", "--list", "--output", "x", "--set", "train.seed=9"}).output,
