@@ -66,7 +66,7 @@ RunFolder::RunFolder(std::string path, bool wait) : path_(std::move(path)) {
   };
   open_lock();
   bool said = false;
-  for (;;) {
+  for (int tries = 1;; ++tries) {
     if (::flock(lock_, LOCK_EX | LOCK_NB) == 0) {
       if (is_same_file(lock_, lock)) return;
       open_lock();
@@ -75,6 +75,10 @@ RunFolder::RunFolder(std::string path, bool wait) : path_(std::move(path)) {
     if (errno != EWOULDBLOCK && errno != EINTR) {  // a file system without locks: go on without
       log_warn("train", "{}: cannot lock: {}", lock, std::strerror(errno));
       return;
+    }
+    if (!wait && tries < 10) {  // whoever only looks (is_held) has it for a moment
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      continue;
     }
     const Json who = signature(lock);
     const std::string name = who.is_object() ? fmt::format(" ({} on {})", who.get_int("process", 0),

@@ -2,8 +2,13 @@
 #include "tailor/run/run_folder.h"
 #include "support/rooms.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 #include <unistd.h>
+
+#include <chrono>
+#include <thread>
 
 #include "support/expect_error.h"
 #include "tailor/core/files.h"
@@ -17,6 +22,20 @@ TEST(RunFolder, OneProcessAtATime) {
   RunFolder first(folder.path() + "/run", false);
   testing::expect_error(ErrorKind::Usage, {"another process is training in this folder"},
                         [&] { RunFolder(folder.path() + "/run", false); });
+}
+
+TEST(RunFolder, WhoeverOnlyLooksKeepsNobodyOut) {
+  TemporaryDirectory folder("tailor-lock");
+  const std::string path = folder.path() + "/run";
+  { RunFolder begun(path, false); }
+  const int look = ::open((path + "/.lock").c_str(), O_RDONLY);
+  ASSERT_EQ(::flock(look, LOCK_SH), 0);  // as is_held does, but for longer
+  std::thread ends([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    ::close(look);
+  });
+  EXPECT_NO_THROW(RunFolder(path, false));
+  ends.join();
 }
 
 TEST(RunFolder, TheLockSaysWhoTrains) {
