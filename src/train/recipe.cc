@@ -253,7 +253,7 @@ RunSpec RecipeRun::prepare(size_t i, const Chain& done, std::string& origin) con
   origin = phase.teacher;
   if (named_[i].teacher) spec.teacher = *named_[i].teacher;
   if (named_[i].start) spec.start = *named_[i].start;
-  if (named_[i].teacher && (i == 0 || (phase.start.empty() && names_its_own(phase, config_))))
+  if (named_[i].teacher && phase.start.empty() && (i == 0 || names_its_own(phase, config_)))
     check_unseen(config_, data_, *spec.teacher, "teacher " + origin);
   if (phase.teacher == kPrevious || phase.teacher == kFirst) {
     const Done& taught = phase.teacher == kFirst ? *done.first : *done.previous;

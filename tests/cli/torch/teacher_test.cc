@@ -273,6 +273,9 @@ TEST_F(TrainCli, ANamedTeacherIsAFinishedRunOfTheSameImages) {
        "so "
        "validation accuracy reads too high and best.ckpt is chosen by it"});
   testing::expect_words(read_file(file("runs/split/train.log")), {"it was trained on 25 of"});
+  r = run(student("runs/own", "runs/t", {"--set", "train.start=initial"}));  // with no such weights
+  EXPECT_EQ(r.status, 0) << r.output;
+  EXPECT_EQ(r.output.find("it was trained on"), std::string::npos) << r.output;
   r = run(student("runs/seed", "runs/t", {"--set", "data.seed=5"}));
   EXPECT_EQ(r.status, 0) << r.output;
   testing::expect_words(r.output, {"its images are others, made of data.seed 1, the run's of 5"});
