@@ -21,10 +21,7 @@ namespace tailor::cli {
 namespace {
 
 FinishedRun read_run(const std::string& path) {
-  const std::string summary = path_join(path, "summary.json");
-  FinishedRun run{path, read_summary(summary), {}, {}, {}};
-  if (run.summary.network.empty())
-    fail(ErrorKind::Data, "{}: expected the summary of a run, got one without a network", summary);
+  FinishedRun run{path, read_summary(path_join(path, "summary.json")), {}, {}, {}};
   const RunConfig config = load_run_config(path_join(path, "config.json"), {}).config;
   run.settings = settings_of(config, path), run.seeds = seeds_of(config);
   const std::string last = path_join(path, "last.ckpt");
@@ -177,10 +174,9 @@ Cells cells_of(const std::vector<Row>& rows, const std::vector<std::string>& key
 /// no place for what came of it. Of two that as many have, the first row's.
 Lines settings_in_words(const std::vector<Row>& rows, const std::vector<std::string>& keys) {
   auto value_in = [](const Row& row, const std::string& key) {
-    std::optional<std::string> text = setting_text((*row.group)[0]->settings, key);
-    if (text) text = text->empty() ? "none" : printable(*text);
-    return text;
+    return setting_text((*row.group)[0]->settings, key);
   };
+  auto shown = [](const std::string& text) { return text.empty() ? "none" : printable(text); };
   Lines usual, lines;
   std::map<std::string, std::string> most;
   for (const std::string& key : keys) {
@@ -199,14 +195,14 @@ Lines settings_in_words(const std::vector<Row>& rows, const std::vector<std::str
     most[key] = std::max_element(counts.begin(), counts.end(), [](auto& a, auto& b) {
                   return a.second < b.second;
                 })->first;
-    usual.push_back(key + " " + most[key]);
+    usual.push_back(key + " " + shown(most[key]));
   }
   lines.push_back("most have: " + join(usual, ", "));
   for (const Row& row : rows) {
     Lines others;
     for (const std::string& key : keys) {
       const std::optional<std::string> text = value_in(row, key);
-      if (text && *text != most[key]) others.push_back(key + " " + *text);
+      if (text && *text != most[key]) others.push_back(key + " " + shown(*text));
     }
     lines.push_back(row.name + ": " + (others.empty() ? "as most" : join(others, ", ")));
   }

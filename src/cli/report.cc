@@ -71,8 +71,10 @@ std::string alteration_of(const SurgeryConfig& s, InitialSkips skips) {
 /// What phase `index` of the run does, which as a run is `c`.
 std::string phase_in_words(const RunConfig& run, size_t index, const RunConfig& c) {
   const PhaseConfig& phase = run.phases[index];
-  const bool goes_on = index > 0 && c.surgery.kind == SurgeryKind::None &&
-                       c.train.skips == InitialSkips::Kept && phase.start != kInitial;
+  const bool as_before =
+      phase.start == kPrevious || (phase.start.empty() && phase.teacher == kPrevious);
+  const bool goes_on = index > 0 && as_before && c.surgery.kind == SurgeryKind::None &&
+                       c.train.skips == InitialSkips::Kept;
   std::string text = goes_on ? "trained on" : alteration_of(c.surgery, c.train.skips);
   if (c.data.augment != run.data.augment)
     text += fmt::format(" with {}",

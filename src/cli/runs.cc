@@ -15,7 +15,15 @@
 namespace tailor::cli {
 namespace {
 
+/// Of a list of records each has its number: "phases.1.train.epochs".
 void flatten(const Json& json, const std::string& key, Settings& settings) {
+  auto is_record = [](const Json& item) { return item.is_object(); };
+  if (json.is_array() && !json.as_array().empty() &&
+      std::all_of(json.as_array().begin(), json.as_array().end(), is_record)) {
+    for (size_t i = 0; i < json.as_array().size(); ++i)
+      flatten(json.as_array()[i], fmt::format("{}.{}", key, i), settings);
+    return;
+  }
   if (!json.is_object()) {
     settings[key] = json;
     return;
@@ -56,6 +64,16 @@ std::vector<std::string> names_in(const std::string& folder) {
   }
 }
 
+/// A teacher is who its weights say, in whatever folder: "r56/best.ckpt (0a1b2c3d)".
+void name_by_weights(const std::string& key, const std::string& digest_key, Settings& settings) {
+  const auto digest = settings.find(digest_key);
+  if (digest == settings.end() || digest->second.as_string().empty()) return;
+  const std::string path = settings[key].as_string();
+  settings[key] = fmt::format("{} ({})", path_join(file_name(parent_path(path)), file_name(path)),
+                              digest->second.as_string().substr(0, 8));
+  settings.erase(digest);
+}
+
 bool is_seed(const std::string& key) { return key == "train.seed" || key == "teacher.seed"; }
 
 }  // namespace
@@ -65,8 +83,9 @@ Settings settings_of(const RunConfig& config, const std::string& folder) {
   flatten(write_run_config(config), "", settings);
   if (!config.quantization) settings["quantization"] = Json();  // as a teacher that is not there
   // Of several trainings the last one's teacher can be the phase before, which the seed made.
-  const std::string last_teacher = config.teacher ? make_recipe(config).phases.back().teacher : "";
-  const bool names_its_teacher = is_named(last_teacher);
+  const bool names_its_teacher =
+      config.teacher && !config.teacher->checkpoint.empty() &&
+      make_recipe(config).phases.back().teacher == config.teacher->checkpoint;
   for (auto it = settings.begin(); it != settings.end();) {
     const std::string& key = it->first;
     const bool apart = starts_with(key, "runtime.") || is_seed(key) ||
@@ -76,11 +95,11 @@ Settings settings_of(const RunConfig& config, const std::string& folder) {
                         starts_with(key, "surgery.") && key != "surgery.kind");
     it = apart ? settings.erase(it) : std::next(it);
   }
-  // Its weights say which one it is, in whatever folder.
-  if (names_its_teacher && !config.teacher->weights_sha256.empty() &&
-      last_teacher == config.teacher->checkpoint) {
-    const std::string& path = last_teacher;
-    settings["teacher.checkpoint"] = path_join(file_name(parent_path(path)), file_name(path));
+  if (names_its_teacher) name_by_weights("teacher.checkpoint", "teacher.weights_sha256", settings);
+  for (size_t i = 0; i < config.phases.size(); ++i) {
+    if (!config.phases[i].names_teacher()) continue;
+    const std::string phase = fmt::format("phases.{}.", i);
+    name_by_weights(phase + "teacher", phase + "weights_sha256", settings);
   }
   if (const std::string& file = config.network.file; !file.empty()) {
     const std::string beside = path_join(folder, file_name(file));

@@ -250,8 +250,40 @@ int conclude(const Sweep& sweep) {
   return *failed[0]->status;
 }
 
+/// Of a run that was begun: what cannot be read of it; empty: nothing.
+std::string damage_of(const SweepRun& run) {
+  try {
+    check_as_begun(run);
+  } catch (const Error& e) {
+    if (e.kind() == ErrorKind::Data) return e.what();  // else it was begun with another one
+  }
+  if (state_of(run) != RunState::Finished) return "";
+  try {
+    read_summary(path_join(run.folder, "summary.json"));
+    return "";
+  } catch (const Error& e) {
+    return e.what();
+  }
+}
+
+/// Finished runs that nobody can read are not done.
+int conclude_damaged(const std::vector<SweepRun>& runs) {
+  std::vector<std::string> lines;
+  for (const SweepRun& run : runs) {
+    const std::string damage = state_of(run) == RunState::Finished ? damage_of(run) : "";
+    if (!damage.empty()) lines.push_back(fmt::format("  {}: {}\n", run.name, damage));
+  }
+  if (lines.empty()) return 0;
+  const std::string text =
+      fmt::format("tailor: sweep: {} of {} damaged:\n{}", lines.size(),
+                  counted(static_cast<int64_t>(runs.size()), "run"), join(lines, ""));
+  std::fputs(text.c_str(), stderr);
+  return exit_code(ErrorKind::Data);
+}
+
 /// A run that a process holds right now is not interrupted.
 std::string state_text(const SweepRun& run) {
+  if (!damage_of(run).empty()) return "damaged";
   const RunState state = state_of(run);
   const bool trains = state == RunState::Interrupted && RunFolder::is_held(run.folder);
   return trains ? "training" : to_string(state);
@@ -360,7 +392,8 @@ int run_sweep(const SweepOptions& options) {
     throw_if_interrupted();
   }
   print_comparison(runs, options.json);
-  return conclude(sweep);
+  const int status = conclude(sweep);
+  return status != 0 ? status : conclude_damaged(runs);
 }
 
 }  // namespace tailor::cli

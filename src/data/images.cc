@@ -205,14 +205,6 @@ int64_t ImageDataset::read_window_values(int64_t index, const WindowChooser& cho
 
 namespace {
 
-/// The names of the labels: the set's own, else the official ones. Empty where nothing names them.
-std::vector<std::string> label_names(const DataSplits& data) {
-  if (!data.class_names.empty()) return data.class_names;
-  std::vector<std::string> names = official_class_names(data.name);
-  if (static_cast<int64_t>(names.size()) != data.classes) names.clear();
-  return names;
-}
-
 /// What a network with this input is on, as far as its shape says.
 ExampleKind kind_of_input(const MapShape& input) {
   if (input.height != 1) return ExampleKind::Images;
@@ -264,6 +256,13 @@ void verify_data_fits(const DataSplits& data, MapShape input, int64_t classes,
     fail(ErrorKind::Data, "{}: its class {} is '{}', in the data set {} it is '{}'; {}", network, i,
          name, data.name, there[i], remedy);
   }
+}
+
+std::vector<std::string> label_names(const DataSplits& data) {
+  if (!data.class_names.empty()) return data.class_names;
+  std::vector<std::string> names = official_class_names(data.name);
+  if (static_cast<int64_t>(names.size()) != data.classes) names.clear();
+  return names;
 }
 
 void order_classes(DataSplits& data, const std::vector<std::string>& class_names) {

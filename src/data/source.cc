@@ -63,19 +63,7 @@ void verify_config_fits(const DataConfig& config, const DataSplits& splits) {
                        : fmt::format("{} numbers", wanted),
          find_root(config).path, to_string(splits.shape), got);
   }
-  if (!config.augments("color_jitter") || !splits.train) return;
-  if (wanted != 1 && wanted != 3) {
-    fail(ErrorKind::Config,
-         "/data/augment: color_jitter needs images of one channel or of three (RGB), those of {} "
-         "are {}; leave it out",
-         config.name, to_string(splits.shape));
-  }
-  if (as_images(splits.train)->pixel_type() == PixelType::F32) {
-    fail(ErrorKind::Config,
-         "/data/augment: color_jitter needs pixels with a black and a white, those of {} are "
-         "floats as they are; leave it out, or save the images as u1 or u2",
-         config.name);
-  }
+  verify_augmentation_fits(config, splits, "/data");
 }
 
 enum class Parts { Test, Any, Both };
@@ -138,6 +126,25 @@ std::string sets_of_kind(ExampleKind kind) {
 
 Preprocessing usual_preprocessing(const std::string& data_name) {
   return data_source(data_name).traits().preprocessing;
+}
+
+void verify_augmentation_fits(const DataConfig& config, const DataSplits& splits,
+                              const std::string& at) {
+  const int64_t channels = splits.shape.channels;
+  if (splits.kind != ExampleKind::Images || !config.augments("color_jitter") || !splits.train)
+    return;
+  if (channels != 1 && channels != 3) {
+    fail(ErrorKind::Config,
+         "{}/augment: color_jitter needs images of one channel or of three (RGB), those of {} "
+         "are {}; leave it out",
+         at, config.name, to_string(splits.shape));
+  }
+  if (as_images(splits.train)->pixel_type() == PixelType::F32) {
+    fail(ErrorKind::Config,
+         "{}/augment: color_jitter needs pixels with a black and a white, those of {} are "
+         "floats as they are; leave it out, or save the images as u1 or u2",
+         at, config.name);
+  }
 }
 
 std::vector<std::string> official_class_names(const std::string& data_name) {

@@ -23,25 +23,6 @@ void check_preprocessing(const RunConfig& config, const Checkpoint& weights,
               Json::array(config.data.mean).dump(), source);
 }
 
-/// A run's network must be that of the weights which it begins with; says the first field that is
-/// not.
-void check_network(const RunConfig& config, const DataSplits& data, const Checkpoint& teacher,
-                   const std::string& source, const std::string& teacher_name) {
-  const bool same = write_network(make_network(config.network, data.shape, data.classes)) ==
-                    write_network(teacher.network);
-  if (config.network.family == "file" && !same)
-    fail_config("/network/file", "the description of " + teacher_name, config.network.file, source);
-  const Json mine = write_network_config(config.network);
-  const Json* run = teacher.config.find("network");
-  for (const auto& [key, value] : mine.as_object()) {
-    const Json* theirs = run && !same ? run->find(key) : nullptr;
-    if (theirs && *theirs != value) {
-      fail_config("/network/" + key, theirs->dump() + ", as " + teacher_name + " has it",
-                  value.dump(), source);
-    }
-  }
-}
-
 /// "train.start": /train/start.
 std::string pointer_of(const std::string& key) {
   std::string pointer = "/" + key;
@@ -130,6 +111,23 @@ int64_t count_common(const ExampleSet& images, const DataSplits& other) {
 
 }  // namespace
 
+void check_network(const RunConfig& config, const DataSplits& data, const Checkpoint& teacher,
+                   const std::string& source, const std::string& teacher_name) {
+  const bool same = write_network(make_network(config.network, data.shape, data.classes)) ==
+                    write_network(teacher.network);
+  if (config.network.family == "file" && !same)
+    fail_config("/network/file", "the description of " + teacher_name, config.network.file, source);
+  const Json mine = write_network_config(config.network);
+  const Json* run = teacher.config.find("network");
+  for (const auto& [key, value] : mine.as_object()) {
+    const Json* theirs = run && !same ? run->find(key) : nullptr;
+    if (theirs && *theirs != value) {
+      fail_config("/network/" + key, theirs->dump() + ", as " + teacher_name + " has it",
+                  value.dump(), source);
+    }
+  }
+}
+
 void warn_of_assumptions(const Checkpoint& checkpoint, const std::string& path) {
   for (const std::string& text : checkpoint.assumptions)
     log_warn("cli", "{}: assumed {}", path, text);
@@ -149,13 +147,18 @@ std::string resolve_checkpoint(const std::string& path, const char* what) {
 }
 
 /// A run goes on with the very weights that it began with.
-void check_bound(const RunConfig& config, const Checkpoint& teacher, const std::string& where) {
-  const std::string &bound = config.teacher->weights_sha256, is = weights_digest(teacher.tensors);
+void check_digest(const std::string& key, const std::string& bound, const std::string& is,
+                  const std::string& where) {
   if (bound.empty() || bound == is) return;
   fail(ErrorKind::Data,
-       "the teacher {} is not the one that the run is bound to: teacher.weights_sha256 is {}, the "
-       "teacher there has {}; put that one back, or begin again with --force and without that key",
-       where, bound, is);
+       "the teacher {} is not the one that the run is bound to: {} is {}, the teacher there has "
+       "{}; put that one back, or begin again with --force and without that key",
+       where, key, bound, is);
+}
+
+void check_bound(const RunConfig& config, const Checkpoint& teacher, const std::string& where) {
+  check_digest("teacher.weights_sha256", config.teacher->weights_sha256,
+               weights_digest(teacher.tensors), where);
 }
 
 std::optional<Checkpoint> load_start(const RunConfig& config, const std::string& key,
@@ -252,10 +255,7 @@ Checkpoint load_named_teacher(const RunConfig& config, const std::string& key, D
                    teacher.class_names);
   take_width(teacher, data);
   check_preprocessing(config, teacher, source, "the teacher " + file);
-  if (config.train.start.empty())
-    check_network(config, data, teacher, source, "the teacher " + file);
   check_finished(teacher, key, file);
-  check_bound(config, teacher, file);
   check_same_set(config, teacher, source, file);
   Json metrics = Json::object({{"run", teacher.run}, {"checkpoint", file_name(file)}});
   for (const auto& [name, value] : teacher.metrics.as_object()) metrics.set(name, value);

@@ -82,6 +82,9 @@ void verify_recipe(const Recipe& recipe, const std::string& source) {
            "no teacher");
     expect(!p.keep_optimizer || begins_as_previous(p), "keep_optimizer",
            "false, because the phase does not begin with the one before", "true");
+    const std::string before = i > 0 ? recipe.phases[i - 1].train.optimizer.kind : "";
+    expect(!p.keep_optimizer || i == 0 || p.train.optimizer.kind == before, "keep_optimizer",
+           "false, because the phase before has another optimiser", before + ", kept");
   }
 }
 
@@ -108,7 +111,8 @@ RunConfig phase_config(const RunConfig& run, const Recipe& recipe, size_t index)
   if (!is_last) c.teacher->weights_sha256.clear();
   const std::string own = c.teacher->checkpoint;
   c.teacher->checkpoint = is_named(phase.teacher) ? phase.teacher : "";
-  if (is_named(phase.teacher) && phase.teacher != own) c.teacher->train = {};
+  if (is_named(phase.teacher) && phase.teacher != own)  // bound by the phase's own key
+    c.teacher->train = {}, c.teacher->weights_sha256.clear();
   if (!is_named(phase.teacher)) {
     const Phase& teacher = recipe.phases.at(phase.teacher == kFirst ? 0 : index - 1);
     c.teacher->train = teacher.train;

@@ -131,7 +131,7 @@ void AlterationLine::describe(RecordVisitor& v) {
   v.optional_number(
       "block_error", block_error, 0, kAny,
       "Of one that solves: squared distance of the block's output to that of the teacher's "
-      "(or the student's own before, where the teacher has no such block), relative "
+      "(or the student's own before, where the teacher is of other blocks), relative "
       "to the square of that, on the images that it was solved on.");
 }
 
@@ -202,6 +202,8 @@ RunSummary read_summary(const std::string& path) {
     }
   }
   read_record(json, path, [&](RecordVisitor& v) { summary.describe(v); });
+  if (summary.network.empty())
+    fail(ErrorKind::Data, "{}: expected the summary of a run, got one without a network", path);
   return summary;
 }
 

@@ -158,6 +158,11 @@ void describe(RecordVisitor& v, PhaseConfig& c) {
            "previous: the phase before teaches it, the first one teacher; original: teacher does; "
            "or a checkpoint or run folder of another one.");
   }
+  if (v.wants(!c.weights_sha256.empty())) {
+    v.text("weights_sha256", c.weights_sha256,
+           "Digest of the weights of the teacher that it names, as teacher.weights_sha256 is: "
+           "written into the run's config.json.");
+  }
   if (v.wants(c.keep_optimizer)) {
     v.boolean("keep_optimizer", c.keep_optimizer,
               "Goes on with what the optimiser of the phase before remembers.");
@@ -359,20 +364,31 @@ void check_training(const RunConfig& c, const std::string& at, const std::string
   check_train(c.train, at + "/train", source);
 }
 
-/// A teacher of its own too is bound by /teacher/weights_sha256.
+void verify_digest(const std::string& digest, const std::string& at, const std::string& source) {
+  if (digest.empty() ||
+      (digest.size() == 64 && digest.find_first_not_of("0123456789abcdef") == std::string::npos))
+    return;
+  fail_config(at, "64 digits 0 to f, or \"\"", fmt::format("\"{}\"", digest), source);
+}
+
 void check_phase(const RunConfig& run, size_t index, const std::string& source) {
   const std::string at = fmt::format("/phases/{}", index);
   const RunConfig c = resolve_phase(run, index, source);
   check_training(c, at, source);
   verify_augmentation(c.data, at + "/data", source);
-  const std::string& teacher = run.phases[index].teacher;
-  if (teacher != kPrevious && !run.teacher) {
-    fail_config(at + "/teacher", "\"previous\", because there is no /teacher",
-                "\"" + teacher + "\"", source);
+  const PhaseConfig& phase = run.phases[index];
+  if (phase.teacher == kOriginal && !run.teacher) {
+    fail_config(at + "/teacher", "\"previous\" or a checkpoint, because there is no /teacher",
+                "\"original\"", source);
   }
-  if (run.phases[index].names_teacher() && !is_named(teacher)) {
+  if (phase.names_teacher() && !is_named(phase.teacher)) {
     fail_config(at + "/teacher", "\"previous\", \"original\", or a checkpoint",
-                "\"" + teacher + "\"", source);
+                "\"" + phase.teacher + "\"", source);
+  }
+  verify_digest(phase.weights_sha256, at + "/weights_sha256", source);
+  if (!phase.names_teacher() && !phase.weights_sha256.empty()) {
+    fail_config(at + "/weights_sha256", "none, because the phase names no teacher",
+                "\"" + phase.weights_sha256 + "\"", source);
   }
 }
 
@@ -380,14 +396,16 @@ void check(const RunConfig& c, const std::string& source) {
   verify_config(c.network, source);
   verify_config(c.data, source);
   verify_config(c.ctc, source);
-  if (c.teacher && !c.teacher->weights_sha256.empty() &&
-      (c.teacher->weights_sha256.size() != 64 ||
-       c.teacher->weights_sha256.find_first_not_of("0123456789abcdef") != std::string::npos)) {
-    fail_config("/teacher/weights_sha256", "64 digits 0 to f, or \"\"",
-                fmt::format("\"{}\"", c.teacher->weights_sha256), source);
-  }
+  if (c.teacher) verify_digest(c.teacher->weights_sha256, "/teacher/weights_sha256", source);
   if (c.phases.empty()) check_training(c, "", source);
   for (size_t i = 0; i < c.phases.size(); ++i) check_phase(c, i, source);
+  const bool follows = c.phases.empty() || !c.phases[0].names_teacher() ||
+                       std::any_of(c.phases.begin(), c.phases.end(),
+                                   [](const PhaseConfig& p) { return p.teacher == kOriginal; });
+  if (c.teacher && !follows) {
+    fail_config("/teacher", "none, because no phase follows it (/phases/0/teacher names another)",
+                "one", source);
+  }
   verify_recipe(make_recipe(c), source);
   if (c.teacher && !c.teacher->checkpoint.empty() && !c.teacher->train.start.empty()) {
     fail_config("/teacher/start", "no start, because /teacher/checkpoint is a finished teacher",

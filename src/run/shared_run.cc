@@ -35,7 +35,11 @@ std::string deciding_text(const Phase& phase, const RunConfig& config, const Net
     key.train.start = weights_digest(load_checkpoint(key.train.start).tensors);
   std::string text = without_defaults(write_run_config(key), write_run_config({})).dump();
   if (config.network.family == "file") text += write_network(network).dump();
-  if (key.data.is_own()) text += names_digest(data);
+  if (key.data.is_own()) {
+    text += names_digest(data);
+  } else if (!data.class_names.empty()) {
+    text += join(data.class_names, "/");  // in the order of some weights
+  }
   if (phase.keep_optimizer) text += "keep_optimizer";
   return text;
 }

@@ -19,7 +19,7 @@ Json without_places(RunConfig c) {
   if (is_named(c.train.start)) c.train.start.clear();
   for (PhaseConfig& phase : c.phases) {
     if (is_named(phase.start)) phase.start.clear();
-    if (phase.names_teacher()) phase.teacher = "named";
+    if (phase.names_teacher()) phase.teacher = "named", phase.weights_sha256.clear();
   }
   if (c.teacher) {
     c.teacher->checkpoint.clear();

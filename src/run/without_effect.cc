@@ -246,8 +246,8 @@ void find_unread_of_trainings(const RunConfig& run, const Json& given, const Jso
   }
   for (size_t i = 0; i < run.phases.size(); ++i) {
     const PhaseConfig& phase = run.phases[i];
-    // The first training of the first phase has the run's teacher; each other one has one.
-    const bool follows = i > 0 || phase.repeat > 1 || run.teacher,
+    // The first training of the first phase has the run's teacher or its own; each other has one.
+    const bool follows = i > 0 || phase.repeat > 1 || run.teacher || phase.names_teacher(),
                quantised = run.quantization && i + 1 == run.phases.size() && phase.repeat == 1;
     const RunConfig c = resolve_phase(run, i, "phases");
     const Json written = Json::object({{"data", phase.data},

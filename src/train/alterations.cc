@@ -65,6 +65,7 @@ struct Judgement {
   std::optional<Figure> before, stale, after;
   int64_t statistics_images = 0;
   std::optional<double> block_error;  // of an edit that solved
+  bool of_teacher = true;             // else from what its own block gave
 };
 
 void record(Session& run, const Alteration& a, const std::string& text, const Judgement& j) {
@@ -100,7 +101,8 @@ std::string effect_of(const Alteration& a, const Judgement& j) {
                           j.statistics_images);
   }
   if (j.block_error)
-    effect += fmt::format("; solved, {:.4f} from the teacher's block", *j.block_error);
+    effect += fmt::format("; solved, {:.4f} from {}", *j.block_error,
+                          j.of_teacher ? "the teacher's block" : "what the block gave with it");
   if (a.added_parameters > 0)
     effect += fmt::format("; {} parameters of new projections", a.added_parameters);
   if (a.erased_parameters > 0)
@@ -130,7 +132,7 @@ void alter_due_skips(Session& run) {
     Judgement j;
     j.before = now ? now : run.validate();
     const std::optional<BlockSolution> solved = solve(run, edit);
-    if (solved) j.block_error = solved->error;
+    if (solved) j.block_error = solved->error, j.of_teacher = solved->of_teacher;
     const Alteration a =
         run.learner->alter(edit, run.config.seed, solved ? solved->tensors : TensorMap(),
                            run.spec.config.surgery.optimizer);

@@ -104,6 +104,11 @@ at::Tensor feature_distance(const std::vector<at::Tensor>& student,
 
 namespace {
 
+bool have_the_same_blocks(const Network& a, const Network& b) {
+  return std::equal(a.blocks.begin(), a.blocks.end(), b.blocks.begin(), b.blocks.end(),
+                    [](const Block& mine, const Block& other) { return mine.id == other.id; });
+}
+
 /// Those of the same id, or the last ones of each shape, whose maps have the same shape.
 ComparedBlocks paired_blocks(Features features, const Network& student, const Network& teacher) {
   ComparedBlocks blocks;
@@ -128,6 +133,13 @@ ComparedBlocks paired_blocks(Features features, const Network& student, const Ne
 ComparedBlocks compared_blocks(Features features, const Network& student, const Network& teacher,
                                const std::string& source) {
   if (features == Features::None) return {};
+  if (features == Features::Blocks && !have_the_same_blocks(student, teacher)) {
+    fail_config("/distill/features",
+                fmt::format("\"stages\" or \"none\", because {} and its teacher {} have other "
+                            "blocks: those of one name are in other places",
+                            student.name, teacher.name),
+                "\"blocks\"", source);
+  }
   ComparedBlocks blocks = paired_blocks(features, student, teacher);
   if (blocks.student.empty()) {
     fail_config("/distill/features",

@@ -19,9 +19,14 @@ namespace {
 /// A binding that the run has made already, and whoever asks for it again does not know.
 void adopt_binding(RunConfig& config, const RunFolder& folder) {
   const std::string file = folder.file("config.json");
-  if (!config.teacher || !config.teacher->weights_sha256.empty() || !path_exists(file)) return;
+  if (!path_exists(file)) return;
   const RunConfig begun = read_run_config(Json::parse(read_file(file), file), file);
-  if (begun.teacher) config.teacher->weights_sha256 = begun.teacher->weights_sha256;
+  if (config.teacher && begun.teacher && config.teacher->weights_sha256.empty())
+    config.teacher->weights_sha256 = begun.teacher->weights_sha256;
+  for (size_t i = 0; i < std::min(config.phases.size(), begun.phases.size()); ++i) {
+    if (config.phases[i].weights_sha256.empty())
+      config.phases[i].weights_sha256 = begun.phases[i].weights_sha256;
+  }
 }
 
 /// Where a phase's keys stand, as the user has it: "phases.1"; empty where it is the run itself.
@@ -45,12 +50,12 @@ std::string teacher_key(const Phase& phase, const RunConfig& run) {
 }
 
 /// A student and its teacher read the same examples, and mean the same by them.
-void expect_alike(bool alike, const char* what, const std::string& source) {
+void expect_alike(bool alike, const char* what, const std::string& key, const std::string& source) {
   if (alike) return;
   fail(ErrorKind::Data,
-       "{}: expected a start with the {} of its teacher, got others; start from a run that has "
-       "that teacher, or from initial weights",
-       source, what);
+       "{}: {}: expected a start with the {} of its teacher, got others; start from a run that "
+       "has that teacher, or from initial weights",
+       source, key, what);
 }
 
 /// Whether the maps are there that are compared, or go on through the teacher.
@@ -97,26 +102,43 @@ RecipeRun::RecipeRun(const RunConfig& config, Recipe recipe, std::string source,
   }
 }
 
+/// What is each phase's to ask of one teacher: one that says no start begins as it.
+void RecipeRun::check_named_teacher(const Checkpoint& teacher, const RunConfig& c,
+                                    const Phase& phase, const DataSplits& data) const {
+  check_bound(c, teacher, phase.teacher);
+  if (!phase.start.empty()) return;
+  if (!names_its_own(phase, config_))
+    return check_network(c, data, teacher, source_, "the teacher " + phase.teacher);
+  const Network mine = make_network(c.network, data.shape, data.classes);
+  if (write_network(mine) == write_network(teacher.network)) return;
+  fail_config(phase.at.value_or("") + "/start",
+              fmt::format("\"previous\" or \"initial\", because its teacher {} ({}) is another "
+                          "network than the run's {}",
+                          phase.teacher, teacher.network.name, mine.name),
+              "none, which begins as its teacher", source_);
+}
+
 /// Phases of one teacher have one copy of it. A start that is gone was read when its run began.
 RecipeRun::Named RecipeRun::load_named(size_t i, const RunConfig& c, const std::string& folder) {
   const Phase& phase = recipe_.phases[i];
   Named named;
   for (size_t j = 0; j < i && is_named(phase.teacher); ++j) {
-    if (recipe_.phases[j].teacher == phase.teacher) named.teacher = named_[j].teacher;
+    if (recipe_.phases[j].teacher != phase.teacher) continue;
+    named.teacher = named_[j].teacher, named.teacher_data = named_[j].teacher_data;
   }
   if (is_named(phase.teacher) && !named.teacher) {
-    RunConfig begins =
-        c;  // a phase that begins as the one before need not have its teacher's network
-    if (phase.start == kPrevious) begins.train.start = kPrevious;
+    named.teacher_data = data_;
     named.teacher = std::make_shared<const Checkpoint>(
-        load_named_teacher(begins, teacher_key(phase, config_), data_, source_));
+        load_named_teacher(c, teacher_key(phase, config_), named.teacher_data, source_));
   }
+  if (named.teacher) check_named_teacher(*named.teacher, c, phase, named.teacher_data);
   if (!is_named(phase.start)) return named;
   std::string last;
   if (!folder.empty() && phase.teacher.empty() && (is_last(i) || is_last(i + 1)))
     last = path_join(folder, is_last(i) ? "last.ckpt" : "teacher/last.ckpt");
-  named.start =
-      std::make_shared<const Checkpoint>(*load_start(c, start_key(phase), data_, source_, last));
+  named.start_data = data_;
+  named.start = std::make_shared<const Checkpoint>(
+      *load_start(c, start_key(phase), named.start_data, source_, last));
   warn_of_assumptions(*named.start, phase.start);
   return named;
 }
@@ -144,25 +166,25 @@ const Network* RecipeRun::teacher_of(size_t i, const std::vector<Network>& ends_
 /// As its teacher has them, else its start, else the data.
 RecipeRun::Reading RecipeRun::reading_of(size_t i) const {
   const Phase& phase = recipe_.phases[i];
-  auto as = [](const Checkpoint& c) { return Reading{c.preprocessing, c.class_names}; };
-  if (named_[i].teacher) return as(*named_[i].teacher);
+  const Named& named = named_[i];
+  if (named.teacher) return {named.teacher->preprocessing, named.teacher_data};
   if (phase.teacher == kFirst) return readings_.front();
   if (phase.teacher == kPrevious || phase.start == kPrevious) return readings_.back();
-  return named_[i].start ? as(*named_[i].start) : Reading{data_.preprocessing, std::nullopt};
+  if (named.start) return {named.start->preprocessing, named.start_data};
+  return {data_.preprocessing, data_};
 }
 
 void RecipeRun::check_start(size_t i) const {
   const Reading& mine = readings_[i];
-  auto expect = [&](const Preprocessing& preprocessing,
-                    const std::optional<std::vector<std::string>>& classes) {
-    expect_alike(preprocessing == mine.preprocessing, "preprocessing", source_);
-    const bool both = classes && mine.classes;
-    expect_alike(!both || *classes == *mine.classes, "order of classes", source_);
+  auto expect = [&](const Preprocessing& preprocessing, const DataSplits& data) {
+    const std::string key = start_key(recipe_.phases[i]);
+    expect_alike(preprocessing == mine.preprocessing, "preprocessing", key, source_);
+    expect_alike(label_names(data) == label_names(mine.data), "order of classes", key, source_);
   };
-  if (const auto& start = named_[i].start) {
-    expect(start->preprocessing, start->class_names);
+  if (named_[i].start) {
+    expect(named_[i].start->preprocessing, named_[i].start_data);
   } else if (recipe_.phases[i].start == kPrevious) {
-    expect(readings_[i - 1].preprocessing, readings_[i - 1].classes);
+    expect(readings_[i - 1].preprocessing, readings_[i - 1].data);
   }
 }
 
@@ -179,6 +201,7 @@ void RecipeRun::check_phase(size_t i, const RunConfig& c,
   verify_batches(phase.train, network, data_.train->size(), pointer, source_, group_.size());
   if (phase.teacher.empty()) return;
   check_start(i);
+  verify_augmentation_fits(c.data, data_, at + "/data");
   verify_teacher_cache(c, data_.kind == ExampleKind::Images, network,
                        resolve_device(c.runtime.device, source_), source_);
 }
@@ -218,8 +241,25 @@ void RecipeRun::verify_quantization(const RunConfig& c,
   nn::QuantisedForm(network, types);  // what cannot be is said here
 }
 
+/// To the teachers that they name; the run's own is bound as the last phase begins.
+void RecipeRun::bind_phases() {
+  for (size_t i = 0; i < config_.phases.size(); ++i) {
+    PhaseConfig& phase = config_.phases[i];
+    if (!phase.names_teacher()) continue;
+    for (size_t j = 0; j < recipe_.phases.size(); ++j) {
+      if (recipe_.phases[j].teacher != phase.teacher) continue;
+      const std::string digest = weights_digest(named_[j].teacher->tensors);
+      check_digest(fmt::format("phases.{}.weights_sha256", i), phase.weights_sha256, digest,
+                   phase.teacher);
+      phase.weights_sha256 = digest;
+      break;
+    }
+  }
+}
+
 void RecipeRun::begin(RunFolder& folder) {
   adopt_binding(config_, folder);
+  bind_phases();
   write_config(folder, config_, make_network(config_.network, data_.shape, data_.classes));
 }
 
@@ -246,14 +286,14 @@ RunSpec RecipeRun::prepare(size_t i, const Chain& done, std::string& origin) con
   RunSpec spec;
   spec.config = phase_config(config_, recipe_, i);
   spec.source = source_;
-  spec.data = data_;
+  spec.data = readings_[i].data;
   if (!role.empty()) spec.role = role + ", ";
   spec.images_after = recipe_images(recipe_, i + 1, data_.train->size());
   spec.network = networks_[i];
   origin = phase.teacher;
   if (named_[i].teacher) spec.teacher = *named_[i].teacher;
   if (named_[i].start) spec.start = *named_[i].start;
-  if (named_[i].teacher && phase.start.empty() && (i == 0 || names_its_own(phase, config_)))
+  if (named_[i].teacher && phase.start.empty())
     check_unseen(config_, data_, *spec.teacher, "teacher " + origin);
   if (phase.teacher == kPrevious || phase.teacher == kFirst) {
     const Done& taught = phase.teacher == kFirst ? *done.first : *done.previous;
@@ -269,12 +309,7 @@ RunSpec RecipeRun::prepare(size_t i, const Chain& done, std::string& origin) con
     spec.config.train.start = named_file("phase", done.previous->where);
   }
   if (phase.keep_optimizer) spec.slots = done.previous->checkpoint.slots;
-  if (spec.start && spec.teacher) {
-    expect_alike(spec.start->class_names == spec.teacher->class_names, "order of classes", source_);
-  }
   if (!is_said(i)) describe_network(spec);
-  if (const auto& weights = spec.teacher ? spec.teacher : spec.start)
-    order_classes(spec.data, weights->class_names);
   if (spec.teacher && !is_last(i))  // part of its name
     spec.config.teacher->weights_sha256 = weights_digest(spec.teacher->tensors);
   return spec;
@@ -298,7 +333,7 @@ void RecipeRun::settle(RunSpec& spec, size_t i, RunFolder& folder,
   }
   if (!is_said(i)) return write_config(folder, spec.config, networks_[i]);
   RunConfig whole = config_;
-  if (whole.teacher && spec.teacher)
+  if (whole.teacher && spec.teacher && !names_its_own(recipe_.phases[i], config_))
     whole.teacher->weights_sha256 = spec.config.teacher->weights_sha256;
   write_config(folder, whole, make_network(config_.network, data_.shape, data_.classes));
   spec.config.network = whole.network;
@@ -310,15 +345,15 @@ std::string RecipeRun::find_folder(size_t i, const RunSpec& spec, const RunFolde
   const std::string where =
       !linked.empty() && RunFolder::is_run(linked)
           ? linked
-          : shared_folder(last.path(), recipe_.phases[i], spec.config, networks_[i], data_);
-  if (!teaches_last(i)) return where;
+          : shared_folder(last.path(), recipe_.phases[i], spec.config, networks_[i], spec.data);
+  if (!teaches_last(i) && !is_last(i + 1)) return where;
   const bool bound = config_.teacher && !config_.teacher->weights_sha256.empty() && !linked.empty();
   const bool begun = path_exists(last.last()) || (bound && !RunFolder::is_run(where));
   if (begun && !path_exists(path_join(where, "summary.json"))) {
     fail(ErrorKind::Data,
          "the {} of {} is not in {}, or not finished there: the run was copied or moved without "
-         "it; put it there (the folder teachers belongs beside the run), or begin again with "
-         "--force",
+         "it, or who taught it is another one now; put it there (the folder teachers belongs "
+         "beside the run), or begin again with --force",
          phase_role(recipe_, i), last.path(), where);
   }
   return where;

@@ -370,12 +370,17 @@ size_t index_of(const Network& network, const std::string& block) {
   return network.blocks.size();
 }
 
-/// Whether it has the block, with maps of the same shapes.
+/// Whether it has the block, with maps of the same shapes, in the same chain of blocks: a network
+/// of another depth has other things on the channels of a block of the same name.
 bool has_block(const Network& network, const Network& like, const std::string& block) {
-  const size_t mine = index_of(network, block), other = index_of(like, block);
-  if (mine == network.blocks.size() || other == like.blocks.size()) return false;
-  return point_shapes(network.blocks[mine], block_inputs(network)[mine]) ==
-         point_shapes(like.blocks[other], block_inputs(like)[other]);
+  if (network.blocks.size() != like.blocks.size()) return false;
+  for (size_t b = 0; b < network.blocks.size(); ++b) {
+    if (network.blocks[b].id != like.blocks[b].id) return false;
+  }
+  const std::vector<MapShape> mine = block_inputs(network), other = block_inputs(like);
+  const size_t b = index_of(network, block);
+  return mine == other &&
+         point_shapes(network.blocks[b], mine[b]) == point_shapes(like.blocks[b], other[b]);
 }
 
 /// What is to stand before the ReLU that ends the student's block, or, where the skip is added
@@ -397,14 +402,15 @@ BlockSolution solve_block(const TrainedNetwork& student, const TrainedNetwork& t
   at::NoGradGuard no_grad;
   const SolvableBlock place = solvable_block(student.network, skip_id);
   const std::string& block = student.network.blocks[place.block].id;
-  const TrainedNetwork& model =
-      has_block(teacher.network, student.network, block) ? teacher : student;
+  const bool of_teacher = has_block(teacher.network, student.network, block);
+  const TrainedNetwork& model = of_teacher ? teacher : student;
   const at::Tensor targets = targets_of(model, block, place.skip.to, images);
   Solver solver(student, place, images, pause);
   solver.ride_through();
   if (place.skip.to > 1) solver.regress(targets, place.last.size() == 3, config, seed);
   if (config.steps > 0) solver.step_alone(targets, config.steps, kBatch, seed);
   BlockSolution solution = solver.solution(targets);
+  solution.of_teacher = of_teacher;
   if (!std::isfinite(solution.error)) {
     fail(ErrorKind::Data,
          "the block of {} was solved on {} images and gives {}; solve it on more, with a larger "

@@ -23,14 +23,15 @@ struct BlockSolution {
   /// Of the block's output on these images, in eval mode: its squared distance to the target's,
   /// relative to the square of that.
   double error = 0;
+  bool of_teacher = true;  // else the target is what the student's own block gave
 };
 
 /// Called now and then; may throw.
 using Pause = std::function<void()>;
 
 /// Of the skip of a student, still there, that will be removed. The target is the teacher's block
-/// of the same name and shape along the teacher's own chain, or else the student's own. Throws as
-/// solvable_block.
+/// along the teacher's own chain, if that has the blocks of the student's, or else what the
+/// student's own gave. Throws as solvable_block.
 BlockSolution solve_block(const TrainedNetwork& student, const TrainedNetwork& teacher,
                           const std::string& skip_id, const SolveConfig& config, int64_t seed,
                           const at::Tensor& images, const Pause& pause);

@@ -183,6 +183,33 @@ TEST_F(CompareCli, NetworksAndTeachersOfOneNameAreToldApart) {
   EXPECT_EQ(rows("p"), 1U);
 }
 
+TEST_F(CompareCli, PhasesThatDifferAreToldByTheirKeys) {
+  // Of a phase's own teacher the weights say who it is, not the folder.
+  auto write = [&](const std::string& name, int seed, const char* teacher, const char* distill,
+                   double epochs) {
+    const std::string phases = fmt::format(
+        R"([{{"surgery": {{"kind": "remove"}}}}, {{"start": "previous",
+            "teacher": "/{}/deep/best.ckpt", "weights_sha256": "{}", "distill": {{{}}},
+            "train": {{"epochs": {}}}}}])",
+        name, std::string(64, teacher[0]), distill, epochs);
+    write_run(name, fmt::format(R"({{"train": {{"seed": {}}}, "phases": {}}})", seed, phases), 80);
+  };
+  write("g/a1", 1, "a", R"("beta": 0.5)", 3);
+  write("g/a2", 2, "a", R"("beta": 0.5)", 3);
+  write("g/b1", 1, "b", R"("beta": 0.5)", 3);
+  write("g/c1", 1, "a", R"("features": "stages")", 3);
+  const ProcessResult r = run({"compare", "g"});
+  EXPECT_EQ(r.status, 0) << r.output;
+  testing::expect_words(
+      r.output, {"phases.1.teacher", "deep/best.ckpt (aaaaaaaa)", "deep/best.ckpt (bbbbbbbb)",
+                 "phases.1.distill.features", "a1 (+1)"});
+  // In words, where it is much: by the whole values.
+  write("g/d1", 1, "a", R"("features": "blocks", "temperature": 2, "distance": "kl")", 4);
+  const ProcessResult words = run({"compare", "g"});
+  testing::expect_words(words.output, {"most have: ", "d1: ", "phases.1.distill.features blocks",
+                                       "phases.1.train.epochs 4"});
+}
+
 TEST_F(CompareCli, WhatCannotBeComparedIsSaid) {
   write_run("young", R"({"surgery": {"kind": "remove"}})", std::nullopt, /*finished=*/false);
   expect_failure(2, {"none of the 1 run is finished"}, {"compare", "young"});

@@ -82,11 +82,13 @@ TEST_F(ReportCli, PhasesAreToldWithTheirImagesAndTheirTeacher) {
                    {"surgery": {"kind": "remove", "alpha": 1}},
                    {"start": "previous", "teacher": "/x/deep/best.ckpt",
                     "data": {"augment": ["flip", "mixup"]}},
-                   {"start": "previous", "teacher": "original"}]})");
+                   {"start": "previous", "teacher": "original"},
+                   {"teacher": "original"}]})");
   EXPECT_EQ(run({"report", "one", "--markdown", "one.md"}).status, 0);
   testing::expect_words(
       read_file(file("one.md")),
-      {"remove, cut, α 1, then trained on with flip, mixup under deep, then trained on"});
+      {"remove, cut, α 1, then trained on with flip, mixup under deep, then trained on, then "
+       "unaltered"});
 }
 
 TEST_F(ReportCli, AFolderOfRunsAndProjectsStandsForThem) {

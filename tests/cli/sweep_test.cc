@@ -1,6 +1,7 @@
 // tailor sweep where nothing is trained: lists, shares, and what is wrong before anything begins.
 #include "cli/cli_fixture.h"
 
+#include "tailor/run/results.h"
 #include "tailor/run/run_folder.h"
 
 namespace tailor::test {
@@ -23,7 +24,10 @@ TEST_F(SweepListCli, ListsNamesAndStates) {
                            depth, data, seed));
   };
   begin(20, 2, "synthetic"), begin(8, 1, "synthetic");
-  write_file(file("runs/8_1/summary.json"), "{}");
+  RunSummary summary;
+  summary.run = "8_1", summary.network = "resnet8";
+  write_file(file("runs/8_1/summary.json"),
+             write_record([&](RecordVisitor& v) { summary.describe(v); }).dump());
   EXPECT_EQ(run({"sweep", "m.json", "--list"}).output,
             "20_1  waiting\n20_2  interrupted\n20_3  waiting\n8_1   finished\n8_2   waiting\n"
             "8_3   waiting\n");
@@ -52,16 +56,19 @@ TEST_F(SweepListCli, ListsNamesAndStates) {
     testing::expect_words(run({"sweep", "m.json", "--list"}).output, {"20_2  training\n"});
   }
   testing::expect_words(run({"sweep", "m.json", "--list"}).output, {"20_2  interrupted\n"});
-  // A damaged run is warned of, and ends nothing.
+  write_file(file("runs/8_1/summary.json"), "{}");
+  // A damaged run is warned of, and ends nothing; but all is not well.
   const ProcessResult damaged = run({"sweep", "m.json", "--only", "8_1"});
-  EXPECT_EQ(damaged.status, 0) << damaged.output;
+  EXPECT_EQ(damaged.status, 4) << damaged.output;
+  testing::expect_words(run({"sweep", "m.json", "--list"}).output, {"8_1   damaged\n"});
   testing::expect_words(damaged.output, {"1 run, 0 to train", "warning sweep: left out",
                                          "runs/8_1/summary.json: expected the summary of a run"});
   write_file(file("runs/8_1/config.json"), "{");
   const ProcessResult unread = run({"sweep", "m.json", "--only", "8_1"});
-  EXPECT_EQ(unread.status, 0) << unread.output;
-  testing::expect_words(unread.output, {"warning sweep: 8_1: ", "runs/8_1/config.json",
-                                        "put the file back", "1 run, 0 to train"});
+  EXPECT_EQ(unread.status, 4) << unread.output;
+  testing::expect_words(unread.output,
+                        {"warning sweep: 8_1: ", "runs/8_1/config.json", "put the file back",
+                         "1 run, 0 to train", "sweep: 1 of 1 run damaged:\n  8_1: "});
   // An axis that --set has taken its values from.
   testing::expect_words(
       run({"sweep", "m.json", "--list", "--output", "x", "--set", "train.seed=9"}).output,

@@ -255,9 +255,16 @@ TEST(Recipe, WhatPhasesCannotSayIsSaidWhereItStands) {
       R"({"teacher": {}, "phases": [{"train": {"epochs": 2, "schedule": {"warmup_epochs": 2}}}]})",
       {"/phases/0/train/schedule/warmup_epochs", "less than the 2 epochs"});
   refused(R"({"phases": [{"repeat": 0}]})", {"/phases/0/repeat", "1..10000"});
-  refused(R"({"phases": [{}, {"teacher": "/t.ckpt"}]})", {"/phases/1/teacher", "no /teacher"});
+  refused(R"({"teacher": {}, "phases": [{"teacher": "/t.ckpt"}]})",
+          {"/teacher", "no phase follows it"});
+  refused(R"({"phases": [{}, {"weights_sha256": "00"}]})", {"/phases/1/weights_sha256", "64"});
+  refused(R"({"phases": [{}, {"weights_sha256": ")" + std::string(64, '0') + R"("}]})",
+          {"/phases/1/weights_sha256", "names no teacher"});
+  refused(R"({"phases": [{}, {"start": "previous", "keep_optimizer": true,
+                              "train": {"optimizer": {"kind": "adamw"}}}]})",
+          {"/phases/1/keep_optimizer", "another optimiser", "sgd"});
   for (const char* const teacher : {"", "initial"}) {
-    refused(fmt::format(R"({{"teacher": {{}}, "phases": [{{"teacher": "{}"}}]}})", teacher),
+    refused(fmt::format(R"({{"phases": [{{"teacher": "{}"}}]}})", teacher),
             {"/phases/0/teacher", "\"original\", or a checkpoint"});
   }
   refused(R"({"phases": [{"data": {"train_size": 3}}]})", {"/phases/0/data/train_size", "augment"});

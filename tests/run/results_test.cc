@@ -70,7 +70,7 @@ TEST_F(Results, KeysAreNamedAfterTheFiguresOfTheTask) {
 TEST_F(Results, ASummaryOfAnyTaskIsRead) {
   for (const auto& [unit, name] : {std::pair("image", "accuracy"), {"utterance", "wer"}}) {
     RunSummary summary;
-    summary.run = "a";
+    summary.run = "a", summary.network = "resnet8";
     summary.unit = unit;
     summary.examples_per_s = 12.5;
     summary.last.test = recorded(Figure{name, 0.25, false, true});

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
+#include <filesystem>
 #include <map>
 
 #include "support/expect_error.h"
@@ -393,11 +394,13 @@ TEST(RecipePhases, AnotherTeacherAndAugmentationAreAsInARunOfTheirOwn) {
   by_hand.data.augment = {"flip"};
   EXPECT_NE(weights_digest(phases.last.tensors),
             weights_digest(f.run_of(by_hand, "unmixed/run").last.tensors));
-  // The run is bound to the teacher that its last phase has.
+  // The phase is bound to its teacher, and the run to none: no phase of it follows the other at
+  // last.
   RunFolder run(f.path("phases/run"), false);
   const RunConfig written =
       read_run_config(Json::parse(read_file(run.file("config.json")), "config"), "config");
-  EXPECT_EQ(written.teacher->weights_sha256, weights_digest(load_checkpoint(f.other).tensors));
+  EXPECT_EQ(written.phases[1].weights_sha256, weights_digest(load_checkpoint(f.other).tensors));
+  EXPECT_EQ(written.teacher->weights_sha256, "");
   EXPECT_EQ(absolute_path(run.linked_teacher()), f.other);
 }
 
@@ -419,9 +422,84 @@ TEST(RecipePhases, AnotherTeacherHasTheNetworkOfWhoBeginsAsIt) {
   AnotherTeacher f;
   RunConfig c = f.both();
   c.phases[1].start.clear();
-  testing::expect_error(ErrorKind::Config, {"/network/depth", "14", "8"},
+  const auto refused = [&](const char* at) {
+    testing::expect_error(ErrorKind::Config, {at, "\"previous\"", "(resnet14) is another network"},
+                          [&] { f.run_of(c, "run"); });
+  };
+  refused("/phases/1/start");
+  // Also where another phase has it as its teacher already.
+  c.phases.push_back(c.phases[1]);
+  c.phases[1].start = kPrevious;
+  refused("/phases/2/start");
+  // Blocks of the same names are other ones there.
+  c.phases.pop_back();
+  c.phases[1].distill = Json::object({{"features", "blocks"}});
+  testing::expect_error(ErrorKind::Config, {"/distill/features", "\"stages\"", "other blocks"},
                         [&] { f.run_of(c, "run"); });
   EXPECT_FALSE(path_exists(f.path("teachers")));
+}
+
+TEST(RecipePhases, ATeacherThatHasBecomeAnotherOneIsNotGoneOnWith) {
+  AnotherTeacher f;
+  RunConfig c = f.both();
+  PhaseConfig third;
+  third.start = kPrevious, third.train = Json::object({{"epochs", 2}});
+  c.phases.push_back(third);
+  RecipeWatch watch;
+  watch.stop_in = "student 3, epoch 1 (2 of 2)";
+  EXPECT_THROW(f.run_of(c, "cut/run", watch), Interrupted);
+  set_pending_interrupt(0);
+  Checkpoint other = load_checkpoint(f.other);
+  other.tensors.at("fc.bias").as<float>()[0] += 1;
+  save_checkpoint(f.other, other);
+  testing::expect_error(ErrorKind::Data, {f.other, "phases.1.weights_sha256"},
+                        [&] { f.run_of(c, "cut/run"); });
+  EXPECT_EQ(list_directory(f.path("cut/teachers")).size(), 3U);  // nothing was trained anew
+  // The run's own too, where only an earlier phase follows it.
+  const std::string good = f.path("good.ckpt");
+  std::filesystem::copy(f.path("other/run/best.ckpt"), good);
+  c = f.both();
+  c.network.depth = 14;
+  c.phases[0].surgery.set("at_once", 6);
+  c.teacher->checkpoint = good, c.teacher->train = {};
+  watch.stop_in = "student 2, epoch 1 (2 of 2)";
+  EXPECT_THROW(f.run_of(c, "own/run", watch), Interrupted);
+  set_pending_interrupt(0);
+  other.tensors.at("fc.bias").as<float>()[0] += 1;
+  save_checkpoint(good, other);
+  testing::expect_error(ErrorKind::Data, {"the student 1 of ", "who taught it is another one now"},
+                        [&] { f.run_of(c, "own/run"); });
+  EXPECT_EQ(list_directory(f.path("own/teachers")).size(), 1U);
+}
+
+TEST(RecipePhases, EachReadsTheClassesInTheOrderOfItsWeights) {
+  AnotherTeacher f;
+  Checkpoint other = load_checkpoint(f.other);
+  other.class_names = official_class_names("synthetic");
+  std::swap(other.class_names[0], other.class_names[1]);
+  save_checkpoint(f.other, other);
+  // Whoever begins as the phase before has the order of that one.
+  testing::expect_error(ErrorKind::Data, {"phases.1.start", "order of classes"},
+                        [&] { f.run_of(f.both(), "run"); });
+  // A phase that begins anew may have another; the phase behind it has that of its own teacher.
+  f.run_of(f.alone, "alone/run");
+  RunConfig plain = f.alone;
+  plain.surgery = {};
+  plain.teacher->checkpoint =
+      absolute_path(path_join(RunFolder(f.path("alone/run"), false).linked_teacher(), "best.ckpt"));
+  plain.teacher->train = {};
+  const RunResult last = f.run_of(plain, "plain/run");
+  PhaseConfig first, second;
+  first.start = kInitial, first.teacher = f.other;
+  second.teacher = kOriginal;
+  plain.phases = {first, second};
+  const RunResult behind = f.run_of(plain, "phases/run");
+  EXPECT_EQ(weights_digest(behind.last.tensors), weights_digest(last.last.tensors));
+  EXPECT_TRUE(behind.last.class_names.empty());
+  // The official names in their own order are no other order than none.
+  std::swap(other.class_names[0], other.class_names[1]);
+  save_checkpoint(f.other, other);
+  EXPECT_NO_THROW(f.run_of(f.both(), "named/run"));
 }
 
 TEST(RecipePhases, FromScratchWithoutSkipsNeedsNoTeacher) {

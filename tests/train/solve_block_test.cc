@@ -176,8 +176,16 @@ TEST(SolveBlock, TheStudentsOwnBlockIsTheTargetWhereTheTeacherHasNone) {
                   foreign = testing::random_tensors(teacher, 6);
   const at::Tensor images = random_images(network, 16);
   const std::string id = skip_ids(network)[0];
+  const BlockSolution own = solved(network, tensors, id, images);
+  EXPECT_TRUE(own.of_teacher);
   EXPECT_EQ(solve_block({network, tensors}, {teacher, foreign}, id, {}, 1, images, [] {}).tensors,
-            solved(network, tensors, id, images).tensors);
+            own.tensors);
+  // A deeper network has blocks of the same names and shapes, but other things on their channels.
+  const Network deep = testing::small_network(Join::BeforeActivation, Shortcut::Pad, 8, 14);
+  const BlockSolution under = solve_block(
+      {network, tensors}, {deep, testing::random_tensors(deep, 6)}, id, {}, 1, images, [] {});
+  EXPECT_FALSE(under.of_teacher);
+  EXPECT_EQ(under.tensors, own.tensors);
 }
 
 }  // namespace

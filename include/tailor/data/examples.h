@@ -55,6 +55,10 @@ struct DataSplits {
 /// Opens a data set. Throws Data with path, expected and found; the message of a missing set names
 /// the command that fetches it.
 DataSplits open_data(const DataConfig& config);
+/// Throws Config where only the opened set shows that an augmentation, whose keys are below the
+/// JSON Pointer `at`, is none for its pixels; open_data has done it for its own configuration.
+void verify_augmentation_fits(const DataConfig& config, const DataSplits& splits,
+                              const std::string& at);
 /// The test examples alone; there need not be others.
 DataSplits open_test_data(const DataConfig& config);
 /// What there is: `train` is null where there are test examples alone, which open_data refuses, and
@@ -66,6 +70,8 @@ DataSplits open_any_data(const DataConfig& config);
 /// any width.
 void verify_data_fits(const DataSplits& data, MapShape input, int64_t classes,
                       const std::string& network, const std::vector<std::string>& class_names = {});
+/// The names of the labels: the set's own, else the official ones. Empty where nothing names them.
+std::vector<std::string> label_names(const DataSplits& data);
 /// Where the set has the classes of `class_names` in another order, be they its own or the official
 /// ones, its labels become places in that one, with a warning. Images only.
 void order_classes(DataSplits& data, const std::vector<std::string>& class_names);

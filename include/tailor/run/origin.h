@@ -27,14 +27,21 @@ std::optional<Checkpoint> load_start(const RunConfig& config, const std::string&
                                      DataSplits& data, const std::string& source,
                                      const std::string& last);
 
+/// A run's network must be that of the weights which it begins with: throws Config at the first
+/// field that is not. `name` says whose.
+void check_network(const RunConfig& config, const DataSplits& data, const Checkpoint& weights,
+                   const std::string& source, const std::string& name);
+
 /// What config.teacher->checkpoint holds, which the user's `key` says. Throws Config unless it is a
-/// finished teacher of the run's data, and of its network if the run begins as it. Brings the
-/// data's classes into its order.
+/// finished teacher of the run's data. Brings the data's classes into its order.
 Checkpoint load_named_teacher(const RunConfig& config, const std::string& key, DataSplits& data,
                               const std::string& source);
 
-/// Throws Data if the run is bound to another teacher (config.teacher->weights_sha256) than the one
-/// that lies at `where`.
+/// Throws Data if the `key` of a configuration binds to another teacher than the one at `where`,
+/// whose digest is `is`; empty: to none.
+void check_digest(const std::string& key, const std::string& bound, const std::string& is,
+                  const std::string& where);
+/// The same of config.teacher->weights_sha256.
 void check_bound(const RunConfig& config, const Checkpoint& teacher, const std::string& where);
 
 /// Warns where `before`, whose weights the run starts from, was trained on images that the run is

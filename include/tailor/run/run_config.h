@@ -107,6 +107,7 @@ struct PhaseConfig {
   int64_t repeat = 1;
   std::string start;                // a checkpoint, kInitial or kPrevious; empty: as its teacher
   std::string teacher = kPrevious;  // or kOriginal, or a checkpoint
+  std::string weights_sha256;       // of that checkpoint; empty: not yet
   bool keep_optimizer = false;
   /// What differs from the sections of the run with these names; null: nothing. Of data only the
   /// augmentation.

@@ -43,14 +43,15 @@ class RecipeRun {
   struct Chain {
     std::optional<Done> first, previous;
   };
-  /// Weights from elsewhere; null: none.
+  /// Weights from elsewhere; null: none. The data have the classes in the order of each.
   struct Named {
     std::shared_ptr<const Checkpoint> teacher, start;
+    DataSplits teacher_data, start_data;
   };
-  /// How a phase reads its examples; of classes none: in the data's order.
+  /// How a phase reads its examples.
   struct Reading {
     Preprocessing preprocessing;
-    std::optional<std::vector<std::string>> classes;
+    DataSplits data;  // with the classes in its order
   };
   void verify_group(const RunConfig& c) const;
   void verify_quantization(const RunConfig& c, const std::vector<PlannedEdit>& edits) const;
@@ -58,6 +59,9 @@ class RecipeRun {
   bool is_last(size_t i) const { return i + 1 == recipe_.phases.size(); }
   /// Whether the whole configuration leads to it, so that its folder says no more than that.
   bool is_said(size_t i) const { return is_last(i) && recipe_.phases[i].at.has_value(); }
+  void bind_phases();
+  void check_named_teacher(const Checkpoint& teacher, const RunConfig& c, const Phase& phase,
+                           const DataSplits& data) const;
   Named load_named(size_t i, const RunConfig& c, const std::string& folder);
   Network network_of(size_t i, const RunConfig& c, const std::vector<Network>& ends_with) const;
   const Network* teacher_of(size_t i, const std::vector<Network>& ends_with) const;

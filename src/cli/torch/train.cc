@@ -139,10 +139,14 @@ Json experiment(RunConfig config) {
 }
 
 /// A folder stands for the checkpoint that it had when the run began; the run may need neither now.
-void settle_checkpoint(const char* key, std::string& asked, const std::string& stored) {
+void settle_checkpoint(const std::string& key, std::string& asked, const std::string& stored) {
   if (!is_named(asked)) return;
   if (parent_path(stored) == asked) asked = stored;
   if (path_exists(asked)) asked = named_file(key, asked);
+}
+
+std::string phase_key(size_t index, const char* key) {
+  return fmt::format("phases.{}.{}", index, key);
 }
 
 /// The stored run, if the command asks for the very same; else throws Config with the first key.
@@ -155,9 +159,11 @@ Request same_run(const Request& asked) {
     settle_checkpoint("teacher.start", now.teacher->train.start, mine.teacher->train.start);
   }
   for (size_t i = 0; i < std::min(now.phases.size(), mine.phases.size()); ++i) {
-    settle_checkpoint("phases.start", now.phases[i].start, mine.phases[i].start);
-    if (now.phases[i].names_teacher())
-      settle_checkpoint("phases.teacher", now.phases[i].teacher, mine.phases[i].teacher);
+    PhaseConfig &asked_for = now.phases[i], &begun = mine.phases[i];
+    settle_checkpoint(phase_key(i, "start"), asked_for.start, begun.start);
+    if (!asked_for.names_teacher()) continue;
+    settle_checkpoint(phase_key(i, "teacher"), asked_for.teacher, begun.teacher);
+    if (asked_for.weights_sha256.empty()) asked_for.weights_sha256 = begun.weights_sha256;
   }
   if (std::string& file = now.network.file; !file.empty() && !path_exists(file)) {
     log_warn("train", "network.file {}: it is gone, and so not compared with the run's own copy",
@@ -216,7 +222,7 @@ Request read_request(const TrainOptions& options) {
   if (file_name(options.config) == "config.json")
     find_description(c.network, parent_path(options.config));
   if (!c.network.file.empty()) c.network.file = absolute_path(c.network.file);
-  auto name_file = [&](const char* key, std::string& checkpoint) {
+  auto name_file = [&](const std::string& key, std::string& checkpoint) {
     if (is_named(checkpoint))
       checkpoint = there ? absolute_path(checkpoint) : named_file(key, checkpoint);
   };
@@ -225,9 +231,9 @@ Request read_request(const TrainOptions& options) {
     name_file("teacher.checkpoint", c.teacher->checkpoint);
     name_file("teacher.start", c.teacher->train.start);
   }
-  for (PhaseConfig& phase : c.phases) {
-    name_file("phases.start", phase.start);
-    if (phase.names_teacher()) name_file("phases.teacher", phase.teacher);
+  for (size_t i = 0; i < c.phases.size(); ++i) {
+    name_file(phase_key(i, "start"), c.phases[i].start);
+    if (c.phases[i].names_teacher()) name_file(phase_key(i, "teacher"), c.phases[i].teacher);
   }
   return there ? same_run(request) : request;
 }

@@ -124,7 +124,7 @@ TEST_F(TrainCli, APhaseMayNameARunAsItsTeacher) {
   testing::expect_words(run({"train", "--resume", "r"}).output, {"is finished already"});
   std::filesystem::rename(file("other"), file("gone"));
   command[command.size() - 2] = "anew";
-  expect_failure(4, {"phases.teacher", "other: there is no such file or folder"}, command);
+  expect_failure(4, {"phases.1.teacher other: there is no such file or folder"}, command);
 }
 
 }  // namespace

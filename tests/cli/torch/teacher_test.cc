@@ -135,7 +135,8 @@ TEST_F(TrainCli, ARunIsBoundToItsTeacher) {
       std::filesystem::copy_options::recursive | std::filesystem::copy_options::copy_symlinks);
   expect_failure(4,
                  {"the teacher of elsewhere/a is not in elsewhere/teachers/",
-                  "the run was copied or moved without it; put it there (the folder teachers"},
+                  "the run was copied or moved without it, or who taught it is another one now; "
+                  "put it there (the folder teachers"},
                  {"train", "--resume", "elsewhere/a"});
   EXPECT_FALSE(path_exists(file("elsewhere/teachers")));
   // Replaced between interrupt and resume.
