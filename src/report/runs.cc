@@ -294,7 +294,8 @@ Section run_section(const ReportedRun& run) {
   section.parts.emplace_back(fmt::format(
       "{} on {}: {}. {}", run.network, run.data, run.method,
       run.summary
-          ? fmt::format("Finished after {}.", counted(run.summary->epochs, "epoch"))
+          ? fmt::format("Finished after {}{}.", counted(run.summary->epochs, "epoch"),
+                        run.phases > 1 ? " of its last phase" : "")
           : fmt::format("Not finished: {} of {} epochs.", run.epochs.size(), run.epochs_planned)));
   if (run.phases > 1) {
     const std::string before =
