@@ -182,11 +182,17 @@ TEST(Learner, MapsAreComparedWithTheTeachersByTheirRelativeErrors) {
                       make_network(twenty, {3, 32, 32}, 10), "test.json");
   EXPECT_EQ(ends.student, (std::vector<size_t>{1, 2, 3}));
   EXPECT_EQ(ends.teacher, (std::vector<size_t>{3, 6, 9}));
-  Network foreign = network;
-  for (Block& block : foreign.blocks) block.id += "_";
-  testing::expect_error(ErrorKind::Config,
-                        {"/distill/features", "no block with maps of the same shape"},
-                        [&] { compared_blocks(Features::Blocks, network, foreign, "test.json"); });
+  auto refused = [](const Network& student, const Network& teacher, const char* why) {
+    testing::expect_error(ErrorKind::Config, {"/distill/features", why}, [&] {
+      compared_blocks(Features::Blocks, student, teacher, "test.json");
+    });
+  };
+  refused(make_network(eight, {3, 32, 32}, 10), make_network(twenty, {3, 32, 32}, 10),
+          "\"stages\" or \"none\", because resnet8 and its teacher resnet20 have other blocks");
+  NetworkConfig wide = eight;
+  wide.width = 2 * eight.width + 1;
+  refused(make_network(eight, {3, 32, 32}, 10), make_network(wide, {3, 32, 32}, 10),
+          "no block with maps of the same shape");
 }
 
 TEST(FeatureDistance, OfAnImageOfWhichNothingIsWantedIsThatOfTheOthers) {
