@@ -76,9 +76,10 @@ std::string phase_in_words(const RunConfig& run, size_t index, const RunConfig& 
   const bool goes_on = index > 0 && as_before && c.surgery.kind == SurgeryKind::None &&
                        c.train.skips == InitialSkips::Kept;
   std::string text = goes_on ? "trained on" : alteration_of(c.surgery, c.train.skips);
-  if (c.data.augment != run.data.augment)
+  if (c.data.augment != run.data.augment) {
     text += fmt::format(" with {}",
                         c.data.augment.empty() ? "no augmentation" : join(c.data.augment, ", "));
+  }
   if (phase.names_teacher())
     text += fmt::format(" under {}", file_name(parent_path(phase.teacher)));
   return text;

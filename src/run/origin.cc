@@ -235,9 +235,10 @@ void check_unseen(const RunConfig& config, const DataSplits& data, const Checkpo
 }
 
 std::string named_file(const std::string& key, const std::string& checkpoint) {
-  if (!path_exists(checkpoint))
+  if (!path_exists(checkpoint)) {
     fail(ErrorKind::Data, "{} {}: there is no such file or folder{}", key, checkpoint,
          absolute_path(checkpoint) == checkpoint ? "" : " in " + absolute_path("."));
+  }
   return absolute_path(resolve_checkpoint(checkpoint, key.c_str()));
 }
 

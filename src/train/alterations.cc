@@ -100,9 +100,10 @@ std::string effect_of(const Alteration& a, const Judgement& j) {
     effect += fmt::format(" ({} before statistics were estimated on {} examples)", j.stale->text(2),
                           j.statistics_images);
   }
-  if (j.block_error)
+  if (j.block_error) {
     effect += fmt::format("; solved, {:.4f} from {}", *j.block_error,
                           j.of_teacher ? "the teacher's block" : "what the block gave with it");
+  }
   if (a.added_parameters > 0)
     effect += fmt::format("; {} parameters of new projections", a.added_parameters);
   if (a.erased_parameters > 0)
