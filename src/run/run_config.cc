@@ -126,7 +126,8 @@ void describe(RecordVisitor& v, DistillConfig& c) {
            "square.");
   v.enumeration("features", c.features,
                 "Maps that are compared too: none; stages, those behind the last block of each map "
-                "size; blocks, those behind every block. Their mean relative squared error is "
+                "size; blocks, those behind every block, of a teacher with the same blocks. Their "
+                "mean relative squared error is "
                 "added to the distance (Romero et al. 2015, without its regressor). The teacher's "
                 "answers are not kept then.");
   v.number("feature_weight", c.feature_weight, 0, 1e6, "Weight of that error in the distance.");
