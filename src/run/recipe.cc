@@ -1,4 +1,7 @@
 #include "tailor/run/recipe.h"
+
+#include <algorithm>
+
 #include "tailor/surgery/surgery.h"
 
 namespace tailor::run {
@@ -50,9 +53,10 @@ Recipe make_recipe(const RunConfig& config) {
       Phase phase =
           phase_of(c, written.start, written.teacher == kOriginal ? original : written.teacher);
       if (i == 0 && n == 0) {
-        if (!written.names_teacher()) phase.teacher = taught;
         if (phase.start.empty()) phase.start = config.train.start;
-        if (phase.start == kPrevious && !taught.empty()) phase.start.clear();
+        if (phase.start == kPrevious && !taught.empty())
+          phase.start = written.names_teacher() ? taught : "";
+        if (!written.names_teacher()) phase.teacher = taught;
       }
       phase.keep_optimizer = written.keep_optimizer;
       phase.at = fmt::format("/phases/{}", i);
@@ -82,10 +86,27 @@ void verify_recipe(const Recipe& recipe, const std::string& source) {
            "no teacher");
     expect(!p.keep_optimizer || begins_as_previous(p), "keep_optimizer",
            "false, because the phase does not begin with the one before", "true");
-    const std::string before = i > 0 ? recipe.phases[i - 1].train.optimizer.kind : "";
-    expect(!p.keep_optimizer || i == 0 || p.train.optimizer.kind == before, "keep_optimizer",
-           "false, because the phase before has another optimiser", before + ", kept");
   }
+}
+
+void refuse_vain_phases(const RunConfig& config, const Recipe& recipe, const std::string& source) {
+  for (size_t i = 1; i < recipe.phases.size(); ++i) {
+    const Phase& p = recipe.phases[i];
+    const std::string& before = recipe.phases[i - 1].train.optimizer.kind;
+    if (!p.keep_optimizer || p.train.optimizer.kind == before) continue;
+    fail_config(p.at.value_or(fmt::format("/phases/{}", i)) + "/keep_optimizer",
+                "false, because the phase before has another optimiser", before + ", kept", source);
+  }
+  if (!config.teacher || config.phases.empty()) return;
+  const PhaseConfig& first = config.phases[0];
+  const bool follows = !first.names_teacher() || first.start == kPrevious ||
+                       std::any_of(config.phases.begin(), config.phases.end(), [&](const auto& p) {
+                         return p.teacher == kOriginal || p.teacher == config.teacher->checkpoint;
+                       });
+  if (follows) return;
+  fail_config("/teacher",
+              "none, because no phase follows it or begins as it (/phases/0/teacher names another)",
+              "one", source);
 }
 
 RunConfig phase_config(const RunConfig& run, const Recipe& recipe, size_t index) {

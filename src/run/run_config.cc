@@ -105,9 +105,9 @@ void describe(RecordVisitor& v, TeacherConfig& c) {
          "A finished teacher: its checkpoint, or its run folder (best.ckpt, else last.ckpt). If "
          "given, no teacher is trained, and the keys of training are not used.");
   v.text("weights_sha256", c.weights_sha256,
-         "Digest of the teacher's weights (with phases, of the last one's teacher); another "
-         "teacher is then an error. Empty: written into the run's config.json once the run has its "
-         "teacher.");
+         "Digest of the teacher's weights (where the phase before teaches the last one, of that "
+         "phase's); another teacher is then an error. Empty: written into the run's config.json "
+         "once the run has its teacher.");
   describe_train(v, c.train);
 }
 
@@ -151,7 +151,7 @@ void describe(RecordVisitor& v, PhaseConfig& c) {
     v.integer("repeat", c.repeat, 1, 10000, "How often it is there, one behind the other.");
   if (v.wants(!c.start.empty())) {
     v.text("start", c.start,
-           "What it begins with: previous, the phase before (of the first one: its teacher); "
+           "What it begins with: previous, the phase before (of the first one: teacher); "
            "initial; or a checkpoint. Empty: its teacher, in the first one what train.start says.");
   }
   if (v.wants(c.teacher != kPrevious)) {
@@ -400,13 +400,6 @@ void check(const RunConfig& c, const std::string& source) {
   if (c.teacher) verify_digest(c.teacher->weights_sha256, "/teacher/weights_sha256", source);
   if (c.phases.empty()) check_training(c, "", source);
   for (size_t i = 0; i < c.phases.size(); ++i) check_phase(c, i, source);
-  const bool follows = c.phases.empty() || !c.phases[0].names_teacher() ||
-                       std::any_of(c.phases.begin(), c.phases.end(),
-                                   [](const PhaseConfig& p) { return p.teacher == kOriginal; });
-  if (c.teacher && !follows) {
-    fail_config("/teacher", "none, because no phase follows it (/phases/0/teacher names another)",
-                "one", source);
-  }
   verify_recipe(make_recipe(c), source);
   if (c.teacher && !c.teacher->checkpoint.empty() && !c.teacher->train.start.empty()) {
     fail_config("/teacher/start", "no start, because /teacher/checkpoint is a finished teacher",

@@ -37,7 +37,8 @@ std::string deciding_text(const Phase& phase, const RunConfig& config, const Net
   if (config.network.family == "file") text += write_network(network).dump();
   if (key.data.is_own()) {
     text += names_digest(data);
-  } else if (!data.class_names.empty()) {
+  } else if (data.kind == ExampleKind::Images &&
+             label_names(data) != official_class_names(data.name)) {
     text += join(data.class_names, "/");  // in the order of some weights
   }
   if (phase.keep_optimizer) text += "keep_optimizer";

@@ -45,8 +45,9 @@ Received receive_run(const Json& message, Group& group) {
   received.last = receive(group);
   if (message.at("keeps_slots").as_bool()) spec.slots = spec.begins_as()->slots;
   spec.data = open_data(spec.config.data);
-  if (const auto& weights = spec.teacher ? spec.teacher : spec.start)
-    order_classes(spec.data, weights->class_names);
+  std::vector<std::string> classes;
+  for (const Json& name : message.at("classes").as_array()) classes.push_back(name.as_string());
+  order_classes(spec.data, classes);
   if (const Json sizes = sizes_of(spec.data); sizes != message.at("sizes")) {
     fail(ErrorKind::Data, "{}: expected the data set that worker 0 has, {} examples, got {} in {}",
          spec.source, message.at("sizes").dump(), sizes.dump(), spec.config.data.root);
@@ -74,6 +75,7 @@ void send_run(const RunSpec& spec, const std::optional<Checkpoint>& last, Group&
                            {"config", write_run_config(config)},
                            {"network", write_network(spec.begins_with())},
                            {"keeps_slots", !spec.slots.empty()},
+                           {"classes", Json::array(spec.data.class_names)},
                            {"sizes", sizes_of(spec.data)}}));
   group.broadcast_bytes(bytes_of(spec.teacher));
   group.broadcast_bytes(bytes_of(spec.start));

@@ -82,13 +82,16 @@ RecipeRun::RecipeRun(const RunConfig& config, Recipe recipe, std::string source,
       goes_on_(goes_on),
       group_(group) {
   verify_recipe(recipe_, source_);
+  if (!goes_on_) refuse_vain_phases(config_, recipe_, source_);
   data_ = open_data(config_.data);
   if (group_.is_shared()) verify_group(config_);
+  const DataSplits opened = data_;
+  for (size_t i = 0; i < recipe_.phases.size(); ++i)
+    named_.push_back(load_named(i, opened, goes_on ? folder : ""));
   std::vector<Network> ends_with;
   for (size_t i = 0; i < recipe_.phases.size(); ++i) {
     const Phase& phase = recipe_.phases[i];
     const RunConfig c = phase_config(config_, recipe_, i);
-    named_.push_back(load_named(i, c, goes_on ? folder : ""));
     networks_.push_back(network_of(i, c, ends_with));
     readings_.push_back(reading_of(i));
     const auto edits =
@@ -111,17 +114,28 @@ void RecipeRun::check_named_teacher(const Checkpoint& teacher, const RunConfig& 
     return check_network(c, data, teacher, source_, "the teacher " + phase.teacher);
   const Network mine = make_network(c.network, data.shape, data.classes);
   if (write_network(mine) == write_network(teacher.network)) return;
+  const bool is_first = &phase == &recipe_.phases.front();
   fail_config(phase.at.value_or("") + "/start",
-              fmt::format("\"previous\" or \"initial\", because its teacher {} ({}) is another "
-                          "network than the run's {}",
+              fmt::format("{}, because its teacher {} ({}) is another network than the run's {}",
+                          is_first ? "\"initial\" or a checkpoint" : "\"previous\" or \"initial\"",
                           phase.teacher, teacher.network.name, mine.name),
               "none, which begins as its teacher", source_);
 }
 
-/// Phases of one teacher have one copy of it. A start that is gone was read when its run began.
-RecipeRun::Named RecipeRun::load_named(size_t i, const RunConfig& c, const std::string& folder) {
+/// Phases of one teacher have one copy of it. A start that is gone was read when its run began. A
+/// phase without weights has the classes in the order of the first ones here; weights that name
+/// none in that of the set as it was opened.
+RecipeRun::Named RecipeRun::load_named(size_t i, const DataSplits& opened,
+                                       const std::string& folder) {
   const Phase& phase = recipe_.phases[i];
+  const RunConfig c = phase_config(config_, recipe_, i);
   Named named;
+  auto order = [&](const Checkpoint& weights, DataSplits& data) {
+    if (weights.class_names.empty()) data = opened;
+    if (std::none_of(named_.begin(), named_.end(),
+                     [](const Named& n) { return n.teacher || n.start; }))
+      data_ = data;
+  };
   for (size_t j = 0; j < i && is_named(phase.teacher); ++j) {
     if (recipe_.phases[j].teacher != phase.teacher) continue;
     named.teacher = named_[j].teacher, named.teacher_data = named_[j].teacher_data;
@@ -130,6 +144,7 @@ RecipeRun::Named RecipeRun::load_named(size_t i, const RunConfig& c, const std::
     named.teacher_data = data_;
     named.teacher = std::make_shared<const Checkpoint>(
         load_named_teacher(c, teacher_key(phase, config_), named.teacher_data, source_));
+    order(*named.teacher, named.teacher_data);
   }
   if (named.teacher) check_named_teacher(*named.teacher, c, phase, named.teacher_data);
   if (!is_named(phase.start)) return named;
@@ -139,6 +154,7 @@ RecipeRun::Named RecipeRun::load_named(size_t i, const RunConfig& c, const std::
   named.start_data = data_;
   named.start = std::make_shared<const Checkpoint>(
       *load_start(c, start_key(phase), named.start_data, source_, last));
+  order(*named.start, named.start_data);
   warn_of_assumptions(*named.start, phase.start);
   return named;
 }
@@ -199,9 +215,9 @@ void RecipeRun::check_phase(size_t i, const RunConfig& c,
   verify_precision(phase.train.precision, c.quantization.has_value(),
                    resolve_device(c.runtime.device, source_), pointer, source_);
   verify_batches(phase.train, network, data_.train->size(), pointer, source_, group_.size());
+  if (phase.data) verify_augmentation_fits(c.data, data_, at + "/data");
   if (phase.teacher.empty()) return;
   check_start(i);
-  verify_augmentation_fits(c.data, data_, at + "/data");
   verify_teacher_cache(c, data_.kind == ExampleKind::Images, network,
                        resolve_device(c.runtime.device, source_), source_);
 }
@@ -241,19 +257,26 @@ void RecipeRun::verify_quantization(const RunConfig& c,
   nn::QuantisedForm(network, types);  // what cannot be is said here
 }
 
-/// To the teachers that they name; the run's own is bound as the last phase begins.
+/// To the teachers that they name. The run's own is bound as the last phase begins, which is when
+/// whoever teaches it is there, or here, if the last phase names another.
 void RecipeRun::bind_phases() {
+  auto bind = [&](const std::string& key, std::string& bound, const std::string& teacher) {
+    for (size_t j = 0; j < recipe_.phases.size(); ++j) {
+      if (recipe_.phases[j].teacher != teacher) continue;
+      const std::string digest = weights_digest(named_[j].teacher->tensors);
+      check_digest(key, bound, digest, teacher);
+      bound = digest;
+      break;
+    }
+  };
   for (size_t i = 0; i < config_.phases.size(); ++i) {
     PhaseConfig& phase = config_.phases[i];
     if (!phase.names_teacher()) continue;
-    for (size_t j = 0; j < recipe_.phases.size(); ++j) {
-      if (recipe_.phases[j].teacher != phase.teacher) continue;
-      const std::string digest = weights_digest(named_[j].teacher->tensors);
-      check_digest(fmt::format("phases.{}.weights_sha256", i), phase.weights_sha256, digest,
-                   phase.teacher);
-      phase.weights_sha256 = digest;
-      break;
-    }
+    bind(fmt::format("phases.{}.weights_sha256", i), phase.weights_sha256, phase.teacher);
+  }
+  if (config_.teacher && is_named(config_.teacher->checkpoint) &&
+      names_its_own(recipe_.phases.back(), config_)) {
+    bind("teacher.weights_sha256", config_.teacher->weights_sha256, config_.teacher->checkpoint);
   }
 }
 
@@ -293,8 +316,14 @@ RunSpec RecipeRun::prepare(size_t i, const Chain& done, std::string& origin) con
   origin = phase.teacher;
   if (named_[i].teacher) spec.teacher = *named_[i].teacher;
   if (named_[i].start) spec.start = *named_[i].start;
-  if (named_[i].teacher && phase.start.empty())
+  const auto same_seen = [&](const Phase& p) {
+    return p.teacher == phase.teacher && p.start.empty();
+  };
+  const auto here = recipe_.phases.begin() + static_cast<std::ptrdiff_t>(i);
+  if (named_[i].teacher && phase.start.empty() &&
+      std::none_of(recipe_.phases.begin(), here, same_seen)) {
     check_unseen(config_, data_, *spec.teacher, "teacher " + origin);
+  }
   if (phase.teacher == kPrevious || phase.teacher == kFirst) {
     const Done& taught = phase.teacher == kFirst ? *done.first : *done.previous;
     origin = taught.where;
@@ -310,7 +339,8 @@ RunSpec RecipeRun::prepare(size_t i, const Chain& done, std::string& origin) con
   }
   if (phase.keep_optimizer) spec.slots = done.previous->checkpoint.slots;
   if (!is_said(i)) describe_network(spec);
-  if (spec.teacher && !is_last(i))  // part of its name
+  // Part of its name; or the phase's own key has been held against it.
+  if (spec.teacher && (!is_last(i) || names_its_own(phase, config_)))
     spec.config.teacher->weights_sha256 = weights_digest(spec.teacher->tensors);
   return spec;
 }

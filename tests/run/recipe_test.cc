@@ -255,14 +255,9 @@ TEST(Recipe, WhatPhasesCannotSayIsSaidWhereItStands) {
       R"({"teacher": {}, "phases": [{"train": {"epochs": 2, "schedule": {"warmup_epochs": 2}}}]})",
       {"/phases/0/train/schedule/warmup_epochs", "less than the 2 epochs"});
   refused(R"({"phases": [{"repeat": 0}]})", {"/phases/0/repeat", "1..10000"});
-  refused(R"({"teacher": {}, "phases": [{"teacher": "/t.ckpt"}]})",
-          {"/teacher", "no phase follows it"});
   refused(R"({"phases": [{}, {"weights_sha256": "00"}]})", {"/phases/1/weights_sha256", "64"});
   refused(R"({"phases": [{}, {"weights_sha256": ")" + std::string(64, '0') + R"("}]})",
           {"/phases/1/weights_sha256", "names no teacher"});
-  refused(R"({"phases": [{}, {"start": "previous", "keep_optimizer": true,
-                              "train": {"optimizer": {"kind": "adamw"}}}]})",
-          {"/phases/1/keep_optimizer", "another optimiser", "sgd"});
   for (const char* const teacher : {"", "initial"}) {
     refused(fmt::format(R"({{"phases": [{{"teacher": "{}"}}]}})", teacher),
             {"/phases/0/teacher", "\"original\", or a checkpoint"});
@@ -272,6 +267,52 @@ TEST(Recipe, WhatPhasesCannotSayIsSaidWhereItStands) {
           {"/phases/1/data/augment", "one kind of crop"});
   refused(R"({"phases": [{"data": {"augment": ["flip", "speed"]}}]})",
           {"/phases/0/data/augment/1", "of images"});
+}
+
+TEST(Recipe, WhatIsVainIsRefusedOfANewRunAndReadOfAnOldOne) {
+  auto refuse = [](const std::string& text) {
+    const RunConfig c = config_of(text);
+    refuse_vain_phases(c, make_recipe(c), "test");
+  };
+  auto refused = [&](const std::string& text, std::initializer_list<std::string> words) {
+    testing::expect_error(ErrorKind::Config, words, [&] { refuse(text); });
+  };
+  refused(R"({"phases": [{}, {"start": "previous", "keep_optimizer": true,
+                              "train": {"optimizer": {"kind": "adamw"}}}]})",
+          {"/phases/1/keep_optimizer", "another optimiser", "sgd"});
+  refused(R"({"teacher": {}, "phases": [{"teacher": "/t.ckpt"}]})",
+          {"/teacher", "no phase follows it"});
+  EXPECT_NO_THROW(refuse(R"({"teacher": {}, "phases": [{}, {"teacher": "/t.ckpt"}]})"));
+  EXPECT_NO_THROW(
+      refuse(R"({"teacher": {}, "phases": [{"start": "previous", "teacher": "/t.ckpt"}]})"));
+  EXPECT_NO_THROW(
+      refuse(R"({"teacher": {"checkpoint": "/t.ckpt"}, "phases": [{"teacher": "/t.ckpt"}]})"));
+}
+
+TEST(Recipe, TheFirstPhasesPreviousIsTheRunsTeacherWhoeverTeachesIt) {
+  const std::string phases = R"("phases": [{"start": "previous", "teacher": "/other.ckpt"}]})";
+  EXPECT_EQ(links_of(make_recipe(config_of(R"({"teacher": {}, )" + phases))),
+            ".<. nonex1\nprevious</other.ckpt nonex1\n");
+  EXPECT_EQ(links_of(make_recipe(config_of(R"({"teacher": {"checkpoint": "/t.ckpt"}, )" + phases))),
+            "/t.ckpt</other.ckpt nonex1\n");
+  testing::expect_error(ErrorKind::Config, {"/phases/0/start", "no phase before it"},
+                        [&] { config_of("{" + phases); });
+}
+
+TEST(SharedFolder, OfAnOfficialSetSaysTheOrderOfItsClassesWhereItIsAnother) {
+  RunConfig c;
+  DataSplits data;
+  Network network;
+  auto name = [&] { return shared_folder("runs/a", {}, c, network, data); };
+  data.name = "cifar10";
+  const std::string plain = name();
+  data.class_names = official_class_names("cifar10");
+  EXPECT_EQ(name(), plain);
+  std::swap(data.class_names[0], data.class_names[1]);
+  EXPECT_NE(name(), plain);
+  // Labels of sequences are the same in every run, and are always there.
+  data.kind = ExampleKind::Speech;
+  EXPECT_EQ(name(), plain);
 }
 
 TEST(SharedFolder, IsNamedByWhatDecidesTheWeights) {

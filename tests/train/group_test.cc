@@ -13,6 +13,7 @@
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <csignal>
 #include <thread>
 
@@ -371,6 +372,24 @@ TEST(Workers, TrainAWholeRunAndGoOnAsAnotherNumber) {
     const double tolerance = rule == std::string("local") ? 0.2 : 1e-4;  // nothing is claimed
     EXPECT_NEAR(first_loss(many), first_loss(one), tolerance * first_loss(one)) << rule;
   }
+}
+
+TEST(Workers, HaveTheClassesInTheOrderOfTheLeaders) {
+  TAILOR_NEEDS_GLOO();
+  const TemporaryDirectory folder("tailor-workers");
+  RunConfig config = shared_config();
+  config.teacher.reset(), config.surgery = {}, config.data.augment.clear();
+  config.train.epochs = 1;
+  RunSpec spec = shared_spec(config);
+  spec.teacher.reset();  // no weights say which order it is
+  std::vector<std::string> names = official_class_names("synthetic");
+  std::reverse(names.begin(), names.end());
+  order_classes(spec.data, names);
+  const std::string one = path_join(folder.path(), "one"), two = path_join(folder.path(), "two");
+  RunFolder alone(one, false);
+  train_run(spec, alone, null_progress());
+  EXPECT_TRUE(train_together(spec, two, 2));
+  EXPECT_NEAR(first_loss(two), first_loss(one), 1e-4 * first_loss(one));
 }
 
 TEST(Workers, EachHasAPartOfEveryBatch) {

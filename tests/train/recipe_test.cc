@@ -1,82 +1,18 @@
 // A recipe of three phases: a teacher, a student that loses its skips, and a second student of the
 // first. Whatever is interrupted goes on, and what is done is not done again.
 #include "tailor/train/recipe.h"
-#include "support/rooms.h"
 
 #include <gtest/gtest.h>
 
-#include <csignal>
-#include <filesystem>
 #include <map>
 
 #include "support/expect_error.h"
-#include "tailor/core/files.h"
-#include "tailor/core/interrupt.h"
-#include "tailor/core/log.h"
 #include "tailor/run/results.h"
 #include "tailor/run/shared_run.h"
+#include "train/recipes.h"
 
 namespace tailor::test {
 namespace {
-
-/// Notes the bars of the epochs, and sends SIGINT at the step that is asked for.
-class RecipeWatch : public Progress {
- public:
-  std::vector<std::string> labels;
-  std::string stop_in;
-  void begin(const std::string& label, int64_t /*total*/, const std::string& /*unit*/) override {
-    if (label.find("epoch") != std::string::npos) labels.push_back(label);
-    label_ = label;
-  }
-  void advance(int64_t /*items*/) override {
-    if (!stop_in.empty() && label_ == stop_in) set_pending_interrupt(SIGINT);
-  }
-  void place(int64_t /*done*/, int64_t /*after*/) override {}
-  void note(const std::string& /*text*/) override {}
-  void end() override {}
-
- private:
-  std::string label_;
-};
-
-struct ThreePhases {
-  TemporaryDirectory folder{"tailor-recipe"};
-  RunConfig config;
-  Recipe recipe;
-
-  ThreePhases() {
-    set_torch_threads(1);
-    config.network.depth = 8;
-    config.network.width = 4;
-    config.data.name = "synthetic";
-    config.data.train_size = 96;
-    config.data.validation = 24;
-    config.data.test_size = 24;
-    config.train.epochs = 2;
-    config.train.batch_size = 24;
-    config.train.optimizer.lr = 0.05;
-    config.runtime.threads = 1;
-    config.teacher.emplace();
-    config.teacher->train = config.train;
-    config.train.epochs = 5;
-    config.surgery.kind = SurgeryKind::Remove;
-    config.surgery.alpha = 1;
-    recipe = make_recipe(config);
-    Phase second;
-    second.teacher = kPrevious;
-    second.train = config.train;
-    second.train.epochs = 2;
-    recipe.phases.push_back(second);
-  }
-  std::string path(const std::string& name) const { return path_join(folder.path(), name); }
-  RunResult run(const std::string& name, Progress& progress = null_progress()) const {
-    const bool goes_on = RunFolder::is_run(path(name));
-    RecipeRun r(config, recipe, "test", path(name), goes_on);
-    RunFolder f(path(name), false);
-    r.begin(f);
-    return r.run(f, SumOrder(), progress);
-  }
-};
 
 TEST(Recipe, RunsTeacherStudentAndASecondStudentOfTheFirst) {
   ThreePhases f;
@@ -344,162 +280,6 @@ TEST(RecipePhases, WhatNoTeacherCanAnswerIsSaidBeforeOneIsTrained) {
   testing::expect_error(ErrorKind::Config, {"/distill/through_weight", "no block that could go on"},
                         [&] { f.run("run"); });
   EXPECT_FALSE(path_exists(f.path("teachers")));
-}
-
-/// A teacher of another depth, and images that are mixed.
-struct AnotherTeacher : ThreePhases {
-  RunConfig alone = config;  // ends with the student without skips
-  std::string other;
-
-  AnotherTeacher() {
-    RunConfig deeper = config;
-    deeper.network.depth = 14;
-    deeper.teacher.reset(), deeper.surgery = {};
-    deeper.train.epochs = 1;
-    run_of(deeper, "other/run");
-    other = absolute_path(path("other/run/best.ckpt"));
-  }
-  RunResult run_of(const RunConfig& c, const std::string& name,
-                   Progress& progress = null_progress()) {
-    config = c, recipe = make_recipe(c);
-    return run(name, progress);
-  }
-  /// The student as the first phase, and one that follows the other teacher.
-  RunConfig both() const {
-    RunConfig c = alone;
-    c.surgery = {};
-    PhaseConfig first, second;
-    first.surgery = Json::object({{"kind", "remove"}, {"alpha", 1}});
-    second.start = kPrevious, second.teacher = other;
-    second.data = Json::parse(R"({"augment": ["flip", "mixup"]})", "test");
-    second.train = Json::object({{"epochs", 2}});
-    c.phases = {first, second};
-    return c;
-  }
-};
-
-TEST(RecipePhases, AnotherTeacherAndAugmentationAreAsInARunOfTheirOwn) {
-  AnotherTeacher f;
-  const RunResult phases = f.run_of(f.both(), "phases/run");
-  f.run_of(f.alone, "alone/run");
-  RunConfig by_hand = f.alone;
-  by_hand.surgery = {};
-  by_hand.train.epochs = 2;
-  by_hand.train.start = absolute_path(f.path("alone/run/best.ckpt"));
-  by_hand.train.skips = InitialSkips::Removed;
-  by_hand.teacher->checkpoint = f.other, by_hand.teacher->train = {};
-  by_hand.data.augment = {"flip", "mixup"};
-  const RunResult second = f.run_of(by_hand, "hand/run");
-  EXPECT_EQ(weights_digest(phases.last.tensors), weights_digest(second.last.tensors));
-  by_hand.data.augment = {"flip"};
-  EXPECT_NE(weights_digest(phases.last.tensors),
-            weights_digest(f.run_of(by_hand, "unmixed/run").last.tensors));
-  // The phase is bound to its teacher, and the run to none: no phase of it follows the other at
-  // last.
-  RunFolder run(f.path("phases/run"), false);
-  const RunConfig written =
-      read_run_config(Json::parse(read_file(run.file("config.json")), "config"), "config");
-  EXPECT_EQ(written.phases[1].weights_sha256, weights_digest(load_checkpoint(f.other).tensors));
-  EXPECT_EQ(written.teacher->weights_sha256, "");
-  EXPECT_EQ(absolute_path(run.linked_teacher()), f.other);
-}
-
-TEST(RecipePhases, UnderAnotherTeacherEachResumesBitForBit) {
-  AnotherTeacher f;
-  const std::string digest = weights_digest(f.run_of(f.both(), "whole/run").last.tensors);
-  for (const char* label : {"student 1, epoch 2 (3 of 5)", "student 2, epoch 1 (2 of 2)"}) {
-    RecipeWatch watch, rest;
-    watch.stop_in = label;
-    EXPECT_THROW(f.run_of(f.both(), "cut/run", watch), Interrupted) << label;
-    set_pending_interrupt(0);
-    EXPECT_EQ(weights_digest(f.run_of(f.both(), "cut/run", rest).last.tensors), digest) << label;
-    EXPECT_EQ(rest.labels.front(), label);
-    remove_all(f.path("cut"));
-  }
-}
-
-TEST(RecipePhases, AnotherTeacherHasTheNetworkOfWhoBeginsAsIt) {
-  AnotherTeacher f;
-  RunConfig c = f.both();
-  c.phases[1].start.clear();
-  const auto refused = [&](const char* at) {
-    testing::expect_error(ErrorKind::Config, {at, "\"previous\"", "(resnet14) is another network"},
-                          [&] { f.run_of(c, "run"); });
-  };
-  refused("/phases/1/start");
-  // Also where another phase has it as its teacher already.
-  c.phases.push_back(c.phases[1]);
-  c.phases[1].start = kPrevious;
-  refused("/phases/2/start");
-  // Blocks of the same names are other ones there.
-  c.phases.pop_back();
-  c.phases[1].distill = Json::object({{"features", "blocks"}});
-  testing::expect_error(ErrorKind::Config, {"/distill/features", "\"stages\"", "other blocks"},
-                        [&] { f.run_of(c, "run"); });
-  EXPECT_FALSE(path_exists(f.path("teachers")));
-}
-
-TEST(RecipePhases, ATeacherThatHasBecomeAnotherOneIsNotGoneOnWith) {
-  AnotherTeacher f;
-  RunConfig c = f.both();
-  PhaseConfig third;
-  third.start = kPrevious, third.train = Json::object({{"epochs", 2}});
-  c.phases.push_back(third);
-  RecipeWatch watch;
-  watch.stop_in = "student 3, epoch 1 (2 of 2)";
-  EXPECT_THROW(f.run_of(c, "cut/run", watch), Interrupted);
-  set_pending_interrupt(0);
-  Checkpoint other = load_checkpoint(f.other);
-  other.tensors.at("fc.bias").as<float>()[0] += 1;
-  save_checkpoint(f.other, other);
-  testing::expect_error(ErrorKind::Data, {f.other, "phases.1.weights_sha256"},
-                        [&] { f.run_of(c, "cut/run"); });
-  EXPECT_EQ(list_directory(f.path("cut/teachers")).size(), 3U);  // nothing was trained anew
-  // The run's own too, where only an earlier phase follows it.
-  const std::string good = f.path("good.ckpt");
-  std::filesystem::copy(f.path("other/run/best.ckpt"), good);
-  c = f.both();
-  c.network.depth = 14;
-  c.phases[0].surgery.set("at_once", 6);
-  c.teacher->checkpoint = good, c.teacher->train = {};
-  watch.stop_in = "student 2, epoch 1 (2 of 2)";
-  EXPECT_THROW(f.run_of(c, "own/run", watch), Interrupted);
-  set_pending_interrupt(0);
-  other.tensors.at("fc.bias").as<float>()[0] += 1;
-  save_checkpoint(good, other);
-  testing::expect_error(ErrorKind::Data, {"the student 1 of ", "who taught it is another one now"},
-                        [&] { f.run_of(c, "own/run"); });
-  EXPECT_EQ(list_directory(f.path("own/teachers")).size(), 1U);
-}
-
-TEST(RecipePhases, EachReadsTheClassesInTheOrderOfItsWeights) {
-  AnotherTeacher f;
-  Checkpoint other = load_checkpoint(f.other);
-  other.class_names = official_class_names("synthetic");
-  std::swap(other.class_names[0], other.class_names[1]);
-  save_checkpoint(f.other, other);
-  // Whoever begins as the phase before has the order of that one.
-  testing::expect_error(ErrorKind::Data, {"phases.1.start", "order of classes"},
-                        [&] { f.run_of(f.both(), "run"); });
-  // A phase that begins anew may have another; the phase behind it has that of its own teacher.
-  f.run_of(f.alone, "alone/run");
-  RunConfig plain = f.alone;
-  plain.surgery = {};
-  plain.teacher->checkpoint =
-      absolute_path(path_join(RunFolder(f.path("alone/run"), false).linked_teacher(), "best.ckpt"));
-  plain.teacher->train = {};
-  const RunResult last = f.run_of(plain, "plain/run");
-  PhaseConfig first, second;
-  first.start = kInitial, first.teacher = f.other;
-  second.teacher = kOriginal;
-  plain.phases = {first, second};
-  const RunResult behind = f.run_of(plain, "phases/run");
-  EXPECT_EQ(weights_digest(behind.last.tensors), weights_digest(last.last.tensors));
-  EXPECT_TRUE(behind.last.class_names.empty());
-  // The official names in their own order are no other order than none.
-  std::swap(other.class_names[0], other.class_names[1]);
-  save_checkpoint(f.other, other);
-  EXPECT_NO_THROW(f.run_of(f.both(), "named/run"));
 }
 
 TEST(RecipePhases, FromScratchWithoutSkipsNeedsNoTeacher) {

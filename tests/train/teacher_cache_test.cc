@@ -8,9 +8,11 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <map>
 
 #include "support/expect_error.h"
 #include "support/rooms.h"
+#include "tailor/core/strings.h"
 #include "tailor/nn/bfloat16.h"
 #include "tailor/nn/host.h"
 #include "tailor/task/classification.h"

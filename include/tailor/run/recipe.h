@@ -41,6 +41,9 @@ Recipe make_recipe(const RunConfig& config);
 /// Throws Config at the phase's key in `source`: no phase, one before the first, skips of a network
 /// that begins as another one, surgery without a teacher, an optimiser of nothing.
 void verify_recipe(const Recipe& recipe, const std::string& source);
+/// Throws Config for what no run may begin with, though older versions have begun and finished such
+/// runs: an optimiser kept by one of another kind, a teacher that nothing reads.
+void refuse_vain_phases(const RunConfig& config, const Recipe& recipe, const std::string& source);
 
 /// The configuration of a phase as a run: network, data (augmentation aside) and runtime are those
 /// of the whole `run`, whose export and binding are the last phase's. What is kPrevious stands

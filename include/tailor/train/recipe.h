@@ -43,7 +43,7 @@ class RecipeRun {
   struct Chain {
     std::optional<Done> first, previous;
   };
-  /// Weights from elsewhere; null: none. The data have the classes in the order of each.
+  /// Weights from elsewhere; null: none. Data have the classes in the order of those beside them.
   struct Named {
     std::shared_ptr<const Checkpoint> teacher, start;
     DataSplits teacher_data, start_data;
@@ -62,7 +62,7 @@ class RecipeRun {
   void bind_phases();
   void check_named_teacher(const Checkpoint& teacher, const RunConfig& c, const Phase& phase,
                            const DataSplits& data) const;
-  Named load_named(size_t i, const RunConfig& c, const std::string& folder);
+  Named load_named(size_t i, const DataSplits& opened, const std::string& folder);
   Network network_of(size_t i, const RunConfig& c, const std::vector<Network>& ends_with) const;
   const Network* teacher_of(size_t i, const std::vector<Network>& ends_with) const;
   Reading reading_of(size_t i) const;
@@ -78,7 +78,7 @@ class RecipeRun {
   RunConfig config_;
   Recipe recipe_;
   std::string source_;
-  DataSplits data_;
+  DataSplits data_;  // with the classes in the order of the first weights from elsewhere
   bool goes_on_;
   Group& group_;
   std::vector<Network> networks_;  // what each phase begins with
