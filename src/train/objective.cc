@@ -131,10 +131,10 @@ ComparedBlocks paired_blocks(Features features, const Network& student, const Ne
 }  // namespace
 
 ComparedBlocks compared_blocks(Features features, const Network& student, const Network& teacher,
-                               const std::string& source) {
+                               const std::string& source, const std::string& at) {
   if (features == Features::None) return {};
   if (features == Features::Blocks && !have_the_same_blocks(student, teacher)) {
-    fail_config("/distill/features",
+    fail_config(at + "/distill/features",
                 fmt::format("\"stages\" or \"none\", because {} and its teacher {} have other "
                             "blocks: those of one name are in other places",
                             student.name, teacher.name),
@@ -142,7 +142,7 @@ ComparedBlocks compared_blocks(Features features, const Network& student, const 
   }
   ComparedBlocks blocks = paired_blocks(features, student, teacher);
   if (blocks.student.empty()) {
-    fail_config("/distill/features",
+    fail_config(at + "/distill/features",
                 fmt::format("none: {} and its teacher {} have no block with maps of the same shape",
                             student.name, teacher.name),
                 fmt::format("\"{}\"", to_string(features)), source);
@@ -151,7 +151,7 @@ ComparedBlocks compared_blocks(Features features, const Network& student, const 
 }
 
 ComparedBlocks through_blocks(const Network& student, const Network& teacher,
-                              const std::string& source) {
+                              const std::string& source, const std::string& at) {
   const ComparedBlocks ends = paired_blocks(Features::Stages, student, teacher);
   ComparedBlocks blocks;
   for (size_t i = 0; i < ends.teacher.size(); ++i) {
@@ -159,7 +159,7 @@ ComparedBlocks through_blocks(const Network& student, const Network& teacher,
     blocks.student.push_back(ends.student[i]), blocks.teacher.push_back(ends.teacher[i]);
   }
   if (blocks.student.empty()) {
-    fail_config("/distill/through_weight",
+    fail_config(at + "/distill/through_weight",
                 fmt::format("0: the teacher {} has no block that could go on from a map of {}",
                             teacher.name, student.name),
                 "more", source);

@@ -60,10 +60,10 @@ void expect_alike(bool alike, const char* what, const std::string& key, const st
 
 /// Whether the maps are there that are compared, or go on through the teacher.
 void check_teacher(const RunConfig& c, const Network& student, const Network& teacher,
-                   const std::string& source) {
+                   const std::string& source, const std::string& at) {
   if (c.distill.beta == 0) return;
-  compared_blocks(c.distill.features, student, teacher, source);
-  if (c.distill.through_weight > 0) through_blocks(student, teacher, source);
+  compared_blocks(c.distill.features, student, teacher, source, at);
+  if (c.distill.through_weight > 0) through_blocks(student, teacher, source, at);
 }
 
 /// A configuration can say that its teacher is to be trained, if that begins from weights that have
@@ -98,7 +98,7 @@ RecipeRun::RecipeRun(const RunConfig& config, Recipe recipe, std::string source,
         plan_edits(phase.surgery, networks_[i], phase.train.epochs, source_, phase.at.value_or(""));
     check_phase(i, c, edits);
     if (const Network* teacher = teacher_of(i, ends_with))
-      check_teacher(c, networks_[i], *teacher, source_);
+      check_teacher(c, networks_[i], *teacher, source_, phase.at.value_or(""));
     Network& altered = ends_with.emplace_back(networks_[i]);
     for (const PlannedEdit& edit : edits)
       apply_alteration(altered, edit.skip_id, edit.kind, edit.part);
@@ -219,7 +219,7 @@ void RecipeRun::check_phase(size_t i, const RunConfig& c,
   if (phase.teacher.empty()) return;
   check_start(i);
   verify_teacher_cache(c, data_.kind == ExampleKind::Images, network,
-                       resolve_device(c.runtime.device, source_), source_);
+                       resolve_device(c.runtime.device, source_), source_, at);
 }
 
 /// What several processes cannot share.

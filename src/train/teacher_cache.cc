@@ -130,15 +130,15 @@ double expected_repeats(int64_t versions, int64_t epochs) {
 }
 
 void verify_teacher_cache(const RunConfig& config, bool images, const Network& network,
-                          at::Device device, const std::string& source) {
+                          at::Device device, const std::string& source, const std::string& at) {
   if (config.distill.teacher_cache != TeacherCacheUse::On) return;
   if (config.distill.features != Features::None) {
-    fail_config("/distill/teacher_cache", "auto or off, because maps are compared and not kept",
-                "\"on\"", source);
+    fail_config(at + "/distill/teacher_cache",
+                "auto or off, because maps are compared and not kept", "\"on\"", source);
   }
   const auto versions = augmented_versions(make_augmentation(config.data, 0));
   if (const std::string why = obstacle(images, network, device, versions); !why.empty())
-    fail_config("/distill/teacher_cache", why, "\"on\"", source);
+    fail_config(at + "/distill/teacher_cache", why, "\"on\"", source);
 }
 
 int64_t plan_teacher_cache(const RunSpec& spec, const Task& task, const Network& network,

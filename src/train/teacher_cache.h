@@ -53,9 +53,10 @@ class TeacherCache {
 /// equally often.
 double expected_repeats(int64_t versions, int64_t epochs);
 
-/// Throws Config where distill.teacher_cache is "on" and that cannot be; `images`: of the data.
+/// Throws Config where distill.teacher_cache, below the pointer `at`, is "on" and that cannot be;
+/// `images`: of the data.
 void verify_teacher_cache(const RunConfig& config, bool images, const Network& network,
-                          at::Device device, const std::string& source);
+                          at::Device device, const std::string& source, const std::string& at = "");
 
 /// How many answers of its teacher a run keeps, as distill.teacher_cache says; 0: none. Throws as
 /// verify_teacher_cache.

@@ -101,7 +101,12 @@ TEST(RecipePhases, AnotherTeacherHasTheNetworkOfWhoBeginsAsIt) {
   // Blocks of the same names are other ones there.
   c.phases.pop_back();
   c.phases[1].distill = Json::object({{"features", "blocks"}});
-  testing::expect_error(ErrorKind::Config, {"/distill/features", "\"stages\"", "other blocks"},
+  testing::expect_error(ErrorKind::Config,
+                        {"/phases/1/distill/features", "\"stages\"", "other blocks"},
+                        [&] { f.run_of(c, "run"); });
+  // Answers are kept where images come again as they were.
+  c.phases[1].distill = Json::object({{"teacher_cache", "on"}});
+  testing::expect_error(ErrorKind::Config, {"/phases/1/distill/teacher_cache"},
                         [&] { f.run_of(c, "run"); });
   EXPECT_FALSE(path_exists(f.path("teachers")));
 }

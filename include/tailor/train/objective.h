@@ -53,15 +53,15 @@ struct ComparedBlocks {
   std::vector<size_t> student, teacher;
 };
 /// Those that DistillConfig::features names and whose maps have the same shape: blocks of the same
-/// id, or the last ones of each shape. Throws Config at /distill/features of `source` where there
-/// are none.
+/// id, or the last ones of each shape. Throws Config at /distill/features, below `at`, of `source`
+/// where there are none.
 ComparedBlocks compared_blocks(Features features, const Network& student, const Network& teacher,
-                               const std::string& source);
+                               const std::string& source, const std::string& at = "");
 /// Those behind which the student's maps go on through the teacher: the last ones of each shape but
-/// those behind which the teacher has no block. Throws Config at /distill/through_weight of
-/// `source` where there are none.
+/// those behind which the teacher has no block. Throws Config at /distill/through_weight, below
+/// `at`, of `source` where there are none.
 ComparedBlocks through_blocks(const Network& student, const Network& teacher,
-                              const std::string& source);
+                              const std::string& source, const std::string& at = "");
 void register_objective(const std::string& name, Objective objective);
 /// Throws Internal for a name that nobody registered.
 const Objective& find_objective(const std::string& name);
