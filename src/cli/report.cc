@@ -85,14 +85,27 @@ std::string phase_in_words(const RunConfig& run, size_t index, const RunConfig& 
   return text;
 }
 
-/// "shorten, cut, α 3, then 3 times remove, cut, α 3": what each phase does.
-std::string alterations_of(const RunConfig& run, const std::string& source) {
-  std::vector<std::pair<std::string, int64_t>> steps;
+/// Each training of the configuration's phases, and where the last of them ends.
+std::vector<ReportedPhase> phases_of(const RunConfig& run, const std::string& source,
+                                     int64_t& end) {
+  std::vector<ReportedPhase> phases;
+  end = 0;
   for (size_t i = 0; i < run.phases.size(); ++i) {
     const RunConfig c = resolve_phase(run, i, source);
-    const std::string what = phase_in_words(run, i, c);
-    if (steps.empty() || steps.back().first != what) steps.emplace_back(what, 0);
-    steps.back().second += run.phases[i].repeat;
+    for (int64_t n = 0; n < run.phases[i].repeat; ++n) {
+      phases.push_back({phase_in_words(run, i, c), end});
+      end += c.train.epochs;
+    }
+  }
+  return phases;
+}
+
+/// "shorten, cut, α 3, then 3 times remove, cut, α 3": what each phase does.
+std::string alterations_of(const std::vector<ReportedPhase>& phases) {
+  std::vector<std::pair<std::string, int64_t>> steps;
+  for (const ReportedPhase& phase : phases) {
+    if (steps.empty() || steps.back().first != phase.what) steps.emplace_back(phase.what, 0);
+    ++steps.back().second;
   }
   std::vector<std::string> texts;
   texts.reserve(steps.size());
@@ -119,30 +132,55 @@ std::string method_of(const RunConfig& config, const std::string& alterations, b
   return join(parts, ", ");
 }
 
+/// The folders of a run's phases, its own behind them.
+std::vector<std::string> phase_folders(const WatchedRun& watched) {
+  std::vector<std::string> folders;
+  for (size_t i = 1; i < watched.run.phases.size(); ++i)
+    folders.push_back(path_join(watched.path, fmt::format("phase{}", i)));
+  folders.push_back(watched.path);
+  return folders;
+}
+
+/// The lines of all phases that have begun, counted through.
+void read_lines(WatchedRun& watched) {
+  ReportedRun& run = watched.run;
+  run.epochs.clear(), run.alterations.clear();
+  const std::vector<std::string> folders = phase_folders(watched);
+  for (size_t i = 0; i < folders.size(); ++i) {
+    const int64_t first = run.phases.empty() ? 0 : run.phases[i].first_epoch;
+    for (EpochMetrics& m : read_metrics(path_join(folders[i], "metrics.jsonl"))) {
+      m.epoch += first;
+      run.epochs.push_back(std::move(m));
+    }
+    for (AlterationLine& a : read_alterations(path_join(folders[i], "alterations.jsonl"))) {
+      a.epoch += first;
+      run.alterations.push_back(std::move(a));
+    }
+  }
+}
+
 /// Of one that is not finished, by what its newest checkpoint and its lines say.
 void describe_unfinished(WatchedRun& watched) {
   ReportedRun& run = watched.run;
-  const std::string last = path_join(watched.path, "last.ckpt");
   run.network = watched.config.network.family;
-  if (path_exists(last)) {
+  for (const std::string& folder : phase_folders(watched)) {
+    const std::string last = path_join(folder, "last.ckpt");
+    if (!path_exists(last)) continue;
     const Network network = load_checkpoint(last).network;
     run.network = network.name;
     run.skips = static_cast<int64_t>(skip_ids(network).size());
     run.parameters = parameter_count(network);
   }
   // An alteration is written as it is made, the checkpoint after its epoch.
-  int64_t fewer = 0, fewer_by_first = 0;
+  int64_t by_first = 0, behind_last = 0;  // epoch that there is a line of
   for (const AlterationLine& a : run.alterations) {
-    fewer += static_cast<int64_t>(a.before.as_array().size()) -
-             static_cast<int64_t>(a.after.as_array().size());
-    if (!run.epochs.empty() && a.epoch <= run.epochs[0].epoch) fewer_by_first = fewer;
+    const int64_t fewer = static_cast<int64_t>(a.before.as_array().size()) -
+                          static_cast<int64_t>(a.after.as_array().size());
+    if (run.epochs.empty() || a.epoch <= run.epochs.front().epoch) by_first += fewer;
+    if (!run.epochs.empty() && a.epoch > run.epochs.back().epoch) behind_last += fewer;
   }
-  if (run.epochs.empty()) {
-    run.skips_before = run.skips + fewer;
-  } else {
-    run.skips_before = run.epochs[0].skips + fewer_by_first;
-    run.skips = run.skips_before - fewer;
-  }
+  run.skips_before = (run.epochs.empty() ? run.skips : run.epochs.front().skips) + by_first;
+  if (!run.epochs.empty()) run.skips = run.epochs.back().skips - behind_last;
 }
 
 /// As far as it got; again while it goes on.
@@ -152,8 +190,7 @@ void update_run(WatchedRun& watched) {
   // What makes a run finished is written last, and so read first.
   run.summary.reset();
   if (path_exists(summary)) run.summary = read_summary(summary);
-  run.epochs = read_metrics(path_join(watched.path, "metrics.jsonl"));
-  run.alterations = read_alterations(path_join(watched.path, "alterations.jsonl"));
+  read_lines(watched);
   if (!run.summary) return describe_unfinished(watched);
   run.network = run.summary->network;
   run.skips_before = run.summary->skips_before, run.skips = run.summary->skips;
@@ -167,19 +204,21 @@ WatchedRun open_run(const std::string& path) {
   watched.settings = settings_of(config, path);
   RunConfig last = config;
   std::string alterations = alteration_of(config.surgery, config.train.skips);
+  watched.run.epochs_planned = config.train.epochs;
   if (!config.phases.empty()) {
     last = resolve_phase(config, config.phases.size() - 1, file);
-    alterations = alterations_of(config, file);
-    watched.run.phases = 0;
-    for (const PhaseConfig& phase : config.phases) watched.run.phases += phase.repeat;
+    std::vector<ReportedPhase> phases = phases_of(config, file, watched.run.epochs_planned);
+    alterations = alterations_of(phases);
+    if (phases.size() > 1) watched.run.phases = std::move(phases);
   }
   watched.run.name = file_name(absolute_path(path));
   watched.run.data = config.data.name;
-  watched.run.method = method_of(last, alterations, config.teacher || watched.run.phases > 1);
-  watched.run.epochs_planned = last.train.epochs;
+  watched.run.method = method_of(last, alterations, config.teacher || !watched.run.phases.empty());
   update_run(watched);
   const std::optional<RunSummary>& summary = watched.run.summary;
-  const auto told = static_cast<int64_t>(watched.run.epochs.size());
+  const int64_t earlier = watched.run.phases.empty() ? 0 : watched.run.phases.back().first_epoch;
+  const auto told = std::count_if(watched.run.epochs.begin(), watched.run.epochs.end(),
+                                  [&](const EpochMetrics& m) { return m.epoch >= earlier; });
   if (summary && told < summary->epochs) {
     log_warn("report",
              "{}: {} tells of {} of the {} that summary.json has; the others are not shown", path,

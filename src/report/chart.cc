@@ -168,10 +168,14 @@ class LineDrawing {
 
   std::string edit_line(const EditMark& edit) const {
     const double x = x_.at(edit.x);
+    const std::string label =
+        edit.label.empty() ? ""
+                           : fmt::format("<text class=\"t\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>",
+                                         x + 4, bottom_ - 6, svg_text(edit.label, 20).text);
     return fmt::format(
         "<g><title>{0}</title><path class=\"edit\" d=\"M{1:.1f} {2:.1f}V{3:.1f}\"/><path "
-        "class=\"hit\" d=\"M{1:.1f} {2:.1f}V{3:.1f}\"/></g>\n",
-        svg_text(edit.title, 200).text, x, bottom_, top_);
+        "class=\"hit\" d=\"M{1:.1f} {2:.1f}V{3:.1f}\"/>{4}</g>\n",
+        svg_text(edit.title, 200).text, x, bottom_, top_, label);
   }
 
   std::string drop(const EditMark& edit) const {

@@ -35,6 +35,11 @@ double examples_an_epoch(const ReportedRun& run) {
   return most;
 }
 
+/// Those before the last phase.
+int64_t earlier_epochs(const ReportedRun& run) {
+  return run.phases.empty() ? 0 : run.phases.back().first_epoch;
+}
+
 double seconds_of(const ReportedRun& run) {
   if (run.summary) return run.summary->seconds + run.summary->earlier.seconds;
   double sum = 0;
@@ -85,7 +90,14 @@ bool jumps(const AlterationLine& a) {
 
 std::vector<EditMark> edit_marks(const ReportedRun& run, bool with_values) {
   std::vector<EditMark> marks;
-  marks.reserve(run.alterations.size());
+  marks.reserve(run.alterations.size() + run.phases.size());
+  for (size_t i = 1; i < run.phases.size(); ++i) {
+    const ReportedPhase& phase = run.phases[i];
+    EditMark mark{static_cast<double>(phase.first_epoch), "", {}, {}, {}};
+    mark.title = fmt::format("phase {}: {}", i + 1, phase.what);
+    mark.label = std::to_string(i + 1);
+    marks.push_back(std::move(mark));
+  }
   const std::vector<double> at = places(run.alterations);
   for (size_t i = 0; i < run.alterations.size(); ++i) {
     const AlterationLine& a = run.alterations[i];
@@ -246,9 +258,11 @@ DataTable runs_table(const std::vector<ReportedRun>& runs) {
                    "best", "parameters", "epochs", "examples", "seconds"},
                   {}};
   for (const ReportedRun& run : runs) {
-    const int64_t earlier = run.summary ? run.summary->earlier.epochs : 0;
-    const double examples = examples_an_epoch(run) *
-                            static_cast<double>(earlier + static_cast<int64_t>(run.epochs.size()));
+    int64_t epochs = 0;  // those before the last phase may have no lines here
+    for (const EpochMetrics& m : run.epochs) epochs += m.epoch >= earlier_epochs(run) ? 1 : 0;
+    epochs = run.summary ? epochs + run.summary->earlier.epochs
+                         : static_cast<int64_t>(run.epochs.size());
+    const double examples = examples_an_epoch(run) * static_cast<double>(epochs);
     const RunSummary* s = run.summary ? &*run.summary : nullptr;
     table.rows.push_back({run.name, run.network, one_set ? "" : run.data, run.method,
                           change_text(run.skips_before, run.skips), alike ? "" : figure_of(run),
@@ -281,30 +295,42 @@ Drawing accuracy_figure(const ReportedRun& run) {
     if (const auto teacher = teacher_of(*run.summary))
       chart.levels.push_back({fmt::format("teacher, test: {:.2f}", *teacher), *teacher});
     if (const auto& test = run.summary->last.test.value) {
-      chart.series.push_back({fmt::format("test: {:.2f}", *test),
-                              {{{static_cast<double>(run.summary->epochs), *test}}}});
+      chart.series.push_back(
+          {fmt::format("test: {:.2f}", *test),
+           {{{static_cast<double>(earlier_epochs(run) + run.summary->epochs), *test}}}});
     }
   }
   return figure_with("Validation and training " + figure + ", and what each alteration did to it",
                      chart, true);
 }
 
+/// Where the phases of a run begin, and which of them are not here.
+std::string phases_text(const ReportedRun& run) {
+  std::string text = fmt::format(
+      "It has {} phases; epochs and alterations are counted through all of them, and a numbered "
+      "line stands where one begins. What it is held against as its teacher can be one of them.",
+      run.phases.size());
+  const bool all = !run.summary || static_cast<int64_t>(run.epochs.size()) >=
+                                       run.summary->epochs + run.summary->earlier.epochs;
+  if (!all)
+    text += " Not all that went before its last phase is linked from the run, so it is not shown.";
+  return text;
+}
+
 Section run_section(const ReportedRun& run) {
   Section section{run.name, {}};
+  const auto told = static_cast<int64_t>(run.epochs.size());
+  const auto phase = std::count_if(run.phases.begin(), run.phases.end(),
+                                   [&](const ReportedPhase& p) { return p.first_epoch <= told; });
+  const std::string in_phase =
+      run.phases.empty() ? "" : fmt::format(", in phase {} of {}", phase, run.phases.size());
   section.parts.emplace_back(fmt::format(
       "{} on {}: {}. {}", run.network, run.data, run.method,
       run.summary
-          ? fmt::format("Finished after {}{}.", counted(run.summary->epochs, "epoch"),
-                        run.phases > 1 ? " of its last phase" : "")
-          : fmt::format("Not finished: {} of {} epochs.", run.epochs.size(), run.epochs_planned)));
-  if (run.phases > 1) {
-    const std::string before =
-        run.summary ? fmt::format(" ({})", counted(run.summary->earlier.epochs, "epoch")) : "";
-    section.parts.emplace_back(fmt::format(
-        "This is the last of {} phases. Those before it{} are runs of their own; what it "
-        "is held against as its teacher can be one of them.",
-        run.phases, before));
-  }
+          ? fmt::format("Finished after {}.",
+                        counted(run.summary->epochs + run.summary->earlier.epochs, "epoch"))
+          : fmt::format("Not finished: {} of {} epochs{}.", told, run.epochs_planned, in_phase)));
+  if (!run.phases.empty()) section.parts.emplace_back(phases_text(run));
   const bool altered =
       std::any_of(run.alterations.begin(), run.alterations.end(), [](const AlterationLine& a) {
         return a.validation_before.value && a.validation_after.value;
@@ -364,13 +390,8 @@ std::optional<Drawing> together_figure(const std::vector<ReportedRun>& runs,
     }
     if (curve == curves.end())
       curve = curves.insert(curve, {group == groups.end() ? run.name : group->name, {}});
-    const size_t before = curve->second.size();
     add_series(curve->second, run.name, run,
                [&](const EpochMetrics& m) { return value_of(m.validation, figure); });
-    // How many epochs lie before a last phase is known as soon as it is finished.
-    if (curve->second.size() == before || !run.summary) continue;
-    for (Point& p : curve->second.back().lines[0])
-      p.x += static_cast<double>(run.summary->earlier.epochs);
   }
   curves.erase(
       std::remove_if(curves.begin(), curves.end(), [](const auto& c) { return c.second.empty(); }),

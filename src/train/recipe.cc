@@ -369,6 +369,14 @@ void RecipeRun::settle(RunSpec& spec, size_t i, RunFolder& folder,
   spec.config.network = whole.network;
 }
 
+/// From 1 on among those that the configuration's `phases` say; 0: none of them.
+int64_t RecipeRun::phase_number(size_t i) const {
+  auto counts = [](const Phase& p) { return starts_with(p.at.value_or(""), "/phases"); };
+  if (!counts(recipe_.phases.at(i))) return 0;
+  const auto begin = recipe_.phases.begin();
+  return std::count_if(begin, begin + static_cast<std::ptrdiff_t>(i) + 1, counts);
+}
+
 /// The one that the last phase has begun with, whatever its name; else by what decides its weights.
 std::string RecipeRun::find_folder(size_t i, const RunSpec& spec, const RunFolder& last) const {
   const std::string linked = teaches_last(i) ? last.linked_teacher() : "";
@@ -395,6 +403,7 @@ RecipeRun::Done RecipeRun::obtain(size_t i, const Chain& done, RunFolder& last,
   std::string origin;
   RunSpec spec = prepare(i, done, origin);
   const std::string where = find_folder(i, spec, last);
+  if (const int64_t number = phase_number(i); number > 0) last.link_phase(number, where);
   spec.name = file_name(where);
   RunFolder folder(where, /*wait=*/true);
   check_same_run(spec.config, folder);
@@ -429,7 +438,7 @@ RunResult RecipeRun::run(RunFolder& folder, const SumOrder& order, Progress& pro
   for (size_t i = 0; i < last; ++i) {
     done.previous = obtain(i, done, folder, order, progress);
     if (i == 0) done.first = done.previous;
-    if (starts_with(recipe_.phases[i].at.value_or(""), "/phases"))
+    if (phase_number(i) > 0)
       earlier.add(read_summary(path_join(done.previous->where, "summary.json")));
   }
   std::string origin;

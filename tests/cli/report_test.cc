@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "tailor/run/results.h"
+#include "tailor/run/run_folder.h"
 
 namespace tailor::test {
 namespace {
@@ -71,7 +72,40 @@ TEST_F(ReportCli, PhasesAreToldWithWhatEachDoes) {
   EXPECT_EQ(run({"report", "one", "--markdown", "one.md"}).status, 0);
   testing::expect_words(read_file(file("one.md")),
                         {"| shorten, cut, α 1, then 2 times remove, cut, α 1 |", "| 7 |", "| 40 |",
-                         "the last of 3 phases. Those before it (6 epochs) are runs of their own"});
+                         "It has 3 phases", "Not all that went before its last phase is linked"});
+}
+
+TEST_F(ReportCli, OfARunOfPhasesAllAreShownAsFarAsTheyGot) {
+  write_run("one");
+  write_file(file("one/config.json"),
+             R"({"network": {"depth": 8, "width": 2}, "data": {"name": "synthetic"},
+                 "surgery": {"kind": "remove", "alpha": 1}, "teacher": {}, "phases": [
+                   {"train": {"epochs": 3}},
+                   {"repeat": 2, "start": "previous", "surgery": {"kind": "none"},
+                    "train": {"epochs": 2}}]})");
+  remove_all(file("one/metrics.jsonl")), remove_all(file("one/alterations.jsonl"));
+  for (const char* const phase : {"teachers/a", "teachers/b"}) write_run(phase);
+  RunFolder run_folder(file("one"), false);
+  run_folder.link_phase(1, file("teachers/a"));
+  EXPECT_EQ(run({"report", "one", "--markdown", "one.md"}).status, 0);
+  testing::expect_words(read_file(file("one.md")),
+                        {"Not finished: 1 of 7 epochs, in phase 1 of 3."});
+  testing::expect_words(page(), {"before epoch 0"});
+  run_folder.link_phase(2, file("teachers/b"));
+  EXPECT_EQ(run({"report", "one", "--markdown", "one.md"}).status, 0);
+  testing::expect_words(read_file(file("one.md")), {"Not finished: 2 of 7 epochs"});
+  testing::expect_words(page(), {"<title>phase 2: trained on</title>",
+                                 "<title>phase 3: trained on</title>", "before epoch 3"});
+  RunSummary summary;
+  summary.run = "one", summary.network = "resnet8", summary.epochs = 2, summary.seconds = 10;
+  summary.earlier.phases = 2, summary.earlier.epochs = 5, summary.last.test.value = 77.5;
+  write_file(file("one/summary.json"),
+             write_record([&](RecordVisitor& v) { summary.describe(v); }).dump());
+  EXPECT_EQ(run({"report", "one", "--markdown", "one.md"}).status, 0);
+  testing::expect_words(read_file(file("one.md")), {"Finished after 7 epochs."});
+  run_folder.clear();
+  EXPECT_FALSE(path_exists(file("one/phase1")) || path_exists(file("one/phase2")));
+  EXPECT_TRUE(path_exists(file("teachers/a/metrics.jsonl")));
 }
 
 TEST_F(ReportCli, PhasesAreToldWithTheirImagesAndTheirTeacher) {

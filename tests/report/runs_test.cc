@@ -125,8 +125,7 @@ TEST(ReportedRuns, SeedsAreOneCurveOfTheirMean) {
   // A last phase stands behind those before it, and one without lines moves nobody's.
   report::ReportedRun late = half_a_run(), lost = half_a_run();
   late.name = "late", lost.name = "lost", lost.epochs.clear();
-  late.summary.emplace().earlier.epochs = 10;
-  lost.summary = late.summary;
+  for (EpochMetrics& m : late.epochs) m.epoch += 10;
   const auto moved = report::runs_side_by_side(
       {late, lost, c}, {{"l", "cut", "resnet20", 20, {80, 84}, 90.0, {"late", "lost"}}});
   testing::expect_words(std::get<report::Drawing>(moved->parts.at(0)).wide,

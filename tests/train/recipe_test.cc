@@ -148,6 +148,9 @@ TEST(RecipePhases, ATeacherOfAllTeachesEachAndTheWeightsGoOn) {
                          read_summary(path_join(by_skips.at(2), "summary.json")).seconds;
   EXPECT_NEAR(s.earlier.seconds, seconds, 1e-9);
   EXPECT_EQ(s.teacher.at("weights_sha256").as_string(), weights_digest(teacher.tensors));
+  for (const auto& [link, skips] : {std::pair("phase1", 3), std::pair("phase2", 2)})
+    EXPECT_EQ(absolute_path(run.file(link)), absolute_path(by_skips.at(skips)));
+  EXPECT_FALSE(path_exists(run.file("phase3")));
   // From the output side, with the weights of the phase before.
   const Checkpoint second = load_checkpoint(path_join(by_skips.at(2), "last.ckpt"));
   EXPECT_EQ(skip_ids(second.network), std::vector<std::string>{"stage1.block0.skip"});

@@ -34,6 +34,7 @@ struct EditMark {
   double x = 0;
   std::string title;
   std::optional<double> before, stale, after;
+  std::string label = {};  // stands at the top of the line
 };
 /// A horizontal line.
 struct Level {

@@ -12,10 +12,16 @@
 namespace tailor::report {
 
 /// A run as far as it got.
+struct ReportedPhase {
+  std::string what;         // "trained on with flip"
+  int64_t first_epoch = 0;  // of the run's
+};
 struct ReportedRun {
   std::string name, network, data, method;  // method: "remove, solve, every 3 epochs"
-  int64_t phases = 1;  // trainings of the recipe; what follows is the last one's
-  int64_t epochs_planned = 0;
+  /// Trainings of its recipe, if there are several; this run is the last. Epochs are counted
+  /// through all of them.
+  std::vector<ReportedPhase> phases = {};
+  int64_t epochs_planned = 0;  // of all
   int64_t skips_before = 0, skips = 0, parameters = 0;
   std::vector<EpochMetrics> epochs;
   std::vector<AlterationLine> alterations;

@@ -53,6 +53,8 @@ class RunFolder {
   void link_teacher(const std::string& target);
   /// What it links to, whether or not that is there; empty without a link.
   std::string linked_teacher() const;
+  /// Makes `phaseN` a relative link to the run of the N-th phase before this last one, from 1 on.
+  void link_phase(int64_t number, const std::string& target);
 
  private:
   std::string path_;

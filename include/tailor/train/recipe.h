@@ -71,6 +71,7 @@ class RecipeRun {
   void describe_network(RunSpec& spec) const;
   RunSpec prepare(size_t i, const Chain& done, std::string& origin) const;
   void settle(RunSpec& spec, size_t i, RunFolder& folder, const std::string& origin) const;
+  int64_t phase_number(size_t i) const;
   std::string find_folder(size_t i, const RunSpec& spec, const RunFolder& last) const;
   Done obtain(size_t i, const Chain& done, RunFolder& last, const SumOrder& order,
               Progress& progress) const;
