@@ -4,7 +4,7 @@
 #include "tailor/core/strings.h"
 #include "tailor/net/network.h"
 #include "tailor/net/weight_rules.h"
-#include "tailor/run/run_config.h"
+#include "tailor/run/recipe.h"
 
 namespace tailor::cli {
 namespace {
@@ -26,6 +26,7 @@ int run_config(const ConfigOptions& options) {
   } else if (options.action == "show") {
     if (options.name.empty()) fail(ErrorKind::Usage, "config show: expected --config NAME or FILE");
     const LoadedConfig loaded = load_run_config(options.name, options.set);
+    refuse_vain_phases(loaded.config, make_recipe(loaded.config), loaded.source);
     for (const std::string& text : loaded.without_effect) log_warn("config", "{}", text);
     fmt::print("{}\n", write_run_config(loaded.config).dump_to_width(80));
   } else if (options.action == "schema") {

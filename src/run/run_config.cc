@@ -107,7 +107,7 @@ void describe(RecordVisitor& v, TeacherConfig& c) {
   v.text("weights_sha256", c.weights_sha256,
          "Digest of the teacher's weights (where the phase before teaches the last one, of that "
          "phase's); another teacher is then an error. Empty: written into the run's config.json "
-         "once the run has its teacher.");
+         "once the run has its teacher, unless that is trained and does not teach the last phase.");
   describe_train(v, c.train);
 }
 

@@ -77,6 +77,19 @@ void check_same_run(const RunConfig& config, const RunFolder& folder) {
        folder.path(), rest.dump());
 }
 
+void check_same_order(const RunFolder& folder, const DataSplits& data) {
+  if (data.kind != ExampleKind::Images || !path_exists(folder.last())) return;
+  std::vector<std::string> learnt = load_checkpoint(folder.last()).class_names;
+  if (learnt.empty()) learnt = official_class_names(data.name);
+  const std::vector<std::string> now = label_names(data);
+  if (learnt.empty() || now.empty() || learnt == now) return;
+  fail(
+      ErrorKind::Data,
+      "{}: expected a run with the classes in the order of the weights that it goes with ({}), got "
+      "one with {}; put those weights back as they were, or move it away and it is trained anew",
+      folder.path(), join(now, ", "), join(learnt, ", "));
+}
+
 Checkpoint load_finished(const RunFolder& folder) {
   const std::string path = path_exists(folder.best()) ? folder.best() : folder.last();
   Checkpoint c = load_checkpoint(path);

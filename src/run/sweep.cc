@@ -65,7 +65,8 @@ RunState state_of(const SweepRun& run) {
 }
 
 void check_as_begun(const SweepRun& run) {
-  if (state_of(run) == RunState::Waiting) return;
+  if (state_of(run) == RunState::Waiting)
+    return refuse_vain_phases(run.config, make_recipe(run.config), run.source);
   RunConfig begun = read_begun(path_join(run.folder, "config.json"));
   if (run.config.data.root.empty()) begun.data.root.clear();
   const ConfigDifference d =

@@ -85,9 +85,9 @@ RecipeRun::RecipeRun(const RunConfig& config, Recipe recipe, std::string source,
   if (!goes_on_) refuse_vain_phases(config_, recipe_, source_);
   data_ = open_data(config_.data);
   if (group_.is_shared()) verify_group(config_);
-  const DataSplits opened = data_;
   for (size_t i = 0; i < recipe_.phases.size(); ++i)
-    named_.push_back(load_named(i, opened, goes_on ? folder : ""));
+    named_.push_back(load_named(i, goes_on ? folder : ""));
+  if (const DataSplits* order = order_for_first()) data_ = *order;
   std::vector<Network> ends_with;
   for (size_t i = 0; i < recipe_.phases.size(); ++i) {
     const Phase& phase = recipe_.phases[i];
@@ -122,20 +122,11 @@ void RecipeRun::check_named_teacher(const Checkpoint& teacher, const RunConfig& 
               "none, which begins as its teacher", source_);
 }
 
-/// Phases of one teacher have one copy of it. A start that is gone was read when its run began. A
-/// phase without weights has the classes in the order of the first ones here; weights that name
-/// none in that of the set as it was opened.
-RecipeRun::Named RecipeRun::load_named(size_t i, const DataSplits& opened,
-                                       const std::string& folder) {
+/// Phases of one teacher have one copy of it. A start that is gone was read when its run began.
+RecipeRun::Named RecipeRun::load_named(size_t i, const std::string& folder) const {
   const Phase& phase = recipe_.phases[i];
   const RunConfig c = phase_config(config_, recipe_, i);
   Named named;
-  auto order = [&](const Checkpoint& weights, DataSplits& data) {
-    if (weights.class_names.empty()) data = opened;
-    if (std::none_of(named_.begin(), named_.end(),
-                     [](const Named& n) { return n.teacher || n.start; }))
-      data_ = data;
-  };
   for (size_t j = 0; j < i && is_named(phase.teacher); ++j) {
     if (recipe_.phases[j].teacher != phase.teacher) continue;
     named.teacher = named_[j].teacher, named.teacher_data = named_[j].teacher_data;
@@ -144,7 +135,6 @@ RecipeRun::Named RecipeRun::load_named(size_t i, const DataSplits& opened,
     named.teacher_data = data_;
     named.teacher = std::make_shared<const Checkpoint>(
         load_named_teacher(c, teacher_key(phase, config_), named.teacher_data, source_));
-    order(*named.teacher, named.teacher_data);
   }
   if (named.teacher) check_named_teacher(*named.teacher, c, phase, named.teacher_data);
   if (!is_named(phase.start)) return named;
@@ -154,9 +144,39 @@ RecipeRun::Named RecipeRun::load_named(size_t i, const DataSplits& opened,
   named.start_data = data_;
   named.start = std::make_shared<const Checkpoint>(
       *load_start(c, start_key(phase), named.start_data, source_, last));
-  order(*named.start, named.start_data);
   warn_of_assumptions(*named.start, phase.start);
+  if (starts_as_teacher(phase)) {  // which nobody follows: it is looked at here
+    RunConfig run = c;
+    run.teacher = config_.teacher;
+    DataSplits data = named.start_data;
+    load_named_teacher(run, "teacher.checkpoint", data, source_);
+  }
   return named;
+}
+
+/// Whether it begins as the run's teacher, a checkpoint, that no phase follows.
+bool RecipeRun::starts_as_teacher(const Phase& phase) const {
+  if (!config_.teacher || !is_named(phase.start) || phase.start != config_.teacher->checkpoint)
+    return false;
+  return std::none_of(recipe_.phases.begin(), recipe_.phases.end(),
+                      [&](const Phase& p) { return p.teacher == phase.start; });
+}
+
+/// The first phase may have no weights. Then it has the classes in the order of the first ones that
+/// must agree with it: those of who begins as it or as its student, or is taught by it. Null: none.
+const DataSplits* RecipeRun::order_for_first() const {
+  if (named_.empty() || named_[0].teacher || named_[0].start) return nullptr;
+  bool as_first = true;  // the phase before reads as the first does
+  for (size_t i = 1; i < recipe_.phases.size(); ++i) {
+    const Phase& phase = recipe_.phases[i];
+    const Named& named = named_[i];
+    if (named.teacher && as_first && phase.start == kPrevious) return &named.teacher_data;
+    as_first =
+        !named.teacher && (phase.teacher == kFirst ||
+                           (as_first && (phase.teacher == kPrevious || phase.start == kPrevious)));
+    if (as_first && named.start) return &named.start_data;
+  }
+  return nullptr;
 }
 
 /// What the phase begins with, after the others have ended with theirs.
@@ -262,8 +282,10 @@ void RecipeRun::verify_quantization(const RunConfig& c,
 void RecipeRun::bind_phases() {
   auto bind = [&](const std::string& key, std::string& bound, const std::string& teacher) {
     for (size_t j = 0; j < recipe_.phases.size(); ++j) {
-      if (recipe_.phases[j].teacher != teacher) continue;
-      const std::string digest = weights_digest(named_[j].teacher->tensors);
+      const bool follows = recipe_.phases[j].teacher == teacher;
+      if (!follows && recipe_.phases[j].start != teacher) continue;
+      const std::string digest =
+          weights_digest((follows ? named_[j].teacher : named_[j].start)->tensors);
       check_digest(key, bound, digest, teacher);
       bound = digest;
       break;
@@ -407,6 +429,7 @@ RecipeRun::Done RecipeRun::obtain(size_t i, const Chain& done, RunFolder& last,
   spec.name = file_name(where);
   RunFolder folder(where, /*wait=*/true);
   check_same_run(spec.config, folder);
+  check_same_order(folder, spec.data);
   if (folder.finished()) {
     log_info("train", "{}: reusing {}", role, where);
     return {load_finished(folder), where};
@@ -445,6 +468,7 @@ RunResult RecipeRun::run(RunFolder& folder, const SumOrder& order, Progress& pro
   RunSpec spec = prepare(last, done, origin);
   spec.earlier = earlier;
   spec.name = file_name(folder.path());
+  check_same_order(folder, spec.data);
   settle(spec, last, folder, origin);
   return train_run(spec, folder, progress, group_);
 }

@@ -199,6 +199,77 @@ TEST(RecipePhases, ATrainedTeacherHasTheClassesInTheOrderOfItsStudentsStart) {
             start.class_names);
 }
 
+TEST(RecipePhases, APhaseByItselfDecidesNothingOfTheOthersClasses) {
+  AnotherTeacher f;
+  f.run_of(f.alone, "alone/run");
+  Checkpoint other = load_checkpoint(f.other), words = other;
+  words.class_names = official_class_names("synthetic");
+  std::swap(words.class_names[0], words.class_names[1]);
+  save_checkpoint(f.path("swapped.ckpt"), words);
+  words.class_names = official_class_names("synthetic");
+  words.class_names[3] = "another word";
+  save_checkpoint(f.path("words.ckpt"), words);
+  RunConfig c = f.alone;
+  c.surgery = {};
+  PhaseConfig first, second, third;
+  first.start = kInitial, first.teacher = f.path("swapped.ckpt");
+  first.train = second.train = third.train = Json::object({{"epochs", 1}});
+  second.start = kInitial, second.teacher = f.path("words.ckpt");
+  third.teacher = kOriginal;
+  c.phases = {first, second, third};
+  const RunResult last = f.run_of(c, "run");
+  EXPECT_EQ(label_names([&] {
+              DataSplits data = open_data(c.data);
+              if (!last.last.class_names.empty()) data.class_names = last.last.class_names;
+              return data;
+            }()),
+            official_class_names("synthetic"));
+}
+
+TEST(RecipePhases, WhatWasTrainedInAnotherOrderOfClassesIsNotGoneOnWith) {
+  AnotherTeacher f;
+  RunConfig c = f.alone;
+  c.network.depth = 14;
+  c.surgery = {}, c.teacher->checkpoint = f.other, c.teacher->train = {};
+  RecipeWatch watch;
+  watch.stop_in = "student, epoch 1 (2 of 5)";
+  EXPECT_THROW(f.run_of(c, "cut/run", watch), Interrupted);
+  set_pending_interrupt(0);
+  Checkpoint other = load_checkpoint(f.other);
+  other.class_names = official_class_names("synthetic");
+  std::swap(other.class_names[0], other.class_names[1]);
+  save_checkpoint(f.other, other);
+  testing::expect_error(ErrorKind::Data, {"the classes in the order", "ring, disc", "disc, ring"},
+                        [&] { f.run_of(c, "cut/run"); });
+}
+
+TEST(RecipePhases, ATeacherThatIsOnlyAStartIsBoundAndLookedAt) {
+  AnotherTeacher f;
+  f.run_of(f.alone, "alone/run");
+  const std::string own =
+      absolute_path(path_join(RunFolder(f.path("alone/run"), false).linked_teacher(), "best.ckpt"));
+  RunConfig c = f.alone;
+  c.surgery = {};
+  c.teacher->checkpoint = own, c.teacher->train = {};
+  c.teacher->weights_sha256 = std::string(64, '0');
+  PhaseConfig first;
+  first.start = kPrevious, first.teacher = f.other, first.train = Json::object({{"epochs", 1}});
+  c.phases = {first};
+  testing::expect_error(ErrorKind::Data, {own, "teacher.weights_sha256"},
+                        [&] { f.run_of(c, "run"); });
+  c.teacher->weights_sha256.clear();
+  f.run_of(c, "begun/run");
+  const std::string file = f.path("begun/run/config.json");
+  EXPECT_EQ(read_run_config(Json::parse(read_file(file), file), file).teacher->weights_sha256,
+            weights_digest(load_checkpoint(own).tensors));
+  Checkpoint headless = load_checkpoint(own);
+  headless.metrics.set("new_head", true);
+  save_checkpoint(f.path("headless.ckpt"), headless);
+  c.teacher->checkpoint = f.path("headless.ckpt");
+  testing::expect_error(ErrorKind::Config, {"/teacher/checkpoint", "a trained teacher"},
+                        [&] { f.run_of(c, "other/run2"); });
+}
+
 /// The warnings on the way.
 std::string said_by(const std::function<void()>& work) {
   set_log_levels("warn");
@@ -235,7 +306,7 @@ TEST(RecipePhases, WhatThePhasesShareIsSaidOnce) {
   const std::string text =
       said_by([&] { EXPECT_THROW(f.run_of(c, "cut/run", watch), Interrupted); });
   set_pending_interrupt(0);
-  EXPECT_EQ(count_in(text, "in the order of the weights"), 1U) << text;
+  EXPECT_EQ(count_in(text, "in the order of the weights"), 2U) << text;  // of two files
   EXPECT_EQ(count_in(text, "the run's 1, 90 and 24"), 1U) << text;
 }
 

@@ -62,7 +62,9 @@ class RecipeRun {
   void bind_phases();
   void check_named_teacher(const Checkpoint& teacher, const RunConfig& c, const Phase& phase,
                            const DataSplits& data) const;
-  Named load_named(size_t i, const DataSplits& opened, const std::string& folder);
+  Named load_named(size_t i, const std::string& folder) const;
+  bool starts_as_teacher(const Phase& phase) const;
+  const DataSplits* order_for_first() const;
   Network network_of(size_t i, const RunConfig& c, const std::vector<Network>& ends_with) const;
   const Network* teacher_of(size_t i, const std::vector<Network>& ends_with) const;
   Reading reading_of(size_t i) const;
@@ -79,7 +81,7 @@ class RecipeRun {
   RunConfig config_;
   Recipe recipe_;
   std::string source_;
-  DataSplits data_;  // with the classes in the order of the first weights from elsewhere
+  DataSplits data_;  // with the classes in the order of the first phase
   bool goes_on_;
   Group& group_;
   std::vector<Network> networks_;  // what each phase begins with
