@@ -77,9 +77,10 @@ void check_same_run(const RunConfig& config, const RunFolder& folder) {
        folder.path(), rest.dump());
 }
 
-void check_same_order(const RunFolder& folder, const DataSplits& data) {
-  if (data.kind != ExampleKind::Images || !path_exists(folder.last())) return;
-  std::vector<std::string> learnt = load_checkpoint(folder.last()).class_names;
+void check_same_order(const Checkpoint& checkpoint, const RunFolder& folder,
+                      const DataSplits& data) {
+  if (data.kind != ExampleKind::Images) return;
+  std::vector<std::string> learnt = checkpoint.class_names;
   if (learnt.empty()) learnt = official_class_names(data.name);
   const std::vector<std::string> now = label_names(data);
   if (learnt.empty() || now.empty() || learnt == now) return;

@@ -429,10 +429,11 @@ RecipeRun::Done RecipeRun::obtain(size_t i, const Chain& done, RunFolder& last,
   spec.name = file_name(where);
   RunFolder folder(where, /*wait=*/true);
   check_same_run(spec.config, folder);
-  check_same_order(folder, spec.data);
   if (folder.finished()) {
+    Checkpoint done_before = load_finished(folder);
+    check_same_order(done_before, folder, spec.data);
     log_info("train", "{}: reusing {}", role, where);
-    return {load_finished(folder), where};
+    return {std::move(done_before), where};
   }
   const bool begun = path_exists(folder.last());
   if (const Phase& phase = recipe_.phases[i]; is_named(phase.start)) {
@@ -468,7 +469,6 @@ RunResult RecipeRun::run(RunFolder& folder, const SumOrder& order, Progress& pro
   RunSpec spec = prepare(last, done, origin);
   spec.earlier = earlier;
   spec.name = file_name(folder.path());
-  check_same_order(folder, spec.data);
   settle(spec, last, folder, origin);
   return train_run(spec, folder, progress, group_);
 }

@@ -5,6 +5,7 @@
 
 #include "tailor/core/log.h"
 #include "tailor/nn/model.h"
+#include "tailor/run/shared_run.h"
 #include "tailor/task/classification.h"
 #include "tailor/task/prefetch.h"
 #include "tailor/train/device.h"
@@ -146,6 +147,7 @@ void train_epochs(Session& run, Saver& saver, Observer& observers) {
 
 RunResult train_run(const RunSpec& spec, RunFolder& folder, Progress& progress, Group& group) {
   const std::optional<Checkpoint> last = load_last(folder);
+  if (last) check_same_order(*last, folder, spec.data);
   if (group.is_shared()) send_run(spec, last, group);
   Session run(spec, &folder, progress, group, last);
   Saver saver(run);

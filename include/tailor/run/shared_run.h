@@ -19,8 +19,10 @@ std::string shared_folder(const std::string& run, const Phase& phase, const RunC
 /// Data if that is so.
 void check_same_run(const RunConfig& config, const RunFolder& folder);
 
-/// Throws Data where the run has learnt the classes of images in another order than the data have.
-void check_same_order(const RunFolder& folder, const DataSplits& data);
+/// Throws Data where a run's checkpoint has learnt the classes of images in another order than the
+/// data have.
+void check_same_order(const Checkpoint& checkpoint, const RunFolder& folder,
+                      const DataSplits& data);
 
 /// The best checkpoint of a finished run, else the last, with what is known of its accuracy.
 Checkpoint load_finished(const RunFolder& folder);
