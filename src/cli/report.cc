@@ -136,7 +136,7 @@ std::string method_of(const RunConfig& config, const std::string& alterations, b
 std::vector<std::string> phase_folders(const WatchedRun& watched) {
   std::vector<std::string> folders;
   for (size_t i = 1; i < watched.run.phases.size(); ++i)
-    folders.push_back(path_join(watched.path, fmt::format("phase{}", i)));
+    folders.push_back(RunFolder::phase(watched.path, static_cast<int64_t>(i)));
   folders.push_back(watched.path);
   return folders;
 }
@@ -216,9 +216,7 @@ WatchedRun open_run(const std::string& path) {
   watched.run.method = method_of(last, alterations, config.teacher || !watched.run.phases.empty());
   update_run(watched);
   const std::optional<RunSummary>& summary = watched.run.summary;
-  const int64_t earlier = watched.run.phases.empty() ? 0 : watched.run.phases.back().first_epoch;
-  const auto told = std::count_if(watched.run.epochs.begin(), watched.run.epochs.end(),
-                                  [&](const EpochMetrics& m) { return m.epoch >= earlier; });
+  const int64_t told = last_epochs_told(watched.run);
   if (summary && told < summary->epochs) {
     log_warn("report",
              "{}: {} tells of {} of the {} that summary.json has; the others are not shown", path,

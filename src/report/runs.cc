@@ -35,11 +35,6 @@ double examples_an_epoch(const ReportedRun& run) {
   return most;
 }
 
-/// Those before the last phase.
-int64_t earlier_epochs(const ReportedRun& run) {
-  return run.phases.empty() ? 0 : run.phases.back().first_epoch;
-}
-
 double seconds_of(const ReportedRun& run) {
   if (run.summary) return run.summary->seconds + run.summary->earlier.seconds;
   double sum = 0;
@@ -228,6 +223,15 @@ DataTable alterations_table(const ReportedRun& run) {
 
 }  // namespace
 
+int64_t earlier_epochs(const ReportedRun& run) {
+  return run.phases.empty() ? 0 : run.phases.back().first_epoch;
+}
+
+int64_t last_epochs_told(const ReportedRun& run) {
+  return std::count_if(run.epochs.begin(), run.epochs.end(),
+                       [&](const EpochMetrics& m) { return m.epoch >= earlier_epochs(run); });
+}
+
 std::string figure_of(const ReportedRun& run) {
   if (run.summary) return run.summary->last.test.name;
   if (!run.alterations.empty()) return run.alterations[0].validation_before.name;
@@ -258,10 +262,9 @@ DataTable runs_table(const std::vector<ReportedRun>& runs) {
                    "best", "parameters", "epochs", "examples", "seconds"},
                   {}};
   for (const ReportedRun& run : runs) {
-    int64_t epochs = 0;  // those before the last phase may have no lines here
-    for (const EpochMetrics& m : run.epochs) epochs += m.epoch >= earlier_epochs(run) ? 1 : 0;
-    epochs = run.summary ? epochs + run.summary->earlier.epochs
-                         : static_cast<int64_t>(run.epochs.size());
+    // Those before the last phase may have no lines here.
+    const int64_t epochs = run.summary ? last_epochs_told(run) + run.summary->earlier.epochs
+                                       : static_cast<int64_t>(run.epochs.size());
     const double examples = examples_an_epoch(run) * static_cast<double>(epochs);
     const RunSummary* s = run.summary ? &*run.summary : nullptr;
     table.rows.push_back({run.name, run.network, one_set ? "" : run.data, run.method,
@@ -310,9 +313,8 @@ std::string phases_text(const ReportedRun& run) {
       "It has {} phases; epochs and alterations are counted through all of them, and a numbered "
       "line stands where one begins. What it is held against as its teacher can be one of them.",
       run.phases.size());
-  const bool all = !run.summary || static_cast<int64_t>(run.epochs.size()) >=
-                                       run.summary->epochs + run.summary->earlier.epochs;
-  if (!all)
+  const int64_t earlier = static_cast<int64_t>(run.epochs.size()) - last_epochs_told(run);
+  if (run.summary && earlier < run.summary->earlier.epochs)
     text += " Not all that went before its last phase is linked from the run, so it is not shown.";
   return text;
 }

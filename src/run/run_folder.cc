@@ -26,7 +26,17 @@ constexpr const char* kFiles[] = {"summary.json",  "last.ckpt",         "best.ck
                                   "metrics.jsonl", "alterations.jsonl", "train.log",
                                   "network.json",  "teacher",           "config.json"};
 
-std::string phase_link(int64_t number) { return fmt::format("phase{}", number); }
+/// Makes `path` a relative link to `target`.
+void link_run(const std::string& path, const std::string& target) {
+  std::error_code error;
+  const fs::path link = fs::path(absolute_path(parent_path(path))) / file_name(path);
+  const fs::path relative = fs::path(absolute_path(target)).lexically_relative(link.parent_path());
+  if (fs::read_symlink(link, error) == relative) return;
+  fs::remove(link, error);
+  fs::create_symlink(relative, link, error);
+  if (error)
+    fail(ErrorKind::Data, "cannot link {} to {}: {}", link.string(), target, error.message());
+}
 
 /// Of a process that was killed while it wrote: NAME.tmp.PID (core/files.h).
 bool is_temporary(const std::string& name) {
@@ -138,8 +148,7 @@ void RunFolder::clear() {
   for (const std::string& name : list_directory(path_)) {
     if (is_temporary(name) || starts_with(name, kEventFiles)) remove_all(path_join(path_, name));
   }
-  for (int64_t i = 1; fs::is_symlink(file(phase_link(i).c_str())); ++i)
-    remove_all(file(phase_link(i).c_str()));
+  for (int64_t i = 1; fs::is_symlink(phase(path_, i)); ++i) remove_all(phase(path_, i));
   for (const char* name : kFiles) remove_all(file(name));
 }
 
@@ -197,23 +206,14 @@ void RunFolder::write(const char* name, const Json& json) {
   write_file(file(name), json.dump(2) + "\n");
 }
 
-namespace {
-void link_run(const std::string& folder, const std::string& name, const std::string& target) {
-  std::error_code error;
-  const fs::path link = fs::path(absolute_path(folder)) / name;
-  const fs::path relative = fs::path(absolute_path(target)).lexically_relative(link.parent_path());
-  if (fs::read_symlink(link, error) == relative) return;
-  fs::remove(link, error);
-  fs::create_symlink(relative, link, error);
-  if (error)
-    fail(ErrorKind::Data, "cannot link {} to {}: {}", link.string(), target, error.message());
-}
-}  // namespace
-
-void RunFolder::link_teacher(const std::string& target) { link_run(path_, "teacher", target); }
+void RunFolder::link_teacher(const std::string& target) { link_run(file("teacher"), target); }
 
 void RunFolder::link_phase(int64_t number, const std::string& target) {
-  link_run(path_, phase_link(number), target);
+  link_run(phase(path_, number), target);
+}
+
+std::string RunFolder::phase(const std::string& path, int64_t number) {
+  return path_join(path, fmt::format("phase{}", number));
 }
 
 std::string RunFolder::linked_teacher() const {

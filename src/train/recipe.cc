@@ -144,13 +144,14 @@ RecipeRun::Named RecipeRun::load_named(size_t i, const std::string& folder) cons
   named.start_data = data_;
   named.start = std::make_shared<const Checkpoint>(
       *load_start(c, start_key(phase), named.start_data, source_, last));
-  warn_of_assumptions(*named.start, phase.start);
-  if (starts_as_teacher(phase)) {  // which nobody follows: it is looked at here
-    RunConfig run = c;
-    run.teacher = config_.teacher;
-    DataSplits data = named.start_data;
-    load_named_teacher(run, "teacher.checkpoint", data, source_);
+  if (!starts_as_teacher(phase)) {
+    warn_of_assumptions(*named.start, phase.start);
+    return named;
   }
+  RunConfig run = c;  // it is the run's teacher, so it is looked at as one
+  run.teacher = config_.teacher;
+  DataSplits data = named.start_data;
+  load_named_teacher(run, "teacher.checkpoint", data, source_);
   return named;
 }
 

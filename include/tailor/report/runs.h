@@ -11,11 +11,11 @@
 
 namespace tailor::report {
 
-/// A run as far as it got.
 struct ReportedPhase {
   std::string what;         // "trained on with flip"
   int64_t first_epoch = 0;  // of the run's
 };
+/// A run as far as it got.
 struct ReportedRun {
   std::string name, network, data, method;  // method: "remove, solve, every 3 epochs"
   /// Trainings of its recipe, if there are several; this run is the last. Epochs are counted
@@ -27,6 +27,10 @@ struct ReportedRun {
   std::vector<AlterationLine> alterations;
   std::optional<RunSummary> summary;  // none: not finished
 };
+/// Those before the last phase, as planned.
+int64_t earlier_epochs(const ReportedRun& run);
+/// Of how many epochs of the last phase, or of the only one, there are lines.
+int64_t last_epochs_told(const ReportedRun& run);
 /// The figure that the run is judged by: "accuracy".
 std::string figure_of(const ReportedRun& run);
 /// What its summary says of the teacher's test.

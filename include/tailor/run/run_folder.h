@@ -53,8 +53,10 @@ class RunFolder {
   void link_teacher(const std::string& target);
   /// What it links to, whether or not that is there; empty without a link.
   std::string linked_teacher() const;
-  /// Makes `phaseN` a relative link to the run of the N-th phase before this last one, from 1 on.
+  /// Makes phase(number) a relative link to the run of that phase, of those before this last one.
   void link_phase(int64_t number, const std::string& target);
+  /// The link's path in the run `path`, from 1 on: "RUN/phase1".
+  static std::string phase(const std::string& path, int64_t number);
 
  private:
   std::string path_;

@@ -32,9 +32,10 @@ std::vector<SweepRun> load_sweep(const std::string& path, const std::vector<std:
 
 RunState state_of(const SweepRun& run);
 
-/// Throws Config, with the key, where the run in the folder was begun with another configuration.
-/// The machine's settings do not count, nor where files and official data sets lie, nor which
-/// checkpoint a key names: `tailor train` knows that. Throws Data where its own cannot be read.
+/// Throws Config, with the key, where the run in the folder was begun with another configuration,
+/// or is to begin with one that no run may begin with (refuse_vain_phases). The machine's settings
+/// do not count, nor where files and official data sets lie, nor which checkpoint a key names:
+/// `tailor train` knows that. Throws Data where its own cannot be read.
 void check_as_begun(const SweepRun& run);
 
 /// Of a list that `count` processes share: one run of `count`, beginning with the `index`-th. It
